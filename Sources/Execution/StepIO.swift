@@ -1,0 +1,82 @@
+/// Host buffers of one batch, allocated once and reused by every step.
+///
+/// Token rows of a sequence are contiguous; sequences follow each other in order. Padding rows of a decode gear have
+/// slot −1 and context length 0.
+package final class StepIO {
+    package let maxTokens: Int
+    package let maxSequences: Int
+    package let maxBlocks: Int
+    package let positionAxes: Int
+    package let hiddenSize: Int
+    package let vocabularySize: Int
+
+    /// Rows in use of the token buffers.
+    package var tokenCount = 0
+    /// Rows in use of the sequence buffers.
+    package var sequenceCount = 0
+    /// Rows in use of `sampleRows` and `logits`.
+    package var sampleCount = 0
+    /// Rows in use of `imageEmbeds`.
+    package var imageCount = 0
+
+    /// i32[maxTokens].
+    package let ids: UnsafeMutableBufferPointer<Int32>
+    /// i32[positionAxes, tokenCount]: axis after axis, packed for the rows in use.
+    package let positions: UnsafeMutableBufferPointer<Int32>
+    /// i32[maxTokens]: block index · block size + offset in the block; −1 writes nothing.
+    package let slots: UnsafeMutableBufferPointer<Int32>
+    /// i32[maxTokens]: row of `imageEmbeds`, −1 for text.
+    package let imageRows: UnsafeMutableBufferPointer<Int32>
+    /// f32[maxTokens, hiddenSize].
+    package let imageEmbeds: UnsafeMutableBufferPointer<Float>
+    /// i32[maxSequences]: first token row of each sequence.
+    package let queryStarts: UnsafeMutableBufferPointer<Int32>
+    /// i32[maxSequences]: token rows of each sequence.
+    package let queryCounts: UnsafeMutableBufferPointer<Int32>
+    /// i32[maxSequences]: tokens of each sequence in the cache after this step, its own rows included.
+    package let contextLengths: UnsafeMutableBufferPointer<Int32>
+    /// i32[maxSequences, maxBlocks]: cache blocks of each sequence in order.
+    package let blockTables: UnsafeMutableBufferPointer<Int32>
+    /// i32[maxSequences]: token rows whose logits are wanted.
+    package let sampleRows: UnsafeMutableBufferPointer<Int32>
+    /// f32[maxSequences, vocabularySize].
+    package let logits: UnsafeMutableBufferPointer<Float>
+
+    package init(
+        maxTokens: Int, maxSequences: Int, maxBlocks: Int, positionAxes: Int, hiddenSize: Int, vocabularySize: Int
+    ) {
+        self.maxTokens = maxTokens
+        self.maxSequences = maxSequences
+        self.maxBlocks = maxBlocks
+        self.positionAxes = positionAxes
+        self.hiddenSize = hiddenSize
+        self.vocabularySize = vocabularySize
+        ids = Self.buffer(maxTokens, of: 0)
+        positions = Self.buffer(positionAxes * maxTokens, of: 0)
+        slots = Self.buffer(maxTokens, of: -1)
+        imageRows = Self.buffer(maxTokens, of: -1)
+        imageEmbeds = Self.buffer(maxTokens * hiddenSize, of: 0)
+        queryStarts = Self.buffer(maxSequences, of: 0)
+        queryCounts = Self.buffer(maxSequences, of: 0)
+        contextLengths = Self.buffer(maxSequences, of: 0)
+        blockTables = Self.buffer(maxSequences * maxBlocks, of: 0)
+        sampleRows = Self.buffer(maxSequences, of: 0)
+        logits = Self.buffer(maxSequences * vocabularySize, of: 0)
+    }
+
+    deinit {
+        for buffer in [ids, positions, slots, imageRows, queryStarts, queryCounts, contextLengths, blockTables, sampleRows] {
+            buffer.deallocate()
+        }
+        imageEmbeds.deallocate()
+        logits.deallocate()
+    }
+
+    private static func buffer<Element>(_ count: Int, of value: Element) -> UnsafeMutableBufferPointer<Element> {
+        let raw = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: max(count, 1) * MemoryLayout<Element>.stride, alignment: 64)
+        let buffer = raw.bindMemory(to: Element.self)
+        buffer.initialize(repeating: value)
+        return UnsafeMutableBufferPointer(rebasing: buffer[..<count])
+    }
+}

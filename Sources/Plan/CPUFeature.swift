@@ -1,0 +1,37 @@
+/// An instruction-set extension that a kernel needs, named as in `/proc/cpuinfo`.
+package enum CPUFeature: String, Sendable, Hashable, Codable, CaseIterable, Comparable {
+    case avx2, fma, f16c
+    case avx512f, avx512bw, avx512vl, avx512dq
+    case avx512vnni = "avx512_vnni"
+    case avx512bf16 = "avx512_bf16"
+
+    package static func < (left: CPUFeature, right: CPUFeature) -> Bool { left.rawValue < right.rawValue }
+}
+
+/// What an artifact was compiled for: a named set of CPU features, ordered by inclusion.
+package enum Target: String, Sendable, Hashable, Codable, CaseIterable {
+    /// Any x86-64 or other CPU: portable C kernels.
+    case cpu
+    case cpuAVX2 = "cpu-avx2"
+    case cpuAVX512 = "cpu-avx512"
+    /// AVX-512 with VNNI.
+    case cpuAVX512VNNI = "cpu-avx512-vnni"
+    /// AVX-512 with VNNI and BF16.
+    case cpuAVX512BF16 = "cpu-avx512-bf16"
+
+    /// Features a machine must have to run artifacts of this target.
+    package var features: Set<CPUFeature> {
+        switch self {
+        case .cpu: []
+        case .cpuAVX2: [.avx2, .fma, .f16c]
+        case .cpuAVX512: Target.cpuAVX2.features.union([.avx512f, .avx512bw, .avx512vl, .avx512dq])
+        case .cpuAVX512VNNI: Target.cpuAVX512.features.union([.avx512vnni])
+        case .cpuAVX512BF16: Target.cpuAVX512VNNI.features.union([.avx512bf16])
+        }
+    }
+
+    /// The richest target that a machine with `features` runs.
+    package static func best(for features: Set<CPUFeature>) -> Target {
+        allCases.last { $0.features.isSubset(of: features) } ?? .cpu
+    }
+}
