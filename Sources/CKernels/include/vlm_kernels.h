@@ -1,0 +1,380 @@
+// Numeric kernels of the CPU backend: plain C, no allocation, no libc, no globals, no threads, no environment.
+//
+// Charter
+// - Every kernel works on an explicit half-open range [begin, end) of items, so that a thread team outside splits the
+//   work; calls with disjoint ranges may run at the same time. A call that covers no items does nothing.
+// - Activations are f32, row-major; strides count elements (not bytes) between rows. Pointers may be unaligned unless
+//   the contract says otherwise. No kernel reads or writes outside the shapes that are documented.
+// - `isa` says which instructions may be used (`vlm_cpu_features()` or a subset). Every kernel has a generic version;
+//   results of different versions agree to f32 rounding of the same mathematics.
+// - Scratch is private to one call: two calls that run at the same time need two scratch buffers, 64-byte aligned.
+// - Kernels that can meet a bad argument return a `vlm_status` and then have written nothing, unless said otherwise.
+// - Transcendentals: exp ≤ 2 ulp on [-87, 88] (below -87.3: 0; above 88.7: inf), erf and tanh ≤ 4 ulp, sigmoid ≤ 4 ulp,
+//   cos and sin ≤ 1 ulp for |angle| ≤ 1e6.
+#ifndef VLM_KERNELS_H
+#define VLM_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// A set of instruction-set features, as bits. Generic code needs none.
+typedef uint32_t vlm_isa;
+static const vlm_isa VLM_ISA_GENERIC = 0;
+static const vlm_isa VLM_ISA_AVX2 = 1;          // avx2, fma, f16c
+static const vlm_isa VLM_ISA_AVX512 = 2;        // avx512 f, bw, vl, dq (implies VLM_ISA_AVX2 in what is reported)
+static const vlm_isa VLM_ISA_AVX512_VNNI = 4;   // vpdpbusd on 512 bits
+static const vlm_isa VLM_ISA_AVX512_BF16 = 8;   // vdpbf16ps on 512 bits
+
+// The features of this processor that the operating system has enabled (cpuid, xgetbv).
+vlm_isa vlm_cpu_features(void);
+
+typedef enum vlm_status {
+  VLM_OK = 0,
+  VLM_BAD_SHAPE = 1,      // a size, stride, range or enum value that the kernel does not support
+  VLM_BAD_ALIGNMENT = 2,  // a pointer that must be 64-byte aligned and is not
+  VLM_BAD_INDEX = 3,      // an index outside its table
+} vlm_status;
+
+typedef enum vlm_dtype { VLM_F32 = 0, VLM_BF16 = 1, VLM_F16 = 2 } vlm_dtype;
+
+typedef enum vlm_activation {
+  VLM_ACTIVATION_NONE = 0,
+  VLM_ACTIVATION_SILU = 1,        // x · sigmoid(x)
+  VLM_ACTIVATION_QUICK_GELU = 2,  // x · sigmoid(1.702 x)
+  VLM_ACTIVATION_GELU_ERF = 3,    // x/2 · (1 + erf(x/√2))
+  VLM_ACTIVATION_GELU_TANH = 4,   // x/2 · (1 + tanh(√(2/π)(x + 0.044715 x³)))
+} vlm_activation;
+
+// How the weight W[outputs, inputs] of a linear layer is packed. Panels hold VLM_PANEL outputs; the last panel is
+// padded with zeros. Packed weights are 64-byte aligned.
+typedef enum vlm_weight_format {
+  VLM_WEIGHT_BF16 = 0,  // [panels][⌈inputs/2⌉][VLM_PANEL][2] bf16; an odd last input is padded with zero
+  VLM_WEIGHT_F32 = 1,   // [panels][inputs][VLM_PANEL] f32
+  VLM_WEIGHT_INT4 = 2,  // [panels][inputs/group] blocks; see vlm_int4_block_bytes
+} vlm_weight_format;
+
+enum { VLM_PANEL = 32 };
+
+// Number of panels of `outputs` rows.
+int64_t vlm_panels(int64_t outputs);
+
+// Bytes of a packed weight; 0 if the shape is not supported. `group` (32, 64 or 128; inputs a multiple of it) matters for
+// VLM_WEIGHT_INT4 only.
+size_t vlm_weight_bytes(vlm_weight_format format, int64_t outputs, int64_t inputs, int64_t group);
+
+// Bytes of one panel; panel p starts at p times this.
+size_t vlm_panel_bytes(vlm_weight_format format, int64_t inputs, int64_t group);
+
+// Bytes of an int4 block of VLM_PANEL outputs × group inputs: group/8 steps of 128 bytes (byte 4·o + j of a step holds
+// input 8·step + j of output o in its low nibble and input 8·step + 4 + j in its high nibble), VLM_PANEL f16 scales,
+// VLM_PANEL f16 zeros (whole numbers 0..15). W = (q − zero) · scale.
+size_t vlm_int4_block_bytes(int64_t group);
+
+// Packs `count` checkpoint rows [count, inputs] (row-major, type `source_type`, `source_stride` elements between rows)
+// as outputs first, first+1, … of a weight with `outputs` rows in all. Any order and any ranges; the call that contains
+// the last output also fills the padding. VLM_WEIGHT_BF16 rounds to nearest even.
+typedef struct vlm_pack_rows_args {
+  vlm_weight_format format;  // VLM_WEIGHT_BF16 or VLM_WEIGHT_F32
+  vlm_dtype source_type;
+  int64_t outputs, inputs;
+  int64_t first, count;
+  const void *source;
+  int64_t source_stride;
+  void *packed;
+} vlm_pack_rows_args;
+vlm_status vlm_pack_rows(const vlm_pack_rows_args *args);
+
+// Packs AWQ "gemm" columns [source_begin, source_end) as outputs first, first+1, … of an int4 weight with `outputs` rows.
+// qweight i32 [inputs, source_outputs/8], qzeros i32 [inputs/group, source_outputs/8],
+// scales f16 [inputs/group, source_outputs]; column 8c+k sits at nibble {0,4,1,5,2,6,3,7}[k].
+typedef struct vlm_pack_awq_args {
+  int64_t outputs, inputs, group;
+  int64_t source_outputs, source_begin, source_end, first;
+  const int32_t *qweight;
+  const int32_t *qzeros;
+  const uint16_t *scales;
+  void *packed;
+} vlm_pack_awq_args;
+vlm_status vlm_pack_awq(const vlm_pack_awq_args *args);
+
+// Packs `count` rows of plain int4 values as outputs first, first+1, …: q u8 [count, inputs] (0..15), scales f16
+// [count, inputs/group], zeros u8 [count, inputs/group] (0..15).
+typedef struct vlm_pack_int4_args {
+  int64_t outputs, inputs, group;
+  int64_t first, count;
+  const uint8_t *q;
+  const uint16_t *scales;
+  const uint8_t *zeros;
+  void *packed;
+} vlm_pack_int4_args;
+vlm_status vlm_pack_int4(const vlm_pack_int4_args *args);
+
+// Writes rows ids[begin..<end) of a packed weight to y as f32: y[i, 0..<inputs) = W[ids[i], :]. Used for embeddings that
+// share the head's weight. An id outside 0..<outputs gives VLM_BAD_INDEX.
+typedef struct vlm_unpack_rows_args {
+  vlm_weight_format format;
+  int64_t outputs, inputs, group;
+  const void *packed;
+  const int32_t *ids;
+  float *y;
+  int64_t y_stride;
+} vlm_unpack_rows_args;
+vlm_status vlm_unpack_rows(const vlm_unpack_rows_args *args, int64_t begin, int64_t end, vlm_isa isa);
+
+// Weight format and arithmetic of a linear layer.
+typedef enum vlm_linear_kind {
+  VLM_LINEAR_BF16_F32 = 0,   // bf16 weights, f32 arithmetic
+  VLM_LINEAR_BF16_BF16 = 1,  // bf16 weights, activations rounded to bf16, f32 sums (vdpbf16ps); needs prepare
+  VLM_LINEAR_F32_F32 = 2,    // f32 weights, f32 arithmetic
+  VLM_LINEAR_INT4_F32 = 3,   // int4 weights dequantized, f32 arithmetic
+  VLM_LINEAR_INT4_INT8 = 4,  // int4 weights, activations int8 per row and group, integer dots, f32 sums; needs prepare
+} vlm_linear_kind;
+enum { VLM_LINEAR_KINDS = 5 };
+
+// y[rows, outputs] = activation(x[rows, inputs] · W[outputs, inputs]ᵗ + bias[outputs]) + residual[rows, outputs].
+// `bias` and `residual` may be NULL; `residual` may be `y` itself (same stride). y aliases nothing else.
+typedef struct vlm_linear_args {
+  vlm_linear_kind kind;
+  vlm_activation activation;
+  int64_t rows, inputs, outputs;
+  int64_t group;         // int4 kinds: 32, 64 or 128
+  const float *x;        // [rows, inputs]; not read by kinds that need prepare
+  int64_t x_stride;
+  void *prepared;        // kinds that need prepare: written by vlm_linear_prepare, 64-byte aligned; else NULL
+  const void *weight;    // packed, 64-byte aligned
+  const float *bias;
+  const float *residual;
+  int64_t residual_stride;
+  float *y;
+  int64_t y_stride;
+} vlm_linear_args;
+
+// The weight format that a kind reads.
+vlm_weight_format vlm_linear_format(vlm_linear_kind kind);
+
+// The features a kind needs to be faster than generic code: 0 for a kind whose f32 arithmetic has every version.
+vlm_isa vlm_linear_needs(vlm_linear_kind kind);
+
+// Bytes of `prepared`; 0 for kinds that read x directly.
+size_t vlm_linear_prepared_bytes(vlm_linear_kind kind, int64_t rows, int64_t inputs, int64_t group);
+
+// Bytes of scratch of one vlm_linear call, for any shape and kind.
+size_t vlm_linear_scratch_bytes(void);
+
+// Writes rows [begin, end) of `prepared` from x: bf16 pairs, or int8 with scale and sum per group. To be complete for all
+// rows before vlm_linear starts. Does nothing for kinds that read x directly.
+vlm_status vlm_linear_prepare(const vlm_linear_args *args, int64_t begin, int64_t end, vlm_isa isa);
+
+// Computes the outputs of panels [begin, end) (of vlm_panels(outputs)) for all rows. A few rows (≤ 16) stream the
+// weights once from memory; many rows are blocked for the caches.
+vlm_status vlm_linear(const vlm_linear_args *args, int64_t begin, int64_t end, void *scratch, vlm_isa isa);
+
+// y[t] = norm(r[t]) with r = x + add (r = x if add is NULL), over rows of `columns`. r is also stored to `sum` unless that
+// is NULL; `sum` may be x or add. y may be x (or sum).
+typedef struct vlm_norm_args {
+  int64_t columns;
+  float eps;
+  const float *x;
+  int64_t x_stride;
+  const float *add;
+  int64_t add_stride;
+  float *sum;
+  int64_t sum_stride;
+  const float *weight;  // [columns]; NULL: ones
+  const float *bias;    // [columns]; NULL: zeros
+  float *y;
+  int64_t y_stride;
+} vlm_norm_args;
+
+// norm(r) = r / √(mean(r²) + eps) · weight + bias, for rows [begin, end).
+void vlm_rms_norm(const vlm_norm_args *args, int64_t begin, int64_t end, vlm_isa isa);
+
+// norm(r) = (r − mean(r)) / √(var(r) + eps) · weight + bias with the biased variance, for rows [begin, end).
+void vlm_layer_norm(const vlm_norm_args *args, int64_t begin, int64_t end, vlm_isa isa);
+
+// cos[t, i], sin[t, i] = scale · cos, sin(angle) with angle = f32(positions[axis[i], t] · inv_freq[i]) rounded to f32 as HF does.
+typedef struct vlm_rotary_table_args {
+  int64_t pairs;             // D/2
+  const int32_t *positions;  // [axes, positions_stride]
+  int64_t positions_stride;
+  const int32_t *axis;       // [pairs]; NULL: all 0
+  const float *inv_freq;     // [pairs]
+  float scale;               // 1 unless the model scales its rotary table
+  float *cos;                // [T, pairs]
+  float *sin;
+} vlm_rotary_table_args;
+void vlm_rotary_table(const vlm_rotary_table_args *args, int64_t begin, int64_t end, vlm_isa isa);
+
+// Rotates x[T, heads, head_dim]: with p = rotary_dim/2, y[i] = x[i]·cos[t,i] − x[i+p]·sin[t,i] and
+// y[i+p] = x[i+p]·cos[t,i] + x[i]·sin[t,i] for i < p (NeoX halves); dims from rotary_dim on are copied. y may be x.
+typedef struct vlm_rotary_args {
+  int64_t heads, head_dim, rotary_dim;
+  const float *x;
+  int64_t x_stride;  // elements between tokens; heads are head_dim apart
+  float *y;
+  int64_t y_stride;
+  const float *cos;  // [T, rotary_dim/2]
+  const float *sin;
+} vlm_rotary_args;
+void vlm_rotary(const vlm_rotary_args *args, int64_t begin, int64_t end, vlm_isa isa);
+
+// Geometry of the paged storage of one layer. A block of K is [kv_heads][head_dim][block_size] (transposed: tokens are
+// contiguous), a block of V is [kv_heads][block_size][head_dim]. Token slot s lies in block s / block_size.
+typedef struct vlm_kv_layout {
+  vlm_dtype dtype;       // VLM_F32 or VLM_BF16
+  int64_t kv_heads, head_dim;
+  int64_t block_size;    // tokens per block: 16, 32, 64, 128 (a multiple of 16, at most 256)
+  int64_t block_stride;  // elements from block to block, the same for K and V
+  int64_t head_stride;   // elements from head to head in a block, usually head_dim · block_size
+} vlm_kv_layout;
+
+// Writes tokens [begin, end) of k, v [T, kv_heads, head_dim] to their slots. Slot −1 skips a token. Slots outside
+// 0..<blocks·block_size give VLM_BAD_INDEX (earlier tokens are then written).
+typedef struct vlm_kv_write_args {
+  vlm_kv_layout layout;
+  int64_t blocks;
+  const float *k;
+  int64_t k_stride;
+  const float *v;
+  int64_t v_stride;
+  const int32_t *slots;  // [T]
+  void *k_cache;
+  void *v_cache;
+} vlm_kv_write_args;
+vlm_status vlm_kv_write(const vlm_kv_write_args *args, int64_t begin, int64_t end, vlm_isa isa);
+
+// Causal attention of ragged query runs over the paged cache: softmax(scale · q·kᵗ)·v, f32 arithmetic, online softmax.
+// Sequence s has query rows query_start[s] ..< query_start[s] + query_count[s] and context_length[s] tokens in the cache,
+// its own queries included: query i sees the first context_length − query_count + i + 1. Query head h reads kv head
+// h / (heads / kv_heads). Sequences with query_count 0 are skipped.
+typedef struct vlm_paged_attention_args {
+  vlm_kv_layout layout;
+  int64_t blocks;                 // blocks in storage; table entries are checked against it
+  int64_t heads;                  // query heads, a multiple of layout.kv_heads
+  float scale;
+  int64_t sequences;
+  const int32_t *query_start;     // [sequences]
+  const int32_t *query_count;     // [sequences]
+  const int32_t *context_length;  // [sequences]
+  const int32_t *block_table;     // [sequences, table_stride] block numbers
+  int64_t table_stride;
+  const float *q;                 // [T, heads, head_dim]
+  int64_t q_stride;
+  float *y;                       // [T, heads, head_dim]; may be q
+  int64_t y_stride;
+  const void *k_cache;
+  const void *v_cache;
+} vlm_paged_attention_args;
+
+// Number of work items: (sequence, kv head, query tile).
+int64_t vlm_paged_attention_items(const vlm_paged_attention_args *args);
+
+// Bytes of scratch of one vlm_paged_attention call.
+size_t vlm_paged_attention_scratch_bytes(const vlm_kv_layout *layout, int64_t heads);
+
+// Computes work items [begin, end).
+vlm_status vlm_paged_attention(const vlm_paged_attention_args *args, int64_t begin, int64_t end, void *scratch, vlm_isa isa);
+
+// Full (not causal) attention inside segments: rows offsets[s] ..< offsets[s+1] of q, k, v see each other.
+typedef struct vlm_segment_attention_args {
+  int64_t heads, kv_heads, head_dim;
+  float scale;
+  int64_t segments;
+  const int32_t *offsets;  // [segments + 1], ascending
+  const float *q;          // [P, heads, head_dim]
+  int64_t q_stride;
+  const float *k;          // [P, kv_heads, head_dim]
+  int64_t k_stride;
+  const float *v;
+  int64_t v_stride;
+  float *y;                // [P, heads, head_dim]; aliases none of q, k, v
+  int64_t y_stride;
+} vlm_segment_attention_args;
+
+// Number of work items: (segment, head, query tile).
+int64_t vlm_segment_attention_items(const vlm_segment_attention_args *args);
+
+// Bytes of scratch of one vlm_segment_attention call.
+size_t vlm_segment_attention_scratch_bytes(int64_t head_dim);
+
+// Computes work items [begin, end).
+vlm_status vlm_segment_attention(const vlm_segment_attention_args *args, int64_t begin, int64_t end, void *scratch, vlm_isa isa);
+
+// y[i] = activation(x[i]) for elements [begin, end). y may be x.
+void vlm_activate(vlm_activation activation, const float *x, float *y, int64_t begin, int64_t end, vlm_isa isa);
+
+// y[t, i] = activation(x[t, i]) · x[t, columns + i] for rows [begin, end): x is [T, 2·columns], gate first. SILU gives SwiGLU.
+typedef struct vlm_gated_args {
+  vlm_activation activation;
+  int64_t columns;
+  const float *x;
+  int64_t x_stride;
+  float *y;
+  int64_t y_stride;
+} vlm_gated_args;
+void vlm_gated(const vlm_gated_args *args, int64_t begin, int64_t end, vlm_isa isa);
+
+// y[i] = a[i] + b[i], a[i] · b[i], x[i] · factor, eˣ for elements [begin, end). y may be an operand.
+void vlm_add(const float *a, const float *b, float *y, int64_t begin, int64_t end, vlm_isa isa);
+void vlm_mul(const float *a, const float *b, float *y, int64_t begin, int64_t end, vlm_isa isa);
+void vlm_scale(const float *x, float factor, float *y, int64_t begin, int64_t end, vlm_isa isa);
+void vlm_exp(const float *x, float *y, int64_t begin, int64_t end, vlm_isa isa);
+
+// y[i] = f32(x[i]) for elements [begin, end) of bytes.
+void vlm_u8_to_f32(const uint8_t *x, float *y, int64_t begin, int64_t end, vlm_isa isa);
+
+// y[i] = f32 or bf16 (nearest even) of x[i] for elements [begin, end).
+void vlm_bf16_to_f32(const uint16_t *x, float *y, int64_t begin, int64_t end, vlm_isa isa);
+void vlm_f32_to_bf16(const float *x, uint16_t *y, int64_t begin, int64_t end, vlm_isa isa);
+
+// y[t, :] = softmax(scale · x[t, :]) for rows [begin, end). y may be x.
+typedef struct vlm_softmax_args {
+  int64_t columns;
+  float scale;
+  const float *x;
+  int64_t x_stride;
+  float *y;
+  int64_t y_stride;
+} vlm_softmax_args;
+void vlm_softmax(const vlm_softmax_args *args, int64_t begin, int64_t end, vlm_isa isa);
+
+// Row copies by index over rows [begin, end) of `index`; indices outside the other side give VLM_BAD_INDEX.
+typedef struct vlm_rows_args {
+  int64_t columns;
+  const float *x;        // [x_rows, columns]
+  int64_t x_rows, x_stride;
+  const float *a;        // vlm_select_rows: [T, columns]
+  int64_t a_stride;
+  const int32_t *index;  // [T]
+  float *y;
+  int64_t y_rows, y_stride;
+} vlm_rows_args;
+vlm_status vlm_gather_rows(const vlm_rows_args *args, int64_t begin, int64_t end, vlm_isa isa);   // y[t] = x[index[t]]
+vlm_status vlm_scatter_rows(const vlm_rows_args *args, int64_t begin, int64_t end, vlm_isa isa);  // y[index[t]] = x[t]
+vlm_status vlm_select_rows(const vlm_rows_args *args, int64_t begin, int64_t end, vlm_isa isa);   // y[t] = index[t] < 0 ? a[t] : x[index[t]]; y may be a
+
+// index[t] = the lowest i with the greatest x[t, i], NaN ignored (0 if nothing is greater than −inf), for rows [begin, end).
+void vlm_argmax(const float *x, int64_t x_stride, int64_t columns, int32_t *index, int64_t begin, int64_t end, vlm_isa isa);
+
+typedef enum vlm_rate {
+  VLM_RATE_READ = 0,      // memory reads; one iteration is one pass over `bytes`
+  VLM_RATE_F32_FMA = 1,   // f32 multiply-adds
+  VLM_RATE_BF16_DOT = 2,  // vdpbf16ps; needs VLM_ISA_AVX512_BF16
+  VLM_RATE_INT8_DOT = 3,  // vpdpbusd; needs VLM_ISA_AVX512_VNNI
+} vlm_rate;
+
+// Bytes read, or operations (a multiply and an add are two), in one iteration; 0 if `isa` cannot run it.
+double vlm_rate_work(vlm_rate rate, size_t bytes, vlm_isa isa);
+
+// Runs `iterations` on the calling thread; `buffer` (VLM_RATE_READ only) is 64-byte aligned, `bytes` a multiple of 512.
+// Returns a value that depends on all results.
+uint64_t vlm_rate_run(vlm_rate rate, int64_t iterations, const void *buffer, size_t bytes, vlm_isa isa);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
