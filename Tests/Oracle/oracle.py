@@ -52,7 +52,8 @@ class Oracle:
         self.model = (model or transformers.Qwen2VLForConditionalGeneration.from_pretrained(path, dtype=dtype)).eval()
 
     def inputs(self, messages, images):
-        prompt = self.processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        template = self.processor.chat_template or self.processor.tokenizer.chat_template
+        prompt = self.processor.apply_chat_template(messages, chat_template=template, tokenize=False, add_generation_prompt=True)
         batch = self.processor(text=[prompt], images=images or None, return_tensors="pt")
         return prompt, {k: v for k, v in batch.items() if isinstance(v, torch.Tensor)}
 
