@@ -91,13 +91,13 @@ def user(question, pictures=0):
     return [{"role": "user", "content": [{"type": "image"}] * pictures + [{"type": "text", "text": question}]}]
 
 
-def encoded(image: Image.Image, form: str, quality=88) -> bytes:
-    """The picture as the bytes of a PNG or JPEG file."""
+def encoded(image: Image.Image, form: str, quality=88, halved=False) -> bytes:
+    """The picture as the bytes of a PNG or JPEG file; `halved` stores a JPEG's colours at half size."""
     out = io.BytesIO()
     if form == "png":
         image.save(out, "PNG", optimize=True)
     else:
-        image.save(out, "JPEG", quality=quality, subsampling=0, optimize=True)
+        image.save(out, "JPEG", quality=quality, subsampling=2 if halved else 0, optimize=True)
     return out.getvalue()
 
 
@@ -115,7 +115,9 @@ def write_reference(folder: Path, oracle: Oracle, answer: Answer, **facts):
     first = float((states["prefill_logits"][-1] - answer.logits[0]).abs().max())
     tensors = {**{f"inputs.{k}": v for k, v in answer.inputs.items()}, **states,
                "step_logits": answer.logits, "new_tokens": torch.tensor(answer.tokens)}
-    save_file({k: tensors[k].contiguous() for k in sorted(tensors)}, folder / "expected.safetensors")
+    file = folder / "expected.safetensors"
+    save_file({k: tensors[k].contiguous() for k in sorted(tensors)}, file)
+    file.chmod(0o644)
     spread = float(answer.logits.std())
     write_json(folder / "expected.json", {
         **facts, "transformers": transformers.__version__, "torch": torch.__version__, "prompt": answer.prompt,
