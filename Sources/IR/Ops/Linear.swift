@@ -1,0 +1,118 @@
+package import Tensors
+
+/// A function applied to each element after a linear layer; names as in HuggingFace's `ACT2FN`.
+package enum Activation: String, Sendable, Hashable, CaseIterable {
+    case none
+    /// `x · sigmoid(1.702 x)`
+    case quickGelu = "quick_gelu"
+    /// `x · ½ (1 + erf(x / √2))`
+    case gelu
+    /// `x · ½ (1 + tanh(√(2/π) (x + 0.044715 x³)))`
+    case geluTanh = "gelu_tanh"
+    /// `x · sigmoid(x)`
+    case silu
+}
+
+extension Activation: AttributeConvertible {
+    package static var attributeKind: AttributeKind { .word(allCases.map(\.rawValue)) }
+    package init?(_ value: AttributeValue) {
+        guard case .word(let word) = value else { return nil }
+        self.init(rawValue: word)
+    }
+    package var attributeValue: AttributeValue { .word(rawValue) }
+}
+
+/// A linear layer with what follows it: `y = activation(x · wᵀ + bias) + residual`; `w` is `[out, in]` of any float type.
+package struct Linear: Op {
+    package var activation: Activation
+    package var hasBias: Bool
+    package var hasResidual: Bool
+
+    package init(activation: Activation = .none, hasBias: Bool = false, hasResidual: Bool = false) {
+        self.activation = activation
+        self.hasBias = hasBias
+        self.hasResidual = hasResidual
+    }
+
+    package static let schema = OpSchema(
+        "linear", "`y = activation(x · wᵀ + bias) + residual`; `w` is `[out, in]` of any float type.", blank: Linear(),
+        operands: ["x", "w", .optional("bias", \.hasBias), .optional("residual", \.hasResidual)],
+        attributes: [.init("activation", \.activation)])
+
+    package func infer(_ operands: [TensorType]) throws(TypeError) -> [TensorType] {
+        let (x, w) = (operands[0], operands[1])
+        try TypeRules.float(x, "x")
+        try TypeRules.minimumRank(x, 1, "x")
+        try TypeRules.float(w, "w")
+        try TypeRules.rank(w, 2, "w")
+        try TypeRules.same(w.shape[1], x.shape[x.shape.rank - 1], "inner extents of w \(w) and x \(x) differ")
+        let result = TensorType(x.element, x.shape.replacing(x.shape.rank - 1, with: w.shape[0]))
+        if hasBias {
+            try TypeRules.float(operands[2], "bias")
+            try TypeRules.shape(operands[2], [w.shape[0]], "bias")
+        }
+        if hasResidual, let residual = operands.last, residual != result {
+            throw TypeError("residual is \(residual), not \(result)")
+        }
+        return [result]
+    }
+}
+
+/// A gated activation of a joined projection: `y = silu(x[…, ..<I]) · x[…, I...]` (`Qwen2MLP`).
+package struct SwiGLU: Op {
+    package init() {}
+
+    package static let schema = OpSchema(
+        "swiglu", "`y = silu(x[…, ..<I]) · x[…, I...]` for rows of length 2I.", blank: SwiGLU(), operands: ["x"])
+
+    package func infer(_ operands: [TensorType]) throws(TypeError) -> [TensorType] {
+        let x = operands[0]
+        try TypeRules.float(x, "x")
+        try TypeRules.minimumRank(x, 1, "x")
+        let last = x.shape[x.shape.rank - 1]
+        guard last.factor % 2 == 0 else { throw TypeError("rows of length \(last) have no two halves") }
+        return [TensorType(x.element, x.shape.replacing(x.shape.rank - 1, with: Dim(last.factor / 2, times: last.symbol)))]
+    }
+}
+
+/// Embeds the bytes of picture patches: `y = float(pixels) · wᵀ + bias` (`PatchEmbed` of a still picture, normalization folded into `w` and `bias`).
+package struct PatchEmbed: Op {
+    package var hasBias: Bool
+
+    package init(hasBias: Bool = false) { self.hasBias = hasBias }
+
+    package static let schema = OpSchema(
+        "patch_embed", "`y = float(pixels) · wᵀ + bias`, with pixels as bytes.", blank: PatchEmbed(),
+        operands: ["pixels", "w", .optional("bias", \.hasBias)])
+
+    package func infer(_ operands: [TensorType]) throws(TypeError) -> [TensorType] {
+        let (pixels, w) = (operands[0], operands[1])
+        try TypeRules.element(pixels, .u8, "pixels")
+        try TypeRules.rank(pixels, 2, "pixels")
+        try TypeRules.float(w, "w")
+        try TypeRules.rank(w, 2, "w")
+        try TypeRules.same(w.shape[1], pixels.shape[1], "inner extents of w \(w) and pixels \(pixels) differ")
+        if hasBias {
+            try TypeRules.float(operands[2], "bias")
+            try TypeRules.shape(operands[2], [w.shape[0]], "bias")
+        }
+        return [TensorType(.f32, [pixels.shape[0], w.shape[0]])]
+    }
+}
+
+extension OpWriter {
+    package func linear(
+        _ x: Operand, _ w: Operand, bias: Operand? = nil, residual: Operand? = nil, activation: Activation = .none
+    ) -> Operand {
+        let op = Linear(activation: activation, hasBias: bias != nil, hasResidual: residual != nil)
+        return write(op, [x, w] + [bias, residual].compactMap { $0 })[0]
+    }
+    package func swiglu(_ x: Operand) -> Operand { one(SwiGLU(), x) }
+    package func patchEmbed(_ pixels: Operand, _ w: Operand, bias: Operand? = nil) -> Operand {
+        write(PatchEmbed(hasBias: bias != nil), [pixels, w] + [bias].compactMap { $0 })[0]
+    }
+}
+
+enum LinearLayers {
+    static let ops: [any Op.Type] = [Linear.self, SwiGLU.self, PatchEmbed.self]
+}

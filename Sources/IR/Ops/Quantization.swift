@@ -1,0 +1,81 @@
+package import Tensors
+
+/// Unpacks AutoAWQ's GEMM layout: `w[o, i] = (q[i, o] − z[i / group, o]) · scales[i / group, o]`.
+///
+/// `qweight` is i32 `[in, out/8]`, `qzeros` i32 `[in/group, out/8]`, `scales` `[in/group, out]`; each i32 holds eight 4-bit
+/// numbers whose columns lie in the nibbles 0 4 1 5 2 6 3 7, lowest first. The result is f32 `[out, in]`.
+package struct DequantizeAWQ: Op {
+    package var group: Int
+
+    package init(group: Int) { self.group = group }
+
+    package static let schema = OpSchema(
+        "dequantize_awq", "`w[o, i] = (q[i, o] − z[i / group, o]) · scales[i / group, o]` from AutoAWQ's packed int4.",
+        blank: DequantizeAWQ(group: 128), operands: ["qweight", "qzeros", "scales"], attributes: [.init("group", \.group)])
+
+    package func infer(_ operands: [TensorType]) throws(TypeError) -> [TensorType] {
+        let (inputs, outputs) = try AWQRules.check(operands[0], operands[1], operands[2], group: group)
+        return [TensorType(.f32, [.fixed(outputs), .fixed(inputs)])]
+    }
+}
+
+/// A linear layer over AutoAWQ's int4 weights: `y = x · dequantize_awq(qweight, qzeros, scales)ᵀ + bias`.
+package struct QuantizedLinearAWQ: Op {
+    package var group: Int
+    package var hasBias: Bool
+
+    package init(group: Int, hasBias: Bool = false) {
+        self.group = group
+        self.hasBias = hasBias
+    }
+
+    package static let schema = OpSchema(
+        "quantized_linear_awq", "`y = x · dequantize_awq(qweight, qzeros, scales)ᵀ + bias`.", blank: QuantizedLinearAWQ(group: 128),
+        operands: ["x", "qweight", "qzeros", "scales", .optional("bias", \.hasBias)], attributes: [.init("group", \.group)])
+
+    package func infer(_ operands: [TensorType]) throws(TypeError) -> [TensorType] {
+        let x = operands[0]
+        try TypeRules.float(x, "x")
+        try TypeRules.minimumRank(x, 1, "x")
+        let (inputs, outputs) = try AWQRules.check(operands[1], operands[2], operands[3], group: group)
+        try TypeRules.same(x.shape[x.shape.rank - 1], .fixed(inputs), "inner extents of x and qweight differ")
+        if hasBias {
+            try TypeRules.float(operands[4], "bias")
+            try TypeRules.shape(operands[4], [.fixed(outputs)], "bias")
+        }
+        return [TensorType(x.element, x.shape.replacing(x.shape.rank - 1, with: .fixed(outputs)))]
+    }
+}
+
+private enum AWQRules {
+    static func check(
+        _ weight: TensorType, _ zeros: TensorType, _ scales: TensorType, group: Int
+    ) throws(TypeError) -> (inputs: Int, outputs: Int) {
+        try TypeRules.element(weight, .i32, "qweight")
+        try TypeRules.rank(weight, 2, "qweight")
+        guard let inputs = weight.shape[0].fixedValue, let packed = weight.shape[1].fixedValue, packed <= TensorType.maximumExtent else {
+            throw TypeError("qweight \(weight) has no fixed extents")
+        }
+        guard group > 0, inputs % group == 0 else { throw TypeError("group \(group) does not divide the \(inputs) inputs") }
+        try TypeRules.element(zeros, .i32, "qzeros")
+        try TypeRules.shape(zeros, [.fixed(inputs / group), .fixed(packed)], "qzeros")
+        try TypeRules.float(scales, "scales")
+        try TypeRules.shape(scales, [.fixed(inputs / group), .fixed(packed * 8)], "scales")
+        return (inputs, packed * 8)
+    }
+}
+
+extension OpWriter {
+    package func dequantizeAWQ(_ qweight: Operand, _ qzeros: Operand, _ scales: Operand, group: Int) -> Operand {
+        one(DequantizeAWQ(group: group), qweight, qzeros, scales)
+    }
+    package func quantizedLinearAWQ(
+        _ x: Operand, _ qweight: Operand, _ qzeros: Operand, _ scales: Operand, bias: Operand? = nil, group: Int
+    ) -> Operand {
+        write(QuantizedLinearAWQ(group: group, hasBias: bias != nil), [x, qweight, qzeros, scales] + [bias].compactMap { $0 })[0]
+    }
+}
+
+enum Quantization {
+    static let ops: [any Op.Type] = [DequantizeAWQ.self, QuantizedLinearAWQ.self]
+}
