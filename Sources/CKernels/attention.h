@@ -1,0 +1,62 @@
+#ifndef VLM_ATTENTION_H
+#define VLM_ATTENTION_H
+#include "math_scalar.h"
+
+// Query rows that share keys and values, and the running state of their online softmax.
+typedef struct {
+  int64_t rows, head_dim;
+  int64_t stride;  // elements between rows of q and out; head_dim rounded up to 16
+  const float *q;  // [rows, head_dim], already scaled
+  float *out;      // [rows, head_dim] Σ exp(score − most)·v
+  float *most;     // [rows]
+  float *sum;      // [rows] Σ exp(score − most)
+  float *scores;   // [VLM_ATTENTION_STEP, VLM_KEYS_MAX]
+} vlm_query_tile;
+
+// A run of keys and values. Query row r sees the first limit(r) of them: limit = first_limit + r / rows_per_query, at most
+// `count`.
+typedef struct {
+  int64_t count;
+  const float *k;  // [head_dim, k_stride], tokens contiguous; columns up to k_stride may be read
+  int64_t k_stride;
+  const float *v;  // [count, v_stride]
+  int64_t v_stride;
+  int64_t first_limit, rows_per_query;
+} vlm_key_tile;
+
+enum {
+  VLM_KEYS_MAX = 256,          // keys in a tile
+  VLM_ATTENTION_STEP = 12,     // query rows whose scores are in scratch at once
+  VLM_PAGED_ROWS = 60,         // query rows of a paged work item, unless a group has more heads
+  VLM_SEGMENT_ROWS = 120,      // query rows of a segment work item
+  VLM_SEGMENT_KEYS = 64,       // keys copied to scratch at a time
+};
+
+static inline int64_t vlm_visible(const vlm_key_tile *keys, int64_t row) {
+  return vlm_max(0, vlm_min(keys->count, keys->first_limit + row / keys->rows_per_query));
+}
+
+// Adds a run of keys to the state of a query tile.
+typedef void vlm_attend_fn(const vlm_query_tile *tile, const vlm_key_tile *keys);
+vlm_attend_fn vlm_attend_generic;
+
+// Transposes x[rows, columns] (stride x_stride) to y[columns, y_stride].
+typedef void vlm_transpose_fn(const float *x, int64_t x_stride, int64_t rows, int64_t columns, float *y, int64_t y_stride);
+vlm_transpose_fn vlm_transpose_generic;
+
+vlm_attend_fn *vlm_attend_version(vlm_isa isa);
+vlm_transpose_fn *vlm_transpose_version(vlm_isa isa);
+
+// Scratch of one work item.
+typedef struct {
+  vlm_query_tile tile;
+  float *q, *k, *v;
+} vlm_attention_scratch;
+size_t vlm_attention_scratch_bytes(int64_t rows, int64_t head_dim, int64_t keys);
+vlm_attention_scratch vlm_attention_scratch_of(void *scratch, int64_t rows, int64_t head_dim, int64_t keys);
+
+// Loads row r of the tile from x, scaled, and resets its state; stores the finished row.
+void vlm_query_load(vlm_attention_scratch *s, int64_t row, const float *x, float scale);
+void vlm_query_store(const vlm_attention_scratch *s, int64_t row, float *y);
+
+#endif

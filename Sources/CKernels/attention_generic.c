@@ -1,0 +1,36 @@
+#include "attention.h"
+
+// Scores of the visible keys of a row; returns the greatest.
+static float score_row(const vlm_query_tile *tile, const vlm_key_tile *keys, int64_t row, int64_t visible) {
+  const float *q = tile->q + row * tile->stride;
+  float most = tile->most[row];
+  for (int64_t j = 0; j < visible; j++) {
+    float dot = 0;
+    for (int64_t i = 0; i < tile->head_dim; i++) dot += q[i] * keys->k[i * keys->k_stride + j];
+    tile->scores[j] = dot;
+    if (dot > most) most = dot;
+  }
+  return most;
+}
+
+void vlm_attend_generic(const vlm_query_tile *tile, const vlm_key_tile *keys) {
+  for (int64_t row = 0; row < tile->rows; row++) {
+    int64_t visible = vlm_visible(keys, row);
+    if (visible == 0) continue;
+    float *out = tile->out + row * tile->stride;
+    float most = score_row(tile, keys, row, visible), correction = vlm_exp1(tile->most[row] - most), sum = 0;
+    for (int64_t i = 0; i < tile->head_dim; i++) out[i] *= correction;
+    for (int64_t j = 0; j < visible; j++) {
+      float p = vlm_exp1(tile->scores[j] - most);
+      sum += p;
+      for (int64_t i = 0; i < tile->head_dim; i++) out[i] += p * keys->v[j * keys->v_stride + i];
+    }
+    tile->most[row] = most;
+    tile->sum[row] = tile->sum[row] * correction + sum;
+  }
+}
+
+void vlm_transpose_generic(const float *x, int64_t x_stride, int64_t rows, int64_t columns, float *y, int64_t y_stride) {
+  for (int64_t r = 0; r < rows; r++)
+    for (int64_t c = 0; c < columns; c++) y[c * y_stride + r] = x[r * x_stride + c];
+}

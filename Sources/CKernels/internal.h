@@ -1,0 +1,85 @@
+// Shared by the kernels of this module: types of versions per instruction set, layouts, argument checks.
+#ifndef VLM_INTERNAL_H
+#define VLM_INTERNAL_H
+
+#include <stdbool.h>
+
+#include "vlm_kernels.h"
+
+#if defined(__x86_64__)
+#define VLM_X86_64 1
+#else
+#define VLM_X86_64 0
+#endif
+
+static inline int64_t vlm_min(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t vlm_max(int64_t a, int64_t b) { return a > b ? a : b; }
+static inline int64_t vlm_ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+static inline size_t vlm_align64(size_t bytes) { return (bytes + 63) & ~(size_t)63; }
+static inline bool vlm_is_aligned(const void *p) { return ((uintptr_t)p & 63) == 0; }
+
+// Whether all features of `needs` are in `isa`.
+static inline bool vlm_has(vlm_isa isa, vlm_isa needs) { return (isa & needs) == needs; }
+
+static inline uint32_t vlm_bits(float x) {
+  uint32_t u;
+  __builtin_memcpy(&u, &x, 4);
+  return u;
+}
+
+static inline float vlm_from_bits(uint32_t u) {
+  float x;
+  __builtin_memcpy(&x, &u, 4);
+  return x;
+}
+
+static inline float vlm_from_bf16(uint16_t h) { return vlm_from_bits((uint32_t)h << 16); }
+
+// Nearest even; NaN stays NaN.
+static inline uint16_t vlm_to_bf16(float x) {
+  uint32_t u = vlm_bits(x);
+  if ((u & 0x7fffffff) > 0x7f800000) return (uint16_t)(u >> 16 | 0x40);
+  return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
+}
+
+static inline float vlm_from_f16(uint16_t h) {
+  uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = h >> 10 & 31, mantissa = h & 0x3ff;
+  if (exponent == 31) return vlm_from_bits(sign | 0x7f800000 | mantissa << 13);
+  if (exponent != 0) return vlm_from_bits(sign | (exponent + 112) << 23 | mantissa << 13);
+  float magnitude = (float)mantissa * 0x1p-24f;
+  return vlm_from_bits(sign | vlm_bits(magnitude));
+}
+
+// Whole numbers 0..15 as f16.
+static inline uint16_t vlm_small_to_f16(unsigned v) {
+  unsigned exponent = 0;
+  if (v == 0) return 0;
+  while (v >> (exponent + 1)) exponent++;
+  return (uint16_t)((exponent + 15) << 10 | (v << (10 - exponent) & 0x3ff));
+}
+
+// Where the parts of `prepared` lie for VLM_LINEAR_INT4_INT8: q i8 [rows, inputs], scale f32 [rows, groups], and
+// scaled_sum f32 [rows, groups] = scale · Σ q.
+typedef struct {
+  int8_t *q;
+  float *scale;
+  float *scaled_sum;
+  int64_t groups;
+} vlm_prepared_i8;
+
+static inline vlm_prepared_i8 vlm_prepared_i8_of(const vlm_linear_args *a) {
+  int64_t groups = a->inputs / a->group;
+  size_t q_bytes = vlm_align64((size_t)(a->rows * a->inputs));
+  size_t scale_bytes = vlm_align64((size_t)(a->rows * groups) * sizeof(float));
+  char *base = a->prepared;
+  return (vlm_prepared_i8){(int8_t *)base, (float *)(base + q_bytes), (float *)(base + q_bytes + scale_bytes), groups};
+}
+
+// Elements between rows of `prepared` for VLM_LINEAR_BF16_BF16.
+static inline int64_t vlm_prepared_bf16_stride(int64_t inputs) { return (inputs + 31) / 32 * 32; }
+
+// A version of the linear kernel computes panels [begin, end) of checked arguments.
+typedef void vlm_linear_fn(const vlm_linear_args *args, int64_t begin, int64_t end, void *scratch);
+typedef void vlm_prepare_fn(const vlm_linear_args *args, int64_t begin, int64_t end);
+
+#endif

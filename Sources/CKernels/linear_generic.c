@@ -1,0 +1,136 @@
+#include "math_scalar.h"
+
+// bias, activation and residual of one row of one panel.
+static void finish(const vlm_linear_args *a, int64_t row, int64_t panel, const float *sum) {
+  int64_t first = panel * VLM_PANEL, count = vlm_min(VLM_PANEL, a->outputs - first);
+  float *y = a->y + row * a->y_stride + first;
+  for (int64_t o = 0; o < count; o++) {
+    float value = vlm_activate1(a->activation, sum[o] + (a->bias ? a->bias[first + o] : 0));
+    y[o] = value + (a->residual ? a->residual[row * a->residual_stride + first + o] : 0);
+  }
+}
+
+void vlm_linear_bf16_f32_generic(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
+  (void)scratch;
+  for (int64_t p = begin; p < end; p++) {
+    const uint16_t *w = (const uint16_t *)((const char *)a->weight + (size_t)p * vlm_panel_bytes(VLM_WEIGHT_BF16, a->inputs, 0));
+    for (int64_t t = 0; t < a->rows; t++) {
+      float sum[VLM_PANEL] = {0};
+      for (int64_t k = 0; k < a->inputs; k++) {
+        float x = a->x[t * a->x_stride + k];
+        const uint16_t *pair = w + k / 2 * 2 * VLM_PANEL + k % 2;
+        for (int o = 0; o < VLM_PANEL; o++) sum[o] += x * vlm_from_bf16(pair[2 * o]);
+      }
+      finish(a, t, p, sum);
+    }
+  }
+}
+
+void vlm_linear_bf16_bf16_generic(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
+  (void)scratch;
+  int64_t stride = vlm_prepared_bf16_stride(a->inputs);
+  for (int64_t p = begin; p < end; p++) {
+    const uint16_t *w = (const uint16_t *)((const char *)a->weight + (size_t)p * vlm_panel_bytes(VLM_WEIGHT_BF16, a->inputs, 0));
+    for (int64_t t = 0; t < a->rows; t++) {
+      const uint16_t *row = (const uint16_t *)a->prepared + t * stride;
+      float sum[VLM_PANEL] = {0};
+      for (int64_t k = 0; k < a->inputs; k++) {
+        float x = vlm_from_bf16(row[k]);
+        const uint16_t *pair = w + k / 2 * 2 * VLM_PANEL + k % 2;
+        for (int o = 0; o < VLM_PANEL; o++) sum[o] += x * vlm_from_bf16(pair[2 * o]);
+      }
+      finish(a, t, p, sum);
+    }
+  }
+}
+
+void vlm_linear_f32_f32_generic(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
+  (void)scratch;
+  for (int64_t p = begin; p < end; p++) {
+    const float *w = (const float *)a->weight + p * a->inputs * VLM_PANEL;
+    for (int64_t t = 0; t < a->rows; t++) {
+      float sum[VLM_PANEL] = {0};
+      for (int64_t k = 0; k < a->inputs; k++)
+        for (int o = 0; o < VLM_PANEL; o++) sum[o] += a->x[t * a->x_stride + k] * w[k * VLM_PANEL + o];
+      finish(a, t, p, sum);
+    }
+  }
+}
+
+static int nibble(const uint8_t *block, int64_t k, int o) {
+  uint8_t byte = block[k / 8 * (VLM_PANEL * 4) + o * 4 + k % 4];
+  return k % 8 < 4 ? byte & 15 : byte >> 4;
+}
+
+void vlm_linear_int4_f32_generic(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
+  (void)scratch;
+  int64_t groups = a->inputs / a->group, bytes = (int64_t)vlm_int4_block_bytes(a->group);
+  for (int64_t p = begin; p < end; p++)
+    for (int64_t t = 0; t < a->rows; t++) {
+      float sum[VLM_PANEL] = {0};
+      for (int64_t g = 0; g < groups; g++) {
+        const uint8_t *block = (const uint8_t *)a->weight + (p * groups + g) * bytes;
+        const uint16_t *scale = (const uint16_t *)(block + a->group * VLM_PANEL / 2), *zero = scale + VLM_PANEL;
+        const float *x = a->x + t * a->x_stride + g * a->group;
+        for (int o = 0; o < VLM_PANEL; o++) {
+          float dot = 0, z = vlm_from_f16(zero[o]);
+          for (int64_t k = 0; k < a->group; k++) dot += x[k] * ((float)nibble(block, k, o) - z);
+          sum[o] += dot * vlm_from_f16(scale[o]);
+        }
+      }
+      finish(a, t, p, sum);
+    }
+}
+
+void vlm_linear_int4_int8_generic(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
+  (void)scratch;
+  vlm_prepared_i8 x = vlm_prepared_i8_of(a);
+  int64_t bytes = (int64_t)vlm_int4_block_bytes(a->group);
+  for (int64_t p = begin; p < end; p++)
+    for (int64_t t = 0; t < a->rows; t++) {
+      float sum[VLM_PANEL] = {0};
+      for (int64_t g = 0; g < x.groups; g++) {
+        const uint8_t *block = (const uint8_t *)a->weight + (p * x.groups + g) * bytes;
+        const uint16_t *scale = (const uint16_t *)(block + a->group * VLM_PANEL / 2), *zero = scale + VLM_PANEL;
+        const int8_t *q = x.q + t * a->inputs + g * a->group;
+        float x_scale = x.scale[t * x.groups + g], x_sum = x.scaled_sum[t * x.groups + g];
+        for (int o = 0; o < VLM_PANEL; o++) {
+          int32_t dot = 0;
+          for (int64_t k = 0; k < a->group; k++) dot += q[k] * nibble(block, k, o);
+          sum[o] += vlm_from_f16(scale[o]) * ((float)dot * x_scale - vlm_from_f16(zero[o]) * x_sum);
+        }
+      }
+      finish(a, t, p, sum);
+    }
+}
+
+void vlm_prepare_bf16_generic(const vlm_linear_args *a, int64_t begin, int64_t end) {
+  int64_t stride = vlm_prepared_bf16_stride(a->inputs);
+  for (int64_t t = begin; t < end; t++) {
+    uint16_t *row = (uint16_t *)a->prepared + t * stride;
+    for (int64_t k = 0; k < a->inputs; k++) row[k] = vlm_to_bf16(a->x[t * a->x_stride + k]);
+    for (int64_t k = a->inputs; k < stride; k++) row[k] = 0;
+  }
+}
+
+void vlm_prepare_i8_generic(const vlm_linear_args *a, int64_t begin, int64_t end) {
+  vlm_prepared_i8 p = vlm_prepared_i8_of(a);
+  for (int64_t t = begin; t < end; t++)
+    for (int64_t g = 0; g < p.groups; g++) {
+      const float *x = a->x + t * a->x_stride + g * a->group;
+      float most = 0;
+      for (int64_t k = 0; k < a->group; k++) most = vlm_abs1(x[k]) > most ? vlm_abs1(x[k]) : most;
+      bool usable = most > 1e-30f;
+      float inverse = usable ? 127.0f / most : 0, scale = usable ? most / 127.0f : 0;
+      int32_t sum = 0;
+      for (int64_t k = 0; k < a->group; k++) {
+        float r = __builtin_elementwise_roundeven(x[k] * inverse);
+        r = r < 127.0f ? r : 127.0f;
+        int8_t q = (int8_t)(r > -127.0f ? r : -127.0f);
+        p.q[t * a->inputs + g * a->group + k] = q;
+        sum += q;
+      }
+      p.scale[t * p.groups + g] = scale;
+      p.scaled_sum[t * p.groups + g] = scale * (float)sum;
+    }
+}

@@ -1,0 +1,184 @@
+#include "internal.h"
+
+int64_t vlm_panels(int64_t outputs) { return outputs <= 0 ? 0 : (outputs - 1) / VLM_PANEL + 1; }
+
+static bool valid_group(int64_t inputs, int64_t group) {
+  return (group == 32 || group == 64 || group == 128) && inputs % group == 0;
+}
+
+static bool valid_shape(vlm_weight_format format, int64_t outputs, int64_t inputs, int64_t group) {
+  const int64_t limit = INT64_C(1) << 31;
+  if (outputs <= 0 || inputs <= 0 || outputs > limit || inputs > limit || outputs > (INT64_C(1) << 50) / inputs) return false;
+  switch (format) {
+    case VLM_WEIGHT_BF16: case VLM_WEIGHT_F32: return true;
+    case VLM_WEIGHT_INT4: return valid_group(inputs, group);
+  }
+  return false;
+}
+
+size_t vlm_int4_block_bytes(int64_t group) { return (size_t)(group * VLM_PANEL / 2) + VLM_PANEL * 4; }
+
+size_t vlm_panel_bytes(vlm_weight_format format, int64_t inputs, int64_t group) {
+  if (!valid_shape(format, VLM_PANEL, inputs, group)) return 0;
+  switch (format) {
+    case VLM_WEIGHT_BF16: return (size_t)vlm_ceil_div(inputs, 2) * VLM_PANEL * 4;
+    case VLM_WEIGHT_F32: return (size_t)inputs * VLM_PANEL * 4;
+    case VLM_WEIGHT_INT4: return (size_t)(inputs / group) * vlm_int4_block_bytes(group);
+  }
+  return 0;
+}
+
+size_t vlm_weight_bytes(vlm_weight_format format, int64_t outputs, int64_t inputs, int64_t group) {
+  if (!valid_shape(format, outputs, inputs, group)) return 0;
+  return (size_t)vlm_panels(outputs) * vlm_panel_bytes(format, inputs, group);
+}
+
+static float source_value(vlm_dtype type, const void *row, int64_t k) {
+  switch (type) {
+    case VLM_F32: return ((const float *)row)[k];
+    case VLM_BF16: return vlm_from_bf16(((const uint16_t *)row)[k]);
+    case VLM_F16: return vlm_from_f16(((const uint16_t *)row)[k]);
+  }
+  return 0;
+}
+
+static void pack_row_bf16(uint16_t *column, vlm_dtype type, const void *row, int64_t inputs) {
+  for (int64_t k = 0; k < inputs; k++) {
+    uint16_t value = type == VLM_BF16 ? ((const uint16_t *)row)[k] : vlm_to_bf16(source_value(type, row, k));
+    column[(k / 2) * 2 * VLM_PANEL + k % 2] = value;
+  }
+  if (inputs % 2) column[(inputs / 2) * 2 * VLM_PANEL + 1] = 0;
+}
+
+static void pack_row_f32(float *column, vlm_dtype type, const void *row, int64_t inputs) {
+  for (int64_t k = 0; k < inputs; k++) column[k * VLM_PANEL] = source_value(type, row, k);
+}
+
+// The address of output `o` in its panel: the first of its values.
+static char *output_address(vlm_weight_format format, void *packed, size_t panel_bytes, int64_t o) {
+  size_t element = format == VLM_WEIGHT_F32 || format == VLM_WEIGHT_BF16 ? 4 : 0;
+  return (char *)packed + (size_t)(o / VLM_PANEL) * panel_bytes + (size_t)(o % VLM_PANEL) * element;
+}
+
+static void zero_output(vlm_weight_format format, void *packed, size_t panel_bytes, int64_t o) {
+  char *p = output_address(format, packed, panel_bytes, o);
+  for (size_t step = 0; step < panel_bytes; step += VLM_PANEL * 4) __builtin_memset(p + step, 0, 4);
+}
+
+vlm_status vlm_pack_rows(const vlm_pack_rows_args *a) {
+  if (a->format != VLM_WEIGHT_BF16 && a->format != VLM_WEIGHT_F32) return VLM_BAD_SHAPE;
+  if (!valid_shape(a->format, a->outputs, a->inputs, 0)) return VLM_BAD_SHAPE;
+  if (a->first < 0 || a->count < 0 || a->count > a->outputs - a->first) return VLM_BAD_SHAPE;
+  if (a->source_type != VLM_F32 && a->source_type != VLM_BF16 && a->source_type != VLM_F16) return VLM_BAD_SHAPE;
+  size_t panel_bytes = vlm_panel_bytes(a->format, a->inputs, 0), element = a->source_type == VLM_F32 ? 4 : 2;
+  for (int64_t i = 0; i < a->count; i++) {
+    const char *row = (const char *)a->source + i * a->source_stride * (int64_t)element;
+    char *column = output_address(a->format, a->packed, panel_bytes, a->first + i);
+    if (a->format == VLM_WEIGHT_BF16) pack_row_bf16((uint16_t *)column, a->source_type, row, a->inputs);
+    else pack_row_f32((float *)column, a->source_type, row, a->inputs);
+  }
+  if (a->count > 0 && a->first + a->count == a->outputs)
+    for (int64_t o = a->outputs; o < vlm_panels(a->outputs) * VLM_PANEL; o++) zero_output(a->format, a->packed, panel_bytes, o);
+  return VLM_OK;
+}
+
+// One output of an int4 weight: where its nibbles, scale and zero of a block lie.
+typedef struct {
+  uint8_t *block;
+  int64_t group, lane;
+} int4_output;
+
+static int4_output int4_block(void *packed, int64_t inputs, int64_t group, int64_t o, int64_t g) {
+  size_t bytes = vlm_int4_block_bytes(group), panel = (size_t)(inputs / group) * bytes;
+  return (int4_output){(uint8_t *)packed + (size_t)(o / VLM_PANEL) * panel + (size_t)g * bytes, group, o % VLM_PANEL};
+}
+
+static void int4_set_scale(int4_output b, uint16_t scale, unsigned zero) {
+  uint16_t *tail = (uint16_t *)(b.block + b.group * VLM_PANEL / 2);
+  tail[b.lane] = scale;
+  tail[VLM_PANEL + b.lane] = vlm_small_to_f16(zero);
+}
+
+// Byte of inputs k and k + 4, k % 8 < 4, of the block.
+static uint8_t *int4_byte(int4_output b, int64_t k) { return b.block + k / 8 * (VLM_PANEL * 4) + b.lane * 4 + k % 4; }
+
+static void int4_pad(void *packed, int64_t outputs, int64_t inputs, int64_t group) {
+  for (int64_t o = outputs; o < vlm_panels(outputs) * VLM_PANEL; o++)
+    for (int64_t g = 0; g < inputs / group; g++) {
+      int4_output b = int4_block(packed, inputs, group, o, g);
+      for (int64_t k = 0; k < group; k += 8)
+        for (int64_t j = 0; j < 4; j++) *int4_byte(b, k + j) = 0;
+      int4_set_scale(b, 0, 0);
+    }
+}
+
+vlm_status vlm_pack_int4(const vlm_pack_int4_args *a) {
+  if (!valid_shape(VLM_WEIGHT_INT4, a->outputs, a->inputs, a->group)) return VLM_BAD_SHAPE;
+  if (a->first < 0 || a->count < 0 || a->count > a->outputs - a->first) return VLM_BAD_SHAPE;
+  int64_t groups = a->inputs / a->group;
+  for (int64_t i = 0; i < a->count; i++)
+    for (int64_t g = 0; g < groups; g++) {
+      int4_output b = int4_block(a->packed, a->inputs, a->group, a->first + i, g);
+      const uint8_t *q = a->q + i * a->inputs + g * a->group;
+      for (int64_t k = 0; k < a->group; k += 8)
+        for (int64_t j = 0; j < 4; j++) *int4_byte(b, k + j) = (uint8_t)((q[k + j] & 15) | (q[k + 4 + j] & 15) << 4);
+      int4_set_scale(b, a->scales[i * groups + g], a->zeros[i * groups + g] & 15);
+    }
+  if (a->count > 0 && a->first + a->count == a->outputs) int4_pad(a->packed, a->outputs, a->inputs, a->group);
+  return VLM_OK;
+}
+
+// The nibble of column c in a row of AWQ words.
+static unsigned awq_nibble(const int32_t *words, int64_t c) {
+  static const uint8_t position[8] = {0, 4, 1, 5, 2, 6, 3, 7};
+  return (uint32_t)words[c / 8] >> (4 * position[c % 8]) & 15;
+}
+
+vlm_status vlm_pack_awq(const vlm_pack_awq_args *a) {
+  if (!valid_shape(VLM_WEIGHT_INT4, a->outputs, a->inputs, a->group)) return VLM_BAD_SHAPE;
+  int64_t count = a->source_end - a->source_begin, words = a->source_outputs / 8;
+  if (a->source_outputs % 8 || a->source_begin < 0 || count < 0 || a->source_end > a->source_outputs) return VLM_BAD_SHAPE;
+  if (a->first < 0 || count > a->outputs - a->first) return VLM_BAD_SHAPE;
+  for (int64_t g = 0; g < a->inputs / a->group; g++) {
+    const int32_t *q = a->qweight + g * a->group * words;
+    for (int64_t c = a->source_begin; c < a->source_end; c++)
+      int4_set_scale(int4_block(a->packed, a->inputs, a->group, a->first + c - a->source_begin, g),
+                     a->scales[g * a->source_outputs + c], awq_nibble(a->qzeros + g * words, c));
+    for (int64_t k = 0; k < a->group; k += 8)
+      for (int64_t c = a->source_begin; c < a->source_end; c++) {
+        int4_output b = int4_block(a->packed, a->inputs, a->group, a->first + c - a->source_begin, g);
+        for (int64_t j = 0; j < 4; j++)
+          *int4_byte(b, k + j) = (uint8_t)(awq_nibble(q + (k + j) * words, c) | awq_nibble(q + (k + 4 + j) * words, c) << 4);
+      }
+  }
+  if (count > 0 && a->first + count == a->outputs) int4_pad(a->packed, a->outputs, a->inputs, a->group);
+  return VLM_OK;
+}
+
+static float int4_value(const uint8_t *block, int64_t group, int64_t lane, int64_t k) {
+  const uint16_t *tail = (const uint16_t *)(block + group * VLM_PANEL / 2);
+  unsigned byte = block[k / 8 * (VLM_PANEL * 4) + lane * 4 + k % 4], q = k % 8 < 4 ? byte & 15 : byte >> 4;
+  return ((float)q - vlm_from_f16(tail[VLM_PANEL + lane])) * vlm_from_f16(tail[lane]);
+}
+
+static float packed_value(const vlm_unpack_rows_args *a, const char *panel, int64_t lane, int64_t k) {
+  switch (a->format) {
+    case VLM_WEIGHT_BF16: return vlm_from_bf16(((const uint16_t *)panel)[(k / 2 * VLM_PANEL + lane) * 2 + k % 2]);
+    case VLM_WEIGHT_F32: return ((const float *)panel)[k * VLM_PANEL + lane];
+    case VLM_WEIGHT_INT4: return int4_value((const uint8_t *)panel + (size_t)(k / a->group) * vlm_int4_block_bytes(a->group), a->group, lane, k % a->group);
+  }
+  return 0;
+}
+
+vlm_status vlm_unpack_rows(const vlm_unpack_rows_args *a, int64_t begin, int64_t end, vlm_isa isa) {
+  (void)isa;
+  if (!valid_shape(a->format, a->outputs, a->inputs, a->group)) return VLM_BAD_SHAPE;
+  for (int64_t i = begin; i < end; i++)
+    if (a->ids[i] < 0 || a->ids[i] >= a->outputs) return VLM_BAD_INDEX;
+  size_t panel_bytes = vlm_panel_bytes(a->format, a->inputs, a->group);
+  for (int64_t i = begin; i < end; i++) {
+    const char *panel = (const char *)a->packed + (size_t)(a->ids[i] / VLM_PANEL) * panel_bytes;
+    for (int64_t k = 0; k < a->inputs; k++) a->y[i * a->y_stride + k] = packed_value(a, panel, a->ids[i] % VLM_PANEL, k);
+  }
+  return VLM_OK;
+}

@@ -1,0 +1,73 @@
+// Scalar transcendentals of the generic kernels; the vector versions use the same reductions and coefficients.
+#ifndef VLM_MATH_SCALAR_H
+#define VLM_MATH_SCALAR_H
+
+#include "internal.h"
+#include "math_coefficients.h"
+
+static inline float vlm_abs1(float x) { return vlm_from_bits(vlm_bits(x) & 0x7fffffff); }
+static inline float vlm_copysign1(float x, float s) { return vlm_from_bits((vlm_bits(x) & 0x7fffffff) | (vlm_bits(s) & 0x80000000)); }
+static inline float vlm_sqrt1(float x) { return __builtin_elementwise_sqrt(x); }
+
+static inline float vlm_exp1(float x) {
+  if (x < VLM_EXP_LOW) return 0;
+  if (x > VLM_EXP_HIGH) return vlm_from_bits(0x7f800000);
+  float magic = 12582912.0f, shifted = x * VLM_LOG2E + magic, n = shifted - magic;
+  float r = (x - n * VLM_LN2_HIGH) - n * VLM_LN2_LOW;
+  float p = VLM_EXP_C6;
+  p = p * r + VLM_EXP_C5;
+  p = p * r + VLM_EXP_C4;
+  p = p * r + VLM_EXP_C3;
+  p = p * r + VLM_EXP_C2;
+  p = 1.0f + (r + r * r * p);
+  int32_t e = (int32_t)(vlm_bits(shifted) - vlm_bits(magic)), half = e / 2;
+  return p * vlm_from_bits((uint32_t)(half + 127) << 23) * vlm_from_bits((uint32_t)(e - half + 127) << 23);
+}
+
+static inline float vlm_sigmoid1(float x) { return 1.0f / (1.0f + vlm_exp1(-x)); }
+
+static inline float vlm_tanh1(float x) {
+  float t = vlm_abs1(x), s = x * x;
+  if (t >= VLM_TANH_SPLIT) return vlm_copysign1(1.0f - 2.0f / (vlm_exp1(2.0f * t) + 1.0f), x);
+  float p = VLM_TANH_C4;
+  p = p * s + VLM_TANH_C3;
+  p = p * s + VLM_TANH_C2;
+  p = p * s + VLM_TANH_C1;
+  p = p * s + VLM_TANH_C0;
+  return x + x * s * p;
+}
+
+static inline float vlm_erf1(float x) {
+  float t = vlm_abs1(x), s = x * x;
+  if (t >= VLM_ERF_SPLIT) {
+    if (t > VLM_ERF_ONE) t = VLM_ERF_ONE;
+    float q = VLM_ERFC_C6;
+    q = q * t + VLM_ERFC_C5;
+    q = q * t + VLM_ERFC_C4;
+    q = q * t + VLM_ERFC_C3;
+    q = q * t + VLM_ERFC_C2;
+    q = q * t + VLM_ERFC_C1;
+    q = q * t + VLM_ERFC_C0;
+    return x != x ? x : vlm_copysign1(1.0f - vlm_exp1(q), x);
+  }
+  float p = VLM_ERF_C5;
+  p = p * s + VLM_ERF_C4;
+  p = p * s + VLM_ERF_C3;
+  p = p * s + VLM_ERF_C2;
+  p = p * s + VLM_ERF_C1;
+  p = p * s + VLM_ERF_C0;
+  return x + x * p;
+}
+
+static inline float vlm_activate1(vlm_activation activation, float x) {
+  switch (activation) {
+    case VLM_ACTIVATION_NONE: return x;
+    case VLM_ACTIVATION_SILU: return x * vlm_sigmoid1(x);
+    case VLM_ACTIVATION_QUICK_GELU: return x * vlm_sigmoid1(1.702f * x);
+    case VLM_ACTIVATION_GELU_ERF: return 0.5f * x * (1.0f + vlm_erf1(x * VLM_SQRT_HALF));
+    case VLM_ACTIVATION_GELU_TANH: return 0.5f * x * (1.0f + vlm_tanh1(VLM_SQRT_2_OVER_PI * (x + 0.044715f * x * x * x)));
+  }
+  return x;
+}
+
+#endif

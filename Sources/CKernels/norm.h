@@ -1,0 +1,8 @@
+#ifndef VLM_NORM_H
+#define VLM_NORM_H
+#include "math_scalar.h"
+
+typedef void vlm_norm_fn(const vlm_norm_args *args, int64_t begin, int64_t end);
+vlm_norm_fn vlm_rms_norm_generic, vlm_layer_norm_generic;
+
+#endif

@@ -1,0 +1,37 @@
+#include "rate.h"
+
+double vlm_rate_work(vlm_rate rate, size_t bytes, vlm_isa isa) {
+  switch (rate) {
+    case VLM_RATE_READ: return (double)(bytes / 512 * 512);
+    case VLM_RATE_F32_FMA: return vlm_has(isa, VLM_ISA_AVX512) ? 32 * VLM_RATE_CHAINS : vlm_has(isa, VLM_ISA_AVX2) ? 16 * VLM_RATE_CHAINS : 2 * VLM_RATE_CHAINS;
+    case VLM_RATE_BF16_DOT: return vlm_has(isa, VLM_ISA_AVX512 | VLM_ISA_AVX512_BF16) ? 64 * VLM_RATE_CHAINS : 0;
+    case VLM_RATE_INT8_DOT: return vlm_has(isa, VLM_ISA_AVX512 | VLM_ISA_AVX512_VNNI) ? 128 * VLM_RATE_CHAINS : 0;
+  }
+  return 0;
+}
+
+static uint64_t read_generic(int64_t iterations, const void *buffer, size_t bytes) {
+  uint64_t sum[8] = {0};
+  for (int64_t n = 0; n < iterations; n++) {
+    const uint64_t *p = buffer;
+    for (size_t i = 0; i < bytes / 512 * 64; i += 8)
+      for (int j = 0; j < 8; j++) sum[j] |= p[i + (size_t)j] + (uint64_t)n;
+  }
+  return sum[0] | sum[1] | sum[2] | sum[3] | sum[4] | sum[5] | sum[6] | sum[7];
+}
+
+static uint64_t fma_generic(int64_t iterations) {
+  float sum[VLM_RATE_CHAINS], x = 0.5f;
+  for (int j = 0; j < VLM_RATE_CHAINS; j++) sum[j] = (float)j;
+  for (int64_t n = 0; n < iterations; n++) {
+    __asm__ volatile("" : "+r"(n));
+    for (int j = 0; j < VLM_RATE_CHAINS; j++) sum[j] = sum[j] * x + 1.0f;
+  }
+  for (int j = 1; j < VLM_RATE_CHAINS; j++) sum[0] += sum[j];
+  return (uint64_t)sum[0];
+}
+
+uint64_t vlm_rate_run(vlm_rate rate, int64_t iterations, const void *buffer, size_t bytes, vlm_isa isa) {
+  if (vlm_rate_work(rate, bytes, isa) == 0) return 0;
+  return rate == VLM_RATE_READ ? read_generic(iterations, buffer, bytes) : fma_generic(iterations);
+}
