@@ -1,0 +1,124 @@
+#include "cimage.h"
+
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <png.h>
+
+typedef struct {
+    const uint8_t *data;
+    size_t remaining;
+    cimage_status status;
+    char text[200];
+    jmp_buf escape;
+} reader;
+
+static void on_error(png_structp png, png_const_charp text) {
+    reader *state = png_get_error_ptr(png);
+    if (state->status == CIMAGE_OK) state->status = CIMAGE_CORRUPT;
+    snprintf(state->text, sizeof state->text, "%s", text);
+    longjmp(state->escape, 1);
+}
+
+static void on_warning(png_structp png, png_const_charp text) {
+    (void)png;
+    (void)text;
+}
+
+static void on_read(png_structp png, png_bytep target, size_t count) {
+    reader *state = png_get_io_ptr(png);
+    if (count > state->remaining) {
+        state->status = CIMAGE_TRUNCATED;
+        png_error(png, "the file ends inside the picture");
+    }
+    memcpy(target, state->data, count);
+    state->data += count;
+    state->remaining -= count;
+}
+
+// Pillow's integer composite with an opaque white background.
+void cimage_composite_on_white(const uint8_t *rgba, uint8_t *rgb, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        uint32_t alpha = rgba[4 * i + 3];
+        uint32_t out = alpha * 255 + 255 * (255 - alpha);
+        uint32_t share = alpha * 255 * 255 * 128 / out;
+        uint8_t pixel[3];
+        for (int c = 0; c < 3; c++) {
+            uint32_t t = rgba[4 * i + c] * share + 255 * (255 * 128 - share) + (128 << 7);
+            pixel[c] = (uint8_t)((((t >> 8) + t) >> 8) >> 7);
+        }
+        memcpy(rgb + 3 * i, pixel, 3);
+    }
+}
+
+static void configure(png_structp png) {
+    png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
+    png_set_chunk_malloc_max(png, 8u << 20);
+    png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
+}
+
+static void choose_transforms(png_structp png, png_infop info) {
+    png_byte type = png_get_color_type(png, info);
+    if (type == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(png);
+    if (type == PNG_COLOR_TYPE_GRAY) png_set_expand_gray_1_2_4_to_8(png);
+    if (png_get_valid(png, info, PNG_INFO_tRNS)) png_set_tRNS_to_alpha(png);
+    if (png_get_bit_depth(png, info) == 16) png_set_strip_16(png);
+    if ((type & PNG_COLOR_MASK_COLOR) == 0) png_set_gray_to_rgb(png);
+}
+
+// Rows with alpha go through `*scratch`: one row, or the whole picture where the file is interlaced.
+static void read_rows(png_structp png, png_infop info, int passes, uint32_t width, uint32_t height, uint8_t *rgb,
+                      uint8_t *volatile *scratch) {
+    size_t channels = png_get_channels(png, info);
+    size_t stride = (size_t)width * channels;
+    if ((channels != 3 && channels != 4) || png_get_rowbytes(png, info) != stride)
+        png_error(png, "unexpected row layout");
+    if (channels == 4) {
+        *scratch = malloc(passes > 1 ? stride * height : stride);
+        if (!*scratch) {
+            ((reader *)png_get_error_ptr(png))->status = CIMAGE_NO_MEMORY;
+            png_error(png, "out of memory");
+        }
+    }
+    for (int pass = 0; pass < passes; pass++)
+        for (uint32_t y = 0; y < height; y++) {
+            uint8_t *row = channels == 3 ? rgb + stride * y : *scratch + (passes > 1 ? stride * y : 0);
+            png_read_row(png, row, NULL);
+            if (channels == 4 && pass == passes - 1)
+                cimage_composite_on_white(row, rgb + (size_t)width * 3 * y, width);
+        }
+}
+
+cimage_status cimage_decode_png(const uint8_t *data, size_t size, uint32_t width, uint32_t height, uint8_t *rgb,
+                                char *message, size_t capacity) {
+    reader state = {.data = data, .remaining = size, .status = CIMAGE_OK};
+    png_structp volatile png = NULL;
+    png_infop volatile info = NULL;
+    uint8_t *volatile scratch = NULL;
+    if (setjmp(state.escape) == 0) {
+        png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &state, on_error, on_warning);
+        if (png) info = png_create_info_struct(png);
+        if (!info) {
+            state.status = CIMAGE_NO_MEMORY;
+            snprintf(state.text, sizeof state.text, "out of memory");
+        } else {
+            png_set_read_fn(png, &state, on_read);
+            configure(png);
+            png_read_info(png, info);
+            if (png_get_image_width(png, info) != width || png_get_image_height(png, info) != height)
+                png_error(png, "contradictory headers");
+            choose_transforms(png, info);
+            int passes = png_set_interlace_handling(png);
+            png_read_update_info(png, info);
+            read_rows(png, info, passes, width, height, rgb, &scratch);
+        }
+    }
+    free(scratch);
+    png_structp structure = png;
+    png_infop details = info;
+    if (structure) png_destroy_read_struct(&structure, details ? &details : NULL, NULL);
+    snprintf(message, capacity, "%s", state.text);
+    return state.status;
+}

@@ -1,0 +1,77 @@
+/// A decoded picture: 8-bit RGB, upright, without alpha.
+package struct Image: Sendable, Hashable {
+    /// Pixels per row.
+    package let width: Int
+    /// Rows.
+    package let height: Int
+    /// `height · width · 3` bytes, rows top to bottom, red first.
+    package let pixels: [UInt8]
+
+    /// A picture of the given bytes, whose count must be `height · width · 3`, both sides positive.
+    package init(width: Int, height: Int, pixels: [UInt8]) {
+        precondition(width > 0 && height > 0 && pixels.count == width * height * 3, "pixels do not match the size")
+        self.width = width
+        self.height = height
+        self.pixels = pixels
+    }
+}
+
+/// Why a picture cannot be used: the fact, the place, and what would help.
+package enum ImageError: Error, Hashable, CustomStringConvertible {
+    /// The file has no bytes.
+    case empty
+    /// Neither JPEG nor PNG; `found` names what the first bytes look like.
+    case unknownFormat(found: String)
+    /// The header announces more pixels than `limit`; nothing was decoded.
+    case tooManyPixels(width: Int, height: Int, limit: Int)
+    /// The file ends before the picture does.
+    case truncated(ImageFormat, detail: String)
+    /// The file breaks the rules of its format.
+    case corrupt(ImageFormat, detail: String)
+    /// A legal file of a kind that is not decoded.
+    case unsupported(ImageFormat, detail: String)
+    /// The decoder or a resize ran out of memory.
+    case outOfMemory(width: Int, height: Int)
+    /// HF's `smart_resize` refuses pictures more than 200 times as long as they are wide.
+    case aspectRatio(width: Int, height: Int)
+    /// The processor does not resize and the sides are not multiples of its cell.
+    case sizeNotMultiple(width: Int, height: Int, multiple: Int)
+    /// The resized picture would have more patches than the model accepts.
+    case tooManyPatches(count: Int, limit: Int)
+
+    package var description: String {
+        switch self {
+        case .empty:
+            "the picture has 0 bytes; send a JPEG or PNG file"
+        case .unknownFormat(let found):
+            "the picture is neither JPEG nor PNG: it looks like \(found); convert it to JPEG or PNG"
+        case .tooManyPixels(let width, let height, let limit):
+            "the picture's header says \(width)×\(height) pixels, more than the limit of \(limit); "
+                + "send a smaller picture or raise --max-image-pixels"
+        case .truncated(let format, let detail):
+            "the \(format) picture is truncated: \(detail); send the whole file"
+        case .corrupt(let format, let detail):
+            "the \(format) picture is corrupt: \(detail); write it again with another program"
+        case .unsupported(let format, let detail):
+            "this kind of \(format) picture is not supported: \(detail); convert it to a baseline JPEG or a PNG"
+        case .outOfMemory(let width, let height):
+            "no memory for a picture of \(width)×\(height) pixels; send a smaller one"
+        case .aspectRatio(let width, let height):
+            "the picture of \(width)×\(height) pixels is more than 200 times as long as it is wide; crop it"
+        case .sizeNotMultiple(let width, let height, let multiple):
+            "the picture of \(width)×\(height) pixels is not resized by this model (do_resize is false); "
+                + "both sides must be multiples of \(multiple)"
+        case .tooManyPatches(let count, let limit):
+            "the picture becomes \(count) patches, more than the model's limit of \(limit); "
+                + "send a smaller picture or lower max_pixels"
+        }
+    }
+}
+
+/// The formats that are decoded.
+package enum ImageFormat: String, Sendable, Hashable, CustomStringConvertible {
+    case jpeg = "JPEG"
+    case png = "PNG"
+
+    package var description: String { rawValue }
+}

@@ -1,0 +1,89 @@
+internal import CImage
+
+/// Turns a JPEG or PNG file into an upright RGB picture, as `transformers` 5 loads it: Pillow's `open`,
+/// `exif_transpose`, alpha composited on white, CMYK as Adobe stores it. 16-bit samples keep their high byte.
+package struct ImageDecoder: Sendable {
+    /// More pixels than this are refused by the header alone.
+    package var maxPixels: Int
+
+    /// Pillow's bound for decompression bombs.
+    package static let defaultMaxPixels = 178_956_970
+
+    package init(maxPixels: Int = defaultMaxPixels) {
+        self.maxPixels = maxPixels
+    }
+
+    /// Decodes a whole file.
+    package func decode(_ file: [UInt8]) throws(ImageError) -> Image {
+        let header = try ImageHeader(file)
+        let (count, overflow) = header.width.multipliedReportingOverflow(by: header.height)
+        guard !overflow, count <= maxPixels, count <= Int(Int32.max) * 2 else {
+            throw .tooManyPixels(width: header.width, height: header.height, limit: maxPixels)
+        }
+        let stored = try storedPixels(of: file, header)
+        return header.orientation.apply(to: Image(width: header.width, height: header.height, pixels: stored))
+    }
+
+    private func storedPixels(of file: [UInt8], _ header: ImageHeader) throws(ImageError) -> [UInt8] {
+        let count = header.width * header.height * 3
+        let decode = header.format == .jpeg ? cimage_decode_jpeg : cimage_decode_png
+        let capacity = 256
+        var message = [CChar](repeating: 0, count: capacity)
+        var status = CIMAGE_OK
+        let pixels = [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
+            status = decode(
+                file, file.count, UInt32(header.width), UInt32(header.height), buffer.baseAddress, &message, capacity)
+            initialized = status == CIMAGE_OK ? count : 0
+        }
+        let detail = String(decoding: message.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+        switch status {
+        case CIMAGE_OK: return pixels
+        case CIMAGE_TRUNCATED: throw .truncated(header.format, detail: detail)
+        case CIMAGE_UNSUPPORTED: throw .unsupported(header.format, detail: detail)
+        case CIMAGE_NO_MEMORY: throw .outOfMemory(width: header.width, height: header.height)
+        default: throw .corrupt(header.format, detail: detail)
+        }
+    }
+}
+
+extension ImageHeader.Orientation {
+    /// The upright picture for rows stored in this orientation.
+    func apply(to image: Image) -> Image {
+        if self == .upright { return image }
+        let width = swapsSides ? image.height : image.width
+        let height = swapsSides ? image.width : image.height
+        let (start, right, down) = walk(width: image.width, height: image.height)
+        let pixels = [UInt8](unsafeUninitializedCapacity: image.pixels.count) { target, initialized in
+            image.pixels.withUnsafeBufferPointer { source in
+                var out = 0
+                for y in 0..<height {
+                    var from = (start + y * down) * 3
+                    for _ in 0..<width {
+                        target[out] = source[from]
+                        target[out + 1] = source[from + 1]
+                        target[out + 2] = source[from + 2]
+                        out += 3
+                        from += right * 3
+                    }
+                }
+            }
+            initialized = image.pixels.count
+        }
+        return Image(width: width, height: height, pixels: pixels)
+    }
+
+    /// Which stored pixel is the upright first one, and how far apart neighbours to the right and below are stored.
+    private func walk(width: Int, height: Int) -> (start: Int, right: Int, down: Int) {
+        let bottom = (height - 1) * width
+        return switch self {
+        case .upright: (0, 1, width)
+        case .mirrored: (width - 1, -1, width)
+        case .turned: (bottom + width - 1, -1, -width)
+        case .flipped: (bottom, 1, -width)
+        case .transposed: (0, width, 1)
+        case .turnedRight: (bottom, -width, 1)
+        case .transversed: (bottom + width - 1, -width, -1)
+        case .turnedLeft: (width - 1, width, -1)
+        }
+    }
+}

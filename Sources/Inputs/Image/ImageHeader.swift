@@ -1,0 +1,131 @@
+/// What the first segments of a picture file say, read without decoding anything.
+package struct ImageHeader: Sendable, Hashable {
+    package var format: ImageFormat
+    /// Size as stored, before the orientation is applied.
+    package var width: Int
+    package var height: Int
+    /// How the stored rows lie relative to the upright picture.
+    package var orientation: Orientation
+
+    /// The EXIF orientation: where the stored first row and column belong in the upright picture.
+    package enum Orientation: Int, Sendable, Hashable, CaseIterable {
+        case upright = 1, mirrored, turned, flipped, transposed, turnedRight, transversed, turnedLeft
+
+        /// Whether width and height change places.
+        var swapsSides: Bool { rawValue >= 5 }
+    }
+
+    /// Reads the header of a JPEG or PNG file; every other format is an error that names it.
+    package init(_ file: [UInt8]) throws(ImageError) {
+        if file.isEmpty { throw .empty }
+        if file.starts(with: [0xFF, 0xD8, 0xFF]) {
+            self = try Self.jpeg(file)
+        } else if file.starts(with: [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) {
+            self = try Self.png(file)
+        } else {
+            throw .unknownFormat(found: Self.guess(file))
+        }
+        if width == 0 || height == 0 {
+            throw .corrupt(format, detail: "the header says \(width)×\(height) pixels")
+        }
+    }
+
+    private init(format: ImageFormat, width: Int, height: Int, orientation: Orientation) {
+        self.format = format
+        self.width = width
+        self.height = height
+        self.orientation = orientation
+    }
+
+    /// Walks the segments up to the first scan.
+    private static func jpeg(_ file: [UInt8]) throws(ImageError) -> ImageHeader {
+        var reader = ByteReader(file, at: 2)
+        var size: (width: Int, height: Int)?
+        var exif: [UInt8]?
+        var xmp: ArraySlice<UInt8>?
+        while let marker = reader.nextMarker() {
+            if marker == 0xDA || marker == 0xD9 { break }
+            if marker == 0x01 || (0xD0...0xD8).contains(marker) { continue }
+            guard let length = reader.uint16(), length >= 2, let body = reader.take(length - 2) else {
+                throw .truncated(.jpeg, detail: "a header segment is cut off")
+            }
+            var fields = ByteReader(body)
+            switch marker {
+            case 0xC0...0xC3, 0xC5...0xC7, 0xC9...0xCB, 0xCD...0xCF:
+                fields.skip(1)
+                guard let height = fields.uint16(), let width = fields.uint16() else {
+                    throw .corrupt(.jpeg, detail: "the frame header is too short")
+                }
+                size = size ?? (width, height)
+            case 0xE1 where body.starts(with: Exif.prefix):
+                exif = (exif ?? []) + body.dropFirst(Exif.prefix.count)
+            case 0xE1 where body.starts(with: Exif.xmpPrefix):
+                xmp = body.dropFirst(Exif.xmpPrefix.count)
+            default: break
+            }
+        }
+        guard let size else { throw .truncated(.jpeg, detail: "there is no frame header") }
+        let orientation = exif.flatMap { Exif.orientation(tiff: $0[...]) } ?? xmp.flatMap(Exif.orientation(xmp:))
+        return .init(format: .jpeg, width: size.width, height: size.height, orientation: .init(code: orientation))
+    }
+
+    /// Reads IHDR, then looks through the other chunks for an orientation.
+    private static func png(_ file: [UInt8]) throws(ImageError) -> ImageHeader {
+        var reader = ByteReader(file, at: 8)
+        guard let length = reader.uint32(), let name = reader.take(4) else {
+            throw .truncated(.png, detail: "there is no header chunk")
+        }
+        guard length == 13, name.elementsEqual(Array("IHDR".utf8)) else {
+            throw .corrupt(.png, detail: "the first chunk is not a header")
+        }
+        guard let width = reader.uint32(), let height = reader.uint32(), reader.take(9) != nil else {
+            throw .truncated(.png, detail: "the header chunk is cut off")
+        }
+        var exif: Int?
+        var xmp: Int?
+        while let length = reader.uint32(), let name = reader.take(4), let body = reader.take(length), reader.skip(4) {
+            if name.elementsEqual(Exif.pngName) {
+                exif = exif ?? Exif.orientation(tiff: body.starts(with: Exif.prefix) ? body.dropFirst(6) : body)
+            } else if name.elementsEqual(Exif.pngTextName), body.starts(with: Exif.pngXMPPrefix) {
+                xmp = Exif.orientation(xmp: body)
+            }
+        }
+        return .init(format: .png, width: width, height: height, orientation: .init(code: exif ?? xmp))
+    }
+
+    /// A name for what the bytes look like, for the error message.
+    private static func guess(_ file: [UInt8]) -> String {
+        let head = Array(file.prefix(512))
+        func has(_ text: String, at offset: Int = 0) -> Bool { head.dropFirst(offset).starts(with: text.utf8) }
+        if has("GIF87a") || has("GIF89a") { return "GIF" }
+        if has("RIFF"), has("WEBP", at: 8) { return "WebP" }
+        if has("BM") { return "BMP" }
+        if has("II*\0") || has("MM\0*") || has("II+\0") || has("MM\0+") { return "TIFF" }
+        if has("ftyp", at: 4) {
+            let brand = String(decoding: head.dropFirst(8).prefix(4), as: UTF8.self)
+            if brand.hasPrefix("avi") { return "AVIF" }
+            if brand.hasPrefix("hei") || brand.hasPrefix("hev") || brand == "mif1" || brand == "msf1" { return "HEIC" }
+            return "a film (MP4)"
+        }
+        if head.starts(with: [0xFF, 0x0A]) || has("JXL ", at: 4) { return "JPEG XL" }
+        if head.starts(with: [0xFF, 0x4F, 0xFF, 0x51]) || has("jP  ", at: 4) { return "JPEG 2000" }
+        if has("%PDF") { return "PDF" }
+        if has("8BPS") { return "Photoshop" }
+        if head.starts(with: [0, 0, 1, 0]) { return "ICO" }
+        if has("P"), head.count > 2, (0x31...0x37).contains(head[1]), head[2] <= 0x20 { return "PNM" }
+        let text = String(decoding: head, as: UTF8.self).lowercased()
+        if text.contains("<svg") { return "SVG" }
+        if text.contains("<html") || text.contains("<!doctype html") { return "an HTML page" }
+        if head.allSatisfy({ $0 == 9 || $0 == 10 || $0 == 13 || $0 >= 32 }) { return "text" }
+        return "unknown data starting with " + head.prefix(4).map(hexadecimal).joined(separator: " ")
+    }
+
+    private static func hexadecimal(_ byte: UInt8) -> String {
+        (byte < 16 ? "0" : "") + String(byte, radix: 16)
+    }
+}
+
+extension ImageHeader.Orientation {
+    /// A missing or unknown code means upright.
+    init(code: Int?) { self = code.flatMap(Self.init(rawValue:)) ?? .upright }
+}

@@ -1,0 +1,74 @@
+internal import CImage
+package import Plan
+
+/// Resizes 8-bit RGB pictures exactly as torchvision (uint8, antialias) or Pillow do: a horizontal pass to bytes, then
+/// a vertical pass; a pass is skipped where that side keeps its length.
+package struct Resizer: Sendable {
+    package var filter: ResampleFilter
+    package var precision: ResizePrecision
+    private let isa: cimage_isa
+
+    /// A resizer that uses the best instructions of this machine, or portable code when `portable`; results are equal.
+    package init(filter: ResampleFilter, precision: ResizePrecision, portable: Bool = false) {
+        self.filter = filter
+        self.precision = precision
+        isa = portable ? CIMAGE_GENERIC : cimage_detect_isa()
+    }
+
+    /// The picture at `width` × `height` pixels, both positive and below 2³¹/3. Besides the result it takes memory for
+    /// as many rows as the vertical filter spans.
+    package func resize(_ image: Image, width: Int, height: Int) -> Image {
+        if width == image.width && height == image.height { return image }
+        let horizontal = width == image.width
+            ? nil : ResizeAxis(from: image.width, to: width, filter: filter, precision: precision)
+        let vertical = height == image.height
+            ? nil : ResizeAxis(from: image.height, to: height, filter: filter, precision: precision)
+        let count = width * height * 3
+        let pixels = [UInt8](unsafeUninitializedCapacity: count) { target, initialized in
+            image.pixels.withUnsafeBufferPointer { source in
+                if let source = source.baseAddress, let target = target.baseAddress {
+                    fill(target, from: source, image, horizontal, vertical, width: width)
+                }
+            }
+            initialized = count
+        }
+        return Image(width: width, height: height, pixels: pixels)
+    }
+
+    private func fill(
+        _ target: UnsafeMutablePointer<UInt8>, from source: UnsafePointer<UInt8>, _ image: Image,
+        _ horizontal: ResizeAxis?, _ vertical: ResizeAxis?, width: Int
+    ) {
+        let bytesIn = image.width * 3
+        let bytes = width * 3
+        func row(_ y: Int, into out: UnsafeMutablePointer<UInt8>) {
+            horizontal?.withAxis { cimage_resize_row(source + y * bytesIn, out, &$0, isa) }
+        }
+        guard let vertical else {
+            for y in 0..<image.height { row(y, into: target + y * bytes) }
+            return
+        }
+        vertical.withAxis { axis in
+            guard horizontal != nil else {
+                for y in 0..<vertical.sizeOut {
+                    cimage_resize_column(
+                        source, Int64(image.height), Int64(bytes), target + y * bytes, &axis, Int32(y), isa)
+                }
+                return
+            }
+            let ring = max(Int(vertical.counts.max() ?? 1), 1)
+            let rows = UnsafeMutablePointer<UInt8>.allocate(capacity: ring * bytes)
+            rows.initialize(repeating: 0, count: ring * bytes)
+            defer { rows.deallocate() }
+            var ready = 0
+            for y in 0..<vertical.sizeOut {
+                let end = Int(vertical.starts[y] + vertical.counts[y])
+                while ready < end {
+                    row(ready, into: rows + ready % ring * bytes)
+                    ready += 1
+                }
+                cimage_resize_column(rows, Int64(ring), Int64(bytes), target + y * bytes, &axis, Int32(y), isa)
+            }
+        }
+    }
+}

@@ -1,0 +1,27 @@
+/// The size of a picture for the model: both sides multiples of `factor`, the area between the bounds, the ratio kept
+/// as nearly as that allows.
+///
+/// Source: HF `smart_resize` (Qwen2-VL), with Python's rounding of halves to even and its float arithmetic.
+package func smartResize(
+    height: Int, width: Int, factor: Int, minPixels: Int, maxPixels: Int
+) throws(ImageError) -> (height: Int, width: Int) {
+    let tall = Double(height)
+    let wide = Double(width)
+    let cell = Double(factor)
+    guard max(tall, wide) / min(tall, wide) <= 200 else { throw .aspectRatio(width: width, height: height) }
+    func multiple(_ cells: Double) -> Int { Int(cells) * factor }
+    let nearHeight = multiple((tall / cell).rounded(.toNearestOrEven))
+    let nearWidth = multiple((wide / cell).rounded(.toNearestOrEven))
+    if nearHeight * nearWidth > maxPixels {
+        let beta = (tall * wide / Double(maxPixels)).squareRoot()
+        return (
+            max(factor, multiple((tall / beta / cell).rounded(.down))),
+            max(factor, multiple((wide / beta / cell).rounded(.down)))
+        )
+    }
+    if nearHeight * nearWidth < minPixels {
+        let beta = (Double(minPixels) / (tall * wide)).squareRoot()
+        return (multiple((tall * beta / cell).rounded(.up)), multiple((wide * beta / cell).rounded(.up)))
+    }
+    return (nearHeight, nearWidth)
+}

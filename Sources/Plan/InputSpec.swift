@@ -1,0 +1,181 @@
+/// What the runtime must know to turn a request into tokens, patches and positions; the artifact carries it as JSON.
+package struct InputSpec: Sendable, Hashable, Codable {
+    /// How a picture becomes patches; nil for a model that reads text only.
+    package var imageProcessor: ImageProcessorSpec?
+    /// How a picture stands in the prompt; nil for a model that reads text only.
+    package var imagePlaceholder: PlaceholderSpec?
+    /// How token positions are counted.
+    package var positions: PositionScheme
+    /// Largest grid that the compiled vision entry accepts; nil when there is no vision entry.
+    package var visionLimits: VisionLimits?
+    /// Number of rows of the embedding table: every token id is below it.
+    package var vocabularySize: Int
+    /// Tokens that end a generation, from generation_config.json, else config.json.
+    package var endTokenIDs: [Int32]
+    /// Sampling defaults of generation_config.json.
+    package var generation: GenerationDefaults
+
+    package init(
+        imageProcessor: ImageProcessorSpec?, imagePlaceholder: PlaceholderSpec?, positions: PositionScheme,
+        visionLimits: VisionLimits?, vocabularySize: Int, endTokenIDs: [Int32], generation: GenerationDefaults = .init()
+    ) {
+        self.imageProcessor = imageProcessor
+        self.imagePlaceholder = imagePlaceholder
+        self.positions = positions
+        self.visionLimits = visionLimits
+        self.vocabularySize = vocabularySize
+        self.endTokenIDs = endTokenIDs
+        self.generation = generation
+    }
+}
+
+/// How a picture's features find their place among the tokens.
+package struct PlaceholderSpec: Sendable, Hashable, Codable {
+    /// What stands once per picture in the rendered template and is repeated, e.g. `<|image_pad|>`.
+    package var text: String
+    /// The token of `text`; each of its occurrences in the prompt takes one image feature.
+    package var tokenID: Int32
+    /// How many tokens a picture takes.
+    package var expansion: Expansion
+    /// Other tokens that only a picture or a film may bring (vision start, video pad …); empty if none.
+    package var reservedTokenIDs: [Int32]
+
+    package enum Expansion: Sendable, Hashable, Codable {
+        /// One token for each merged cell: `gridHeight · gridWidth / mergeSize²`.
+        case mergedGrid(mergeSize: Int)
+        /// The same number for every picture.
+        case fixed(count: Int)
+    }
+
+    package init(text: String, tokenID: Int32, expansion: Expansion, reservedTokenIDs: [Int32] = []) {
+        self.text = text
+        self.tokenID = tokenID
+        self.expansion = expansion
+        self.reservedTokenIDs = reservedTokenIDs
+    }
+}
+
+/// How token positions are counted.
+package enum PositionScheme: Sendable, Hashable, Codable {
+    /// `start`, `start + 1`, … on one axis.
+    case sequential(start: Int)
+    /// Three axes (time, height, width); a picture spans its merged grid (HF `Qwen2VLModel.get_rope_index`).
+    case mrope(mergeSize: Int)
+
+    /// Number of position rows per token.
+    package var axes: Int {
+        switch self {
+        case .sequential: 1
+        case .mrope: 3
+        }
+    }
+}
+
+/// The largest picture that the compiled vision entry accepts.
+package struct VisionLimits: Sendable, Hashable, Codable {
+    /// Largest number of patches of one picture, before merging.
+    package var maxPatchesPerImage: Int
+    /// Largest number of pictures in one prompt; nil for no bound but the context.
+    package var maxImagesPerPrompt: Int?
+
+    package init(maxPatchesPerImage: Int, maxImagesPerPrompt: Int? = nil) {
+        self.maxPatchesPerImage = maxPatchesPerImage
+        self.maxImagesPerPrompt = maxImagesPerPrompt
+    }
+}
+
+/// Sampling defaults of generation_config.json; nil where the file is silent.
+package struct GenerationDefaults: Sendable, Hashable, Codable {
+    package var doSample: Bool?
+    package var temperature: Double?
+    package var topP: Double?
+    package var topK: Int?
+    package var minP: Double?
+    package var repetitionPenalty: Double?
+    package var maxNewTokens: Int?
+
+    package init(
+        doSample: Bool? = nil, temperature: Double? = nil, topP: Double? = nil, topK: Int? = nil, minP: Double? = nil,
+        repetitionPenalty: Double? = nil, maxNewTokens: Int? = nil
+    ) {
+        self.doSample = doSample
+        self.temperature = temperature
+        self.topP = topP
+        self.topK = topK
+        self.minP = minP
+        self.repetitionPenalty = repetitionPenalty
+        self.maxNewTokens = maxNewTokens
+    }
+}
+
+/// How a decoded RGB picture becomes patch rows: the arithmetic of one HuggingFace image processor.
+package struct ImageProcessorSpec: Sendable, Hashable, Codable {
+    /// How the size of the resized picture is chosen.
+    package var sizing: Sizing
+    /// Filter of the resize.
+    package var filter: ResampleFilter
+    /// Fixed-point precision of the filter's weights.
+    package var precision: ResizePrecision
+    /// Factor that maps bytes to the range of the network, usually 1/255; nil leaves bytes as they are.
+    package var rescaleFactor: Double?
+    /// Mean and deviation per channel, of the rescaled values; nil leaves them as they are.
+    package var normalization: Normalization?
+    /// Side of a patch, in pixels.
+    package var patchSize: Int
+    /// Side of the square of patches that the model merges into one token.
+    package var mergeSize: Int
+    /// How many frames one patch row spans; a still picture is repeated.
+    package var temporalPatchSize: Int
+
+    package enum Sizing: Sendable, Hashable, Codable {
+        /// Both sides become multiples of `patchSize · mergeSize`, the area within both bounds (HF `smart_resize`).
+        case smart(minPixels: Int, maxPixels: Int)
+        /// The picture keeps its size, which must be a multiple of `patchSize · mergeSize`.
+        case keep
+    }
+
+    package struct Normalization: Sendable, Hashable, Codable {
+        /// Three values: red, green, blue.
+        package var mean: [Double]
+        /// Three values, none of them zero.
+        package var deviation: [Double]
+
+        package init(mean: [Double], deviation: [Double]) {
+            self.mean = mean
+            self.deviation = deviation
+        }
+    }
+
+    package init(
+        sizing: Sizing, filter: ResampleFilter, precision: ResizePrecision, rescaleFactor: Double?,
+        normalization: Normalization?, patchSize: Int, mergeSize: Int, temporalPatchSize: Int
+    ) {
+        self.sizing = sizing
+        self.filter = filter
+        self.precision = precision
+        self.rescaleFactor = rescaleFactor
+        self.normalization = normalization
+        self.patchSize = patchSize
+        self.mergeSize = mergeSize
+        self.temporalPatchSize = temporalPatchSize
+    }
+
+    /// Bytes of one raw patch row of a single frame: `3 · patchSize²`.
+    package var patchBytes: Int { 3 * patchSize * patchSize }
+
+    /// Values of one row of HuggingFace's `pixel_values`: `3 · temporalPatchSize · patchSize²`.
+    package var patchDimension: Int { patchBytes * temporalPatchSize }
+}
+
+/// Filter of an antialiased resize; the raw value is the name that `docs` and messages use.
+package enum ResampleFilter: String, Sendable, Hashable, Codable, CaseIterable {
+    case bilinear, bicubic, lanczos
+}
+
+/// Fixed-point precision of resize weights, the one difference between the two libraries that HF processors use.
+package enum ResizePrecision: String, Sendable, Hashable, Codable, CaseIterable {
+    /// As many bits as keep the largest weight within 16-bit integers (torchvision on uint8 tensors).
+    case torchvision
+    /// Always 22 bits (Pillow).
+    case pillow
+}
