@@ -1,4 +1,4 @@
-import Tensors
+package import Tensors
 
 /// Which of a model's computations a plan performs.
 package enum Entry: Sendable, Hashable, Codable, CustomStringConvertible {
@@ -43,8 +43,9 @@ package enum InputRole: String, Sendable, Hashable, Codable, CaseIterable {
 /// Where a step finds or leaves a value.
 package struct Slot: Sendable, Hashable, Codable {
     package enum Place: Sendable, Hashable, Codable {
-        /// Byte offset into the entry's arena.
-        case arena(offset: Int)
+        /// Byte offset into the entry's arena of the first element, and elements between rows: more than a row's own
+        /// where the slot is some columns of a wider value.
+        case arena(offset: Int, stride: Int)
         case input(InputRole)
         /// Index into the artifact's weight table.
         case weight(Int)

@@ -1,5 +1,3 @@
-import Tensors
-
 /// What happens to a linear layer's sums before they are stored.
 package enum Activation: String, Sendable, Hashable, Codable, CaseIterable {
     case none, quickGelu = "quick_gelu", gelu, geluTanh = "gelu_tanh", silu
@@ -55,14 +53,14 @@ package enum Kernel: Sendable, Hashable, Codable {
     case addLayerNorm(eps: Float)
     /// `cos, sin [T, D/2]` of `positions[axes[i]] · inverse frequency`; inputs positions, inverse frequencies, axes.
     case rotaryTable
-    /// Rotates the heads of x[T, H·D] that lie at `column`, half against half; inputs x, cos, sin. In place.
-    case rotary(heads: Int, headDim: Int, column: Int)
-    /// Writes K and V columns of qkv[T, …] into the paged cache of a layer; inputs qkv, slots.
-    case kvWrite(layer: Int, keyColumn: Int, valueColumn: Int)
-    /// Causal attention of the query columns over a layer's paged cache; inputs qkv, visibility.
-    case pagedAttention(layer: Int, heads: Int, queryColumn: Int, scale: Float)
-    /// Full attention inside segments; inputs qkv, visibility.
-    case segmentAttention(heads: Int, headDim: Int, queryColumn: Int, keyColumn: Int, valueColumn: Int, scale: Float)
+    /// Rotates each head of x[T, H, D], half against half; inputs x, cos, sin; the output is x's slot or another.
+    case rotary(heads: Int, headDim: Int)
+    /// Writes K and V rows to the paged cache of a layer; inputs k[T, KVH, D], v[T, KVH, D], slots.
+    case kvWrite(layer: Int)
+    /// Causal attention of q[T, H, D] over a layer's paged cache; inputs q, visibility.
+    case pagedAttention(layer: Int, heads: Int, scale: Float)
+    /// Full attention inside segments; inputs q, k, v [P, H, D], visibility.
+    case segmentAttention(heads: Int, headDim: Int, scale: Float)
     /// `silu(gate) · up` of x[T, 2·I], gate first; input x.
     case swiglu
     /// Rows of a packed table; inputs table, ids.

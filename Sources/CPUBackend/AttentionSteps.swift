@@ -1,0 +1,161 @@
+import CKernels
+import Plan
+
+/// Writes the K and V columns of a packed projection to a layer's cache.
+final class KVWriteStep: PreparedStep {
+    private var arguments = vlm_kv_write_args()
+    private let k, v, slots: Operand
+    private let layer: Int
+    private let environment: StepEnvironment
+    private var rows = 0
+
+    init(layer: Int, operands: [Operand], origin: String, _ environment: StepEnvironment) {
+        self.layer = layer
+        k = operands[0]
+        v = operands[1]
+        slots = operands[2]
+        self.environment = environment
+        super.init(origin: origin)
+    }
+
+    override func bind(_ context: RunContext) {
+        super.bind(context)
+        rows = k.rows.value(context)
+        arguments.layout = environment.kv.kernelLayout
+        arguments.blocks = Int64(environment.kv.blockCount)
+        arguments.k = UnsafePointer(k.floats(context))
+        arguments.v = UnsafePointer(v.floats(context))
+        arguments.k_stride = Int64(k.stride)
+        arguments.v_stride = Int64(v.stride)
+        arguments.slots = UnsafePointer(slots.integers(context))
+        arguments.k_cache = environment.kv.keys(layer)
+        arguments.v_cache = environment.kv.values(layer)
+    }
+
+    override func itemCount(_ phase: Int) -> Int { rows }
+    override func grain(_ phase: Int) -> Int { 16 }
+
+    override func run(_ phase: Int, _ items: Range<Int>, thread: Int) {
+        let status = withUnsafePointer(to: arguments) {
+            vlm_kv_write($0, Int64(items.lowerBound), Int64(items.upperBound), environment.isa)
+        }
+        context.check(status)
+    }
+}
+
+/// Causal attention of a batch's queries over a layer's cache.
+final class PagedAttentionStep: PreparedStep {
+    private var arguments = vlm_paged_attention_args()
+    private let q, y: Operand
+    private let layer: Int
+    private let environment: StepEnvironment
+
+    init(
+        layer: Int, heads: Int, scale: Float, operands: [Operand], output: Operand, origin: String,
+        _ environment: StepEnvironment
+    ) {
+        self.layer = layer
+        q = operands[0]
+        y = output
+        self.environment = environment
+        arguments.heads = Int64(heads)
+        arguments.scale = scale
+        super.init(origin: origin)
+        // The largest block size the kernels take bounds their scratch.
+        var layout = environment.kv.kernelLayout
+        layout.block_size = 256
+        environment.scratch.reserve(thread: vlm_paged_attention_scratch_bytes(&layout, Int64(heads)))
+    }
+
+    override func bind(_ context: RunContext) {
+        super.bind(context)
+        guard let io = context.io else { return }
+        arguments.layout = environment.kv.kernelLayout
+        arguments.blocks = Int64(environment.kv.blockCount)
+        arguments.sequences = Int64(io.sequenceCount)
+        arguments.query_start = UnsafePointer(io.queryStarts.baseAddress)
+        arguments.query_count = UnsafePointer(io.queryCounts.baseAddress)
+        arguments.context_length = UnsafePointer(io.contextLengths.baseAddress)
+        arguments.block_table = UnsafePointer(io.blockTables.baseAddress)
+        arguments.table_stride = Int64(io.maxBlocks)
+        arguments.q = UnsafePointer(q.floats(context))
+        arguments.q_stride = Int64(q.stride)
+        arguments.y = y.floats(context)
+        arguments.y_stride = Int64(y.stride)
+        arguments.k_cache = UnsafeRawPointer(environment.kv.keys(layer))
+        arguments.v_cache = UnsafeRawPointer(environment.kv.values(layer))
+    }
+
+    override func itemCount(_ phase: Int) -> Int {
+        withUnsafePointer(to: arguments) { Int(vlm_paged_attention_items($0)) }
+    }
+
+    override func run(_ phase: Int, _ items: Range<Int>, thread: Int) {
+        let status = withUnsafePointer(to: arguments) {
+            vlm_paged_attention(
+                $0, Int64(items.lowerBound), Int64(items.upperBound), environment.scratch.thread(thread),
+                environment.isa)
+        }
+        context.check(status)
+    }
+}
+
+/// Full attention inside each picture.
+final class SegmentAttentionStep: PreparedStep {
+    private var arguments = vlm_segment_attention_args()
+    private let q, k, v, y: Operand
+    private let environment: StepEnvironment
+
+    init(
+        heads: Int, headDim: Int, scale: Float, operands: [Operand], output: Operand, origin: String,
+        _ environment: StepEnvironment
+    ) {
+        (q, k, v) = (operands[0], operands[1], operands[2])
+        y = output
+        self.environment = environment
+        arguments.heads = Int64(heads)
+        arguments.kv_heads = Int64(heads)
+        arguments.head_dim = Int64(headDim)
+        arguments.scale = scale
+        environment.scratch.reserve(thread: vlm_segment_attention_scratch_bytes(Int64(headDim)))
+        super.init(origin: origin)
+    }
+
+    override func bind(_ context: RunContext) {
+        super.bind(context)
+        guard let vision = context.vision else { return }
+        arguments.segments = Int64(vision.segmentCount)
+        arguments.offsets = UnsafePointer(vision.bounds.baseAddress)
+        arguments.q = UnsafePointer(q.floats(context))
+        arguments.k = UnsafePointer(k.floats(context))
+        arguments.v = UnsafePointer(v.floats(context))
+        arguments.q_stride = Int64(q.stride)
+        arguments.k_stride = Int64(k.stride)
+        arguments.v_stride = Int64(v.stride)
+        arguments.y = y.floats(context)
+        arguments.y_stride = Int64(y.stride)
+    }
+
+    override var operations: Double {
+        guard let vision = context.vision else { return 0 }
+        var sum = 0.0
+        for segment in 0..<vision.segmentCount {
+            let length = Double(vision.bounds[segment + 1] - vision.bounds[segment])
+            sum += length * length
+        }
+        return 4 * sum * Double(arguments.heads * arguments.head_dim)
+    }
+
+    override func itemCount(_ phase: Int) -> Int {
+        withUnsafePointer(to: arguments) { Int(vlm_segment_attention_items($0)) }
+    }
+
+    override func run(_ phase: Int, _ items: Range<Int>, thread: Int) {
+        let status = withUnsafePointer(to: arguments) {
+            vlm_segment_attention(
+                $0, Int64(items.lowerBound), Int64(items.upperBound), environment.scratch.thread(thread),
+                environment.isa)
+        }
+        context.check(status)
+    }
+}

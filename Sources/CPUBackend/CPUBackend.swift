@@ -1,0 +1,56 @@
+package import ArtifactFormat
+import CKernels
+package import Execution
+import Glibc
+package import Plan
+
+/// Runs artifacts on this machine's processor.
+package struct CPUBackend: Backend {
+    /// Threads that compute, the calling one included.
+    package var threads: Int
+
+    /// - Parameter threads: nil for one per available core.
+    package init(threads: Int? = nil) {
+        self.threads = max(1, threads ?? Self.availableCores)
+    }
+
+    package func load(_ artifact: Artifact) throws(BackendError) -> any LoadedModel {
+        let target = artifact.manifest.key.target
+        let missing = target.features.subtracting(Self.features).sorted()
+        guard missing.isEmpty else {
+            let names = missing.map(\.rawValue).joined(separator: ", ")
+            throw .unsupported(
+                "the artifact is for \(target.rawValue), but this machine lacks \(names); "
+                    + "recompile it with vlmc compile --target \(Target.best(for: Self.features).rawValue)")
+        }
+        return try CPUModel(artifact, isa: target.isa, threads: threads)
+    }
+
+    /// What this processor can do and the operating system has enabled.
+    package static var features: Set<CPUFeature> {
+        let bits = vlm_cpu_features()
+        return Set(Target.allCases.filter { bits & $0.isa == $0.isa }.flatMap(\.features))
+    }
+
+    /// Cores this process may use.
+    package static var availableCores: Int {
+        var mask = cpu_set_t()
+        guard sched_getaffinity(0, MemoryLayout<cpu_set_t>.size, &mask) == 0 else {
+            return max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+        }
+        return withUnsafeBytes(of: &mask) { bytes in max(1, bytes.reduce(0) { $0 + $1.nonzeroBitCount }) }
+    }
+}
+
+extension Target {
+    /// The kernels' feature bits of a target.
+    package var isa: UInt32 {
+        switch self {
+        case .cpu: VLM_ISA_GENERIC
+        case .cpuAVX2: VLM_ISA_AVX2
+        case .cpuAVX512: VLM_ISA_AVX2 | VLM_ISA_AVX512
+        case .cpuAVX512VNNI: VLM_ISA_AVX2 | VLM_ISA_AVX512 | VLM_ISA_AVX512_VNNI
+        case .cpuAVX512BF16: VLM_ISA_AVX2 | VLM_ISA_AVX512 | VLM_ISA_AVX512_VNNI | VLM_ISA_AVX512_BF16
+        }
+    }
+}

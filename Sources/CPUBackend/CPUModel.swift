@@ -1,0 +1,165 @@
+import ArtifactFormat
+import CKernels
+import Execution
+import Glibc
+import Plan
+import Synchronization
+import Tensors
+
+/// A loaded model on the CPU: prepared plans over two arenas, one for the decoder's entries and one for pictures.
+final class CPUModel: LoadedModel {
+    let program: Program
+    private let artifact: Artifact
+    private let team: ThreadTeam
+    private let kv: KVStorage
+    private let decoderContext, visionContext: RunContext
+    private let arenas: [Arena]
+    private var extend: [PreparedStep] = []
+    private var decode: [Int: [PreparedStep]] = [:]
+    private var vision: [PreparedStep] = []
+    private var visionBuffers: VisionBuffers?
+    private var visionNext = 0
+    private var visionCount = 0
+    private let visionLimit: Int
+
+    init(_ artifact: Artifact, isa: vlm_isa, threads: Int) throws(BackendError) {
+        self.artifact = artifact
+        let program = artifact.program
+        self.program = program
+        team = ThreadTeam(count: threads)
+        kv = KVStorage(program.kv)
+        let decoderBytes = program.plans.filter { $0.entry != .vision }.map(\.arenaBytes).max() ?? 0
+        let visionPlan = program.plans.first { $0.entry == .vision }
+        let decoderArena = try Arena(byteCount: decoderBytes, for: "the decoder's arena")
+        let visionArena = try Arena(byteCount: visionPlan?.arenaBytes ?? 0, for: "the vision arena")
+        arenas = [decoderArena, visionArena]
+        decoderContext = RunContext(arena: decoderArena.base)
+        visionContext = RunContext(arena: visionArena.base)
+        visionLimit = program.limits.maxPatches
+
+        let scratch = Scratch(threads: threads)
+        let environment = StepEnvironment(isa: isa, scratch: scratch, kv: kv)
+        for plan in program.plans {
+            let steps = try StepPreparer(artifact: artifact, environment: environment, bounds: plan.bounds).prepare(plan)
+            switch plan.entry {
+            case .vision: vision = steps
+            case .extend: extend = steps
+            case .decode(let gear): decode[gear] = steps
+            }
+        }
+        scratch.allocate()
+        if let visionPlan { try makeVisionBuffers(visionPlan) }
+    }
+
+    private func makeVisionBuffers(_ plan: ExecutionPlan) throws(BackendError) {
+        guard let output = plan.outputs.first?.type.shape.values(plan.bounds) else {
+            throw .malformed("the vision plan has no output")
+        }
+        let pixels = plan.steps.lazy.flatMap(\.inputs).first { $0.place == .input(.pixels) }
+        guard let shape = pixels?.type.shape.values(plan.bounds), shape.count == 2 else {
+            throw .malformed("the vision plan reads no pixels")
+        }
+        visionBuffers = VisionBuffers(patches: shape[0], patchBytes: shape[1], outputCount: output.reduce(1, *))
+        visionContext.vision = visionBuffers
+    }
+
+    func reserveKV(blockSize: Int, blockCount: Int) throws(BackendError) {
+        guard kv.reserve(blockSize: blockSize, blockCount: blockCount) else {
+            let (bytes, overflow) = program.kv.blockBytes(size: blockSize).multipliedReportingOverflow(by: blockCount)
+            throw .outOfMemory(what: "the KV cache", bytes: overflow ? .max : bytes)
+        }
+    }
+
+    func makeStepIO(maxBlocks: Int) -> StepIO {
+        StepIO(
+            maxTokens: max(program.limits.maxBatchedTokens, program.limits.maxSequences),
+            maxSequences: program.limits.maxSequences, maxBlocks: maxBlocks, positionAxes: program.positionAxes,
+            hiddenSize: program.hiddenSize, vocabularySize: program.vocabularySize)
+    }
+
+    func run(_ entry: Entry, _ io: StepIO) throws(BackendError) {
+        let steps: [PreparedStep]
+        switch entry {
+        case .extend: steps = extend
+        case .decode(let gear):
+            guard let prepared = decode[gear] else { throw .unsupported("no decode gear \(gear) in the artifact") }
+            steps = prepared
+        case .vision: throw .unsupported("pictures are encoded by beginVision")
+        }
+        let context = decoderContext
+        context.io = io
+        context.extents[PlanSymbol.tokens.index] = io.tokenCount
+        context.extents[PlanSymbol.samples.index] = io.sampleCount
+        context.extents[PlanSymbol.images.index] = io.imageCount
+        for step in steps {
+            step.bind(context)
+            team.run(step)
+        }
+        try throwFailure(context)
+    }
+
+    func beginVision(_ input: VisionInput) throws(BackendError) {
+        guard let buffers = visionBuffers else { throw .unsupported("the artifact has no vision entry") }
+        let patches = input.positions.count / 2
+        guard patches > 0, patches <= visionLimit, input.pixels.count <= buffers.pixels.count,
+            input.pixels.count % patches == 0, input.bounds.count >= 2, input.bounds.count <= patches + 1,
+            input.bounds.first == 0, input.bounds.last == Int32(patches)
+        else { throw .unsupported("a vision call of \(patches) patches; the artifact takes 1 to \(visionLimit)") }
+        buffers.fill(input)
+        let merge = mergedRows(patches)
+        visionContext.extents[PlanSymbol.merged.index] = merge
+        visionCount = merge * program.hiddenSize
+        visionNext = 0
+    }
+
+    func advanceVision(budget: Double) throws(BackendError) -> Bool {
+        var left = budget
+        while visionNext < vision.count, left > 0 {
+            let step = vision[visionNext]
+            step.bind(visionContext)
+            left -= step.operations
+            team.run(step)
+            visionNext += 1
+        }
+        try throwFailure(visionContext)
+        return visionNext == vision.count
+    }
+
+    var visionOutput: UnsafeBufferPointer<Float> {
+        guard let output = visionBuffers?.output else { return UnsafeBufferPointer(start: nil, count: 0) }
+        return UnsafeBufferPointer(rebasing: output[..<min(visionCount, output.count)])
+    }
+
+    /// Image tokens of a call: the vision plan says how many patches make one.
+    private func mergedRows(_ patches: Int) -> Int {
+        let pixels = program.plans.first { $0.entry == .vision }?.steps.lazy.flatMap(\.inputs)
+            .first { $0.place == .input(.pixels) }
+        return patches / max(pixels?.type.shape.dims.first?.factor ?? 1, 1)
+    }
+
+    private func throwFailure(_ context: RunContext) throws(BackendError) {
+        let status = context.failure.exchange(0, ordering: .relaxed)
+        switch status {
+        case VLM_OK.rawValue: return
+        case VLM_BAD_INDEX.rawValue: throw .malformed("a token, slot or row index is outside its table")
+        case VLM_BAD_ALIGNMENT.rawValue: throw .malformed("a packed weight is not aligned")
+        default: throw .malformed("a step has a shape that its kernel does not support")
+        }
+    }
+}
+
+/// Zeroed, page-aligned memory that lives as long as the model.
+final class Arena {
+    let base: UnsafeMutableRawPointer
+    private let byteCount: Int
+
+    init(byteCount: Int, for what: String) throws(BackendError) {
+        self.byteCount = max(byteCount, 4096)
+        let memory = mmap(nil, self.byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        guard let memory, memory != MAP_FAILED else { throw .outOfMemory(what: what, bytes: byteCount) }
+        madvise(memory, self.byteCount, MADV_HUGEPAGE)
+        base = memory
+    }
+
+    deinit { munmap(base, byteCount) }
+}

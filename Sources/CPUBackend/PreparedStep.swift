@@ -1,0 +1,60 @@
+import CKernels
+import Plan
+
+/// A step with its weights found and its scratch reserved.
+///
+/// `bind` looks up the batch's addresses and extents; the team then runs the phases.
+class PreparedStep: TeamWork {
+    /// The HuggingFace module that the step computes.
+    let origin: String
+    fileprivate(set) var context: RunContext!
+
+    init(origin: String) { self.origin = origin }
+
+    /// Fills the kernel's arguments for the batch at hand.
+    func bind(_ context: RunContext) { self.context = context }
+
+    /// Floating-point operations for the bound batch, roughly; what vision slices are measured in.
+    var operations: Double { 0 }
+
+    var phaseCount: Int { 1 }
+    func itemCount(_ phase: Int) -> Int { 0 }
+    func run(_ phase: Int, _ items: Range<Int>, thread: Int) {}
+    func grain(_ phase: Int) -> Int { 1 }
+}
+
+/// What preparing a step needs to know of the model being loaded.
+struct StepEnvironment {
+    let isa: vlm_isa
+    /// Scratch of thread `t` is at `t · bytes`; grows while steps are prepared.
+    let scratch: Scratch
+    let kv: KVStorage
+}
+
+/// Memory that kernels use inside one call, and what is shared between the phases of one step.
+final class Scratch {
+    private(set) var threadBytes = 0
+    private(set) var sharedBytes = 0
+    private(set) var base = UnsafeMutableRawPointer.allocate(byteCount: 64, alignment: 64)
+    private let threads: Int
+
+    init(threads: Int) { self.threads = threads }
+
+    deinit { base.deallocate() }
+
+    /// Asks for at least this much per thread; before `allocate`.
+    func reserve(thread bytes: Int) { threadBytes = max(threadBytes, (bytes + 4095) & ~4095) }
+
+    /// Asks for at least this much between phases; before `allocate`.
+    func reserve(shared bytes: Int) { sharedBytes = max(sharedBytes, (bytes + 4095) & ~4095) }
+
+    /// Makes the memory; once, after all steps are prepared.
+    func allocate() {
+        base.deallocate()
+        base = .allocate(byteCount: max(64, sharedBytes + threads * threadBytes), alignment: 4096)
+    }
+
+    var shared: UnsafeMutableRawPointer { base }
+
+    func thread(_ index: Int) -> UnsafeMutableRawPointer { base + sharedBytes + index * threadBytes }
+}

@@ -1,0 +1,248 @@
+import CKernels
+import Plan
+
+/// A kernel that computes rows of its output one by one.
+class RowStep: PreparedStep {
+    let inputs, outputs: [Operand]
+    let isa: vlm_isa
+    private(set) var rows = 0
+
+    init(inputs: [Operand], outputs: [Operand], origin: String, isa: vlm_isa) {
+        self.inputs = inputs
+        self.outputs = outputs
+        self.isa = isa
+        super.init(origin: origin)
+    }
+
+    override func bind(_ context: RunContext) {
+        super.bind(context)
+        rows = outputs[0].rows.value(context)
+    }
+
+    override func itemCount(_ phase: Int) -> Int { rows }
+
+    override func grain(_ phase: Int) -> Int { max(1, 8192 / max(outputs[0].columns, 1)) }
+
+    override var operations: Double { 8 * Double(rows) * Double(outputs[0].columns) }
+}
+
+/// RMSNorm or LayerNorm, with the residual sum in front where the step has two outputs.
+final class NormStep: RowStep {
+    private var arguments = vlm_norm_args()
+    private let centered: Bool
+
+    init(centered: Bool, eps: Float, inputs: [Operand], outputs: [Operand], origin: String, isa: vlm_isa) {
+        self.centered = centered
+        arguments.eps = eps
+        super.init(inputs: inputs, outputs: outputs, origin: origin, isa: isa)
+    }
+
+    override func bind(_ context: RunContext) {
+        super.bind(context)
+        let columns = Int64(outputs[0].columns)
+        let adds = outputs.count == 2
+        arguments.columns = columns
+        arguments.x = UnsafePointer(inputs[0].floats(context))
+        arguments.x_stride = Int64(inputs[0].stride)
+        arguments.add = adds ? UnsafePointer(inputs[1].floats(context)) : nil
+        arguments.add_stride = Int64(inputs[1].stride)
+        arguments.sum = adds ? outputs[0].floats(context) : nil
+        arguments.sum_stride = Int64(outputs[0].stride)
+        let weight = adds ? 2 : 1
+        arguments.weight = UnsafePointer(inputs[weight].floats(context))
+        arguments.bias = centered ? UnsafePointer(inputs[weight + 1].floats(context)) : nil
+        let y = outputs[adds ? 1 : 0]
+        arguments.y = y.floats(context)
+        arguments.y_stride = Int64(y.stride)
+    }
+
+    override func run(_ phase: Int, _ items: Range<Int>, thread: Int) {
+        let begin = Int64(items.lowerBound), end = Int64(items.upperBound)
+        withUnsafePointer(to: arguments) { arguments in
+            if centered {
+                vlm_layer_norm(arguments, begin, end, isa)
+            } else {
+                vlm_rms_norm(arguments, begin, end, isa)
+            }
+        }
+    }
+}
+
+/// Cosine and sine of each row's rotary angles.
+final class RotaryTableStep: RowStep {
+    private var arguments = vlm_rotary_table_args()
+
+    override func bind(_ context: RunContext) {
+        super.bind(context)
+        arguments.pairs = Int64(outputs[0].columns)
+        arguments.positions = UnsafePointer(inputs[0].integers(context))
+        arguments.positions_stride = Int64(rows)
+        arguments.inv_freq = UnsafePointer(inputs[1].floats(context))
+        arguments.axis = UnsafePointer(inputs[2].integers(context))
+        arguments.scale = 1
+        arguments.cos = outputs[0].floats(context)
+        arguments.sin = outputs[1].floats(context)
+    }
+
+    override func run(_ phase: Int, _ items: Range<Int>, thread: Int) {
+        withUnsafePointer(to: arguments) {
+            vlm_rotary_table($0, Int64(items.lowerBound), Int64(items.upperBound), isa)
+        }
+    }
+}
+
+/// Rotates each head, half against half.
+final class RotaryStep: RowStep {
+    private var arguments = vlm_rotary_args()
+
+    init(heads: Int, headDim: Int, inputs: [Operand], outputs: [Operand], origin: String, isa: vlm_isa) {
+        arguments.heads = Int64(heads)
+        arguments.head_dim = Int64(headDim)
+        arguments.rotary_dim = Int64(headDim)
+        super.init(inputs: inputs, outputs: outputs, origin: origin, isa: isa)
+    }
+
+    override func bind(_ context: RunContext) {
+        super.bind(context)
+        arguments.x = UnsafePointer(inputs[0].floats(context))
+        arguments.x_stride = Int64(inputs[0].stride)
+        arguments.y = outputs[0].floats(context)
+        arguments.y_stride = Int64(outputs[0].stride)
+        arguments.cos = UnsafePointer(inputs[1].floats(context))
+        arguments.sin = UnsafePointer(inputs[2].floats(context))
+    }
+
+    override func run(_ phase: Int, _ items: Range<Int>, thread: Int) {
+        withUnsafePointer(to: arguments) {
+            vlm_rotary($0, Int64(items.lowerBound), Int64(items.upperBound), isa)
+        }
+    }
+}
+
+/// `silu(gate) · up`.
+final class SwiGLUStep: RowStep {
+    private var arguments = vlm_gated_args()
+
+    override func bind(_ context: RunContext) {
+        super.bind(context)
+        arguments.activation = VLM_ACTIVATION_SILU
+        arguments.columns = Int64(outputs[0].columns)
+        arguments.x = UnsafePointer(inputs[0].floats(context))
+        arguments.x_stride = Int64(inputs[0].stride)
+        arguments.y = outputs[0].floats(context)
+        arguments.y_stride = Int64(outputs[0].stride)
+    }
+
+    override func run(_ phase: Int, _ items: Range<Int>, thread: Int) {
+        withUnsafePointer(to: arguments) {
+            vlm_gated($0, Int64(items.lowerBound), Int64(items.upperBound), isa)
+        }
+    }
+}
+
+/// Rows of a packed table by token id.
+final class EmbedStep: RowStep {
+    private var arguments = vlm_unpack_rows_args()
+
+    init(table: WeightEntry, inputs: [Operand], outputs: [Operand], origin: String, isa: vlm_isa) {
+        arguments.format = table.layout.kernelFormat
+        if case .int4Blocks(let group) = table.layout { arguments.group = Int64(group) }
+        arguments.outputs = Int64(table.shape.first ?? 0)
+        arguments.inputs = Int64(table.shape.last ?? 0)
+        super.init(inputs: inputs, outputs: outputs, origin: origin, isa: isa)
+    }
+
+    override func bind(_ context: RunContext) {
+        super.bind(context)
+        arguments.packed = UnsafeRawPointer(inputs[0].address(context))
+        arguments.ids = UnsafePointer(inputs[1].integers(context))
+        arguments.y = outputs[0].floats(context)
+        arguments.y_stride = Int64(outputs[0].stride)
+    }
+
+    override func run(_ phase: Int, _ items: Range<Int>, thread: Int) {
+        let status = withUnsafePointer(to: arguments) {
+            vlm_unpack_rows($0, Int64(items.lowerBound), Int64(items.upperBound), isa)
+        }
+        context.check(status)
+    }
+}
+
+/// Rows by index: of one table, or of a second one where the index says so.
+final class IndexedRowsStep: RowStep {
+    private var arguments = vlm_rows_args()
+    private let selects: Bool
+
+    /// - Parameter selects: inputs are a, b, index; else x, index.
+    init(selects: Bool, inputs: [Operand], outputs: [Operand], origin: String, isa: vlm_isa) {
+        self.selects = selects
+        super.init(inputs: inputs, outputs: outputs, origin: origin, isa: isa)
+    }
+
+    override func bind(_ context: RunContext) {
+        super.bind(context)
+        let source = inputs[selects ? 1 : 0]
+        let columns = Int64(outputs[0].columns)
+        arguments.columns = columns
+        arguments.x = UnsafePointer(source.floats(context))
+        arguments.x_rows = Int64(source.rows.value(context))
+        arguments.x_stride = Int64(source.stride)
+        arguments.a = selects ? UnsafePointer(inputs[0].floats(context)) : nil
+        arguments.a_stride = Int64(inputs[0].stride)
+        arguments.index = UnsafePointer(inputs[selects ? 2 : 1].integers(context))
+        arguments.y = outputs[0].floats(context)
+        arguments.y_rows = Int64(rows)
+        arguments.y_stride = Int64(outputs[0].stride)
+    }
+
+    override func run(_ phase: Int, _ items: Range<Int>, thread: Int) {
+        let begin = Int64(items.lowerBound), end = Int64(items.upperBound)
+        let status = withUnsafePointer(to: arguments) {
+            selects ? vlm_select_rows($0, begin, end, isa) : vlm_gather_rows($0, begin, end, isa)
+        }
+        context.check(status)
+    }
+}
+
+/// Element by element over whole rows: widening bytes, adding, copying.
+final class ElementStep: RowStep {
+    enum Operation { case widen, add, copy }
+    private let operation: Operation
+    private var first: UnsafeMutableRawPointer?
+    private var second: UnsafeMutablePointer<Float>?
+    private var result: UnsafeMutablePointer<Float>?
+
+    init(_ operation: Operation, inputs: [Operand], outputs: [Operand], origin: String, isa: vlm_isa) {
+        self.operation = operation
+        super.init(inputs: inputs, outputs: outputs, origin: origin, isa: isa)
+    }
+
+    override func bind(_ context: RunContext) {
+        super.bind(context)
+        first = inputs[0].address(context)
+        second = operation == .add ? inputs[1].floats(context) : nil
+        result = outputs[0].floats(context)
+    }
+
+    override func run(_ phase: Int, _ items: Range<Int>, thread: Int) {
+        guard let first, let result else { return }
+        let begin = Int64(items.lowerBound * outputs[0].columns), end = Int64(items.upperBound * outputs[0].columns)
+        switch operation {
+        case .widen: vlm_u8_to_f32(first.assumingMemoryBound(to: UInt8.self), result, begin, end, isa)
+        case .add: vlm_add(first.assumingMemoryBound(to: Float.self), second, result, begin, end, isa)
+        case .copy:
+            let source = first.assumingMemoryBound(to: Float.self)
+            (result + Int(begin)).update(from: source + Int(begin), count: Int(end - begin))
+        }
+    }
+}
+
+extension WeightLayout {
+    var kernelFormat: vlm_weight_format {
+        switch self {
+        case .bf16Panels: VLM_WEIGHT_BF16
+        case .int4Blocks: VLM_WEIGHT_INT4
+        default: VLM_WEIGHT_F32
+        }
+    }
+}

@@ -1,0 +1,162 @@
+import CKernels
+import Execution
+import Plan
+import Synchronization
+import Tensors
+
+/// The symbols that plans may use, and their place in `RunContext.extents`.
+enum PlanSymbol: String, CaseIterable {
+    /// Token rows of the batch.
+    case tokens = "T"
+    /// Rows whose logits are wanted.
+    case samples = "B"
+    /// Rows of image embeddings handed in.
+    case images = "I"
+    /// Image tokens of a vision call.
+    case merged = "M"
+    /// Cache positions; only inside visibility masks, which have no memory of their own.
+    case context = "S"
+
+    var index: Int {
+        switch self {
+        case .tokens: 0
+        case .samples: 1
+        case .images: 2
+        case .merged: 3
+        case .context: 4
+        }
+    }
+}
+
+/// An extent that is looked up in the batch at hand.
+struct Extent {
+    let factor: Int
+    /// Index into `RunContext.extents`; −1 for a fixed extent.
+    let symbol: Int
+
+    func value(_ context: RunContext) -> Int {
+        symbol < 0 ? factor : factor * context.extents[symbol]
+    }
+}
+
+/// What the steps of a plan find while they run.
+final class RunContext {
+    /// Memory of the plan's intermediate values.
+    let arena: UnsafeMutableRawPointer
+    /// Values of `PlanSymbol`s.
+    let extents: UnsafeMutablePointer<Int>
+    /// The batch of an `extend` or `decode` run.
+    var io: StepIO?
+    /// The pictures of a vision run.
+    var vision: VisionBuffers?
+    /// The first status other than OK that a kernel returned.
+    let failure = Atomic<UInt32>(0)
+
+    init(arena: UnsafeMutableRawPointer) {
+        self.arena = arena
+        extents = .allocate(capacity: PlanSymbol.allCases.count)
+        extents.initialize(repeating: 0, count: PlanSymbol.allCases.count)
+    }
+
+    deinit { extents.deallocate() }
+
+    /// Remembers a kernel's complaint.
+    func check(_ status: vlm_status) {
+        guard status.rawValue != VLM_OK.rawValue else { return }
+        failure.store(status.rawValue, ordering: .relaxed)
+    }
+}
+
+/// Where a step's operand lies, once per load.
+struct Operand {
+    enum Place {
+        case arena(Int)
+        case input(InputRole)
+        case output
+        case memory(UnsafeRawPointer)
+    }
+    let place: Place
+    let rows: Extent
+    /// Elements of one row: the product of all extents but the first.
+    let columns: Int
+    /// Elements between rows.
+    let stride: Int
+
+    /// The operand's address for the batch at hand; nil for an input that the batch does not have.
+    func address(_ context: RunContext) -> UnsafeMutableRawPointer? {
+        switch place {
+        case .arena(let offset): context.arena + offset
+        case .memory(let pointer): UnsafeMutableRawPointer(mutating: pointer)
+        case .output: context.outputAddress
+        case .input(let role): context.inputAddress(role)
+        }
+    }
+
+    func floats(_ context: RunContext) -> UnsafeMutablePointer<Float>? {
+        address(context)?.assumingMemoryBound(to: Float.self)
+    }
+
+    func integers(_ context: RunContext) -> UnsafeMutablePointer<Int32>? {
+        address(context)?.assumingMemoryBound(to: Int32.self)
+    }
+}
+
+extension RunContext {
+    fileprivate var outputAddress: UnsafeMutableRawPointer? {
+        if let io { return UnsafeMutableRawPointer(io.logits.baseAddress) }
+        return UnsafeMutableRawPointer(vision?.output.baseAddress)
+    }
+
+    fileprivate func inputAddress(_ role: InputRole) -> UnsafeMutableRawPointer? {
+        switch role {
+        case .ids: UnsafeMutableRawPointer(io?.ids.baseAddress)
+        case .positions: UnsafeMutableRawPointer(io?.positions.baseAddress)
+        case .slots: UnsafeMutableRawPointer(io?.slots.baseAddress)
+        case .imageRows: UnsafeMutableRawPointer(io?.imageRows.baseAddress)
+        case .imageEmbeds: UnsafeMutableRawPointer(io?.imageEmbeds.baseAddress)
+        case .sampleRows: UnsafeMutableRawPointer(io?.sampleRows.baseAddress)
+        case .pixels: UnsafeMutableRawPointer(vision?.pixels.baseAddress)
+        case .patchPositions: UnsafeMutableRawPointer(vision?.positions.baseAddress)
+        case .visible: nil
+        }
+    }
+}
+
+/// Copies of a vision call's input, and room for its output; grown to the largest call and kept.
+final class VisionBuffers {
+    private(set) var pixels: UnsafeMutableBufferPointer<UInt8>
+    private(set) var positions: UnsafeMutableBufferPointer<Int32>
+    private(set) var bounds: UnsafeMutableBufferPointer<Int32>
+    let output: UnsafeMutableBufferPointer<Float>
+    private(set) var segmentCount = 0
+
+    /// - Parameters:
+    ///   - patches: most patches of a call.
+    ///   - patchBytes: bytes of one patch.
+    ///   - outputCount: most floats of the output.
+    init(patches: Int, patchBytes: Int, outputCount: Int) {
+        pixels = .allocate(capacity: patches * patchBytes)
+        positions = .allocate(capacity: 2 * patches)
+        bounds = .allocate(capacity: patches + 1)
+        output = .allocate(capacity: outputCount)
+        pixels.initialize(repeating: 0)
+        positions.initialize(repeating: 0)
+        bounds.initialize(repeating: 0)
+        output.initialize(repeating: 0)
+    }
+
+    deinit {
+        pixels.deallocate()
+        positions.deallocate()
+        bounds.deallocate()
+        output.deallocate()
+    }
+
+    /// Takes over the input of one call, which the caller has checked against the buffers' sizes.
+    func fill(_ input: VisionInput) {
+        _ = pixels.update(fromContentsOf: input.pixels)
+        _ = positions.update(fromContentsOf: input.positions)
+        _ = bounds.update(fromContentsOf: input.bounds)
+        segmentCount = input.bounds.count - 1
+    }
+}

@@ -1,0 +1,122 @@
+import ArtifactFormat
+import CKernels
+import Execution
+import Plan
+import Tensors
+
+/// Binds the steps of plans to kernels and to the artifact's weights.
+struct StepPreparer {
+    let artifact: Artifact
+    let environment: StepEnvironment
+    /// Largest values of the plan's symbols.
+    let bounds: [String: Int]
+
+    func prepare(_ plan: ExecutionPlan) throws(BackendError) -> [PreparedStep] {
+        var steps: [PreparedStep] = []
+        for step in plan.steps { steps.append(try prepare(step)) }
+        return steps
+    }
+
+    private func prepare(_ step: Step) throws(BackendError) -> PreparedStep {
+        let inputs = try operands(step.inputs)
+        let outputs = try operands(step.outputs)
+        let (origin, isa) = (step.origin, environment.isa)
+        guard inputs.count >= step.kernel.inputCount, outputs.count == step.kernel.outputCount else {
+            throw .malformed("step \(step.kernel.name) of \(origin) has the wrong number of operands")
+        }
+        switch step.kernel {
+        case .linear(let linear):
+            guard let rows = step.inputs[0].type.shape.values(bounds)?.reduce(1, *) else {
+                throw .malformed("step \(step.kernel.name) of \(origin) has an unknown symbol")
+            }
+            return LinearStep(
+                linear, operands: inputs, output: outputs[0], maxRows: rows / max(linear.inputs, 1), origin: origin,
+                environment)
+        case .rmsNorm(let eps), .addRMSNorm(let eps):
+            return NormStep(centered: false, eps: eps, inputs: inputs, outputs: outputs, origin: origin, isa: isa)
+        case .layerNorm(let eps), .addLayerNorm(let eps):
+            return NormStep(centered: true, eps: eps, inputs: inputs, outputs: outputs, origin: origin, isa: isa)
+        case .rotaryTable:
+            return RotaryTableStep(inputs: inputs, outputs: outputs, origin: origin, isa: isa)
+        case .rotary(let heads, let headDim):
+            return RotaryStep(
+                heads: heads, headDim: headDim, inputs: inputs, outputs: outputs, origin: origin, isa: isa)
+        case .kvWrite(let layer):
+            return KVWriteStep(layer: layer, operands: inputs, origin: origin, environment)
+        case .pagedAttention(let layer, let heads, let scale):
+            return PagedAttentionStep(
+                layer: layer, heads: heads, scale: scale, operands: inputs, output: outputs[0], origin: origin,
+                environment)
+        case .segmentAttention(let heads, let headDim, let scale):
+            return SegmentAttentionStep(
+                heads: heads, headDim: headDim, scale: scale, operands: inputs, output: outputs[0], origin: origin,
+                environment)
+        case .swiglu:
+            return SwiGLUStep(inputs: inputs, outputs: outputs, origin: origin, isa: isa)
+        case .embed:
+            guard case .weight(let index) = step.inputs[0].place else {
+                throw .malformed("step embed of \(origin) reads a table that is not a weight")
+            }
+            return EmbedStep(
+                table: artifact.weights[index], inputs: inputs, outputs: outputs, origin: origin, isa: isa)
+        case .selectRows, .gatherRows:
+            return IndexedRowsStep(
+                selects: step.kernel == .selectRows, inputs: inputs, outputs: outputs, origin: origin, isa: isa)
+        case .widen: return ElementStep(.widen, inputs: inputs, outputs: outputs, origin: origin, isa: isa)
+        case .add: return ElementStep(.add, inputs: inputs, outputs: outputs, origin: origin, isa: isa)
+        case .copy: return ElementStep(.copy, inputs: inputs, outputs: outputs, origin: origin, isa: isa)
+        }
+    }
+
+    private func operands(_ slots: [Slot]) throws(BackendError) -> [Operand] {
+        var result: [Operand] = []
+        for slot in slots {
+            let place: Operand.Place
+            let dims = slot.type.shape.dims
+            let columns = dims.dropFirst().reduce(1) { $0 * $1.factor }
+            var stride = columns
+            switch slot.place {
+            case .arena(let offset, let rowStride):
+                place = .arena(offset)
+                stride = rowStride
+            case .input(let role): place = .input(role)
+            case .output: place = .output
+            case .weight(let index):
+                guard artifact.weights.indices.contains(index), let base = artifact.weightBytes(index).baseAddress else {
+                    throw .malformed("weight \(index) does not exist")
+                }
+                place = .memory(base)
+            }
+            result.append(
+                Operand(place: place, rows: try extent(dims.first ?? 1), columns: columns, stride: stride))
+        }
+        return result
+    }
+
+    private func extent(_ dim: Dim) throws(BackendError) -> Extent {
+        guard let name = dim.symbol else { return Extent(factor: dim.factor, symbol: -1) }
+        guard let symbol = PlanSymbol(rawValue: name) else { throw .malformed("unknown symbol \(name)") }
+        return Extent(factor: dim.factor, symbol: symbol.index)
+    }
+}
+
+extension Kernel {
+    /// Operands a step must have at least.
+    var inputCount: Int {
+        switch self {
+        case .linear(let linear): 2 + (linear.hasBias ? 1 : 0) + (linear.hasResidual ? 1 : 0)
+        case .rmsNorm, .pagedAttention, .embed, .gatherRows, .add: 2
+        case .layerNorm, .addRMSNorm, .rotaryTable, .rotary, .selectRows, .kvWrite: 3
+        case .addLayerNorm, .segmentAttention: 4
+        case .swiglu, .widen, .copy: 1
+        }
+    }
+
+    var outputCount: Int {
+        switch self {
+        case .addRMSNorm, .addLayerNorm, .rotaryTable: 2
+        case .kvWrite: 0
+        default: 1
+        }
+    }
+}
