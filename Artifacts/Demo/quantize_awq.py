@@ -39,12 +39,19 @@ class Source:
             return f.get_tensor(self.name)
 
 
+def weight_files(folder: Path) -> list[Path]:
+    """The shards that the index names, or the one file of a small checkpoint."""
+    index, single = folder / "model.safetensors.index.json", folder / "model.safetensors"
+    if index.exists():
+        return [folder / name for name in sorted(set(json.loads(index.read_text())["weight_map"].values()))]
+    if not single.exists():
+        raise Refused(f"{folder}: neither model.safetensors nor its index")
+    return [single]
+
+
 def sources(folder: Path) -> list[Source]:
-    files = sorted(folder.glob("*.safetensors"))
-    if not files:
-        raise Refused(f"{folder}: no .safetensors file")
     found = []
-    for file in files:
+    for file in weight_files(folder):
         with safe_open(file, "pt") as f:
             found += [Source(file, name, tuple(f.get_slice(name).get_shape())) for name in f.keys()]
     return sorted(found, key=lambda s: s.name)
@@ -124,7 +131,10 @@ def write_weights(path: Path, found: list[Source], group: int):
                 out.write(tensor.numpy().tobytes())
 
 
-def write_config(source: Path, out: Path, group: int):
+def awq_config(source: Path, group: int) -> dict:
+    """The source's config.json with the layout of the int4 weights."""
+    if not (source / "config.json").exists():
+        raise Refused(f"{source}: no config.json; give a HuggingFace model directory")
     config = json.loads((source / "config.json").read_text())
     if config.get("model_type") != "qwen2_vl":
         raise Refused(f"{source}: model_type is {config.get('model_type')!r}, not qwen2_vl")
@@ -133,17 +143,17 @@ def write_config(source: Path, out: Path, group: int):
     config["torch_dtype" if "torch_dtype" in config else "dtype"] = "float16"
     config["quantization_config"] = {"quant_method": "awq", "bits": 4, "group_size": group, "zero_point": True,
                                      "version": "gemm", "modules_to_not_convert": [SKIPPED]}
-    (out / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    return config
 
 
 def convert(source: Path, out: Path, group: int):
-    found = sources(source)
+    config, found = awq_config(source, group), sources(source)
     for one in filter(is_quantized, found):
         check(one, group)
     if not any(map(is_quantized, found)):
         raise Refused(f"{source}: no linear layer of a decoder found")
     out.mkdir(parents=True, exist_ok=True)
-    write_config(source, out, group)
+    (out / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     for file in source.iterdir():
         if file.is_file() and file.name != "config.json" and ".safetensors" not in file.name:
             shutil.copyfile(file, out / file.name)
