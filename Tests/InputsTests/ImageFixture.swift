@@ -1,0 +1,56 @@
+import Foundation
+import Inputs
+import Plan
+
+/// The committed pictures and what the oracle made of them.
+enum ImageFixture {
+    static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(path: "Fixtures/image")
+
+    static func load<Value: Decodable>(_ name: String, as type: Value.Type = Value.self) throws -> Value {
+        try JSONDecoder().decode(type, from: Data(contentsOf: folder.appending(path: name)))
+    }
+
+    static func file(_ name: String) throws -> [UInt8] {
+        try Array(Data(contentsOf: folder.appending(path: "files/\(name)")))
+    }
+
+    /// The drawn picture that `make_image_fixtures.py` draws by the same formula.
+    static func draw(width: Int, height: Int) -> Image {
+        var pixels: [UInt8] = []
+        pixels.reserveCapacity(width * height * 3)
+        for y in 0..<height {
+            for x in 0..<width {
+                for c in 0..<3 {
+                    let value = (x * 7 + y * 13 + c * 29) ^ ((x * y) >> 3) ^ ((x * x + y * 3 * c) >> 5)
+                    pixels.append(UInt8(truncatingIfNeeded: value))
+                }
+            }
+        }
+        return Image(width: width, height: height, pixels: pixels)
+    }
+
+    /// Sum of (i + 1) · value[i] modulo 2⁶⁴, in decimal.
+    static func checksum(_ bytes: [UInt8]) -> String {
+        var sum: UInt64 = 0
+        for i in bytes.indices { sum &+= UInt64(i + 1) &* UInt64(bytes[i]) }
+        return String(sum)
+    }
+
+    /// The same over the bits of float32 values.
+    static func checksum(_ values: [Float]) -> String {
+        var sum: UInt64 = 0
+        for i in values.indices { sum &+= UInt64(i + 1) &* UInt64(values[i].bitPattern) }
+        return String(sum)
+    }
+
+    static func spec(
+        minPixels: Int, maxPixels: Int, filter: ResampleFilter = .bicubic, precision: ResizePrecision = .torchvision
+    ) -> ImageProcessorSpec {
+        ImageProcessorSpec(
+            sizing: .smart(minPixels: minPixels, maxPixels: maxPixels), filter: filter, precision: precision,
+            rescaleFactor: 1.0 / 255,
+            normalization: .init(
+                mean: [0.48145466, 0.4578275, 0.40821073], deviation: [0.26862954, 0.26130258, 0.27577711]),
+            patchSize: 14, mergeSize: 2, temporalPatchSize: 2)
+    }
+}

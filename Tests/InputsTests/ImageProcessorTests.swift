@@ -1,0 +1,75 @@
+import Inputs
+import Plan
+import Testing
+
+struct ImageProcessorTests {
+    struct SizeCase: Decodable, Sendable, CustomTestStringConvertible {
+        var width, height, minPixels, maxPixels: Int
+        var grid: [Int]?
+        var bytes, values: String?
+        var row: Int?
+        var rowStart: [Double]?
+        var testDescription: String { "\(width)×\(height) within \(minPixels)…\(maxPixels)" }
+    }
+
+    @Test(arguments: try ImageFixture.load("sizes.json", as: [SizeCase].self))
+    func pixelValuesEqualHuggingFace(_ expected: SizeCase) throws {
+        let spec = ImageFixture.spec(minPixels: expected.minPixels, maxPixels: expected.maxPixels)
+        let picture = ImageFixture.draw(width: expected.width, height: expected.height)
+        let processor = ImageProcessor(spec)
+        guard let grid = expected.grid else {
+            #expect(throws: ImageError.aspectRatio(width: expected.width, height: expected.height)) {
+                try processor.patches(from: picture)
+            }
+            return
+        }
+        let patches = try processor.patches(from: picture)
+        #expect(patches.grid == grid)
+        #expect(ImageFixture.checksum(patches.bytes) == expected.bytes)
+        let values = processor.pixelValues(of: patches)
+        #expect(ImageFixture.checksum(values) == expected.values)
+        let start = (expected.row ?? 0) * spec.patchDimension
+        #expect(values[start..<start + 12].map(Double.init) == expected.rowStart)
+    }
+
+    struct PillowCase: Decodable, Sendable {
+        var width, height, toWidth, toHeight: Int
+        var filter: ResampleFilter
+        var bytes: String
+    }
+
+    @Test(arguments: try ImageFixture.load("pillow.json", as: [PillowCase].self), [false, true])
+    func pillowPrecisionEqualsPillow(_ expected: PillowCase, portable: Bool) {
+        let resizer = Resizer(filter: expected.filter, precision: .pillow, portable: portable)
+        let out = resizer.resize(
+            ImageFixture.draw(width: expected.width, height: expected.height), width: expected.toWidth,
+            height: expected.toHeight)
+        #expect(ImageFixture.checksum(out.pixels) == expected.bytes)
+    }
+
+    @Test(arguments: ResampleFilter.allCases, [(1, 1, 300, 2), (310, 200, 57, 33), (33, 7, 34, 90), (640, 3, 5, 3)])
+    func portableCodeEqualsFastCode(_ filter: ResampleFilter, _ sizes: (Int, Int, Int, Int)) {
+        let picture = ImageFixture.draw(width: sizes.0, height: sizes.1)
+        let fast = Resizer(filter: filter, precision: .torchvision)
+        let portable = Resizer(filter: filter, precision: .torchvision, portable: true)
+        #expect(
+            fast.resize(picture, width: sizes.2, height: sizes.3)
+                == portable.resize(picture, width: sizes.2, height: sizes.3))
+    }
+
+    @Test func aPictureOfTheRightSizeIsNotTouched() throws {
+        let picture = ImageFixture.draw(width: 28, height: 28)
+        let spec = ImageFixture.spec(minPixels: 784, maxPixels: 784)
+        let patches = try ImageProcessor(spec).patches(from: picture)
+        #expect(patches.grid == [1, 2, 2])
+        #expect(Array(patches.bytes[..<3]) == [picture.pixels[0], picture.pixels[3], picture.pixels[6]])
+    }
+
+    @Test func moreThanTheLimitOfPatchesIsRefusedBeforeResizing() {
+        let processor = ImageProcessor(ImageFixture.spec(minPixels: 3136, maxPixels: 1_003_520))
+        let picture = ImageFixture.draw(width: 280, height: 280)
+        #expect(throws: ImageError.tooManyPatches(count: 400, limit: 399)) {
+            try processor.patches(from: picture, maxPatches: 399)
+        }
+    }
+}
