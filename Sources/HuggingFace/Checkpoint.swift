@@ -1,0 +1,132 @@
+import Foundation
+package import Tensors
+
+/// The weights of a HuggingFace model directory: one safetensors file, or shards named by an index.
+///
+/// Nothing is read but the headers until a tensor's bytes are touched.
+package struct Checkpoint: Sendable {
+    package let directory: String
+    /// The files, in the order of their names.
+    package let files: [SafetensorsFile]
+    /// All tensors, sorted by name.
+    package let tensors: [TensorView]
+    private let indices: [String: Int]
+
+    /// The tensor of that name; nil when there is none.
+    package subscript(name: String) -> TensorView? { indices[name].map { tensors[$0] } }
+
+    /// Element type and shape of every tensor, by name.
+    package var types: [String: TensorType] { Dictionary(uniqueKeysWithValues: tensors.map { ($0.name, $0.type) }) }
+
+    /// Bytes of all tensors.
+    package var byteCount: Int { tensors.reduce(0) { $0 + $1.byteCount } }
+
+    /// Opens `model.safetensors`, else what `model.safetensors.index.json` names, in that directory (the order of transformers).
+    package init(directory: String) throws(CheckpointError) {
+        let names = try Self.list(directory)
+        let files: [SafetensorsFile]
+        if names.contains("model.safetensors") {
+            files = [try SafetensorsFile(path: directory + "/model.safetensors")]
+        } else if names.contains("model.safetensors.index.json") {
+            files = try Self.openShards(directory)
+        } else {
+            throw Self.missingWeights(directory, names)
+        }
+        let tensors = files.flatMap(\.tensors).sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+        guard !tensors.isEmpty else { throw CheckpointError(.malformed, file: directory, "holds safetensors files without a tensor") }
+        for (one, next) in zip(tensors, tensors.dropFirst()) where one.name == next.name {
+            throw CheckpointError(
+                .inconsistent, file: next.file.path, tensor: next.name, "is also in \(one.file.path); a tensor may be in one shard only")
+        }
+        self.directory = directory
+        self.files = files
+        self.tensors = tensors
+        indices = Dictionary(uniqueKeysWithValues: tensors.enumerated().map { ($1.name, $0) })
+    }
+
+    /// The names of the entries of a directory.
+    static func list(_ directory: String) throws(CheckpointError) -> Set<String> {
+        var isDirectory: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: directory, isDirectory: &isDirectory) else {
+            throw CheckpointError(.missing, file: directory, "no such directory")
+        }
+        guard isDirectory.boolValue else {
+            throw CheckpointError(.missing, file: directory, "is a file; give the directory of a HuggingFace model")
+        }
+        guard let names = try? FileManager.default.contentsOfDirectory(atPath: directory) else {
+            throw CheckpointError(.io, file: directory, "cannot list the directory; may you read it?")
+        }
+        guard !names.isEmpty else {
+            throw CheckpointError(.missing, file: directory, "the directory is empty; give that of a HuggingFace model")
+        }
+        return Set(names)
+    }
+
+    private static func missingWeights(_ directory: String, _ names: Set<String>) -> CheckpointError {
+        let pickled = names.filter { name in [".bin", ".pth", ".pt", ".ckpt", ".pkl"].contains { name.hasSuffix($0) } }
+        if let example = pickled.sorted().first {
+            return CheckpointError(
+                .unsupported, file: directory,
+                "has weights only as Python pickles (\(example)), which can run any code when read and are refused; "
+                    + "save the model again with save_pretrained(safe_serialization=True)")
+        }
+        if let gguf = names.filter({ $0.hasSuffix(".gguf") }).sorted().first {
+            return CheckpointError(.unsupported, file: directory, "has weights only as GGUF (\(gguf)); give the HuggingFace safetensors instead")
+        }
+        if let other = names.filter({ $0.hasSuffix(".safetensors") }).sorted().first {
+            return CheckpointError(
+                .missing, file: directory,
+                "has \(other), but neither model.safetensors nor model.safetensors.index.json, which says what belongs together")
+        }
+        return CheckpointError(.missing, file: directory, "has no weights: neither model.safetensors nor model.safetensors.index.json")
+    }
+
+    /// Opens the shards of an index and checks that the index and the shards agree about every tensor.
+    private static func openShards(_ directory: String) throws(CheckpointError) -> [SafetensorsFile] {
+        let path = directory + "/model.safetensors.index.json"
+        guard let map = try JSONValue(contentsOf: path)["weight_map"]?.members, !map.isEmpty else {
+            throw CheckpointError(.malformed, file: path, "has no weight_map")
+        }
+        var namesByShard: [String: [String]] = [:]
+        for (tensor, value) in map {
+            guard let shard = value.string else {
+                throw CheckpointError(.malformed, file: path, tensor: tensor, "is mapped to \(value.kind), not to a file name")
+            }
+            guard !shard.contains("/"), !shard.contains("\0"), shard.hasSuffix(".safetensors"), !shard.hasPrefix(".") else {
+                throw CheckpointError(
+                    .malformed, file: path, tensor: tensor,
+                    "is mapped to \"\(shard)\"; a shard must be a .safetensors file in the model's own directory")
+            }
+            namesByShard[shard, default: []].append(tensor)
+        }
+        var files: [SafetensorsFile] = []
+        for (shard, names) in namesByShard.sorted(by: { $0.key < $1.key }) {
+            let shardPath = directory + "/" + shard
+            guard FileManager.default.fileExists(atPath: shardPath) else {
+                throw CheckpointError(
+                    .missing, file: shardPath, "this shard, named by model.safetensors.index.json, is missing; download it")
+            }
+            let file = try SafetensorsFile(path: shardPath)
+            for name in names.sorted() where file[name] == nil {
+                throw CheckpointError(
+                    .inconsistent, file: shardPath, tensor: name, "is not in this shard, though model.safetensors.index.json says so")
+            }
+            files.append(file)
+        }
+        return files
+    }
+}
+
+extension JSONValue {
+    /// Reads a JSON file of at most 64 MiB.
+    package init(contentsOf path: String) throws(CheckpointError) {
+        let file = try MappedFile(path: path)
+        guard file.byteCount <= 64 << 20 else { throw CheckpointError(.malformed, file: path, "is too large for a JSON file of a model") }
+        do throws(JSONError) {
+            self = try JSONParser.parse(file.bytes)
+        } catch {
+            throw CheckpointError(.malformed, file: path, "is not valid JSON: \(error)")
+        }
+        withExtendedLifetime(file) {}
+    }
+}

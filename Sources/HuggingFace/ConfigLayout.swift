@@ -1,0 +1,67 @@
+/// Brings every generation of `config.json` to one layout, that of transformers 5.
+///
+/// - flat text keys move into `text_config`;
+/// - `torch_dtype` becomes `dtype`, `in_chans` becomes `in_channels`, `image_token_index` becomes `image_token_id`;
+/// - `rope_theta` and `rope_scaling` become `text_config.rope_parameters` with `rope_theta` and `rope_type`
+///   (the old type `mrope` is `default` with an `mrope_section`);
+/// - `tie_word_embeddings` is at the top, true when either place says so;
+/// - keys left out, or null, get the defaults of the configuration class.
+enum ConfigLayout {
+    private static let ropeKeys = ["rope_theta", "rope_scaling", "rope_parameters"]
+
+    static func canonical(_ json: JSONValue, file: String) throws(CheckpointError) -> JSONValue {
+        let document = try ConfigSection(json, file: file)
+        var top = document.members
+        let defaults = try document.string("model_type").flatMap { ClassDefaults.byModelType[$0] }
+        rename("torch_dtype", to: "dtype", in: &top)
+        rename("image_token_index", to: "image_token_id", in: &top)
+
+        var text = try document.section("text_config")?.members ?? flatText(top, defaults)
+        rename("torch_dtype", to: "dtype", in: &text)
+        text["rope_parameters"] = try ropeParameters(text, file: file, theta: defaults?.textRopeTheta ?? 10_000)
+        for key in ["rope_theta", "rope_scaling"] { text[key] = nil }
+        fill(&text, defaults?.text ?? [:])
+
+        let tied = try ConfigSection(.object(text), file: file, path: "text_config").bool("tie_word_embeddings") ?? false
+        text["tie_word_embeddings"] = nil
+        top["tie_word_embeddings"] = .bool(try document.bool("tie_word_embeddings") ?? false || tied)
+        for key in text.keys where document.members["text_config"] == nil { top[key] = nil }
+        for key in ropeKeys { top[key] = nil }
+        top["text_config"] = .object(text)
+
+        if defaults != nil || top["vision_config"] != nil {
+            var vision = try document.section("vision_config")?.members ?? [:]
+            rename("in_chans", to: "in_channels", in: &vision)
+            fill(&vision, defaults?.vision ?? [:])
+            top["vision_config"] = .object(vision)
+        }
+        fill(&top, defaults?.model ?? [:])
+        return .object(top)
+    }
+
+    private static func rename(_ old: String, to new: String, in members: inout [String: JSONValue]) {
+        guard let value = members.removeValue(forKey: old) else { return }
+        if members[new] ?? .null == .null { members[new] = value }
+    }
+
+    private static func fill(_ members: inout [String: JSONValue], _ defaults: [String: JSONValue]) {
+        for (key, value) in defaults where members[key] ?? .null == .null { members[key] = value }
+    }
+
+    private static func flatText(_ top: [String: JSONValue], _ defaults: ClassDefaults?) -> [String: JSONValue] {
+        guard let defaults else { return [:] }
+        return top.filter { defaults.text[$0.key] != nil || ropeKeys.contains($0.key) || $0.key == "layer_types" || $0.key == "head_dim" }
+    }
+
+    private static func ropeParameters(_ text: [String: JSONValue], file: String, theta: Double) throws(CheckpointError) -> JSONValue {
+        let section = try ConfigSection(.object(text), file: file, path: "text_config")
+        var rope = try section.section("rope_parameters")?.members ?? [:]
+        if let scaling = try section.section("rope_scaling")?.members, !scaling.isEmpty { rope = scaling }
+        rename("type", to: "rope_type", in: &rope)
+        let type = try ConfigSection(.object(rope), file: file, path: "text_config.rope_parameters").string("rope_type")
+        rope["rope_type"] = .string(type == nil || type == "mrope" ? "default" : type ?? "default")
+        fill(&rope, ["rope_theta": text["rope_theta"] ?? .double(theta)])
+        fill(&rope, ["rope_theta": .double(theta)])
+        return .object(rope)
+    }
+}

@@ -1,0 +1,65 @@
+/// An object of a JSON configuration file, read with errors that name the file and the path of the key.
+///
+/// Every getter gives nil for a key that is absent or null, and throws when the value has another kind than asked for.
+package struct ConfigSection: Sendable {
+    package let file: String
+    /// The dotted path of the object, empty at the top.
+    package let path: String
+    package let members: [String: JSONValue]
+
+    package init(_ json: JSONValue, file: String, path: String = "") throws(CheckpointError) {
+        guard let members = json.members else {
+            throw CheckpointError(.malformed, file: file, "\(path.isEmpty ? "the document" : path) is \(json.kind), expected an object")
+        }
+        self.file = file
+        self.path = path
+        self.members = members
+    }
+
+    package func keyPath(_ key: String) -> String { path.isEmpty ? key : "\(path).\(key)" }
+
+    package func error(_ key: String, _ message: String, _ reason: CheckpointError.Reason = .malformed) -> CheckpointError {
+        CheckpointError(reason, file: file, "\(keyPath(key)) \(message)")
+    }
+
+    private func value<T>(_ key: String, _ expected: String, _ read: (JSONValue) -> T?) throws(CheckpointError) -> T? {
+        guard let value = members[key], value != .null else { return nil }
+        guard let result = read(value) else { throw error(key, "is \(value.kind), expected \(expected)") }
+        return result
+    }
+
+    /// The first of these keys that is there.
+    package func int(_ keys: String...) throws(CheckpointError) -> Int? {
+        for key in keys {
+            if let number = try int(key) { return number }
+        }
+        return nil
+    }
+
+    package func int(_ key: String) throws(CheckpointError) -> Int? { try value(key, "an integer", \.int) }
+    package func double(_ key: String) throws(CheckpointError) -> Double? { try value(key, "a number", \.double) }
+    package func bool(_ key: String) throws(CheckpointError) -> Bool? { try value(key, "a boolean", \.bool) }
+    package func string(_ key: String) throws(CheckpointError) -> String? { try value(key, "a string", \.string) }
+
+    package func strings(_ key: String) throws(CheckpointError) -> [String]? {
+        try value(key, "a list of strings") { value in
+            guard let elements = value.elements else { return nil }
+            let strings = elements.compactMap(\.string)
+            return strings.count == elements.count ? strings : nil
+        }
+    }
+
+    /// One integer or a list of them.
+    package func ints(_ key: String) throws(CheckpointError) -> [Int]? {
+        try value(key, "an integer or a list of integers") { value in
+            guard let elements = value.elements else { return value.int.map { [$0] } }
+            let ints = elements.compactMap(\.int)
+            return ints.count == elements.count ? ints : nil
+        }
+    }
+
+    package func section(_ key: String) throws(CheckpointError) -> ConfigSection? {
+        guard let value = members[key], value != .null else { return nil }
+        return try ConfigSection(value, file: file, path: keyPath(key))
+    }
+}

@@ -1,0 +1,52 @@
+import Crypto
+import Foundation
+
+/// Remembers the digests of safetensors files by device, inode, size and time of last change, so that weights are read once.
+///
+/// One small JSON file per safetensors file, in a directory of the caller's store. An entry that is damaged, or that belongs
+/// to another state of the file, counts as absent; entries are written in one step, so concurrent writers cannot tear them;
+/// a cache that cannot be written only costs time.
+package struct DigestCache: Sendable {
+    package let directory: String
+
+    package init(directory: String) { self.directory = directory }
+
+    /// What is remembered of that file; nil when nothing is, or when it changed since.
+    func digests(of file: SafetensorsFile) -> [String: String]? {
+        guard let json = try? JSONValue(contentsOf: entryPath(file)), let digests = json["tensors"]?.members,
+            json["file"] == Self.describe(file.file.identity), json["check"]?.string == Self.check(json["file"], json["tensors"]),
+            digests.count == file.tensors.count
+        else { return nil }
+        var known: [String: String] = [:]
+        for tensor in file.tensors {
+            guard let digest = digests[tensor.name]?.string else { return nil }
+            known[tensor.name] = digest
+        }
+        return known
+    }
+
+    /// Remembers the digests of the file in its present state.
+    func remember(_ digests: [String: String], of file: SafetensorsFile) {
+        let identity = Self.describe(file.file.identity)
+        let tensors = JSONValue.object(digests.mapValues { .string($0) })
+        let entry = JSONValue.object(["file": identity, "tensors": tensors, "check": .string(Self.check(identity, tensors))])
+        try? FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+        try? writeAtomically(Array(entry.canonicalText.utf8), to: entryPath(file))
+    }
+
+    private func entryPath(_ file: SafetensorsFile) -> String {
+        let resolved = URL(fileURLWithPath: file.path).resolvingSymlinksInPath().path
+        return directory + "/" + SHA256.hash(data: Data(resolved.utf8)).hexadecimal.prefix(32) + ".json"
+    }
+
+    private static func describe(_ identity: FileIdentity) -> JSONValue {
+        .object([
+            "device": .string("\(identity.device)"), "inode": .string("\(identity.inode)"), "bytes": .int(identity.byteCount),
+            "modified": .int(identity.modified),
+        ])
+    }
+
+    private static func check(_ parts: JSONValue?...) -> String {
+        SHA256.hash(data: Data(parts.map { $0?.canonicalText ?? "" }.joined().utf8)).hexadecimal
+    }
+}

@@ -1,0 +1,111 @@
+import HuggingFace
+import Testing
+
+@Suite struct ModelConfigTests {
+    private func config(_ text: String, generation: String? = nil) throws -> ModelConfig {
+        try ModelConfig(JSONParser.parse(Array(text.utf8)), generation: generation.map { try JSONParser.parse(Array($0.utf8)) })
+    }
+
+    @Test func flatAndNestedLayoutsAreOne() throws {
+        let flat = try config(
+            #"""
+            {"architectures": ["Qwen2VLForConditionalGeneration"], "model_type": "qwen2_vl", "torch_dtype": "bfloat16",
+             "hidden_size": 1536, "num_hidden_layers": 28, "vocab_size": 151936, "rms_norm_eps": 1e-06, "tie_word_embeddings": true,
+             "rope_theta": 1000000.0, "rope_scaling": {"type": "mrope", "mrope_section": [16, 24, 24]},
+             "vision_config": {"depth": 32, "embed_dim": 1280, "in_chans": 3, "hidden_size": 1536, "spatial_patch_size": 14}}
+            """#)
+        let nested = try config(
+            #"""
+            {"architectures": ["Qwen2VLForConditionalGeneration"], "model_type": "qwen2_vl", "dtype": "bfloat16",
+             "text_config": {"hidden_size": 1536, "num_hidden_layers": 28, "vocab_size": 151936, "rms_norm_eps": 1e-06,
+               "tie_word_embeddings": true,
+               "rope_parameters": {"rope_type": "default", "rope_theta": 1000000.0, "mrope_section": [16, 24, 24]}},
+             "vision_config": {"depth": 32, "embed_dim": 1280, "in_channels": 3, "hidden_size": 1536, "spatial_patch_size": 14}}
+            """#)
+        #expect(flat.canonicalText == nested.canonicalText)
+        #expect(flat.json["tie_word_embeddings"] == true)
+        #expect(flat.json["text_config"]?["num_key_value_heads"] == 8)
+        #expect(flat.json["vision_config"]?["patch_size"] == 14)
+        #expect(flat.json["image_token_id"] == 151_655)
+        #expect(flat.json["text_config"]?["rope_parameters"]?["mrope_section"] == [16, 24, 24])
+    }
+
+    @Test func ropeThetaHasTheDefaultOfItsClass() throws {
+        let theta = try config(#"{"model_type": "qwen2_vl", "text_config": {"rope_scaling": {"type": "mrope"}, "rope_theta": null}}"#)
+            .json["text_config"]?["rope_parameters"]?["rope_theta"]
+        #expect(theta == 1_000_000.0)
+    }
+
+    @Test func readsGenerationDefaults() throws {
+        let list = try config(
+            #"{"model_type": "qwen2_vl"}"#,
+            generation: #"{"eos_token_id": [3, 4], "bos_token_id": 5, "repetition_penalty": 1.05, "temperature": 0.1, "top_k": 1, "do_sample": true, "top_p": 0.001}"#
+        ).generation
+        #expect(list.eosTokenIDs == [3, 4])
+        #expect(list.bosTokenID == 5)
+        #expect(list.repetitionPenalty == 1.05)
+        #expect(list.doSample)
+        #expect(try config(#"{"model_type": "qwen2_vl"}"#, generation: #"{"eos_token_id": 9}"#).generation.eosTokenIDs == [9])
+        #expect(try config(#"{"model_type": "qwen2_vl", "eos_token_id": 7}"#).generation.eosTokenIDs == [7])
+        #expect(try config(#"{"model_type": "qwen2_vl"}"#).generation.eosTokenIDs == [151_645])
+    }
+
+    @Test func readsQuantization() throws {
+        func awq(_ body: String) throws -> AWQConfig? { try config(#"{"model_type": "qwen2_vl", "quantization_config": \#(body)}"#).quantization() }
+        #expect(try config(#"{"model_type": "qwen2_vl"}"#).quantization() == nil)
+        let parsed = try awq(#"{"quant_method": "awq", "bits": 4, "group_size": 64, "version": "GEMM", "zero_point": true, "modules_to_not_convert": ["visual"]}"#)
+        #expect(parsed?.groupSize == 64)
+        #expect(parsed?.modulesToNotConvert == ["visual"])
+        for (body, culprit) in [
+            (#"{"quant_method": "gptq", "bits": 4}"#, "gptq"), (#"{"bits": 4}"#, "quant_method"),
+            (#"{"quant_method": "awq", "bits": 3}"#, "bits"), (#"{"quant_method": "awq", "group_size": 0}"#, "group_size"),
+            (#"{"quant_method": "awq", "version": "gemv"}"#, "gemv"), (#"{"quant_method": "awq", "zero_point": false}"#, "zero_point"),
+        ] {
+            #expect("\(checkpointError { _ = try awq(body) }, default: "no error")".contains(culprit))
+        }
+    }
+
+    @Test(arguments: [
+        ("[]", "expected an object"), ("{}", "model_type"), (#"{"model_type": 3}"#, "model_type is an integer"),
+        (#"{"architectures": "X"}"#, "architectures is a string"),
+        (#"{"model_type": "qwen2_vl", "text_config": []}"#, "text_config is a list"),
+        (#"{"model_type": "qwen2_vl", "text_config": {"rope_parameters": 1}}"#, "text_config.rope_parameters is an integer"),
+        (#"{"model_type": "qwen2_vl", "text_config": {"rope_scaling": {"type": 1}}}"#, "rope_type is an integer"),
+        (#"{"model_type": "qwen2_vl", "tie_word_embeddings": "yes"}"#, "tie_word_embeddings is a string"),
+        (#"{"model_type": "qwen2_vl", "eos_token_id": -1}"#, "eos_token_id is -1"),
+        (#"{"model_type": "qwen2_vl", "eos_token_id": "x"}"#, "eos_token_id is a string"),
+    ])
+    func refuses(text: String, message: String) {
+        #expect("\(checkpointError { _ = try config(text) }, default: "no error")".contains(message))
+    }
+
+    @Test func namesWhatADirectoryLacks() throws {
+        let directory = try TemporaryDirectory()
+        #expect("\(checkpointError { _ = try ModelConfig(directory: directory.path) }, default: "")".contains("empty"))
+        try directory.write("model.safetensors", "x")
+        #expect("\(checkpointError { _ = try ModelConfig(directory: directory.path) }, default: "")".contains("config.json"))
+        try directory.write("config.json", "{nonsense")
+        #expect("\(checkpointError { _ = try ModelConfig(directory: directory.path) }, default: "")".contains("valid JSON"))
+    }
+}
+
+@Suite struct JSONParserTests {
+    private func parse(_ text: String) throws -> JSONValue { try JSONParser.parse(Array(text.utf8)) }
+
+    @Test func reads() throws {
+        #expect(try parse(#" {"a": [1, -2.5e3, true, null], "b": "\u00e9\n\ud83d\ude00\ud800"} "#) == ["a": [1, -2500.0, true, nil], "b": "é\n😀\u{FFFD}"])
+        #expect(try parse("99999999999999999999") == .double(1e20))
+        #expect(try parse("[Infinity, -Infinity]") == [.double(.infinity), .double(-.infinity)])
+        #expect(try parse(#"{"a": 1, "a": 2}"#) == ["a": 2])
+        #expect(try parse(parse(#"{"z":"\u0001\"\\é","a":[{}]}"#).canonicalText) == ["z": "\u{1}\"\\é", "a": [[:] as JSONValue]])
+    }
+
+    @Test(arguments: ["", "{", "[1,]", "{\"a\"}", "{\"a\":}", "01", "1.", "1e", "-", "+1", "nul", "\"\\x\"", "\"\\u12\"", "\"a", "1 2", "{1:2}", "\"\n\"", "[1 2]", "\u{1}"])
+    func refuses(text: String) {
+        #expect(throws: JSONError.self) { try parse(text) }
+    }
+
+    @Test func refusesBytesThatAreNotUTF8() {
+        #expect(throws: JSONError.self) { try JSONParser.parse([0x22, 0xFF, 0x22]) }
+    }
+}
