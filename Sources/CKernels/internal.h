@@ -12,6 +12,12 @@
 #define VLM_X86_64 0
 #endif
 
+// The features that the versions in x86_64/ are compiled for, as constant expressions.
+#define VLM_FEATURES_AVX2 1u
+#define VLM_FEATURES_AVX512 (VLM_FEATURES_AVX2 | 2u)
+#define VLM_FEATURES_VNNI (VLM_FEATURES_AVX512 | 4u)
+#define VLM_FEATURES_BF16 (VLM_FEATURES_AVX512 | 8u)
+
 static inline int64_t vlm_min(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t vlm_max(int64_t a, int64_t b) { return a > b ? a : b; }
 static inline int64_t vlm_ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }

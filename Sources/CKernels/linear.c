@@ -60,7 +60,7 @@ size_t vlm_linear_prepared_bytes(vlm_linear_kind kind, int64_t rows, int64_t inp
   return vlm_align64((size_t)(rows * inputs)) + 2 * vlm_align64((size_t)(rows * (inputs / group)) * sizeof(float));
 }
 
-size_t vlm_linear_scratch_bytes(void) { return 192 << 10; }
+size_t vlm_linear_scratch_bytes(void) { return 288 << 10; }
 
 static vlm_status check(const vlm_linear_args *a) {
   vlm_weight_format format = vlm_linear_format(a->kind);

@@ -1,0 +1,70 @@
+#include "../math_scalar.h"
+
+#if VLM_X86_64
+#include <immintrin.h>
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx2,fma,f16c"))), apply_to = function)
+#include "simd_avx512.h"
+#include "math_body.inl"
+#include "linear_blocks.inl"
+
+enum { TILE_ROWS = 12, THIN_ROWS = 24, INPUTS = 1024, PREFETCH = 4096 };
+
+// Sums of up to 12 rows of bf16 pairs over a panel of bf16 pairs, `pairs` of them.
+static inline __attribute__((always_inline)) void tile(const uint16_t *x, int64_t x_stride, const uint32_t *w, int64_t pairs, float *sums,
+                                                       const bool accumulate, const bool stream, const int rows) {
+  v_f32 sum[12][2];
+#pragma clang loop unroll(full)
+  for (int m = 0; m < rows; m++)
+#pragma clang loop unroll(full)
+    for (int n = 0; n < 2; n++) sum[m][n] = accumulate ? v_load(sums + m * VLM_PANEL + n * 16) : v_zero();
+  for (int64_t k = 0; k < pairs; k++, w += VLM_PANEL, x += 2) {
+    __m512bh w0 = (__m512bh)_mm512_loadu_si512(w), w1 = (__m512bh)_mm512_loadu_si512(w + 16);
+    if (stream) {
+      _mm_prefetch((const char *)w + PREFETCH, _MM_HINT_T0);
+      _mm_prefetch((const char *)w + PREFETCH + 64, _MM_HINT_T0);
+    }
+#pragma clang loop unroll(full)
+    for (int m = 0; m < rows; m++) {
+      int32_t pair;
+      __builtin_memcpy(&pair, x + m * x_stride, 4);
+      __m512bh value = (__m512bh)_mm512_set1_epi32(pair);
+      sum[m][0] = _mm512_dpbf16_ps(sum[m][0], value, w0);
+      sum[m][1] = _mm512_dpbf16_ps(sum[m][1], value, w1);
+    }
+  }
+#pragma clang loop unroll(full)
+  for (int m = 0; m < rows; m++)
+#pragma clang loop unroll(full)
+    for (int n = 0; n < 2; n++) v_store(sums + m * VLM_PANEL + n * 16, sum[m][n]);
+}
+
+#define TILES(DO) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12)
+#define DEFINE(R) \
+  static __attribute__((noinline)) void tile_##R(const uint16_t *x, int64_t x_stride, const uint32_t *w, int64_t pairs, float *sums, bool accumulate) { \
+    tile(x, x_stride, w, pairs, sums, accumulate, true, R); \
+  }
+TILES(DEFINE)
+#undef DEFINE
+
+static void block(const vlm_linear_args *a, const linear_block *b) {
+  int64_t stride = vlm_prepared_bf16_stride(a->inputs), pairs = vlm_ceil_div(a->inputs, 2);
+  const uint32_t *w = (const uint32_t *)a->weight + (b->panel * pairs + b->k / 2) * VLM_PANEL;
+  int64_t passes = vlm_ceil_div(b->rows, TILE_ROWS), step = b->rows <= THIN_ROWS ? vlm_ceil_div(b->rows, passes) : TILE_ROWS;
+  for (int64_t t = 0; t < b->rows; t += step) {
+    const uint16_t *x = (const uint16_t *)a->prepared + (b->row + t) * stride + b->k;
+    float *sums = b->sums + t * VLM_PANEL;
+    switch (vlm_min(step, b->rows - t)) {
+#define CASE(R) case R: tile_##R(x, stride, w, vlm_ceil_div(b->k_count, 2), sums, b->accumulate); break;
+      TILES(CASE)
+#undef CASE
+      default: break;
+    }
+  }
+}
+
+void vlm_linear_bf16_bf16_12x32_avx512bf16(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
+  if (a->rows <= THIN_ROWS) linear_blocks(a, begin, end, scratch, block, 1, a->inputs);
+  else linear_blocks(a, begin, end, scratch, block, LINEAR_PANELS, INPUTS);
+}
+#pragma clang attribute pop
+#endif

@@ -1,0 +1,52 @@
+// The loop nest of linear layers: rows × panels × inputs in blocks that fit the caches. A block function adds the product
+// of one block to f32 sums in scratch; the finished sums get bias, activation and residual and go to y.
+
+typedef struct {
+  int64_t panel;            // of VLM_PANEL outputs
+  int64_t row, rows;        // the block's rows
+  int64_t k, k_count;       // the block's inputs
+  float *weights;           // scratch for LINEAR_WEIGHTS bytes of unpacked weights
+  float *sums;              // [rows, VLM_PANEL]
+  bool accumulate;          // whether sums hold earlier inputs' products
+} linear_block;
+
+typedef void linear_block_fn(const vlm_linear_args *args, const linear_block *block);
+
+enum { LINEAR_ROWS = 192, LINEAR_PANELS = 8, LINEAR_WEIGHTS = 64 << 10 };
+
+static void linear_finish(const vlm_linear_args *a, const linear_block *b) {
+  int64_t first = b->panel * VLM_PANEL;
+  for (int n = 0; n < VLM_PANEL / V_WIDTH; n++) {
+    int64_t column = first + n * V_WIDTH;
+    if (column >= a->outputs) break;
+    v_mask m = v_first(a->outputs - column);
+    v_f32 bias = a->bias ? v_load_part(m, a->bias + column) : v_zero();
+    for (int64_t t = 0; t < b->rows; t++) {
+      v_f32 y = v_activate(a->activation, v_add(v_load(b->sums + t * VLM_PANEL + n * V_WIDTH), bias));
+      if (a->residual) y = v_add(y, v_load_part(m, a->residual + (b->row + t) * a->residual_stride + column));
+      v_store_part(a->y + (b->row + t) * a->y_stride + column, m, y);
+    }
+  }
+}
+
+// Goes over panels [begin, end) in groups of `panels` and inputs in blocks of `k_block`.
+static void linear_blocks(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch, linear_block_fn *run,
+                          int64_t panels, int64_t k_block) {
+  float *sums = (float *)((char *)scratch + LINEAR_WEIGHTS);
+  for (int64_t row = 0; row < a->rows; row += LINEAR_ROWS)
+    for (int64_t group = begin; group < end; group += panels) {
+      int64_t group_end = vlm_min(end, group + panels);
+      linear_block b = {.row = row, .rows = vlm_min(LINEAR_ROWS, a->rows - row), .weights = scratch};
+      for (b.k = 0; b.k < a->inputs; b.k += k_block)
+        for (b.panel = group; b.panel < group_end; b.panel++) {
+          b.k_count = vlm_min(k_block, a->inputs - b.k);
+          b.sums = sums + (b.panel - group) * LINEAR_ROWS * VLM_PANEL;
+          b.accumulate = b.k > 0;
+          run(a, &b);
+        }
+      for (b.panel = group; b.panel < group_end; b.panel++) {
+        b.sums = sums + (b.panel - group) * LINEAR_ROWS * VLM_PANEL;
+        linear_finish(a, &b);
+      }
+    }
+}

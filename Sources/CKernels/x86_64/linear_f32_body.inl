@@ -1,0 +1,41 @@
+// Linear layers with f32 arithmetic for many rows: weights are unpacked to f32 block by block and reused by all rows.
+
+enum { LINEAR_F32_INPUTS = 512 };  // inputs whose unpacked weights fit LINEAR_WEIGHTS
+
+static void multiply_block(const vlm_linear_args *a, const linear_block *b, const float *w) {
+  const float *x = a->x + b->row * a->x_stride + b->k;
+  for (int n = 0; n < VLM_PANEL; n += 2 * V_WIDTH)
+    for (int64_t t = 0; t < b->rows; t += GEMM_ROWS) {
+      gemm_tile g = {b->k_count, x + t * a->x_stride, a->x_stride, w + n, VLM_PANEL, b->sums + t * VLM_PANEL + n, VLM_PANEL, b->accumulate};
+      gemm(&g, vlm_min(GEMM_ROWS, b->rows - t), 2);
+    }
+}
+
+static void block_f32(const vlm_linear_args *a, const linear_block *b) {
+  multiply_block(a, b, (const float *)a->weight + (b->panel * a->inputs + b->k) * VLM_PANEL);
+}
+
+// Pairs of bf16 inputs → rows of f32.
+static void block_bf16(const vlm_linear_args *a, const linear_block *b) {
+  const uint32_t *w = (const uint32_t *)a->weight + (b->panel * vlm_ceil_div(a->inputs, 2) + b->k / 2) * VLM_PANEL;
+  float *y = b->weights;
+  for (int64_t k = 0; k < b->k_count; k += 2, w += VLM_PANEL, y += 2 * VLM_PANEL)
+    for (int n = 0; n < VLM_PANEL; n += V_WIDTH) v_split_bf16(w + n, y + n, y + VLM_PANEL + n);
+  multiply_block(a, b, b->weights);
+}
+
+// int4 blocks → rows of f32 (q − zero) · scale.
+static void block_int4(const vlm_linear_args *a, const linear_block *b) {
+  size_t bytes = vlm_int4_block_bytes(a->group);
+  const uint8_t *w = (const uint8_t *)a->weight + (size_t)(b->panel * (a->inputs / a->group) + b->k / a->group) * bytes;
+  float *y = b->weights;
+  for (int64_t k = 0; k < b->k_count; k += a->group, w += bytes) {
+    const uint16_t *tail = (const uint16_t *)(w + a->group * VLM_PANEL / 2);
+    for (int n = 0; n < VLM_PANEL; n += V_WIDTH) {
+      v_f32 scale = v_from_f16(tail + n), zero = v_from_f16(tail + VLM_PANEL + n);
+      for (int64_t step = 0; step < a->group; step += 8)
+        v_split_int4(w + step / 8 * (VLM_PANEL * 4) + n * 4, scale, zero, y + (k + step) * VLM_PANEL + n);
+    }
+  }
+  multiply_block(a, b, b->weights);
+}

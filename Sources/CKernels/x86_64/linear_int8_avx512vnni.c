@@ -1,0 +1,159 @@
+#include "../math_scalar.h"
+
+#if VLM_X86_64
+#include <immintrin.h>
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c"))), apply_to = function)
+#include "simd_avx512.h"
+#include "math_body.inl"
+#include "linear_blocks.inl"
+
+enum { TILE_ROWS = 12, THIN_ROWS = 16, INPUTS = 1024, PREFETCH = 4096, STEP_BYTES = VLM_PANEL * 4 };
+
+// The activations of the first row of a tile.
+typedef struct {
+  const int8_t *q;
+  int64_t q_stride;
+  const float *scale, *scaled_sum;
+  int64_t groups;
+} tile_rows;
+
+static tile_rows rows_at(const vlm_linear_args *a, int64_t row, int64_t k) {
+  vlm_prepared_i8 x = vlm_prepared_i8_of(a);
+  int64_t at = row * x.groups + k / a->group;
+  return (tile_rows){x.q + row * a->inputs + k, a->inputs, x.scale + at, x.scaled_sum + at, x.groups};
+}
+
+static inline __m512i four(const int8_t *q) {
+  int32_t v;
+  __builtin_memcpy(&v, q, 4);
+  return _mm512_set1_epi32(v);
+}
+
+// sums += scale · (x_scale · dot − zero · x_scaled_sum) for one group.
+static inline __attribute__((always_inline)) void add_group(__m512i dot[][2], const uint16_t *tail, const tile_rows *x, float *sums, const int rows) {
+#pragma clang loop unroll(full)
+  for (int n = 0; n < 2; n++) {
+    v_f32 scale = v_from_f16(tail + 16 * n), zero = v_from_f16(tail + VLM_PANEL + 16 * n);
+#pragma clang loop unroll(full)
+    for (int m = 0; m < rows; m++) {
+      v_f32 d = v_mul(_mm512_cvtepi32_ps(dot[m][n]), v_set1(x->scale[m * x->groups]));
+      d = v_fnma(zero, v_set1(x->scaled_sum[m * x->groups]), d);
+      float *sum = sums + m * VLM_PANEL + 16 * n;
+      v_store(sum, v_fma(scale, d, v_load(sum)));
+    }
+  }
+}
+
+// Adds a run of groups straight from int4 blocks: every 64 bytes are split into two vectors of u8.
+static inline __attribute__((always_inline)) void thin(tile_rows x, const uint8_t *w, int64_t group, int64_t count, float *sums, const int rows) {
+  const __m512i low = _mm512_set1_epi8(15);
+  for (int64_t g = 0; g < count; g++, x.scale++, x.scaled_sum++) {
+    __m512i dot[12][2];
+#pragma clang loop unroll(full)
+    for (int m = 0; m < rows; m++) dot[m][0] = dot[m][1] = _mm512_setzero_si512();
+#pragma clang loop unroll_count(4)
+    for (int64_t step = 0; step < group; step += 8, w += STEP_BYTES, x.q += 8) {
+      __m512i v0 = _mm512_loadu_si512(w), v1 = _mm512_loadu_si512(w + 64);
+      _mm_prefetch((const char *)w + PREFETCH, _MM_HINT_T0);
+      _mm_prefetch((const char *)w + PREFETCH + 64, _MM_HINT_T0);
+      __m512i a0 = _mm512_and_si512(v0, low), b0 = _mm512_and_si512(_mm512_srli_epi16(v0, 4), low);
+      __m512i a1 = _mm512_and_si512(v1, low), b1 = _mm512_and_si512(_mm512_srli_epi16(v1, 4), low);
+#pragma clang loop unroll(full)
+      for (int m = 0; m < rows; m++) {
+        __m512i first = four(x.q + m * x.q_stride), second = four(x.q + m * x.q_stride + 4);
+        dot[m][0] = _mm512_dpbusd_epi32(dot[m][0], a0, first);
+        dot[m][1] = _mm512_dpbusd_epi32(dot[m][1], a1, first);
+        dot[m][0] = _mm512_dpbusd_epi32(dot[m][0], b0, second);
+        dot[m][1] = _mm512_dpbusd_epi32(dot[m][1], b1, second);
+      }
+    }
+    _mm_prefetch((const char *)w + PREFETCH, _MM_HINT_T0);
+    _mm_prefetch((const char *)w + PREFETCH + 64, _MM_HINT_T0);
+    add_group(dot, (const uint16_t *)w, &x, sums, rows);
+    w += VLM_PANEL * 4;
+  }
+}
+
+// Adds a run of groups from unpacked u8 weights [group/4][VLM_PANEL][4]; scales and zeros are still in the blocks at `tail`.
+static inline __attribute__((always_inline)) void tall(tile_rows x, const uint8_t *w, const uint8_t *tail, size_t tail_step, int64_t group, int64_t count, float *sums, const int rows) {
+  for (int64_t g = 0; g < count; g++, x.scale++, x.scaled_sum++, tail += tail_step) {
+    __m512i dot[12][2];
+#pragma clang loop unroll(full)
+    for (int m = 0; m < rows; m++) dot[m][0] = dot[m][1] = _mm512_setzero_si512();
+    for (int64_t step = 0; step < group; step += 4, w += STEP_BYTES, x.q += 4) {
+      __m512i w0 = _mm512_load_si512(w), w1 = _mm512_load_si512(w + 64);
+#pragma clang loop unroll(full)
+      for (int m = 0; m < rows; m++) {
+        __m512i value = four(x.q + m * x.q_stride);
+        dot[m][0] = _mm512_dpbusd_epi32(dot[m][0], w0, value);
+        dot[m][1] = _mm512_dpbusd_epi32(dot[m][1], w1, value);
+      }
+    }
+    add_group(dot, (const uint16_t *)tail, &x, sums, rows);
+  }
+}
+
+#define TILES(DO) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12)
+#define DEFINE(R) \
+  static __attribute__((noinline)) void thin_##R(tile_rows x, const uint8_t *w, int64_t group, int64_t count, float *sums) { thin(x, w, group, count, sums, R); } \
+  static __attribute__((noinline)) void tall_##R(tile_rows x, const uint8_t *w, const uint8_t *tail, size_t step, int64_t group, int64_t count, float *sums) { \
+    tall(x, w, tail, step, group, count, sums, R); \
+  }
+TILES(DEFINE)
+#undef DEFINE
+
+static void clear(const linear_block *b) {
+  if (!b->accumulate) __builtin_memset(b->sums, 0, (size_t)(b->rows * VLM_PANEL) * sizeof(float));
+}
+
+static void thin_block(const vlm_linear_args *a, const linear_block *b) {
+  int64_t groups = a->inputs / a->group, passes = vlm_ceil_div(b->rows, TILE_ROWS), step = vlm_ceil_div(b->rows, passes);
+  const uint8_t *w = (const uint8_t *)a->weight + (size_t)(b->panel * groups) * vlm_int4_block_bytes(a->group);
+  clear(b);
+  for (int64_t t = 0; t < b->rows; t += step) {
+    tile_rows x = rows_at(a, b->row + t, 0);
+    switch (vlm_min(step, b->rows - t)) {
+#define CASE(R) case R: thin_##R(x, w, a->group, groups, b->sums + t * VLM_PANEL); break;
+      TILES(CASE)
+#undef CASE
+      default: break;
+    }
+  }
+}
+
+// Splits the nibbles of a run of blocks into u8 [inputs/4][VLM_PANEL][4].
+static void split(const uint8_t *w, int64_t group, int64_t count, uint8_t *y) {
+  const __m512i low = _mm512_set1_epi8(15);
+  for (int64_t g = 0; g < count; g++, w += VLM_PANEL * 4)
+    for (int64_t step = 0; step < group; step += 8, w += STEP_BYTES, y += 2 * STEP_BYTES)
+      for (int n = 0; n < STEP_BYTES; n += 64) {
+        __m512i v = _mm512_loadu_si512(w + n);
+        _mm512_store_si512(y + n, _mm512_and_si512(v, low));
+        _mm512_store_si512(y + STEP_BYTES + n, _mm512_and_si512(_mm512_srli_epi16(v, 4), low));
+      }
+}
+
+static void tall_block(const vlm_linear_args *a, const linear_block *b) {
+  size_t bytes = vlm_int4_block_bytes(a->group);
+  const uint8_t *w = (const uint8_t *)a->weight + (size_t)(b->panel * (a->inputs / a->group) + b->k / a->group) * bytes;
+  const uint8_t *tail = w + a->group * VLM_PANEL / 2, *u8 = (const uint8_t *)b->weights;
+  int64_t count = b->k_count / a->group;
+  split(w, a->group, count, (uint8_t *)b->weights);
+  clear(b);
+  for (int64_t t = 0; t < b->rows; t += TILE_ROWS) {
+    tile_rows x = rows_at(a, b->row + t, b->k);
+    switch (vlm_min(TILE_ROWS, b->rows - t)) {
+#define CASE(R) case R: tall_##R(x, u8, tail, bytes, a->group, count, b->sums + t * VLM_PANEL); break;
+      TILES(CASE)
+#undef CASE
+      default: break;
+    }
+  }
+}
+
+void vlm_linear_int4_int8_12x32_avx512vnni(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
+  if (a->rows <= THIN_ROWS) linear_blocks(a, begin, end, scratch, thin_block, 1, a->inputs);
+  else linear_blocks(a, begin, end, scratch, tall_block, LINEAR_PANELS, INPUTS);
+}
+#pragma clang attribute pop
+#endif
