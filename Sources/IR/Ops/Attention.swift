@@ -11,7 +11,7 @@ package struct Attention: Op {
 
     package static let schema = OpSchema(
         "attention", "`y[t, h] = softmax_s(scale · q[t, h] · k[s, h·KVH/H]) · v[s, h·KVH/H]` over the `s` with `visible[t, s]`.",
-        blank: Attention(scale: 1), operands: ["q", "k", "v", "visible"], attributes: [.init("scale", \.scale)])
+        blank: Attention(scale: 1), operands: ["q", "k", "v", "visible"], attributes: [.init("scale", \.scale)], isFused: true)
 
     package func infer(_ operands: [TensorType]) throws(TypeError) -> [TensorType] {
         let (q, k, v, visible) = (operands[0], operands[1], operands[2], operands[3])
@@ -28,6 +28,10 @@ package struct Attention: Op {
         try TypeRules.shape(visible, [q.shape[0], k.shape[0]], "visible")
         guard scale.isFinite else { throw TypeError("scale \(scale) is not finite") }
         return [TensorType(q.element, [q.shape[0], q.shape[1], v.shape[2]])]
+    }
+
+    package func flops(_ operands: [TensorType], _ results: [TensorType], _ count: (Shape) -> Double) -> Double {
+        2 * count(operands[3].shape) * count([operands[0].shape[1]]) * (count([operands[0].shape[2]]) + count([operands[2].shape[2]]))
     }
 }
 

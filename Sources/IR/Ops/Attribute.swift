@@ -81,6 +81,14 @@ package struct AnyAttribute: Sendable {
     package let placement: AttributePlacement
     let read: @Sendable (any Op) -> AttributeValue
     let write: @Sendable (inout any Op, AttributeValue) -> Bool
+
+    /// Whether text leaves the attribute out when it is the default: flags and words, never numbers.
+    package var mayBeOmitted: Bool {
+        switch kind {
+        case .bool, .word: true
+        default: false
+        }
+    }
 }
 
 extension Int: AttributeConvertible {

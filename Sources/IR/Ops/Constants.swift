@@ -24,6 +24,9 @@ package struct Literal: Op {
         }
         return [type]
     }
+
+    /// Moves data only.
+    package func flops(_ operands: [TensorType], _ results: [TensorType], _ count: (Shape) -> Double) -> Double { 0 }
 }
 
 /// A small constant given element by element, in row-major order.
@@ -54,6 +57,9 @@ package struct Constant: Op {
         }
         return [type]
     }
+
+    /// Moves data only.
+    package func flops(_ operands: [TensorType], _ results: [TensorType], _ count: (Shape) -> Double) -> Double { 0 }
 }
 
 /// A tensor of the checkpoint, by the name of its declaration in the module.
@@ -75,6 +81,9 @@ package struct Weight: Op {
         guard type.shape.fixed != nil else { throw TypeError("\(type) has a symbol, which no checkpoint gives a value") }
         return [type]
     }
+
+    /// Moves data only.
+    package func flops(_ operands: [TensorType], _ results: [TensorType], _ count: (Shape) -> Double) -> Double { 0 }
 }
 
 extension OpWriter {

@@ -37,7 +37,7 @@ package struct Linear: Op {
     package static let schema = OpSchema(
         "linear", "`y = activation(x · wᵀ + bias) + residual`; `w` is `[out, in]` of any float type.", blank: Linear(),
         operands: ["x", "w", .optional("bias", \.hasBias), .optional("residual", \.hasResidual)],
-        attributes: [.init("activation", \.activation)])
+        attributes: [.init("activation", \.activation)], isFused: true)
 
     package func infer(_ operands: [TensorType]) throws(TypeError) -> [TensorType] {
         let (x, w) = (operands[0], operands[1])
@@ -56,6 +56,10 @@ package struct Linear: Op {
         }
         return [result]
     }
+
+    package func flops(_ operands: [TensorType], _ results: [TensorType], _ count: (Shape) -> Double) -> Double {
+        2 * count(results[0].shape) * count([operands[1].shape[1]])
+    }
 }
 
 /// A gated activation of a joined projection: `y = silu(x[…, ..<I]) · x[…, I...]` (`Qwen2MLP`).
@@ -63,7 +67,7 @@ package struct SwiGLU: Op {
     package init() {}
 
     package static let schema = OpSchema(
-        "swiglu", "`y = silu(x[…, ..<I]) · x[…, I...]` for rows of length 2I.", blank: SwiGLU(), operands: ["x"])
+        "swiglu", "`y = silu(x[…, ..<I]) · x[…, I...]` for rows of length 2I.", blank: SwiGLU(), operands: ["x"], isFused: true)
 
     package func infer(_ operands: [TensorType]) throws(TypeError) -> [TensorType] {
         let x = operands[0]
@@ -83,7 +87,7 @@ package struct PatchEmbed: Op {
 
     package static let schema = OpSchema(
         "patch_embed", "`y = float(pixels) · wᵀ + bias`, with pixels as bytes.", blank: PatchEmbed(),
-        operands: ["pixels", "w", .optional("bias", \.hasBias)])
+        operands: ["pixels", "w", .optional("bias", \.hasBias)], isFused: true)
 
     package func infer(_ operands: [TensorType]) throws(TypeError) -> [TensorType] {
         let (pixels, w) = (operands[0], operands[1])
@@ -97,6 +101,10 @@ package struct PatchEmbed: Op {
             try TypeRules.shape(operands[2], [w.shape[0]], "bias")
         }
         return [TensorType(.f32, [pixels.shape[0], w.shape[0]])]
+    }
+
+    package func flops(_ operands: [TensorType], _ results: [TensorType], _ count: (Shape) -> Double) -> Double {
+        2 * count(results[0].shape) * count([operands[1].shape[1]])
     }
 }
 

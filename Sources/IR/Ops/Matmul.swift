@@ -23,6 +23,10 @@ package struct Matmul: Op {
         let batch = try TypeRules.broadcast(Shape(a.shape.dims.dropLast(2)), Shape(b.shape.dims.dropLast(2)))
         return [TensorType(a.element, Shape(batch.dims + [rows, transposeB ? second : last]))]
     }
+
+    package func flops(_ operands: [TensorType], _ results: [TensorType], _ count: (Shape) -> Double) -> Double {
+        2 * count(results[0].shape) * count([operands[0].shape.dims.last ?? 1])
+    }
 }
 
 extension OpWriter {

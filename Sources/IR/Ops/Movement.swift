@@ -16,6 +16,9 @@ package struct Reshape: Op {
         }
         return [TensorType(operands[0].element, dims)]
     }
+
+    /// Moves data only.
+    package func flops(_ operands: [TensorType], _ results: [TensorType], _ count: (Shape) -> Double) -> Double { 0 }
 }
 
 /// The axes in another order: axis `i` of the result is axis `perm[i]` of `x`.
@@ -34,6 +37,9 @@ package struct Transpose: Op {
         }
         return [TensorType(operands[0].element, Shape(perm.map { operands[0].shape[$0] }))]
     }
+
+    /// Moves data only.
+    package func flops(_ operands: [TensorType], _ results: [TensorType], _ count: (Shape) -> Double) -> Double { 0 }
 }
 
 /// The elements `start ..< end` along one axis, whose extent must be a number.
@@ -66,6 +72,9 @@ package struct Slice: Op {
         guard 0 <= start, start <= end, end <= extent else { throw TypeError("\(start) ..< \(end) is not within 0 ..< \(extent)") }
         return [TensorType(operands[0].element, operands[0].shape.replacing(axis, with: .fixed(end - start)))]
     }
+
+    /// Moves data only.
+    package func flops(_ operands: [TensorType], _ results: [TensorType], _ count: (Shape) -> Double) -> Double { 0 }
 }
 
 /// The operands one after another along one axis.
@@ -95,6 +104,9 @@ package struct Concat: Op {
         }
         return [result]
     }
+
+    /// Moves data only.
+    package func flops(_ operands: [TensorType], _ results: [TensorType], _ count: (Shape) -> Double) -> Double { 0 }
 }
 
 /// `x` stretched to `dims` by numpy's broadcasting.
@@ -111,6 +123,9 @@ package struct Expand: Op {
         guard try TypeRules.broadcast(operands[0].shape, dims) == dims else { throw TypeError("\(operands[0]) does not stretch to \(dims)") }
         return [TensorType(operands[0].element, dims)]
     }
+
+    /// Moves data only.
+    package func flops(_ operands: [TensorType], _ results: [TensorType], _ count: (Shape) -> Double) -> Double { 0 }
 }
 
 /// Each slice along one axis `count` times in a row, as `torch.repeat_interleave`: `0 0 1 1 …`.
@@ -138,6 +153,9 @@ package struct Repeat: Op {
         let extent = try TypeRules.product(operands[0].shape[axis], count)
         return [TensorType(operands[0].element, operands[0].shape.replacing(axis, with: extent))]
     }
+
+    /// Moves data only.
+    package func flops(_ operands: [TensorType], _ results: [TensorType], _ count: (Shape) -> Double) -> Double { 0 }
 }
 
 extension OpWriter {

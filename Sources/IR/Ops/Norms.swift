@@ -8,7 +8,7 @@ package struct RMSNorm: Op {
 
     package static let schema = OpSchema(
         "rms_norm", "`y = x / √(mean(x²) + eps) · w` over the last axis.", blank: RMSNorm(eps: 1e-6), operands: ["x", "w"],
-        attributes: [.init("eps", \.eps)])
+        attributes: [.init("eps", \.eps)], isFused: true)
 
     package func infer(_ operands: [TensorType]) throws(TypeError) -> [TensorType] {
         try NormRules.check(operands[0], parameters: [("w", operands[1])], eps: eps)
@@ -24,7 +24,7 @@ package struct LayerNorm: Op {
 
     package static let schema = OpSchema(
         "layer_norm", "`y = (x − mean) / √(var + eps) · w + b` over the last axis.", blank: LayerNorm(eps: 1e-6),
-        operands: ["x", "w", "b"], attributes: [.init("eps", \.eps)])
+        operands: ["x", "w", "b"], attributes: [.init("eps", \.eps)], isFused: true)
 
     package func infer(_ operands: [TensorType]) throws(TypeError) -> [TensorType] {
         try NormRules.check(operands[0], parameters: [("w", operands[1]), ("b", operands[2])], eps: eps)
@@ -40,7 +40,7 @@ package struct AddRMSNorm: Op {
 
     package static let schema = OpSchema(
         "add_rms_norm", "`sum = x + residual`, `y = rms_norm(sum, w)`.", blank: AddRMSNorm(eps: 1e-6),
-        operands: ["x", "residual", "w"], attributes: [.init("eps", \.eps)], results: ["sum", "y"])
+        operands: ["x", "residual", "w"], attributes: [.init("eps", \.eps)], results: ["sum", "y"], isFused: true)
 
     package func infer(_ operands: [TensorType]) throws(TypeError) -> [TensorType] {
         try NormRules.check(operands[0], parameters: [("w", operands[2])], eps: eps)
@@ -57,7 +57,7 @@ package struct AddLayerNorm: Op {
 
     package static let schema = OpSchema(
         "add_layer_norm", "`sum = x + residual`, `y = layer_norm(sum, w, b)`.", blank: AddLayerNorm(eps: 1e-6),
-        operands: ["x", "residual", "w", "b"], attributes: [.init("eps", \.eps)], results: ["sum", "y"])
+        operands: ["x", "residual", "w", "b"], attributes: [.init("eps", \.eps)], results: ["sum", "y"], isFused: true)
 
     package func infer(_ operands: [TensorType]) throws(TypeError) -> [TensorType] {
         try NormRules.check(operands[0], parameters: [("w", operands[2]), ("b", operands[3])], eps: eps)

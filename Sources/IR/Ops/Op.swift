@@ -10,10 +10,18 @@ package protocol Op: Sendable, Hashable {
 
     /// The one spelling of attributes that can be written in several ways, such as a negative axis.
     func normalized(for operands: [TensorType]) -> Self
+
+    /// Floating-point operations for these types; `count` gives the elements of a shape.
+    func flops(_ operands: [TensorType], _ results: [TensorType], _ count: (Shape) -> Double) -> Double
 }
 
 extension Op {
     package func normalized(for operands: [TensorType]) -> Self { self }
+
+    /// One operation per element of the results.
+    package func flops(_ operands: [TensorType], _ results: [TensorType], _ count: (Shape) -> Double) -> Double {
+        results.reduce(0) { $0 + count($1.shape) }
+    }
 
     package var schema: OpSchema { Self.schema }
 

@@ -8,18 +8,22 @@ package struct OpSchema: Sendable {
     package let attributes: [AnyAttribute]
     /// The names of the results, at least one.
     package let results: [String]
+    /// Whether passes make the op out of plain ones; models never trace it.
+    package let isFused: Bool
     private let blank: any Op
 
     /// - Parameter blank: an op whose attributes and optional operands are the defaults of the text form.
     package init<O: Op>(
         _ name: String, _ summary: String, blank: O, operands: [OperandSlot<O>] = [],
-        attributes: [Attribute<O>] = [], results: [String] = ["y"]
+        attributes: [Attribute<O>] = [], results: [String] = ["y"],
+        isFused: Bool = false
     ) {
         self.name = name
         self.summary = summary
         self.operands = operands.map(\.erased)
         self.attributes = attributes.map(\.erased)
         self.results = results
+        self.isFused = isFused
         self.blank = blank
     }
 

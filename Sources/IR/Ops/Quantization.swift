@@ -31,7 +31,7 @@ package struct QuantizedLinearAWQ: Op {
 
     package static let schema = OpSchema(
         "quantized_linear_awq", "`y = x · dequantize_awq(qweight, qzeros, scales)ᵀ + bias`.", blank: QuantizedLinearAWQ(group: 128),
-        operands: ["x", "qweight", "qzeros", "scales", .optional("bias", \.hasBias)], attributes: [.init("group", \.group)])
+        operands: ["x", "qweight", "qzeros", "scales", .optional("bias", \.hasBias)], attributes: [.init("group", \.group)], isFused: true)
 
     package func infer(_ operands: [TensorType]) throws(TypeError) -> [TensorType] {
         let x = operands[0]
@@ -44,6 +44,10 @@ package struct QuantizedLinearAWQ: Op {
             try TypeRules.shape(operands[4], [.fixed(outputs)], "bias")
         }
         return [TensorType(x.element, x.shape.replacing(x.shape.rank - 1, with: .fixed(outputs)))]
+    }
+
+    package func flops(_ operands: [TensorType], _ results: [TensorType], _ count: (Shape) -> Double) -> Double {
+        2 * count(results[0].shape) * count([operands[1].shape[0]])
     }
 }
 

@@ -11,7 +11,7 @@ package struct RotaryTable: Op {
 
     package static let schema = OpSchema(
         "rotary_table", "`angle[t, j] = positions[axes[j], t] · inv_freq[j]`, as cosine and sine.", blank: RotaryTable(axes: []),
-        operands: ["positions", "inv_freq"], attributes: [.init("axes", \.axes)], results: ["cos", "sin"])
+        operands: ["positions", "inv_freq"], attributes: [.init("axes", \.axes)], results: ["cos", "sin"], isFused: true)
 
     package func infer(_ operands: [TensorType]) throws(TypeError) -> [TensorType] {
         let (positions, frequencies) = (operands[0], operands[1])
@@ -34,7 +34,7 @@ package struct Rotary: Op {
 
     package static let schema = OpSchema(
         "rotary", "`y₁ = x₁ cos − x₂ sin`, `y₂ = x₂ cos + x₁ sin` for the halves of each row of `x[T, H, D]`.", blank: Rotary(),
-        operands: ["x", "cos", "sin"])
+        operands: ["x", "cos", "sin"], isFused: true)
 
     package func infer(_ operands: [TensorType]) throws(TypeError) -> [TensorType] {
         let x = operands[0]

@@ -12,6 +12,9 @@ package struct Gather: Op {
         try TypeRules.element(operands[1], .i32, "index")
         return [TensorType(operands[0].element, Shape(operands[1].shape.dims + operands[0].shape.dims.dropFirst()))]
     }
+
+    /// Moves data only.
+    package func flops(_ operands: [TensorType], _ results: [TensorType], _ count: (Shape) -> Double) -> Double { 0 }
 }
 
 /// Rows of one of two tables: `y[t] = index[t] < 0 ? a[t] : b[index[t]]`.
@@ -32,6 +35,9 @@ package struct SelectRows: Op {
         try TypeRules.shape(index, [a.shape[0]], "index")
         return [a]
     }
+
+    /// Moves data only.
+    package func flops(_ operands: [TensorType], _ results: [TensorType], _ count: (Shape) -> Double) -> Double { 0 }
 }
 
 /// Stores rows into a cache: `y = cache` but `y[slots[t]] = rows[t]`; a negative slot stores nothing.
@@ -52,6 +58,9 @@ package struct KVWrite: Op {
         try TypeRules.shape(slots, [rows.shape[0]], "slots")
         return [cache]
     }
+
+    /// Moves data only.
+    package func flops(_ operands: [TensorType], _ results: [TensorType], _ count: (Shape) -> Double) -> Double { 0 }
 }
 
 extension OpWriter {
