@@ -1,0 +1,156 @@
+import Glibc
+package import Plan
+import Tensors
+
+/// An opened artifact: checked, its weights mapped, its other sections read when asked for.
+///
+/// It stays readable while another compile replaces its directory: everything is read through the directory that was
+/// opened. An open artifact holds a shared lock, so that `gc` leaves it alone.
+package final class Artifact {
+    package let path: String
+    package let manifest: Manifest
+    package let program: Program
+    package let weights: [WeightEntry]
+    private let reader: ArtifactReader
+    private let mapping: Mapping
+
+    /// Opens and checks an artifact; the bytes of `weights.bin` are only mapped.
+    ///
+    /// - Parameter recordsUse: Whether this counts as a use, which `gc` honours.
+    package static func open(directory path: String, recordsUse: Bool = true) throws(ArtifactError) -> Artifact {
+        let reader = try ArtifactReader(path: path)
+        _ = reader.directory.tryLock(shared: true)
+        if recordsUse { _ = futimens(reader.directory.descriptor, nil) }
+        for (name, section) in reader.sections {
+            try reader.checkSize(name, section)
+        }
+        for (name, section) in reader.sections where !name.isCheckedLate && name != .program && name != .weightTable {
+            _ = try reader.bytes(name, section)
+        }
+        return try Artifact(reader)
+    }
+
+    private init(_ reader: ArtifactReader) throws(ArtifactError) {
+        path = reader.path
+        manifest = reader.manifest
+        self.reader = reader
+        let stored = try JSONCoding.decode(
+            StoredProgram.self, from: reader.bytes(.program), path: path, section: SectionName.program.path)
+        guard let program = stored.program() else {
+            throw .malformed(path: path, section: SectionName.program.path, reason: "an index leads nowhere")
+        }
+        weights = try JSONCoding.decode(
+            [WeightEntry].self, from: reader.bytes(.weightTable), path: path, section: SectionName.weightTable.path)
+        self.program = program
+        let length = try reader.section(.weights).bytes
+        if let reason = WeightEntry.misplaced(weights, fileBytes: length) {
+            throw .malformed(path: path, section: SectionName.weightTable.path, reason: reason)
+        }
+        if let reason = program.contradiction(weights: weights) {
+            throw .malformed(path: path, section: SectionName.program.path, reason: reason)
+        }
+        guard program.limits == manifest.key.limits, program.kv.element == manifest.key.kvElement else {
+            throw .malformed(
+                path: path, section: SectionName.program.path, reason: "its limits are not those of the key")
+        }
+        mapping = try Mapping(reader.file(.weights), bytes: length)
+    }
+
+    /// The packed bytes of a weight, valid as long as the artifact lives.
+    ///
+    /// - Precondition: `index` is an index into `weights`.
+    package func weightBytes(_ index: Int) -> UnsafeRawBufferPointer {
+        let entry = weights[index]
+        return UnsafeRawBufferPointer(rebasing: mapping.bytes[entry.offset..<entry.offset + entry.byteCount])
+    }
+
+    /// All packed weights, page-aligned; valid as long as the artifact lives.
+    package var weightBytes: UnsafeRawBufferPointer { mapping.bytes }
+
+    /// Whether the artifact has the section.
+    package func has(_ name: SectionName) -> Bool { manifest.sections[name.path] != nil }
+
+    /// The bytes of a section, checked against its checksum.
+    package func section(_ name: SectionName) throws(ArtifactError) -> [UInt8] { try reader.bytes(name) }
+
+    /// The IR text of one entry after one stage.
+    package func ir(stage: String, entry: String) throws(ArtifactError) -> String {
+        guard let name = SectionName.ir(stage: stage, entry: entry), has(name) else {
+            throw .refused("\(path) has no IR of \(entry) after \(stage)")
+        }
+        guard let text = Zstd.decompress(try section(name)) else {
+            throw .malformed(path: path, section: name.path, reason: "it does not unpack")
+        }
+        return String(decoding: text, as: UTF8.self)
+    }
+
+    /// Stage and entry of every IR section, sorted by path.
+    package var irSections: [(stage: String, entry: String)] {
+        manifest.sections.keys.sorted().compactMap { SectionName(path: $0)?.irCoordinates }
+    }
+
+    /// Throws when a machine with `features` cannot run the artifact; names what is missing and how to recompile.
+    package func requireRunnable(on features: Set<CPUFeature>) throws(ArtifactError) {
+        let missing = manifest.key.target.features.subtracting(features)
+        guard missing.isEmpty else {
+            throw .otherTarget(
+                path: path, target: manifest.key.target, missing: missing.sorted(), best: .best(for: features))
+        }
+    }
+
+    /// Reads every section and compares checksums; returns the sections that fail, each with its error.
+    ///
+    /// - Parameter progress: Called with each section's name before it is read.
+    package static func verify(
+        directory path: String, progress: (SectionName) -> Void = { _ in }
+    ) throws(ArtifactError) -> [ArtifactError] {
+        let reader = try ArtifactReader(path: path)
+        var failures: [ArtifactError] = []
+        for (name, section) in reader.sections {
+            progress(name)
+            do {
+                try reader.checkSize(name, section)
+                try reader.checkDigest(name, section)
+            } catch {
+                failures.append(error)
+            }
+        }
+        return failures
+    }
+}
+
+extension WeightEntry {
+    /// Weights begin at multiples of this.
+    package static let alignment = 4096
+
+    /// The first entry that does not lie in a `weights.bin` of `fileBytes`, in words; nil when all do.
+    static func misplaced(_ entries: [WeightEntry], fileBytes: Int) -> String? {
+        for entry in entries {
+            let fits = entry.offset >= 0 && entry.byteCount > 0 && entry.offset <= fileBytes
+                && entry.byteCount <= fileBytes - entry.offset
+            guard fits else { return "weight \(entry.name) does not lie in weights.bin" }
+            guard entry.offset % alignment == 0 else { return "weight \(entry.name) is not page-aligned" }
+        }
+        return nil
+    }
+}
+
+/// A read-only, shared mapping of a file.
+private final class Mapping {
+    let bytes: UnsafeRawBufferPointer
+
+    init(_ file: OpenFile, bytes count: Int) throws(ArtifactError) {
+        guard count > 0 else {
+            bytes = UnsafeRawBufferPointer(start: nil, count: 0)
+            return
+        }
+        guard Int(try file.status().st_size) >= count,
+            let base = mmap(nil, count, PROT_READ, MAP_SHARED, file.descriptor, 0), base != MAP_FAILED
+        else { throw .errno("map", file.path) }
+        bytes = UnsafeRawBufferPointer(start: base, count: count)
+    }
+
+    deinit {
+        if let base = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: base), bytes.count) }
+    }
+}

@@ -1,0 +1,67 @@
+package import Plan
+
+/// Why an artifact or the store cannot be read or written.
+package enum ArtifactError: Error, Sendable, CustomStringConvertible {
+    /// The path does not lead to an artifact.
+    case notAnArtifact(path: String, reason: String)
+    /// The artifact was written in a format this tool does not read.
+    case otherFormat(path: String, found: Int, supported: Int)
+    /// A section of the manifest has no file.
+    case missingSection(path: String, section: String)
+    /// A section's file has another length than the manifest says.
+    case wrongSize(path: String, section: String, expected: Int, found: Int)
+    /// A section's bytes do not have the recorded checksum.
+    case damaged(path: String, section: String)
+    /// A section can be read, but what it says contradicts itself.
+    case malformed(path: String, section: String, reason: String)
+    /// This machine lacks features that the artifact's target needs.
+    case otherTarget(path: String, target: Target, missing: [CPUFeature], best: Target)
+    /// No artifact in the store answers to the name.
+    case notFound(name: String, store: String)
+    /// Several artifacts answer to the name.
+    case ambiguous(name: String, matches: [String])
+    /// The disk, a quota or a file size limit is exhausted.
+    case diskFull(path: String)
+    /// A writer or a store was used in a way that cannot be carried out.
+    case refused(String)
+    /// The operating system refused an operation.
+    case system(operation: String, path: String, reason: String)
+
+    package var description: String {
+        switch self {
+        case .notAnArtifact(let path, let reason):
+            "\(path) is not an artifact: \(reason); make one with vlmc compile"
+        case .otherFormat(let path, let found, let supported) where found > supported:
+            "\(path) has artifact format \(found), this tool reads format \(supported): "
+                + "use a newer release or recompile with this vlmc"
+        case .otherFormat(let path, let found, let supported):
+            "\(path) has artifact format \(found), this tool reads format \(supported): recompile it with vlmc compile"
+        case .missingSection(let path, let section):
+            "\(path): section \(section) is missing; \(Self.rebuild)"
+        case .wrongSize(let path, let section, let expected, let found) where found < expected:
+            "\(path): section \(section) is truncated: \(found) of \(expected) bytes; \(Self.rebuild)"
+        case .wrongSize(let path, let section, let expected, let found):
+            "\(path): section \(section) has \(found) bytes instead of \(expected); \(Self.rebuild)"
+        case .damaged(let path, let section):
+            "\(path): section \(section) is damaged: its SHA-256 differs from the recorded one; \(Self.rebuild)"
+        case .malformed(let path, let section, let reason):
+            "\(path): section \(section) is malformed: \(reason); \(Self.rebuild)"
+        case .otherTarget(let path, let target, let missing, let best):
+            "\(path) was compiled for \(target.rawValue), but this machine has no "
+                + missing.map(\.rawValue).joined(separator: ", ")
+                + "; recompile the model with: vlmc compile --target \(best.rawValue) DIR"
+        case .notFound(let name, let store):
+            "no artifact \(name) in \(store); vlm-cache ls lists what is there"
+        case .ambiguous(let name, let matches):
+            "\(name) means several artifacts: \(matches.joined(separator: ", ")); give more of the key"
+        case .diskFull(let path):
+            "no space left to write \(path); free some (vlm-cache gc) or choose another --store"
+        case .refused(let reason):
+            reason
+        case .system(let operation, let path, let reason):
+            "cannot \(operation) \(path): \(reason)"
+        }
+    }
+
+    private static let rebuild = "rebuild it with vlmc compile --force"
+}

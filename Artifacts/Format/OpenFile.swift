@@ -1,0 +1,124 @@
+import Glibc
+
+/// A file descriptor that closes itself; every failure is an `ArtifactError` that names the path.
+final class OpenFile {
+    let descriptor: Int32
+    let path: String
+
+    private init(descriptor: Int32, path: String) {
+        self.descriptor = descriptor
+        self.path = path
+    }
+
+    deinit { close(descriptor) }
+
+    /// Opens `path`, relative to `directory` when one is given.
+    static func open(
+        _ path: String, in directory: OpenFile? = nil, flags: Int32, mode: mode_t = 0o644
+    ) throws(ArtifactError) -> OpenFile {
+        let shown = directory.map { "\($0.path)/\(path)" } ?? path
+        var descriptor: Int32 = -1
+        repeat {
+            descriptor = openat(directory?.descriptor ?? AT_FDCWD, path, flags | O_CLOEXEC, mode)
+        } while descriptor < 0 && errno == EINTR
+        guard descriptor >= 0 else { throw .errno("open", shown) }
+        return OpenFile(descriptor: descriptor, path: shown)
+    }
+
+    /// Opens a file for reading; nil when there is none.
+    static func reading(_ path: String, in directory: OpenFile? = nil) throws(ArtifactError) -> OpenFile? {
+        let descriptor = openat(directory?.descriptor ?? AT_FDCWD, path, O_RDONLY | O_CLOEXEC)
+        let shown = directory.map { "\($0.path)/\(path)" } ?? path
+        if descriptor < 0 && (errno == ENOENT || errno == ENOTDIR) { return nil }
+        guard descriptor >= 0 else { throw .errno("open", shown) }
+        return OpenFile(descriptor: descriptor, path: shown)
+    }
+
+    static func directory(_ path: String, in parent: OpenFile? = nil) throws(ArtifactError) -> OpenFile {
+        try open(path, in: parent, flags: O_RDONLY | O_DIRECTORY)
+    }
+
+    /// Creates or truncates a file for writing.
+    static func create(_ path: String, in directory: OpenFile? = nil) throws(ArtifactError) -> OpenFile {
+        try open(path, in: directory, flags: O_RDWR | O_CREAT | O_TRUNC)
+    }
+
+    func status() throws(ArtifactError) -> stat {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw .errno("inspect", path) }
+        return status
+    }
+
+    func write(_ bytes: UnsafeRawBufferPointer) throws(ArtifactError) {
+        var rest = bytes
+        while let base = rest.baseAddress, !rest.isEmpty {
+            let count = Glibc.write(descriptor, base, min(rest.count, 1 << 30))
+            if count < 0 && errno == EINTR { continue }
+            guard count > 0 else { throw .errno("write", path) }
+            rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+        }
+    }
+
+    func write(_ bytes: [UInt8]) throws(ArtifactError) {
+        try bytes.withUnsafeBytes { bytes in Result { () throws(ArtifactError) in try write(bytes) } }.get()
+    }
+
+    /// Reads exactly `count` bytes from `offset`; nil when the file ends before.
+    func read(at offset: Int, count: Int) throws(ArtifactError) -> [UInt8]? {
+        var failure: ArtifactError?
+        var filled = 0
+        let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
+            while filled < count, let base = buffer.baseAddress {
+                let got = pread(descriptor, base + filled, count - filled, off_t(offset + filled))
+                if got < 0 && errno == EINTR { continue }
+                if got < 0 { failure = .errno("read", path) }
+                guard got > 0 else { break }
+                filled += got
+            }
+            initialized = filled
+        }
+        if let failure { throw failure }
+        return filled == count ? bytes : nil
+    }
+
+    /// The whole file as it is now.
+    func readAll() throws(ArtifactError) -> [UInt8] {
+        try read(at: 0, count: Int(status().st_size)) ?? []
+    }
+
+    /// Waits until data and length are on the disk.
+    func sync() throws(ArtifactError) {
+        guard fsync(descriptor) == 0 else { throw .errno("flush", path) }
+    }
+
+    /// Takes an advisory lock that ends with the descriptor or its process; false when another owner has it.
+    func tryLock(shared: Bool = false) -> Bool {
+        flock(descriptor, (shared ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0
+    }
+
+    /// Waits for the exclusive advisory lock.
+    func lock() throws(ArtifactError) {
+        while flock(descriptor, LOCK_EX) != 0 {
+            guard errno == EINTR else { throw .errno("lock", path) }
+        }
+    }
+
+    /// Whether `path` still leads to this very file.
+    func isStill(at path: String) -> Bool {
+        var own = stat()
+        var there = stat()
+        return fstat(descriptor, &own) == 0 && stat(path, &there) == 0
+            && own.st_dev == there.st_dev && own.st_ino == there.st_ino
+    }
+}
+
+extension ArtifactError {
+    /// The error that `errno` holds after a failed call.
+    static func errno(_ operation: String, _ path: String) -> ArtifactError {
+        let code = Glibc.errno
+        switch code {
+        case ENOSPC, EDQUOT, EFBIG: return .diskFull(path: path)
+        default: return .system(operation: operation, path: path, reason: String(cString: strerror(code)))
+        }
+    }
+}

@@ -1,0 +1,164 @@
+import Glibc
+
+/// A directory of artifacts, packed weights and remembered digests, shared by all compiles and servers of a user.
+///
+/// `artifacts/<key>/`, `weights/<key>/`, `records/<kind>/`, `locks/`, `tmp/`; directories appear when first needed.
+package struct Store: Sendable {
+    package let root: String
+
+    package init(root: String) { self.root = root }
+
+    /// The store that `option` names, else `$VLM_STORE`, else `$XDG_CACHE_HOME/vlm`, else `~/.cache/vlm`.
+    ///
+    /// - Throws: `refused` when none of them is set.
+    package static func resolve(option: String?, environment: [String: String]) throws(ArtifactError) -> Store {
+        func value(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
+        if let option, !option.isEmpty { return Store(root: option) }
+        if let path = value("VLM_STORE") { return Store(root: path) }
+        if let path = value("XDG_CACHE_HOME") { return Store(root: "\(path)/vlm") }
+        if let path = value("HOME") { return Store(root: "\(path)/.cache/vlm") }
+        throw .refused("no place for the store: give --store DIR or set VLM_STORE")
+    }
+
+    static let temporaryPrefix = "new-"
+    package var artifactsPath: String { "\(root)/artifacts" }
+    var weightsPath: String { "\(root)/weights" }
+    var recordsPath: String { "\(root)/records" }
+    var locksPath: String { "\(root)/locks" }
+    var temporaryPath: String { "\(root)/tmp" }
+
+    /// Where the artifact of `key` is or will be.
+    package func path(of key: ArtifactKey) -> String { "\(artifactsPath)/\(key.digest)" }
+
+    /// The path of the artifact with exactly this key when it is there and can be opened.
+    ///
+    /// A damaged one counts as absent; publishing replaces it.
+    package func lookup(_ key: ArtifactKey) -> String? {
+        let path = path(of: key)
+        guard let artifact = try? Artifact.open(directory: path), artifact.manifest.key == key else { return nil }
+        return path
+    }
+
+    /// Removes directories that are empty, so that a failed compile leaves nothing in a new store.
+    package func removeEmptyDirectories() {
+        for path in [artifactsPath, weightsPath, locksPath, temporaryPath, root] { rmdir(path) }
+    }
+}
+
+/// A lock held until `release`; the lock of a dead process frees itself.
+package final class BuildLock {
+    private var file: OpenFile?
+    private let store: Store
+
+    fileprivate init(file: OpenFile, store: Store) {
+        self.file = file
+        self.store = store
+    }
+
+    deinit { release() }
+
+    package func release() {
+        guard let file else { return }
+        unlink(file.path)
+        self.file = nil
+        store.removeEmptyDirectories()
+    }
+}
+
+extension Store {
+    /// Waits until no other process builds the artifact of `key`; look it up again once the lock is had.
+    ///
+    /// - Parameter onWait: Called once when another process builds it now.
+    package func buildLock(_ key: ArtifactKey, onWait: () -> Void = {}) throws(ArtifactError) -> BuildLock {
+        let path = "\(locksPath)/\(key.digest).lock"
+        var hasWaited = false
+        while true {
+            try Directories.create(locksPath)
+            let file = try OpenFile.open(path, flags: O_RDWR | O_CREAT)
+            if !file.tryLock() {
+                if !hasWaited { onWait() }
+                hasWaited = true
+                try file.lock()
+            }
+            if file.isStill(at: path) { return BuildLock(file: file, store: self) }
+        }
+    }
+
+    /// The artifact that differs in the fewest fields from `key`, the latest used of several; nil in an empty store.
+    ///
+    /// - Parameter model: When given and present, only artifacts compiled from a model of this name are compared.
+    package func nearest(
+        to key: ArtifactKey, model: String? = nil
+    ) -> (path: String, differences: [ArtifactKey.Difference])? {
+        let all = list()
+        let named = all.filter { $0.manifest.provenance.model == model }
+        return (named.isEmpty ? all : named)
+            .map { (path: $0.path, differences: key.difference(from: $0.manifest.key), used: $0.lastUsed) }
+            .min { ($0.differences.count, $1.used) < ($1.differences.count, $0.used) }
+            .map { ($0.path, $0.differences) }
+    }
+
+    /// An artifact whose program may be taken over because only the weights' values differ; the latest used of several.
+    package func artifact(programKey: String) -> String? {
+        list().filter { $0.manifest.programKey == programKey }.max { $0.lastUsed < $1.lastUsed }?.path
+    }
+}
+
+/// An artifact as a listing shows it; only its manifest was read.
+package struct StoredArtifact: Sendable {
+    package var path: String
+    package var manifest: Manifest
+    /// Seconds since 1970.
+    package var lastUsed: Double
+}
+
+extension Store {
+    /// Every artifact with a readable manifest, the latest used first.
+    package func list() -> [StoredArtifact] {
+        var found: [StoredArtifact] = []
+        for name in Directories.names(in: artifactsPath) {
+            let path = "\(artifactsPath)/\(name)"
+            guard let reader = try? ArtifactReader(path: path), let status = try? reader.directory.status() else {
+                continue
+            }
+            let used = Double(status.st_mtim.tv_sec) + Double(status.st_mtim.tv_nsec) / 1e9
+            found.append(StoredArtifact(path: path, manifest: reader.manifest, lastUsed: used))
+        }
+        return found.sorted { ($0.lastUsed, $1.path) > ($1.lastUsed, $0.path) }
+    }
+
+    /// Directories in the store that cannot be read as artifacts.
+    package func unreadable() -> [(path: String, error: ArtifactError)] {
+        var found: [(String, ArtifactError)] = []
+        for name in Directories.names(in: artifactsPath) {
+            let path = "\(artifactsPath)/\(name)"
+            do {
+                _ = try ArtifactReader(path: path)
+            } catch {
+                found.append((path, error))
+            }
+        }
+        return found
+    }
+
+    /// The path of the artifact that `name` means: a path, the beginning of a key, or a model's name.
+    ///
+    /// A model's name means its latest used artifact.
+    package func find(_ name: String) throws(ArtifactError) -> String {
+        if Directories.exists("\(name)/\(ArtifactReader.manifestName)") { return name }
+        if name.contains("/") { throw .notAnArtifact(path: name, reason: missingReason(name)) }
+        let keys = Directories.names(in: artifactsPath)
+        if !name.isEmpty {
+            let matches = keys.filter { $0.hasPrefix(name) }
+            if matches.count == 1 { return "\(artifactsPath)/\(matches[0])" }
+            if matches.count > 1 { throw .ambiguous(name: name, matches: matches) }
+        }
+        if let match = list().first(where: { $0.manifest.provenance.model == name }) { return match.path }
+        if Directories.exists(name) { throw .notAnArtifact(path: name, reason: missingReason(name)) }
+        throw .notFound(name: name, store: root)
+    }
+
+    private func missingReason(_ path: String) -> String {
+        Directories.exists(path) ? "it has no \(ArtifactReader.manifestName)" : "it does not exist"
+    }
+}

@@ -1,0 +1,94 @@
+import Glibc
+package import Plan
+
+/// Packed weights that the store keeps apart from artifacts.
+struct StoredWeights {
+    var dataPath: String
+    var entries: [WeightEntry]
+    var section: Manifest.Section
+}
+
+/// The packed bytes of one weight somewhere in the store.
+package struct ReusableWeight {
+    package let entry: WeightEntry
+    private let file: OpenFile
+
+    fileprivate init(entry: WeightEntry, file: OpenFile) {
+        self.entry = entry
+        self.file = file
+    }
+
+    func read(at offset: Int, count: Int) throws(ArtifactError) -> [UInt8] {
+        guard let bytes = try file.read(at: entry.offset + offset, count: count) else {
+            throw .wrongSize(
+                path: file.path, section: entry.name, expected: entry.byteCount, found: offset)
+        }
+        return bytes
+    }
+}
+
+extension Store {
+    private static let checksumName = "weights.sha256"
+
+    /// The weights kept under `key`; nil when there are none or their files do not fit together.
+    func storedWeights(_ key: String) -> StoredWeights? {
+        let directory = "\(weightsPath)/\(key)"
+        let dataPath = "\(directory)/\(SectionName.weights.path)"
+        let tablePath = "\(directory)/\(SectionName.weightTable.path)"
+        guard let table = try? OpenFile.reading(tablePath)?.readAll(),
+            let checksum = try? OpenFile.reading("\(directory)/\(Self.checksumName)")?.readAll(),
+            let data = try? OpenFile.reading(dataPath), let status = try? data.status(),
+            let entries = try? JSONCoding.decode(
+                [WeightEntry].self, from: table, path: directory, section: SectionName.weightTable.path)
+        else { return nil }
+        let words = String(decoding: checksum, as: UTF8.self).split(whereSeparator: \.isWhitespace)
+        let bytes = Int(status.st_size)
+        guard words.count == 3, Int(words[2]) == bytes, WeightEntry.misplaced(entries, fileBytes: bytes) == nil,
+            ArtifactKey.weightsKey(entryKeys: entries.map(\.key)) == key
+        else { return nil }
+        return StoredWeights(
+            dataPath: dataPath, entries: entries, section: Manifest.Section(bytes: bytes, sha256: String(words[0])))
+    }
+
+    /// Keeps the weights of an artifact under construction for other artifacts; no error where linking is impossible.
+    func adoptWeights(
+        _ key: String, from directory: String, table: [UInt8], section: Manifest.Section
+    ) throws(ArtifactError) {
+        try Directories.create(weightsPath)
+        let temporary = try TemporaryDirectory(in: temporaryPath, prefix: Self.temporaryPrefix)
+        let name = SectionName.weights.path
+        if link("\(directory)/\(name)", "\(temporary.path)/\(name)") != 0 {
+            if errno == EXDEV || errno == EPERM || errno == EMLINK || errno == ENOTSUP { return }
+            throw .errno("link", "\(temporary.path)/\(name)")
+        }
+        let checksum = Array("\(section.sha256)  \(name) \(section.bytes)\n".utf8)
+        for (name, bytes) in [(SectionName.weightTable.path, table), (Self.checksumName, checksum)] {
+            let file = try OpenFile.create(name, in: temporary.directory)
+            try file.write(bytes)
+            try file.sync()
+        }
+        try temporary.publish(as: "\(weightsPath)/\(key)")
+    }
+
+    /// Packed weights in the store by their entries' keys, for checkpoints that share tensors with earlier ones.
+    package func reusableWeights() -> ReusableWeights {
+        ReusableWeights(tables: Directories.names(in: weightsPath).compactMap(storedWeights))
+    }
+}
+
+/// A lookup of packed weights by their keys over everything the store has.
+package struct ReusableWeights {
+    private var places: [String: (path: String, entry: WeightEntry)] = [:]
+
+    fileprivate init(tables: [StoredWeights]) {
+        for table in tables {
+            for entry in table.entries { places[entry.key] = (table.dataPath, entry) }
+        }
+    }
+
+    /// The packed bytes of the weight with this key; nil when the store has none.
+    package subscript(key: String) -> ReusableWeight? {
+        guard let place = places[key], let file = try? OpenFile.reading(place.path) else { return nil }
+        return ReusableWeight(entry: place.entry, file: file)
+    }
+}

@@ -1,0 +1,54 @@
+import Glibc
+
+/// A directory under construction: locked by its owner, so that others can tell it from one a dead process left.
+final class TemporaryDirectory {
+    let path: String
+    private let handle: OpenFile
+    private var isOwned = true
+
+    /// Creates `parent/prefix<random>` after removing those whose owners are gone.
+    init(in parent: String, prefix: String) throws(ArtifactError) {
+        Self.removeStale(in: parent, prefix: prefix)
+        while true {
+            try Directories.create(parent)
+            let path = "\(parent)/\(prefix)\(String(UInt64.random(in: .min ... .max), radix: 36))"
+            guard mkdir(path, 0o755) == 0 else {
+                if errno == EEXIST || errno == ENOENT { continue }
+                throw .errno("create", path)
+            }
+            guard let handle = try OpenFile.reading(path), handle.tryLock(), handle.isStill(at: path) else { continue }
+            self.path = path
+            self.handle = handle
+            return
+        }
+    }
+
+    deinit { discard() }
+
+    /// The opened directory.
+    var directory: OpenFile { handle }
+
+    /// Moves the directory to its final place; afterwards it is no longer temporary.
+    func publish(as destination: String) throws(ArtifactError) {
+        try handle.sync()
+        try Directories.replace(destination, with: path)
+        isOwned = false
+        if let parent = Directories.parent(of: destination) { try Directories.sync(parent) }
+    }
+
+    /// Removes the directory with all that is in it.
+    func discard() {
+        guard isOwned else { return }
+        isOwned = false
+        try? Directories.remove(path)
+    }
+
+    /// Removes directories of this kind that nobody holds.
+    static func removeStale(in parent: String, prefix: String) {
+        for name in Directories.names(in: parent) where name.hasPrefix(prefix) {
+            let path = "\(parent)/\(name)"
+            guard let handle = try? OpenFile.directory(path), handle.tryLock() else { continue }
+            try? Directories.remove(path)
+        }
+    }
+}

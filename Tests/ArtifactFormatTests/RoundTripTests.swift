@@ -1,0 +1,63 @@
+import ArtifactFormat
+import Foundation
+import Plan
+import Testing
+
+@Suite struct RoundTripTests {
+    @Test func everythingComesBack() throws {
+        let sample = try Sample()
+        let path = try sample.write()
+        #expect(path == sample.store.path(of: Sample.key()))
+        let artifact = try Artifact.open(directory: path)
+        #expect(artifact.program == Sample.program())
+        #expect(artifact.manifest.key == Sample.key())
+        #expect(artifact.weights.map(\.name) == ["layers.0.norm", "layers.0.qkv"])
+        #expect(Array(artifact.weightBytes(0)) == Sample.normBytes)
+        #expect(Array(artifact.weightBytes(1)) == Sample.linearBytes)
+        #expect(artifact.weights.allSatisfy { $0.offset % WeightEntry.alignment == 0 })
+        #expect(try artifact.section(.tokenizer) == [1, 2, 3])
+        #expect(try artifact.ir(stage: "fused", entry: "extend").hasPrefix("// vir 1\n"))
+        #expect(try Artifact.verify(directory: path).isEmpty)
+        #expect(sample.store.lookup(Sample.key()) == path)
+    }
+
+    @Test func formatVersionStandsFirst() throws {
+        let sample = try Sample()
+        let text = try String(contentsOfFile: sample.write() + "/manifest.json", encoding: .utf8)
+        #expect(text.hasPrefix("{\n  \"formatVersion\" : \(Manifest.formatVersion),\n"))
+    }
+
+    @Test func equalInputsMakeEqualBytes() throws {
+        let (first, second) = (try Sample(), try Sample())
+        let (a, b) = (try first.write(), try second.write())
+        for name in try FileManager.default.subpathsOfDirectory(atPath: a) {
+            #expect(FileManager.default.contents(atPath: "\(a)/\(name)") == FileManager.default.contents(atPath: "\(b)/\(name)"))
+        }
+    }
+
+    @Test func realSizedProgramOpensAtOnce() throws {
+        let sample = try Sample()
+        let gears = [1, 2, 4, 8, 16]
+        let key = Sample.key(gears: gears)
+        let writer = try ArtifactWriter(store: sample.store, key: key)
+        try Sample.fill(writer, with: 1)
+        for index in 0..<300 {
+            try Sample.normBytes.withUnsafeBytes { bytes in
+                _ = try writer.appendWeight(
+                    name: "layers.\(index).norm", layout: .plain, shape: [8],
+                    key: String(repeating: "0123456789abcdef", count: 4), sources: ["model.layers.\(index).norm.weight"],
+                    bytes: bytes)
+            }
+        }
+        try writer.write(.tokenizer, [UInt8](repeating: 7, count: 8 << 20))
+        let path = try writer.finish(
+            program: Sample.program(gears: gears, repeats: 100), provenance: .init(model: "m", architecture: "a", toolVersion: "0"),
+            tuning: .init(processor: "p", features: [], rates: [:]))
+        var best = Duration.seconds(9)
+        for _ in 0..<5 {
+            best = min(best, try ContinuousClock().measure { _ = try Artifact.open(directory: path) })
+        }
+        print("opened in", best)
+        #expect(best < .milliseconds(150))
+    }
+}
