@@ -1,0 +1,98 @@
+/// Finds added tokens in a text: at each place the longest, from left to right, through a trie of bytes.
+struct AddedTokenMatcher: Sendable {
+    /// A stretch of the text, and the added token that it is, if it is one.
+    struct Span: Equatable {
+        var range: Range<Int>
+        var id: Int32?
+    }
+
+    private struct Node {
+        var children: [UInt8: Int] = [:]
+        var token: Int?
+    }
+
+    private var nodes = [Node()]
+    private var tokens: [AddedToken] = []
+    private var isFirstByte = [Bool](repeating: false, count: 256)
+
+    init(_ patterns: [(text: [UInt8], token: AddedToken)]) {
+        for pattern in patterns where !pattern.text.isEmpty {
+            var node = 0
+            for byte in pattern.text {
+                if let child = nodes[node].children[byte] {
+                    node = child
+                } else {
+                    nodes.append(Node())
+                    nodes[node].children[byte] = nodes.count - 1
+                    node = nodes.count - 1
+                }
+            }
+            if nodes[node].token == nil {
+                nodes[node].token = tokens.count
+                tokens.append(pattern.token)
+            }
+            isFirstByte[Int(pattern.text[0])] = true
+        }
+    }
+
+    var isEmpty: Bool { tokens.isEmpty }
+
+    /// The text cut into spans; they cover it but for overlaps where stripped white space starts another token.
+    func spans(in text: [UInt8]) -> [Span] {
+        guard !isEmpty else { return text.isEmpty ? [] : [Span(range: 0..<text.count, id: nil)] }
+        var spans: [Span] = []
+        var covered = 0
+        var position = 0
+        while position < text.count {
+            guard isFirstByte[Int(text[position])], let (token, end) = longestMatch(in: text, at: position) else {
+                position += 1
+                continue
+            }
+            let found = position..<end
+            position = end
+            if token.singleWord, !standsAlone(found, in: text) { continue }
+            var range = found
+            if token.stripsLeft {
+                range = max(WhiteSpace.start(before: text[..<range.lowerBound]), covered)..<range.upperBound
+            }
+            if token.stripsRight {
+                range = range.lowerBound..<WhiteSpace.end(after: text[range.upperBound...])
+            }
+            if covered < range.lowerBound { spans.append(Span(range: covered..<range.lowerBound, id: nil)) }
+            spans.append(Span(range: range, id: token.id))
+            covered = range.upperBound
+        }
+        if covered < text.count { spans.append(Span(range: covered..<text.count, id: nil)) }
+        return spans
+    }
+
+    private func longestMatch(in text: [UInt8], at start: Int) -> (AddedToken, end: Int)? {
+        var node = 0
+        var position = start
+        var found: (AddedToken, end: Int)?
+        while position < text.count, let child = nodes[node].children[text[position]] {
+            node = child
+            position += 1
+            if let token = nodes[node].token { found = (tokens[token], position) }
+        }
+        return found
+    }
+
+    private func standsAlone(_ range: Range<Int>, in text: [UInt8]) -> Bool {
+        var after = ScalarReader(slice: text[range.upperBound...])
+        if let next = after.next(), isWordScalar(next) { return false }
+        var previous = range.lowerBound - 1
+        while previous > 0, text[previous] & 0xC0 == 0x80 { previous -= 1 }
+        guard previous >= 0 else { return true }
+        var before = ScalarReader(slice: text[previous..<range.lowerBound])
+        return before.next().map { !isWordScalar($0) } ?? true
+    }
+
+    /// `\w` of UTS 18: letters, marks, decimal digits, connectors and joiners.
+    private func isWordScalar(_ scalar: Unicode.Scalar) -> Bool {
+        let properties = scalar.properties
+        let category = properties.generalCategory
+        return properties.isAlphabetic || category.isMark || category == .decimalNumber
+            || category == .connectorPunctuation || properties.isJoinControl
+    }
+}

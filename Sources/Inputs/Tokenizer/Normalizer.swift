@@ -1,0 +1,86 @@
+extension NormalizerStep {
+    /// The text after this step; the text must be valid UTF-8 and stays so.
+    func applied(to text: [UInt8]) -> [UInt8] {
+        switch self {
+        case .unicode(let form): UnicodeNormalization.normalized(text, form)
+        case .lowercase: lowercased(text)
+        case .strip(let left, let right): stripped(text, left: left, right: right)
+        case .stripAccents: filtered(text) { !$0.properties.generalCategory.isMark }
+        case .replace(let pattern, let content): pattern.replacing(in: text, with: content)
+        case .prepend(let prefix): text.isEmpty ? text : prefix + text
+        case .byteLevel: ByteAlphabet.spelled(text[...])
+        }
+    }
+
+    private func lowercased(_ text: [UInt8]) -> [UInt8] {
+        var output: [UInt8] = []
+        output.reserveCapacity(text.count)
+        var scalars = ScalarReader(text)
+        while let scalar = scalars.next() { output += scalar.properties.lowercaseMapping.utf8 }
+        return output
+    }
+
+    private func filtered(_ text: [UInt8], _ isKept: (Unicode.Scalar) -> Bool) -> [UInt8] {
+        var output: [UInt8] = []
+        var scalars = ScalarReader(text)
+        while let scalar = scalars.next() {
+            if isKept(scalar) { output += String(scalar).utf8 }
+        }
+        return output
+    }
+
+    private func stripped(_ text: [UInt8], left: Bool, right: Bool) -> [UInt8] {
+        let start = left ? WhiteSpace.end(after: text[...]) : 0
+        let rest = text[start...]
+        return Array(rest[..<(right ? WhiteSpace.start(before: rest) : rest.endIndex)])
+    }
+}
+
+/// White space as the Unicode property White_Space defines it.
+enum WhiteSpace {
+    /// Where the white space at the start of the text ends.
+    static func end(after text: ArraySlice<UInt8>) -> Int {
+        var scalars = ScalarReader(slice: text)
+        var end = text.startIndex
+        while let scalar = scalars.next(), scalar.properties.isWhitespace { end = scalars.position }
+        return end
+    }
+
+    /// Where the white space at the end of the text starts.
+    static func start(before text: ArraySlice<UInt8>) -> Int {
+        var start = text.endIndex
+        while start > text.startIndex {
+            var previous = start - 1
+            while previous > text.startIndex, text[previous] & 0xC0 == 0x80 { previous -= 1 }
+            var scalars = ScalarReader(slice: text[previous..<start])
+            guard let scalar = scalars.next(), scalar.properties.isWhitespace else { return start }
+            start = previous
+        }
+        return start
+    }
+}
+
+extension Unicode.GeneralCategory {
+    var isMark: Bool {
+        switch self {
+        case .nonspacingMark, .spacingMark, .enclosingMark: true
+        default: false
+        }
+    }
+
+    var isNumber: Bool {
+        switch self {
+        case .decimalNumber, .letterNumber, .otherNumber: true
+        default: false
+        }
+    }
+
+    var isPunctuation: Bool {
+        switch self {
+        case .connectorPunctuation, .dashPunctuation, .openPunctuation, .closePunctuation, .initialPunctuation,
+            .finalPunctuation, .otherPunctuation:
+            true
+        default: false
+        }
+    }
+}

@@ -1,0 +1,63 @@
+internal import Foundation
+
+/// The four Unicode normalization forms with the Unicode 12 tables of HuggingFace's tokenizers.
+///
+/// A scalar that a later Unicode version assigned counts as an unassigned starter: it is kept, and nothing moves or composes
+/// across it.
+enum UnicodeNormalization {
+    static let referenceVersion = UnicodeVersion(major: 12, minor: 0)
+
+    static func normalized(_ text: [UInt8], _ form: UnicodeForm) -> [UInt8] {
+        if isStable(text, form) { return text }
+        var output: [UInt8] = []
+        output.reserveCapacity(text.count)
+        var known = 0
+        var position = 0
+        var scalars = ScalarReader(text)
+        while let scalar = scalars.next() {
+            if scalar.value >= 0x300, isTooYoung(scalar) {
+                output += mapped(text[known..<position], form)
+                output += text[position..<scalars.position]
+                known = scalars.position
+            }
+            position = scalars.position
+        }
+        output += mapped(text[known...], form)
+        return output
+    }
+
+    private static func isTooYoung(_ scalar: Unicode.Scalar) -> Bool {
+        guard let age = scalar.properties.age else { return true }
+        return UnicodeVersion(major: age.major, minor: age.minor) > referenceVersion
+    }
+
+    private static func mapped(_ text: ArraySlice<UInt8>, _ form: UnicodeForm) -> [UInt8] {
+        if text.isEmpty { return [] }
+        let string = String(decoding: text, as: UTF8.self)
+        let result =
+            switch form {
+            case .canonicalComposition: string.precomposedStringWithCanonicalMapping
+            case .canonicalDecomposition: string.decomposedStringWithCanonicalMapping
+            case .compatibilityComposition: string.precomposedStringWithCompatibilityMapping
+            case .compatibilityDecomposition: string.decomposedStringWithCompatibilityMapping
+            }
+        return Array(result.utf8)
+    }
+
+    /// Whether the text surely equals its own normal form: ASCII, and for NFC also the great ranges of starters that neither
+    /// decompose nor compose with what precedes them.
+    private static func isStable(_ text: [UInt8], _ form: UnicodeForm) -> Bool {
+        guard form == .canonicalComposition else { return text.allSatisfy { $0 < 0x80 } }
+        if text.allSatisfy({ $0 < 0xCC }) { return true }
+        var scalars = ScalarReader(text)
+        while let scalar = scalars.next() {
+            switch scalar.value {
+            case 0..<0x300, 0x400...0x482, 0x2010...0x2026, 0x3041...0x3096, 0x30A1...0x30FF, 0x3000...0x3029,
+                0x4E00...0x9FEA, 0xAC00...0xD7A3, 0xFF01...0xFF9D, 0x1F300...0x1F6D4:
+                continue
+            default: return false
+            }
+        }
+        return true
+    }
+}
