@@ -37,8 +37,6 @@ package struct PlaceholderSpec: Sendable, Hashable, Codable {
     package var tokenID: Int32
     /// How many tokens a picture takes.
     package var expansion: Expansion
-    /// Other tokens that only a picture or a film may bring (vision start, video pad …); empty if none.
-    package var reservedTokenIDs: [Int32]
 
     package enum Expansion: Sendable, Hashable, Codable {
         /// One token for each merged cell: `gridHeight · gridWidth / mergeSize²`.
@@ -47,11 +45,10 @@ package struct PlaceholderSpec: Sendable, Hashable, Codable {
         case fixed(count: Int)
     }
 
-    package init(text: String, tokenID: Int32, expansion: Expansion, reservedTokenIDs: [Int32] = []) {
+    package init(text: String, tokenID: Int32, expansion: Expansion) {
         self.text = text
         self.tokenID = tokenID
         self.expansion = expansion
-        self.reservedTokenIDs = reservedTokenIDs
     }
 }
 
@@ -165,6 +162,19 @@ package struct ImageProcessorSpec: Sendable, Hashable, Codable {
 
     /// Values of one row of HuggingFace's `pixel_values`: `3 · temporalPatchSize · patchSize²`.
     package var patchDimension: Int { patchBytes * temporalPatchSize }
+
+    /// No picture becomes more patches than this; nil where the sizing sets no bound.
+    ///
+    /// Long pictures pass `maxPixels`: the short side never falls below one cell, and the ratio goes up to 200.
+    package var maxPatches: Int? {
+        guard case .smart(let minPixels, let maxPixels) = sizing else { return nil }
+        let cell = Double(patchSize * mergeSize)
+        let longest = (200 * Double(maxPixels)).squareRoot()
+        let shrunk = max(Double(maxPixels), cell * max(longest, cell))
+        let smallest = Double(minPixels)
+        let grown = smallest + cell * smallest.squareRoot() * (200.0.squareRoot() + 1) + cell * cell
+        return Int(max(shrunk, grown)) / (patchSize * patchSize)
+    }
 }
 
 /// Filter of an antialiased resize; the raw value is the name that `docs` and messages use.

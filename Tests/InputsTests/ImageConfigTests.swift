@@ -1,0 +1,90 @@
+import Foundation
+import Inputs
+import Plan
+import Testing
+
+struct ImageConfigTests {
+    static func read(_ text: String) throws -> ImageProcessorSpec {
+        try ImageProcessorSpec(config: JSONValue(parsing: text), file: "preprocessor_config.json")
+    }
+
+    struct ValueCase: Sendable, CustomTestStringConvertible {
+        var name: String
+        var config: JSONValue
+        var shape: [Int]
+        var values: String
+        var testDescription: String { name }
+
+        static func load() throws -> [ValueCase] {
+            let data = try Data(contentsOf: ImageFixture.folder.appending(path: "values.json"))
+            return try (JSONValue(parsing: Array(data)).arrayValue ?? []).map {
+                ValueCase(
+                    name: $0["name"]?.stringValue ?? "", config: $0["config"] ?? .null,
+                    shape: $0["shape"]?.arrayValue?.compactMap(\.intValue) ?? [],
+                    values: $0["values"]?.stringValue ?? "")
+            }
+        }
+    }
+
+    @Test(arguments: try ValueCase.load())
+    func savedProcessorsGiveTheirValues(_ expected: ValueCase) throws {
+        let spec = try ImageProcessorSpec(config: expected.config, file: "preprocessor_config.json")
+        let processor = ImageProcessor(spec)
+        let patches = try processor.patches(from: ImageFixture.draw(width: 56, height: 84))
+        #expect([patches.count, spec.patchDimension] == expected.shape)
+        #expect(ImageFixture.checksum(processor.pixelValues(of: patches)) == expected.values)
+    }
+
+    @Test func bothGenerationsOfKeysMeanTheSame() throws {
+        let old = try Self.read(
+            #"{"image_processor_type": "Qwen2VLImageProcessor", "min_pixels": 3136, "max_pixels": 12845056, "size": {"max_pixels": 1, "min_pixels": 1}}"#)
+        let fresh = try Self.read(
+            #"{"image_processor": {"image_processor_type": "Qwen2VLImageProcessorFast", "size": {"shortest_edge": 3136, "longest_edge": 12845056}}, "video_processor": {}}"#)
+        #expect(old == fresh)
+        #expect(old.sizing == .smart(minPixels: 3136, maxPixels: 12_845_056))
+    }
+
+    @Test func absentAndNullEntriesTakeTheDefaults() throws {
+        let spec = try Self.read(#"{"processor_class": "Qwen2VLProcessor", "size": null, "image_mean": null}"#)
+        #expect(spec == ImageFixture.spec(minPixels: 3136, maxPixels: 1_003_520))
+    }
+
+    @Test(arguments: [
+        (#"{"image_processor_type": "CLIPImageProcessor"}"#, "image_processor_type", "Qwen2VLImageProcessor"),
+        (#"{}"#, "image_processor_type", "is missing"),
+        (#"{"image_processor_type": 3}"#, "image_processor_type", "string"),
+        (#"{"image_processor_type": "Qwen2VLImageProcessor", "resample": 0}"#, "resample", "bicubic"),
+        (#"{"image_processor_type": "Qwen2VLImageProcessor", "min_pixels": 0}"#, "min_pixels", "whole number"),
+        (#"{"image_processor_type": "Qwen2VLImageProcessor", "size": {"height": 3}}"#, "size", "shortest_edge"),
+        (#"{"image_processor_type": "Qwen2VLImageProcessor", "size": 3}"#, "size", "object"),
+        (#"{"image_processor_type": "Qwen2VLImageProcessor", "patch_size": 1e9}"#, "patch_size", "1024"),
+        (#"{"image_processor_type": "Qwen2VLImageProcessor", "image_std": [1, 0, 1]}"#, "image_std", "zero"),
+        (#"{"image_processor_type": "Qwen2VLImageProcessor", "image_mean": [1, 2]}"#, "image_mean", "three"),
+        (#"{"image_processor_type": "Qwen2VLImageProcessor", "rescale_factor": 0}"#, "rescale_factor", "zero"),
+        (#"{"image_processor_type": "Qwen2VLImageProcessor", "do_resize": "yes"}"#, "do_resize", "true or false"),
+    ])
+    func errorsNameTheEntry(_ text: String, _ key: String, _ words: String) {
+        do {
+            _ = try Self.read(text)
+            Issue.record("accepted \(text)")
+        } catch let error as InputSpecError {
+            #expect(error.key == key)
+            #expect(error.description.contains(words))
+        } catch {
+            Issue.record("\(error)")
+        }
+    }
+
+    @Test func noPictureHasMorePatchesThanTheBound() throws {
+        for bounds in [(12544, 28224), (3136, 1_003_520), (784, 784), (1, 1), (50000, 60000)] {
+            let spec = ImageFixture.spec(minPixels: bounds.0, maxPixels: bounds.1)
+            let processor = ImageProcessor(spec)
+            let limit = try #require(spec.maxPatches)
+            for width in [1, 2, 13, 14, 15, 27, 28, 41, 43, 100, 199, 200, 333, 1000, 2800, 5601, 40000] {
+                for height in [1, 2, 14, 28, 29, 71, 200, 997, 4000] where max(width, height) <= 200 * min(width, height) {
+                    #expect(try processor.patchCount(width: width, height: height) <= limit)
+                }
+            }
+        }
+    }
+}
