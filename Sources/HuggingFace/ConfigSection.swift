@@ -63,3 +63,27 @@ package struct ConfigSection: Sendable {
         return try ConfigSection(value, file: file, path: keyPath(key))
     }
 }
+
+extension ConfigSection {
+    /// A whole number that must be there and within bounds.
+    package func size(_ key: String, in range: ClosedRange<Int> = 1...1 << 24) throws(CheckpointError) -> Int {
+        guard let number = try int(key) else { throw error(key, "is missing") }
+        guard range.contains(number) else {
+            throw error(key, "is \(number), expected \(range.lowerBound) to \(range.upperBound)")
+        }
+        return number
+    }
+
+    /// A real number that must be there, finite and above zero.
+    package func positive(_ key: String) throws(CheckpointError) -> Double {
+        guard let number = try double(key) else { throw error(key, "is missing") }
+        guard number > 0, number.isFinite else { throw error(key, "is \(number), expected a number above zero") }
+        return number
+    }
+
+    /// An object that must be there.
+    package func required(_ key: String) throws(CheckpointError) -> ConfigSection {
+        guard let section = try section(key) else { throw error(key, "is missing") }
+        return section
+    }
+}

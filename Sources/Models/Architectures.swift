@@ -1,0 +1,21 @@
+package import HuggingFace
+
+/// The model families that can be compiled: one line each.
+package enum Architectures {
+    package static let all: [any ModelDefinition.Type] = [
+        Qwen2VL.self
+    ]
+
+    /// The names that `config.json` may give, sorted.
+    package static var names: [String] { all.flatMap { $0.architectures }.sorted() }
+
+    /// The definition for a configuration; the error for an unknown architecture lists the known ones.
+    package static func definition(for config: ModelConfig) throws(CheckpointError) -> any ModelDefinition {
+        for name in config.architectures {
+            for family in all where family.architectures.contains(name) { return try family.init(config) }
+        }
+        let named = config.architectures.isEmpty ? config.modelType ?? "none" : config.architectures.joined(separator: ", ")
+        throw CheckpointError(
+            .unsupported, file: config.file, "the architecture \(named) is unknown; the known ones are: \(names.joined(separator: ", "))")
+    }
+}

@@ -1,0 +1,49 @@
+import HuggingFace
+import IR
+import Plan
+import Tensors
+
+extension ModelTracer {
+    /// Bytes of patches u8 `[P, C·h·w]` as the image processor scales them, f32 `[P, C·t·h·w]`; each frame of `t` is the same.
+    func normalizedPatches(_ pixels: Value, _ image: ImageProcessorSpec, patches: Dim) -> Value {
+        let area = Dim.fixed(image.patchSize * image.patchSize)
+        var x = b.cast(b.reshape(pixels, [patches, 3, area]), to: .f32)
+        let factor = image.rescaleFactor ?? 1
+        if let normalization = image.normalization {
+            func perChannel(_ values: [Double]) -> Value {
+                b.one(Constant(values.map { Double(Float($0) * Float(1 / factor)) }, TensorType(.f32, [3, 1])))
+            }
+            x = b.div(b.sub(x, perChannel(normalization.mean)), perChannel(normalization.deviation))
+        } else if factor != 1 {
+            x = b.mul(x, b.literal(factor))
+        }
+        let frames = Dim.fixed(image.temporalPatchSize)
+        x = b.expand(b.reshape(x, [patches, 3, 1, area]), [patches, 3, frames, area])
+        return b.reshape(x, [patches, .fixed(image.patchDimension)])
+    }
+
+    /// A convolution whose kernel is as large as a patch, thus a matrix product (`PatchEmbed`).
+    func patchEmbedding(_ patches: Value, _ image: ImageProcessorSpec, width: Int, bias: Bool) -> Value {
+        scope("proj") {
+            let side = Dim.fixed(image.patchSize)
+            let kernel = parameter("weight", [.fixed(width), 3, .fixed(image.temporalPatchSize), side, side])
+            let y = b.matmul(patches, b.reshape(kernel, [.fixed(width), .fixed(image.patchDimension)]), transposeB: true)
+            return bias ? b.add(y, parameter("bias", [.fixed(width)])) : y
+        }
+    }
+
+    /// Attention of patches inside pictures, q, k and v from one layer (`VisionAttention`).
+    func packedAttention(_ x: Value, _ shape: AttentionShape, _ rotary: RotaryTables, visible: Value, tokens: Dim) -> Value {
+        let width = shape.queryWidth
+        let packed = linear("qkv", x, from: width, to: 3 * width, bias: true)
+        func part(_ index: Int) -> Value {
+            let rows = b.slice(packed, axis: 1, index * width..<(index + 1) * width)
+            return b.reshape(rows, [tokens, .fixed(shape.heads), .fixed(shape.headDim)])
+        }
+        let (q, k, v) = (part(0), part(1), part(2))
+        let mixed = attention(
+            rotate(q, rotary, headDim: shape.headDim), rotate(k, rotary, headDim: shape.headDim), v, visible: visible, shape,
+            tokens: tokens)
+        return linear("proj", mixed, from: width, to: width, bias: true)
+    }
+}

@@ -1,0 +1,50 @@
+package import HuggingFace
+import IR
+package import Tensors
+
+/// What a trace needs of a checkpoint: the type of every tensor, and where it is, for messages.
+package struct CheckpointTypes: Sendable {
+    /// What messages call the checkpoint.
+    package var location: String
+    /// By the tensor's name in the checkpoint.
+    package var types: [String: TensorType]
+
+    package init(location: String, types: [String: TensorType]) {
+        self.location = location
+        self.types = types
+    }
+
+    package init(_ checkpoint: Checkpoint) {
+        self.init(location: checkpoint.directory, types: checkpoint.types)
+    }
+}
+
+/// One way in which checkpoints spell the start of tensor names.
+struct NamePrefix {
+    var spelled: String
+    var canonical: String
+}
+
+/// The tensors of a checkpoint under one spelling of their names, whatever generation of transformers wrote them.
+struct WeightCatalog {
+    let location: String
+    /// By canonical name.
+    let declarations: [String: WeightDecl]
+
+    /// Renames by the first prefix that fits; throws when two tensors get the same name.
+    init(_ checkpoint: CheckpointTypes, prefixes: [NamePrefix]) throws(CheckpointError) {
+        var declarations: [String: WeightDecl] = [:]
+        for (source, type) in checkpoint.types {
+            let prefix = prefixes.first { source.hasPrefix($0.spelled) }
+            let name = prefix.map { $0.canonical + source.dropFirst($0.spelled.count) } ?? source
+            if let other = declarations.updateValue(WeightDecl(name, type, source: source), forKey: name) {
+                let names = [source, other.source].sorted()
+                throw CheckpointError(
+                    .inconsistent, file: checkpoint.location, tensor: names[1],
+                    "is the same weight as \"\(names[0])\" under another generation's name; remove one of them")
+            }
+        }
+        location = checkpoint.location
+        self.declarations = declarations
+    }
+}

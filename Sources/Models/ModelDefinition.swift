@@ -1,0 +1,62 @@
+package import HuggingFace
+package import IR
+package import Plan
+
+/// The mathematics of one model family: a configuration that can trace itself into IR.
+///
+/// A definition is a value that checks its configuration when made; tracing checks every tensor it uses against what the
+/// configuration implies. Both name the key or tensor at fault.
+package protocol ModelDefinition: Sendable {
+    /// The `architectures` entries of `config.json` that this definition computes.
+    static var architectures: [String] { get }
+
+    init(_ config: ModelConfig) throws(CheckpointError)
+
+    var geometry: ModelGeometry { get }
+
+    /// Records the entries `vision`, `extend` and `decode` at stage `traced`.
+    ///
+    /// Symbols: `T` tokens, `B` sampled rows (in `decode` also tokens), `S` cache slots, `I` rows of image embeddings, `M` merged
+    /// cells of pictures (a picture has `mergeSize² · M` patches). Inputs have the names of `InputRole`; states are
+    /// `kv.<layer>.k` and `kv.<layer>.v`, f32 `[S, KVH, D]`.
+    func trace(_ checkpoint: CheckpointTypes, image: ImageProcessorSpec, bounds: TraceBounds) throws(CheckpointError) -> Module
+}
+
+/// The extents of a model that its runtime must know.
+package struct ModelGeometry: Sendable, Hashable {
+    package var layers: Int
+    package var heads: Int
+    package var kvHeads: Int
+    package var headDim: Int
+    package var hiddenSize: Int
+    package var vocabularySize: Int
+    /// The longest context that the model was made for.
+    package var maxPositions: Int
+    /// Rows of the `positions` input.
+    package var positionAxes: Int
+    package var patchSize: Int
+    /// Side of the square of patches that becomes one token.
+    package var mergeSize: Int
+}
+
+/// The largest value of each symbol of a trace.
+package struct TraceBounds: Sendable, Hashable {
+    /// `T`
+    package var tokens: Int
+    /// `B`
+    package var rows: Int
+    /// `S`
+    package var slots: Int
+    /// `I`
+    package var imageRows: Int
+    /// `M`
+    package var mergedCells: Int
+
+    package init(tokens: Int, rows: Int, slots: Int, imageRows: Int, mergedCells: Int) {
+        self.tokens = tokens
+        self.rows = rows
+        self.slots = slots
+        self.imageRows = imageRows
+        self.mergedCells = mergedCells
+    }
+}

@@ -1,0 +1,102 @@
+import HuggingFace
+import IR
+import Tensors
+
+/// Records one graph of a model: a `GraphBuilder` that finds weights by the place in the module tree.
+///
+/// Blocks extend it. The first weight that is missing or does not fit is kept in `failure`; later values are place holders.
+final class ModelTracer {
+    let b: GraphBuilder
+    let catalog: WeightCatalog
+    let quantization: AWQConfig?
+    private(set) var failure: CheckpointError?
+
+    init(_ builder: GraphBuilder, catalog: WeightCatalog, quantization: AWQConfig?) {
+        b = builder
+        self.catalog = catalog
+        self.quantization = quantization
+    }
+
+    func scope<R>(_ name: String, _ body: () -> R) -> R { b.scope(name, body) }
+
+    /// The tensor `leaf` of the current module, as f32.
+    func parameter(_ leaf: String, _ shape: Shape) -> Value { widened(stored(leaf, shape)) }
+
+    /// The tensor `leaf` of the current module in the type that the checkpoint has: f32, f16 or bf16.
+    func stored(_ leaf: String, _ shape: Shape) -> Value {
+        stored(leaf, shape, expecting: "f32, f16 or bf16") { [.f32, .f16, .bf16].contains($0) }
+    }
+
+    /// `x` as f32.
+    func widened(_ x: Value) -> Value { x.type.element == .f32 ? x : b.cast(x, to: .f32) }
+
+    /// `y = x · Wᵀ + bias` by the layer `name` of the current module (`torch.nn.Linear`), quantized when its tensors are.
+    func linear(_ name: String, _ x: Value, from inputs: Int, to outputs: Int, bias: Bool) -> Value {
+        scope(name) {
+            let y = b.matmul(x, linearWeight(from: inputs, to: outputs), transposeB: true)
+            return bias ? b.add(y, parameter("bias", [.fixed(outputs)])) : y
+        }
+    }
+
+    /// Whether the checkpoint has the tensor `leaf` of the current module.
+    func has(_ leaf: String) -> Bool { catalog.declarations[path(leaf)] != nil }
+
+    private func linearWeight(from inputs: Int, to outputs: Int) -> Value {
+        guard has("qweight") else { return parameter("weight", [.fixed(outputs), .fixed(inputs)]) }
+        guard !has("weight") else { return refuse("qweight", "is there beside a weight of the same layer; remove one of them") }
+        guard let group = quantization?.groupSize else {
+            return refuse("qweight", "is a quantized weight, but config.json has no quantization_config")
+        }
+        guard inputs % group == 0, outputs % 8 == 0 else {
+            return refuse("qweight", "cannot be: \(inputs) inputs in groups of \(group), \(outputs) outputs packed by 8")
+        }
+        let (groups, packed) = (Dim.fixed(inputs / group), Dim.fixed(outputs / 8))
+        return b.dequantizeAWQ(
+            stored("qweight", [.fixed(inputs), packed], expecting: "i32") { $0 == .i32 },
+            stored("qzeros", [groups, packed], expecting: "i32") { $0 == .i32 },
+            stored("scales", [groups, .fixed(outputs)]), group: group)
+    }
+
+    private func stored(_ leaf: String, _ shape: Shape, expecting elements: String, _ valid: (DType) -> Bool) -> Value {
+        guard let declaration = catalog.declarations[path(leaf)] else {
+            return refuse(leaf, "is missing; config.json implies \(shape)", .missing)
+        }
+        guard declaration.type.shape == shape else {
+            return refuse(leaf, "is \(declaration.type), but config.json implies the shape \(shape)")
+        }
+        guard valid(declaration.type.element) else {
+            return refuse(leaf, "is \(declaration.type), expected \(elements)")
+        }
+        return b.weight(path(leaf), shape)
+    }
+
+    private func path(_ leaf: String) -> String { b.origin.isEmpty ? leaf : "\(b.origin).\(leaf)" }
+
+    private func refuse(_ leaf: String, _ message: String, _ reason: CheckpointError.Reason = .inconsistent) -> Value {
+        let name = path(leaf)
+        if failure == nil {
+            let source = catalog.declarations[name]?.source ?? name
+            failure = CheckpointError(reason, file: catalog.location, tensor: source, message)
+        }
+        b.fail("tensor \(name) \(message)")
+        return b.literal(0)
+    }
+}
+
+extension ModuleBuilder {
+    /// Records one entry; a weight that does not fit is reported as such.
+    func trace(
+        _ entry: String, _ catalog: WeightCatalog, _ quantization: AWQConfig?, _ body: (ModelTracer) -> Value
+    ) throws(CheckpointError) {
+        var failure: CheckpointError?
+        do throws(TypeError) {
+            try graph(entry) { builder in
+                let tracer = ModelTracer(builder, catalog: catalog, quantization: quantization)
+                defer { failure = tracer.failure }
+                return [body(tracer)]
+            }
+        } catch {
+            throw failure ?? CheckpointError(.inconsistent, file: catalog.location, "cannot be traced: \(error)")
+        }
+    }
+}
