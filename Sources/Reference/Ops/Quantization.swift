@@ -1,0 +1,38 @@
+package import IR
+
+/// AutoAWQ's GEMM layout.
+private enum AWQ {
+    /// The nibble, counted from the lowest, that holds column `8j + i`.
+    private static let nibbles: [Int32] = [0, 4, 1, 5, 2, 6, 3, 7]
+
+    /// The weights as f32 `[out, in]`.
+    static func dequantize(_ weight: Tensor, _ zeros: Tensor, _ scales: Tensor, group: Int) -> [Float] {
+        let (inputs, packed) = (weight.shape[0], weight.shape[1])
+        let (q, z, s) = (weight.ints, zeros.ints, scales.floats)
+        let outputs = packed * 8
+        var result = Array(repeating: Float(0), count: inputs * outputs)
+        for i in 0..<inputs {
+            let block = i / group
+            for o in 0..<outputs {
+                let shift = 4 * nibbles[o % 8]
+                let level = (q[i * packed + o / 8] >> shift) & 15
+                let zero = (z[block * packed + o / 8] >> shift) & 15
+                result[o * inputs + i] = Float(level - zero) * s[block * outputs + o]
+            }
+        }
+        return result
+    }
+}
+
+extension DequantizeAWQ: Evaluable {
+    package func evaluate(_ call: Call) -> [Tensor] { call.result(AWQ.dequantize(call[0], call[1], call[2], group: group)) }
+}
+
+extension QuantizedLinearAWQ: Evaluable {
+    package func evaluate(_ call: Call) throws(EvaluationError) -> [Tensor] {
+        let weight = AWQ.dequantize(call[1], call[2], call[3], group: group)
+        var y = try Gemm.linear(call[0].floats, weight, inputs: call[1].shape[0], outputs: call[1].shape[1] * 8)
+        Epilogue.add(hasBias ? call[4] : nil, to: &y)
+        return call.result(y)
+    }
+}
