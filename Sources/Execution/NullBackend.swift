@@ -1,0 +1,133 @@
+package import Plan
+
+/// A model of no weights, for tests of everything around a model.
+///
+/// Its logits depend on a seed and on the sequence's own tokens, positions and picture embeddings alone, read back from
+/// a simulated cache through the block tables: a batch that is put together wrongly yields other tokens.
+package final class NullModel: LoadedModel {
+    package let program: Program
+    private let seed: UInt64
+    /// Patches that make one image token.
+    private let merge: Int
+    private let failsOnToken: Int32?
+    private let beforeRun: @Sendable (Entry) -> Void
+    private var blockSize = 1
+    private var cache: [UInt64] = []
+    private let vision: UnsafeMutableBufferPointer<Float>
+    private var visionCount = 0
+    private var visionStepsLeft = 0
+
+    /// - Parameters:
+    ///   - merge: patches that make one image token.
+    ///   - failsOnToken: a token that no batch may hold; one that does throws.
+    ///   - beforeRun: called before each batch, on the calling thread.
+    package init(
+        program: Program, seed: UInt64 = 1, merge: Int = 4, failsOnToken: Int32? = nil,
+        beforeRun: @escaping @Sendable (Entry) -> Void = { _ in }
+    ) {
+        self.program = program
+        self.seed = seed
+        self.merge = merge
+        self.failsOnToken = failsOnToken
+        self.beforeRun = beforeRun
+        vision = .allocate(capacity: program.limits.maxPatches / merge * program.hiddenSize)
+        vision.initialize(repeating: 0)
+    }
+
+    deinit { vision.deallocate() }
+
+    package func reserveKV(blockSize: Int, blockCount: Int) throws(BackendError) {
+        self.blockSize = blockSize
+        cache = Array(repeating: 0, count: blockSize * blockCount)
+    }
+
+    package func makeStepIO(maxBlocks: Int) -> StepIO {
+        StepIO(
+            maxTokens: max(program.limits.maxBatchedTokens, program.limits.maxSequences),
+            maxSequences: program.limits.maxSequences, maxBlocks: maxBlocks, positionAxes: program.positionAxes,
+            hiddenSize: program.hiddenSize, vocabularySize: program.vocabularySize)
+    }
+
+    package func run(_ entry: Entry, _ io: StepIO) throws(BackendError) {
+        beforeRun(entry)
+        if case .decode(let gear) = entry, !program.limits.gears.contains(gear) || io.tokenCount != gear {
+            throw .unsupported("a decode batch of \(io.tokenCount) rows in gear \(gear)")
+        }
+        if let failsOnToken, io.ids[..<io.tokenCount].contains(failsOnToken) {
+            throw .unsupported("token \(failsOnToken) fails on purpose")
+        }
+        for row in 0..<io.tokenCount where io.slots[row] >= 0 { cache[Int(io.slots[row])] = content(of: row, io) }
+        for sample in 0..<io.sampleCount { writeLogits(sample, io) }
+    }
+
+    package func beginVision(_ input: VisionInput) throws(BackendError) {
+        let patches = input.positions.count / 2
+        guard patches > 0, patches <= program.limits.maxPatches, input.pixels.count % patches == 0,
+            input.bounds.first == 0, input.bounds.last == Int32(patches)
+        else { throw .unsupported("a vision call of \(patches) patches") }
+        let row = input.pixels.count / patches
+        visionCount = 0
+        for token in 0..<patches / merge {
+            var hash = seed
+            for patch in token * merge..<(token + 1) * merge {
+                mix(&hash, UInt64(UInt32(bitPattern: input.positions[patch])))
+                mix(&hash, UInt64(UInt32(bitPattern: input.positions[patches + patch])))
+                for byte in input.pixels[patch * row..<(patch + 1) * row] { mix(&hash, UInt64(byte)) }
+            }
+            for column in 0..<program.hiddenSize {
+                mix(&hash, UInt64(column))
+                vision[visionCount] = Float(hash >> 40)
+                visionCount += 1
+            }
+        }
+        visionStepsLeft = 3
+    }
+
+    package func advanceVision(budget: Double) throws(BackendError) -> Bool {
+        visionStepsLeft = budget.isFinite ? visionStepsLeft - 1 : 0
+        return visionStepsLeft <= 0
+    }
+
+    package var visionOutput: UnsafeBufferPointer<Float> {
+        UnsafeBufferPointer(rebasing: vision[..<visionCount])
+    }
+
+    /// What a token leaves in the cache.
+    private func content(of row: Int, _ io: StepIO) -> UInt64 {
+        var hash = seed
+        mix(&hash, UInt64(UInt32(bitPattern: io.ids[row])))
+        for axis in 0..<io.positionAxes {
+            mix(&hash, UInt64(UInt32(bitPattern: io.positions[axis * io.tokenCount + row])))
+        }
+        if io.imageRows[row] >= 0 {
+            let start = Int(io.imageRows[row]) * io.hiddenSize
+            for value in io.imageEmbeds[start..<start + io.hiddenSize] { mix(&hash, UInt64(value.bitPattern)) }
+        }
+        return hash
+    }
+
+    /// Logits from all cached tokens up to and with the sampled one.
+    private func writeLogits(_ sample: Int, _ io: StepIO) {
+        let row = Int(io.sampleRows[sample])
+        let sequence = (0..<io.sequenceCount).first {
+            let start = Int(io.queryStarts[$0])
+            return (start..<start + Int(io.queryCounts[$0])).contains(row)
+        }
+        guard let sequence else { return }
+        let rest = Int(io.queryStarts[sequence]) + Int(io.queryCounts[sequence]) - 1 - row
+        var hash = seed
+        for position in 0..<Int(io.contextLengths[sequence]) - rest {
+            let block = Int(io.blockTables[sequence * io.maxBlocks + position / blockSize])
+            mix(&hash, cache[block * blockSize + position % blockSize])
+        }
+        for token in 0..<io.vocabularySize {
+            mix(&hash, UInt64(token))
+            io.logits[sample * io.vocabularySize + token] = Float(hash >> 40) * 0x1p-22
+        }
+    }
+
+    private func mix(_ hash: inout UInt64, _ value: UInt64) {
+        hash = (hash ^ value) &* 0x9E37_79B9_7F4A_7C15
+        hash ^= hash >> 29
+    }
+}

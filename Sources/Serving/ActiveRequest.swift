@@ -1,0 +1,84 @@
+internal import Plan
+
+/// A request that the engine works on.
+final class ActiveRequest {
+    let id: Int
+    let request: GenerationRequest
+    let arrival: ContinuousClock.Instant
+    private let events: AsyncStream<GenerationEvent>.Continuation
+    private var decoder: any TokenTextDecoder
+    private var stream: TextStream
+    private var generated = 0
+    /// Tokens of prompt and output; kept only for a repetition penalty.
+    private(set) var seen: SeenTokens?
+    /// Embeddings of each picture, once at hand.
+    var embeddings: [Embeddings?]
+    var firstStep: ContinuousClock.Instant?
+    var firstToken: ContinuousClock.Instant?
+    var lastToken: ContinuousClock.Instant?
+
+    init(
+        id: Int, request: GenerationRequest, arrival: ContinuousClock.Instant, vocabularySize: Int,
+        events: AsyncStream<GenerationEvent>.Continuation
+    ) {
+        self.id = id
+        self.request = request
+        self.arrival = arrival
+        self.events = events
+        decoder = request.decoder
+        stream = TextStream(stops: request.stops)
+        embeddings = Array(repeating: nil, count: request.prompt.pictures.count)
+        if request.sampling.repetitionPenalty != 1 {
+            var seen = SeenTokens(vocabularySize: vocabularySize)
+            for token in request.prompt.ids { seen.insert(token) }
+            self.seen = seen
+        }
+    }
+
+    var sequence: SequenceState {
+        let pictures = request.prompt.pictures.map { PictureSpan(tokens: $0.tokens, digest: $0.digest) }
+        return SequenceState(id: id, prompt: request.prompt.ids, pictures: pictures, salt: request.cacheSalt)
+    }
+
+    /// Tokens generated so far.
+    var generatedCount: Int { generated }
+
+    /// Takes a sampled token, passes its text on, and says whether the request has ended.
+    func take(_ token: Int32, maxModelLength: Int) -> FinishReason? {
+        generated += 1
+        seen?.insert(token)
+        if !request.ignoresEnd, request.endTokens.contains(token) {
+            send(stream.append(decoder.finish()))
+            send(stream.finish())
+            return .stop
+        }
+        send(stream.append(decoder.append(token)))
+        if stream.stop != nil { return .stop }
+        guard generated >= request.maxTokens || request.prompt.ids.count + generated >= maxModelLength else { return nil }
+        send(stream.append(decoder.finish()))
+        if stream.stop != nil { return .stop }
+        send(stream.finish())
+        return .length
+    }
+
+    func finish(_ reason: FinishReason, cachedTokens: Int) -> Completion {
+        var usage = Usage()
+        usage.promptTokens = request.prompt.ids.count
+        usage.completionTokens = generated
+        usage.cachedTokens = min(cachedTokens, usage.promptTokens)
+        usage.imageTokens = request.prompt.pictures.reduce(0) { $0 + $1.tokens.count }
+        let completion = Completion(reason: reason, stop: stream.stop, usage: usage)
+        events.yield(.finished(completion))
+        events.finish()
+        return completion
+    }
+
+    func fail(_ message: String) {
+        events.yield(.failed(message))
+        events.finish()
+    }
+
+    private func send(_ text: String) {
+        if !text.isEmpty { events.yield(.text(text)) }
+    }
+}

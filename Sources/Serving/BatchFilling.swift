@@ -1,0 +1,88 @@
+internal import Execution
+
+extension StepIO {
+    /// Writes a batch into the buffers as `StepIO` documents them.
+    ///
+    /// - Parameters:
+    ///   - gear: rows of a decode gear, or nil for `extend`.
+    ///   - running: the scheduler's running sequences, which the items index.
+    func fill(
+        _ batch: Batch, gear: Int?, running: [SequenceState], blockSize: Int, requests: [Int: ActiveRequest]
+    ) {
+        tokenCount = gear ?? batch.tokenCount
+        sequenceCount = gear ?? batch.items.count
+        sampleCount = 0
+        imageCount = 0
+        var row = 0
+        for (index, item) in batch.items.enumerated() {
+            guard let request = requests[item.id] else { continue }
+            let sequence = running[item.index]
+            queryStarts[index] = Int32(row)
+            queryCounts[index] = Int32(item.count)
+            contextLengths[index] = Int32(item.start + item.count)
+            for (place, block) in sequence.blocks.enumerated() { blockTables[index * maxBlocks + place] = block }
+            fillTokens(sequence, item, row: row, blockSize: blockSize)
+            fillPositions(request.request.prompt, item, row: row)
+            fillPictures(request, item, row: row)
+            row += item.count
+            if item.samples {
+                sampleRows[sampleCount] = Int32(row - 1)
+                sampleCount += 1
+            }
+        }
+        if let gear { pad(from: batch.items.count, to: gear) }
+    }
+
+    private func fillTokens(_ sequence: SequenceState, _ item: Batch.Item, row: Int, blockSize: Int) {
+        for offset in 0..<item.count {
+            let position = item.start + offset
+            ids[row + offset] = sequence.tokens[position]
+            let block = Int(sequence.blocks[position / blockSize])
+            slots[row + offset] = Int32(block * blockSize + position % blockSize)
+            imageRows[row + offset] = -1
+        }
+    }
+
+    private func fillPositions(_ prompt: Prompt, _ item: Batch.Item, row: Int) {
+        let count = prompt.ids.count
+        for axis in 0..<positionAxes {
+            for offset in 0..<item.count {
+                let index = item.start + offset
+                let position = index < count ? prompt.positions[axis * count + index] : Int32(index) + prompt.positionDelta
+                positions[axis * tokenCount + row + offset] = position
+            }
+        }
+    }
+
+    private func fillPictures(_ request: ActiveRequest, _ item: Batch.Item, row: Int) {
+        let chunk = item.start..<item.start + item.count
+        for (index, picture) in request.request.prompt.pictures.enumerated() {
+            let part = picture.tokens.clamped(to: chunk)
+            guard !part.isEmpty, let embeddings = request.embeddings[index] else { continue }
+            let first = (part.lowerBound - picture.tokens.lowerBound) * hiddenSize
+            embeddings.values.withUnsafeBufferPointer { values in
+                let source = UnsafeBufferPointer(rebasing: values[first..<first + part.count * hiddenSize])
+                let target = imageEmbeds[(imageCount * hiddenSize)...]
+                _ = UnsafeMutableBufferPointer(rebasing: target).update(fromContentsOf: source)
+            }
+            for (offset, position) in part.enumerated() {
+                imageRows[row + position - chunk.lowerBound] = Int32(imageCount + offset)
+            }
+            imageCount += part.count
+        }
+    }
+
+    /// Fills the rows of a decode gear that no sequence uses.
+    private func pad(from first: Int, to gear: Int) {
+        for row in first..<gear {
+            ids[row] = 0
+            slots[row] = -1
+            imageRows[row] = -1
+            for axis in 0..<positionAxes { positions[axis * gear + row] = 0 }
+            queryStarts[row] = Int32(row)
+            queryCounts[row] = 1
+            contextLengths[row] = 0
+            sampleRows[row] = Int32(row)
+        }
+    }
+}

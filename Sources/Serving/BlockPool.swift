@@ -1,0 +1,100 @@
+/// Bookkeeping of the paged KV cache: which blocks are in use, by how many, and which hold content worth finding again.
+///
+/// A block is in use (its count of users is positive) or free. A free block keeps its content and can be found by
+/// digest until it is handed out again; blocks without content are handed out first, then the least recently freed.
+package struct BlockPool {
+    private struct Block {
+        var users: Int32 = 0
+        var digest: ContentDigest?
+        /// Neighbours in the list of free blocks; −1 at the ends.
+        var previous: Int32 = -1
+        var next: Int32 = -1
+    }
+
+    /// Tokens of one block.
+    package let blockSize: Int
+    private var blocks: [Block]
+    private var firstFree: Int32 = -1
+    private var lastFree: Int32 = -1
+    private var index: [ContentDigest: Int32] = [:]
+
+    /// Blocks that nobody uses, content or not.
+    package private(set) var freeCount = 0
+
+    package var blockCount: Int { blocks.count }
+    package var usedCount: Int { blocks.count - freeCount }
+    /// Share of the blocks in use, 0 … 1.
+    package var usage: Double { blocks.isEmpty ? 0 : Double(usedCount) / Double(blocks.count) }
+
+    package init(blockSize: Int, blockCount: Int) {
+        self.blockSize = blockSize
+        blocks = Array(repeating: Block(), count: blockCount)
+        for block in 0..<Int32(blockCount) { link(last: block) }
+    }
+
+    /// Blocks that `tokens` tokens take.
+    package func blocks(for tokens: Int) -> Int { (tokens + blockSize - 1) / blockSize }
+
+    /// Takes a free block, forgetting what it held; nil when all are in use.
+    package mutating func allocate() -> Int32? {
+        guard firstFree >= 0 else { return nil }
+        let block = firstFree
+        unlink(block)
+        if let digest = blocks[Int(block)].digest {
+            index[digest] = nil
+            blocks[Int(block)].digest = nil
+        }
+        blocks[Int(block)].users = 1
+        return block
+    }
+
+    /// The block that holds the content of `digest`, and whether taking it would leave one free block less.
+    package func find(_ digest: ContentDigest) -> (block: Int32, isFree: Bool)? {
+        guard let block = index[digest] else { return nil }
+        return (block, blocks[Int(block)].users == 0)
+    }
+
+    /// Adds a user to a block that `find` returned.
+    package mutating func retain(_ block: Int32) {
+        if blocks[Int(block)].users == 0 { unlink(block) }
+        blocks[Int(block)].users += 1
+    }
+
+    /// Takes away one user; without users the block is free, its content still to be found.
+    package mutating func release(_ block: Int32) {
+        precondition(blocks[Int(block)].users > 0, "block \(block) is released more often than taken")
+        blocks[Int(block)].users -= 1
+        guard blocks[Int(block)].users == 0 else { return }
+        if blocks[Int(block)].digest == nil { link(first: block) } else { link(last: block) }
+    }
+
+    /// Makes a used block's content findable, unless another block holds the same already.
+    package mutating func publish(_ block: Int32, as digest: ContentDigest) {
+        guard blocks[Int(block)].digest == nil, index[digest] == nil else { return }
+        blocks[Int(block)].digest = digest
+        index[digest] = block
+    }
+
+    private mutating func unlink(_ block: Int32) {
+        let (previous, next) = (blocks[Int(block)].previous, blocks[Int(block)].next)
+        if previous >= 0 { blocks[Int(previous)].next = next } else { firstFree = next }
+        if next >= 0 { blocks[Int(next)].previous = previous } else { lastFree = previous }
+        freeCount -= 1
+    }
+
+    private mutating func link(first block: Int32) {
+        blocks[Int(block)].previous = -1
+        blocks[Int(block)].next = firstFree
+        if firstFree >= 0 { blocks[Int(firstFree)].previous = block } else { lastFree = block }
+        firstFree = block
+        freeCount += 1
+    }
+
+    private mutating func link(last block: Int32) {
+        blocks[Int(block)].next = -1
+        blocks[Int(block)].previous = lastFree
+        if lastFree >= 0 { blocks[Int(lastFree)].next = block } else { firstFree = block }
+        lastFree = block
+        freeCount += 1
+    }
+}

@@ -1,0 +1,101 @@
+package import Execution
+internal import Foundation
+internal import Plan
+
+/// Serves generation requests with one model, on one thread that owns model and scheduler.
+package final class Engine: Sendable {
+    package let configuration: EngineConfiguration
+    private let state = EngineState()
+    private let mailbox = Mailbox<EngineCommand>()
+
+    /// Starts the thread, which loads the model, warms every plan and then serves.
+    ///
+    /// - Parameters:
+    ///   - log: takes lines for the operator; called on the engine's thread.
+    ///   - load: maps the model; called on the engine's thread.
+    package init(
+        configuration: EngineConfiguration, log: @escaping @Sendable (String) -> Void,
+        load: @escaping @Sendable () throws -> any LoadedModel
+    ) {
+        self.configuration = configuration
+        let (state, mailbox) = (state, mailbox)
+        let thread = Thread {
+            EngineLoop.main(configuration: configuration, state: state, mailbox: mailbox, log: log, load: load)
+        }
+        thread.name = "engine"
+        thread.stackSize = 16 << 20
+        thread.start()
+    }
+
+    deinit {
+        mailbox.post(.abort)
+        mailbox.post(.drain)
+    }
+
+    package var phase: EnginePhase { state.phase }
+
+    /// Requests that wait or run.
+    package var inFlight: Int { state.inFlight }
+
+    package var metrics: Metrics { state.metrics }
+
+    package func updateMetrics(_ change: (inout Metrics) -> Void) { state.updateMetrics(change) }
+
+    /// Whether another request would be taken now; lets a server refuse before it reads a large body.
+    package func checkAdmission() throws(AdmissionError) {
+        let phase = state.phase
+        guard phase == .serving else { throw .notServing(phase) }
+        let count = state.inFlight
+        guard count < configuration.maxSequences + configuration.maxQueued else { throw .queueFull(waiting: count) }
+    }
+
+    /// Takes a request; its events end with exactly one `finished` or `failed`. Dropping the stream cancels the request.
+    package func submit(_ request: GenerationRequest) throws(AdmissionError) -> AsyncStream<GenerationEvent> {
+        try check(request)
+        let (stream, events) = AsyncStream<GenerationEvent>.makeStream()
+        let mailbox = mailbox
+        let arrival = ContinuousClock.now
+        try state.admit(limit: configuration.maxSequences + configuration.maxQueued) { id in
+            events.onTermination = { reason in
+                if case .cancelled = reason { mailbox.post(.cancel(id: id)) }
+            }
+            mailbox.post(.submit(id: id, request, arrival: arrival, events))
+        }
+        return stream
+    }
+
+    /// Refuses new requests, lets those at work end, and returns when the thread has; after `timeout` they are aborted.
+    package func drain(timeout: Duration) async {
+        guard state.beginDraining() else { return }
+        mailbox.post(.drain)
+        let deadline = ContinuousClock.now + timeout
+        var aborted = false
+        while state.phase == .draining {
+            try? await Task.sleep(for: .milliseconds(10))
+            if !aborted, ContinuousClock.now >= deadline || Task.isCancelled {
+                mailbox.post(.abort)
+                aborted = true
+            }
+            if Task.isCancelled { await Task.yield() }
+        }
+    }
+
+    private func check(_ request: GenerationRequest) throws(AdmissionError) {
+        let (count, limit) = (request.prompt.ids.count, configuration.maxModelLength)
+        guard count > 0 else { throw .promptEmpty }
+        guard count < limit else { throw .promptTooLong(promptTokens: count, maxModelLength: limit) }
+        guard request.maxTokens <= limit - count else {
+            throw .maxTokensTooLarge(maxTokens: request.maxTokens, promptTokens: count, maxModelLength: limit)
+        }
+        let size = configuration.vocabularySize
+        if let token = request.prompt.ids.first(where: { $0 < 0 || Int($0) >= size }) {
+            throw .tokenOutOfRange(token: token, vocabularySize: size)
+        }
+        for (index, picture) in request.prompt.pictures.enumerated() {
+            let patches = picture.input.positions.count / 2
+            guard patches <= configuration.maxPatches else {
+                throw .pictureTooLarge(index: index, patches: patches, maxPatches: configuration.maxPatches)
+            }
+        }
+    }
+}

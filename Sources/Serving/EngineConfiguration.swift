@@ -1,0 +1,132 @@
+internal import Execution
+package import Plan
+
+/// What an operator may ask of the engine; nil leaves the choice to the program or the machine.
+package struct EngineOptions: Sendable {
+    package var maxSequences: Int?
+    package var maxModelLength: Int?
+    package var maxBatchedTokens: Int?
+    package var blockSize = 16
+    /// Bytes of the KV cache; wins over `memoryShare`.
+    package var kvCacheBytes: Int?
+    /// Share of the available memory that the KV cache may take, (0, 1].
+    package var memoryShare = 0.5
+    package var cachesPrefixes = true
+    package var imageCacheBytes = 512 << 20
+    /// Requests that may wait beyond those that run.
+    package var maxQueued = 1024
+
+    package init() {}
+}
+
+/// The engine's settings once they are known to fit the program.
+package struct EngineConfiguration: Sendable {
+    package let maxSequences: Int
+    /// Tokens of the longest sequence, at most what the KV cache holds.
+    package let maxModelLength: Int
+    package let maxBatchedTokens: Int
+    /// Ascending; the last is the first that takes `maxSequences`.
+    package let gears: [Int]
+    package let blockSize: Int
+    package let blockCount: Int
+    package let blockBytes: Int
+    package let cachesPrefixes: Bool
+    package let imageCacheBytes: Int
+    package let maxQueued: Int
+    package let maxPatches: Int
+    package let vocabularySize: Int
+
+    /// Sequences of the greatest length that the KV cache holds at once.
+    package var maxConcurrency: Double { Double(blockCount * blockSize) / Double(maxModelLength) }
+
+    /// Checks `options` against `program`, which serving may ask less of, never more.
+    ///
+    /// - Parameter availableBytes: memory that is free now.
+    package init(
+        program: Program, options: EngineOptions, availableBytes: Int
+    ) throws(ConfigurationError) {
+        let limits = program.limits
+        let sequences = try Self.atMost(
+            limits.maxSequences, options.maxSequences, flag: "--max-num-seqs", compile: "--max-num-seqs")
+        let length = try Self.atMost(
+            limits.maxModelLength, options.maxModelLength, flag: "--max-model-len", compile: "--max-model-len")
+        let batched = try Self.atMost(
+            limits.maxBatchedTokens, options.maxBatchedTokens, flag: "--max-num-batched-tokens",
+            compile: "--max-num-batched-tokens")
+        guard batched >= sequences else {
+            throw .invalid("--max-num-batched-tokens \(batched) is less than --max-num-seqs \(sequences)")
+        }
+        guard [16, 32, 64, 128].contains(options.blockSize) else {
+            throw .invalid("--block-size \(options.blockSize) is not one of 16, 32, 64, 128")
+        }
+        guard options.memoryShare > 0, options.memoryShare <= 1 else {
+            throw .invalid("--gpu-memory-utilization \(options.memoryShare) is not in (0, 1]")
+        }
+        guard options.imageCacheBytes >= 0 else { throw .invalid("--image-cache-bytes must not be negative") }
+        guard options.maxQueued >= 0 else { throw .invalid("--max-num-queued-reqs must not be negative") }
+        blockBytes = max(program.kvBlockBytes(blockSize: options.blockSize), 1)
+        blockSize = options.blockSize
+        blockCount = try Self.blockCount(
+            options, blockBytes: blockBytes, sequences: sequences, length: length, availableBytes: availableBytes)
+        let capacity = blockCount * blockSize
+        if let asked = options.maxModelLength, asked > capacity {
+            throw .invalid(
+                "--max-model-len \(asked) does not fit the KV cache of \(capacity) tokens; "
+                    + "raise --kv-cache-bytes to \(Self.roundUp(asked, blockSize) / blockSize * blockBytes)")
+        }
+        maxModelLength = min(length, capacity)
+        maxSequences = sequences
+        maxBatchedTokens = batched
+        let enough = limits.gears.firstIndex { $0 >= sequences } ?? limits.gears.count - 1
+        gears = Array(limits.gears.prefix(enough + 1))
+        cachesPrefixes = options.cachesPrefixes
+        imageCacheBytes = options.imageCacheBytes
+        maxQueued = options.maxQueued
+        maxPatches = limits.maxPatches
+        vocabularySize = program.vocabularySize
+    }
+
+    private static func blockCount(
+        _ options: EngineOptions, blockBytes: Int, sequences: Int, length: Int, availableBytes: Int
+    ) throws(ConfigurationError) -> Int {
+        if let bytes = options.kvCacheBytes {
+            guard bytes >= blockBytes else {
+                throw .invalid("--kv-cache-bytes \(bytes) is less than one block of \(blockBytes) bytes")
+            }
+            return min(bytes / blockBytes, Int(Int32.max) / options.blockSize)
+        }
+        // Twice what running sequences can fill leaves room for cached prefixes.
+        let useful = 2 * sequences * (roundUp(length, options.blockSize) / options.blockSize)
+        let share = Int(Double(availableBytes) * options.memoryShare) / blockBytes
+        guard share > 0 else {
+            throw .invalid("no memory for the KV cache: \(availableBytes) bytes are free; give --kv-cache-bytes")
+        }
+        return min(useful, share, Int(Int32.max) / options.blockSize)
+    }
+
+    private static func roundUp(_ value: Int, _ unit: Int) -> Int { (value + unit - 1) / unit * unit }
+
+    private static func atMost(
+        _ limit: Int, _ asked: Int?, flag: String, compile: String
+    ) throws(ConfigurationError) -> Int {
+        guard let asked else { return limit }
+        guard asked > 0 else { throw .invalid("\(flag) \(asked) must be at least 1") }
+        guard asked <= limit else {
+            throw .invalid(
+                "\(flag) \(asked) is more than the artifact was compiled for (\(limit)); "
+                    + "compile again with vlmc compile \(compile) \(asked)")
+        }
+        return asked
+    }
+}
+
+/// Why settings do not fit.
+package enum ConfigurationError: Error, Sendable, CustomStringConvertible {
+    case invalid(String)
+
+    package var description: String {
+        switch self {
+        case .invalid(let what): what
+        }
+    }
+}

@@ -1,0 +1,226 @@
+internal import Execution
+internal import Plan
+
+/// What runs on the engine's thread: drain the mailbox, run a batch, deliver tokens, encode a slice of a picture.
+final class EngineLoop {
+    private let model: any LoadedModel
+    private let configuration: EngineConfiguration
+    private let state: EngineState
+    private let mailbox: Mailbox<EngineCommand>
+    private let log: @Sendable (String) -> Void
+    private let io: StepIO
+    private var scheduler: Scheduler
+    private var sampler = Sampler()
+    private var vision: VisionWork
+    private var requests: [Int: ActiveRequest] = [:]
+    private var commands: [EngineCommand] = []
+    private var ended: [(id: Int, reason: FinishReason)] = []
+    private var report = BusyReport()
+    private var isDraining = false
+
+    /// The thread's whole life.
+    static func main(
+        configuration: EngineConfiguration, state: EngineState, mailbox: Mailbox<EngineCommand>,
+        log: @escaping @Sendable (String) -> Void, load: () throws -> any LoadedModel
+    ) {
+        let clock = ContinuousClock()
+        do {
+            let began = clock.now
+            let model = try load()
+            try model.reserveKV(blockSize: configuration.blockSize, blockCount: configuration.blockCount)
+            let loaded = clock.now
+            let loop = EngineLoop(model, configuration, state, mailbox, log)
+            let warmUp = WarmUp(model: model, configuration: configuration, io: loop.io)
+            try warmUp.run { done, count in state.advance(to: .warming(done: done, of: count)) }
+            let phases = [("load", (loaded - began).seconds), ("warm-up", (clock.now - loaded).seconds)]
+            state.updateMetrics { $0.startup += phases.map { (phase: $0.0, seconds: $0.1) } }
+            state.advance(to: .serving)
+            loop.run()
+            state.phase = .stopped
+        } catch {
+            state.phase = .failed("\(error)")
+            log("error: \(error)")
+        }
+    }
+
+    private init(
+        _ model: any LoadedModel, _ configuration: EngineConfiguration, _ state: EngineState,
+        _ mailbox: Mailbox<EngineCommand>, _ log: @escaping @Sendable (String) -> Void
+    ) {
+        self.model = model
+        self.configuration = configuration
+        self.state = state
+        self.mailbox = mailbox
+        self.log = log
+        let limit = configuration.maxModelLength
+        io = model.makeStepIO(maxBlocks: (limit + configuration.blockSize - 1) / configuration.blockSize)
+        vision = VisionWork(cacheBytes: configuration.imageCacheBytes, hiddenSize: model.program.hiddenSize)
+        scheduler = Scheduler(
+            Scheduler.Limits(
+                gears: configuration.gears, maxSequences: configuration.maxSequences,
+                maxBatchedTokens: configuration.maxBatchedTokens, blockSize: configuration.blockSize,
+                blockCount: configuration.blockCount, cachesPrefixes: configuration.cachesPrefixes))
+    }
+
+    private func run() {
+        while true {
+            mailbox.drain(into: &commands, waits: requests.isEmpty && !isDraining)
+            for command in commands { obey(command) }
+            commands.removeAll(keepingCapacity: true)
+            if isDraining, requests.isEmpty { return }
+            let stepped = step()
+            encode(whileDecoding: stepped)
+            publishMetrics()
+        }
+    }
+
+    private func obey(_ command: EngineCommand) {
+        switch command {
+        case .submit(let id, let request, let arrival, let events):
+            let active = ActiveRequest(
+                id: id, request: request, arrival: arrival, vocabularySize: configuration.vocabularySize, events: events)
+            requests[id] = active
+            scheduler.add(active.sequence)
+        case .cancel(let id): end(id, .abort)
+        case .drain: isDraining = true
+        case .abort: for id in requests.keys.sorted() { end(id, .abort) }
+        }
+    }
+
+    /// Runs one batch; false when there was none.
+    private func step() -> Bool {
+        guard let batch = scheduler.nextBatch() else { return false }
+        var gear: Int?
+        if case .decode(let rows) = batch.entry { gear = rows }
+        io.fill(batch, gear: gear, running: scheduler.running, blockSize: configuration.blockSize, requests: requests)
+        let began = ContinuousClock.now
+        do {
+            try model.run(batch.entry, io)
+        } catch {
+            for item in batch.items { fail(item.id, "\(error)") }
+            return true
+        }
+        let now = ContinuousClock.now
+        vision.stepSeconds = (now - began).seconds
+        scheduler.commit()
+        deliver(batch, began: began, now: now)
+        record(batch, gear: gear)
+        for (id, reason) in ended { end(id, reason) }
+        ended.removeAll(keepingCapacity: true)
+        return true
+    }
+
+    /// Samples a token for each sequence that wants one and passes it on.
+    private func deliver(_ batch: Batch, began: ContinuousClock.Instant, now: ContinuousClock.Instant) {
+        var row = 0
+        for item in batch.items {
+            guard let request = requests[item.id] else { continue }
+            noteFirstStep(request, at: began)
+            guard item.samples else { continue }
+            let logits = UnsafeMutableBufferPointer(
+                rebasing: io.logits[row * io.vocabularySize..<(row + 1) * io.vocabularySize])
+            row += 1
+            let token = sampler.sample(
+                logits, request.request.sampling, seen: request.seen, position: request.generatedCount)
+            guard let token else {
+                fail(item.id, "the model's output holds no numbers")
+                continue
+            }
+            scheduler.append(token, toSequence: item.id)
+            noteToken(request, at: now)
+            report.generated += 1
+            if let reason = request.take(token, maxModelLength: configuration.maxModelLength) {
+                ended.append((item.id, reason))
+            }
+        }
+    }
+
+    /// Encodes a slice of the next picture that a running sequence waits for.
+    private func encode(whileDecoding: Bool) {
+        do {
+            for ready in try vision.advance(model, scheduler, requests, sharing: whileDecoding) {
+                scheduler.markReady(ready.id, picture: ready.picture)
+            }
+        } catch {
+            fail(error.id, error.message)
+        }
+    }
+
+    private func end(_ id: Int, _ reason: FinishReason) {
+        guard let request = requests.removeValue(forKey: id) else { return }
+        let cached = scheduler.running.first { $0.id == id }?.cachedTokens ?? 0
+        scheduler.remove(id)
+        state.leave()
+        let completion = request.finish(reason, cachedTokens: cached)
+        let now = ContinuousClock.now
+        state.updateMetrics { $0.record(completion, of: request, at: now) }
+    }
+
+    private func fail(_ id: Int, _ message: String) {
+        guard let request = requests.removeValue(forKey: id) else { return }
+        scheduler.remove(id)
+        state.leave()
+        request.fail(message)
+        state.updateMetrics { $0.failures += 1 }
+        log("request \(id) failed: \(message)")
+    }
+}
+
+extension EngineLoop {
+    private func noteFirstStep(_ request: ActiveRequest, at now: ContinuousClock.Instant) {
+        guard request.firstStep == nil else { return }
+        request.firstStep = now
+        report.prompt += request.request.prompt.ids.count
+        state.updateMetrics {
+            $0.queueTime.observe((now - request.arrival).seconds)
+            $0.promptTokens += request.request.prompt.ids.count
+        }
+    }
+
+    private func noteToken(_ request: ActiveRequest, at now: ContinuousClock.Instant) {
+        if let last = request.lastToken {
+            state.updateMetrics { $0.interToken.observe((now - last).seconds) }
+        } else {
+            request.firstToken = now
+            state.updateMetrics { $0.timeToFirstToken.observe((now - request.arrival).seconds) }
+        }
+        request.lastToken = now
+    }
+
+    private func record(_ batch: Batch, gear: Int?) {
+        state.updateMetrics { metrics in
+            metrics.iterationTokens.observe(Double(batch.tokenCount))
+            metrics.generationTokens += batch.items.reduce(0) { $0 + ($1.samples ? 1 : 0) }
+            guard let gear else { return }
+            metrics.gearSteps[gear, default: 0] += 1
+            metrics.gearPadding[gear, default: 0] += gear - batch.items.count
+        }
+    }
+
+    private func publishMetrics() {
+        state.updateMetrics { metrics in
+            metrics.running = scheduler.running.count
+            metrics.waiting = scheduler.waiting.count
+            metrics.kvUsage = scheduler.pool.usage
+            metrics.prefixQueries = scheduler.counts.prefixQueries
+            metrics.prefixHits = scheduler.counts.prefixHits
+            metrics.preemptions = scheduler.counts.preemptions
+            metrics.imageQueries = vision.cache.queries
+            metrics.imageHits = vision.cache.hits
+            for seconds in vision.takeDurations() { metrics.imageEncode.observe(seconds) }
+        }
+        if let line = report.line(at: ContinuousClock.now, scheduler: scheduler, images: vision.cache) { log(line) }
+    }
+}
+
+extension Metrics {
+    fileprivate mutating func record(_ completion: Completion, of request: ActiveRequest, at now: ContinuousClock.Instant) {
+        successes[completion.reason, default: 0] += 1
+        endToEnd.observe((now - request.arrival).seconds)
+        requestPrompt.observe(Double(completion.usage.promptTokens))
+        requestGeneration.observe(Double(completion.usage.completionTokens))
+        guard let start = request.firstStep, let first = request.firstToken, let last = request.lastToken else { return }
+        prefillTime.observe((first - start).seconds)
+        decodeTime.observe((last - first).seconds)
+    }
+}

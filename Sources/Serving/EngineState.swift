@@ -1,0 +1,66 @@
+internal import Synchronization
+
+/// What the engine's thread and the rest of the process share.
+final class EngineState: Sendable {
+    private struct Values {
+        var phase = EnginePhase.loading
+        var inFlight = 0
+        var nextID = 0
+        var metrics = Metrics()
+    }
+    private let values = Mutex(Values())
+
+    var phase: EnginePhase {
+        get { values.withLock { $0.phase } }
+        set { values.withLock { $0.phase = newValue } }
+    }
+
+    var metrics: Metrics { values.withLock { $0.metrics } }
+    var inFlight: Int { values.withLock { $0.inFlight } }
+
+    func updateMetrics(_ change: (inout Metrics) -> Void) { values.withLock { change(&$0.metrics) } }
+
+    /// Counts a request in and calls `post` with its id, in the order of ids.
+    func admit(limit: Int, _ post: (Int) -> Void) throws(AdmissionError) {
+        let refusal: AdmissionError? = values.withLock { values in
+            guard values.phase == .serving else { return .notServing(values.phase) }
+            guard values.inFlight < limit else { return .queueFull(waiting: values.inFlight) }
+            values.inFlight += 1
+            values.nextID += 1
+            post(values.nextID)
+            return nil
+        }
+        if let refusal { throw refusal }
+    }
+
+    func leave() { values.withLock { $0.inFlight -= 1 } }
+
+    /// Moves from serving, or an earlier phase, to draining; false when the engine has ended already.
+    func beginDraining() -> Bool {
+        values.withLock { values in
+            switch values.phase {
+            case .stopped, .failed: return false
+            default:
+                values.phase = .draining
+                return true
+            }
+        }
+    }
+
+    /// Sets a phase of the start unless draining has begun.
+    func advance(to phase: EnginePhase) {
+        values.withLock { values in
+            if values.phase != .draining { values.phase = phase }
+        }
+    }
+}
+
+/// What handlers post to the engine's thread.
+enum EngineCommand: Sendable {
+    case submit(id: Int, GenerationRequest, arrival: ContinuousClock.Instant, AsyncStream<GenerationEvent>.Continuation)
+    case cancel(id: Int)
+    /// Ends the thread once nothing is left to do.
+    case drain
+    /// Ends what is left, with reason `abort`.
+    case abort
+}

@@ -1,0 +1,172 @@
+package import Execution
+
+/// A prompt in the engine's terms.
+package struct Prompt: Sendable {
+    /// Token ids, placeholder tokens of pictures already repeated.
+    package var ids: [Int32]
+    /// i32[axes, ids.count]: rotary positions, axis after axis.
+    package var positions: [Int32]
+    /// Rotary position minus index of every token that follows the prompt.
+    package var positionDelta: Int32
+    package var pictures: [Picture]
+
+    package init(ids: [Int32], positions: [Int32], positionDelta: Int32, pictures: [Picture] = []) {
+        self.ids = ids
+        self.positions = positions
+        self.positionDelta = positionDelta
+        self.pictures = pictures
+    }
+
+    /// A prompt without pictures: every axis counts the tokens.
+    package init(text ids: [Int32], axes: Int) {
+        let line = (0..<Int32(ids.count)).map { $0 }
+        self.init(ids: ids, positions: Array(repeatElement(line, count: axes).joined()), positionDelta: 0)
+    }
+}
+
+/// A picture of a prompt, ready for the vision tower.
+package struct Picture: Sendable {
+    /// Positions of the prompt's tokens that stand for the picture; as many as the picture has embeddings.
+    package var tokens: Range<Int>
+    /// SHA-256 of canonical pixels, size, processor parameters and model.
+    package var digest: ContentDigest
+    /// The patches of this picture alone.
+    package var input: VisionInput
+
+    package init(tokens: Range<Int>, digest: ContentDigest, input: VisionInput) {
+        self.tokens = tokens
+        self.digest = digest
+        self.input = input
+    }
+}
+
+/// Turns a sequence of tokens into text, piece by piece, never splitting a character.
+package protocol TokenTextDecoder: Sendable {
+    /// The text that is certain once `token` is known.
+    mutating func append(_ token: Int32) -> String
+    /// What is left at the end.
+    mutating func finish() -> String
+}
+
+/// What to generate for one prompt.
+package struct GenerationRequest: Sendable {
+    package var prompt: Prompt
+    package var sampling: SamplingParameters
+    /// Most tokens to generate, at least 1.
+    package var maxTokens: Int
+    /// Tokens that end the text, such as the model's end-of-text; ignored under `ignoresEnd`.
+    package var endTokens: [Int32]
+    package var ignoresEnd: Bool
+    /// Texts that end the text, themselves dropped.
+    package var stops: [String]
+    package var decoder: any TokenTextDecoder
+    /// Prompts share cached prefixes only under the same salt.
+    package var cacheSalt: String
+
+    package init(
+        prompt: Prompt, sampling: SamplingParameters = SamplingParameters(), maxTokens: Int, endTokens: [Int32] = [],
+        ignoresEnd: Bool = false, stops: [String] = [], decoder: any TokenTextDecoder, cacheSalt: String = ""
+    ) {
+        self.prompt = prompt
+        self.sampling = sampling
+        self.maxTokens = maxTokens
+        self.endTokens = endTokens
+        self.ignoresEnd = ignoresEnd
+        self.stops = stops
+        self.decoder = decoder
+        self.cacheSalt = cacheSalt
+    }
+}
+
+/// Why a text ended.
+package enum FinishReason: String, Sendable, CaseIterable {
+    /// An end token or stop string.
+    case stop
+    /// `maxTokens` or the end of the context.
+    case length
+    /// The server stopped or the client went away.
+    case abort
+}
+
+/// How a request ended.
+package struct Completion: Sendable {
+    package var reason: FinishReason
+    /// The stop string that ended the text.
+    package var stop: String?
+    package var usage: Usage
+
+    package init(reason: FinishReason, stop: String? = nil, usage: Usage) {
+        self.reason = reason
+        self.stop = stop
+        self.usage = usage
+    }
+}
+
+/// Tokens that a request took.
+package struct Usage: Sendable, Equatable {
+    package var promptTokens = 0
+    package var completionTokens = 0
+    /// Prompt tokens that the prefix cache held.
+    package var cachedTokens = 0
+    /// Prompt tokens that stand for pictures.
+    package var imageTokens = 0
+
+    package init() {}
+}
+
+/// What a request yields, in order: any number of texts, then one end.
+package enum GenerationEvent: Sendable {
+    /// Text of one or more tokens, never empty.
+    case text(String)
+    case finished(Completion)
+    /// The request failed alone; the server goes on.
+    case failed(String)
+}
+
+/// Why a request is not accepted.
+package enum AdmissionError: Error, Sendable, Equatable, CustomStringConvertible {
+    case promptEmpty
+    case promptTooLong(promptTokens: Int, maxModelLength: Int)
+    case maxTokensTooLarge(maxTokens: Int, promptTokens: Int, maxModelLength: Int)
+    /// More patches than a vision call takes.
+    case pictureTooLarge(index: Int, patches: Int, maxPatches: Int)
+    case tokenOutOfRange(token: Int32, vocabularySize: Int)
+    case queueFull(waiting: Int)
+    case notServing(EnginePhase)
+
+    package var description: String {
+        switch self {
+        case .promptEmpty: "the prompt is empty"
+        case .promptTooLong(let tokens, let length):
+            "the prompt has \(tokens) tokens, but the model's context holds \(length) tokens, at least one of them generated"
+        case .maxTokensTooLarge(let maxTokens, let tokens, let length):
+            "max_tokens \(maxTokens) is too large: the model's context holds \(length) tokens and the prompt has \(tokens)"
+        case .pictureTooLarge(let index, let patches, let maxPatches):
+            "picture \(index) has \(patches) patches, the model was compiled for at most \(maxPatches)"
+        case .tokenOutOfRange(let token, let size): "token \(token) is outside the vocabulary of \(size)"
+        case .queueFull(let waiting): "the server is busy: \(waiting) requests are waiting"
+        case .notServing(let phase): "the server is \(phase)"
+        }
+    }
+}
+
+/// Where the engine is in its life.
+package enum EnginePhase: Sendable, Equatable, CustomStringConvertible {
+    case loading
+    case warming(done: Int, of: Int)
+    case serving
+    case draining
+    case stopped
+    case failed(String)
+
+    package var description: String {
+        switch self {
+        case .loading: "loading"
+        case .warming(let done, let count): "warming up (\(done) of \(count))"
+        case .serving: "serving"
+        case .draining: "draining"
+        case .stopped: "stopped"
+        case .failed(let why): "failed: \(why)"
+        }
+    }
+}

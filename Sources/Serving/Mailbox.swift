@@ -1,0 +1,23 @@
+internal import Foundation
+
+/// Hands messages from any thread to the one that owns the mailbox.
+final class Mailbox<Message: Sendable>: @unchecked Sendable {
+    private let condition = NSCondition()
+    private var messages: [Message] = []
+
+    func post(_ message: Message) {
+        condition.lock()
+        messages.append(message)
+        condition.signal()
+        condition.unlock()
+    }
+
+    /// Appends all messages to `target`; when there are none and `waits`, sleeps until one arrives.
+    func drain(into target: inout [Message], waits: Bool) {
+        condition.lock()
+        while waits, messages.isEmpty { condition.wait() }
+        target.append(contentsOf: messages)
+        messages.removeAll(keepingCapacity: true)
+        condition.unlock()
+    }
+}

@@ -1,0 +1,252 @@
+package import Plan
+
+/// Decides which tokens of which sequences the next step computes; a pure state machine without clock or device.
+///
+/// Every sequence has `known` and `computed` tokens and a batch lets `computed` catch up, so prefill chunks, decoding,
+/// cached prefixes and resumption after preemption are one case. Sequences run in order of arrival; when cache blocks
+/// run out the youngest gives its blocks back and later computes its tokens again.
+package struct Scheduler {
+    package struct Limits: Sendable {
+        /// Ascending decode batch sizes.
+        package var gears: [Int]
+        package var maxSequences: Int
+        package var maxBatchedTokens: Int
+        package var blockSize: Int
+        package var blockCount: Int
+        package var cachesPrefixes: Bool
+
+        package init(
+            gears: [Int], maxSequences: Int, maxBatchedTokens: Int, blockSize: Int, blockCount: Int,
+            cachesPrefixes: Bool = true
+        ) {
+            self.gears = gears
+            self.maxSequences = maxSequences
+            self.maxBatchedTokens = maxBatchedTokens
+            self.blockSize = blockSize
+            self.blockCount = blockCount
+            self.cachesPrefixes = cachesPrefixes
+        }
+    }
+
+    /// Counts since the start.
+    package struct Counts: Sendable, Equatable {
+        package var preemptions = 0
+        /// Tokens looked for in the prefix cache, and those found.
+        package var prefixQueries = 0
+        package var prefixHits = 0
+    }
+
+    package let limits: Limits
+    package private(set) var pool: BlockPool
+    /// Ascending ids, all below those of `waiting`.
+    package private(set) var running: [SequenceState] = []
+    /// Ascending ids.
+    package private(set) var waiting: [SequenceState] = []
+    package private(set) var counts = Counts()
+    private var batch = Batch()
+
+    package init(_ limits: Limits) {
+        precondition(limits.maxBatchedTokens >= limits.maxSequences && limits.maxSequences > 0 && limits.blockCount > 0)
+        self.limits = limits
+        pool = BlockPool(blockSize: limits.blockSize, blockCount: limits.blockCount)
+        running.reserveCapacity(limits.maxSequences)
+        batch.items.reserveCapacity(limits.maxSequences)
+    }
+
+    package var isEmpty: Bool { running.isEmpty && waiting.isEmpty }
+
+    /// Tokens that a single sequence can hold in the cache.
+    package var capacity: Int { limits.blockCount * limits.blockSize }
+
+    /// Puts a sequence at the end of the queue; its id must exceed all before, its final length must fit `capacity`.
+    package mutating func add(_ sequence: SequenceState) {
+        precondition(sequence.known > 0 && sequence.known <= capacity, "the sequence can never run")
+        waiting.append(sequence)
+    }
+
+    /// Forgets a sequence and frees its blocks; false if there is none.
+    @discardableResult
+    package mutating func remove(_ id: Int) -> Bool {
+        if let index = running.firstIndex(where: { $0.id == id }) {
+            releaseBlocks(of: index)
+            running.remove(at: index)
+            return true
+        }
+        guard let index = waiting.firstIndex(where: { $0.id == id }) else { return false }
+        waiting.remove(at: index)
+        return true
+    }
+
+    /// The next step's work; nil when nothing can run before pictures are encoded or sequences arrive.
+    package mutating func nextBatch() -> Batch? {
+        batch.items.removeAll(keepingCapacity: true)
+        if reserveBlocks() { admit() }
+        var budget = limits.maxBatchedTokens
+        for index in running.indices where running[index].pending == 1 { schedule(index, &budget) }
+        for index in running.indices where running[index].pending > 1 { schedule(index, &budget) }
+        guard !batch.items.isEmpty else { return nil }
+        batch.entry = entry()
+        return batch
+    }
+
+    /// Takes note that the last batch has run.
+    package mutating func commit() {
+        for item in batch.items {
+            running[item.index].computed += item.count
+            if limits.cachesPrefixes { publish(item.index) }
+        }
+    }
+
+    /// Appends a sampled token to a running sequence.
+    package mutating func append(_ token: Int32, toSequence id: Int) {
+        if let index = running.firstIndex(where: { $0.id == id }) { running[index].append(token) }
+    }
+
+    /// The first running sequence that waits for embeddings, and which of its pictures.
+    package func picturesNeeded() -> (id: Int, pictures: [Int])? {
+        for sequence in running {
+            let needed = sequence.pictures.indices.filter {
+                !sequence.pictures[$0].isReady && sequence.pictures[$0].tokens.upperBound > sequence.computed
+            }
+            if !needed.isEmpty { return (sequence.id, needed) }
+        }
+        return nil
+    }
+
+    /// Takes note that embeddings of a picture are at hand; they must stay so until the sequence is removed.
+    package mutating func markReady(_ id: Int, picture: Int) {
+        if let index = running.firstIndex(where: { $0.id == id }) {
+            running[index].pictures[picture].isReady = true
+        } else if let index = waiting.firstIndex(where: { $0.id == id }) {
+            waiting[index].pictures[picture].isReady = true
+        }
+    }
+}
+
+extension Scheduler {
+    /// Gives each running sequence blocks for all its known tokens, oldest first; false if one had to be preempted.
+    private mutating func reserveBlocks() -> Bool {
+        let before = counts.preemptions
+        var index = 0
+        while index < running.count {
+            let needed = pool.blocks(for: running[index].known)
+            while index < running.count, running[index].blocks.count < needed {
+                if let block = pool.allocate() { running[index].blocks.append(block) } else { preemptYoungest() }
+            }
+            index += 1
+        }
+        return counts.preemptions == before
+    }
+
+    private mutating func preemptYoungest() {
+        let index = running.count - 1
+        releaseBlocks(of: index)
+        var sequence = running.removeLast()
+        sequence.computed = 0
+        sequence.publishedBlocks = 0
+        waiting.insert(sequence, at: 0)
+        counts.preemptions += 1
+    }
+
+    /// Frees from the end, so that a shared beginning stays findable longest.
+    private mutating func releaseBlocks(of index: Int) {
+        for block in running[index].blocks.reversed() { pool.release(block) }
+        running[index].blocks.removeAll(keepingCapacity: true)
+    }
+
+    /// Lets waiting sequences run in order while there are places and blocks for all their known tokens.
+    private mutating func admit() {
+        while running.count < limits.maxSequences, !waiting.isEmpty {
+            let hits = cachedBlocks(ofWaiting: 0)
+            let needed = pool.blocks(for: waiting[0].known) - hits.blocks.count
+            let headroom = running.count
+            guard pool.freeCount - hits.freeCount >= needed + headroom else { return }
+            var sequence = waiting.removeFirst()
+            for block in hits.blocks { pool.retain(block) }
+            sequence.blocks = hits.blocks
+            for _ in 0..<needed {
+                if let block = pool.allocate() { sequence.blocks.append(block) }
+            }
+            sequence.computed = hits.blocks.count * limits.blockSize
+            sequence.publishedBlocks = hits.blocks.count
+            if limits.cachesPrefixes {
+                counts.prefixQueries += sequence.known
+                counts.prefixHits += sequence.computed
+            }
+            if sequence.cachedTokens == nil { sequence.cachedTokens = sequence.computed }
+            running.append(sequence)
+        }
+    }
+
+    /// Blocks in the cache that begin a waiting sequence; at least one token is left to compute.
+    private mutating func cachedBlocks(ofWaiting index: Int) -> (blocks: [Int32], freeCount: Int) {
+        guard limits.cachesPrefixes else { return ([], 0) }
+        var result: (blocks: [Int32], freeCount: Int) = ([], 0)
+        for block in 0..<(waiting[index].known - 1) / limits.blockSize {
+            let digest = waiting[index].digest(ofBlock: block, size: limits.blockSize)
+            guard let found = pool.find(digest) else { break }
+            result.blocks.append(found.block)
+            if found.isFree { result.freeCount += 1 }
+        }
+        return result
+    }
+
+    private mutating func publish(_ index: Int) {
+        while (running[index].publishedBlocks + 1) * limits.blockSize <= running[index].computed {
+            let block = running[index].publishedBlocks
+            pool.publish(running[index].blocks[block], as: running[index].digest(ofBlock: block, size: limits.blockSize))
+            running[index].publishedBlocks += 1
+        }
+    }
+
+    /// Adds the next tokens of a running sequence to the batch, unless a picture among them is not encoded yet.
+    private mutating func schedule(_ index: Int, _ budget: inout Int) {
+        let sequence = running[index]
+        let count = min(sequence.pending, budget)
+        guard count > 0 else { return }
+        let range = sequence.computed..<sequence.computed + count
+        guard sequence.hasEmbeddings(for: range) else { return }
+        batch.items.append(
+            Batch.Item(
+                index: index, id: sequence.id, start: range.lowerBound, count: count,
+                samples: range.upperBound == sequence.known))
+        budget -= count
+    }
+
+    private func entry() -> Entry {
+        let isDecode = batch.items.allSatisfy {
+            $0.count == 1 && $0.samples && !running[$0.index].isImageToken($0.start)
+        }
+        if isDecode, let gear = limits.gears.first(where: { $0 >= batch.items.count }) { return .decode(gear: gear) }
+        return .extend
+    }
+}
+
+/// One step's work.
+package struct Batch: Sendable {
+    package struct Item: Sendable {
+        /// Index into the scheduler's `running`.
+        package var index: Int
+        package var id: Int
+        /// First token to compute.
+        package var start: Int
+        package var count: Int
+        /// Whether the last of the tokens yields a new one.
+        package var samples: Bool
+
+        package init(index: Int, id: Int, start: Int, count: Int, samples: Bool) {
+            self.index = index
+            self.id = id
+            self.start = start
+            self.count = count
+            self.samples = samples
+        }
+    }
+    package var entry: Entry = .extend
+    package var items: [Item] = []
+
+    package init() {}
+
+    /// Token rows, without padding.
+    package var tokenCount: Int { items.reduce(0) { $0 + $1.count } }
+}

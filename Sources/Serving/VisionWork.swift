@@ -1,0 +1,152 @@
+internal import Execution
+
+/// Encodes pictures in slices and remembers their embeddings.
+struct VisionWork {
+    /// A picture whose embeddings are at hand.
+    struct Ready {
+        var id: Int
+        var picture: Int
+    }
+
+    /// Why the pictures of one request could not be encoded.
+    struct Failure: Error {
+        var id: Int
+        var message: String
+    }
+
+    private struct Job {
+        var id: Int
+        var pictures: [Int]
+        var began: ContinuousClock.Instant
+    }
+
+    private(set) var cache: ImageCache
+    /// How long the last decoder step took; a slice takes about as long while sequences decode.
+    var stepSeconds = 0.0
+    private let hiddenSize: Int
+    private var job: Job?
+    /// Measured floating-point operations per second.
+    private var rate = 2e10
+    private var durations: [Double] = []
+
+    init(cacheBytes: Int, hiddenSize: Int) {
+        cache = ImageCache(capacityBytes: cacheBytes)
+        self.hiddenSize = hiddenSize
+    }
+
+    /// Seconds that finished encodings took, each told once.
+    mutating func takeDurations() -> [Double] {
+        defer { durations.removeAll() }
+        return durations
+    }
+
+    /// Finds or encodes pictures of the first sequence that waits for some; what it returns is ready.
+    mutating func advance(
+        _ model: any LoadedModel, _ scheduler: Scheduler, _ requests: [Int: ActiveRequest], sharing: Bool
+    ) throws(Failure) -> [Ready] {
+        if let current = job, requests[current.id] == nil { job = nil }
+        if job == nil {
+            let ready = try begin(model, scheduler, requests)
+            if !ready.isEmpty { return ready }
+        }
+        guard let current = job, let request = requests[current.id] else { return [] }
+        do {
+            let target = sharing ? max(stepSeconds, 0.01) : 0.05
+            let clock = ContinuousClock.now
+            let budget = max(rate * target, 1e6)
+            guard try model.advanceVision(budget: budget) else {
+                rate = 0.5 * rate + 0.5 * budget / max((ContinuousClock.now - clock).seconds, 1e-6)
+                return []
+            }
+        } catch {
+            job = nil
+            throw Failure(id: current.id, message: "a picture cannot be encoded: \(error)")
+        }
+        job = nil
+        durations.append((ContinuousClock.now - current.began).seconds)
+        return try collect(current, request, model.visionOutput)
+    }
+
+    /// Takes what the cache has, and begins encoding the rest.
+    private mutating func begin(
+        _ model: any LoadedModel, _ scheduler: Scheduler, _ requests: [Int: ActiveRequest]
+    ) throws(Failure) -> [Ready] {
+        guard let needed = scheduler.picturesNeeded(), let request = requests[needed.id] else { return [] }
+        var ready: [Ready] = []
+        var missing: [Int] = []
+        for picture in needed.pictures {
+            if let embeddings = cache.find(request.request.prompt.pictures[picture].digest) {
+                request.embeddings[picture] = embeddings
+                ready.append(Ready(id: needed.id, picture: picture))
+            } else {
+                missing.append(picture)
+            }
+        }
+        guard ready.isEmpty else { return ready }
+        let chosen = Self.fitting(missing, request.request.prompt.pictures, model.program.limits.maxPatches)
+        do {
+            try model.beginVision(Self.join(chosen.map { request.request.prompt.pictures[$0].input }))
+        } catch {
+            throw Failure(id: needed.id, message: "a picture cannot be encoded: \(error)")
+        }
+        job = Job(id: needed.id, pictures: chosen, began: ContinuousClock.now)
+        return []
+    }
+
+    /// The first picture and those after it, each once, that fit one vision call.
+    private static func fitting(_ indexes: [Int], _ pictures: [Picture], _ maxPatches: Int) -> [Int] {
+        var chosen: [Int] = []
+        var patches = 0
+        var digests: Set<ContentDigest> = []
+        for index in indexes {
+            let count = pictures[index].input.positions.count / 2
+            guard chosen.isEmpty || patches + count <= maxPatches else { break }
+            guard digests.insert(pictures[index].digest).inserted else { continue }
+            chosen.append(index)
+            patches += count
+        }
+        return chosen
+    }
+
+    private static func join(_ inputs: [VisionInput]) -> VisionInput {
+        if inputs.count == 1 { return inputs[0] }
+        var joined = VisionInput(pixels: [], positions: [], bounds: [0])
+        var patches = 0
+        for input in inputs {
+            joined.pixels += input.pixels
+            patches += input.positions.count / 2
+            joined.bounds.append(Int32(patches))
+        }
+        for axis in 0..<2 {
+            for input in inputs {
+                let count = input.positions.count / 2
+                joined.positions += input.positions[axis * count..<(axis + 1) * count]
+            }
+        }
+        return joined
+    }
+
+    /// Hands each picture its rows of the output.
+    private mutating func collect(
+        _ job: Job, _ request: ActiveRequest, _ output: UnsafeBufferPointer<Float>
+    ) throws(Failure) -> [Ready] {
+        var start = 0
+        var ready: [Ready] = []
+        for index in job.pictures {
+            let picture = request.request.prompt.pictures[index]
+            let count = picture.tokens.count * hiddenSize
+            guard start + count <= output.count else {
+                throw Failure(id: job.id, message: "the vision tower gave too few embeddings for picture \(index)")
+            }
+            let embeddings = Embeddings(Array(output[start..<start + count]))
+            start += count
+            cache.insert(embeddings, for: picture.digest)
+            for same in request.request.prompt.pictures.indices
+            where request.request.prompt.pictures[same].digest == picture.digest {
+                request.embeddings[same] = embeddings
+                ready.append(Ready(id: job.id, picture: same))
+            }
+        }
+        return ready
+    }
+}

@@ -1,0 +1,54 @@
+internal import Execution
+internal import Plan
+
+/// Runs every plan once, so that the first request finds memory mapped and caches filled.
+struct WarmUp {
+    let model: any LoadedModel
+    let configuration: EngineConfiguration
+    let io: StepIO
+
+    /// Runs vision, `extend` and each decode gear; `progress` is told how many of how many are done.
+    func run(_ progress: (Int, Int) -> Void) throws(BackendError) {
+        let count = configuration.gears.count + 2
+        progress(0, count)
+        try runVision()
+        progress(1, count)
+        try runText(.extend, rows: 1)
+        progress(2, count)
+        for (index, gear) in configuration.gears.enumerated() {
+            try runText(.decode(gear: gear), rows: gear)
+            progress(3 + index, count)
+        }
+    }
+
+    /// One token for each of `rows` sequences, in blocks that nobody uses yet.
+    private func runText(_ entry: Entry, rows: Int) throws(BackendError) {
+        io.tokenCount = rows
+        io.sequenceCount = rows
+        io.sampleCount = rows
+        io.imageCount = 0
+        for row in 0..<rows {
+            let block = Int32(row % configuration.blockCount)
+            io.ids[row] = 0
+            io.slots[row] = block * Int32(configuration.blockSize)
+            io.imageRows[row] = -1
+            io.queryStarts[row] = Int32(row)
+            io.queryCounts[row] = 1
+            io.contextLengths[row] = 1
+            io.blockTables[row * io.maxBlocks] = block
+            io.sampleRows[row] = Int32(row)
+            for axis in 0..<io.positionAxes { io.positions[axis * rows + row] = 0 }
+        }
+        try model.run(entry, io)
+    }
+
+    /// A gray square of 4 × 4 patches.
+    private func runVision() throws(BackendError) {
+        guard let patchBytes = model.program.patchByteCount, model.program.limits.maxPatches >= 16 else { return }
+        let rows = (0..<16).map { Int32($0 / 4) }
+        let columns = (0..<16).map { Int32($0 % 4) }
+        try model.beginVision(
+            VisionInput(pixels: Array(repeating: 128, count: 16 * patchBytes), positions: rows + columns, bounds: [0, 16]))
+        while try !model.advanceVision(budget: .infinity) {}
+    }
+}
