@@ -47,8 +47,10 @@ struct Words: Sendable {
     private static let gpt2Words = try? RegularExpression(
         #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#)
 
-    private static let wordsOrSymbols = try? RegularExpression(#"[\w\p{Nl}\x{200C}\x{200D}]+|[^\w\s\p{Nl}\x{200C}\x{200D}]+"#)
+    private static let wordsOrSymbols = try? RegularExpression(
+        "[\(OnigurumaSyntax.wordMembers)\\x{200C}\\x{200D}]+|[^\(OnigurumaSyntax.wordMembers)\\x{200C}\\x{200D}\\s]+")
 
+    /// Punctuation by the Unicode 8 tables that HuggingFace's `Punctuation` uses, and all ASCII symbols.
     private func isPunctuation(_ scalar: Unicode.Scalar) -> Bool {
         if scalar.isASCII {
             switch scalar.value {
@@ -56,6 +58,7 @@ struct Words: Sendable {
             default: return false
             }
         }
+        guard let age = scalar.properties.age, age.major < 9 else { return false }
         return scalar.properties.generalCategory.isPunctuation
     }
 

@@ -36,9 +36,12 @@ enum UnicodeNormalization {
         let string = String(decoding: text, as: UTF8.self)
         let result =
             switch form {
-            case .canonicalComposition: string.precomposedStringWithCanonicalMapping
+            // Foundation leaves a Hangul syllable and a following final consonant apart unless both are decomposed first.
+            case .canonicalComposition:
+                string.decomposedStringWithCanonicalMapping.precomposedStringWithCanonicalMapping
             case .canonicalDecomposition: string.decomposedStringWithCanonicalMapping
-            case .compatibilityComposition: string.precomposedStringWithCompatibilityMapping
+            case .compatibilityComposition:
+                string.decomposedStringWithCompatibilityMapping.precomposedStringWithCanonicalMapping
             case .compatibilityDecomposition: string.decomposedStringWithCompatibilityMapping
             }
         return Array(result.utf8)
