@@ -59,7 +59,8 @@ package final class Editor: OpWriter {
             node.operands = node.operands.map { $0 == old ? new : $0 }
             graph.arena[id.index] = node
         }
-        readers[new, default: []] += readers.removeValue(forKey: old) ?? []
+        let moved = readers.removeValue(forKey: old) ?? []
+        readers[new, default: []] += moved
         graph.results = graph.results.map { $0 == old ? new : $0 }
         for index in graph.states.indices where graph.states[index].updated == old { graph.states[index].updated = new }
         if let count = outputCounts.removeValue(forKey: old) { outputCounts[new, default: 0] += count }

@@ -4,6 +4,12 @@ package struct Miss: Sendable, Hashable, Codable {
     package var reason: String
     /// The culprit as text, such as `@decode %12 = mul %3, %4 (model.layers.0)`.
     package var at: String
+
+    package init(rule: String, reason: String, at: String) {
+        self.rule = rule
+        self.reason = reason
+        self.at = at
+    }
 }
 
 /// One change of a graph.
@@ -11,6 +17,11 @@ package struct Rewrite: Sendable, Hashable, Codable {
     package var rule: String
     /// The place as text before the change.
     package var at: String
+
+    package init(rule: String, at: String) {
+        self.rule = rule
+        self.at = at
+    }
 }
 
 /// What a pass did to a module.

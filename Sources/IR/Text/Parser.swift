@@ -51,7 +51,8 @@ package struct Parser {
                 module.weights.append(WeightDecl(name, type, source: cursor.accept("=") ? try cursor.string() : nil))
             case .word("graph"):
                 cursor.advance()
-                var parser = GraphParser(cursor: cursor, name: try cursor.name())
+                let name = try cursor.name()
+                var parser = GraphParser(cursor: cursor, name: name)
                 module.graphs.append(try parser.parse(&cursor))
             default:
                 throw cursor.error("expected symbol, attribute, weight or graph, not \(token.text)", at: token)

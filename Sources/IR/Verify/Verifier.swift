@@ -128,14 +128,14 @@ package struct Verifier {
     private mutating func checkStage(_ graph: Graph, _ names: ValueNames) {
         let constness = Constness(graph)
         let uses = Uses(graph)
-        let updates = Set(graph.states.map(\.updated))
+        let outside = Set(graph.outputs)
         let stage = module.stage
         for node in graph.nodes {
             let place = "graph @\(graph.name), \(names[node.result])"
             let op = node.op.mnemonic
             let runs = constness.runs(node)
             let hasPlace = node.results.contains { graph[$0].place != nil }
-            let lacksPlace = node.results.contains { graph[$0].place == nil && !updates.contains($0) }
+            let lacksPlace = node.results.contains { graph[$0].place == nil && !outside.contains($0) }
             switch stage {
             case .traced:
                 require(!node.op.schema.isFused, "\(place): \(op) is a fused op, which stage traced does not have")
