@@ -61,19 +61,27 @@ void cimage_resize_column(const uint8_t *rows, int64_t ring, int64_t bytes, uint
     column_generic(rows, ring, bytes, done, out, axis, y);
 }
 
+// One row of pixels of one patch to its three planes.
+static inline void separate(const uint8_t *pixels, int64_t count, uint8_t *red, uint8_t *green, uint8_t *blue) {
+    for (int64_t x = 0; x < count; x++) {
+        red[x] = pixels[3 * x];
+        green[x] = pixels[3 * x + 1];
+        blue[x] = pixels[3 * x + 2];
+    }
+}
+
 void cimage_patchify(const uint8_t *rgb, int64_t grid_height, int64_t grid_width, int64_t patch, int64_t merge,
                      uint8_t *out) {
     const int64_t stride = grid_width * patch * 3;
     const int64_t plane = patch * patch;
-    for (int64_t by = 0; by < grid_height; by += merge)
-        for (int64_t bx = 0; bx < grid_width; bx += merge)
-            for (int64_t my = 0; my < merge; my++)
-                for (int64_t mx = 0; mx < merge; mx++) {
-                    const uint8_t *corner = rgb + (by + my) * patch * stride + (bx + mx) * patch * 3;
-                    for (int64_t y = 0; y < patch; y++)
-                        for (int64_t x = 0; x < patch; x++)
-                            for (int64_t c = 0; c < 3; c++)
-                                out[c * plane + y * patch + x] = corner[y * stride + 3 * x + c];
-                    out += 3 * plane;
-                }
+    for (int64_t row = 0; row < grid_height; row++) {
+        uint8_t *band = out + (row / merge * merge * grid_width + row % merge * merge) * 3 * plane;
+        for (int64_t y = 0; y < patch; y++) {
+            const uint8_t *pixels = rgb + (row * patch + y) * stride;
+            for (int64_t column = 0; column < grid_width; column++, pixels += 3 * patch) {
+                uint8_t *red = band + (column / merge * merge * merge + column % merge) * 3 * plane + y * patch;
+                separate(pixels, patch, red, red + plane, red + 2 * plane);
+            }
+        }
+    }
 }

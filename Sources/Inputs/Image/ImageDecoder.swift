@@ -53,17 +53,23 @@ extension ImageHeader.Orientation {
         let width = swapsSides ? image.height : image.width
         let height = swapsSides ? image.width : image.height
         let (start, right, down) = walk(width: image.width, height: image.height)
+        // Squares keep both the rows that are read and the rows that are written in the cache.
+        let side = 32
         let pixels = [UInt8](unsafeUninitializedCapacity: image.pixels.count) { target, initialized in
             image.pixels.withUnsafeBufferPointer { source in
-                var out = 0
-                for y in 0..<height {
-                    var from = (start + y * down) * 3
-                    for _ in 0..<width {
-                        target[out] = source[from]
-                        target[out + 1] = source[from + 1]
-                        target[out + 2] = source[from + 2]
-                        out += 3
-                        from += right * 3
+                for top in stride(from: 0, to: height, by: side) {
+                    for left in stride(from: 0, to: width, by: side) {
+                        for y in top..<min(top + side, height) {
+                            var out = (y * width + left) * 3
+                            var from = (start + y * down + left * right) * 3
+                            for _ in left..<min(left + side, width) {
+                                target[out] = source[from]
+                                target[out + 1] = source[from + 1]
+                                target[out + 2] = source[from + 2]
+                                out += 3
+                                from += right * 3
+                            }
+                        }
                     }
                 }
             }

@@ -1,0 +1,102 @@
+internal import Foundation
+
+/// Where a message part says that its picture is.
+package enum PictureSource: Sendable, Hashable {
+    /// The file itself, from a `data:` URL or a base64 field.
+    case bytes([UInt8])
+    /// A path on this machine, or a `file:` URL's path.
+    case file(String)
+    /// An `http:` or `https:` URL; whoever fetches it decides whether it may.
+    case remote(String)
+
+    /// Reads a URL or a path. A `data:` URL must be base64; its media type does not matter, the bytes tell.
+    package init(location: String) throws(PictureSourceError) {
+        if location.isEmpty { throw .init("the picture's location is empty") }
+        let scheme = location.prefix { $0 != ":" }.lowercased()
+        switch scheme {
+        case "data": self = .bytes(try Self.decode(dataURL: location))
+        case "http", "https": self = .remote(location)
+        case "file":
+            let rest = location.dropFirst("file:".count)
+            let path = rest.hasPrefix("//") ? String(rest.dropFirst(2).drop { $0 != "/" }) : String(rest)
+            guard let path = path.removingPercentEncoding, !path.isEmpty else {
+                throw .init("the file URL has no path")
+            }
+            self = .file(path)
+        default: self = .file(location)
+        }
+    }
+
+    private static func decode(dataURL: String) throws(PictureSourceError) -> [UInt8] {
+        guard let comma = dataURL.utf8.firstIndex(of: UInt8(ascii: ",")) else {
+            throw .init("the data URL has no comma; write data:image/png;base64,…")
+        }
+        guard dataURL[..<comma].lowercased().hasSuffix(";base64") else {
+            throw .init("the data URL is not base64; write data:image/png;base64,…")
+        }
+        return try decode(base64: dataURL[dataURL.utf8.index(after: comma)...])
+    }
+
+    private static func decode(base64: some StringProtocol) throws(PictureSourceError) -> [UInt8] {
+        guard let bytes = Base64.decode(base64.utf8) else { throw .init("the picture's base64 text is damaged") }
+        return bytes
+    }
+
+    /// The picture of a message part, nil when the part is no picture.
+    ///
+    /// Read are OpenAI's `image_url` (an object or a bare string) and `input_image`, and HuggingFace's `image` with its
+    /// `image`, `url`, `path` or `base64` entry.
+    package init?(part: JSONValue) throws(PictureSourceError) {
+        guard let type = part["type"]?.stringValue, ["image", "image_url", "input_image"].contains(type) else { return nil }
+        if let text = part["base64"]?.stringValue {
+            self = .bytes(try Self.decode(base64: text))
+            return
+        }
+        for key in ["image_url", "image", "url", "path"] {
+            guard let value = part[key], !value.isNull else { continue }
+            guard let location = value.stringValue ?? value["url"]?.stringValue else {
+                throw .init("\(key) must be a string or an object with a url")
+            }
+            self = try .init(location: location)
+            return
+        }
+        throw .init("a part of type \(type) has no picture; give image_url.url")
+    }
+}
+
+/// Why a picture's place in a message cannot be understood.
+package struct PictureSourceError: Error, Hashable, CustomStringConvertible {
+    package var description: String
+    /// Position of the message and of the part in it, from zero; nil outside a conversation.
+    package var message: Int?
+    package var part: Int?
+
+    init(_ description: String) { self.description = description }
+}
+
+/// A picture of a conversation and the part that brings it, both counted from zero.
+package struct PictureReference: Sendable, Hashable {
+    package var message: Int
+    package var part: Int
+    package var source: PictureSource
+
+    /// The pictures of all messages, in the order in which a chat template meets them.
+    package static func all(in messages: [JSONValue]) throws(PictureSourceError) -> [PictureReference] {
+        var references: [PictureReference] = []
+        for (message, turn) in messages.enumerated() {
+            for (part, content) in (turn["content"]?.arrayValue ?? []).enumerated() {
+                do {
+                    guard let source = try PictureSource(part: content) else { continue }
+                    references.append(.init(message: message, part: part, source: source))
+                } catch {
+                    var located = error
+                    located.message = message
+                    located.part = part
+                    located.description = "messages[\(message)].content[\(part)]: \(error.description)"
+                    throw located
+                }
+            }
+        }
+        return references
+    }
+}

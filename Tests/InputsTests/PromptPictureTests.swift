@@ -1,0 +1,63 @@
+import Inputs
+import Testing
+
+struct PromptPictureTests {
+    @Test(arguments: [
+        ("", []), ("aGk=", [104, 105]), ("aGk", [104, 105]), ("aG\r\nkh", [104, 105, 33]), ("-_-_", [251, 255, 191]),
+        ("+/+/", [251, 255, 191]), ("aA==", [104]),
+    ] as [(String, [UInt8])])
+    func base64Decodes(_ text: String, _ bytes: [UInt8]) {
+        #expect(Base64.decode(text.utf8) == bytes)
+    }
+
+    @Test(arguments: ["a", "aGk=a", "a===", "aGk*", "aGkh=", "é"])
+    func brokenBase64IsRefused(_ text: String) {
+        #expect(Base64.decode(text.utf8) == nil)
+    }
+
+    @Test(arguments: [
+        ("data:image/png;base64,aGk=", .bytes([104, 105])), ("data:image;BASE64,aGk", .bytes([104, 105])),
+        ("https://example.org/a.png", .remote("https://example.org/a.png")), ("a b.png", .file("a b.png")),
+        ("file:///tmp/a%20b.png", .file("/tmp/a b.png")), ("/tmp/c:d.png", .file("/tmp/c:d.png")),
+    ] as [(String, PictureSource)])
+    func locationsAreUnderstood(_ text: String, _ source: PictureSource) throws {
+        #expect(try PictureSource(location: text) == source)
+    }
+
+    @Test(arguments: ["", "data:image/png", "data:image/png,abc", "data:image/png;base64,###", "file:///a%ZZ"])
+    func badLocationsAreErrors(_ text: String) {
+        #expect(throws: PictureSourceError.self) { try PictureSource(location: text) }
+    }
+
+    @Test func picturesComeInOrderFromEveryKindOfPart() throws {
+        let messages: [JSONValue] = [
+            ["role": "system", "content": "plain"],
+            ["role": "user", "content": [
+                ["type": "text", "text": "see"], ["type": "image", "image": "a.png"],
+                ["type": "image_url", "image_url": ["url": "b.png", "detail": "high"]],
+            ]],
+            ["role": "user", "content": [
+                ["type": "image_url", "image_url": "c.png"], ["type": "input_image", "image_url": "d.png"],
+                ["type": "image", "base64": "aGk="], ["type": "image", "path": "e.png"],
+            ]],
+        ]
+        let found = try PictureReference.all(in: messages)
+        #expect(found.map(\.source) == [
+            .file("a.png"), .file("b.png"), .file("c.png"), .file("d.png"), .bytes([104, 105]), .file("e.png"),
+        ])
+        #expect(found.map(\.message) == [1, 1, 2, 2, 2, 2])
+        #expect(found.map(\.part) == [1, 2, 0, 1, 2, 3])
+    }
+
+    @Test func anErrorNamesItsPart() {
+        let messages: [JSONValue] = [["content": [["type": "text", "text": "x"], ["type": "image_url", "image_url": 3]]]]
+        do {
+            _ = try PictureReference.all(in: messages)
+            Issue.record("accepted")
+        } catch {
+            #expect(error.message == 0)
+            #expect(error.part == 1)
+            #expect(error.description.contains("messages[0].content[1]"))
+        }
+    }
+}
