@@ -30,6 +30,11 @@ package final class Artifact {
         return try Artifact(reader)
     }
 
+    /// Only the manifest of an artifact, checked.
+    package static func manifest(directory path: String) throws(ArtifactError) -> Manifest {
+        try ArtifactReader(path: path).manifest
+    }
+
     private init(_ reader: ArtifactReader) throws(ArtifactError) {
         path = reader.path
         manifest = reader.manifest
@@ -78,10 +83,15 @@ package final class Artifact {
         guard let name = SectionName.ir(stage: stage, entry: entry), has(name) else {
             throw .refused("\(path) has no IR of \(entry) after \(stage)")
         }
-        guard let text = Zstd.decompress(try section(name)) else {
+        return String(decoding: try unpacked(name), as: UTF8.self)
+    }
+
+    /// The content of a compressed section.
+    package func unpacked(_ name: SectionName) throws(ArtifactError) -> [UInt8] {
+        guard let content = Zstd.decompress(try section(name)) else {
             throw .malformed(path: path, section: name.path, reason: "it does not unpack")
         }
-        return String(decoding: text, as: UTF8.self)
+        return content
     }
 
     /// Stage and entry of every IR section, sorted by path.

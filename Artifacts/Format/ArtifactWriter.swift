@@ -60,6 +60,11 @@ package final class ArtifactWriter {
         sections[name.path] = Manifest.Section(bytes: bytes.count, sha256: Digest.of(bytes))
     }
 
+    /// Writes a section that readers unpack with `Artifact.unpacked`; its name ends in `.zst`.
+    package func writeCompressed(_ name: SectionName, _ content: [UInt8]) throws(ArtifactError) {
+        try write(name, Zstd.compress(content))
+    }
+
     /// Writes the IR of one entry after one stage, compressed.
     ///
     /// - Throws: `refused` when the names are not words of letters, digits, `.`, `-` and `_`.
@@ -67,7 +72,7 @@ package final class ArtifactWriter {
         guard let name = SectionName.ir(stage: stage, entry: entry) else {
             throw .refused("\(stage).\(entry) is no name for an IR section")
         }
-        try write(name, Zstd.compress(Array(text.utf8)))
+        try writeCompressed(name, Array(text.utf8))
     }
 
     /// Takes packed weights that the store has under `weightsKey` without copying them where the disk allows.
@@ -162,9 +167,11 @@ package final class ArtifactWriter {
 
     /// Writes program, weight table and manifest, makes all of it durable and publishes it.
     ///
+    /// - Parameter golden: Runs the artifact, complete but not yet published, and returns its self-test.
     /// - Returns: The artifact's path.
     package func finish(
-        program: Program, provenance: Manifest.Provenance, tuning: Manifest.Tuning
+        program: Program, provenance: Manifest.Provenance, tuning: Manifest.Tuning,
+        golden: ((Artifact) -> Golden?)? = nil
     ) throws(ArtifactError) -> String {
         if let reason = program.contradiction(weights: weights) {
             throw .refused("the compiled program contradicts itself: \(reason)")
@@ -174,11 +181,18 @@ package final class ArtifactWriter {
         let table = try JSONCoding.encode(weights)
         try write(.weightTable, table)
         try write(.program, JSONCoding.encode(StoredProgram(program)))
-        let manifest = Manifest(
-            key: key, weightsKey: weightsKey, provenance: provenance, tuning: tuning, sections: sections)
-        let bytes = try JSONCoding.encode(manifest, pretty: true)
-        try writeFile(ArtifactReader.manifestName, bytes)
-        try writeFile(ArtifactReader.checksumName, ArtifactReader.checksumLine(bytes))
+        func writeManifest() throws(ArtifactError) {
+            let manifest = Manifest(
+                key: key, weightsKey: weightsKey, provenance: provenance, tuning: tuning, sections: sections)
+            let bytes = try JSONCoding.encode(manifest, pretty: true)
+            try writeFile(ArtifactReader.manifestName, bytes)
+            try writeFile(ArtifactReader.checksumName, ArtifactReader.checksumLine(bytes))
+        }
+        try writeManifest()
+        if let golden, let test = golden(try Artifact.open(directory: temporary.path)) {
+            try write(test)
+            try writeManifest()
+        }
         let irPath = "\(temporary.path)/ir"
         if Directories.exists(irPath) { try Directories.sync(irPath) }
         if !usesStoredWeights, let section = sections[SectionName.weights.path] {

@@ -103,6 +103,8 @@ final class OpenFile {
         }
     }
 
+    func unlock() { flock(descriptor, LOCK_UN) }
+
     /// Whether `path` still leads to this very file.
     func isStill(at path: String) -> Bool {
         var own = stat()

@@ -40,6 +40,8 @@ package struct SectionName: Sendable, Hashable, Comparable, CustomStringConverti
     package static let generation = SectionName(known: "generation.json")
     /// Matches, rewrites and misses of every pass.
     package static let passes = SectionName(known: "passes.json")
+    /// The lines of IR that passes changed, compressed.
+    package static let passChanges = SectionName(known: "pass_changes.json.zst")
     /// What the golden self-test asks.
     package static let golden = SectionName(known: "golden.json")
     /// What the golden self-test expects, as raw f32.
@@ -59,7 +61,9 @@ package struct SectionName: Sendable, Hashable, Comparable, CustomStringConverti
     }
 
     /// Whether the section is checked against its checksum only by `verify` or when it is read, not at opening.
-    package var isCheckedLate: Bool { self == .weights || irCoordinates != nil || self == .goldenData }
+    package var isCheckedLate: Bool {
+        self == .weights || self == .passChanges || self == .goldenData || irCoordinates != nil
+    }
 
     package var description: String { path }
 

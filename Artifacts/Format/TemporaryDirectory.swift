@@ -33,6 +33,7 @@ final class TemporaryDirectory {
         try handle.sync()
         try Directories.replace(destination, with: path)
         isOwned = false
+        handle.unlock()
         if let parent = Directories.parent(of: destination) { try Directories.sync(parent) }
     }
 

@@ -1,0 +1,69 @@
+package import Plan
+import Tensors
+
+/// What one run of a plan costs with its symbols at their bounds, computed from its steps.
+package struct PlanCost: Sendable, Hashable, Codable {
+    /// Floating-point operations of everything but attention.
+    package var flops: Double = 0
+    /// Bytes of weights read.
+    package var weightBytes: Double = 0
+    /// Floating-point operations of attention for each token that is attended to.
+    package var attentionFlopsPerContextToken: Double = 0
+    /// Bytes of the KV cache read for each token that is attended to.
+    package var cacheBytesPerContextToken: Double = 0
+    /// Rows of the batch: sequences of a gear, tokens of `extend`, patches of `vision`.
+    package var rows: Int
+
+    package init(_ plan: ExecutionPlan, of program: Program, weights: [WeightEntry]) {
+        rows =
+            switch plan.entry {
+            case .decode(let gear): gear
+            case .extend: program.limits.maxBatchedTokens
+            case .vision: max(program.limits.maxPatches, 1)
+            }
+        let counter = StepCounter(plan: plan, program: program, weights: weights)
+        for step in plan.steps { counter.add(step, to: &self) }
+    }
+}
+
+/// Counts operations by the definition of each kernel.
+private struct StepCounter {
+    var plan: ExecutionPlan
+    var program: Program
+    var weights: [WeightEntry]
+
+    func add(_ step: Step, to cost: inout PlanCost) {
+        for slot in step.inputs {
+            guard case .weight(let index) = slot.place, weights.indices.contains(index) else { continue }
+            cost.weightBytes += bytes(of: weights[index], readBy: step)
+        }
+        let outputs = step.outputs.reduce(0) { $0 + elements($1) }
+        switch step.kernel {
+        case .linear(let linear): cost.flops += 2 * outputs * Double(linear.inputs)
+        case .pagedAttention(_, let heads, _):
+            let rows = outputs / Double(max(heads * program.kv.headDim, 1))
+            cost.attentionFlopsPerContextToken += 4 * rows * Double(heads * program.kv.headDim)
+            let layerBytes = Double(program.kv.tokenBytes) / Double(max(program.kv.layers, 1))
+            cost.cacheBytesPerContextToken += layerBytes * rows
+        case .segmentAttention(let heads, let headDim, _):
+            let rows = outputs / Double(max(heads * headDim, 1))
+            cost.attentionFlopsPerContextToken += 4 * rows * Double(heads * headDim)
+        case .rmsNorm, .addRMSNorm: cost.flops += 5 * outputs
+        case .layerNorm, .addLayerNorm: cost.flops += 8 * outputs
+        case .rotary, .rotaryTable, .swiglu: cost.flops += 4 * outputs
+        case .add: cost.flops += outputs
+        case .kvWrite, .embed, .selectRows, .gatherRows, .widen, .copy: break
+        }
+    }
+
+    /// Tables are read row by row, everything else whole.
+    private func bytes(of weight: WeightEntry, readBy step: Step) -> Double {
+        guard step.kernel == .embed, let rows = weight.shape.first, rows > 0 else { return Double(weight.byteCount) }
+        let wanted = step.outputs.first?.type.shape.dims.first?.value(plan.bounds) ?? 1
+        return Double(weight.byteCount) / Double(rows) * Double(min(wanted, rows))
+    }
+
+    private func elements(_ slot: Slot) -> Double {
+        slot.type.shape.values(plan.bounds).map { $0.reduce(1) { $0 * Double($1) } } ?? 0
+    }
+}

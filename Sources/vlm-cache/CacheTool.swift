@@ -1,0 +1,51 @@
+import ArgumentParser
+import ArtifactFormat
+import Foundation
+
+/// Looks into the store of compiled models and tidies it.
+@main
+struct CacheTool: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "vlm-cache",
+        abstract: "Shows, checks and tidies compiled models.",
+        discussion: """
+            An ARTIFACT is a path, the beginning of a key as `ls` prints it, or a model's name (its latest used artifact).
+            The store is --store, else $VLM_STORE, else $XDG_CACHE_HOME/vlm, else ~/.cache/vlm.
+            """,
+        subcommands: [
+            List.self, Show.self, DrawGraph.self, ShowPlan.self, Passes.self, Why.self, Verify.self, DiskUsage.self,
+            CollectGarbage.self, Remove.self,
+        ])
+
+    static func main() {
+        // A reader that goes away, such as `head`, ends the output and nothing else.
+        signal(SIGPIPE, SIG_IGN)
+        do {
+            var command = try parseAsRoot()
+            try command.run()
+        } catch let error as ArtifactError {
+            Terminal.complain(error.description)
+            Self.exit(withError: ExitCode.failure)
+        } catch {
+            Self.exit(withError: error)
+        }
+    }
+}
+
+/// What every verb understands.
+struct CommonOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("The store of compiled models.", valueName: "dir"))
+    var store: String?
+
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    func resolvedStore() throws -> Store {
+        try Store.resolve(option: store, environment: ProcessInfo.processInfo.environment)
+    }
+
+    /// Opens an artifact without counting it as used.
+    func open(_ name: String) throws -> Artifact {
+        try Artifact.open(directory: resolvedStore().find(name), recordsUse: false)
+    }
+}

@@ -1,0 +1,51 @@
+import ArgumentParser
+import ArtifactFormat
+
+struct CollectGarbage: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "gc", abstract: "Removes old artifacts, weights nobody refers to, and what dead processes left.",
+        discussion: "Without limits no artifact is removed. Artifacts in use stay.")
+
+    @OptionGroup var options: CommonOptions
+    @Option(help: ArgumentHelp("Keep the N artifacts used last.", valueName: "n")) var keepLast: Int?
+    @Option(help: ArgumentHelp("Remove until the store holds at most B bytes (suffixes k, M, G).", valueName: "b"))
+    var maxBytes: ByteCount?
+    @Flag(help: "Say what would be removed, and remove nothing.") var dryRun = false
+
+    private struct Answer: Encodable {
+        var dryRun: Bool
+        var freedBytes: Int
+        var cleanup: StoreCleanup
+    }
+
+    func validate() throws {
+        if let keepLast, keepLast < 0 { throw ValidationError("--keep-last must not be negative") }
+    }
+
+    func run() throws {
+        let store = try options.resolvedStore()
+        let cleanup = try store.collect(keepLast: keepLast, maxBytes: maxBytes?.value, dryRun: dryRun)
+        for path in cleanup.inUse { Terminal.note("in use, kept: \(path)") }
+        if options.json {
+            return try Terminal.printJSON(Answer(dryRun: dryRun, freedBytes: cleanup.freedBytes, cleanup: cleanup))
+        }
+        for removal in cleanup.removed {
+            print("\(dryRun ? "would remove" : "removed") \(removal.path)  (\(removal.reason))")
+        }
+        print("\(dryRun ? "would free" : "freed") \(Figures.bytes(cleanup.freedBytes))")
+    }
+}
+
+/// A number of bytes with an optional suffix k, M, G or T (powers of 1000).
+struct ByteCount: ExpressibleByArgument {
+    let value: Int
+
+    init?(argument: String) {
+        let factors: [Character: Int] = ["k": 1000, "m": 1_000_000, "g": 1_000_000_000, "t": 1_000_000_000_000]
+        let factor = argument.last.flatMap { factors[Character($0.lowercased())] }
+        guard let number = Int(factor == nil ? argument : String(argument.dropLast())), number >= 0 else { return nil }
+        let (value, overflow) = number.multipliedReportingOverflow(by: factor ?? 1)
+        guard !overflow else { return nil }
+        self.value = value
+    }
+}

@@ -1,0 +1,64 @@
+import ArgumentParser
+import ArtifactFormat
+
+struct DrawGraph: ParsableCommand {
+    enum Format: String, ExpressibleByArgument, CaseIterable { case text, dot, svg }
+
+    static let configuration = CommandConfiguration(
+        commandName: "graph", abstract: "Prints the IR of an entry after a stage, as text or as a drawing.")
+
+    @OptionGroup var options: CommonOptions
+    @Argument(help: "A path, the beginning of a key, or a model's name.") var artifact: String
+    @Option(help: "vision, extend, decode or decode.GEAR; all entries of the stage when left out (text only).")
+    var entry: String?
+    @Option(help: "traced, canonical, fused, specialized, selected or planned; the last one when left out.")
+    var stage: String?
+    @Option(help: "text, dot or svg.") var format = Format.text
+
+    private struct Section: Encodable {
+        var stage: String
+        var entry: String
+        var text: String
+    }
+
+    func run() throws {
+        let opened = try options.open(artifact)
+        let chosen = try chooseSections(opened)
+        var sections: [Section] = []
+        for (stage, entry) in chosen {
+            let text = try opened.ir(stage: stage, entry: entry)
+            sections.append(Section(stage: stage, entry: entry, text: drawing(of: text)))
+        }
+        if options.json { return try Terminal.printJSON(sections) }
+        print(sections.map(\.text).joined(separator: "\n"), terminator: "")
+    }
+
+    private func drawing(of text: String) -> String {
+        switch format {
+        case .text: text
+        case .dot: GraphOutline(text: text).dot()
+        case .svg: GraphOutline(text: text).svg()
+        }
+    }
+
+    private func chooseSections(_ opened: Artifact) throws -> [(stage: String, entry: String)] {
+        let all = opened.irSections
+        guard !all.isEmpty else { throw ArtifactError.refused("\(opened.path) carries no IR") }
+        let stages = all.map(\.stage)
+        let order = ["traced", "canonical", "fused", "specialized", "selected", "planned"]
+        guard let stage = stage ?? order.last(where: stages.contains) ?? stages.last, stages.contains(stage) else {
+            throw ArtifactError.refused("no stage \(self.stage ?? ""); there are: \(distinct(stages))")
+        }
+        let there = all.filter { $0.stage == stage }
+        let chosen = there.filter { entry == nil || $0.entry == entry }
+        guard !chosen.isEmpty else {
+            throw ArtifactError.refused("no entry \(entry ?? "") after \(stage); there are: \(distinct(there.map(\.entry)))")
+        }
+        guard format == .text || chosen.count == 1 else {
+            throw ArtifactError.refused("a drawing shows one entry; choose with --entry: \(distinct(there.map(\.entry)))")
+        }
+        return chosen
+    }
+
+    private func distinct(_ names: [String]) -> String { Set(names).sorted().joined(separator: ", ") }
+}

@@ -1,0 +1,28 @@
+import ArgumentParser
+import ArtifactFormat
+
+struct List: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "ls", abstract: "Lists the artifacts of the store, the latest used first.")
+
+    @OptionGroup var options: CommonOptions
+
+    func run() throws {
+        let store = try options.resolvedStore()
+        let lines = store.listing()
+        for (_, error) in store.unreadable() { Terminal.note("warning: \(error)") }
+        if options.json { return try Terminal.printJSON(lines) }
+        guard !lines.isEmpty else { return Terminal.note("no artifacts in \(store.root); make one with vlmc compile DIR") }
+        var table = TextTable([
+            ("KEY", .left), ("MODEL", .left), ("TARGET", .left), ("PRECISION", .left), ("GEARS", .left),
+            ("SIZE", .right), ("LAST USED", .right),
+        ])
+        for line in lines {
+            table.add(
+                String(line.key.prefix(12)), line.model, line.target, line.precision,
+                line.gears.map(String.init).joined(separator: ","), Figures.bytes(line.bytes),
+                Figures.age(since: line.lastUsed))
+        }
+        print(table.text(Terminal()))
+    }
+}

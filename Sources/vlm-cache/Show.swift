@@ -1,0 +1,82 @@
+import ArgumentParser
+import ArtifactFormat
+
+struct Show: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Shows what an artifact is made of and what it costs to run.")
+
+    @OptionGroup var options: CommonOptions
+    @Argument(help: "A path, the beginning of a key, or a model's name.") var artifact: String
+
+    func run() throws {
+        let summary = ArtifactSummary(
+            try options.open(artifact), features: ThisMachine.features(), processor: ThisMachine.processor())
+        if options.json { return try Terminal.printJSON(summary) }
+        let terminal = Terminal()
+        printHead(summary, terminal)
+        printEntries(summary, terminal)
+        printWeights(summary, terminal)
+    }
+
+    private func printHead(_ summary: ArtifactSummary, _ terminal: Terminal) {
+        let verdict = summary.verdict
+        print("\(terminal.heading(summary.model))  \(summary.architecture)")
+        print("  path      \(summary.path)")
+        print("  size      \(Figures.bytes(summary.bytes)), written by vlmc \(summary.toolVersion)")
+        print("  machine   \(verdict.runsHere ? terminal.good(verdict.note) : terminal.bad(verdict.note))")
+        if !summary.rates.isEmpty {
+            let rates = summary.rates.sorted { $0.key < $1.key }.map { "\($0.key) \(Figures.count($0.value))" }
+            print("  measured  \(rates.joined(separator: ", "))")
+        }
+        print("")
+        var table = TextTable([("KEY", .left), (summary.keyDigest, .left)])
+        for field in summary.key { table.add(field.name, field.value.isEmpty ? "(none)" : shortened(field.value)) }
+        print(table.text(terminal) + "\n")
+    }
+
+    private func shortened(_ value: String) -> String {
+        let isDigest = value.count == 64 && value.allSatisfy(\.isHexDigit)
+        return isDigest ? String(value.prefix(16)) + "…" : value
+    }
+
+    private func printEntries(_ summary: ArtifactSummary, _ terminal: Terminal) {
+        var table = TextTable([
+            ("ENTRY", .left), ("STEPS", .right), ("ARENA", .right), ("UNSHARED", .right), ("FLOPS/TOKEN", .right),
+            ("WEIGHTS/TOKEN", .right), ("+FLOPS/CONTEXT", .right), ("+KV/CONTEXT", .right),
+        ])
+        for entry in summary.entries {
+            table.add(
+                entry.entry, "\(entry.steps)", Figures.bytes(entry.arenaBytes), Figures.bytes(entry.unsharedBytes),
+                Figures.count(entry.flopsPerRow), Figures.bytes(entry.weightBytesPerRow),
+                Figures.count(entry.attentionFlopsPerContextToken), Figures.bytes(entry.cacheBytesPerContextToken))
+        }
+        print(table.text(terminal))
+        print(terminal.dim("per token of a full batch (vision: per patch); + for each token of context attended to") + "\n")
+        let cache = summary.cache
+        let blocks = cache.bytesPerBlock.compactMap { size, bytes in Int(size).map { ($0, bytes) } }.sorted { $0.0 < $1.0 }
+        print(
+            terminal.heading("KV CACHE")
+                + "  \(cache.layers) layers × \(cache.heads) heads × \(cache.headDim), \(cache.element): "
+                + "\(Figures.bytes(cache.bytesPerToken)) per token")
+        print("  blocks    " + blocks.map { "\($0.0): \(Figures.bytes($0.1))" }.joined(separator: "  ") + "\n")
+    }
+
+    private func printWeights(_ summary: ArtifactSummary, _ terminal: Terminal) {
+        var table = TextTable([("WEIGHTS", .left), ("TENSORS", .right), ("ELEMENTS", .right), ("BYTES", .right)])
+        for group in summary.weights {
+            table.add(
+                group.layout, "\(group.tensors)", Figures.count(Double(group.elements)), Figures.bytes(group.bytes))
+        }
+        print(table.text(terminal) + "\n")
+        var layers = TextTable([
+            ("ENTRY", .left), ("LINEAR LAYERS", .left), ("KERNEL", .left), ("WEIGHTS", .left), ("OUT×IN", .right),
+            ("COUNT", .right), ("BYTES", .right),
+        ])
+        for layer in summary.layers {
+            layers.add(
+                layer.entry, layer.origin, layer.kernel, layer.weights, "\(layer.outputs)×\(layer.inputs)",
+                "\(layer.count)", Figures.bytes(layer.bytes))
+        }
+        print(layers.text(terminal))
+    }
+}

@@ -1,0 +1,63 @@
+import ArgumentParser
+import ArtifactFormat
+
+struct Verify: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Checks every checksum and runs the golden self-test.",
+        discussion: "Without ARTIFACT, everything in the store is checked. Exits with 1 when anything fails.")
+
+    @OptionGroup var options: CommonOptions
+    @Argument(help: "Paths, beginnings of keys, or models' names.") var artifacts: [String] = []
+    @Flag(help: "Check only the checksums.") var checksumsOnly = false
+
+    private struct Verdict: Encodable {
+        var path: String
+        var isIntact: Bool
+        var failures: [String]
+        /// `passed`, `none`, `skipped`, or what is wrong.
+        var selfTest: String
+    }
+
+    func run() throws {
+        let store = try options.resolvedStore()
+        let paths = try artifacts.isEmpty
+            ? store.list().map(\.path) + store.unreadable().map(\.path)
+            : artifacts.map { name in try store.find(name) }
+        let verdicts = paths.map(verdict)
+        if options.json {
+            try Terminal.printJSON(verdicts)
+        } else {
+            let terminal = Terminal()
+            for verdict in verdicts where verdict.isIntact {
+                print("\(terminal.good("ok"))  \(verdict.path)  self-test: \(verdict.selfTest)")
+            }
+        }
+        for failure in verdicts.flatMap(\.failures) { Terminal.complain(failure) }
+        guard verdicts.allSatisfy(\.isIntact) else { throw ExitCode.failure }
+    }
+
+    private func verdict(_ path: String) -> Verdict {
+        var verdict = Verdict(path: path, isIntact: true, failures: [], selfTest: "skipped")
+        do {
+            let failures = try Artifact.verify(directory: path) { name in
+                if Terminal.isWatched { Terminal.note("checking \(name)") }
+            }
+            verdict.failures = failures.map(\.description)
+            if failures.isEmpty { verdict.selfTest = try selfTest(path, &verdict.failures) }
+        } catch {
+            verdict.failures.append(error.description)
+        }
+        verdict.isIntact = verdict.failures.isEmpty
+        return verdict
+    }
+
+    private func selfTest(_ path: String, _ failures: inout [String]) throws(ArtifactError) -> String {
+        let artifact = try Artifact.open(directory: path, recordsUse: false)
+        guard let golden = try artifact.golden() else { return "none" }
+        if checksumsOnly { return "skipped" }
+        guard let run = SelfTest.runner(for: artifact) else { return "skipped: not for this machine" }
+        guard let mismatch = run(golden) else { return "passed" }
+        failures.append("\(path): the golden self-test fails: \(mismatch)")
+        return mismatch
+    }
+}
