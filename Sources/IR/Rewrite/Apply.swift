@@ -30,7 +30,7 @@ extension Editor {
                 replace(node.results[rule.pattern.root.result], with: replacement)
             }
             if fired {
-                eraseIfDead(node.id)
+                for matched in match.nodes.reversed() { eraseIfDead(matched.id) }
                 return true
             }
         }

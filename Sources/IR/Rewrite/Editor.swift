@@ -160,7 +160,7 @@ package final class Editor: OpWriter {
         for output in graph.outputs { outputCounts[output, default: 0] += 1 }
     }
 
-    private func dropErased() { graph.order.removeAll { graph.arena[$0.index] == nil } }
+    private func dropErased() { graph.order = graph.order.filter { graph.arena[$0.index] != nil } }
 
     private func sortIfNeeded() throws(PassError) {
         var defined = Set(graph.inputs.map(\.value) + graph.states.map(\.value))

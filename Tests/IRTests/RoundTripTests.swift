@@ -1,0 +1,56 @@
+import IR
+import Testing
+
+/// Text is the module: printing and parsing lose nothing.
+@Suite struct RoundTripTests {
+    @Test func everyOpStandsInTheFixture() throws {
+        let module = try Parser.parse(Fixture.text("every-op.vir"))
+        let used = Set(module.graphs.flatMap { $0.nodes.map(\.op.mnemonic) })
+        let missing = OpTable.all.map { $0.schema.name }.filter { !used.contains($0) }
+        #expect(missing.isEmpty, "add these ops to Fixtures/every-op.vir")
+    }
+
+    @Test func everyOpComesBack() throws {
+        let module = try Parser.parse(Fixture.text("every-op.vir"))
+        try Verifier.verify(module)
+        let text = Printer.print(module)
+        let again = try Parser.parse(text)
+        #expect(again == module.compacted())
+        #expect(Printer.print(again) == text)
+        #expect(module.weight("embed")?.source == "model.embed_tokens.weight")
+        #expect(module.graphs[0].producer(of: module.graphs[0].results[1])?.origin == "visual.patch_embed")
+    }
+
+    @Test(arguments: 0..<60) func randomModulesComeBack(seed: UInt64) throws {
+        var random = RandomModule(seed: seed)
+        let module = try random.make()
+        try Verifier.verify(module)
+        let text = Printer.print(module)
+        let again = try Parser.parse(text)
+        #expect(again == module.compacted())
+        #expect(Printer.print(again) == text)
+    }
+
+    @Test func opNamesAreUnique() {
+        let names = OpTable.all.map { $0.schema.name }
+        #expect(Set(names).count == names.count)
+    }
+
+    @Test func aNodeWithKernelAndPlaceComesBack() throws {
+        let text = """
+            // vir 1 · stage: planned
+            symbol T <= 4
+            graph @decode(%x: f32[T, 2]) -> f32[T, 2] {
+              %0 = neg %x : f32[T, 2] via "neg_f32_generic" at 64+32 // model.norm
+              return %0
+            }
+            """
+        let module = try Parser.parse(text)
+        try Verifier.verify(module)
+        let node = try #require(module.graphs[0].nodes.first)
+        #expect(node.kernel == "neg_f32_generic")
+        #expect(node.origin == "model.norm")
+        #expect(module.graphs[0][node.result].place == Place(offset: 64, byteCount: 32))
+        #expect(try Parser.parse(Printer.print(module)) == module.compacted())
+    }
+}
