@@ -1,0 +1,77 @@
+package import IR
+package import Plan
+import Tensors
+
+/// What decides which kernel a linear layer gets.
+package struct KernelPolicy: Sendable, Hashable {
+    /// Whether weights stay as in the checkpoint and all arithmetic is f32.
+    package var isExact: Bool
+    /// What the target's processor has.
+    package var features: Set<CPUFeature>
+    /// The faster arithmetic for bf16 weights and many rows, as measured.
+    package var arithmetic: Arithmetic
+    /// Up to this many rows a layer waits for memory, and f32 arithmetic costs nothing.
+    package var thinRows = 2
+
+    package init(isExact: Bool, features: Set<CPUFeature>, arithmetic: Arithmetic) {
+        self.isExact = isExact
+        self.features = features
+        self.arithmetic = arithmetic
+    }
+}
+
+/// Names the catalog row that computes each node.
+///
+///     %1 = linear %x, %w                          →      %1 = linear %x, %w  via linear_bf16_f32
+package func selectKernels(_ policy: KernelPolicy) -> Pass {
+    Pass("select-kernels", .selected, version: 1) { editor in
+        let constness = Constness(editor.graph)
+        for node in editor.graph.nodes where constness.runs(node) {
+            editor.rewrite("kernel", at: node) { () throws(Refusal) in
+                editor.setKernel(try kernel(for: node, in: editor.graph, policy), of: node.id)
+            }
+        }
+    }
+}
+
+private func kernel(for node: Node, in graph: Graph, _ policy: KernelPolicy) throws(Refusal) -> String {
+    switch node.op {
+    case is Linear:
+        let rows = graph.type(of: node.operands[0]).shape.dims.first?.fixedValue ?? .max
+        return denseKernel(graph, node.operands[1], rows: rows, policy).name
+    case is QuantizedLinearAWQ:
+        let needs: Set<CPUFeature> = [.avx512f, .avx512vnni]
+        let isInteger = !policy.isExact && needs.isSubset(of: policy.features)
+        return LinearKernel(weights: .int4, arithmetic: isInteger ? .int8 : .f32, needs: []).name
+    default:
+        return Storage.isView(node) ? "view" : node.op.schema.name
+    }
+}
+
+/// Weights that are computed when packing stay f32: rounding them would add what the checkpoint does not have.
+private func denseKernel(_ graph: Graph, _ weight: ValueID, rows: Int, _ policy: KernelPolicy) -> LinearKernel {
+    let elements = storedElements(of: weight, in: graph)
+    let keepsBits = elements == [.bf16]
+    guard let elements, policy.isExact ? keepsBits : !elements.isEmpty else {
+        return LinearKernel(weights: .f32, arithmetic: .f32, needs: [])
+    }
+    let isThin = rows <= policy.thinRows
+    let arithmetic: Arithmetic = policy.isExact || isThin ? .f32 : policy.arithmetic
+    return LinearKernel(weights: .bf16, arithmetic: arithmetic, needs: [])
+}
+
+/// The element types of the checkpoint tensors that a weight lines up; nil when it computes with them.
+private func storedElements(of value: ValueID, in graph: Graph) -> Set<DType>? {
+    guard let node = graph.producer(of: value) else { return nil }
+    switch node.op {
+    case let weight as Weight: return [weight.type.element]
+    case is Cast, is Concat, is Reshape, is Slice:
+        var joined: Set<DType> = []
+        for operand in node.operands {
+            guard let elements = storedElements(of: operand, in: graph) else { return nil }
+            joined.formUnion(elements)
+        }
+        return joined
+    default: return nil
+    }
+}

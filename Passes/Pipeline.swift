@@ -1,0 +1,43 @@
+package import IR
+import Plan
+
+/// The list of passes, in order; nothing else decides what runs when.
+package func pipeline(gears: [Int], policy: KernelPolicy) -> PassPipeline {
+    PassPipeline([
+        // Patterns below are written without literals that could be one literal.
+        foldConstants,
+        // A chain of reshapes hides what it joins; patterns expect at most one.
+        simplifyMovement,
+        // Rotary angles and shared inputs are recognised by being one value.
+        eliminateCommonSubexpressions,
+        // The verifier promises from here on that everything is read.
+        eliminateDeadCode,
+        // Norms first: their squares and sums look like parts of other patterns.
+        fuseRMSNorm,
+        fuseLayerNorm,
+        // Rotations hide the projections behind queries and keys.
+        fuseRotary,
+        // Before linear layers, so that no product of attention is taken for one.
+        fuseAttention,
+        // What is left of products with weights.
+        fuseLinear,
+        // Needs linear layers; before they are joined, so that int4 weights are joined packed.
+        fuseAWQDequant,
+        // One read of the input and one large product instead of three.
+        fuseQKV,
+        // The same for the gated MLP.
+        fuseGateUp,
+        // Needs the two halves side by side.
+        fuseSwiGLU,
+        // Needs the patch embedding as a linear layer.
+        foldImageNormalization,
+        // Last of the fusions: it changes which value is a norm's input.
+        fuseResidualNorm,
+        // From here on a decode graph knows its number of rows.
+        bucketDecodeGears(gears),
+        // Needs the numbers of rows.
+        selectKernels(policy),
+        // Needs to know which nodes run.
+        planMemory,
+    ])
+}
