@@ -1,0 +1,184 @@
+import Foundation
+import HuggingFace
+import IR
+import Models
+import Plan
+import Reference
+import Tensors
+
+/// A model directory with what transformers computed for one prompt.
+struct Oracle {
+    let module: Module
+    let checkpoint: Checkpoint
+    let config: ModelConfig
+    let expected: SafetensorsFile
+
+    static let repository = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent().path
+    static let fixtures = repository + "/Tests/EndToEndTests/Fixtures"
+    static let demoModel = repository + "/Artifacts/Demo/model"
+
+    /// The image processor of every fixture.
+    static let image = ImageProcessorSpec(
+        sizing: .keep, filter: .bicubic, precision: .torchvision, rescaleFactor: 1 / 255,
+        normalization: .init(
+            mean: [0.48145466, 0.4578275, 0.40821073], deviation: [0.26862954, 0.26130258, 0.27577711]),
+        patchSize: 14, mergeSize: 2, temporalPatchSize: 2)
+    static let bounds = TraceBounds(tokens: 512, rows: 512, slots: 1024, imageRows: 512, mergedCells: 512)
+
+    init(model: String, reference: String) throws {
+        config = try ModelConfig(directory: model)
+        checkpoint = try Checkpoint(directory: model)
+        module = try Architectures.definition(for: config).trace(CheckpointTypes(checkpoint), image: Self.image, bounds: Self.bounds)
+        expected = try SafetensorsFile(path: reference + "/expected.safetensors")
+    }
+
+    func recorded(_ name: String) -> Tensor? {
+        expected[name].flatMap { view in
+            view.withBytes { Tensor(view.type.element, view.type.shape.fixed ?? [], bytes: $0) }
+        }
+    }
+
+    func run(_ entry: String, _ inputs: [String: Tensor], states: [String: Tensor] = [:]) throws -> Evaluator.Outcome {
+        let sources = Dictionary(uniqueKeysWithValues: module.weights.map { ($0.name, $0.source) })
+        let evaluator = Evaluator { name throws(EvaluationError) in
+            guard let view = sources[name].flatMap({ checkpoint[$0] }),
+                let tensor = view.withBytes({ Tensor(view.type.element, view.type.shape.fixed ?? [], bytes: $0) })
+            else { throw EvaluationError("no weight \(name)") }
+            return tensor
+        }
+        guard let graph = module.graph(entry) else { throw EvaluationError("no entry \(entry)") }
+        return try evaluator.run(graph, inputs: inputs, states: states)
+    }
+
+    /// Features of the recorded pictures.
+    func imageFeatures() throws -> Tensor? {
+        guard let values = recorded("inputs.pixel_values"), let grids = recorded("inputs.image_grid_thw")?.ints else { return nil }
+        let patches = values.shape[0]
+        var segments: [Int] = []
+        var rows: [Int32] = []
+        var columns: [Int32] = []
+        for index in 0..<grids.count / 3 {
+            let (height, width) = (Int(grids[3 * index + 1]), Int(grids[3 * index + 2]))
+            for (row, column) in Self.mergeOrder(height, width) {
+                rows.append(Int32(row))
+                columns.append(Int32(column))
+                segments.append(index)
+            }
+        }
+        let visible = segments.flatMap { a in segments.map { Int32(a == $0 ? 1 : 0) } }
+        return try run(
+            "vision",
+            [
+                "pixels": Tensor(ints: Self.bytes(values.floats), [patches, 588], .u8),
+                "patch_positions": Tensor(ints: rows + columns, [2, patches]),
+                "visible": Tensor(ints: visible, [patches, patches], .bool),
+            ]
+        ).results[0]
+    }
+
+    /// Row and column of the patches of a grid in the order of `pixel_values`: 2×2 cells, row by row.
+    static func mergeOrder(_ height: Int, _ width: Int) -> [(Int, Int)] {
+        var places: [(Int, Int)] = []
+        for row in stride(from: 0, to: height, by: 2) {
+            for column in stride(from: 0, to: width, by: 2) {
+                places += [(row, column), (row, column + 1), (row + 1, column), (row + 1, column + 1)]
+            }
+        }
+        return places
+    }
+
+    /// The bytes that normalized `pixel_values` were made of, first frame only.
+    static func bytes(_ values: [Float]) -> [Int32] {
+        let normalization = image.normalization!
+        return stride(from: 0, to: values.count, by: 1176).flatMap { start in
+            (0..<3).flatMap { channel in
+                (0..<196).map { pixel in
+                    let value = Double(values[start + channel * 392 + pixel])
+                    return Int32(((value * normalization.deviation[channel] + normalization.mean[channel]) * 255).rounded())
+                }
+            }
+        }
+    }
+
+    /// A sequence being computed: its cache and how much of it is filled.
+    struct Sequence {
+        var states: [String: Tensor]
+        var length = 0
+        let slots: Int
+    }
+
+    func emptySequence(slots: Int) throws -> Sequence {
+        let geometry = try Architectures.definition(for: config).geometry
+        let shape = [slots, geometry.kvHeads, geometry.headDim]
+        let zero = Tensor(Array(repeating: 0, count: shape.reduce(1, *)), shape)
+        var states: [String: Tensor] = [:]
+        for layer in 0..<geometry.layers {
+            states["kv.\(layer).k"] = zero
+            states["kv.\(layer).v"] = zero
+        }
+        return Sequence(states: states, slots: slots)
+    }
+
+    /// Adds a range of the recorded prompt to a sequence; returns the logits of each of its tokens.
+    func extend(_ sequence: inout Sequence, _ range: Range<Int>, images: Tensor?) throws -> Tensor {
+        let ids = recorded("inputs.input_ids")!.ints
+        let positions = recorded("position_ids")!.ints
+        let imageToken = Int32(config.json["image_token_id"]!.int!)
+        var next: Int32 = -1
+        let rows = ids.map { id -> Int32 in
+            guard id == imageToken else { return -1 }
+            next += 1
+            return next
+        }
+        let width = try Architectures.definition(for: config).geometry.hiddenSize
+        let count = range.count
+        let chunk = (0..<3).flatMap { axis in range.map { positions[axis * ids.count + $0] } }
+        let outcome = try run(
+            "extend",
+            [
+                "ids": Tensor(ints: Array(ids[range]), [count]),
+                "image_rows": Tensor(ints: Array(rows[range]), [count]),
+                "image_embeds": images ?? Tensor([], [0, width]),
+                "positions": Tensor(ints: chunk, [3, count]),
+                "slots": Tensor(ints: range.map(Int32.init), [count]),
+                "visible": Self.causal(range, sequence.slots),
+                "sample_rows": Tensor(ints: (0..<count).map(Int32.init), [count]),
+            ], states: sequence.states)
+        sequence.states = outcome.states
+        sequence.length = range.upperBound
+        return outcome.results[0]
+    }
+
+    /// Adds one token by the `decode` entry; returns its logits.
+    func decode(_ sequence: inout Sequence, _ token: Int32) throws -> Tensor {
+        let position = Int32(sequence.length) + recorded("rope_deltas")!.ints[0]
+        let outcome = try run(
+            "decode",
+            [
+                "ids": Tensor(ints: [token], [1]),
+                "positions": Tensor(ints: [position, position, position], [3, 1]),
+                "slots": Tensor(ints: [Int32(sequence.length)], [1]),
+                "visible": Self.causal(sequence.length..<sequence.length + 1, sequence.slots),
+            ], states: sequence.states)
+        sequence.states = outcome.states
+        sequence.length += 1
+        return outcome.results[0]
+    }
+
+    private static func causal(_ range: Range<Int>, _ slots: Int) -> Tensor {
+        Tensor(ints: range.flatMap { token in (0..<slots).map { $0 <= token ? 1 : 0 } }, [range.count, slots], .bool)
+    }
+}
+
+/// The largest absolute difference and the cosine of two lists of numbers.
+func compare(_ a: some Collection<Float>, _ b: some Collection<Float>) -> (difference: Float, cosine: Double) {
+    var (difference, dot, aa, bb): (Float, Double, Double, Double) = (a.count == b.count ? 0 : .infinity, 0, 0, 0)
+    for (x, y) in zip(a, b) {
+        difference = max(difference, abs(x - y))
+        dot += Double(x) * Double(y)
+        aa += Double(x) * Double(x)
+        bb += Double(y) * Double(y)
+    }
+    return (difference, dot / (aa * bb).squareRoot())
+}
