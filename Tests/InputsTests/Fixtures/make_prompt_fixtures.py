@@ -1,6 +1,7 @@
-"""Makes Fixtures/prompt/positions.json: what `transformers` says about the positions of prompts and patches.
+"""Makes Fixtures/prompt: what `transformers` says about the positions of prompts and patches, and about whole conversations
+with the demo model's processor and sample pictures (as PIL pictures; only checksums of pixel values are kept).
 
-    pip install transformers==5.23.0 torch
+    pip install transformers==5.23.0 torch torchvision pillow
     python make_prompt_fixtures.py
 """
 
@@ -8,11 +9,23 @@ import json
 from pathlib import Path
 
 import torch
-from transformers import Qwen2VLConfig
+from PIL import Image, ImageOps
+from transformers import AutoConfig, AutoProcessor, Qwen2VLConfig
 from transformers.models.qwen2_vl.modeling_qwen2_vl import Qwen2VLModel
 from transformers.vision_utils import get_vision_cu_seqlens, get_vision_position_ids
 
+from make_image_fixtures import checksum
+
 OUT = Path(__file__).parent / "prompt"
+DEMO = Path(__file__).parents[3] / "Artifacts" / "Demo"
+CHATS = {
+    "text only": ["What is a shape?"],
+    "one PNG": [["shapes-count.png", "How many shapes are there?"]],
+    "one JPEG after its question": [["What color is the background?", "shapes-color.jpg"]],
+    "two pictures": [["pair-compared-1.jpg", "pair-compared-2.jpg", "Which has more shapes?"]],
+    "several turns": [["chart-tallest.png", "Which bar is the tallest?"], "red", ["and here?", "shapes-count.png"]],
+    "beyond ASCII": [["chart-tallest.png", "Größe? 图 🙂 <b>e\u0301</b>"]],
+}
 # A number is a stretch of text tokens, a pair the grid (rows, columns of patches) of a picture.
 LAYOUTS = {
     "text only": [7],
@@ -62,6 +75,27 @@ def batch(grids, merge):
             "columns": positions[:, 1].tolist(), "bounds": get_vision_cu_seqlens(thw).tolist()}
 
 
+def chat(name, turns, processor, owner):
+    messages, pictures, files = [], [], []
+    for index, turn in enumerate(turns):
+        parts = []
+        for part in [turn] if isinstance(turn, str) else turn:
+            if part.endswith((".png", ".jpg")):
+                parts.append({"type": "image"})
+                files.append(part)
+                pictures.append(ImageOps.exif_transpose(Image.open(DEMO / "samples" / part)))
+            else:
+                parts.append({"type": "text", "text": part})
+        messages.append({"role": ["user", "assistant"][index % 2], "content": parts})
+    rendered = processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+    made = processor(text=[rendered], images=pictures or None, return_tensors="pt")
+    ids, grid = made["input_ids"], made.get("image_grid_thw")
+    positions, delta = owner.get_rope_index(ids, made["mm_token_type_ids"], grid)
+    return {"name": name, "rendered": rendered, "files": files, "inputIDs": ids[0].tolist(),
+            "grids": [] if grid is None else grid.tolist(), "positions": positions.flatten().tolist(), "delta": int(delta),
+            "pixelValues": checksum(made["pixel_values"].numpy()) if pictures else "0"}
+
+
 if __name__ == "__main__":
     OUT.mkdir(exist_ok=True)
     two, one = model(2), model(1)
@@ -71,3 +105,7 @@ if __name__ == "__main__":
         "batches": [batch(grids, 2) for grids in BATCHES] + [batch([(3, 5)], 1)],
     }
     (OUT / "positions.json").write_text(json.dumps(made) + "\n")
+    processor = AutoProcessor.from_pretrained(DEMO / "model")
+    owner = Qwen2VLModel(AutoConfig.from_pretrained(DEMO / "model"))
+    chats = [chat(name, turns, processor, owner) for name, turns in CHATS.items()]
+    (OUT / "chats.json").write_text(json.dumps(chats) + "\n")

@@ -1,0 +1,45 @@
+import Foundation
+import Inputs
+import Plan
+import Testing
+
+/// Whole conversations with the demo model's files: the same ids, positions and pixel values as HF's processor.
+struct PromptChatTests {
+    static let demo = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+        .appending(path: "../../Artifacts/Demo").standardizedFileURL
+
+    struct Chat: Decodable, Sendable, CustomTestStringConvertible {
+        var name, rendered, pixelValues: String
+        var files: [String]
+        var inputIDs: [Int32]
+        var grids: [[Int]]
+        var positions: [Int32]
+        var delta: Int32
+        var testDescription: String { name }
+
+        static func load() throws -> [Chat] {
+            let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+                .appending(path: "Fixtures/prompt/chats.json")
+            return try JSONDecoder().decode([Chat].self, from: Data(contentsOf: file))
+        }
+    }
+
+    @Test(arguments: try Chat.load())
+    func preparedPromptsEqualHuggingFace(_ expected: Chat) throws {
+        let model = Self.demo.appending(path: "model")
+        let tokenizer = try Tokenizer(json: Array(Data(contentsOf: model.appending(path: "tokenizer.json"))))
+        let spec = try InputSpec(modelDirectory: model.path) { tokenizer.token($0) }
+        let processor = ImageProcessor(try #require(spec.imageProcessor))
+        let pictures = try expected.files.map { name in
+            let file = try Data(contentsOf: Self.demo.appending(path: "samples/\(name)"))
+            return try processor.patches(from: ImageDecoder().decode(Array(file)))
+        }
+        let assembler = PromptAssembler(spec: spec) { tokenizer.encode($0, addSpecialTokens: false) }
+        let prompt = try assembler.prepare(rendered: expected.rendered, pictures: pictures)
+        #expect(prompt.inputIDs == expected.inputIDs)
+        #expect(prompt.positions.ids == expected.positions)
+        #expect(prompt.positions.delta == expected.delta)
+        #expect(pictures.map(\.grid) == expected.grids)
+        #expect(ImageFixture.checksum(pictures.flatMap(processor.pixelValues)) == expected.pixelValues)
+    }
+}
