@@ -26,10 +26,13 @@ struct ImageProcessorTests {
         let patches = try processor.patches(from: picture)
         #expect(patches.grid == grid)
         #expect(ImageFixture.checksum(patches.bytes) == expected.bytes)
-        let values = processor.pixelValues(of: patches)
-        #expect(ImageFixture.checksum(values) == expected.values)
-        let start = (expected.row ?? 0) * spec.patchDimension
-        #expect(values[start..<start + 12].map(Double.init) == expected.rowStart)
+        // Every byte of the largest pictures is checked above; their floats would take a gigabyte.
+        if let checksum = expected.values {
+            let values = processor.pixelValues(of: patches)
+            #expect(ImageFixture.checksum(values) == checksum)
+            let start = (expected.row ?? 0) * spec.patchDimension
+            #expect(values[start..<start + 12].map(Double.init) == expected.rowStart)
+        }
     }
 
     struct PillowCase: Decodable, Sendable {

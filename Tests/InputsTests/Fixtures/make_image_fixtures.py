@@ -73,7 +73,7 @@ def size_cases():
         row = values.shape[0] // 2
         cases.append({
             "width": width, "height": height, "minPixels": minimum, "maxPixels": maximum, "grid": grid,
-            "bytes": checksum(raw), "values": checksum(values.astype(np.float32)),
+            "bytes": checksum(raw), "values": checksum(values) if values.size < 10**7 else None,
             "row": row, "rowStart": [float(v) for v in values[row, :12]],
         })
         print(width, height, grid)
