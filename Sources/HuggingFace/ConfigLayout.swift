@@ -5,7 +5,7 @@
 /// - `rope_theta` and `rope_scaling` become `text_config.rope_parameters` with `rope_theta` and `rope_type`
 ///   (the old type `mrope` is `default` with an `mrope_section`);
 /// - `tie_word_embeddings` is at the top, true when either place says so;
-/// - keys left out, or null, get the defaults of the configuration class.
+/// - keys left out get the defaults of the configuration class; a null stays.
 enum ConfigLayout {
     private static let ropeKeys = ["rope_theta", "rope_scaling", "rope_parameters"]
 
@@ -45,7 +45,7 @@ enum ConfigLayout {
     }
 
     private static func fill(_ members: inout [String: JSONValue], _ defaults: [String: JSONValue]) {
-        for (key, value) in defaults where members[key] ?? .null == .null { members[key] = value }
+        for (key, value) in defaults where members[key] == nil { members[key] = value }
     }
 
     private static func flatText(_ top: [String: JSONValue], _ defaults: ClassDefaults?) -> [String: JSONValue] {
@@ -60,8 +60,9 @@ enum ConfigLayout {
         rename("type", to: "rope_type", in: &rope)
         let type = try ConfigSection(.object(rope), file: file, path: "text_config.rope_parameters").string("rope_type")
         rope["rope_type"] = .string(type == nil || type == "mrope" ? "default" : type ?? "default")
-        fill(&rope, ["rope_theta": text["rope_theta"] ?? .double(theta)])
-        fill(&rope, ["rope_theta": .double(theta)])
+        if try ConfigSection(.object(rope), file: file, path: "text_config.rope_parameters").double("rope_theta") == nil {
+            rope["rope_theta"] = .double(try section.double("rope_theta") ?? theta)
+        }
         return .object(rope)
     }
 }

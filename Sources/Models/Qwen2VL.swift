@@ -95,7 +95,7 @@ extension Qwen2VL.Text {
         maxPositions = try config.size("max_position_embeddings", in: 1...1 << 30)
         activation = try ActivationFunction(config, "hidden_act")
         let heads = try config.size("num_attention_heads", in: 1...1 << 12)
-        let kvHeads = try config.size("num_key_value_heads", in: 1...1 << 12)
+        let kvHeads = try config.int("num_key_value_heads") == nil ? heads : config.size("num_key_value_heads", in: 1...1 << 12)
         guard width % heads == 0, width / heads % 2 == 0 else {
             throw config.error("num_attention_heads", "is \(heads), which does not divide hidden_size \(width) into heads of even length")
         }

@@ -89,6 +89,9 @@ import Testing
         ("text_config", "num_hidden_layers", .int(1_000_000_000), "num_hidden_layers"),
         ("text_config", "num_hidden_layers", .int(0), "num_hidden_layers"),
         ("text_config", "num_key_value_heads", .int(3), "num_key_value_heads is 3"),
+        ("text_config", "num_key_value_heads", .null, "k_proj.weight\": is f32[32, 64], but config.json implies the shape [64, 64]"),
+        ("text_config", "rms_norm_eps", .null, "text_config.rms_norm_eps is missing"),
+        ("text_config", "max_window_layers", .int(1), "no error"),
         ("text_config", "hidden_act", .string("relu"), "known activations are"),
         ("text_config", "rms_norm_eps", .double(-1), "rms_norm_eps"),
         ("text_config", "use_sliding_window", .bool(true), "no error"),
@@ -120,6 +123,27 @@ import Testing
                 CheckpointTypes(Checkpoint(directory: Self.fixture)), image: Oracle.image, bounds: Oracle.bounds)
         } catch { message = "\(error)" }
         #expect(message.contains(expected), "\(message)")
+    }
+
+    @Test func refusesSlidingWindowsOnlyWhereTheyMatter() throws {
+        func message(_ edit: (inout [String: JSONValue]) -> Void) throws -> String {
+            var top = try JSONValue(contentsOf: Self.fixture + "/config.json").members ?? [:]
+            var text = top["text_config"]?.members ?? [:]
+            text["use_sliding_window"] = true
+            text["sliding_window"] = 128
+            text["max_window_layers"] = 1
+            edit(&text)
+            top["text_config"] = .object(text)
+            do {
+                _ = try Architectures.definition(for: ModelConfig(.object(top)))
+                return "no error"
+            } catch { return "\(error)" }
+        }
+        #expect(try message { _ in }.contains("sliding-window attention is not supported"))
+        #expect(try message { $0["use_sliding_window"] = false } == "no error")
+        #expect(try message { $0["sliding_window"] = nil; $0["sliding_window"] = .null } == "no error")
+        #expect(try message { $0["max_window_layers"] = 3 } == "no error")
+        #expect(try message { $0["sliding_window"] = 4096 } == "no error")
     }
 
     @Test func listsTheKnownArchitectures() throws {
