@@ -1,0 +1,142 @@
+import IR
+import Reference
+import Tensors
+import Testing
+
+/// Fused ops against the plain mathematics that they stand for.
+@Suite struct FusedOpTests {
+    private let x = noise([5, 8], seed: 1)
+    private let w = noise([8], seed: 2, .bf16)
+    private let bias = noise([8], seed: 3)
+
+    private static func rms(_ b: GraphBuilder, _ x: Value, _ w: Value, eps: Double) -> Value {
+        b.mul(b.mul(x, b.rsqrt(b.add(b.mean(b.square(x)), b.literal(eps)))), b.cast(w, to: .f32))
+    }
+
+    private static func layer(_ b: GraphBuilder, _ x: Value, _ w: Value, _ bias: Value, eps: Double) -> Value {
+        let centered = b.sub(x, b.mean(x))
+        let scale = b.rsqrt(b.add(b.mean(b.square(centered)), b.literal(eps)))
+        return b.add(b.mul(b.mul(centered, scale), b.cast(w, to: .f32)), bias)
+    }
+
+    private func agree(_ operands: [Tensor], _ body: (GraphBuilder, [Value]) -> [Value]) throws {
+        let results = try evaluate(operands, body)
+        for index in 0..<results.count / 2 {
+            #expect(distance(results[index], results[index + results.count / 2]) < 2e-6)
+        }
+    }
+
+    @Test func norms() throws {
+        try agree([x, w]) { b, v in [b.rmsNorm(v[0], v[1], eps: 1e-2), Self.rms(b, v[0], v[1], eps: 1e-2)] }
+        try agree([x, w, bias]) { b, v in
+            [b.layerNorm(v[0], v[1], v[2], eps: 1e-2), Self.layer(b, v[0], v[1], v[2], eps: 1e-2)]
+        }
+    }
+
+    @Test func residualNorms() throws {
+        try agree([x, noise([5, 8], seed: 9), w]) { b, v in
+            let fused = b.addRMSNorm(v[0], v[1], v[2], eps: 1e-6)
+            let sum = b.add(v[0], v[1])
+            return [fused.sum, fused.y, sum, Self.rms(b, sum, v[2], eps: 1e-6)]
+        }
+        try agree([x, noise([5, 8], seed: 9), w, bias]) { b, v in
+            let fused = b.addLayerNorm(v[0], v[1], v[2], v[3], eps: 1e-6)
+            let sum = b.add(v[0], v[1])
+            return [fused.sum, fused.y, sum, Self.layer(b, sum, v[2], v[3], eps: 1e-6)]
+        }
+    }
+
+    private static func activate(_ b: GraphBuilder, _ activation: Activation, _ x: Value) -> Value {
+        switch activation {
+        case .none: x
+        case .silu: b.mul(x, b.sigmoid(x))
+        case .quickGelu: b.mul(x, b.sigmoid(b.mul(x, b.literal(1.702))))
+        case .gelu: b.mul(b.mul(x, b.literal(0.5)), b.add(b.literal(1), b.erf(b.mul(x, b.literal(0.5.squareRoot())))))
+        case .geluTanh:
+            b.mul(
+                b.mul(x, b.literal(0.5)),
+                b.add(
+                    b.literal(1),
+                    b.tanh(b.mul(b.literal((2 / Double.pi).squareRoot()), b.add(x, b.mul(b.literal(0.044715), b.mul(x, b.square(x))))))))
+        }
+    }
+
+    @Test(arguments: Activation.allCases) func linears(activation: Activation) throws {
+        try agree([x, noise([6, 8], seed: 4, .f16), noise([6], seed: 5), noise([5, 6], seed: 6)]) { b, v in
+            let product = b.matmul(v[0], b.cast(v[1], to: .f32), transposeB: true)
+            let plain = Self.activate(b, activation, product)
+            let biased = Self.activate(b, activation, b.add(product, v[2]))
+            return [
+                b.linear(v[0], v[1], activation: activation), b.linear(v[0], v[1], bias: v[2], activation: activation),
+                b.linear(v[0], v[1], residual: v[3], activation: activation),
+                b.linear(v[0], v[1], bias: v[2], residual: v[3], activation: activation),
+                plain, biased, b.add(plain, v[3]), b.add(biased, v[3]),
+            ]
+        }
+    }
+
+    @Test func gatedActivations() throws {
+        try agree([x]) { b, v in
+            let (gate, up) = (b.slice(v[0], axis: 1, 0..<4), b.slice(v[0], axis: 1, 4..<8))
+            return [b.swiglu(v[0]), b.mul(Self.activate(b, .silu, gate), up)]
+        }
+    }
+
+    @Test func patches() throws {
+        let pixels = Tensor(ints: [0, 255, 7, 128, 1, 2], [2, 3], .u8)
+        try agree([pixels, noise([4, 3], seed: 7, .bf16), noise([4], seed: 8)]) { b, v in
+            let product = b.matmul(b.cast(v[0], to: .f32), b.cast(v[1], to: .f32), transposeB: true)
+            return [b.patchEmbed(v[0], v[1]), b.patchEmbed(v[0], v[1], bias: v[2]), product, b.add(product, v[2])]
+        }
+    }
+
+    /// HuggingFace's M-RoPE: `cat(freqs, freqs)`, sections taken axis by axis, `rotate_half`.
+    @Test func rotaryEmbeddings() throws {
+        let positions = Tensor(ints: [0, 1, 2, 3, 4, 0, 1, 1, 7, 9, 0, 1, 5, 3, 8], [3, 5])
+        try agree([positions, vector(1, 0.1, 0.01, 0.001), noise([5, 2, 8], seed: 10)]) { b, v in
+            let table = b.rotaryTable(v[0], v[1], axes: [0, 1, 1, 2])
+            let angles = b.mul(b.reshape(b.cast(v[0], to: .f32), [3, 5, 1]), v[1])
+            func section(_ axis: Int, _ columns: Range<Int>) -> Value {
+                b.reshape(b.slice(b.slice(angles, axis: 0, axis..<axis + 1), axis: 2, columns), [5, .fixed(columns.count)])
+            }
+            let half = b.concat([section(0, 0..<1), section(1, 1..<3), section(2, 3..<4)], axis: 1)
+            let full = b.reshape(b.concat([half, half], axis: 1), [5, 1, 8])
+            let (first, second) = (b.slice(v[2], axis: 2, 0..<4), b.slice(v[2], axis: 2, 4..<8))
+            let rotated = b.concat([b.neg(second), first], axis: -1)
+            return [
+                table.cos, table.sin, b.rotary(v[2], cos: table.cos, sin: table.sin),
+                b.cos(half), b.sin(half), b.add(b.mul(v[2], b.cos(full)), b.mul(rotated, b.sin(full))),
+            ]
+        }
+    }
+
+    /// Token 3 sees nothing, and gets zeros on both sides.
+    @Test func groupedAttention() throws {
+        let visible = Tensor(ints: [1, 0, 0, 1, 1, 0, 1, 1, 1, 0, 0, 0], [4, 3], .bool)
+        try agree([noise([4, 6, 8], seed: 11), noise([3, 2, 8], seed: 12), noise([3, 2, 4], seed: 13), visible]) { b, v in
+            let q = b.transpose(v[0], [1, 0, 2])
+            let k = b.transpose(b.repeat(v[1], axis: 1, count: 3), [1, 0, 2])
+            let values = b.transpose(b.repeat(v[2], axis: 1, count: 3), [1, 0, 2])
+            let scores = b.mul(b.matmul(q, k, transposeB: true), b.literal(0.35))
+            let weights = b.softmax(b.where(v[3], scores, b.literal(-.infinity)))
+            return [
+                b.attention(v[0], v[1], v[2], visible: v[3], scale: 0.35),
+                b.transpose(b.matmul(weights, values), [1, 0, 2]),
+            ]
+        }
+    }
+
+    @Test func quantizedLinears() throws {
+        func words(_ shape: [Int], _ seed: UInt64) -> Tensor {
+            Tensor(ints: noise(shape, seed: seed).floats.map { Int32(bitPattern: $0.bitPattern &* 2_654_435_761) }, shape)
+        }
+        try agree([noise([3, 64], seed: 14), words([64, 2], 15), words([2, 2], 16), noise([2, 16], seed: 17, .f16), noise([16], seed: 18)]) { b, v in
+            let dense = b.matmul(v[0], b.dequantizeAWQ(v[1], v[2], v[3], group: 32), transposeB: true)
+            return [
+                b.quantizedLinearAWQ(v[0], v[1], v[2], v[3], group: 32),
+                b.quantizedLinearAWQ(v[0], v[1], v[2], v[3], bias: v[4], group: 32),
+                dense, b.add(dense, v[4]),
+            ]
+        }
+    }
+}
