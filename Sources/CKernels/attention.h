@@ -19,7 +19,7 @@ typedef struct {
   int64_t count;
   const float *k;  // [head_dim, k_stride], tokens contiguous; columns up to k_stride may be read
   int64_t k_stride;
-  const float *v;  // [count, v_stride]
+  const float *v;  // [count, v_stride]; columns up to head_dim rounded up to 16 may be read
   int64_t v_stride;
   int64_t first_limit, rows_per_query;
 } vlm_key_tile;
@@ -38,11 +38,13 @@ static inline int64_t vlm_visible(const vlm_key_tile *keys, int64_t row) {
 
 // Adds a run of keys to the state of a query tile.
 typedef void vlm_attend_fn(const vlm_query_tile *tile, const vlm_key_tile *keys);
-vlm_attend_fn vlm_attend_generic;
 
-// Transposes x[rows, columns] (stride x_stride) to y[columns, y_stride].
+// Transposes x[rows, columns] (stride x_stride) to y[columns, y_stride]; rows of y may be written up to `rows` rounded up to 16.
 typedef void vlm_transpose_fn(const float *x, int64_t x_stride, int64_t rows, int64_t columns, float *y, int64_t y_stride);
-vlm_transpose_fn vlm_transpose_generic;
+
+#define VLM_ATTEND_TILE(features, attend, transpose) vlm_attend_fn attend; vlm_transpose_fn transpose;
+#include "attention_tiles.inl"
+#undef VLM_ATTEND_TILE
 
 vlm_attend_fn *vlm_attend_version(vlm_isa isa);
 vlm_transpose_fn *vlm_transpose_version(vlm_isa isa);

@@ -32,17 +32,31 @@ size_t vlm_paged_attention_scratch_bytes(const vlm_kv_layout *l, int64_t heads) 
   return valid_layout(l) ? vlm_attention_scratch_bytes(scratch_rows(l, heads), l->head_dim, l->block_size) : 0;
 }
 
+// `count` rows of V as f32, padded to the tile's stride.
+static void widen_values(const vlm_kv_layout *l, const void *v_cache, int64_t offset, int64_t count, vlm_attention_scratch *s, vlm_isa isa) {
+  for (int64_t j = 0; j < count; j++) {
+    int64_t at = offset + j * l->head_dim;
+    float *y = s->v + j * s->tile.stride;
+    if (l->dtype == VLM_F32) __builtin_memcpy(y, (const float *)v_cache + at, (size_t)l->head_dim * sizeof(float));
+    else vlm_bf16_to_f32((const uint16_t *)v_cache + at, y, 0, l->head_dim, isa);
+  }
+}
+
 // The first `count` keys and values of a block as f32: in place, or converted to scratch.
 static vlm_key_tile block_keys(const vlm_paged_attention_args *a, vlm_attention_scratch *s, int64_t block, int64_t head,
                                int64_t count, vlm_isa isa) {
   const vlm_kv_layout *l = &a->layout;
   int64_t offset = block * l->block_stride + head * l->head_stride;
   vlm_key_tile keys = {count, (const float *)a->k_cache + offset, l->block_size, (const float *)a->v_cache + offset, l->head_dim, 0, 1};
-  if (l->dtype == VLM_F32) return keys;
-  vlm_bf16_to_f32((const uint16_t *)a->k_cache + offset, s->k, 0, l->head_dim * l->block_size, isa);
-  vlm_bf16_to_f32((const uint16_t *)a->v_cache + offset, s->v, 0, l->head_dim * count, isa);
-  keys.k = s->k;
-  keys.v = s->v;
+  if (l->dtype == VLM_BF16) {
+    vlm_bf16_to_f32((const uint16_t *)a->k_cache + offset, s->k, 0, l->head_dim * l->block_size, isa);
+    keys.k = s->k;
+  }
+  if (l->dtype == VLM_BF16 || l->head_dim != s->tile.stride) {
+    widen_values(l, a->v_cache, offset, count, s, isa);
+    keys.v = s->v;
+    keys.v_stride = s->tile.stride;
+  }
   return keys;
 }
 

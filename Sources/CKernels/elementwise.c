@@ -1,71 +1,55 @@
-#include "math_scalar.h"
+#include "elementwise.h"
+
+// Calls the last version whose features the machine has.
+#if VLM_X86_64
+#define DISPATCH(name, ...) \
+  if (vlm_has(isa, VLM_FEATURES_AVX512)) vlm_##name##_avx512(__VA_ARGS__); \
+  else if (vlm_has(isa, VLM_FEATURES_AVX2)) vlm_##name##_avx2(__VA_ARGS__); \
+  else vlm_##name##_generic(__VA_ARGS__)
+#else
+#define DISPATCH(name, ...) (void)isa, vlm_##name##_generic(__VA_ARGS__)
+#endif
 
 void vlm_activate(vlm_activation activation, const float *x, float *y, int64_t begin, int64_t end, vlm_isa isa) {
-  (void)isa;
-  for (int64_t i = begin; i < end; i++) y[i] = vlm_activate1(activation, x[i]);
+  DISPATCH(activate, activation, x, y, begin, end);
 }
 
 void vlm_gated(const vlm_gated_args *a, int64_t begin, int64_t end, vlm_isa isa) {
-  (void)isa;
-  for (int64_t t = begin; t < end; t++) {
-    const float *gate = a->x + t * a->x_stride, *up = gate + a->columns;
-    for (int64_t i = 0; i < a->columns; i++) a->y[t * a->y_stride + i] = vlm_activate1(a->activation, gate[i]) * up[i];
-  }
+  DISPATCH(gated, a, begin, end);
 }
 
 void vlm_add(const float *a, const float *b, float *y, int64_t begin, int64_t end, vlm_isa isa) {
-  (void)isa;
-  for (int64_t i = begin; i < end; i++) y[i] = a[i] + b[i];
+  DISPATCH(add, a, b, y, begin, end);
 }
 
 void vlm_mul(const float *a, const float *b, float *y, int64_t begin, int64_t end, vlm_isa isa) {
-  (void)isa;
-  for (int64_t i = begin; i < end; i++) y[i] = a[i] * b[i];
+  DISPATCH(mul, a, b, y, begin, end);
 }
 
 void vlm_scale(const float *x, float factor, float *y, int64_t begin, int64_t end, vlm_isa isa) {
-  (void)isa;
-  for (int64_t i = begin; i < end; i++) y[i] = x[i] * factor;
+  DISPATCH(scale, x, factor, y, begin, end);
 }
 
 void vlm_exp(const float *x, float *y, int64_t begin, int64_t end, vlm_isa isa) {
-  (void)isa;
-  for (int64_t i = begin; i < end; i++) y[i] = vlm_exp1(x[i]);
+  DISPATCH(exp, x, y, begin, end);
 }
 
 void vlm_u8_to_f32(const uint8_t *x, float *y, int64_t begin, int64_t end, vlm_isa isa) {
-  (void)isa;
-  for (int64_t i = begin; i < end; i++) y[i] = (float)x[i];
+  DISPATCH(u8_to_f32, x, y, begin, end);
 }
 
 void vlm_bf16_to_f32(const uint16_t *x, float *y, int64_t begin, int64_t end, vlm_isa isa) {
-  (void)isa;
-  for (int64_t i = begin; i < end; i++) y[i] = vlm_from_bf16(x[i]);
+  DISPATCH(bf16_to_f32, x, y, begin, end);
 }
 
 void vlm_f32_to_bf16(const float *x, uint16_t *y, int64_t begin, int64_t end, vlm_isa isa) {
-  (void)isa;
-  for (int64_t i = begin; i < end; i++) y[i] = vlm_to_bf16(x[i]);
+  DISPATCH(f32_to_bf16, x, y, begin, end);
 }
 
 void vlm_softmax(const vlm_softmax_args *a, int64_t begin, int64_t end, vlm_isa isa) {
-  (void)isa;
-  for (int64_t t = begin; t < end; t++) {
-    const float *x = a->x + t * a->x_stride;
-    float *y = a->y + t * a->y_stride, most = vlm_from_bits(0xff800000), sum = 0;
-    for (int64_t i = 0; i < a->columns; i++) most = x[i] * a->scale > most ? x[i] * a->scale : most;
-    for (int64_t i = 0; i < a->columns; i++) sum += y[i] = vlm_exp1(x[i] * a->scale - most);
-    for (int64_t i = 0; i < a->columns; i++) y[i] /= sum;
-  }
+  DISPATCH(softmax, a, begin, end);
 }
 
 void vlm_argmax(const float *x, int64_t x_stride, int64_t columns, int32_t *index, int64_t begin, int64_t end, vlm_isa isa) {
-  (void)isa;
-  for (int64_t t = begin; t < end; t++) {
-    const float *row = x + t * x_stride;
-    float most = vlm_from_bits(0xff800000);
-    index[t] = 0;
-    for (int64_t i = 0; i < columns; i++)
-      if (row[i] > most) most = row[i], index[t] = (int32_t)i;
-  }
+  DISPATCH(argmax, x, x_stride, columns, index, begin, end);
 }

@@ -124,7 +124,7 @@ void vlm_prepare_i8_generic(const vlm_linear_args *a, int64_t begin, int64_t end
       float inverse = usable ? 127.0f / most : 0, scale = usable ? most / 127.0f : 0;
       int32_t sum = 0;
       for (int64_t k = 0; k < a->group; k++) {
-        float r = __builtin_elementwise_roundeven(x[k] * inverse);
+        float r = vlm_round1(x[k] * inverse);
         r = r < 127.0f ? r : 127.0f;
         int8_t q = (int8_t)(r > -127.0f ? r : -127.0f);
         p.q[t * a->inputs + g * a->group + k] = q;

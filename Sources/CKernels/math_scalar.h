@@ -9,6 +9,9 @@ static inline float vlm_abs1(float x) { return vlm_from_bits(vlm_bits(x) & 0x7ff
 static inline float vlm_copysign1(float x, float s) { return vlm_from_bits((vlm_bits(x) & 0x7fffffff) | (vlm_bits(s) & 0x80000000)); }
 static inline float vlm_sqrt1(float x) { return __builtin_elementwise_sqrt(x); }
 
+// The nearest whole number, ties to even, of |x| < 2²².
+static inline float vlm_round1(float x) { return (x + 0x1.8p23f) - 0x1.8p23f; }
+
 static inline float vlm_exp1(float x) {
   if (x < VLM_EXP_LOW) return 0;
   if (x > VLM_EXP_HIGH) return vlm_from_bits(0x7f800000);

@@ -4,4 +4,10 @@
 
 enum { VLM_RATE_CHAINS = 16 };  // independent dependency chains
 
+uint64_t vlm_rate_read_avx512(int64_t iterations, const void *buffer, size_t bytes);
+uint64_t vlm_rate_fma_avx2(int64_t iterations);
+uint64_t vlm_rate_fma_avx512(int64_t iterations);
+uint64_t vlm_rate_bf16_avx512bf16(int64_t iterations);
+uint64_t vlm_rate_int8_avx512vnni(int64_t iterations);
+
 #endif

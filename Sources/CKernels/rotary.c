@@ -2,7 +2,7 @@
 
 // cos and sin of an angle: quadrant and remainder in f64, Taylor polynomials on |r| ≤ π/4.
 static void cos_sin(float angle, float *cosine, float *sine) {
-  double x = angle, n = __builtin_elementwise_roundeven(x * VLM_TWO_OVER_PI);
+  double x = angle, magic = 0x1.8p52, n = (x * VLM_TWO_OVER_PI + magic) - magic;
   if (!(n > -1e9 && n < 1e9)) {
     *cosine = *sine = angle - angle;
     return;

@@ -2,6 +2,10 @@
 //
 // Register tile: GEMM_ROWS × 2 vectors.
 
+#include "row_pointers.inl"
+
+enum { GEMM_AHEAD = 128 };  // bytes of a row of A to prefetch
+
 typedef struct {
   int64_t k;
   const float *a;
@@ -13,25 +17,37 @@ typedef struct {
   bool accumulate;
 } gemm_tile;
 
+static inline __attribute__((always_inline)) void gemm_step(const row_pointers *a, int64_t a_stride, const int offset, const float *b,
+                                                            v_f32 sum[][2], const int rows, const int vectors) {
+  v_f32 w[2];
+#pragma clang loop unroll(full)
+  for (int n = 0; n < vectors; n++) w[n] = v_load(b + n * V_WIDTH);
+#pragma clang loop unroll(full)
+  for (int m = 0; m < rows; m++) {
+    v_f32 x = v_set1(*(const float *)row_pointer(a, a_stride, m, offset));
+#pragma clang loop unroll(full)
+    for (int n = 0; n < vectors; n++) sum[m][n] = v_fma(x, w[n], sum[m][n]);
+  }
+}
+
 static inline __attribute__((always_inline)) void gemm_rows(const gemm_tile *g, const int rows, const int vectors) {
   v_f32 sum[GEMM_ROWS][2];
 #pragma clang loop unroll(full)
   for (int m = 0; m < rows; m++)
 #pragma clang loop unroll(full)
     for (int n = 0; n < vectors; n++) sum[m][n] = g->accumulate ? v_load(g->c + m * g->c_stride + n * V_WIDTH) : v_zero();
-  const float *a = g->a, *b = g->b;
-  const int64_t a_stride = g->a_stride, b_stride = g->b_stride;
-  for (int64_t k = g->k; k > 0; k--, a++, b += b_stride) {
-    v_f32 w[2];
+  const int64_t a_stride = g->a_stride * (int64_t)sizeof(float), b_stride = g->b_stride;
+  const float *b = g->b;
+  row_pointers a = row_pointers_at(g->a, a_stride, rows);
+  int64_t k = g->k;
+  while (k >= 4) {
+    row_pointers_prefetch(&a, a_stride, GEMM_AHEAD, rows);
+    for (int64_t line = vlm_min(k / 4, 4); line > 0; line--, k -= 4, row_pointers_advance(&a, 4 * sizeof(float), rows)) {
 #pragma clang loop unroll(full)
-    for (int n = 0; n < vectors; n++) w[n] = v_load(b + n * V_WIDTH);
-#pragma clang loop unroll(full)
-    for (int m = 0; m < rows; m++) {
-      v_f32 x = v_set1(a[m * a_stride]);
-#pragma clang loop unroll(full)
-      for (int n = 0; n < vectors; n++) sum[m][n] = v_fma(x, w[n], sum[m][n]);
+      for (int i = 0; i < 4; i++, b += b_stride) gemm_step(&a, a_stride, i * (int)sizeof(float), b, sum, rows, vectors);
     }
   }
+  for (; k > 0; k--, b += b_stride, row_pointers_advance(&a, sizeof(float), rows)) gemm_step(&a, a_stride, 0, b, sum, rows, vectors);
 #pragma clang loop unroll(full)
   for (int m = 0; m < rows; m++)
 #pragma clang loop unroll(full)

@@ -6,32 +6,42 @@
 #include "simd_avx512.h"
 #include "math_body.inl"
 #include "linear_blocks.inl"
+#include "row_pointers.inl"
 
 enum { TILE_ROWS = 12, THIN_ROWS = 24, INPUTS = 1024, PREFETCH = 4096 };
 
+static inline __attribute__((always_inline)) void step(const row_pointers *x, int64_t x_stride, const int offset, const uint32_t *w, v_f32 sum[][2], const int rows) {
+  __m512bh w0 = (__m512bh)_mm512_loadu_si512(w), w1 = (__m512bh)_mm512_loadu_si512(w + 16);
+  _mm_prefetch((const char *)w + PREFETCH, _MM_HINT_T0);
+  _mm_prefetch((const char *)w + PREFETCH + 64, _MM_HINT_T0);
+#pragma clang loop unroll(full)
+  for (int m = 0; m < rows; m++) {
+    int32_t pair;
+    __builtin_memcpy(&pair, row_pointer(x, x_stride, m, offset), 4);
+    __m512bh value = (__m512bh)_mm512_set1_epi32(pair);
+    sum[m][0] = _mm512_dpbf16_ps(sum[m][0], value, w0);
+    sum[m][1] = _mm512_dpbf16_ps(sum[m][1], value, w1);
+  }
+}
+
 // Sums of up to 12 rows of bf16 pairs over a panel of bf16 pairs, `pairs` of them.
 static inline __attribute__((always_inline)) void tile(const uint16_t *x, int64_t x_stride, const uint32_t *w, int64_t pairs, float *sums,
-                                                       const bool accumulate, const bool stream, const int rows) {
+                                                       const bool accumulate, const int rows) {
   v_f32 sum[12][2];
 #pragma clang loop unroll(full)
   for (int m = 0; m < rows; m++)
 #pragma clang loop unroll(full)
     for (int n = 0; n < 2; n++) sum[m][n] = accumulate ? v_load(sums + m * VLM_PANEL + n * 16) : v_zero();
-  for (int64_t k = 0; k < pairs; k++, w += VLM_PANEL, x += 2) {
-    __m512bh w0 = (__m512bh)_mm512_loadu_si512(w), w1 = (__m512bh)_mm512_loadu_si512(w + 16);
-    if (stream) {
-      _mm_prefetch((const char *)w + PREFETCH, _MM_HINT_T0);
-      _mm_prefetch((const char *)w + PREFETCH + 64, _MM_HINT_T0);
-    }
+  int64_t stride = x_stride * (int64_t)sizeof *x;
+  row_pointers at = row_pointers_at(x, stride, rows);
+  while (pairs >= 4) {
+    row_pointers_prefetch(&at, stride, 128, rows);
+    for (int64_t line = vlm_min(pairs / 4, 4); line > 0; line--, pairs -= 4, row_pointers_advance(&at, 16, rows)) {
 #pragma clang loop unroll(full)
-    for (int m = 0; m < rows; m++) {
-      int32_t pair;
-      __builtin_memcpy(&pair, x + m * x_stride, 4);
-      __m512bh value = (__m512bh)_mm512_set1_epi32(pair);
-      sum[m][0] = _mm512_dpbf16_ps(sum[m][0], value, w0);
-      sum[m][1] = _mm512_dpbf16_ps(sum[m][1], value, w1);
+      for (int i = 0; i < 4; i++, w += VLM_PANEL) step(&at, stride, 4 * i, w, sum, rows);
     }
   }
+  for (; pairs > 0; pairs--, w += VLM_PANEL, row_pointers_advance(&at, 4, rows)) step(&at, stride, 0, w, sum, rows);
 #pragma clang loop unroll(full)
   for (int m = 0; m < rows; m++)
 #pragma clang loop unroll(full)
@@ -41,7 +51,7 @@ static inline __attribute__((always_inline)) void tile(const uint16_t *x, int64_
 #define TILES(DO) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12)
 #define DEFINE(R) \
   static __attribute__((noinline)) void tile_##R(const uint16_t *x, int64_t x_stride, const uint32_t *w, int64_t pairs, float *sums, bool accumulate) { \
-    tile(x, x_stride, w, pairs, sums, accumulate, true, R); \
+    tile(x, x_stride, w, pairs, sums, accumulate, R); \
   }
 TILES(DEFINE)
 #undef DEFINE
@@ -49,11 +59,11 @@ TILES(DEFINE)
 static void block(const vlm_linear_args *a, const linear_block *b) {
   int64_t stride = vlm_prepared_bf16_stride(a->inputs), pairs = vlm_ceil_div(a->inputs, 2);
   const uint32_t *w = (const uint32_t *)a->weight + (b->panel * pairs + b->k / 2) * VLM_PANEL;
-  int64_t passes = vlm_ceil_div(b->rows, TILE_ROWS), step = b->rows <= THIN_ROWS ? vlm_ceil_div(b->rows, passes) : TILE_ROWS;
-  for (int64_t t = 0; t < b->rows; t += step) {
+  int64_t passes = vlm_ceil_div(b->rows, TILE_ROWS), per_pass = b->rows <= THIN_ROWS ? vlm_ceil_div(b->rows, passes) : TILE_ROWS;
+  for (int64_t t = 0; t < b->rows; t += per_pass) {
     const uint16_t *x = (const uint16_t *)a->prepared + (b->row + t) * stride + b->k;
     float *sums = b->sums + t * VLM_PANEL;
-    switch (vlm_min(step, b->rows - t)) {
+    switch (vlm_min(per_pass, b->rows - t)) {
 #define CASE(R) case R: tile_##R(x, stride, w, vlm_ceil_div(b->k_count, 2), sums, b->accumulate); break;
       TILES(CASE)
 #undef CASE

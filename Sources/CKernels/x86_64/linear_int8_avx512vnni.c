@@ -6,6 +6,7 @@
 #include "simd_avx512.h"
 #include "math_body.inl"
 #include "linear_blocks.inl"
+#include "row_pointers.inl"
 
 enum { TILE_ROWS = 12, THIN_ROWS = 16, INPUTS = 1024, PREFETCH = 4096, STEP_BYTES = VLM_PANEL * 4 };
 
@@ -23,7 +24,7 @@ static tile_rows rows_at(const vlm_linear_args *a, int64_t row, int64_t k) {
   return (tile_rows){x.q + row * a->inputs + k, a->inputs, x.scale + at, x.scaled_sum + at, x.groups};
 }
 
-static inline __m512i four(const int8_t *q) {
+static inline __m512i four(const void *q) {
   int32_t v;
   __builtin_memcpy(&v, q, 4);
   return _mm512_set1_epi32(v);
@@ -47,12 +48,13 @@ static inline __attribute__((always_inline)) void add_group(__m512i dot[][2], co
 // Adds a run of groups straight from int4 blocks: every 64 bytes are split into two vectors of u8.
 static inline __attribute__((always_inline)) void thin(tile_rows x, const uint8_t *w, int64_t group, int64_t count, float *sums, const int rows) {
   const __m512i low = _mm512_set1_epi8(15);
+  row_pointers at = row_pointers_at(x.q, x.q_stride, rows);
   for (int64_t g = 0; g < count; g++, x.scale++, x.scaled_sum++) {
     __m512i dot[12][2];
 #pragma clang loop unroll(full)
     for (int m = 0; m < rows; m++) dot[m][0] = dot[m][1] = _mm512_setzero_si512();
 #pragma clang loop unroll_count(4)
-    for (int64_t step = 0; step < group; step += 8, w += STEP_BYTES, x.q += 8) {
+    for (int64_t step = 0; step < group; step += 8, w += STEP_BYTES, row_pointers_advance(&at, 8, rows)) {
       __m512i v0 = _mm512_loadu_si512(w), v1 = _mm512_loadu_si512(w + 64);
       _mm_prefetch((const char *)w + PREFETCH, _MM_HINT_T0);
       _mm_prefetch((const char *)w + PREFETCH + 64, _MM_HINT_T0);
@@ -60,7 +62,7 @@ static inline __attribute__((always_inline)) void thin(tile_rows x, const uint8_
       __m512i a1 = _mm512_and_si512(v1, low), b1 = _mm512_and_si512(_mm512_srli_epi16(v1, 4), low);
 #pragma clang loop unroll(full)
       for (int m = 0; m < rows; m++) {
-        __m512i first = four(x.q + m * x.q_stride), second = four(x.q + m * x.q_stride + 4);
+        __m512i first = four(row_pointer(&at, x.q_stride, m, 0)), second = four(row_pointer(&at, x.q_stride, m, 4));
         dot[m][0] = _mm512_dpbusd_epi32(dot[m][0], a0, first);
         dot[m][1] = _mm512_dpbusd_epi32(dot[m][1], a1, first);
         dot[m][0] = _mm512_dpbusd_epi32(dot[m][0], b0, second);
@@ -76,17 +78,23 @@ static inline __attribute__((always_inline)) void thin(tile_rows x, const uint8_
 
 // Adds a run of groups from unpacked u8 weights [group/4][VLM_PANEL][4]; scales and zeros are still in the blocks at `tail`.
 static inline __attribute__((always_inline)) void tall(tile_rows x, const uint8_t *w, const uint8_t *tail, size_t tail_step, int64_t group, int64_t count, float *sums, const int rows) {
+  row_pointers at = row_pointers_at(x.q, x.q_stride, rows);
   for (int64_t g = 0; g < count; g++, x.scale++, x.scaled_sum++, tail += tail_step) {
     __m512i dot[12][2];
 #pragma clang loop unroll(full)
     for (int m = 0; m < rows; m++) dot[m][0] = dot[m][1] = _mm512_setzero_si512();
-    for (int64_t step = 0; step < group; step += 4, w += STEP_BYTES, x.q += 4) {
-      __m512i w0 = _mm512_load_si512(w), w1 = _mm512_load_si512(w + 64);
+    row_pointers_prefetch(&at, x.q_stride, 128, rows);
+    if (group > 64) row_pointers_prefetch(&at, x.q_stride, 192, rows);
+    for (int64_t step = 0; step < group; step += 16, row_pointers_advance(&at, 16, rows)) {
 #pragma clang loop unroll(full)
-      for (int m = 0; m < rows; m++) {
-        __m512i value = four(x.q + m * x.q_stride);
-        dot[m][0] = _mm512_dpbusd_epi32(dot[m][0], w0, value);
-        dot[m][1] = _mm512_dpbusd_epi32(dot[m][1], w1, value);
+      for (int i = 0; i < 4; i++, w += STEP_BYTES) {
+        __m512i w0 = _mm512_load_si512(w), w1 = _mm512_load_si512(w + 64);
+#pragma clang loop unroll(full)
+        for (int m = 0; m < rows; m++) {
+          __m512i value = four(row_pointer(&at, x.q_stride, m, 4 * i));
+          dot[m][0] = _mm512_dpbusd_epi32(dot[m][0], w0, value);
+          dot[m][1] = _mm512_dpbusd_epi32(dot[m][1], w1, value);
+        }
       }
     }
     add_group(dot, (const uint16_t *)tail, &x, sums, rows);
