@@ -103,7 +103,7 @@ extension Qwen2VL.Text {
             throw config.error("num_key_value_heads", "is \(kvHeads), which does not divide num_attention_heads \(heads)")
         }
         attention = AttentionShape(heads: heads, kvHeads: kvHeads, headDim: width / heads)
-        rotary = try RotaryFrequencies(mrope: config.required("rope_parameters"), headDim: width / heads)
+        rotary = try RotaryFrequencies(mrope: config.required("rope_parameters"), headDim: width / heads, maxPositions: maxPositions)
         if try config.bool("use_sliding_window") ?? false, let window = try config.int("sliding_window"), window < maxPositions,
             try config.int("max_window_layers") ?? 0 < layers
         {

@@ -95,7 +95,9 @@ import Testing
         ("text_config", "hidden_act", .string("relu"), "known activations are"),
         ("text_config", "rms_norm_eps", .double(-1), "rms_norm_eps"),
         ("text_config", "use_sliding_window", .bool(true), "no error"),
-        ("text_config", "rope_parameters", ["rope_type": "yarn", "rope_theta": 1e6], "\"yarn\""),
+        ("text_config", "rope_parameters", ["rope_type": "longrope", "rope_theta": 1e6], "\"longrope\""),
+        ("text_config", "rope_parameters", ["rope_type": "yarn", "rope_theta": 1e6], "rope_parameters.factor is missing"),
+        ("text_config", "rope_parameters", ["rope_type": "linear", "rope_theta": 1e6, "factor": 0], "rope_parameters.factor is 0"),
         ("text_config", "rope_parameters", ["rope_type": "default", "rope_theta": 0], "rope_theta"),
         ("text_config", "rope_parameters", ["rope_theta": 1e6, "mrope_section": [2, 3, 4]], "mrope_section is [2, 3, 4]"),
         ("text_config", "rope_parameters", ["rope_theta": 1e6, "mrope_section": [-2, 3, 7]], "mrope_section"),
@@ -123,6 +125,41 @@ import Testing
                 CheckpointTypes(Checkpoint(directory: Self.fixture)), image: Oracle.image, bounds: Oracle.bounds)
         } catch { message = "\(error)" }
         #expect(message.contains(expected), "\(message)")
+    }
+
+    /// Frequencies of `Qwen2VLRotaryEmbedding` in transformers 5.23 for heads of 32.
+    @Test(arguments: [
+        (
+            ["rope_type": "yarn", "rope_theta": 10_000, "factor": 4, "original_max_position_embeddings": 2048, "beta_fast": 16, "beta_slow": 2],
+            1.138629436111989,
+            [
+                1.0, 0.5623413324356079, 0.3162277638912201, 0.17782793939113617, 0.10000000149011612, 0.05623412877321243,
+                0.025693506002426147, 0.01111424621194601, 0.0043750000186264515, 0.0014058533124625683, 0.0007905694656074047,
+                0.00044456985779106617, 0.0002500000118743628, 0.00014058532542549074, 7.905694656074047e-05, 4.4456985051510856e-05,
+            ]
+        ),
+        (
+            ["rope_type": "linear", "rope_theta": 10_000, "factor": 4], 1,
+            [
+                0.25, 0.14058533310890198, 0.07905694097280502, 0.04445698484778404, 0.02500000037252903, 0.014058532193303108,
+                0.007905694656074047, 0.004445698577910662, 0.0024999999441206455, 0.0014058533124625683, 0.0007905694656074047,
+                0.00044456985779106617, 0.0002500000118743628, 0.00014058532542549074, 7.905694656074047e-05, 4.4456985051510856e-05,
+            ]
+        ),
+    ] as [([String: JSONValue], Double, [Double])])
+    func scalesRotaryFrequencies(rope: [String: JSONValue], magnitude: Double, expected: [Double]) throws {
+        let directory = Oracle.fixtures + "/qwen2_vl_wide_head"
+        var top = try JSONValue(contentsOf: directory + "/config.json").members ?? [:]
+        var text = top["text_config"]?.members ?? [:]
+        text["rope_parameters"] = .object(rope.merging(["mrope_section": [4, 6, 6]]) { $1 })
+        top["text_config"] = .object(text)
+        let module = try Architectures.definition(for: ModelConfig(.object(top)))
+            .trace(CheckpointTypes(Checkpoint(directory: directory)), image: Oracle.image, bounds: Oracle.bounds)
+        let nodes = try #require(module.graph("decode")).nodes
+        let frequencies = nodes.compactMap { ($0.op as? Constant)?.values }.first { $0.count == 16 && $0[1] != $0[1].rounded() }
+        for (ours, theirs) in zip(try #require(frequencies), expected) { #expect(abs(ours - theirs) <= 1e-6 * theirs) }
+        let scale = magnitude * magnitude / 32.0.squareRoot()
+        #expect(nodes.contains { abs((($0.op as? Literal)?.value ?? 0) - scale) < 1e-9 })
     }
 
     @Test func refusesSlidingWindowsOnlyWhereTheyMatter() throws {

@@ -12,15 +12,15 @@ struct AttentionShape {
 }
 
 extension ModelTracer {
-    /// `softmax(q · kᵀ / √D where visible) · v` with keys repeated for their group (`eager_attention_forward`).
+    /// `softmax(magnitude² / √D · q · kᵀ where visible) · v` with keys repeated for their group (`eager_attention_forward`).
     ///
     /// `q` is `[T, H, D]`, `k` and `v` are `[S, KVH, D]`, `visible` is bool `[T, S]`; the result is `[T, H · D]`.
-    func attention(_ q: Value, _ k: Value, _ v: Value, visible: Value, _ shape: AttentionShape, tokens: Dim) -> Value {
+    func attention(_ q: Value, _ k: Value, _ v: Value, visible: Value, _ shape: AttentionShape, magnitude: Double, tokens: Dim) -> Value {
         let group = shape.heads / shape.kvHeads
         func byHead(_ x: Value) -> Value { b.transpose(x, [1, 0, 2]) }
         func repeated(_ x: Value) -> Value { group == 1 ? x : b.repeat(x, axis: 1, count: group) }
         let scores = b.matmul(byHead(q), byHead(repeated(k)), transposeB: true)
-        let scaled = b.mul(scores, b.literal(1 / Double(shape.headDim).squareRoot()))
+        let scaled = b.mul(scores, b.literal(magnitude * magnitude / Double(shape.headDim).squareRoot()))
         let weights = b.softmax(b.where(visible, scaled, b.literal(-.infinity)))
         let sums = b.matmul(weights, byHead(repeated(v)))
         return b.reshape(byHead(sums), [tokens, .fixed(shape.queryWidth)])
@@ -43,7 +43,8 @@ extension ModelTracer {
         b.update("kv.\(layer).k", keys)
         b.update("kv.\(layer).v", values)
         let mixed = attention(
-            rotate(q, rotary, headDim: shape.headDim), keys, values, visible: context.visible, shape, tokens: context.tokens)
+            rotate(q, rotary, headDim: shape.headDim), keys, values, visible: context.visible, shape,
+            magnitude: rotary.magnitude, tokens: context.tokens)
         return linear("o_proj", mixed, from: shape.queryWidth, to: width, bias: false)
     }
 }

@@ -9,6 +9,8 @@ struct RotaryFrequencies {
     var inverse: [Double]
     /// As many as frequencies.
     var axes: [Int]
+    /// What queries and keys grow by when turned; attention scales its scores by the square instead.
+    var magnitude = 1.0
 
     /// `θ^(−2i/d)` for `i < d/2`, rounded to f32.
     static func geometric(theta: Double, dimension: Int) -> [Double] {
@@ -17,8 +19,8 @@ struct RotaryFrequencies {
 
     /// M-RoPE: the frequencies in sections, one axis (time, height, width) each (`Qwen2VLRotaryEmbedding`).
     ///
-    /// The rope types `default` and `linear` are known; others are refused.
-    init(mrope rope: ConfigSection, headDim: Int) throws(CheckpointError) {
+    /// The rope types `default`, `linear` and `yarn` are known; others are refused.
+    init(mrope rope: ConfigSection, headDim: Int, maxPositions: Int) throws(CheckpointError) {
         let theta = try rope.positive("rope_theta")
         inverse = Self.geometric(theta: theta, dimension: headDim)
         let type = try rope.string("rope_type") ?? "default"
@@ -27,8 +29,12 @@ struct RotaryFrequencies {
         case "linear":
             let factor = try rope.positive("factor")
             inverse = inverse.map { Double(Float($0 / factor)) }
+        case "yarn":
+            let yarn = try YarnScaling(rope, theta: theta, maxPositions: maxPositions)
+            inverse = yarn.scale(inverse, dimension: headDim)
+            magnitude = yarn.attentionFactor
         default:
-            throw rope.error("rope_type", "is \"\(type)\"; the known types are: default, mrope, linear", .unsupported)
+            throw rope.error("rope_type", "is \"\(type)\"; the known types are: default, mrope, linear, yarn", .unsupported)
         }
         let sections = try rope.ints("mrope_section") ?? [16, 24, 24]
         var total = 0
@@ -54,6 +60,8 @@ struct RotaryFrequencies {
 struct RotaryTables {
     var cos: Value
     var sin: Value
+    /// Of the frequencies.
+    var magnitude: Double
 }
 
 extension ModelTracer {
@@ -64,7 +72,7 @@ extension ModelTracer {
         let positions = b.cast(b.transpose(b.gather(positions, axes), [1, 0]), to: .f32)
         let angles = b.mul(positions, b.constant(frequencies.inverse))
         func twice(_ half: Value) -> Value { b.reshape(b.concat([half, half], axis: 1), [tokens, 1, .fixed(2 * count)]) }
-        return RotaryTables(cos: twice(b.cos(angles)), sin: twice(b.sin(angles)))
+        return RotaryTables(cos: twice(b.cos(angles)), sin: twice(b.sin(angles)), magnitude: frequencies.magnitude)
     }
 
     /// `x · cos + rotate_half(x) · sin` for `x` `[T, H, D]` (`apply_rotary_pos_emb`).

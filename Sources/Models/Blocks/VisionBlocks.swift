@@ -43,7 +43,7 @@ extension ModelTracer {
         let (q, k, v) = (part(0), part(1), part(2))
         let mixed = attention(
             rotate(q, rotary, headDim: shape.headDim), rotate(k, rotary, headDim: shape.headDim), v, visible: visible, shape,
-            tokens: tokens)
+            magnitude: rotary.magnitude, tokens: tokens)
         return linear("proj", mixed, from: width, to: width, bias: true)
     }
 }
