@@ -36,8 +36,6 @@ package struct SectionName: Sendable, Hashable, Comparable, CustomStringConverti
     package static let chatTemplate = SectionName(known: "chat_template.jinja")
     /// How requests become tokens and patches (InputSpec).
     package static let inputs = SectionName(known: "inputs.json")
-    /// Sampling defaults of the checkpoint.
-    package static let generation = SectionName(known: "generation.json")
     /// Matches, rewrites and misses of every pass.
     package static let passes = SectionName(known: "passes.json")
     /// The lines of IR that passes changed, compressed.

@@ -1,14 +1,14 @@
-import ArtifactFormat
+package import ArtifactFormat
 import Foundation
-import Plan
+package import Plan
 import Tensors
 
 /// A small but complete program, its weights and a store in a temporary directory that removes itself.
-final class Sample {
-    let root: String
-    let store: Store
+package final class Sample {
+    package let root: String
+    package let store: Store
 
-    init() throws {
+    package init() throws {
         root = NSTemporaryDirectory() + "vlm-artifact-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
         store = Store(root: root + "/store")
@@ -16,20 +16,20 @@ final class Sample {
 
     deinit { try? FileManager.default.removeItem(atPath: root) }
 
-    static func key(checkpoint: String = "c0ffee", gears: [Int] = [1, 4], target: Target = .cpu) -> ArtifactKey {
+    package static func key(checkpoint: String = "c0ffee", gears: [Int] = [1, 4], target: Target = .cpu) -> ArtifactKey {
         ArtifactKey(
             checkpoint: checkpoint, tensors: "7e4", configs: .init(config: "c0", tokenizer: "70"),
             pipeline: [.init(name: "fuse-rms-norm", version: 1), .init(name: "plan-memory", version: 2)],
             target: target, precision: .balanced, arithmetic: .bf16, limits: limits(gears), kvElement: .f32)
     }
 
-    static func limits(_ gears: [Int]) -> Program.Limits {
+    package static func limits(_ gears: [Int]) -> Program.Limits {
         Program.Limits(
             gears: gears, maxSequences: gears.last ?? 0, maxModelLength: 128, maxBatchedTokens: 64, maxPatches: 32)
     }
 
     /// Norm, linear and attention of one layer for `extend` and every gear; `repeats` makes it longer.
-    static func program(gears: [Int] = [1, 4], repeats: Int = 1) -> Program {
+    package static func program(gears: [Int] = [1, 4], repeats: Int = 1) -> Program {
         Program(
             plans: [plan(.extend, rows: 64, repeats: repeats)]
                 + gears.map { plan(.decode(gear: $0), rows: $0, repeats: repeats) },
@@ -64,12 +64,22 @@ final class Sample {
             bounds: ["T": rows], arenaBytes: 3 * rowBytes, unsharedBytes: 4 * repeats * rowBytes)
     }
 
-    static let normBytes = (0..<8).flatMap { withUnsafeBytes(of: Float($0).bitPattern.littleEndian, Array.init) }
-    static let linearBytes = [UInt8](repeating: 0x3f, count: 128)
+    private static let passes = """
+        [{"pass":"fuse-rms-norm","version":1,"stage":"fused","seconds":0.001,"matches":{"rms":2},"nodesBefore":9,
+        "nodesAfter":5,"rounds":2,"rewrites":[{"rule":"rms","at":"@extend %0"}],"missCount":1,
+        "misses":[{"rule":"rms","reason":"scale is not a constant","at":"@extend %3"}]}]
+        """
+
+    private static let passChanges = """
+        [{"pass":"fuse-rms-norm","lines":["graph @extend","- %0 = square %x","+ %0 = rms_norm %x"]}]
+        """
+
+    package static let normBytes = (0..<8).flatMap { withUnsafeBytes(of: Float($0).bitPattern.littleEndian, Array.init) }
+    package static let linearBytes = [UInt8](repeating: 0x3f, count: 128)
 
     /// Writes an artifact; `fill` chooses the linear weight's bytes and with them its key.
     @discardableResult
-    func write(
+    package func write(
         _ key: ArtifactKey = Sample.key(), fill: UInt8 = 0x3f, output: String? = nil, model: String = "demo"
     ) throws -> String {
         let writer = try ArtifactWriter(store: store, key: key, output: output)
@@ -77,7 +87,7 @@ final class Sample {
         return try Self.finish(writer, gears: key.limits.gears, model: model)
     }
 
-    static func fill(_ writer: ArtifactWriter, with fill: UInt8) throws {
+    package static func fill(_ writer: ArtifactWriter, with fill: UInt8) throws {
         try normBytes.withUnsafeBytes { bytes in
             _ = try writer.appendWeight(
                 name: "layers.0.norm", layout: .plain, shape: [8], key: "norm", sources: ["norm.weight"], bytes: bytes)
@@ -89,10 +99,11 @@ final class Sample {
         }
     }
 
-    static func finish(_ writer: ArtifactWriter, gears: [Int], model: String = "demo") throws -> String {
+    package static func finish(_ writer: ArtifactWriter, gears: [Int], model: String = "demo") throws -> String {
         try writer.write(.tokenizer, [1, 2, 3])
         try writer.write(.chatTemplate, Array("{{ messages }}".utf8))
-        try writer.write(.passes, Array("[]".utf8))
+        try writer.write(.passes, Array(passes.utf8))
+        try writer.writeCompressed(.passChanges, Array(passChanges.utf8))
         try writer.writeIR(stage: "fused", entry: "extend", text: String(repeating: "// vir 1\n", count: 50))
         return try writer.finish(
             program: program(gears: gears),

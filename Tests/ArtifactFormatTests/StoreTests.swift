@@ -1,0 +1,130 @@
+import ArtifactFormat
+import ArtifactSamples
+import Foundation
+import Plan
+import Testing
+
+@Suite struct StoreTests {
+    private func inode(_ path: String) throws -> Int {
+        try #require(FileManager.default.attributesOfItem(atPath: path)[.systemFileNumber] as? Int)
+    }
+
+    private func weightsKey(_ fill: UInt8) -> String { ArtifactKey.weightsKey(entryKeys: ["norm", "qkv\(fill)"]) }
+
+    @Test func otherGearsShareTheWeights() throws {
+        let sample = try Sample()
+        let first = try sample.write()
+        let key = Sample.key(gears: [1, 2])
+        let writer = try ArtifactWriter(store: sample.store, key: key)
+        #expect(try writer.useStoredWeights("0123") == nil)
+        let entries = try writer.useStoredWeights(weightsKey(0x3f))
+        #expect(entries?.map(\.name) == ["layers.0.norm", "layers.0.qkv"])
+        let second = try Sample.finish(writer, gears: [1, 2])
+        #expect(try inode(first + "/weights.bin") == inode(second + "/weights.bin"))
+        #expect(try Artifact.verify(directory: second).isEmpty)
+        let own = sample.store.diskUse().filter { $0.model == "demo" }.map { $0.bytes - $0.ownBytes }
+        #expect(own == [0, 8192])
+        let manifests = try [first, second].map { try Artifact.manifest(directory: $0) }
+        #expect(manifests[0].weightsKey == manifests[1].weightsKey)
+        #expect(manifests[0].programKey != manifests[1].programKey)
+    }
+
+    @Test func fineTuneCopiesEqualTensorsAndFindsTheProgram() throws {
+        let sample = try Sample()
+        let first = try sample.write()
+        let key = Sample.key(checkpoint: "fine")
+        #expect(sample.store.artifact(programKey: key.programKey) == first)
+        let reusable = sample.store.reusableWeights()
+        #expect(reusable["qkv7"] == nil)
+        let writer = try ArtifactWriter(store: sample.store, key: key)
+        try writer.appendWeight(name: "layers.0.norm", sources: ["norm.weight"], copying: #require(reusable["norm"]))
+        try [UInt8](repeating: 7, count: 128).withUnsafeBytes { bytes in
+            _ = try writer.appendWeight(
+                name: "layers.0.qkv", layout: .bf16Panels, shape: [8, 8], key: "qkv7", sources: ["q"], bytes: bytes)
+        }
+        let artifact = try Artifact.open(directory: Sample.finish(writer, gears: [1, 4]))
+        #expect(Array(artifact.weightBytes(0)) == Sample.normBytes)
+        #expect(Array(artifact.weightBytes(1)) == [UInt8](repeating: 7, count: 128))
+    }
+
+    @Test func nearestNamesTheChangedField() throws {
+        let sample = try Sample()
+        #expect(sample.store.nearest(to: Sample.key()) == nil)
+        let one = try sample.write(Sample.key(gears: [1, 4]))
+        try sample.write(Sample.key(checkpoint: "other", gears: [1, 2, 4]))
+        let nearest = try #require(sample.store.nearest(to: Sample.key(gears: [1, 3, 4])))
+        #expect(nearest.path == one)
+        #expect(nearest.differences.map(\.description) == ["gears: 1,4 → 1,3,4"])
+    }
+
+    @Test func namesFindArtifacts() throws {
+        let sample = try Sample()
+        let (one, two) = (try sample.write(model: "first"), try sample.write(Sample.key(gears: [1, 2]), model: "second"))
+        #expect(try sample.store.find("first") == one)
+        #expect(try sample.store.find(String(Sample.key(gears: [1, 2]).digest.prefix(8))) == two)
+        #expect(try sample.store.find(one) == one)
+        for name in ["third", "", "/nowhere", "zz"] {
+            #expect(throws: ArtifactError.self) { try sample.store.find(name) }
+        }
+    }
+
+    @Test func collectionKeepsTheLastUsedAndThoseInUse() throws {
+        let sample = try Sample()
+        let paths = try [[1], [2], [3], [4]].enumerated().map { index, gears in
+            try sample.write(Sample.key(gears: gears), fill: UInt8(index))
+        }
+        for (index, path) in paths.enumerated() {
+            var times = [timespec(tv_sec: 1000 + index, tv_nsec: 0), timespec(tv_sec: 1000 + index, tv_nsec: 0)]
+            #expect(utimensat(AT_FDCWD, path, &times, 0) == 0)
+        }
+        let open = try Artifact.open(directory: paths[0], recordsUse: false)
+        let planned = try sample.store.collect(keepLast: 2, maxBytes: nil, dryRun: true)
+        #expect(sample.store.list().count == 4)
+        let done = try sample.store.collect(keepLast: 2, maxBytes: nil, dryRun: false)
+        #expect(planned == done)
+        #expect(done.inUse == [paths[0]])
+        #expect(done.removed.map(\.path).first == paths[1])
+        #expect(sample.store.list().map(\.path) == [paths[3], paths[2], paths[0]])
+        #expect(sample.store.reusableWeights()["qkv1"] == nil && sample.store.reusableWeights()["qkv2"] != nil)
+        #expect(Array(open.weightBytes(1)) == [UInt8](repeating: 0, count: 128))
+    }
+
+    @Test func collectionReachesTheByteLimit() throws {
+        let sample = try Sample()
+        for gears in [[1], [2], [3]] { try sample.write(Sample.key(gears: gears), fill: UInt8(gears[0])) }
+        let total = sample.store.diskUse().reduce(0) { $0 + $1.ownBytes }
+        let result = try sample.store.collect(keepLast: nil, maxBytes: total / 2, dryRun: false)
+        let left = sample.store.diskUse().reduce(0) { $0 + $1.ownBytes }
+        #expect(left <= total / 2 && sample.store.list().count == 1)
+        #expect(result.freedBytes == total - left)
+        _ = try sample.store.collect(keepLast: 0, maxBytes: nil, dryRun: false)
+        #expect(!FileManager.default.fileExists(atPath: sample.store.root))
+    }
+
+    @Test func recordsComeBackAndStampsChange() throws {
+        let sample = try Sample()
+        let file = sample.root + "/file"
+        try Data([1, 2]).write(to: URL(fileURLWithPath: file))
+        let stamp = try FileStamp(path: file)
+        #expect(sample.store.record(.digests, stamp.recordName) == nil)
+        try sample.store.setRecord(.digests, stamp.recordName, [42])
+        #expect(sample.store.record(.digests, stamp.recordName) == [42])
+        try Data([1, 3]).write(to: URL(fileURLWithPath: file))
+        #expect(try FileStamp(path: file) != stamp)
+        try sample.store.setRecord(.machines, "../../escape", [1])
+        #expect(!FileManager.default.fileExists(atPath: sample.root + "/escape"))
+        #expect(sample.store.record(.machines, "../../escape") == [1])
+    }
+
+    @Test func damagedStoredWeightsAreReplacedByFreshOnes() throws {
+        let sample = try Sample()
+        let path = try sample.write()
+        #expect(truncate(path + "/weights.bin", 10) == 0)
+        let writer = try ArtifactWriter(store: sample.store, key: Sample.key())
+        #expect(try writer.useStoredWeights(weightsKey(0x3f)) == nil)
+        writer.cancel()
+        try sample.write()
+        #expect(try Artifact.verify(directory: path).isEmpty)
+        #expect(sample.store.reusableWeights()["norm"] != nil)
+    }
+}
