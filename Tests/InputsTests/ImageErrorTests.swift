@@ -43,6 +43,16 @@ struct ImageErrorTests {
         }
     }
 
+    @Test(arguments: [pngHeader(12000, 12000), jpegHeader(12000, 12000)])
+    func aFewBytesDoNotTakeTheMemoryOfAHugePicture(_ file: [UInt8]) {
+        do {
+            _ = try Self.decoder.decode(file + [UInt8](repeating: 0, count: 1000))
+            Issue.record("accepted")
+        } catch {
+            #expect(error.description.contains("cannot hold 12000×12000 pixels"))
+        }
+    }
+
     @Test func theLimitIsInclusive() throws {
         let file = try ImageFixture.file("rgb8.png")
         #expect(throws: ImageError.tooManyPixels(width: 37, height: 29, limit: 1072)) {

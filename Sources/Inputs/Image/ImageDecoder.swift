@@ -20,6 +20,10 @@ package struct ImageDecoder: Sendable {
         guard !overflow, count <= maxPixels, count <= Int(Int32.max) * 2 else {
             throw .tooManyPixels(width: header.width, height: header.height, limit: maxPixels)
         }
+        guard file.count >= header.leastBytes else {
+            throw .truncated(
+                header.format, detail: "\(file.count) bytes cannot hold \(header.width)×\(header.height) pixels")
+        }
         let stored = try storedPixels(of: file, header)
         return header.orientation.apply(to: Image(width: header.width, height: header.height, pixels: stored))
     }

@@ -6,6 +6,8 @@ package struct ImageHeader: Sendable, Hashable {
     package var height: Int
     /// How the stored rows lie relative to the upright picture.
     package var orientation: Orientation
+    /// A whole file of this size cannot have fewer bytes, however well it is packed.
+    package var leastBytes: Int
 
     /// The EXIF orientation: where the stored first row and column belong in the upright picture.
     package enum Orientation: Int, Sendable, Hashable, CaseIterable {
@@ -30,17 +32,19 @@ package struct ImageHeader: Sendable, Hashable {
         }
     }
 
-    private init(format: ImageFormat, width: Int, height: Int, orientation: Orientation) {
+    private init(format: ImageFormat, width: Int, height: Int, orientation: Int?, leastBytes: Int) {
         self.format = format
         self.width = width
         self.height = height
-        self.orientation = orientation
+        self.orientation = Orientation(code: orientation)
+        self.leastBytes = leastBytes
     }
 
     /// Walks the segments up to the first scan.
     private static func jpeg(_ file: [UInt8]) throws(ImageError) -> ImageHeader {
         var reader = ByteReader(file, at: 2)
         var size: (width: Int, height: Int)?
+        var isHuffmanCoded = true
         var exif: [UInt8]?
         var xmp: ArraySlice<UInt8>?
         while let marker = reader.nextMarker() {
@@ -57,6 +61,7 @@ package struct ImageHeader: Sendable, Hashable {
                     throw .corrupt(.jpeg, detail: "the frame header is too short")
                 }
                 size = size ?? (width, height)
+                isHuffmanCoded = marker < 0xC8
             case 0xE1 where body.starts(with: Exif.prefix):
                 exif = (exif ?? []) + body.dropFirst(Exif.prefix.count)
             case 0xE1 where body.starts(with: Exif.xmpPrefix):
@@ -66,7 +71,11 @@ package struct ImageHeader: Sendable, Hashable {
         }
         guard let size else { throw .truncated(.jpeg, detail: "there is no frame header") }
         let orientation = exif.flatMap { Exif.orientation(tiff: $0[...]) } ?? xmp.flatMap(Exif.orientation(xmp:))
-        return .init(format: .jpeg, width: size.width, height: size.height, orientation: .init(code: orientation))
+        // Each block of 8×8 pixels takes at least one bit of Huffman code.
+        let blocks = ((size.width + 7) / 8) * ((size.height + 7) / 8)
+        return .init(
+            format: .jpeg, width: size.width, height: size.height, orientation: orientation,
+            leastBytes: isHuffmanCoded ? blocks / 8 : 0)
     }
 
     /// Reads IHDR, then looks through the other chunks for an orientation.
@@ -78,7 +87,7 @@ package struct ImageHeader: Sendable, Hashable {
         guard length == 13, name.elementsEqual(Array("IHDR".utf8)) else {
             throw .corrupt(.png, detail: "the first chunk is not a header")
         }
-        guard let width = reader.uint32(), let height = reader.uint32(), reader.take(9) != nil else {
+        guard let width = reader.uint32(), let height = reader.uint32(), let depth = reader.byte(), reader.skip(8) else {
             throw .truncated(.png, detail: "the header chunk is cut off")
         }
         var exif: Int?
@@ -90,7 +99,12 @@ package struct ImageHeader: Sendable, Hashable {
                 xmp = Exif.orientation(xmp: body)
             }
         }
-        return .init(format: .png, width: width, height: height, orientation: .init(code: exif ?? xmp))
+        // Deflate packs at most 1032 bytes into one; width, height and depth are at most 2³², 2³² and 2⁸ here.
+        let rowBytes = width / 8 * Int(min(depth, 16)) + 1
+        let raw = rowBytes.multipliedReportingOverflow(by: height)
+        return .init(
+            format: .png, width: width, height: height, orientation: exif ?? xmp,
+            leastBytes: raw.overflow ? .max : raw.partialValue / 1032)
     }
 
     /// A name for what the bytes look like, for the error message.
