@@ -8,6 +8,7 @@ package final class Editor: OpWriter {
     package internal(set) var graph: Graph
     package internal(set) var report: PassReport
     private var budget: Int?
+    private let names: ValueNames
     private var readers: [ValueID: [NodeID]] = [:]
     private var outputCounts: [ValueID: Int] = [:]
     private var place: NodeID?
@@ -19,6 +20,7 @@ package final class Editor: OpWriter {
         self.graph = graph
         self.report = report
         self.budget = budget
+        names = ValueNames(graph)
         indexUses()
     }
 
@@ -135,7 +137,7 @@ package final class Editor: OpWriter {
         report.missCount += 1
         guard report.misses.count < PassReport.maximumMisses else { return }
         let culprit = refusal.culprit.flatMap { graph.producer(of: $0) }
-        let text = culprit.map(describe) ?? refusal.culprit.map { "@\(graph.name) \(ValueNames(graph)[$0])" } ?? describe(node)
+        let text = culprit.map(describe) ?? refusal.culprit.map { "@\(graph.name) \(names[$0])" } ?? describe(node)
         report.misses.append(Miss(rule: rule, reason: refusal.reason, at: text))
     }
 
@@ -147,8 +149,8 @@ package final class Editor: OpWriter {
         return graph
     }
 
+    /// Values are called as in the text of the graph before the edit.
     private func describe(_ node: Node) -> String {
-        let names = ValueNames(graph)
         let origin = node.origin.isEmpty ? "" : " (\(node.origin))"
         return "@\(graph.name) \(names[node.result]) = \(Printer.expression(node, names))\(origin)"
     }

@@ -127,6 +127,8 @@ package struct Printer {
 }
 
 /// How the values of a graph are called in text: inputs and states by name, results of nodes by number.
+///
+/// Values that the graph's text does not show, such as those made later, are called `%value.12`.
 package struct ValueNames {
     private var names: [ValueID: String] = [:]
 
@@ -142,7 +144,7 @@ package struct ValueNames {
         }
     }
 
-    package subscript(value: ValueID) -> String { names[value] ?? "%erased.\(value.index)" }
+    package subscript(value: ValueID) -> String { names[value] ?? "%value.\(value.index)" }
 }
 
 extension Module: CustomStringConvertible {

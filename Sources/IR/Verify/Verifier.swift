@@ -14,6 +14,7 @@ package struct VerificationError: Error, Sendable, Hashable, CustomStringConvert
 package struct Verifier {
     private static let maximumProblems = 20
     private let module: Module
+    private let weights: [String: WeightDecl]
     private var problems: [String] = []
 
     package static func verify(_ module: Module) throws(VerificationError) {
@@ -25,7 +26,10 @@ package struct Verifier {
         }
     }
 
-    private init(module: Module) { self.module = module }
+    private init(module: Module) {
+        self.module = module
+        weights = Dictionary(module.weights.map { ($0.name, $0) }) { first, _ in first }
+    }
 
     private mutating func require(_ condition: Bool, _ problem: @autoclosure () -> String) {
         if !condition { problems.append(problem()) }
@@ -106,7 +110,7 @@ package struct Verifier {
         require(node.op.normalized(for: operands).equals(node.op), "\(place): the axis of \(node.op.mnemonic) counts from the end")
         require(CharacterClass.isOrigin(node.origin), "\(place): the origin \"\(node.origin)\" does not fit a comment")
         if let weight = node.op as? Weight {
-            guard let declared = module.weight(weight.name) else {
+            guard let declared = weights[weight.name] else {
                 problems.append("\(place): weight @\(weight.name) is not declared")
                 return
             }
