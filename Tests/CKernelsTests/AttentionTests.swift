@@ -1,0 +1,170 @@
+import CKernels
+import Testing
+
+/// softmax(scale · q·kᵗ)·v of one query over the first `visible` keys.
+private func attend(_ q: [Float], scale: Float, visible: Int, key: (Int, Int) -> Float, value: (Int, Int) -> Float) -> [Double] {
+    let scores = (0..<visible).map { j in
+        q.indices.reduce(0.0) { $0 + Double(q[$1]) * Double(key(j, $1)) } * Double(scale)
+    }
+    let most = scores.max() ?? 0, weights = scores.map { exp64($0 - most) }, sum = weights.reduce(0, +)
+    return q.indices.map { i in
+        (0..<visible).reduce(0.0) { $0 + weights[$1] * Double(value($1, i)) } / sum
+    }
+}
+
+/// A ragged batch over a paged cache that was filled through vlm_kv_write.
+private final class PagedFixture {
+    let heads: Int, kvHeads: Int, dim: Int, block: Int, bf16Cache: Bool
+    let counts: [Int], contexts: [Int]
+    var keys: [[Float]] = [], values: [[Float]] = []  // per sequence [context, kvHeads, dim]
+    let q, y: Guarded<Float>
+    let kCache, vCache: Guarded<UInt8>
+    let starts, countTable, contextTable, blockTable: Guarded<Int32>
+    let blocks: Int, tableStride: Int
+    var layout: vlm_kv_layout
+
+    init(heads: Int, kvHeads: Int, dim: Int, block: Int, bf16Cache: Bool, counts: [Int], contexts: [Int], seed: UInt64) {
+        (self.heads, self.kvHeads, self.dim, self.block) = (heads, kvHeads, dim, block)
+        (self.bf16Cache, self.counts, self.contexts) = (bf16Cache, counts, contexts)
+        var random = Seeded(seed)
+        let needed = contexts.map { ($0 + block - 1) / block }
+        tableStride = (needed.max() ?? 0) + 1
+        blocks = needed.reduce(0, +) + 1
+        layout = vlm_kv_layout(
+            dtype: bf16Cache ? VLM_BF16 : VLM_F32, kv_heads: Int64(kvHeads), head_dim: Int64(dim), block_size: Int64(block),
+            block_stride: Int64(kvHeads * dim * block), head_stride: Int64(dim * block))
+        var free = Array(0..<Int32(blocks)).shuffled(using: &random), table: [Int32] = []
+        for n in needed { table += (0..<tableStride).map { $0 < n ? free.removeLast() : -1 } }
+        blockTable = Guarded(table)
+        let total = counts.reduce(0, +)
+        q = Guarded(random.floats(total * heads * dim, in: -2...2))
+        y = Guarded(total * heads * dim) { _ in .nan }
+        let bytes = blocks * kvHeads * dim * block * (bf16Cache ? 2 : 4)
+        (kCache, vCache) = (Guarded(bytes, aligned: true) { _ in 0xff }, Guarded(bytes, aligned: true) { _ in 0xff })
+        starts = Guarded(counts.indices.map { Int32(counts[..<$0].reduce(0, +)) })
+        countTable = Guarded(counts.map(Int32.init))
+        contextTable = Guarded(contexts.map(Int32.init))
+        for s in contexts.indices { fill(s, &random) }
+    }
+
+    private func fill(_ s: Int, _ random: inout Seeded) {
+        let n = contexts[s], k = Guarded(random.floats(n * kvHeads * dim)), v = Guarded(random.floats(n * kvHeads * dim))
+        let slots = Guarded((0..<n).map { blockTable[s * tableStride + $0 / block] * Int32(block) + Int32($0 % block) } + [-1])
+        var a = vlm_kv_write_args(
+            layout: layout, blocks: Int64(blocks), k: k.pointer, k_stride: Int64(kvHeads * dim), v: v.pointer,
+            v_stride: Int64(kvHeads * dim), slots: slots.pointer, k_cache: kCache.pointer, v_cache: vCache.pointer)
+        #expect(vlm_kv_write(&a, 0, Int64(n + 1), vlm_cpu_features()) == VLM_OK)
+        slots[n] = Int32(blocks * block)
+        #expect(vlm_kv_write(&a, Int64(n), Int64(n + 1), 0) == VLM_BAD_INDEX)
+        keys.append(bf16Cache ? k.values.map(bf16) : k.values)
+        values.append(bf16Cache ? v.values.map(bf16) : v.values)
+    }
+
+    func arguments() -> vlm_paged_attention_args {
+        vlm_paged_attention_args(
+            layout: layout, blocks: Int64(blocks), heads: Int64(heads), scale: 0.3, sequences: Int64(counts.count),
+            query_start: starts.pointer, query_count: countTable.pointer, context_length: contextTable.pointer,
+            block_table: blockTable.pointer, table_stride: Int64(tableStride), q: q.pointer, q_stride: Int64(heads * dim), y: y.pointer,
+            y_stride: Int64(heads * dim), k_cache: kCache.pointer, v_cache: vCache.pointer)
+    }
+
+    func run(_ isa: vlm_isa) -> [Float] {
+        var a = arguments(), layout = layout
+        let memory = scratch(vlm_paged_attention_scratch_bytes(&layout, Int64(heads)))
+        let items = vlm_paged_attention_items(&a)
+        for i in 0..<y.count { y[i] = .nan }
+        #expect(vlm_paged_attention(&a, items / 3, items, memory.pointer, isa) == VLM_OK)
+        #expect(vlm_paged_attention(&a, 0, items / 3, memory.pointer, isa) == VLM_OK)
+        return y.values
+    }
+
+    func expected() -> [Double] {
+        var result: [Double] = []
+        for s in counts.indices {
+            for i in 0..<counts[s] {
+                for h in 0..<heads {
+                    let row = (Int(starts[s]) + i) * heads + h, kv = h / (heads / kvHeads)
+                    let at = { (j: Int, d: Int) in (j * self.kvHeads + kv) * self.dim + d }
+                    result += attend(
+                        Array(q.values[row * dim..<(row + 1) * dim]), scale: 0.3, visible: contexts[s] - counts[s] + i + 1,
+                        key: { self.keys[s][at($0, $1)] }, value: { self.values[s][at($0, $1)] })
+                }
+            }
+        }
+        return result
+    }
+}
+
+@Suite struct PagedAttentionTests {
+    @Test("ragged causal batches agree with f64 mathematics", arguments: [
+        (12, 2, 128, 32), (4, 4, 32, 16), (6, 3, 80, 64), (8, 1, 40, 16), (14, 2, 64, 128), (3, 3, 36, 48), (2, 1, 256, 16), (70, 1, 8, 16),
+    ])
+    func matchesReference(heads: Int, kvHeads: Int, dim: Int, block: Int) {
+        for bf16Cache in [false, true] {
+            let fixture = PagedFixture(
+                heads: heads, kvHeads: kvHeads, dim: dim, block: block, bf16Cache: bf16Cache, counts: [1, 21, 0, 1, 9, 3],
+                contexts: [1, 21, 5, 67, 2 * block + 9, 16], seed: UInt64(dim))
+            let expected = fixture.expected()
+            for isa in featureSets { #expect(relativeError(fixture.run(isa), expected) < 2e-5, "isa \(isa) bf16 \(bf16Cache)") }
+        }
+    }
+
+    @Test("tables and lengths that do not fit are refused")
+    func refusals() {
+        let fixture = PagedFixture(heads: 2, kvHeads: 1, dim: 16, block: 16, bf16Cache: false, counts: [2], contexts: [20], seed: 1)
+        var a = fixture.arguments()
+        let memory = scratch(vlm_paged_attention_scratch_bytes(&fixture.layout, 2)), items = vlm_paged_attention_items(&a)
+        #expect(vlm_paged_attention(&a, 0, items + 1, memory.pointer, 0) == VLM_BAD_SHAPE)
+        fixture.blockTable[1] = 3
+        #expect(vlm_paged_attention(&a, 0, items, memory.pointer, 0) == VLM_BAD_INDEX)
+        fixture.contextTable[0] = 49
+        #expect(vlm_paged_attention(&a, 0, items, memory.pointer, 0) == VLM_BAD_SHAPE)
+        fixture.contextTable[0] = 1
+        #expect(vlm_paged_attention(&a, 0, items, memory.pointer, 0) == VLM_BAD_SHAPE)
+    }
+}
+
+@Suite struct SegmentAttentionTests {
+    @Test("segments agree with f64 mathematics", arguments: [(2, 2, 80), (4, 2, 72), (1, 1, 32), (3, 3, 64), (2, 1, 88), (1, 1, 36)])
+    func matchesReference(heads: Int, kvHeads: Int, dim: Int) {
+        let offsets: [Int32] = [0, 1, 1, 66, 96, 227], rows = 227
+        var random = Seeded(UInt64(dim)), result: [Double] = []
+        let width = (heads + 2 * kvHeads) * dim
+        let qkv = Guarded(random.floats(rows * width)), y = Guarded(rows * heads * dim) { _ in Float.nan }, bounds = Guarded(offsets)
+        for r in 0..<rows {
+            let s = offsets.lastIndex { $0 <= r }!, begin = Int(offsets[s]), end = Int(offsets[s + 1])
+            for h in 0..<heads {
+                let kv = h / (heads / kvHeads), k = (heads + kv) * dim, v = (heads + kvHeads + kv) * dim
+                result += attend(
+                    (0..<dim).map { qkv[r * width + h * dim + $0] }, scale: 0.5, visible: end - begin,
+                    key: { qkv[(begin + $0) * width + k + $1] }, value: { qkv[(begin + $0) * width + v + $1] })
+            }
+        }
+        var a = vlm_segment_attention_args(
+            heads: Int64(heads), kv_heads: Int64(kvHeads), head_dim: Int64(dim), scale: 0.5, segments: Int64(offsets.count - 1),
+            offsets: bounds.pointer, q: qkv.pointer, q_stride: Int64(width), k: qkv.pointer + heads * dim, k_stride: Int64(width),
+            v: qkv.pointer + (heads + kvHeads) * dim, v_stride: Int64(width), y: y.pointer, y_stride: Int64(heads * dim))
+        let memory = scratch(vlm_segment_attention_scratch_bytes(Int64(dim))), items = vlm_segment_attention_items(&a)
+        for isa in featureSets {
+            for i in 0..<y.count { y[i] = .nan }
+            #expect(vlm_segment_attention(&a, 0, 2, memory.pointer, isa) == VLM_OK)
+            #expect(vlm_segment_attention(&a, 2, items, memory.pointer, isa) == VLM_OK)
+            #expect(relativeError(y.values, result) < 2e-5, "isa \(isa)")
+        }
+        #expect(vlm_segment_attention(&a, 0, items + 1, memory.pointer, 0) == VLM_BAD_SHAPE)
+    }
+
+    @Test("a NaN in the keys is not hidden")
+    func nan() {
+        let q = Guarded<Float>(32) { _ in 1 }, k = Guarded<Float>(32) { $0 == 3 ? .nan : 1 }, y = Guarded<Float>(32) { _ in 0 }
+        let bounds = Guarded<Int32>([0, 1])
+        var a = vlm_segment_attention_args(
+            heads: 1, kv_heads: 1, head_dim: 32, scale: 1, segments: 1, offsets: bounds.pointer, q: q.pointer, q_stride: 32, k: k.pointer,
+            k_stride: 32, v: q.pointer, v_stride: 32, y: y.pointer, y_stride: 32)
+        let memory = scratch(vlm_segment_attention_scratch_bytes(32))
+        for isa in featureSets {
+            #expect(vlm_segment_attention(&a, 0, 1, memory.pointer, isa) == VLM_OK)
+            #expect(y[0].isNaN, "isa \(isa)")
+        }
+    }
+}

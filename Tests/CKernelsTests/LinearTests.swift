@@ -1,0 +1,174 @@
+import CKernels
+import Testing
+
+/// A linear layer with its operands in guarded memory and its result in f64.
+private struct LinearCase: CustomTestStringConvertible {
+    var kind: vlm_linear_kind
+    var rows, inputs, outputs, group: Int
+    var activation = VLM_ACTIVATION_NONE
+    var residual = false
+    var seed: UInt64 = 1
+
+    var testDescription: String {
+        "kind \(kind.rawValue) \(rows)×\(inputs)→\(outputs) group \(group) activation \(activation.rawValue) residual \(residual)"
+    }
+}
+
+private func activate(_ activation: vlm_activation, _ x: Double) -> Double { reference(activation, x) }
+
+private final class LinearFixture {
+    let c: LinearCase
+    let x, bias, residual, y: Guarded<Float>
+    let weight, prepared, memory: Guarded<UInt8>
+    var dense: [Double]  // [outputs, inputs], as the packed weight represents it
+
+    init(_ c: LinearCase) {
+        self.c = c
+        var random = Seeded(c.seed)
+        let format = vlm_linear_format(c.kind)
+        x = Guarded(random.floats(c.rows * c.inputs))
+        bias = Guarded(random.floats(c.outputs))
+        residual = Guarded(random.floats(c.rows * c.outputs))
+        y = Guarded(c.rows * c.outputs) { _ in .nan }
+        weight = Guarded(vlm_weight_bytes(format, Int64(c.outputs), Int64(c.inputs), Int64(c.group)), aligned: true) { _ in 0xff }
+        prepared = scratch(vlm_linear_prepared_bytes(c.kind, Int64(c.rows), Int64(c.inputs), Int64(c.group)))
+        memory = scratch(vlm_linear_scratch_bytes())
+        dense = []
+        if format == VLM_WEIGHT_INT4 { dense = packInt4(c, &random, weight) } else { dense = packRows(c, format, &random, weight) }
+    }
+
+    func arguments() -> vlm_linear_args {
+        vlm_linear_args(
+            kind: c.kind, activation: c.activation, rows: Int64(c.rows), inputs: Int64(c.inputs), outputs: Int64(c.outputs),
+            group: Int64(c.group), x: x.pointer, x_stride: Int64(c.inputs), prepared: prepared.count > 0 ? prepared.pointer : nil,
+            weight: weight.pointer, bias: bias.pointer, residual: c.residual ? UnsafePointer(residual.pointer) : nil,
+            residual_stride: Int64(c.outputs), y: y.pointer, y_stride: Int64(c.outputs))
+    }
+
+    /// Runs in two ranges of rows and of panels.
+    func run(_ isa: vlm_isa) -> [Float] {
+        var a = arguments()
+        let half = Int64(c.rows / 2), panels = vlm_panels(Int64(c.outputs)), middle = panels / 2
+        #expect(vlm_linear_prepare(&a, 0, half, isa) == VLM_OK)
+        #expect(vlm_linear_prepare(&a, half, Int64(c.rows), isa) == VLM_OK)
+        #expect(vlm_linear(&a, 0, middle, memory.pointer, isa) == VLM_OK)
+        #expect(vlm_linear(&a, middle, panels, memory.pointer, isa) == VLM_OK)
+        return y.values
+    }
+
+    func expected() -> [Double] {
+        var result = [Double](repeating: 0, count: c.rows * c.outputs)
+        for t in 0..<c.rows {
+            for o in 0..<c.outputs {
+                var sum = Double(bias[o])
+                for k in 0..<c.inputs {
+                    let value = x[t * c.inputs + k]
+                    sum += Double(c.kind == VLM_LINEAR_BF16_BF16 ? bf16(value) : value) * dense[o * c.inputs + k]
+                }
+                result[t * c.outputs + o] = activate(c.activation, sum) + (c.residual ? Double(residual[t * c.outputs + o]) : 0)
+            }
+        }
+        return result
+    }
+}
+
+/// Packs random rows in two calls, the later rows first.
+private func packRows(_ c: LinearCase, _ format: vlm_weight_format, _ random: inout Seeded, _ weight: Guarded<UInt8>) -> [Double] {
+    let source = Guarded(random.floats(c.outputs * c.inputs))
+    let first = c.outputs / 3
+    for (begin, count) in [(first, c.outputs - first), (0, first)] {
+        var a = vlm_pack_rows_args(
+            format: format, source_type: VLM_F32, outputs: Int64(c.outputs), inputs: Int64(c.inputs), first: Int64(begin),
+            count: Int64(count), source: source.pointer + begin * c.inputs, source_stride: Int64(c.inputs), packed: weight.pointer)
+        #expect(vlm_pack_rows(&a) == VLM_OK)
+    }
+    return source.values.map { Double(format == VLM_WEIGHT_BF16 ? bf16($0) : $0) }
+}
+
+private func packInt4(_ c: LinearCase, _ random: inout Seeded, _ weight: Guarded<UInt8>) -> [Double] {
+    let groups = c.inputs / c.group
+    let q = Guarded(c.outputs * c.inputs) { _ in UInt8.random(in: 0...15, using: &random) }
+    let zeros = Guarded(c.outputs * groups) { _ in UInt8.random(in: 0...15, using: &random) }
+    let scales = Guarded(c.outputs * groups) { _ in Float16(Float.random(in: 0.001...0.1, using: &random)).bitPattern }
+    var a = vlm_pack_int4_args(
+        outputs: Int64(c.outputs), inputs: Int64(c.inputs), group: Int64(c.group), first: 0, count: Int64(c.outputs), q: q.pointer,
+        scales: scales.pointer, zeros: zeros.pointer, packed: weight.pointer)
+    #expect(vlm_pack_int4(&a) == VLM_OK)
+    return (0..<c.outputs * c.inputs).map { i in
+        let g = i / c.group
+        return (Double(q[i]) - Double(zeros[g])) * Double(Float16(bitPattern: scales[g]))
+    }
+}
+
+@Suite struct LinearTests {
+    static let kinds = [VLM_LINEAR_BF16_F32, VLM_LINEAR_BF16_BF16, VLM_LINEAR_F32_F32, VLM_LINEAR_INT4_F32, VLM_LINEAR_INT4_INT8]
+
+    private static func cases(_ kind: vlm_linear_kind, seed: UInt64) -> [LinearCase] {
+        var random = Seeded(seed), cases: [LinearCase] = []
+        for rows in [1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 16, 17, 24, 25, 37, 200] {
+            let group = [32, 64, 128].randomElement(using: &random)!
+            let int4 = vlm_linear_format(kind) == VLM_WEIGHT_INT4
+            let inputs = int4 ? group * Int.random(in: 1...(rows < 20 ? 12 : 4), using: &random) : Int.random(in: 1...(rows < 20 ? 1300 : 300), using: &random)
+            let activation = vlm_activation(rawValue: UInt32.random(in: 0...4, using: &random))
+            cases.append(LinearCase(
+                kind: kind, rows: rows, inputs: inputs, outputs: Int.random(in: 1...100, using: &random), group: group,
+                activation: activation, residual: Bool.random(using: &random), seed: random.next()))
+        }
+        return cases
+    }
+
+    @Test("every version agrees with f64 mathematics", arguments: kinds.map(\.rawValue))
+    func matchesReference(kind: UInt32) {
+        for c in Self.cases(vlm_linear_kind(rawValue: kind), seed: UInt64(kind) + 7) {
+            let fixture = LinearFixture(c), expected = fixture.expected()
+            for isa in featureSets {
+                let error = relativeError(fixture.run(isa), expected)
+                #expect(error < (c.kind == VLM_LINEAR_INT4_INT8 ? 0.06 : 2e-5), "\(c.testDescription) isa \(isa)")
+            }
+        }
+    }
+
+    @Test("integer arithmetic agrees with generic to f32 rounding")
+    func integerMatchesGeneric() {
+        for c in Self.cases(VLM_LINEAR_INT4_INT8, seed: 99) {
+            let fixture = LinearFixture(c), generic = fixture.run(VLM_ISA_GENERIC).map(Double.init)
+            for isa in featureSets { #expect(relativeError(fixture.run(isa), generic) < 2e-5, "\(c.testDescription) isa \(isa)") }
+        }
+    }
+
+    @Test("many panels, several blocks of rows and of inputs", arguments: kinds.map(\.rawValue))
+    func blocks(kind: UInt32) {
+        let fixture = LinearFixture(LinearCase(kind: vlm_linear_kind(rawValue: kind), rows: 205, inputs: 1152, outputs: 330, group: 64, seed: 5))
+        let generic = fixture.run(VLM_ISA_GENERIC).map(Double.init)
+        for isa in featureSets { #expect(relativeError(fixture.run(isa), generic) < 2e-5, "isa \(isa)") }
+    }
+
+    @Test("the residual may be the result itself", arguments: kinds.map(\.rawValue))
+    func residualInPlace(kind: UInt32) {
+        let c = LinearCase(kind: vlm_linear_kind(rawValue: kind), rows: 30, inputs: 640, outputs: 45, group: 32, residual: true, seed: 3)
+        let fixture = LinearFixture(c), expected = fixture.run(VLM_ISA_GENERIC)
+        for isa in featureSets {
+            for i in 0..<fixture.y.count { fixture.y[i] = fixture.residual[i] }
+            var a = fixture.arguments()
+            a.residual = UnsafePointer(fixture.y.pointer)
+            #expect(vlm_linear_prepare(&a, 0, a.rows, isa) == VLM_OK)
+            #expect(vlm_linear(&a, 0, vlm_panels(a.outputs), fixture.memory.pointer, isa) == VLM_OK)
+            #expect(relativeError(fixture.y.values, expected.map(Double.init)) < 2e-5, "isa \(isa)")
+        }
+    }
+
+    @Test("wrong shapes, ranges and alignments are refused")
+    func refusals() {
+        let fixture = LinearFixture(LinearCase(kind: VLM_LINEAR_INT4_INT8, rows: 2, inputs: 64, outputs: 40, group: 32))
+        var a = fixture.arguments()
+        #expect(vlm_linear(&a, 0, 3, fixture.memory.pointer, 0) == VLM_BAD_SHAPE)
+        #expect(vlm_linear(&a, 0, 2, fixture.memory.pointer + 4, 0) == VLM_BAD_ALIGNMENT)
+        a.group = 48
+        #expect(vlm_linear(&a, 0, 2, fixture.memory.pointer, 0) == VLM_BAD_SHAPE)
+        a = fixture.arguments()
+        a.prepared = nil
+        #expect(vlm_linear(&a, 0, 2, fixture.memory.pointer, 0) == VLM_BAD_SHAPE)
+        #expect(vlm_weight_bytes(VLM_WEIGHT_F32, .max, .max, 0) == 0)
+        #expect(vlm_weight_bytes(VLM_WEIGHT_INT4, 32, 100, 32) == 0)
+    }
+}

@@ -1,0 +1,24 @@
+import CKernels
+import Glibc
+
+func exp64(_ x: Double) -> Double { exp(x) }
+
+/// The activations in f64.
+func reference(_ activation: vlm_activation, _ x: Double) -> Double {
+    switch activation {
+    case VLM_ACTIVATION_SILU: x / (1 + exp(-x))
+    case VLM_ACTIVATION_QUICK_GELU: x / (1 + exp(-1.702 * x))
+    case VLM_ACTIVATION_GELU_ERF: x / 2 * (1 + erf(x / 2.0.squareRoot()))
+    case VLM_ACTIVATION_GELU_TANH: x / 2 * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
+    default: x
+    }
+}
+
+func cos64(_ x: Double) -> Double { cos(x) }
+func sin64(_ x: Double) -> Double { sin(x) }
+
+/// Distance of a f32 result from the exact value, in units of the last place of the exact value.
+func ulps(_ value: Float, _ exact: Double) -> Double {
+    if Double(value) == exact { return 0 }
+    return abs(Double(value) - exact) / Double(Float(exact).magnitude.ulp)
+}

@@ -1,0 +1,85 @@
+import CKernels
+import Testing
+
+@Suite struct PackingTests {
+    /// Rows of a packed weight through vlm_unpack_rows.
+    private func unpack(_ format: vlm_weight_format, _ packed: Guarded<UInt8>, outputs: Int, inputs: Int, group: Int, isa: vlm_isa) -> [Float] {
+        let ids = Guarded((0..<outputs).map { Int32($0) }), y = Guarded(outputs * inputs) { _ in Float.nan }
+        var a = vlm_unpack_rows_args(
+            format: format, outputs: Int64(outputs), inputs: Int64(inputs), group: Int64(group), packed: packed.pointer, ids: ids.pointer,
+            y: y.pointer, y_stride: Int64(inputs))
+        #expect(vlm_unpack_rows(&a, 0, Int64(outputs), isa) == VLM_OK)
+        ids[0] = Int32(outputs)
+        #expect(vlm_unpack_rows(&a, 0, 1, isa) == VLM_BAD_INDEX)
+        return y.values
+    }
+
+    @Test("packed rows unpack to themselves", arguments: [(33, 7), (64, 64), (1, 1), (95, 130)])
+    func roundTrip(outputs: Int, inputs: Int) {
+        var random = Seeded(UInt64(outputs * inputs))
+        let values = random.floats(outputs * inputs)
+        let halves = values.map { Float16($0).bitPattern }, brains = values.map { UInt16(bf16($0).bitPattern >> 16) }
+        for format in [VLM_WEIGHT_F32, VLM_WEIGHT_BF16] {
+            for type in [VLM_F32, VLM_F16, VLM_BF16] {
+                let packed = Guarded<UInt8>(vlm_weight_bytes(format, Int64(outputs), Int64(inputs), 0), aligned: true) { _ in 0xff }
+                let f32 = Guarded(values), u16 = Guarded(type == VLM_F16 ? halves : brains)
+                let source = type == VLM_F32 ? UnsafeRawPointer(f32.pointer) : UnsafeRawPointer(u16.pointer)
+                var a = vlm_pack_rows_args(
+                    format: format, source_type: type, outputs: Int64(outputs), inputs: Int64(inputs), first: 0, count: Int64(outputs),
+                    source: source, source_stride: Int64(inputs), packed: packed.pointer)
+                #expect(vlm_pack_rows(&a) == VLM_OK)
+                let exact: [Float] = switch type {
+                case VLM_F32: values
+                case VLM_F16: halves.map { Float(Float16(bitPattern: $0)) }
+                default: values.map(bf16)
+                }
+                let expected = format == VLM_WEIGHT_BF16 ? exact.map(bf16) : exact
+                for isa in featureSets { #expect(unpack(format, packed, outputs: outputs, inputs: inputs, group: 0, isa: isa) == expected) }
+            }
+        }
+    }
+
+    @Test("AWQ columns from two sources become rows of one weight", arguments: [32, 64, 128])
+    func awq(group: Int) {
+        let inputs = 2 * group, widths = [40, 24], outputs = 64, order = [0, 4, 1, 5, 2, 6, 3, 7]
+        var random = Seeded(UInt64(group)), expected = [Float](repeating: 0, count: outputs * inputs), first = 0
+        let packed = Guarded<UInt8>(vlm_weight_bytes(VLM_WEIGHT_INT4, Int64(outputs), Int64(inputs), Int64(group)), aligned: true) { _ in 0xff }
+        for width in widths {
+            let q = Guarded(inputs * width / 8) { _ in Int32(truncatingIfNeeded: random.next()) }
+            let zeros = Guarded(2 * width / 8) { _ in Int32(truncatingIfNeeded: random.next()) }
+            let scales = Guarded(2 * width) { _ in Float16(Float.random(in: 0.01...0.1, using: &random)).bitPattern }
+            for (begin, end) in [(0, 11), (11, width)] {
+                var a = vlm_pack_awq_args(
+                    outputs: Int64(outputs), inputs: Int64(inputs), group: Int64(group), source_outputs: Int64(width),
+                    source_begin: Int64(begin), source_end: Int64(end), first: Int64(first + begin), qweight: q.pointer, qzeros: zeros.pointer,
+                    scales: scales.pointer, packed: packed.pointer)
+                #expect(vlm_pack_awq(&a) == VLM_OK)
+            }
+            func nibble(_ words: Guarded<Int32>, _ row: Int, _ column: Int) -> Float {
+                Float(UInt32(bitPattern: words[row * width / 8 + column / 8]) >> UInt32(4 * order[column % 8]) & 15)
+            }
+            for o in 0..<width {
+                for k in 0..<inputs {
+                    let g = k / group
+                    expected[(first + o) * inputs + k] =
+                        (nibble(q, k, o) - nibble(zeros, g, o)) * Float(Float16(bitPattern: scales[g * width + o]))
+                }
+            }
+            first += width
+        }
+        for isa in featureSets {
+            #expect(unpack(VLM_WEIGHT_INT4, packed, outputs: outputs, inputs: inputs, group: group, isa: isa) == expected)
+        }
+    }
+
+    @Test("rows outside the weight are refused")
+    func refusals() {
+        let source = Guarded<Float>(64) { _ in 1 }, packed = scratch(32 * 32 * 4)
+        var a = vlm_pack_rows_args(
+            format: VLM_WEIGHT_F32, source_type: VLM_F32, outputs: 2, inputs: 32, first: 1, count: 2, source: source.pointer,
+            source_stride: 32, packed: packed.pointer)
+        #expect(vlm_pack_rows(&a) == VLM_BAD_SHAPE)
+        a.first = -1
+        #expect(vlm_pack_rows(&a) == VLM_BAD_SHAPE)
+    }
+}
