@@ -49,19 +49,22 @@ package final class Engine: Sendable {
         guard count < configuration.maxSequences + configuration.maxQueued else { throw .queueFull(waiting: count) }
     }
 
-    /// Takes a request; its events end with exactly one `finished` or `failed`. Dropping the stream cancels the request.
-    package func submit(_ request: GenerationRequest) throws(AdmissionError) -> AsyncStream<GenerationEvent> {
+    /// Takes a request; dropping its events cancels it.
+    package func submit(_ request: GenerationRequest) throws(AdmissionError) -> Generation {
         try check(request)
         let (stream, events) = AsyncStream<GenerationEvent>.makeStream()
         let mailbox = mailbox
         let arrival = ContinuousClock.now
+        var number = 0
         try state.admit(limit: configuration.maxSequences + configuration.maxQueued) { id in
             events.onTermination = { reason in
                 if case .cancelled = reason { mailbox.post(.cancel(id: id)) }
             }
             mailbox.post(.submit(id: id, request, arrival: arrival, events))
+            number = id
         }
-        return stream
+        let id = number
+        return Generation(events: stream) { mailbox.post(.cancel(id: id)) }
     }
 
     /// Refuses new requests, lets those at work end, and returns when the thread has; after `timeout` they are aborted.

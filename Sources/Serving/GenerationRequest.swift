@@ -123,6 +123,21 @@ package enum GenerationEvent: Sendable {
     case failed(String)
 }
 
+/// A request at work.
+package struct Generation: Sendable {
+    /// Ends with exactly one `finished` or `failed`.
+    package let events: AsyncStream<GenerationEvent>
+    private let onCancel: @Sendable () -> Void
+
+    init(events: AsyncStream<GenerationEvent>, onCancel: @escaping @Sendable () -> Void) {
+        self.events = events
+        self.onCancel = onCancel
+    }
+
+    /// Ends the request with reason `abort` and frees its memory within one step.
+    package func cancel() { onCancel() }
+}
+
 /// Why a request is not accepted.
 package enum AdmissionError: Error, Sendable, Equatable, CustomStringConvertible {
     case promptEmpty

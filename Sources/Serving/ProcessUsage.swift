@@ -22,7 +22,7 @@ package struct ProcessUsage: Sendable {
             }
         }
         var times = rusage()
-        if getrusage(RUSAGE_SELF, &times) == 0 {
+        if getrusage(RUSAGE_SELF.rawValue, &times) == 0 {
             usage.cpuSeconds = seconds(times.ru_utime) + seconds(times.ru_stime)
         }
         usage.openFiles = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count) ?? 0

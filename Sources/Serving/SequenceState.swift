@@ -5,7 +5,7 @@ package struct SequenceState: Sendable {
     /// Prompt and generated tokens.
     package private(set) var tokens: [Int32]
     package let promptCount: Int
-    package var pictures: [PictureSpan]
+    package var pictures: [PictureTokens]
     /// Tokens whose K and V are in the cache.
     package var computed = 0
     /// Cache blocks in order.
@@ -18,7 +18,7 @@ package struct SequenceState: Sendable {
     private let salt: String
     private var digests: [ContentDigest] = []
 
-    package init(id: Int, prompt: [Int32], pictures: [PictureSpan] = [], salt: String = "") {
+    package init(id: Int, prompt: [Int32], pictures: [PictureTokens] = [], salt: String = "") {
         self.id = id
         tokens = prompt
         promptCount = prompt.count
@@ -61,7 +61,7 @@ package struct SequenceState: Sendable {
 }
 
 /// A picture's place in a prompt.
-package struct PictureSpan: Sendable {
+package struct PictureTokens: Sendable {
     /// Positions of the tokens that stand for the picture.
     package var tokens: Range<Int>
     /// Digest of pixels, size, processor and model.

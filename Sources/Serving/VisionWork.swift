@@ -1,4 +1,5 @@
 internal import Execution
+internal import Plan
 
 /// Encodes pictures in slices and remembers their embeddings.
 struct VisionWork {

@@ -1,0 +1,75 @@
+internal import Inputs
+internal import Serving
+
+/// What a client is told when its request is not answered, in OpenAI's form.
+struct APIError: Error, Sendable, Equatable {
+    var status: Int
+    var message: String
+    var type: String
+    /// The field at fault, such as `messages[0].content[1]`.
+    var param: String?
+    var code: String?
+    /// Seconds after which trying again makes sense.
+    var retryAfter: Int?
+
+    /// The request itself is wrong.
+    static func invalid(_ message: String, param: String? = nil, code: String? = nil, status: Int = 400) -> APIError {
+        APIError(status: status, message: message, type: "invalid_request_error", param: param, code: code)
+    }
+
+    /// A field of the surface that this server does not have yet.
+    static func unsupported(_ field: String) -> APIError {
+        invalid("\(field) is not supported yet", param: field, code: "unsupported_parameter")
+    }
+
+    static func overloaded(_ message: String) -> APIError {
+        APIError(status: 429, message: message, type: "rate_limit_error", code: "server_overloaded", retryAfter: 1)
+    }
+
+    static func unavailable(_ message: String) -> APIError {
+        APIError(status: 503, message: message, type: "service_unavailable", code: "not_ready", retryAfter: 1)
+    }
+
+    static func failed(_ message: String) -> APIError {
+        APIError(status: 500, message: message, type: "server_error", code: "internal_error")
+    }
+
+    init(
+        status: Int, message: String, type: String, param: String? = nil, code: String? = nil, retryAfter: Int? = nil
+    ) {
+        self.status = status
+        self.message = message
+        self.type = type
+        self.param = param
+        self.code = code
+        self.retryAfter = retryAfter
+    }
+
+    init(_ error: AdmissionError) {
+        switch error {
+        case .promptTooLong, .promptEmpty, .tokenOutOfRange:
+            self = .invalid(error.description, param: "messages", code: "context_length_exceeded")
+        case .maxTokensTooLarge: self = .invalid(error.description, param: "max_tokens", code: "context_length_exceeded")
+        case .pictureTooLarge: self = .invalid(error.description, param: "messages", code: "image_too_large")
+        case .queueFull: self = .overloaded(error.description)
+        case .notServing: self = .unavailable(error.description)
+        }
+    }
+
+    init(_ error: InputError) {
+        switch error {
+        case .badPicture(let place, _): self = .invalid(error.description, param: place, code: "invalid_image")
+        case .badPrompt: self = .invalid(error.description, param: "messages")
+        }
+    }
+
+    /// `{"error": {"message", "type", "param", "code"}}`.
+    var body: JSONValue {
+        [
+            "error": [
+                "message": .string(message), "type": .string(type), "param": param.map { .string($0) } ?? .null,
+                "code": code.map { .string($0) } ?? .null,
+            ]
+        ]
+    }
+}

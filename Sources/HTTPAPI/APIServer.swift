@@ -1,0 +1,78 @@
+internal import Foundation
+internal import HTTPTypes
+internal import Hummingbird
+internal import HummingbirdCore
+internal import Logging
+internal import NIOCore
+internal import Serving
+internal import ServiceLifecycle
+
+/// The HTTP door: OpenAI's routes over a served model.
+package struct APIServer: Service {
+    package struct Options: Sendable {
+        package var host = "127.0.0.1"
+        /// 0 for any free port.
+        package var port = 8000
+        package var maxBodyBytes = 64 << 20
+        /// Bytes of all requests at once, in all their forms.
+        package var maxHeldBytes = 1 << 30
+        /// Threads that parse requests and decode pictures.
+        package var workers = 2
+        package var version = "0"
+        /// Takes one line per request; nil for none.
+        package var requestLog: (@Sendable (String) -> Void)?
+        /// Told the port once the server listens.
+        package var onListening: @Sendable (_ port: Int) -> Void = { _ in }
+
+        package init() {}
+    }
+
+    private let model: ServedModel
+    private let options: Options
+
+    package init(model: ServedModel, options: Options) {
+        self.model = model
+        self.options = options
+    }
+
+    /// Serves until graceful shutdown; throws `ListenError` when the address cannot be had.
+    package func run() async throws {
+        let onListening = options.onListening
+        var logger = Logger(label: "http") { SwiftLogNoOpLogHandler($0) }
+        logger.logLevel = .critical
+        let application = Application(
+            router: router(),
+            server: .http1(configuration: .init(additionalChannelHandlers: [ConnectionWatch()])),
+            configuration: ApplicationConfiguration(
+                address: .hostname(options.host, port: options.port), serverName: "vlm-serve", backlog: 1024),
+            onServerRunning: { channel in onListening(channel.localAddress?.port ?? 0) },
+            logger: logger)
+        do {
+            try await application.run()
+        } catch let error as IOError {
+            throw ListenError(host: options.host, port: options.port, reason: String(cString: strerror(error.errnoCode)))
+        }
+    }
+
+    private func router() -> Router<APIContext> {
+        let router = Router(context: APIContext.self)
+        router.add(middleware: ErrorMapping(model: model, log: options.requestLog))
+        StatusRoutes(model: model, version: options.version, created: Int(Date().timeIntervalSince1970)).add(to: router)
+        let chat = ChatRoute(
+            model: model, workers: WorkerPool(count: options.workers), budget: ByteBudget(limit: options.maxHeldBytes),
+            maxBodyBytes: options.maxBodyBytes)
+        router.post("/v1/chat/completions") { request, context in try await chat.respond(request, context) }
+        return router
+    }
+}
+
+/// Why the server cannot listen.
+package struct ListenError: Error, CustomStringConvertible {
+    package var host: String
+    package var port: Int
+    package var reason: String
+
+    package var description: String {
+        "cannot listen on \(host):\(port): \(reason); choose another --host or --port (0 for a free one)"
+    }
+}

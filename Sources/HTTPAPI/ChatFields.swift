@@ -1,0 +1,50 @@
+internal import Inputs
+
+/// Every field that a chat request may hold, and what this server does with it.
+enum ChatFields {
+    /// Read by `ChatRequest`.
+    static let supported: Set<String> = [
+        "model", "messages", "max_tokens", "max_completion_tokens", "temperature", "top_p", "top_k", "seed", "stop",
+        "ignore_eos", "repetition_penalty", "stream", "stream_options",
+    ]
+
+    /// Without effect on the answer.
+    static let harmless: Set<String> = ["user", "metadata", "store", "service_tier"]
+
+    /// Not built yet; the values that ask for nothing are accepted.
+    static let unsupported: [String: [JSONValue]] = [
+        "n": [1], "best_of": [1], "use_beam_search": [false], "length_penalty": [1], "early_stopping": [false],
+        "min_p": [0], "min_tokens": [0], "presence_penalty": [0], "frequency_penalty": [0],
+        "include_stop_str_in_output": [false], "stop_token_ids": [[]],
+        "logprobs": [false], "top_logprobs": [0], "prompt_logprobs": [], "echo": [false],
+        "logit_bias": [[:]], "bad_words": [[]], "skip_special_tokens": [true], "spaces_between_special_tokens": [true],
+        "guided_json": [], "guided_regex": [], "guided_choice": [], "guided_grammar": [],
+        "guided_decoding_backend": [], "guided_whitespace_pattern": [], "structured_outputs": [],
+        "response_format": [["type": "text"]],
+        "tools": [[]], "tool_choice": ["none", "auto"], "parallel_tool_calls": [true, false],
+        "functions": [[]], "function_call": ["none", "auto"],
+        "mm_processor_kwargs": [[:]], "min_pixels": [], "max_pixels": [],
+        "chat_template": [], "chat_template_kwargs": [[:]], "add_generation_prompt": [true],
+        "continue_final_message": [false], "add_special_tokens": [false], "documents": [[]],
+        "priority": [0], "request_id": [], "cache_salt": [], "truncate_prompt_tokens": [], "return_token_ids": [false],
+        "return_tokens_as_token_ids": [false], "prompt": [], "modalities": [["text"]], "audio": [], "prediction": [],
+        "reasoning_effort": [], "verbosity": [], "web_search_options": [], "safety_identifier": [],
+        "prompt_cache_key": [], "prompt_cache_retention": [],
+    ]
+
+    /// Throws for the first field that is unknown, or asks for what is not built yet.
+    static func check(_ object: JSONObject) throws(APIError) {
+        for (name, value) in object {
+            if supported.contains(name) || harmless.contains(name) || value.isNull && unsupported[name] != nil { continue }
+            guard let accepted = unsupported[name] else {
+                throw .invalid("unknown field \(name)", param: name, code: "unknown_parameter")
+            }
+            guard accepted.contains(where: { equal($0, value) }) else { throw .unsupported(name) }
+        }
+    }
+
+    private static func equal(_ left: JSONValue, _ right: JSONValue) -> Bool {
+        if let number = left.doubleValue { return number == right.doubleValue }
+        return left == right
+    }
+}

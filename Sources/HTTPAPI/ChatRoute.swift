@@ -1,0 +1,158 @@
+internal import Foundation
+internal import HTTPTypes
+internal import Hummingbird
+internal import HummingbirdCore
+internal import Inputs
+internal import NIOCore
+internal import Serving
+
+/// `POST /v1/chat/completions`.
+struct ChatRoute: Sendable {
+    let model: ServedModel
+    let workers: WorkerPool
+    let budget: ByteBudget
+    let maxBodyBytes: Int
+
+    /// What must be let go when the answer is written or given up.
+    private struct Holdings: Sendable {
+        var place: ServedModel.Place
+        var bytes: ByteBudget.Reservation
+    }
+
+    private struct Prepared: Sendable {
+        var request: ChatRequest
+        var generation: GenerationRequest
+    }
+
+    func respond(_ request: Request, _ context: APIContext) async throws -> Response {
+        let place = try model.enter()
+        let bytes = await budget.reserve(4 * (try length(of: request) ?? maxBodyBytes))
+        let holdings = Holdings(place: place, bytes: bytes)
+        let body = try await read(request)
+        let prepared = try await prepare(body)
+        let generation: Generation
+        do throws(AdmissionError) {
+            generation = try model.engine.submit(prepared.generation)
+        } catch {
+            throw APIError(error)
+        }
+        let answer = ChatResponse(
+            id: "chatcmpl-" + UUID().uuidString.replacing("-", with: "").lowercased(), model: model.name,
+            created: Int(Date().timeIntervalSince1970))
+        if prepared.request.streams {
+            return stream(generation, answer, withUsage: prepared.request.includesUsage, context, holdings)
+        }
+        return try await context.channel.onClientGone(generation.cancel) {
+            try await whole(generation, answer, holdings)
+        }
+    }
+
+    /// The announced length of the body, when it is not too large.
+    private func length(of request: Request) throws(APIError) -> Int? {
+        guard let text = request.headers[.contentLength], let count = Int(text) else { return nil }
+        guard count <= maxBodyBytes else { throw tooLarge("\(count) bytes") }
+        return count
+    }
+
+    private func read(_ request: Request) async throws -> [UInt8] {
+        var body: [UInt8] = []
+        body.reserveCapacity(try length(of: request) ?? 0)
+        for try await buffer in request.body {
+            guard body.count + buffer.readableBytes <= maxBodyBytes else { throw tooLarge("more") }
+            body.append(contentsOf: buffer.readableBytesView)
+        }
+        return body
+    }
+
+    private func tooLarge(_ size: String) -> APIError {
+        .invalid(
+            "the body must be at most \(maxBodyBytes) bytes, not \(size)", code: "request_too_large", status: 413)
+    }
+
+    /// Parses, decodes pictures and renders, away from the event loops.
+    private func prepare(_ body: [UInt8]) async throws -> Prepared {
+        guard let pipeline = model.pipeline else { throw APIError.unavailable("the server is loading") }
+        let model = model
+        let (prepared, seconds) = try await workers.run {
+            let began = ContinuousClock.now
+            let prepared = try Self.prepare(body, model, pipeline)
+            return (prepared, (ContinuousClock.now - began).seconds)
+        }
+        if !prepared.request.pictures.isEmpty {
+            model.engine.updateMetrics { $0.imagePreprocess.observe(seconds) }
+        }
+        return prepared
+    }
+
+    private static func prepare(
+        _ body: [UInt8], _ model: ServedModel, _ pipeline: InputPipeline
+    ) throws(APIError) -> Prepared {
+        let request = try ChatRequest(body, defaults: pipeline.defaultSampling, seed: .random(in: 0 ... .max))
+        guard model.names.contains(request.model) else {
+            throw .invalid(
+                "the model \(request.model.prefix(200)) does not exist; this server has \(model.name)", param: "model",
+                code: "model_not_found", status: 404)
+        }
+        let prompt: Prompt
+        do throws(InputError) {
+            prompt = try pipeline.prompt(messages: request.messages, pictures: request.pictures)
+        } catch {
+            throw APIError(error)
+        }
+        let room = model.engine.configuration.maxModelLength - prompt.ids.count
+        return Prepared(
+            request: request,
+            generation: GenerationRequest(
+                prompt: prompt, sampling: request.sampling, maxTokens: request.maxTokens ?? max(room, 1),
+                endTokens: pipeline.endTokens, ignoresEnd: request.ignoresEnd, stops: request.stops,
+                decoder: pipeline.makeDecoder()))
+    }
+
+    private func whole(
+        _ generation: Generation, _ answer: ChatResponse, _ holdings: Holdings
+    ) async throws -> Response {
+        defer { withExtendedLifetime(holdings) {} }
+        var text = ""
+        for await event in generation.events {
+            switch event {
+            case .text(let piece): text += piece
+            case .finished(let completion): return .json(answer.whole(text, completion))
+            case .failed(let reason): throw APIError.failed(reason)
+            }
+        }
+        throw CancellationError()
+    }
+
+    private func stream(
+        _ generation: Generation, _ answer: ChatResponse, withUsage: Bool, _ context: APIContext, _ holdings: Holdings
+    ) -> Response {
+        let headers: HTTPFields = [.contentType: "text/event-stream; charset=utf-8", .cacheControl: "no-cache"]
+        let body = ResponseBody { writer in
+            defer { withExtendedLifetime(holdings) {} }
+            let opening = ServerSentEvent.bytes(answer.opening(withUsage: withUsage))
+            try await writer.write(ByteBuffer(bytes: opening))
+            let watch = await context.channel.connectionWatch()
+            watch?.onClose(generation.cancel)
+            defer { watch?.onClose(nil) }
+            for await event in generation.events {
+                try await writer.write(ByteBuffer(bytes: answer.bytes(of: event, withUsage: withUsage)))
+            }
+            try await writer.finish(nil)
+        }
+        return Response(status: .ok, headers: headers, body: body)
+    }
+}
+
+extension ChatResponse {
+    /// What a stream says of one event.
+    fileprivate func bytes(of event: GenerationEvent, withUsage: Bool) -> [UInt8] {
+        switch event {
+        case .text(let text): return ServerSentEvent.bytes(piece(text, withUsage: withUsage))
+        case .finished(let completion):
+            var bytes = ServerSentEvent.bytes(ending(completion, withUsage: withUsage))
+            if withUsage { bytes += ServerSentEvent.bytes(counting(completion.usage)) }
+            return bytes + ServerSentEvent.done
+        case .failed(let reason): return ServerSentEvent.bytes(APIError.failed(reason).body) + ServerSentEvent.done
+        }
+    }
+}

@@ -1,0 +1,66 @@
+internal import NIOCore
+internal import Synchronization
+
+/// Notices that a client has gone away and tells the request at work on its connection.
+///
+/// A client that shuts down its side of the connection is taken to be gone: no HTTP client half-closes and still reads.
+final class ConnectionWatch: ChannelInboundHandler, RemovableChannelHandler, @unchecked Sendable {
+    typealias InboundIn = Any
+
+    private struct State {
+        var isClosed = false
+        var onClose: (@Sendable () -> Void)?
+    }
+    private let state = Mutex(State())
+
+    /// Calls `action` once when the connection closes; at once if it has. Nil forgets the one before.
+    func onClose(_ action: (@Sendable () -> Void)?) {
+        let isClosed = state.withLock { state in
+            state.onClose = state.isClosed ? nil : action
+            return state.isClosed
+        }
+        if isClosed { action?() }
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        close()
+        context.fireChannelInactive()
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if let event = event as? ChannelEvent, event == .inputClosed {
+            close()
+            context.close(promise: nil)
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    private func close() {
+        let action = state.withLock { state in
+            defer { state.onClose = nil }
+            state.isClosed = true
+            return state.onClose
+        }
+        action?()
+    }
+}
+
+extension Channel {
+    /// The watch over this connection.
+    func connectionWatch() async -> ConnectionWatch? {
+        let channel = self
+        return try? await eventLoop.submit {
+            try channel.pipeline.syncOperations.handler(type: ConnectionWatch.self)
+        }.get()
+    }
+
+    /// Runs `work` and calls `action` if the client goes away meanwhile.
+    func onClientGone<Value>(
+        _ action: @escaping @Sendable () -> Void, while work: () async throws -> Value
+    ) async throws -> Value {
+        let watch = await connectionWatch()
+        watch?.onClose(action)
+        defer { watch?.onClose(nil) }
+        return try await work()
+    }
+}

@@ -1,0 +1,65 @@
+internal import HTTPTypes
+internal import Hummingbird
+internal import HummingbirdCore
+internal import Serving
+
+/// Turns every error into OpenAI's form, counts requests, and logs them without their content.
+struct ErrorMapping: RouterMiddleware {
+    typealias Context = APIContext
+
+    let model: ServedModel
+    let log: (@Sendable (String) -> Void)?
+
+    func handle(
+        _ request: Request, context: APIContext, next: (Request, APIContext) async throws -> Response
+    ) async throws -> Response {
+        let began = ContinuousClock.now
+        var response: Response
+        var note = ""
+        do {
+            response = try await next(request, context)
+        } catch {
+            let answer = Self.answer(error, request)
+            if answer.status != 404 || answer.code == "model_not_found" { note = ": \(answer.message)" }
+            response = .error(answer)
+        }
+        let handler = context.endpointPath ?? "none"
+        let status = response.status.code
+        let (model, log) = (model, log)
+        let (line, reason) = ("\(request.method.rawValue) \(request.uri.path) \(status)", note)
+        response.body = response.body.noting {
+            let seconds = (ContinuousClock.now - began).seconds
+            model.engine.updateMetrics { metrics in
+                metrics.http[Metrics.HTTPKey(handler: handler, status: status), default: 0] += 1
+                metrics.httpDuration.observe(seconds)
+            }
+            log?("\(line) \((seconds * 1e4).rounded() / 10) ms\(reason)")
+        }
+        return response
+    }
+
+    private static func answer(_ error: any Error, _ request: Request) -> APIError {
+        switch error {
+        case let error as APIError: return error
+        case let error as HTTPError where error.status == .notFound:
+            return .invalid(
+                "\(request.method.rawValue) \(request.uri.path.prefix(200)) is not served; see /v1/chat/completions, /v1/models",
+                code: "not_found", status: 404)
+        case let error as any HTTPResponseError:
+            return .invalid("\(error)", status: error.status.code)
+        case is CancellationError: return .unavailable("the request was cancelled")
+        default: return .failed("the request failed: \(error)")
+        }
+    }
+}
+
+extension ResponseBody {
+    /// The same body; `action` runs once it has been written, or could not be.
+    fileprivate func noting(_ action: @escaping @Sendable () -> Void) -> ResponseBody {
+        let body = self
+        return ResponseBody(contentLength: contentLength) { writer in
+            defer { action() }
+            try await body.write(writer)
+        }
+    }
+}

@@ -1,0 +1,48 @@
+internal import Inputs
+
+/// Reads members of a JSON object with errors that name them; null counts as absent.
+struct FieldReader {
+    let object: JSONObject
+    /// Put before names in errors, such as `stream_options.`.
+    var prefix = ""
+
+    func value(_ name: String) -> JSONValue? {
+        guard let value = object[name], !value.isNull else { return nil }
+        return value
+    }
+
+    func boolean(_ name: String) throws(APIError) -> Bool? {
+        guard let value = value(name) else { return nil }
+        guard let boolean = value.boolValue else { throw mismatch(name, value, "a boolean") }
+        return boolean
+    }
+
+    func string(_ name: String) throws(APIError) -> String? {
+        guard let value = value(name) else { return nil }
+        guard let string = value.stringValue else { throw mismatch(name, value, "a string") }
+        return string
+    }
+
+    func integer(_ name: String) throws(APIError) -> Int? {
+        guard let value = value(name) else { return nil }
+        guard let integer = value.intValue else { throw mismatch(name, value, "a whole number of 64 bits") }
+        return integer
+    }
+
+    /// A number for which `isAllowed` holds; `range` says in words which those are.
+    func number(_ name: String, _ range: String, _ isAllowed: (Double) -> Bool) throws(APIError) -> Double? {
+        guard let value = value(name) else { return nil }
+        guard let number = value.doubleValue else { throw mismatch(name, value, "a number") }
+        guard isAllowed(number) else { throw outOfRange(name, value, range) }
+        return number
+    }
+
+    func mismatch(_ name: String, _ value: JSONValue, _ expected: String) -> APIError {
+        let found = value.doubleValue == nil ? "a \(value.kindName)" : value.serializedText
+        return .invalid("\(prefix)\(name) must be \(expected), not \(found)", param: prefix + name)
+    }
+
+    func outOfRange(_ name: String, _ value: JSONValue, _ range: String) -> APIError {
+        .invalid("\(prefix)\(name) must be \(range), not \(value.serializedText)", param: prefix + name)
+    }
+}

@@ -1,0 +1,119 @@
+internal import Inputs
+internal import Serving
+
+/// Reads `messages`: texts for the chat template, pictures as files.
+struct MessageReader {
+    private static let roles: Set<String> = ["system", "user", "assistant", "tool"]
+    /// Message fields beyond `role` and `content`.
+    private static let laterFields: Set<String> = [
+        "name", "tool_calls", "tool_call_id", "function_call", "refusal", "audio", "reasoning_content", "reasoning",
+        "annotations",
+    ]
+    private static let laterParts: Set<String> = [
+        "image_embeds", "input_audio", "video_url", "audio_url", "file", "refusal", "video", "audio", "image", "image_pil",
+    ]
+
+    func read(_ value: JSONValue?) throws(APIError) -> (messages: JSONValue, pictures: [EncodedPicture]) {
+        guard let value else { throw .invalid("messages is required", param: "messages") }
+        guard let list = value.arrayValue else {
+            throw .invalid("messages must be a list, not a \(value.kindName)", param: "messages")
+        }
+        guard !list.isEmpty else { throw .invalid("messages must not be empty", param: "messages") }
+        var pictures: [EncodedPicture] = []
+        var messages: [JSONValue] = []
+        for (index, message) in list.enumerated() {
+            messages.append(try self.message(message, place: "messages[\(index)]", &pictures))
+        }
+        return (.array(messages), pictures)
+    }
+
+    private func message(
+        _ value: JSONValue, place: String, _ pictures: inout [EncodedPicture]
+    ) throws(APIError) -> JSONValue {
+        guard let object = value.objectValue else { throw .invalid("\(place) must be an object", param: place) }
+        let fields = FieldReader(object: object, prefix: place + ".")
+        for (name, value) in object where name != "role" && name != "content" && !value.isNull {
+            guard Self.laterFields.contains(name) else {
+                throw .invalid("unknown field \(place).\(name)", param: "\(place).\(name)", code: "unknown_parameter")
+            }
+            if value.arrayValue?.isEmpty != true { throw .unsupported("\(place).\(name)") }
+        }
+        guard let role = try fields.string("role") else { throw .invalid("\(place).role is required", param: "\(place).role") }
+        guard Self.roles.contains(role) else {
+            throw .invalid(
+                "\(place).role must be one of system, user, assistant, tool, not \(role.prefix(40))", param: "\(place).role")
+        }
+        let content: JSONValue
+        switch fields.value("content") {
+        case .string(let text): content = .string(text)
+        case .array(let parts):
+            var read: [JSONValue] = []
+            for (index, part) in parts.enumerated() {
+                read.append(try self.part(part, place: "\(place).content[\(index)]", &pictures))
+            }
+            content = .array(read)
+        case nil where role == "assistant": content = ""
+        case nil: throw .invalid("\(place).content is required", param: "\(place).content")
+        case let other?: throw fields.mismatch("content", other, "a string or a list of parts")
+        }
+        return ["role": .string(role), "content": content]
+    }
+
+    private func part(
+        _ value: JSONValue, place: String, _ pictures: inout [EncodedPicture]
+    ) throws(APIError) -> JSONValue {
+        guard let object = value.objectValue else { throw .invalid("\(place) must be an object", param: place) }
+        let fields = FieldReader(object: object, prefix: place + ".")
+        guard let type = try fields.string("type") else { throw .invalid("\(place).type is required", param: "\(place).type") }
+        switch type {
+        case "text":
+            try only(["type", "text"], in: object, place: place)
+            guard let text = try fields.string("text") else { throw .invalid("\(place).text is required", param: "\(place).text") }
+            return ["type": "text", "text": .string(text)]
+        case "image_url", "input_image":
+            pictures.append(EncodedPicture(file: try picture(object, place: place), place: place))
+            return ["type": "image"]
+        case let later where Self.laterParts.contains(later):
+            throw .invalid(
+                "\(place): parts of type \(later) are not supported yet", param: place, code: "unsupported_parameter")
+        default:
+            throw .invalid("\(place).type must be text or image_url, not \(type.prefix(40))", param: "\(place).type")
+        }
+    }
+
+    /// The file of `image_url`: an object with `url`, or the URL itself.
+    private func picture(_ object: JSONObject, place: String) throws(APIError) -> [UInt8] {
+        try only(["type", "image_url", "detail"], in: object, place: place)
+        guard let source = FieldReader(object: object).value("image_url") else {
+            throw .invalid("\(place).image_url is required", param: "\(place).image_url")
+        }
+        if let detail = object["detail"] { try check(detail: detail, place: place) }
+        var url = source.stringValue
+        if let inner = source.objectValue {
+            try only(["url", "detail"], in: inner, place: place + ".image_url")
+            url = try FieldReader(object: inner, prefix: place + ".image_url.").string("url")
+            if let detail = inner["detail"] { try check(detail: detail, place: place) }
+        }
+        guard let url else { throw .invalid("\(place).image_url must be a URL or an object with a url", param: place) }
+        do {
+            return try DataURL.file(url)
+        } catch {
+            throw .invalid("\(place): \(error.description)", param: place, code: "invalid_image_url")
+        }
+    }
+
+    /// How closely to look is the model's own affair; the words are checked all the same.
+    private func check(detail: JSONValue, place: String) throws(APIError) {
+        guard detail.isNull || ["auto", "low", "high"].contains(detail.stringValue ?? "") else {
+            throw .invalid("\(place): detail must be auto, low or high", param: place)
+        }
+    }
+
+    private func only(_ names: Set<String>, in object: JSONObject, place: String) throws(APIError) {
+        let later: Set<String> = ["min_pixels", "max_pixels", "uuid", "fps", "file_id", "cache_control"]
+        for (name, value) in object where !names.contains(name) && !value.isNull {
+            if later.contains(name) { throw .unsupported("\(place).\(name)") }
+            throw .invalid("unknown field \(place).\(name)", param: "\(place).\(name)", code: "unknown_parameter")
+        }
+    }
+}

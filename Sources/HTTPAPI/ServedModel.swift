@@ -1,0 +1,64 @@
+internal import Inputs
+package import Serving
+internal import Synchronization
+
+/// The model behind the routes: its names, its engine, and its input pipeline once that is loaded.
+package final class ServedModel: Sendable {
+    /// Names that requests may use; the first is the one that answers carry.
+    package let names: [String]
+    package let engine: Engine
+    /// Shown by `/v1/models`.
+    package let root: String
+    private let loaded = Mutex<InputPipeline?>(nil)
+    private let requests = Mutex(0)
+
+    package init(names: [String], root: String, engine: Engine) {
+        precondition(!names.isEmpty)
+        self.names = names
+        self.root = root
+        self.engine = engine
+    }
+
+    package var name: String { names[0] }
+
+    /// Nil while it loads.
+    package var pipeline: InputPipeline? {
+        get { loaded.withLock { $0 } }
+        set { loaded.withLock { $0 = newValue } }
+    }
+
+    package var isReady: Bool { engine.phase == .serving && pipeline != nil }
+
+    /// The phase of the start, and which part of it is done.
+    var progress: (phase: String, share: Double) {
+        switch engine.phase {
+        case .loading: ("loading", 0)
+        case .warming(let done, let count): ("warming up", Double(done) / Double(max(count, 1)))
+        case .serving: pipeline == nil ? ("loading the tokenizer", 0.9) : ("serving", 1)
+        case .draining: ("draining", 1)
+        case .stopped: ("stopped", 1)
+        case .failed: ("failed", 0)
+        }
+    }
+
+    /// Counts a chat request in, from before its body is read until the last reference to the place goes.
+    func enter() throws(APIError) -> Place {
+        guard isReady else { throw .unavailable("the server is not ready: \(progress.phase)") }
+        let limit = engine.configuration.maxSequences + engine.configuration.maxQueued
+        let entered = requests.withLock { count in
+            guard count < limit else { return false }
+            count += 1
+            return true
+        }
+        guard entered else { throw .overloaded("the server is busy: \(limit) requests wait or run") }
+        return Place(self)
+    }
+
+    final class Place: Sendable {
+        private let model: ServedModel
+
+        fileprivate init(_ model: ServedModel) { self.model = model }
+
+        deinit { model.requests.withLock { $0 -= 1 } }
+    }
+}

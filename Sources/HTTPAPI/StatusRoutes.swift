@@ -1,0 +1,62 @@
+internal import Foundation
+internal import HTTPTypes
+internal import Hummingbird
+internal import HummingbirdCore
+internal import Inputs
+internal import NIOCore
+internal import Serving
+
+/// Routes that say how the server is; they answer at every moment and touch neither engine nor workers.
+struct StatusRoutes: Sendable {
+    let model: ServedModel
+    let version: String
+    /// Seconds since 1970 at which the server began.
+    let created: Int
+
+    func add(to router: Router<APIContext>) {
+        for path in ["/health", "/ready"] {
+            router.get(RouterPath(path)) { _, _ in health() }
+        }
+        router.get("/live") { _, _ in Response.json(["status": "ok"]) }
+        for method in [HTTPRequest.Method.get, .post] {
+            router.on("/ping", method: method) { _, _ in health() }
+        }
+        router.get("/version") { _, _ in Response.json(["version": .string(version)]) }
+        router.get("/load") { _, _ in Response.json(["server_load": .int(model.engine.inFlight)]) }
+        router.get("/metrics") { _, _ in metrics() }
+        router.get("/v1/models") { _, _ in Response.json(["object": "list", "data": [card]]) }
+        router.get("/v1/models/**") { _, context in try card(named: context.parameters.getCatchAll().joined(separator: "/")) }
+    }
+
+    private func health() -> Response {
+        let progress = model.progress
+        let body: JSONValue = ["phase": .string(progress.phase), "progress": .double(progress.share)]
+        if model.isReady { return .json(body) }
+        var response = Response.json(body, status: .serviceUnavailable)
+        response.headers[.retryAfter] = "1"
+        return response
+    }
+
+    private func metrics() -> Response {
+        let text = model.engine.metrics.text(modelName: model.name, process: ProcessUsage.current())
+        return Response(
+            status: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"],
+            body: ResponseBody(byteBuffer: ByteBuffer(string: text)))
+    }
+
+    private var card: JSONValue {
+        [
+            "id": .string(model.name), "object": "model", "created": .int(created), "owned_by": "vlm",
+            "root": .string(model.root), "parent": nil, "max_model_len": .int(model.engine.configuration.maxModelLength),
+        ]
+    }
+
+    private func card(named name: String) throws -> Response {
+        guard model.names.contains(name.removingPercentEncoding ?? name) else {
+            throw APIError.invalid(
+                "the model \(name.prefix(200)) does not exist; this server has \(model.name)", param: "model",
+                code: "model_not_found", status: 404)
+        }
+        return .json(card)
+    }
+}

@@ -1,0 +1,132 @@
+internal import Execution
+package import Inputs
+package import Plan
+
+extension IncrementalDecoder: TokenTextDecoder {}
+
+/// A picture of a request as it came.
+package struct EncodedPicture: Sendable {
+    /// A JPEG or PNG file.
+    package var file: [UInt8]
+    /// Where the request holds it, such as `messages[0].content[1]`.
+    package var place: String
+
+    package init(file: [UInt8], place: String) {
+        self.file = file
+        self.place = place
+    }
+}
+
+/// Why a request does not become a prompt.
+package enum InputError: Error, Sendable, CustomStringConvertible {
+    case badPicture(place: String, reason: String)
+    case badPrompt(String)
+
+    package var description: String {
+        switch self {
+        case .badPicture(let place, let reason): "\(place): \(reason)"
+        case .badPrompt(let reason): reason
+        }
+    }
+}
+
+/// Turns messages and pictures into prompts, as the model was compiled to read them.
+package struct InputPipeline: Sendable {
+    private let spec: InputSpec
+    private let render: @Sendable (JSONValue) throws -> String
+    private let newDecoder: @Sendable () -> any TokenTextDecoder
+    private let assembler: PromptAssembler
+    private let imageDecoder: ImageDecoder
+    private let processor: ImageProcessor?
+    private let maxPatches: Int
+    private let modelDigest: ContentDigest
+
+    /// - Parameters:
+    ///   - modelKey: tells models apart whose picture embeddings differ.
+    ///   - maxPatches: most patches of one picture.
+    ///   - maxImagePixels: more pixels than this are refused by a picture's header alone.
+    ///   - render: the chat template over `messages`, with the prompt for an answer appended.
+    ///   - encode: text with special tokens spelled out to ids, nothing added.
+    package init(
+        spec: InputSpec, modelKey: String, maxPatches: Int, maxImagePixels: Int,
+        render: @escaping @Sendable (JSONValue) throws -> String,
+        encode: @escaping @Sendable (String) throws -> [Int32],
+        newDecoder: @escaping @Sendable () -> any TokenTextDecoder
+    ) {
+        self.spec = spec
+        self.render = render
+        self.newDecoder = newDecoder
+        assembler = PromptAssembler(spec: spec, encode: encode)
+        imageDecoder = ImageDecoder(maxPixels: maxImagePixels)
+        processor = spec.imageProcessor.map { ImageProcessor($0) }
+        self.maxPatches = min(maxPatches, spec.visionLimits?.maxPatchesPerImage ?? 0)
+        modelDigest = ContentDigest { hasher in
+            hasher.update(modelKey)
+            hasher.update(spec.imageProcessor.map { "\($0)" } ?? "")
+        }
+    }
+
+    /// Tokens that end the model's texts.
+    package var endTokens: [Int32] { spec.endTokenIDs }
+
+    /// The model's own sampling, from its generation_config.json; greedy where that says so.
+    package var defaultSampling: SamplingParameters {
+        let generation = spec.generation
+        var sampling = SamplingParameters()
+        sampling.temperature = generation.doSample == false ? 0 : Float(generation.temperature ?? 1)
+        sampling.topP = Float(generation.topP ?? 1)
+        sampling.topK = generation.topK ?? 0
+        sampling.minP = Float(generation.minP ?? 0)
+        sampling.repetitionPenalty = Float(generation.repetitionPenalty ?? 1)
+        return sampling
+    }
+
+    package func makeDecoder() -> any TokenTextDecoder { newDecoder() }
+
+    /// The prompt for messages in the template's form, whose pictures are `pictures` in order.
+    package func prompt(messages: JSONValue, pictures: [EncodedPicture]) throws(InputError) -> Prompt {
+        var patches: [Patches] = []
+        for picture in pictures { patches.append(try self.patches(of: picture)) }
+        let text: String
+        do {
+            text = try render(messages)
+        } catch {
+            throw .badPrompt("the chat template refuses these messages: \(error)")
+        }
+        let prepared: PreparedPrompt
+        do {
+            prepared = try assembler.prepare(rendered: text, pictures: patches)
+        } catch {
+            throw .badPrompt("\(error)")
+        }
+        return Prompt(
+            ids: prepared.inputIDs, positions: prepared.positions.ids, positionDelta: prepared.positions.delta,
+            pictures: prepared.pictures.map(self.picture))
+    }
+
+    private func patches(of picture: EncodedPicture) throws(InputError) -> Patches {
+        guard let processor else {
+            throw .badPicture(place: picture.place, reason: "the model reads text only")
+        }
+        do {
+            return try processor.patches(from: try imageDecoder.decode(picture.file), maxPatches: maxPatches)
+        } catch {
+            throw .badPicture(place: picture.place, reason: "\(error)")
+        }
+    }
+
+    private func picture(_ prepared: PreparedPicture) -> Picture {
+        let patches = prepared.patches
+        let layout = VisionLayout(
+            grids: [(patches.gridHeight, patches.gridWidth)], mergeSize: spec.imageProcessor?.mergeSize ?? 1)
+        let digest = ContentDigest { hasher in
+            hasher.update(modelDigest)
+            hasher.update(patches.gridHeight)
+            hasher.update(patches.gridWidth)
+            patches.bytes.withUnsafeBytes { hasher.update($0) }
+        }
+        return Picture(
+            tokens: prepared.tokens, digest: digest,
+            input: VisionInput(pixels: patches.bytes, positions: layout.rows + layout.columns, bounds: layout.bounds))
+    }
+}

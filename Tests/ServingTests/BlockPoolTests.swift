@@ -1,0 +1,69 @@
+import Serving
+import Testing
+
+@Suite struct BlockPoolTests {
+    private func digest(_ value: Int) -> ContentDigest { ContentDigest { $0.update(value) } }
+
+    @Test func handsOutEveryBlockOnce() {
+        var pool = BlockPool(blockSize: 16, blockCount: 5)
+        let blocks = (0..<5).compactMap { _ in pool.allocate() }
+        #expect(Set(blocks).count == 5)
+        let none = pool.allocate()
+        #expect(none == nil)
+        for block in blocks { pool.release(block) }
+        #expect(pool.freeCount == 5 && pool.usedCount == 0)
+    }
+
+    @Test func contentOutlivesItsUserUntilTheBlockIsNeeded() {
+        var pool = BlockPool(blockSize: 16, blockCount: 3)
+        let first = pool.allocate() ?? -1
+        let second = pool.allocate() ?? -1
+        pool.publish(first, as: digest(1))
+        pool.publish(second, as: digest(2))
+        pool.release(first)
+        pool.release(second)
+        #expect(pool.find(digest(1))?.block == first)
+        // The block without content goes first, then the least recently freed.
+        _ = pool.allocate()
+        #expect(pool.find(digest(1)) != nil)
+        let reused = pool.allocate()
+        #expect(reused == first)
+        #expect(pool.find(digest(1)) == nil)
+        #expect(pool.find(digest(2))?.isFree == true)
+        pool.retain(second)
+        #expect(pool.find(digest(2))?.isFree == false)
+        #expect(pool.freeCount == 0)
+    }
+
+    @Test func keepsTheFirstOfEqualContents() {
+        var pool = BlockPool(blockSize: 16, blockCount: 2)
+        let first = pool.allocate() ?? -1
+        let second = pool.allocate() ?? -1
+        pool.publish(first, as: digest(1))
+        pool.publish(second, as: digest(1))
+        #expect(pool.find(digest(1))?.block == first)
+        pool.release(second)
+        let reused = pool.allocate()
+        #expect(reused == second)
+        #expect(pool.find(digest(1))?.block == first)
+    }
+
+    @Test func digestsTellTokensPicturesSaltAndPastApart() {
+        func digests(_ ids: [Int32], _ pictures: [PictureTokens] = [], _ salt: String = "") -> [ContentDigest] {
+            var sequence = SequenceState(id: 1, prompt: ids, pictures: pictures, salt: salt)
+            return (0..<ids.count / 16).map { sequence.digest(ofBlock: $0, size: 16) }
+        }
+        let ids = (0..<48).map { Int32($0) }
+        var changed = ids
+        changed[0] = 99
+        let plain = digests(ids)
+        #expect(plain == digests(ids))
+        #expect(zip(plain, digests(changed)).allSatisfy { $0 != $1 })
+        #expect(zip(plain, digests(ids, [], "salt")).allSatisfy { $0 != $1 })
+        let cat = PictureTokens(tokens: 20..<30, digest: digest(1))
+        let dog = PictureTokens(tokens: 20..<30, digest: digest(2))
+        #expect(digests(ids, [cat])[0] == digests(ids, [dog])[0])
+        #expect(digests(ids, [cat])[1] != digests(ids, [dog])[1])
+        #expect(digests(ids, [cat])[2] != digests(ids, [dog])[2])
+    }
+}

@@ -1,0 +1,173 @@
+import Execution
+import Plan
+import Serving
+import Synchronization
+import Testing
+
+@Suite struct EngineTests {
+    private func engine(
+        program: Program = testProgram(), maxQueued: Int = 100,
+        load: (@Sendable (Program) throws -> any LoadedModel)? = nil
+    ) throws -> Engine {
+        var options = EngineOptions()
+        options.maxQueued = maxQueued
+        let configuration = try EngineConfiguration(program: program, options: options, availableBytes: 1 << 24)
+        return Engine(configuration: configuration, log: { _ in }) {
+            try load?(program) ?? NullModel(program: program)
+        }
+    }
+
+    private func request(_ ids: [Int32], maxTokens: Int) -> GenerationRequest {
+        var sampling = SamplingParameters()
+        sampling.temperature = 0
+        return GenerationRequest(
+            prompt: Prompt(text: ids, axes: 3), sampling: sampling, maxTokens: maxTokens, decoder: NumberDecoder())
+    }
+
+    @Test func warmsEveryPlanBeforeItServes() async throws {
+        let entries = Mutex<[Entry]>([])
+        let program = testProgram()
+        let engine = try engine(program: program) { program in
+            NullModel(program: program, beforeRun: { entry in entries.withLock { $0.append(entry) } })
+        }
+        try await engine.whenServing()
+        #expect(entries.withLock { $0 } == [.extend, .decode(gear: 1), .decode(gear: 2), .decode(gear: 4)])
+        await engine.drain(timeout: .seconds(1))
+    }
+
+    @Test func refusesWhatCanNeverRun() async throws {
+        let engine = try engine()
+        try await engine.whenServing()
+        let long = (0..<256).map { Int32($0 % 60) }
+        #expect(throws: AdmissionError.promptTooLong(promptTokens: 256, maxModelLength: 256)) {
+            try engine.submit(request(long, maxTokens: 1))
+        }
+        #expect(throws: AdmissionError.maxTokensTooLarge(maxTokens: 255, promptTokens: 2, maxModelLength: 256)) {
+            try engine.submit(request([1, 2], maxTokens: 255))
+        }
+        #expect(throws: AdmissionError.promptEmpty) { try engine.submit(request([], maxTokens: 1)) }
+        #expect(throws: AdmissionError.tokenOutOfRange(token: 61, vocabularySize: 61)) {
+            try engine.submit(request([61], maxTokens: 1))
+        }
+        let outcome = await engine.run(request([1, 2], maxTokens: 254))
+        #expect(outcome.reason == .length && outcome.completionTokens == 254)
+        await engine.drain(timeout: .seconds(1))
+    }
+
+    @Test func failsOneRequestAndServesTheNext() async throws {
+        let engine = try engine { NullModel(program: $0, failsOnToken: 13) }
+        try await engine.whenServing()
+        let bad = await engine.run(request([13], maxTokens: 5))
+        #expect(bad.failure?.contains("token 13") == true)
+        let good = await engine.run(request([2], maxTokens: 1))
+        #expect(good.reason == .length && good.failure == nil)
+        #expect(engine.metrics.failures == 1 && engine.metrics.kvUsage == 0)
+        await engine.drain(timeout: .seconds(1))
+    }
+
+    @Test func boundsItsQueue() async throws {
+        let engine = try engine(maxQueued: 2) { program in
+            NullModel(program: program, beforeRun: { _ in usleepMilliseconds(2) })
+        }
+        try await engine.whenServing()
+        var generations: [Generation] = []
+        for _ in 0..<6 { generations.append(try engine.submit(request([1], maxTokens: 100))) }
+        #expect(throws: AdmissionError.queueFull(waiting: 6)) { try engine.submit(request([1], maxTokens: 1)) }
+        #expect(throws: AdmissionError.queueFull(waiting: 6)) { try engine.checkAdmission() }
+        generations.removeAll()
+        try await engine.whenIdle()
+        #expect(await engine.run(request([1], maxTokens: 1)).reason == .length)
+        await engine.drain(timeout: .seconds(1))
+    }
+
+    @Test func drainsAndThenRefuses() async throws {
+        let engine = try engine { program in
+            NullModel(program: program, beforeRun: { _ in usleepMilliseconds(1) })
+        }
+        try await engine.whenServing()
+        async let outcome = engine.run(request([1], maxTokens: 60))
+        try await Task.sleep(for: .milliseconds(20))
+        await engine.drain(timeout: .seconds(10))
+        #expect(await outcome.completionTokens == 60)
+        #expect(engine.phase == .stopped)
+        #expect(throws: AdmissionError.notServing(.stopped)) { try engine.submit(request([1], maxTokens: 1)) }
+    }
+
+    @Test func abortsWhatDoesNotEndInTime() async throws {
+        let engine = try engine { program in
+            NullModel(program: program, beforeRun: { _ in usleepMilliseconds(5) })
+        }
+        try await engine.whenServing()
+        async let outcome = engine.run(request([1], maxTokens: 250))
+        try await Task.sleep(for: .milliseconds(30))
+        await engine.drain(timeout: .milliseconds(30))
+        #expect(await outcome.reason == .abort)
+        #expect(engine.phase == .stopped)
+    }
+
+    @Test func saysWhyLoadingFailed() async throws {
+        let engine = try engine { _ in throw BackendError.unsupported("no such kernel") }
+        while engine.phase == .loading { try await Task.sleep(for: .milliseconds(1)) }
+        #expect(engine.phase == .failed("no such kernel"))
+    }
+
+    @Test func rendersMetricsAsPrometheusText() async throws {
+        let engine = try engine()
+        try await engine.whenServing()
+        _ = await engine.run(request([1, 2, 3], maxTokens: 4))
+        let text = engine.metrics.text(modelName: "a\"b", process: ProcessUsage.current())
+        let lines = text.split(separator: "\n")
+        #expect(lines.contains("vllm:prompt_tokens_total{model_name=\"a\\\"b\"} 3.0"))
+        #expect(lines.contains("vllm:generation_tokens_total{model_name=\"a\\\"b\"} 4.0"))
+        #expect(lines.contains("vllm:request_success_total{model_name=\"a\\\"b\",finished_reason=\"length\"} 1"))
+        #expect(lines.contains("vlm:decode_gear_steps_total{model_name=\"a\\\"b\",gear=\"1\"} 3"))
+        #expect(lines.contains { $0.hasPrefix("vllm:time_to_first_token_seconds_bucket{") && $0.hasSuffix("} 1") })
+        #expect(lines.contains { $0.hasPrefix("process_resident_memory_bytes ") && !$0.hasSuffix(" 0.0") })
+        for line in lines where !line.hasPrefix("#") { #expect(line.split(separator: " ").count == 2) }
+        await engine.drain(timeout: .seconds(1))
+    }
+}
+
+@Suite struct EngineConfigurationTests {
+    private func configure(_ change: (inout EngineOptions) -> Void) throws -> EngineConfiguration {
+        var options = EngineOptions()
+        change(&options)
+        return try EngineConfiguration(program: testProgram(), options: options, availableBytes: 1 << 24)
+    }
+
+    @Test func takesTheProgramsLimitsUnlessLessIsAsked() throws {
+        let whole = try configure { _ in }
+        #expect(whole.maxSequences == 4 && whole.maxModelLength == 256 && whole.gears == [1, 2, 4])
+        #expect(whole.blockCount == 128 && whole.maxConcurrency == 8)
+        let less = try configure {
+            $0.maxSequences = 3
+            $0.maxModelLength = 100
+        }
+        #expect(less.maxSequences == 3 && less.maxModelLength == 100 && less.gears == [1, 2, 4])
+        #expect(try configure { $0.maxSequences = 2 }.gears == [1, 2])
+        #expect(try configure { $0.kvCacheBytes = 4 * 1024 }.maxModelLength == 64)
+    }
+
+    @Test func namesTheFlagThatDoesNotFit() throws {
+        let cases: [(String, (inout EngineOptions) -> Void)] = [
+            ("--max-num-seqs 5", { $0.maxSequences = 5 }),
+            ("--max-num-seqs 0", { $0.maxSequences = 0 }),
+            ("--max-model-len 257", { $0.maxModelLength = 257 }),
+            ("--max-num-batched-tokens 33", { $0.maxBatchedTokens = 33 }),
+            ("--max-num-batched-tokens 3", { $0.maxBatchedTokens = 3 }),
+            ("--block-size 17", { $0.blockSize = 17 }),
+            ("--gpu-memory-utilization 0", { $0.memoryShare = 0 }),
+            ("--gpu-memory-utilization 1.5", { $0.memoryShare = 1.5 }),
+            ("--kv-cache-bytes 5", { $0.kvCacheBytes = 5 }),
+            ("--max-num-queued-reqs", { $0.maxQueued = -1 }),
+            ("--max-model-len 200", {
+                $0.maxModelLength = 200
+                $0.kvCacheBytes = 4096
+            }),
+        ]
+        for (words, change) in cases {
+            let error = #expect(throws: ConfigurationError.self) { try configure(change) }
+            #expect(error?.description.contains(words) == true, "\(words): \(error?.description ?? "")")
+        }
+    }
+}

@@ -1,0 +1,122 @@
+import Execution
+import Plan
+import Serving
+import Testing
+
+@Suite struct SchedulerTests {
+    private func scheduler(
+        blocks: Int = 16, sequences: Int = 4, batched: Int = 32, caches: Bool = true, gears: [Int] = [1, 2, 4]
+    ) -> Scheduler {
+        Scheduler(
+            Scheduler.Limits(
+                gears: gears, maxSequences: sequences, maxBatchedTokens: batched, blockSize: 16, blockCount: blocks,
+                cachesPrefixes: caches))
+    }
+
+    private func sequence(_ id: Int, count: Int, first: Int32 = 0, pictures: [PictureTokens] = []) -> SequenceState {
+        SequenceState(id: id, prompt: (0..<Int32(count)).map { $0 + first }, pictures: pictures)
+    }
+
+    /// Runs a batch that there must be.
+    private func step(_ scheduler: inout Scheduler) throws -> Batch {
+        let batch = run(&scheduler)
+        return try #require(batch)
+    }
+
+    /// Runs a batch, giving every sampling sequence a token.
+    private func run(_ scheduler: inout Scheduler) -> Batch? {
+        guard let batch = scheduler.nextBatch() else { return nil }
+        scheduler.commit()
+        for item in batch.items where item.samples { scheduler.append(500, toSequence: item.id) }
+        return batch
+    }
+
+    @Test func cutsLongPromptsAndDecodesFirst() throws {
+        var scheduler = scheduler()
+        scheduler.add(sequence(1, count: 5))
+        var batch = try step(&scheduler)
+        #expect(batch.entry == .extend && batch.items.map(\.count) == [5])
+        scheduler.add(sequence(2, count: 50, first: 100))
+        batch = try step(&scheduler)
+        #expect(batch.entry == .extend)
+        #expect(batch.items.map(\.id) == [1, 2] && batch.items.map(\.count) == [1, 31])
+        #expect(batch.items.map(\.samples) == [true, false])
+        batch = try step(&scheduler)
+        #expect(batch.items.map(\.count) == [1, 19] && batch.items.map(\.samples) == [true, true])
+        batch = try step(&scheduler)
+        #expect(batch.entry == .decode(gear: 2))
+    }
+
+    @Test func choosesTheSmallestGear() throws {
+        var scheduler = scheduler(gears: [1, 4])
+        for id in 1...3 { scheduler.add(sequence(id, count: 3, first: Int32(id) * 50)) }
+        _ = run(&scheduler)
+        let step1 = try step(&scheduler)
+        #expect(step1.entry == .decode(gear: 4))
+        scheduler.remove(1)
+        scheduler.remove(2)
+        let step2 = try step(&scheduler)
+        #expect(step2.entry == .decode(gear: 1))
+    }
+
+    @Test func findsACachedPrefixAndComputesAtLeastOneToken() throws {
+        var scheduler = scheduler()
+        scheduler.add(sequence(1, count: 32))
+        _ = run(&scheduler)
+        scheduler.remove(1)
+        #expect(scheduler.pool.usedCount == 0)
+        scheduler.add(sequence(2, count: 32))
+        scheduler.add(sequence(3, count: 40))
+        let batch = try step(&scheduler)
+        #expect(batch.items.map(\.start) == [16, 32] && batch.items.map(\.count) == [16, 8])
+        #expect(scheduler.running.map(\.cachedTokens) == [16, 32])
+        #expect(scheduler.counts.prefixHits == 48)
+    }
+
+    @Test func preemptsTheYoungestAndComesBackToIt() throws {
+        var scheduler = scheduler(blocks: 4, caches: false)
+        scheduler.add(sequence(1, count: 30))
+        _ = run(&scheduler)
+        scheduler.add(sequence(2, count: 16, first: 100))
+        var preempted = false
+        for _ in 0..<30 {
+            let batch = try step(&scheduler)
+            #expect(batch.items.contains { $0.id == 1 })
+            preempted = preempted || scheduler.waiting.contains { $0.id == 2 }
+        }
+        #expect(preempted && scheduler.counts.preemptions > 0)
+        scheduler.remove(1)
+        let known = scheduler.waiting.first?.known
+        let batch = try step(&scheduler)
+        #expect(batch.items.first?.start == 0 && batch.items.first?.count == known.map { min($0, 32) })
+    }
+
+    @Test func waitsForPicturesUnderTheChunkOnly() throws {
+        var scheduler = scheduler()
+        let digest = ContentDigest { $0.update(1) }
+        let far = PictureTokens(tokens: 40..<45, digest: digest)
+        scheduler.add(sequence(1, count: 50, pictures: [far]))
+        let step3 = try step(&scheduler)
+        #expect(step3.items.map(\.count) == [32])
+        let none4 = run(&scheduler)
+        #expect(none4?.items.count == nil)
+        #expect(scheduler.picturesNeeded()?.pictures == [0])
+        scheduler.markReady(1, picture: 0)
+        #expect(scheduler.picturesNeeded() == nil)
+        let step5 = try step(&scheduler)
+        #expect(step5.items.map(\.count) == [18])
+    }
+
+    @Test func lastPromptTokenOfAPictureIsNoDecodeStep() throws {
+        var scheduler = scheduler()
+        let digest = ContentDigest { $0.update(1) }
+        scheduler.add(sequence(1, count: 33, pictures: [PictureTokens(tokens: 10..<33, digest: digest)]))
+        let none6 = run(&scheduler)
+        #expect(none6?.items.count == nil)
+        scheduler.markReady(1, picture: 0)
+        let step7 = try step(&scheduler)
+        #expect(step7.items.map(\.count) == [32])
+        let step8 = try step(&scheduler)
+        #expect(step8.entry == .extend)
+    }
+}

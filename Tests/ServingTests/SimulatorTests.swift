@@ -1,0 +1,141 @@
+import Execution
+import Plan
+import Serving
+import Testing
+
+/// Random arrivals, cancellations and little cache: whatever happens, each request's text is what it is alone.
+@Suite struct SimulatorTests {
+    struct Scene: Sendable, CustomTestStringConvertible {
+        var seed: UInt64
+        var blockSize = 16
+        var blockCount = 64
+        var cachesPrefixes = true
+        var gears = [1, 2, 4]
+        var maxSequences = 4
+        var maxBatchedTokens = 32
+        var imageCacheBytes = 1 << 20
+
+        var testDescription: String {
+            "seed \(seed), \(blockCount) blocks of \(blockSize), prefixes \(cachesPrefixes), gears \(gears)"
+        }
+    }
+
+    static let scenes: [Scene] = [
+        Scene(seed: 1),
+        Scene(seed: 2, cachesPrefixes: false),
+        Scene(seed: 3, blockCount: 16),
+        Scene(seed: 4, blockCount: 16, cachesPrefixes: false),
+        Scene(seed: 5, blockSize: 32, blockCount: 8, gears: [4]),
+        Scene(seed: 6, blockSize: 128, blockCount: 2),
+        Scene(seed: 7, blockSize: 64, blockCount: 5, gears: [1, 2], maxSequences: 2, maxBatchedTokens: 7),
+        Scene(seed: 8, blockCount: 17, gears: [1, 3, 8], maxSequences: 8, maxBatchedTokens: 8, imageCacheBytes: 0),
+        Scene(seed: 9, blockCount: 20, gears: [1], maxSequences: 1, maxBatchedTokens: 1),
+    ]
+
+    private func engine(_ scene: Scene, alone: Bool = false) throws -> Engine {
+        let program = testProgram(
+            gears: scene.gears, maxSequences: scene.maxSequences, maxBatchedTokens: scene.maxBatchedTokens)
+        var options = EngineOptions()
+        options.blockSize = scene.blockSize
+        options.cachesPrefixes = alone ? false : scene.cachesPrefixes
+        options.imageCacheBytes = scene.imageCacheBytes
+        let blockBytes = program.kvBlockBytes(blockSize: scene.blockSize)
+        options.kvCacheBytes = (alone ? 64 : scene.blockCount) * blockBytes
+        let configuration = try EngineConfiguration(program: program, options: options, availableBytes: 1 << 30)
+        return Engine(configuration: configuration, log: { _ in }) { NullModel(program: program, seed: 9) }
+    }
+
+    private func requests(_ scene: Scene, count: Int) -> [GenerationRequest] {
+        var dice = Dice(scene.seed)
+        let shared = (0..<40).map { Int32($0 % 50 + 1) }
+        return (0..<count).map { index in
+            let prefix = index % 3 == 0 ? Array(shared.prefix(16 + index % 20)) : []
+            return randomRequest(&dice, sharedPrefix: prefix, pictures: index % 4 == 1 ? 1 + index % 3 : 0)
+        }
+    }
+
+    @Test(arguments: scenes) func everyTextIsWhatItIsAlone(scene: Scene) async throws {
+        let requests = requests(scene, count: 40)
+        let single = try engine(scene, alone: true)
+        try await single.whenServing()
+        var expected: [Outcome] = []
+        for request in requests { expected.append(await single.run(request)) }
+        await single.drain(timeout: .seconds(5))
+
+        let busy = try engine(scene)
+        try await busy.whenServing()
+        try await withThrowingTaskGroup(of: (Int, Outcome?).self) { group in
+            for (index, request) in requests.enumerated() {
+                group.addTask {
+                    try await Task.sleep(for: .microseconds(Int(scene.seed) * index * 37 % 3000))
+                    if index % 7 == 3 { return (index, await busy.runAndLeave(request, after: index % 5)) }
+                    return (index, await busy.run(request))
+                }
+            }
+            for try await (index, outcome) in group {
+                if let outcome { #expect(outcome == expected[index], "request \(index)") }
+            }
+        }
+        try await busy.whenIdle()
+        #expect(busy.metrics.kvUsage == 0)
+        #expect(busy.metrics.running == 0 && busy.metrics.waiting == 0)
+        if scene.blockCount == 16 { #expect(busy.metrics.preemptions > 0) }
+        await busy.drain(timeout: .seconds(5))
+        #expect(busy.phase == .stopped)
+    }
+}
+
+/// What a client saw.
+struct Outcome: Equatable {
+    var text = ""
+    var reason: FinishReason?
+    var completionTokens = 0
+    var failure: String?
+}
+
+extension Engine {
+    func whenServing() async throws {
+        while phase != .serving {
+            if case .failed(let why) = phase { throw TestFailure(why) }
+            try await Task.sleep(for: .milliseconds(1))
+        }
+    }
+
+    func whenIdle() async throws {
+        while inFlight > 0 || metrics.running > 0 { try await Task.sleep(for: .milliseconds(1)) }
+    }
+
+    func run(_ request: GenerationRequest) async -> Outcome {
+        var outcome = Outcome()
+        do {
+            for await event in try submit(request).events {
+                switch event {
+                case .text(let text): outcome.text += text
+                case .finished(let completion):
+                    outcome.reason = completion.reason
+                    outcome.completionTokens = completion.usage.completionTokens
+                case .failed(let why): outcome.failure = why
+                }
+            }
+        } catch {
+            outcome.failure = "\(error)"
+        }
+        return outcome
+    }
+
+    /// Goes away after `count` events; nil.
+    func runAndLeave(_ request: GenerationRequest, after count: Int) async -> Outcome? {
+        guard let events = try? submit(request).events else { return nil }
+        var seen = 0
+        for await _ in events {
+            seen += 1
+            if seen >= count { break }
+        }
+        return nil
+    }
+}
+
+struct TestFailure: Error {
+    var message: String
+    init(_ message: String) { self.message = message }
+}

@@ -1,0 +1,85 @@
+import Execution
+import Plan
+import Serving
+import Tensors
+
+/// A small program that the null model runs.
+func testProgram(
+    gears: [Int] = [1, 2, 4], maxSequences: Int = 4, maxModelLength: Int = 256, maxBatchedTokens: Int = 32,
+    vocabularySize: Int = 61
+) -> Program {
+    let pixels = Slot(.input(.pixels), TensorType(.u8, [Dim(4, times: "M"), 12]))
+    let vision = ExecutionPlan(
+        entry: .vision, outputs: [], steps: [Step(.widen, inputs: [pixels], outputs: [], origin: "")], bounds: ["M": 64],
+        arenaBytes: 0, unsharedBytes: 0)
+    return Program(
+        plans: [vision],
+        limits: Program.Limits(
+            gears: gears, maxSequences: maxSequences, maxModelLength: maxModelLength,
+            maxBatchedTokens: maxBatchedTokens, maxPatches: 256),
+        kv: KVLayout(layers: 1, heads: 1, headDim: 8, element: .f32), vocabularySize: vocabularySize, hiddenSize: 5,
+        positionAxes: 3)
+}
+
+/// SplitMix64, so that every run of a test draws the same numbers.
+struct Dice: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(_ seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var value = state
+        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
+        return value ^ (value >> 31)
+    }
+}
+
+/// Writes each token as its number and a space.
+struct NumberDecoder: TokenTextDecoder {
+    mutating func append(_ token: Int32) -> String { "\(token) " }
+    mutating func finish() -> String { "" }
+}
+
+/// A random request, with pictures when `pictures` is positive; the same dice give the same request.
+func randomRequest(_ dice: inout Dice, axes: Int = 3, sharedPrefix: [Int32] = [], pictures: Int = 0) -> GenerationRequest {
+    var ids = sharedPrefix
+    for _ in 0..<Int.random(in: 1...40, using: &dice) { ids.append(Int32.random(in: 1..<60, using: &dice)) }
+    var shown: [Picture] = []
+    for _ in 0..<pictures {
+        let tokens = Int.random(in: 1...12, using: &dice)
+        let kind = UInt8.random(in: 0..<3, using: &dice)
+        shown.append(testPicture(kind: kind, tokens: tokens, at: ids.count))
+        ids += Array(repeating: 60, count: tokens)
+        for _ in 0..<Int.random(in: 0...5, using: &dice) { ids.append(Int32.random(in: 1..<60, using: &dice)) }
+        ids.append(1)
+    }
+    var positions: [Int32] = []
+    for axis in 0..<axes { positions += (0..<Int32(ids.count)).map { $0 * (axis == 0 ? 1 : 2) } }
+    let prompt = Prompt(ids: ids, positions: positions, positionDelta: 3, pictures: shown)
+    var sampling = SamplingParameters()
+    sampling.temperature = Bool.random(using: &dice) ? 0 : 0.8
+    sampling.topK = Bool.random(using: &dice) ? 0 : 10
+    sampling.topP = Bool.random(using: &dice) ? 1 : 0.9
+    sampling.repetitionPenalty = Bool.random(using: &dice) ? 1 : 1.3
+    sampling.seed = dice.next()
+    return GenerationRequest(
+        prompt: prompt, sampling: sampling, maxTokens: Int.random(in: 1...60, using: &dice), endTokens: [7],
+        ignoresEnd: Bool.random(using: &dice), stops: Bool.random(using: &dice) ? [] : ["11 3", "59 "],
+        decoder: NumberDecoder())
+}
+
+/// A picture of four patches for each of its tokens; pictures of one kind and size are equal.
+func testPicture(kind: UInt8, tokens: Int, at start: Int) -> Picture {
+    let patches = tokens * 4
+    let pixels = (0..<patches * 12).map { UInt8(truncatingIfNeeded: $0) &* 7 &+ kind }
+    let positions = (0..<2 * Int32(patches)).map { $0 % 17 }
+    let digest = ContentDigest { hasher in
+        hasher.update(Int(kind))
+        hasher.update(tokens)
+    }
+    return Picture(
+        tokens: start..<start + tokens, digest: digest,
+        input: VisionInput(pixels: pixels, positions: positions, bounds: [0, Int32(patches)]))
+}
