@@ -1,0 +1,79 @@
+extension JinjaValue {
+    /// Python's `==`.
+    func equals(_ other: JinjaValue) -> Bool {
+        switch (self, other) {
+        case (.undefined, .undefined), (.none, .none): return true
+        case (.string(let a), .string(let b)): return a.isExactly(b)
+        case (.list(let a), .list(let b)), (.tuple(let a), .tuple(let b)):
+            return a.elements.count == b.elements.count && zip(a.elements, b.elements).allSatisfy { $0.equals($1) }
+        case (.dictionary(let a), .dictionary(let b)):
+            guard a.count == b.count else { return false }
+            return zip(a.keys, a.values).allSatisfy { key, value in
+                JinjaKey(key).flatMap { b.value(of: $0) }.map { $0.equals(value) } ?? false
+            }
+        case (.namespace(let a), .namespace(let b)): return a === b
+        case (.loop(let a), .loop(let b)): return a === b
+        case (.callable(let a), .callable(let b)): return a === b
+        default:
+            if let a = wholeNumber, let b = other.wholeNumber { return a == b }
+            if let a = number, let b = other.number { return a == b }
+            return false
+        }
+    }
+
+    /// Whether this comes before the other in Python's order; nil when the two have none.
+    func isLess(than other: JinjaValue) -> Bool? {
+        switch (self, other) {
+        case (.string(let a), .string(let b)): return a.utf8.lexicographicallyPrecedes(b.utf8)
+        case (.list(let a), .list(let b)), (.tuple(let a), .tuple(let b)):
+            for (left, right) in zip(a.elements, b.elements) where !left.equals(right) { return left.isLess(than: right) }
+            return a.elements.count < b.elements.count
+        default:
+            if let a = wholeNumber, let b = other.wholeNumber { return a < b }
+            guard let a = number, let b = other.number else { return nil }
+            return a < b
+        }
+    }
+
+    /// Python's `in`; nil when the container cannot contain.
+    func contains(_ element: JinjaValue) -> Bool? {
+        switch self {
+        case .undefined: return false
+        case .string(let text):
+            guard case .string(let part) = element else { return nil }
+            return PythonText.find(part, in: text) != nil
+        case .list(let list), .tuple(let list): return list.elements.contains { $0.equals(element) }
+        case .dictionary(let dictionary): return JinjaKey(element).map { dictionary.value(of: $0) != nil } ?? false
+        default: return nil
+        }
+    }
+}
+
+extension JinjaValue {
+    /// A JSON document as a template sees it; nil when it nests too deep.
+    init?(_ json: JSONValue, depthLimit: Int = TemplateEvaluator.valueDepthLimit) {
+        guard depthLimit > 0 else { return nil }
+        switch json {
+        case .null: self = .none
+        case .bool(let flag): self = .bool(flag)
+        case .int(let number): self = .int(number)
+        case .double(let number): self = .float(number)
+        case .string(let text): self = .string(text)
+        case .array(let elements):
+            var values: [JinjaValue] = []
+            values.reserveCapacity(elements.count)
+            for element in elements {
+                guard let value = JinjaValue(element, depthLimit: depthLimit - 1) else { return nil }
+                values.append(value)
+            }
+            self = .list(values)
+        case .object(let object):
+            var dictionary = JinjaDictionary()
+            for (key, member) in object {
+                guard let value = JinjaValue(member, depthLimit: depthLimit - 1) else { return nil }
+                dictionary.set(key, value)
+            }
+            self = .dictionary(dictionary)
+        }
+    }
+}

@@ -1,0 +1,237 @@
+/// A value while a template runs; behaves as the Python value that Jinja would hold.
+enum JinjaValue {
+    /// Carries what was missing, for messages.
+    case undefined(String)
+    case none
+    case bool(Bool)
+    case int(Int)
+    case float(Double)
+    case string(String)
+    case list(JinjaList)
+    case tuple(JinjaList)
+    case dictionary(JinjaDictionary)
+    case namespace(JinjaNamespace)
+    case loop(JinjaLoop)
+    case callable(JinjaCallable)
+}
+
+/// Elements and how many levels of containers they make; bounded, so that values can be walked and freed recursively.
+struct JinjaList {
+    let elements: [JinjaValue]
+    let depth: Int
+
+    init(_ elements: [JinjaValue]) {
+        self.elements = elements
+        depth = 1 + (elements.lazy.map(\.depth).max() ?? 0)
+    }
+}
+
+/// A `dict`: keys in the order in which they were first set.
+struct JinjaDictionary {
+    private(set) var keys: [JinjaValue] = []
+    private(set) var values: [JinjaValue] = []
+    private var positions: [JinjaKey: Int] = [:]
+    private(set) var depth = 1
+
+    var count: Int { keys.count }
+
+    func value(of key: JinjaKey) -> JinjaValue? {
+        positions[key].map { values[$0] }
+    }
+
+    /// Sets a key; returns false when a value of that kind cannot be one.
+    mutating func set(_ key: JinjaValue, _ value: JinjaValue) -> Bool {
+        guard let hashed = JinjaKey(key) else { return false }
+        depth = max(depth, value.depth + 1, key.depth + 1)
+        if let position = positions[hashed] {
+            values[position] = value
+        } else {
+            positions[hashed] = keys.count
+            keys.append(key)
+            values.append(value)
+        }
+        return true
+    }
+
+    mutating func set(_ key: String, _ value: JinjaValue) {
+        _ = set(.string(key), value)
+    }
+
+    func value(of key: String) -> JinjaValue? {
+        value(of: .string(ExactText(key)))
+    }
+
+    /// Key and value pairs as tuples.
+    var items: [JinjaValue] {
+        zip(keys, values).map { .tuple(JinjaList([$0, $1])) }
+    }
+}
+
+/// What may be a dictionary key, equal as in Python: `1`, `1.0` and `True` are one key.
+indirect enum JinjaKey: Hashable {
+    case none
+    case int(Int)
+    case float(Double)
+    case string(ExactText)
+    case tuple([JinjaKey])
+
+    init?(_ value: JinjaValue) {
+        switch value {
+        case .none: self = .none
+        case .bool(let flag): self = .int(flag ? 1 : 0)
+        case .int(let number): self = .int(number)
+        case .float(let number):
+            if let whole = Int(exactly: number) { self = .int(whole) } else { self = .float(number) }
+        case .string(let text): self = .string(ExactText(text))
+        case .tuple(let list):
+            var keys: [JinjaKey] = []
+            for element in list.elements {
+                guard let key = JinjaKey(element) else { return nil }
+                keys.append(key)
+            }
+            self = .tuple(keys)
+        default: return nil
+        }
+    }
+}
+
+/// The one kind of value that a template may change: `namespace(…)`.
+final class JinjaNamespace {
+    var members: JinjaDictionary
+
+    init(_ members: JinjaDictionary) {
+        self.members = members
+    }
+}
+
+/// A function, macro or bound method.
+final class JinjaCallable {
+    typealias Body = (TemplateEvaluator, JinjaArguments) throws(ChatTemplateError) -> JinjaValue
+
+    let name: String
+    let depth: Int
+    let body: Body
+
+    /// `receiver` is the value that the body holds on to, if any.
+    init(_ name: String, receiver: JinjaValue? = nil, _ body: @escaping Body) {
+        self.name = name
+        depth = 1 + (receiver?.depth ?? 0)
+        self.body = body
+    }
+}
+
+/// The `loop` variable of a running loop.
+final class JinjaLoop {
+    let items: [JinjaValue]
+    var index = 0
+    let level: Int
+    /// Runs the loop's body over other items, for `loop(…)` in a recursive loop.
+    let recurse: JinjaCallable.Body?
+    var lastChanged: [JinjaValue]?
+
+    init(items: [JinjaValue], level: Int, recurse: JinjaCallable.Body?) {
+        self.items = items
+        self.level = level
+        self.recurse = recurse
+    }
+}
+
+/// The evaluated arguments of a call.
+struct JinjaArguments {
+    var positional: [JinjaValue] = []
+    var named: [(name: String, value: JinjaValue)] = []
+
+    /// The argument at that position or of that name.
+    func value(_ position: Int, _ name: String) -> JinjaValue? {
+        positional.indices.contains(position) ? positional[position] : named.first { $0.name == name }?.value
+    }
+
+    func dropping(_ count: Int) -> JinjaArguments {
+        JinjaArguments(positional: Array(positional.dropFirst(count)), named: named)
+    }
+}
+
+extension JinjaValue {
+    /// How deep containers nest inside; zero for what is no container.
+    var depth: Int {
+        switch self {
+        case .list(let list), .tuple(let list): list.depth
+        case .dictionary(let dictionary): dictionary.depth
+        case .callable(let callable): callable.depth
+        case .undefined, .none, .bool, .int, .float, .string, .namespace, .loop: 0
+        }
+    }
+
+    static func list(_ elements: [JinjaValue]) -> JinjaValue { .list(JinjaList(elements)) }
+
+    var isUndefined: Bool {
+        if case .undefined = self { true } else { false }
+    }
+
+    /// Python's name of the type.
+    var typeName: String {
+        switch self {
+        case .undefined: "Undefined"
+        case .none: "NoneType"
+        case .bool: "bool"
+        case .int: "int"
+        case .float: "float"
+        case .string: "str"
+        case .list: "list"
+        case .tuple: "tuple"
+        case .dictionary: "dict"
+        case .namespace: "Namespace"
+        case .loop: "LoopContext"
+        case .callable: "function"
+        }
+    }
+
+    var isTrue: Bool {
+        switch self {
+        case .undefined, .none: false
+        case .bool(let flag): flag
+        case .int(let number): number != 0
+        case .float(let number): number != 0
+        case .string(let text): !text.isEmpty
+        case .list(let list), .tuple(let list): !list.elements.isEmpty
+        case .dictionary(let dictionary): dictionary.count > 0
+        case .namespace, .loop, .callable: true
+        }
+    }
+
+    /// The number that this is in arithmetic; true is one.
+    var wholeNumber: Int? {
+        switch self {
+        case .bool(let flag): flag ? 1 : 0
+        case .int(let number): number
+        default: nil
+        }
+    }
+
+    var number: Double? {
+        if case .float(let number) = self { number } else { wholeNumber.map(Double.init) }
+    }
+
+    /// What iteration yields, or nil when there is nothing to iterate.
+    var iterated: [JinjaValue]? {
+        switch self {
+        case .undefined: []
+        case .string(let text): text.unicodeScalars.map { .string(String($0)) }
+        case .list(let list), .tuple(let list): list.elements
+        case .dictionary(let dictionary): dictionary.keys
+        default: nil
+        }
+    }
+
+    /// Python's `len`.
+    var length: Int? {
+        switch self {
+        case .undefined: 0
+        case .string(let text): text.unicodeScalars.count
+        case .list(let list), .tuple(let list): list.elements.count
+        case .dictionary(let dictionary): dictionary.count
+        case .loop(let loop): loop.items.count
+        default: nil
+        }
+    }
+}

@@ -1,0 +1,265 @@
+/// The filters of Jinja that chat templates use.
+enum TemplateFilters {
+    static let names: Set<String> = [
+        "abs", "attr", "batch", "capitalize", "center", "count", "d", "default", "dictsort", "e", "escape", "first", "float",
+        "forceescape", "format", "groupby", "indent", "int", "items", "join", "last", "length", "list", "lower", "map", "max",
+        "min", "pprint", "reject", "rejectattr", "replace", "reverse", "round", "safe", "select", "selectattr", "slice", "sort",
+        "string", "sum", "title", "tojson", "trim", "truncate", "unique", "upper", "urlencode", "wordcount",
+    ]
+}
+
+extension TemplateEvaluator {
+    func apply(
+        _ filter: TemplateFilter, to value: JinjaValue, _ scope: TemplateScope
+    ) throws(ChatTemplateError) -> JinjaValue {
+        let arguments = try evaluate(filter.arguments, scope)
+        line = filter.line
+        return try apply(filter.name, to: value, arguments)
+    }
+
+    func apply(_ name: String, to value: JinjaValue, _ arguments: JinjaArguments) throws(ChatTemplateError) -> JinjaValue {
+        try spend()
+        if let result = try applyToAny(name, value, arguments) { return try checked(result) }
+        if let result = try applyToText(name, value, arguments) { return try checked(result) }
+        if let result = try applyToSequence(name, value, arguments) { return try checked(result) }
+        if let result = try applyToNumber(name, value, arguments) { return try checked(result) }
+        throw failure("there is no filter '\(name)'")
+    }
+
+    private func applyToAny(
+        _ name: String, _ value: JinjaValue, _ arguments: JinjaArguments
+    ) throws(ChatTemplateError) -> JinjaValue? {
+        switch name {
+        case "default", "d":
+            let isReplaced = value.isUndefined || ((arguments.value(1, "boolean")?.isTrue ?? false) && !value.isTrue)
+            return isReplaced ? arguments.value(0, "default_value") ?? .string("") : value
+        case "safe": return value
+        case "string": return .string(try text(value))
+        case "pprint": return .string(try represented(value))
+        case "length", "count":
+            guard let length = value.length else { throw failure("object of type '\(value.typeName)' has no len()") }
+            return .int(length)
+        case "tojson": return .string(try serialized(value, arguments))
+        case "attr":
+            guard case .string(let name)? = arguments.value(0, "name") else { throw failure("attr needs a name") }
+            return try attribute(name, of: value) ?? .undefined("\(value.typeName) object has no attribute '\(name)'")
+        default: return nil
+        }
+    }
+
+    private func serialized(_ value: JinjaValue, _ arguments: JinjaArguments) throws(ChatTemplateError) -> String {
+        var style = JSONStyle()
+        style.isASCII = arguments.value(0, "ensure_ascii")?.isTrue ?? false
+        switch arguments.value(1, "indent") {
+        case .string(let indent)?: style.indent = indent
+        case let other?:
+            if let width = other.wholeNumber { style.indent = String(repeating: " ", count: max(0, min(width, 1000))) }
+        case nil: break
+        }
+        if style.indent != nil { style.itemSeparator = "," }
+        if let separators = arguments.value(2, "separators"), let parts = separators.iterated, parts.count == 2 {
+            style.itemSeparator = try text(parts[0])
+            style.keySeparator = try text(parts[1])
+        }
+        style.sortsKeys = arguments.value(3, "sort_keys")?.isTrue ?? false
+        var writer = PythonRepresentation(limit: Self.sizeLimit)
+        do {
+            try writer.dump(value, style)
+        } catch {
+            throw failure("Object of type \(error.name) is not JSON serializable")
+        }
+        if writer.isCut { throw exceeded("the text of a value grows too large") }
+        try spend(writer.output.count / 64)
+        return writer.text
+    }
+
+    private func applyToText(
+        _ name: String, _ value: JinjaValue, _ arguments: JinjaArguments
+    ) throws(ChatTemplateError) -> JinjaValue? {
+        switch name {
+        case "trim": return .string(stripped(try text(value), arguments.value(0, "chars"), left: true, right: true))
+        case "upper": return .string(try text(value).uppercased())
+        case "lower": return .string(try text(value).lowercased())
+        case "capitalize": return .string(PythonText.capitalized(try text(value)))
+        case "title": return .string(titledWords(try text(value)))
+        case "center":
+            let width = try whole(arguments.value(0, "width") ?? .int(80))
+            return .string(try padded(try text(value), width, " ", "^"))
+        case "replace":
+            let count = try arguments.value(2, "count").map { (count) throws(ChatTemplateError) in try whole(count) } ?? -1
+            return .string(
+                PythonText.replacing(
+                    try text(value), try text(arguments.value(0, "old") ?? .undefined("old")),
+                    with: try text(arguments.value(1, "new") ?? .undefined("new")), limit: count < 0 ? .max : count))
+        case "e", "escape", "forceescape": return .string(escaped(try text(value)))
+        case "format": return .string(try percentFormatted(try text(value), formatOperand(arguments)))
+        case "indent": return .string(try indented(try text(value), arguments))
+        case "truncate": return .string(try truncated(try text(value), arguments))
+        case "urlencode": return .string(urlEncoded(try text(value)))
+        case "wordcount": return .int(wordCount(try text(value)))
+        default: return nil
+        }
+    }
+
+    private func formatOperand(_ arguments: JinjaArguments) -> JinjaValue {
+        if arguments.named.isEmpty { return .tuple(JinjaList(arguments.positional)) }
+        var dictionary = JinjaDictionary()
+        for (name, value) in arguments.named { dictionary.set(name, value) }
+        return .dictionary(dictionary)
+    }
+
+    /// Words start in upper case after white space, hyphens and opening brackets.
+    private func titledWords(_ text: String) -> String {
+        var output = ""
+        var startsWord = true
+        for scalar in text.unicodeScalars {
+            output += startsWord ? scalar.properties.titlecaseMapping : scalar.properties.lowercaseMapping
+            startsWord = PythonText.isSpace(scalar) || "-({[<".unicodeScalars.contains(scalar)
+        }
+        return output
+    }
+
+    private func escaped(_ text: String) -> String {
+        var output = ""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "&": output += "&amp;"
+            case "<": output += "&lt;"
+            case ">": output += "&gt;"
+            case "\"": output += "&#34;"
+            case "'": output += "&#39;"
+            default: output.unicodeScalars.append(scalar)
+            }
+        }
+        return output
+    }
+
+    private func indented(_ text: String, _ arguments: JinjaArguments) throws(ChatTemplateError) -> String {
+        var margin = "    "
+        if let width = arguments.value(0, "width") {
+            if case .string(let text) = width {
+                margin = text
+            } else {
+                margin = String(repeating: " ", count: max(0, min(try whole(width), 10_000)))
+            }
+        }
+        let indentsFirst = arguments.value(1, "first")?.isTrue ?? false
+        let indentsBlank = arguments.value(2, "blank")?.isTrue ?? false
+        let lines = PythonText.lines(text + "\n", keepingEnds: false)
+        try spend(lines.count * (1 + margin.utf8.count / 64))
+        guard lines.count * margin.utf8.count <= Self.sizeLimit else { throw exceeded("an indented text grows too large") }
+        var output = lines.first ?? ""
+        for line in lines.dropFirst() { output += "\n" + (line.isEmpty && !indentsBlank ? "" : margin) + line }
+        return (indentsFirst ? margin : "") + output
+    }
+
+    private func truncated(_ text: String, _ arguments: JinjaArguments) throws(ChatTemplateError) -> String {
+        let length = try whole(arguments.value(0, "length") ?? .int(255))
+        let killsWords = arguments.value(1, "killwords")?.isTrue ?? false
+        let end = try self.text(arguments.value(2, "end") ?? .string("..."))
+        let leeway = try whole(arguments.value(3, "leeway") ?? .int(5))
+        let scalars = text.unicodeScalars
+        let (limit, overflow) = length.addingReportingOverflow(leeway)
+        if overflow || scalars.count <= limit { return text }
+        let kept = max(0, length - end.unicodeScalars.count)
+        let cut = String(scalars.prefix(kept))
+        guard !killsWords, let space = cut.unicodeScalars.lastIndex(of: " ") else { return cut + end }
+        return String(cut.unicodeScalars[..<space]) + end
+    }
+
+    private func urlEncoded(_ text: String) -> String {
+        var output: [UInt8] = []
+        let digits = Array("0123456789ABCDEF".utf8)
+        for byte in text.utf8 {
+            switch byte {
+            case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D...0x2F, 0x5F, 0x7E: output.append(byte)
+            default: output += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+            }
+        }
+        return String(decoding: output, as: UTF8.self)
+    }
+
+    private func wordCount(_ text: String) -> Int {
+        var count = 0
+        var isInside = false
+        for scalar in text.unicodeScalars {
+            let isWord = scalar.properties.isAlphabetic || scalar.properties.numericType != nil || scalar == "_"
+            if isWord, !isInside { count += 1 }
+            isInside = isWord
+        }
+        return count
+    }
+
+    private func applyToNumber(
+        _ name: String, _ value: JinjaValue, _ arguments: JinjaArguments
+    ) throws(ChatTemplateError) -> JinjaValue? {
+        switch name {
+        case "abs":
+            if let number = value.wholeNumber { return number < 0 ? try negated(value) : .int(number) }
+            guard let number = value.number else { throw failure("bad operand type for abs(): '\(value.typeName)'") }
+            return .float(number.magnitude)
+        case "int":
+            let base = try whole(arguments.value(1, "base") ?? .int(10))
+            return parsedWhole(value, base: base) ?? arguments.value(0, "default") ?? .int(0)
+        case "float": return parsedFloat(value) ?? arguments.value(0, "default") ?? .float(0)
+        case "round":
+            guard let number = value.number else { throw failure("type \(value.typeName) doesn't define __round__ method") }
+            let places = try whole(arguments.value(0, "precision") ?? .int(0))
+            let method = try arguments.value(1, "method").map { (method) throws(ChatTemplateError) in try text(method) }
+            if method == nil || method == "common" {
+                if let whole = value.wholeNumber, places >= 0 { return .int(whole) }
+                return .float(PythonNumber.rounded(number, places: places))
+            }
+            let scale = PythonNumber.power(10, Double(places))
+            return .float((number * scale).rounded(method == "ceil" ? .up : .down) / scale)
+        default: return nil
+        }
+    }
+
+    private func parsedWhole(_ value: JinjaValue, base: Int) -> JinjaValue? {
+        if let number = value.wholeNumber { return .int(number) }
+        switch value {
+        case .float(let number): return Int(exactly: number.rounded(.towardZero)).map { .int($0) }
+        case .string(let text):
+            var digits = PythonText.stripped(text, PythonText.isSpace).lowercased().filter { $0 != "_" }
+            let prefixes = [16: "0x", 8: "0o", 2: "0b"]
+            if let prefix = prefixes[base], digits.hasPrefix(prefix) { digits.removeFirst(2) }
+            if (2...36).contains(base), let number = Int(digits, radix: base) { return .int(number) }
+            guard case .float(let number)? = parsedFloat(value) else { return nil }
+            return Int(exactly: number.rounded(.towardZero)).map { .int($0) }
+        default: return nil
+        }
+    }
+
+    private func parsedFloat(_ value: JinjaValue) -> JinjaValue? {
+        if let number = value.number { return .float(number) }
+        guard case .string(let text) = value else { return nil }
+        let digits = PythonText.stripped(text, PythonText.isSpace).filter { $0 != "_" }
+        if digits.lowercased().hasPrefix("0x") { return nil }
+        return Double(digits).map { .float($0) }
+    }
+
+    /// The argument as a whole number.
+    func whole(_ value: JinjaValue) throws(ChatTemplateError) -> Int {
+        guard let number = value.wholeNumber else {
+            throw failure("'\(value.typeName)' object cannot be interpreted as an integer")
+        }
+        return number
+    }
+
+    func padded(
+        _ text: String, _ width: Int, _ fill: Unicode.Scalar, _ align: Unicode.Scalar
+    ) throws(ChatTemplateError) -> String {
+        guard width <= Self.sizeLimit else { throw exceeded("a text is padded beyond \(Self.sizeLimit) characters") }
+        return PythonText.padded(text, to: width, with: fill, align: align)
+    }
+
+    /// Strips white space, or the given characters.
+    func stripped(_ text: String, _ characters: JinjaValue?, left: Bool, right: Bool) -> String {
+        guard case .string(let set)? = characters else {
+            return PythonText.stripped(text, PythonText.isSpace, left: left, right: right)
+        }
+        let scalars = Set(set.unicodeScalars)
+        return PythonText.stripped(text, scalars.contains, left: left, right: right)
+    }
+}

@@ -1,0 +1,124 @@
+extension TemplateEvaluator {
+    func calculate(
+        _ left: JinjaValue, _ symbol: ArithmeticOperator, _ right: JinjaValue
+    ) throws(ChatTemplateError) -> JinjaValue {
+        for case .undefined(let name) in [left, right] { throw failure("'\(name)' is undefined") }
+        switch (symbol, left, right) {
+        case (.add, .string(let a), .string(let b)): return .string(a + b)
+        case (.add, .list(let a), .list(let b)): return .list(a.elements + b.elements)
+        case (.add, .tuple(let a), .tuple(let b)): return .tuple(JinjaList(a.elements + b.elements))
+        case (.modulo, .string(let format), _): return .string(try percentFormatted(format, right))
+        case (.multiply, _, _):
+            if let count = right.wholeNumber, let product = try repeated(left, count) { return product }
+            if let count = left.wholeNumber, let product = try repeated(right, count) { return product }
+        default: break
+        }
+        if symbol != .divide, let a = left.wholeNumber, let b = right.wholeNumber {
+            return try calculateWhole(a, symbol, b)
+        }
+        guard let a = left.number, let b = right.number else {
+            throw failure(
+                "unsupported operand type(s) for \(symbol.symbol): '\(left.typeName)' and '\(right.typeName)'")
+        }
+        return .float(try calculateFloat(a, symbol, b))
+    }
+
+    private func repeated(_ value: JinjaValue, _ count: Int) throws(ChatTemplateError) -> JinjaValue? {
+        func check(_ size: Int) throws(ChatTemplateError) {
+            let (total, overflow) = size.multipliedReportingOverflow(by: max(count, 0))
+            if overflow || total > Self.sizeLimit { throw exceeded("a repetition grows beyond \(Self.sizeLimit) elements") }
+        }
+        switch value {
+        case .string(let text):
+            try check(text.utf8.count)
+            return .string(String(repeating: text, count: text.isEmpty ? 0 : max(count, 0)))
+        case .list(let list), .tuple(let list):
+            try check(list.elements.count)
+            try spend(list.elements.count * max(count, 0))
+            let times = list.elements.isEmpty ? 0 : max(count, 0)
+            let elements = Array(repeatElement(list.elements, count: times).joined())
+            if case .list = value { return .list(elements) }
+            return .tuple(JinjaList(elements))
+        default: return nil
+        }
+    }
+
+    private func calculateWhole(_ a: Int, _ symbol: ArithmeticOperator, _ b: Int) throws(ChatTemplateError) -> JinjaValue {
+        let result: Int?
+        switch symbol {
+        case .add: result = exact(a.addingReportingOverflow(b))
+        case .subtract: result = exact(a.subtractingReportingOverflow(b))
+        case .multiply, .divide: result = exact(a.multipliedReportingOverflow(by: b))
+        case .floorDivide, .modulo:
+            if b == 0 { throw failure("integer division or modulo by zero") }
+            result = symbol == .modulo ? PythonNumber.modulo(a, b) : PythonNumber.floorDivided(a, b)
+        case .power:
+            if b < 0 {
+                if a == 0 { throw failure("0.0 cannot be raised to a negative power") }
+                return .float(PythonNumber.power(Double(a), Double(b)))
+            }
+            result = PythonNumber.power(a, b)
+        }
+        guard let result else { throw exceeded("a whole number grows beyond 64 bits") }
+        return .int(result)
+    }
+
+    private func exact(_ result: (partialValue: Int, overflow: Bool)) -> Int? {
+        result.overflow ? nil : result.partialValue
+    }
+
+    private func calculateFloat(_ a: Double, _ symbol: ArithmeticOperator, _ b: Double) throws(ChatTemplateError) -> Double {
+        switch symbol {
+        case .add: return a + b
+        case .subtract: return a - b
+        case .multiply: return a * b
+        case .divide, .floorDivide, .modulo:
+            if b == 0 { throw failure("division by zero") }
+            if symbol == .divide { return a / b }
+            let remainder = PythonNumber.modulo(a, b)
+            return symbol == .modulo ? remainder : ((a - remainder) / b).rounded()
+        case .power: return PythonNumber.power(a, b)
+        }
+    }
+
+    func negated(_ value: JinjaValue) throws(ChatTemplateError) -> JinjaValue {
+        if let number = value.wholeNumber {
+            guard number != .min else { throw exceeded("a whole number grows beyond 64 bits") }
+            return .int(-number)
+        }
+        guard let number = value.number else { throw failure("bad operand type for unary -: '\(value.typeName)'") }
+        return .float(-number)
+    }
+
+    func positive(_ value: JinjaValue) throws(ChatTemplateError) -> JinjaValue {
+        if let number = value.wholeNumber { return .int(number) }
+        guard let number = value.number else { throw failure("bad operand type for unary +: '\(value.typeName)'") }
+        return .float(number)
+    }
+
+    func compare(
+        _ left: JinjaValue, _ comparator: ComparisonOperator, _ right: JinjaValue
+    ) throws(ChatTemplateError) -> Bool {
+        switch comparator {
+        case .equal: return left.equals(right)
+        case .notEqual: return !left.equals(right)
+        case .contained, .notContained:
+            guard let found = right.contains(left) else {
+                if case .string = right {
+                    throw failure("'in <string>' requires string as left operand, not \(left.typeName)")
+                }
+                throw failure("argument of type '\(right.typeName)' is not iterable")
+            }
+            return found == (comparator == .contained)
+        case .less, .lessOrEqual, .greater, .greaterOrEqual:
+            for case .undefined(let name) in [left, right] { throw failure("'\(name)' is undefined") }
+            let isSwapped = comparator == .greater || comparator == .greaterOrEqual
+            let (a, b) = isSwapped ? (right, left) : (left, right)
+            guard let isLess = a.isLess(than: b) else {
+                throw failure(
+                    "'\(comparator.symbol)' not supported between instances of '\(left.typeName)' and '\(right.typeName)'")
+            }
+            return isLess || ((comparator == .lessOrEqual || comparator == .greaterOrEqual) && a.equals(b))
+        }
+    }
+}
