@@ -7,13 +7,12 @@
 #include "math_body.inl"
 #include "linear_blocks.inl"
 #include "row_pointers.inl"
+#include "streams.inl"
 
-enum { TILE_ROWS = 12, THIN_ROWS = 24, INPUTS = 1024, PREFETCH = 4096 };
+enum { TILE_ROWS = 12, THIN_ROWS = 24, INPUTS = 1024, PAIRS_PER_VISIT = 16 };
 
 static inline __attribute__((always_inline)) void step(const row_pointers *x, int64_t x_stride, const int offset, const uint32_t *w, v_f32 sum[][2], const int rows) {
   __m512bh w0 = (__m512bh)_mm512_loadu_si512(w), w1 = (__m512bh)_mm512_loadu_si512(w + 16);
-  _mm_prefetch((const char *)w + PREFETCH, _MM_HINT_T0);
-  _mm_prefetch((const char *)w + PREFETCH + 64, _MM_HINT_T0);
 #pragma clang loop unroll(full)
   for (int m = 0; m < rows; m++) {
     int32_t pair;
@@ -24,7 +23,7 @@ static inline __attribute__((always_inline)) void step(const row_pointers *x, in
   }
 }
 
-// Sums of up to 12 rows of bf16 pairs over a panel of bf16 pairs, `pairs` of them.
+// Adds a run of pairs to the sums of up to 12 rows.
 static inline __attribute__((always_inline)) void tile(const uint16_t *x, int64_t x_stride, const uint32_t *w, int64_t pairs, float *sums,
                                                        const bool accumulate, const int rows) {
   v_f32 sum[12][2];
@@ -48,22 +47,61 @@ static inline __attribute__((always_inline)) void tile(const uint16_t *x, int64_
     for (int n = 0; n < 2; n++) v_store(sums + m * VLM_PANEL + n * 16, sum[m][n]);
 }
 
+// Sums of up to 12 rows over a whole panel that comes from memory.
+static inline __attribute__((always_inline)) void thin(const uint16_t *x, int64_t x_stride, const uint32_t *w, int64_t pairs, float *sums, const int rows) {
+  v_f32 sum[12][2];
+#pragma clang loop unroll(full)
+  for (int m = 0; m < rows; m++) sum[m][0] = sum[m][1] = v_zero();
+  int64_t stride = x_stride * (int64_t)sizeof *x;
+  for (int64_t i = 0, visits = stream_visits(pairs, PAIRS_PER_VISIT); i < visits; i++) {
+    stream_visit visit = stream_visit_at(i, pairs, PAIRS_PER_VISIT, VLM_PANEL * 4);
+    row_pointers at = row_pointers_at(x + visit.first * 2, stride, rows);
+    const uint32_t *panel = w + visit.first * VLM_PANEL;
+    for (int64_t k = 0; k < visit.count; k++, panel += VLM_PANEL, row_pointers_advance(&at, 4, rows)) {
+      _mm_prefetch((const char *)panel + visit.ahead, _MM_HINT_T0);
+      _mm_prefetch((const char *)panel + visit.ahead + 64, _MM_HINT_T0);
+      step(&at, stride, 0, panel, sum, rows);
+    }
+  }
+#pragma clang loop unroll(full)
+  for (int m = 0; m < rows; m++)
+#pragma clang loop unroll(full)
+    for (int n = 0; n < 2; n++) v_store(sums + m * VLM_PANEL + n * 16, sum[m][n]);
+}
+
 #define TILES(DO) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12)
 #define DEFINE(R) \
   static __attribute__((noinline)) void tile_##R(const uint16_t *x, int64_t x_stride, const uint32_t *w, int64_t pairs, float *sums, bool accumulate) { \
     tile(x, x_stride, w, pairs, sums, accumulate, R); \
+  } \
+  static __attribute__((noinline)) void thin_##R(const uint16_t *x, int64_t x_stride, const uint32_t *w, int64_t pairs, float *sums) { \
+    thin(x, x_stride, w, pairs, sums, R); \
   }
 TILES(DEFINE)
 #undef DEFINE
 
-static void block(const vlm_linear_args *a, const linear_block *b) {
+static void thin_block(const vlm_linear_args *a, const linear_block *b) {
+  int64_t stride = vlm_prepared_bf16_stride(a->inputs), pairs = vlm_ceil_div(a->inputs, 2);
+  const uint32_t *w = (const uint32_t *)a->weight + b->panel * pairs * VLM_PANEL;
+  int64_t per_pass = vlm_ceil_div(b->rows, vlm_ceil_div(b->rows, TILE_ROWS));
+  for (int64_t t = 0; t < b->rows; t += per_pass) {
+    const uint16_t *x = (const uint16_t *)a->prepared + (b->row + t) * stride;
+    switch (vlm_min(per_pass, b->rows - t)) {
+#define CASE(R) case R: thin_##R(x, stride, w, pairs, b->sums + t * VLM_PANEL); break;
+      TILES(CASE)
+#undef CASE
+      default: break;
+    }
+  }
+}
+
+static void tall_block(const vlm_linear_args *a, const linear_block *b) {
   int64_t stride = vlm_prepared_bf16_stride(a->inputs), pairs = vlm_ceil_div(a->inputs, 2);
   const uint32_t *w = (const uint32_t *)a->weight + (b->panel * pairs + b->k / 2) * VLM_PANEL;
-  int64_t passes = vlm_ceil_div(b->rows, TILE_ROWS), per_pass = b->rows <= THIN_ROWS ? vlm_ceil_div(b->rows, passes) : TILE_ROWS;
-  for (int64_t t = 0; t < b->rows; t += per_pass) {
+  for (int64_t t = 0; t < b->rows; t += TILE_ROWS) {
     const uint16_t *x = (const uint16_t *)a->prepared + (b->row + t) * stride + b->k;
     float *sums = b->sums + t * VLM_PANEL;
-    switch (vlm_min(per_pass, b->rows - t)) {
+    switch (vlm_min(TILE_ROWS, b->rows - t)) {
 #define CASE(R) case R: tile_##R(x, stride, w, vlm_ceil_div(b->k_count, 2), sums, b->accumulate); break;
       TILES(CASE)
 #undef CASE
@@ -73,8 +111,8 @@ static void block(const vlm_linear_args *a, const linear_block *b) {
 }
 
 void vlm_linear_bf16_bf16_12x32_avx512bf16(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
-  if (a->rows <= THIN_ROWS) linear_blocks(a, begin, end, scratch, block, 1, a->inputs);
-  else linear_blocks(a, begin, end, scratch, block, LINEAR_PANELS, INPUTS);
+  if (a->rows <= THIN_ROWS) linear_blocks(a, begin, end, scratch, thin_block, (linear_cut){1, 1, a->inputs});
+  else linear_blocks(a, begin, end, scratch, tall_block, (linear_cut){LINEAR_PANELS, 1, INPUTS});
 }
 #pragma clang attribute pop
 #endif

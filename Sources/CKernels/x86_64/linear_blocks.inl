@@ -2,11 +2,11 @@
 // of one block to f32 sums in scratch; the finished sums get bias, activation and residual and go to y.
 
 typedef struct {
-  int64_t panel;            // of VLM_PANEL outputs
+  int64_t panel, panels;    // of VLM_PANEL outputs
   int64_t row, rows;        // the block's rows
   int64_t k, k_count;       // the block's inputs
   float *weights;           // scratch for LINEAR_WEIGHTS bytes of unpacked weights
-  float *sums;              // [rows, VLM_PANEL]
+  float *sums;              // [panels, LINEAR_ROWS, VLM_PANEL]
   bool accumulate;          // whether sums hold earlier inputs' products
 } linear_block;
 
@@ -29,23 +29,28 @@ static void linear_finish(const vlm_linear_args *a, const linear_block *b) {
   }
 }
 
-// Goes over panels [begin, end) in groups of `panels` and inputs in blocks of `k_block`.
-static void linear_blocks(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch, linear_block_fn *run,
-                          int64_t panels, int64_t k_block) {
+// How a range of panels is cut: the panels whose sums are in scratch at once, those of one call of the block function, and
+// the inputs of one call.
+typedef struct {
+  int64_t panels, panels_per_call, inputs_per_call;
+} linear_cut;
+
+static void linear_blocks(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch, linear_block_fn *run, linear_cut cut) {
   float *sums = (float *)((char *)scratch + LINEAR_WEIGHTS);
   for (int64_t row = 0; row < a->rows; row += LINEAR_ROWS)
-    for (int64_t group = begin; group < end; group += panels) {
-      int64_t group_end = vlm_min(end, group + panels);
+    for (int64_t first = begin; first < end; first += cut.panels) {
+      int64_t last = vlm_min(end, first + cut.panels);
       linear_block b = {.row = row, .rows = vlm_min(LINEAR_ROWS, a->rows - row), .weights = scratch};
-      for (b.k = 0; b.k < a->inputs; b.k += k_block)
-        for (b.panel = group; b.panel < group_end; b.panel++) {
-          b.k_count = vlm_min(k_block, a->inputs - b.k);
-          b.sums = sums + (b.panel - group) * LINEAR_ROWS * VLM_PANEL;
+      for (b.k = 0; b.k < a->inputs; b.k += cut.inputs_per_call)
+        for (b.panel = first; b.panel < last; b.panel += cut.panels_per_call) {
+          b.panels = vlm_min(cut.panels_per_call, last - b.panel);
+          b.k_count = vlm_min(cut.inputs_per_call, a->inputs - b.k);
+          b.sums = sums + (b.panel - first) * LINEAR_ROWS * VLM_PANEL;
           b.accumulate = b.k > 0;
           run(a, &b);
         }
-      for (b.panel = group; b.panel < group_end; b.panel++) {
-        b.sums = sums + (b.panel - group) * LINEAR_ROWS * VLM_PANEL;
+      for (b.panel = first; b.panel < last; b.panel++) {
+        b.sums = sums + (b.panel - first) * LINEAR_ROWS * VLM_PANEL;
         linear_finish(a, &b);
       }
     }

@@ -68,16 +68,16 @@ static void thin_block_bf16(const vlm_linear_args *a, const linear_block *b) {
 }
 
 void vlm_linear_bf16_f32_6x16_avx2(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
-  if (a->rows <= THIN_ROWS) linear_blocks(a, begin, end, scratch, thin_block_bf16, 1, a->inputs);
-  else linear_blocks(a, begin, end, scratch, block_bf16, LINEAR_PANELS, LINEAR_F32_INPUTS);
+  if (a->rows <= THIN_ROWS) linear_blocks(a, begin, end, scratch, thin_block_bf16, (linear_cut){1, 1, a->inputs});
+  else linear_blocks(a, begin, end, scratch, block_bf16, (linear_cut){LINEAR_PANELS, 1, LINEAR_F32_INPUTS});
 }
 
 void vlm_linear_f32_f32_6x16_avx2(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
-  linear_blocks(a, begin, end, scratch, block_f32, LINEAR_PANELS, LINEAR_F32_INPUTS);
+  linear_blocks(a, begin, end, scratch, block_f32, (linear_cut){LINEAR_PANELS, 1, LINEAR_F32_INPUTS});
 }
 
 void vlm_linear_int4_f32_6x16_avx2(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
-  linear_blocks(a, begin, end, scratch, block_int4, LINEAR_PANELS, LINEAR_F32_INPUTS);
+  linear_blocks(a, begin, end, scratch, block_int4, (linear_cut){LINEAR_PANELS, 1, LINEAR_F32_INPUTS});
 }
 #pragma clang attribute pop
 #endif

@@ -9,6 +9,7 @@
 #define GEMM_CASES_12(DO) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12)
 #include "gemm_body.inl"
 #include "linear_blocks.inl"
+#include "streams.inl"
 
 static inline void v_split_bf16(const uint32_t *w, float *even, float *odd) {
   __m512i pair = _mm512_loadu_si512(w);
@@ -28,32 +29,43 @@ static inline void v_split_int4(const uint8_t *w, v_f32 scale, v_f32 zero, float
 
 #include "linear_f32_body.inl"
 
-enum { THIN_ROWS = 24, PREFETCH = 4096 };
+enum { THIN_ROWS = 24, PAIRS_PER_VISIT = 16 };
 
-static inline void prefetch(const void *p) { _mm_prefetch((const char *)p + PREFETCH, _MM_HINT_T0); }
+static inline void prefetch(const void *p, int64_t ahead) { _mm_prefetch((const char *)p + ahead, _MM_HINT_T0); }
+
+// Adds inputs k and k + 1 of up to 12 rows; odd inputs go to sum[chains − 1].
+static inline __attribute__((always_inline)) void thin_pair(const row_pointers *x, int64_t stride, const uint32_t *w, v_f32 sum[][12][2], const int chains, const int rows) {
+  const __m512i high = _mm512_set1_epi32((int)0xffff0000);
+  __m512i p0 = _mm512_loadu_si512(w), p1 = _mm512_loadu_si512(w + 16);
+  v_f32 e0 = _mm512_castsi512_ps(_mm512_slli_epi32(p0, 16)), e1 = _mm512_castsi512_ps(_mm512_slli_epi32(p1, 16));
+  v_f32 o0 = _mm512_castsi512_ps(_mm512_and_si512(p0, high)), o1 = _mm512_castsi512_ps(_mm512_and_si512(p1, high));
+#pragma clang loop unroll(full)
+  for (int m = 0; m < rows; m++) {
+    v_f32 even = v_set1(*(const float *)row_pointer(x, stride, m, 0)), odd = v_set1(*(const float *)row_pointer(x, stride, m, 4));
+    sum[0][m][0] = v_fma(even, e0, sum[0][m][0]);
+    sum[0][m][1] = v_fma(even, e1, sum[0][m][1]);
+    sum[chains - 1][m][0] = v_fma(odd, o0, sum[chains - 1][m][0]);
+    sum[chains - 1][m][1] = v_fma(odd, o1, sum[chains - 1][m][1]);
+  }
+}
 
 // Sums of up to 12 rows over a panel of bf16 pairs. Few rows keep even and odd inputs apart, for more chains.
 static inline __attribute__((always_inline)) void thin_bf16(const float *x, int64_t x_stride, const uint32_t *w, int64_t inputs, float *sums, const int rows) {
   const int chains = rows <= 6 ? 2 : 1;
-  const __m512i high = _mm512_set1_epi32((int)0xffff0000);
+  const int64_t stride = x_stride * (int64_t)sizeof(float), pairs = inputs / 2;
   v_f32 sum[2][12][2];
 #pragma clang loop unroll(full)
   for (int c = 0; c < chains; c++)
 #pragma clang loop unroll(full)
     for (int m = 0; m < rows; m++) sum[c][m][0] = sum[c][m][1] = v_zero();
-  for (int64_t k = 0; k + 2 <= inputs; k += 2, w += VLM_PANEL) {
-    __m512i p0 = _mm512_loadu_si512(w), p1 = _mm512_loadu_si512(w + 16);
-    prefetch(w);
-    prefetch(w + 16);
-    v_f32 e0 = _mm512_castsi512_ps(_mm512_slli_epi32(p0, 16)), e1 = _mm512_castsi512_ps(_mm512_slli_epi32(p1, 16));
-    v_f32 o0 = _mm512_castsi512_ps(_mm512_and_si512(p0, high)), o1 = _mm512_castsi512_ps(_mm512_and_si512(p1, high));
-#pragma clang loop unroll(full)
-    for (int m = 0; m < rows; m++) {
-      v_f32 even = v_set1(x[m * x_stride + k]), odd = v_set1(x[m * x_stride + k + 1]);
-      sum[0][m][0] = v_fma(even, e0, sum[0][m][0]);
-      sum[0][m][1] = v_fma(even, e1, sum[0][m][1]);
-      sum[chains - 1][m][0] = v_fma(odd, o0, sum[chains - 1][m][0]);
-      sum[chains - 1][m][1] = v_fma(odd, o1, sum[chains - 1][m][1]);
+  for (int64_t step = 0, steps = stream_visits(pairs, PAIRS_PER_VISIT); step < steps; step++) {
+    stream_visit visit = stream_visit_at(step, pairs, PAIRS_PER_VISIT, VLM_PANEL * 4);
+    const uint32_t *at = w + visit.first * VLM_PANEL;
+    row_pointers row = row_pointers_at(x + visit.first * 2, stride, rows);
+    for (int64_t i = 0; i < visit.count; i++, at += VLM_PANEL, row_pointers_advance(&row, 8, rows)) {
+      prefetch(at, visit.ahead);
+      prefetch(at + 16, visit.ahead);
+      thin_pair(&row, stride, at, sum, chains, rows);
     }
   }
 #pragma clang loop unroll(full)
@@ -62,52 +74,59 @@ static inline __attribute__((always_inline)) void thin_bf16(const float *x, int6
     for (int n = 0; n < 2; n++) {
       v_f32 total = chains == 2 ? v_add(sum[0][m][n], sum[1][m][n]) : sum[0][m][n];
       if (inputs % 2) {
-        v_f32 last = _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_loadu_si512(w + 16 * n), 16));
+        v_f32 last = _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_loadu_si512(w + pairs * VLM_PANEL + 16 * n), 16));
         total = v_fma(v_set1(x[m * x_stride + inputs - 1]), last, total);
       }
       v_store(sums + m * VLM_PANEL + n * 16, total);
     }
 }
 
-// Sums of up to 6 rows over a panel of int4 blocks: Σ scale·(Σ q·x − zero·Σ x); x_sums [rows, groups].
-static inline __attribute__((always_inline)) void thin_int4(const vlm_linear_args *a, const float *x, const float *x_sums, const uint8_t *w, float *sums, const int rows) {
+// Adds scale·(Σ q·x − zero·Σ x) of one int4 block to the totals of up to 6 rows.
+static inline __attribute__((always_inline)) void thin_group(const vlm_linear_args *a, const float *x, const float *x_sums, int64_t groups,
+                                                             const uint8_t *w, int64_t ahead, v_f32 total[][2], const int rows) {
   const v_f32 digits = _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-  int64_t groups = a->inputs / a->group;
+  v_f32 sum[6][2];
+#pragma clang loop unroll(full)
+  for (int m = 0; m < rows; m++) sum[m][0] = sum[m][1] = v_zero();
+  for (int64_t step = 0; step < a->group; step += 8, w += 128) {
+    __m512i v0 = _mm512_loadu_si512(w), v1 = _mm512_loadu_si512(w + 64);
+    prefetch(w, ahead);
+    prefetch(w + 64, ahead);
+#pragma clang loop unroll(full)
+    for (int j = 0; j < 8; j++) {
+      unsigned shift = (unsigned)(j < 4 ? 8 * j : 8 * (j - 4) + 4);
+      v_f32 q0 = _mm512_permutexvar_ps(_mm512_srli_epi32(v0, shift), digits);
+      v_f32 q1 = _mm512_permutexvar_ps(_mm512_srli_epi32(v1, shift), digits);
+#pragma clang loop unroll(full)
+      for (int m = 0; m < rows; m++) {
+        v_f32 value = v_set1(x[m * a->x_stride + step + j]);
+        sum[m][0] = v_fma(value, q0, sum[m][0]);
+        sum[m][1] = v_fma(value, q1, sum[m][1]);
+      }
+    }
+  }
+  prefetch(w, ahead);
+  prefetch(w + 64, ahead);
+  const uint16_t *tail = (const uint16_t *)w;
+#pragma clang loop unroll(full)
+  for (int n = 0; n < 2; n++) {
+    v_f32 scale = v_from_f16(tail + 16 * n), zero = v_from_f16(tail + VLM_PANEL + 16 * n);
+#pragma clang loop unroll(full)
+    for (int m = 0; m < rows; m++)
+      total[m][n] = v_fma(scale, v_fnma(zero, v_set1(x_sums[m * groups]), sum[m][n]), total[m][n]);
+  }
+}
+
+// Sums of up to 6 rows over a panel of int4 blocks; x_sums [rows, groups] holds Σ x.
+static inline __attribute__((always_inline)) void thin_int4(const vlm_linear_args *a, const float *x, const float *x_sums, const uint8_t *w, float *sums, const int rows) {
+  int64_t groups = a->inputs / a->group, bytes = (int64_t)vlm_int4_block_bytes(a->group);
   v_f32 total[6][2];
 #pragma clang loop unroll(full)
   for (int m = 0; m < rows; m++) total[m][0] = total[m][1] = v_zero();
-  for (int64_t g = 0; g < groups; g++, x += a->group) {
-    v_f32 sum[6][2];
-#pragma clang loop unroll(full)
-    for (int m = 0; m < rows; m++) sum[m][0] = sum[m][1] = v_zero();
-    for (int64_t step = 0; step < a->group; step += 8, w += 128) {
-      __m512i v0 = _mm512_loadu_si512(w), v1 = _mm512_loadu_si512(w + 64);
-      prefetch(w);
-      prefetch(w + 64);
-#pragma clang loop unroll(full)
-      for (int j = 0; j < 8; j++) {
-        unsigned shift = (unsigned)(j < 4 ? 8 * j : 8 * (j - 4) + 4);
-        v_f32 q0 = _mm512_permutexvar_ps(_mm512_srli_epi32(v0, shift), digits);
-        v_f32 q1 = _mm512_permutexvar_ps(_mm512_srli_epi32(v1, shift), digits);
-#pragma clang loop unroll(full)
-        for (int m = 0; m < rows; m++) {
-          v_f32 value = v_set1(x[m * a->x_stride + step + j]);
-          sum[m][0] = v_fma(value, q0, sum[m][0]);
-          sum[m][1] = v_fma(value, q1, sum[m][1]);
-        }
-      }
-    }
-    const uint16_t *tail = (const uint16_t *)w;
-#pragma clang loop unroll(full)
-    for (int n = 0; n < 2; n++) {
-      v_f32 scale = v_from_f16(tail + 16 * n), zero = v_from_f16(tail + VLM_PANEL + 16 * n);
-#pragma clang loop unroll(full)
-      for (int m = 0; m < rows; m++)
-        total[m][n] = v_fma(scale, v_fnma(zero, v_set1(x_sums[m * groups + g]), sum[m][n]), total[m][n]);
-    }
-    prefetch(w);
-    prefetch(w + 64);
-    w += 4 * VLM_PANEL;
+  for (int64_t step = 0, steps = stream_visits(groups, 1); step < steps; step++) {
+    stream_visit visit = stream_visit_at(step, groups, 1, bytes);
+    for (int64_t g = visit.first; g < visit.first + visit.count; g++)
+      thin_group(a, x + g * a->group, x_sums + g, groups, w + g * bytes, visit.ahead, total, rows);
   }
 #pragma clang loop unroll(full)
   for (int m = 0; m < rows; m++) {
@@ -158,18 +177,18 @@ static bool sum_groups(const vlm_linear_args *a, float *x_sums) {
 }
 
 void vlm_linear_bf16_f32_12x32_avx512(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
-  if (a->rows <= THIN_ROWS) linear_blocks(a, begin, end, scratch, thin_block_bf16, 1, a->inputs);
-  else linear_blocks(a, begin, end, scratch, block_bf16, LINEAR_PANELS, LINEAR_F32_INPUTS);
+  if (a->rows <= THIN_ROWS) linear_blocks(a, begin, end, scratch, thin_block_bf16, (linear_cut){1, 1, a->inputs});
+  else linear_blocks(a, begin, end, scratch, block_bf16, (linear_cut){LINEAR_PANELS, 1, LINEAR_F32_INPUTS});
 }
 
 void vlm_linear_f32_f32_12x32_avx512(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
-  if (a->rows <= THIN_ROWS) linear_blocks(a, begin, end, scratch, block_f32, 1, a->inputs);
-  else linear_blocks(a, begin, end, scratch, block_f32, LINEAR_PANELS, LINEAR_F32_INPUTS);
+  if (a->rows <= THIN_ROWS) linear_blocks(a, begin, end, scratch, block_f32, (linear_cut){1, 1, a->inputs});
+  else linear_blocks(a, begin, end, scratch, block_f32, (linear_cut){LINEAR_PANELS, 1, LINEAR_F32_INPUTS});
 }
 
 void vlm_linear_int4_f32_12x32_avx512(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
-  if (a->rows <= 6 && sum_groups(a, scratch)) linear_blocks(a, begin, end, scratch, thin_block_int4, 1, a->inputs);
-  else linear_blocks(a, begin, end, scratch, block_int4, LINEAR_PANELS, LINEAR_F32_INPUTS);
+  if (a->rows <= THIN_ROWS && sum_groups(a, scratch)) linear_blocks(a, begin, end, scratch, thin_block_int4, (linear_cut){1, 1, a->inputs});
+  else linear_blocks(a, begin, end, scratch, block_int4, (linear_cut){LINEAR_PANELS, 1, LINEAR_F32_INPUTS});
 }
 #pragma clang attribute pop
 #endif
