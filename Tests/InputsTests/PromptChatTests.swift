@@ -17,10 +17,24 @@ struct PromptChatTests {
         var delta: Int32
         var testDescription: String { name }
 
-        static func load() throws -> [Chat] {
-            let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-                .appending(path: "Fixtures/prompt/chats.json")
-            return try JSONDecoder().decode([Chat].self, from: Data(contentsOf: file))
+        static func data() throws -> Data {
+            try Data(
+                contentsOf: URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+                    .appending(path: "Fixtures/prompt/chats.json"))
+        }
+
+        static func load() throws -> [Chat] { try JSONDecoder().decode([Chat].self, from: data()) }
+    }
+
+    @Test func renderedChatsEqualHuggingFace() throws {
+        let source = try Data(contentsOf: Self.demo.appending(path: "model/chat_template.jinja"))
+        let template = try ChatTemplate(source: String(decoding: source, as: UTF8.self))
+        let chats = try #require(JSONValue(parsing: Array(Chat.data())).arrayValue)
+        for chat in chats {
+            var context = JSONObject()
+            context["messages"] = chat["messages"]
+            context["add_generation_prompt"] = true
+            #expect(try template.render(context) == chat["rendered"]?.stringValue)
         }
     }
 

@@ -91,7 +91,7 @@ def chat(name, turns, processor, owner):
     made = processor(text=[rendered], images=pictures or None, return_tensors="pt")
     ids, grid = made["input_ids"], made.get("image_grid_thw")
     positions, delta = owner.get_rope_index(ids, made["mm_token_type_ids"], grid)
-    return {"name": name, "rendered": rendered, "files": files, "inputIDs": ids[0].tolist(),
+    return {"name": name, "messages": messages, "rendered": rendered, "files": files, "inputIDs": ids[0].tolist(),
             "grids": [] if grid is None else grid.tolist(), "positions": positions.flatten().tolist(), "delta": int(delta),
             "pixelValues": checksum(made["pixel_values"].numpy()) if pictures else "0"}
 
