@@ -18,21 +18,22 @@ package final class Artifact {
     ///
     /// - Parameter recordsUse: Whether this counts as a use, which `gc` honours.
     package static func open(directory path: String, recordsUse: Bool = true) throws(ArtifactError) -> Artifact {
-        let reader = try ArtifactReader(path: path)
-        _ = reader.directory.tryLock(shared: true)
-        if recordsUse { _ = futimens(reader.directory.descriptor, nil) }
-        for (name, section) in reader.sections {
-            try reader.checkSize(name, section)
+        try ArtifactReader.read(path) { reader throws(ArtifactError) in
+            _ = reader.directory.tryLock(shared: true)
+            if recordsUse { _ = futimens(reader.directory.descriptor, nil) }
+            for (name, section) in reader.sections {
+                try reader.checkSize(name, section)
+            }
+            for (name, section) in reader.sections where !name.isCheckedLate && name != .program && name != .weightTable {
+                _ = try reader.bytes(name, section)
+            }
+            return try Artifact(reader)
         }
-        for (name, section) in reader.sections where !name.isCheckedLate && name != .program && name != .weightTable {
-            _ = try reader.bytes(name, section)
-        }
-        return try Artifact(reader)
     }
 
     /// Only the manifest of an artifact, checked.
     package static func manifest(directory path: String) throws(ArtifactError) -> Manifest {
-        try ArtifactReader(path: path).manifest
+        try ArtifactReader.read(path) { $0.manifest }
     }
 
     private init(_ reader: ArtifactReader) throws(ArtifactError) {
@@ -114,18 +115,19 @@ package final class Artifact {
     package static func verify(
         directory path: String, progress: (SectionName) -> Void = { _ in }
     ) throws(ArtifactError) -> [ArtifactError] {
-        let reader = try ArtifactReader(path: path)
-        var failures: [ArtifactError] = []
-        for (name, section) in reader.sections {
-            progress(name)
-            do {
-                try reader.checkSize(name, section)
-                try reader.checkDigest(name, section)
-            } catch {
-                failures.append(error)
+        try ArtifactReader.read(path) { reader in
+            var failures: [ArtifactError] = []
+            for (name, section) in reader.sections {
+                progress(name)
+                do throws(ArtifactError) {
+                    try reader.checkSize(name, section)
+                    try reader.checkDigest(name, section)
+                } catch {
+                    failures.append(error)
+                }
             }
+            return failures
         }
-        return failures
     }
 }
 

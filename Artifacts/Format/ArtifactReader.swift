@@ -14,14 +14,33 @@ final class ArtifactReader {
     /// By name, in order.
     let sections: [(SectionName, Manifest.Section)]
 
-    init(path: String) throws(ArtifactError) {
-        self.path = path
+    /// Calls `body` with the artifact at `path`, once more when the directory was replaced meanwhile.
+    static func read<Result>(
+        _ path: String, _ body: (ArtifactReader) throws(ArtifactError) -> Result
+    ) throws(ArtifactError) -> Result {
+        for _ in 0..<8 {
+            let directory = try directory(path)
+            do throws(ArtifactError) {
+                return try body(ArtifactReader(path: path, directory: directory))
+            } catch {
+                if directory.isStill(at: path) || !Directories.exists(path) { throw error }
+            }
+        }
+        throw .notAnArtifact(path: path, reason: "it is replaced again and again")
+    }
+
+    private static func directory(_ path: String) throws(ArtifactError) -> OpenFile {
         do {
-            directory = try OpenFile.directory(path)
+            return try OpenFile.directory(path)
         } catch {
             let reason = Directories.exists(path) ? "it is no readable directory" : "it does not exist"
             throw .notAnArtifact(path: path, reason: reason)
         }
+    }
+
+    private init(path: String, directory: OpenFile) throws(ArtifactError) {
+        self.path = path
+        self.directory = directory
         guard let bytes = try Self.small(Self.manifestName, in: directory) else {
             throw .notAnArtifact(path: path, reason: "it has no \(Self.manifestName)")
         }

@@ -20,6 +20,15 @@ private struct Contradiction: Error {
     var reason: String
 }
 
+/// A step as messages name it.
+private struct Place: CustomStringConvertible {
+    var step: Int
+    var plan: String
+    var kernel: Kernel
+
+    var description: String { "step \(step) of \(plan) (\(kernel.name))" }
+}
+
 private struct ProgramCheck {
     var program: Program
     var weights: [WeightEntry]
@@ -98,13 +107,13 @@ private struct ProgramCheck {
             try require(count(output.type, plan) != nil, "output \(output.name) of \(name) has no size")
         }
         for (index, step) in plan.steps.enumerated() {
-            let place = "step \(index) of \(name) (\(step.kernel.name))"
+            let place = Place(step: index, plan: name, kernel: step.kernel)
             for slot in step.inputs + step.outputs { try check(slot, of: plan, place) }
             try StepCheck(program: program, weights: weights, plan: plan, step: step, place: place).run()
         }
     }
 
-    private func check(_ slot: Slot, of plan: ExecutionPlan, _ place: String) throws(Contradiction) {
+    private func check(_ slot: Slot, of plan: ExecutionPlan, _ place: Place) throws(Contradiction) {
         guard let count = count(slot.type, plan) else {
             throw Contradiction(reason: "\(place): the size of \(slot.type) is unknown or too large")
         }
@@ -131,16 +140,31 @@ private struct ProgramCheck {
 
     /// Bytes from the first element to the end of the last row; nil when rows overlap or the number is too large.
     private func span(_ type: TensorType, stride: Int, _ plan: ExecutionPlan) -> Int? {
-        guard let extents = type.shape.values(plan.bounds), let columns = product(Array(extents.dropFirst())),
-            case let rows = extents.first ?? 1, stride >= columns, rows > 0, columns > 0,
+        guard let rows = type.shape.dims.first.map({ $0.value(plan.bounds) }) ?? 1,
+            let columns = type.shape.columns(plan.bounds), stride >= columns, rows > 0, columns > 0,
             let before = product([rows - 1, stride])
         else { return nil }
         return (before + columns) * type.element.byteCount
     }
 
     /// Elements of a value with all symbols at their bounds, at most 2⁴⁰.
-    private func count(_ type: TensorType, _ plan: ExecutionPlan) -> Int? {
-        type.shape.values(plan.bounds).flatMap(product)
+    private func count(_ type: TensorType, _ plan: ExecutionPlan) -> Int? { type.shape.count(plan.bounds) }
+}
+
+extension Shape {
+    /// Elements with symbols at `bounds`; nil without a bound, for a negative extent, or beyond 2⁴⁰.
+    fileprivate func count(_ bounds: [String: Int]) -> Int? { count(dims[...], bounds) }
+
+    /// Elements of one row: all extents but the first.
+    fileprivate func columns(_ bounds: [String: Int]) -> Int? { count(dims.dropFirst(), bounds) }
+
+    private func count(_ dims: ArraySlice<Dim>, _ bounds: [String: Int]) -> Int? {
+        var result = 1
+        for dim in dims {
+            guard let value = dim.value(bounds), let next = times(result, value) else { return nil }
+            result = next
+        }
+        return result
     }
 }
 
@@ -148,11 +172,15 @@ private struct ProgramCheck {
 private func product(_ values: [Int]) -> Int? {
     var result = 1
     for value in values {
-        let (next, overflow) = result.multipliedReportingOverflow(by: value)
-        guard value >= 0, !overflow, next <= 1 << 40 else { return nil }
+        guard let next = times(result, value) else { return nil }
         result = next
     }
     return result
+}
+
+private func times(_ left: Int, _ right: Int) -> Int? {
+    let (result, overflow) = left.multipliedReportingOverflow(by: right)
+    return right >= 0 && !overflow && result <= 1 << 40 ? result : nil
 }
 
 /// Whether one step has the operands its kernel expects.
@@ -161,7 +189,7 @@ private struct StepCheck {
     var weights: [WeightEntry]
     var plan: ExecutionPlan
     var step: Step
-    var place: String
+    var place: Place
 
     private func require(_ holds: Bool, _ reason: @autoclosure () -> String) throws(Contradiction) {
         if !holds { throw Contradiction(reason: "\(place): \(reason())") }
@@ -206,7 +234,7 @@ private struct StepCheck {
                 && count(step.outputs[0]) == product([rows, linear.outputs]), "rows of input and output differ")
     }
 
-    private func count(_ slot: Slot) -> Int? { slot.type.shape.values(plan.bounds).flatMap(product) }
+    private func count(_ slot: Slot) -> Int? { slot.type.shape.count(plan.bounds) }
 
     private func check(layer: Int) throws(Contradiction) {
         try require(layer >= 0 && layer < program.kv.layers, "there is no layer \(layer)")
@@ -215,9 +243,8 @@ private struct StepCheck {
     /// Each row of the slots holds `heads · headDim` elements.
     private func check(rowsOf slots: ArraySlice<Slot>, heads: Int, headDim: Int) throws(Contradiction) {
         for slot in slots {
-            let row = slot.type.shape.values(plan.bounds).flatMap { product(Array($0.dropFirst())) }
             try require(
-                heads > 0 && headDim > 0 && row == product([heads, headDim]),
+                heads > 0 && headDim > 0 && slot.type.shape.columns(plan.bounds) == product([heads, headDim]),
                 "\(slot.type) is not \(heads) heads of \(headDim)")
         }
     }

@@ -1,3 +1,4 @@
+import Foundation
 import Plan
 import Tensors
 
@@ -11,8 +12,9 @@ struct StoredProgram: Codable {
         var bounds: [String: Int]
         var arenaBytes: Int
         var unsharedBytes: Int
-        /// For each step: kernel, origin, count of inputs, count of outputs, then a place and a type for each slot.
-        var steps: [Int]
+        /// For each step: kernel, origin, count of inputs, count of outputs, then a place and a type for each slot; as
+        /// little-endian u32, because thousands of JSON numbers take longer to read than all else.
+        var steps: Data
     }
     var kernels: [Kernel]
     var types: [TensorType]
@@ -58,7 +60,7 @@ extension StoredProgram {
             }
             return StoredPlan(
                 entry: plan.entry, outputs: plan.outputs, bounds: plan.bounds, arenaBytes: plan.arenaBytes,
-                unsharedBytes: plan.unsharedBytes, steps: rows)
+                unsharedBytes: plan.unsharedBytes, steps: Self.packed(rows))
         }
         self.kernels = kernels.values
         self.types = types.values
@@ -86,11 +88,27 @@ extension StoredProgram {
             positionAxes: positionAxes)
     }
 
+    private static func packed(_ numbers: [Int]) -> Data {
+        var data = Data(capacity: 4 * numbers.count)
+        for number in numbers { withUnsafeBytes(of: UInt32(number).littleEndian) { data.append(contentsOf: $0) } }
+        return data
+    }
+
+    private static func unpacked(_ data: Data) -> [Int]? {
+        guard data.count % 4 == 0 else { return nil }
+        return data.withUnsafeBytes { bytes in
+            stride(from: 0, to: bytes.count, by: 4).map { offset in
+                Int(UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self)))
+            }
+        }
+    }
+
     private func steps(of plan: StoredPlan) -> [Step]? {
+        guard let numbers = Self.unpacked(plan.steps) else { return nil }
         var steps: [Step] = []
-        var rest = plan.steps[...]
+        var rest = numbers[...]
         func next(below limit: Int) -> Int? {
-            guard let value = rest.popFirst(), value >= 0, value < limit else { return nil }
+            guard let value = rest.popFirst(), value < limit else { return nil }
             return value
         }
         while !rest.isEmpty {

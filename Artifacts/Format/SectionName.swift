@@ -36,10 +36,8 @@ package struct SectionName: Sendable, Hashable, Comparable, CustomStringConverti
     package static let chatTemplate = SectionName(known: "chat_template.jinja")
     /// How requests become tokens and patches (InputSpec).
     package static let inputs = SectionName(known: "inputs.json")
-    /// Matches, rewrites and misses of every pass.
+    /// Matches, rewrites and misses of every pass, and the lines of IR that it changed.
     package static let passes = SectionName(known: "passes.json")
-    /// The lines of IR that passes changed, compressed.
-    package static let passChanges = SectionName(known: "pass_changes.json.zst")
     /// What the golden self-test asks.
     package static let golden = SectionName(known: "golden.json")
     /// What the golden self-test expects, as raw f32.
@@ -60,7 +58,8 @@ package struct SectionName: Sendable, Hashable, Comparable, CustomStringConverti
 
     /// Whether the section is checked against its checksum only by `verify` or when it is read, not at opening.
     package var isCheckedLate: Bool {
-        self == .weights || self == .passChanges || self == .goldenData || irCoordinates != nil
+        let late: [SectionName] = [.weights, .recipes, .passes, .goldenData]
+        return late.contains(self) || irCoordinates != nil
     }
 
     package var description: String { path }

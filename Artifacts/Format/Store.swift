@@ -118,11 +118,12 @@ extension Store {
         var found: [StoredArtifact] = []
         for name in Directories.names(in: artifactsPath) {
             let path = "\(artifactsPath)/\(name)"
-            guard let reader = try? ArtifactReader(path: path), let status = try? reader.directory.status() else {
-                continue
+            let artifact = try? ArtifactReader.read(path) { reader throws(ArtifactError) in
+                let time = try reader.directory.status().st_mtim
+                let used = Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+                return StoredArtifact(path: path, manifest: reader.manifest, lastUsed: used)
             }
-            let used = Double(status.st_mtim.tv_sec) + Double(status.st_mtim.tv_nsec) / 1e9
-            found.append(StoredArtifact(path: path, manifest: reader.manifest, lastUsed: used))
+            if let artifact { found.append(artifact) }
         }
         return found.sorted { ($0.lastUsed, $1.path) > ($1.lastUsed, $0.path) }
     }
@@ -133,7 +134,7 @@ extension Store {
         for name in Directories.names(in: artifactsPath) {
             let path = "\(artifactsPath)/\(name)"
             do {
-                _ = try ArtifactReader(path: path)
+                _ = try Artifact.manifest(directory: path)
             } catch {
                 found.append((path, error))
             }

@@ -65,7 +65,7 @@ extension Store {
 
     /// Removes an artifact; processes that have it open keep what they mapped.
     package func remove(_ path: String) throws(ArtifactError) {
-        if Directories.parent(of: path) != artifactsPath { _ = try ArtifactReader(path: path) }
+        if Directories.parent(of: path) != artifactsPath { _ = try Artifact.manifest(directory: path) }
         try discard(path)
     }
 

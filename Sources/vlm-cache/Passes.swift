@@ -12,8 +12,9 @@ struct Passes: ParsableCommand {
 
     func run() throws {
         let opened = try options.open(artifact)
-        let records = try opened.passRecords()
-        if let diff { return try printDiff(of: diff, opened, records) }
+        let log = try opened.passLog()
+        let records = log.reports
+        if let diff { return try printDiff(of: diff, log) }
         let chosen = records.filter { name == nil || $0.pass == name }
         if let name, chosen.isEmpty { throw unknown(name, records) }
         if options.json { return try Terminal.printJSON(chosen) }
@@ -55,9 +56,9 @@ struct Passes: ParsableCommand {
         }
     }
 
-    private func printDiff(of name: String, _ opened: Artifact, _ records: [PassRecord]) throws {
-        guard records.contains(where: { $0.pass == name }) else { throw unknown(name, records) }
-        let changes = try opened.passChanges().filter { $0.pass == name }
+    private func printDiff(of name: String, _ log: PassLog) throws {
+        guard log.reports.contains(where: { $0.pass == name }) else { throw unknown(name, log.reports) }
+        let changes = log.changes.filter { $0.pass == name }
         if options.json { return try Terminal.printJSON(changes) }
         let terminal = Terminal()
         guard !changes.isEmpty else { return Terminal.note("\(name) changed nothing") }

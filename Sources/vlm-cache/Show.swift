@@ -1,5 +1,6 @@
 import ArgumentParser
 import ArtifactFormat
+import CPUBackend
 
 struct Show: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -10,7 +11,7 @@ struct Show: ParsableCommand {
 
     func run() throws {
         let summary = ArtifactSummary(
-            try options.open(artifact), features: ThisMachine.features(), processor: ThisMachine.processor())
+            try options.open(artifact), features: CPUBackend.features, processor: ThisMachine.processor())
         if options.json { return try Terminal.printJSON(summary) }
         let terminal = Terminal()
         printHead(summary, terminal)

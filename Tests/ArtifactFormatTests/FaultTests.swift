@@ -9,7 +9,7 @@ import Testing
         "program.json", "weights.json", "weights.bin", "tokenizer.bin", "chat_template.jinja", "passes.json",
         "ir/fused.extend.vir.zst", "manifest.json",
     ]
-    static let lateSections: Set = ["weights.bin", "ir/fused.extend.vir.zst"]
+    static let lateSections: Set = ["weights.bin", "passes.json", "ir/fused.extend.vir.zst"]
 
     private func flip(_ path: String, at offset: Int) throws {
         var bytes = try #require(FileManager.default.contents(atPath: path))
@@ -192,6 +192,16 @@ import Testing
         #expect(Array(new.weightBytes(1)) == [UInt8](repeating: 0x11, count: 128))
         try sample.store.remove(new.path)
         #expect(Array(new.weightBytes(1)) == [UInt8](repeating: 0x11, count: 128))
+    }
+
+    @Test func artifactMayBeOpenedWhileItIsRebuilt() async throws {
+        let sample = try Sample()
+        let path = try sample.write()
+        let reader = Task.detached {
+            for _ in 0..<200 { _ = try Artifact.open(directory: path).weightBytes(1).last }
+        }
+        for fill in 0..<20 { try sample.write(fill: UInt8(fill)) }
+        try await reader.value
     }
 
     @Test func outputThatIsNoArtifactIsSpared() throws {

@@ -31,8 +31,8 @@ import Testing
 
     @Test func everySectionAndFieldIsDescribed() throws {
         let names: [SectionName] = [
-            .program, .weightTable, .weights, .recipes, .tokenizer, .chatTemplate, .inputs, .passes,
-            .passChanges, .golden, .goldenData,
+            .program, .weightTable, .weights, .recipes, .tokenizer, .chatTemplate, .inputs, .passes, .golden,
+            .goldenData,
         ]
         for name in names.map(\.path) + Sample.key().fields.map(\.name) {
             #expect(document.contains("`\(name)`"), "\(name) is not described")

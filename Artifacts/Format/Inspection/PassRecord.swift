@@ -1,4 +1,16 @@
-/// What one pass did, as `passes.json` lists them in order.
+/// What the passes did, in order; the content of `passes.json`.
+package struct PassLog: Sendable, Hashable, Codable {
+    /// The lines of IR text that a pass took away and put in.
+    package struct Change: Sendable, Hashable, Codable {
+        package var pass: String
+        package var lines: [String]
+    }
+
+    package var reports: [PassRecord] = []
+    package var changes: [Change] = []
+}
+
+/// What one pass did.
 package struct PassRecord: Sendable, Hashable, Codable {
     /// A change of a graph.
     package struct Rewrite: Sendable, Hashable, Codable {
@@ -11,12 +23,6 @@ package struct PassRecord: Sendable, Hashable, Codable {
         package var rule: String
         package var reason: String
         package var at: String
-    }
-
-    /// The lines of IR text that a pass took away and put in; `pass_changes.json.zst` lists them.
-    package struct Change: Sendable, Hashable, Codable {
-        package var pass: String
-        package var lines: [String]
     }
 
     package var pass: String
@@ -34,17 +40,9 @@ package struct PassRecord: Sendable, Hashable, Codable {
 }
 
 extension Artifact {
-    /// The report of every pass in order; none when the artifact carries no report.
-    package func passRecords() throws(ArtifactError) -> [PassRecord] {
-        guard has(.passes) else { return [] }
-        return try JSONCoding.decode(
-            [PassRecord].self, from: section(.passes), path: path, section: SectionName.passes.path)
-    }
-
-    /// What passes changed in the text; none when the artifact carries no changes.
-    package func passChanges() throws(ArtifactError) -> [PassRecord.Change] {
-        guard has(.passChanges) else { return [] }
-        return try JSONCoding.decode(
-            [PassRecord.Change].self, from: unpacked(.passChanges), path: path, section: SectionName.passChanges.path)
+    /// The report of every pass; empty when the artifact carries none.
+    package func passLog() throws(ArtifactError) -> PassLog {
+        guard has(.passes) else { return PassLog() }
+        return try JSONCoding.decode(PassLog.self, from: section(.passes), path: path, section: SectionName.passes.path)
     }
 }

@@ -65,13 +65,10 @@ package final class Sample {
     }
 
     private static let passes = """
-        [{"pass":"fuse-rms-norm","version":1,"stage":"fused","seconds":0.001,"matches":{"rms":2},"nodesBefore":9,
+        {"reports":[{"pass":"fuse-rms-norm","version":1,"stage":"fused","seconds":0.001,"matches":{"rms":2},"nodesBefore":9,
         "nodesAfter":5,"rounds":2,"rewrites":[{"rule":"rms","at":"@extend %0"}],"missCount":1,
-        "misses":[{"rule":"rms","reason":"scale is not a constant","at":"@extend %3"}]}]
-        """
-
-    private static let passChanges = """
-        [{"pass":"fuse-rms-norm","lines":["graph @extend","- %0 = square %x","+ %0 = rms_norm %x"]}]
+        "misses":[{"rule":"rms","reason":"scale is not a constant","at":"@extend %3"}]}],
+        "changes":[{"pass":"fuse-rms-norm","lines":["graph @extend","- %0 = square %x","+ %0 = rms_norm %x"]}]}
         """
 
     package static let normBytes = (0..<8).flatMap { withUnsafeBytes(of: Float($0).bitPattern.littleEndian, Array.init) }
@@ -103,7 +100,6 @@ package final class Sample {
         try writer.write(.tokenizer, [1, 2, 3])
         try writer.write(.chatTemplate, Array("{{ messages }}".utf8))
         try writer.write(.passes, Array(passes.utf8))
-        try writer.writeCompressed(.passChanges, Array(passChanges.utf8))
         try writer.writeIR(stage: "fused", entry: "extend", text: String(repeating: "// vir 1\n", count: 50))
         return try writer.finish(
             program: program(gears: gears),
