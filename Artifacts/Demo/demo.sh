@@ -1,0 +1,141 @@
+#!/usr/bin/env bash
+# usage: demo.sh [BIN]
+#
+# Compiles the demo model with the programs in BIN (.build/release unless given), serves it on a free loopback port, asks
+# about the sample pictures over the OpenAI API, and shows the artifact. Exit code 0 when every answer is the expected one.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+bin=${1:-$here/../../.build/release}
+
+die() { printf 'demo: %s\n' "$1" >&2; exit 1; }
+
+for program in curl jq base64; do command -v "$program" >/dev/null || die "$program is needed; make deps installs it"; done
+for program in vlmc vlm-serve vlm-cache; do [ -x "$bin/$program" ] || die "$bin/$program is not there; run make build"; done
+
+bold='' dim='' green='' red='' plain=''
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ] && [ "${TERM:-dumb}" != dumb ]; then
+  bold=$'\e[1m' dim=$'\e[2m' green=$'\e[32m' red=$'\e[31m' plain=$'\e[0m'
+fi
+
+scratch=$(mktemp -d)
+server=''
+
+# Asks the server to end and waits for it; its exit code.
+stop() {
+  local code=0
+  [ -n "$server" ] || return 0
+  kill "$server" 2>/dev/null || true
+  wait "$server" || code=$?
+  server=''
+  return "$code"
+}
+trap 'stop || true; rm -rf "$scratch"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# Why the server is not there, with the last that it said.
+server_failed() {
+  cat "$scratch/server.log" >&2
+  die "vlm-serve $1"
+}
+
+heading() { printf '\n%s%s%s\n' "$bold" "$1" "$plain"; }
+
+# Starts the server and sets url once it can answer.
+serve() {
+  "$bin/vlm-serve" "$1" --host 127.0.0.1 --port 0 --disable-log-requests 2>"$scratch/server.log" &
+  server=$!
+  url=''
+  for _ in $(seq 1200); do
+    kill -0 "$server" 2>/dev/null || server_failed 'ended before it was ready'
+    if [ -z "$url" ]; then url=$(sed -n 's/^.*listening on \(http:[^ ]*\)$/\1/p' "$scratch/server.log" | head -n 1); fi
+    if [ -n "$url" ] && curl -fs -o /dev/null "$url/health"; then return; fi
+    sleep 0.05
+  done
+  server_failed 'was not ready within a minute'
+}
+
+# The chat request for a question and its pictures, as JSON.
+request() {
+  local question=$1 image kind
+  shift
+  : >"$scratch/parts"
+  for image in "$@"; do
+    case $image in *.png) kind=png ;; *) kind=jpeg ;; esac
+    base64 -w 0 "$here/samples/$image" >"$scratch/base64"
+    jq -n --rawfile data "$scratch/base64" --arg kind "$kind" \
+      '{type: "image_url", image_url: {url: "data:image/\($kind);base64,\($data)"}}' >>"$scratch/parts"
+  done
+  jq -s --arg model "$model" --arg question "$question" '{
+    model: $model, temperature: 0, max_tokens: 128, stream: true, stream_options: {include_usage: true},
+    messages: [{role: "user", content: (. + [{type: "text", text: $question}])}]}' "$scratch/parts"
+}
+
+# Posts standard input and prints {answer, tokens, rate, first, error}: each line of the stream is stamped on arrival, the
+# last line carries curl's own times, so that starting the programs does not count. jq must be there before the first token.
+ask() {
+  cat >"$scratch/request"
+  {
+    sleep 0.05
+    curl -sSN -H 'Content-Type: application/json' --data-binary "@$scratch/request" \
+      -w '\ncurl %{time_pretransfer} %{time_total}\n' "$url/v1/chat/completions"
+  } | jq -R --unbuffered -c '[now, .]' | jq -s -c '
+    (map(select(.[1] | startswith("curl "))) | last) as $done
+    | ($done[1] | split(" ") | map(tonumber? // 0)) as $times
+    | ($done[0] - $times[2] + $times[1]) as $start
+    | map(select(.[1] | test("^(data: )?\\{")) | [.[0], (.[1] | ltrimstr("data: ") | fromjson)]) as $events
+    | [$events[] | select((.[1].choices[0].delta.content // "") != "")] as $pieces
+    | ([$events[][1].usage.completion_tokens // empty] | last) as $tokens
+    | ($pieces | if length > 0 then last[0] - first[0] else 0 end) as $seconds
+    | {
+        answer: ([$pieces[][1].choices[0].delta.content] | add // ""), tokens: ($tokens // 0),
+        rate: (if ($tokens // 0) >= 8 and $seconds > 0 then ($tokens - 1) / $seconds | round else null end),
+        first: (if ($pieces | length) > 0 then ($pieces[0][0] - $start) * 1000 | round else null end),
+        error: ([$events[][1].error.message // empty] | first // "")
+      }'
+}
+
+# Asks one sample and prints what came of it; counts right and wrong ones.
+show() {
+  local sample=$1 question expected images result answer note
+  question=$(jq -r .question <<<"$sample")
+  expected=$(jq -r .answer <<<"$sample")
+  mapfile -t images < <(jq -r '.images[]' <<<"$sample")
+  result=$(request "$question" "${images[@]}" | ask) || server_failed "did not answer \"$question\""
+  answer=$(jq -r .answer <<<"$result")
+  note=$(jq -r '[
+    "\(.tokens) token\(if .tokens == 1 then "" else "s" end)", (if .rate then "\(.rate) tokens/s" else empty end),
+    (if .first then "first token after \(.first) ms" else empty end)] | join(", ")' <<<"$result")
+  printf '\n%s%s%s\n' "$dim" "${images[*]:-no picture}" "$plain"
+  printf '  %s\n' "$question"
+  if [ "$answer" = "$expected" ]; then
+    right=$((right + 1))
+    printf '  %s✓%s %s%s%s\n' "$green" "$plain" "$bold" "$answer" "$plain"
+  else
+    wrong=$((wrong + 1))
+    printf '  %s✗%s %s%s%s\n' "$red" "$plain" "$bold" "$answer" "$plain"
+    printf '    expected: %s\n' "$expected"
+    jq -r 'select(.error != "") | "    error: \(.error)"' <<<"$result"
+  fi
+  printf '    %s%s%s\n' "$dim" "$note" "$plain"
+}
+
+heading 'vlmc compile Artifacts/Demo/model'
+artifact=$("$bin/vlmc" compile "$here/model")
+printf '%s\n' "$artifact"
+
+heading "vlm-serve $artifact"
+serve "$artifact"
+model=$(curl -fsS "$url/v1/models" | jq -r '.data[0].id')
+printf 'serving %s at %s\n' "$model" "$url"
+
+right=0 wrong=0
+while IFS= read -r sample <&3; do show "$sample"; done 3< <(jq -c '.[]' "$here/samples/samples.json")
+printf '\n%s%d of %d answers as expected%s\n' "$bold" "$right" "$((right + wrong))" "$plain"
+
+heading "vlm-cache show $artifact"
+"$bin/vlm-cache" show "$artifact"
+
+stop || server_failed "ended with code $? when asked to stop"
+[ "$right" -gt 0 ] && [ "$wrong" -eq 0 ] || die "$wrong of $((right + wrong)) answers are not the expected ones"
