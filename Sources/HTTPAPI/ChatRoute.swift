@@ -88,7 +88,7 @@ struct ChatRoute: Sendable {
         _ body: [UInt8], _ model: ServedModel, _ pipeline: InputPipeline
     ) throws(APIError) -> Prepared {
         let request = try ChatRequest(body, defaults: pipeline.defaultSampling, seed: .random(in: 0 ... .max))
-        guard model.names.contains(request.model) else {
+        guard model.answers(to: request.model) else {
             throw .invalid(
                 "the model \(request.model.prefix(200)) does not exist; this server has \(model.name)", param: "model",
                 code: "model_not_found", status: 404)
@@ -131,11 +131,10 @@ struct ChatRoute: Sendable {
             defer { withExtendedLifetime(holdings) {} }
             let opening = ServerSentEvent.bytes(answer.opening(withUsage: withUsage))
             try await writer.write(ByteBuffer(bytes: opening))
-            let watch = await context.channel.connectionWatch()
-            watch?.onClose(generation.cancel)
-            defer { watch?.onClose(nil) }
-            for await event in generation.events {
-                try await writer.write(ByteBuffer(bytes: answer.bytes(of: event, withUsage: withUsage)))
+            try await context.channel.onClientGone(generation.cancel) {
+                for await event in generation.events {
+                    try await writer.write(ByteBuffer(bytes: answer.bytes(of: event, withUsage: withUsage)))
+                }
             }
             try await writer.finish(nil)
         }

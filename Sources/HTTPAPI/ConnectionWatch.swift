@@ -46,20 +46,16 @@ final class ConnectionWatch: ChannelInboundHandler, RemovableChannelHandler, @un
 }
 
 extension Channel {
-    /// The watch over this connection.
-    func connectionWatch() async -> ConnectionWatch? {
-        let channel = self
-        return try? await eventLoop.submit {
-            try channel.pipeline.syncOperations.handler(type: ConnectionWatch.self)
-        }.get()
-    }
-
-    /// Runs `work` and calls `action` if the client goes away meanwhile.
+    /// Runs `work` and calls `action` if the client goes away meanwhile, or has gone already.
     func onClientGone<Value>(
         _ action: @escaping @Sendable () -> Void, while work: () async throws -> Value
     ) async throws -> Value {
-        let watch = await connectionWatch()
-        watch?.onClose(action)
+        let channel = self
+        let watch = try? await eventLoop.submit {
+            try channel.pipeline.syncOperations.handler(type: ConnectionWatch.self)
+        }.get()
+        // A closed channel has no handlers left.
+        if let watch { watch.onClose(action) } else { action() }
         defer { watch?.onClose(nil) }
         return try await work()
     }

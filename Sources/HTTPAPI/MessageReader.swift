@@ -95,11 +95,18 @@ struct MessageReader {
             if let detail = inner["detail"] { try check(detail: detail, place: place) }
         }
         guard let url else { throw .invalid("\(place).image_url must be a URL or an object with a url", param: place) }
-        do {
-            return try DataURL.file(url)
+        let location: PictureSource
+        do throws(PictureSourceError) {
+            location = try PictureSource(location: url)
         } catch {
             throw .invalid("\(place): \(error.description)", param: place, code: "invalid_image_url")
         }
+        guard case .bytes(let file) = location else {
+            throw .invalid(
+                "\(place): pictures by address are not supported yet; send a data: URL, such as data:image/png;base64,…",
+                param: place, code: "unsupported_parameter")
+        }
+        return file
     }
 
     /// How closely to look is the model's own affair; the words are checked all the same.

@@ -9,17 +9,25 @@ package final class ServedModel: Sendable {
     package let engine: Engine
     /// Shown by `/v1/models`.
     package let root: String
+    private let baseName: String?
     private let loaded = Mutex<InputPipeline?>(nil)
     private let requests = Mutex(0)
 
-    package init(names: [String], root: String, engine: Engine) {
+    /// - Parameter baseName: a path that ends in it names the model as well, such as the directory it was compiled from.
+    package init(names: [String], baseName: String? = nil, root: String, engine: Engine) {
         precondition(!names.isEmpty)
         self.names = names
+        self.baseName = baseName
         self.root = root
         self.engine = engine
     }
 
     package var name: String { names[0] }
+
+    func answers(to name: String) -> Bool {
+        if names.contains(name) { return true }
+        return baseName != nil && name.split(separator: "/").last.map(String.init) == baseName
+    }
 
     /// Nil while it loads.
     package var pipeline: InputPipeline? {

@@ -52,7 +52,7 @@ struct StatusRoutes: Sendable {
     }
 
     private func card(named name: String) throws -> Response {
-        guard model.names.contains(name.removingPercentEncoding ?? name) else {
+        guard model.answers(to: name.removingPercentEncoding ?? name) else {
             throw APIError.invalid(
                 "the model \(name.prefix(200)) does not exist; this server has \(model.name)", param: "model",
                 code: "model_not_found", status: 404)

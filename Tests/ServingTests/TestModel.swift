@@ -65,7 +65,7 @@ func randomRequest(_ dice: inout Dice, axes: Int = 3, sharedPrefix: [Int32] = []
     sampling.repetitionPenalty = Bool.random(using: &dice) ? 1 : 1.3
     sampling.seed = dice.next()
     return GenerationRequest(
-        prompt: prompt, sampling: sampling, maxTokens: Int.random(in: 1...60, using: &dice), endTokens: [7],
+        prompt: prompt, sampling: sampling, maxTokens: Int.random(in: 1...120, using: &dice), endTokens: [7],
         ignoresEnd: Bool.random(using: &dice), stops: Bool.random(using: &dice) ? [] : ["11 3", "59 "],
         decoder: NumberDecoder())
 }

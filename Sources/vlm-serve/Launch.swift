@@ -1,0 +1,129 @@
+import ArtifactFormat
+import CPUBackend
+import Execution
+import Foundation
+import HTTPAPI
+import Inputs
+import Logging
+import Plan
+import ServiceLifecycle
+import Serving
+
+/// Why the server does not start or stopped, with the next step.
+struct LaunchError: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) { self.description = description }
+}
+
+/// Opens an artifact, starts the engine and the HTTP server, and runs until told to stop.
+struct Launch {
+    let artifact: String
+    let network: NetworkOptions
+    let engine: EngineFlags
+    let inputs: InputFlags
+
+    func run() async throws {
+        let began = ContinuousClock.now
+        let opened = try open()
+        let program = opened.artifact.program
+        let configuration = try EngineConfiguration(
+            program: program, options: engine.options(imageCacheBytes: inputs.imageCacheBytes),
+            availableBytes: MachineMemory.availableBytes)
+        let threads = engine.threads
+        let logs = network.logLevel == .debug || network.logLevel == .info
+        let running = Engine(configuration: configuration, log: { line in if logs { Console.log(line) } }) {
+            try CPUBackend(threads: threads).load(opened.artifact)
+        }
+        let model = ServedModel(names: names(opened.artifact), baseName: baseName(opened.artifact), root: artifact, engine: running)
+        let report = StartReport(artifact: opened.artifact, configuration: configuration, began: began, isShown: logs)
+        var options = APIServer.Options()
+        options.host = network.host
+        options.port = network.port
+        options.maxBodyBytes = network.maxBodyBytes
+        options.version = serverVersion
+        options.requestLog = logs && !network.disableLogRequests ? { Console.log($0) } : nil
+        options.onListening = { [host = network.host] port in Console.say("listening on http://\(host):\(port)") }
+        let start = StartService(model: model, report: report) { [inputs] in
+            try Self.pipeline(opened.artifact, configuration: configuration, maxImagePixels: inputs.maxImagePixels)
+        }
+        let timeout = Duration.seconds(network.shutdownTimeout)
+        try await serve([
+            APIServer(model: model, options: options), start, DrainService(engine: running, timeout: timeout),
+        ], timeout: timeout)
+    }
+
+    /// Services stop in reverse order: the engine first, so that answers still find their way out.
+    private func serve(_ services: [any Service], timeout: Duration) async throws {
+        var configuration = ServiceGroupConfiguration(
+            services: services.map { ServiceGroupConfiguration.ServiceConfiguration(service: $0) },
+            gracefulShutdownSignals: [.sigterm, .sigint],
+            logger: Logger(label: "services") { _ in SwiftLogNoOpLogHandler() })
+        configuration.maximumGracefulShutdownDuration = timeout + .seconds(5)
+        do {
+            try await ServiceGroup(configuration: configuration).run()
+        } catch let error as ServiceGroupError {
+            throw LaunchError("the server stopped: \(error)")
+        }
+    }
+
+    /// An artifact that threads may share: it is only read.
+    private struct Opened: @unchecked Sendable {
+        let artifact: Artifact
+    }
+
+    private func open() throws -> Opened {
+        let files = FileManager.default
+        guard files.fileExists(atPath: artifact) else { throw LaunchError("\(artifact): there is no such directory") }
+        let isModel = files.fileExists(atPath: artifact + "/config.json")
+        if isModel, !files.fileExists(atPath: artifact + "/manifest.json") {
+            throw LaunchError(
+                "\(artifact) is a model directory, not an artifact; compile it first:\n"
+                    + "  vlm-serve \"$(vlmc compile \(artifact))\"")
+        }
+        let opened = try Artifact.open(directory: artifact)
+        try opened.requireRunnable(on: CPUBackend.features)
+        return Opened(artifact: opened)
+    }
+
+    private func baseName(_ opened: Artifact) -> String? {
+        network.servedModelNames.isEmpty ? opened.manifest.provenance.model : nil
+    }
+
+    private func names(_ opened: Artifact) -> [String] {
+        network.servedModelNames.isEmpty ? [opened.manifest.provenance.model, artifact] : network.servedModelNames
+    }
+
+    /// Tokenizer, chat template and picture processor of an artifact.
+    private static func pipeline(
+        _ artifact: Artifact, configuration: EngineConfiguration, maxImagePixels: Int
+    ) throws -> InputPipeline {
+        let spec = try JSONDecoder().decode(InputSpec.self, from: Data(artifact.section(.inputs)))
+        let tokenizer = try Tokenizer(compiled: artifact.section(.tokenizer))
+        let template: ChatTemplate?
+        if artifact.has(.chatTemplate) {
+            template = try ChatTemplate(source: String(decoding: artifact.section(.chatTemplate), as: UTF8.self))
+        } else {
+            template = nil
+        }
+        return InputPipeline(
+            spec: spec, modelKey: artifact.manifest.weightsKey + artifact.manifest.programKey,
+            maxPatches: configuration.maxPatches, maxImagePixels: maxImagePixels,
+            render: { messages in
+                guard let template else { throw LaunchError("the model has no chat template") }
+                return try template.render(Self.context(messages))
+            },
+            encode: { text in tokenizer.encode(text, addSpecialTokens: false) },
+            newDecoder: { IncrementalDecoder(tokenizer, skipSpecialTokens: true) })
+    }
+
+    /// What HuggingFace's `apply_chat_template` passes.
+    private static func context(_ messages: JSONValue) -> JSONObject {
+        var context = JSONObject()
+        context["messages"] = messages
+        context["tools"] = .null
+        context["documents"] = .null
+        context["add_generation_prompt"] = true
+        return context
+    }
+}

@@ -1,0 +1,71 @@
+import ArtifactFormat
+import Foundation
+import HTTPAPI
+import ServiceLifecycle
+import Serving
+
+/// Loads the input pipeline beside the engine, says when the server is ready, and ends the process when it cannot be.
+struct StartService: Service {
+    let model: ServedModel
+    let report: StartReport
+    let loadPipeline: @Sendable () throws -> InputPipeline
+
+    func run() async throws {
+        let began = ContinuousClock.now
+        let pipeline = try await WorkerPool(count: 1).run(loadPipeline)
+        let seconds = (ContinuousClock.now - began).seconds
+        model.engine.updateMetrics { $0.startup.append((phase: "tokenizer", seconds: seconds)) }
+        model.pipeline = pipeline
+        try await cancelWhenGracefulShutdown {
+            while !model.isReady {
+                if case .failed(let reason) = model.engine.phase { throw LaunchError(reason) }
+                try await Task.sleep(for: .milliseconds(2))
+            }
+            report.show(model.engine)
+            try await Task.sleep(for: .seconds(Int32.max))
+        }
+    }
+}
+
+/// On graceful shutdown, refuses new requests and waits for those at work.
+struct DrainService: Service {
+    let engine: Engine
+    let timeout: Duration
+
+    func run() async throws {
+        try? await gracefulShutdown()
+        await engine.drain(timeout: timeout)
+    }
+}
+
+/// The block of lines that operators read at the start.
+struct StartReport: Sendable {
+    private let lines: [String]
+    private let began: ContinuousClock.Instant
+    private let isShown: Bool
+
+    init(artifact: Artifact, configuration: EngineConfiguration, began: ContinuousClock.Instant, isShown: Bool) {
+        self.began = began
+        self.isShown = isShown
+        let manifest = artifact.manifest
+        let concurrency = (configuration.maxConcurrency * 100).rounded() / 100
+        let blocks = configuration.blockCount
+        let kvBytes = Console.bytes(blocks * configuration.blockBytes)
+        lines = [
+            "model        \(manifest.provenance.model) (\(manifest.provenance.architecture))",
+            "target       \(manifest.key.target.rawValue), tuned for \(manifest.tuning.processor)",
+            "gears        \(configuration.gears.map(String.init).joined(separator: ", ")) for at most "
+                + "\(configuration.maxSequences) sequences, \(configuration.maxBatchedTokens) tokens per step",
+            "KV cache     \(blocks) blocks of \(configuration.blockSize) tokens, \(kvBytes)",
+            "maximum concurrency for \(configuration.maxModelLength) tokens per request: \(concurrency)",
+            "weights      \(Console.bytes(artifact.weightBytes.count)) mapped",
+        ]
+    }
+
+    func show(_ engine: Engine) {
+        guard isShown else { return }
+        let total = (ContinuousClock.now - began).seconds
+        let phases = engine.metrics.startup.map { "\($0.phase) \(Console.seconds($0.seconds))" }.joined(separator: ", ")
+        Console.say((lines + ["ready in \(Console.seconds(total)): \(phases)"]).joined(separator: "\n"))
+    }
+}

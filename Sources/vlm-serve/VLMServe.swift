@@ -1,0 +1,123 @@
+import ArgumentParser
+import Foundation
+import Serving
+
+/// `vlm-serve`: answers chat requests about text and pictures with a compiled model.
+@main
+struct VLMServe: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "vlm-serve",
+        abstract: "Serves a compiled vision-language model over the OpenAI API.",
+        discussion: """
+            Compile first, then serve:
+              artifact=$(vlmc compile MODEL_DIRECTORY)
+              vlm-serve "$artifact" --port 8000
+
+            Routes: POST /v1/chat/completions; GET /v1/models, /health, /ready, /live, /ping, /version, /load, /metrics.
+            SIGTERM and SIGINT refuse new requests, let those at work end, and stop.
+            """,
+        version: serverVersion)
+
+    @Argument(help: "The artifact's directory, as vlmc compile prints it.")
+    var artifact: String
+
+    @OptionGroup(title: "Network") var network: NetworkOptions
+    @OptionGroup(title: "Engine") var engine: EngineFlags
+    @OptionGroup(title: "Inputs") var inputs: InputFlags
+
+    func run() async throws {
+        do {
+            try await Launch(artifact: artifact, network: network, engine: engine, inputs: inputs).run()
+        } catch {
+            Console.error("\(error)")
+            throw ExitCode.failure
+        }
+    }
+}
+
+/// Where and to whom the server answers.
+struct NetworkOptions: ParsableArguments {
+    @Option(help: "Address to listen on; 0.0.0.0 for all.")
+    var host = "127.0.0.1"
+    @Option(help: "Port to listen on; 0 for a free one, which is printed.")
+    var port = 8000
+    @Option(name: .customLong("served-model-name"), parsing: .upToNextOption, help: "Names that requests may use; the first is the one in answers.")
+    var servedModelNames: [String] = []
+    @Option(help: "Most bytes of a request's body.")
+    var maxBodyBytes = 64 << 20
+    @Option(help: "Seconds that requests at work may take to end after SIGTERM.")
+    var shutdownTimeout = 30
+    @Option(help: "How much is logged: debug, info, warning or error.")
+    var logLevel = LogLevel.info
+    @Flag(name: .customLong("disable-log-requests"), help: "No line per request.")
+    var disableLogRequests = false
+
+    func validate() throws {
+        guard (0...65535).contains(port) else { throw ValidationError("--port \(port) is not in 0 … 65535") }
+        guard !host.isEmpty else { throw ValidationError("--host is empty") }
+        guard maxBodyBytes >= 1 else { throw ValidationError("--max-body-bytes must be at least 1") }
+        guard (0...86400).contains(shutdownTimeout) else {
+            throw ValidationError("--shutdown-timeout \(shutdownTimeout) is not in 0 … 86400 seconds")
+        }
+        guard servedModelNames.allSatisfy({ !$0.isEmpty }) else { throw ValidationError("--served-model-name is empty") }
+    }
+}
+
+/// What the engine may use; at most what the artifact was compiled for.
+struct EngineFlags: ParsableArguments {
+    @Option(help: "Sequences computed at once.")
+    var maxNumSeqs: Int?
+    @Option(help: "Tokens of the longest sequence, prompt and answer.")
+    var maxModelLen: Int?
+    @Option(help: "Tokens computed in one step.")
+    var maxNumBatchedTokens: Int?
+    @Option(help: "Tokens of a KV cache block: 16, 32, 64 or 128.")
+    var blockSize = 16
+    @Option(help: "Bytes of the KV cache; wins over --gpu-memory-utilization.")
+    var kvCacheBytes: Int?
+    @Option(
+        name: [.customLong("gpu-memory-utilization"), .customLong("memory-utilization")],
+        help: "Share of the free memory that the KV cache may take.")
+    var memoryUtilization = 0.5
+    @Flag(inversion: .prefixedNo, help: "Reuse the KV cache of prompts that begin alike.")
+    var enablePrefixCaching = true
+    @Option(help: "Requests that may wait beyond those that run; more are answered 429.")
+    var maxNumQueuedReqs = 1024
+    @Option(help: "Threads that compute; one per core unless given.")
+    var threads: Int?
+
+    func validate() throws {
+        if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads \(threads) is not in 1 … 1024") }
+    }
+
+    func options(imageCacheBytes: Int) -> EngineOptions {
+        var options = EngineOptions()
+        options.maxSequences = maxNumSeqs
+        options.maxModelLength = maxModelLen
+        options.maxBatchedTokens = maxNumBatchedTokens
+        options.blockSize = blockSize
+        options.kvCacheBytes = kvCacheBytes
+        options.memoryShare = memoryUtilization
+        options.cachesPrefixes = enablePrefixCaching
+        options.maxQueued = maxNumQueuedReqs
+        options.imageCacheBytes = imageCacheBytes
+        return options
+    }
+}
+
+/// Bounds of pictures.
+struct InputFlags: ParsableArguments {
+    @Option(help: "More pixels than this are refused by a picture's header alone.")
+    var maxImagePixels = 89_478_485
+    @Option(help: "Bytes of picture embeddings kept for reuse; 0 for none.")
+    var imageCacheBytes = 512 << 20
+
+    func validate() throws {
+        guard maxImagePixels >= 1 else { throw ValidationError("--max-image-pixels must be at least 1") }
+        guard imageCacheBytes >= 0 else { throw ValidationError("--image-cache-bytes must not be negative") }
+    }
+}
+
+enum LogLevel: String, ExpressibleByArgument, CaseIterable {
+    case debug, info, warning, error
+}

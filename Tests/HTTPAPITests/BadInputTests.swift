@@ -1,0 +1,176 @@
+import Inputs
+import Serving
+import Testing
+
+@Suite struct BadInputTests {
+    /// Fields that make a good request bad, the status, the field that is named and words of the message.
+    struct Case: Sendable, CustomTestStringConvertible {
+        var name: String
+        var value: JSONValue
+        var status = 400
+        var param: String?
+        var words: String
+
+        init(_ name: String, _ value: JSONValue, status: Int = 400, param: String? = nil, _ words: String) {
+            self.name = name
+            self.value = value
+            self.status = status
+            self.param = param
+            self.words = words
+        }
+
+        var testDescription: String { "\(name): \(value.serializedText.prefix(60))" }
+    }
+
+    static let cases: [Case] = [
+        Case("max_tokens", 0, "max_tokens must be at least 1, not 0"),
+        Case("max_tokens", -5, "max_tokens must be at least 1, not -5"),
+        Case("max_tokens", "8", "max_tokens must be a whole number"),
+        Case("max_tokens", 2.5, "max_tokens must be a whole number"),
+        Case("max_tokens", 502, "context holds 512 tokens and the prompt has 11"),
+        Case("max_completion_tokens", 0, "max_completion_tokens must be at least 1"),
+        Case("temperature", -0.1, "temperature must be at least 0"),
+        Case("temperature", "hot", "temperature must be a number"),
+        Case("top_p", 0, "top_p must be above 0"),
+        Case("top_p", 1.1, "top_p must be above 0"),
+        Case("top_k", 0, "top_k must be -1"),
+        Case("top_k", -2, "top_k must be -1"),
+        Case("repetition_penalty", 0, "repetition_penalty must be above 0"),
+        Case("seed", 1e30, "seed must be a whole number"),
+        Case("stop", [1], "stop must be a string or a list"),
+        Case("stop", "", "stop must not hold an empty string"),
+        Case("stop", .array(Array(repeating: "x", count: 17)), "stop holds 17 strings"),
+        Case("stream", "yes", "stream must be a boolean"),
+        Case("stream_options", ["include_usage": true], "stream_options is only allowed when stream is true"),
+        Case("ignore_eos", 1, "ignore_eos must be a boolean"),
+        Case("model", "gpt-4", status: 404, "the model gpt-4 does not exist"),
+        Case("model", .null, "model is required"),
+        Case("messages", [], "messages must not be empty"),
+        Case("messages", "hello", "messages must be a list"),
+        Case("messages", ["hello"], param: "messages[0]", "messages[0] must be an object"),
+        Case("messages", [["content": "x"]], param: "messages[0].role", "messages[0].role is required"),
+        Case("messages", [["role": "judge", "content": "x"]], param: "messages[0].role", "not judge"),
+        Case("messages", [["role": "user"]], param: "messages[0].content", "messages[0].content is required"),
+        Case("messages", [["role": "user", "content": 3]], param: "messages[0].content", "must be a string or a list"),
+        Case("n", 2, "n is not supported yet"),
+        Case("logprobs", true, "logprobs is not supported yet"),
+        Case("tools", [["type": "function"]], "tools is not supported yet"),
+        Case("response_format", ["type": "json_object"], "response_format is not supported yet"),
+        Case("guided_json", ["type": "object"], "guided_json is not supported yet"),
+        Case("min_p", 0.5, "min_p is not supported yet"),
+        Case("presence_penalty", 0.5, "presence_penalty is not supported yet"),
+        Case("logit_bias", ["1": 5], "logit_bias is not supported yet"),
+        Case("cache_salt", "x", "cache_salt is not supported yet"),
+        Case("colour", "red", "unknown field colour"),
+    ]
+
+    @Test func namesTheFieldAtFault() async throws {
+        let server = try await TestServer()
+        for test in Self.cases {
+            let answer = try await server.chat([test.name: test.value])
+            let error = answer.json["error"]
+            #expect(answer.status == test.status, "\(test.testDescription): \(answer.text)")
+            #expect(error?["message"]?.stringValue?.contains(test.words) == true, "\(test.testDescription): \(answer.text)")
+            #expect(error?["param"] == .string(test.param ?? test.name), "\(test.testDescription): \(answer.text)")
+            #expect(error?["type"] == "invalid_request_error" && error?["code"] != nil)
+        }
+        #expect(try await server.chat(["model": "gpt-4"]).json["error"]?["code"] == "model_not_found")
+        #expect(try await server.chat().status == 200)
+        await server.stop()
+    }
+
+    @Test func acceptsWhatAsksForNothing() async throws {
+        let server = try await TestServer()
+        let harmless: [(String, JSONValue)] = [
+            ("user", "me"), ("metadata", ["a": "b"]), ("store", true), ("service_tier", "auto"), ("n", 1),
+            ("presence_penalty", 0), ("frequency_penalty", 0.0), ("logprobs", false), ("tools", .null),
+            ("response_format", ["type": "text"]), ("temperature", .null), ("stop", .null), ("max_tokens", .null),
+            ("top_k", -1), ("min_p", 0), ("stream_options", .null), ("seed", .null), ("stop_token_ids", []),
+            ("max_tokens", 501), ("model", "alias"), ("model", "/somewhere/null-model"),
+        ]
+        for (name, value) in harmless {
+            let answer = try await server.chat([name: value])
+            #expect(answer.status == 200, "\(name): \(answer.text)")
+        }
+        await server.stop()
+    }
+
+    @Test func saysBothLengthsOfAPromptThatIsTooLong() async throws {
+        let server = try await TestServer()
+        let text = JSONValue.string(String(repeating: "x", count: 600))
+        let answer = try await server.chat(["messages": [["role": "user", "content": text]]])
+        #expect(answer.status == 400)
+        let message = answer.json["error"]?["message"]?.stringValue ?? ""
+        #expect(message.contains("606 tokens") && message.contains("512 tokens"))
+        #expect(answer.json["error"]?["code"] == "context_length_exceeded")
+        await server.stop()
+    }
+
+    @Test func namesThePlaceOfABadPicture() async throws {
+        let server = try await TestServer()
+        let good = "data:image/png;base64,\(TestPictures.png)"
+        let urls: [(String, String)] = [
+            ("data:image/png;base64,", "0 bytes"), ("data:image/png;base64,!!!!", "base64"),
+            ("data:image/png;base64,aGVsbG8gd29ybGQ=", "neither JPEG nor PNG"), ("data:image/png,xyz", "base64"),
+            (String(good.dropLast(40)), "PNG"), ("https://example.com/cat.png", "not supported yet"),
+            ("file:///etc/passwd", "not supported yet"), ("/etc/passwd", "not supported yet"), ("", "empty"),
+        ]
+        for (url, words) in urls {
+            let parts: JSONValue = [
+                ["type": "image_url", "image_url": ["url": .string(good)]],
+                ["type": "image_url", "image_url": ["url": .string(url)]],
+            ]
+            let messages: JSONValue = [["role": "system", "content": "look"], ["role": "user", "content": parts]]
+            let answer = try await server.chat(["messages": messages])
+            #expect(answer.status == 400, "\(url)")
+            #expect(answer.json["error"]?["param"] == "messages[1].content[1]", "\(url): \(answer.text)")
+            let message = answer.json["error"]?["message"]?.stringValue ?? ""
+            #expect(message.hasPrefix("messages[1].content[1]: ") && message.contains(words), "\(url): \(message)")
+        }
+        #expect(try await server.chat().status == 200)
+        await server.stop()
+    }
+
+    @Test func refusesWhatIsNoJSON() async throws {
+        let server = try await TestServer()
+        let deep = Array(repeating: UInt8(ascii: "["), count: 10_000) + Array(repeating: UInt8(ascii: "]"), count: 10_000)
+        let bodies: [[UInt8]] = [[], Array("{".utf8), Array("[]".utf8), [0xFF, 0xFE], deep, Array("{\"messages\":".utf8) + deep + [0x7D]]
+        for body in bodies {
+            let answer = try await server.request("POST", "/v1/chat/completions", bytes: body)
+            #expect(answer.status == 400)
+            #expect(answer.json["error"]?["message"]?.stringValue?.isEmpty == false)
+        }
+        await server.stop()
+    }
+
+    @Test func refusesABodyThatIsTooLarge() async throws {
+        let server = try await TestServer()
+        let answer = try await server.request(
+            "POST", "/v1/chat/completions", bytes: Array(repeating: 0x20, count: 3 << 20))
+        #expect(answer.status == 413)
+        #expect(answer.json["error"]?["message"]?.stringValue?.contains("1048576 bytes") == true)
+        // Without an announced length the limit holds as well.
+        let port = server.port
+        let status = try await blocking {
+            let client = try HTTPClient(port: port)
+            try client.send(Array("POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".utf8))
+            for _ in 0..<40 { try client.send(Array("10000\r\n".utf8) + Array(repeating: 0x20, count: 65536) + Array("\r\n".utf8)) }
+            try client.send(Array("0\r\n\r\n".utf8))
+            return try client.answer().status
+        }
+        #expect(status == 413)
+        await server.stop()
+    }
+
+    @Test func oneFailureLeavesTheServerServing() async throws {
+        var options = TestServer.Options()
+        options.failsOnToken = Int32(UInt8(ascii: "%"))
+        let server = try await TestServer(options)
+        let bad = try await server.chat(["messages": [["role": "user", "content": "%"]]])
+        #expect(bad.status == 500 && bad.json["error"]?["type"] == "server_error")
+        let streamed = try await server.chat(["messages": [["role": "user", "content": "%"]], "stream": true])
+        #expect(streamed.events.dropLast().last?.contains("\"error\"") == true && streamed.events.last == "[DONE]")
+        #expect(try await server.chat(["max_tokens": 1]).status == 200)
+        await server.stop()
+    }
+}

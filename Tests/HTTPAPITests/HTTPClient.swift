@@ -1,0 +1,150 @@
+import Foundation
+import Glibc
+import Inputs
+
+/// An HTTP/1.1 client of one connection, on plain sockets.
+final class HTTPClient: @unchecked Sendable {
+    struct Answer: Sendable {
+        var status = 0
+        var headers: [String: String] = [:]
+        var body: [UInt8] = []
+
+        var text: String { String(decoding: body, as: UTF8.self) }
+        var json: JSONValue { (try? JSONValue(parsing: body)) ?? .null }
+        /// The `data:` lines of a stream.
+        var events: [String] {
+            text.split(separator: "\n\n", omittingEmptySubsequences: true).map { String($0.dropFirst("data: ".count)) }
+        }
+    }
+
+    private let descriptor: Int32
+    private var buffer: [UInt8] = []
+
+    init(port: Int) throws {
+        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = in_port_t(port).bigEndian
+        address.sin_addr.s_addr = inet_addr("127.0.0.1")
+        let status = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        guard status == 0 else { throw POSIXError(.ECONNREFUSED) }
+    }
+
+    deinit { Glibc.close(descriptor) }
+
+    func send(_ bytes: [UInt8]) throws {
+        var sent = 0
+        while sent < bytes.count {
+            let count = bytes.withUnsafeBytes {
+                Glibc.send(descriptor, $0.baseAddress! + sent, bytes.count - sent, Int32(MSG_NOSIGNAL))
+            }
+            guard count > 0 else { throw POSIXError(.EPIPE) }
+            sent += count
+        }
+    }
+
+    func send(_ method: String, _ path: String, body: [UInt8] = []) throws {
+        let head = "\(method) \(path) HTTP/1.1\r\nHost: test\r\nContent-Length: \(body.count)\r\n\r\n"
+        try send(Array(head.utf8) + body)
+    }
+
+    /// Appends what arrives next to the buffer; false at the end of the connection.
+    func receive() -> Bool {
+        var chunk = [UInt8](repeating: 0, count: 65536)
+        let count = recv(descriptor, &chunk, chunk.count, 0)
+        guard count > 0 else { return false }
+        buffer += chunk[..<count]
+        return true
+    }
+
+    /// Waits until the buffer holds `text`.
+    func wait(for text: String) -> Bool {
+        while !String(decoding: buffer, as: UTF8.self).contains(text) {
+            guard receive() else { return false }
+        }
+        return true
+    }
+
+    /// Reads one whole answer.
+    func answer() throws -> Answer {
+        var answer = Answer()
+        while range(of: "\r\n\r\n", from: 0) == nil { guard receive() else { throw POSIXError(.ECONNRESET) } }
+        let end = range(of: "\r\n\r\n", from: 0) ?? 0
+        let lines = String(decoding: buffer[..<end], as: UTF8.self).split(separator: "\r\n")
+        answer.status = Int(lines.first?.split(separator: " ").dropFirst().first ?? "") ?? 0
+        for line in lines.dropFirst() {
+            let parts = line.split(separator: ":", maxSplits: 1)
+            answer.headers[parts[0].lowercased()] = parts[1].trimmingCharacters(in: .whitespaces)
+        }
+        buffer.removeFirst(end + 4)
+        if let length = answer.headers["content-length"].flatMap({ Int($0) }) {
+            while buffer.count < length { guard receive() else { throw POSIXError(.ECONNRESET) } }
+            answer.body = Array(buffer.prefix(length))
+            buffer.removeFirst(length)
+        } else {
+            answer.body = try chunks()
+        }
+        return answer
+    }
+
+    private func chunks() throws -> [UInt8] {
+        var body: [UInt8] = []
+        while true {
+            while range(of: "\r\n", from: 0) == nil { guard receive() else { throw POSIXError(.ECONNRESET) } }
+            let end = range(of: "\r\n", from: 0) ?? 0
+            let size = Int(String(decoding: buffer[..<end], as: UTF8.self), radix: 16) ?? 0
+            while buffer.count < end + 2 + size + 2 { guard receive() else { throw POSIXError(.ECONNRESET) } }
+            body += buffer[(end + 2)..<(end + 2 + size)]
+            buffer.removeFirst(end + 2 + size + 2)
+            if size == 0 { return body }
+        }
+    }
+
+    private func range(of text: String, from start: Int) -> Int? {
+        let pattern = Array(text.utf8)
+        guard buffer.count >= pattern.count else { return nil }
+        return (start...(buffer.count - pattern.count)).first { buffer[$0..<$0 + pattern.count].elementsEqual(pattern) }
+    }
+}
+
+extension TestServer {
+    /// One request on a connection of its own, off the shared threads.
+    func request(_ method: String, _ path: String, _ body: JSONValue? = nil) async throws -> HTTPClient.Answer {
+        try await request(method, path, bytes: body?.serialized ?? [])
+    }
+
+    func request(_ method: String, _ path: String, bytes: [UInt8]) async throws -> HTTPClient.Answer {
+        let port = port
+        return try await blocking {
+            let client = try HTTPClient(port: port)
+            try client.send(method, path, body: bytes)
+            return try client.answer()
+        }
+    }
+
+    /// Asks for a chat completion of a greeting, with fields added or replaced.
+    func chat(_ fields: KeyValuePairs<String, JSONValue> = [:]) async throws -> HTTPClient.Answer {
+        try await request("POST", "/v1/chat/completions", Self.body(fields))
+    }
+
+    static func body(_ fields: KeyValuePairs<String, JSONValue>) -> JSONValue {
+        var object = JSONObject()
+        object["model"] = .string(modelName)
+        object["messages"] = [["role": "user", "content": "hello"]]
+        object["max_tokens"] = 8
+        object["ignore_eos"] = true
+        for (name, value) in fields { object[name] = value }
+        return .object(object)
+    }
+}
+
+/// Runs work that blocks on a thread of its own.
+func blocking<Value: Sendable>(_ work: @escaping @Sendable () throws -> Value) async throws -> Value {
+    try await withCheckedThrowingContinuation { continuation in
+        Thread.detachNewThread { continuation.resume(with: Result { try work() }) }
+    }
+}

@@ -1,0 +1,107 @@
+import Execution
+import Dispatch
+import Foundation
+import HTTPAPI
+import Inputs
+import Plan
+import Serving
+import Tensors
+
+/// A server on a free loopback port whose model is the null model and whose tokens are bytes.
+final class TestServer: Sendable {
+    let port: Int
+    let engine: Engine
+    private let task: Task<Void, any Error>
+
+    struct Options: Sendable {
+        var maxSequences = 4
+        var maxQueued = 100
+        var maxBodyBytes = 1 << 20
+        /// How long a step takes.
+        var stepMilliseconds = 0
+        /// The model is loaded once this is signalled.
+        var loadGate: DispatchSemaphore?
+        var failsOnToken: Int32?
+    }
+
+    static let modelName = "null-model"
+    static let contextLength = 512
+
+    init(_ options: Options = Options()) async throws {
+        let program = Self.program(maxSequences: options.maxSequences)
+        var engineOptions = EngineOptions()
+        engineOptions.maxQueued = options.maxQueued
+        let configuration = try EngineConfiguration(program: program, options: engineOptions, availableBytes: 1 << 26)
+        let engine = Engine(configuration: configuration, log: { _ in }) {
+            options.loadGate?.wait()
+            return NullModel(program: program, failsOnToken: options.failsOnToken) { _ in
+                if options.stepMilliseconds > 0 { Thread.sleep(forTimeInterval: Double(options.stepMilliseconds) / 1000) }
+            }
+        }
+        let model = ServedModel(names: [Self.modelName, "alias"], baseName: "null-model", root: "/models/null", engine: engine)
+        model.pipeline = Self.pipeline()
+        let (ports, announce) = AsyncStream<Int>.makeStream()
+        var server = APIServer.Options()
+        server.port = 0
+        server.maxBodyBytes = options.maxBodyBytes
+        server.version = "1.2.3"
+        server.onListening = { announce.yield($0) }
+        let door = APIServer(model: model, options: server)
+        task = Task { try await door.run() }
+        var iterator = ports.makeAsyncIterator()
+        port = await iterator.next() ?? 0
+        self.engine = engine
+        while options.loadGate == nil, !model.isReady { try await Task.sleep(for: .milliseconds(1)) }
+    }
+
+    func stop() async {
+        await engine.drain(timeout: .milliseconds(50))
+        task.cancel()
+        _ = try? await task.value
+    }
+
+    private static func program(maxSequences: Int) -> Program {
+        let pixels = Slot(.input(.pixels), TensorType(.u8, [Dim(4, times: "M"), 588]))
+        let vision = ExecutionPlan(
+            entry: .vision, outputs: [], steps: [Step(.widen, inputs: [pixels], outputs: [], origin: "")],
+            bounds: ["M": 64], arenaBytes: 0, unsharedBytes: 0)
+        return Program(
+            plans: [vision],
+            limits: Program.Limits(
+                gears: [1, 2, maxSequences], maxSequences: maxSequences, maxModelLength: contextLength,
+                maxBatchedTokens: 64, maxPatches: 256),
+            kv: KVLayout(layers: 1, heads: 1, headDim: 8, element: .f32), vocabularySize: 259, hiddenSize: 4,
+            positionAxes: 3)
+    }
+
+    /// Bytes are tokens; 256 ends a text, 257 stands for a picture and 258 follows each message.
+    private static func pipeline() -> InputPipeline {
+        let spec = InputSpec(
+            imageProcessor: ImageProcessorSpec(
+                sizing: .smart(minPixels: 784, maxPixels: 784 * 16), filter: .bicubic, precision: .torchvision,
+                rescaleFactor: 1 / 255, normalization: nil, patchSize: 14, mergeSize: 2, temporalPatchSize: 2),
+            imagePlaceholder: PlaceholderSpec(text: "\u{1}", tokenID: 257, expansion: .mergedGrid(mergeSize: 2)),
+            positions: .mrope(mergeSize: 2), visionLimits: VisionLimits(maxPatchesPerImage: 256), vocabularySize: 259,
+            endTokenIDs: [256], generation: GenerationDefaults(doSample: false))
+        return InputPipeline(
+            spec: spec, modelKey: "null", maxPatches: 256, maxImagePixels: 1_000_000, render: render,
+            encode: { text in text.utf8.map { $0 == 1 ? 257 : Int32($0) } }, newDecoder: { PrintableDecoder() })
+    }
+
+    private static func render(_ messages: JSONValue) throws -> String {
+        var text = ""
+        for message in messages.arrayValue ?? [] {
+            text += (message["role"]?.stringValue ?? "?") + ":"
+            text += message["content"]?.stringValue ?? ""
+            for part in message["content"]?.arrayValue ?? [] { text += part["text"]?.stringValue ?? "\u{1}" }
+            text += "\n"
+        }
+        return text
+    }
+}
+
+/// Writes each token as one letter, so that stop strings are met often.
+struct PrintableDecoder: TokenTextDecoder {
+    mutating func append(_ token: Int32) -> String { String(UnicodeScalar(UInt8(97 + token % 26))) }
+    mutating func finish() -> String { "" }
+}
