@@ -6,10 +6,10 @@
 typedef struct {
   int64_t rows, head_dim;
   int64_t stride;  // elements between rows of q and out; head_dim rounded up to 16
-  const float *q;  // [rows, head_dim], already scaled
-  float *out;      // [rows, head_dim] Σ exp(score − most)·v
+  const float *q;  // [rows, head_dim], already scaled by scale · log₂e
+  float *out;      // [rows, head_dim] Σ 2^(score − most)·v
   float *most;     // [rows]
-  float *sum;      // [rows] Σ exp(score − most)
+  float *sum;      // [rows, VLM_SUM_LANES] Σ 2^(score − most), spread over lanes
   float *scores;   // [VLM_ATTENTION_STEP, VLM_KEYS_MAX]
 } vlm_query_tile;
 
@@ -22,14 +22,17 @@ typedef struct {
   const float *v;  // [count, v_stride]; columns up to head_dim rounded up to 16 may be read
   int64_t v_stride;
   int64_t first_limit, rows_per_query;
+  const float *next_k, *next_v;  // rows to prefetch meanwhile: next_count of head_dim, next_stride apart
+  int64_t next_count, next_k_stride, next_v_stride;
 } vlm_key_tile;
 
 enum {
+  VLM_SUM_LANES = 16,
   VLM_KEYS_MAX = 256,          // keys in a tile
   VLM_ATTENTION_STEP = 12,     // query rows whose scores are in scratch at once
   VLM_PAGED_ROWS = 60,         // query rows of a paged work item, unless a group has more heads
-  VLM_SEGMENT_ROWS = 120,      // query rows of a segment work item
-  VLM_SEGMENT_KEYS = 64,       // keys copied to scratch at a time
+  VLM_SEGMENT_ROWS = 252,      // query rows of a segment work item
+  VLM_SEGMENT_KEYS = 128,       // keys copied to scratch at a time
 };
 
 static inline int64_t vlm_visible(const vlm_key_tile *keys, int64_t row) {

@@ -1,5 +1,7 @@
 #include "attention.h"
 
+static float exp2_of(float x) { return vlm_exp1(x * VLM_LN2); }
+
 // Scores of the visible keys of a row; returns the greatest.
 static float score_row(const vlm_query_tile *tile, const vlm_key_tile *keys, int64_t row, int64_t visible) {
   const float *q = tile->q + row * tile->stride;
@@ -18,15 +20,16 @@ void vlm_attend_generic(const vlm_query_tile *tile, const vlm_key_tile *keys) {
     int64_t visible = vlm_visible(keys, row);
     if (visible == 0) continue;
     float *out = tile->out + row * tile->stride;
-    float most = score_row(tile, keys, row, visible), correction = vlm_exp1(tile->most[row] - most), sum = 0;
+    float most = score_row(tile, keys, row, visible), correction = exp2_of(tile->most[row] - most), sum = 0;
     for (int64_t i = 0; i < tile->head_dim; i++) out[i] *= correction;
     for (int64_t j = 0; j < visible; j++) {
-      float p = vlm_exp1(tile->scores[j] - most);
+      float p = exp2_of(tile->scores[j] - most);
       sum += p;
       for (int64_t i = 0; i < tile->head_dim; i++) out[i] += p * keys->v[j * keys->v_stride + i];
     }
     tile->most[row] = most;
-    tile->sum[row] = tile->sum[row] * correction + sum;
+    float *total = tile->sum + row * VLM_SUM_LANES;
+    *total = *total * correction + sum;
   }
 }
 

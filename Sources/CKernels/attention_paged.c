@@ -47,7 +47,7 @@ static vlm_key_tile block_keys(const vlm_paged_attention_args *a, vlm_attention_
                                int64_t count, vlm_isa isa) {
   const vlm_kv_layout *l = &a->layout;
   int64_t offset = block * l->block_stride + head * l->head_stride;
-  vlm_key_tile keys = {count, (const float *)a->k_cache + offset, l->block_size, (const float *)a->v_cache + offset, l->head_dim, 0, 1};
+  vlm_key_tile keys = {count, (const float *)a->k_cache + offset, l->block_size, (const float *)a->v_cache + offset, l->head_dim, 0, 1, NULL, NULL, 0, 0, 0};
   if (l->dtype == VLM_BF16) {
     vlm_bf16_to_f32((const uint16_t *)a->k_cache + offset, s->k, 0, l->head_dim * l->block_size, isa);
     keys.k = s->k;

@@ -14,6 +14,14 @@
 #define VLM_EXP_C5 0.00836878062f
 #define VLM_EXP_C6 0.00138144648f
 
+// 2ˣ = 2ⁿ·(1 + r·(C1 + C2 r + …)), |r| ≤ 1/2.
+#define VLM_LN2 0.693147181f
+#define VLM_EXP2_C1 0.693146978f
+#define VLM_EXP2_C2 0.240222421f
+#define VLM_EXP2_C3 0.0555073375f
+#define VLM_EXP2_C4 0.00967151287f
+#define VLM_EXP2_C5 0.00132647239f
+
 // tanh(x) = x + x³·(C0 + C1 x² + …) below SPLIT, 1 − 2/(exp(2x) + 1) above.
 #define VLM_TANH_SPLIT 0.625f
 #define VLM_TANH_C0 (-0.333332839f)

@@ -11,34 +11,71 @@ static void gemm_wide(gemm_tile g, int64_t rows, int64_t width) {
   }
 }
 
-// Turns the first `visible` scores into exp(score − most) and the others, up to `width`, into 0; rescales the row's state.
+// 2ˣ for x ≤ 0 within 1 ulp; below −125 about 1e-38 instead of less.
+static inline v_f32 exp2_negative(v_f32 x) {
+  const v_f32 magic = v_set1(0x1.8p23f);
+  x = v_max(v_set1(-125), x);
+  v_f32 shifted = v_add(x, magic), r = v_sub(x, v_sub(shifted, magic));
+  v_f32 p = v_fma(v_set1(VLM_EXP2_C5), r, v_set1(VLM_EXP2_C4));
+  p = v_fma(p, r, v_set1(VLM_EXP2_C3));
+  p = v_fma(p, r, v_set1(VLM_EXP2_C2));
+  p = v_fma(p, r, v_set1(VLM_EXP2_C1));
+  return v_scale2_bits(v_fma(p, r, v_set1(1)), shifted);
+}
+
+static inline float greatest_score(const float *scores, int64_t visible) {
+  v_f32 greatest = v_set1(-__builtin_inff());
+  int64_t j = 0;
+  for (; j + V_WIDTH <= visible; j += V_WIDTH) greatest = v_max(v_load(scores + j), greatest);
+  if (j < visible) greatest = v_max(v_select(v_first(visible - j), v_load(scores + j), greatest), greatest);
+  return v_most(greatest);
+}
+
+// Multiplies the row's output and sum by 2^(before − most).
+static void rescale_row(const vlm_query_tile *tile, int64_t row, float before, float most) {
+  v_f32 correction = before == -__builtin_inff() ? v_zero() : exp2_negative(v_set1(before - most));
+  float *out = tile->out + row * tile->stride, *sum = tile->sum + row * VLM_SUM_LANES;
+  for (int64_t i = 0; i < tile->stride; i += V_WIDTH) v_store(out + i, v_mul(v_load(out + i), correction));
+  for (int64_t i = 0; i < VLM_SUM_LANES; i += V_WIDTH) v_store(sum + i, v_mul(v_load(sum + i), correction));
+}
+
+// Turns the first `visible` scores into 2^(score − most) and the others, up to `width`, into 0, and adds them to the sum.
 static void softmax_row(const vlm_query_tile *tile, int64_t row, float *scores, int64_t visible, int64_t width) {
-  v_f32 lowest = v_set1(-__builtin_inff()), greatest = lowest, sum = v_zero();
-  for (int64_t j = 0; j < visible; j += V_WIDTH) greatest = v_max(v_select(v_first(visible - j), v_load(scores + j), lowest), greatest);
-  float before = tile->most[row], most = v_most(greatest);
-  most = most > before ? most : before;
-  v_f32 shift = v_set1(most);
-  for (int64_t j = 0; j < width; j += V_WIDTH) {
-    v_f32 p = v_select(v_first(visible - j), v_exp_negative(v_sub(v_load(scores + j), shift)), v_zero());
+  float before = tile->most[row], most = greatest_score(scores, visible), *lanes = tile->sum + row * VLM_SUM_LANES;
+  if (most > before) {
+    rescale_row(tile, row, before, most);
+    tile->most[row] = before = most;
+  }
+  v_f32 shift = v_set1(before), sum = v_load(lanes);
+  int64_t j = 0;
+  for (; j + V_WIDTH <= visible; j += V_WIDTH) {
+    v_f32 p = exp2_negative(v_sub(v_load(scores + j), shift));
     sum = v_add(sum, p);
     v_store(scores + j, p);
   }
-  tile->most[row] = most;
-  if (most == before) {
-    tile->sum[row] += v_sum(sum);
-    return;
+  for (; j < width; j += V_WIDTH) {
+    v_f32 p = v_select(v_first(visible - j), exp2_negative(v_sub(v_load(scores + j), shift)), v_zero());
+    sum = v_add(sum, p);
+    v_store(scores + j, p);
   }
-  v_f32 correction = v_exp_negative(v_set1(before - most));
-  if (before == -__builtin_inff()) correction = v_zero();
-  float *out = tile->out + row * tile->stride;
-  for (int64_t i = 0; i < tile->stride; i += V_WIDTH) v_store(out + i, v_mul(v_load(out + i), correction));
-  tile->sum[row] = tile->sum[row] * v_sum(v_select(v_first(1), correction, v_zero())) + v_sum(sum);
+  v_store(lanes, sum);
+}
+
+// The share of the next keys and values that belongs to query rows [row, row + rows).
+static void prefetch_next(const vlm_query_tile *tile, const vlm_key_tile *keys, int64_t row, int64_t rows) {
+  int64_t bytes = tile->head_dim * (int64_t)sizeof(float);
+  for (int64_t j = keys->next_count * row / tile->rows; j < keys->next_count * (row + rows) / tile->rows; j++)
+    for (int64_t i = 0; i < bytes + 63; i += 64) {
+      __builtin_prefetch((const char *)(keys->next_k + j * keys->next_k_stride) + i, 0, 2);
+      __builtin_prefetch((const char *)(keys->next_v + j * keys->next_v_stride) + i, 0, 2);
+    }
 }
 
 static void attend(const vlm_query_tile *tile, const vlm_key_tile *keys) {
   for (int64_t row = 0; row < tile->rows; row += GEMM_ROWS) {
     int64_t rows = vlm_min(GEMM_ROWS, tile->rows - row), most = vlm_visible(keys, row + rows - 1);
     if (most == 0) continue;
+    prefetch_next(tile, keys, row, rows);
     int64_t width = vlm_ceil_div(most, V_WIDTH) * V_WIDTH;
     gemm_wide((gemm_tile){tile->head_dim, tile->q + row * tile->stride, tile->stride, keys->k, keys->k_stride, tile->scores, VLM_KEYS_MAX, false}, rows, width);
     for (int64_t r = 0; r < rows; r++) softmax_row(tile, row + r, tile->scores + r * VLM_KEYS_MAX, vlm_visible(keys, row + r), width);

@@ -8,7 +8,7 @@
 #include "linear_blocks.inl"
 #include "row_pointers.inl"
 
-enum { TILE_ROWS = 12, THIN_ROWS = 12, INPUTS = 1024, STREAMS = 4, PREFETCH = 2176, STEP_BYTES = VLM_PANEL * 4 };
+enum { TILE_ROWS = 12, THIN_ROWS = 24, INPUTS = 1024, STREAMS = 4, PREFETCH = 2176, STEP_BYTES = VLM_PANEL * 4 };
 
 // The activations of the first row of a tile.
 typedef struct {

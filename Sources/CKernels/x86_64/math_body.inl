@@ -13,18 +13,6 @@ static inline v_f32 v_exp(v_f32 x) {
   return v_select(v_greater(x, v_set1(VLM_EXP_HIGH)), v_set1(__builtin_inff()), y);
 }
 
-// exp for arguments that are never positive; below LOW the result is about 1e-38 instead of 0.
-static inline v_f32 v_exp_negative(v_f32 x) {
-  x = v_max(v_set1(VLM_EXP_LOW), x);
-  v_f32 n = v_round(v_mul(x, v_set1(VLM_LOG2E)));
-  v_f32 r = v_fnma(n, v_set1(VLM_LN2_LOW), v_fnma(n, v_set1(VLM_LN2_HIGH), x));
-  v_f32 p = v_fma(v_set1(VLM_EXP_C6), r, v_set1(VLM_EXP_C5));
-  p = v_fma(p, r, v_set1(VLM_EXP_C4));
-  p = v_fma(p, r, v_set1(VLM_EXP_C3));
-  p = v_fma(p, r, v_set1(VLM_EXP_C2));
-  return v_scale2(v_add(v_set1(1), v_fma(v_mul(r, r), p, r)), n);
-}
-
 static inline v_f32 v_sigmoid(v_f32 x) { return v_div(v_set1(1), v_add(v_set1(1), v_exp(v_sub(v_zero(), x)))); }
 
 static inline v_f32 v_tanh(v_f32 x) {

@@ -33,6 +33,10 @@ static inline v_f32 v_scale2(v_f32 a, v_f32 n) {
   __m256i high = _mm256_slli_epi32(_mm256_add_epi32(_mm256_sub_epi32(e, half), bias), 23);
   return _mm256_mul_ps(_mm256_mul_ps(a, _mm256_castsi256_ps(low)), _mm256_castsi256_ps(high));
 }
+// a · 2ⁿ for normal results, n the low bits of the mantissa of t.
+static inline v_f32 v_scale2_bits(v_f32 a, v_f32 t) {
+  return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a), _mm256_slli_epi32(_mm256_castps_si256(t), 23)));
+}
 static inline v_f32 v_copysign(v_f32 a, v_f32 s) {
   v_f32 sign = _mm256_set1_ps(-0.0f);
   return _mm256_or_ps(_mm256_andnot_ps(sign, a), _mm256_and_ps(sign, s));

@@ -23,6 +23,10 @@ static inline v_f32 v_fnma(v_f32 a, v_f32 b, v_f32 c) { return _mm512_fnmadd_ps(
 static inline v_f32 v_abs(v_f32 a) { return _mm512_abs_ps(a); }
 static inline v_f32 v_round(v_f32 a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 static inline v_f32 v_scale2(v_f32 a, v_f32 n) { return _mm512_scalef_ps(a, n); }  // a · 2ⁿ
+// a · 2ⁿ for normal results, n the low bits of the mantissa of t.
+static inline v_f32 v_scale2_bits(v_f32 a, v_f32 t) {
+  return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(a), _mm512_slli_epi32(_mm512_castps_si512(t), 23)));
+}
 static inline v_f32 v_copysign(v_f32 a, v_f32 s) {
   return _mm512_castsi512_ps(_mm512_ternarylogic_epi32(_mm512_castps_si512(a), _mm512_castps_si512(s), _mm512_set1_epi32(INT32_MIN), 0xd8));
 }
