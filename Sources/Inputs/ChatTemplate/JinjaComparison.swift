@@ -3,7 +3,7 @@ extension JinjaValue {
     func equals(_ other: JinjaValue) -> Bool {
         switch (self, other) {
         case (.undefined, .undefined), (.none, .none): return true
-        case (.string(let a), .string(let b)): return a.isExactly(b)
+        case (.string(let a, _), .string(let b, _)): return a.isExactly(b)
         case (.list(let a), .list(let b)), (.tuple(let a), .tuple(let b)):
             return a.elements.count == b.elements.count && zip(a.elements, b.elements).allSatisfy { $0.equals($1) }
         case (.dictionary(let a), .dictionary(let b)):
@@ -24,7 +24,7 @@ extension JinjaValue {
     /// Whether this comes before the other in Python's order; nil when the two have none.
     func isLess(than other: JinjaValue) -> Bool? {
         switch (self, other) {
-        case (.string(let a), .string(let b)): return a.utf8.lexicographicallyPrecedes(b.utf8)
+        case (.string(let a, _), .string(let b, _)): return a.utf8.lexicographicallyPrecedes(b.utf8)
         case (.list(let a), .list(let b)), (.tuple(let a), .tuple(let b)):
             for (left, right) in zip(a.elements, b.elements) where !left.equals(right) { return left.isLess(than: right) }
             return a.elements.count < b.elements.count
@@ -39,8 +39,8 @@ extension JinjaValue {
     func contains(_ element: JinjaValue) -> Bool? {
         switch self {
         case .undefined: return false
-        case .string(let text):
-            guard case .string(let part) = element else { return nil }
+        case .string(let text, _):
+            guard case .string(let part, _) = element else { return nil }
             return PythonText.find(part, in: text) != nil
         case .list(let list), .tuple(let list): return list.elements.contains { $0.equals(element) }
         case .dictionary(let dictionary): return JinjaKey(element).map { dictionary.value(of: $0) != nil } ?? false

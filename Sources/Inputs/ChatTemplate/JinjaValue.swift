@@ -6,7 +6,8 @@ enum JinjaValue {
     case bool(Bool)
     case int(Int)
     case float(Double)
-    case string(String)
+    /// Safe text is what `safe` and `escape` return; text that is added to it is escaped for HTML.
+    case string(String, isSafe: Bool = false)
     case list(JinjaList)
     case tuple(JinjaList)
     case dictionary(JinjaDictionary)
@@ -82,7 +83,7 @@ indirect enum JinjaKey: Hashable {
         case .int(let number): self = .int(number)
         case .float(let number):
             if let whole = Int(exactly: number) { self = .int(whole) } else { self = .float(number) }
-        case .string(let text): self = .string(ExactText(text))
+        case .string(let text, _): self = .string(ExactText(text))
         case .tuple(let list):
             var keys: [JinjaKey] = []
             for element in list.elements {
@@ -164,6 +165,10 @@ extension JinjaValue {
 
     static func list(_ elements: [JinjaValue]) -> JinjaValue { .list(JinjaList(elements)) }
 
+    var isSafeText: Bool {
+        if case .string(_, isSafe: true) = self { true } else { false }
+    }
+
     var isUndefined: Bool {
         if case .undefined = self { true } else { false }
     }
@@ -192,7 +197,7 @@ extension JinjaValue {
         case .bool(let flag): flag
         case .int(let number): number != 0
         case .float(let number): number != 0
-        case .string(let text): !text.isEmpty
+        case .string(let text, _): !text.isEmpty
         case .list(let list), .tuple(let list): !list.elements.isEmpty
         case .dictionary(let dictionary): dictionary.count > 0
         case .namespace, .loop, .callable: true
@@ -216,7 +221,7 @@ extension JinjaValue {
     var iterated: [JinjaValue]? {
         switch self {
         case .undefined: []
-        case .string(let text): text.unicodeScalars.map { .string(String($0)) }
+        case .string(let text, _): text.unicodeScalars.map { .string(String($0)) }
         case .list(let list), .tuple(let list): list.elements
         case .dictionary(let dictionary): dictionary.keys
         default: nil
@@ -227,7 +232,7 @@ extension JinjaValue {
     var length: Int? {
         switch self {
         case .undefined: 0
-        case .string(let text): text.unicodeScalars.count
+        case .string(let text, _): text.unicodeScalars.count
         case .list(let list), .tuple(let list): list.elements.count
         case .dictionary(let dictionary): dictionary.count
         case .loop(let loop): loop.items.count

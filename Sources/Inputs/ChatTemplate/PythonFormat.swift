@@ -132,7 +132,7 @@ extension TemplateEvaluator {
             let cut = specification.precision.map { String(text.unicodeScalars.prefix($0)) } ?? text
             return specification.padded(cut, sign: "", default: ">")
         case "c":
-            if case .string(let text) = value { return specification.padded(text, sign: "", default: ">") }
+            if case .string(let text, _) = value { return specification.padded(text, sign: "", default: ">") }
             guard let number = value.wholeNumber, let code = UInt32(exactly: number), let scalar = Unicode.Scalar(code) else {
                 throw failure("%c requires int or char")
             }

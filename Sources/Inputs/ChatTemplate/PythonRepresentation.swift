@@ -28,7 +28,7 @@ struct PythonRepresentation {
         case .bool(let flag): write(flag ? "True" : "False")
         case .int(let number): write(String(number))
         case .float(let number): write(PythonNumber.text(number))
-        case .string(let text): write(Self.quoted(text))
+        case .string(let text, _): write(Self.quoted(text))
         case .list(let list):
             write("[")
             separate(list.elements) { $0.represent($1, level: level + 1) }
@@ -118,7 +118,7 @@ extension PythonRepresentation {
         case .bool(let flag): write(flag ? "true" : "false")
         case .int(let number): write(String(number))
         case .float(let number): write(Self.jsonText(number))
-        case .string(let text): write(Self.jsonQuoted(text, style))
+        case .string(let text, _): write(Self.jsonQuoted(text, style))
         case .list(let list), .tuple(let list):
             if list.elements.isEmpty { return write("[]") }
             write("[")
@@ -161,7 +161,7 @@ extension PythonRepresentation {
 
     private static func jsonKey(_ key: JinjaValue) throws(UnserializableType) -> String {
         switch key {
-        case .string(let text): text
+        case .string(let text, _): text
         case .none: "null"
         case .bool(let flag): flag ? "true" : "false"
         case .int(let number): String(number)

@@ -99,7 +99,7 @@ enum PythonText {
 
     static func capitalized(_ text: String) -> String {
         guard let first = text.unicodeScalars.first else { return text }
-        return first.properties.titlecaseMapping + String(text.unicodeScalars.dropFirst()).lowercased()
+        return first.properties.titlecaseMapping + lowercased(String(text.unicodeScalars.dropFirst()))
     }
 
     /// Every letter after a letter in lower case, every other in title case.
@@ -119,7 +119,25 @@ enum PythonText {
         }
     }
 
-    /// The text filled up to a width in scalars; a negative share of the padding goes left for right alignment.
+    /// Lower case; a sigma that ends a word takes its final form.
+    static func lowercased(_ text: String) -> String {
+        let scalars = Array(text.unicodeScalars)
+        guard scalars.contains("\u{3A3}") else { return text.lowercased() }
+        var output = ""
+        for (index, scalar) in scalars.enumerated() {
+            let isFinal = scalar == "\u{3A3}" && endsWord(scalars, index)
+            output += isFinal ? "\u{3C2}" : scalar.properties.lowercaseMapping
+        }
+        return output
+    }
+
+    private static func endsWord(_ scalars: [Unicode.Scalar], _ index: Int) -> Bool {
+        let before = scalars[..<index].last { !$0.properties.isCaseIgnorable }
+        let after = scalars[(index + 1)...].first { !$0.properties.isCaseIgnorable }
+        return before?.properties.isCased ?? false && !(after?.properties.isCased ?? false)
+    }
+
+    /// The text filled up to a width in scalars: `<`, `>` and `^` as in a format, `|` as `str.center` divides.
     static func padded(_ text: String, to width: Int, with fill: Unicode.Scalar = " ", align: Unicode.Scalar) -> String {
         let missing = width - text.unicodeScalars.count
         guard missing > 0 else { return text }
@@ -127,6 +145,7 @@ enum PythonText {
             switch align {
             case "<": 0
             case ">": missing
+            case "|": missing / 2 + (missing & width & 1)
             default: missing / 2
             }
         let fill = String(fill)

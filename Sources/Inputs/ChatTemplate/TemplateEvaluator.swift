@@ -83,7 +83,7 @@ final class TemplateEvaluator {
     /// The value, unless it is larger or deeper than values may be.
     func checked(_ value: JinjaValue) throws(ChatTemplateError) -> JinjaValue {
         switch value {
-        case .string(let text):
+        case .string(let text, _):
             if text.utf8.count > Self.sizeLimit { throw exceeded("a text grows beyond \(Self.sizeLimit) bytes") }
             try spend(text.utf8.count / 64)
         case .list(let list), .tuple(let list):

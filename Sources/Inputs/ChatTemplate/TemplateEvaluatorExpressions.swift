@@ -101,7 +101,7 @@ extension TemplateEvaluator {
                 throw failure("argument after ** must be a mapping, not \(value.typeName)")
             }
             for (key, value) in zip(dictionary.keys, dictionary.values) {
-                guard case .string(let name) = key else { throw failure("keywords must be strings") }
+                guard case .string(let name, _) = key else { throw failure("keywords must be strings") }
                 values.named.append((name, value))
             }
         }
@@ -150,14 +150,14 @@ extension TemplateEvaluator {
             if let hashed = JinjaKey(key), let found = dictionary.value(of: hashed) { return found }
         case .list(let list), .tuple(let list):
             if let index = key.wholeNumber, let found = element(index, of: list.elements) { return found }
-        case .string(let text):
+        case .string(let text, _):
             if let index = key.wholeNumber {
                 let scalars = Array(text.unicodeScalars)
                 if let found = element(index, of: scalars) { return .string(String(found)) }
             }
         default: break
         }
-        if case .string(let name) = key, let found = try attribute(name, of: value) { return found }
+        if case .string(let name, _) = key, let found = try attribute(name, of: value) { return found }
         return .undefined("\(value.typeName) object has no element \(try represented(key))")
     }
 
@@ -174,7 +174,7 @@ extension TemplateEvaluator {
         switch value {
         case .list(let list): return .list(sliced(list.elements, bounds))
         case .tuple(let list): return .tuple(JinjaList(sliced(list.elements, bounds)))
-        case .string(let text):
+        case .string(let text, _):
             var scalars = String.UnicodeScalarView()
             scalars.append(contentsOf: sliced(Array(text.unicodeScalars), bounds))
             return try checked(.string(String(scalars)))
@@ -216,7 +216,7 @@ extension TemplateEvaluator {
     /// Python's `str(value)`.
     func text(_ value: JinjaValue) throws(ChatTemplateError) -> String {
         switch value {
-        case .string(let text): return text
+        case .string(let text, _): return text
         case .undefined: return ""
         default: return try represented(value)
         }

@@ -33,15 +33,15 @@ extension TemplateEvaluator {
         case "default", "d":
             let isReplaced = value.isUndefined || ((arguments.value(1, "boolean")?.isTrue ?? false) && !value.isTrue)
             return isReplaced ? arguments.value(0, "default_value") ?? .string("") : value
-        case "safe": return value
-        case "string": return .string(try text(value))
+        case "safe": return .string(try text(value), isSafe: true)
+        case "string": return .string(try text(value), isSafe: value.isSafeText)
         case "pprint": return .string(try represented(value))
         case "length", "count":
             guard let length = value.length else { throw failure("object of type '\(value.typeName)' has no len()") }
             return .int(length)
         case "tojson": return .string(try serialized(value, arguments))
         case "attr":
-            guard case .string(let name)? = arguments.value(0, "name") else { throw failure("attr needs a name") }
+            guard case .string(let name, _)? = arguments.value(0, "name") else { throw failure("attr needs a name") }
             return try attribute(name, of: value) ?? .undefined("\(value.typeName) object has no attribute '\(name)'")
         default: return nil
         }
@@ -51,7 +51,7 @@ extension TemplateEvaluator {
         var style = JSONStyle()
         style.isASCII = arguments.value(0, "ensure_ascii")?.isTrue ?? false
         switch arguments.value(1, "indent") {
-        case .string(let indent)?: style.indent = indent
+        case .string(let indent, _)?: style.indent = indent
         case let other?:
             if let width = other.wholeNumber { style.indent = String(repeating: " ", count: max(0, min(width, 1000))) }
         case nil: break
@@ -77,21 +77,24 @@ extension TemplateEvaluator {
         _ name: String, _ value: JinjaValue, _ arguments: JinjaArguments
     ) throws(ChatTemplateError) -> JinjaValue? {
         switch name {
-        case "trim": return .string(stripped(try text(value), arguments.value(0, "chars"), left: true, right: true))
+        case "trim":
+            let text = stripped(try text(value), arguments.value(0, "chars"), left: true, right: true)
+            return .string(text, isSafe: value.isSafeText)
         case "upper": return .string(try text(value).uppercased())
-        case "lower": return .string(try text(value).lowercased())
+        case "lower": return .string(PythonText.lowercased(try text(value)))
         case "capitalize": return .string(PythonText.capitalized(try text(value)))
         case "title": return .string(titledWords(try text(value)))
         case "center":
             let width = try whole(arguments.value(0, "width") ?? .int(80))
-            return .string(try padded(try text(value), width, " ", "^"))
+            return .string(try padded(try text(value), width, " ", "|"))
         case "replace":
             let count = try arguments.value(2, "count").map { (count) throws(ChatTemplateError) in try whole(count) } ?? -1
             return .string(
                 PythonText.replacing(
                     try text(value), try text(arguments.value(0, "old") ?? .undefined("old")),
                     with: try text(arguments.value(1, "new") ?? .undefined("new")), limit: count < 0 ? .max : count))
-        case "e", "escape", "forceescape": return .string(escaped(try text(value)))
+        case "e", "escape": return value.isSafeText ? value : .string(escaped(try text(value)), isSafe: true)
+        case "forceescape": return .string(escaped(try text(value)), isSafe: true)
         case "format": return .string(try percentFormatted(try text(value), formatOperand(arguments)))
         case "indent": return .string(try indented(try text(value), arguments))
         case "truncate": return .string(try truncated(try text(value), arguments))
@@ -113,13 +116,13 @@ extension TemplateEvaluator {
         var output = ""
         var startsWord = true
         for scalar in text.unicodeScalars {
-            output += startsWord ? scalar.properties.titlecaseMapping : scalar.properties.lowercaseMapping
+            output += startsWord ? scalar.properties.uppercaseMapping : scalar.properties.lowercaseMapping
             startsWord = PythonText.isSpace(scalar) || "-({[<".unicodeScalars.contains(scalar)
         }
         return output
     }
 
-    private func escaped(_ text: String) -> String {
+    func escaped(_ text: String) -> String {
         var output = ""
         for scalar in text.unicodeScalars {
             switch scalar {
@@ -137,7 +140,7 @@ extension TemplateEvaluator {
     private func indented(_ text: String, _ arguments: JinjaArguments) throws(ChatTemplateError) -> String {
         var margin = "    "
         if let width = arguments.value(0, "width") {
-            if case .string(let text) = width {
+            if case .string(let text, _) = width {
                 margin = text
             } else {
                 margin = String(repeating: " ", count: max(0, min(try whole(width), 10_000)))
@@ -220,7 +223,7 @@ extension TemplateEvaluator {
         if let number = value.wholeNumber { return .int(number) }
         switch value {
         case .float(let number): return Int(exactly: number.rounded(.towardZero)).map { .int($0) }
-        case .string(let text):
+        case .string(let text, _):
             var digits = PythonText.stripped(text, PythonText.isSpace).lowercased().filter { $0 != "_" }
             let prefixes = [16: "0x", 8: "0o", 2: "0b"]
             if let prefix = prefixes[base], digits.hasPrefix(prefix) { digits.removeFirst(2) }
@@ -233,7 +236,7 @@ extension TemplateEvaluator {
 
     private func parsedFloat(_ value: JinjaValue) -> JinjaValue? {
         if let number = value.number { return .float(number) }
-        guard case .string(let text) = value else { return nil }
+        guard case .string(let text, _) = value else { return nil }
         let digits = PythonText.stripped(text, PythonText.isSpace).filter { $0 != "_" }
         if digits.lowercased().hasPrefix("0x") { return nil }
         return Double(digits).map { .float($0) }
@@ -256,7 +259,7 @@ extension TemplateEvaluator {
 
     /// Strips white space, or the given characters.
     func stripped(_ text: String, _ characters: JinjaValue?, left: Bool, right: Bool) -> String {
-        guard case .string(let set)? = characters else {
+        guard case .string(let set, _)? = characters else {
             return PythonText.stripped(text, PythonText.isSpace, left: left, right: right)
         }
         let scalars = Set(set.unicodeScalars)

@@ -71,7 +71,7 @@ enum TemplateGlobals {
         _ evaluator: TemplateEvaluator, _ arguments: JinjaArguments
     ) throws(ChatTemplateError) -> JinjaValue {
         let members = try members(evaluator, arguments)
-        for case .string(let name) in members.keys { try evaluator.checkMember(name) }
+        for case .string(let name, _) in members.keys { try evaluator.checkMember(name) }
         guard members.depth <= TemplateEvaluator.valueDepthLimit else { throw evaluator.exceeded("values nest too deep") }
         return evaluator.makeNamespace(members)
     }
@@ -86,7 +86,7 @@ enum TemplateGlobals {
     private static func formattedNow(
         _ evaluator: TemplateEvaluator, _ arguments: JinjaArguments
     ) throws(ChatTemplateError) -> JinjaValue {
-        guard case .string(let format)? = arguments.value(0, "format"), format.utf8.count <= 1000 else {
+        guard case .string(let format, _)? = arguments.value(0, "format"), format.utf8.count <= 1000 else {
             throw evaluator.failure("strftime_now needs a format of at most 1000 bytes")
         }
         var seconds = evaluator.now.map { time_t($0) } ?? time(nil)

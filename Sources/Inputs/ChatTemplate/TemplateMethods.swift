@@ -7,7 +7,7 @@ extension TemplateEvaluator {
         case .loop(let loop): return loop.attribute(name)
         case .dictionary(let dictionary): return dictionaryMethod(name, dictionary, value)
         case .list(let list), .tuple(let list): return listMethod(name, list.elements, value)
-        case .string(let text):
+        case .string(let text, _):
             guard Self.textMethods.contains(name) else { return nil }
             return bound(name, value) { (evaluator, arguments) throws(ChatTemplateError) in
                 try evaluator.callTextMethod(name, text, arguments)
@@ -81,7 +81,8 @@ extension TemplateEvaluator {
         try spend(1 + text.utf8.count / 64)
         switch name {
         case "upper": return .string(text.uppercased())
-        case "lower", "casefold": return .string(text.lowercased())
+        case "lower": return .string(PythonText.lowercased(text))
+        case "casefold": return .string(text.uppercased().lowercased())
         case "capitalize": return .string(PythonText.capitalized(text))
         case "title": return .string(PythonText.titled(text))
         case "swapcase": return .string(PythonText.swappedCase(text))
@@ -106,7 +107,7 @@ extension TemplateEvaluator {
         case "format_map":
             guard case .dictionary(let dictionary)? = arguments.positional.first else { throw failure("format_map needs a mapping") }
             let named = zip(dictionary.keys, dictionary.values).compactMap { key, value -> (name: String, value: JinjaValue)? in
-                if case .string(let name) = key { (name, value) } else { nil }
+                if case .string(let name, _) = key { (name, value) } else { nil }
             }
             return .string(try braceFormatted(text, JinjaArguments(named: named)))
         case "ljust", "rjust", "center", "zfill", "expandtabs": return .string(try widened(name, text, arguments))
@@ -118,7 +119,7 @@ extension TemplateEvaluator {
 
     private func argument(_ position: Int, _ name: String, _ arguments: JinjaArguments) throws(ChatTemplateError) -> String {
         guard let value = arguments.value(position, name) else { throw failure("the argument '\(name)' is missing") }
-        guard case .string(let text) = value else { throw failure("the argument must be str, not \(value.typeName)") }
+        guard case .string(let text, _) = value else { throw failure("the argument must be str, not \(value.typeName)") }
         return text
     }
 
@@ -143,7 +144,7 @@ extension TemplateEvaluator {
         if case .tuple(let list) = affix { choices = list.elements }
         let window = try window(of: text, arguments.dropping(1))
         for choice in choices {
-            guard case .string(let affix) = choice else {
+            guard case .string(let affix, _) = choice else {
                 throw failure("\(name) first arg must be str or a tuple of str, not \(choice.typeName)")
             }
             if hasAffix(window, affix, atStart: name == "startswith") { return true }
@@ -188,7 +189,7 @@ extension TemplateEvaluator {
             return (sign ? String(text.unicodeScalars.prefix(1)) : "") + padded
         default:
             let fill = arguments.positional.count > 1 ? try self.text(arguments.positional[1]).unicodeScalars.first ?? " " : " "
-            return try padded(text, width, fill, name == "ljust" ? "<" : name == "rjust" ? ">" : "^")
+            return try padded(text, width, fill, name == "ljust" ? "<" : name == "rjust" ? ">" : "|")
         }
     }
 
@@ -233,7 +234,7 @@ extension TemplateEvaluator {
         }
         let limit = try arguments.value(1, "maxsplit").map { (limit) throws(ChatTemplateError) in try whole(limit) } ?? -1
         let cuts = limit < 0 ? Int.max : limit
-        guard let given = arguments.value(0, "sep"), case .string(let separator) = given else {
+        guard let given = arguments.value(0, "sep"), case .string(let separator, _) = given else {
             if name == "split" { return .list(strings(PythonText.words(text, limit: cuts))) }
             let reversed = PythonText.words(String(String.UnicodeScalarView(text.unicodeScalars.reversed())), limit: cuts)
             return .list(strings(reversed.reversed().map { String(String.UnicodeScalarView($0.unicodeScalars.reversed())) }))

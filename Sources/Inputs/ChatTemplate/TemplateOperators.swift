@@ -2,12 +2,14 @@ extension TemplateEvaluator {
     func calculate(
         _ left: JinjaValue, _ symbol: ArithmeticOperator, _ right: JinjaValue
     ) throws(ChatTemplateError) -> JinjaValue {
+        if case .modulo = symbol, case .string(let format, _) = left { return .string(try percentFormatted(format, right)) }
         for case .undefined(let name) in [left, right] { throw failure("'\(name)' is undefined") }
         switch (symbol, left, right) {
-        case (.add, .string(let a), .string(let b)): return .string(a + b)
+        case (.add, .string(let a, let isSafe), .string(let b, let isOtherSafe)):
+            guard isSafe || isOtherSafe else { return .string(a + b) }
+            return .string((isSafe ? a : escaped(a)) + (isOtherSafe ? b : escaped(b)), isSafe: true)
         case (.add, .list(let a), .list(let b)): return .list(a.elements + b.elements)
         case (.add, .tuple(let a), .tuple(let b)): return .tuple(JinjaList(a.elements + b.elements))
-        case (.modulo, .string(let format), _): return .string(try percentFormatted(format, right))
         case (.multiply, _, _):
             if let count = right.wholeNumber, let product = try repeated(left, count) { return product }
             if let count = left.wholeNumber, let product = try repeated(right, count) { return product }
@@ -29,7 +31,7 @@ extension TemplateEvaluator {
             if overflow || total > Self.sizeLimit { throw exceeded("a repetition grows beyond \(Self.sizeLimit) elements") }
         }
         switch value {
-        case .string(let text):
+        case .string(let text, _):
             try check(text.utf8.count)
             return .string(String(repeating: text, count: text.isEmpty ? 0 : max(count, 0)))
         case .list(let list), .tuple(let list):

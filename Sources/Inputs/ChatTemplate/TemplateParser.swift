@@ -123,7 +123,7 @@ struct TemplateParser {
         case "filter": return try filterBlock()
         case "with": return try with()
         case "generation": return .scope(try block(until: "endgeneration"))
-        case "print": return .output(try tuple())
+        case "print": return .output(try printed())
         case "break", "continue":
             guard loopDepth > 0 else { throw failure("'\(word)' outside of a loop") }
             return word == "break" ? .leaveLoop : .nextIteration
@@ -131,6 +131,14 @@ struct TemplateParser {
             throw failure("'{% \(word) %}' is not allowed in chat templates")
         default: throw failure("unknown tag '\(word)'")
         }
+    }
+
+    /// The values of a print tag, one after the other.
+    private mutating func printed() throws(ChatTemplateError) -> TemplateExpression {
+        var parts = [try expression()]
+        while take(symbol: ",") { parts.append(try expression()) }
+        let depth = 1 + (parts.map(\.depth).max() ?? 0)
+        return TemplateExpression(kind: .concatenation(parts), line: parts[0].line, depth: depth)
     }
 
     private mutating func condition() throws(ChatTemplateError) -> TemplateStatement.Kind {

@@ -7,7 +7,7 @@ extension TemplateEvaluator {
         case "first": return try elements(value).first ?? .undefined("the first item of an empty sequence")
         case "last": return try elements(value).last ?? .undefined("the last item of an empty sequence")
         case "reverse":
-            if case .string(let text) = value {
+            if case .string(let text, _) = value {
                 var reversed = String.UnicodeScalarView()
                 reversed.append(contentsOf: text.unicodeScalars.reversed())
                 return .string(String(reversed))
@@ -39,13 +39,16 @@ extension TemplateEvaluator {
         return elements
     }
 
-    /// Follows a path such as `function.name` or `0`; a whole number is one step.
-    private func follow(_ path: JinjaValue, from value: JinjaValue) throws(ChatTemplateError) -> JinjaValue {
-        guard case .string(let text) = path else { return try item(path, of: value) }
+    /// Follows a path such as `function.name` or `0`; a whole number is one step; `missing` stands for what is undefined on it.
+    private func follow(
+        _ path: JinjaValue, from value: JinjaValue, missing: JinjaValue? = nil
+    ) throws(ChatTemplateError) -> JinjaValue {
+        func known(_ value: JinjaValue) -> JinjaValue { value.isUndefined ? missing ?? value : value }
+        guard case .string(let text, _) = path else { return known(try item(path, of: value)) }
         var result = value
         for part in PythonText.split(text, on: ".") {
             let key = Int(part).flatMap { $0 >= 0 ? JinjaValue.int($0) : nil } ?? .string(part)
-            result = try item(key, of: result)
+            result = known(try item(key, of: result))
         }
         return result
     }
@@ -56,9 +59,8 @@ extension TemplateEvaluator {
         var pairs: [(key: JinjaValue, element: JinjaValue)] = []
         for element in try elements(value) {
             var key = element
-            if let path { key = try follow(path, from: element) }
-            if key.isUndefined, let missing { key = missing }
-            if !caseSensitive, case .string(let text) = key { key = .string(text.lowercased()) }
+            if let path { key = try follow(path, from: element, missing: missing) }
+            if !caseSensitive, case .string(let text, _) = key { key = .string(text.lowercased()) }
             pairs.append((key, element))
         }
         return pairs
@@ -80,12 +82,13 @@ extension TemplateEvaluator {
     }
 
     private func mapped(_ value: JinjaValue, _ arguments: JinjaArguments) throws(ChatTemplateError) -> [JinjaValue] {
+        guard value.isTrue else { return [] }
         var output: [JinjaValue] = []
         if arguments.positional.isEmpty, let attribute = arguments.value(0, "attribute") {
             let missing = arguments.named.first { $0.name == "default" }?.value
             return try values(value, by: attribute, missing: missing).map(\.key)
         }
-        guard case .string(let filter)? = arguments.positional.first else { throw failure("map requires a filter argument") }
+        guard case .string(let filter, _)? = arguments.positional.first else { throw failure("map requires a filter argument") }
         for element in try elements(value) { output.append(try apply(filter, to: element, arguments.dropping(1))) }
         return output
     }
@@ -93,6 +96,7 @@ extension TemplateEvaluator {
     private func selected(
         _ name: String, _ value: JinjaValue, _ arguments: JinjaArguments
     ) throws(ChatTemplateError) -> [JinjaValue] {
+        guard value.isTrue else { return [] }
         let isWanted = name.hasPrefix("select")
         var rest = arguments
         var attribute: JinjaValue?
@@ -142,13 +146,13 @@ extension TemplateEvaluator {
     private func sorted(_ value: JinjaValue, _ arguments: JinjaArguments) throws(ChatTemplateError) -> [JinjaValue] {
         let isCaseSensitive = arguments.value(1, "case_sensitive")?.isTrue ?? false
         var pairs: [(key: JinjaValue, element: JinjaValue)]
-        if case .string(let paths)? = arguments.value(2, "attribute"), paths.utf8.contains(UInt8(ascii: ",")) {
+        if case .string(let paths, _)? = arguments.value(2, "attribute"), paths.utf8.contains(UInt8(ascii: ",")) {
             pairs = []
             for element in try elements(value) {
                 var keys: [JinjaValue] = []
                 for part in PythonText.split(paths, on: ",") {
                     var key = try follow(.string(part), from: element)
-                    if !isCaseSensitive, case .string(let text) = key { key = .string(text.lowercased()) }
+                    if !isCaseSensitive, case .string(let text, _) = key { key = .string(text.lowercased()) }
                     keys.append(key)
                 }
                 pairs.append((.list(keys), element))

@@ -21,9 +21,9 @@ extension TemplateEvaluator {
         case "lower", "upper":
             let text = try text(value)
             return (name == "lower" ? text.lowercased() : text.uppercased()).isExactly(text) && text.contains(where: \.isCased)
-        case "escaped": return false
+        case "escaped": return value.isSafeText
         case "filter", "test":
-            guard case .string(let other) = value else { return false }
+            guard case .string(let other, _) = value else { return false }
             return (name == "filter" ? TemplateFilters.names : Self.testNames).contains(other)
         case "odd", "even", "divisibleby": return try holdsOfNumber(name, value, arguments)
         default: return try holdsBetween(name, value, arguments)
