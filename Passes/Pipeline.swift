@@ -12,9 +12,10 @@ package func pipeline(gears: [Int], policy: KernelPolicy) -> PassPipeline {
         eliminateCommonSubexpressions,
         // The verifier promises from here on that everything is read.
         eliminateDeadCode,
-        // Norms first: their squares and sums look like parts of other patterns.
-        fuseRMSNorm,
+        // Before RMS norm, which would take a centered row for its input.
         fuseLayerNorm,
+        // Norms early: their squares and sums look like parts of other patterns.
+        fuseRMSNorm,
         // Rotations hide the projections behind queries and keys.
         fuseRotary,
         // Before linear layers, so that no product of attention is taken for one.
@@ -25,6 +26,8 @@ package func pipeline(gears: [Int], policy: KernelPolicy) -> PassPipeline {
         fuseAWQDequant,
         // One read of the input and one large product instead of three.
         fuseQKV,
+        // Needs queries and keys side by side in one value.
+        mergeRotary,
         // The same for the gated MLP.
         fuseGateUp,
         // Needs the two halves side by side.

@@ -9,4 +9,5 @@ package let eliminateDeadCode = Pass("eliminate-dead-code", .canonical) { editor
     for node in editor.graph.nodes.reversed() where node.results.allSatisfy({ editor.useCount($0) == 0 }) {
         editor.rewrite("dead", at: node) { editor.eraseIfDead(node.id) }
     }
+    editor.eraseDead()
 }

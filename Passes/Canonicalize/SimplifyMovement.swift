@@ -6,22 +6,26 @@ import Tensors
 ///     %1 = reshape %0 {dims = [4, 2]}
 ///     %2 = reshape %1 {dims = [8]}                →      %1 = reshape %0 {dims = [8]}
 package let simplifyMovement = Pass("simplify-movement", .canonical) { editor throws(PassError) in
-    try editor.apply(
-        [identity(Reshape.self), identity(Cast.self), identity(Expand.self), identity(Slice.self), repeatOnce]
-            + [identityTranspose, reshapeOfReshape, transposeOfTranspose, castOfGather])
+    try editor.apply([
+        toItself(Reshape.self), toItself(Cast.self), toItself(Expand.self), toItself(Slice.self), toItself(Concat.self),
+        repeatOnce, transposeToItself, reshapeOfReshape, transposeOfTranspose, castOfGather,
+    ])
 }
 
-private func identity<O: Op>(_ type: O.Type) -> Rule {
+/// Movement that keeps the type keeps the elements; a transposition does not.
+private func toItself<O: Op>(_ type: O.Type) -> Rule {
     Rule("\(O.schema.name)-to-itself") { p in p.some(type, p.value("x")) } check: { m throws(Refusal) in
         guard m.type("x") == m.graph.type(of: m.root.result) else { throw Refusal("the type changes", at: m["x"]) }
     } rewrite: { m, _ in m["x"] }
 }
 
-private let repeatOnce = Rule("repeat-once") { p in p.some(Repeat.self, p.value("x"), named: "y") } check: { m throws(Refusal) in
+private let repeatOnce = Rule("repeat-once") { p in
+    p.some(Repeat.self, p.value("x"), named: "y")
+} check: { m throws(Refusal) in
     try m.require(m.op("y", as: Repeat.self).count == 1, "it repeats more than once")
 } rewrite: { m, _ in m["x"] }
 
-private let identityTranspose = Rule("transpose-to-itself") { p in
+private let transposeToItself = Rule("transpose-to-itself") { p in
     p.some(Transpose.self, p.value("x"), named: "y")
 } check: { m throws(Refusal) in
     let perm = try m.op("y", as: Transpose.self).perm

@@ -24,6 +24,13 @@ private let normalization = Rule("image-normalization") { p in
         let frames = m.type("frames").shape[2].fixedValue, let outputs = m.type("w").shape[0].fixedValue
     else { throw Refusal("the patches are not [P, C, frames, area]", at: m["frames"]) }
     let patch = m.type("channels").shape[0]
+    let still: Shape = [patch, .fixed(channels * area)]
+    try m.require(m.type("pixels").shape == still, "the pixels are not a row for each patch", at: "pixels")
+    try m.require(
+        m.type("frame").shape == [patch, .fixed(channels), 1, .fixed(area)], "the picture is not one frame", at: "frame")
+    try m.require(
+        m.type("w").shape == [.fixed(outputs), .fixed(channels * frames * area)], "the weight is not one for each pixel",
+        at: "w")
     try m.require(
         m.type("frames").shape == [patch, .fixed(channels), .fixed(frames), .fixed(area)], "the frames are not repeated",
         at: "frames")
@@ -32,8 +39,8 @@ private let normalization = Rule("image-normalization") { p in
     }
     let kernel: Shape = [.fixed(outputs), .fixed(channels), .fixed(frames), .fixed(area)]
     let flat: Shape = [.fixed(outputs), .fixed(channels * area)]
-    let still = e.reshape(e.sum(e.reshape(e.cast(m["w"], to: .f32), kernel), axis: 2), [.fixed(outputs), .fixed(channels), .fixed(area)])
-    let weight = e.reshape(e.div(still, m["dev"]), flat)
+    let weights = e.reshape(e.sum(e.reshape(e.cast(m["w"], to: .f32), kernel), axis: 2), [.fixed(outputs), .fixed(channels), .fixed(area)])
+    let weight = e.reshape(e.div(weights, m["dev"]), flat)
     let means = e.reshape(e.expand(m["mean"], [.fixed(channels), .fixed(area)]), [1, .fixed(channels * area)])
     let shift = e.reshape(e.matmul(weight, means, transposeB: true), [.fixed(outputs)])
     return e.linear(e.cast(m["pixels"], to: .f32), weight, bias: e.neg(shift))

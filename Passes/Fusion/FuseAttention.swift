@@ -21,17 +21,34 @@ private func attention(grouped: Bool) -> Rule {
         let masked = p.where(p.value("visible"), scores, p.shared(p.literal(named: "hidden")))
         return p.transpose(p.matmul(p.softmax(masked), heads("v")), [1, 0, 2])
     } rewrite: { m, e throws(Refusal) in
-        try m.require(m.number("hidden") == -.infinity, "hidden scores are not −inf", at: "hidden")
-        try m.require(m.type("visible").shape.rank == 2, "the mask is not a matrix", at: "visible")
+        try checkScores(m)
+        let heads = try headCount("q", m), groups = try headCount("k", m)
+        try m.require(try headCount("v", m) == groups, "keys and values differ in heads", at: "v")
         if grouped {
-            guard let heads = m.type("q").shape.dims.dropFirst().first?.fixedValue,
-                let groups = m.type("k").shape.dims.dropFirst().first?.fixedValue, groups > 0, heads % groups == 0
-            else { throw Refusal("the heads are not numbers that divide", at: m["k"]) }
             for name in ["repeated.k", "repeated.v"] {
-                let wanted = Repeat(axis: 1, count: heads / groups)
-                try m.require(m.op(name, as: Repeat.self) == wanted, "repeated otherwise than by group", at: name)
+                let repeated = try m.op(name, as: Repeat.self)
+                try m.require(repeated.axis == 1, "repeated otherwise than head by head", at: name)
+                try m.require(groups * repeated.count == heads, "the groups do not fill the heads", at: name)
             }
         }
         return e.attention(m["q"], m["k"], m["v"], visible: m["visible"], scale: try m.number("scale"))
     }
+}
+
+/// Refuses scores that are masked or scaled in another way than attention does it.
+private func checkScores(_ m: Match) throws(Refusal) {
+    try m.require(try m.number("hidden") == -.infinity, "hidden scores are not −inf", at: "hidden")
+    try m.require(try m.number("scale").isFinite, "the scale is not finite", at: "scale")
+    let visible: Shape = [m.type("q").shape[0], m.type("k").shape[0]]
+    try m.require(m.type("visible").shape == visible, "the mask is not one row for each query", at: "visible")
+    try m.require(
+        m.graph.type(of: m.root.result).shape.dims.prefix(2) == m.type("q").shape.dims.prefix(2),
+        "the mask or the scale stretches the scores")
+}
+
+private func headCount(_ name: String, _ m: Match) throws(Refusal) -> Int {
+    guard let count = m.type(name).shape[1].fixedValue, count > 0 else {
+        throw Refusal("\(name) has no number of heads", at: m[name])
+    }
+    return count
 }

@@ -16,7 +16,9 @@ private let product = Rule("product") { p in
     p.matmul(p.value("x"), p.value("w"), transposeB: true)
 } check: { m throws(Refusal) in
     try m.require(m.type("w").shape.rank == 2, "the right side is not a matrix", at: "w")
-    try m.require(Constness(m.graph).isConstant(m["w"]), "the right side is not a weight", at: "w")
+    let constness = Constness(m.graph)
+    try m.require(constness.isConstant(m["w"]), "the right side is not a weight", at: "w")
+    try m.require(!constness.isConstant(m["x"]), "both sides are weights", at: "x")
 } rewrite: { m, e in e.linear(m["x"], m["w"]) }
 
 private let bias = Rule("bias") { p in
@@ -30,30 +32,17 @@ private let bias = Rule("bias") { p in
 private let quickGelu = Rule("quick-gelu") { p in
     let y = p.value("y")
     return p.mul(y, p.sigmoid(p.mul(y, p.shared(p.literal(1.702)))))
-} rewrite: { m, e throws(Refusal) in try activated(m, e, .quickGelu, reads: 2) }
+} rewrite: { m, e throws(Refusal) in try m.activated(.quickGelu, reads: 2, e) }
 
 private let gelu = Rule("gelu") { p in
     let y = p.value("y")
     let gate = p.add(p.erf(p.mul(y, p.shared(p.literal(0.5.squareRoot())))), p.shared(p.literal(1)))
     return p.mul(p.mul(y, p.shared(p.literal(0.5))), gate)
-} rewrite: { m, e throws(Refusal) in try activated(m, e, .gelu, reads: 2) }
+} rewrite: { m, e throws(Refusal) in try m.activated(.gelu, reads: 2, e) }
 
 private let geluTanh = Rule("gelu-tanh") { p in
     let y = p.value("y")
     let cube = p.mul(p.mul(p.square(y), y), p.shared(p.literal(0.044715)))
     let gate = p.add(p.tanh(p.mul(p.add(y, cube), p.shared(p.literal((2 / Double.pi).squareRoot())))), p.shared(p.literal(1)))
     return p.mul(p.mul(y, p.shared(p.literal(0.5))), gate)
-} rewrite: { m, e throws(Refusal) in try activated(m, e, .geluTanh, reads: 4) }
-
-/// The layer that makes `y` with an activation, when the activation is all that reads it.
-private func activated(
-    _ m: Match, _ e: Editor, _ activation: Activation, reads: Int
-) throws(Refusal) -> ValueID {
-    guard let node = m.graph.producer(of: m["y"]), var layer = node.op as? Linear else {
-        throw Refusal("it does not follow a linear layer", at: m["y"])
-    }
-    try m.require(layer.activation == .none && !layer.hasResidual, "the layer has more to do already", at: "y")
-    try m.require(e.useCount(m["y"]) == reads, "the sums before the activation are read elsewhere", at: "y")
-    layer.activation = activation
-    return e.write(layer, node.operands)[0]
-}
+} rewrite: { m, e throws(Refusal) in try m.activated(.geluTanh, reads: 4, e) }

@@ -3,7 +3,7 @@ import Tensors
 
 /// Finds RMSNorm spelled out (`Qwen2RMSNorm`).
 ///
-///     %3 = rsqrt(mean(square %x) + eps)
+///     %3 = rsqrt (add (mean (square %x)), eps)
 ///     %5 = mul (mul %x, %3), %w                   →      %5 = rms_norm %x, %w {eps = …}
 package let fuseRMSNorm = Pass("fuse-rms-norm", .fused) { editor throws(PassError) in
     try editor.apply([rmsNorm])
@@ -14,6 +14,7 @@ private let rmsNorm = Rule("rms-norm") { p in
     let scale = p.rsqrt(p.add(p.mean(p.square(x)), p.shared(p.literal(named: "eps"))))
     return p.mul(p.mul(x, scale), p.value("w"))
 } rewrite: { m, e throws(Refusal) in
-    try m.require(m.type("w").shape.rank == 1, "the weight is not a vector", at: "w")
-    return e.rmsNorm(m["x"], m["w"], eps: try m.number("eps"))
+    try m.requireRow("w", of: "x")
+    try m.requireSameType("x")
+    return e.rmsNorm(m["x"], m["w"], eps: try m.eps())
 }

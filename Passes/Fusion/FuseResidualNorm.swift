@@ -5,6 +5,7 @@ package import IR
 ///     %s = add %x, %y
 ///     %n = rms_norm %s, %w                        →      %s, %n = add_rms_norm %y, %x, %w
 package let fuseResidualNorm = Pass("fuse-residual-norm", .fused) { editor in
+    let constness = Constness(editor.graph)
     for id in editor.graph.nodes.map(\.id) {
         guard let norm = editor.graph[id], norm.op is RMSNorm || norm.op is LayerNorm,
             let sum = editor.graph.producer(of: norm.operands[0]), sum.op is Add
@@ -13,6 +14,9 @@ package let fuseResidualNorm = Pass("fuse-residual-norm", .fused) { editor in
             let (residual, x) = (sum.operands[0], sum.operands[1])
             guard editor.type(of: residual) == editor.type(of: x) else {
                 throw Refusal("the sum stretches an operand", at: sum.result)
+            }
+            if let parameter = norm.operands.dropFirst().first(where: { !constness.isConstant($0) }) {
+                throw Refusal("a parameter of the norm is not a weight", at: parameter)
             }
             let joined: (sum: ValueID, y: ValueID)
             switch norm.op {

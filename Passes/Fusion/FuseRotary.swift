@@ -6,44 +6,10 @@ import Tensors
 ///     %a = mul (cast (transpose (gather %positions, axes))), frequencies
 ///     %c = reshape (concat (cos %a), (cos %a))    →      %cos, %sin = rotary_table %positions, frequencies {axes = …}
 ///     %y = add (mul %x, %c), (mul (rotate_half %x), %s)  %y = rotary %x, %cos, %sin
-package let fuseRotary = Pass("fuse-rotary", .fused, version: 1) { editor throws(PassError) in
+package let fuseRotary = Pass("fuse-rotary", .fused) { editor throws(PassError) in
     try editor.apply([rotation])
-    editor.eraseDead()
     try editor.apply([cosines, sines])
-    editor.eraseDead()
     joinTables(editor)
-}
-
-private func angles(_ p: PatternBuilder) -> PatternValue {
-    let axes = p.shared(p.some(Constant.self, named: "axes"))
-    let chosen = p.shared(p.gather(p.value("positions"), axes))
-    let turned = p.shared(p.cast(p.shared(p.transpose(chosen, [1, 0])), to: .f32))
-    return p.shared(p.mul(turned, p.value("frequencies")))
-}
-
-private let cosines = Rule("cosines") { p in p.cos(angles(p)) } rewrite: { m, e throws(Refusal) in try table(m, e).cos }
-
-private let sines = Rule("sines") { p in p.sin(angles(p)) } rewrite: { m, e throws(Refusal) in try table(m, e).sin }
-
-private func table(_ m: Match, _ e: Editor) throws(Refusal) -> (cos: ValueID, sin: ValueID) {
-    let axes = try m.op("axes", as: Constant.self).values
-    try m.require(m.type("frequencies").shape.rank == 1, "the frequencies are not a vector", at: "frequencies")
-    return e.rotaryTable(m["positions"], m["frequencies"], axes: axes.map { Int($0) })
-}
-
-/// Cosine and sine of the same angles come from the same table.
-private func joinTables(_ editor: Editor) {
-    var known: [[ValueID]: Node] = [:]
-    for node in editor.graph.nodes where node.op is RotaryTable {
-        guard let earlier = known[node.operands], earlier.op.equals(node.op) else {
-            known[node.operands] = node
-            continue
-        }
-        editor.rewrite("one-table", at: node) {
-            for (old, new) in zip(node.results, earlier.results) { editor.replace(old, with: new) }
-        }
-    }
-    editor.eraseDead()
 }
 
 private let rotation = Rule("rotation") { p in
@@ -52,7 +18,7 @@ private let rotation = Rule("rotation") { p in
     let second = p.some(Slice.self, x, named: "second")
     let turned = p.concat([p.neg(second), first], axis: 2)
     func twice(_ half: PatternValue, _ name: String) -> PatternValue {
-        p.shared(p.some(Reshape.self, p.shared(p.some(Concat.self, half, half)), named: name))
+        p.shared(p.some(Reshape.self, p.shared(p.concat([half, half], axis: 1)), named: name))
     }
     return p.add(p.mul(x, twice(p.value("cos"), "cosines")), p.mul(turned, twice(p.value("sin"), "sines")))
 } rewrite: { m, e throws(Refusal) in
@@ -68,4 +34,42 @@ private let rotation = Rule("rotation") { p in
     for name in ["cos", "sin"] { try m.require(m.type(name) == table, "\(name) is not \(table)", at: name) }
     for name in ["cosines", "sines"] { try m.require(m.type(name).shape == spread, "not one row per token", at: name) }
     return e.rotary(m["x"], cos: m["cos"], sin: m["sin"])
+}
+
+private let cosines = Rule("cosines") { p in p.cos(angles(p)) } rewrite: { m, e throws(Refusal) in try table(m, e).cos }
+
+private let sines = Rule("sines") { p in p.sin(angles(p)) } rewrite: { m, e throws(Refusal) in try table(m, e).sin }
+
+private func angles(_ p: PatternBuilder) -> PatternValue {
+    let axes = p.shared(p.some(Constant.self, named: "axes"))
+    let chosen = p.shared(p.gather(p.value("positions"), axes))
+    let turned = p.shared(p.cast(p.shared(p.transpose(chosen, [1, 0])), to: .f32))
+    return p.shared(p.mul(turned, p.value("frequencies")))
+}
+
+private func table(_ m: Match, _ e: Editor) throws(Refusal) -> (cos: ValueID, sin: ValueID) {
+    let axes = try m.op("axes", as: Constant.self).values.map { Int($0) }
+    let positions = m.type("positions")
+    guard positions.shape.rank == 2, positions.element == .i32, let rows = positions.shape[0].fixedValue else {
+        throw Refusal("the positions are not rows of integers", at: m["positions"])
+    }
+    try m.require(axes.allSatisfy { (0..<rows).contains($0) }, "an axis is not a row of the positions", at: "axes")
+    let frequencies = TensorType(.f32, [.fixed(axes.count)])
+    try m.require(m.type("frequencies") == frequencies, "there is not one frequency for each axis", at: "frequencies")
+    return e.rotaryTable(m["positions"], m["frequencies"], axes: axes)
+}
+
+/// Cosine and sine of the same angles come from the same table.
+private func joinTables(_ editor: Editor) {
+    var known: [[ValueID]: [Node]] = [:]
+    for node in editor.graph.nodes where node.op is RotaryTable {
+        guard let earlier = known[node.operands]?.first(where: { $0.op.equals(node.op) }) else {
+            known[node.operands, default: []].append(node)
+            continue
+        }
+        editor.rewrite("one-table", at: node) {
+            for (old, new) in zip(node.results, earlier.results) { editor.replace(old, with: new) }
+        }
+    }
+    editor.eraseDead()
 }

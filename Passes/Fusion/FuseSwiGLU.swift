@@ -1,13 +1,14 @@
 package import IR
 import Tensors
 
-/// Finds the gated activation over the two halves of a joined layer.
+/// Finds the gated activation over the two halves of a joined layer; `silu` that gates nothing goes into its layer.
 ///
 ///     %g = slice %y, first half
 ///     %u = slice %y, second half
 ///     %m = mul (mul %g, (sigmoid %g)), %u         →      %m = swiglu %y
 package let fuseSwiGLU = Pass("fuse-swiglu", .fused) { editor throws(PassError) in
     try editor.apply([swiglu])
+    try editor.apply([silu])
 }
 
 private let swiglu = Rule("swiglu") { p in
@@ -25,3 +26,8 @@ private let swiglu = Rule("swiglu") { p in
     try m.require(up == Slice(axis: axis, start: width / 2, end: width), "the way up is not the second half", at: "up")
     return e.swiglu(m["y"])
 }
+
+private let silu = Rule("silu") { p in
+    let y = p.value("y")
+    return p.mul(y, p.sigmoid(y))
+} rewrite: { m, e throws(Refusal) in try m.activated(.silu, reads: 2, e) }

@@ -24,17 +24,22 @@ package struct KernelPolicy: Sendable, Hashable {
 ///
 ///     %1 = linear %x, %w                          →      %1 = linear %x, %w  via linear_bf16_f32
 package func selectKernels(_ policy: KernelPolicy) -> Pass {
-    Pass("select-kernels", .selected, version: 1) { editor in
-        let constness = Constness(editor.graph)
-        for node in editor.graph.nodes where constness.runs(node) {
-            editor.rewrite("kernel", at: node) { () throws(Refusal) in
-                editor.setKernel(try kernel(for: node, in: editor.graph, policy), of: node.id)
+    Pass("select-kernels", .selected) { module, report throws(PassError) in
+        for index in module.graphs.indices {
+            let graph = module.graphs[index]
+            let constness = Constness(graph)
+            let editor = Editor(graph, report: report)
+            for node in graph.nodes where constness.runs(node) {
+                let kernel = kernel(for: node, in: graph, policy)
+                editor.setKernel(kernel, of: node.id)
+                report.matches[kernel, default: 0] += 1
             }
+            module.graphs[index] = try editor.finish()
         }
     }
 }
 
-private func kernel(for node: Node, in graph: Graph, _ policy: KernelPolicy) throws(Refusal) -> String {
+private func kernel(for node: Node, in graph: Graph, _ policy: KernelPolicy) -> String {
     switch node.op {
     case is Linear:
         let rows = graph.type(of: node.operands[0]).shape.dims.first?.fixedValue ?? .max

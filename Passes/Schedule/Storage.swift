@@ -52,6 +52,7 @@ package struct Storage {
         for node in graph.nodes { try addViews(of: node) }
         let nodes = graph.nodes
         for (index, node) in nodes.enumerated() { shareInPlace(node, later: nodes[(index + 1)...]) }
+        try checkResults()
     }
 
     /// How to read a value; constants have none.
@@ -60,8 +61,7 @@ package struct Storage {
         while let alias = aliases[view.root] {
             view.root = alias.root
             view.column += alias.column
-            view.stride = alias.stride
-            view.keepsRows = view.keepsRows && alias.keepsRows
+            if view.keepsRows { view.stride = alias.stride }
         }
         return view
     }
@@ -128,6 +128,20 @@ package struct Storage {
         }
     }
 
+    /// The engine brings memory for each result, which a step must fill from end to end.
+    private func checkResults() throws(StorageError) {
+        var roots: Set<ValueID> = []
+        for result in graph.results {
+            guard let view = view(result), owned(view.root), view.column == 0, view.stride == view.width,
+                roots.insert(view.root).inserted
+            else {
+                let node = graph.producer(of: result)
+                throw StorageError(
+                    op: node?.op.mnemonic ?? "an input", type: graph.type(of: result), origin: node?.origin ?? "@\(graph.name)")
+            }
+        }
+    }
+
     /// Whether memory belongs to a running node: the engine's inputs are never written.
     private func owned(_ root: ValueID) -> Bool { graph.producer(of: root) != nil }
 
@@ -136,7 +150,7 @@ package struct Storage {
     }
 }
 
-/// A movement op that is left at the end and cannot be expressed as a view.
+/// A value that is left at the end, is not computed where it is needed and cannot be a view of what is.
 package struct StorageError: Error, Sendable, CustomStringConvertible {
     package let op: String
     package let type: TensorType

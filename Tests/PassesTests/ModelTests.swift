@@ -1,0 +1,96 @@
+import Foundation
+import IR
+import Models
+import Passes
+import Reference
+import Testing
+
+/// The whole pipeline on traced models.
+@Suite struct ModelTests {
+    static let differenceMax: Float = 1e-4
+
+    @Test(arguments: TracedModel.names)
+    func everyStageComputesTheSame(name: String) throws {
+        let model = try TracedModel(name)
+        let recorder = StageRecorder()
+        var module = model.module
+        _ = try TracedModel.pipeline.run(on: &module, options: .init(verifies: true), observers: [recorder])
+        #expect(recorder.modules.map(\.stage) == Stage.allCases.filter { $0 > .traced })
+        let rehearsal = Rehearsal(model: model)
+        let expected = try rehearsal.outcomes(of: model.module)
+        for (stage, module) in recorder.modules where stage <= .specialized {
+            try expectClose(try rehearsal.outcomes(of: module), expected, "\(name) at \(stage)")
+        }
+    }
+
+    /// Each rewrite is sound by itself: a pipeline that stops anywhere leaves a module that computes the same.
+    @Test(arguments: ["qwen2_vl_v452", "qwen2_vl_awq64"])
+    func everyNumberOfRewritesComputesTheSame(name: String) throws {
+        let model = try TracedModel(name)
+        let rehearsal = Rehearsal(model: model)
+        let expected = try rehearsal.outcomes(of: model.module)
+        for limit in stride(from: 1, to: 140, by: 17) {
+            var module = model.module
+            let options = PassPipeline.Options(verifies: true, rewriteLimit: limit, stopAfter: .fused)
+            let reports = try TracedModel.pipeline.run(on: &module, options: options)
+            #expect(reports.reduce(0) { $0 + $1.rewrites.count } <= limit)
+            try expectClose(try rehearsal.outcomes(of: module), expected, "\(name) after \(limit) rewrites")
+        }
+    }
+
+    @Test(arguments: TracedModel.names)
+    func fusesEverything(name: String) throws {
+        let model = try TracedModel(name)
+        var module = model.module
+        _ = try TracedModel.pipeline.run(on: &module)
+        let blocks = Set(model.module.weights.compactMap { Self.index($0.name, after: "visual.blocks.") }).count
+        let layers = model.geometry.layers
+        #expect(
+            try census(module, "vision") == [
+                "cast": 1, "rotary_table": 1, "layer_norm": 1, "linear": 4 * blocks + 3, "rotary": blocks,
+                "attention": blocks, "add_layer_norm": 2 * blocks,
+            ])
+        let linear = name.contains("awq") ? "quantized_linear_awq" : "linear"
+        let decoder = [
+            "rotary_table": 1, "rms_norm": 1, linear: 4 * layers, "rotary": layers, "kv_write": 2 * layers,
+            "attention": layers, "add_rms_norm": 2 * layers, "swiglu": layers,
+        ]
+        for gear in ["decode.1", "decode.3"] {
+            #expect(try census(module, gear) == decoder.merging(["linear": 1, "gather": 1], uniquingKeysWith: +))
+        }
+        let extend = ["linear": 1, "gather": 2, "select_rows": 1]
+        #expect(try census(module, "extend") == decoder.merging(extend, uniquingKeysWith: +))
+    }
+
+    @Test func keysAreWrittenBeforeValues() throws {
+        var module = try TracedModel("demo").module
+        _ = try TracedModel.pipeline.run(on: &module)
+        for graph in module.graphs {
+            let caches = graph.nodes.filter { $0.op is KVWrite }.compactMap { $0.operand("cache") }
+            let names = caches.map { cache in graph.states.first { $0.value == cache }?.name ?? "" }
+            #expect(names == names.sorted { $0.compare($1, options: .numeric) == .orderedAscending })
+        }
+    }
+
+    /// How many nodes of each op run.
+    private func census(_ module: Module, _ name: String) throws -> [String: Int] {
+        let graph = try #require(module.graph(name))
+        return Dictionary(try Storage(graph).runningNodes.map { ($0.op.mnemonic, 1) }, uniquingKeysWith: +)
+    }
+
+    private static func index(_ name: String, after prefix: String) -> Int? {
+        name.hasPrefix(prefix) ? name.dropFirst(prefix.count).split(separator: ".").first.flatMap { Int($0) } : nil
+    }
+}
+
+/// Fails where two runs differ by more than rounding.
+func expectClose(
+    _ ours: [(name: String, tensor: Tensor)], _ theirs: [(name: String, tensor: Tensor)], _ what: String
+) throws {
+    try #require(ours.map(\.name) == theirs.map(\.name))
+    for (ours, theirs) in zip(ours, theirs) {
+        #expect(ours.tensor.shape == theirs.tensor.shape, "\(ours.name) of \(what)")
+        let difference = zip(ours.tensor.floats, theirs.tensor.floats).reduce(0) { max($0, abs($1.0 - $1.1)) }
+        #expect(difference <= ModelTests.differenceMax, "\(ours.name) of \(what)")
+    }
+}
