@@ -20,7 +20,7 @@ import Testing
         ],
         "Inputs": ["Plan", "CImage", "CPCRE2", "Foundation"],
         "Execution": ["ArtifactFormat", "Plan", "Tensors"],
-        "CPUBackend": ["ArtifactFormat", "CKernels", "COpenBLAS", "Execution", "Plan", "Tensors"],
+        "CPUBackend": ["ArtifactFormat", "CKernels", "Execution", "Foundation", "Plan", "Tensors"],
         "Serving": ["Crypto", "Execution", "Foundation", "Inputs", "Plan", "Tensors"],
         // Requests are read with the JSON of Inputs, which keeps the order of keys and bounds depth.
         "HTTPAPI": [
