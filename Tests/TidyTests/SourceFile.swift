@@ -63,6 +63,9 @@ extension String {
 
 /// Blanks comments and string literals of Swift and C, so that rules see code alone.
 struct CodeScanner {
+    /// What a comment or a literal can begin with.
+    private static let signs = Set("/#\"'".utf8)
+
     private let bytes: [UInt8]
     private var result: [UInt8]
     private var position = 0
@@ -78,7 +81,14 @@ struct CodeScanner {
         result = bytes
     }
 
-    private func begins(_ word: String) -> Bool { bytes[position...].starts(with: word.utf8) }
+    private func begins(_ word: StaticString) -> Bool {
+        let count = word.utf8CodeUnitCount
+        return position + count <= bytes.count && (0..<count).allSatisfy { bytes[position + $0] == word.utf8Start[$0] }
+    }
+
+    private func begins(_ word: [UInt8]) -> Bool {
+        position + word.count <= bytes.count && word.indices.allSatisfy { bytes[position + $0] == word[$0] }
+    }
 
     /// Blanks `count` bytes but line ends.
     private mutating func blank(_ count: Int) {
@@ -89,6 +99,7 @@ struct CodeScanner {
     }
 
     private mutating func step() {
+        guard Self.signs.contains(bytes[position]) else { return position += 1 }
         if begins("//") { return skipLine() }
         if begins("/*") { return skipComment() }
         let hashes = bytes[position...].prefix { $0 == UInt8(ascii: "#") }.count
@@ -113,15 +124,17 @@ struct CodeScanner {
     }
 
     private mutating func skipString(_ hashes: Int) {
-        let fence = String(repeating: "#", count: hashes)
+        let fence = [UInt8](repeating: UInt8(ascii: "#"), count: hashes)
         let isLong = begins("\"\"\"")
-        let end = (isLong ? "\"\"\"" : "\"") + fence
+        let end = [UInt8](repeating: UInt8(ascii: "\""), count: isLong ? 3 : 1) + fence
+        let escape = [UInt8(ascii: "\\")] + fence
+        let interpolation = escape + [UInt8(ascii: "(")]
         blank(isLong ? 3 : 1)
         while position < bytes.count, !begins(end) {
-            if begins("\\" + fence + "(") {
+            if begins(interpolation) {
                 blank(2 + hashes)
                 skipInterpolation()
-            } else if begins("\\" + fence) {
+            } else if begins(escape) {
                 blank(2 + hashes)
             } else if !isLong, bytes[position] == UInt8(ascii: "\n") {
                 return
@@ -129,7 +142,7 @@ struct CodeScanner {
                 blank(1)
             }
         }
-        blank(end.utf8.count)
+        blank(end.count)
     }
 
     private mutating func skipInterpolation() {
