@@ -62,7 +62,7 @@ package final class Artifact {
         mapping = try Mapping(reader.file(.weights), bytes: length)
     }
 
-    /// The packed bytes of a weight, valid as long as the artifact lives.
+    /// The packed bytes of a weight, valid only as long as somebody holds the artifact.
     ///
     /// - Precondition: `index` is an index into `weights`.
     package func weightBytes(_ index: Int) -> UnsafeRawBufferPointer {
@@ -70,7 +70,7 @@ package final class Artifact {
         return UnsafeRawBufferPointer(rebasing: mapping.bytes[entry.offset..<entry.offset + entry.byteCount])
     }
 
-    /// All packed weights, page-aligned; valid as long as the artifact lives.
+    /// All packed weights, page-aligned; valid only as long as somebody holds the artifact.
     package var weightBytes: UnsafeRawBufferPointer { mapping.bytes }
 
     /// Whether the artifact has the section.

@@ -4,6 +4,8 @@ package import Plan
 package enum ArtifactError: Error, Sendable, CustomStringConvertible {
     /// The path does not lead to an artifact.
     case notAnArtifact(path: String, reason: String)
+    /// The path leads to a model that is not compiled yet.
+    case modelDirectory(path: String)
     /// The artifact was written in a format this tool does not read.
     case otherFormat(path: String, found: Int, supported: Int)
     /// A section of the manifest has no file.
@@ -31,6 +33,8 @@ package enum ArtifactError: Error, Sendable, CustomStringConvertible {
         switch self {
         case .notAnArtifact(let path, let reason):
             "\(path) is not an artifact: \(reason); make one with vlmc compile"
+        case .modelDirectory(let path):
+            "\(path) is a model directory, not an artifact; compile it first: vlmc compile \(path)"
         case .otherFormat(let path, let found, let supported) where found > supported:
             "\(path) has artifact format \(found), this tool reads format \(supported): "
                 + "use a newer release or recompile with this vlmc"

@@ -42,6 +42,7 @@ final class ArtifactReader {
         self.path = path
         self.directory = directory
         guard let bytes = try Self.small(Self.manifestName, in: directory) else {
+            if Directories.exists("\(path)/config.json") { throw .modelDirectory(path: path) }
             throw .notAnArtifact(path: path, reason: "it has no \(Self.manifestName)")
         }
         manifest = try Self.decode(bytes, checksum: Self.small(Self.checksumName, in: directory), path: path)

@@ -1,7 +1,7 @@
 import Glibc
 
 /// A file descriptor that closes itself; every failure is an `ArtifactError` that names the path.
-final class OpenFile {
+final class OpenFile: Sendable {
     let descriptor: Int32
     let path: String
 

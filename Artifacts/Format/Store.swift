@@ -147,7 +147,7 @@ extension Store {
     /// A model's name means its latest used artifact.
     package func find(_ name: String) throws(ArtifactError) -> String {
         if Directories.exists("\(name)/\(ArtifactReader.manifestName)") { return name }
-        if name.contains("/") { throw .notAnArtifact(path: name, reason: missingReason(name)) }
+        if name.contains("/") { throw missing(name) }
         let keys = Directories.names(in: artifactsPath)
         if !name.isEmpty {
             let matches = keys.filter { $0.hasPrefix(name) }
@@ -155,11 +155,14 @@ extension Store {
             if matches.count > 1 { throw .ambiguous(name: name, matches: matches) }
         }
         if let match = list().first(where: { $0.manifest.provenance.model == name }) { return match.path }
-        if Directories.exists(name) { throw .notAnArtifact(path: name, reason: missingReason(name)) }
+        if Directories.exists(name) { throw missing(name) }
         throw .notFound(name: name, store: root)
     }
 
-    private func missingReason(_ path: String) -> String {
-        Directories.exists(path) ? "it has no \(ArtifactReader.manifestName)" : "it does not exist"
+    /// Why a path that has no manifest is no artifact.
+    private func missing(_ path: String) -> ArtifactError {
+        if Directories.exists("\(path)/config.json") { return .modelDirectory(path: path) }
+        let reason = Directories.exists(path) ? "it has no \(ArtifactReader.manifestName)" : "it does not exist"
+        return .notAnArtifact(path: path, reason: reason)
     }
 }

@@ -81,7 +81,7 @@ extension Store {
     }
 
     /// Removes the least recently used artifacts beyond `keepLast` and until the store holds at most `maxBytes`, then
-    /// packed weights no artifact refers to, records of files that are gone and what dead processes left.
+    /// packed weights no artifact refers to and what dead processes left.
     ///
     /// Artifacts that a process has open stay. With `dryRun` nothing is removed.
     package func collect(keepLast: Int?, maxBytes: Int?, dryRun: Bool) throws(ArtifactError) -> StoreCleanup {

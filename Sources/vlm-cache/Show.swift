@@ -57,7 +57,7 @@ struct Show: ParsableCommand {
         let blocks = cache.bytesPerBlock.compactMap { size, bytes in Int(size).map { ($0, bytes) } }.sorted { $0.0 < $1.0 }
         print(
             terminal.heading("KV CACHE")
-                + "  \(cache.layers) layers × \(cache.heads) heads × \(cache.headDim), \(cache.element): "
+                + "  layers × heads × size: \(cache.layers)×\(cache.heads)×\(cache.headDim), \(cache.element): "
                 + "\(Figures.bytes(cache.bytesPerToken)) per token")
         print("  blocks    " + blocks.map { "\($0.0): \(Figures.bytes($0.1))" }.joined(separator: "  ") + "\n")
     }

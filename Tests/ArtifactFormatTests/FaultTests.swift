@@ -69,6 +69,8 @@ import Testing
         unlink("\(path)/manifest.json")
         #expect(failure(path)?.contains("is not an artifact") == true)
         #expect(failure(sample.root + "/nowhere")?.contains("does not exist") == true)
+        try Data("{}".utf8).write(to: URL(fileURLWithPath: path + "/config.json"))
+        #expect(failure(path)?.hasSuffix("compile it first: vlmc compile \(path)") == true)
         #expect(failure("/proc/self/exe")?.contains("is not an artifact") == true)
     }
 
@@ -198,7 +200,7 @@ import Testing
         let sample = try Sample()
         let path = try sample.write()
         let reader = Task.detached {
-            for _ in 0..<200 { _ = try Artifact.open(directory: path).weightBytes(1).last }
+            for _ in 0..<200 { _ = try Artifact.open(directory: path) }
         }
         for fill in 0..<20 { try sample.write(fill: UInt8(fill)) }
         try await reader.value

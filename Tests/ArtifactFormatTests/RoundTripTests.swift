@@ -36,6 +36,21 @@ import Testing
         }
     }
 
+    @Test func largeWeightsComeBack() throws {
+        let sample = try Sample()
+        let writer = try ArtifactWriter(store: sample.store, key: Sample.key())
+        try Sample.fill(writer, with: 0x3f)
+        let large = (0..<3 << 20).map { UInt8(truncatingIfNeeded: $0 &* 31 >> 3) }
+        try writer.beginWeight(name: "large", layout: .plain, shape: [3 << 18], key: "large", sources: [])
+        for part in [large[..<(2 << 20)], large[(2 << 20)...]] {
+            try part.withUnsafeBytes { bytes in try writer.append(bytes) }
+        }
+        let path = try Sample.finish(writer, gears: [1, 4])
+        #expect(try Artifact.verify(directory: path).isEmpty)
+        let artifact = try Artifact.open(directory: path)
+        #expect(withExtendedLifetime(artifact) { artifact.weightBytes(2).elementsEqual(large) })
+    }
+
     @Test func realSizedProgramOpensAtOnce() throws {
         let sample = try Sample()
         let gears = [1, 2, 4, 8, 16]
