@@ -64,8 +64,8 @@ static inline uint16_t vlm_small_to_f16(unsigned v) {
   return (uint16_t)((exponent + 15) << 10 | (v << (10 - exponent) & 0x3ff));
 }
 
-// Where the parts of `prepared` lie for VLM_LINEAR_INT4_INT8: q i8 [rows, inputs], scale f32 [rows, groups], and
-// scaled_sum f32 [rows, groups] = scale · Σ q.
+// Where the parts of `prepared` lie for VLM_LINEAR_INT4_INT8: q i8 [rows, inputs], scale f32 [groups, rows], and
+// scaled_sum f32 [groups, rows] = scale · Σ q.
 typedef struct {
   int8_t *q;
   float *scale;

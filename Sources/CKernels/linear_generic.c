@@ -93,7 +93,7 @@ void vlm_linear_int4_int8_generic(const vlm_linear_args *a, int64_t begin, int64
         const uint8_t *block = (const uint8_t *)a->weight + (p * x.groups + g) * bytes;
         const uint16_t *scale = (const uint16_t *)(block + a->group * VLM_PANEL / 2), *zero = scale + VLM_PANEL;
         const int8_t *q = x.q + t * a->inputs + g * a->group;
-        float x_scale = x.scale[t * x.groups + g], x_sum = x.scaled_sum[t * x.groups + g];
+        float x_scale = x.scale[g * a->rows + t], x_sum = x.scaled_sum[g * a->rows + t];
         for (int o = 0; o < VLM_PANEL; o++) {
           int32_t dot = 0;
           for (int64_t k = 0; k < a->group; k++) dot += q[k] * nibble(block, k, o);
@@ -130,7 +130,7 @@ void vlm_prepare_i8_generic(const vlm_linear_args *a, int64_t begin, int64_t end
         p.q[t * a->inputs + g * a->group + k] = q;
         sum += q;
       }
-      p.scale[t * p.groups + g] = scale;
-      p.scaled_sum[t * p.groups + g] = scale * (float)sum;
+      p.scale[g * a->rows + t] = scale;
+      p.scaled_sum[g * a->rows + t] = scale * (float)sum;
     }
 }

@@ -101,6 +101,7 @@ static void tall_block(const vlm_linear_args *a, const linear_block *b) {
   for (int64_t t = 0; t < b->rows; t += TILE_ROWS) {
     const uint16_t *x = (const uint16_t *)a->prepared + (b->row + t) * stride + b->k;
     float *sums = b->sums + t * VLM_PANEL;
+    linear_prefetch(b, w + pairs * VLM_PANEL, b->k_count / 2 * VLM_PANEL * 4, t, TILE_ROWS);
     switch (vlm_min(TILE_ROWS, b->rows - t)) {
 #define CASE(R) case R: tile_##R(x, stride, w, vlm_ceil_div(b->k_count, 2), sums, b->accumulate); break;
       TILES(CASE)

@@ -14,19 +14,31 @@ typedef void linear_block_fn(const vlm_linear_args *args, const linear_block *bl
 
 enum { LINEAR_ROWS = 192, LINEAR_PANELS = 8, LINEAR_WEIGHTS = 64 << 10 };
 
-static void linear_finish(const vlm_linear_args *a, const linear_block *b) {
-  int64_t first = b->panel * VLM_PANEL;
-  for (int n = 0; n < VLM_PANEL / V_WIDTH; n++) {
-    int64_t column = first + n * V_WIDTH;
-    if (column >= a->outputs) break;
+// One row of one panel.
+static inline void linear_finish_row(const vlm_linear_args *a, int64_t row, int64_t panel, const float *sums) {
+  float *y = a->y + row * a->y_stride;
+  const float *residual = a->residual ? a->residual + row * a->residual_stride : NULL;
+  for (int n = 0; n < VLM_PANEL; n += V_WIDTH) {
+    int64_t column = panel * VLM_PANEL + n;
     v_mask m = v_first(a->outputs - column);
-    v_f32 bias = a->bias ? v_load_part(m, a->bias + column) : v_zero();
-    for (int64_t t = 0; t < b->rows; t++) {
-      v_f32 y = v_activate(a->activation, v_add(v_load(b->sums + t * VLM_PANEL + n * V_WIDTH), bias));
-      if (a->residual) y = v_add(y, v_load_part(m, a->residual + (b->row + t) * a->residual_stride + column));
-      v_store_part(a->y + (b->row + t) * a->y_stride + column, m, y);
-    }
+    v_f32 value = v_load(sums + n);
+    if (a->bias) value = v_add(value, v_load_part(m, a->bias + column));
+    if (a->activation != VLM_ACTIVATION_NONE) value = v_activate(a->activation, value);
+    if (residual) value = v_add(value, v_load_part(m, residual + column));
+    v_store_part(y + column, m, value);
   }
+}
+
+// All panels of a row in turn, so that y is written along its rows.
+static void linear_finish(const vlm_linear_args *a, const linear_block *b) {
+  for (int64_t t = 0; t < b->rows; t++)
+    for (int64_t p = 0; p < b->panels; p++)
+      linear_finish_row(a, b->row + t, b->panel + p, b->sums + (p * LINEAR_ROWS + t) * VLM_PANEL);
+}
+
+// Prefetches the share of the next weights that belongs to rows [t, t + rows) of a block.
+static inline void linear_prefetch(const linear_block *b, const void *next, int64_t bytes, int64_t t, int64_t rows) {
+  for (int64_t i = bytes * t / b->rows / 64 * 64; i < bytes * (t + rows) / b->rows; i += 64) __builtin_prefetch((const char *)next + i, 0, 2);
 }
 
 // How a range of panels is cut: the panels whose sums are in scratch at once, those of one call of the block function, and
@@ -49,9 +61,9 @@ static void linear_blocks(const vlm_linear_args *a, int64_t begin, int64_t end, 
           b.accumulate = b.k > 0;
           run(a, &b);
         }
-      for (b.panel = first; b.panel < last; b.panel++) {
-        b.sums = sums + (b.panel - first) * LINEAR_ROWS * VLM_PANEL;
-        linear_finish(a, &b);
-      }
+      b.panel = first;
+      b.panels = last - first;
+      b.sums = sums;
+      linear_finish(a, &b);
     }
 }

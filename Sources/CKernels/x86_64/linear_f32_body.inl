@@ -2,32 +2,37 @@
 
 enum { LINEAR_F32_INPUTS = 512 };  // inputs whose unpacked weights fit LINEAR_WEIGHTS
 
-static void multiply_block(const vlm_linear_args *a, const linear_block *b, const float *w) {
+// `next` are the packed weights that come after, `bytes` of them.
+static void multiply_block(const vlm_linear_args *a, const linear_block *b, const float *w, const void *next, int64_t bytes) {
   const float *x = a->x + b->row * a->x_stride + b->k;
   for (int n = 0; n < VLM_PANEL; n += 2 * V_WIDTH)
     for (int64_t t = 0; t < b->rows; t += GEMM_ROWS) {
+      if (n == 0) linear_prefetch(b, next, bytes, t, GEMM_ROWS);
       gemm_tile g = {b->k_count, x + t * a->x_stride, a->x_stride, w + n, VLM_PANEL, b->sums + t * VLM_PANEL + n, VLM_PANEL, b->accumulate};
       gemm(&g, vlm_min(GEMM_ROWS, b->rows - t), 2);
     }
 }
 
 static void block_f32(const vlm_linear_args *a, const linear_block *b) {
-  multiply_block(a, b, (const float *)a->weight + (b->panel * a->inputs + b->k) * VLM_PANEL);
+  const float *w = (const float *)a->weight + (b->panel * a->inputs + b->k) * VLM_PANEL;
+  multiply_block(a, b, w, w + a->inputs * VLM_PANEL, b->k_count * VLM_PANEL * (int64_t)sizeof *w);
 }
 
 // Pairs of bf16 inputs → rows of f32.
 static void block_bf16(const vlm_linear_args *a, const linear_block *b) {
   const uint32_t *w = (const uint32_t *)a->weight + (b->panel * vlm_ceil_div(a->inputs, 2) + b->k / 2) * VLM_PANEL;
+  const uint32_t *next = w + vlm_ceil_div(a->inputs, 2) * VLM_PANEL;
   float *y = b->weights;
   for (int64_t k = 0; k < b->k_count; k += 2, w += VLM_PANEL, y += 2 * VLM_PANEL)
     for (int n = 0; n < VLM_PANEL; n += V_WIDTH) v_split_bf16(w + n, y + n, y + VLM_PANEL + n);
-  multiply_block(a, b, b->weights);
+  multiply_block(a, b, b->weights, next, b->k_count / 2 * VLM_PANEL * (int64_t)sizeof *w);
 }
 
 // int4 blocks → rows of f32 (q − zero) · scale.
 static void block_int4(const vlm_linear_args *a, const linear_block *b) {
   size_t bytes = vlm_int4_block_bytes(a->group);
   const uint8_t *w = (const uint8_t *)a->weight + (size_t)(b->panel * (a->inputs / a->group) + b->k / a->group) * bytes;
+  const uint8_t *next = w + bytes * (size_t)(a->inputs / a->group);
   float *y = b->weights;
   for (int64_t k = 0; k < b->k_count; k += a->group, w += bytes) {
     const uint16_t *tail = (const uint16_t *)(w + a->group * VLM_PANEL / 2);
@@ -37,5 +42,5 @@ static void block_int4(const vlm_linear_args *a, const linear_block *b) {
         v_split_int4(w + step / 8 * (VLM_PANEL * 4) + n * 4, scale, zero, y + (k + step) * VLM_PANEL + n);
     }
   }
-  multiply_block(a, b, b->weights);
+  multiply_block(a, b, b->weights, next, b->k_count / a->group * (int64_t)bytes);
 }

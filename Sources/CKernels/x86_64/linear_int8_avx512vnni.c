@@ -14,14 +14,14 @@ enum { TILE_ROWS = 12, THIN_ROWS = 24, INPUTS = 1024, STREAMS = 4, PREFETCH = 21
 typedef struct {
   const int8_t *q;
   int64_t q_stride;
-  const float *scale, *scaled_sum;
-  int64_t groups;
+  const float *scale, *scaled_sum;  // of the first group; those of the next are scale_stride further
+  int64_t scale_stride;
 } tile_rows;
 
 static tile_rows rows_at(const vlm_linear_args *a, int64_t row, int64_t k) {
   vlm_prepared_i8 x = vlm_prepared_i8_of(a);
-  int64_t at = row * x.groups + k / a->group;
-  return (tile_rows){x.q + row * a->inputs + k, a->inputs, x.scale + at, x.scaled_sum + at, x.groups};
+  int64_t at = k / a->group * a->rows + row;
+  return (tile_rows){x.q + row * a->inputs + k, a->inputs, x.scale + at, x.scaled_sum + at, a->rows};
 }
 
 static inline __m512i four(const void *q) {
@@ -37,8 +37,8 @@ static inline __attribute__((always_inline)) void add_group(__m512i dot[][2], co
     v_f32 scale = v_from_f16(tail + 16 * n), zero = v_from_f16(tail + VLM_PANEL + 16 * n);
 #pragma clang loop unroll(full)
     for (int m = 0; m < rows; m++) {
-      v_f32 d = v_mul(_mm512_cvtepi32_ps(dot[m][n]), v_set1(x->scale[m * x->groups]));
-      d = v_fnma(zero, v_set1(x->scaled_sum[m * x->groups]), d);
+      v_f32 d = v_mul(_mm512_cvtepi32_ps(dot[m][n]), v_set1(x->scale[m]));
+      d = v_fnma(zero, v_set1(x->scaled_sum[m]), d);
       float *sum = sums + m * VLM_PANEL + 16 * n;
       v_store(sum, v_fma(scale, d, v_load(sum)));
     }
@@ -75,20 +75,19 @@ static inline __attribute__((always_inline)) void thin_group(tile_rows x, const 
 
 // Adds whole panels that come from memory, a group of each in turn: memory serves several streams of a core faster than one.
 // The prefetch of a panel's end is the beginning of the panel that takes its place.
-static inline __attribute__((always_inline)) void thin(tile_rows x, const uint8_t *w, int64_t group, int64_t panels, float *sums, const int rows) {
-  int64_t bytes = (int64_t)vlm_int4_block_bytes(group), panel = x.groups * bytes;
-  for (int64_t g = 0; g < x.groups; g++) {
-    tile_rows at = {x.q + g * group, x.q_stride, x.scale + g, x.scaled_sum + g, x.groups};
+static inline __attribute__((always_inline)) void thin(tile_rows x, const uint8_t *w, int64_t group, int64_t groups, int64_t panels, float *sums, const int rows) {
+  int64_t bytes = (int64_t)vlm_int4_block_bytes(group), panel = groups * bytes;
+  for (int64_t g = 0; g < groups; g++, x.q += group, x.scale += x.scale_stride, x.scaled_sum += x.scale_stride) {
     int64_t ahead = PREFETCH + ((g + 1) * bytes + PREFETCH > panel ? (panels - 1) * panel : 0);
     for (int64_t p = 0; p < panels; p++)
-      thin_group(at, w + p * panel + g * bytes, group, ahead, sums + p * LINEAR_ROWS * VLM_PANEL, rows);
+      thin_group(x, w + p * panel + g * bytes, group, ahead, sums + p * LINEAR_ROWS * VLM_PANEL, rows);
   }
 }
 
 // Adds a run of groups from unpacked u8 weights [group/4][VLM_PANEL][4]; scales and zeros are still in the blocks at `tail`.
 static inline __attribute__((always_inline)) void tall(tile_rows x, const uint8_t *w, const uint8_t *tail, size_t tail_step, int64_t group, int64_t count, float *sums, const int rows) {
   row_pointers at = row_pointers_at(x.q, x.q_stride, rows);
-  for (int64_t g = 0; g < count; g++, x.scale++, x.scaled_sum++, tail += tail_step) {
+  for (int64_t g = 0; g < count; g++, x.scale += x.scale_stride, x.scaled_sum += x.scale_stride, tail += tail_step) {
     __m512i dot[12][2];
 #pragma clang loop unroll(full)
     for (int m = 0; m < rows; m++) dot[m][0] = dot[m][1] = _mm512_setzero_si512();
@@ -112,7 +111,7 @@ static inline __attribute__((always_inline)) void tall(tile_rows x, const uint8_
 
 #define TILES(DO) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12)
 #define DEFINE(R) \
-  static __attribute__((noinline)) void thin_##R(tile_rows x, const uint8_t *w, int64_t group, int64_t panels, float *sums) { thin(x, w, group, panels, sums, R); } \
+  static __attribute__((noinline)) void thin_##R(tile_rows x, const uint8_t *w, int64_t group, int64_t groups, int64_t panels, float *sums) { thin(x, w, group, groups, panels, sums, R); } \
   static __attribute__((noinline)) void tall_##R(tile_rows x, const uint8_t *w, const uint8_t *tail, size_t step, int64_t group, int64_t count, float *sums) { \
     tall(x, w, tail, step, group, count, sums, R); \
   }
@@ -131,7 +130,7 @@ static void thin_block(const vlm_linear_args *a, const linear_block *b) {
   for (int64_t t = 0; t < b->rows; t += step) {
     tile_rows x = rows_at(a, b->row + t, 0);
     switch (vlm_min(step, b->rows - t)) {
-#define CASE(R) case R: thin_##R(x, w, a->group, b->panels, b->sums + t * VLM_PANEL); break;
+#define CASE(R) case R: thin_##R(x, w, a->group, groups, b->panels, b->sums + t * VLM_PANEL); break;
       TILES(CASE)
 #undef CASE
       default: break;
@@ -160,6 +159,7 @@ static void tall_block(const vlm_linear_args *a, const linear_block *b) {
   clear(b);
   for (int64_t t = 0; t < b->rows; t += TILE_ROWS) {
     tile_rows x = rows_at(a, b->row + t, b->k);
+    linear_prefetch(b, w + bytes * (size_t)(a->inputs / a->group), (int64_t)bytes * count, t, TILE_ROWS);
     switch (vlm_min(TILE_ROWS, b->rows - t)) {
 #define CASE(R) case R: tall_##R(x, u8, tail, bytes, a->group, count, b->sums + t * VLM_PANEL); break;
       TILES(CASE)

@@ -29,8 +29,8 @@ void vlm_prepare_i8_avx512(const vlm_linear_args *a, int64_t begin, int64_t end)
         sum = _mm512_add_epi32(sum, whole);
         _mm_storeu_si128((void *)(q + k), _mm512_cvtepi32_epi8(whole));
       }
-      p.scale[t * p.groups + g] = scale;
-      p.scaled_sum[t * p.groups + g] = scale * (float)_mm512_reduce_add_epi32(sum);
+      p.scale[g * a->rows + t] = scale;
+      p.scaled_sum[g * a->rows + t] = scale * (float)_mm512_reduce_add_epi32(sum);
     }
 }
 #pragma clang attribute pop
