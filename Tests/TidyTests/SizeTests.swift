@@ -52,7 +52,10 @@ enum FunctionFinder {
     /// Lines of each `func`, `init`, `deinit`, `subscript` and computed property, from its name to its closing brace.
     static func swift(_ code: [String]) -> [Range<Int>] {
         let text = Characters(code)
-        let start = /^\s*(?:@\w+(?:\([^)]*\))?\s+|[a-z]+(?:\([a-z]+\))?\s+)*(?:func\s+\S|init[(?<]|deinit\b|subscript[(<]|var\s+\w+\s*:[^={]*\{)/
+        let start = #/
+            ^\s*(?:@\w+(?:\([^)]*\))?\s+|[a-z]+(?:\([a-z]+\))?\s+)*
+            (?:func\s+\S|init[(?<]|deinit\b|subscript[(<]|var\s+\w+\s*:[^={]*\{)
+            /#
         let words = ["func ", "init", "subscript", "var "]
         let starts = code.indices.filter { line in words.contains { code[line].holds($0) } && code[line].contains(start) }
         return starts.compactMap { line in
