@@ -1,4 +1,5 @@
 import CKernels
+import Execution
 import Plan
 
 /// Writes the K and V columns of a packed projection to a layer's cache.

@@ -1,7 +1,7 @@
 package import ArtifactFormat
 import CKernels
 package import Execution
-import Glibc
+import Foundation
 package import Plan
 
 /// Runs artifacts on this machine's processor.
@@ -33,13 +33,7 @@ package struct CPUBackend: Backend {
     }
 
     /// Cores this process may use.
-    package static var availableCores: Int {
-        var mask = cpu_set_t()
-        guard sched_getaffinity(0, MemoryLayout<cpu_set_t>.size, &mask) == 0 else {
-            return max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
-        }
-        return withUnsafeBytes(of: &mask) { bytes in max(1, bytes.reduce(0) { $0 + $1.nonzeroBitCount }) }
-    }
+    package static var availableCores: Int { max(1, ProcessInfo.processInfo.activeProcessorCount) }
 }
 
 extension Target {

@@ -155,7 +155,7 @@ final class Arena {
 
     init(byteCount: Int, for what: String) throws(BackendError) {
         self.byteCount = max(byteCount, 4096)
-        let memory = mmap(nil, self.byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        let memory = mmap(nil, self.byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
         guard let memory, memory != MAP_FAILED else { throw .outOfMemory(what: what, bytes: byteCount) }
         madvise(memory, self.byteCount, MADV_HUGEPAGE)
         base = memory

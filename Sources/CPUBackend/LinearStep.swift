@@ -62,7 +62,7 @@ final class LinearStep: PreparedStep {
 
     override func grain(_ phase: Int) -> Int {
         if prepares && phase == 0 { return max(1, 16384 / Int(arguments.inputs)) }
-        let panelWork = Int(arguments.inputs) * Int(VLM_PANEL.rawValue) * Int(max(arguments.rows, 1))
+        let panelWork = Int(arguments.inputs) * Int(VLM_PANEL) * Int(max(arguments.rows, 1))
         return max(1, 32768 / max(panelWork, 1))
     }
 

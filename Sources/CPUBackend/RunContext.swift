@@ -122,11 +122,11 @@ extension RunContext {
     }
 }
 
-/// Copies of a vision call's input, and room for its output; grown to the largest call and kept.
+/// Copies of a vision call's input, and room for its output; sized for the largest call, touched as far as one goes.
 final class VisionBuffers {
-    private(set) var pixels: UnsafeMutableBufferPointer<UInt8>
-    private(set) var positions: UnsafeMutableBufferPointer<Int32>
-    private(set) var bounds: UnsafeMutableBufferPointer<Int32>
+    let pixels: UnsafeMutableBufferPointer<UInt8>
+    let positions: UnsafeMutableBufferPointer<Int32>
+    let bounds: UnsafeMutableBufferPointer<Int32>
     let output: UnsafeMutableBufferPointer<Float>
     private(set) var segmentCount = 0
 
@@ -139,10 +139,6 @@ final class VisionBuffers {
         positions = .allocate(capacity: 2 * patches)
         bounds = .allocate(capacity: patches + 1)
         output = .allocate(capacity: outputCount)
-        pixels.initialize(repeating: 0)
-        positions.initialize(repeating: 0)
-        bounds.initialize(repeating: 0)
-        output.initialize(repeating: 0)
     }
 
     deinit {

@@ -1,6 +1,5 @@
 package import ArtifactFormat
 package import Plan
-package import Tensors
 
 /// Turns artifacts into models that run on one kind of device.
 package protocol Backend {

@@ -1,0 +1,223 @@
+package import ArtifactFormat
+import Foundation
+import HuggingFace
+package import IR
+import Inputs
+import Models
+import Passes
+import Plan
+import Tensors
+
+/// One compile: from a model directory to an artifact, or to the fact that the store has it.
+package struct Compilation {
+    /// What a compile tells while it runs; called from the thread that compiles.
+    package enum Event: Sendable {
+        /// A phase begins; `total` bytes of work, 0 when unknown.
+        case began(phase: String, total: Int)
+        case advanced(bytes: Int)
+        /// Another process compiles the same artifact.
+        case waiting
+        /// The fields in which the nearest artifact of the store differs.
+        case rebuilding([ArtifactKey.Difference])
+    }
+
+    package let source: ModelSource
+    package let options: CompileOptions
+    package let store: Store
+    package let machine: Machine
+    /// Where passes are observed: dumps, timing.
+    package var observers: [any PassObserver] = []
+    /// Runs the complete artifact before it is published and returns its self-test; nil for another machine's target.
+    package var golden: ((Artifact) -> Golden?)?
+    private let report: @Sendable (Event) -> Void
+    let limits: Program.Limits
+    private let clock = ContinuousClock()
+
+    package init(
+        _ source: ModelSource, options: CompileOptions, store: Store, machine: Machine, report: @escaping @Sendable (Event) -> Void
+    ) throws(CompileError) {
+        self.source = source
+        self.options = options
+        self.store = store
+        self.machine = machine
+        self.report = report
+        let geometry = source.definition.geometry
+        let length = geometry.maxPositions
+        limits = try options.limits(
+            modelLength: length, patches: source.maxPatches(modelLength: options.maxModelLength ?? length),
+            cell: geometry.mergeSize * geometry.mergeSize)
+    }
+
+    /// The passes, after every flag had its say.
+    package var passes: PassPipeline {
+        let policy = KernelPolicy(
+            isExact: options.precision == .exact, features: options.target.features, arithmetic: arithmetic)
+        return pipeline(gears: limits.gears, policy: policy)
+    }
+
+    private var arithmetic: Arithmetic {
+        options.precision == .exact ? .f32 : machine.arithmetic(for: options.target)
+    }
+
+    /// The mathematics of the model, before any pass.
+    package func traced() throws(CompileError) -> Module {
+        guard let image = source.inputs.imageProcessor else {
+            throw .unsupported("\(source.directory): the model has no image processor")
+        }
+        let cell = source.definition.geometry.mergeSize * source.definition.geometry.mergeSize
+        let bounds = TraceBounds(
+            tokens: limits.maxBatchedTokens, rows: limits.maxSequences, slots: limits.maxModelLength,
+            imageRows: limits.maxBatchedTokens, mergedCells: max(1, limits.maxPatches / cell))
+        do throws(CheckpointError) {
+            return try source.definition.trace(CheckpointTypes(source.checkpoint), image: image, bounds: bounds)
+        } catch { throw .checkpoint(error) }
+    }
+
+    /// The module after the passes up to `options.stopAfter`, and what they did.
+    package func lowered() throws(CompileError) -> (module: Module, reports: [PassReport]) {
+        var module = try traced()
+        let settings = PassPipeline.Options(
+            verifies: options.verifies, rewriteLimit: options.rewriteLimit, stopAfter: options.stopAfter)
+        do throws(PassError) {
+            let reports = try passes.run(on: &module, options: settings, observers: observers)
+            return (module, reports)
+        } catch { throw .internalInconsistency("\(error)") }
+    }
+
+    /// Compiles unless the store has the artifact; two compiles of the same key build it once.
+    package func run() throws(CompileError) -> CompileReport {
+        if options.stopAfter != nil {
+            var result = CompileReport(.stopped)
+            result.passes = try timed("passes", &result) { () throws(CompileError) in try lowered().reports }
+            return result
+        }
+        let remembered = FileManager.default.fileExists(atPath: store.root)
+        do {
+            return try build()
+        } catch {
+            if !remembered { try? FileManager.default.removeItem(atPath: "\(store.root)/records") }
+            store.removeEmptyDirectories()
+            throw error
+        }
+    }
+
+    private func build() throws(CompileError) -> CompileReport {
+        var result = CompileReport(.compiled)
+        let digests = try timed("digest", &result) { () throws(CompileError) in try digestedWeights() }
+        result.digestedBytes = digests.readByteCount
+        let key = key(digests)
+        if let path = try known(key) { return hit(path, result) }
+        do {
+            let lock = try store.buildLock(key) { report(.waiting) }
+            defer { lock.release() }
+            if let path = try known(key) { return hit(path, result) }
+            if let nearest = store.nearest(to: key, model: source.name) {
+                result.differences = nearest.differences
+                report(.rebuilding(nearest.differences))
+            }
+            machine.remember(in: store)
+            return try compile(key, digests, result)
+        } catch let error as ArtifactError {
+            throw .artifact(error)
+        } catch let error as CompileError {
+            throw error
+        } catch {
+            throw .internalInconsistency("\(error)")
+        }
+    }
+
+    private func hit(_ path: String, _ result: CompileReport) -> CompileReport {
+        var result = result
+        result.outcome = .hit
+        result.artifact = path
+        return result
+    }
+
+    /// The artifact with this key, where it is wanted; nil when it must be built.
+    private func known(_ key: ArtifactKey) throws(CompileError) -> String? {
+        guard !options.isForced, options.rewriteLimit == nil else { return nil }
+        guard let output = options.output else { return store.lookup(key) }
+        guard let artifact = try? Artifact.open(directory: output), artifact.manifest.key == key else { return nil }
+        return output
+    }
+
+    private func digestedWeights() throws(CompileError) -> WeightDigests {
+        report(.began(phase: "reading", total: source.checkpoint.byteCount))
+        let report = report
+        do throws(CheckpointError) {
+            return try source.checkpoint.digests(cache: DigestCache(directory: "\(store.root)/records/digests")) {
+                report(.advanced(bytes: $0))
+            }
+        } catch { throw .checkpoint(error) }
+    }
+
+    private func key(_ digests: WeightDigests) -> ArtifactKey {
+        ArtifactKey(
+            checkpoint: digests.checkpoint, tensors: source.tensorDigest, configs: source.digests,
+            pipeline: passes.passes.map { ArtifactKey.PassVersion(name: $0.name, version: $0.version) },
+            target: options.target, precision: options.precision, arithmetic: arithmetic, limits: limits,
+            kvElement: kvElement)
+    }
+
+    private var kvElement: DType { options.precision == .exact ? .f32 : .bf16 }
+
+    private func compile(
+        _ key: ArtifactKey, _ digests: WeightDigests, _ start: CompileReport
+    ) throws(CompileError) -> CompileReport {
+        var result = start
+        let compiled = try timed("passes", &result) { () throws(CompileError) in try CompiledProgram(self, kvElement) }
+        result.passes = compiled.passes
+        result.memory = compiled.program.plans.map { plan in
+            CompileReport.Memory(
+                entry: "\(plan.entry)", steps: plan.steps.count, arenaBytes: plan.arenaBytes,
+                unsharedBytes: plan.unsharedBytes)
+        }
+        let written = result
+        let final = try timed("packing", &result) { () throws(CompileError) in
+            try write(compiled, key, digests, written)
+        }
+        var report = final
+        report.phases = result.phases
+        return report
+    }
+
+    private func write(
+        _ compiled: CompiledProgram, _ key: ArtifactKey, _ digests: WeightDigests, _ start: CompileReport
+    ) throws(CompileError) -> CompileReport {
+        var result = start
+        do {
+            let writer = try ArtifactWriter(store: store, key: key, output: options.output)
+            defer { writer.cancel() }
+            try compiled.writeSections(to: writer, source)
+            let packing = PackingRun(self.source, compiled, digests, store)
+            try packing.write(to: writer, &result) { report($0) }
+            result.artifact = try writer.finish(
+                program: compiled.program,
+                provenance: Manifest.Provenance(
+                    model: source.name, architecture: source.config.architectures.first ?? "", toolVersion: toolVersion),
+                tuning: machine.tuning, golden: options.target.runsHere ? golden : nil)
+            result.weightBytes = writer.weightTable.reduce(0) { $0 + $1.byteCount }
+            return result
+        } catch let error as ArtifactError {
+            throw .artifact(error)
+        } catch let error as CompileError {
+            throw error
+        } catch {
+            throw .internalInconsistency("\(error)")
+        }
+    }
+
+    private func timed<R>(
+        _ phase: String, _ result: inout CompileReport, _ body: () throws(CompileError) -> R
+    ) throws(CompileError) -> R {
+        let start = clock.now
+        let value = try body()
+        let parts = (clock.now - start).components
+        result.phases.append(
+            CompileReport.Phase(name: phase, seconds: Double(parts.seconds) + Double(parts.attoseconds) * 1e-18))
+        return value
+    }
+}
+
+/// The version that `--version` prints and artifacts record.
+package let toolVersion = "0.1.0"

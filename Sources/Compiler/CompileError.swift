@@ -1,0 +1,25 @@
+package import ArtifactFormat
+package import HuggingFace
+
+/// Why a model cannot be compiled.
+package enum CompileError: Error, CustomStringConvertible {
+    /// The checkpoint cannot be read or is wrong.
+    case checkpoint(CheckpointError)
+    /// The store or the artifact cannot be written or read.
+    case artifact(ArtifactError)
+    /// The model or a flag asks for what the compiler does not do.
+    case unsupported(String)
+    /// A flag's value is wrong.
+    case badOption(String)
+    /// The compiler contradicts itself.
+    case internalInconsistency(String)
+
+    package var description: String {
+        switch self {
+        case .checkpoint(let error): "\(error)"
+        case .artifact(let error): "\(error)"
+        case .unsupported(let what), .badOption(let what): what
+        case .internalInconsistency(let what): "this is a defect of vlmc, please report it: \(what)"
+        }
+    }
+}

@@ -1,0 +1,224 @@
+import IR
+import Passes
+import Plan
+import Tensors
+
+/// Writes a planned graph down as steps over an arena.
+struct PlanEmitter {
+    private let graph: Graph
+    private let module: Module
+    private let entry: Entry
+    private let storage: Storage
+    private var steps: [Step] = []
+    /// Key rows that wait for the value rows of their layer, by layer.
+    private var keys: [Int: ValueID] = [:]
+
+    init(_ graph: Graph, of module: Module, as entry: Entry) throws(CompileError) {
+        self.graph = graph
+        self.module = module
+        self.entry = entry
+        do throws(StorageError) { storage = try Storage(graph) } catch { throw .unsupported("\(error)") }
+    }
+
+    /// Tells the table which layouts the graph's linear layers need.
+    func announce(to table: inout WeightTable) {
+        for node in storage.runningNodes {
+            guard let weights = packedWeights(of: node) else { continue }
+            table.announce(Recipe(of: weights.values, in: graph), weights.layout)
+        }
+    }
+
+    mutating func emit(into table: inout WeightTable) throws(CompileError) -> ExecutionPlan {
+        for node in storage.runningNodes { try emit(node, &table) }
+        let lives = LifeTimes(graph, storage).lives
+        let bounds = module.bounds
+        let sizes = lives.map { graph.type(of: $0.root).byteCount(bounds) ?? 0 }
+        let ends = lives.compactMap { graph[$0.root].place.map { $0.offset + $0.byteCount } }
+        let outputs = graph.results.enumerated().map { index, value in
+            ExecutionPlan.Output(name: index == 0 ? entry.outputName : "\(index)", type: graph.type(of: value))
+        }
+        return ExecutionPlan(
+            entry: entry, outputs: outputs, steps: steps, bounds: bounds, arenaBytes: ends.max() ?? 0,
+            unsharedBytes: sizes.reduce(0, +))
+    }
+
+    private mutating func emit(_ node: Node, _ table: inout WeightTable) throws(CompileError) {
+        if node.op is KVWrite { return try emitCacheWrite(node, &table) }
+        guard let kernel = try kernel(for: node) else {
+            throw .unsupported("no kernel of the catalog computes \(node.op.schema.name) in \(node.origin)")
+        }
+        var inputs: [Slot] = []
+        for (position, operand) in node.operands.enumerated() {
+            if case .pagedAttention = kernel, position == 1 || position == 2 { continue }
+            if let weights = packedWeights(of: node), weights.values.contains(operand) {
+                guard weights.values.first == operand else { continue }
+                inputs.append(try weight(weights.values, weights.layout, weights.shape, node, &table))
+                continue
+            }
+            inputs.append(try slot(operand, of: node, &table))
+        }
+        if let axes = node.op(as: RotaryTable.self)?.axes { inputs.append(try indices(axes, node, &table)) }
+        if node.op is Gather, kernel == .embed { inputs[0] = try embeddingTable(node, &table) }
+        let outputs = try node.results.map { value throws(CompileError) in try slot(value, of: node, &table) }
+        steps.append(Step(kernel, inputs: inputs, outputs: outputs, origin: node.origin))
+    }
+
+    private mutating func emitCacheWrite(_ node: Node, _ table: inout WeightTable) throws(CompileError) {
+        guard let cache = node.operand("cache"), let rows = node.operand("rows"), let slots = node.operand("slots"),
+            let state = cacheState(of: cache)
+        else { throw .internalInconsistency("a cache write without a state in \(node.origin)") }
+        guard state.isValue else { return keys[state.layer] = rows }
+        guard let keyRows = keys.removeValue(forKey: state.layer) else {
+            throw .internalInconsistency("values are cached before keys in \(node.origin)")
+        }
+        let inputs = try [keyRows, rows, slots].map { value throws(CompileError) in
+            try slot(value, of: node, &table)
+        }
+        steps.append(Step(.kvWrite(layer: state.layer), inputs: inputs, outputs: [], origin: node.origin))
+    }
+
+    /// The layer and half of the cache that a value belongs to; states are named `kv.<layer>.k` and `kv.<layer>.v`.
+    private func cacheState(of value: ValueID) -> (layer: Int, isValue: Bool)? {
+        guard let root = storage.view(value)?.root, case .state(let index) = graph[root].definition else { return nil }
+        let words = graph.states[index].name.split(separator: ".")
+        guard words.count == 3, let layer = Int(words[1]) else { return nil }
+        return (layer, words[2] == "v")
+    }
+}
+
+extension PlanEmitter {
+    private func kernel(for node: Node) throws(CompileError) -> Kernel? {
+        switch node.op {
+        case let op as Linear: try linear(node, op.activation, bias: op.hasBias, residual: op.hasResidual)
+        case let op as QuantizedLinearAWQ: try linear(node, .none, bias: op.hasBias, residual: false)
+        case let op as RMSNorm: .rmsNorm(eps: Float(op.eps))
+        case let op as LayerNorm: .layerNorm(eps: Float(op.eps))
+        case let op as AddRMSNorm: .addRMSNorm(eps: Float(op.eps))
+        case let op as AddLayerNorm: .addLayerNorm(eps: Float(op.eps))
+        case is RotaryTable: .rotaryTable
+        case is Rotary: heads(of: node.operands[0]).map { .rotary(heads: $0.count, headDim: $0.width) }
+        case let op as Attention: attention(node, scale: Float(op.scale))
+        case is SwiGLU: .swiglu
+        case is Gather: storage.constants.contains(node.operands[0]) ? .embed : .gatherRows
+        case is SelectRows: .selectRows
+        case is Add: node.operands.allSatisfy { graph.type(of: $0) == graph.type(of: node.result) } ? .add : nil
+        case let op as Cast: op.to == .f32 && graph.type(of: node.operands[0]).element == .u8 ? .widen : nil
+        default: nil
+        }
+    }
+
+    private func linear(
+        _ node: Node, _ activation: IR.Activation, bias: Bool, residual: Bool
+    ) throws(CompileError) -> Kernel? {
+        guard let row = node.kernel.flatMap(KernelCatalog.linear(named:)), let weights = packedWeights(of: node),
+            let planned = Plan.Activation(rawValue: activation.rawValue)
+        else { return nil }
+        return .linear(
+            Kernel.Linear(
+                arithmetic: row.arithmetic, layout: weights.layout, inputs: weights.shape[1],
+                outputs: weights.shape[0], activation: planned, hasBias: bias, hasResidual: residual))
+    }
+
+    private func attention(_ node: Node, scale: Float) -> Kernel? {
+        guard let query = heads(of: node.operands[0]) else { return nil }
+        if let state = cacheState(of: node.operands[1]) {
+            return .pagedAttention(layer: state.layer, heads: query.count, scale: scale)
+        }
+        return .segmentAttention(heads: query.count, headDim: query.width, scale: scale)
+    }
+
+    private func heads(of value: ValueID) -> (count: Int, width: Int)? {
+        let dims = graph.type(of: value).shape.dims
+        guard dims.count == 3, let count = dims[1].fixedValue, let width = dims[2].fixedValue else { return nil }
+        return (count, width)
+    }
+
+    /// The operands that a linear layer packs into one weight, and how.
+    private func packedWeights(of node: Node) -> (values: [ValueID], layout: WeightLayout, shape: [Int])? {
+        guard let row = node.kernel.flatMap(KernelCatalog.linear(named:)) else { return nil }
+        if let op = node.op(as: QuantizedLinearAWQ.self) {
+            guard let outputs = graph.type(of: node.operands[3]).shape.dims.last?.fixedValue,
+                let inputs = graph.type(of: node.operands[1]).shape.dims.first?.fixedValue
+            else { return nil }
+            return (Array(node.operands[1...3]), .int4Blocks(group: op.group), [outputs, inputs])
+        }
+        guard node.op is Linear, let shape = graph.type(of: node.operands[1]).shape.fixed else { return nil }
+        return ([node.operands[1]], row.weights == .bf16 ? .bf16Panels : .f32Panels, shape)
+    }
+
+    private func embeddingTable(_ node: Node, _ table: inout WeightTable) throws(CompileError) -> Slot {
+        let recipe = Recipe(of: [node.operands[0]], in: graph)
+        let element = recipe.graph.results.first.map { recipe.graph.type(of: $0).element }
+        let layout = table.tableLayout(recipe, fallback: element == .bf16 ? .bf16Panels : .f32Panels)
+        guard let shape = graph.type(of: node.operands[0]).shape.fixed else {
+            throw .internalInconsistency("an embedding table with symbols in \(node.origin)")
+        }
+        return try weight([node.operands[0]], layout, shape, node, &table)
+    }
+
+    private func indices(_ axes: [Int], _ node: Node, _ table: inout WeightTable) throws(CompileError) -> Slot {
+        let module = ModuleBuilder()
+        let type = TensorType(.i32, [.fixed(axes.count)])
+        do throws(TypeError) {
+            try module.graph("recipe") { [$0.one(Constant(axes.map(Double.init), type))] }
+        } catch { throw .internalInconsistency("rotary axes: \(error)") }
+        let graph = module.finish().graphs[0]
+        let recipe = Recipe(of: graph.results, in: graph)
+        let request = WeightRequest(recipe: recipe, layout: .indices, shape: [axes.count], origin: node.origin)
+        return Slot(.weight(table.index(of: request)), type)
+    }
+
+    private func weight(
+        _ values: [ValueID], _ layout: WeightLayout, _ shape: [Int], _ node: Node, _ table: inout WeightTable
+    ) throws(CompileError) -> Slot {
+        let request = WeightRequest(recipe: Recipe(of: values, in: graph), layout: layout, shape: shape, origin: node.origin)
+        return Slot(.weight(table.index(of: request)), TensorType(.f32, Shape(shape.map(Dim.fixed))))
+    }
+
+    private func slot(_ value: ValueID, of node: Node, _ table: inout WeightTable) throws(CompileError) -> Slot {
+        let type = graph.type(of: value)
+        if storage.constants.contains(value) {
+            guard let shape = type.shape.fixed else {
+                throw .internalInconsistency("a constant with symbols in \(node.origin)")
+            }
+            return try weight([value], .plain, shape, node, &table)
+        }
+        guard let view = storage.view(value) else {
+            throw .internalInconsistency("a value without storage in \(node.origin)")
+        }
+        if case .input(let index) = graph[view.root].definition {
+            guard let role = InputRole(rawValue: graph.inputs[index].name) else {
+                throw .internalInconsistency("unknown input \(graph.inputs[index].name)")
+            }
+            return Slot(.input(role), type)
+        }
+        if let index = graph.results.firstIndex(where: { storage.view($0)?.root == view.root }) {
+            return Slot(.output(index), type)
+        }
+        guard let place = graph[view.root].place else {
+            throw .internalInconsistency("a value without a place in \(node.origin)")
+        }
+        let offset = place.offset + view.column * type.element.byteCount
+        return Slot(.arena(offset: offset, stride: view.stride), type)
+    }
+}
+
+extension Entry {
+    /// The entry that a graph's name stands for; nil for another name.
+    init?(graphName: String) {
+        switch graphName {
+        case "vision": self = .vision
+        case "extend": self = .extend
+        default:
+            guard graphName.hasPrefix("decode."), let gear = Int(graphName.dropFirst(7)), gear > 0 else { return nil }
+            self = .decode(gear: gear)
+        }
+    }
+
+    fileprivate var outputName: String {
+        switch self {
+        case .vision: "image_embeds"
+        case .extend, .decode: "logits"
+        }
+    }
+}

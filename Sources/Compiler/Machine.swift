@@ -1,0 +1,123 @@
+package import ArtifactFormat
+import CKernels
+import Foundation
+package import Plan
+
+/// What this machine can do, as measured; it decides which of two correct kernels is the faster.
+package struct Machine: Sendable, Codable, Hashable {
+    /// The processor's model name.
+    package var processor: String
+    package var features: [CPUFeature]
+    /// Rates of one thread by name: `read GB/s`, `f32 GFLOP/s`, `bf16 GFLOP/s`, `int8 GOP/s`.
+    package var rates: [String: Double]
+
+    /// The arithmetic for bf16 weights and many rows: bf16 dot products where they beat f32 multiply-adds clearly.
+    package func arithmetic(for target: Target) -> Arithmetic {
+        guard target.features.contains(.avx512bf16), let wide = rates["f32 GFLOP/s"], let narrow = rates["bf16 GFLOP/s"] else {
+            return .f32
+        }
+        return narrow > 1.15 * wide ? .bf16 : .f32
+    }
+
+    var tuning: Manifest.Tuning { Manifest.Tuning(processor: processor, features: features, rates: rates) }
+
+    /// This machine as the store remembers it, else as measured now; takes about 0.2 s once.
+    package static func current(_ store: Store) -> Machine {
+        let (processor, features) = (processorName, Target.allCases.filter(\.runsHere).last?.features.sorted() ?? [])
+        let record = Self.recordName(processor, features)
+        if let bytes = store.record(.machines, record), let known = try? JSONDecoder().decode(Machine.self, from: Data(bytes)),
+            known.processor == processor, known.features == features
+        {
+            return known
+        }
+        return Machine(processor: processor, features: features, rates: measuredRates())
+    }
+
+    /// The machine that a file describes, in the form of a compile report's `machine`.
+    package static func read(_ path: String) throws(CompileError) -> Machine {
+        guard let data = FileManager.default.contents(atPath: path) else {
+            throw .badOption("--machine \(path): there is no such file")
+        }
+        do { return try JSONDecoder().decode(Machine.self, from: data) } catch {
+            throw .badOption("--machine \(path) does not describe a machine; write one with vlmc machine > FILE")
+        }
+    }
+
+    /// Lets the store remember the machine; a store that cannot be written only costs time.
+    package func remember(in store: Store) {
+        guard let data = try? JSONEncoder().encode(self) else { return }
+        try? store.setRecord(.machines, Self.recordName(processor, features), Array(data))
+    }
+
+    private static func recordName(_ processor: String, _ features: [CPUFeature]) -> String {
+        let text = processor + " " + features.map(\.rawValue).joined(separator: " ")
+        let hash = text.utf8.reduce(UInt64(14_695_981_039_346_656_037)) { ($0 ^ UInt64($1)) &* 1_099_511_628_211 }
+        return String(hash, radix: 16)
+    }
+
+    private static var processorName: String {
+        let text = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
+        func field(_ name: String) -> String? {
+            let line = text.split(separator: "\n").first { $0.hasPrefix(name) && $0.contains(":") }
+            return line?.split(separator: ":", maxSplits: 1).last?.trimmingCharacters(in: .whitespaces)
+        }
+        let name = field("model name") ?? "unknown processor"
+        guard let family = field("cpu family"), let model = field("model\t") else { return name }
+        return "\(name) (family \(family) model \(model))"
+    }
+
+    private static func measuredRates() -> [String: Double] {
+        let features = vlm_cpu_features()
+        let bytes = 64 << 20
+        let buffer = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
+        buffer.initializeMemory(as: UInt8.self, repeating: 1, count: bytes)
+        defer { buffer.deallocate() }
+        var rates: [String: Double] = [:]
+        for (name, rate) in [
+            ("read GB/s", VLM_RATE_READ), ("f32 GFLOP/s", VLM_RATE_F32_FMA), ("bf16 GFLOP/s", VLM_RATE_BF16_DOT),
+            ("int8 GOP/s", VLM_RATE_INT8_DOT),
+        ] {
+            let work = vlm_rate_work(rate, bytes, features)
+            guard work > 0 else { continue }
+            rates[name] = fastest(rate, work, buffer, bytes, features)
+        }
+        return rates
+    }
+
+    /// The best of a few short runs, in units of 10⁹ per second.
+    private static func fastest(
+        _ rate: vlm_rate, _ work: Double, _ buffer: UnsafeMutableRawPointer, _ bytes: Int, _ features: vlm_isa
+    ) -> Double {
+        let clock = ContinuousClock()
+        var iterations = Int64(1)
+        var best = 0.0
+        var total = 0.0
+        while total < 0.04 {
+            let start = clock.now
+            _ = vlm_rate_run(rate, iterations, buffer, bytes, features)
+            let parts = (clock.now - start).components
+            let seconds = Double(parts.seconds) + Double(parts.attoseconds) * 1e-18
+            total += seconds
+            if seconds > 0.002 { best = max(best, work * Double(iterations) / seconds / 1e9) } else { iterations *= 2 }
+        }
+        return (best * 10).rounded() / 10
+    }
+}
+
+extension Target {
+    /// Whether this processor has every feature of the target and the operating system has enabled it.
+    package var runsHere: Bool {
+        let bits: vlm_isa =
+            switch self {
+            case .cpu: VLM_ISA_GENERIC
+            case .cpuAVX2: VLM_ISA_AVX2
+            case .cpuAVX512: VLM_ISA_AVX2 | VLM_ISA_AVX512
+            case .cpuAVX512VNNI: VLM_ISA_AVX2 | VLM_ISA_AVX512 | VLM_ISA_AVX512_VNNI
+            case .cpuAVX512BF16: VLM_ISA_AVX2 | VLM_ISA_AVX512 | VLM_ISA_AVX512_VNNI | VLM_ISA_AVX512_BF16
+            }
+        return vlm_cpu_features() & bits == bits
+    }
+
+    /// The richest target that this machine runs.
+    package static var here: Target { allCases.last(where: \.runsHere) ?? .cpu }
+}

@@ -1,0 +1,133 @@
+import ArtifactFormat
+import Crypto
+import Foundation
+package import HuggingFace
+package import Inputs
+package import Models
+package import Plan
+
+/// A model directory that was read and understood, before anything is traced.
+package struct ModelSource {
+    package let directory: String
+    package let checkpoint: Checkpoint
+    package let config: ModelConfig
+    package let definition: any ModelDefinition
+    package let tokenizer: Tokenizer
+    package let inputs: InputSpec
+    /// The chat template's source; nil where the directory has none.
+    package let template: String?
+    let digests: ArtifactKey.ConfigDigests
+
+    package init(directory: String) throws(CompileError) {
+        self.directory = directory
+        do throws(CheckpointError) {
+            config = try ModelConfig(directory: directory)
+            definition = try Architectures.definition(for: config)
+            checkpoint = try Checkpoint(directory: directory)
+        } catch { throw .checkpoint(error) }
+        let files = try ModelFiles(directory: directory)
+        tokenizer = try files.tokenizer()
+        template = try files.chatTemplate()
+        inputs = try files.inputSpec(tokenizer)
+        digests = files.digests
+    }
+
+    /// The name by which people know the model: the directory's last component.
+    package var name: String { URL(fileURLWithPath: directory).standardizedFileURL.lastPathComponent }
+
+    /// Digest of all tensors' names, types and shapes.
+    var tensorDigest: String {
+        var hash = SHA256()
+        for tensor in checkpoint.tensors { hash.update(data: Data("\(tensor.name) \(tensor.type)\n".utf8)) }
+        return hash.finalize().hexadecimal
+    }
+
+    /// Most patches of a vision call: what the processor allows, and not more than fill the context.
+    func maxPatches(modelLength: Int) -> Int {
+        let cell = definition.geometry.mergeSize * definition.geometry.mergeSize
+        let fitting = modelLength * cell
+        return min(inputs.visionLimits?.maxPatchesPerImage ?? fitting, fitting)
+    }
+}
+
+/// The small files of a model directory: tokenizer, template, processor. None of them needs the weights.
+package struct ModelFiles {
+    package let directory: String
+    private let contents: [String: [UInt8]]
+
+    private static let names = [
+        "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "preprocessor_config.json",
+        "processor_config.json", "chat_template.jinja", "chat_template.json",
+    ]
+
+    package init(directory: String) throws(CompileError) {
+        self.directory = directory
+        var contents: [String: [UInt8]] = [:]
+        for name in Self.names {
+            let path = "\(directory)/\(name)"
+            guard FileManager.default.fileExists(atPath: path) else { continue }
+            guard let data = FileManager.default.contents(atPath: path) else {
+                throw .unsupported("\(path) cannot be read; may you read it?")
+            }
+            contents[name] = Array(data)
+        }
+        self.contents = contents
+    }
+
+    package func tokenizer() throws(CompileError) -> Tokenizer {
+        guard let json = contents["tokenizer.json"] else {
+            throw .unsupported("\(directory): there is no tokenizer.json; save the tokenizer with transformers' save_pretrained")
+        }
+        do throws(TokenizerError) { return try Tokenizer(json: json) } catch {
+            throw .unsupported("\(directory)/tokenizer.json: \(error)")
+        }
+    }
+
+    /// The template of `chat_template.jinja`, else `chat_template.json`, else `tokenizer_config.json`.
+    package func chatTemplate() throws(CompileError) -> String? {
+        if let source = contents["chat_template.jinja"] { return String(decoding: source, as: UTF8.self) }
+        for name in ["chat_template.json", "tokenizer_config.json"] {
+            guard let bytes = contents[name], let template = try json(name, bytes)["chat_template"] else { continue }
+            if let source = template.stringValue { return source }
+            let named = template.arrayValue?.first { $0["name"]?.stringValue == "default" } ?? template.arrayValue?.first
+            if let source = named?["template"]?.stringValue { return source }
+        }
+        return nil
+    }
+
+    package func inputSpec(_ tokenizer: Tokenizer) throws(CompileError) -> InputSpec {
+        do throws(InputSpecError) {
+            return try InputSpec(modelDirectory: directory) { tokenizer.token($0) }
+        } catch { throw .unsupported("\(directory)/\(error)") }
+    }
+
+    var digests: ArtifactKey.ConfigDigests {
+        ArtifactKey.ConfigDigests(
+            config: digest(["config.json"]), generation: digest(["generation_config.json"]),
+            tokenizer: digest(["tokenizer.json"]), processor: digest(["processor_config.json", "preprocessor_config.json"]),
+            template: digest(["chat_template.jinja", "chat_template.json", "tokenizer_config.json"]))
+    }
+
+    /// One digest over the files that are there; empty when none is.
+    private func digest(_ names: [String]) -> String {
+        let present = names.filter { contents[$0] != nil }
+        guard !present.isEmpty else { return "" }
+        var hash = SHA256()
+        for name in present {
+            hash.update(data: Data("\(name) \(contents[name]?.count ?? 0)\n".utf8))
+            hash.update(data: contents[name] ?? [])
+        }
+        return hash.finalize().hexadecimal
+    }
+
+    private func json(_ name: String, _ bytes: [UInt8]) throws(CompileError) -> Inputs.JSONValue {
+        do throws(Inputs.JSONError) { return try Inputs.JSONValue(parsing: bytes) } catch {
+            throw .unsupported("\(directory)/\(name): \(error)")
+        }
+    }
+}
+
+extension Crypto.Digest {
+    /// The bytes as lower-case hexadecimal digits.
+    var hexadecimal: String { map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined() }
+}

@@ -1,0 +1,38 @@
+import IR
+import Tensors
+
+/// How a packed weight is made of checkpoint tensors: a small graph without inputs, printed into the artifact.
+struct Recipe: Hashable {
+    /// The values that the packed layout takes, most often one; for AWQ the packed numbers, the zeros and the scales.
+    let graph: Graph
+    /// The graph as text: equal recipes have equal texts.
+    let text: String
+
+    static func == (left: Recipe, right: Recipe) -> Bool { left.text == right.text }
+
+    func hash(into hasher: inout Hasher) { hasher.combine(text) }
+
+    /// The part of `graph` that computes `values`, all of them constants.
+    ///
+    /// Casts between real types at the very end say nothing: the packed layout has its own type.
+    init(of values: [ValueID], in graph: Graph) {
+        self.graph = graph.recipe(values.map { Self.withoutCasts($0, in: graph) })
+        text = Printer.print(self.graph)
+    }
+
+    /// The weights it reads, in order of first use.
+    var sources: [String] {
+        var names: [String] = []
+        for case let weight as Weight in graph.nodes.map(\.op) where !names.contains(weight.name) {
+            names.append(weight.name)
+        }
+        return names
+    }
+
+    private static func withoutCasts(_ value: ValueID, in graph: Graph) -> ValueID {
+        guard let node = graph.producer(of: value), let cast = node.op(as: Cast.self), cast.to.isFloat,
+            graph.type(of: node.operands[0]).element.isFloat
+        else { return value }
+        return withoutCasts(node.operands[0], in: graph)
+    }
+}

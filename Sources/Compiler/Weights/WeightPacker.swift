@@ -1,0 +1,257 @@
+import ArtifactFormat
+import CKernels
+import Dispatch
+import HuggingFace
+import IR
+import Plan
+import Reference
+import Synchronization
+import Tensors
+
+/// Turns checkpoint tensors into packed weights, a few dozen megabytes at a time.
+struct WeightPacker {
+    /// Checkpoint tensors by the names that recipes use.
+    let tensors: [String: TensorView]
+
+    /// Most bytes packed before they are handed on.
+    private static let chunkBytes = 32 << 20
+
+    /// Packs a weight and hands its bytes on in order.
+    func pack(
+        _ request: WeightRequest, to write: (UnsafeRawBufferPointer) throws(ArtifactError) -> Void
+    ) throws(CompileError) {
+        switch request.layout {
+        case .plain, .indices: try packPlain(request, write)
+        case .f32Panels: try packPanels(request, VLM_WEIGHT_F32, write)
+        case .bf16Panels: try packPanels(request, VLM_WEIGHT_BF16, write)
+        case .int4Blocks(let group): try packAWQ(request, group: group, write)
+        }
+    }
+
+    private func packPlain(
+        _ request: WeightRequest, _ write: (UnsafeRawBufferPointer) throws(ArtifactError) -> Void
+    ) throws(CompileError) {
+        let tensor = try evaluate(request)
+        if request.layout == .indices {
+            try Self.hand(tensor.ints, to: write)
+        } else {
+            try Self.hand(tensor.cast(to: .f32).floats, to: write)
+        }
+    }
+
+    private static func hand<Element>(
+        _ elements: [Element], to write: (UnsafeRawBufferPointer) throws(ArtifactError) -> Void
+    ) throws(CompileError) {
+        let outcome = elements.withUnsafeBytes { bytes in
+            Result { () throws(ArtifactError) in try write(bytes) }
+        }
+        if case .failure(let error) = outcome { throw .artifact(error) }
+    }
+
+    private func evaluate(_ request: WeightRequest) throws(CompileError) -> Tensor {
+        let evaluator = Evaluator { name throws(EvaluationError) in
+            guard let view = tensors[name], let shape = view.type.shape.fixed,
+                let tensor = Tensor(view.type.element, shape, bytes: view.bytes)
+            else { throw EvaluationError("tensor \(name) cannot be read") }
+            return tensor
+        }
+        do throws(EvaluationError) {
+            return try evaluator.run(request.recipe.graph).results[0]
+        } catch {
+            throw .unsupported("packing a weight of \(request.origin): \(error)")
+        }
+    }
+
+    private func packPanels(
+        _ request: WeightRequest, _ format: vlm_weight_format,
+        _ write: (UnsafeRawBufferPointer) throws(ArtifactError) -> Void
+    ) throws(CompileError) {
+        let (outputs, inputs) = (request.shape[0], request.shape[1])
+        let reader = PartReader(graph: request.recipe.graph, tensors: tensors)
+        let sources: [RowSource]
+        var evaluated: Tensor?
+        if let parts = reader.rows(of: request.recipe.graph.results[0]), parts.allSatisfy({ $0.tensor.type.element.kernelType != nil }) {
+            sources = parts.map { RowSource($0, inputs: inputs) }
+        } else {
+            let tensor = try evaluate(request).cast(to: .f32)
+            evaluated = tensor
+            sources = tensor.floats.withUnsafeBufferPointer {
+                [RowSource(base: UnsafeRawPointer($0.baseAddress!), type: VLM_F32, rows: outputs, bytesPerRow: inputs * 4)]
+            }
+        }
+        let panelBytes = vlm_panel_bytes(format, Int64(inputs), 0)
+        try packInChunks(outputs: outputs, panelBytes: panelBytes, write) { rows, target in
+            RowSource.pack(sources, rows, inputs: inputs, format, to: target)
+        }
+        withExtendedLifetime(evaluated) {}
+    }
+
+    private func packAWQ(
+        _ request: WeightRequest, group: Int, _ write: (UnsafeRawBufferPointer) throws(ArtifactError) -> Void
+    ) throws(CompileError) {
+        let (outputs, inputs) = (request.shape[0], request.shape[1])
+        let reader = PartReader(graph: request.recipe.graph, tensors: tensors)
+        let results = request.recipe.graph.results
+        guard results.count == 3, let weights = reader.columns(of: results[0]), let zeros = reader.columns(of: results[1]),
+            let scales = reader.columns(of: results[2]), weights.count == zeros.count, weights.count == scales.count
+        else { throw .unsupported("packing \(request.origin): its int4 weights are computed, not stored") }
+        let sources = zip(weights, zip(zeros, scales)).map { AWQSource($0, zeros: $1.0, scales: $1.1) }
+        let panelBytes = vlm_panel_bytes(VLM_WEIGHT_INT4, Int64(inputs), Int64(group))
+        guard panelBytes > 0 else { throw .unsupported("\(request.origin): int4 groups of \(group) over \(inputs) inputs; known: 32, 64, 128") }
+        try packInChunks(outputs: outputs, panelBytes: panelBytes, write) { rows, target in
+            AWQSource.pack(sources, rows, inputs: inputs, group: group, to: target)
+        }
+    }
+
+    /// Packs panel by panel on all cores, a chunk at a time; `pack` fills the panels of a range of output rows.
+    private func packInChunks(
+        outputs: Int, panelBytes: Int, _ write: (UnsafeRawBufferPointer) throws(ArtifactError) -> Void,
+        _ pack: @Sendable (Range<Int>, UnsafeMutableRawPointer) -> Bool
+    ) throws(CompileError) {
+        let panel = Int(VLM_PANEL)
+        let panels = (outputs + panel - 1) / panel
+        let chunk = max(1, min(panels, Self.chunkBytes / max(panelBytes, 1)))
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: chunk * panelBytes, alignment: 64)
+        defer { buffer.deallocate() }
+        let target = SendablePointer(buffer.baseAddress!)
+        for first in stride(from: 0, to: panels, by: chunk) {
+            let count = min(chunk, panels - first)
+            let failures = Atomic<Int>(0)
+            DispatchQueue.concurrentPerform(iterations: count) { index in
+                let rows = (first + index) * panel..<min((first + index + 1) * panel, outputs)
+                if !pack(rows, target.pointer + index * panelBytes) { failures.add(1, ordering: .relaxed) }
+            }
+            guard failures.load(ordering: .relaxed) == 0 else {
+                throw .internalInconsistency("a weight has a shape that its packing kernel refuses")
+            }
+            do throws(ArtifactError) {
+                try write(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<(count * panelBytes)]))
+            } catch { throw .artifact(error) }
+        }
+    }
+}
+
+/// A pointer that several threads may use for disjoint parts.
+private struct SendablePointer: @unchecked Sendable {
+    let pointer: UnsafeMutableRawPointer
+
+    init(_ pointer: UnsafeMutableRawPointer) { self.pointer = pointer }
+}
+
+/// Row-major rows of a plain weight in memory.
+private struct RowSource: @unchecked Sendable {
+    let base: UnsafeRawPointer
+    let type: vlm_dtype
+    let rows: Int
+    let bytesPerRow: Int
+
+    init(base: UnsafeRawPointer, type: vlm_dtype, rows: Int, bytesPerRow: Int) {
+        self.base = base
+        self.type = type
+        self.rows = rows
+        self.bytesPerRow = bytesPerRow
+    }
+
+    init(_ part: TensorPart, inputs: Int) {
+        let bytesPerRow = inputs * part.tensor.type.element.byteCount
+        self.init(
+            base: part.tensor.bytes.baseAddress! + part.range.lowerBound * bytesPerRow,
+            type: part.tensor.type.element.kernelType ?? VLM_F32, rows: part.range.count, bytesPerRow: bytesPerRow)
+    }
+
+    /// Packs the rows `wanted` of the stacked sources as the outputs of one panel.
+    static func pack(
+        _ sources: [RowSource], _ wanted: Range<Int>, inputs: Int, _ format: vlm_weight_format,
+        to target: UnsafeMutableRawPointer
+    ) -> Bool {
+        var start = 0
+        for source in sources {
+            let here = (start..<start + source.rows).clamped(to: wanted)
+            if !here.isEmpty {
+                var arguments = vlm_pack_rows_args()
+                arguments.format = format
+                arguments.source_type = source.type
+                arguments.outputs = Int64(wanted.count)
+                arguments.inputs = Int64(inputs)
+                arguments.first = Int64(here.lowerBound - wanted.lowerBound)
+                arguments.count = Int64(here.count)
+                arguments.source = source.base + (here.lowerBound - start) * source.bytesPerRow
+                arguments.source_stride = Int64(inputs)
+                arguments.packed = target
+                guard vlm_pack_rows(&arguments) == VLM_OK else { return false }
+            }
+            start += source.rows
+        }
+        return true
+    }
+}
+
+/// Output columns of AWQ's packed int4 weights, zeros and scales.
+private struct AWQSource: @unchecked Sendable {
+    let weights: UnsafePointer<Int32>
+    let zeros: UnsafePointer<Int32>
+    /// f16 bits; owned where the checkpoint has another type.
+    let scales: [UInt16]
+    let sourceOutputs: Int
+    let columns: Range<Int>
+
+    init(_ weights: TensorPart, zeros: TensorPart, scales: TensorPart) {
+        self.weights = weights.tensor.bytes.bindMemory(to: Int32.self).baseAddress!
+        self.zeros = zeros.tensor.bytes.bindMemory(to: Int32.self).baseAddress!
+        self.scales = scales.tensor.halfBits
+        sourceOutputs = scales.tensor.type.shape.dims.last?.fixedValue ?? 0
+        columns = scales.range
+    }
+
+    static func pack(
+        _ sources: [AWQSource], _ wanted: Range<Int>, inputs: Int, group: Int, to target: UnsafeMutableRawPointer
+    ) -> Bool {
+        var start = 0
+        for source in sources {
+            let here = (start..<start + source.columns.count).clamped(to: wanted)
+            if !here.isEmpty {
+                var arguments = vlm_pack_awq_args()
+                arguments.outputs = Int64(wanted.count)
+                arguments.inputs = Int64(inputs)
+                arguments.group = Int64(group)
+                arguments.source_outputs = Int64(source.sourceOutputs)
+                arguments.source_begin = Int64(source.columns.lowerBound + here.lowerBound - start)
+                arguments.source_end = arguments.source_begin + Int64(here.count)
+                arguments.first = Int64(here.lowerBound - wanted.lowerBound)
+                arguments.qweight = source.weights
+                arguments.qzeros = source.zeros
+                arguments.packed = target
+                let status = source.scales.withUnsafeBufferPointer { scales in
+                    arguments.scales = scales.baseAddress
+                    return vlm_pack_awq(&arguments)
+                }
+                guard status == VLM_OK else { return false }
+            }
+            start += source.columns.count
+        }
+        return true
+    }
+}
+
+extension DType {
+    /// The type as the packing kernels name it; nil for one they do not read.
+    fileprivate var kernelType: vlm_dtype? {
+        switch self {
+        case .f32: VLM_F32
+        case .bf16: VLM_BF16
+        case .f16: VLM_F16
+        default: nil
+        }
+    }
+}
+
+extension TensorView {
+    /// The elements as f16 bits, converted where the checkpoint stores another real type.
+    fileprivate var halfBits: [UInt16] {
+        switch type.element {
+        case .f16: Array(bytes.bindMemory(to: UInt16.self))
+        case .bf16: bytes.bindMemory(to: UInt16.self).map { Float16(Float(bitPattern: UInt32($0) << 16)).bitPattern }
+        default: bytes.bindMemory(to: Float.self).map { Float16($0).bitPattern }
+        }
+    }
+}

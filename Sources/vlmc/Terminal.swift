@@ -1,0 +1,107 @@
+import ArtifactFormat
+import Compiler
+import Foundation
+import Glibc
+import IR
+import Synchronization
+
+/// A failure with one message for stderr; the process exits with code 1.
+struct Failure: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) { self.description = description }
+
+    /// Runs `body`; what it throws becomes a failure with the same message.
+    static func wrapping<R, E: Error>(_ body: () throws(E) -> R) throws(Failure) -> R {
+        do { return try body() } catch { throw Failure("\(error)") }
+    }
+}
+
+/// Words on stderr.
+enum Terminal {
+    static let isInteractive = isatty(2) == 1
+    static let hasColor = isInteractive && (ProcessInfo.processInfo.environment["NO_COLOR"] ?? "").isEmpty
+
+    static func say(_ line: String) { FileHandle.standardError.write(Data((line + "\n").utf8)) }
+
+    static func warn(_ line: String) { say(hasColor ? "\u{1b}[33mwarning:\u{1b}[0m \(line)" : "warning: \(line)") }
+
+    /// Bytes as people say them.
+    static func bytes(_ count: Int) -> String {
+        let units = ["B", "KB", "MB", "GB", "TB"]
+        var value = Double(count)
+        var unit = 0
+        while value >= 1000, unit < units.count - 1 {
+            value /= 1000
+            unit += 1
+        }
+        return unit == 0 ? "\(count) B" : String(format: "%.\(value < 10 ? 1 : 0)f %@", value, units[unit])
+    }
+}
+
+/// Shows a compile on stderr: a bar on a terminal, a line per phase elsewhere.
+final class CompileDisplay: Sendable {
+    private struct State {
+        var phase = ""
+        var total = 0
+        var done = 0
+        var drawn = -1
+    }
+    private let state = Mutex(State())
+
+    func show(_ event: Compilation.Event) {
+        switch event {
+        case .began(let phase, let total):
+            state.withLock { $0 = State(phase: phase, total: total) }
+            if Terminal.isInteractive { draw() }
+        case .advanced(let bytes):
+            state.withLock { $0.done += bytes }
+            if Terminal.isInteractive { draw() }
+        case .waiting:
+            clear()
+            Terminal.say("another vlmc compiles the same artifact; waiting for it")
+        case .rebuilding(let differences):
+            clear()
+            guard !differences.isEmpty else { return }
+            Terminal.say("compiling, since " + differences.map(\.description).joined(separator: "; "))
+        }
+    }
+
+    func finish(_ report: CompileReport) {
+        clear()
+        let seconds = String(format: "%.2f s", report.phases.reduce(0) { $0 + $1.seconds })
+        switch report.outcome {
+        case .hit: Terminal.say("cache hit: nothing changed since this artifact was compiled (\(seconds))")
+        case .stopped: Terminal.say("stopped after the passes, as asked; nothing was stored (\(seconds))")
+        case .compiled:
+            let rewrites = report.passes.reduce(0) { $0 + $1.rewrites.count }
+            let arena = report.memory.map(\.arenaBytes).max() ?? 0
+            let unshared = report.memory.max { $0.arenaBytes < $1.arenaBytes }?.unsharedBytes ?? 0
+            Terminal.say(
+                "compiled in \(seconds): \(report.passes.count) passes, \(rewrites) rewrites; largest arena "
+                    + "\(Terminal.bytes(arena)) (unshared \(Terminal.bytes(unshared)))")
+            let weights =
+                report.reusedWeights
+                ? "shared with an earlier artifact"
+                : "\(report.weightsPacked) packed, \(report.weightsCopied) taken over"
+            Terminal.say("weights: \(Terminal.bytes(report.weightBytes)), \(weights)")
+        }
+    }
+
+    private func draw() {
+        let line: String? = state.withLock { state in
+            guard state.total > 0 else { return nil }
+            let share = min(1, Double(state.done) / Double(state.total))
+            let cells = Int(share * 30)
+            guard cells != state.drawn || share == 1 else { return nil }
+            state.drawn = cells
+            let bar = String(repeating: "█", count: cells) + String(repeating: "░", count: 30 - cells)
+            return "\r\(state.phase.padding(toLength: 9, withPad: " ", startingAt: 0)) \(bar) \(Int(share * 100)) % of \(Terminal.bytes(state.total))"
+        }
+        if let line { FileHandle.standardError.write(Data(line.utf8)) }
+    }
+
+    private func clear() {
+        if Terminal.isInteractive { FileHandle.standardError.write(Data("\r\u{1b}[K".utf8)) }
+    }
+}

@@ -1,0 +1,17 @@
+import ArgumentParser
+import Compiler
+
+/// `vlmc`: compiles HuggingFace vision-language models ahead of time.
+@main
+struct VLMC: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "vlmc",
+        abstract: "Compiles HuggingFace vision-language models into artifacts that vlm-serve runs.",
+        discussion: """
+            A first answer:
+              artifact=$(vlmc compile Artifacts/Demo/model)
+              vlmc run "$artifact" --image picture.jpg "What is in the picture?"
+            """,
+        version: toolVersion,
+        subcommands: [Compile.self])
+}
