@@ -13,5 +13,5 @@ struct VLMC: ParsableCommand {
               vlmc run "$artifact" --image picture.jpg "What is in the picture?"
             """,
         version: toolVersion,
-        subcommands: [Compile.self])
+        subcommands: [Compile.self, Parity.self])
 }

@@ -1,0 +1,107 @@
+import Plan
+
+/// One sequence alone on a loaded model: what tools that compare and ask single questions need of an engine.
+package final class SingleSequence {
+    private let model: any LoadedModel
+    private let io: StepIO
+    private let blockSize: Int
+    private var length = 0
+
+    /// Reserves a cache for `capacity` tokens.
+    package init(_ model: any LoadedModel, capacity: Int, blockSize: Int = 16) throws(BackendError) {
+        self.model = model
+        self.blockSize = blockSize
+        let blocks = max(1, (capacity + blockSize - 1) / blockSize)
+        try model.reserveKV(blockSize: blockSize, blockCount: blocks)
+        io = model.makeStepIO(maxBlocks: blocks)
+        for block in 0..<blocks { io.blockTables[block] = Int32(block) }
+    }
+
+    /// Embeddings of pictures, f32 `[M, H]` in input order.
+    package func encode(_ pictures: VisionInput) throws(BackendError) -> [Float] {
+        try model.beginVision(pictures)
+        while try !model.advanceVision(budget: .infinity) {}
+        return Array(model.visionOutput)
+    }
+
+    /// What stands at the tokens of a prompt.
+    package struct Prompt {
+        package var ids: [Int32]
+        /// i32 `[A, T]`.
+        package var positions: [Int32]
+        /// For each token the row of `embeddings` that stands for it; −1 for text.
+        package var imageRows: [Int32]
+        /// f32 `[I, H]`.
+        package var embeddings: [Float]
+
+        package init(ids: [Int32], positions: [Int32], imageRows: [Int32], embeddings: [Float]) {
+            self.ids = ids
+            self.positions = positions
+            self.imageRows = imageRows
+            self.embeddings = embeddings
+        }
+    }
+
+    /// Reads a prompt and hands out logits: of every token when `everyRow`, else of the last one.
+    package func prefill(_ prompt: Prompt, everyRow: Bool = false) throws(BackendError) -> [Float] {
+        let chunk = everyRow ? min(io.maxSequences, io.maxTokens) : io.maxTokens
+        var logits: [Float] = []
+        var start = 0
+        while start < prompt.ids.count {
+            let rows = start..<min(start + chunk, prompt.ids.count)
+            fill(prompt, rows)
+            let isLast = rows.upperBound == prompt.ids.count
+            io.sampleCount = everyRow ? rows.count : 1
+            for sample in 0..<io.sampleCount { io.sampleRows[sample] = Int32(everyRow ? sample : rows.count - 1) }
+            try model.run(.extend, io)
+            if everyRow || isLast { logits += io.logits[..<(io.sampleCount * io.vocabularySize)] }
+            start = rows.upperBound
+        }
+        return logits
+    }
+
+    /// The logits after one more token, whose rotary position is the same on every axis.
+    package func decode(_ token: Int32, position: Int32) throws(BackendError) -> [Float] {
+        guard let gear = model.program.limits.gears.first else { throw .unsupported("the artifact has no decode gear") }
+        for row in 0..<gear {
+            io.ids[row] = 0
+            io.slots[row] = -1
+            io.queryStarts[row] = Int32(row)
+            io.queryCounts[row] = 1
+            io.contextLengths[row] = 0
+        }
+        for index in 0..<io.positionAxes * gear { io.positions[index] = 0 }
+        io.ids[0] = token
+        for axis in 0..<io.positionAxes { io.positions[axis * gear] = position }
+        io.slots[0] = Int32(length)
+        length += 1
+        io.contextLengths[0] = Int32(length)
+        (io.tokenCount, io.sequenceCount, io.sampleCount, io.imageCount) = (gear, gear, gear, 0)
+        try model.run(.decode(gear: gear), io)
+        return Array(io.logits[..<io.vocabularySize])
+    }
+
+    private func fill(_ prompt: Prompt, _ rows: Range<Int>) {
+        var images = 0
+        for (row, token) in rows.enumerated() {
+            io.ids[row] = prompt.ids[token]
+            io.slots[row] = Int32(length + row)
+            io.imageRows[row] = -1
+            for axis in 0..<io.positionAxes {
+                io.positions[axis * rows.count + row] = prompt.positions[axis * prompt.ids.count + token]
+            }
+            let source = Int(prompt.imageRows[token])
+            guard source >= 0 else { continue }
+            for column in 0..<io.hiddenSize {
+                io.imageEmbeds[images * io.hiddenSize + column] = prompt.embeddings[source * io.hiddenSize + column]
+            }
+            io.imageRows[row] = Int32(images)
+            images += 1
+        }
+        length += rows.count
+        io.queryStarts[0] = 0
+        io.queryCounts[0] = Int32(rows.count)
+        io.contextLengths[0] = Int32(length)
+        (io.tokenCount, io.sequenceCount, io.imageCount) = (rows.count, 1, images)
+    }
+}

@@ -1,0 +1,73 @@
+import ArtifactFormat
+import CPUBackend
+import Execution
+import Foundation
+import Inputs
+import Plan
+
+/// An artifact opened for single questions: its tokenizer, template and model.
+struct OpenedModel {
+    let artifact: Artifact
+    let spec: InputSpec
+    let tokenizer: Tokenizer
+    let template: ChatTemplate?
+    let model: any LoadedModel
+
+    init(_ path: String, threads: Int?) throws(Failure) {
+        artifact = try Failure.wrapping { () throws(ArtifactError) in try Artifact.open(directory: path) }
+        let artifact = artifact
+        spec = try Failure.wrapping {
+            try JSONDecoder().decode(InputSpec.self, from: Data(try artifact.section(.inputs)))
+        }
+        tokenizer = try Failure.wrapping { try Tokenizer(compiled: try artifact.section(.tokenizer)) }
+        template = try Failure.wrapping {
+            guard artifact.has(.chatTemplate) else { return nil }
+            return try ChatTemplate(source: String(decoding: try artifact.section(.chatTemplate), as: UTF8.self))
+        }
+        model = try Failure.wrapping { () throws(BackendError) in try CPUBackend(threads: threads).load(artifact) }
+    }
+
+    /// Messages with pictures as tokens, patches and positions.
+    func prepare(_ messages: [JSONValue], pictures: [Image]) throws -> PreparedPrompt {
+        guard let template else { throw Failure("the artifact has no chat template") }
+        var context = JSONObject()
+        context["messages"] = .array(messages)
+        context["add_generation_prompt"] = .bool(true)
+        return try prepare(rendered: try template.render(context), pictures: pictures)
+    }
+
+    /// Rendered text with pictures as tokens, patches and positions.
+    func prepare(rendered: String, pictures: [Image]) throws -> PreparedPrompt {
+        let patches = try pictures.map { picture in
+            guard let processor = spec.imageProcessor else { throw Failure("the model takes no pictures") }
+            return try ImageProcessor(processor).patches(from: picture)
+        }
+        let tokenizer = tokenizer
+        let assembler = PromptAssembler(spec: spec) { tokenizer.encode($0, addSpecialTokens: true) }
+        return try assembler.prepare(rendered: rendered, pictures: patches)
+    }
+}
+
+extension PreparedPrompt {
+    /// The prompt's pictures as one vision call; nil without any.
+    func vision(_ spec: InputSpec) -> VisionInput? {
+        guard !pictures.isEmpty, let processor = spec.imageProcessor else { return nil }
+        let layout = VisionLayout(
+            grids: pictures.map { ($0.patches.gridHeight, $0.patches.gridWidth) }, mergeSize: processor.mergeSize)
+        return VisionInput(
+            pixels: pictures.flatMap(\.patches.bytes), positions: layout.rows + layout.columns, bounds: layout.bounds)
+    }
+
+    /// The prompt as one sequence takes it, pictures replaced by `embeddings`.
+    func sequence(_ embeddings: [Float]) -> SingleSequence.Prompt {
+        var rows = [Int32](repeating: -1, count: inputIDs.count)
+        var next: Int32 = 0
+        for picture in pictures {
+            for token in picture.tokens {
+                rows[token] = next
+                next += 1
+            }
+        }
+        return SingleSequence.Prompt(ids: inputIDs, positions: positions.ids, imageRows: rows, embeddings: embeddings)
+    }
+}

@@ -1,0 +1,194 @@
+import ArgumentParser
+import ArtifactFormat
+import Execution
+import Foundation
+import HuggingFace
+import Inputs
+import Plan
+import Tensors
+
+struct Parity: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Compare an artifact with recorded inputs and outputs of HuggingFace transformers.",
+        discussion: """
+            The reference directory holds expected.json, expected.safetensors and the pictures that they were recorded with. \
+            Token ids and grids must be equal, pixel values within 1e-5, image features and logits within 2e-3 with a cosine \
+            of at least 0.99999, greedy tokens identical. Exit code 1 when a bar is missed: compile with --precision exact \
+            for these bars.
+            """)
+
+    @Argument(help: "Artifact directory.")
+    var artifact: String
+
+    @Option(help: "Directory with expected.json and expected.safetensors.")
+    var reference: String
+
+    @Option(help: "Threads that compute. Default: one per core.")
+    var threads: Int?
+
+    func run() throws {
+        let recording = try Recording(reference)
+        let opened = try OpenedModel(artifact, threads: threads)
+        let rows = try compare(opened, recording)
+        print("what             max abs diff   cosine      bar        verdict")
+        for row in rows { print(row.text) }
+        guard rows.allSatisfy(\.passes) else { throw ExitCode(1) }
+    }
+
+    private func compare(_ opened: OpenedModel, _ recording: Recording) throws -> [ParityRow] {
+        let prompt = try Failure.wrapping { try recording.prompt(opened) }
+        var rows = [ParityRow(equal: "token ids", prompt.inputIDs, recording.ids)]
+        if let positions = recording.integers("position_ids") {
+            rows.append(ParityRow(equal: "position ids", prompt.positions.ids, positions))
+        }
+        if let pixels = recording.floats("inputs.pixel_values"), let processor = opened.spec.imageProcessor {
+            let values = prompt.pictures.flatMap { ImageProcessor(processor).pixelValues(of: $0.patches) }
+            rows.append(ParityRow(close: "pixel values", values, pixels, within: 1e-5, cosine: nil))
+        }
+        let tokens = recording.newTokens
+        let sequence = try Failure.wrapping { () throws(BackendError) in
+            try SingleSequence(opened.model, capacity: prompt.inputIDs.count + tokens.count)
+        }
+        var features: [Float] = []
+        if let vision = prompt.vision(opened.spec) {
+            features = try Failure.wrapping { () throws(BackendError) in try sequence.encode(vision) }
+        }
+        if let expected = recording.floats("image_features") {
+            rows.append(ParityRow(close: "image features", features, expected))
+        }
+        let logits = try Failure.wrapping { () throws(BackendError) in
+            try sequence.prefill(prompt.sequence(features), everyRow: true)
+        }
+        if let expected = recording.floats("prefill_logits") ?? recording.floats("prefill_logits_last64") {
+            rows.append(ParityRow(close: "prefill logits", Array(logits.suffix(expected.count)), expected))
+        }
+        let width = opened.artifact.program.vocabularySize
+        var steps = Array(logits.suffix(width))
+        var position = (prompt.positions.ids.max() ?? -1) + 1
+        for token in tokens.dropLast() {
+            steps += try Failure.wrapping { () throws(BackendError) in try sequence.decode(token, position: position) }
+            position += 1
+        }
+        if let expected = recording.floats("step_logits") {
+            rows.append(ParityRow(close: "step logits", Array(steps.prefix(expected.count)), expected))
+        }
+        let greedy = (0..<tokens.count).map { step in Self.argmax(steps[step * width..<(step + 1) * width]) }
+        return rows + [ParityRow(equal: "greedy tokens", greedy, tokens)]
+    }
+
+    /// The lowest index of the largest element.
+    private static func argmax(_ row: ArraySlice<Float>) -> Int32 {
+        var best = row.startIndex
+        for index in row.indices where row[index] > row[best] { best = index }
+        return Int32(best - row.startIndex)
+    }
+}
+
+/// One line of the table.
+struct ParityRow {
+    let text: String
+    let passes: Bool
+
+    /// Integers that must be the same.
+    init(equal name: String, _ found: [Int32], _ expected: [Int32]) {
+        let first = zip(found, expected).enumerated().first { $0.element.0 != $0.element.1 }
+        passes = found == expected
+        let title = name.padding(toLength: 16, withPad: " ", startingAt: 0)
+        let verdict: String
+        if passes {
+            verdict = "ok, \(expected.count) equal"
+        } else if let first {
+            verdict = "MISSED: first at \(first.offset), \(first.element.0) instead of \(first.element.1)"
+        } else {
+            verdict = "MISSED: \(found.count) instead of \(expected.count)"
+        }
+        text = "\(title) -              -           equal      \(verdict)"
+    }
+
+    /// Numbers that must be near; `cosine` is the least that passes.
+    init(close name: String, _ found: [Float], _ expected: [Float], within bar: Float = 2e-3, cosine least: Double? = 0.99999) {
+        var (worst, place) = (Float(0), -1)
+        var (dot, own, other) = (0.0, 0.0, 0.0)
+        for (index, (a, b)) in zip(found, expected).enumerated() {
+            let difference = abs(a - b)
+            if !(difference <= bar), place < 0 { place = index }
+            worst = difference.isNaN ? .infinity : max(worst, difference)
+            dot += Double(a) * Double(b)
+            own += Double(a) * Double(a)
+            other += Double(b) * Double(b)
+        }
+        let cosine = own > 0 && other > 0 ? dot / (own * other).squareRoot() : 1
+        passes = found.count == expected.count && worst <= bar && cosine >= (least ?? -1)
+        let verdict =
+            passes
+            ? "ok, \(expected.count) values"
+            : found.count != expected.count
+                ? "MISSED: \(found.count) values instead of \(expected.count)"
+                : "MISSED" + (place >= 0 ? ": first at element \(place)" : "")
+        let title = name.padding(toLength: 16, withPad: " ", startingAt: 0)
+        text = title + String(format: " %-14.3g %-11.7f %-10.0e ", Double(worst), cosine, Double(bar)) + verdict
+    }
+}
+
+/// What transformers computed, as the generator of references writes it.
+struct Recording {
+    private let directory: String
+    private let tensors: SafetensorsFile
+    private let facts: Inputs.JSONValue
+    let ids: [Int32]
+    let newTokens: [Int32]
+
+    init(_ directory: String) throws(Failure) {
+        self.directory = directory
+        tensors = try Failure.wrapping { () throws(CheckpointError) -> SafetensorsFile in
+            try SafetensorsFile(path: "\(directory)/expected.safetensors")
+        }
+        guard let data = FileManager.default.contents(atPath: "\(directory)/expected.json") else {
+            throw Failure("\(directory): there is no expected.json")
+        }
+        facts = try Failure.wrapping { try Inputs.JSONValue(parsing: Array(data)) }
+        ids = Self.integers(tensors["inputs.input_ids"]) ?? Self.integers(facts["input_ids"])
+        newTokens = Self.integers(tensors["new_tokens"]) ?? Self.integers(facts["new_tokens"])
+        guard !ids.isEmpty else { throw Failure("\(directory): no input_ids are recorded") }
+    }
+
+    func floats(_ name: String) -> [Float]? {
+        guard let tensor = tensors[name] else { return nil }
+        return tensor.withBytes { bytes in
+            guard tensor.type.element == .f32 else { return nil }
+            return (0..<bytes.count / 4).map { bytes.loadUnaligned(fromByteOffset: 4 * $0, as: Float.self) }
+        }
+    }
+
+    func integers(_ name: String) -> [Int32]? { Self.integers(tensors[name]) }
+
+    /// The recorded prompt with its pictures, through the same code that serves requests.
+    func prompt(_ opened: OpenedModel) throws -> PreparedPrompt {
+        guard let text = facts["prompt"]?.stringValue else { throw Failure("\(directory)/expected.json: there is no prompt") }
+        var names = facts["images"]?.arrayValue?.compactMap(\.stringValue) ?? []
+        if facts["images"] == nil, floats("inputs.pixel_values") != nil { names = ["image.png"] }
+        let pictures = try names.map { name in
+            guard let data = FileManager.default.contents(atPath: "\(directory)/\(name)") else {
+                throw Failure("\(directory): there is no \(name)")
+            }
+            return try ImageDecoder().decode(Array(data))
+        }
+        return try opened.prepare(rendered: text, pictures: pictures)
+    }
+
+    private static func integers(_ tensor: TensorView?) -> [Int32]? {
+        guard let tensor else { return nil }
+        return tensor.withBytes { bytes in
+            switch tensor.type.element {
+            case .i64:
+                (0..<bytes.count / 8).map { Int32(clamping: bytes.loadUnaligned(fromByteOffset: 8 * $0, as: Int64.self)) }
+            case .i32: (0..<bytes.count / 4).map { bytes.loadUnaligned(fromByteOffset: 4 * $0, as: Int32.self) }
+            default: nil
+            }
+        }
+    }
+
+    private static func integers(_ value: Inputs.JSONValue?) -> [Int32] {
+        value?.arrayValue?.compactMap { $0.intValue.map(Int32.init(clamping:)) } ?? []
+    }
+}
