@@ -9,14 +9,16 @@ enum PythonNumber {
         let (digits, exponent) = shortestDigits(number.magnitude)
         let sign = number.sign == .minus ? "-" : ""
         if exponent < -4 || exponent >= 16 {
-            let fraction = digits.dropFirst()
+            let point = digits.count > 1 ? "." : ""
+            let mark = exponent < 0 ? "e-" : "e+"
             let tail = abs(exponent) < 10 ? "0\(abs(exponent))" : "\(abs(exponent))"
-            return sign + digits.prefix(1) + (fraction.isEmpty ? "" : ".") + fraction + "e" + (exponent < 0 ? "-" : "+") + tail
+            return "\(sign)\(digits.prefix(1))\(point)\(digits.dropFirst())\(mark)\(tail)"
         }
         if exponent < 0 { return sign + "0." + String(repeating: "0", count: -exponent - 1) + digits }
         let whole = digits.prefix(exponent + 1)
         let fraction = digits.dropFirst(exponent + 1)
-        return sign + whole + String(repeating: "0", count: exponent + 1 - whole.count) + "." + (fraction.isEmpty ? "0" : fraction)
+        let zeros = String(repeating: "0", count: exponent + 1 - whole.count)
+        return "\(sign)\(whole)\(zeros).\(fraction.isEmpty ? "0" : fraction)"
     }
 
     /// The significant digits without trailing zeros, and the power of ten of the first.

@@ -186,6 +186,23 @@ struct TemplateLexer {
     }
 
     private mutating func readName() throws(ChatTemplateError) {
+        var end = position
+        while end < source.count, isASCIIName(source[end]) { end += 1 }
+        if end < source.count, source[end] >= 0x80 { end = try unicodeNameEnd() }
+        add(.name(String(decoding: source[position..<end], as: UTF8.self)))
+        advance(to: end)
+    }
+
+    private func isASCIIName(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "_"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"):
+            true
+        default: false
+        }
+    }
+
+    private func unicodeNameEnd() throws(ChatTemplateError) -> Int {
         var scalars = ScalarReader(slice: source[position...])
         var end = position
         while let scalar = scalars.next() {
@@ -194,17 +211,21 @@ struct TemplateLexer {
             end = scalars.position
         }
         guard end > position else { throw failure("a character is not allowed in a name") }
-        add(.name(String(decoding: source[position..<end], as: UTF8.self)))
-        advance(to: end)
+        return end
+    }
+
+    private static let doubleSymbols = ["//", "**", "==", "!=", ">=", "<="].map { symbol in
+        let bytes = Array(symbol.utf8)
+        return (bytes[0], bytes[1])
     }
 
     private mutating func readSymbol(_ brackets: inout [UInt8]) throws(ChatTemplateError) {
-        for symbol in ["//", "**", "==", "!=", ">=", "<="] where has(symbol, at: position) {
-            add(.symbol(symbol))
-            return advance(to: position + 2)
-        }
         let byte = source[position]
         let text = String(Unicode.Scalar(byte))
+        if let next = self.byte(at: position + 1), Self.doubleSymbols.contains(where: { $0 == (byte, next) }) {
+            add(.symbol(text + String(Unicode.Scalar(next))))
+            return advance(to: position + 2)
+        }
         guard "+-/*%~[](){}><=.:|,;".utf8.contains(byte) else { throw failure("unexpected character '\(text)'") }
         switch byte {
         case UInt8(ascii: "("): brackets.append(UInt8(ascii: ")"))

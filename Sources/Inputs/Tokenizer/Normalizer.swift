@@ -40,10 +40,15 @@ extension NormalizerStep {
 enum WhiteSpace {
     /// Where the white space at the start of the text ends.
     static func end(after text: ArraySlice<UInt8>) -> Int {
+        guard let first = text.first, first >= 0x80 || isASCIISpace(first) else { return text.startIndex }
         var scalars = ScalarReader(slice: text)
         var end = text.startIndex
         while let scalar = scalars.next(), scalar.properties.isWhitespace { end = scalars.position }
         return end
+    }
+
+    static func isASCIISpace(_ byte: UInt8) -> Bool {
+        byte == 0x20 || (0x09...0x0D).contains(byte)
     }
 
     /// Where the white space at the end of the text starts.
