@@ -8,6 +8,7 @@ import Logging
 import Plan
 import ServiceLifecycle
 import Serving
+import UnixSignals
 
 /// Why the server does not start or stopped, with the next step.
 struct LaunchError: Error, CustomStringConvertible {
@@ -42,7 +43,7 @@ struct Launch {
         options.port = network.port
         options.maxBodyBytes = network.maxBodyBytes
         options.version = serverVersion
-        options.requestLog = logs && !network.disableLogRequests ? { Console.log($0) } : nil
+        if logs, !network.disableLogRequests { options.requestLog = { line in Console.log(line) } }
         options.onListening = { [host = network.host] port in Console.say("listening on http://\(host):\(port)") }
         let start = StartService(model: model, report: report) { [inputs] in
             try Self.pipeline(opened.artifact, configuration: configuration, maxImagePixels: inputs.maxImagePixels)

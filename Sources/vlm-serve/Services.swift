@@ -1,6 +1,7 @@
 import ArtifactFormat
 import Foundation
 import HTTPAPI
+import Plan
 import ServiceLifecycle
 import Serving
 
