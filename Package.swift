@@ -1,0 +1,111 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+/// A module of ours under `Sources`, or at `path`.
+func module(
+    _ name: String, _ dependencies: [Target.Dependency] = [], path: String? = nil, exclude: [String] = []
+) -> Target {
+    .target(name: name, dependencies: dependencies, path: path, exclude: exclude, swiftSettings: settings)
+}
+
+/// A command-line tool under `Sources`.
+func tool(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(name: name, dependencies: dependencies + [argumentParser], swiftSettings: settings)
+}
+
+/// The tests of one module under `Tests`.
+func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+    .testTarget(name: "\(name)Tests", dependencies: dependencies, exclude: exclude, swiftSettings: settings)
+}
+
+/// A C library of the system.
+func library(_ name: String, pkgConfig: String, apt: String) -> Target {
+    .systemLibrary(name: name, pkgConfig: pkgConfig, providers: [.apt([apt])])
+}
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
+let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
+let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
+
+let package = Package(
+    name: "vlm",
+    products: [
+        .executable(name: "vlmc", targets: ["vlmc"]),
+        .executable(name: "vlm-serve", targets: ["vlm-serve"]),
+        .executable(name: "vlm-cache", targets: ["vlm-cache"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.0.0"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.3.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.0.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.6.0"),
+    ],
+    targets: [
+        library("CJPEG", pkgConfig: "libjpeg", apt: "libjpeg-dev"),
+        library("COpenBLAS", pkgConfig: "openblas", apt: "libopenblas-dev"),
+        library("CPCRE2", pkgConfig: "libpcre2-8", apt: "libpcre2-dev"),
+        library("CPNG", pkgConfig: "libpng", apt: "libpng-dev"),
+        library("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
+        .target(name: "CImage", dependencies: ["CJPEG", "CPNG"]),
+        .target(name: "CKernels"),
+
+        module("Tensors"),
+        module("Plan", ["Tensors"]),
+        module("IR", ["Tensors"]),
+        module("Reference", ["IR", "Tensors", "COpenBLAS"]),
+        module("HuggingFace", ["Tensors", crypto]),
+        module("Models", ["HuggingFace", "IR", "Plan", "Tensors"]),
+        module("Passes", ["IR", "Plan", "Reference", "Tensors"], path: "Passes", exclude: ["Fixtures"]),
+        module("ArtifactFormat", ["Plan", "Tensors", "CZstd", crypto], path: "Artifacts/Format"),
+        module("Inputs", ["Plan", "CImage", "CPCRE2"]),
+        module(
+            "Compiler",
+            ["HuggingFace", "Models", "Passes", "IR", "Plan", "ArtifactFormat", "CKernels", "Reference", "Inputs", "Tensors", crypto]),
+        module("Execution", ["Plan", "ArtifactFormat", "Tensors"]),
+        module("CPUBackend", ["Execution", "ArtifactFormat", "Plan", "Tensors", "CKernels"]),
+        module("Serving", ["Execution", "Inputs", "Plan", crypto]),
+        module(
+            "HTTPAPI", ["Serving", "Inputs", "Plan", hummingbird, hummingbirdCore, httpTypes, lifecycle, logging, nioCore]),
+
+        tool(
+            "vlmc",
+            ["Compiler", "CPUBackend", "Execution", "HuggingFace", "Passes", "IR", "Inputs", "Plan", "ArtifactFormat", "Tensors"]),
+        tool(
+            "vlm-serve",
+            ["HTTPAPI", "Serving", "CPUBackend", "Execution", "Inputs", "Plan", "ArtifactFormat", lifecycle, logging, unixSignals]),
+        tool("vlm-cache", ["ArtifactFormat", "CPUBackend", "Execution", "Plan"]),
+
+        .target(
+            name: "ArtifactSamples", dependencies: ["ArtifactFormat", "Plan", "Tensors"],
+            path: "Tests/Support/ArtifactSamples", swiftSettings: settings),
+        tests("ArtifactFormat", ["ArtifactFormat", "ArtifactSamples", "Plan", "Tensors"]),
+        tests("CKernels", ["CKernels"]),
+        tests("CacheTool", ["vlm-cache", "ArtifactFormat", "ArtifactSamples"]),
+        tests("EndToEnd", ["vlmc", "vlm-serve", "vlm-cache"], exclude: ["Fixtures"]),
+        tests("HTTPAPI", ["HTTPAPI", "Serving", "Execution", "Inputs", "Plan", "Tensors"]),
+        tests("HuggingFace", ["HuggingFace", "Tensors"]),
+        tests("IR", ["IR", "Tensors"], exclude: ["Fixtures"]),
+        tests("Inputs", ["Inputs", "Plan"], exclude: ["Fixtures"]),
+        tests("Models", ["HuggingFace", "IR", "Models", "Plan", "Reference", "Tensors"]),
+        tests("Passes", ["HuggingFace", "IR", "Models", "Passes", "Plan", "Reference", "Tensors"]),
+        tests("Reference", ["IR", "Reference", "Tensors"]),
+        tests("Serving", ["Serving", "Execution", "Plan", "Tensors"]),
+        tests("Tidy", []),
+    ]
+)

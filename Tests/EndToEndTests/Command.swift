@@ -1,0 +1,58 @@
+import Foundation
+
+/// A program that was built beside the tests, with its arguments.
+struct Command {
+    struct Outcome {
+        /// The exit status; negative for a signal.
+        var status: Int32
+        var output: String
+        var errors: String
+    }
+
+    private let process = Process()
+    private let output = Pipe()
+    private let errors = Pipe()
+
+    init(_ tool: String, _ arguments: [String], environment: [String: String] = [:]) {
+        process.executableURL = Self.directory.appending(path: tool)
+        process.arguments = arguments
+        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+        process.standardOutput = output
+        process.standardError = errors
+    }
+
+    /// Where the build leaves programs: the folder of the test bundle.
+    private static let directory = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent()
+
+    /// Runs to the end, with `input` on standard input.
+    func run(input: String = "") throws -> Outcome {
+        let stdin = Pipe()
+        process.standardInput = stdin
+        try process.run()
+        stdin.fileHandleForWriting.write(Data(input.utf8))
+        try stdin.fileHandleForWriting.close()
+        let collector = Collector(errors)
+        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        let status = process.terminationReason == .uncaughtSignal ? -process.terminationStatus : process.terminationStatus
+        return Outcome(status: status, output: text, errors: collector.text())
+    }
+}
+
+/// Reads a pipe to its end on a thread of its own, so that a talkative program does not block.
+private final class Collector: @unchecked Sendable {
+    private var data = Data()
+    private let done = DispatchSemaphore(value: 0)
+
+    init(_ pipe: Pipe) {
+        DispatchQueue.global().async {
+            self.data = pipe.fileHandleForReading.readDataToEndOfFile()
+            self.done.signal()
+        }
+    }
+
+    func text() -> String {
+        done.wait()
+        return String(decoding: data, as: UTF8.self)
+    }
+}
