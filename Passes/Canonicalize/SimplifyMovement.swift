@@ -6,31 +6,17 @@ import Tensors
 ///     %1 = reshape %0 {dims = [4, 2]}
 ///     %2 = reshape %1 {dims = [8]}                →      %1 = reshape %0 {dims = [8]}
 package let simplifyMovement = Pass("simplify-movement", .canonical) { editor throws(PassError) in
-    try editor.apply([
-        toItself(Reshape.self), toItself(Cast.self), toItself(Expand.self), toItself(Slice.self), toItself(Concat.self),
-        repeatOnce, transposeToItself, reshapeOfReshape, transposeOfTranspose, castOfGather,
-    ])
+    dropWhatMovesNothing(editor)
+    try editor.apply([reshapeOfReshape, transposeOfTranspose, castOfGather])
+    dropWhatMovesNothing(editor)
 }
 
-/// Movement that keeps the type keeps the elements; a transposition does not.
-private func toItself<O: Op>(_ type: O.Type) -> Rule {
-    Rule("\(O.schema.name)-to-itself") { p in p.some(type, p.value("x")) } check: { m throws(Refusal) in
-        guard m.type("x") == m.graph.type(of: m.root.result) else { throw Refusal("the type changes", at: m["x"]) }
-    } rewrite: { m, _ in m["x"] }
+private func dropWhatMovesNothing(_ editor: Editor) {
+    for node in editor.graph.nodes where node.movesNothing(in: editor.graph) {
+        editor.rewrite("moves-nothing", at: node) { editor.replace(node.result, with: node.operands[0]) }
+        editor.eraseIfDead(node.id)
+    }
 }
-
-private let repeatOnce = Rule("repeat-once") { p in
-    p.some(Repeat.self, p.value("x"), named: "y")
-} check: { m throws(Refusal) in
-    try m.require(m.op("y", as: Repeat.self).count == 1, "it repeats more than once")
-} rewrite: { m, _ in m["x"] }
-
-private let transposeToItself = Rule("transpose-to-itself") { p in
-    p.some(Transpose.self, p.value("x"), named: "y")
-} check: { m throws(Refusal) in
-    let perm = try m.op("y", as: Transpose.self).perm
-    try m.require(perm == Array(perm.indices), "axes change places")
-} rewrite: { m, _ in m["x"] }
 
 private let reshapeOfReshape = Rule("reshape-of-reshape") { p in
     p.some(Reshape.self, p.shared(p.some(Reshape.self, p.value("x"))), named: "y")
@@ -51,4 +37,17 @@ private let castOfGather = Rule("cast-of-gather") { p in
         throw Refusal("the table is not a weight", at: m["table"])
     }
     return e.gather(e.cast(m["table"], to: try m.op("y", as: Cast.self).to), m["index"])
+}
+
+extension Node {
+    /// Whether the result is the operand: movement that keeps the type keeps the elements, but a transposition need not.
+    fileprivate func movesNothing(in graph: Graph) -> Bool {
+        switch op {
+        case is Reshape, is Cast, is Expand, is Slice: graph.type(of: operands[0]) == graph.type(of: result)
+        case is Concat: operands.count == 1
+        case let op as Repeat: op.count == 1
+        case let op as Transpose: op.perm == Array(op.perm.indices)
+        default: false
+        }
+    }
 }

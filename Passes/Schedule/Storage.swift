@@ -90,7 +90,7 @@ package struct Storage {
             return
         }
         guard let view = views[node.operands[0]].flatMap({ derived(node, from: $0) }) else {
-            throw StorageError(op: node.op.schema.name, type: graph.type(of: node.operands[0]), origin: node.origin)
+            throw StorageError(of: node.operands[0], by: node, in: graph)
         }
         views[node.result] = view
     }
@@ -134,11 +134,7 @@ package struct Storage {
         for result in graph.results {
             guard let view = view(result), owned(view.root), view.column == 0, view.stride == view.width,
                 roots.insert(view.root).inserted
-            else {
-                let node = graph.producer(of: result)
-                throw StorageError(
-                    op: node?.op.mnemonic ?? "an input", type: graph.type(of: result), origin: node?.origin ?? "@\(graph.name)")
-            }
+            else { throw StorageError(of: result, by: graph.producer(of: result), in: graph) }
         }
     }
 
@@ -155,6 +151,12 @@ package struct StorageError: Error, Sendable, CustomStringConvertible {
     package let op: String
     package let type: TensorType
     package let origin: String
+
+    fileprivate init(of value: ValueID, by node: Node?, in graph: Graph) {
+        op = node?.op.mnemonic ?? "the return"
+        type = graph.type(of: value)
+        origin = node.map(\.origin).flatMap { $0.isEmpty ? nil : $0 } ?? "@\(graph.name)"
+    }
 
     package var description: String { "\(op) of \(type) in \(origin) would have to copy; no kernel of the catalog does" }
 }

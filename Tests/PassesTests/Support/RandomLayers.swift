@@ -15,7 +15,8 @@ struct RandomLayers {
         module.symbol("T", bound: 5)
         var random = random
         try module.graph("extend") { b in
-            var values = [b.input("a", TensorType(.f32, ["T", 8])), b.input("b", TensorType(.f32, ["T", 16]))]
+            let given = [b.input("a", TensorType(.f32, ["T", 8])), b.input("b", TensorType(.f32, ["T", 16]))]
+            var values = given.map { b.add($0, $0) }
             let table = b.input("cos", TensorType(.f32, ["T", 2]))
             let parameters = [4, 8, 16].map { width in b.constant((0..<width).map { 1 + Double($0) / 8 }) }
             for _ in 0..<24 {

@@ -1,0 +1,22 @@
+/// What each pass does, by name: the first lines of their doc comments, from which a test makes this file.
+package let passSummaries: [String: String] = [
+    "fold-constants": "Computes what depends on literals alone, when all elements of the result are the same.",
+    "simplify-movement": "Drops movement that moves nothing, joins movement that follows movement, and casts tables before rows are taken.",
+    "eliminate-common-subexpressions": "Computes once what is computed twice.",
+    "eliminate-dead-code": "Erases what nobody reads.",
+    "fuse-layer-norm": "Finds LayerNorm spelled out (`torch.nn.LayerNorm`).",
+    "fuse-rms-norm": "Finds RMSNorm spelled out (`Qwen2RMSNorm`).",
+    "fuse-rotary": "Finds rotary embedding, its angles as one table and each rotation as one op (`apply_rotary_pos_emb`).",
+    "fuse-attention": "Finds masked attention with keys repeated for grouped heads (`eager_attention_forward`).",
+    "fuse-linear": "Turns products with weights, the biases after them and the activations after those into linear layers.",
+    "fuse-awq-dequant": "Keeps AWQ's int4 weights as they are: one layer instead of unpacking and multiplying.",
+    "fuse-qkv": "Joins the projections of queries, keys and values: one layer over stacked weights, read by columns.",
+    "merge-rotary": "Turns queries and keys at once where they lie side by side: one rotation over the heads of both.",
+    "fuse-gate-up": "Joins the gate and the way up of a gated MLP.",
+    "fuse-swiglu": "Finds the gated activation over the two halves of a joined layer; `silu` that gates nothing goes into its layer.",
+    "fold-image-normalization": "Folds mean, deviation and the repeated frame of a still picture into the patch embedding's weight and bias.",
+    "fuse-residual-norm": "Joins a residual sum with the norm that reads it; the sum stays available.",
+    "bucket-decode-gears": "Makes one decode graph per gear, a fixed number of sequences each.",
+    "select-kernels": "Names the catalog row that computes each node.",
+    "plan-memory": "Gives every value that a running node makes its place in the graph's arena.",
+]
