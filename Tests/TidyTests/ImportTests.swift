@@ -21,19 +21,19 @@ import Testing
         "Inputs": ["Plan", "CImage", "CPCRE2", "Foundation"],
         "Execution": ["ArtifactFormat", "Plan", "Tensors"],
         "CPUBackend": ["ArtifactFormat", "CKernels", "Execution", "Foundation", "Plan", "Tensors"],
-        "Serving": ["Crypto", "Execution", "Foundation", "Inputs", "Plan", "Tensors"],
+        "Serving": ["Crypto", "Execution", "Foundation", "Inputs", "Plan"],
         // Requests are read with the JSON of Inputs, which keeps the order of keys and bounds depth.
         "HTTPAPI": [
             "Foundation", "HTTPTypes", "Hummingbird", "HummingbirdCore", "Inputs", "Logging", "NIOCore", "ServiceLifecycle",
-            "Serving",
+            "Plan", "Serving",
         ],
         "vlmc": [
             "ArgumentParser", "ArtifactFormat", "CPUBackend", "Compiler", "Execution", "Foundation", "HuggingFace", "IR", "Inputs",
-            "Models", "Passes", "Plan", "Reference", "Serving", "Tensors",
+            "Passes", "Plan", "Tensors",
         ],
         "vlm-serve": [
             "ArgumentParser", "ArtifactFormat", "CPUBackend", "Execution", "Foundation", "HTTPAPI", "Inputs", "Logging", "Plan",
-            "ServiceLifecycle", "Serving", "Tensors",
+            "ServiceLifecycle", "Serving", "UnixSignals",
         ],
         // The golden self-test of `verify` runs the artifact.
         "vlm-cache": ["ArgumentParser", "ArtifactFormat", "CPUBackend", "Execution", "Foundation", "Plan", "Tensors"],
