@@ -44,12 +44,13 @@ heading() { printf '\n%s%s%s\n' "$bold" "$1" "$plain"; }
 
 # Starts the server and sets url once it can answer.
 serve() {
+  : >"$scratch/server.log"
   "$bin/vlm-serve" "$1" --host 127.0.0.1 --port 0 --disable-log-requests 2>"$scratch/server.log" &
   server=$!
   url=''
   for _ in $(seq 1200); do
     kill -0 "$server" 2>/dev/null || server_failed 'ended before it was ready'
-    if [ -z "$url" ]; then url=$(sed -n 's/^.*listening on \(http:[^ ]*\)$/\1/p' "$scratch/server.log" | head -n 1); fi
+    if [ -z "$url" ]; then url=$(sed -n '/listening on http:/{s/^.*listening on //p;q}' "$scratch/server.log"); fi
     if [ -n "$url" ] && curl -fs -o /dev/null "$url/health"; then return; fi
     sleep 0.05
   done
