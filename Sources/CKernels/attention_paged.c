@@ -33,7 +33,8 @@ size_t vlm_paged_attention_scratch_bytes(const vlm_kv_layout *l, int64_t heads) 
 }
 
 // `count` rows of V as f32, padded to the tile's stride.
-static void widen_values(const vlm_kv_layout *l, const void *v_cache, int64_t offset, int64_t count, vlm_attention_scratch *s, vlm_isa isa) {
+static void widen_values(const vlm_kv_layout *l, const void *v_cache, int64_t offset, int64_t count, vlm_attention_scratch *s,
+                         vlm_isa isa) {
   for (int64_t j = 0; j < count; j++) {
     int64_t at = offset + j * l->head_dim;
     float *y = s->v + j * s->tile.stride;
@@ -47,7 +48,8 @@ static vlm_key_tile block_keys(const vlm_paged_attention_args *a, vlm_attention_
                                int64_t count, vlm_isa isa) {
   const vlm_kv_layout *l = &a->layout;
   int64_t offset = block * l->block_stride + head * l->head_stride;
-  vlm_key_tile keys = {count, (const float *)a->k_cache + offset, l->block_size, (const float *)a->v_cache + offset, l->head_dim, 0, 1, NULL, NULL, 0, 0, 0};
+  vlm_key_tile keys = {.count = count, .k = (const float *)a->k_cache + offset, .k_stride = l->block_size,
+                       .v = (const float *)a->v_cache + offset, .v_stride = l->head_dim};
   if (l->dtype == VLM_BF16) {
     vlm_bf16_to_f32((const uint16_t *)a->k_cache + offset, s->k, 0, l->head_dim * l->block_size, isa);
     keys.k = s->k;

@@ -34,8 +34,10 @@ static void segment_item(const vlm_segment_attention_args *a, int64_t segment, i
     transpose(k, a->k_stride, count, a->head_dim, s.k, VLM_SEGMENT_KEYS);
     for (int64_t i = 0; i < count; i++)
       __builtin_memcpy(s.v + i * s.tile.stride, v + i * a->v_stride, (size_t)a->head_dim * sizeof(float));
-    vlm_key_tile tile = {count, s.k, VLM_SEGMENT_KEYS, s.v, s.tile.stride, count, 1, k + count * a->k_stride, v + count * a->v_stride,
-                         vlm_min(VLM_SEGMENT_KEYS, keys - j - count), a->k_stride, a->v_stride};
+    vlm_key_tile tile = {
+      .count = count, .k = s.k, .k_stride = VLM_SEGMENT_KEYS, .v = s.v, .v_stride = s.tile.stride, .first_limit = count, .rows_per_query = 1,
+      .next_k = k + count * a->k_stride, .next_v = v + count * a->v_stride, .next_count = vlm_min(VLM_SEGMENT_KEYS, keys - j - count),
+      .next_k_stride = a->k_stride, .next_v_stride = a->v_stride};
     attend(&s.tile, &tile);
   }
   for (int64_t r = 0; r < s.tile.rows; r++)

@@ -12,6 +12,9 @@
 #define VLM_X86_64 0
 #endif
 
+// For bodies whose constant arguments must be known where they are compiled.
+#define VLM_INLINE static inline __attribute__((always_inline))
+
 // The features that the versions in x86_64/ are compiled for, as constant expressions.
 #define VLM_FEATURES_AVX2 1u
 #define VLM_FEATURES_AVX512 (VLM_FEATURES_AVX2 | 2u)
@@ -65,11 +68,12 @@ static inline uint16_t vlm_small_to_f16(unsigned v) {
 }
 
 // Where the parts of `prepared` lie for VLM_LINEAR_INT4_INT8: q i8 [rows, inputs], scale f32 [groups, rows], and
-// scaled_sum f32 [groups, rows] = scale · Σ q.
+// offset f32 [groups, rows] = VLM_I8_CENTRE · scale · Σ q.
+enum { VLM_I8_CENTRE = 16 };
 typedef struct {
   int8_t *q;
   float *scale;
-  float *scaled_sum;
+  float *offset;
   int64_t groups;
 } vlm_prepared_i8;
 

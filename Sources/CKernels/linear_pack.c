@@ -50,6 +50,13 @@ static void pack_row_bf16(uint16_t *column, vlm_dtype type, const void *row, int
   if (inputs % 2) column[(inputs / 2) * 2 * VLM_PANEL + 1] = 0;
 }
 
+// A whole panel of bf16 rows at once, written in order.
+static void pack_panel_bf16(uint32_t *panel, const uint16_t *rows, int64_t stride, int64_t inputs) {
+  for (int64_t k = 0; k + 2 <= inputs; k += 2, panel += VLM_PANEL)
+    for (int o = 0; o < VLM_PANEL; o++) __builtin_memcpy(panel + o, rows + o * stride + k, sizeof *panel);
+  for (int o = 0; o < VLM_PANEL && inputs % 2; o++) panel[o] = rows[o * stride + inputs - 1];
+}
+
 static void pack_row_f32(float *column, vlm_dtype type, const void *row, int64_t inputs) {
   for (int64_t k = 0; k < inputs; k++) column[k * VLM_PANEL] = source_value(type, row, k);
 }
@@ -71,11 +78,18 @@ vlm_status vlm_pack_rows(const vlm_pack_rows_args *a) {
   if (a->first < 0 || a->count < 0 || a->count > a->outputs - a->first) return VLM_BAD_SHAPE;
   if (a->source_type != VLM_F32 && a->source_type != VLM_BF16 && a->source_type != VLM_F16) return VLM_BAD_SHAPE;
   size_t panel_bytes = vlm_panel_bytes(a->format, a->inputs, 0), element = a->source_type == VLM_F32 ? 4 : 2;
+  bool copies = a->format == VLM_WEIGHT_BF16 && a->source_type == VLM_BF16;
   for (int64_t i = 0; i < a->count; i++) {
     const char *row = (const char *)a->source + i * a->source_stride * (int64_t)element;
     char *column = output_address(a->format, a->packed, panel_bytes, a->first + i);
-    if (a->format == VLM_WEIGHT_BF16) pack_row_bf16((uint16_t *)column, a->source_type, row, a->inputs);
-    else pack_row_f32((float *)column, a->source_type, row, a->inputs);
+    if (copies && (a->first + i) % VLM_PANEL == 0 && a->count - i >= VLM_PANEL) {
+      pack_panel_bf16((uint32_t *)column, (const uint16_t *)row, a->source_stride, a->inputs);
+      i += VLM_PANEL - 1;
+    } else if (a->format == VLM_WEIGHT_BF16) {
+      pack_row_bf16((uint16_t *)column, a->source_type, row, a->inputs);
+    } else {
+      pack_row_f32((float *)column, a->source_type, row, a->inputs);
+    }
   }
   if (a->count > 0 && a->first + a->count == a->outputs)
     for (int64_t o = a->outputs; o < vlm_panels(a->outputs) * VLM_PANEL; o++) zero_output(a->format, a->packed, panel_bytes, o);
@@ -128,10 +142,20 @@ vlm_status vlm_pack_int4(const vlm_pack_int4_args *a) {
   return VLM_OK;
 }
 
-// The nibble of column c in a row of AWQ words.
-static unsigned awq_nibble(const int32_t *words, int64_t c) {
+// The nibble of column c in its AWQ word.
+static unsigned awq_shift(int64_t c) {
   static const uint8_t position[8] = {0, 4, 1, 5, 2, 6, 3, 7};
-  return (uint32_t)words[c / 8] >> (4 * position[c % 8]) & 15;
+  return 4u * position[c % 8];
+}
+
+// Inputs k ..< k + 8 of one column: `words` is the word of the column in row k, rows are `stride` words apart.
+static uint32_t awq_eight(const int32_t *words, int64_t stride, unsigned shift) {
+  uint32_t packed = 0;
+  for (int j = 0; j < 4; j++) {
+    uint32_t low = (uint32_t)words[j * stride] >> shift & 15, high = (uint32_t)words[(j + 4) * stride] >> shift & 15;
+    packed |= (low | high << 4) << 8 * j;
+  }
+  return packed;
 }
 
 vlm_status vlm_pack_awq(const vlm_pack_awq_args *a) {
@@ -140,16 +164,16 @@ vlm_status vlm_pack_awq(const vlm_pack_awq_args *a) {
   if (a->source_outputs % 8 || a->source_begin < 0 || count < 0 || a->source_end > a->source_outputs) return VLM_BAD_SHAPE;
   if (a->first < 0 || count > a->outputs - a->first) return VLM_BAD_SHAPE;
   for (int64_t g = 0; g < a->inputs / a->group; g++) {
-    const int32_t *q = a->qweight + g * a->group * words;
-    for (int64_t c = a->source_begin; c < a->source_end; c++)
-      int4_set_scale(int4_block(a->packed, a->inputs, a->group, a->first + c - a->source_begin, g),
-                     a->scales[g * a->source_outputs + c], awq_nibble(a->qzeros + g * words, c));
-    for (int64_t k = 0; k < a->group; k += 8)
-      for (int64_t c = a->source_begin; c < a->source_end; c++) {
-        int4_output b = int4_block(a->packed, a->inputs, a->group, a->first + c - a->source_begin, g);
-        for (int64_t j = 0; j < 4; j++)
-          *int4_byte(b, k + j) = (uint8_t)(awq_nibble(q + (k + j) * words, c) | awq_nibble(q + (k + 4 + j) * words, c) << 4);
+    const int32_t *q = a->qweight + g * a->group * words, *zeros = a->qzeros + g * words;
+    for (int64_t c = a->source_begin; c < a->source_end; c++) {
+      int4_output b = int4_block(a->packed, a->inputs, a->group, a->first + c - a->source_begin, g);
+      unsigned shift = awq_shift(c);
+      int4_set_scale(b, a->scales[g * a->source_outputs + c], (uint32_t)zeros[c / 8] >> shift & 15);
+      for (int64_t k = 0; k < a->group; k += 8) {
+        uint32_t eight = awq_eight(q + k * words + c / 8, words, shift);
+        for (int j = 0; j < 4; j++) *int4_byte(b, k + j) = (uint8_t)(eight >> 8 * j);
       }
+    }
   }
   if (count > 0 && a->first + count == a->outputs) int4_pad(a->packed, a->outputs, a->inputs, a->group);
   return VLM_OK;
@@ -165,7 +189,10 @@ static float packed_value(const vlm_unpack_rows_args *a, const char *panel, int6
   switch (a->format) {
     case VLM_WEIGHT_BF16: return vlm_from_bf16(((const uint16_t *)panel)[(k / 2 * VLM_PANEL + lane) * 2 + k % 2]);
     case VLM_WEIGHT_F32: return ((const float *)panel)[k * VLM_PANEL + lane];
-    case VLM_WEIGHT_INT4: return int4_value((const uint8_t *)panel + (size_t)(k / a->group) * vlm_int4_block_bytes(a->group), a->group, lane, k % a->group);
+    case VLM_WEIGHT_INT4: {
+      const uint8_t *block = (const uint8_t *)panel + (size_t)(k / a->group) * vlm_int4_block_bytes(a->group);
+      return int4_value(block, a->group, lane, k % a->group);
+    }
   }
   return 0;
 }

@@ -38,7 +38,8 @@ uint64_t vlm_rate_run(vlm_rate rate, int64_t iterations, const void *buffer, siz
   switch (rate) {
     case VLM_RATE_READ: return wide ? vlm_rate_read_avx512(iterations, buffer, bytes) : read_generic(iterations, buffer, bytes);
     case VLM_RATE_F32_FMA:
-      return wide ? vlm_rate_fma_avx512(iterations) : vlm_has(isa, VLM_FEATURES_AVX2) ? vlm_rate_fma_avx2(iterations) : fma_generic(iterations);
+      if (wide) return vlm_rate_fma_avx512(iterations);
+      return vlm_has(isa, VLM_FEATURES_AVX2) ? vlm_rate_fma_avx2(iterations) : fma_generic(iterations);
     case VLM_RATE_BF16_DOT: return vlm_rate_bf16_avx512bf16(iterations);
     case VLM_RATE_INT8_DOT: return vlm_rate_int8_avx512vnni(iterations);
   }

@@ -8,8 +8,10 @@ static void cos_sin(float angle, float *cosine, float *sine) {
     return;
   }
   double r = (x - n * VLM_PIO2_HIGH) - n * VLM_PIO2_LOW, s = r * r;
-  double c = 1 + s * (-1.0 / 2 + s * (1.0 / 24 + s * (-1.0 / 720 + s * (1.0 / 40320 + s * (-1.0 / 3628800 + s * (1.0 / 479001600))))));
-  double d = r + r * s * (-1.0 / 6 + s * (1.0 / 120 + s * (-1.0 / 5040 + s * (1.0 / 362880 + s * (-1.0 / 39916800 + s * (1.0 / 6227020800.0))))));
+  double c = 1.0 / 40320 + s * (-1.0 / 3628800 + s * (1.0 / 479001600));
+  c = 1 + s * (-1.0 / 2 + s * (1.0 / 24 + s * (-1.0 / 720 + s * c)));
+  double d = 1.0 / 362880 + s * (-1.0 / 39916800 + s * (1.0 / 6227020800.0));
+  d = r + r * s * (-1.0 / 6 + s * (1.0 / 120 + s * (-1.0 / 5040 + s * d)));
   switch ((int64_t)n & 3) {
     case 0: *cosine = (float)c, *sine = (float)d; break;
     case 1: *cosine = (float)-d, *sine = (float)c; break;

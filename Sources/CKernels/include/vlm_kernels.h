@@ -196,7 +196,8 @@ void vlm_rms_norm(const vlm_norm_args *args, int64_t begin, int64_t end, vlm_isa
 // norm(r) = (r − mean(r)) / √(var(r) + eps) · weight + bias with the biased variance, for rows [begin, end).
 void vlm_layer_norm(const vlm_norm_args *args, int64_t begin, int64_t end, vlm_isa isa);
 
-// cos[t, i], sin[t, i] = scale · cos, sin(angle) with angle = f32(positions[axis[i], t] · inv_freq[i]) rounded to f32 as HF does.
+// cos[t, i], sin[t, i] = scale · cos, sin(angle) with angle = f32(positions[axis[i], t]) · inv_freq[i] rounded to f32, as
+// HF's rotary embeddings do.
 typedef struct vlm_rotary_table_args {
   int64_t pairs;             // D/2
   const int32_t *positions;  // [axes, positions_stride]
@@ -343,6 +344,7 @@ typedef struct vlm_softmax_args {
 void vlm_softmax(const vlm_softmax_args *args, int64_t begin, int64_t end, vlm_isa isa);
 
 // Row copies by index over rows [begin, end) of `index`; indices outside the other side give VLM_BAD_INDEX.
+// gather: y[t] = x[index[t]]. scatter: y[index[t]] = x[t]. select: y[t] = index[t] < 0 ? a[t] : x[index[t]]; y may be a.
 typedef struct vlm_rows_args {
   int64_t columns;
   const float *x;        // [x_rows, columns]
@@ -353,9 +355,9 @@ typedef struct vlm_rows_args {
   float *y;
   int64_t y_rows, y_stride;
 } vlm_rows_args;
-vlm_status vlm_gather_rows(const vlm_rows_args *args, int64_t begin, int64_t end, vlm_isa isa);   // y[t] = x[index[t]]
-vlm_status vlm_scatter_rows(const vlm_rows_args *args, int64_t begin, int64_t end, vlm_isa isa);  // y[index[t]] = x[t]
-vlm_status vlm_select_rows(const vlm_rows_args *args, int64_t begin, int64_t end, vlm_isa isa);   // y[t] = index[t] < 0 ? a[t] : x[index[t]]; y may be a
+vlm_status vlm_gather_rows(const vlm_rows_args *args, int64_t begin, int64_t end, vlm_isa isa);
+vlm_status vlm_scatter_rows(const vlm_rows_args *args, int64_t begin, int64_t end, vlm_isa isa);
+vlm_status vlm_select_rows(const vlm_rows_args *args, int64_t begin, int64_t end, vlm_isa isa);
 
 // index[t] = the lowest i with the greatest x[t, i], NaN ignored (0 if nothing is greater than −inf), for rows [begin, end).
 void vlm_argmax(const float *x, int64_t x_stride, int64_t columns, int32_t *index, int64_t begin, int64_t end, vlm_isa isa);

@@ -77,9 +77,13 @@ static void attend(const vlm_query_tile *tile, const vlm_key_tile *keys) {
     if (most == 0) continue;
     prefetch_next(tile, keys, row, rows);
     int64_t width = vlm_ceil_div(most, V_WIDTH) * V_WIDTH;
-    gemm_wide((gemm_tile){tile->head_dim, tile->q + row * tile->stride, tile->stride, keys->k, keys->k_stride, tile->scores, VLM_KEYS_MAX, false}, rows, width);
+    gemm_tile scores = {.k = tile->head_dim, .a = tile->q + row * tile->stride, .a_stride = tile->stride, .b = keys->k,
+                        .b_stride = keys->k_stride, .c = tile->scores, .c_stride = VLM_KEYS_MAX, .accumulate = false};
+    gemm_wide(scores, rows, width);
     for (int64_t r = 0; r < rows; r++) softmax_row(tile, row + r, tile->scores + r * VLM_KEYS_MAX, vlm_visible(keys, row + r), width);
-    gemm_wide((gemm_tile){most, tile->scores, VLM_KEYS_MAX, keys->v, keys->v_stride, tile->out + row * tile->stride, tile->stride, true}, rows, tile->stride);
+    gemm_tile values = {.k = most, .a = tile->scores, .a_stride = VLM_KEYS_MAX, .b = keys->v, .b_stride = keys->v_stride,
+                        .c = tile->out + row * tile->stride, .c_stride = tile->stride, .accumulate = true};
+    gemm_wide(values, rows, tile->stride);
   }
 }
 

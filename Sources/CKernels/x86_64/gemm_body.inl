@@ -17,7 +17,7 @@ typedef struct {
   bool accumulate;
 } gemm_tile;
 
-static inline __attribute__((always_inline)) void gemm_step(const row_pointers *a, int64_t a_stride, const int offset, const float *b,
+VLM_INLINE void gemm_step(const row_pointers *a, int64_t a_stride, const int offset, const float *b,
                                                             v_f32 sum[][2], const int rows, const int vectors) {
   v_f32 w[2];
 #pragma clang loop unroll(full)
@@ -30,7 +30,7 @@ static inline __attribute__((always_inline)) void gemm_step(const row_pointers *
   }
 }
 
-static inline __attribute__((always_inline)) void gemm_rows(const gemm_tile *g, const int rows, const int vectors) {
+VLM_INLINE void gemm_rows(const gemm_tile *g, const int rows, const int vectors) {
   v_f32 sum[GEMM_ROWS][2];
 #pragma clang loop unroll(full)
   for (int m = 0; m < rows; m++)

@@ -11,7 +11,7 @@
 
 enum { TILE_ROWS = 12, THIN_ROWS = 24, INPUTS = 1024, PAIRS_PER_VISIT = 16 };
 
-static inline __attribute__((always_inline)) void step(const row_pointers *x, int64_t x_stride, const int offset, const uint32_t *w, v_f32 sum[][2], const int rows) {
+VLM_INLINE void step(const row_pointers *x, int64_t x_stride, const int offset, const uint32_t *w, v_f32 sum[][2], const int rows) {
   __m512bh w0 = (__m512bh)_mm512_loadu_si512(w), w1 = (__m512bh)_mm512_loadu_si512(w + 16);
 #pragma clang loop unroll(full)
   for (int m = 0; m < rows; m++) {
@@ -24,7 +24,7 @@ static inline __attribute__((always_inline)) void step(const row_pointers *x, in
 }
 
 // Adds a run of pairs to the sums of up to 12 rows.
-static inline __attribute__((always_inline)) void tile(const uint16_t *x, int64_t x_stride, const uint32_t *w, int64_t pairs, float *sums,
+VLM_INLINE void tile(const uint16_t *x, int64_t x_stride, const uint32_t *w, int64_t pairs, float *sums,
                                                        const bool accumulate, const int rows) {
   v_f32 sum[12][2];
 #pragma clang loop unroll(full)
@@ -48,7 +48,7 @@ static inline __attribute__((always_inline)) void tile(const uint16_t *x, int64_
 }
 
 // Sums of up to 12 rows over a whole panel that comes from memory.
-static inline __attribute__((always_inline)) void thin(const uint16_t *x, int64_t x_stride, const uint32_t *w, int64_t pairs, float *sums, const int rows) {
+VLM_INLINE void thin(const uint16_t *x, int64_t x_stride, const uint32_t *w, int64_t pairs, float *sums, const int rows) {
   v_f32 sum[12][2];
 #pragma clang loop unroll(full)
   for (int m = 0; m < rows; m++) sum[m][0] = sum[m][1] = v_zero();
@@ -71,7 +71,8 @@ static inline __attribute__((always_inline)) void thin(const uint16_t *x, int64_
 
 #define TILES(DO) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12)
 #define DEFINE(R) \
-  static __attribute__((noinline)) void tile_##R(const uint16_t *x, int64_t x_stride, const uint32_t *w, int64_t pairs, float *sums, bool accumulate) { \
+  static __attribute__((noinline)) void tile_##R(const uint16_t *x, int64_t x_stride, const uint32_t *w, int64_t pairs, float *sums, \
+                                                 bool accumulate) { \
     tile(x, x_stride, w, pairs, sums, accumulate, R); \
   } \
   static __attribute__((noinline)) void thin_##R(const uint16_t *x, int64_t x_stride, const uint32_t *w, int64_t pairs, float *sums) { \

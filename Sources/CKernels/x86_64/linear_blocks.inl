@@ -38,7 +38,8 @@ static void linear_finish(const vlm_linear_args *a, const linear_block *b) {
 
 // Prefetches the share of the next weights that belongs to rows [t, t + rows) of a block.
 static inline void linear_prefetch(const linear_block *b, const void *next, int64_t bytes, int64_t t, int64_t rows) {
-  for (int64_t i = bytes * t / b->rows / 64 * 64; i < bytes * (t + rows) / b->rows; i += 64) __builtin_prefetch((const char *)next + i, 0, 2);
+  int64_t first = bytes * t / b->rows / 64 * 64, last = bytes * (t + rows) / b->rows;
+  for (int64_t i = first; i < last; i += 64) __builtin_prefetch((const char *)next + i, 0, 2);
 }
 
 // How a range of panels is cut: the panels whose sums are in scratch at once, those of one call of the block function, and

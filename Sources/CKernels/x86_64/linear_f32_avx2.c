@@ -31,7 +31,7 @@ static inline void v_split_int4(const uint8_t *w, v_f32 scale, v_f32 zero, float
 enum { THIN_ROWS = 3, PREFETCH = 2048 };
 
 // Sums of up to 3 rows over a panel of bf16 pairs.
-static inline __attribute__((always_inline)) void thin_bf16(const float *x, int64_t x_stride, const uint32_t *w, int64_t inputs, float *sums, const int rows) {
+VLM_INLINE void thin_bf16(const float *x, int64_t x_stride, const uint32_t *w, int64_t inputs, float *sums, const int rows) {
   const __m256i high = _mm256_set1_epi32((int)0xffff0000);
   v_f32 sum[3][4];
 #pragma clang loop unroll(full)

@@ -34,7 +34,7 @@ enum { THIN_ROWS = 24, PAIRS_PER_VISIT = 16 };
 static inline void prefetch(const void *p, int64_t ahead) { _mm_prefetch((const char *)p + ahead, _MM_HINT_T0); }
 
 // Adds inputs k and k + 1 of up to 12 rows; odd inputs go to sum[chains − 1].
-static inline __attribute__((always_inline)) void thin_pair(const row_pointers *x, int64_t stride, const uint32_t *w, v_f32 sum[][12][2], const int chains, const int rows) {
+VLM_INLINE void thin_pair(const row_pointers *x, int64_t stride, const uint32_t *w, v_f32 sum[][12][2], const int chains, const int rows) {
   const __m512i high = _mm512_set1_epi32((int)0xffff0000);
   __m512i p0 = _mm512_loadu_si512(w), p1 = _mm512_loadu_si512(w + 16);
   v_f32 e0 = _mm512_castsi512_ps(_mm512_slli_epi32(p0, 16)), e1 = _mm512_castsi512_ps(_mm512_slli_epi32(p1, 16));
@@ -50,7 +50,7 @@ static inline __attribute__((always_inline)) void thin_pair(const row_pointers *
 }
 
 // Sums of up to 12 rows over a panel of bf16 pairs. Few rows keep even and odd inputs apart, for more chains.
-static inline __attribute__((always_inline)) void thin_bf16(const float *x, int64_t x_stride, const uint32_t *w, int64_t inputs, float *sums, const int rows) {
+VLM_INLINE void thin_bf16(const float *x, int64_t x_stride, const uint32_t *w, int64_t inputs, float *sums, const int rows) {
   const int chains = rows <= 6 ? 2 : 1;
   const int64_t stride = x_stride * (int64_t)sizeof(float), pairs = inputs / 2;
   v_f32 sum[2][12][2];
@@ -82,7 +82,7 @@ static inline __attribute__((always_inline)) void thin_bf16(const float *x, int6
 }
 
 // Adds scale·(Σ q·x − zero·Σ x) of one int4 block to the totals of up to 6 rows.
-static inline __attribute__((always_inline)) void thin_group(const vlm_linear_args *a, const float *x, const float *x_sums, int64_t groups,
+VLM_INLINE void thin_group(const vlm_linear_args *a, const float *x, const float *x_sums, int64_t groups,
                                                              const uint8_t *w, int64_t ahead, v_f32 total[][2], const int rows) {
   const v_f32 digits = _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
   v_f32 sum[6][2];
@@ -118,7 +118,7 @@ static inline __attribute__((always_inline)) void thin_group(const vlm_linear_ar
 }
 
 // Sums of up to 6 rows over a panel of int4 blocks; x_sums [rows, groups] holds Σ x.
-static inline __attribute__((always_inline)) void thin_int4(const vlm_linear_args *a, const float *x, const float *x_sums, const uint8_t *w, float *sums, const int rows) {
+VLM_INLINE void thin_int4(const vlm_linear_args *a, const float *x, const float *x_sums, const uint8_t *w, float *sums, const int rows) {
   int64_t groups = a->inputs / a->group, bytes = (int64_t)vlm_int4_block_bytes(a->group);
   v_f32 total[6][2];
 #pragma clang loop unroll(full)

@@ -2,7 +2,8 @@
 
 #if VLM_X86_64
 #include <immintrin.h>
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c"))), apply_to = function)
+#define TARGET "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c"
+#pragma clang attribute push(__attribute__((target(TARGET))), apply_to = function)
 #include "simd_avx512.h"
 #include "math_body.inl"
 #include "linear_blocks.inl"
@@ -14,14 +15,27 @@ enum { TILE_ROWS = 12, THIN_ROWS = 24, INPUTS = 1024, STREAMS = 4, PREFETCH = 21
 typedef struct {
   const int8_t *q;
   int64_t q_stride;
-  const float *scale, *scaled_sum;  // of the first group; those of the next are scale_stride further
+  const float *scale, *offset;  // of the first group; those of the next are scale_stride further
   int64_t scale_stride;
 } tile_rows;
+
+// The weights of a tile: `groups` groups of a panel (of `panels` panels, for thin).
+typedef struct {
+  const uint8_t *blocks;  // packed int4
+  const uint8_t *u8;      // unpacked [inputs/4][VLM_PANEL][4], each q − zero + VLM_I8_CENTRE (tall)
+  int64_t group, groups, panels, panel_bytes, block_bytes;
+} tile_weights;
 
 static tile_rows rows_at(const vlm_linear_args *a, int64_t row, int64_t k) {
   vlm_prepared_i8 x = vlm_prepared_i8_of(a);
   int64_t at = k / a->group * a->rows + row;
-  return (tile_rows){x.q + row * a->inputs + k, a->inputs, x.scale + at, x.scaled_sum + at, a->rows};
+  return (tile_rows){x.q + row * a->inputs + k, a->inputs, x.scale + at, x.offset + at, a->rows};
+}
+
+static tile_weights weights_at(const vlm_linear_args *a, const linear_block *b) {
+  int64_t bytes = (int64_t)vlm_int4_block_bytes(a->group), panel = a->inputs / a->group * bytes;
+  const uint8_t *blocks = (const uint8_t *)a->weight + b->panel * panel + b->k / a->group * bytes;
+  return (tile_weights){blocks, (const uint8_t *)b->weights, a->group, b->k_count / a->group, b->panels, panel, bytes};
 }
 
 static inline __m512i four(const void *q) {
@@ -30,23 +44,23 @@ static inline __m512i four(const void *q) {
   return _mm512_set1_epi32(v);
 }
 
-// sums += scale · (x_scale · dot − zero · x_scaled_sum) for one group.
-static inline __attribute__((always_inline)) void add_group(__m512i dot[][2], const uint16_t *tail, const tile_rows *x, float *sums, const int rows) {
+// sums += scale · (x_scale · dot − zero/VLM_I8_CENTRE · x_offset) for one group; `centred` weights have all the same zero.
+VLM_INLINE void add_group(__m512i dot[][2], const uint16_t *tail, const tile_rows *x, float *sums, const bool centred, const int rows) {
 #pragma clang loop unroll(full)
   for (int n = 0; n < 2; n++) {
-    v_f32 scale = v_from_f16(tail + 16 * n), zero = v_from_f16(tail + VLM_PANEL + 16 * n);
+    v_f32 scale = v_from_f16(tail + 16 * n), zero = v_mul(v_from_f16(tail + VLM_PANEL + 16 * n), v_set1(1.0f / VLM_I8_CENTRE));
 #pragma clang loop unroll(full)
     for (int m = 0; m < rows; m++) {
-      v_f32 d = v_mul(_mm512_cvtepi32_ps(dot[m][n]), v_set1(x->scale[m]));
-      d = v_fnma(zero, v_set1(x->scaled_sum[m]), d);
+      v_f32 offset = centred ? v_set1(x->offset[m]) : v_mul(zero, v_set1(x->offset[m]));
+      v_f32 product = _mm512_fmsub_ps(_mm512_cvtepi32_ps(dot[m][n]), v_set1(x->scale[m]), offset);
       float *sum = sums + m * VLM_PANEL + 16 * n;
-      v_store(sum, v_fma(scale, d, v_load(sum)));
+      v_store(sum, v_fma(scale, product, v_load(sum)));
     }
   }
 }
 
 // Adds one group straight from its int4 block: every 64 bytes are split into two vectors of u8.
-static inline __attribute__((always_inline)) void thin_group(tile_rows x, const uint8_t *w, int64_t group, int64_t ahead, float *sums, const int rows) {
+VLM_INLINE void thin_group(tile_rows x, const uint8_t *w, int64_t group, int64_t ahead, float *sums, const int rows) {
   const __m512i low = _mm512_set1_epi8(15);
   row_pointers at = row_pointers_at(x.q, x.q_stride, rows);
   __m512i dot[12][2];
@@ -70,33 +84,33 @@ static inline __attribute__((always_inline)) void thin_group(tile_rows x, const 
   }
   _mm_prefetch((const char *)w + ahead, _MM_HINT_T0);
   _mm_prefetch((const char *)w + ahead + 64, _MM_HINT_T0);
-  add_group(dot, (const uint16_t *)w, &x, sums, rows);
+  add_group(dot, (const uint16_t *)w, &x, sums, false, rows);
 }
 
-// Adds whole panels that come from memory, a group of each in turn: memory serves several streams of a core faster than one.
-// The prefetch of a panel's end is the beginning of the panel that takes its place.
-static inline __attribute__((always_inline)) void thin(tile_rows x, const uint8_t *w, int64_t group, int64_t groups, int64_t panels, float *sums, const int rows) {
-  int64_t bytes = (int64_t)vlm_int4_block_bytes(group), panel = groups * bytes;
-  for (int64_t g = 0; g < groups; g++, x.q += group, x.scale += x.scale_stride, x.scaled_sum += x.scale_stride) {
-    int64_t ahead = PREFETCH + ((g + 1) * bytes + PREFETCH > panel ? (panels - 1) * panel : 0);
-    for (int64_t p = 0; p < panels; p++)
-      thin_group(x, w + p * panel + g * bytes, group, ahead, sums + p * LINEAR_ROWS * VLM_PANEL, rows);
+// Adds whole panels that come from memory, a group of each in turn: memory serves several streams of a core faster than
+// one. The prefetch of a panel's end is the beginning of the panel that takes its place.
+VLM_INLINE void thin(tile_rows x, const tile_weights *w, float *sums, const int rows) {
+  for (int64_t g = 0; g < w->groups; g++, x.q += w->group, x.scale += x.scale_stride, x.offset += x.scale_stride) {
+    int64_t ahead = PREFETCH + ((g + 1) * w->block_bytes + PREFETCH > w->panel_bytes ? (w->panels - 1) * w->panel_bytes : 0);
+    for (int64_t p = 0; p < w->panels; p++)
+      thin_group(x, w->blocks + p * w->panel_bytes + g * w->block_bytes, w->group, ahead, sums + p * LINEAR_ROWS * VLM_PANEL, rows);
   }
 }
 
-// Adds a run of groups from unpacked u8 weights [group/4][VLM_PANEL][4]; scales and zeros are still in the blocks at `tail`.
-static inline __attribute__((always_inline)) void tall(tile_rows x, const uint8_t *w, const uint8_t *tail, size_t tail_step, int64_t group, int64_t count, float *sums, const int rows) {
+// Adds a run of groups from unpacked weights; the scales are still in the blocks.
+VLM_INLINE void tall(tile_rows x, const tile_weights *w, float *sums, const int rows) {
   row_pointers at = row_pointers_at(x.q, x.q_stride, rows);
-  for (int64_t g = 0; g < count; g++, x.scale += x.scale_stride, x.scaled_sum += x.scale_stride, tail += tail_step) {
+  const uint8_t *u8 = w->u8, *tail = w->blocks + w->group * VLM_PANEL / 2;
+  for (int64_t g = 0; g < w->groups; g++, x.scale += x.scale_stride, x.offset += x.scale_stride, tail += w->block_bytes) {
     __m512i dot[12][2];
 #pragma clang loop unroll(full)
     for (int m = 0; m < rows; m++) dot[m][0] = dot[m][1] = _mm512_setzero_si512();
     row_pointers_prefetch(&at, x.q_stride, 128, rows);
-    if (group > 64) row_pointers_prefetch(&at, x.q_stride, 192, rows);
-    for (int64_t step = 0; step < group; step += 16, row_pointers_advance(&at, 16, rows)) {
+    if (w->group > 64) row_pointers_prefetch(&at, x.q_stride, 192, rows);
+    for (int64_t step = 0; step < w->group; step += 16, row_pointers_advance(&at, 16, rows)) {
 #pragma clang loop unroll(full)
-      for (int i = 0; i < 4; i++, w += STEP_BYTES) {
-        __m512i w0 = _mm512_load_si512(w), w1 = _mm512_load_si512(w + 64);
+      for (int i = 0; i < 4; i++, u8 += STEP_BYTES) {
+        __m512i w0 = _mm512_load_si512(u8), w1 = _mm512_load_si512(u8 + 64);
 #pragma clang loop unroll(full)
         for (int m = 0; m < rows; m++) {
           __m512i value = four(row_pointer(&at, x.q_stride, m, 4 * i));
@@ -105,16 +119,14 @@ static inline __attribute__((always_inline)) void tall(tile_rows x, const uint8_
         }
       }
     }
-    add_group(dot, (const uint16_t *)tail, &x, sums, rows);
+    add_group(dot, (const uint16_t *)tail, &x, sums, true, rows);
   }
 }
 
 #define TILES(DO) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12)
 #define DEFINE(R) \
-  static __attribute__((noinline)) void thin_##R(tile_rows x, const uint8_t *w, int64_t group, int64_t groups, int64_t panels, float *sums) { thin(x, w, group, groups, panels, sums, R); } \
-  static __attribute__((noinline)) void tall_##R(tile_rows x, const uint8_t *w, const uint8_t *tail, size_t step, int64_t group, int64_t count, float *sums) { \
-    tall(x, w, tail, step, group, count, sums, R); \
-  }
+  static __attribute__((noinline)) void thin_##R(tile_rows x, const tile_weights *w, float *sums) { thin(x, w, sums, R); } \
+  static __attribute__((noinline)) void tall_##R(tile_rows x, const tile_weights *w, float *sums) { tall(x, w, sums, R); }
 TILES(DEFINE)
 #undef DEFINE
 
@@ -124,13 +136,13 @@ static void clear(const linear_block *b) {
 }
 
 static void thin_block(const vlm_linear_args *a, const linear_block *b) {
-  int64_t groups = a->inputs / a->group, passes = vlm_ceil_div(b->rows, TILE_ROWS), step = vlm_ceil_div(b->rows, passes);
-  const uint8_t *w = (const uint8_t *)a->weight + (size_t)(b->panel * groups) * vlm_int4_block_bytes(a->group);
+  int64_t passes = vlm_ceil_div(b->rows, TILE_ROWS), step = vlm_ceil_div(b->rows, passes);
+  tile_weights w = weights_at(a, b);
   clear(b);
   for (int64_t t = 0; t < b->rows; t += step) {
     tile_rows x = rows_at(a, b->row + t, 0);
     switch (vlm_min(step, b->rows - t)) {
-#define CASE(R) case R: thin_##R(x, w, a->group, groups, b->panels, b->sums + t * VLM_PANEL); break;
+#define CASE(R) case R: thin_##R(x, &w, b->sums + t * VLM_PANEL); break;
       TILES(CASE)
 #undef CASE
       default: break;
@@ -138,30 +150,35 @@ static void thin_block(const vlm_linear_args *a, const linear_block *b) {
   }
 }
 
-// Splits the nibbles of a run of blocks into u8 [inputs/4][VLM_PANEL][4].
-static void split(const uint8_t *w, int64_t group, int64_t count, uint8_t *y) {
+// Splits the nibbles of a run of blocks into u8 [inputs/4][VLM_PANEL][4], each q − zero + VLM_I8_CENTRE.
+static void split(const tile_weights *w, uint8_t *y) {
   const __m512i low = _mm512_set1_epi8(15);
-  for (int64_t g = 0; g < count; g++, w += VLM_PANEL * 4)
-    for (int64_t step = 0; step < group; step += 8, w += STEP_BYTES, y += 2 * STEP_BYTES)
-      for (int n = 0; n < STEP_BYTES; n += 64) {
-        __m512i v = _mm512_loadu_si512(w + n);
-        _mm512_store_si512(y + n, _mm512_and_si512(v, low));
-        _mm512_store_si512(y + STEP_BYTES + n, _mm512_and_si512(_mm512_srli_epi16(v, 4), low));
+  for (int64_t g = 0; g < w->groups; g++) {
+    const uint8_t *block = w->blocks + g * w->block_bytes;
+    const uint16_t *zeros = (const uint16_t *)(block + w->group * VLM_PANEL / 2) + VLM_PANEL;
+    __m512i shift[2];
+    for (int n = 0; n < 2; n++) {
+      __m512i centred = _mm512_cvtps_epi32(v_sub(v_set1(VLM_I8_CENTRE), v_from_f16(zeros + 16 * n)));
+      shift[n] = _mm512_mullo_epi32(centred, _mm512_set1_epi32(0x01010101));
+    }
+    for (int64_t step = 0; step < w->group; step += 8, block += STEP_BYTES, y += 2 * STEP_BYTES)
+      for (int n = 0; n < 2; n++) {
+        __m512i v = _mm512_loadu_si512(block + 64 * n), high = _mm512_srli_epi16(v, 4);
+        _mm512_store_si512(y + 64 * n, _mm512_add_epi8(_mm512_and_si512(v, low), shift[n]));
+        _mm512_store_si512(y + STEP_BYTES + 64 * n, _mm512_add_epi8(_mm512_and_si512(high, low), shift[n]));
       }
+  }
 }
 
 static void tall_block(const vlm_linear_args *a, const linear_block *b) {
-  size_t bytes = vlm_int4_block_bytes(a->group);
-  const uint8_t *w = (const uint8_t *)a->weight + (size_t)(b->panel * (a->inputs / a->group) + b->k / a->group) * bytes;
-  const uint8_t *tail = w + a->group * VLM_PANEL / 2, *u8 = (const uint8_t *)b->weights;
-  int64_t count = b->k_count / a->group;
-  split(w, a->group, count, (uint8_t *)b->weights);
+  tile_weights w = weights_at(a, b);
+  split(&w, (uint8_t *)b->weights);
   clear(b);
   for (int64_t t = 0; t < b->rows; t += TILE_ROWS) {
     tile_rows x = rows_at(a, b->row + t, b->k);
-    linear_prefetch(b, w + bytes * (size_t)(a->inputs / a->group), (int64_t)bytes * count, t, TILE_ROWS);
+    linear_prefetch(b, w.blocks + w.panel_bytes, w.block_bytes * w.groups, t, TILE_ROWS);
     switch (vlm_min(TILE_ROWS, b->rows - t)) {
-#define CASE(R) case R: tall_##R(x, u8, tail, bytes, a->group, count, b->sums + t * VLM_PANEL); break;
+#define CASE(R) case R: tall_##R(x, &w, b->sums + t * VLM_PANEL); break;
       TILES(CASE)
 #undef CASE
       default: break;

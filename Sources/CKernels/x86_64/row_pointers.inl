@@ -5,7 +5,7 @@ typedef struct {
   const char *third[4];  // rows 0, 3, 6, 9
 } row_pointers;
 
-static inline __attribute__((always_inline)) row_pointers row_pointers_at(const void *base, int64_t stride_bytes, const int rows) {
+VLM_INLINE row_pointers row_pointers_at(const void *base, int64_t stride_bytes, const int rows) {
   row_pointers p = {{base, base, base, base}};
 #pragma clang loop unroll(full)
   for (int i = 1; 3 * i < rows; i++) {
@@ -15,7 +15,7 @@ static inline __attribute__((always_inline)) row_pointers row_pointers_at(const 
   return p;
 }
 
-static inline __attribute__((always_inline)) void row_pointers_advance(row_pointers *p, int64_t bytes, const int rows) {
+VLM_INLINE void row_pointers_advance(row_pointers *p, int64_t bytes, const int rows) {
 #pragma clang loop unroll(full)
   for (int i = 0; 3 * i < rows; i++) {
     p->third[i] += bytes;
@@ -23,12 +23,12 @@ static inline __attribute__((always_inline)) void row_pointers_advance(row_point
   }
 }
 
-static inline __attribute__((always_inline)) const void *row_pointer(const row_pointers *p, int64_t stride_bytes, const int row, const int offset) {
+VLM_INLINE const void *row_pointer(const row_pointers *p, int64_t stride_bytes, const int row, const int offset) {
   return p->third[row / 3] + row % 3 * stride_bytes + offset;
 }
 
 // Prefetches the cache line `ahead` bytes further of every row.
-static inline __attribute__((always_inline)) void row_pointers_prefetch(const row_pointers *p, int64_t stride_bytes, const int ahead, const int rows) {
+VLM_INLINE void row_pointers_prefetch(const row_pointers *p, int64_t stride_bytes, const int ahead, const int rows) {
 #pragma clang loop unroll(full)
   for (int m = 0; m < rows; m++) __builtin_prefetch(row_pointer(p, stride_bytes, m, ahead));
 }

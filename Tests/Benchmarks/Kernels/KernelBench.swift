@@ -1,0 +1,182 @@
+import CKernels
+import Dispatch
+
+/// Times kernels on Qwen2-VL-2B's shapes, split over threads by ranges of items.
+struct KernelBench {
+    static let rounds = 7
+    let isa = vlm_cpu_features()
+    let threads: Int
+    private let pool: UnsafeMutableRawBufferPointer  // weights, larger than the caches
+    private let x, y: UnsafeMutablePointer<Float>
+    private let scratch: [UnsafeMutableRawPointer]
+    private let prepared: UnsafeMutableRawPointer
+    private static let activations = 512 * 17920
+
+    init(threads: Int) {
+        self.threads = threads
+        pool = .allocate(byteCount: 512 << 20, alignment: 4096)
+        let words = pool.bindMemory(to: UInt32.self)
+        var state: UInt32 = 1
+        for i in words.indices {  // small bf16 numbers; as f16 they are scales near 1
+            state = state &* 1_664_525 &+ 1_013_904_223
+            words[i] = (state & 0x807f_807f) | 0x3f00_3f00
+        }
+        x = .allocate(capacity: Self.activations)
+        y = .allocate(capacity: Self.activations)
+        for i in 0..<Self.activations { (x[i], y[i]) = (Float(i % 127 - 63) / 64, 0) }
+        scratch = (0..<threads).map { _ in .allocate(byteCount: 8 << 20, alignment: 64) }
+        prepared = .allocate(byteCount: 64 << 20, alignment: 64)
+    }
+
+    /// Seconds of `items` split evenly over the threads; `body` gets a range and its thread.
+    private func seconds(_ items: Int64, _ body: (Int64, Int64, Int) -> Void) -> Double {
+        let clock = ContinuousClock(), begin = clock.now
+        withoutActuallyEscaping(body) { body in
+            nonisolated(unsafe) let run = body
+            let threads = self.threads
+            DispatchQueue.concurrentPerform(iterations: threads) { t in
+                run(items * Int64(t) / Int64(threads), items * Int64(t + 1) / Int64(threads), t)
+            }
+        }
+        let d = (clock.now - begin).components
+        return Double(d.seconds) + Double(d.attoseconds) * 1e-18
+    }
+
+    /// A ceiling in units of 10⁹ per second.
+    private func ceiling(_ rate: vlm_rate, at offset: Int = 0) -> Double {
+        let bytes = rate == VLM_RATE_READ ? (32 << 20) / threads / 4096 * 4096 : 0, base = pool.baseAddress! + offset
+        let iterations: Int64 = rate == VLM_RATE_READ ? 1 : 200_000
+        let time = seconds(Int64(threads)) { _, _, t in _ = vlm_rate_run(rate, iterations, base + t * bytes, bytes, isa) }
+        return vlm_rate_work(rate, bytes, isa) * Double(iterations) * Double(threads) / time * 1e-9
+    }
+
+    /// Prints the median share and the best rate; `work` in units of 10⁹.
+    private func report(_ name: String, work: Double, unit: String, rate: vlm_rate, time: (Int) -> Double) {
+        var shares: [Double] = [], best = 0.0
+        for round in 0..<Self.rounds {
+            let offset = ((round * 61 + 17) % 448) << 20
+            let before = ceiling(rate, at: offset), value = work / time(round), after = ceiling(rate, at: offset)
+            shares.append(value / ((before + after) / 2))
+            best = max(best, value)
+        }
+        shares.sort()
+        func percent(_ share: Double) -> String { "\(Int(share * 100 + 0.5)) %" }
+        func padded(_ text: String, _ width: Int) -> String { text + String(repeating: " ", count: max(0, width - text.count)) }
+        let rounded = Double(Int(best * 10 + 0.5)) / 10
+        print(padded(name, 44), padded("\(rounded) \(unit)", 16), "share \(percent(shares[shares.count / 2]))",
+            "(\(percent(shares[0]))…\(percent(shares[shares.count - 1])))")
+    }
+
+    private func peak(_ kind: vlm_linear_kind) -> vlm_rate {
+        switch kind {
+        case VLM_LINEAR_BF16_BF16: VLM_RATE_BF16_DOT
+        case VLM_LINEAR_INT4_INT8: VLM_RATE_INT8_DOT
+        default: VLM_RATE_F32_FMA
+        }
+    }
+
+    private func linear(_ kind: vlm_linear_kind, rows: Int, _ shape: (inputs: Int, outputs: Int), offset: Int = 0) -> vlm_linear_args {
+        vlm_linear_args(
+            kind: kind, activation: VLM_ACTIVATION_NONE, rows: Int64(rows), inputs: Int64(shape.inputs), outputs: Int64(shape.outputs),
+            group: 128, x: x, x_stride: Int64(shape.inputs), prepared: prepared, weight: pool.baseAddress! + offset, bias: nil, residual: nil,
+            residual_stride: 0, y: y, y_stride: Int64(shape.outputs))
+    }
+
+    private var kinds: [(String, vlm_linear_kind)] {
+        let all = [
+            ("bf16·f32", VLM_LINEAR_BF16_F32), ("bf16·bf16", VLM_LINEAR_BF16_BF16), ("f32·f32", VLM_LINEAR_F32_F32),
+            ("int4·f32", VLM_LINEAR_INT4_F32), ("int4·int8", VLM_LINEAR_INT4_INT8),
+        ]
+        return all.filter { vlm_rate_work(peak($0.1), 0, isa) > 0 }
+    }
+
+    private func run(_ arguments: vlm_linear_args) -> Double {
+        seconds(vlm_panels(arguments.outputs)) { begin, end, t in
+            withUnsafePointer(to: arguments) { _ = vlm_linear($0, begin, end, scratch[t], isa) }
+        }
+    }
+
+    /// Prefill and vision shapes at 256 rows.
+    func tall() {
+        for (name, kind) in kinds {
+            for shape in [(1536, 2048), (1536, 17920), (8960, 1536), (1280, 3840), (1280, 5120)] {
+                let arguments = linear(kind, rows: 256, shape)
+                _ = withUnsafePointer(to: arguments) { vlm_linear_prepare($0, 0, 256, isa) }
+                report("\(name) 256 rows \(shape.0)→\(shape.1)", work: 512e-9 * Double(shape.0 * shape.1), unit: "GOP/s", rate: peak(kind)) { _ in
+                    run(arguments)
+                }
+            }
+        }
+    }
+
+    /// Decode shapes: weights come from memory.
+    func thin() {
+        for (name, kind) in kinds {
+            for rows in [1, 4, 8, 16] {
+                for shape in [(1536, 17920), (8960, 1536), (1536, 151_936)] {
+                    let bytes = vlm_weight_bytes(vlm_linear_format(kind), Int64(shape.1), Int64(shape.0), 128)
+                    guard bytes <= pool.count - (1 << 20), rows * shape.1 <= Self.activations else { continue }
+                    let slots = max(1, (pool.count - bytes) / (bytes + 4096))
+                    let first = linear(kind, rows: rows, shape)
+                    _ = withUnsafePointer(to: first) { vlm_linear_prepare($0, 0, Int64(rows), isa) }
+                    report("\(name) \(rows) rows \(shape.0)→\(shape.1)", work: Double(bytes) * 1e-9, unit: "GB/s", rate: VLM_RATE_READ) { round in
+                        run(linear(kind, rows: rows, shape, offset: round % slots * ((bytes + 4095) / 4096 * 4096)))
+                    }
+                }
+            }
+        }
+    }
+
+    func attention() {
+        segment()
+        for (queries, context) in [(1, 1024), (256, 1024)] {
+            for dtype in [VLM_F32, VLM_BF16] { paged(queries: queries, context: context, dtype) }
+        }
+    }
+
+    private func segment() {
+        let offsets: [Int32] = [0, 1024]
+        offsets.withUnsafeBufferPointer { offsets in
+            var a = vlm_segment_attention_args(
+                heads: 16, kv_heads: 16, head_dim: 80, scale: 0.1, segments: 1, offsets: offsets.baseAddress, q: x, q_stride: 3840, k: x + 1280,
+                k_stride: 3840, v: x + 2560, v_stride: 3840, y: y, y_stride: 1280)
+            let items = vlm_segment_attention_items(&a), arguments = a
+            report("segment attention 1024 × 16 × 80", work: 4e-9 * 1024 * 1024 * 16 * 80, unit: "GFLOP/s", rate: VLM_RATE_F32_FMA) { _ in
+                seconds(items) { begin, end, t in
+                    withUnsafePointer(to: arguments) { _ = vlm_segment_attention($0, begin, end, scratch[t], isa) }
+                }
+            }
+        }
+    }
+
+    private func paged(queries: Int, context: Int, _ dtype: vlm_dtype) {
+        let block = 32, layout = vlm_kv_layout(
+            dtype: dtype, kv_heads: 2, head_dim: 128, block_size: Int64(block), block_stride: Int64(2 * 128 * block), head_stride: Int64(128 * block))
+        let table = (0..<Int32(context / block)).map { $0 }, start: [Int32] = [0], count = [Int32(queries)], length = [Int32(context)]
+        let visible = Double(queries) * (Double(context) - Double(queries - 1) / 2)
+        var a = vlm_paged_attention_args()
+        (a.layout, a.blocks, a.heads, a.scale, a.sequences) = (layout, Int64(table.count), 12, 0.1, 1)
+        (a.table_stride, a.q, a.q_stride, a.y, a.y_stride) = (Int64(table.count), UnsafePointer(x), 1536, y, 1536)
+        a.k_cache = UnsafeRawPointer(pool.baseAddress!)
+        a.v_cache = UnsafeRawPointer(pool.baseAddress! + (8 << 20))
+        start.withUnsafeBufferPointer { start in
+            count.withUnsafeBufferPointer { count in
+                length.withUnsafeBufferPointer { length in
+                    table.withUnsafeBufferPointer { table in
+                        (a.query_start, a.query_count, a.context_length) = (start.baseAddress, count.baseAddress, length.baseAddress)
+                        a.block_table = table.baseAddress
+                        let items = vlm_paged_attention_items(&a), arguments = a
+                        report(
+                            "paged attention \(queries) of \(context), \(dtype == VLM_F32 ? "f32" : "bf16") cache",
+                            work: 4e-9 * visible * 12 * 128, unit: "GFLOP/s", rate: VLM_RATE_F32_FMA
+                        ) { _ in
+                            seconds(items) { begin, end, t in
+                                withUnsafePointer(to: arguments) { _ = vlm_paged_attention($0, begin, end, scratch[t], isa) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
