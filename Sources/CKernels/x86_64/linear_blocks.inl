@@ -12,7 +12,7 @@ typedef struct {
 
 typedef void linear_block_fn(const vlm_linear_args *args, const linear_block *block);
 
-enum { LINEAR_ROWS = 192, LINEAR_PANELS = 8, LINEAR_WEIGHTS = 64 << 10 };
+enum { LINEAR_ROWS = 192, LINEAR_PREFETCH_ROWS = 25, LINEAR_PANELS = 8, LINEAR_WEIGHTS = 64 << 10 };
 
 // One row of one panel.
 static inline void linear_finish_row(const vlm_linear_args *a, int64_t row, int64_t panel, const float *sums) {
@@ -36,8 +36,9 @@ static void linear_finish(const vlm_linear_args *a, const linear_block *b) {
       linear_finish_row(a, b->row + t, b->panel + p, b->sums + (p * LINEAR_ROWS + t) * VLM_PANEL);
 }
 
-// Prefetches the share of the next weights that belongs to rows [t, t + rows) of a block.
+// Prefetches the share of the next weights that belongs to rows [t, t + rows) of a block; few rows stream by themselves.
 static inline void linear_prefetch(const linear_block *b, const void *next, int64_t bytes, int64_t t, int64_t rows) {
+  if (b->rows < LINEAR_PREFETCH_ROWS) return;
   int64_t first = bytes * t / b->rows / 64 * 64, last = bytes * (t + rows) / b->rows;
   for (int64_t i = first; i < last; i += 64) __builtin_prefetch((const char *)next + i, 0, 2);
 }

@@ -33,39 +33,51 @@ enum { THIN_ROWS = 24, PAIRS_PER_VISIT = 16 };
 
 static inline void prefetch(const void *p, int64_t ahead) { _mm_prefetch((const char *)p + ahead, _MM_HINT_T0); }
 
-// Adds inputs k and k + 1 of up to 12 rows; odd inputs go to sum[chains − 1].
-VLM_INLINE void thin_pair(const row_pointers *x, int64_t stride, const uint32_t *w, v_f32 sum[][12][2], const int chains, const int rows) {
+// Inputs k and k + 1 of a panel.
+typedef struct {
+  v_f32 even[2], odd[2];
+} weight_pair;
+
+VLM_INLINE weight_pair pair_bf16(const uint32_t *w) {
   const __m512i high = _mm512_set1_epi32((int)0xffff0000);
   __m512i p0 = _mm512_loadu_si512(w), p1 = _mm512_loadu_si512(w + 16);
-  v_f32 e0 = _mm512_castsi512_ps(_mm512_slli_epi32(p0, 16)), e1 = _mm512_castsi512_ps(_mm512_slli_epi32(p1, 16));
-  v_f32 o0 = _mm512_castsi512_ps(_mm512_and_si512(p0, high)), o1 = _mm512_castsi512_ps(_mm512_and_si512(p1, high));
+  return (weight_pair){{_mm512_castsi512_ps(_mm512_slli_epi32(p0, 16)), _mm512_castsi512_ps(_mm512_slli_epi32(p1, 16))},
+                       {_mm512_castsi512_ps(_mm512_and_si512(p0, high)), _mm512_castsi512_ps(_mm512_and_si512(p1, high))}};
+}
+
+VLM_INLINE weight_pair pair_f32(const uint32_t *w) {
+  const float *f = (const float *)w;
+  return (weight_pair){{v_load(f), v_load(f + 16)}, {v_load(f + VLM_PANEL), v_load(f + VLM_PANEL + 16)}};
+}
+
+// Adds a pair of inputs of up to 12 rows; odd inputs go to sum[chains − 1].
+VLM_INLINE void thin_pair(const row_pointers *x, int64_t stride, weight_pair w, v_f32 sum[][12][2], const int chains, const int rows) {
 #pragma clang loop unroll(full)
   for (int m = 0; m < rows; m++) {
     v_f32 even = v_set1(*(const float *)row_pointer(x, stride, m, 0)), odd = v_set1(*(const float *)row_pointer(x, stride, m, 4));
-    sum[0][m][0] = v_fma(even, e0, sum[0][m][0]);
-    sum[0][m][1] = v_fma(even, e1, sum[0][m][1]);
-    sum[chains - 1][m][0] = v_fma(odd, o0, sum[chains - 1][m][0]);
-    sum[chains - 1][m][1] = v_fma(odd, o1, sum[chains - 1][m][1]);
+#pragma clang loop unroll(full)
+    for (int n = 0; n < 2; n++) {
+      sum[0][m][n] = v_fma(even, w.even[n], sum[0][m][n]);
+      sum[chains - 1][m][n] = v_fma(odd, w.odd[n], sum[chains - 1][m][n]);
+    }
   }
 }
 
-// Sums of up to 12 rows over a panel of bf16 pairs. Few rows keep even and odd inputs apart, for more chains.
-VLM_INLINE void thin_bf16(const float *x, int64_t x_stride, const uint32_t *w, int64_t inputs, float *sums, const int rows) {
-  const int chains = rows <= 6 ? 2 : 1;
-  const int64_t stride = x_stride * (int64_t)sizeof(float), pairs = inputs / 2;
+// Sums of up to 12 rows over a panel of bf16 pairs or of f32. Few rows keep even and odd inputs apart, for more chains.
+VLM_INLINE void thin(const vlm_linear_args *a, const float *x, const uint32_t *w, float *sums, const bool bf16, const int rows) {
+  const int chains = rows <= 6 ? 2 : 1, words = bf16 ? VLM_PANEL : 2 * VLM_PANEL;  // 32-bit words of a pair
+  const int64_t stride = a->x_stride * (int64_t)sizeof(float), pairs = a->inputs / 2;
   v_f32 sum[2][12][2];
 #pragma clang loop unroll(full)
-  for (int c = 0; c < chains; c++)
-#pragma clang loop unroll(full)
-    for (int m = 0; m < rows; m++) sum[c][m][0] = sum[c][m][1] = v_zero();
+  for (int m = 0; m < rows; m++) sum[0][m][0] = sum[0][m][1] = sum[chains - 1][m][0] = sum[chains - 1][m][1] = v_zero();
   for (int64_t step = 0, steps = stream_visits(pairs, PAIRS_PER_VISIT); step < steps; step++) {
-    stream_visit visit = stream_visit_at(step, pairs, PAIRS_PER_VISIT, VLM_PANEL * 4);
-    const uint32_t *at = w + visit.first * VLM_PANEL;
+    stream_visit visit = stream_visit_at(step, pairs, PAIRS_PER_VISIT, words * 4);
+    const uint32_t *at = w + visit.first * words;
     row_pointers row = row_pointers_at(x + visit.first * 2, stride, rows);
-    for (int64_t i = 0; i < visit.count; i++, at += VLM_PANEL, row_pointers_advance(&row, 8, rows)) {
-      prefetch(at, visit.ahead);
-      prefetch(at + 16, visit.ahead);
-      thin_pair(&row, stride, at, sum, chains, rows);
+    for (int64_t i = 0; i < visit.count; i++, at += words, row_pointers_advance(&row, 8, rows)) {
+#pragma clang loop unroll(full)
+      for (int line = 0; line < words; line += 16) prefetch(at + line, visit.ahead);
+      thin_pair(&row, stride, bf16 ? pair_bf16(at) : pair_f32(at), sum, chains, rows);
     }
   }
 #pragma clang loop unroll(full)
@@ -73,9 +85,9 @@ VLM_INLINE void thin_bf16(const float *x, int64_t x_stride, const uint32_t *w, i
 #pragma clang loop unroll(full)
     for (int n = 0; n < 2; n++) {
       v_f32 total = chains == 2 ? v_add(sum[0][m][n], sum[1][m][n]) : sum[0][m][n];
-      if (inputs % 2) {
-        v_f32 last = _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_loadu_si512(w + pairs * VLM_PANEL + 16 * n), 16));
-        total = v_fma(v_set1(x[m * x_stride + inputs - 1]), last, total);
+      if (a->inputs % 2) {
+        __m512i last = _mm512_loadu_si512(w + pairs * words + 16 * n);
+        total = v_fma(v_set1(x[m * a->x_stride + a->inputs - 1]), _mm512_castsi512_ps(bf16 ? _mm512_slli_epi32(last, 16) : last), total);
       }
       v_store(sums + m * VLM_PANEL + n * 16, total);
     }
@@ -135,13 +147,25 @@ VLM_INLINE void thin_int4(const vlm_linear_args *a, const float *x, const float 
   }
 }
 
-static void thin_block_bf16(const vlm_linear_args *a, const linear_block *b) {
-  const uint32_t *w = (const uint32_t *)a->weight + b->panel * vlm_ceil_div(a->inputs, 2) * VLM_PANEL;
+#define THIN_DEFINE(R) \
+  static __attribute__((noinline)) void thin_bf16_##R(const vlm_linear_args *a, const float *x, const uint32_t *w, float *sums) { \
+    thin(a, x, w, sums, true, R); \
+  } \
+  static __attribute__((noinline)) void thin_f32_##R(const vlm_linear_args *a, const float *x, const uint32_t *w, float *sums) { \
+    thin(a, x, w, sums, false, R); \
+  }
+GEMM_CASES(THIN_DEFINE)
+#undef THIN_DEFINE
+
+static void thin_block(const vlm_linear_args *a, const linear_block *b) {
+  const bool bf16 = a->kind == VLM_LINEAR_BF16_F32;
+  const uint32_t *w = (const uint32_t *)a->weight + b->panel * VLM_PANEL * (bf16 ? vlm_ceil_div(a->inputs, 2) : a->inputs);
   int64_t passes = vlm_ceil_div(b->rows, 12), per_pass = vlm_ceil_div(b->rows, passes);
   for (int64_t t = 0; t < b->rows; t += per_pass) {
     const float *x = a->x + t * a->x_stride;
+    float *sums = b->sums + t * VLM_PANEL;
     switch (vlm_min(per_pass, b->rows - t)) {
-#define THIN_CASE(R) case R: thin_bf16(x, a->x_stride, w, a->inputs, b->sums + t * VLM_PANEL, R); break;
+#define THIN_CASE(R) case R: bf16 ? thin_bf16_##R(a, x, w, sums) : thin_f32_##R(a, x, w, sums); break;
       GEMM_CASES(THIN_CASE)
 #undef THIN_CASE
       default: break;
@@ -177,12 +201,12 @@ static bool sum_groups(const vlm_linear_args *a, float *x_sums) {
 }
 
 void vlm_linear_bf16_f32_12x32_avx512(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
-  if (a->rows <= THIN_ROWS) linear_blocks(a, begin, end, scratch, thin_block_bf16, (linear_cut){1, 1, a->inputs});
+  if (a->rows <= THIN_ROWS) linear_blocks(a, begin, end, scratch, thin_block, (linear_cut){1, 1, a->inputs});
   else linear_blocks(a, begin, end, scratch, block_bf16, (linear_cut){LINEAR_PANELS, 1, LINEAR_F32_INPUTS});
 }
 
 void vlm_linear_f32_f32_12x32_avx512(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
-  if (a->rows <= THIN_ROWS) linear_blocks(a, begin, end, scratch, block_f32, (linear_cut){1, 1, a->inputs});
+  if (a->rows <= THIN_ROWS) linear_blocks(a, begin, end, scratch, thin_block, (linear_cut){1, 1, a->inputs});
   else linear_blocks(a, begin, end, scratch, block_f32, (linear_cut){LINEAR_PANELS, 1, LINEAR_F32_INPUTS});
 }
 
