@@ -12,7 +12,7 @@ package let passSummaries: [String: String] = [
     "fuse-awq-dequant": "Keeps AWQ's int4 weights as they are: one layer instead of unpacking and multiplying.",
     "fuse-qkv": "Joins the projections of queries, keys and values: one layer over stacked weights, read by columns.",
     "merge-rotary": "Turns queries and keys at once where they lie side by side: one rotation over the heads of both.",
-    "fuse-gate-up": "Joins the gate and the way up of a gated MLP.",
+    "fuse-gate-up": "Joins the gate and the way up of a gated MLP; where only one of them is int4, that one is unpacked for it.",
     "fuse-swiglu": "Finds the gated activation over the two halves of a joined layer; `silu` that gates nothing goes into its layer.",
     "fold-image-normalization": "Folds mean, deviation and the repeated frame of a still picture into the patch embedding's weight and bias.",
     "fuse-residual-norm": "Joins a residual sum with the norm that reads it; the sum stays available.",
