@@ -53,6 +53,9 @@ package final class NullModel: LoadedModel {
         if case .decode(let gear) = entry, !program.limits.gears.contains(gear) || io.tokenCount != gear {
             throw .unsupported("a decode batch of \(io.tokenCount) rows in gear \(gear)")
         }
+        for sequence in 0..<io.sequenceCount where io.contextLengths[sequence] < io.queryCounts[sequence] {
+            throw .malformed("sequence \(sequence) has more tokens in the batch than in its context")
+        }
         if let failsOnToken, io.ids[..<io.tokenCount].contains(failsOnToken) {
             throw .unsupported("token \(failsOnToken) fails on purpose")
         }

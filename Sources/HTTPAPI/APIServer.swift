@@ -6,6 +6,7 @@ internal import Logging
 internal import NIOCore
 internal import Serving
 internal import ServiceLifecycle
+internal import Synchronization
 
 /// The HTTP door: OpenAI's routes over a served model.
 package struct APIServer: Service {
@@ -38,6 +39,7 @@ package struct APIServer: Service {
     /// Serves until graceful shutdown; throws `ListenError` when the address cannot be had.
     package func run() async throws {
         let onListening = options.onListening
+        let isListening = Atomic(false)
         var logger = Logger(label: "http") { SwiftLogNoOpLogHandler($0) }
         logger.logLevel = .critical
         let application = Application(
@@ -45,17 +47,21 @@ package struct APIServer: Service {
             server: .http1(configuration: .init(additionalChannelHandlers: [ConnectionWatch()])),
             configuration: ApplicationConfiguration(
                 address: .hostname(options.host, port: options.port), serverName: "vlm-serve", backlog: 1024),
-            onServerRunning: { channel in onListening(channel.localAddress?.port ?? 0) },
+            onServerRunning: { channel in
+                isListening.store(true, ordering: .relaxed)
+                onListening(channel.localAddress?.port ?? 0)
+            },
             logger: logger)
         do {
             try await application.run()
-        } catch let error as IOError {
-            throw ListenError(host: options.host, port: options.port, reason: String(cString: strerror(error.errnoCode)))
+        } catch where !isListening.load(ordering: .relaxed) && !(error is CancellationError) {
+            let reason = (error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(error)"
+            throw ListenError(host: options.host, port: options.port, reason: reason)
         }
     }
 
     private func router() -> Router<APIContext> {
-        let router = Router(context: APIContext.self)
+        let router = Router(context: APIContext.self, options: .autoGenerateHeadEndpoints)
         router.add(middleware: ErrorMapping(model: model, log: options.requestLog))
         StatusRoutes(model: model, version: options.version, created: Int(Date().timeIntervalSince1970)).add(to: router)
         let chat = ChatRoute(

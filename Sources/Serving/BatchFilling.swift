@@ -80,7 +80,7 @@ extension StepIO {
             imageRows[row] = -1
             for axis in 0..<positionAxes { positions[axis * gear + row] = 0 }
             queryStarts[row] = Int32(row)
-            queryCounts[row] = 1
+            queryCounts[row] = 0
             contextLengths[row] = 0
             sampleRows[row] = Int32(row)
         }

@@ -63,7 +63,9 @@ package struct EngineConfiguration: Sendable {
             throw .invalid("--gpu-memory-utilization \(options.memoryShare) is not in (0, 1]")
         }
         guard options.imageCacheBytes >= 0 else { throw .invalid("--image-cache-bytes must not be negative") }
-        guard options.maxQueued >= 0 else { throw .invalid("--max-num-queued-reqs must not be negative") }
+        guard (0...1 << 20).contains(options.maxQueued) else {
+            throw .invalid("--max-num-queued-reqs \(options.maxQueued) is not in 0 … 1048576")
+        }
         blockBytes = max(program.kvBlockBytes(blockSize: options.blockSize), 1)
         blockSize = options.blockSize
         blockCount = try Self.blockCount(

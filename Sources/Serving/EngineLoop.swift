@@ -39,7 +39,6 @@ final class EngineLoop {
             state.phase = .stopped
         } catch {
             state.phase = .failed("\(error)")
-            log("error: \(error)")
         }
     }
 

@@ -26,7 +26,8 @@ package struct Histogram: Sendable {
             let bound = index < bounds.count ? Self.number(bounds[index]) : "+Inf"
             text += "\(name)_bucket{\(labels)\(comma)le=\"\(bound)\"} \(total)\n"
         }
-        text += "\(name)_sum{\(labels)} \(Self.number(sum))\n\(name)_count{\(labels)} \(total)\n"
+        let braces = labels.isEmpty ? "" : "{\(labels)}"
+        text += "\(name)_sum\(braces) \(Self.number(sum))\n\(name)_count\(braces) \(total)\n"
     }
 
     static func number(_ value: Double) -> String {

@@ -13,17 +13,21 @@ struct StartService: Service {
 
     func run() async throws {
         let began = ContinuousClock.now
-        let pipeline = try await WorkerPool(count: 1).run(loadPipeline)
+        let pipeline = try await Task.detached(operation: loadPipeline).value
         let seconds = (ContinuousClock.now - began).seconds
         model.engine.updateMetrics { $0.startup.append((phase: "tokenizer", seconds: seconds)) }
         model.pipeline = pipeline
-        try await cancelWhenGracefulShutdown {
-            while !model.isReady {
-                if case .failed(let reason) = model.engine.phase { throw LaunchError(reason) }
-                try await Task.sleep(for: .milliseconds(2))
+        do {
+            try await cancelWhenGracefulShutdown {
+                while !model.isReady {
+                    if case .failed(let reason) = model.engine.phase { throw LaunchError(reason) }
+                    try await Task.sleep(for: .milliseconds(2))
+                }
+                report.show(model.engine)
             }
-            report.show(model.engine)
-            try await Task.sleep(for: .seconds(Int32.max))
+            try await gracefulShutdown()
+        } catch is CancellationError {
+            return
         }
     }
 }

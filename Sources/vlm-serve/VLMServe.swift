@@ -41,7 +41,7 @@ struct NetworkOptions: ParsableArguments {
     var host = "127.0.0.1"
     @Option(help: "Port to listen on; 0 for a free one, which is printed.")
     var port = 8000
-    @Option(name: .customLong("served-model-name"), parsing: .upToNextOption, help: "Names that requests may use; the first is the one in answers.")
+    @Option(name: .customLong("served-model-name"), help: "A name that requests may use; may be given more than once, the first is the one in answers.")
     var servedModelNames: [String] = []
     @Option(help: "Most bytes of a request's body.")
     var maxBodyBytes = 64 << 20
@@ -55,7 +55,9 @@ struct NetworkOptions: ParsableArguments {
     func validate() throws {
         guard (0...65535).contains(port) else { throw ValidationError("--port \(port) is not in 0 … 65535") }
         guard !host.isEmpty else { throw ValidationError("--host is empty") }
-        guard maxBodyBytes >= 1 else { throw ValidationError("--max-body-bytes must be at least 1") }
+        guard (1...1 << 40).contains(maxBodyBytes) else {
+            throw ValidationError("--max-body-bytes \(maxBodyBytes) is not in 1 … 2^40")
+        }
         guard (0...86400).contains(shutdownTimeout) else {
             throw ValidationError("--shutdown-timeout \(shutdownTimeout) is not in 0 … 86400 seconds")
         }
