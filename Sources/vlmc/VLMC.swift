@@ -13,5 +13,7 @@ struct VLMC: ParsableCommand {
               vlmc run "$artifact" --image picture.jpg "What is in the picture?"
             """,
         version: toolVersion,
-        subcommands: [Compile.self, Parity.self])
+        subcommands: [
+            Compile.self, Run.self, Parity.self, Tokenize.self, Render.self, InputsCommand.self, MachineCommand.self,
+        ])
 }

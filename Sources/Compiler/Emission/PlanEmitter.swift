@@ -50,6 +50,10 @@ struct PlanEmitter {
         var inputs: [Slot] = []
         for (position, operand) in node.operands.enumerated() {
             if case .pagedAttention = kernel, position == 1 || position == 2 { continue }
+            if kernel == .embed, position == 0 {
+                inputs.append(try embeddingTable(node, &table))
+                continue
+            }
             if let weights = packedWeights(of: node), weights.values.contains(operand) {
                 guard weights.values.first == operand else { continue }
                 inputs.append(try weight(weights.values, weights.layout, weights.shape, node, &table))
@@ -58,7 +62,6 @@ struct PlanEmitter {
             inputs.append(try slot(operand, of: node, &table))
         }
         if let axes = node.op(as: RotaryTable.self)?.axes { inputs.append(try indices(axes, node, &table)) }
-        if node.op is Gather, kernel == .embed { inputs[0] = try embeddingTable(node, &table) }
         let outputs = try node.results.map { value throws(CompileError) in try slot(value, of: node, &table) }
         steps.append(Step(kernel, inputs: inputs, outputs: outputs, origin: node.origin))
     }

@@ -1,0 +1,25 @@
+import ArgumentParser
+import Foundation
+import Inputs
+
+struct Render: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Render a chat template; prints exactly the rendered text.",
+        discussion: """
+            The context is a JSON object with what the template may see: messages, tools, add_generation_prompt, bos_token \
+            and so on. Nothing is added to it.
+            """)
+
+    @Argument(help: "Template file, model directory or artifact.")
+    var source: String
+
+    @Option(help: "JSON file with the context.")
+    var context: String
+
+    func run() throws {
+        let template = try Sources.template(source)
+        guard let values = try Sources.json(context).objectValue else { throw Failure("\(context) is no JSON object") }
+        let text = try Failure.wrapping { () throws(ChatTemplateError) in try template.render(values) }
+        FileHandle.standardOutput.write(Data(text.utf8))
+    }
+}

@@ -1,0 +1,97 @@
+import ArgumentParser
+import ArtifactFormat
+import Execution
+import Foundation
+import Inputs
+import Plan
+
+struct Run: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Ask an artifact one question; the answer is streamed to stdout.",
+        discussion: "Decodes greedily, without a server. Timings go to stderr.")
+
+    @Argument(help: "Artifact directory.")
+    var artifact: String
+
+    @Argument(help: "The question.")
+    var question: String
+
+    @Option(name: .customLong("image"), help: "A JPEG or PNG file; may be given several times.")
+    var images: [String] = []
+
+    @Option(help: "Most tokens of the answer.")
+    var maxTokens = 256
+
+    @Option(help: "Threads that compute. Default: one per core.")
+    var threads: Int?
+
+    func run() throws {
+        guard maxTokens > 0 else { throw Failure("--max-tokens \(maxTokens) must be at least 1") }
+        let clock = ContinuousClock()
+        let start = clock.now
+        let opened = try OpenedModel(artifact, threads: threads)
+        let prompt = try Failure.wrapping { try opened.prepare([message()], pictures: try pictures()) }
+        let limit = opened.artifact.program.limits.maxModelLength
+        guard prompt.inputIDs.count < limit else {
+            throw Failure("the prompt has \(prompt.inputIDs.count) tokens, the artifact takes \(limit) with the answer")
+        }
+        let capacity = min(limit, prompt.inputIDs.count + maxTokens)
+        let loaded = clock.now
+        let (tokens, first) = try Failure.wrapping { try answer(opened, prompt, capacity) }
+        let end = clock.now
+        print()
+        let rate = Double(max(tokens - 1, 0)) / max(seconds(end - first), 1e-9)
+        Terminal.say(
+            String(
+                format: "%d prompt tokens; ready %.2f s, first token %.2f s, %d tokens at %.1f tokens/s", prompt.inputIDs.count,
+                seconds(loaded - start), seconds(first - loaded), tokens, rate))
+    }
+
+    private func seconds(_ duration: Duration) -> Double {
+        Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18
+    }
+
+    private func pictures() throws -> [Image] {
+        try images.map { path in
+            guard let data = FileManager.default.contents(atPath: path) else { throw Failure("\(path): there is no such file") }
+            do { return try ImageDecoder().decode(Array(data)) } catch { throw Failure("\(path): \(error)") }
+        }
+    }
+
+    private func message() -> JSONValue {
+        func object(_ members: [(String, JSONValue)]) -> JSONValue {
+            var object = JSONObject()
+            for (key, value) in members { object[key] = value }
+            return .object(object)
+        }
+        let pictures = images.map { _ in object([("type", "image")]) }
+        let text = object([("type", "text"), ("text", .string(question))])
+        return object([("role", "user"), ("content", .array(pictures + [text]))])
+    }
+
+    /// Streams the answer; returns the number of its tokens and when the first one was there.
+    private func answer(
+        _ opened: OpenedModel, _ prompt: PreparedPrompt, _ capacity: Int
+    ) throws -> (tokens: Int, first: ContinuousClock.Instant) {
+        let sequence = try SingleSequence(opened.model, capacity: capacity)
+        let features = try prompt.vision(opened.spec).map { try sequence.encode($0) } ?? []
+        var logits = try sequence.prefill(prompt.sequence(features))
+        let first = ContinuousClock().now
+        var position = (prompt.positions.ids.max() ?? -1) + 1
+        var decoder = IncrementalDecoder(opened.tokenizer, skipSpecialTokens: true)
+        var count = 0
+        while true {
+            var best = 0
+            for index in logits.indices where logits[index] > logits[best] { best = index }
+            count += 1
+            let token = Int32(best)
+            if opened.spec.endTokenIDs.contains(token) { break }
+            FileHandle.standardOutput.write(Data(decoder.append(token).utf8))
+            guard prompt.inputIDs.count + count < capacity, count < maxTokens else { break }
+            logits = try sequence.decode(token, position: position)
+            position += 1
+        }
+        FileHandle.standardOutput.write(Data(decoder.finish().utf8))
+        return (count, first)
+    }
+}

@@ -1,0 +1,96 @@
+import ArgumentParser
+import ArtifactFormat
+import Compiler
+import Foundation
+import Inputs
+
+struct Tokenize: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Turn lines of stdin into token ids, or back.",
+        discussion: """
+            Each line becomes a JSON array of ids; special tokens in the text count as such, and none is added. With --json a \
+            line is a JSON string, so that it may hold newlines. With --decode each line is a JSON array of ids and becomes \
+            its text (with --json a JSON string). Needs nothing but tokenizer.json.
+            """)
+
+    @Argument(help: "Model directory or artifact.")
+    var directory: String
+
+    @Flag(help: "Text lines are JSON strings.")
+    var json = false
+
+    @Flag(help: "Ids to text.")
+    var decode = false
+
+    func run() throws {
+        let tokenizer = try Sources.tokenizer(directory)
+        while let line = readLine(strippingNewline: true) {
+            print(decode ? try text(line, tokenizer) : try ids(line, tokenizer))
+        }
+    }
+
+    private func ids(_ line: String, _ tokenizer: Tokenizer) throws -> String {
+        var text = line
+        if json {
+            guard let value = try Failure.wrapping({ try JSONValue(parsing: Array(line.utf8)) }).stringValue else {
+                throw Failure("a line is no JSON string: \(line.prefix(60))")
+            }
+            text = value
+        }
+        return "[" + tokenizer.encode(text, addSpecialTokens: false).map(String.init).joined(separator: ", ") + "]"
+    }
+
+    private func text(_ line: String, _ tokenizer: Tokenizer) throws -> String {
+        let value = try Failure.wrapping { try JSONValue(parsing: Array(line.utf8)) }
+        let ids = try value.arrayValue.map { elements in
+            try elements.map { element in
+                guard let id = element.intValue.flatMap(Int32.init(exactly:)), tokenizer.token(id) != nil else {
+                    throw Failure("\(element.serializedText) is no token id of this tokenizer")
+                }
+                return id
+            }
+        }
+        guard let ids else { throw Failure("a line is no JSON array of ids: \(line.prefix(60))") }
+        let text = tokenizer.decode(ids, skipSpecialTokens: false)
+        return json ? JSONValue.string(text).serializedText : text
+    }
+}
+
+/// Parts of a model directory or an artifact, whichever is named.
+enum Sources {
+    static func isArtifact(_ path: String) -> Bool { FileManager.default.fileExists(atPath: "\(path)/manifest.json") }
+
+    static func tokenizer(_ path: String) throws -> Tokenizer {
+        guard isArtifact(path) else {
+            return try Failure.wrapping { () throws(CompileError) in try ModelFiles(directory: path).tokenizer() }
+        }
+        return try Failure.wrapping { try Tokenizer(compiled: try Artifact.open(directory: path).section(.tokenizer)) }
+    }
+
+    /// The chat template of a directory, an artifact or a file of its own.
+    static func template(_ path: String) throws -> ChatTemplate {
+        var isDirectory: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
+            throw Failure("\(path): there is no such file or directory")
+        }
+        let source: String?
+        if !isDirectory.boolValue {
+            source = FileManager.default.contents(atPath: path).map { String(decoding: $0, as: UTF8.self) }
+        } else if isArtifact(path) {
+            source = try Failure.wrapping {
+                let artifact = try Artifact.open(directory: path)
+                guard artifact.has(.chatTemplate) else { return nil }
+                return String(decoding: try artifact.section(.chatTemplate), as: UTF8.self)
+            }
+        } else {
+            source = try Failure.wrapping { () throws(CompileError) in try ModelFiles(directory: path).chatTemplate() }
+        }
+        guard let source else { throw Failure("\(path) has no chat template") }
+        return try Failure.wrapping { () throws(ChatTemplateError) in try ChatTemplate(source: source) }
+    }
+
+    static func json(_ path: String) throws -> JSONValue {
+        guard let data = FileManager.default.contents(atPath: path) else { throw Failure("\(path): there is no such file") }
+        do { return try JSONValue(parsing: Array(data)) } catch { throw Failure("\(path): \(error)") }
+    }
+}
