@@ -1,0 +1,119 @@
+import ArgumentParser
+import ArtifactFormat
+import Compiler
+import Foundation
+import IR
+import Passes
+import Plan
+
+struct Opt: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Run passes over IR text; prints the module that they leave.",
+        discussion: """
+            The text is that of vlmc compile --dump-ir, of vlm-cache graph, or written by hand; it is verified before the first \
+            and after every pass. docs/passes.md shows what each pass makes of what.
+
+              vlmc opt --pass fuse-rms-norm --remarks norm.vir
+              vlm-cache graph ARTIFACT --entry extend --stage traced | vlmc opt --pipeline --stop-after fused
+            """)
+
+    @Argument(help: "File with IR text; - or nothing for stdin.")
+    var file: String = "-"
+
+    @Option(name: .customLong("pass"), help: "Run this pass. May stand several times; the passes run in the order given.")
+    var names: [String] = []
+
+    @Flag(name: .customLong("pipeline"), help: "Run all passes in their order.")
+    var runsAll = false
+
+    @Flag(help: "List the passes in their order, with what they do.")
+    var list = false
+
+    @Flag(help: "Say on stderr what was rewritten, and what was not and why.")
+    var remarks = false
+
+    @Option(help: "With --pipeline: stop after this stage: \(Stage.allCases.map(\.rawValue).joined(separator: ", ")).")
+    var stopAfter: String?
+
+    @Option(help: "Do at most this many rewrites, to find the one that goes wrong.")
+    var rewriteLimit: Int?
+
+    @OptionGroup var model: ModelOptions
+
+    func run() throws {
+        let pipeline = try Self.pipeline(model)
+        if list { return pipeline.passes.forEach { print(Self.line($0)) } }
+        let passes = try chosen(of: pipeline)
+        let stage = try stopAfter.map { name in
+            guard let stage = Stage(rawValue: name) else {
+                throw Failure("--stop-after \(name): the stages are \(Stage.allCases.map(\.rawValue).joined(separator: ", "))")
+            }
+            return stage
+        }
+        var module = try parsed()
+        let options = PassPipeline.Options(verifies: true, rewriteLimit: rewriteLimit, stopAfter: stage)
+        let reports = try Failure.wrapping { () throws(PassError) in
+            try PassPipeline(passes).run(on: &module, options: options)
+        }
+        if remarks { reports.forEach { Terminal.say(PassRemarks($0).text(all: true)) } }
+        print(Printer.print(module), terminator: "")
+    }
+
+    /// All passes under the flags; without a machine's rates, bf16 products where the target has them.
+    private static func pipeline(_ model: ModelOptions) throws -> PassPipeline {
+        let options = try model.options("")
+        let gears = try Failure.wrapping { () throws(CompileError) in
+            try options.limits(modelLength: 1 << 20, patches: 1, cell: 1).gears
+        }
+        let machine = try model.machine.map { path in
+            try Failure.wrapping { () throws(CompileError) in try Machine.read(path) }
+        }
+        let fastest = options.target.features.contains(.avx512bf16) ? Arithmetic.bf16 : .f32
+        let arithmetic = options.precision == .exact ? .f32 : machine?.arithmetic(for: options.target) ?? fastest
+        let policy = KernelPolicy(
+            isExact: options.precision == .exact, features: options.target.features, arithmetic: arithmetic)
+        return Passes.pipeline(gears: gears, policy: policy)
+    }
+
+    private static func line(_ pass: Pass) -> String {
+        let columns = [(pass.stage.rawValue, 13), (pass.name, 33)].map { text, width in
+            text.padding(toLength: width, withPad: " ", startingAt: 0)
+        }
+        return columns.joined() + (passSummaries[pass.name] ?? "")
+    }
+
+    private func chosen(of pipeline: PassPipeline) throws(Failure) -> [Pass] {
+        if runsAll {
+            guard names.isEmpty else { throw Failure("--pipeline runs every pass; leave --pass out") }
+            return pipeline.passes
+        }
+        guard !names.isEmpty else {
+            throw Failure("which pass? Name it with --pass, take all with --pipeline, or see vlmc opt --list")
+        }
+        var passes: [Pass] = []
+        for name in names { passes.append(try pipeline.knownPass(name)) }
+        return passes
+    }
+
+    private func parsed() throws(Failure) -> Module {
+        let title = file == "-" ? "stdin" : file
+        guard let handle = file == "-" ? .standardInput : FileHandle(forReadingAtPath: file) else {
+            throw Failure("\(file): there is no such file, or it cannot be read")
+        }
+        do {
+            let module = try Parser.parse(String(decoding: try handle.readToEnd() ?? Data(), as: UTF8.self))
+            try Verifier.verify(module)
+            return module
+        } catch { throw Failure("\(title): \(error)") }
+    }
+}
+
+extension PassPipeline {
+    /// The pass with a name that a person typed.
+    func knownPass(_ name: String) throws(Failure) -> Pass {
+        guard let pass = pass(named: name) else {
+            throw Failure("there is no pass \(name); the passes are \(passes.map(\.name).joined(separator: ", "))")
+        }
+        return pass
+    }
+}
