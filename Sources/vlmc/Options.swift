@@ -1,0 +1,72 @@
+import ArgumentParser
+import ArtifactFormat
+import CPUBackend
+import Compiler
+import Foundation
+import Plan
+
+/// Which store; the same everywhere.
+struct StoreOption: ParsableArguments {
+    @Option(name: .customLong("store"), help: "Store directory; else $VLM_STORE, else $XDG_CACHE_HOME/vlm, else ~/.cache/vlm.")
+    var path: String?
+
+    func resolved() throws -> Store {
+        try Failure.wrapping { () throws(ArtifactError) in
+            try Store.resolve(option: path, environment: ProcessInfo.processInfo.environment)
+        }
+    }
+}
+
+/// The flags that decide what is compiled.
+struct ModelOptions: ParsableArguments {
+    @Option(help: "Processor to compile for: \(Target.allCases.map(\.rawValue).joined(separator: ", ")). Default: this machine's.")
+    var target: String?
+
+    @Option(help: "exact: weights as in the checkpoint, f32 arithmetic. balanced: the fast kernels.")
+    var precision: String = "balanced"
+
+    @Option(help: "Batch sizes that decode steps are compiled for, such as 1,2,4,8; the largest is max-num-seqs.")
+    var decodeGears: String?
+
+    @Option(help: "Most sequences that run at the same time. Default: the largest gear, else \(CompileOptions.defaultMaxSequences).")
+    var maxNumSeqs: Int?
+
+    @Option(help: "Longest context in tokens. Default: the model's own limit.")
+    var maxModelLen: Int?
+
+    @Option(help: "Most tokens of one step; longer prompts are read in chunks. Default: \(CompileOptions.defaultMaxBatchedTokens).")
+    var maxNumBatchedTokens: Int?
+
+    @Option(help: "Choose kernels by the rates in this file, as `vlmc machine` prints them, instead of this machine's.")
+    var machine: String?
+
+    func options(_ directory: String) throws -> CompileOptions {
+        var options = CompileOptions(directory: directory, target: .here)
+        if let target {
+            guard let known = Target(rawValue: target) else {
+                throw Failure("--target \(target): the targets are \(Target.allCases.map(\.rawValue).joined(separator: ", "))")
+            }
+            options.target = known
+        }
+        guard let precision = ArtifactKey.Precision(rawValue: precision) else {
+            throw Failure("--precision \(precision): it is exact or balanced")
+        }
+        options.precision = precision
+        options.gears = try decodeGears.map { text in
+            try text.split(separator: ",", omittingEmptySubsequences: false).map { word in
+                guard let gear = Int(word) else { throw Failure("--decode-gears \(text): \"\(word)\" is no number") }
+                return gear
+            }
+        }
+        options.maxSequences = maxNumSeqs
+        options.maxModelLength = maxModelLen
+        options.maxBatchedTokens = maxNumBatchedTokens
+        options.verifies = (ProcessInfo.processInfo.environment["VLM_DEBUG"].flatMap { Int($0) } ?? 0) >= 1
+        return options
+    }
+
+    func resolvedMachine(_ store: Store) throws -> Machine {
+        guard let machine else { return Machine.current(store) }
+        return try Failure.wrapping { () throws(CompileError) in try Machine.read(machine) }
+    }
+}

@@ -1,0 +1,69 @@
+import ArtifactFormat
+import Foundation
+import HuggingFace
+import Inputs
+import Plan
+import Tensors
+
+/// What transformers computed, as the generator of references writes it.
+struct Recording {
+    private let directory: String
+    private let tensors: SafetensorsFile
+    private let facts: Inputs.JSONValue
+    let ids: [Int32]
+    let newTokens: [Int32]
+
+    init(_ directory: String) throws(Failure) {
+        self.directory = directory
+        tensors = try Failure.wrapping { () throws(CheckpointError) -> SafetensorsFile in
+            try SafetensorsFile(path: "\(directory)/expected.safetensors")
+        }
+        guard let data = FileManager.default.contents(atPath: "\(directory)/expected.json") else {
+            throw Failure("\(directory): there is no expected.json")
+        }
+        facts = try Failure.wrapping { try Inputs.JSONValue(parsing: Array(data)) }
+        ids = Self.integers(tensors["inputs.input_ids"]) ?? Self.integers(facts["input_ids"])
+        newTokens = Self.integers(tensors["new_tokens"]) ?? Self.integers(facts["new_tokens"])
+        guard !ids.isEmpty else { throw Failure("\(directory): no input_ids are recorded") }
+    }
+
+    func floats(_ name: String) -> [Float]? {
+        guard let tensor = tensors[name] else { return nil }
+        return tensor.withBytes { bytes in
+            guard tensor.type.element == .f32 else { return nil }
+            return (0..<bytes.count / 4).map { bytes.loadUnaligned(fromByteOffset: 4 * $0, as: Float.self) }
+        }
+    }
+
+    func integers(_ name: String) -> [Int32]? { Self.integers(tensors[name]) }
+
+    /// The recorded prompt with its pictures, through the same code that serves requests.
+    func prompt(_ opened: OpenedModel) throws -> PreparedPrompt {
+        guard let text = facts["prompt"]?.stringValue else { throw Failure("\(directory)/expected.json: there is no prompt") }
+        var names = facts["images"]?.arrayValue?.compactMap(\.stringValue) ?? []
+        if facts["images"] == nil, floats("inputs.pixel_values") != nil { names = ["image.png"] }
+        let pictures = try names.map { name in
+            guard let data = FileManager.default.contents(atPath: "\(directory)/\(name)") else {
+                throw Failure("\(directory): there is no \(name)")
+            }
+            return try ImageDecoder().decode(Array(data))
+        }
+        return try opened.prepare(rendered: text, pictures: pictures)
+    }
+
+    private static func integers(_ tensor: TensorView?) -> [Int32]? {
+        guard let tensor else { return nil }
+        return tensor.withBytes { bytes in
+            switch tensor.type.element {
+            case .i64:
+                (0..<bytes.count / 8).map { Int32(clamping: bytes.loadUnaligned(fromByteOffset: 8 * $0, as: Int64.self)) }
+            case .i32: (0..<bytes.count / 4).map { bytes.loadUnaligned(fromByteOffset: 4 * $0, as: Int32.self) }
+            default: nil
+            }
+        }
+    }
+
+    private static func integers(_ value: Inputs.JSONValue?) -> [Int32] {
+        value?.arrayValue?.compactMap { $0.intValue.map(Int32.init(clamping:)) } ?? []
+    }
+}
