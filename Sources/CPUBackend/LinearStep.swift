@@ -61,9 +61,9 @@ final class LinearStep: PreparedStep {
     }
 
     override func grain(_ phase: Int) -> Int {
-        if prepares && phase == 0 { return max(1, 16384 / Int(arguments.inputs)) }
+        if prepares && phase == 0 { return max(1, 65_536 / Int(arguments.inputs)) }
         let panelWork = Int(arguments.inputs) * Int(VLM_PANEL) * Int(max(arguments.rows, 1))
-        return max(1, 32768 / max(panelWork, 1))
+        return max(1, 131_072 / max(panelWork, 1))
     }
 
     override func run(_ phase: Int, _ items: Range<Int>, thread: Int) {

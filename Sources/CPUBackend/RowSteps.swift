@@ -21,7 +21,7 @@ class RowStep: PreparedStep {
 
     override func itemCount(_ phase: Int) -> Int { rows }
 
-    override func grain(_ phase: Int) -> Int { max(1, 8192 / max(outputs[0].columns, 1)) }
+    override func grain(_ phase: Int) -> Int { max(1, 16384 / max(outputs[0].columns, 1)) }
 
     override var operations: Double { 8 * Double(rows) * Double(outputs[0].columns) }
 }

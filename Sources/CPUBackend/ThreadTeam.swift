@@ -21,13 +21,15 @@ protocol TeamWork: AnyObject {
 
 /// A fixed set of threads that compute the items of one step together; the calling thread is number 0.
 ///
+/// A step never waits for a thread that took none of its items, so a thread that the system holds back costs little.
 /// Between steps the others spin for some tens of microseconds, then sleep. Nothing is allocated per step.
 final class ThreadTeam: @unchecked Sendable {
     let count: Int
 
-    private let generation = Atomic<UInt32>(0)
-    private let next = Atomic<Int>(0)
-    private let working = Atomic<Int>(0)
+    /// Number of the step in the upper half, next item in the lower: items are taken by exchanging the whole word, so a
+    /// thread that looked at an earlier step takes nothing of a later one.
+    private let next = Atomic<UInt64>(0)
+    private let finished = Atomic<Int>(0)
     private let sleeping = Atomic<Int>(0)
     private let stopping = Atomic<Bool>(false)
     private unowned(unsafe) var work: (any TeamWork)?
@@ -39,7 +41,7 @@ final class ThreadTeam: @unchecked Sendable {
     private var threads: [pthread_t] = []
 
     /// How often a waiting thread looks before it sleeps; some 50 µs.
-    private static let spins = 4000
+    private static let spins = 2000
 
     /// Starts `count − 1` threads; `count` is at least 1.
     init(count: Int) {
@@ -70,9 +72,9 @@ final class ThreadTeam: @unchecked Sendable {
     }
 
     deinit {
-        stopping.store(true, ordering: .releasing)
-        generation.add(1, ordering: .releasing)
-        wake()
+        stopping.store(true, ordering: .sequentiallyConsistent)
+        itemCount = 0
+        openStep()
         for thread in threads { pthread_join(thread, nil) }
         pthread_mutex_destroy(mutex)
         pthread_cond_destroy(condition)
@@ -98,51 +100,64 @@ final class ThreadTeam: @unchecked Sendable {
         self.phase = phase
         itemCount = items
         chunk = max(grain, items / ((threads.count + 1) * 4))
-        next.store(0, ordering: .relaxed)
-        working.store(threads.count, ordering: .relaxed)
-        generation.add(1, ordering: .sequentiallyConsistent)
-        if sleeping.load(ordering: .sequentiallyConsistent) > 0 { wake() }
-        takeItems(thread: 0)
-        while working.load(ordering: .acquiring) > 0 { vlm_spin_hint() }
+        finished.store(0, ordering: .relaxed)
+        let step = openStep()
+        takeItems(of: step, thread: 0)
+        while finished.load(ordering: .acquiring) < items { vlm_spin_hint() }
     }
 
-    private func takeItems(thread: Int) {
-        guard let work else { return }
+    /// Lets threads take items of what was set up last; returns the step's number.
+    @discardableResult
+    private func openStep() -> UInt64 {
+        let step = (next.load(ordering: .relaxed) >> 32) &+ 1
+        next.store(step << 32, ordering: .sequentiallyConsistent)
+        if sleeping.load(ordering: .sequentiallyConsistent) > 0 {
+            pthread_mutex_lock(mutex)
+            pthread_cond_broadcast(condition)
+            pthread_mutex_unlock(mutex)
+        }
+        return step & 0xffff_ffff
+    }
+
+    private func takeItems(of step: UInt64, thread: Int) {
         while true {
-            let start = next.add(chunk, ordering: .relaxed).oldValue
-            guard start < itemCount else { return }
-            work.run(phase, start..<min(start + chunk, itemCount), thread: thread)
+            let seen = next.load(ordering: .acquiring)
+            let (count, chunk, phase) = (itemCount, chunk, phase)
+            let start = Int(seen & 0xffff_ffff)
+            guard seen >> 32 == step, start < count else { return }
+            let end = min(start + chunk, count)
+            let taken = next.compareExchange(
+                expected: seen, desired: step << 32 | UInt64(end), ordering: .acquiringAndReleasing)
+            guard taken.exchanged else { continue }
+            work?.run(phase, start..<end, thread: thread)
+            finished.add(end - start, ordering: .releasing)
         }
     }
 
     private func serve(_ thread: Int) {
-        var seen: UInt32 = 0
+        var seen: UInt64 = 0
         while true {
-            waitForChange(from: seen)
-            seen &+= 1
+            seen = waitForStep(after: seen)
             if stopping.load(ordering: .acquiring) { return }
-            takeItems(thread: thread)
-            working.subtract(1, ordering: .releasing)
+            takeItems(of: seen, thread: thread)
         }
     }
 
-    private func waitForChange(from seen: UInt32) {
+    /// The number of the step that is open, once it is another than `seen`.
+    private func waitForStep(after seen: UInt64) -> UInt64 {
         for _ in 0..<Self.spins {
-            if generation.load(ordering: .acquiring) != seen { return }
+            let step = next.load(ordering: .acquiring) >> 32
+            if step != seen { return step }
             vlm_spin_hint()
         }
         pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
         sleeping.add(1, ordering: .sequentiallyConsistent)
-        while generation.load(ordering: .sequentiallyConsistent) == seen {
+        defer { sleeping.subtract(1, ordering: .relaxed) }
+        while true {
+            let step = next.load(ordering: .sequentiallyConsistent) >> 32
+            if step != seen { return step }
             pthread_cond_wait(condition, mutex)
         }
-        sleeping.subtract(1, ordering: .relaxed)
-        pthread_mutex_unlock(mutex)
-    }
-
-    private func wake() {
-        pthread_mutex_lock(mutex)
-        pthread_cond_broadcast(condition)
-        pthread_mutex_unlock(mutex)
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 
 /// A program that was built beside the tests, with its arguments.
 struct Command {
@@ -23,6 +24,24 @@ struct Command {
 
     /// Where the build leaves programs: the folder of the test bundle.
     private static let directory = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent()
+
+    /// Starts the program and kills it after some seconds, however far it is.
+    func killed(after seconds: Double) throws {
+        process.standardInput = FileHandle.nullDevice
+        process.standardOutput = FileHandle.nullDevice
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        Thread.sleep(forTimeInterval: seconds)
+        kill(process.processIdentifier, SIGKILL)
+        process.waitUntilExit()
+    }
+
+    /// Starts a program that goes on until `stop`; its standard error is read line by line.
+    func start() throws -> Running {
+        process.standardInput = FileHandle.nullDevice
+        try process.run()
+        return Running(process: process, errors: errors.fileHandleForReading)
+    }
 
     /// Runs to the end, with `input` on standard input.
     func run(input: String = "") throws -> Outcome {
@@ -54,5 +73,36 @@ private final class Collector: @unchecked Sendable {
     func text() -> String {
         done.wait()
         return String(decoding: data, as: UTF8.self)
+    }
+}
+
+/// A program that goes on until it is stopped.
+final class Running {
+    let process: Process
+    private let errors: FileHandle
+    private var text = ""
+
+    init(process: Process, errors: FileHandle) {
+        self.process = process
+        self.errors = errors
+    }
+
+    deinit { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
+
+    /// Reads standard error up to a line with `words`; nil when the program ends before.
+    func line(with words: String) -> String? {
+        while true {
+            if let line = text.split(separator: "\n").first(where: { $0.contains(words) }) { return String(line) }
+            let data = errors.availableData
+            guard !data.isEmpty else { return nil }
+            text += String(decoding: data, as: UTF8.self)
+        }
+    }
+
+    /// Asks the program to end and returns its exit status.
+    func stop() -> Int32 {
+        process.terminate()
+        process.waitUntilExit()
+        return process.terminationReason == .uncaughtSignal ? -process.terminationStatus : process.terminationStatus
     }
 }

@@ -1,0 +1,126 @@
+import Foundation
+import Testing
+
+/// `vlmc compile` as scripts rely on it.
+@Suite struct CompileTests {
+    @Test func secondRunIsAHit() throws {
+        let space = try Workspace()
+        let first = try space.vlmc("compile", Workspace.demoModel)
+        #expect(first.status == 0)
+        let path = first.output.trimmingCharacters(in: .newlines)
+        #expect(first.output == path + "\n")
+        #expect(FileManager.default.fileExists(atPath: path + "/manifest.json"))
+        let start = ContinuousClock.now
+        let second = try space.vlmc("compile", Workspace.demoModel)
+        #expect(ContinuousClock.now - start < .seconds(1))
+        #expect(second.output == first.output)
+        #expect(second.errors.contains("cache hit"))
+    }
+
+    @Test func otherGearsShareWeights() throws {
+        let space = try Workspace()
+        let one = try space.compile(Workspace.demoModel)
+        let report = space.path("report.json")
+        let outcome = try space.vlmc("compile", Workspace.demoModel, "--decode-gears", "1,3", "--compile-report", report)
+        #expect(outcome.errors.contains("gears: 1,2,4,8 → 1,3"))
+        let text = try String(contentsOfFile: report, encoding: .utf8)
+        #expect(text.contains("\"reusedWeights\" : true"))
+        let other = outcome.output.trimmingCharacters(in: .newlines)
+        func inode(_ path: String) throws -> Int? {
+            try FileManager.default.attributesOfItem(atPath: path + "/weights.bin")[.systemFileNumber] as? Int
+        }
+        #expect(try inode(one) == inode(other))
+    }
+
+    @Test func changedWeightsAreNamed() throws {
+        let space = try Workspace()
+        let model = try space.copyOfDemo()
+        let first = try space.compile(model)
+        let weights = model + "/model.safetensors"
+        var bytes = try Data(contentsOf: URL(fileURLWithPath: weights))
+        bytes[bytes.count - 2] ^= 1
+        try bytes.write(to: URL(fileURLWithPath: weights))
+        let second = try space.vlmc("compile", model)
+        #expect(second.status == 0)
+        #expect(second.errors.contains("checkpoint:"))
+        #expect(second.output.trimmingCharacters(in: .newlines) != first)
+        #expect(second.errors.contains("taken over"))
+    }
+
+    @Test func twoAtOnceBuildOnce() async throws {
+        let space = try Workspace()
+        let store = space.store
+        let outputs = try await withThrowingTaskGroup(of: String.self) { group in
+            for _ in 0..<2 {
+                group.addTask {
+                    try Command("vlmc", ["compile", Workspace.demoModel, "--store", store]).run().output
+                }
+            }
+            return try await group.reduce(into: [String]()) { $0.append($1) }
+        }
+        #expect(outputs[0] == outputs[1])
+        #expect(try FileManager.default.contentsOfDirectory(atPath: store + "/artifacts").count == 1)
+    }
+
+    @Test(arguments: [
+        (["--decode-gears", "0"], "gears are at least 1"), (["--decode-gears", "2,2"], "stands there twice"),
+        (["--decode-gears", "1,9", "--max-num-seqs", "8"], "above --max-num-seqs 8"),
+        (["--max-model-len", "5000"], "4096"), (["--max-num-seqs", "-1"], "at least 1"), (["--target", "gpu"], "the targets are"),
+        (["--precision", "best"], "exact or balanced"), (["--max-num-batched-tokens", "2"], "below --max-num-seqs"),
+    ])
+    func badFlagsLeaveNothing(_ flags: [String], _ words: String) throws {
+        let space = try Workspace()
+        let outcome = try Command("vlmc", ["compile", Workspace.demoModel] + flags, environment: ["VLM_STORE": space.store]).run()
+        #expect(1...125 ~= outcome.status)
+        #expect(outcome.output.isEmpty)
+        #expect(outcome.errors.contains(words), "\(outcome.errors)")
+        #expect(!FileManager.default.fileExists(atPath: space.store))
+    }
+
+    @Test func badModelsAreRefused() throws {
+        let space = try Workspace()
+        let empty = space.path("empty")
+        try FileManager.default.createDirectory(atPath: empty, withIntermediateDirectories: true)
+        try refuse(space, empty, "empty")
+        try refuse(space, space.path("nowhere"), "no such directory")
+
+        let model = try space.copyOfDemo()
+        let config = model + "/config.json"
+        let text = try String(contentsOfFile: config, encoding: .utf8)
+        try text.replacingOccurrences(of: "Qwen2VLForConditionalGeneration", with: "OtherModel")
+            .write(toFile: config, atomically: true, encoding: .utf8)
+        try refuse(space, model, "Qwen2VLForConditionalGeneration")
+        try text.write(toFile: config, atomically: true, encoding: .utf8)
+
+        let weights = URL(fileURLWithPath: model + "/model.safetensors")
+        let bytes = try Data(contentsOf: weights)
+        try bytes.prefix(bytes.count / 2).write(to: weights)
+        try refuse(space, model, "model.safetensors")
+        var poisoned = bytes
+        poisoned.replaceSubrange(bytes.count - 2..<bytes.count, with: [0xc0, 0x7f])
+        try poisoned.write(to: weights)
+        try refuse(space, model, "NaN")
+        try FileManager.default.removeItem(at: weights)
+        try Data([1, 2, 3]).write(to: URL(fileURLWithPath: model + "/pytorch_model.bin"))
+        try refuse(space, model, "pickle")
+    }
+
+    private func refuse(_ space: Workspace, _ model: String, _ words: String) throws {
+        let outcome = try space.vlmc("compile", model)
+        #expect(1...125 ~= outcome.status)
+        #expect(outcome.output.isEmpty)
+        #expect(outcome.errors.contains(words), "\(outcome.errors)")
+        #expect(!FileManager.default.fileExists(atPath: space.store))
+    }
+
+    @Test func killedCompileLeavesAValidStore() throws {
+        let space = try Workspace()
+        for delay in [0.02, 0.1, 0.2, 0.35] {
+            try Command("vlmc", ["compile", Workspace.demoModel, "--force", "--store", space.store]).killed(after: delay)
+            let outcome = try space.vlmc("compile", Workspace.demoModel)
+            #expect(outcome.status == 0, "\(outcome.errors)")
+            let path = outcome.output.trimmingCharacters(in: .newlines)
+            #expect(try space.cache("verify", path).status == 0)
+        }
+    }
+}

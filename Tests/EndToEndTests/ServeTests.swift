@@ -1,0 +1,115 @@
+import Foundation
+import FoundationNetworking
+import Testing
+
+/// `vlm-serve` with the demo model: true answers about real pictures over the OpenAI API.
+@Suite struct ServeTests {
+    /// A recorded question of the demo model with what transformers answers greedily.
+    private struct Record: Decodable {
+        struct Item: Decodable {
+            var images: [String]
+            var question: String
+            var text: String
+            var margins: [Double]
+        }
+        var near_tie: Double
+        var items: [Item]
+    }
+
+    @Test func answersAsTransformersInAnyOrder() async throws {
+        let space = try Workspace()
+        let server = try Server(space.compile(Workspace.demoModel, "--precision", "exact"))
+        let folder = Workspace.fixtures.appending(path: "demo200")
+        let record = try JSONDecoder().decode(Record.self, from: Data(contentsOf: folder.appending(path: "expected.json")))
+        let items = record.items.shuffled()
+        let differing = try await withThrowingTaskGroup(of: String?.self) { group in
+            var next = 0
+            func add() {
+                guard next < items.count else { return }
+                let item = items[next]
+                next += 1
+                group.addTask {
+                    let pictures = try item.images.map { try Data(contentsOf: folder.appending(path: $0)) }
+                    let answer = try await server.ask(item.question, pictures)
+                    return answer == item.text ? nil : "\(item.question) → \(answer), not \(item.text)"
+                }
+            }
+            for _ in 0..<16 { add() }
+            var differing: [String] = []
+            while let result = try await group.next() {
+                if let result { differing.append(result) }
+                add()
+            }
+            return differing
+        }
+        #expect(differing.isEmpty, "\(differing.joined(separator: "\n"))")
+        #expect(server.stop() == 0)
+    }
+
+    @Test func samplesAreAnsweredWithTheFastKernels() async throws {
+        struct Sample: Decodable {
+            var images: [String]
+            var question: String
+            var answer: String
+        }
+        let space = try Workspace()
+        let server = try Server(space.compile(Workspace.demoModel))
+        let folder = Workspace.repository.appending(path: "Artifacts/Demo/samples")
+        let samples = try JSONDecoder().decode([Sample].self, from: Data(contentsOf: folder.appending(path: "samples.json")))
+        for sample in samples {
+            let pictures = try sample.images.map { try Data(contentsOf: folder.appending(path: $0)) }
+            #expect(try await server.ask(sample.question, pictures) == sample.answer)
+        }
+    }
+
+    @Test func refusesADamagedArtifact() throws {
+        let space = try Workspace()
+        let artifact = try space.compile(Workspace.demoModel)
+        let path = artifact + "/tokenizer.bin"
+        var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+        bytes[bytes.count / 2] ^= 1
+        try bytes.write(to: URL(fileURLWithPath: path))
+        let outcome = try Command("vlm-serve", [artifact, "--port", "0"]).run()
+        #expect(1...125 ~= outcome.status)
+        #expect(outcome.errors.contains("tokenizer.bin"))
+        #expect(try space.cache("verify", artifact).status == 1)
+    }
+}
+
+/// A running `vlm-serve` on a free loopback port.
+final class Server: @unchecked Sendable {
+    private let running: Running
+    private let url: URL
+
+    init(_ artifact: String, _ flags: String...) throws {
+        running = try Command("vlm-serve", [artifact, "--host", "127.0.0.1", "--port", "0"] + flags).start()
+        guard let line = running.line(with: "listening on "), let word = line.split(separator: " ").last,
+            let url = URL(string: String(word))
+        else { throw Workspace.CompileFailure(message: "vlm-serve ended") }
+        self.url = url
+        for _ in 0..<600 where !isReady { Thread.sleep(forTimeInterval: 0.05) }
+    }
+
+    func stop() -> Int32 { running.stop() }
+
+    private var isReady: Bool { (try? Data(contentsOf: url.appending(path: "health"))) != nil }
+
+    /// The greedy answer to a question about pictures.
+    func ask(_ question: String, _ pictures: [Data]) async throws -> String {
+        var content: [[String: Any]] = pictures.map { picture in
+            ["type": "image_url", "image_url": ["url": "data:image;base64,\(picture.base64EncodedString())"]]
+        }
+        content.append(["type": "text", "text": question])
+        let body: [String: Any] = [
+            "model": "model", "temperature": 0, "max_tokens": 48, "messages": [["role": "user", "content": content]],
+        ]
+        var request = URLRequest(url: url.appending(path: "v1/chat/completions"), timeoutInterval: 300)
+        request.httpMethod = "POST"
+        request.setValue("application/json", forHTTPHeaderField: "Content-Type")
+        request.httpBody = try JSONSerialization.data(withJSONObject: body)
+        let (data, _) = try await URLSession.shared.data(for: request)
+        let reply = try JSONSerialization.jsonObject(with: data) as? [String: Any]
+        let message = ((reply?["choices"] as? [[String: Any]])?.first?["message"] as? [String: Any])?["content"] as? String
+        return message ?? String(decoding: data, as: UTF8.self)
+    }
+}
