@@ -97,11 +97,12 @@ struct Opt: ParsableCommand {
 
     private func parsed() throws(Failure) -> Module {
         let title = file == "-" ? "stdin" : file
-        guard let handle = file == "-" ? .standardInput : FileHandle(forReadingAtPath: file) else {
+        let handle = file == "-" ? FileHandle.standardInput : FileHandle(forReadingAtPath: file)
+        guard let handle, let data = try? handle.readToEnd() ?? Data() else {
             throw Failure("\(file): there is no such file, or it cannot be read")
         }
         do {
-            let module = try Parser.parse(String(decoding: try handle.readToEnd() ?? Data(), as: UTF8.self))
+            let module = try Parser.parse(String(decoding: data, as: UTF8.self))
             try Verifier.verify(module)
             return module
         } catch { throw Failure("\(title): \(error)") }
