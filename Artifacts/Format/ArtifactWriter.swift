@@ -15,6 +15,8 @@ package final class ArtifactWriter {
     private var sections: [String: Manifest.Section] = [:]
     private var weights: [WeightEntry] = []
     private var weightsFile: WeightsFile?
+    /// Of the weight begun last.
+    private var lineSum = LineSum()
     private var usesStoredWeights = false
     private var isFinished = false
 
@@ -115,6 +117,7 @@ package final class ArtifactWriter {
         guard !usesStoredWeights else { throw .refused("weights are taken from the store already") }
         let file = try openWeights()
         let offset = try file.align(to: WeightEntry.alignment)
+        lineSum = LineSum()
         weights.append(
             WeightEntry(
                 name: name, layout: layout, shape: shape, offset: offset, byteCount: 0, key: key, sources: sources))
@@ -133,7 +136,9 @@ package final class ArtifactWriter {
     package func append(_ bytes: UnsafeRawBufferPointer) throws(ArtifactError) {
         precondition(!weights.isEmpty)
         try openWeights().append(bytes)
+        lineSum.update(bytes)
         weights[weights.count - 1].byteCount += bytes.count
+        weights[weights.count - 1].sum = lineSum.value
     }
 
     /// Writes a whole weight and returns its index.

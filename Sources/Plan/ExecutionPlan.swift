@@ -123,9 +123,12 @@ package struct WeightEntry: Sendable, Hashable, Codable {
     package var key: String
     /// Names of the checkpoint tensors it is made of.
     package var sources: [String]
+    /// Checksum of the packed bytes, quick enough to be compared at every start.
+    package var sum: UInt64
 
     package init(
-        name: String, layout: WeightLayout, shape: [Int], offset: Int, byteCount: Int, key: String, sources: [String]
+        name: String, layout: WeightLayout, shape: [Int], offset: Int, byteCount: Int, key: String, sources: [String],
+        sum: UInt64 = 0
     ) {
         self.name = name
         self.layout = layout
@@ -134,6 +137,7 @@ package struct WeightEntry: Sendable, Hashable, Codable {
         self.byteCount = byteCount
         self.key = key
         self.sources = sources
+        self.sum = sum
     }
 }
 

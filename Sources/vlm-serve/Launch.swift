@@ -34,7 +34,8 @@ struct Launch {
         let threads = engine.threads
         let logs = network.logLevel == .debug || network.logLevel == .info
         let running = Engine(configuration: configuration, log: { line in if logs { Console.log(line) } }) {
-            try CPUBackend(threads: threads).load(opened.artifact)
+            try opened.artifact.checkWeights()
+            return try CPUBackend(threads: threads).load(opened.artifact)
         }
         let model = ServedModel(names: names(opened.artifact), baseName: baseName(opened.artifact), root: artifact, engine: running)
         let report = StartReport(artifact: opened.artifact, configuration: configuration, began: began, isShown: logs)
@@ -49,9 +50,10 @@ struct Launch {
             try Self.pipeline(opened.artifact, configuration: configuration, maxImagePixels: inputs.maxImagePixels)
         }
         let timeout = Duration.seconds(network.shutdownTimeout)
-        try await serve([
-            APIServer(model: model, options: options), start, DrainService(engine: running, timeout: timeout),
-        ], timeout: timeout)
+        try await serve(
+            [
+                APIServer(model: model, options: options), start, DrainService(engine: running, timeout: timeout),
+            ], timeout: timeout)
     }
 
     /// Services stop in reverse order: the engine first, so that answers still find their way out.

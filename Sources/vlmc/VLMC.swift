@@ -14,6 +14,7 @@ struct VLMC: ParsableCommand {
             """,
         version: toolVersion,
         subcommands: [
-            Compile.self, Run.self, Parity.self, Tokenize.self, Render.self, InputsCommand.self, MachineCommand.self,
+            Compile.self, Run.self, Parity.self, Tokenize.self, Render.self, InputsCommand.self, Opt.self, Explain.self,
+            MachineCommand.self,
         ])
 }
