@@ -6,8 +6,8 @@
 #undef VLM_LINEAR_TILE
 #undef VLM_PREPARE_TILE
 
-static const struct { vlm_linear_kind kind; vlm_isa features; vlm_linear_fn *run; } linear_tiles[] = {
-#define VLM_LINEAR_TILE(kind, features, function) {VLM_LINEAR_##kind, features, function},
+static const struct { vlm_linear_kind kind; vlm_isa features; vlm_linear_fn *run; const char *name; } linear_tiles[] = {
+#define VLM_LINEAR_TILE(kind, features, function) {VLM_LINEAR_##kind, features, function, #function},
 #define VLM_PREPARE_TILE(kind, features, function)
 #include "linear_tiles.inl"
 #undef VLM_LINEAR_TILE
@@ -22,11 +22,16 @@ static const struct { vlm_linear_kind kind; vlm_isa features; vlm_prepare_fn *ru
 #undef VLM_PREPARE_TILE
 };
 
-static vlm_linear_fn *linear_version(vlm_linear_kind kind, vlm_isa isa) {
-  vlm_linear_fn *best = NULL;
+// The index of the tile that the dispatcher takes for a valid kind.
+static size_t linear_version(vlm_linear_kind kind, vlm_isa isa) {
+  size_t best = 0;
   for (size_t i = 0; i < sizeof linear_tiles / sizeof *linear_tiles; i++)
-    if (linear_tiles[i].kind == kind && vlm_has(isa, linear_tiles[i].features)) best = linear_tiles[i].run;
+    if (linear_tiles[i].kind == kind && vlm_has(isa, linear_tiles[i].features)) best = i;
   return best;
+}
+
+const char *vlm_linear_version_name(vlm_linear_kind kind, vlm_isa isa) {
+  return (uint32_t)kind < VLM_LINEAR_KINDS ? linear_tiles[linear_version(kind, isa)].name : NULL;
 }
 
 static vlm_prepare_fn *prepare_version(vlm_linear_kind kind, vlm_isa isa) {
@@ -85,6 +90,6 @@ vlm_status vlm_linear(const vlm_linear_args *a, int64_t begin, int64_t end, void
   if (begin < 0 || end > vlm_panels(a->outputs)) return VLM_BAD_SHAPE;
   if (prepare_version(a->kind, isa) && !a->prepared) return VLM_BAD_SHAPE;
   if (!vlm_is_aligned(scratch)) return VLM_BAD_ALIGNMENT;
-  linear_version(a->kind, isa)(a, begin, end, scratch);
+  linear_tiles[linear_version(a->kind, isa)].run(a, begin, end, scratch);
   return VLM_OK;
 }

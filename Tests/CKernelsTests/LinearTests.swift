@@ -157,6 +157,19 @@ private func packInt4(_ c: LinearCase, _ random: inout Seeded, _ weight: Guarded
         }
     }
 
+    @Test("the dispatcher takes the last version whose features are there")
+    func versions() {
+        let all = VLM_ISA_AVX2 | VLM_ISA_AVX512 | VLM_ISA_AVX512_VNNI | VLM_ISA_AVX512_BF16
+        for kind in Self.kinds {
+            #expect(String(cString: vlm_linear_version_name(kind, VLM_ISA_GENERIC)).hasSuffix("_generic"))
+            #expect(String(cString: vlm_linear_version_name(kind, VLM_ISA_AVX512)).hasSuffix("_generic"), "AVX-512 without AVX2 is not enough")
+            #if arch(x86_64)
+            #expect(String(cString: vlm_linear_version_name(kind, all)).contains("_avx512"))
+            #endif
+        }
+        #expect(vlm_linear_version_name(vlm_linear_kind(rawValue: 99), all) == nil)
+    }
+
     @Test("wrong shapes, ranges and alignments are refused")
     func refusals() {
         let fixture = LinearFixture(LinearCase(kind: VLM_LINEAR_INT4_INT8, rows: 2, inputs: 64, outputs: 40, group: 32))

@@ -159,6 +159,9 @@ vlm_weight_format vlm_linear_format(vlm_linear_kind kind);
 // The features a kind needs to be faster than generic code: 0 for a kind whose f32 arithmetic has every version.
 vlm_isa vlm_linear_needs(vlm_linear_kind kind);
 
+// The name of the version that vlm_linear takes (op_types_tile_isa); NULL for an unknown kind.
+const char *vlm_linear_version_name(vlm_linear_kind kind, vlm_isa isa);
+
 // Bytes of `prepared`; 0 for kinds that read x directly.
 size_t vlm_linear_prepared_bytes(vlm_linear_kind kind, int64_t rows, int64_t inputs, int64_t group);
 
