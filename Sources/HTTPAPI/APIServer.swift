@@ -4,8 +4,8 @@ internal import Hummingbird
 internal import HummingbirdCore
 internal import Logging
 internal import NIOCore
-internal import Serving
 internal import ServiceLifecycle
+internal import Serving
 internal import Synchronization
 
 /// The HTTP door: OpenAI's routes over a served model.
@@ -54,7 +54,7 @@ package struct APIServer: Service {
             logger: logger)
         do {
             try await application.run()
-        } catch where !isListening.load(ordering: .relaxed) && !(error is CancellationError) {
+        } catch  where !isListening.load(ordering: .relaxed) && !(error is CancellationError) {
             let reason = (error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(error)"
             throw ListenError(host: options.host, port: options.port, reason: reason)
         }

@@ -1,5 +1,5 @@
-internal import Glibc
 internal import Foundation
+internal import Glibc
 
 /// What the operating system says of this process.
 package struct ProcessUsage: Sendable {

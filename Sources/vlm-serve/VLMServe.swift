@@ -41,7 +41,9 @@ struct NetworkOptions: ParsableArguments {
     var host = "127.0.0.1"
     @Option(help: "Port to listen on; 0 for a free one, which is printed.")
     var port = 8000
-    @Option(name: .customLong("served-model-name"), help: "A name that requests may use; may be given more than once, the first is the one in answers.")
+    @Option(
+        name: .customLong("served-model-name"),
+        help: "A name that requests may use; may be given more than once, the first is the one in answers.")
     var servedModelNames: [String] = []
     @Option(help: "Most bytes of a request's body.")
     var maxBodyBytes = 64 << 20

@@ -36,6 +36,9 @@ final class HTTPClient: @unchecked Sendable {
 
     deinit { Glibc.close(descriptor) }
 
+    /// Goes away; nothing more may be sent or received.
+    func close() { shutdown(descriptor, Int32(SHUT_RDWR)) }
+
     func send(_ bytes: [UInt8]) throws {
         var sent = 0
         while sent < bytes.count {
@@ -58,14 +61,6 @@ final class HTTPClient: @unchecked Sendable {
         let count = recv(descriptor, &chunk, chunk.count, 0)
         guard count > 0 else { return false }
         buffer += chunk[..<count]
-        return true
-    }
-
-    /// Waits until the buffer holds `text`.
-    func wait(for text: String) -> Bool {
-        while !String(decoding: buffer, as: UTF8.self).contains(text) {
-            guard receive() else { return false }
-        }
         return true
     }
 

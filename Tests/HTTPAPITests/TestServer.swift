@@ -1,5 +1,5 @@
-import Execution
 import Dispatch
+import Execution
 import Foundation
 import HTTPAPI
 import Inputs

@@ -160,10 +160,13 @@ import Testing
             ("--gpu-memory-utilization 1.5", { $0.memoryShare = 1.5 }),
             ("--kv-cache-bytes 5", { $0.kvCacheBytes = 5 }),
             ("--max-num-queued-reqs", { $0.maxQueued = -1 }),
-            ("--max-model-len 200", {
-                $0.maxModelLength = 200
-                $0.kvCacheBytes = 4096
-            }),
+            (
+                "--max-model-len 200",
+                {
+                    $0.maxModelLength = 200
+                    $0.kvCacheBytes = 4096
+                }
+            ),
         ]
         for (words, change) in cases {
             let error = #expect(throws: ConfigurationError.self) { try configure(change) }
