@@ -91,6 +91,7 @@ let package = Package(
             ["HTTPAPI", "Serving", "CPUBackend", "Execution", "Inputs", "Plan", "ArtifactFormat", lifecycle, logging, unixSignals]),
         tool("vlm-cache", ["ArtifactFormat", "CPUBackend", "Execution", "Plan"]),
 
+        .executableTarget(name: "kernel-bench", dependencies: ["CKernels"], path: "Tests/Benchmarks/Kernels"),
         .target(
             name: "ArtifactSamples", dependencies: ["ArtifactFormat", "Plan", "Tensors"],
             path: "Tests/Support/ArtifactSamples", swiftSettings: settings),

@@ -18,8 +18,11 @@ package struct ChatTemplate: Sendable {
     /// in the local time zone; nil means the present. Throws with reason `raised` when the template refuses its input,
     /// `evaluation` when it fails, `limit` when it takes too much.
     package func render(_ context: JSONObject, now: Int? = nil) throws(ChatTemplateError) -> String {
-        let evaluator = TemplateEvaluator(now: now)
-        defer { evaluator.release() }
-        return try evaluator.render(statements, context)
+        let statements = statements
+        return try DeepStack.run { () throws(ChatTemplateError) in
+            let evaluator = TemplateEvaluator(now: now)
+            defer { evaluator.release() }
+            return try evaluator.render(statements, context)
+        }
     }
 }
