@@ -70,13 +70,20 @@ extension Artifact {
     ///
     /// - Throws: `damaged` when a weight's bytes are not those that were packed.
     package func checkWeights() throws(ArtifactError) {
-        let damaged = Mutex<Int?>(nil)
-        let pieces = weights.indices.sorted { weights[$0].byteCount > weights[$1].byteCount }
-        DispatchQueue.concurrentPerform(iterations: pieces.count) { position in
-            let index = pieces[position]
-            guard LineSum.of(weightBytes(index)) != weights[index].sum else { return }
-            damaged.withLock { $0 = index }
+        let pieces = weights.indices.map { Piece(bytes: weightBytes($0), sum: weights[$0].sum) }
+            .sorted { $0.bytes.count > $1.bytes.count }
+        let damaged = Atomic<Int>(0)
+        DispatchQueue.concurrentPerform(iterations: pieces.count) { index in
+            if LineSum.of(pieces[index].bytes) != pieces[index].sum { damaged.add(1, ordering: .relaxed) }
         }
-        guard damaged.withLock({ $0 }) == nil else { throw .damaged(path: path, section: SectionName.weights.path) }
+        guard damaged.load(ordering: .relaxed) == 0 else {
+            throw .damaged(path: path, section: SectionName.weights.path)
+        }
+    }
+
+    /// Mapped memory that threads only read.
+    private struct Piece: @unchecked Sendable {
+        let bytes: UnsafeRawBufferPointer
+        let sum: UInt64
     }
 }
