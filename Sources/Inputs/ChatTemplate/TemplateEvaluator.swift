@@ -32,7 +32,7 @@ final class TemplateEvaluator {
     /// How deep statements, expressions and macros may nest while they run.
     static let runDepthLimit = 400
     /// How many statements, expressions and elements one rendering may touch.
-    static let stepLimit = 20_000_000
+    static let stepLimit = 5_000_000
     /// How many bytes a text, and elements a list, may have.
     static let sizeLimit = 1 << 26
 

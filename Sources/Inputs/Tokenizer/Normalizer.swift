@@ -5,7 +5,7 @@ extension NormalizerStep {
         case .unicode(let form): UnicodeNormalization.normalized(text, form)
         case .lowercase: lowercased(text)
         case .strip(let left, let right): stripped(text, left: left, right: right)
-        case .stripAccents: filtered(text) { !$0.properties.generalCategory.isMark }
+        case .stripAccents: filtered(text) { !$0.properties.generalCategory.isMark || UnicodeNormalization.isTooYoung($0) }
         case .replace(let pattern, let content): pattern.replacing(in: text, with: content)
         case .prepend(let prefix): text.isEmpty ? text : prefix + text
         case .byteLevel: ByteAlphabet.spelled(text[...])

@@ -1,11 +1,11 @@
 internal import Foundation
 
-/// The four Unicode normalization forms with the Unicode 12 tables of HuggingFace's tokenizers.
+/// The four Unicode normalization forms with the Unicode 9 tables of HuggingFace's tokenizers.
 ///
 /// A scalar that a later Unicode version assigned counts as an unassigned starter: it is kept, and nothing moves or composes
 /// across it.
 enum UnicodeNormalization {
-    static let referenceVersion = UnicodeVersion(major: 12, minor: 0)
+    static let referenceVersion = UnicodeVersion(major: 9, minor: 0)
 
     static func normalized(_ text: [UInt8], _ form: UnicodeForm) -> [UInt8] {
         if isStable(text, form) { return text }
@@ -26,7 +26,8 @@ enum UnicodeNormalization {
         return output
     }
 
-    private static func isTooYoung(_ scalar: Unicode.Scalar) -> Bool {
+    /// Whether a Unicode version later than the reference assigned the scalar.
+    static func isTooYoung(_ scalar: Unicode.Scalar) -> Bool {
         guard let age = scalar.properties.age else { return true }
         return UnicodeVersion(major: age.major, minor: age.minor) > referenceVersion
     }
@@ -34,17 +35,41 @@ enum UnicodeNormalization {
     private static func mapped(_ text: ArraySlice<UInt8>, _ form: UnicodeForm) -> [UInt8] {
         if text.isEmpty { return [] }
         let string = String(decoding: text, as: UTF8.self)
-        let result =
+        let decomposed =
             switch form {
-            // Foundation leaves a Hangul syllable and a following final consonant apart unless both are decomposed first.
-            case .canonicalComposition:
-                string.decomposedStringWithCanonicalMapping.precomposedStringWithCanonicalMapping
-            case .canonicalDecomposition: string.decomposedStringWithCanonicalMapping
-            case .compatibilityComposition:
-                string.decomposedStringWithCompatibilityMapping.precomposedStringWithCanonicalMapping
-            case .compatibilityDecomposition: string.decomposedStringWithCompatibilityMapping
+            case .canonicalComposition, .canonicalDecomposition: string.decomposedStringWithCanonicalMapping
+            case .compatibilityComposition, .compatibilityDecomposition: string.decomposedStringWithCompatibilityMapping
             }
-        return Array(result.utf8)
+        let ordered = reordered(decomposed)
+        // Composition is the standard library's: Foundation's leaves Hangul syllables and final consonants apart, and confuses
+        // scalars beyond U+FFFF with those of the same lower sixteen bits.
+        return switch form {
+        case .canonicalComposition, .compatibilityComposition: ordered._nfcCodeUnits
+        case .canonicalDecomposition, .compatibilityDecomposition: Array(ordered.utf8)
+        }
+    }
+
+    /// The canonical order of combining marks, which Foundation does not establish between marks of different scalars.
+    private static func reordered(_ text: String) -> String {
+        var output = String.UnicodeScalarView()
+        var marks: [(order: UInt8, scalar: Unicode.Scalar)] = []
+        func flush() {
+            guard !marks.isEmpty else { return }
+            let sorted = marks.enumerated().sorted { ($0.element.order, $0.offset) < ($1.element.order, $1.offset) }
+            output.append(contentsOf: sorted.lazy.map(\.element.scalar))
+            marks.removeAll(keepingCapacity: true)
+        }
+        for scalar in text.unicodeScalars {
+            let order = scalar.value < 0x300 ? 0 : scalar.properties.canonicalCombiningClass.rawValue
+            if order == 0 {
+                flush()
+                output.append(scalar)
+            } else {
+                marks.append((order, scalar))
+            }
+        }
+        flush()
+        return String(output)
     }
 
     /// Whether the text surely equals its own normal form: ASCII, and for NFC also the great ranges of starters that neither

@@ -47,6 +47,7 @@ NASTY = [
     "\u0897", "\u1c89", "ǅ", "ʕ", "\u180e", "\u200b\u200d\ufeff", "\u0085\u2028\u2029", "'ſ", "'S'Ll", "can't'd", "<|im_start|>", "<|im_start|", "x<|im_end|>\n",
     "<|im_end|><|im_end|>", "<s>", "</s>  x", "  </s>", "<unk>", "<image>", "<|assistant|>\n", "xDay", " Day ", "solo", "solos", "a solo b", "<0x41>", "▁", "▁▁x",
     "ĠĊ", "ÄĢ", "a" * 400, " " * 300, "ab" * 200, "1" * 100, "\n" * 50 + "x", "é" * 100, "字" * 200, "x\u0301\u0327\u0323", "\u0323\u0307", "ᾳͅ", "각각힣",
+    "\U000e01a0\u0323", "\U00020041\u0301", "\u0345\u0f73\u0334", "a\u0301\u0f81", "a\u07fd\u0334", "\u0d3b\u0323", "x" + "\u0345\u0334" * 200,
 ]
 CHARS = [c for c in range(0x110000) if unicodedata.category(chr(c)) not in ("Cs",)]
 MARKS = [c for c in CHARS if unicodedata.category(chr(c))[0] == "M"]
