@@ -24,17 +24,33 @@ package struct Constness: Sendable {
 }
 
 extension Graph {
+    /// Whether a value depends on nothing but weights and literals; for single questions, where `Constness` would look at all.
+    package func isConstant(_ value: ValueID) -> Bool {
+        var seen: Set<ValueID> = [value]
+        var pending = [value]
+        while let value = pending.popLast() {
+            guard let node = producer(of: value) else { return false }
+            for operand in node.operands where seen.insert(operand).inserted { pending.append(operand) }
+        }
+        return true
+    }
+
     /// The part of the graph that makes `roots`, as a graph of its own with the same inputs and states that it reads.
     ///
     /// For a constant value this is its recipe; two recipes do the same exactly if the results are equal graphs.
     package func extracting(_ roots: [ValueID], name: String = "recipe") -> Graph {
-        var needed = Set(roots)
-        for node in nodes.reversed() where node.results.contains(where: needed.contains) { needed.formUnion(node.operands) }
+        var needed: Set<NodeID> = []
+        var read = Set(roots)
+        var pending = roots
+        while let value = pending.popLast() {
+            guard let node = producer(of: value), needed.insert(node.id).inserted else { continue }
+            for operand in node.operands where read.insert(operand).inserted { pending.append(operand) }
+        }
         var part = Graph(name: name)
         var map: [ValueID: ValueID] = [:]
-        for input in inputs where needed.contains(input.value) { map[input.value] = part.addInput(input.name, type(of: input.value)) }
-        for state in states where needed.contains(state.value) { map[state.value] = part.addState(state.name, type(of: state.value)) }
-        for node in nodes where node.results.contains(where: needed.contains) {
+        for input in inputs where read.contains(input.value) { map[input.value] = part.addInput(input.name, type(of: input.value)) }
+        for state in states where read.contains(state.value) { map[state.value] = part.addState(state.name, type(of: state.value)) }
+        for node in order.filter(needed.contains).compactMap({ self[$0] }) {
             let operands = node.operands.compactMap { map[$0] }
             let made = part.addNode(node.op, operands, types: node.results.map(type(of:)), origin: node.origin)
             for (old, new) in zip(node.results, made.results) { map[old] = new }
