@@ -77,15 +77,27 @@ final class CPUModel: LoadedModel {
             hiddenSize: program.hiddenSize, vocabularySize: program.vocabularySize)
     }
 
-    func run(_ entry: Entry, _ io: StepIO) throws(BackendError) {
-        let steps: [PreparedStep]
+    func run(_ entry: Entry, _ io: StepIO) throws(BackendError) { try run(steps(of: entry), io) }
+
+    /// Of steps that differ only in their weights and operands, the first runs for all.
+    func warm(_ entry: Entry, _ io: StepIO) throws(BackendError) {
+        guard let plan = program.plans.first(where: { $0.entry == entry }) else { return }
+        var seen: Set<Kernel> = []
+        let first = zip(try steps(of: entry), plan.steps).filter { seen.insert($0.1.kernel).inserted }
+        try run(first.map(\.0), io)
+    }
+
+    private func steps(of entry: Entry) throws(BackendError) -> [PreparedStep] {
         switch entry {
-        case .extend: steps = extend
+        case .extend: return extend
         case .decode(let gear):
             guard let prepared = decode[gear] else { throw .unsupported("no decode gear \(gear) in the artifact") }
-            steps = prepared
+            return prepared
         case .vision: throw .unsupported("pictures are encoded by beginVision")
         }
+    }
+
+    private func run(_ steps: [PreparedStep], _ io: StepIO) throws(BackendError) {
         let context = decoderContext
         context.io = io
         context.extents[PlanSymbol.tokens.index] = io.tokenCount

@@ -20,6 +20,9 @@ package protocol LoadedModel: AnyObject {
     /// Runs `extend` or one `decode` gear over the batch in `io` and leaves logits there.
     func run(_ entry: Entry, _ io: StepIO) throws(BackendError)
 
+    /// Runs what makes later runs of the entry as fast as they get: at least each kernel once. What it computes means nothing.
+    func warm(_ entry: Entry, _ io: StepIO) throws(BackendError)
+
     /// Begins encoding pictures; an encoding in progress is dropped.
     func beginVision(_ input: VisionInput) throws(BackendError)
 
@@ -28,6 +31,10 @@ package protocol LoadedModel: AnyObject {
 
     /// f32[M, H]: embeddings of the pictures of the last finished encoding, in input order.
     var visionOutput: UnsafeBufferPointer<Float> { get }
+}
+
+extension LoadedModel {
+    package func warm(_ entry: Entry, _ io: StepIO) throws(BackendError) { try run(entry, io) }
 }
 
 /// The pictures of one vision call.

@@ -1,7 +1,7 @@
 internal import Execution
 internal import Plan
 
-/// Runs every plan once, so that the first request finds memory mapped and caches filled.
+/// Warms every plan, so that the first request finds memory mapped and threads awake.
 struct WarmUp {
     let model: any LoadedModel
     let configuration: EngineConfiguration
@@ -39,7 +39,7 @@ struct WarmUp {
             io.sampleRows[row] = Int32(row)
             for axis in 0..<io.positionAxes { io.positions[axis * rows + row] = 0 }
         }
-        try model.run(entry, io)
+        try model.warm(entry, io)
     }
 
     /// A gray square of 4 × 4 patches.
