@@ -77,14 +77,22 @@ final class CPUModel: LoadedModel {
             hiddenSize: program.hiddenSize, vocabularySize: program.vocabularySize)
     }
 
-    func run(_ entry: Entry, _ io: StepIO) throws(BackendError) { try run(steps(of: entry), io) }
+    func run(_ entry: Entry, _ io: StepIO) throws(BackendError) {
+        guard entry != .vision else { throw .unsupported("pictures are encoded by beginVision") }
+        try run(steps(of: entry), io)
+    }
 
     /// Of steps that differ only in their weights and operands, the first runs for all.
     func warm(_ entry: Entry, _ io: StepIO) throws(BackendError) {
         guard let plan = program.plans.first(where: { $0.entry == entry }) else { return }
         var seen: Set<Kernel> = []
-        let first = zip(try steps(of: entry), plan.steps).filter { seen.insert($0.1.kernel).inserted }
-        try run(first.map(\.0), io)
+        let first = zip(try steps(of: entry), plan.steps).filter { seen.insert($0.1.kernel).inserted }.map(\.0)
+        guard entry == .vision else { return try run(first, io) }
+        for step in first {
+            step.bind(visionContext)
+            team.run(step)
+        }
+        try throwFailure(visionContext)
     }
 
     private func steps(of entry: Entry) throws(BackendError) -> [PreparedStep] {
@@ -93,7 +101,7 @@ final class CPUModel: LoadedModel {
         case .decode(let gear):
             guard let prepared = decode[gear] else { throw .unsupported("no decode gear \(gear) in the artifact") }
             return prepared
-        case .vision: throw .unsupported("pictures are encoded by beginVision")
+        case .vision: return vision
         }
     }
 

@@ -21,6 +21,7 @@ package protocol LoadedModel: AnyObject {
     func run(_ entry: Entry, _ io: StepIO) throws(BackendError)
 
     /// Runs what makes later runs of the entry as fast as they get: at least each kernel once. What it computes means nothing.
+    /// For `vision`, pictures were begun.
     func warm(_ entry: Entry, _ io: StepIO) throws(BackendError)
 
     /// Begins encoding pictures; an encoding in progress is dropped.
@@ -34,7 +35,10 @@ package protocol LoadedModel: AnyObject {
 }
 
 extension LoadedModel {
-    package func warm(_ entry: Entry, _ io: StepIO) throws(BackendError) { try run(entry, io) }
+    package func warm(_ entry: Entry, _ io: StepIO) throws(BackendError) {
+        guard entry == .vision else { return try run(entry, io) }
+        while try !advanceVision(budget: .infinity) {}
+    }
 }
 
 /// The pictures of one vision call.

@@ -49,6 +49,6 @@ struct WarmUp {
         let columns = (0..<16).map { Int32($0 % 4) }
         try model.beginVision(
             VisionInput(pixels: Array(repeating: 128, count: 16 * patchBytes), positions: rows + columns, bounds: [0, 16]))
-        while try !model.advanceVision(budget: .infinity) {}
+        try model.warm(.vision, io)
     }
 }
