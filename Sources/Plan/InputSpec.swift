@@ -14,10 +14,13 @@ package struct InputSpec: Sendable, Hashable, Codable {
     package var endTokenIDs: [Int32]
     /// Sampling defaults of generation_config.json.
     package var generation: GenerationDefaults
+    /// Special tokens by the names under which chat templates know them: `bos_token`, `eos_token`, ….
+    package var specialTokens: [String: String]
 
     package init(
         imageProcessor: ImageProcessorSpec?, imagePlaceholder: PlaceholderSpec?, positions: PositionScheme,
-        visionLimits: VisionLimits?, vocabularySize: Int, endTokenIDs: [Int32], generation: GenerationDefaults = .init()
+        visionLimits: VisionLimits?, vocabularySize: Int, endTokenIDs: [Int32], generation: GenerationDefaults = .init(),
+        specialTokens: [String: String] = [:]
     ) {
         self.imageProcessor = imageProcessor
         self.imagePlaceholder = imagePlaceholder
@@ -26,6 +29,7 @@ package struct InputSpec: Sendable, Hashable, Codable {
         self.vocabularySize = vocabularySize
         self.endTokenIDs = endTokenIDs
         self.generation = generation
+        self.specialTokens = specialTokens
     }
 }
 

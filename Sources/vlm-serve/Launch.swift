@@ -114,19 +114,9 @@ struct Launch {
             maxPatches: configuration.maxPatches, maxImagePixels: maxImagePixels,
             render: { messages in
                 guard let template else { throw LaunchError("the model has no chat template") }
-                return try template.render(Self.context(messages))
+                return try template.render(spec.templateContext(messages: messages))
             },
             encode: { text in tokenizer.encode(text, addSpecialTokens: false) },
             newDecoder: { IncrementalDecoder(tokenizer, skipSpecialTokens: true) })
-    }
-
-    /// What HuggingFace's `apply_chat_template` passes.
-    private static func context(_ messages: JSONValue) -> JSONObject {
-        var context = JSONObject()
-        context["messages"] = messages
-        context["tools"] = .null
-        context["documents"] = .null
-        context["add_generation_prompt"] = true
-        return context
     }
 }

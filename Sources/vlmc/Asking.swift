@@ -30,9 +30,7 @@ struct OpenedModel {
     /// Messages with pictures as tokens, patches and positions.
     func prepare(_ messages: [JSONValue], pictures: [Image]) throws -> PreparedPrompt {
         guard let template else { throw Failure("the artifact has no chat template") }
-        var context = JSONObject()
-        context["messages"] = .array(messages)
-        context["add_generation_prompt"] = .bool(true)
+        let context = spec.templateContext(messages: .array(messages))
         return try prepare(rendered: try template.render(context), pictures: pictures)
     }
 

@@ -38,7 +38,7 @@ struct InputsCommand: ParsableCommand {
                 guard let processor = spec.imageProcessor else { throw Failure("the model takes no pictures") }
                 return try ImageProcessor(processor).patches(from: picture)
             }
-            let rendered = try Sources.template(directory).render(conversation.context)
+            let rendered = try Sources.template(directory).render(conversation.context(spec))
             let assembler = PromptAssembler(spec: spec) { tokenizer.encode($0, addSpecialTokens: false) }
             return try assembler.prepare(rendered: rendered, pictures: patches)
         }
@@ -76,19 +76,22 @@ struct InputsCommand: ParsableCommand {
 /// Messages with their pictures, and what else a chat template may see.
 struct Conversation {
     let messages: [Inputs.JSONValue]
-    let context: JSONObject
+    private let extra: JSONObject
     private let folder: URL
 
     init(_ document: Inputs.JSONValue, relativeTo folder: URL) throws(Failure) {
-        var context = document.objectValue ?? JSONObject()
-        guard let messages = (document.arrayValue ?? context["messages"]?.arrayValue) else {
+        let extra = document.objectValue ?? JSONObject()
+        guard let messages = (document.arrayValue ?? extra["messages"]?.arrayValue) else {
             throw Failure("the messages are neither a list nor an object with messages")
         }
-        context["messages"] = .array(messages)
-        if context["add_generation_prompt"] == nil { context["add_generation_prompt"] = .bool(true) }
         self.messages = messages
-        self.context = context
+        self.extra = extra
         self.folder = folder
+    }
+
+    /// What the template sees.
+    func context(_ spec: InputSpec) -> JSONObject {
+        spec.templateContext(messages: .array(messages), extra: extra)
     }
 
     /// The decoded pictures in the order of their parts.

@@ -44,7 +44,8 @@ extension InputSpec {
             visionLimits: processor.maxPatches.map { VisionLimits(maxPatchesPerImage: $0) },
             vocabularySize: vocabulary,
             endTokenIDs: endTokens.compactMap(\.self).first ?? [],
-            generation: try generation?.generationDefaults() ?? GenerationDefaults())
+            generation: try generation?.generationDefaults() ?? GenerationDefaults(),
+            specialTokens: try folder.specialTokens())
     }
 }
 
@@ -76,6 +77,17 @@ private struct ModelFolder {
             throw InputSpecError(file: name, "is missing in \(path); give a HuggingFace model directory")
         }
         return value
+    }
+
+    /// The `…_token` entries of tokenizer_config.json and special_tokens_map.json: texts, or objects with `content`.
+    func specialTokens() throws(InputSpecError) -> [String: String] {
+        var tokens: [String: String] = [:]
+        for name in ["special_tokens_map.json", "tokenizer_config.json"] {
+            for (key, value) in try optionalJSON(name)?.objectValue ?? JSONObject() where key.hasSuffix("_token") {
+                tokens[key] = value.stringValue ?? value["content"]?.stringValue
+            }
+        }
+        return tokens
     }
 
     /// processor_config.json counts only where it holds an image processor; older directories have one without.
