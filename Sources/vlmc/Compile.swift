@@ -14,6 +14,9 @@ struct Compile: ParsableCommand {
             and stores plans and packed weights. A second run with the same inputs and flags finds the artifact in the store; \
             any change that matters compiles again and says which field changed.
 
+            VLM_DEBUG=1 verifies the module after every pass, 2 adds their times, 3 their counts, 4 every rewrite and miss, 5 \
+            the IR after each pass in the directory \(DebugLevel.dumpDirectory).
+
             Exit code 0, or 1 with one message on stderr. A refused or failed compile leaves nothing behind.
             """)
 
@@ -59,7 +62,11 @@ struct Compile: ParsableCommand {
         var compilation = try Failure.wrapping { () throws(CompileError) in
             try Compilation(source, options: options, store: store, machine: machine) { display.show($0) }
         }
-        if let dumpDirectory { compilation.observers.append(try dumper(dumpDirectory)) }
+        let level = DebugLevel.current
+        compilation.observers.append(PassLog(level))
+        if let directory = dumpDirectory ?? (level >= .dumps ? DebugLevel.dumpDirectory : nil) {
+            compilation.observers.append(try dumper(directory))
+        }
         compilation.golden = { SelfTest.record($0) }
         let report = try Failure.wrapping { () throws(CompileError) in try compilation.run() }
         display.finish(report)

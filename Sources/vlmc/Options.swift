@@ -61,7 +61,7 @@ struct ModelOptions: ParsableArguments {
         options.maxSequences = maxNumSeqs
         options.maxModelLength = maxModelLen
         options.maxBatchedTokens = maxNumBatchedTokens
-        options.verifies = (ProcessInfo.processInfo.environment["VLM_DEBUG"].flatMap { Int($0) } ?? 0) >= 1
+        options.verifies = DebugLevel.current >= .verify
         return options
     }
 
