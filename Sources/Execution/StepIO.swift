@@ -80,22 +80,3 @@ package final class StepIO {
         return UnsafeMutableBufferPointer(rebasing: buffer[..<count])
     }
 }
-
-extension StepIO {
-    /// Fills the buffers with one sequence of text at positions 0, 1, … in blocks 0, 1, …, whose last row is sampled.
-    package func fill(prompt tokens: [Int32]) {
-        precondition(tokens.count <= maxTokens && maxSequences >= 1)
-        for (index, token) in tokens.enumerated() {
-            ids[index] = token
-            slots[index] = Int32(index)
-            imageRows[index] = -1
-            for axis in 0..<positionAxes { positions[axis * tokens.count + index] = Int32(index) }
-        }
-        for block in 0..<maxBlocks { blockTables[block] = Int32(block) }
-        queryStarts[0] = 0
-        queryCounts[0] = Int32(tokens.count)
-        contextLengths[0] = Int32(tokens.count)
-        sampleRows[0] = Int32(tokens.count - 1)
-        (tokenCount, sequenceCount, sampleCount, imageCount) = (tokens.count, 1, 1, 0)
-    }
-}

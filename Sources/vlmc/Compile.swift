@@ -2,6 +2,7 @@ import ArgumentParser
 import ArtifactFormat
 import CPUBackend
 import Compiler
+import Execution
 import Foundation
 import IR
 import Plan
@@ -67,7 +68,7 @@ struct Compile: ParsableCommand {
         if let directory = dumpDirectory ?? (level >= .dumps ? DebugLevel.dumpDirectory : nil) {
             compilation.observers.append(try dumper(directory))
         }
-        compilation.golden = { SelfTest.record($0) }
+        compilation.golden = { SelfTest.record($0, on: CPUBackend()) }
         let report = try Failure.wrapping { () throws(CompileError) in try compilation.run() }
         display.finish(report)
         if let reportFile { try write(report, to: reportFile) }
