@@ -18,5 +18,6 @@ package let passSummaries: [String: String] = [
     "fuse-residual-norm": "Joins a residual sum with the norm that reads it; the sum stays available.",
     "bucket-decode-gears": "Makes one decode graph per gear, a fixed number of sequences each.",
     "select-kernels": "Names the catalog row that computes each node.",
+    "pack-weights": "Gives every constant that a running node reads the layout of its kernel; what computes it is the recipe that the packer follows.",
     "plan-memory": "Gives every value that a running node makes its place in the graph's arena.",
 ]

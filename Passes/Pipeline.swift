@@ -40,6 +40,8 @@ package func pipeline(gears: [Int], policy: KernelPolicy) -> PassPipeline {
         bucketDecodeGears(gears),
         // Needs the numbers of rows.
         selectKernels(policy),
+        // Needs the kernels, whose layouts the weights take.
+        packWeights,
         // Needs to know which nodes run.
         planMemory,
     ])

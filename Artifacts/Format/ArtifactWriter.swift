@@ -159,11 +159,8 @@ package final class ArtifactWriter {
     ) throws(ArtifactError) -> Int {
         let entry = reusable.entry
         try beginWeight(name: name, layout: entry.layout, shape: entry.shape, key: entry.key, sources: sources)
-        var offset = 0
-        while offset < entry.byteCount {
-            let piece = try reusable.read(at: offset, count: min(8 << 20, entry.byteCount - offset))
+        try reusable.forEachPiece { piece throws(ArtifactError) in
             try piece.withUnsafeBytes { bytes in Result { () throws(ArtifactError) in try append(bytes) } }.get()
-            offset += piece.count
         }
         return weights.count - 1
     }

@@ -28,8 +28,6 @@ package struct SectionName: Sendable, Hashable, Comparable, CustomStringConverti
     package static let weightTable = SectionName(known: "weights.json")
     /// Packed weights.
     package static let weights = SectionName(known: "weights.bin")
-    /// How packed weights are made of checkpoint tensors.
-    package static let recipes = SectionName(known: "recipes.json")
     /// The tokenizer in its quickly loaded form.
     package static let tokenizer = SectionName(known: "tokenizer.bin")
     /// The chat template's source.
@@ -58,7 +56,7 @@ package struct SectionName: Sendable, Hashable, Comparable, CustomStringConverti
 
     /// Whether the section is checked against its checksum only by `verify` or when it is read, not at opening.
     package var isCheckedLate: Bool {
-        let late: [SectionName] = [.weights, .recipes, .passes, .goldenData]
+        let late: [SectionName] = [.weights, .passes, .goldenData]
         return late.contains(self) || irCoordinates != nil
     }
 

@@ -18,12 +18,24 @@ package struct ReusableWeight {
         self.file = file
     }
 
-    func read(at offset: Int, count: Int) throws(ArtifactError) -> [UInt8] {
-        guard let bytes = try file.read(at: entry.offset + offset, count: count) else {
-            throw .wrongSize(
-                path: file.path, section: entry.name, expected: entry.byteCount, found: offset)
+    /// Hands out the bytes in order, a few megabytes at a time.
+    func forEachPiece(_ body: ([UInt8]) throws(ArtifactError) -> Void) throws(ArtifactError) {
+        var offset = 0
+        while offset < entry.byteCount {
+            let count = min(8 << 20, entry.byteCount - offset)
+            guard let bytes = try file.read(at: entry.offset + offset, count: count) else {
+                throw .wrongSize(path: file.path, section: entry.name, expected: entry.byteCount, found: offset)
+            }
+            try body(bytes)
+            offset += count
         }
-        return bytes
+    }
+
+    /// Whether the bytes are still those that were packed.
+    var isIntact: Bool {
+        var sum = LineSum()
+        guard (try? forEachPiece({ $0.withUnsafeBytes { sum.update($0) } })) != nil else { return false }
+        return sum.value == entry.sum
     }
 }
 
@@ -86,9 +98,10 @@ package struct ReusableWeights {
         }
     }
 
-    /// The packed bytes of the weight with this key; nil when the store has none.
+    /// The packed bytes of the weight with this key; nil when the store has none, or damaged ones.
     package subscript(key: String) -> ReusableWeight? {
         guard let place = places[key], let file = try? OpenFile.reading(place.path) else { return nil }
-        return ReusableWeight(entry: place.entry, file: file)
+        let weight = ReusableWeight(entry: place.entry, file: file)
+        return weight.isIntact ? weight : nil
     }
 }

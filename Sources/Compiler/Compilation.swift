@@ -25,7 +25,7 @@ package struct Compilation {
     package let options: CompileOptions
     package let store: Store
     package let machine: Machine
-    /// Where passes are observed: dumps, timing.
+    /// Where passes are observed: dumps, timing. With observers every pass runs, whatever the store has.
     package var observers: [any PassObserver] = []
     /// Runs the complete artifact before it is published and returns its self-test; nil for another machine's target.
     package var golden: ((Artifact) -> Golden?)?
@@ -165,8 +165,13 @@ package struct Compilation {
         _ key: ArtifactKey, _ digests: WeightDigests, _ start: CompileReport
     ) throws(CompileError) -> CompileReport {
         var result = start
-        let compiled = try timed("passes", &result) { () throws(CompileError) in try CompiledProgram(self, kvElement) }
-        result.passes = compiled.passes
+        let reused = reusedProgram(key)
+        let compiled = try timed("passes", &result) { () throws(CompileError) in
+            if let reused { return reused }
+            return try CompiledProgram(self, kvElement)
+        }
+        result.reusedProgram = reused != nil
+        result.passes = compiled.record.reports
         result.memory = compiled.program.plans.map { plan in
             CompileReport.Memory(
                 entry: "\(plan.entry)", steps: plan.steps.count, arenaBytes: plan.arenaBytes,
@@ -181,6 +186,14 @@ package struct Compilation {
         return report
     }
 
+    /// The program of a stored artifact whose weights alone differ; nil when there is none or passes are to run.
+    private func reusedProgram(_ key: ArtifactKey) -> CompiledProgram? {
+        guard !options.isForced, options.rewriteLimit == nil, observers.isEmpty, let path = store.artifact(programKey: key.programKey),
+            let earlier = try? Artifact.open(directory: path, recordsUse: false)
+        else { return nil }
+        return try? CompiledProgram(reusing: earlier, self, kvElement)
+    }
+
     private func write(
         _ compiled: CompiledProgram, _ key: ArtifactKey, _ digests: WeightDigests, _ start: CompileReport
     ) throws(CompileError) -> CompileReport {
@@ -189,7 +202,7 @@ package struct Compilation {
             let writer = try ArtifactWriter(store: store, key: key, output: options.output)
             defer { writer.cancel() }
             try compiled.writeSections(to: writer, source)
-            let packing = PackingRun(self.source, compiled, digests, store)
+            let packing = PackingRun(source, compiled, digests, options.isForced ? nil : store)
             try packing.write(to: writer, &result) { report($0) }
             result.artifact = try writer.finish(
                 program: compiled.program,

@@ -23,6 +23,8 @@ package struct CompileReport: Sendable, Codable {
     package var artifact = ""
     /// Fields in which the nearest artifact of the store differs; empty for the first one.
     package var differences: [ArtifactKey.Difference] = []
+    /// Whether the plans are those of an earlier artifact, whose weights alone differ; then no pass ran.
+    package var reusedProgram = false
     /// Whether the packed weights are those of an earlier artifact.
     package var reusedWeights = false
     /// Weights whose packed bytes were copied, and those that were packed anew.

@@ -11,43 +11,53 @@ import Tensors
 struct CompiledProgram {
     let program: Program
     let requests: [WeightRequest]
-    let passes: [PassReport]
     let record: PassRecord
-    /// The IR after each stage.
-    private let stages: [(stage: Stage, module: Module)]
+    /// The text of each entry after each stage, as the artifact keeps it.
+    private let texts: [(stage: String, entry: String, text: String)]
     /// Checkpoint tensors by weight name.
     let sources: [String: String]
 
+    /// Traces the model and runs the passes.
     init(_ compilation: Compilation, _ kvElement: DType) throws(CompileError) {
         let recorder = PassRecorder()
         let keeper = StageKeeper()
         var observed = compilation
         observed.observers += [recorder, keeper]
-        let traced = try compilation.traced()
-        keeper.stages.append((.traced, traced))
         let (module, reports) = try observed.lowered()
-        passes = reports
-        stages = keeper.stages
         record = PassRecord(reports: reports, changes: recorder.changes)
-        sources = Dictionary(module.weights.map { ($0.name, $0.source) }) { first, _ in first }
-        (program, requests) = try Self.emit(module, compilation, kvElement)
+        texts = keeper.modules.flatMap { module in
+            module.graphs.map { (module.stage.rawValue, $0.name, Printer.print(module.with([$0]))) }
+        }
+        (program, requests, sources) = try Self.emit(module, compilation, kvElement)
+    }
+
+    /// Takes over what the passes made of a model that differs in the values of its weights alone.
+    ///
+    /// - Throws: when the earlier artifact is damaged; then the passes have to run.
+    init(reusing earlier: Artifact, _ compilation: Compilation, _ kvElement: DType) throws {
+        record = try JSONDecoder().decode(PassRecord.self, from: Data(try earlier.section(.passes)))
+        let kept = try earlier.irSections.map { ($0.stage, $0.entry, try earlier.ir(stage: $0.stage, entry: $0.entry)) }
+        let planned = kept.filter { $0.0 == Stage.planned.rawValue }
+        let parts = try earlier.program.plans.map { plan in
+            try Parser.parse(planned.first { Entry(graphName: $0.1) == plan.entry }?.2 ?? "")
+        }
+        guard let first = parts.first else { throw CompileError.internalInconsistency("\(earlier.path) has no plans") }
+        texts = kept
+        (program, requests, sources) = try Self.emit(first.with(parts.flatMap(\.graphs)), compilation, kvElement)
     }
 
     private static func emit(
         _ module: Module, _ compilation: Compilation, _ kvElement: DType
-    ) throws(CompileError) -> (Program, [WeightRequest]) {
+    ) throws(CompileError) -> (Program, [WeightRequest], sources: [String: String]) {
         var table = WeightTable()
-        var emitters: [PlanEmitter] = []
+        var plans: [ExecutionPlan] = []
         for graph in module.graphs {
             guard let entry = Entry(graphName: graph.name) else {
                 throw .internalInconsistency("graph @\(graph.name) is no entry")
             }
-            let emitter = try PlanEmitter(graph, of: module, as: entry)
-            emitter.announce(to: &table)
-            emitters.append(emitter)
+            var emitter = try PlanEmitter(graph, of: module, as: entry)
+            plans.append(try emitter.emit(into: &table))
         }
-        var plans: [ExecutionPlan] = []
-        for var emitter in emitters { plans.append(try emitter.emit(into: &table)) }
         let geometry = compilation.source.definition.geometry
         let program = Program(
             plans: plans, limits: compilation.limits,
@@ -55,24 +65,17 @@ struct CompiledProgram {
                 layers: geometry.layers, heads: geometry.kvHeads, headDim: geometry.headDim, element: kvElement),
             vocabularySize: geometry.vocabularySize, hiddenSize: geometry.hiddenSize,
             positionAxes: geometry.positionAxes)
-        return (program, table.requests)
+        let sources = Dictionary(module.weights.map { ($0.name, $0.source) }) { first, _ in first }
+        return (program, table.requests, sources)
     }
 
     /// Writes every section but the weights.
     func writeSections(to writer: ArtifactWriter, _ source: ModelSource) throws(ArtifactError) {
-        for (stage, module) in stages {
-            for graph in module.graphs {
-                let part = Module(
-                    stage: module.stage, symbols: module.symbols, weights: module.weights, graphs: [graph],
-                    attributes: module.attributes)
-                try writer.writeIR(stage: stage.rawValue, entry: graph.name, text: Printer.print(part))
-            }
-        }
+        for (stage, entry, text) in texts { try writer.writeIR(stage: stage, entry: entry, text: text) }
         try writer.write(.tokenizer, source.tokenizer.compiled)
         if let template = source.template { try writer.write(.chatTemplate, Array(template.utf8)) }
         try writer.write(.inputs, Self.json(source.inputs))
         try writer.write(.passes, Self.json(record))
-        try writer.write(.recipes, Self.json(requests.map(StoredRecipe.init)))
     }
 
     private static func json(_ value: some Encodable) throws(ArtifactError) -> [UInt8] {
@@ -90,24 +93,15 @@ struct PassRecord: Codable {
     var changes: [PassRecorder.Change]
 }
 
-/// A weight's recipe, as the artifact keeps it.
-struct StoredRecipe: Codable {
-    var origin: String
-    var layout: WeightLayout
-    var shape: [Int]
-    var recipe: String
+/// Keeps the module as it is at each stage.
+private final class StageKeeper: PassObserver {
+    var modules: [Module] = []
 
-    init(_ request: WeightRequest) {
-        origin = request.origin
-        layout = request.layout
-        shape = request.shape
-        recipe = request.recipe.text
-    }
+    func didReach(_ stage: Stage, _ module: Module) { modules.append(module) }
 }
 
-/// Keeps the module as it is at each stage reached.
-private final class StageKeeper: PassObserver {
-    var stages: [(stage: Stage, module: Module)] = []
-
-    func didReach(_ stage: Stage, _ module: Module) { stages.append((stage, module)) }
+extension Module {
+    fileprivate func with(_ graphs: [Graph]) -> Module {
+        Module(stage: stage, symbols: symbols, weights: weights, graphs: graphs, attributes: attributes)
+    }
 }

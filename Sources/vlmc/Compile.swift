@@ -64,7 +64,7 @@ struct Compile: ParsableCommand {
             try Compilation(source, options: options, store: store, machine: machine) { display.show($0) }
         }
         let level = DebugLevel.current
-        compilation.observers.append(PassLog(level))
+        if level >= .timing { compilation.observers.append(PassLog(level)) }
         if let directory = dumpDirectory ?? (level >= .dumps ? DebugLevel.dumpDirectory : nil) {
             compilation.observers.append(try dumper(directory))
         }

@@ -28,7 +28,7 @@ final class PassLog: PassObserver {
     func willRun(_ pass: Pass, on module: Module) { start = clock.now }
 
     func didRun(_ pass: Pass, _ report: PassReport, before: Module, after: Module) {
-        guard level >= .timing, let start else { return }
+        guard let start else { return }
         let parts = (clock.now - start).components
         let milliseconds = Double(parts.seconds) * 1e3 + Double(parts.attoseconds) * 1e-15
         var line = String(format: "%8.1f ms  ", milliseconds) + pass.name

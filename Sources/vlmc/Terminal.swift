@@ -75,10 +75,14 @@ final class CompileDisplay: Sendable {
         case .stopped: Terminal.say("stopped after the passes, as asked; nothing was stored (\(seconds))")
         case .compiled:
             let rewrites = report.passes.reduce(0) { $0 + $1.rewrites.count }
+            let program =
+                report.reusedProgram
+                ? "program of an earlier artifact, from which only weights differ"
+                : "\(report.passes.count) passes, \(rewrites) rewrites"
             let arena = report.memory.map(\.arenaBytes).max() ?? 0
             let unshared = report.memory.max { $0.arenaBytes < $1.arenaBytes }?.unsharedBytes ?? 0
             Terminal.say(
-                "compiled in \(seconds): \(report.passes.count) passes, \(rewrites) rewrites; largest arena "
+                "compiled in \(seconds): \(program); largest arena "
                     + "\(Terminal.bytes(arena)) (unshared \(Terminal.bytes(unshared)))")
             let weights =
                 report.reusedWeights

@@ -31,7 +31,7 @@ import Testing
 
     @Test func everySectionAndFieldIsDescribed() throws {
         let names: [SectionName] = [
-            .program, .weightTable, .weights, .recipes, .tokenizer, .chatTemplate, .inputs, .passes, .golden,
+            .program, .weightTable, .weights, .tokenizer, .chatTemplate, .inputs, .passes, .golden,
             .goldenData,
         ]
         for name in names.map(\.path) + Sample.key().fields.map(\.name) {

@@ -40,11 +40,31 @@ import Testing
         var bytes = try Data(contentsOf: URL(fileURLWithPath: weights))
         bytes[bytes.count - 2] ^= 1
         try bytes.write(to: URL(fileURLWithPath: weights))
-        let second = try space.vlmc("compile", model)
+        let report = space.path("report.json")
+        let second = try space.vlmc("compile", model, "--compile-report", report)
         #expect(second.status == 0)
         #expect(second.errors.contains("checkpoint:"))
-        #expect(second.output.trimmingCharacters(in: .newlines) != first)
+        let tuned = second.output.trimmingCharacters(in: .newlines)
+        #expect(tuned != first)
         #expect(second.errors.contains("taken over"))
+        #expect(try String(contentsOfFile: report, encoding: .utf8).contains("\"reusedProgram\" : true"))
+
+        let forced = space.path("forced")
+        #expect(try space.vlmc("compile", model, "--force", "-o", forced).status == 0)
+        for name in ["program.json", "weights.json", "weights.bin", "passes.json", "ir/planned.extend.vir.zst"] {
+            #expect(FileManager.default.contentsEqual(atPath: "\(tuned)/\(name)", andPath: "\(forced)/\(name)"), "\(name)")
+        }
+    }
+
+    @Test func forcePacksDamagedWeightsAnew() throws {
+        let space = try Workspace()
+        let path = try space.compile(Workspace.demoModel)
+        let handle = try FileHandle(forUpdating: URL(fileURLWithPath: path + "/weights.bin"))
+        try handle.write(contentsOf: Data([0xff, 0xff, 0xff, 0xff]))
+        try handle.close()
+        #expect(try space.cache("verify", path).status != 0)
+        #expect(try space.vlmc("compile", Workspace.demoModel, "--force").status == 0)
+        #expect(try space.cache("verify", path).status == 0)
     }
 
     @Test func twoAtOnceBuildOnce() async throws {

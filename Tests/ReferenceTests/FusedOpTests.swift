@@ -82,12 +82,13 @@ import Testing
         }
     }
 
-    @Test func patches() throws {
-        let pixels = Tensor(ints: [0, 255, 7, 128, 1, 2], [2, 3], .u8)
-        try agree([pixels, noise([4, 3], seed: 7, .bf16), noise([4], seed: 8)]) { b, v in
-            let product = b.matmul(b.cast(v[0], to: .f32), b.cast(v[1], to: .f32), transposeB: true)
-            return [b.patchEmbed(v[0], v[1]), b.patchEmbed(v[0], v[1], bias: v[2]), product, b.add(product, v[2])]
+    @Test func packedWeights() throws {
+        let w = noise([4, 3], seed: 7)
+        let results = try evaluate([w]) { b, v in
+            [b.pack(v[0], .plain), b.pack(v[0], .f32Panels), b.pack(v[0], .bf16Panels), b.cast(v[0], to: .bf16)]
         }
+        #expect(results[0].floats == w.floats && results[1].floats == w.floats)
+        #expect(results[2].floats == results[3].floats && results[2].floats != w.floats && results[2].element == .f32)
     }
 
     /// HuggingFace's M-RoPE: `cat(freqs, freqs)`, sections taken axis by axis, `rotate_half`.

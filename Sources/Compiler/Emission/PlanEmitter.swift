@@ -20,14 +20,6 @@ struct PlanEmitter {
         do throws(StorageError) { storage = try Storage(graph) } catch { throw .unsupported("\(error)") }
     }
 
-    /// Tells the table which layouts the graph's linear layers need.
-    func announce(to table: inout WeightTable) {
-        for node in storage.runningNodes {
-            guard let weights = packedWeights(of: node) else { continue }
-            table.announce(Recipe(of: weights.values, in: graph), weights.layout)
-        }
-    }
-
     mutating func emit(into table: inout WeightTable) throws(CompileError) -> ExecutionPlan {
         for node in storage.runningNodes { try emit(node, &table) }
         let lives = LifeTimes(graph, storage).lives
@@ -50,15 +42,6 @@ struct PlanEmitter {
         var inputs: [Slot] = []
         for (position, operand) in node.operands.enumerated() {
             if case .pagedAttention = kernel, position == 1 || position == 2 { continue }
-            if kernel == .embed, position == 0 {
-                inputs.append(try embeddingTable(node, &table))
-                continue
-            }
-            if let weights = packedWeights(of: node), weights.values.contains(operand) {
-                guard weights.values.first == operand else { continue }
-                inputs.append(try weight(weights.values, weights.layout, weights.shape, node, &table))
-                continue
-            }
             inputs.append(try slot(operand, of: node, &table))
         }
         if let axes = node.op(as: RotaryTable.self)?.axes { inputs.append(try indices(axes, node, &table)) }
@@ -92,8 +75,7 @@ struct PlanEmitter {
 extension PlanEmitter {
     private func kernel(for node: Node) throws(CompileError) -> Kernel? {
         switch node.op {
-        case let op as Linear: try linear(node, op.activation, bias: op.hasBias, residual: op.hasResidual)
-        case let op as QuantizedLinearAWQ: try linear(node, .none, bias: op.hasBias, residual: false)
+        case let op as Linear: try linear(node, op)
         case let op as RMSNorm: .rmsNorm(eps: Float(op.eps))
         case let op as LayerNorm: .layerNorm(eps: Float(op.eps))
         case let op as AddRMSNorm: .addRMSNorm(eps: Float(op.eps))
@@ -110,16 +92,14 @@ extension PlanEmitter {
         }
     }
 
-    private func linear(
-        _ node: Node, _ activation: IR.Activation, bias: Bool, residual: Bool
-    ) throws(CompileError) -> Kernel? {
-        guard let row = node.kernel.flatMap(KernelCatalog.linear(named:)), let weights = packedWeights(of: node),
-            let planned = Plan.Activation(rawValue: activation.rawValue)
+    private func linear(_ node: Node, _ op: Linear) throws(CompileError) -> Kernel? {
+        guard let row = node.kernel.flatMap(KernelCatalog.linear(named:)), let packing = Packing(of: node.operands[1], in: graph),
+            let activation = Plan.Activation(rawValue: op.activation.rawValue)
         else { return nil }
         return .linear(
             Kernel.Linear(
-                arithmetic: row.arithmetic, layout: weights.layout, inputs: weights.shape[1],
-                outputs: weights.shape[0], activation: planned, hasBias: bias, hasResidual: residual))
+                arithmetic: row.arithmetic, layout: packing.layout, inputs: packing.shape[1], outputs: packing.shape[0],
+                activation: activation, hasBias: op.hasBias, hasResidual: op.hasResidual))
     }
 
     private func attention(_ node: Node, scale: Float) -> Kernel? {
@@ -136,29 +116,6 @@ extension PlanEmitter {
         return (count, width)
     }
 
-    /// The operands that a linear layer packs into one weight, and how.
-    private func packedWeights(of node: Node) -> (values: [ValueID], layout: WeightLayout, shape: [Int])? {
-        guard let row = node.kernel.flatMap(KernelCatalog.linear(named:)) else { return nil }
-        if let op = node.op(as: QuantizedLinearAWQ.self) {
-            guard let outputs = graph.type(of: node.operands[3]).shape.dims.last?.fixedValue,
-                let inputs = graph.type(of: node.operands[1]).shape.dims.first?.fixedValue
-            else { return nil }
-            return (Array(node.operands[1...3]), .int4Blocks(group: op.group), [outputs, inputs])
-        }
-        guard node.op is Linear, let shape = graph.type(of: node.operands[1]).shape.fixed else { return nil }
-        return ([node.operands[1]], row.weights == .bf16 ? .bf16Panels : .f32Panels, shape)
-    }
-
-    private func embeddingTable(_ node: Node, _ table: inout WeightTable) throws(CompileError) -> Slot {
-        let recipe = Recipe(of: [node.operands[0]], in: graph)
-        let element = recipe.graph.results.first.map { recipe.graph.type(of: $0).element }
-        let layout = table.tableLayout(recipe, fallback: element == .bf16 ? .bf16Panels : .f32Panels)
-        guard let shape = graph.type(of: node.operands[0]).shape.fixed else {
-            throw .internalInconsistency("an embedding table with symbols in \(node.origin)")
-        }
-        return try weight([node.operands[0]], layout, shape, node, &table)
-    }
-
     private func indices(_ axes: [Int], _ node: Node, _ table: inout WeightTable) throws(CompileError) -> Slot {
         let module = ModuleBuilder()
         let type = TensorType(.i32, [.fixed(axes.count)])
@@ -171,20 +128,15 @@ extension PlanEmitter {
         return Slot(.weight(table.index(of: request)), type)
     }
 
-    private func weight(
-        _ values: [ValueID], _ layout: WeightLayout, _ shape: [Int], _ node: Node, _ table: inout WeightTable
-    ) throws(CompileError) -> Slot {
-        let request = WeightRequest(recipe: Recipe(of: values, in: graph), layout: layout, shape: shape, origin: node.origin)
-        return Slot(.weight(table.index(of: request)), TensorType(.f32, Shape(shape.map(Dim.fixed))))
-    }
-
     private func slot(_ value: ValueID, of node: Node, _ table: inout WeightTable) throws(CompileError) -> Slot {
         let type = graph.type(of: value)
         if storage.constants.contains(value) {
-            guard let shape = type.shape.fixed else {
-                throw .internalInconsistency("a constant with symbols in \(node.origin)")
+            guard let packing = Packing(of: value, in: graph) else {
+                throw .internalInconsistency("\(node.op.mnemonic) in \(node.origin) reads a constant that is not packed")
             }
-            return try weight([value], .plain, shape, node, &table)
+            let request = WeightRequest(
+                recipe: Recipe(of: packing.values, in: graph), layout: packing.layout, shape: packing.shape, origin: node.origin)
+            return Slot(.weight(table.index(of: request)), type)
         }
         guard let view = storage.view(value) else {
             throw .internalInconsistency("a value without storage in \(node.origin)")
@@ -203,6 +155,34 @@ extension PlanEmitter {
         }
         let offset = place.offset + view.column * type.element.byteCount
         return Slot(.arena(offset: offset, stride: view.stride), type)
+    }
+}
+
+/// What a `pack` node says of its weight.
+private struct Packing {
+    let values: [ValueID]
+    let layout: WeightLayout
+    let shape: [Int]
+
+    init?(of value: ValueID, in graph: Graph) {
+        guard let node = graph.producer(of: value), let shape = graph.type(of: value).shape.fixed else { return nil }
+        switch node.op {
+        case let pack as Pack: layout = WeightLayout(pack.layout)
+        case let pack as PackAWQ: layout = .int4Blocks(group: pack.group)
+        default: return nil
+        }
+        values = node.operands
+        self.shape = shape
+    }
+}
+
+extension WeightLayout {
+    fileprivate init(_ layout: PackedLayout) {
+        switch layout {
+        case .plain: self = .plain
+        case .f32Panels: self = .f32Panels
+        case .bf16Panels: self = .bf16Panels
+        }
     }
 }
 

@@ -16,20 +16,11 @@ struct WeightRequest: Hashable {
 struct WeightTable {
     private(set) var requests: [WeightRequest] = []
     private var indices: [Key: Int] = [:]
-    private var panels: [Recipe: WeightLayout] = [:]
 
     private struct Key: Hashable {
         let recipe: Recipe
         let layout: WeightLayout
     }
-
-    /// Remembers that a linear layer needs this layout, so that a table of the same weight takes it too.
-    mutating func announce(_ recipe: Recipe, _ layout: WeightLayout) {
-        if panels[recipe] == nil { panels[recipe] = layout }
-    }
-
-    /// The layout in which a table of rows is stored: the linear layer's that shares it, else `fallback`.
-    func tableLayout(_ recipe: Recipe, fallback: WeightLayout) -> WeightLayout { panels[recipe] ?? fallback }
 
     /// The weight's index, the same for every request of equal recipe and layout.
     mutating func index(of request: WeightRequest) -> Int {

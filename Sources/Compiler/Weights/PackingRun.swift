@@ -7,7 +7,8 @@ import Plan
 /// Packs all weights of a program, taking over what the store has.
 struct PackingRun {
     private let compiled: CompiledProgram
-    private let store: Store
+    /// Where packed weights may be taken from; nil when all are packed anew.
+    private let store: Store?
     private let packer: WeightPacker
     private let entries: [Planned]
 
@@ -20,7 +21,7 @@ struct PackingRun {
         let sourceBytes: Int
     }
 
-    init(_ source: ModelSource, _ compiled: CompiledProgram, _ digests: WeightDigests, _ store: Store) {
+    init(_ source: ModelSource, _ compiled: CompiledProgram, _ digests: WeightDigests, _ store: Store?) {
         self.compiled = compiled
         self.store = store
         var tensors: [String: TensorView] = [:]
@@ -44,14 +45,14 @@ struct PackingRun {
     func write(
         to writer: ArtifactWriter, _ result: inout CompileReport, _ report: (Compilation.Event) -> Void
     ) throws {
-        if try writer.useStoredWeights(ArtifactKey.weightsKey(entryKeys: entries.map(\.key))) != nil {
+        if store != nil, try writer.useStoredWeights(ArtifactKey.weightsKey(entryKeys: entries.map(\.key))) != nil {
             result.reusedWeights = true
             return
         }
         report(.began(phase: "packing", total: entries.reduce(0) { $0 + $1.sourceBytes }))
-        let reusable = store.reusableWeights()
+        let reusable = store?.reusableWeights()
         for entry in entries {
-            if let copy = reusable[entry.key] {
+            if let copy = reusable?[entry.key] {
                 try writer.appendWeight(name: entry.name, sources: entry.sources, copying: copy)
                 result.weightsCopied += 1
             } else {

@@ -13,10 +13,8 @@ struct Recipe: Hashable {
     func hash(into hasher: inout Hasher) { hasher.combine(text) }
 
     /// The part of `graph` that computes `values`, all of them constants.
-    ///
-    /// Casts between real types at the very end say nothing: the packed layout has its own type.
     init(of values: [ValueID], in graph: Graph) {
-        self.graph = graph.recipe(values.map { Self.withoutCasts($0, in: graph) })
+        self.graph = graph.recipe(values)
         text = Printer.print(self.graph)
     }
 
@@ -27,12 +25,5 @@ struct Recipe: Hashable {
             names.append(weight.name)
         }
         return names
-    }
-
-    private static func withoutCasts(_ value: ValueID, in graph: Graph) -> ValueID {
-        guard let node = graph.producer(of: value), let cast = node.op(as: Cast.self), cast.to.isFloat,
-            graph.type(of: node.operands[0]).element.isFloat
-        else { return value }
-        return withoutCasts(node.operands[0], in: graph)
     }
 }

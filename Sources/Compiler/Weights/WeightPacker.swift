@@ -12,9 +12,12 @@ import Tensors
 struct WeightPacker {
     /// Checkpoint tensors by the names that recipes use.
     let tensors: [String: TensorView]
+    private let buffer = PackingBuffer()
 
     /// Most bytes packed before they are handed on.
     private static let chunkBytes = 32 << 20
+
+    init(tensors: [String: TensorView]) { self.tensors = tensors }
 
     /// Packs a weight and hands its bytes on in order.
     func pack(
@@ -111,9 +114,7 @@ struct WeightPacker {
         let panel = Int(VLM_PANEL)
         let panels = (outputs + panel - 1) / panel
         let chunk = max(1, min(panels, Self.chunkBytes / max(panelBytes, 1)))
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: chunk * panelBytes, alignment: 64)
-        defer { buffer.deallocate() }
-        let target = SendablePointer(buffer.baseAddress!)
+        let target = SendablePointer(buffer.reserve(chunk * panelBytes))
         for first in stride(from: 0, to: panels, by: chunk) {
             let count = min(chunk, panels - first)
             let failures = Atomic<Int>(0)
@@ -125,10 +126,26 @@ struct WeightPacker {
                 throw .internalInconsistency("a weight has a shape that its packing kernel refuses")
             }
             do throws(ArtifactError) {
-                try write(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<(count * panelBytes)]))
+                try write(UnsafeRawBufferPointer(start: target.pointer, count: count * panelBytes))
             } catch { throw .artifact(error) }
         }
     }
+}
+
+/// Memory for one chunk, kept from weight to weight: a chunk for each would leave holes between what stays.
+private final class PackingBuffer {
+    private var memory = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+
+    /// At least `byteCount` bytes, valid until the next call.
+    func reserve(_ byteCount: Int) -> UnsafeMutableRawPointer {
+        if memory.count < byteCount || memory.baseAddress == nil {
+            memory.deallocate()
+            memory = .allocate(byteCount: max(byteCount, 1), alignment: 64)
+        }
+        return memory.baseAddress!
+    }
+
+    deinit { memory.deallocate() }
 }
 
 /// A pointer that several threads may use for disjoint parts.

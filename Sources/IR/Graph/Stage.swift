@@ -8,7 +8,7 @@ package enum Stage: String, Sendable, Hashable, Codable, CaseIterable, Comparabl
     case fused
     /// One graph per gear and bucket; every symbol has a bound.
     case specialized
-    /// Every node that runs names the catalog row that computes it.
+    /// Every node that runs names the catalog row that computes it, and reads its weights packed.
     case selected
     /// Every value that a running node makes has its place in the arena.
     case planned

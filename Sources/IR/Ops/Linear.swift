@@ -79,35 +79,6 @@ package struct SwiGLU: Op {
     }
 }
 
-/// Embeds the bytes of picture patches: `y = float(pixels) · wᵀ + bias` (`PatchEmbed` of a still picture, normalization folded into `w` and `bias`).
-package struct PatchEmbed: Op {
-    package var hasBias: Bool
-
-    package init(hasBias: Bool = false) { self.hasBias = hasBias }
-
-    package static let schema = OpSchema(
-        "patch_embed", "`y = float(pixels) · wᵀ + bias`, with pixels as bytes.", blank: PatchEmbed(),
-        operands: ["pixels", "w", .optional("bias", \.hasBias)], isFused: true)
-
-    package func infer(_ operands: [TensorType]) throws(TypeError) -> [TensorType] {
-        let (pixels, w) = (operands[0], operands[1])
-        try TypeRules.element(pixels, .u8, "pixels")
-        try TypeRules.rank(pixels, 2, "pixels")
-        try TypeRules.float(w, "w")
-        try TypeRules.rank(w, 2, "w")
-        try TypeRules.same(w.shape[1], pixels.shape[1], "inner extents of w \(w) and pixels \(pixels) differ")
-        if hasBias {
-            try TypeRules.float(operands[2], "bias")
-            try TypeRules.shape(operands[2], [w.shape[0]], "bias")
-        }
-        return [TensorType(.f32, [pixels.shape[0], w.shape[0]])]
-    }
-
-    package func flops(_ operands: [TensorType], _ results: [TensorType], _ count: (Shape) -> Double) -> Double {
-        2 * count(results[0].shape) * count([operands[1].shape[1]])
-    }
-}
-
 extension OpWriter {
     package func linear(
         _ x: Operand, _ w: Operand, bias: Operand? = nil, residual: Operand? = nil, activation: Activation = .none
@@ -116,11 +87,8 @@ extension OpWriter {
         return write(op, [x, w] + [bias, residual].compactMap { $0 })[0]
     }
     package func swiglu(_ x: Operand) -> Operand { one(SwiGLU(), x) }
-    package func patchEmbed(_ pixels: Operand, _ w: Operand, bias: Operand? = nil) -> Operand {
-        write(PatchEmbed(hasBias: bias != nil), [pixels, w] + [bias].compactMap { $0 })[0]
-    }
 }
 
 enum LinearLayers {
-    static let ops: [any Op.Type] = [Linear.self, SwiGLU.self, PatchEmbed.self]
+    static let ops: [any Op.Type] = [Linear.self, SwiGLU.self]
 }

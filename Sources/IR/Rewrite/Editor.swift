@@ -68,6 +68,20 @@ package final class Editor: OpWriter {
         if let count = outputCounts.removeValue(forKey: old) { outputCounts[new, default: 0] += count }
     }
 
+    /// Lets one node read `new` where it read its operand at `index`; its results keep their types.
+    package func setOperand(_ index: Int, of id: NodeID, to new: ValueID) {
+        guard var node = graph[id] else { return }
+        let old = node.operands[index]
+        node.operands[index] = new
+        let results = try? node.op.check(node.operands.map(graph.type(of:)), origin: origin)
+        guard results == node.results.map(graph.type(of:)) else {
+            return fail("\(node.op.mnemonic) cannot read \(type(of: new)) for \(type(of: old))")
+        }
+        graph.arena[id.index] = node
+        if let place = readers[old]?.firstIndex(of: id) { readers[old]?.remove(at: place) }
+        readers[new, default: []].append(id)
+    }
+
     /// Names the catalog row that computes a node.
     package func setKernel(_ kernel: String?, of node: NodeID) { graph.arena[node.index]?.kernel = kernel }
 

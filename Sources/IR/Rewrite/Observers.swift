@@ -1,21 +1,3 @@
-/// Measures how long each pass takes.
-package final class PassTimer: PassObserver {
-    private let clock = ContinuousClock()
-    private var start: ContinuousClock.Instant?
-    /// In the order of the passes.
-    package private(set) var seconds: [(pass: String, seconds: Double)] = []
-
-    package init() {}
-
-    package func willRun(_ pass: Pass, on module: Module) { start = clock.now }
-
-    package func didRun(_ pass: Pass, _ report: PassReport, before: Module, after: Module) {
-        guard let start else { return }
-        let parts = (clock.now - start).components
-        seconds.append((pass.name, Double(parts.seconds) + Double(parts.attoseconds) * 1e-18))
-    }
-}
-
 /// Hands out the text of the module after each pass that changed it, and at each stage reached.
 package final class PassDumper: PassObserver {
     private let write: (String, String) -> Void

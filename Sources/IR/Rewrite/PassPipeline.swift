@@ -2,7 +2,7 @@
 package protocol PassObserver: AnyObject {
     func willRun(_ pass: Pass, on module: Module)
     func didRun(_ pass: Pass, _ report: PassReport, before: Module, after: Module)
-    /// Called when the last pass of a stage has run.
+    /// Called with the module as it comes, and when the last pass of a stage has run.
     func didReach(_ stage: Stage, _ module: Module)
 }
 
@@ -42,6 +42,7 @@ package struct PassPipeline: Sendable {
         var budget = options.rewriteLimit
         var reports: [PassReport] = []
         if options.verifies { try verify(module, after: "trace") }
+        for observer in observers { observer.didReach(module.stage, module) }
         let chosen = passes.filter { pass in options.stopAfter.map { pass.stage <= $0 } ?? true }
         for (index, pass) in chosen.enumerated() {
             for observer in observers { observer.willRun(pass, on: module) }

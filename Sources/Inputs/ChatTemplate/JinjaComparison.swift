@@ -11,6 +11,9 @@ extension JinjaValue {
             return zip(a.keys, a.values).allSatisfy { key, value in
                 JinjaKey(key).flatMap { b.value(of: $0) }.map { $0.equals(value) } ?? false
             }
+        case (.range(let a), .range(let b)): return a == b
+        case (.view(let a), .view(let b)): return a.equals(b)
+        case (.iterator(let a), .iterator(let b)): return a === b
         case (.namespace(let a), .namespace(let b)): return a === b
         case (.loop(let a), .loop(let b)): return a === b
         case (.callable(let a), .callable(let b)): return a === b
@@ -43,7 +46,8 @@ extension JinjaValue {
             guard case .string(let part, _) = element else { return nil }
             return PythonText.find(part, in: text) != nil
         case .list(let list), .tuple(let list): return list.elements.contains { $0.equals(element) }
-        case .dictionary(let dictionary): return JinjaKey(element).map { dictionary.value(of: $0) != nil } ?? false
+        case .dictionary(let dictionary): return JinjaKey(element).map { dictionary.value(of: $0) != nil }
+        case .range, .view: return iterated?.contains { $0.equals(element) }
         default: return nil
         }
     }

@@ -11,6 +11,9 @@ enum JinjaValue {
     case list(JinjaList)
     case tuple(JinjaList)
     case dictionary(JinjaDictionary)
+    case range(JinjaRange)
+    case view(JinjaView)
+    case iterator(JinjaIterator)
     case namespace(JinjaNamespace)
     case loop(JinjaLoop)
     case callable(JinjaCallable)
@@ -20,9 +23,12 @@ enum JinjaValue {
 struct JinjaList {
     let elements: [JinjaValue]
     let depth: Int
+    /// By which names a tuple's elements are attributes, too.
+    let names: [String]
 
-    init(_ elements: [JinjaValue]) {
+    init(_ elements: [JinjaValue], names: [String] = []) {
         self.elements = elements
+        self.names = names
         depth = 1 + (elements.lazy.map(\.depth).max() ?? 0)
     }
 }
@@ -70,6 +76,7 @@ struct JinjaDictionary {
 
 /// What may be a dictionary key, equal as in Python: `1`, `1.0` and `True` are one key.
 indirect enum JinjaKey: Hashable {
+    case undefined
     case none
     case int(Int)
     case float(Double)
@@ -78,6 +85,7 @@ indirect enum JinjaKey: Hashable {
 
     init?(_ value: JinjaValue) {
         switch value {
+        case .undefined: self = .undefined
         case .none: self = .none
         case .bool(let flag): self = .int(flag ? 1 : 0)
         case .int(let number): self = .int(number)
@@ -111,12 +119,20 @@ final class JinjaCallable {
 
     let name: String
     let depth: Int
+    /// What `str` shows; nil for what Python shows by its address.
+    let text: String?
+    let member: (String) -> JinjaValue?
     let body: Body
 
     /// `receiver` is the value that the body holds on to, if any.
-    init(_ name: String, receiver: JinjaValue? = nil, _ body: @escaping Body) {
+    init(
+        _ name: String, receiver: JinjaValue? = nil, text: String? = nil,
+        member: @escaping (String) -> JinjaValue? = { _ in nil }, _ body: @escaping Body
+    ) {
         self.name = name
         depth = 1 + (receiver?.depth ?? 0)
+        self.text = text
+        self.member = member
         self.body = body
     }
 }
@@ -159,7 +175,9 @@ extension JinjaValue {
         case .list(let list), .tuple(let list): list.depth
         case .dictionary(let dictionary): dictionary.depth
         case .callable(let callable): callable.depth
-        case .undefined, .none, .bool, .int, .float, .string, .namespace, .loop: 0
+        case .view(let view): 1 + view.dictionary.depth
+        case .iterator(let iterator): iterator.depth
+        case .undefined, .none, .bool, .int, .float, .string, .range, .namespace, .loop: 0
         }
     }
 
@@ -185,6 +203,9 @@ extension JinjaValue {
         case .list: "list"
         case .tuple: "tuple"
         case .dictionary: "dict"
+        case .range: "range"
+        case .view(let view): view.kind.rawValue
+        case .iterator(let iterator): iterator.typeName
         case .namespace: "Namespace"
         case .loop: "LoopContext"
         case .callable: "function"
@@ -200,7 +221,9 @@ extension JinjaValue {
         case .string(let text, _): !text.isEmpty
         case .list(let list), .tuple(let list): !list.elements.isEmpty
         case .dictionary(let dictionary): dictionary.count > 0
-        case .namespace, .loop, .callable: true
+        case .range(let range): range.count > 0
+        case .view(let view): view.dictionary.count > 0
+        case .iterator, .namespace, .loop, .callable: true
         }
     }
 
@@ -217,11 +240,13 @@ extension JinjaValue {
         if case .float(let number) = self { number } else { wholeNumber.map(Double.init) }
     }
 
-    /// What iteration yields, or nil when there is nothing to iterate.
+    /// What iteration yields, or nil for an iterator and when there is nothing to iterate.
     var iterated: [JinjaValue]? {
         switch self {
         case .undefined: []
-        case .string(let text, _): text.unicodeScalars.map { .string(String($0)) }
+        case .string(let text, let isSafe): text.unicodeScalars.map { .string(String($0), isSafe: isSafe) }
+        case .range(let range): range.elements
+        case .view(let view): view.elements
         case .list(let list), .tuple(let list): list.elements
         case .dictionary(let dictionary): dictionary.keys
         default: nil
@@ -235,8 +260,25 @@ extension JinjaValue {
         case .string(let text, _): text.unicodeScalars.count
         case .list(let list), .tuple(let list): list.elements.count
         case .dictionary(let dictionary): dictionary.count
+        case .range(let range): range.count
+        case .view(let view): view.dictionary.count
         case .loop(let loop): loop.items.count
         default: nil
+        }
+    }
+
+    var isIterable: Bool {
+        switch self {
+        case .undefined, .string, .list, .tuple, .dictionary, .range, .view, .iterator, .loop: true
+        case .none, .bool, .int, .float, .namespace, .callable: false
+        }
+    }
+
+    /// Whether this has a length and items.
+    var isSequence: Bool {
+        switch self {
+        case .undefined, .string, .list, .tuple, .dictionary, .range: true
+        default: false
         }
     }
 }

@@ -3,6 +3,8 @@ struct PythonRepresentation {
     private(set) var output: [UInt8] = []
     /// Whether writing stopped at the limit.
     private(set) var isCut = false
+    /// The type of a value that Python shows by its address, which stopped writing.
+    private(set) var unprintable: String?
     private let limit: Int
 
     init(limit: Int) {
@@ -28,7 +30,7 @@ struct PythonRepresentation {
         case .bool(let flag): write(flag ? "True" : "False")
         case .int(let number): write(String(number))
         case .float(let number): write(PythonNumber.text(number))
-        case .string(let text, _): write(Self.quoted(text))
+        case .string(let text, let isSafe): write(isSafe ? "Markup(\(Self.quoted(text)))" : Self.quoted(text))
         case .list(let list):
             write("[")
             separate(list.elements) { $0.represent($1, level: level + 1) }
@@ -38,13 +40,25 @@ struct PythonRepresentation {
             separate(list.elements) { $0.represent($1, level: level + 1) }
             write(list.elements.count == 1 ? ",)" : ")")
         case .dictionary(let dictionary): represent(dictionary, level: level)
+        case .range(let range): write("range(\(range.start), \(range.stop)\(range.step == 1 ? "" : ", \(range.step)"))")
+        case .view(let view):
+            write(view.kind.rawValue + "([")
+            separate(view.elements) { $0.represent($1, level: level + 1) }
+            write("])")
         case .namespace(let namespace):
             write("<Namespace ")
             represent(namespace.members, level: level + 1)
             write(">")
         case .loop(let loop): write("<LoopContext \(loop.index + 1)/\(loop.items.count)>")
-        case .callable(let callable): write("<function \(callable.name)>")
+        case .callable(let callable):
+            if let text = callable.text { write(text) } else { stop(at: "function") }
+        case .iterator(let iterator): stop(at: iterator.typeName)
         }
+    }
+
+    private mutating func stop(at type: String) {
+        isCut = true
+        unprintable = type
     }
 
     private mutating func represent(_ dictionary: JinjaDictionary, level: Int) {

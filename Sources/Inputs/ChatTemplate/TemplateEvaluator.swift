@@ -41,6 +41,7 @@ final class TemplateEvaluator {
     private var depth = 0
     /// What could form reference cycles; emptied after rendering.
     private var namespaces: [JinjaNamespace] = []
+    private var iterators: [JinjaIterator] = []
     private var closedScopes: [TemplateScope] = []
     /// The line being run, for messages.
     var line = 1
@@ -55,6 +56,7 @@ final class TemplateEvaluator {
 
     func release() {
         for namespace in namespaces { namespace.members = JinjaDictionary() }
+        for iterator in iterators { iterator.removeAll() }
         for scope in closedScopes { scope.removeAll() }
     }
 
@@ -92,8 +94,8 @@ final class TemplateEvaluator {
         case .dictionary(let dictionary):
             if dictionary.depth > Self.valueDepthLimit { throw exceeded("values nest deeper than \(Self.valueDepthLimit) levels") }
             try spend(dictionary.count)
-        case .callable(let callable):
-            if callable.depth > Self.valueDepthLimit { throw exceeded("values nest deeper than \(Self.valueDepthLimit) levels") }
+        case .view, .iterator, .callable:
+            if value.depth > Self.valueDepthLimit { throw exceeded("values nest deeper than \(Self.valueDepthLimit) levels") }
         default: break
         }
         return value
@@ -103,6 +105,13 @@ final class TemplateEvaluator {
         let namespace = JinjaNamespace(members)
         namespaces.append(namespace)
         return .namespace(namespace)
+    }
+
+    /// An iterator over what `source` computes from `held`; kept until the rendering ends, so that none is freed inside another.
+    func makeIterator(_ typeName: String, over held: JinjaValue, _ source: @escaping JinjaIterator.Source) -> JinjaValue {
+        let iterator = JinjaIterator(typeName, receiver: held, source)
+        iterators.append(iterator)
+        return .iterator(iterator)
     }
 
     func render(_ statements: [TemplateStatement], _ context: JSONObject) throws(ChatTemplateError) -> String {
@@ -205,7 +214,7 @@ final class TemplateEvaluator {
             namespace.members.set(member, value)
             if namespace.members.depth > Self.valueDepthLimit { throw exceeded("values nest too deep") }
         case .tuple(let targets):
-            guard let values = value.iterated else { throw failure("cannot unpack \(value.typeName)") }
+            let values = try elements(value)
             guard values.count == targets.count else {
                 throw failure("cannot unpack \(values.count) values into \(targets.count) names")
             }
@@ -222,7 +231,7 @@ extension TemplateEvaluator {
     private func run(
         _ loop: TemplateLoop, over iterable: JinjaValue, level: Int, _ scope: TemplateScope, _ output: inout [UInt8]
     ) throws(ChatTemplateError) -> Flow {
-        guard var items = iterable.iterated else { throw failure("'\(iterable.typeName)' object is not iterable") }
+        var items = try elements(iterable)
         if let condition = loop.condition {
             var kept: [JinjaValue] = []
             for item in items {
@@ -232,18 +241,24 @@ extension TemplateEvaluator {
             }
             items = kept
         }
-        if items.isEmpty { return try run(loop.otherwise, TemplateScope(scope), &output) }
         let recurse: JinjaCallable.Body? = loop.isRecursive ? recursion(of: loop, level: level, scope) : nil
         let state = JinjaLoop(items: items, level: level, recurse: recurse)
+        // Jinja runs the else branch unless a round came to its end without break or continue.
+        var isCompleted = false
         for (index, item) in items.enumerated() {
             try spend()
             state.index = index
             let inner = TemplateScope(scope)
             inner.set("loop", .loop(state))
             try assign(item, to: loop.target, inner)
-            if try run(loop.body, inner, &output) == .leaveLoop { break }
+            let flow = try run(loop.body, inner, &output)
+            if flow == .normal { isCompleted = true }
+            if flow == .leaveLoop {
+                if loop.condition == nil, case .iterator(let iterator) = iterable { iterator.giveBack(items[(index + 1)...]) }
+                break
+            }
         }
-        return .normal
+        return isCompleted ? .normal : try run(loop.otherwise, TemplateScope(scope), &output)
     }
 
     private func recursion(of loop: TemplateLoop, level: Int, _ scope: TemplateScope) -> JinjaCallable.Body {
@@ -260,7 +275,8 @@ extension TemplateEvaluator {
     private func makeMacro(_ macro: TemplateMacro, _ scope: TemplateScope) -> JinjaValue {
         closedScopes.append(scope)
         return .callable(
-            JinjaCallable(macro.name) { (evaluator, arguments) throws(ChatTemplateError) in
+            JinjaCallable(macro.name, text: "<Macro \(PythonRepresentation.quoted(macro.name))>", member: macro.member) {
+                (evaluator, arguments) throws(ChatTemplateError) in
                 try evaluator.nested { () throws(ChatTemplateError) in
                     let inner = TemplateScope(scope)
                     try evaluator.bind(arguments, of: macro, in: inner)
@@ -288,8 +304,9 @@ extension TemplateEvaluator {
                 scope.set(parameter.name, .undefined(parameter.name))
             }
         }
-        if let caller = named.firstIndex(where: { $0.name == "caller" }) {
-            scope.set("caller", named.remove(at: caller).value)
+        if macro.usesCaller {
+            let caller = named.firstIndex { $0.name == "caller" }.map { named.remove(at: $0).value }
+            scope.set("caller", caller ?? .undefined("caller"))
         }
         let surplus = Array(arguments.positional.dropFirst(macro.parameters.count))
         guard surplus.isEmpty || macro.usesVarargs else {
@@ -303,6 +320,20 @@ extension TemplateEvaluator {
             var dictionary = JinjaDictionary()
             for (name, value) in named { dictionary.set(name, value) }
             scope.set("kwargs", .dictionary(dictionary))
+        }
+    }
+}
+
+extension TemplateMacro {
+    /// What `macro.name` and its kin are.
+    fileprivate func member(_ attribute: String) -> JinjaValue? {
+        switch attribute {
+        case "name": .string(name)
+        case "arguments": .tuple(JinjaList(parameters.map { .string($0.name) }))
+        case "catch_kwargs": .bool(usesKwargs)
+        case "catch_varargs": .bool(usesVarargs)
+        case "caller": .bool(usesCaller)
+        default: nil
         }
     }
 }

@@ -92,8 +92,8 @@ extension TemplateEvaluator {
         for (name, expression) in arguments.named { values.named.append((name, try evaluate(expression, scope))) }
         if let list = arguments.unpackedList {
             let value = try evaluate(list, scope)
-            guard let elements = value.iterated else { throw failure("argument after * must be iterable, not \(value.typeName)") }
-            values.positional += elements
+            guard value.isIterable else { throw failure("argument after * must be iterable, not \(value.typeName)") }
+            values.positional += try elements(value)
         }
         if let unpacked = arguments.unpackedDictionary {
             let value = try evaluate(unpacked, scope)
@@ -153,8 +153,10 @@ extension TemplateEvaluator {
         case .string(let text, _):
             if let index = key.wholeNumber {
                 let scalars = Array(text.unicodeScalars)
-                if let found = element(index, of: scalars) { return .string(String(found)) }
+                if let found = element(index, of: scalars) { return .string(String(found), isSafe: value.isSafeText) }
             }
+        case .range(let range):
+            if let index = key.wholeNumber, let found = element(index, of: range.elements) { return found }
         default: break
         }
         if case .string(let name, _) = key, let found = try attribute(name, of: value) { return found }
@@ -174,12 +176,13 @@ extension TemplateEvaluator {
         switch value {
         case .list(let list): return .list(sliced(list.elements, bounds))
         case .tuple(let list): return .tuple(JinjaList(sliced(list.elements, bounds)))
-        case .string(let text, _):
+        case .string(let text, let isSafe):
             var scalars = String.UnicodeScalarView()
             scalars.append(contentsOf: sliced(Array(text.unicodeScalars), bounds))
-            return try checked(.string(String(scalars)))
+            return try checked(.string(String(scalars), isSafe: isSafe))
+        case .range(let range): return .range(range.sliced(indices(bounds, count: range.count)))
         case .undefined(let name): throw failure("'\(name)' is undefined")
-        default: return .undefined("\(value.typeName) object has no slice")
+        default: throw failure("'\(value.typeName)' object is not subscriptable")
         }
     }
 
@@ -193,16 +196,19 @@ extension TemplateEvaluator {
         return number
     }
 
-    private func sliced<Element>(_ elements: [Element], _ bounds: (Int?, Int?, Int?)) -> [Element] {
-        let count = elements.count
+    /// The indices that a slice takes, clamped as Python does.
+    private func indices(_ bounds: (Int?, Int?, Int?), count: Int) -> (start: Int, stop: Int, step: Int) {
         let step = bounds.2 ?? 1
         let (lowest, highest) = step > 0 ? (0, count) : (-1, count - 1)
         func clamped(_ bound: Int?, _ missing: Int) -> Int {
             guard let bound else { return missing }
             return min(max(bound < 0 ? bound.addingReportingOverflow(count).partialValue : bound, lowest), highest)
         }
-        var index = clamped(bounds.0, step > 0 ? 0 : count - 1)
-        let stop = clamped(bounds.1, step > 0 ? count : -1)
+        return (clamped(bounds.0, step > 0 ? 0 : count - 1), clamped(bounds.1, step > 0 ? count : -1), step)
+    }
+
+    private func sliced<Element>(_ elements: [Element], _ bounds: (Int?, Int?, Int?)) -> [Element] {
+        var (index, stop, step) = indices(bounds, count: elements.count)
         var output: [Element] = []
         while step > 0 ? index < stop : index > stop {
             output.append(elements[index])
@@ -226,6 +232,9 @@ extension TemplateEvaluator {
     func represented(_ value: JinjaValue) throws(ChatTemplateError) -> String {
         var writer = PythonRepresentation(limit: Self.sizeLimit)
         writer.represent(value)
+        if let type = writer.unprintable {
+            throw failure("a '\(type)' object has no text of its own; a filter such as 'list' or a call may be missing")
+        }
         if writer.isCut { throw exceeded("the text of a value grows too large") }
         try spend(writer.output.count / 64)
         return writer.text

@@ -57,7 +57,7 @@ extension TemplateEvaluator {
         case nil: break
         }
         if style.indent != nil { style.itemSeparator = "," }
-        if let separators = arguments.value(2, "separators"), let parts = separators.iterated, parts.count == 2 {
+        if let separators = arguments.value(2, "separators"), case let parts = try elements(separators), parts.count == 2 {
             style.itemSeparator = try text(parts[0])
             style.keySeparator = try text(parts[1])
         }

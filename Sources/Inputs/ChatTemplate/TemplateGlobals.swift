@@ -5,9 +5,12 @@ enum TemplateGlobals {
     static var all: [(String, JinjaValue)] {
         let functions: [(String, JinjaCallable.Body)] = [
             ("range", range), ("dict", dictionary), ("namespace", namespace), ("raise_exception", raise),
-            ("strftime_now", formattedNow), ("joiner", joiner), ("cycler", cycler),
+            ("strftime_now", formattedNow), ("joiner", joiner), ("cycler", cycler), ("lipsum", lipsum),
         ]
-        return functions.map { ($0.0, .callable(JinjaCallable($0.0, $0.1))) }
+        let fromKeys = JinjaValue.callable(JinjaCallable("fromkeys", dictionaryFromKeys))
+        return functions.map { name, body in
+            (name, .callable(JinjaCallable(name, member: { name == "dict" && $0 == "fromkeys" ? fromKeys : nil }, body)))
+        }
     }
 
     private static let rangeLimit = 100_000
@@ -26,16 +29,10 @@ enum TemplateGlobals {
         let (start, stop) = numbers.count == 1 ? (0, numbers[0]) : (numbers[0], numbers[1])
         let step = numbers.count == 3 ? numbers[2] : 1
         if step == 0 { throw evaluator.failure("range() arg 3 must not be zero") }
-        var elements: [JinjaValue] = []
-        var number = start
-        while step > 0 ? number < stop : number > stop {
-            guard elements.count < rangeLimit else { throw evaluator.exceeded("a range has more than \(rangeLimit) elements") }
-            elements.append(.int(number))
-            let (next, overflow) = number.addingReportingOverflow(step)
-            if overflow { break }
-            number = next
+        guard let range = JinjaRange(start: start, stop: stop, step: step), range.count <= rangeLimit else {
+            throw evaluator.exceeded("a range has more than \(rangeLimit) elements")
         }
-        return .list(elements)
+        return .range(range)
     }
 
     private static func members(
@@ -46,13 +43,9 @@ enum TemplateGlobals {
             if case .dictionary(let dictionary) = first {
                 members = dictionary
             } else {
-                guard let pairs = first.iterated else {
-                    throw evaluator.failure("'\(first.typeName)' object is not iterable")
-                }
-                for pair in pairs {
-                    guard let parts = pair.iterated, parts.count == 2 else {
-                        throw evaluator.failure("dictionary update sequence needs pairs")
-                    }
+                for pair in try evaluator.elements(first) {
+                    let parts = try evaluator.elements(pair)
+                    guard parts.count == 2 else { throw evaluator.failure("dictionary update sequence needs pairs") }
                     try evaluator.set(parts[0], parts[1], in: &members)
                 }
             }
@@ -65,6 +58,16 @@ enum TemplateGlobals {
         _ evaluator: TemplateEvaluator, _ arguments: JinjaArguments
     ) throws(ChatTemplateError) -> JinjaValue {
         .dictionary(try members(evaluator, arguments))
+    }
+
+    private static func dictionaryFromKeys(
+        _ evaluator: TemplateEvaluator, _ arguments: JinjaArguments
+    ) throws(ChatTemplateError) -> JinjaValue {
+        var dictionary = JinjaDictionary()
+        for key in try evaluator.elements(arguments.value(0, "iterable") ?? .none) {
+            try evaluator.set(key, arguments.value(1, "value") ?? .none, in: &dictionary)
+        }
+        return .dictionary(dictionary)
     }
 
     private static func namespace(
@@ -99,6 +102,12 @@ enum TemplateGlobals {
         return .string(String(decoding: buffer[1..<length].map { UInt8(bitPattern: $0) }, as: UTF8.self))
     }
 
+    private static func lipsum(
+        _ evaluator: TemplateEvaluator, _ arguments: JinjaArguments
+    ) throws(ChatTemplateError) -> JinjaValue {
+        throw evaluator.failure("lipsum() is random; a prompt must not be")
+    }
+
     private static func joiner(
         _ evaluator: TemplateEvaluator, _ arguments: JinjaArguments
     ) throws(ChatTemplateError) -> JinjaValue {
@@ -117,12 +126,26 @@ enum TemplateGlobals {
         let items = arguments.positional
         guard !items.isEmpty else { throw evaluator.failure("at least one item has to be provided") }
         var position = 0
-        let advance = JinjaCallable("next", receiver: .list(items)) { (_, _) throws(ChatTemplateError) in
+        let held = JinjaValue.list(items)
+        let advance = JinjaCallable("next", receiver: held) { (_, _) throws(ChatTemplateError) in
             defer { position = (position + 1) % items.count }
             return items[position]
         }
-        var members = JinjaDictionary()
-        members.set("next", .callable(advance))
-        return .dictionary(members)
+        let reset = JinjaCallable("reset") { (_, _) throws(ChatTemplateError) in
+            position = 0
+            return .none
+        }
+        let member = { (name: String) -> JinjaValue? in
+            switch name {
+            case "next": .callable(advance)
+            case "reset": .callable(reset)
+            case "current": items[position]
+            default: nil
+            }
+        }
+        return .callable(
+            JinjaCallable("cycler", receiver: .list([held]), member: member) { (evaluator, _) throws(ChatTemplateError) in
+                throw evaluator.failure("'Cycler' object is not callable")
+            })
     }
 }

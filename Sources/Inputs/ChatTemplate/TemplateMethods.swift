@@ -6,14 +6,25 @@ extension TemplateEvaluator {
         case .namespace(let namespace): return namespace.members.value(of: name)
         case .loop(let loop): return loop.attribute(name)
         case .dictionary(let dictionary): return dictionaryMethod(name, dictionary, value)
-        case .list(let list), .tuple(let list): return listMethod(name, list.elements, value)
+        case .tuple(let list):
+            if let index = list.names.firstIndex(of: name) { return list.elements[index] }
+            return listMethod(name, list.elements, value)
+        case .list(let list): return listMethod(name, list.elements, value)
+        case .range(let range):
+            switch name {
+            case "start": return .int(range.start)
+            case "stop": return .int(range.stop)
+            case "step": return .int(range.step)
+            case "count", "index": return listMethod(name, range.elements, value)
+            default: return nil
+            }
         case .string(let text, _):
             guard Self.textMethods.contains(name) else { return nil }
             return bound(name, value) { (evaluator, arguments) throws(ChatTemplateError) in
                 try evaluator.callTextMethod(name, text, arguments)
             }
-        case .callable(let callable): return name == "name" ? .string(callable.name) : nil
-        case .none, .bool, .int, .float: return nil
+        case .callable(let callable): return callable.member(name)
+        case .none, .bool, .int, .float, .view, .iterator: return nil
         }
     }
 
@@ -30,9 +41,9 @@ extension TemplateEvaluator {
 
     private func dictionaryMethod(_ name: String, _ dictionary: JinjaDictionary, _ value: JinjaValue) -> JinjaValue? {
         switch name {
-        case "items": return bound(name, value) { (_, _) throws(ChatTemplateError) in .list(dictionary.items) }
-        case "keys": return bound(name, value) { (_, _) throws(ChatTemplateError) in .list(dictionary.keys) }
-        case "values": return bound(name, value) { (_, _) throws(ChatTemplateError) in .list(dictionary.values) }
+        case "items": return bound(name, value) { (_, _) throws(ChatTemplateError) in .view(JinjaView(kind: .items, dictionary: dictionary)) }
+        case "keys": return bound(name, value) { (_, _) throws(ChatTemplateError) in .view(JinjaView(kind: .keys, dictionary: dictionary)) }
+        case "values": return bound(name, value) { (_, _) throws(ChatTemplateError) in .view(JinjaView(kind: .values, dictionary: dictionary)) }
         case "copy": return bound(name, value) { (_, _) throws(ChatTemplateError) in value }
         case "get":
             return bound(name, value) { (evaluator, arguments) throws(ChatTemplateError) in

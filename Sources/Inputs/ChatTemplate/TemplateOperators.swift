@@ -105,7 +105,9 @@ extension TemplateEvaluator {
         case .equal: return left.equals(right)
         case .notEqual: return !left.equals(right)
         case .contained, .notContained:
+            if case .iterator(let iterator) = right { return try contains(left, iterator) == (comparator == .contained) }
             guard let found = right.contains(left) else {
+                if case .dictionary = right { throw failure("unhashable type: '\(left.typeName)'") }
                 if case .string = right {
                     throw failure("'in <string>' requires string as left operand, not \(left.typeName)")
                 }
@@ -122,5 +124,14 @@ extension TemplateEvaluator {
             }
             return isLess || ((comparator == .lessOrEqual || comparator == .greaterOrEqual) && a.equals(b))
         }
+    }
+
+    /// Takes elements up to the wanted one.
+    private func contains(_ wanted: JinjaValue, _ iterator: JinjaIterator) throws(ChatTemplateError) -> Bool {
+        while let element = try iterator.next(self) {
+            try spend()
+            if element.equals(wanted) { return true }
+        }
+        return false
     }
 }

@@ -122,7 +122,7 @@ struct TemplateParser {
         case "call": return try callBlock()
         case "filter": return try filterBlock()
         case "with": return try with()
-        case "generation": return .scope(try block(until: "endgeneration"))
+        case "generation": return .scope(try isolatedBlock(until: "endgeneration"))
         case "print": return .output(try printed())
         case "break", "continue":
             guard loopDepth > 0 else { throw failure("'\(word)' outside of a loop") }
@@ -243,9 +243,11 @@ struct TemplateParser {
         let body = try isolatedBlock(until: word)
         let usesVarargs = namesRead.contains("varargs")
         let usesKwargs = namesRead.contains("kwargs")
+        let usesCaller = namesRead.contains("caller")
         namesRead = outerNames
         return TemplateMacro(
-            name: name, parameters: parameters, body: body, usesVarargs: usesVarargs, usesKwargs: usesKwargs)
+            name: name, parameters: parameters, body: body, usesVarargs: usesVarargs, usesKwargs: usesKwargs,
+            usesCaller: usesCaller)
     }
 
     private mutating func macro() throws(ChatTemplateError) -> TemplateMacro {

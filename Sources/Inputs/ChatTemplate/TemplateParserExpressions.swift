@@ -309,6 +309,7 @@ extension TemplateParser {
         if isSymbol("(") {
             arguments = try self.arguments()
         } else if startsTestArgument {
+            if isName("is") { throw failure("tests cannot be chained with 'is'") }
             arguments.positional = [try postfix(try primary())]
         }
         let test = TemplateFilter(name: name, arguments: arguments, line: line)
@@ -318,7 +319,7 @@ extension TemplateParser {
 
     private var startsTestArgument: Bool {
         switch current.kind {
-        case .name(let name): !["else", "or", "and", "is", "if"].contains(name)
+        case .name(let name): !["else", "or", "and"].contains(name)
         case .string, .int, .float, .symbol("["), .symbol("{"): true
         default: false
         }

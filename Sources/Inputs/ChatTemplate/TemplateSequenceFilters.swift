@@ -4,37 +4,68 @@ extension TemplateEvaluator {
     ) throws(ChatTemplateError) -> JinjaValue? {
         switch name {
         case "list": return .list(try elements(value))
-        case "first": return try elements(value).first ?? .undefined("the first item of an empty sequence")
-        case "last": return try elements(value).last ?? .undefined("the last item of an empty sequence")
-        case "reverse":
-            if case .string(let text, _) = value {
-                var reversed = String.UnicodeScalarView()
-                reversed.append(contentsOf: text.unicodeScalars.reversed())
-                return .string(String(reversed))
-            }
-            return .list(try elements(value).reversed())
-        case "items":
-            if case .undefined = value { return .list([]) }
-            guard case .dictionary(let dictionary) = value else { throw failure("Can only get item pairs from a mapping.") }
-            return .list(dictionary.items)
+        case "first":
+            if case .iterator(let iterator) = value, let next = try iterator.next(self) { return next }
+            return try elements(value).first ?? .undefined("the first item of an empty sequence")
+        case "last":
+            if case .iterator = value { throw failure("'\(value.typeName)' object is not reversible; 'list' makes it so") }
+            return try elements(value).last ?? .undefined("the last item of an empty sequence")
+        case "reverse": return try reversed(value)
         case "join": return .string(try joined(value, arguments))
-        case "map": return .list(try mapped(value, arguments))
-        case "select", "reject", "selectattr", "rejectattr": return .list(try selected(name, value, arguments))
         case "sort": return .list(try sorted(value, arguments))
         case "dictsort": return .list(try sortedItems(value, arguments))
-        case "unique": return .list(try unique(value, arguments))
         case "groupby": return .list(try grouped(value, arguments))
         case "min", "max": return try extreme(name, value, arguments)
         case "sum": return try sum(value, arguments)
-        case "batch": return .list(try batches(value, arguments))
-        case "slice": return .list(try slices(value, arguments))
+        case "batch", "items", "map", "reject", "rejectattr", "select", "selectattr", "slice", "unique":
+            let held = JinjaValue.list([value, .list(arguments.positional), .list(arguments.named.map(\.value))])
+            return makeIterator("generator", over: held) { (evaluator) throws(ChatTemplateError) in
+                try evaluator.generated(name, value, arguments)
+            }
         default: return nil
+        }
+    }
+
+    /// The elements of the filters that return generators.
+    private func generated(
+        _ name: String, _ value: JinjaValue, _ arguments: JinjaArguments
+    ) throws(ChatTemplateError) -> [JinjaValue] {
+        switch name {
+        case "items":
+            if case .undefined = value { return [] }
+            guard case .dictionary(let dictionary) = value else { throw failure("Can only get item pairs from a mapping.") }
+            return dictionary.items
+        case "map": return try mapped(value, arguments)
+        case "unique": return try unique(value, arguments)
+        case "batch": return try batches(value, arguments)
+        case "slice": return try slices(value, arguments)
+        default: return try selected(name, value, arguments)
+        }
+    }
+
+    private func reversed(_ value: JinjaValue) throws(ChatTemplateError) -> JinjaValue {
+        if case .string(let text, let isSafe) = value {
+            var reversed = String.UnicodeScalarView()
+            reversed.append(contentsOf: text.unicodeScalars.reversed())
+            return .string(String(reversed), isSafe: isSafe)
+        }
+        let elements: [JinjaValue] = try elements(value).reversed()
+        if case .iterator = value { return .list(elements) }
+        return makeIterator("\(value.typeName)_reverseiterator", over: .list(elements)) { (_) throws(ChatTemplateError) in
+            elements
         }
     }
 
     /// What iterating over the value yields.
     func elements(_ value: JinjaValue) throws(ChatTemplateError) -> [JinjaValue] {
-        guard let elements = value.iterated else { throw failure("'\(value.typeName)' object is not iterable") }
+        let elements: [JinjaValue]
+        if case .iterator(let iterator) = value {
+            elements = try iterator.rest(self)
+        } else if let iterated = value.iterated {
+            elements = iterated
+        } else {
+            throw failure("'\(value.typeName)' object is not iterable")
+        }
         try spend(elements.count)
         return elements
     }
@@ -203,7 +234,7 @@ extension TemplateEvaluator {
                 let shown = try follow(attribute, from: first)
                 label = shown.isUndefined ? group.key : shown
             }
-            output.append(.tuple(JinjaList([label, .list(group.elements)])))
+            output.append(.tuple(JinjaList([label, .list(group.elements)], names: ["grouper", "list"])))
         }
         return output
     }

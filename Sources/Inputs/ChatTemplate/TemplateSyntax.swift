@@ -112,6 +112,7 @@ struct TemplateMacro: Sendable {
     /// Whether the body mentions these names; a macro that does not refuses surplus arguments.
     var usesVarargs: Bool
     var usesKwargs: Bool
+    var usesCaller: Bool
 }
 
 struct TemplateLoop: Sendable {

@@ -13,11 +13,13 @@ extension TemplateEvaluator {
         case "number": return value.number != nil
         case "string": if case .string = value { return true } else { return false }
         case "mapping": if case .dictionary = value { return true } else { return false }
-        case "iterable":
-            if case .loop = value { return true }
-            return value.iterated != nil
-        case "sequence": return value.length != nil
-        case "callable": if case .callable = value { return true } else { return false }
+        case "iterable": return value.isIterable
+        case "sequence": return value.isSequence
+        case "callable":
+            switch value {
+            case .callable, .loop, .undefined: return true
+            default: return false
+            }
         case "lower", "upper":
             let text = try text(value)
             return (name == "lower" ? text.lowercased() : text.uppercased()).isExactly(text) && text.contains(where: \.isCased)

@@ -32,13 +32,3 @@ extension SwiGLU: Evaluable {
         return call.result(y)
     }
 }
-
-extension PatchEmbed: Evaluable {
-    package func evaluate(_ call: Call) throws(EvaluationError) -> [Tensor] {
-        let w = call[1]
-        guard w.shape[1] > 0 else { throw EvaluationError("patches without pixels") }
-        var y = try Gemm.linear(call[0].floats, w.floats, inputs: w.shape[1], outputs: w.shape[0])
-        Epilogue.add(hasBias ? call[2] : nil, to: &y)
-        return call.result(y)
-    }
-}

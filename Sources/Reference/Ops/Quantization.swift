@@ -28,6 +28,10 @@ extension DequantizeAWQ: Evaluable {
     package func evaluate(_ call: Call) -> [Tensor] { call.result(AWQ.dequantize(call[0], call[1], call[2], group: group)) }
 }
 
+extension PackAWQ: Evaluable {
+    package func evaluate(_ call: Call) -> [Tensor] { call.result(AWQ.dequantize(call[0], call[1], call[2], group: group)) }
+}
+
 extension QuantizedLinearAWQ: Evaluable {
     package func evaluate(_ call: Call) throws(EvaluationError) -> [Tensor] {
         let weight = AWQ.dequantize(call[1], call[2], call[3], group: group)

@@ -1,0 +1,73 @@
+package import Tensors
+
+/// How the numbers of a packed weight lie in memory.
+package enum PackedLayout: String, Sendable, Hashable, CaseIterable {
+    /// Row-major f32: norms, biases, frequencies.
+    case plain
+    /// f32 panels of output rows.
+    case f32Panels = "f32_panels"
+    /// bf16 panels of output rows, pairs of inputs interleaved.
+    case bf16Panels = "bf16_panels"
+}
+
+extension PackedLayout: AttributeConvertible {
+    package static var attributeKind: AttributeKind { .word(allCases.map(\.rawValue)) }
+    package init?(_ value: AttributeValue) {
+        guard case .word(let word) = value else { return nil }
+        self.init(rawValue: word)
+    }
+    package var attributeValue: AttributeValue { .word(rawValue) }
+}
+
+/// A weight as its kernels read it: the same numbers as f32, rounded where the layout's own type is narrower.
+///
+/// What computes the operand is the weight's recipe; the packer follows it once, when compiling.
+package struct Pack: Op {
+    package var layout: PackedLayout
+
+    package init(_ layout: PackedLayout) { self.layout = layout }
+
+    package static let schema = OpSchema(
+        "pack", "A weight laid out for its kernels: the same numbers as f32, rounded where the layout's type is narrower.",
+        blank: Pack(.plain), operands: ["w"], attributes: [.init("layout", \.layout)])
+
+    package func infer(_ operands: [TensorType]) throws(TypeError) -> [TensorType] {
+        let w = operands[0]
+        try TypeRules.float(w, "w")
+        guard w.shape.fixed != nil else { throw TypeError("w \(w) has no fixed extents") }
+        if layout != .plain { try TypeRules.rank(w, 2, "w") }
+        return [TensorType(.f32, w.shape)]
+    }
+
+    /// Moves data only.
+    package func flops(_ operands: [TensorType], _ results: [TensorType], _ count: (Shape) -> Double) -> Double { 0 }
+}
+
+/// AutoAWQ's int4 weight in the blocks that its kernels read: the numbers of `dequantize_awq`, kept as int4.
+package struct PackAWQ: Op {
+    package var group: Int
+
+    package init(group: Int) { self.group = group }
+
+    package static let schema = OpSchema(
+        "pack_awq", "AutoAWQ's int4 weight laid out for its kernels: the numbers of `dequantize_awq`, kept as int4.",
+        blank: PackAWQ(group: 128), operands: ["qweight", "qzeros", "scales"], attributes: [.init("group", \.group)])
+
+    package func infer(_ operands: [TensorType]) throws(TypeError) -> [TensorType] {
+        try DequantizeAWQ(group: group).infer(operands)
+    }
+
+    /// Moves data only.
+    package func flops(_ operands: [TensorType], _ results: [TensorType], _ count: (Shape) -> Double) -> Double { 0 }
+}
+
+extension OpWriter {
+    package func pack(_ w: Operand, _ layout: PackedLayout) -> Operand { one(Pack(layout), w) }
+    package func packAWQ(_ qweight: Operand, _ qzeros: Operand, _ scales: Operand, group: Int) -> Operand {
+        one(PackAWQ(group: group), qweight, qzeros, scales)
+    }
+}
+
+enum Packing {
+    static let ops: [any Op.Type] = [Pack.self, PackAWQ.self]
+}
