@@ -6,7 +6,7 @@ import Tensors
 ///
 ///     %1 = linear %x, %w  via linear_bf16_f32     →      %p = pack %w {layout = bf16_panels}
 ///                                                        %1 = linear %x, %p  via linear_bf16_f32
-package let packWeights = Pass("pack-weights", .selected) { module, report throws(PassError) in
+package let packWeights = Pass("pack-weights", .packed) { module, report throws(PassError) in
     var tables = TableLayouts()
     for graph in module.graphs { tables.collect(graph) }
     for index in module.graphs.indices {
@@ -67,10 +67,7 @@ private struct WeightPacking {
         return (try editor.finish(), editor.report)
     }
 
-    private func isPacked(_ value: ValueID) -> Bool {
-        let op = editor.graph.producer(of: value)?.op
-        return op is Pack || op is PackAWQ
-    }
+    private func isPacked(_ value: ValueID) -> Bool { editor.graph.producer(of: value)?.op.packsWeights == true }
 
     private mutating func pack(_ value: ValueID, at index: Int, of node: Node) {
         let layout = layout(of: value, at: index, of: node)

@@ -11,7 +11,7 @@ struct DrawGraph: ParsableCommand {
     @Argument(help: "A path, the beginning of a key, or a model's name.") var artifact: String
     @Option(help: "vision, extend, decode or decode.GEAR; all entries of the stage when left out (text only).")
     var entry: String?
-    @Option(help: "traced, canonical, fused, specialized, selected or planned; the last one when left out.")
+    @Option(help: "traced, canonical, fused, specialized, selected, packed or planned; the last one when left out.")
     var stage: String?
     @Option(help: "text, dot or svg.") var format = Format.text
 
@@ -45,7 +45,7 @@ struct DrawGraph: ParsableCommand {
         let all = opened.irSections
         guard !all.isEmpty else { throw ArtifactError.refused("\(opened.path) carries no IR") }
         let stages = all.map(\.stage)
-        let order = ["traced", "canonical", "fused", "specialized", "selected", "planned"]
+        let order = ["traced", "canonical", "fused", "specialized", "selected", "packed", "planned"]
         guard let stage = stage ?? order.last(where: stages.contains) ?? stages.last, stages.contains(stage) else {
             throw ArtifactError.refused("no stage \(self.stage ?? ""); there are: \(distinct(stages))")
         }

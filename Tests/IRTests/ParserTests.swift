@@ -20,7 +20,7 @@ import Testing
         .init(text: "// vir 2 · stage: traced", message: "1:1: version `vir 2` is not known; this program reads `vir 1`"),
         .init(
             text: "// vir 1 · stage: done",
-            message: "1:1: `stage: done` is not known; stages are traced, canonical, fused, specialized, selected, planned"),
+            message: "1:1: `stage: done` is not known; stages are traced, canonical, fused, specialized, selected, packed, planned"),
         .init(text: head + "symbol T < 4", message: "2:10: unexpected character `<`"),
         .init(text: head + "symbol T <= x", message: "2:13: expected an integer, not `x`"),
         .init(text: head + "weight @w : q8[1]", message: "2:13: `q8` is not an element type; they are f32, f16, bf16, f64, i64, i32, i16, i8, u8, bool"),

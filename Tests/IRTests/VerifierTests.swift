@@ -46,6 +46,9 @@ import Testing
             problem: "graph @g, %0: neg has a place before stage planned"),
         .init(
             text: module("planned", "  %0 = neg %x : f32[T, 4] via \"k\"\n  %1 = neg %0 : f32[T, 4] via \"k\"\n  return %1"), problem: "graph @g, %0: neg has no place at stage planned"),
+        .init(
+            text: module("packed", "  %w = literal {value = 1} : f32[4]\n  %0 = mul %x, %w : f32[T, 4] via \"k\"\n  return %0"),
+            problem: "graph @g, %1: mul reads a constant that is not packed at stage packed"),
         .init(text: module("planned", "  %0 = neg %x : f32[T, 4] via \"k\" at 0+128\n  return %0"), problem: nil),
         .init(
             text: module("planned", "  %0 = neg %x : f32[T, 4] via \"k\" at 0+127\n  return %0"),

@@ -8,8 +8,10 @@ package enum Stage: String, Sendable, Hashable, Codable, CaseIterable, Comparabl
     case fused
     /// One graph per gear and bucket; every symbol has a bound.
     case specialized
-    /// Every node that runs names the catalog row that computes it, and reads its weights packed.
+    /// Every node that runs names the catalog row that computes it.
     case selected
+    /// Every constant that a running node reads is laid out for its kernel.
+    case packed
     /// Every value that a running node makes has its place in the arena.
     case planned
 

@@ -61,6 +61,11 @@ package struct PackAWQ: Op {
     package func flops(_ operands: [TensorType], _ results: [TensorType], _ count: (Shape) -> Double) -> Double { 0 }
 }
 
+extension Op {
+    /// Whether the result is a weight as kernels read it.
+    package var packsWeights: Bool { self is Pack || self is PackAWQ }
+}
+
 extension OpWriter {
     package func pack(_ w: Operand, _ layout: PackedLayout) -> Operand { one(Pack(layout), w) }
     package func packAWQ(_ qweight: Operand, _ qzeros: Operand, _ scales: Operand, group: Int) -> Operand {

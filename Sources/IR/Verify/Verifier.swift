@@ -143,11 +143,13 @@ package struct Verifier {
             switch stage {
             case .traced:
                 require(!node.op.schema.isFused, "\(place): \(op) is a fused op, which stage traced does not have")
-            case .canonical, .fused, .specialized, .selected, .planned:
+            case .canonical, .fused, .specialized, .selected, .packed, .planned:
                 require(node.results.contains { uses.count($0) > 0 }, "\(place): nothing reads the results of \(op)")
             }
             require(stage >= .selected || node.kernel == nil, "\(place): \(op) has a kernel before stage selected")
             require(stage < .selected || !runs || node.kernel != nil, "\(place): \(op) has no kernel at stage \(stage.rawValue)")
+            let isPacked = node.operands.allSatisfy { !constness.isConstant($0) || graph.producer(of: $0)?.op.packsWeights == true }
+            require(stage < .packed || !runs || isPacked, "\(place): \(op) reads a constant that is not packed at stage \(stage.rawValue)")
             require(stage >= .planned || !hasPlace, "\(place): \(op) has a place before stage planned")
             require(stage < .planned || !runs || !lacksPlace, "\(place): \(op) has no place at stage planned")
             for result in node.results { checkPlace(result, graph, place) }
