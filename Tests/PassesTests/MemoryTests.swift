@@ -43,7 +43,7 @@ import Testing
         var module = try random.make()
         let inputs = random.inputs(of: module.graphs[0])
         let expected = try Evaluator().run(module.graphs[0], inputs: inputs)
-        let passes = PassPipeline([selectKernels(KernelPolicy(isExact: true, features: [], arithmetic: .f32)), planMemory])
+        let passes = PassPipeline([selectKernels(KernelPolicy(isExact: true, features: [], arithmetic: .f32)), packWeights, planMemory])
         do {
             _ = try passes.run(on: &module, options: .init(verifies: true))
         } catch {
