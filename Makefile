@@ -21,7 +21,7 @@ build: deps ## build vlmc, vlm-serve and vlm-cache in .build/release
 	swift build -c $(CONFIGURATION)
 
 test: deps ## run every test
-	swift test -c $(CONFIGURATION)
+	swift test -c $(CONFIGURATION) --disable-testable-imports
 
 demo: build ## compile the demo model, serve it and ask about pictures
 	Artifacts/Demo/demo.sh $(BIN)

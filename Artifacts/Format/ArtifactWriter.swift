@@ -24,8 +24,6 @@ package final class ArtifactWriter {
     ///
     /// - Throws: `refused` when `output` exists and is neither an artifact nor an empty directory.
     package init(store: Store, key: ArtifactKey, output: String? = nil) throws(ArtifactError) {
-        // A file size limit then is an error of `write` and not the end of the process.
-        signal(SIGXFSZ, SIG_IGN)
         self.store = store
         self.key = key
         if let output {

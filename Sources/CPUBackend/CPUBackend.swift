@@ -9,9 +9,13 @@ package struct CPUBackend: Backend {
     /// Threads that compute, the calling one included.
     package var threads: Int
 
+    /// How many threads may be asked for.
+    package static let threadRange = 1...1024
+
     /// - Parameter threads: nil for one per available core.
     package init(threads: Int? = nil) {
-        self.threads = max(1, threads ?? Self.availableCores)
+        let range = Self.threadRange
+        self.threads = min(max(threads ?? Self.availableCores, range.lowerBound), range.upperBound)
     }
 
     package func load(_ artifact: Artifact) throws(BackendError) -> any LoadedModel {

@@ -18,8 +18,7 @@ struct CacheTool: ParsableCommand {
         ])
 
     static func main() {
-        // A reader that goes away, such as `head`, ends the output and nothing else.
-        signal(SIGPIPE, SIG_IGN)
+        ProcessSignals.prepare()
         do {
             var command = try parseAsRoot()
             try command.run()

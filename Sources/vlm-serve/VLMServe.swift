@@ -1,4 +1,6 @@
 import ArgumentParser
+import ArtifactFormat
+import CPUBackend
 import Foundation
 import Serving
 
@@ -24,6 +26,11 @@ struct VLMServe: AsyncParsableCommand {
     @OptionGroup(title: "Network") var network: NetworkOptions
     @OptionGroup(title: "Engine") var engine: EngineFlags
     @OptionGroup(title: "Inputs") var inputs: InputFlags
+
+    static func main() async {
+        ProcessSignals.prepare()
+        await main(nil)
+    }
 
     func run() async throws {
         do {
@@ -91,7 +98,9 @@ struct EngineFlags: ParsableArguments {
     var threads: Int?
 
     func validate() throws {
-        if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads \(threads) is not in 1 … 1024") }
+        if let threads, !CPUBackend.threadRange.contains(threads) {
+            throw ValidationError("--threads \(threads) is not in \(CPUBackend.threadRange.lowerBound) … \(CPUBackend.threadRange.upperBound)")
+        }
     }
 
     func options(imageCacheBytes: Int) -> EngineOptions {

@@ -1,9 +1,22 @@
+import ArgumentParser
 import ArtifactFormat
 import CPUBackend
 import Execution
 import Foundation
 import Inputs
 import Plan
+
+/// How a question is computed.
+struct ComputeOptions: ParsableArguments {
+    @Option(help: "Threads that compute. Default: one per core.")
+    var threads: Int?
+
+    func validate() throws {
+        let range = CPUBackend.threadRange
+        guard let threads, !range.contains(threads) else { return }
+        throw ValidationError("--threads \(threads) is not in \(range.lowerBound) … \(range.upperBound)")
+    }
+}
 
 /// An artifact opened for single questions: its tokenizer, template and model.
 struct OpenedModel {

@@ -23,12 +23,11 @@ struct Parity: ParsableCommand {
     @Option(help: "Directory with expected.json and expected.safetensors.")
     var reference: String
 
-    @Option(help: "Threads that compute. Default: one per core.")
-    var threads: Int?
+    @OptionGroup var computing: ComputeOptions
 
     func run() throws {
         let recording = try Recording(reference)
-        let opened = try OpenedModel(artifact, threads: threads)
+        let opened = try OpenedModel(artifact, threads: computing.threads)
         let rows = try compare(opened, recording)
         print("what             max abs diff   cosine      bar        verdict")
         for row in rows { print(row.text) }

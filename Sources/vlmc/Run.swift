@@ -22,14 +22,13 @@ struct Run: ParsableCommand {
     @Option(help: "Most tokens of the answer.")
     var maxTokens = 256
 
-    @Option(help: "Threads that compute. Default: one per core.")
-    var threads: Int?
+    @OptionGroup var computing: ComputeOptions
 
     func run() throws {
         guard maxTokens > 0 else { throw Failure("--max-tokens \(maxTokens) must be at least 1") }
         let clock = ContinuousClock()
         let start = clock.now
-        let opened = try OpenedModel(artifact, threads: threads)
+        let opened = try OpenedModel(artifact, threads: computing.threads)
         let prompt = try Failure.wrapping { try opened.prepare([message()], pictures: try pictures()) }
         let limit = opened.artifact.program.limits.maxModelLength
         guard prompt.inputIDs.count < limit else {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import ArtifactFormat
 import Compiler
 
 /// `vlmc`: compiles HuggingFace vision-language models ahead of time.
@@ -17,4 +18,9 @@ struct VLMC: ParsableCommand {
             Compile.self, Run.self, Parity.self, Tokenize.self, Render.self, InputsCommand.self, Opt.self, Explain.self,
             MachineCommand.self,
         ])
+
+    static func main() {
+        ProcessSignals.prepare()
+        main(nil)
+    }
 }

@@ -244,7 +244,7 @@ extension JinjaValue {
     var iterated: [JinjaValue]? {
         switch self {
         case .undefined: []
-        case .string(let text, let isSafe): text.unicodeScalars.map { .string(String($0), isSafe: isSafe) }
+        case .string(let text, _): text.unicodeScalars.map { .string(String($0)) }
         case .range(let range): range.elements
         case .view(let view): view.elements
         case .list(let list), .tuple(let list): list.elements
@@ -279,6 +279,21 @@ extension JinjaValue {
         switch self {
         case .undefined, .string, .list, .tuple, .dictionary, .range: true
         default: false
+        }
+    }
+
+    /// The value with the keys of all dictionaries in order, as far as they have one.
+    var sortedByKeys: JinjaValue {
+        switch self {
+        case .list(let list): return .list(list.elements.map(\.sortedByKeys))
+        case .tuple(let list): return .tuple(JinjaList(list.elements.map(\.sortedByKeys)))
+        case .dictionary(let dictionary):
+            var sorted = JinjaDictionary()
+            for pair in zip(dictionary.keys, dictionary.values).sorted(by: { $0.0.isLess(than: $1.0) ?? false }) {
+                _ = sorted.set(pair.0, pair.1.sortedByKeys)
+            }
+            return .dictionary(sorted)
+        default: return self
         }
     }
 }

@@ -8,6 +8,8 @@ private struct FormatSpecification {
     var grouping: Unicode.Scalar?
     var precision: Int?
     var conversion: Unicode.Scalar?
+    /// How many digits a whole number has at least.
+    var digits = 0
 
     /// Reads `[[fill]align][sign][#][0][width][,][.precision][type]`; nil when the text is something else.
     init?(_ text: String) {
@@ -25,7 +27,8 @@ private struct FormatSpecification {
         }
         if rest.first == "0" {
             rest.removeFirst()
-            if align == nil { (fill, align) = ("0", "=") }
+            if align == nil { align = "=" }
+            if fill == " " { fill = "0" }
         }
         width = Self.number(&rest) ?? 0
         if let first = rest.first, first == "," || first == "_" { grouping = rest.removeFirst() }
@@ -90,7 +93,10 @@ extension TemplateEvaluator {
             output += try percentFormatted(value, specification, conversion)
             if output.utf8.count > Self.sizeLimit { throw exceeded("a formatted text grows too large") }
         }
-        if case .dictionary = operand { return output }
+        switch operand {
+        case .dictionary, .list, .range, .undefined: return output
+        default: break
+        }
         guard used == values.count else { throw failure("not all arguments converted during string formatting") }
         return output
     }
@@ -114,6 +120,7 @@ extension TemplateEvaluator {
             rest.removeFirst()
             specification.precision = FormatSpecification.number(&rest) ?? 0
         }
+        if let length = rest.first, "hlL".unicodeScalars.contains(length) { rest.removeFirst() }
         guard let conversion = rest.popFirst() else { throw failure("incomplete format") }
         guard specification.width <= 10_000, (specification.precision ?? 0) <= 10_000 else {
             throw exceeded("a format asks for more than 10000 characters")
@@ -128,7 +135,8 @@ extension TemplateEvaluator {
         switch conversion {
         case "s", "r", "a":
             if specification.align == "=" { (specification.fill, specification.align) = (" ", ">") }
-            let text = conversion == "s" ? try text(value) : try represented(value)
+            var text = conversion == "s" ? try text(value) : try represented(value)
+            if conversion == "a" { text = PythonRepresentation.ascii(text) }
             let cut = specification.precision.map { String(text.unicodeScalars.prefix($0)) } ?? text
             return specification.padded(cut, sign: "", default: ">")
         case "c":
@@ -142,12 +150,12 @@ extension TemplateEvaluator {
             guard let whole = value.wholeNumber ?? Int(exactly: number.rounded(.towardZero)) else {
                 throw exceeded("a whole number grows beyond 64 bits")
             }
-            specification.conversion = conversion == "i" || conversion == "u" ? "d" : conversion
-            if let precision = specification.precision {
-                specification.precision = nil
-                let digits = try formatted(.int(whole), specification)
-                return digits.unicodeScalars.count < precision ? PythonText.padded(digits, to: precision, with: "0", align: ">") : digits
+            if case .float = value, conversion == "x" || conversion == "X" || conversion == "o" {
+                throw failure("%\(conversion) format: an integer is required, not float")
             }
+            specification.conversion = conversion == "i" || conversion == "u" ? "d" : conversion
+            specification.digits = specification.precision ?? 0
+            specification.precision = nil
             return try formatted(.int(whole), specification)
         case "f", "F", "e", "E", "g", "G":
             guard let number = value.number else { throw failure("must be real number, not \(value.typeName)") }
@@ -161,7 +169,6 @@ extension TemplateEvaluator {
     private func formatted(_ value: JinjaValue, _ specification: FormatSpecification) throws(ChatTemplateError) -> String {
         let conversion = specification.conversion
         if let whole = value.wholeNumber, !"eEfFgG%".unicodeScalars.contains(conversion ?? "d") {
-            if case .bool = value, conversion == nil { return specification.padded(try text(value), sign: "", default: "<") }
             return try formattedWhole(whole, specification)
         }
         if let number = value.number, conversion != "s" { return try formattedFloat(number, specification) }
@@ -191,6 +198,7 @@ extension TemplateEvaluator {
             return specification.padded(String(scalar), sign: "", default: "<")
         case let other: throw failure("Unknown format code '\(other)' for object of type 'int'")
         }
+        digits = PythonText.padded(digits, to: specification.digits, with: "0", align: ">")
         let sign = sign(number < 0, specification) + (specification.isAlternate ? prefix : "")
         return specification.padded(digits, sign: sign, default: ">")
     }
@@ -202,7 +210,7 @@ extension TemplateEvaluator {
         var text: String
         switch specification.conversion {
         case "f", "F": text = PythonNumber.formatted(magnitude, "f", precision: precision)
-        case "e", "E", "g", "G":
+        case "e", "E", "g", "G", "n":
             let conversion: Character = specification.conversion == "e" || specification.conversion == "E" ? "e" : "g"
             text = PythonNumber.formatted(magnitude, conversion, precision: precision)
             if specification.conversion == "E" || specification.conversion == "G" { text = text.uppercased() }
@@ -277,9 +285,15 @@ extension TemplateEvaluator {
         if rest.first == "!" {
             let conversion = rest.dropFirst().first
             rest = rest.dropFirst(2)
-            value = .string(conversion == "r" || conversion == "a" ? try represented(value) : try text(value))
+            switch conversion {
+            case "r": value = .string(try represented(value))
+            case "a": value = .string(PythonRepresentation.ascii(try represented(value)))
+            case "s": value = .string(try text(value))
+            default: throw failure("Unknown conversion specifier after '!'")
+            }
         }
         let text = String(String.UnicodeScalarView(rest.dropFirst()))
+        if text.isEmpty { return try self.text(value) }
         guard let specification = FormatSpecification(text) else { throw failure("Invalid format specifier '\(text)'") }
         return try formatted(value, specification)
     }

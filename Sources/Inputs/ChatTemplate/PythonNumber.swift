@@ -54,7 +54,8 @@ enum PythonNumber {
 
     static func modulo(_ a: Double, _ b: Double) -> Double {
         let remainder = fmod(a, b)
-        return remainder != 0 && (remainder < 0) != (b < 0) ? remainder + b : remainder
+        if remainder == 0 { return b < 0 ? -0.0 : 0.0 }
+        return (remainder < 0) != (b < 0) ? remainder + b : remainder
     }
 
     /// Whole power; nil on overflow.
@@ -77,6 +78,16 @@ enum PythonNumber {
     static func formatted(_ number: Double, _ conversion: Character, precision: Int) -> String {
         if !number.isFinite { return text(number) }
         return String(format: "%.\(max(0, min(precision, 200)))\(conversion)", number)
+    }
+
+    /// Rounded to a multiple of ten to the power of `-places`, halves to even; the number itself when that overflows.
+    static func rounded(_ number: Int, places: Int) -> Int {
+        guard places < 0 else { return number }
+        guard places > -19, let unit = power(10, -places), let remainder = modulo(number, unit) else { return 0 }
+        let (down, underflow) = number.subtractingReportingOverflow(remainder)
+        let isUp = remainder > unit / 2 || (remainder == unit / 2 && !(down / unit).isMultiple(of: 2))
+        let (up, overflow) = down.addingReportingOverflow(isUp ? unit : 0)
+        return underflow || overflow ? number : up
     }
 
     /// A power of ten scaled rounding, halves to even as Python's `round` of the exact value.

@@ -81,6 +81,11 @@ struct PythonRepresentation {
         }
     }
 
+    /// The text with everything beyond ASCII escaped, as Python's `ascii` writes it.
+    static func ascii(_ text: String) -> String {
+        text.unicodeScalars.reduce(into: "") { $0 += $1.isASCII ? String($1) : escaped($1) }
+    }
+
     /// `repr` of a string.
     static func quoted(_ text: String) -> String {
         let quote: Unicode.Scalar = text.utf8.contains(UInt8(ascii: "'")) && !text.utf8.contains(UInt8(ascii: "\"")) ? "\"" : "'"
@@ -97,7 +102,7 @@ struct PythonRepresentation {
         return output + String(quote)
     }
 
-    private static func isPrintable(_ scalar: Unicode.Scalar) -> Bool {
+    static func isPrintable(_ scalar: Unicode.Scalar) -> Bool {
         if scalar.isASCII { return scalar.value >= 0x20 && scalar.value < 0x7F }
         switch scalar.properties.generalCategory {
         case .control, .format, .surrogate, .privateUse, .unassigned, .lineSeparator, .paragraphSeparator, .spaceSeparator:

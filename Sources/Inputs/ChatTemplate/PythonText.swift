@@ -44,7 +44,7 @@ enum PythonText {
             rest = rest.drop(while: isSpace)
             if rest.isEmpty { return words }
             if words.count == limit {
-                words.append(stripped(String(rest), isSpace, left: false))
+                words.append(String(rest))
                 return words
             }
             words.append(String(rest.prefix { !isSpace($0) }))

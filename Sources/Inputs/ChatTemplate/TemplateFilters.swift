@@ -1,11 +1,6 @@
 /// The filters of Jinja that chat templates use.
 enum TemplateFilters {
-    static let names: Set<String> = [
-        "abs", "attr", "batch", "capitalize", "center", "count", "d", "default", "dictsort", "e", "escape", "first", "float",
-        "forceescape", "format", "groupby", "indent", "int", "items", "join", "last", "length", "list", "lower", "map", "max",
-        "min", "pprint", "reject", "rejectattr", "replace", "reverse", "round", "safe", "select", "selectattr", "slice", "sort",
-        "string", "sum", "title", "tojson", "trim", "truncate", "unique", "upper", "urlencode", "wordcount",
-    ]
+    static let names = TemplateSignatures.variadicFilters.union(TemplateSignatures.filters.keys)
 }
 
 extension TemplateEvaluator {
@@ -19,10 +14,12 @@ extension TemplateEvaluator {
 
     func apply(_ name: String, to value: JinjaValue, _ arguments: JinjaArguments) throws(ChatTemplateError) -> JinjaValue {
         try spend()
+        if let objection = TemplateSignatures.objection(toFilter: name, arguments) { throw failure(objection) }
         if let result = try applyToAny(name, value, arguments) { return try checked(result) }
         if let result = try applyToText(name, value, arguments) { return try checked(result) }
         if let result = try applyToSequence(name, value, arguments) { return try checked(result) }
         if let result = try applyToNumber(name, value, arguments) { return try checked(result) }
+        if name == "random" { throw failure("the filter 'random' is not allowed: a prompt must not be random") }
         throw failure("there is no filter '\(name)'")
     }
 
@@ -35,7 +32,10 @@ extension TemplateEvaluator {
             return isReplaced ? arguments.value(0, "default_value") ?? .string("") : value
         case "safe": return .string(try text(value), isSafe: true)
         case "string": return .string(try text(value), isSafe: value.isSafeText)
-        case "pprint": return .string(try represented(value))
+        case "pprint":
+            let shown = try represented(value.sortedByKeys)
+            guard shown.unicodeScalars.count <= 80 else { throw failure("pprint of more than one line is not available") }
+            return .string(shown)
         case "length", "count":
             guard let length = value.length else { throw failure("object of type '\(value.typeName)' has no len()") }
             return .int(length)
@@ -57,7 +57,9 @@ extension TemplateEvaluator {
         case nil: break
         }
         if style.indent != nil { style.itemSeparator = "," }
-        if let separators = arguments.value(2, "separators"), case let parts = try elements(separators), parts.count == 2 {
+        if let separators = arguments.value(2, "separators"), separators.isIterable {
+            let parts = try elements(separators)
+            guard parts.count == 2 else { throw failure("separators are a pair") }
             style.itemSeparator = try text(parts[0])
             style.keySeparator = try text(parts[1])
         }
@@ -78,7 +80,7 @@ extension TemplateEvaluator {
     ) throws(ChatTemplateError) -> JinjaValue? {
         switch name {
         case "trim":
-            let text = stripped(try text(value), arguments.value(0, "chars"), left: true, right: true)
+            let text = try stripped(try text(value), arguments.value(0, "chars"), left: true, right: true)
             return .string(text, isSafe: value.isSafeText)
         case "upper": return .string(try text(value).uppercased())
         case "lower": return .string(PythonText.lowercased(try text(value)))
@@ -88,7 +90,10 @@ extension TemplateEvaluator {
             let width = try whole(arguments.value(0, "width") ?? .int(80))
             return .string(try padded(try text(value), width, " ", "|"))
         case "replace":
-            let count = try arguments.value(2, "count").map { (count) throws(ChatTemplateError) in try whole(count) } ?? -1
+            var count = -1
+            if let given = arguments.value(2, "count") {
+                if case .none = given {} else { count = try whole(given) }
+            }
             return .string(
                 PythonText.replacing(
                     try text(value), try text(arguments.value(0, "old") ?? .undefined("old")),
@@ -96,9 +101,19 @@ extension TemplateEvaluator {
         case "e", "escape": return value.isSafeText ? value : .string(escaped(try text(value)), isSafe: true)
         case "forceescape": return .string(escaped(try text(value)), isSafe: true)
         case "format": return .string(try percentFormatted(try text(value), formatOperand(arguments)))
-        case "indent": return .string(try indented(try text(value), arguments))
-        case "truncate": return .string(try truncated(try text(value), arguments))
-        case "urlencode": return .string(urlEncoded(try text(value)))
+        case "indent", "truncate", "wordwrap":
+            if name == "truncate", value.isUndefined { return .string("") }
+            guard case .string(let text, _) = value else { throw failure("the filter '\(name)' takes text, not \(value.typeName)") }
+            switch name {
+            case "indent": return .string(try indented(text, arguments))
+            case "truncate": return .string(try truncated(text, arguments))
+            default: return .string(try wordWrapped(text, arguments))
+            }
+        case "urlencode": return .string(try urlEncoded(value))
+        case "striptags": return .string(try withoutTags(try text(value)))
+        case "filesizeformat":
+            return .string(try fileSize(value, isBinary: arguments.value(0, "binary")?.isTrue ?? false))
+        case "xmlattr": return .string(try attributes(value, spaced: arguments.value(0, "autospace")?.isTrue ?? true))
         case "wordcount": return .int(wordCount(try text(value)))
         default: return nil
         }
@@ -161,6 +176,10 @@ extension TemplateEvaluator {
         let killsWords = arguments.value(1, "killwords")?.isTrue ?? false
         let end = try self.text(arguments.value(2, "end") ?? .string("..."))
         let leeway = try whole(arguments.value(3, "leeway") ?? .int(5))
+        guard length >= end.unicodeScalars.count else {
+            throw failure("expected length >= \(end.unicodeScalars.count), got \(length)")
+        }
+        guard leeway >= 0 else { throw failure("expected leeway >= 0, got \(leeway)") }
         let scalars = text.unicodeScalars
         let (limit, overflow) = length.addingReportingOverflow(leeway)
         if overflow || scalars.count <= limit { return text }
@@ -168,18 +187,6 @@ extension TemplateEvaluator {
         let cut = String(scalars.prefix(kept))
         guard !killsWords, let space = cut.unicodeScalars.lastIndex(of: " ") else { return cut + end }
         return String(cut.unicodeScalars[..<space]) + end
-    }
-
-    private func urlEncoded(_ text: String) -> String {
-        var output: [UInt8] = []
-        let digits = Array("0123456789ABCDEF".utf8)
-        for byte in text.utf8 {
-            switch byte {
-            case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D...0x2F, 0x5F, 0x7E: output.append(byte)
-            default: output += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
-            }
-        }
-        return String(decoding: output, as: UTF8.self)
     }
 
     private func wordCount(_ text: String) -> Int {
@@ -196,6 +203,9 @@ extension TemplateEvaluator {
     private func applyToNumber(
         _ name: String, _ value: JinjaValue, _ arguments: JinjaArguments
     ) throws(ChatTemplateError) -> JinjaValue? {
+        if case .undefined(let missing) = value, ["abs", "float", "int", "round"].contains(name) {
+            throw failure("'\(missing)' is undefined")
+        }
         switch name {
         case "abs":
             if let number = value.wholeNumber { return number < 0 ? try negated(value) : .int(number) }
@@ -209,12 +219,15 @@ extension TemplateEvaluator {
             guard let number = value.number else { throw failure("type \(value.typeName) doesn't define __round__ method") }
             let places = try whole(arguments.value(0, "precision") ?? .int(0))
             let method = try arguments.value(1, "method").map { (method) throws(ChatTemplateError) in try text(method) }
+            guard ["common", "ceil", "floor"].contains(method ?? "common") else {
+                throw failure("method must be common, ceil or floor")
+            }
             if method == nil || method == "common" {
-                if let whole = value.wholeNumber, places >= 0 { return .int(whole) }
+                if let whole = value.wholeNumber { return .int(PythonNumber.rounded(whole, places: places)) }
                 return .float(PythonNumber.rounded(number, places: places))
             }
             let scale = PythonNumber.power(10, Double(places))
-            return .float((number * scale).rounded(method == "ceil" ? .up : .down) / scale)
+            return .float((number * scale).rounded(method == "ceil" ? .up : .down) / scale + 0)
         default: return nil
         }
     }
@@ -234,7 +247,7 @@ extension TemplateEvaluator {
         }
     }
 
-    private func parsedFloat(_ value: JinjaValue) -> JinjaValue? {
+    func parsedFloat(_ value: JinjaValue) -> JinjaValue? {
         if let number = value.number { return .float(number) }
         guard case .string(let text, _) = value else { return nil }
         let digits = PythonText.stripped(text, PythonText.isSpace).filter { $0 != "_" }
@@ -258,9 +271,14 @@ extension TemplateEvaluator {
     }
 
     /// Strips white space, or the given characters.
-    func stripped(_ text: String, _ characters: JinjaValue?, left: Bool, right: Bool) -> String {
+    func stripped(
+        _ text: String, _ characters: JinjaValue?, left: Bool, right: Bool
+    ) throws(ChatTemplateError) -> String {
         guard case .string(let set, _)? = characters else {
-            return PythonText.stripped(text, PythonText.isSpace, left: left, right: right)
+            switch characters {
+            case nil, .some(.none): return PythonText.stripped(text, PythonText.isSpace, left: left, right: right)
+            case .some: throw failure("strip arg must be None or str")
+            }
         }
         let scalars = Set(set.unicodeScalars)
         return PythonText.stripped(text, scalars.contains, left: left, right: right)

@@ -97,7 +97,12 @@ enum TemplateGlobals {
         guard localtime_r(&seconds, &parts) != nil else { throw evaluator.failure("the time cannot be shown") }
         var buffer = [CChar](repeating: 0, count: 16_384)
         // The leading mark tells an empty result from one that did not fit.
-        let length = strftime(&buffer, buffer.count, "=" + format, &parts)
+        // A time without zone has an empty one; microseconds are not C's to show.
+        var shown = PythonText.split(format, on: "%%")
+        for (letter, text) in [("f", "000000"), ("z", ""), ("Z", "")] {
+            shown = shown.map { PythonText.replacing($0, "%" + letter, with: text) }
+        }
+        let length = strftime(&buffer, buffer.count, "=" + shown.joined(separator: "%%"), &parts)
         guard length > 0 else { throw evaluator.failure("strftime_now has no room for its result") }
         return .string(String(decoding: buffer[1..<length].map { UInt8(bitPattern: $0) }, as: UTF8.self))
     }

@@ -19,7 +19,7 @@ extension TemplateEvaluator {
             default: return nil
             }
         case .string(let text, _):
-            guard Self.textMethods.contains(name) else { return nil }
+            guard TemplateSignatures.textMethods[name] != nil else { return nil }
             return bound(name, value) { (evaluator, arguments) throws(ChatTemplateError) in
                 try evaluator.callTextMethod(name, text, arguments)
             }
@@ -66,7 +66,9 @@ extension TemplateEvaluator {
         case "index":
             return bound(name, value) { (evaluator, arguments) throws(ChatTemplateError) in
                 let wanted = arguments.value(0, "value") ?? .undefined("value")
-                guard let index = elements.firstIndex(where: { $0.equals(wanted) }) else {
+                let bounds = JinjaArguments(positional: Array(arguments.positional.dropFirst()))
+                let window = try evaluator.window(bounds, count: elements.count)
+                guard let index = elements[window].firstIndex(where: { $0.equals(wanted) }) else {
                     throw evaluator.failure("\(try evaluator.represented(wanted)) is not in list")
                 }
                 return .int(index)
@@ -79,17 +81,11 @@ extension TemplateEvaluator {
         }
     }
 
-    private static let textMethods: Set<String> = [
-        "capitalize", "casefold", "center", "count", "endswith", "expandtabs", "find", "format", "format_map", "index",
-        "isalnum", "isalpha", "isascii", "isdecimal", "isdigit", "islower", "isnumeric", "isspace", "istitle", "isupper",
-        "join", "ljust", "lower", "lstrip", "partition", "removeprefix", "removesuffix", "replace", "rfind", "rindex", "rjust",
-        "rpartition", "rsplit", "rstrip", "split", "splitlines", "startswith", "strip", "swapcase", "title", "upper", "zfill",
-    ]
-
     private func callTextMethod(
         _ name: String, _ text: String, _ arguments: JinjaArguments
     ) throws(ChatTemplateError) -> JinjaValue {
         try spend(1 + text.utf8.count / 64)
+        if let objection = TemplateSignatures.objection(toMethod: name, arguments) { throw failure(objection) }
         switch name {
         case "upper": return .string(text.uppercased())
         case "lower": return .string(PythonText.lowercased(text))
@@ -97,9 +93,9 @@ extension TemplateEvaluator {
         case "capitalize": return .string(PythonText.capitalized(text))
         case "title": return .string(PythonText.titled(text))
         case "swapcase": return .string(PythonText.swappedCase(text))
-        case "strip": return .string(stripped(text, arguments.value(0, "chars"), left: true, right: true))
-        case "lstrip": return .string(stripped(text, arguments.value(0, "chars"), left: true, right: false))
-        case "rstrip": return .string(stripped(text, arguments.value(0, "chars"), left: false, right: true))
+        case "strip": return .string(try stripped(text, arguments.value(0, "chars"), left: true, right: true))
+        case "lstrip": return .string(try stripped(text, arguments.value(0, "chars"), left: true, right: false))
+        case "rstrip": return .string(try stripped(text, arguments.value(0, "chars"), left: false, right: true))
         case "startswith", "endswith": return .bool(try matchesEnd(name, text, arguments))
         case "removeprefix":
             let affix = try argument(0, "prefix", arguments)
@@ -167,17 +163,19 @@ extension TemplateEvaluator {
     private func window(of text: String, _ bounds: JinjaArguments) throws(ChatTemplateError) -> String {
         guard !bounds.positional.isEmpty else { return text }
         let scalars = Array(text.unicodeScalars)
+        return String(String.UnicodeScalarView(scalars[try window(bounds, count: scalars.count)]))
+    }
+
+    /// The indices that optional start and end arguments name.
+    private func window(_ bounds: JinjaArguments, count: Int) throws(ChatTemplateError) -> Range<Int> {
         func position(_ index: Int, _ missing: Int) throws(ChatTemplateError) -> Int {
             guard bounds.positional.indices.contains(index) else { return missing }
             if case .none = bounds.positional[index] { return missing }
             let number = try whole(bounds.positional[index])
-            return min(max(number < 0 ? number.addingReportingOverflow(scalars.count).partialValue : number, 0), scalars.count)
+            return min(max(number < 0 ? number.addingReportingOverflow(count).partialValue : number, 0), count)
         }
         let start = try position(0, 0)
-        let end = try position(1, scalars.count)
-        var view = String.UnicodeScalarView()
-        if start < end { view.append(contentsOf: scalars[start..<end]) }
-        return String(view)
+        return start..<max(start, try position(1, count))
     }
 
     private func widened(_ name: String, _ text: String, _ arguments: JinjaArguments) throws(ChatTemplateError) -> String {
@@ -245,7 +243,9 @@ extension TemplateEvaluator {
         }
         let limit = try arguments.value(1, "maxsplit").map { (limit) throws(ChatTemplateError) in try whole(limit) } ?? -1
         let cuts = limit < 0 ? Int.max : limit
-        guard let given = arguments.value(0, "sep"), case .string(let separator, _) = given else {
+        let given = arguments.value(0, "sep") ?? .none
+        guard case .string(let separator, _) = given else {
+            guard case .none = given else { throw failure("must be str or None, not \(given.typeName)") }
             if name == "split" { return .list(strings(PythonText.words(text, limit: cuts))) }
             let reversed = PythonText.words(String(String.UnicodeScalarView(text.unicodeScalars.reversed())), limit: cuts)
             return .list(strings(reversed.reversed().map { String(String.UnicodeScalarView($0.unicodeScalars.reversed())) }))
@@ -273,6 +273,10 @@ extension TemplateEvaluator {
         case "isdecimal": return all { $0.properties.numericType == .decimal }
         case "isdigit": return all { $0.properties.numericType == .decimal || $0.properties.numericType == .digit }
         case "isnumeric": return all { $0.properties.numericType != nil }
+        case "isprintable": return scalars.allSatisfy(PythonRepresentation.isPrintable)
+        case "isidentifier":
+            guard let first = scalars.first, first == "_" || first.properties.isXIDStart else { return false }
+            return scalars.allSatisfy(\.properties.isXIDContinue)
         case "isspace": return all(PythonText.isSpace)
         case "islower": return text.lowercased().isExactly(text) && scalars.contains(where: \.properties.isLowercase)
         case "isupper": return text.uppercased().isExactly(text) && scalars.contains(where: \.properties.isUppercase)

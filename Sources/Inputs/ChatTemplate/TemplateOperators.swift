@@ -78,8 +78,12 @@ extension TemplateEvaluator {
             if b == 0 { throw failure("division by zero") }
             if symbol == .divide { return a / b }
             let remainder = PythonNumber.modulo(a, b)
-            return symbol == .modulo ? remainder : ((a - remainder) / b).rounded()
-        case .power: return PythonNumber.power(a, b)
+            if symbol == .modulo { return remainder }
+            let quotient = ((a - remainder) / b).rounded()
+            return quotient == 0 ? ((a / b).sign == .minus ? -0.0 : 0.0) : quotient
+        case .power:
+            if a == 0, b < 0 { throw failure("0.0 cannot be raised to a negative power") }
+            return PythonNumber.power(a, b)
         }
     }
 

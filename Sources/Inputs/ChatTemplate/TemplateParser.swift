@@ -225,6 +225,7 @@ struct TemplateParser {
         while !isSymbol(")") {
             if !parameters.isEmpty { try expect(symbol: ",") }
             let name = try expectName()
+            if parameters.contains(where: { $0.name == name }) { throw failure("the parameter '\(name)' is named twice") }
             let value = take(symbol: "=") ? try expression() : nil
             if value == nil, parameters.last?.defaultValue != nil {
                 throw failure("the parameter '\(name)' without default follows one with default")

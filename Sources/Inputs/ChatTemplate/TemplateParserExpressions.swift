@@ -258,6 +258,9 @@ extension TemplateParser {
             } else if case .name(let name) = current.kind, next.kind == .symbol("=") {
                 advance()
                 advance()
+                guard arguments.unpackedDictionary == nil, !arguments.named.contains(where: { $0.name == name }) else {
+                    throw failure("the named argument '\(name)' comes twice or after '**'")
+                }
                 arguments.named.append((name, try expression()))
             } else {
                 guard arguments.named.isEmpty, arguments.unpackedList == nil, arguments.unpackedDictionary == nil else {

@@ -116,6 +116,9 @@ extension TemplateEvaluator {
         guard value.isTrue else { return [] }
         var output: [JinjaValue] = []
         if arguments.positional.isEmpty, let attribute = arguments.value(0, "attribute") {
+            if let stray = arguments.named.first(where: { $0.name != "default" && $0.name != "attribute" }) {
+                throw failure("Unexpected keyword argument '\(stray.name)'")
+            }
             let missing = arguments.named.first { $0.name == "default" }?.value
             return try values(value, by: attribute, missing: missing).map(\.key)
         }
@@ -189,7 +192,10 @@ extension TemplateEvaluator {
                 pairs.append((.list(keys), element))
             }
         } else {
-            pairs = try values(value, by: path(arguments.value(2, "attribute")), caseSensitive: isCaseSensitive)
+            let attribute = path(arguments.value(2, "attribute"))
+            pairs = try values(value, by: attribute, caseSensitive: isCaseSensitive)
+            // By attribute Jinja compares lists of one key, so that two missing keys are equal.
+            if attribute != nil { pairs = pairs.map { (.list([$0.key]), $0.element) } }
         }
         return try ordered(pairs, reversed: arguments.value(0, "reverse")?.isTrue ?? false).map(\.element)
     }
@@ -197,6 +203,11 @@ extension TemplateEvaluator {
     private func sortedItems(_ value: JinjaValue, _ arguments: JinjaArguments) throws(ChatTemplateError) -> [JinjaValue] {
         guard case .dictionary(let dictionary) = value else { throw failure("dictsort needs a mapping") }
         let isByValue = try arguments.value(1, "by").map { (by) throws(ChatTemplateError) in try text(by) } == "value"
+        if let by = arguments.value(1, "by") {
+            guard ["key", "value"].contains(try text(by)) else {
+                throw failure("You can only sort by either \"key\" or \"value\"")
+            }
+        }
         let isCaseSensitive = arguments.value(0, "case_sensitive")?.isTrue ?? false
         let pairs = try values(.list(dictionary.items), by: .int(isByValue ? 1 : 0), caseSensitive: isCaseSensitive)
         return try ordered(pairs, reversed: arguments.value(2, "reverse")?.isTrue ?? false).map(\.element)
@@ -251,6 +262,7 @@ extension TemplateEvaluator {
 
     private func sum(_ value: JinjaValue, _ arguments: JinjaArguments) throws(ChatTemplateError) -> JinjaValue {
         var total = arguments.value(1, "start") ?? .int(0)
+        if case .string = total { throw failure("sum() can't sum strings") }
         for pair in try values(value, by: path(arguments.value(0, "attribute"))) {
             total = try checked(try calculate(total, .add, pair.key))
         }
