@@ -237,8 +237,14 @@ extension TemplateEvaluator {
 
     /// Python's `text.format(…)`: fields by position or name, with attributes, items, conversions and specifications.
     func braceFormatted(_ format: String, _ arguments: JinjaArguments) throws(ChatTemplateError) -> String {
-        var output = ""
         var position = 0
+        return try braceFormatted(format, arguments, &position, isNested: false)
+    }
+
+    private func braceFormatted(
+        _ format: String, _ arguments: JinjaArguments, _ position: inout Int, isNested: Bool
+    ) throws(ChatTemplateError) -> String {
+        var output = ""
         var rest = Array(format.unicodeScalars)[...]
         while let scalar = rest.popFirst() {
             if (scalar == "{" || scalar == "}") && rest.first == scalar {
@@ -247,8 +253,8 @@ extension TemplateEvaluator {
             } else if scalar == "}" {
                 throw failure("Single '}' encountered in format string")
             } else if scalar == "{" {
-                guard let end = rest.firstIndex(of: "}") else { throw failure("expected '}' before end of string") }
-                output += try field(rest[..<end], arguments, &position)
+                guard let end = fieldEnd(rest) else { throw failure("expected '}' before end of string") }
+                output += try field(rest[..<end], arguments, &position, isNested: isNested)
                 rest = rest[(end + 1)...]
                 if output.utf8.count > Self.sizeLimit { throw exceeded("a formatted text grows too large") }
             } else {
@@ -258,8 +264,18 @@ extension TemplateEvaluator {
         return output
     }
 
+    /// Where the brace stands that closes a field; its specification may hold fields.
+    private func fieldEnd(_ rest: ArraySlice<Unicode.Scalar>) -> Int? {
+        var depth = 0
+        return rest.firstIndex { scalar in
+            if scalar == "{" { depth += 1 }
+            if scalar == "}" { depth -= 1 }
+            return depth < 0
+        }
+    }
+
     private func field(
-        _ field: ArraySlice<Unicode.Scalar>, _ arguments: JinjaArguments, _ position: inout Int
+        _ field: ArraySlice<Unicode.Scalar>, _ arguments: JinjaArguments, _ position: inout Int, isNested: Bool
     ) throws(ChatTemplateError) -> String {
         var name = field.prefix { $0 != ":" && $0 != "!" }
         var rest = field[name.endIndex...]
@@ -292,7 +308,11 @@ extension TemplateEvaluator {
             default: throw failure("Unknown conversion specifier after '!'")
             }
         }
-        let text = String(String.UnicodeScalarView(rest.dropFirst()))
+        var text = String(String.UnicodeScalarView(rest.dropFirst()))
+        if text.utf8.contains(UInt8(ascii: "{")) {
+            if isNested { throw failure("Max string recursion exceeded") }
+            text = try braceFormatted(text, arguments, &position, isNested: true)
+        }
         if text.isEmpty { return try self.text(value) }
         guard let specification = FormatSpecification(text) else { throw failure("Invalid format specifier '\(text)'") }
         return try formatted(value, specification)

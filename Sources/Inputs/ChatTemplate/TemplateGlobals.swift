@@ -82,7 +82,8 @@ enum TemplateGlobals {
     private static func raise(
         _ evaluator: TemplateEvaluator, _ arguments: JinjaArguments
     ) throws(ChatTemplateError) -> JinjaValue {
-        let message = try evaluator.text(arguments.value(0, "message") ?? .undefined("message"))
+        guard let given = arguments.value(0, "message") else { throw evaluator.failure("raise_exception() needs a message") }
+        let message = try evaluator.text(given)
         throw ChatTemplateError(reason: .raised, line: evaluator.line, message: message)
     }
 

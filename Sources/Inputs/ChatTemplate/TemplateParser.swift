@@ -157,6 +157,7 @@ struct TemplateParser {
 
     private mutating func loop() throws(ChatTemplateError) -> TemplateStatement.Kind {
         let target = try target(endingAt: "in", allowsAttributes: false)
+        if case .name("loop") = target { throw failure("'loop' is the loop's own variable") }
         guard take(name: "in") else { throw failure("expected 'in', found \(seen)") }
         let iterable = try tuple(withConditional: false, endingAt: "recursive")
         let condition = take(name: "if") ? try expression() : nil
@@ -175,6 +176,7 @@ struct TemplateParser {
 
     private mutating func set() throws(ChatTemplateError) -> TemplateStatement.Kind {
         let target = try target(endingAt: nil, allowsAttributes: true)
+        if loopDepth > 0, case .name("loop") = target { throw failure("'loop' is the loop's own variable") }
         if take(symbol: "=") { return .set(target, try tuple()) }
         let filters = try filterChain()
         return .setBlock(target, filters, try isolatedBlock(until: "endset"))
