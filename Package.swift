@@ -83,13 +83,14 @@ let package = Package(
         module(
             "HTTPAPI", ["Serving", "Inputs", "Plan", hummingbird, hummingbirdCore, httpTypes, lifecycle, logging, nioCore]),
 
+        module("Tooling", [argumentParser]),
         tool(
             "vlmc",
-            ["Compiler", "CPUBackend", "Execution", "HuggingFace", "Passes", "IR", "Inputs", "Plan", "ArtifactFormat", "Tensors"]),
+            ["Tooling", "Compiler", "CPUBackend", "Execution", "HuggingFace", "Passes", "IR", "Inputs", "Plan", "ArtifactFormat", "Tensors"]),
         tool(
             "vlm-serve",
-            ["HTTPAPI", "Serving", "CPUBackend", "Execution", "Inputs", "Plan", "ArtifactFormat", lifecycle, logging, unixSignals]),
-        tool("vlm-cache", ["ArtifactFormat", "CPUBackend", "Execution", "Plan"]),
+            ["Tooling", "HTTPAPI", "Serving", "CPUBackend", "Execution", "Inputs", "Plan", "ArtifactFormat", lifecycle, logging, unixSignals]),
+        tool("vlm-cache", ["Tooling", "ArtifactFormat", "CPUBackend", "Execution", "Plan"]),
 
         .executableTarget(name: "kernel-bench", dependencies: ["CKernels"], path: "Tests/Benchmarks/Kernels"),
         .target(

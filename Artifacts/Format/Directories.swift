@@ -27,7 +27,12 @@ enum Directories {
 
     /// Puts the directory `new` where `path` is and removes what was there; readers see either the old or the new one.
     static func replace(_ path: String, with new: String) throws(ArtifactError) {
-        if rename(new, path) == 0 { return }
+        for _ in 0..<4 {
+            if rename(new, path) == 0 { return }
+            // Another process may have removed the empty parent.
+            guard errno == ENOENT, exists(new), let parent = parent(of: path) else { break }
+            try create(parent)
+        }
         guard errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR else { throw .errno("create", path) }
         if !exchange(new, path) {
             let old = "\(new).old"

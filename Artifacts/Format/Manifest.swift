@@ -70,3 +70,6 @@ package struct Manifest: Sendable, Hashable, Codable {
         self.sections = sections
     }
 }
+
+/// The version that `--version` prints and artifacts record.
+package let toolVersion = "0.1.0"

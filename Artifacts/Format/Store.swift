@@ -13,7 +13,10 @@ package struct Store: Sendable {
     /// - Throws: `refused` when none of them is set.
     package static func resolve(option: String?, environment: [String: String]) throws(ArtifactError) -> Store {
         func value(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
-        if let option, !option.isEmpty { return Store(root: option) }
+        if let option {
+            guard !option.isEmpty else { throw .refused("--store needs a directory") }
+            return Store(root: option)
+        }
         if let path = value("VLM_STORE") { return Store(root: path) }
         if let path = value("XDG_CACHE_HOME") { return Store(root: "\(path)/vlm") }
         if let path = value("HOME") { return Store(root: "\(path)/.cache/vlm") }
@@ -41,7 +44,26 @@ package struct Store: Sendable {
 
     /// Removes directories that are empty, so that a failed compile leaves nothing in a new store.
     package func removeEmptyDirectories() {
-        for path in [artifactsPath, weightsPath, locksPath, temporaryPath, root] { rmdir(path) }
+        let records = RecordKind.allCases.map { "\(recordsPath)/\($0.rawValue)" }
+        for path in [artifactsPath, weightsPath, locksPath, temporaryPath] + records + [recordsPath, root] { rmdir(path) }
+    }
+
+    /// The store's directory and those above it that do not exist, innermost first.
+    package var missingDirectories: [String] {
+        var missing: [String] = []
+        var path: String? = root
+        while let here = path, !Directories.exists(here) {
+            missing.append(here)
+            path = Directories.parent(of: here)
+        }
+        return missing
+    }
+
+    /// Removes a store that was made in vain, with the directories above it that were made for it.
+    package func remove(createdFrom missing: [String]) {
+        try? Directories.remove(recordsPath)
+        removeEmptyDirectories()
+        for path in missing { rmdir(path) }
     }
 }
 

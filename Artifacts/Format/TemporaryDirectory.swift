@@ -9,7 +9,8 @@ final class TemporaryDirectory {
     /// Creates `parent/prefix<random>` after removing those whose owners are gone.
     init(in parent: String, prefix: String) throws(ArtifactError) {
         Self.removeStale(in: parent, prefix: prefix)
-        while true {
+        // Others may remove an empty parent or a directory that is not locked yet; then it is tried again.
+        for _ in 0..<8 {
             try Directories.create(parent)
             let path = "\(parent)/\(prefix)\(String(UInt64.random(in: .min ... .max), radix: 36))"
             guard mkdir(path, 0o755) == 0 else {
@@ -21,6 +22,7 @@ final class TemporaryDirectory {
             self.handle = handle
             return
         }
+        throw .system(operation: "create a directory", path: parent, reason: "it does not stay there")
     }
 
     deinit { discard() }

@@ -59,7 +59,7 @@ private struct WeightPacking {
     mutating func run() throws(PassError) -> (Graph, PassReport) {
         for node in editor.graph.nodes where constness.runs(node) && !Storage.isView(node) {
             let node = packingAWQ(node) ?? node
-            for (index, operand) in node.operands.enumerated() where constness.isConstant(operand) && !isPacked(operand) {
+            for (index, operand) in node.operands.enumerated() where isPackable(operand) {
                 pack(operand, at: index, of: node)
             }
         }
@@ -67,7 +67,10 @@ private struct WeightPacking {
         return (try editor.finish(), editor.report)
     }
 
-    private func isPacked(_ value: ValueID) -> Bool { editor.graph.producer(of: value)?.op.packsWeights == true }
+    private func isPackable(_ value: ValueID) -> Bool {
+        constness.isConstant(value) && editor.type(of: value).element.isFloat
+            && editor.graph.producer(of: value)?.op.packsWeights == false
+    }
 
     private mutating func pack(_ value: ValueID, at index: Int, of node: Node) {
         let layout = layout(of: value, at: index, of: node)

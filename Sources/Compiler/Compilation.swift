@@ -44,7 +44,7 @@ package struct Compilation {
         let geometry = source.definition.geometry
         let length = geometry.maxPositions
         limits = try options.limits(
-            modelLength: length, patches: source.maxPatches(modelLength: options.maxModelLength ?? length),
+            modelLength: length, patches: source.maxPatches(modelLength: min(options.maxModelLength ?? length, length)),
             cell: geometry.mergeSize * geometry.mergeSize)
     }
 
@@ -91,12 +91,11 @@ package struct Compilation {
             result.passes = try timed("passes", &result) { () throws(CompileError) in try lowered().reports }
             return result
         }
-        let remembered = FileManager.default.fileExists(atPath: store.root)
+        let missing = store.missingDirectories
         do {
             return try build()
         } catch {
-            if !remembered { try? FileManager.default.removeItem(atPath: "\(store.root)/records") }
-            store.removeEmptyDirectories()
+            missing.isEmpty ? store.removeEmptyDirectories() : store.remove(createdFrom: missing)
             throw error
         }
     }
@@ -168,7 +167,12 @@ package struct Compilation {
         let reused = reusedProgram(key)
         let compiled = try timed("passes", &result) { () throws(CompileError) in
             if let reused { return reused }
-            return try CompiledProgram(self, kvElement)
+            do throws(CompileError) { return try CompiledProgram(self, kvElement) } catch {
+                guard let limit = options.rewriteLimit else { throw error }
+                throw .badOption(
+                    "--rewrite-limit \(limit) leaves a module that no kernels run (\(error)); "
+                        + "look at it with --stop-after specialized --dump-ir DIR, or give a larger limit")
+            }
         }
         result.reusedProgram = reused != nil
         result.passes = compiled.record.reports
@@ -231,6 +235,3 @@ package struct Compilation {
         return value
     }
 }
-
-/// The version that `--version` prints and artifacts record.
-package let toolVersion = "0.1.0"

@@ -66,6 +66,8 @@ package struct Machine: Sendable, Codable, Hashable {
         return "\(name) (family \(family) model \(model))"
     }
 
+    private static let measuringRounds = 4
+
     private static func measuredRates() -> [String: Double] {
         let features = vlm_cpu_features()
         let bytes = 64 << 20
@@ -73,13 +75,15 @@ package struct Machine: Sendable, Codable, Hashable {
         buffer.initializeMemory(as: UInt8.self, repeating: 1, count: bytes)
         defer { buffer.deallocate() }
         var rates: [String: Double] = [:]
-        for (name, rate) in [
+        let wanted = [
             ("read GB/s", VLM_RATE_READ), ("f32 GFLOP/s", VLM_RATE_F32_FMA), ("bf16 GFLOP/s", VLM_RATE_BF16_DOT),
             ("int8 GOP/s", VLM_RATE_INT8_DOT),
-        ] {
+        ]
+        // In turns, so that a busy moment does not make one rate look low beside another.
+        for (name, rate) in (0..<measuringRounds).flatMap({ _ in wanted }) {
             let work = vlm_rate_work(rate, bytes, features)
             guard work > 0 else { continue }
-            rates[name] = fastest(rate, work, buffer, bytes, features)
+            rates[name] = max(rates[name] ?? 0, fastest(rate, work, buffer, bytes, features))
         }
         return rates
     }
@@ -92,7 +96,7 @@ package struct Machine: Sendable, Codable, Hashable {
         var iterations = Int64(1)
         var best = 0.0
         var total = 0.0
-        while total < 0.04 {
+        while total < 0.015 {
             let start = clock.now
             _ = vlm_rate_run(rate, iterations, buffer, bytes, features)
             let parts = (clock.now - start).components

@@ -17,11 +17,15 @@ package final class SingleSequence {
         for block in 0..<blocks { io.blockTables[block] = Int32(block) }
     }
 
-    /// Embeddings of pictures, f32 `[M, H]` in input order.
+    /// Embeddings of pictures, f32 `[M, H]` in input order; in several vision calls where one does not take them all.
     package func encode(_ pictures: VisionInput) throws(BackendError) -> [Float] {
-        try model.beginVision(pictures)
-        while try !model.advanceVision(budget: .infinity) {}
-        return Array(model.visionOutput)
+        var embeddings: [Float] = []
+        for call in pictures.calls(maxPatches: model.program.limits.maxPatches) {
+            try model.beginVision(call)
+            while try !model.advanceVision(budget: .infinity) {}
+            embeddings += model.visionOutput
+        }
+        return embeddings
     }
 
     /// What stands at the tokens of a prompt.
@@ -67,7 +71,7 @@ package final class SingleSequence {
             io.ids[row] = 0
             io.slots[row] = -1
             io.queryStarts[row] = Int32(row)
-            io.queryCounts[row] = 1
+            io.queryCounts[row] = row == 0 ? 1 : 0
             io.contextLengths[row] = 0
         }
         for index in 0..<io.positionAxes * gear { io.positions[index] = 0 }

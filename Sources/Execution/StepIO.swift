@@ -31,7 +31,7 @@ package final class StepIO {
     package let imageEmbeds: UnsafeMutableBufferPointer<Float>
     /// i32[maxSequences]: first token row of each sequence.
     package let queryStarts: UnsafeMutableBufferPointer<Int32>
-    /// i32[maxSequences]: token rows of each sequence.
+    /// i32[maxSequences]: token rows of each sequence; 0 for one that only fills a gear.
     package let queryCounts: UnsafeMutableBufferPointer<Int32>
     /// i32[maxSequences]: tokens of each sequence in the cache after this step, its own rows included.
     package let contextLengths: UnsafeMutableBufferPointer<Int32>

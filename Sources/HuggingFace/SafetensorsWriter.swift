@@ -45,9 +45,19 @@ package struct SafetensorsWriter: Sendable {
         return file
     }
 
-    /// Writes the file, replacing what is there in one step.
+    /// Writes the file, replacing a regular one in one step; devices and pipes are written to, links followed.
     package func write(to path: String) throws(CheckpointError) {
-        try writeAtomically(encoded(), to: path)
+        var status = stat()
+        guard stat(path, &status) == 0 else { return try writeAtomically(encoded(), to: path) }
+        guard status.st_mode & S_IFMT != S_IFREG else {
+            let target = realpath(path, nil)
+            defer { free(target) }
+            return try writeAtomically(encoded(), to: target.map { String(cString: $0) } ?? path)
+        }
+        let descriptor = open(path, O_WRONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw CheckpointError(.io, file: path, "cannot write: \(systemMessage())") }
+        defer { close(descriptor) }
+        guard writeAll(encoded(), to: descriptor) else { throw CheckpointError(.io, file: path, "cannot write: \(systemMessage())") }
     }
 }
 
@@ -56,20 +66,25 @@ func writeAtomically(_ bytes: [UInt8], to path: String) throws(CheckpointError) 
     let temporary = "\(path).\(getpid()).\(UInt32.random(in: .min ... .max)).tmp"
     let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else { throw CheckpointError(.io, file: path, "cannot write: \(systemMessage())") }
-    var written = 0
-    while written < bytes.count {
-        let count = bytes.withUnsafeBytes { unsafe in
-            Foundation.write(descriptor, unsafe.baseAddress! + written, bytes.count - written)
-        }
-        if count < 0, errno == EINTR { continue }
-        guard count > 0 else { break }
-        written += count
-    }
-    let complete = written == bytes.count
+    let complete = writeAll(bytes, to: descriptor)
     let message = systemMessage()
     guard close(descriptor) == 0, complete, rename(temporary, path) == 0 else {
         let fault = complete ? systemMessage() : message
         unlink(temporary)
         throw CheckpointError(.io, file: path, "cannot write: \(fault)")
     }
+}
+
+/// Whether all bytes could be written; `errno` says why not.
+private func writeAll(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
+    var written = 0
+    while written < bytes.count {
+        let count = bytes.withUnsafeBytes { unsafe in
+            Foundation.write(descriptor, unsafe.baseAddress! + written, bytes.count - written)
+        }
+        if count < 0, errno == EINTR { continue }
+        guard count > 0 else { return false }
+        written += count
+    }
+    return true
 }

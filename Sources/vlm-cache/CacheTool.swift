@@ -1,10 +1,11 @@
 import ArgumentParser
 import ArtifactFormat
 import Foundation
+import Tooling
 
 /// Looks into the store of compiled models and tidies it.
 @main
-struct CacheTool: ParsableCommand {
+struct CacheTool: ToolCommand {
     static let configuration = CommandConfiguration(
         commandName: "vlm-cache",
         abstract: "Shows, checks and tidies compiled models.",
@@ -12,23 +13,13 @@ struct CacheTool: ParsableCommand {
             An ARTIFACT is a path, the beginning of a key as `ls` prints it, or a model's name (its latest used artifact).
             The store is --store, else $VLM_STORE, else $XDG_CACHE_HOME/vlm, else ~/.cache/vlm.
             """,
+        version: toolVersion,
         subcommands: [
             List.self, Show.self, DrawGraph.self, ShowPlan.self, Passes.self, Why.self, Verify.self, DiskUsage.self,
             CollectGarbage.self, Remove.self,
         ])
 
-    static func main() {
-        ProcessSignals.prepare()
-        do {
-            var command = try parseAsRoot()
-            try command.run()
-        } catch let error as ArtifactError {
-            Terminal.complain(error.description)
-            Self.exit(withError: ExitCode.failure)
-        } catch {
-            Self.exit(withError: error)
-        }
-    }
+    static func main() { runTool() }
 }
 
 /// What every verb understands.

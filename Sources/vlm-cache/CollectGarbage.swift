@@ -1,5 +1,6 @@
 import ArgumentParser
 import ArtifactFormat
+import Tooling
 
 struct CollectGarbage: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -25,7 +26,7 @@ struct CollectGarbage: ParsableCommand {
     func run() throws {
         let store = try options.resolvedStore()
         let cleanup = try store.collect(keepLast: keepLast, maxBytes: maxBytes?.value, dryRun: dryRun)
-        for path in cleanup.inUse { Terminal.note("in use, kept: \(path)") }
+        for path in cleanup.inUse { StandardError.say("in use, kept: \(path)") }
         if options.json {
             return try Terminal.printJSON(Answer(dryRun: dryRun, freedBytes: cleanup.freedBytes, cleanup: cleanup))
         }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import ArtifactFormat
+import Tooling
 
 struct DiskUsage: ParsableCommand {
     static let configuration = CommandConfiguration(

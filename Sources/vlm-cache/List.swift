@@ -1,5 +1,6 @@
 import ArgumentParser
 import ArtifactFormat
+import Tooling
 
 struct List: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -10,9 +11,9 @@ struct List: ParsableCommand {
     func run() throws {
         let store = try options.resolvedStore()
         let lines = store.listing()
-        for (_, error) in store.unreadable() { Terminal.note("warning: \(error)") }
+        for (_, error) in store.unreadable() { StandardError.say("warning: \(error)") }
         if options.json { return try Terminal.printJSON(lines) }
-        guard !lines.isEmpty else { return Terminal.note("no artifacts in \(store.root); make one with vlmc compile DIR") }
+        guard !lines.isEmpty else { return StandardError.say("no artifacts in \(store.root); make one with vlmc compile DIR") }
         var table = TextTable([
             ("KEY", .left), ("MODEL", .left), ("TARGET", .left), ("PRECISION", .left), ("GEARS", .left),
             ("SIZE", .right), ("LAST USED", .right),

@@ -1,5 +1,6 @@
 import ArgumentParser
 import ArtifactFormat
+import Tooling
 
 struct Passes: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -61,7 +62,7 @@ struct Passes: ParsableCommand {
         let changes = log.changes.filter { $0.pass == name }
         if options.json { return try Terminal.printJSON(changes) }
         let terminal = Terminal()
-        guard !changes.isEmpty else { return Terminal.note("\(name) changed nothing") }
+        guard !changes.isEmpty else { return StandardError.say("\(name) changed nothing") }
         for line in changes.flatMap(\.lines) {
             print(line.hasPrefix("+") ? terminal.good(line) : line.hasPrefix("-") ? terminal.bad(line) : line)
         }

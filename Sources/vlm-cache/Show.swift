@@ -1,6 +1,7 @@
 import ArgumentParser
 import ArtifactFormat
 import CPUBackend
+import Tooling
 
 struct Show: ParsableCommand {
     static let configuration = CommandConfiguration(

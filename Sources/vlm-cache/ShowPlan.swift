@@ -1,5 +1,6 @@
 import ArgumentParser
 import ArtifactFormat
+import Tooling
 
 struct ShowPlan: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -20,14 +20,6 @@ struct Terminal {
         hasColor && !text.isEmpty ? "\u{1b}[\(code)m\(text)\u{1b}[0m" : text
     }
 
-    static func complain(_ text: String) {
-        FileHandle.standardError.write(Data("error: \(text)\n".utf8))
-    }
-
-    static func note(_ text: String) {
-        FileHandle.standardError.write(Data("\(text)\n".utf8))
-    }
-
     /// Whether somebody watches stderr.
     static var isWatched: Bool { isatty(STDERR_FILENO) == 1 }
 
@@ -62,39 +54,5 @@ struct TextTable {
             return text
         }
         return ([terminal.heading(line(columns.map(\.title)))] + rows.map(line)).joined(separator: "\n")
-    }
-}
-
-/// Numbers as people read them.
-enum Figures {
-    /// `4.40 GB`, `512 B`: powers of 1000.
-    static func bytes(_ count: Double) -> String { scaled(count, units: ["B", "kB", "MB", "GB", "TB"]) }
-
-    static func bytes(_ count: Int) -> String { bytes(Double(count)) }
-
-    /// `3.1 G`: powers of 1000.
-    static func count(_ count: Double) -> String { scaled(count, units: ["", "k", "M", "G", "T"]) }
-
-    private static func scaled(_ value: Double, units: [String]) -> String {
-        var (value, index) = (value, 0)
-        while value >= 999.5 && index + 1 < units.count {
-            value /= 1000
-            index += 1
-        }
-        let isWhole = index == 0 && value == value.rounded()
-        let digits = isWhole || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2
-        let number = String(format: "%.\(digits)f", value)
-        return units[index].isEmpty ? number : "\(number) \(units[index])"
-    }
-
-    /// `3 min ago`.
-    static func age(since seconds: Double) -> String {
-        let elapsed = max(0, Date().timeIntervalSince1970 - seconds)
-        switch elapsed {
-        case ..<60: return "now"
-        case ..<3600: return "\(Int(elapsed / 60)) min ago"
-        case ..<172_800: return "\(Int(elapsed / 3600)) h ago"
-        default: return "\(Int(elapsed / 86_400)) days ago"
-        }
     }
 }

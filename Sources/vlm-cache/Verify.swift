@@ -2,6 +2,7 @@ import ArgumentParser
 import ArtifactFormat
 import CPUBackend
 import Execution
+import Tooling
 
 struct Verify: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -34,7 +35,7 @@ struct Verify: ParsableCommand {
                 print("\(terminal.good("ok"))  \(verdict.path)  self-test: \(verdict.selfTest)")
             }
         }
-        for failure in verdicts.flatMap(\.failures) { Terminal.complain(failure) }
+        for failure in verdicts.flatMap(\.failures) { StandardError.say("error: \(failure)") }
         guard verdicts.allSatisfy(\.isIntact) else { throw ExitCode.failure }
     }
 
@@ -42,7 +43,7 @@ struct Verify: ParsableCommand {
         var verdict = Verdict(path: path, isIntact: true, failures: [], selfTest: "skipped")
         do {
             let failures = try Artifact.verify(directory: path) { name in
-                if Terminal.isWatched { Terminal.note("checking \(name)") }
+                if Terminal.isWatched { StandardError.say("checking \(name)") }
             }
             verdict.failures = failures.map(\.description)
             if failures.isEmpty { verdict.selfTest = try selfTest(path, &verdict.failures) }

@@ -1,8 +1,8 @@
 import ArgumentParser
-import ArtifactFormat
 import CPUBackend
 import Foundation
 import Serving
+import Tooling
 
 /// `vlm-serve`: answers chat requests about text and pictures with a compiled model.
 @main

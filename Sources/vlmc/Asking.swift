@@ -29,6 +29,7 @@ struct OpenedModel {
     init(_ path: String, threads: Int?) throws(Failure) {
         artifact = try Failure.wrapping { () throws(ArtifactError) in try Artifact.open(directory: path) }
         let artifact = artifact
+        try Failure.wrapping { () throws(ArtifactError) in try artifact.checkWeights() }
         spec = try Failure.wrapping {
             try JSONDecoder().decode(InputSpec.self, from: Data(try artifact.section(.inputs)))
         }

@@ -6,6 +6,7 @@ import Execution
 import Foundation
 import IR
 import Plan
+import Tooling
 
 struct Compile: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -46,6 +47,9 @@ struct Compile: ParsableCommand {
     var reportFile: String?
 
     func run() throws {
+        if let reportFile { try Failure.wrapping { () throws(FileError) in try OutputFile.check(reportFile) } }
+        if let rewriteLimit, rewriteLimit < 0 { throw Failure("--rewrite-limit \(rewriteLimit) must be at least 0") }
+        if output?.isEmpty == true { throw Failure("-o needs a directory") }
         let store = try store.resolved()
         var options = try model.options(directory)
         options.output = output
@@ -71,16 +75,16 @@ struct Compile: ParsableCommand {
         compilation.golden = { SelfTest.record($0, on: CPUBackend()) }
         let report = try Failure.wrapping { () throws(CompileError) in try compilation.run() }
         display.finish(report)
+        if !report.artifact.isEmpty { try StandardOutput.write(report.artifact + "\n") }
         if let reportFile { try write(report, to: reportFile) }
-        if !report.artifact.isEmpty { print(report.artifact) }
     }
 
     private func dumper(_ directory: String) throws -> PassDumper {
-        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+        try Failure.wrapping { () throws(FileError) in try OutputFile.createDirectory(directory) }
         return PassDumper { name, text in
-            if !FileManager.default.createFile(atPath: "\(directory)/\(name)", contents: Data(text.utf8)) {
-                Terminal.warn("cannot write \(directory)/\(name)")
-            }
+            do throws(FileError) {
+                try OutputFile.write(Array(text.utf8), to: "\(directory)/\(name)")
+            } catch { Terminal.warn("\(error)") }
         }
     }
 
@@ -88,6 +92,6 @@ struct Compile: ParsableCommand {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         let data = try encoder.encode(report)
-        guard FileManager.default.createFile(atPath: path, contents: data) else { throw Failure("cannot write \(path)") }
+        try Failure.wrapping { () throws(FileError) in try OutputFile.write(Array(data), to: path) }
     }
 }

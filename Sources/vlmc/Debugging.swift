@@ -1,5 +1,6 @@
 import Foundation
 import IR
+import Tooling
 
 /// What `VLM_DEBUG` asks for: each level shows more, and none changes an artifact.
 enum DebugLevel: Int, Comparable {
@@ -35,9 +36,9 @@ final class PassLog: PassObserver {
         if level >= .counts {
             line += ": \(report.rewrites.count) rewrites, \(report.missCount) misses, \(report.nodesBefore) → \(report.nodesAfter) nodes"
         }
-        Terminal.say(line)
+        StandardError.say(line)
         guard level >= .rewrites else { return }
-        for rewrite in report.rewrites { Terminal.say("    \(rewrite.rule): \(rewrite.at)") }
-        for miss in report.misses { Terminal.say("    not \(miss.rule): \(miss.reason), at \(miss.at)") }
+        for rewrite in report.rewrites { StandardError.say("    \(rewrite.rule): \(rewrite.at)") }
+        for miss in report.misses { StandardError.say("    not \(miss.rule): \(miss.reason), at \(miss.at)") }
     }
 }

@@ -5,6 +5,7 @@ import Foundation
 import IR
 import Passes
 import Plan
+import Tooling
 
 struct Opt: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -55,7 +56,7 @@ struct Opt: ParsableCommand {
         let reports = try Failure.wrapping { () throws(PassError) in
             try PassPipeline(passes).run(on: &module, options: options)
         }
-        if remarks { reports.forEach { Terminal.say(PassRemarks($0).text(all: true)) } }
+        if remarks { reports.forEach { StandardError.say(PassRemarks($0).text(all: true)) } }
         print(Printer.print(module), terminator: "")
     }
 

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Inputs
+import Tooling
 
 struct Render: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -20,6 +21,6 @@ struct Render: ParsableCommand {
         let template = try Sources.template(source)
         guard let values = try Sources.json(context).objectValue else { throw Failure("\(context) is no JSON object") }
         let text = try Failure.wrapping { () throws(ChatTemplateError) in try template.render(values) }
-        FileHandle.standardOutput.write(Data(text.utf8))
+        try StandardOutput.write(text)
     }
 }

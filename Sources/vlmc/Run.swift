@@ -4,6 +4,7 @@ import Execution
 import Foundation
 import Inputs
 import Plan
+import Tooling
 
 struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -34,13 +35,13 @@ struct Run: ParsableCommand {
         guard prompt.inputIDs.count < limit else {
             throw Failure("the prompt has \(prompt.inputIDs.count) tokens, the artifact takes \(limit) with the answer")
         }
-        let capacity = min(limit, prompt.inputIDs.count + maxTokens)
+        let capacity = prompt.inputIDs.count + min(maxTokens, limit - prompt.inputIDs.count)
         let loaded = clock.now
-        let (tokens, first) = try Failure.wrapping { try answer(opened, prompt, capacity) }
+        let (tokens, first) = try answer(opened, prompt, capacity)
         let end = clock.now
-        print()
+        try StandardOutput.write("\n")
         let rate = Double(max(tokens - 1, 0)) / max(seconds(end - first), 1e-9)
-        Terminal.say(
+        StandardError.say(
             String(
                 format: "%d prompt tokens; ready %.2f s, first token %.2f s, %d tokens at %.1f tokens/s", prompt.inputIDs.count,
                 seconds(loaded - start), seconds(first - loaded), tokens, rate))
@@ -52,8 +53,8 @@ struct Run: ParsableCommand {
 
     private func pictures() throws -> [Image] {
         try images.map { path in
-            guard let data = FileManager.default.contents(atPath: path) else { throw Failure("\(path): there is no such file") }
-            do { return try ImageDecoder().decode(Array(data)) } catch { throw Failure("\(path): \(error)") }
+            let bytes = try Failure.wrapping { () throws(FileError) in try InputFile.read(path) }
+            do { return try ImageDecoder().decode(bytes) } catch { throw Failure("\(path): \(error)") }
         }
     }
 
@@ -85,12 +86,12 @@ struct Run: ParsableCommand {
             count += 1
             let token = Int32(best)
             if opened.spec.endTokenIDs.contains(token) { break }
-            FileHandle.standardOutput.write(Data(decoder.append(token).utf8))
+            try StandardOutput.write(decoder.append(token))
             guard prompt.inputIDs.count + count < capacity, count < maxTokens else { break }
             logits = try sequence.decode(token, position: position)
             position += 1
         }
-        FileHandle.standardOutput.write(Data(decoder.finish().utf8))
+        try StandardOutput.write(decoder.finish())
         return (count, first)
     }
 }

@@ -4,6 +4,7 @@ import Foundation
 import Glibc
 import IR
 import Synchronization
+import Tooling
 
 /// A failure with one message for stderr; the process exits with code 1.
 struct Failure: Error, CustomStringConvertible {
@@ -22,21 +23,7 @@ enum Terminal {
     static let isInteractive = isatty(2) == 1
     static let hasColor = isInteractive && (ProcessInfo.processInfo.environment["NO_COLOR"] ?? "").isEmpty
 
-    static func say(_ line: String) { FileHandle.standardError.write(Data((line + "\n").utf8)) }
-
-    static func warn(_ line: String) { say(hasColor ? "\u{1b}[33mwarning:\u{1b}[0m \(line)" : "warning: \(line)") }
-
-    /// Bytes as people say them.
-    static func bytes(_ count: Int) -> String {
-        let units = ["B", "KB", "MB", "GB", "TB"]
-        var value = Double(count)
-        var unit = 0
-        while value >= 1000, unit < units.count - 1 {
-            value /= 1000
-            unit += 1
-        }
-        return unit == 0 ? "\(count) B" : String(format: "%.\(value < 10 ? 1 : 0)f %@", value, units[unit])
-    }
+    static func warn(_ line: String) { StandardError.say(hasColor ? "\u{1b}[33mwarning:\u{1b}[0m \(line)" : "warning: \(line)") }
 }
 
 /// Shows a compile on stderr: a bar on a terminal, a line per phase elsewhere.
@@ -59,11 +46,11 @@ final class CompileDisplay: Sendable {
             if Terminal.isInteractive { draw() }
         case .waiting:
             clear()
-            Terminal.say("another vlmc compiles the same artifact; waiting for it")
+            StandardError.say("another vlmc compiles the same artifact; waiting for it")
         case .rebuilding(let differences):
             clear()
             guard !differences.isEmpty else { return }
-            Terminal.say("compiling, since " + differences.map(\.description).joined(separator: "; "))
+            StandardError.say("compiling, since " + differences.map(\.description).joined(separator: "; "))
         }
     }
 
@@ -71,8 +58,8 @@ final class CompileDisplay: Sendable {
         clear()
         let seconds = String(format: "%.2f s", report.phases.reduce(0) { $0 + $1.seconds })
         switch report.outcome {
-        case .hit: Terminal.say("cache hit: nothing changed since this artifact was compiled (\(seconds))")
-        case .stopped: Terminal.say("stopped after the passes, as asked; nothing was stored (\(seconds))")
+        case .hit: StandardError.say("cache hit: nothing changed since this artifact was compiled (\(seconds))")
+        case .stopped: StandardError.say("stopped after the passes, as asked; nothing was stored (\(seconds))")
         case .compiled:
             let rewrites = report.passes.reduce(0) { $0 + $1.rewrites.count }
             let program =
@@ -81,14 +68,14 @@ final class CompileDisplay: Sendable {
                 : "\(report.passes.count) passes, \(rewrites) rewrites"
             let arena = report.memory.map(\.arenaBytes).max() ?? 0
             let unshared = report.memory.max { $0.arenaBytes < $1.arenaBytes }?.unsharedBytes ?? 0
-            Terminal.say(
+            StandardError.say(
                 "compiled in \(seconds): \(program); largest arena "
-                    + "\(Terminal.bytes(arena)) (unshared \(Terminal.bytes(unshared)))")
+                    + "\(Figures.bytes(arena)) (unshared \(Figures.bytes(unshared)))")
             let weights =
                 report.reusedWeights
                 ? "shared with an earlier artifact"
                 : "\(report.weightsPacked) packed, \(report.weightsCopied) taken over"
-            Terminal.say("weights: \(Terminal.bytes(report.weightBytes)), \(weights)")
+            StandardError.say("weights: \(Figures.bytes(report.weightBytes)), \(weights)")
         }
     }
 
@@ -100,12 +87,12 @@ final class CompileDisplay: Sendable {
             guard cells != state.drawn || share == 1 else { return nil }
             state.drawn = cells
             let bar = String(repeating: "█", count: cells) + String(repeating: "░", count: 30 - cells)
-            return "\r\(state.phase.padding(toLength: 9, withPad: " ", startingAt: 0)) \(bar) \(Int(share * 100)) % of \(Terminal.bytes(state.total))"
+            return "\r\(state.phase.padding(toLength: 9, withPad: " ", startingAt: 0)) \(bar) \(Int(share * 100)) % of \(Figures.bytes(state.total))"
         }
-        if let line { FileHandle.standardError.write(Data(line.utf8)) }
+        if let line { StandardError.write(line) }
     }
 
     private func clear() {
-        if Terminal.isInteractive { FileHandle.standardError.write(Data("\r\u{1b}[K".utf8)) }
+        if Terminal.isInteractive { StandardError.write("\r\u{1b}[K") }
     }
 }

@@ -3,6 +3,7 @@ import ArtifactFormat
 import Compiler
 import Foundation
 import Inputs
+import Tooling
 
 struct Tokenize: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -24,9 +25,14 @@ struct Tokenize: ParsableCommand {
 
     func run() throws {
         let tokenizer = try Sources.tokenizer(directory)
-        while let line = readLine(strippingNewline: true) {
-            print(decode ? try text(line, tokenizer) : try ids(line, tokenizer))
+        while let line = readLine(strippingNewline: false).map(withoutNewline) {
+            try StandardOutput.write((decode ? try text(line, tokenizer) : try ids(line, tokenizer)) + "\n")
         }
+    }
+
+    /// The line as it stands, carriage returns included: they are characters of the text.
+    private func withoutNewline(_ line: String) -> String {
+        line.unicodeScalars.last == "\n" ? String(line.unicodeScalars.dropLast()) : line
     }
 
     private func ids(_ line: String, _ tokenizer: Tokenizer) throws -> String {
@@ -75,7 +81,7 @@ enum Sources {
         }
         let source: String?
         if !isDirectory.boolValue {
-            source = FileManager.default.contents(atPath: path).map { String(decoding: $0, as: UTF8.self) }
+            source = String(decoding: try Failure.wrapping { () throws(FileError) in try InputFile.read(path) }, as: UTF8.self)
         } else if isArtifact(path) {
             source = try Failure.wrapping {
                 let artifact = try Artifact.open(directory: path)
@@ -90,7 +96,7 @@ enum Sources {
     }
 
     static func json(_ path: String) throws -> JSONValue {
-        guard let data = FileManager.default.contents(atPath: path) else { throw Failure("\(path): there is no such file") }
-        do { return try JSONValue(parsing: Array(data)) } catch { throw Failure("\(path): \(error)") }
+        let bytes = try Failure.wrapping { () throws(FileError) in try InputFile.read(path) }
+        do { return try JSONValue(parsing: bytes) } catch { throw Failure("\(path): \(error)") }
     }
 }

@@ -1,10 +1,11 @@
 import ArgumentParser
 import ArtifactFormat
 import Compiler
+import Tooling
 
 /// `vlmc`: compiles HuggingFace vision-language models ahead of time.
 @main
-struct VLMC: ParsableCommand {
+struct VLMC: ToolCommand {
     static let configuration = CommandConfiguration(
         commandName: "vlmc",
         abstract: "Compiles HuggingFace vision-language models into artifacts that vlm-serve runs.",
@@ -19,8 +20,5 @@ struct VLMC: ParsableCommand {
             MachineCommand.self,
         ])
 
-    static func main() {
-        ProcessSignals.prepare()
-        main(nil)
-    }
+    static func main() { runTool() }
 }

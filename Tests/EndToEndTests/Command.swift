@@ -22,6 +22,16 @@ struct Command {
         process.standardError = errors
     }
 
+    /// A line of shell in which the programs are found by name; pipes and redirections are its business.
+    init(shell line: String, environment: [String: String] = [:]) {
+        process.executableURL = URL(fileURLWithPath: "/bin/bash")
+        process.arguments = ["-c", line]
+        let path = "\(Self.directory.path):\(ProcessInfo.processInfo.environment["PATH"] ?? "")"
+        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }.merging(["PATH": path]) { $1 }
+        process.standardOutput = output
+        process.standardError = errors
+    }
+
     /// Where the build leaves programs: the folder of the test bundle.
     private static let directory = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent()
 

@@ -27,6 +27,25 @@ import Testing
         #expect(outcome.status == 0, "\(outcome.output)\(outcome.errors)")
     }
 
+    @Test func gearsAboveOne() throws {
+        let space = try Workspace()
+        let artifact = try space.compile(Workspace.demoModel, "--precision", "exact", "--decode-gears", "2,3")
+        let reference = Workspace.fixtures.appending(path: "demo_reference/two_pictures").path
+        let outcome = try space.vlmc("parity", artifact, "--reference", reference)
+        #expect(outcome.status == 0, "\(outcome.output)\(outcome.errors)")
+    }
+
+    /// One vision call takes fewer patches than four pictures have.
+    @Test func picturesOfSeveralVisionCalls() throws {
+        let space = try Workspace()
+        let artifact = try space.compile(Workspace.demoModel)
+        let picture = Workspace.repository.appending(path: "Artifacts/Demo/samples/shapes-color.jpg").path
+        let images = (0..<8).flatMap { _ in ["--image", picture] }
+        let outcome = try Command("vlmc", ["run", artifact] + images + ["What is this?"]).run()
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        #expect(!outcome.output.isEmpty)
+    }
+
     @Test func missedBarsAreAnError() throws {
         let space = try Workspace()
         let artifact = try space.compile(Workspace.fixtures.appending(path: "qwen2_vl").path, "--precision", "exact")

@@ -27,16 +27,17 @@ import Testing
             "Foundation", "HTTPTypes", "Hummingbird", "HummingbirdCore", "Inputs", "Logging", "NIOCore", "ServiceLifecycle",
             "Plan", "Serving",
         ],
+        "Tooling": ["ArgumentParser", "Foundation"],
         "vlmc": [
             "ArgumentParser", "ArtifactFormat", "CPUBackend", "Compiler", "Execution", "Foundation", "HuggingFace", "IR", "Inputs",
-            "Passes", "Plan", "Tensors",
+            "Passes", "Plan", "Tensors", "Tooling",
         ],
         "vlm-serve": [
             "ArgumentParser", "ArtifactFormat", "CPUBackend", "Execution", "Foundation", "HTTPAPI", "Inputs", "Logging", "Plan",
-            "ServiceLifecycle", "Serving", "UnixSignals",
+            "ServiceLifecycle", "Serving", "Tooling", "UnixSignals",
         ],
         // The golden self-test of `verify` runs the artifact.
-        "vlm-cache": ["ArgumentParser", "ArtifactFormat", "CPUBackend", "Execution", "Foundation", "Plan", "Tensors"],
+        "vlm-cache": ["ArgumentParser", "ArtifactFormat", "CPUBackend", "Execution", "Foundation", "Plan", "Tensors", "Tooling"],
     ]
 
     /// Part of every toolchain, and of no consequence for the layers.

@@ -129,6 +129,7 @@ package final class Editor: OpWriter {
         report.matches[rule, default: 0] += 1
         if let budget, budget <= 0 { return false }
         let described = describe(node)
+        let hadFailed = firstError != nil
         (place, origin) = (node.id, node.origin)
         defer { (place, origin) = (nil, "") }
         do throws(Refusal) {
@@ -138,7 +139,7 @@ package final class Editor: OpWriter {
             return false
         }
         if let error = firstError {
-            firstError = TypeError("rule \(rule): \(error)")
+            if !hadFailed { firstError = TypeError("rule \(rule): \(error)") }
             return false
         }
         budget = budget.map { $0 - 1 }

@@ -1,11 +1,12 @@
 import Glibc
 
-/// What the tools make of signals that would end them without a word.
+/// What the tools make of signals that would end them without a word, and of streams that are not open.
 package enum ProcessSignals {
     /// To be called first thing by every tool.
     ///
     /// A reader that goes away (SIGPIPE) and a file size limit (SIGXFSZ) become errors of `write`. A mapped file that got
-    /// shorter under its reader (SIGBUS) ends the process with code 74, `EX_IOERR`, and a message.
+    /// shorter under its reader (SIGBUS) ends the process with code 74, `EX_IOERR`, and a message. Standard streams that
+    /// are closed are opened on nothing, so that no other file takes their place; writing there is an error.
     package static func prepare() {
         signal(SIGPIPE, SIG_IGN)
         signal(SIGXFSZ, SIG_IGN)
@@ -13,8 +14,11 @@ package enum ProcessSignals {
             let message: StaticString =
                 "error: a file that is mapped into memory became shorter or unreadable: an artifact's weights.bin or a model's safetensors; restore it and start again\n"
             // Nothing here may allocate: the fault can come at any instruction.
-            message.withUTF8Buffer { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
+            message.withUTF8Buffer { _ = Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
             _exit(74)
+        }
+        for stream in STDIN_FILENO...STDERR_FILENO where fcntl(stream, F_GETFD) == -1 {
+            _ = open("/dev/null", O_RDONLY)
         }
     }
 }

@@ -1,0 +1,25 @@
+package import ArgumentParser
+import Glibc
+
+/// A tool's root command: runs the verb that is asked for and answers with an exit code and one message.
+package protocol ToolCommand: ParsableCommand {}
+
+extension ToolCommand {
+    /// The tool's `main`: code 0, or what went wrong on stderr and a code between 1 and 125.
+    package static func runTool() -> Never {
+        ProcessSignals.prepare()
+        do {
+            var command = try parseAsRoot()
+            try command.run()
+            try StandardOutput.finish()
+            exit()
+        } catch let error as OutputError where error.isReaderGone {
+            exit()
+        } catch where exitCode(for: error) == .failure && !(error is ExitCode) {
+            StandardError.say("error: \(message(for: error))")
+            exit(withError: ExitCode.failure)
+        } catch {
+            exit(withError: error)
+        }
+    }
+}
