@@ -26,7 +26,7 @@ struct CompiledProgram {
         let (module, reports) = try observed.lowered()
         record = PassRecord(reports: reports, changes: recorder.changes)
         texts = keeper.modules.flatMap { module in
-            module.graphs.map { (module.stage.rawValue, $0.name, Printer.print(module.with([$0]))) }
+            module.graphs.map { (module.stage.rawValue, $0.name, Printer.print(module.with($0))) }
         }
         (program, requests, sources) = try Self.emit(module, compilation, kvElement)
     }
@@ -38,12 +38,15 @@ struct CompiledProgram {
         record = try JSONDecoder().decode(PassRecord.self, from: Data(try earlier.section(.passes)))
         let kept = try earlier.irSections.map { ($0.stage, $0.entry, try earlier.ir(stage: $0.stage, entry: $0.entry)) }
         let planned = kept.filter { $0.0 == Stage.planned.rawValue }
-        let parts = try earlier.program.plans.map { plan in
+        let parts: [Module] = try earlier.program.plans.map { plan in
             try Parser.parse(planned.first { Entry(graphName: $0.1) == plan.entry }?.2 ?? "")
         }
         guard let first = parts.first else { throw CompileError.internalInconsistency("\(earlier.path) has no plans") }
         texts = kept
-        (program, requests, sources) = try Self.emit(first.with(parts.flatMap(\.graphs)), compilation, kvElement)
+        var module = first
+        module.graphs = parts.flatMap(\.graphs)
+        module.weights = parts.flatMap(\.weights)
+        (program, requests, sources) = try Self.emit(module, compilation, kvElement)
     }
 
     private static func emit(
@@ -101,7 +104,10 @@ private final class StageKeeper: PassObserver {
 }
 
 extension Module {
-    fileprivate func with(_ graphs: [Graph]) -> Module {
-        Module(stage: stage, symbols: symbols, weights: weights, graphs: graphs, attributes: attributes)
+    /// One graph alone, with the weights that it names.
+    fileprivate func with(_ graph: Graph) -> Module {
+        let names = Set(graph.nodes.compactMap { $0.op(as: Weight.self)?.name })
+        return Module(
+            stage: stage, symbols: symbols, weights: weights.filter { names.contains($0.name) }, graphs: [graph], attributes: attributes)
     }
 }

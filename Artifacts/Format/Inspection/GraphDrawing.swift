@@ -64,7 +64,7 @@ extension GraphOutline {
     }
 }
 
-/// Places of boxes: rows by the longest path from an input, columns in the order of what they read.
+/// Places of boxes: rows by the longest path, columns in the order of what they read; inputs stand right above their first reader.
 private struct Layout {
     struct Frame {
         var x: Int
@@ -80,14 +80,9 @@ private struct Layout {
     init(_ outline: GraphOutline) {
         var sources: [String: [String]] = [:]
         for arrow in outline.arrows { sources[arrow.to, default: []].append(arrow.from) }
-        var ranks: [String: Int] = [:]
-        var rows: [[GraphOutline.Box]] = []
-        for box in outline.boxes {
-            let rank = (sources[box.id] ?? []).reduce(0) { max($0, (ranks[$1] ?? 0) + 1) }
-            ranks[box.id] = rank
-            while rows.count <= rank { rows.append([]) }
-            rows[rank].append(box)
-        }
+        let ranks = Self.ranks(outline, sources)
+        var rows = [[GraphOutline.Box]](repeating: [], count: (ranks.values.max() ?? 0) + 1)
+        for box in outline.boxes { rows[ranks[box.id] ?? 0].append(box) }
         for row in rows {
             let wanted = row.map { box in
                 let centers = (sources[box.id] ?? []).compactMap { frames[$0].map { $0.x + $0.width / 2 } }
@@ -95,6 +90,18 @@ private struct Layout {
             }
             place(zip(row, wanted).sorted { $0.1 < $1.1 })
         }
+    }
+
+    private static func ranks(_ outline: GraphOutline, _ sources: [String: [String]]) -> [String: Int] {
+        var ranks: [String: Int] = [:]
+        for box in outline.boxes where !box.isInput {
+            ranks[box.id] = (sources[box.id] ?? []).reduce(1) { max($0, (ranks[$1] ?? 0) + 1) }
+        }
+        for arrow in outline.arrows {
+            guard let reader = ranks[arrow.to], sources[arrow.from] == nil else { continue }
+            ranks[arrow.from] = min(ranks[arrow.from] ?? .max, reader - 1)
+        }
+        return ranks
     }
 
     private mutating func place(_ row: [(box: GraphOutline.Box, center: Int)]) {

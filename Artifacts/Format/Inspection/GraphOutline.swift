@@ -1,6 +1,6 @@
 /// The graphs of an IR text as boxes and arrows, read line by line.
 ///
-/// Nodes without operands (weights, literals) are no boxes; they stand in the labels of those that read them.
+/// What is made of weights and literals alone is no box; it stands in the labels of those that read it.
 package struct GraphOutline: Sendable {
     package struct Box: Sendable, Hashable {
         /// Distinct over all graphs of the text.
@@ -19,6 +19,8 @@ package struct GraphOutline: Sendable {
     package private(set) var boxes: [Box] = []
     package private(set) var arrows: [Arrow] = []
 
+    /// Longer lines of labels are cut.
+    private static let maximumColumns = 64
     private var graphCount = 0
     /// The box that makes a value.
     private var makers: [String: String] = [:]
@@ -85,13 +87,14 @@ package struct GraphOutline: Sendable {
         }
         let operands = Self.values(in: rest)
         let expression = Self.trimmed(rest)
-        guard !operands.isEmpty else {
-            for result in results { constants[result] = expression }
+        let texts = operands.compactMap { constants[$0] }
+        guard texts.count < operands.count else {
+            let text = operands.isEmpty ? expression : "\(expression.prefix { $0 != "%" })\(texts.joined(separator: ", "))"
+            for result in results { constants[result] = text }
             return
         }
         let mnemonic = expression.prefix { !$0.isWhitespace }
         let attributes = expression.firstIndex(of: "{").map { String(expression[$0...]) }
-        let texts = operands.compactMap { constants[$0] }
         let label = ["\(mnemonic) \(attributes ?? "")"] + texts + [types, origin]
         add(id: results[0], label: label.map { Self.trimmed($0[...]) }.filter { !$0.isEmpty }, isInput: false, reading: operands)
         for result in results { makers[result] = "g\(graphCount)\(results[0])" }
@@ -99,7 +102,7 @@ package struct GraphOutline: Sendable {
 
     private mutating func add(id: String, label: [String], isInput: Bool, reading operands: [String]) {
         let box = "g\(graphCount)\(id)"
-        boxes.append(Box(id: box, label: label, isInput: isInput))
+        boxes.append(Box(id: box, label: label.map(Self.shortened), isInput: isInput))
         var sources: Set<String> = []
         for source in operands.compactMap({ makers[$0] }) where sources.insert(source).inserted {
             arrows.append(Arrow(from: source, to: box))
@@ -111,6 +114,10 @@ package struct GraphOutline: Sendable {
         text.split(separator: "%", omittingEmptySubsequences: false).dropFirst().map { part in
             "%" + part.prefix { $0.isLetter || $0.isNumber || $0 == "_" || $0 == "." || $0 == "-" }
         }
+    }
+
+    private static func shortened(_ line: String) -> String {
+        line.count > maximumColumns ? line.prefix(maximumColumns - 1) + "…" : line
     }
 
     private static func trimmed(_ text: Substring) -> String {
