@@ -92,7 +92,7 @@ let package = Package(
             ["Tooling", "HTTPAPI", "Serving", "CPUBackend", "Execution", "Inputs", "Plan", "ArtifactFormat", lifecycle, logging, unixSignals]),
         tool("vlm-cache", ["Tooling", "ArtifactFormat", "CPUBackend", "Execution", "Plan"]),
 
-        .executableTarget(name: "kernel-bench", dependencies: ["CKernels"], path: "Tests/Benchmarks/Kernels"),
+        .executableTarget(name: "kernel-bench", dependencies: ["CKernels", "COpenBLAS"], path: "Tests/Benchmarks/Kernels"),
         .target(
             name: "ArtifactSamples", dependencies: ["ArtifactFormat", "Plan", "Tensors"],
             path: "Tests/Support/ArtifactSamples", swiftSettings: settings),

@@ -107,9 +107,22 @@ extension Store {
         }
         if !dryRun {
             TemporaryDirectory.removeStale(in: temporaryPath, prefix: Self.temporaryPrefix)
+            forgetOldRecords()
             removeEmptyDirectories()
         }
         return result
+    }
+
+    /// Drops records that nobody wrote for a month; what is still needed costs one more reading of a checkpoint.
+    private func forgetOldRecords() {
+        let month = 30 * 86_400
+        for kind in RecordKind.allCases {
+            for name in Directories.names(in: "\(recordsPath)/\(kind.rawValue)") {
+                let path = "\(recordsPath)/\(kind.rawValue)/\(name)"
+                var status = stat()
+                if stat(path, &status) == 0, status.st_mtim.tv_sec < time(nil) - month { unlink(path) }
+            }
+        }
     }
 
     /// Bytes that the store would hold with only these artifacts and the weights they refer to.

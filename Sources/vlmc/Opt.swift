@@ -15,6 +15,7 @@ struct Opt: ParsableCommand {
             and after every pass. docs/passes.md shows what each pass makes of what.
 
               vlmc opt --pass fuse-rms-norm --remarks norm.vir
+              vlmc opt --pass fuse-swiglu Passes/Fixtures/fusion/fuse-swiglu.vir --case "the halves of a value"
               vlm-cache graph ARTIFACT --entry extend --stage traced | vlmc opt --pipeline --stop-after fused
             """)
 
@@ -26,6 +27,9 @@ struct Opt: ParsableCommand {
 
     @Flag(name: .customLong("pipeline"), help: "Run all passes in their order.")
     var runsAll = false
+
+    @Option(name: .customLong("case"), help: "Of a file with several cases, as in Passes/Fixtures, take the one whose title begins so.")
+    var title: String?
 
     @Flag(help: "List the passes in their order, with what they do.")
     var list = false
@@ -97,16 +101,27 @@ struct Opt: ParsableCommand {
     }
 
     private func parsed() throws(Failure) -> Module {
-        let title = file == "-" ? "stdin" : file
-        let handle = file == "-" ? FileHandle.standardInput : FileHandle(forReadingAtPath: file)
-        guard let handle, let data = try? handle.readToEnd() ?? Data() else {
-            throw Failure("\(file): there is no such file, or it cannot be read")
-        }
+        let bytes = try Failure.wrapping { () throws(FileError) in try InputFile.read(file) }
+        let text = try chosenCase(of: String(decoding: bytes, as: UTF8.self))
         do {
-            let module = try Parser.parse(String(decoding: data, as: UTF8.self))
+            let module = try Parser.parse(text)
             try Verifier.verify(module)
             return module
-        } catch { throw Failure("\(title): \(error)") }
+        } catch { throw Failure("\(file == "-" ? "stdin" : file): \(error)") }
+    }
+
+    /// The text, or of a file of cases the module before the pass of the one that is meant.
+    private func chosenCase(of text: String) throws(Failure) -> String {
+        let cases = text.components(separatedBy: "// === ").dropFirst().map { part in
+            let lines = part.split(separator: "\n", maxSplits: 1, omittingEmptySubsequences: false)
+            return (title: String(lines[0]), body: String(lines.last ?? "").components(separatedBy: "// --- after")[0])
+        }
+        if cases.isEmpty { return text }
+        guard let chosen = cases.first(where: { $0.title.hasPrefix(title ?? "\n") }) ?? (cases.count == 1 ? cases[0] : nil) else {
+            let titles = cases.map { "\n  \($0.title)" }.joined()
+            throw Failure("\(file) has \(cases.count) cases; choose with --case:\(titles)")
+        }
+        return chosen.body
     }
 }
 

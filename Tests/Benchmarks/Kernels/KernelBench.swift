@@ -1,3 +1,4 @@
+import COpenBLAS
 import CKernels
 import Dispatch
 
@@ -105,6 +106,34 @@ struct KernelBench {
                 report("\(name) 256 rows \(shape.0)→\(shape.1)", work: 512e-9 * Double(shape.0 * shape.1), unit: "GOP/s", rate: peak(kind)) { _ in
                     run(arguments)
                 }
+            }
+        }
+    }
+
+    /// The f32 kernel beside OpenBLAS on exact prefill's and vision's shapes, in turns.
+    func blas() {
+        openblas_set_num_threads(Int32(threads))
+        for rows in [64, 256, 512] {
+            for shape in [(1536, 2048), (1536, 17920), (8960, 1536), (1280, 3840), (1280, 5120)] {
+                let arguments = linear(VLM_LINEAR_F32_F32, rows: rows, shape), weights = pool.bindMemory(to: Float.self).baseAddress
+                _ = withUnsafePointer(to: arguments) { vlm_linear_prepare($0, 0, Int64(rows), isa) }
+                var times: (ours: [Double], theirs: [Double]) = ([], [])
+                for _ in 0..<Self.rounds {
+                    times.ours.append(run(arguments))
+                    times.theirs.append(
+                        seconds(1) { begin, end, _ in
+                            guard begin < end else { return }
+                            cblas_sgemm(
+                                CblasRowMajor, CblasNoTrans, CblasTrans, blasint(rows), blasint(shape.1), blasint(shape.0), 1, x,
+                                blasint(shape.0), weights, blasint(shape.0), 0, y, blasint(shape.1))
+                        })
+                }
+                let ratios = zip(times.theirs, times.ours).map { $0 / $1 }.sorted()
+                func rate(_ seconds: [Double]) -> Int { Int(2e-9 * Double(rows * shape.0 * shape.1) / (seconds.min() ?? 1)) }
+                func fixed(_ value: Double) -> Double { Double(Int(value * 100 + 0.5)) / 100 }
+                print(
+                    "f32·f32 \(rows) rows \(shape.0)→\(shape.1): \(rate(times.ours)) GFLOP/s, OpenBLAS \(rate(times.theirs)); faster by",
+                    "\(fixed(ratios[Self.rounds / 2])) (\(fixed(ratios[0]))…\(fixed(ratios[Self.rounds - 1])))")
             }
         }
     }

@@ -1,4 +1,4 @@
-// kernel-bench [threads] [linear|thin|attention …]: rates of the kernels on Qwen2-VL-2B's shapes as shares of the ceilings
+// kernel-bench [threads] [linear|thin|attention|blas …]: rates of the kernels on Qwen2-VL-2B's shapes as shares of the ceilings
 // that are measured beside each of them. Without names, everything is run.
 import CKernels
 
@@ -10,3 +10,4 @@ print("features \(bench.isa), \(threads) threads; share = rate / ceiling measure
 if wanted.isEmpty || wanted.contains("linear") { bench.tall() }
 if wanted.isEmpty || wanted.contains("thin") { bench.thin() }
 if wanted.isEmpty || wanted.contains("attention") { bench.attention() }
+if wanted.isEmpty || wanted.contains("blas") { bench.blas() }
