@@ -106,7 +106,7 @@ package struct Compilation {
         result.digestedBytes = digests.readByteCount
         let key = key(digests)
         if let path = try known(key) { return hit(path, result) }
-        do {
+        return try translatingErrors {
             let lock = try store.buildLock(key) { report(.waiting) }
             defer { lock.release() }
             if let path = try known(key) { return hit(path, result) }
@@ -116,7 +116,12 @@ package struct Compilation {
             }
             machine.remember(in: store)
             return try compile(key, digests, result)
-        } catch let error as ArtifactError {
+        }
+    }
+
+    /// Runs `body`; what it throws becomes a compile error.
+    private func translatingErrors<R>(_ body: () throws -> R) throws(CompileError) -> R {
+        do { return try body() } catch let error as ArtifactError {
             throw .artifact(error)
         } catch let error as CompileError {
             throw error
@@ -202,7 +207,7 @@ package struct Compilation {
         _ compiled: CompiledProgram, _ key: ArtifactKey, _ digests: WeightDigests, _ start: CompileReport
     ) throws(CompileError) -> CompileReport {
         var result = start
-        do {
+        return try translatingErrors {
             let writer = try ArtifactWriter(store: store, key: key, output: options.output)
             defer { writer.cancel() }
             try compiled.writeSections(to: writer, source)
@@ -215,12 +220,6 @@ package struct Compilation {
                 tuning: machine.tuning, golden: options.target.runsHere ? golden : nil)
             result.weightBytes = writer.weightTable.reduce(0) { $0 + $1.byteCount }
             return result
-        } catch let error as ArtifactError {
-            throw .artifact(error)
-        } catch let error as CompileError {
-            throw error
-        } catch {
-            throw .internalInconsistency("\(error)")
         }
     }
 

@@ -23,7 +23,7 @@ package struct Machine: Sendable, Codable, Hashable {
 
     /// This machine as the store remembers it, else as measured now; takes about 0.2 s once.
     package static func current(_ store: Store) -> Machine {
-        let (processor, features) = (processorName, Target.allCases.filter(\.runsHere).last?.features.sorted() ?? [])
+        let (processor, features) = (ThisMachine.processor(), Target.allCases.filter(\.runsHere).last?.features.sorted() ?? [])
         let record = Self.recordName(processor, features)
         if let bytes = store.record(.machines, record), let known = try? JSONDecoder().decode(Machine.self, from: Data(bytes)),
             known.processor == processor, known.features == features
@@ -53,17 +53,6 @@ package struct Machine: Sendable, Codable, Hashable {
         let text = processor + " " + features.map(\.rawValue).joined(separator: " ")
         let hash = text.utf8.reduce(UInt64(14_695_981_039_346_656_037)) { ($0 ^ UInt64($1)) &* 1_099_511_628_211 }
         return String(hash, radix: 16)
-    }
-
-    private static var processorName: String {
-        let text = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
-        func field(_ name: String) -> String? {
-            let line = text.split(separator: "\n").first { $0.hasPrefix(name) && $0.contains(":") }
-            return line?.split(separator: ":", maxSplits: 1).last?.trimmingCharacters(in: .whitespaces)
-        }
-        let name = field("model name") ?? "unknown processor"
-        guard let family = field("cpu family"), let model = field("model\t") else { return name }
-        return "\(name) (family \(family) model \(model))"
     }
 
     private static let measuringRounds = 4
