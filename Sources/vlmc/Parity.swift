@@ -71,15 +71,12 @@ struct Parity: ParsableCommand {
         if let expected = recording.floats("step_logits") {
             rows.append(ParityRow(close: "step logits", Array(steps.prefix(expected.count)), expected))
         }
-        let greedy = (0..<tokens.count).map { step in Self.argmax(steps[step * width..<(step + 1) * width]) }
+        var choice = GreedyChoice(opened.spec, prompt: prompt.inputIDs)
+        let greedy = tokens.indices.map { step in
+            defer { choice.append(tokens[step]) }
+            return choice.token(steps[step * width..<(step + 1) * width])
+        }
         return rows + [ParityRow(equal: "greedy tokens", greedy, tokens)]
-    }
-
-    /// The lowest index of the largest element.
-    private static func argmax(_ row: ArraySlice<Float>) -> Int32 {
-        var best = row.startIndex
-        for index in row.indices where row[index] > row[best] { best = index }
-        return Int32(best - row.startIndex)
     }
 }
 

@@ -79,12 +79,12 @@ struct Run: ParsableCommand {
         let first = ContinuousClock().now
         var position = (prompt.positions.ids.max() ?? -1) + 1
         var decoder = IncrementalDecoder(opened.tokenizer, skipSpecialTokens: true)
+        var choice = GreedyChoice(opened.spec, prompt: prompt.inputIDs)
         var count = 0
         while true {
-            var best = 0
-            for index in logits.indices where logits[index] > logits[best] { best = index }
             count += 1
-            let token = Int32(best)
+            let token = choice.token(logits[...])
+            choice.append(token)
             if opened.spec.endTokenIDs.contains(token) { break }
             try StandardOutput.write(decoder.append(token))
             guard prompt.inputIDs.count + count < capacity, count < maxTokens else { break }
