@@ -49,6 +49,20 @@ struct ImageConfigTests {
         #expect(spec == ImageFixture.spec(minPixels: 3136, maxPixels: 1_003_520))
     }
 
+    @Test func oneNumberIsThatOfAllChannels() throws {
+        let spec = try Self.read(#"{"image_processor_type": "Qwen2VLImageProcessor", "image_mean": 0.5, "image_std": 0.25}"#)
+        #expect(spec.normalization == .init(mean: [0.5, 0.5, 0.5], deviation: [0.25, 0.25, 0.25]))
+    }
+
+    @Test func theFamilyStandsForAMissingClass() throws {
+        let config = try JSONValue(parsing: #"{"min_pixels": 3136}"#)
+        let spec = try ImageProcessorSpec(config: config, file: "preprocessor_config.json", family: "Qwen2VLImageProcessor")
+        #expect(spec.sizing == .smart(minPixels: 3136, maxPixels: 1_003_520))
+        #expect(throws: InputSpecError.self) {
+            try ImageProcessorSpec(config: config, file: "preprocessor_config.json", family: "CLIPImageProcessor")
+        }
+    }
+
     @Test(arguments: [
         (#"{"image_processor_type": "CLIPImageProcessor"}"#, "image_processor_type", "Qwen2VLImageProcessor"),
         (#"{}"#, "image_processor_type", "is missing"),
@@ -61,6 +75,10 @@ struct ImageConfigTests {
         (#"{"image_processor_type": "Qwen2VLImageProcessor", "image_std": [1, 0, 1]}"#, "image_std", "zero"),
         (#"{"image_processor_type": "Qwen2VLImageProcessor", "image_mean": [1, 2]}"#, "image_mean", "three"),
         (#"{"image_processor_type": "Qwen2VLImageProcessor", "rescale_factor": 0}"#, "rescale_factor", "zero"),
+        (#"{"image_processor_type": "Qwen2VLImageProcessor", "rescale_factor": 1e308}"#, "rescale_factor", "f32"),
+        (#"{"image_processor_type": "Qwen2VLImageProcessor", "rescale_factor": 1e-320, "do_normalize": false}"#, "rescale_factor", "f32"),
+        (#"{"image_processor_type": "Qwen2VLImageProcessor", "rescale_factor": 1e-30, "image_std": [1e20, 1, 1]}"#, "image_std", "f32"),
+        (#"{"image_processor_type": "Qwen2VLImageProcessor", "rescale_factor": 1e-30, "image_mean": [1e20, 1, 1]}"#, "image_mean", "f32"),
         (#"{"image_processor_type": "Qwen2VLImageProcessor", "do_resize": "yes"}"#, "do_resize", "true or false"),
     ])
     func errorsNameTheEntry(_ text: String, _ key: String, _ words: String) {

@@ -42,12 +42,27 @@ struct PromptSpecTests {
         #expect(spec.imageProcessor?.sizing == .smart(minPixels: 12544, maxPixels: 28224))
     }
 
+    @Test func theTypeOfTheModelStandsForThatOfItsProcessor() throws {
+        var files = Self.flat
+        files["preprocessor_config.json"] = #"{"min_pixels": 3136}"#
+        #expect(try Self.withModel(files) { try InputSpec(modelDirectory: $0) }.imageProcessor?.patchSize == 14)
+    }
+
+    @Test func aTypeThatIsMissingIsCalledMissing() throws {
+        var files = Self.flat
+        files["config.json"] = #"{"vocab_size": 9}"#
+        let error = try Self.withModel(files) { path in #expect(throws: InputSpecError.self) { try InputSpec(modelDirectory: path) } }
+        #expect("\(error, default: "")".contains("is missing"))
+    }
+
     @Test(arguments: [
         (["config.json": nil], "config.json", ""),
         (["preprocessor_config.json": nil], "preprocessor_config.json", ""),
         (["config.json": "{"], "config.json", ""),
         (["config.json": "[]"], "config.json", ""),
         (["config.json": #"{"model_type": "gpt2", "vocab_size": 9}"#], "config.json", "model_type"),
+        (["config.json": #"{"vocab_size": 9}"#], "config.json", "model_type"),
+        (["config.json": #"{"model_type": 3, "vocab_size": 9}"#], "config.json", "model_type"),
         (["config.json": #"{"model_type": "qwen2_vl"}"#], "config.json", "vocab_size"),
         (["config.json": #"{"model_type": "qwen2_vl", "vocab_size": 9}"#], "config.json", "image_token_id"),
         (["config.json": #"{"model_type": "qwen2_vl", "vocab_size": 9, "image_token_id": 9}"#], "config.json", "image_token_id"),

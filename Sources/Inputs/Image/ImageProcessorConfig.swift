@@ -24,20 +24,24 @@ extension ImageProcessorSpec {
 
     /// Reads preprocessor_config.json, or processor_config.json with its nested `image_processor`.
     ///
+    /// `family` is the class of image processors that the model's family has, for files that name none; without it they are
+    /// refused.
+    ///
     /// Both generations of keys are read: `min_pixels`/`max_pixels` win over `size.shortest_edge`/`longest_edge`, which
     /// count pixels as well. Absent entries take the class's defaults. Whatever backend wrote the file, the arithmetic
     /// is the torchvision backend's, which `transformers` 5 loads. Pictures are RGB already, so `do_convert_rgb` is moot.
-    package init(config: JSONValue, file: String) throws(InputSpecError) {
+    package init(config: JSONValue, file: String, family: String? = nil) throws(InputSpecError) {
         let outer = ConfigReader(config, file: file)
         let nested = try outer.nested("image_processor")
         let reader = nested ?? outer
-        try reader.checkType(owner: outer)
+        try reader.checkType(owner: outer, family: family)
+        let factor = try reader.flag("do_rescale") ? reader.rescaleFactor() : nil
         self.init(
             sizing: try reader.flag("do_resize") ? reader.smartSizing() : .keep,
             filter: try reader.filter(),
             precision: .torchvision,
-            rescaleFactor: try reader.flag("do_rescale") ? reader.rescaleFactor() : nil,
-            normalization: try reader.flag("do_normalize") ? reader.normalization() : nil,
+            rescaleFactor: factor,
+            normalization: try reader.flag("do_normalize") ? reader.normalization(rescaledBy: factor ?? 1) : nil,
             patchSize: try reader.integer("patch_size", in: 1...1024) ?? 14,
             mergeSize: try reader.integer("merge_size", in: 1...64) ?? 2,
             temporalPatchSize: try reader.integer("temporal_patch_size", in: 1...64) ?? 2)
@@ -95,11 +99,12 @@ struct ConfigReader {
 
 /// The entries of a Qwen2-VL image processor.
 extension ConfigReader {
-    fileprivate func checkType(owner: ConfigReader) throws(InputSpecError) {
+    fileprivate func checkType(owner: ConfigReader, family: String?) throws(InputSpecError) {
         let known = ImageProcessorSpec.knownTypes.joined(separator: ", ")
         guard let named = value("image_processor_type") ?? value("feature_extractor_type") else {
             let processor = value("processor_class") ?? owner.value("processor_class")
             if let name = processor?.stringValue, ["Qwen2VLProcessor", "Qwen2_5_VLProcessor"].contains(name) { return }
+            if let family, ImageProcessorSpec.knownTypes.contains(family) { return }
             throw error("image_processor_type", "is missing; the known types are: \(known)")
         }
         guard var type = named.stringValue else { throw error("image_processor_type", "must be a string") }
@@ -138,23 +143,35 @@ extension ConfigReader {
 
     fileprivate func rescaleFactor() throws(InputSpecError) -> Double {
         let factor = try number("rescale_factor") ?? 1.0 / 255
-        guard factor != 0, Float(1 / factor).isFinite else { throw error("rescale_factor", "must not be zero") }
+        guard Float(factor).isUsable, Float(1 / factor).isUsable else {
+            throw error("rescale_factor", "is \(factor); it and its reciprocal must be numbers of f32 other than zero")
+        }
         return factor
     }
 
-    fileprivate func normalization() throws(InputSpecError) -> ImageProcessorSpec.Normalization {
+    /// - Parameter factor: what pictures are scaled by before, which must leave numbers of f32.
+    fileprivate func normalization(rescaledBy factor: Double) throws(InputSpecError) -> ImageProcessorSpec.Normalization {
         let mean = try channels("image_mean") ?? [0.48145466, 0.4578275, 0.40821073]
         let deviation = try channels("image_std") ?? [0.26862954, 0.26130258, 0.27577711]
         guard deviation.allSatisfy({ Float($0) != 0 }) else { throw error("image_std", "must not hold a zero") }
+        let scale = Float(1 / factor)
+        guard mean.allSatisfy({ (Float($0) * scale).isFinite }) else { throw error("image_mean", "is too large for f32") }
+        guard deviation.allSatisfy({ (Float($0) * scale).isUsable }) else { throw error("image_std", "is too large or too small for f32") }
         return .init(mean: mean, deviation: deviation)
     }
 
+    /// Three numbers, or one for all three channels.
     private func channels(_ key: String) throws(InputSpecError) -> [Double]? {
         guard let value = value(key) else { return nil }
-        let numbers = value.arrayValue?.compactMap(\.doubleValue) ?? []
-        guard numbers.count == 3, value.arrayValue?.count == 3, numbers.allSatisfy(\.isFinite) else {
+        let numbers = value.doubleValue.map { [$0, $0, $0] } ?? value.arrayValue?.compactMap(\.doubleValue) ?? []
+        guard numbers.count == 3, (value.arrayValue?.count ?? 3) == 3, numbers.allSatisfy(\.isFinite) else {
             throw error(key, "must be a list of three numbers")
         }
         return numbers
     }
+}
+
+extension Float {
+    /// Whether one can divide by the number.
+    fileprivate var isUsable: Bool { isFinite && !isZero && (1 / self).isFinite }
 }

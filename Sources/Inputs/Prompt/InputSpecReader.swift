@@ -2,6 +2,9 @@ internal import Foundation
 package import Plan
 
 extension InputSpec {
+    /// The model families whose inputs are known; each of them prepares pictures with `Qwen2VLImageProcessor`.
+    private static let modelTypes = ["qwen2_vl", "qwen2_5_vl"]
+
     /// Reads what a HuggingFace directory says about inputs: config.json, generation_config.json and the image
     /// processor's file. Needs no weights and no tokenizer.json.
     ///
@@ -17,9 +20,12 @@ extension InputSpec {
         guard let vocabulary = try text.integer("vocab_size", in: 1...Int(Int32.max)) else {
             throw text.error("vocab_size", "is missing")
         }
-        let family = config.value("model_type")?.stringValue ?? "nothing"
-        guard ["qwen2_vl", "qwen2_5_vl"].contains(family) else {
-            throw config.error("model_type", "is \(family); the known types are: qwen2_vl, qwen2_5_vl")
+        guard let type = config.value("model_type") else {
+            throw config.error("model_type", "is missing; the known types are: \(Self.modelTypes.joined(separator: ", "))")
+        }
+        guard let family = type.stringValue, Self.modelTypes.contains(family) else {
+            throw config.error(
+                "model_type", "is \(type.stringValue ?? "no string"); the known types are: \(Self.modelTypes.joined(separator: ", "))")
         }
         let processor = try folder.imageProcessor()
         let vision = try config.nested("vision_config")
@@ -90,17 +96,18 @@ private struct ModelFolder {
         return tokens
     }
 
-    /// processor_config.json counts only where it holds an image processor; older directories have one without.
+    /// processor_config.json counts only where it holds an image processor; older directories have one without. A file that
+    /// names no class of processors is that of the model's family.
     func imageProcessor() throws(InputSpecError) -> ImageProcessorSpec {
         if let config = try optionalJSON("processor_config.json"), config["image_processor"]?.objectValue != nil {
-            return try ImageProcessorSpec(config: config, file: "processor_config.json")
+            return try ImageProcessorSpec(config: config, file: "processor_config.json", family: ImageProcessorSpec.knownTypes[0])
         }
         guard let config = try optionalJSON("preprocessor_config.json") else {
             throw InputSpecError(
                 file: "preprocessor_config.json",
                 "is missing, and processor_config.json holds no image_processor; copy it from the model's repository")
         }
-        return try ImageProcessorSpec(config: config, file: "preprocessor_config.json")
+        return try ImageProcessorSpec(config: config, file: "preprocessor_config.json", family: ImageProcessorSpec.knownTypes[0])
     }
 }
 
