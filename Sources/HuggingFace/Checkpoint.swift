@@ -8,7 +8,7 @@ package struct Checkpoint: Sendable {
     package let directory: String
     /// The files, in the order of their names.
     package let files: [SafetensorsFile]
-    /// All tensors, sorted by name.
+    /// The tensors, sorted by name.
     package let tensors: [TensorView]
     private let indices: [String: Int]
 
@@ -18,8 +18,8 @@ package struct Checkpoint: Sendable {
     /// Element type and shape of every tensor, by name.
     package var types: [String: TensorType] { Dictionary(uniqueKeysWithValues: tensors.map { ($0.name, $0.type) }) }
 
-    /// Bytes of all tensors.
-    package var byteCount: Int { tensors.reduce(0) { $0 + $1.byteCount } }
+    /// Bytes of all tensors in the files.
+    package var byteCount: Int { files.reduce(0) { $0 + $1.tensors.reduce(0) { $0 + $1.byteCount } } }
 
     /// Opens `model.safetensors`, else what `model.safetensors.index.json` names, in that directory (the order of transformers).
     package init(directory: String) throws(CheckpointError) {
@@ -38,10 +38,23 @@ package struct Checkpoint: Sendable {
             throw CheckpointError(
                 .inconsistent, file: next.file.path, tensor: next.name, "is also in \(one.file.path); a tensor may be in one shard only")
         }
+        self.init(directory: directory, files: files, tensors: tensors)
+    }
+
+    /// The same files with these tensors, sorted by name.
+    private init(directory: String, files: [SafetensorsFile], tensors: [TensorView]) {
         self.directory = directory
         self.files = files
         self.tensors = tensors
         indices = Dictionary(uniqueKeysWithValues: tensors.enumerated().map { ($1.name, $0) })
+    }
+
+    /// The checkpoint without the tensor `copy` when `original` has the same type and the same bytes; else as it is.
+    ///
+    /// Reads both up to the first difference.
+    package func dropping(_ copy: String, ifEqualTo original: String) -> Checkpoint {
+        guard copy != original, let one = self[copy], let other = self[original], one.holdsTheSame(as: other) else { return self }
+        return Checkpoint(directory: directory, files: files, tensors: tensors.filter { $0.name != copy })
     }
 
     /// The names of the entries of a directory.

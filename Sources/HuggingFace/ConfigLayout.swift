@@ -1,13 +1,15 @@
 /// Brings every generation of `config.json` to one layout, that of transformers 5.
 ///
-/// - flat text keys move into `text_config`;
-/// - `torch_dtype` becomes `dtype`, `in_chans` becomes `in_channels`, `image_token_index` becomes `image_token_id`;
+/// - flat text keys move into `text_config`, those of the text model's configuration class alone;
+/// - `torch_dtype` becomes `dtype`, `in_chans` becomes `in_channels`, `image_token_index` becomes `image_token_id`, and of the
+///   vision tower `num_hidden_layers` becomes `depth` and `num_attention_heads` becomes `num_heads`;
 /// - `rope_theta` and `rope_scaling` become `text_config.rope_parameters` with `rope_theta` and `rope_type`
-///   (the old type `mrope` is `default` with an `mrope_section`);
+///   (the old type `mrope` is `default` with an `mrope_section`); `original_max_position_embeddings` beside it wins over its own;
 /// - `tie_word_embeddings` is at the top, true when either place says so;
 /// - keys left out get the defaults of the configuration class; a null stays.
 enum ConfigLayout {
     private static let ropeKeys = ["rope_theta", "rope_scaling", "rope_parameters"]
+    private static let originalPositions = "original_max_position_embeddings"
 
     static func canonical(_ json: JSONValue, file: String) throws(CheckpointError) -> JSONValue {
         let document = try ConfigSection(json, file: file)
@@ -19,7 +21,7 @@ enum ConfigLayout {
         var text = try document.section("text_config")?.members ?? flatText(top, defaults)
         rename("torch_dtype", to: "dtype", in: &text)
         text["rope_parameters"] = try ropeParameters(text, file: file, theta: defaults?.textRopeTheta ?? 10_000)
-        for key in ["rope_theta", "rope_scaling"] { text[key] = nil }
+        for key in ["rope_theta", "rope_scaling", originalPositions] { text[key] = nil }
         fill(&text, defaults?.text ?? [:])
 
         let tied = try ConfigSection(.object(text), file: file, path: "text_config").bool("tie_word_embeddings") ?? false
@@ -32,6 +34,9 @@ enum ConfigLayout {
         if defaults != nil || top["vision_config"] != nil {
             var vision = try document.section("vision_config")?.members ?? [:]
             rename("in_chans", to: "in_channels", in: &vision)
+            for (alias, key) in [("num_hidden_layers", "depth"), ("num_attention_heads", "num_heads")] {
+                if let value = vision.removeValue(forKey: alias), value != .null { vision[key] = value }
+            }
             fill(&vision, defaults?.vision ?? [:])
             top["vision_config"] = .object(vision)
         }
@@ -50,7 +55,7 @@ enum ConfigLayout {
 
     private static func flatText(_ top: [String: JSONValue], _ defaults: ClassDefaults?) -> [String: JSONValue] {
         guard let defaults else { return [:] }
-        return top.filter { defaults.text[$0.key] != nil || ropeKeys.contains($0.key) || $0.key == "layer_types" || $0.key == "head_dim" }
+        return top.filter { defaults.text[$0.key] != nil || ropeKeys.contains($0.key) || $0.key == "layer_types" }
     }
 
     private static func ropeParameters(_ text: [String: JSONValue], file: String, theta: Double) throws(CheckpointError) -> JSONValue {
@@ -63,6 +68,7 @@ enum ConfigLayout {
         if try ConfigSection(.object(rope), file: file, path: "text_config.rope_parameters").double("rope_theta") == nil {
             rope["rope_theta"] = .double(try section.double("rope_theta") ?? theta)
         }
+        if let positions = text[originalPositions], positions != .null { rope[originalPositions] = positions }
         return .object(rope)
     }
 }

@@ -74,10 +74,11 @@ extension ConfigSection {
         return number
     }
 
-    /// A real number that must be there, finite and above zero.
+    /// A real number that must be there, above zero, and both as f32.
     package func positive(_ key: String) throws(CheckpointError) -> Double {
         guard let number = try double(key) else { throw error(key, "is missing") }
-        guard number > 0, number.isFinite else { throw error(key, "is \(number), expected a number above zero") }
+        guard number > 0 else { throw error(key, "is \(number), expected a number above zero") }
+        guard Float(number) > 0, Float(number).isFinite else { throw error(key, "is \(number), which is beyond what f32 holds") }
         return number
     }
 

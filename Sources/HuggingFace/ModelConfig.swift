@@ -22,7 +22,8 @@ package struct ModelConfig: Sendable, Hashable {
         }
         let raw = try JSONValue(contentsOf: file)
         let generationFile = directory + "/generation_config.json"
-        let generation = names.contains("generation_config.json") ? try JSONValue(contentsOf: generationFile) : nil
+        var generation: JSONValue?
+        if names.contains("generation_config.json") { generation = try JSONValue(contentsOf: generationFile) }
         try self.init(raw, file: file, generation: generation, generationFile: generationFile)
     }
 
@@ -69,16 +70,38 @@ package struct AWQConfig: Sendable, Hashable {
         }
         let bits = try section.int("bits", "w_bit") ?? 4
         guard bits == 4 else { throw section.error("bits", "is \(bits); only 4-bit AWQ is supported", .unsupported) }
-        let version = try section.string("version") ?? "gemm"
-        guard version.lowercased() == "gemm" else {
-            throw section.error("version", "is \"\(version)\"; only the AWQ layout \"gemm\" is supported", .unsupported)
-        }
+        try Self.requireGEMM(section)
         guard try section.bool("zero_point") ?? true else {
             throw section.error("zero_point", "is false; only AWQ with zero points is supported", .unsupported)
         }
+        let given = try section.int("group_size")
+        let groupKey = given == nil && section.members["q_group_size"] != nil ? "q_group_size" : "group_size"
         groupSize = try section.int("group_size", "q_group_size") ?? 128
-        guard groupSize > 0 else { throw section.error("group_size", "is \(groupSize); it must be positive") }
+        guard groupSize != -1 else {
+            throw section.error(groupKey, "is -1, one group for each whole column, which is not supported; the known sizes are: \(Self.sizes)", .unsupported)
+        }
+        guard Self.groupSizes.contains(groupSize) else {
+            throw section.error(groupKey, "is \(groupSize); the known sizes are: \(Self.sizes)", .unsupported)
+        }
         modulesToNotConvert = try section.strings("modules_to_not_convert") ?? []
+    }
+
+    /// The group sizes that int4 kernels know.
+    package static let groupSizes = [32, 64, 128]
+    private static var sizes: String { groupSizes.map(String.init).joined(separator: ", ") }
+
+    /// Refuses other layouts of the packed weights than AutoAWQ's GEMM, under each of the keys that name one.
+    private static func requireGEMM(_ section: ConfigSection) throws(CheckpointError) {
+        for key in ["version", "format"] {
+            guard let layout = try section.string(key) else { continue }
+            guard layout.lowercased() == "gemm" else {
+                throw section.error(key, "is \"\(layout)\"; only the AWQ layout \"gemm\" is supported", .unsupported)
+            }
+            break
+        }
+        if let backend = try section.string("backend"), backend.lowercased() == "llm-awq" {
+            throw section.error("backend", "is \"\(backend)\", whose layout of the weights is not supported; only \"gemm\" of AutoAWQ is", .unsupported)
+        }
     }
 }
 

@@ -1,3 +1,4 @@
+import Foundation
 package import Tensors
 
 /// One tensor of a mapped safetensors file; keeps the mapping alive.
@@ -19,6 +20,23 @@ package struct TensorView: Sendable {
     package func withBytes<R, E: Error>(_ body: (UnsafeRawBufferPointer) throws(E) -> R) throws(E) -> R {
         defer { withExtendedLifetime(file) {} }
         return try body(bytes)
+    }
+
+    /// Whether both have the same type and the same bytes; reads up to the first difference.
+    func holdsTheSame(as other: TensorView) -> Bool {
+        guard type == other.type else { return false }
+        let chunkByteCount = 4 << 20
+        return withBytes { ours in
+            other.withBytes { theirs in
+                stride(from: 0, to: ours.count, by: chunkByteCount).allSatisfy { start in
+                    let end = min(start + chunkByteCount, ours.count)
+                    file.willRead(range.lowerBound + start..<range.lowerBound + end)
+                    other.file.willRead(other.range.lowerBound + start..<other.range.lowerBound + end)
+                    guard let one = ours.baseAddress, let two = theirs.baseAddress else { return true }
+                    return memcmp(one + start, two + start, end - start) == 0
+                }
+            }
+        }
     }
 }
 

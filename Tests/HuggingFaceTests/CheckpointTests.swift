@@ -17,6 +17,22 @@ import Testing
         #expect(checkpoint.byteCount == 16)
     }
 
+    /// A copy is one of type, shape and bytes.
+    @Test func dropsCopies() throws {
+        let directory = try TemporaryDirectory()
+        try directory.write("model.safetensors", vectors: ["a": [1, 2], "b": [1, 2], "c": [1, 3], "d": [1], "e": [], "f": []])
+        let checkpoint = try Checkpoint(directory: directory.path)
+        let dropped = checkpoint.dropping("b", ifEqualTo: "a")
+        #expect(dropped.tensors.map(\.name) == ["a", "c", "d", "e", "f"])
+        #expect(dropped["b"] == nil && dropped["c"]?.name == "c")
+        #expect(dropped.byteCount == checkpoint.byteCount)
+        #expect(try dropped.digests().checkpoint != checkpoint.digests().checkpoint)
+        #expect(checkpoint.dropping("e", ifEqualTo: "f").tensors.count == 5)
+        for (copy, original) in [("c", "a"), ("d", "a"), ("a", "a"), ("a", "z"), ("z", "a")] {
+            #expect(checkpoint.dropping(copy, ifEqualTo: original).tensors.count == 6)
+        }
+    }
+
     @Test(arguments: [
         (#"{"weight_map":{"a":"gone.safetensors"}}"#, "missing"),
         (#"{"weight_map":{"z":"one.safetensors"}}"#, "\"z\""),

@@ -56,10 +56,16 @@ import Testing
         let parsed = try awq(#"{"quant_method": "awq", "bits": 4, "group_size": 64, "version": "GEMM", "zero_point": true, "modules_to_not_convert": ["visual"]}"#)
         #expect(parsed?.groupSize == 64)
         #expect(parsed?.modulesToNotConvert == ["visual"])
+        #expect(try awq(#"{"quant_method": "awq", "version": "gemm", "format": "gemv", "backend": "auto"}"#)?.groupSize == 128)
         for (body, culprit) in [
             (#"{"quant_method": "gptq", "bits": 4}"#, "gptq"), (#"{"bits": 4}"#, "quant_method"),
             (#"{"quant_method": "awq", "bits": 3}"#, "bits"), (#"{"quant_method": "awq", "group_size": 0}"#, "group_size"),
             (#"{"quant_method": "awq", "version": "gemv"}"#, "gemv"), (#"{"quant_method": "awq", "zero_point": false}"#, "zero_point"),
+            (#"{"quant_method": "awq", "group_size": 48}"#, "quantization_config.group_size is 48; the known sizes are: 32, 64, 128"),
+            (#"{"quant_method": "awq", "q_group_size": 16}"#, "quantization_config.q_group_size is 16"),
+            (#"{"quant_method": "awq", "group_size": -1}"#, "quantization_config.group_size is -1, one group for each whole column"),
+            (#"{"quant_method": "awq", "format": "gemv_fast"}"#, "quantization_config.format is \"gemv_fast\""),
+            (#"{"quant_method": "awq", "backend": "llm-awq"}"#, "quantization_config.backend is \"llm-awq\""),
         ] {
             #expect("\(checkpointError { _ = try awq(body) }, default: "no error")".contains(culprit))
         }
@@ -77,6 +83,33 @@ import Testing
     ])
     func refuses(text: String, message: String) {
         #expect("\(checkpointError { _ = try config(text) }, default: "no error")".contains(message))
+    }
+
+    /// `original_max_position_embeddings` beside the rotary parameters wins, but is no key of a flat text model.
+    @Test func findsTheOriginalContext() throws {
+        func original(_ body: String) throws -> JSONValue? {
+            try config(#"{"model_type": "qwen2_vl", \#(body)}"#).json["text_config"]?["rope_parameters"]?["original_max_position_embeddings"]
+        }
+        let yarn = #"{"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 512}"#
+        #expect(try original(#""text_config": {"original_max_position_embeddings": 64, "rope_parameters": \#(yarn)}"#) == 64)
+        #expect(try original(#""text_config": {"original_max_position_embeddings": null, "rope_parameters": \#(yarn)}"#) == 512)
+        #expect(try original(#""original_max_position_embeddings": 64, "rope_scaling": \#(yarn)"#) == 512)
+    }
+
+    @Test func knowsTheOtherNamesOfTheVisionTower() throws {
+        let vision = try config(
+            #"{"model_type": "qwen2_vl", "vision_config": {"num_hidden_layers": 3, "num_attention_heads": 5, "depth": 9}}"#
+        ).json["vision_config"]
+        #expect(vision?["depth"] == 3)
+        #expect(vision?["num_heads"] == 5)
+    }
+
+    @Test func needsNoGenerationConfig() throws {
+        let directory = try TemporaryDirectory()
+        try directory.write("config.json", #"{"model_type": "qwen2_vl", "eos_token_id": [3, 4]}"#)
+        #expect(try ModelConfig(directory: directory.path).generation.eosTokenIDs == [3, 4])
+        try directory.write("generation_config.json", "null")
+        #expect("\(checkpointError { _ = try ModelConfig(directory: directory.path) }, default: "")".contains("generation_config.json"))
     }
 
     @Test func namesWhatADirectoryLacks() throws {
