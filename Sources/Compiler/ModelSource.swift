@@ -23,7 +23,7 @@ package struct ModelSource {
         do throws(CheckpointError) {
             config = try ModelConfig(directory: directory)
             definition = try Architectures.definition(for: config)
-            checkpoint = try Checkpoint(directory: directory)
+            checkpoint = definition.effective(try Checkpoint(directory: directory))
         } catch { throw .checkpoint(error) }
         let files = try ModelFiles(directory: directory)
         tokenizer = try files.tokenizer()

@@ -14,6 +14,9 @@ package enum Architectures {
         for name in config.architectures {
             for family in all where family.architectures.contains(name) { return try family.init(config) }
         }
+        if config.architectures.isEmpty, let type = config.modelType {
+            for family in all where family.modelTypes.contains(type) { return try family.init(config) }
+        }
         let named = config.architectures.isEmpty ? config.modelType ?? "none" : config.architectures.joined(separator: ", ")
         throw CheckpointError(
             .unsupported, file: config.file, "the architecture \(named) is unknown; the known ones are: \(names.joined(separator: ", "))")

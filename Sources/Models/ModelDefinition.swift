@@ -10,9 +10,17 @@ package protocol ModelDefinition: Sendable {
     /// The `architectures` entries of `config.json` that this definition computes.
     static var architectures: [String] { get }
 
+    /// The `model_type` of a `config.json` that names no architecture.
+    static var modelTypes: [String] { get }
+
     init(_ config: ModelConfig) throws(CheckpointError)
 
     var geometry: ModelGeometry { get }
+
+    /// The checkpoint without the tensors that the family takes for copies of others.
+    ///
+    /// What is traced depends on the names and types of the tensors that are left, never on their values.
+    func effective(_ checkpoint: Checkpoint) -> Checkpoint
 
     /// Records the entries `vision`, `extend` and `decode` at stage `traced`.
     ///

@@ -7,6 +7,7 @@ import Tensors
 /// 2×2 patches into one token, and a Qwen2 decoder with rotary positions on three axes.
 package struct Qwen2VL: ModelDefinition {
     package static let architectures = ["Qwen2VLForConditionalGeneration"]
+    package static let modelTypes = ["qwen2_vl"]
 
     /// `Qwen2VLTextConfig`
     struct Text {
@@ -36,6 +37,7 @@ package struct Qwen2VL: ModelDefinition {
 
     private let text: Text
     private let vision: Vision
+    /// Whether one table is to embed tokens and to score them, unless the checkpoint has two.
     private let isTied: Bool
     private let quantization: AWQConfig?
     private let file: String
@@ -62,6 +64,13 @@ package struct Qwen2VL: ModelDefinition {
         NamePrefix(spelled: "model.language_model.", canonical: "model."),
     ]
 
+    package func effective(_ checkpoint: Checkpoint) -> Checkpoint {
+        guard isTied else { return checkpoint }
+        return ["model.", "model.language_model."].reduce(checkpoint) {
+            $0.dropping("lm_head.weight", ifEqualTo: $1 + "embed_tokens.weight")
+        }
+    }
+
     package func trace(
         _ checkpoint: CheckpointTypes, image: ImageProcessorSpec, bounds: TraceBounds
     ) throws(CheckpointError) -> Module {
@@ -79,66 +88,9 @@ package struct Qwen2VL: ModelDefinition {
             module.symbol(name, bound: bound)
         }
         try module.trace("vision", catalog, quantization) { $0.vision(vision, image, textWidth: text.width) }
-        try module.trace("extend", catalog, quantization) { $0.extend(text, isTied: isTied) }
-        try module.trace("decode", catalog, quantization) { $0.decode(text, isTied: isTied) }
+        try module.trace("extend", catalog, quantization) { $0.extend(text, $0.tables(isTied: isTied)) }
+        try module.trace("decode", catalog, quantization) { $0.decode(text, $0.tables(isTied: isTied)) }
         return module.finish()
-    }
-}
-
-extension Qwen2VL.Text {
-    fileprivate init(_ config: ConfigSection) throws(CheckpointError) {
-        width = try config.size("hidden_size", in: 1...1 << 17)
-        inner = try config.size("intermediate_size", in: 1...1 << 20)
-        layers = try config.size("num_hidden_layers", in: 1...1024)
-        vocabulary = try config.size("vocab_size")
-        eps = try config.positive("rms_norm_eps")
-        maxPositions = try config.size("max_position_embeddings", in: 1...1 << 30)
-        activation = try ActivationFunction(config, "hidden_act")
-        let heads = try config.size("num_attention_heads", in: 1...1 << 12)
-        let kvHeads = try config.int("num_key_value_heads") == nil ? heads : config.size("num_key_value_heads", in: 1...1 << 12)
-        guard width % heads == 0, width / heads % 2 == 0 else {
-            throw config.error("num_attention_heads", "is \(heads), which does not divide hidden_size \(width) into heads of even length")
-        }
-        guard heads % kvHeads == 0 else {
-            throw config.error("num_key_value_heads", "is \(kvHeads), which does not divide num_attention_heads \(heads)")
-        }
-        attention = AttentionShape(heads: heads, kvHeads: kvHeads, headDim: width / heads)
-        rotary = try RotaryFrequencies(mrope: config.required("rope_parameters"), headDim: width / heads, maxPositions: maxPositions)
-        if try config.bool("use_sliding_window") ?? false, let window = try config.int("sliding_window"), window < maxPositions,
-            try config.int("max_window_layers") ?? 0 < layers
-        {
-            throw config.error("use_sliding_window", "is true; sliding-window attention is not supported", .unsupported)
-        }
-    }
-}
-
-extension Qwen2VL.Vision {
-    fileprivate init(_ config: ConfigSection, textWidth: Int) throws(CheckpointError) {
-        width = try config.size("embed_dim", in: 1...1 << 16)
-        blocks = try config.size("depth", in: 1...1024)
-        let ratio = try config.positive("mlp_ratio")
-        guard let inner = Int(exactly: (Double(width) * ratio).rounded(.towardZero)), (1...1 << 20).contains(inner) else {
-            throw config.error("mlp_ratio", "is \(ratio), which cannot be")
-        }
-        self.inner = inner
-        activation = try ActivationFunction(config, "hidden_act")
-        patchSize = try config.size("patch_size", in: 1...256)
-        frames = try config.size("temporal_patch_size", in: 1...16)
-        mergeSize = try config.size("spatial_merge_size", in: 1...16)
-        let heads = try config.size("num_heads", in: 1...1 << 12)
-        guard width % heads == 0, width / heads % 4 == 0 else {
-            throw config.error("num_heads", "is \(heads), which does not divide embed_dim \(width) into heads of a multiple of 4")
-        }
-        attention = AttentionShape(heads: heads, kvHeads: heads, headDim: width / heads)
-        let theta = try config.section("rope_parameters")?.double("rope_theta") ?? 10_000
-        guard theta > 0, theta.isFinite else { throw config.error("rope_parameters.rope_theta", "is \(theta), which cannot be") }
-        rotary = RotaryFrequencies(rowsAndColumns: theta, headDim: width / heads)
-        let channels = try config.size("in_channels", in: 1...16)
-        guard channels == 3 else { throw config.error("in_channels", "is \(channels); only 3 is supported", .unsupported) }
-        let outputs = try config.size("hidden_size")
-        guard outputs == textWidth else {
-            throw config.error("hidden_size", "is \(outputs), but text_config.hidden_size is \(textWidth)")
-        }
     }
 }
 
@@ -179,8 +131,16 @@ extension ModelTracer {
         }
     }
 
+    /// The modules whose weights embed tokens and score them: tied ones are one, whichever of the two the checkpoint has.
+    fileprivate func tables(isTied: Bool) -> TokenTables {
+        let tables = TokenTables(embedding: "model.embed_tokens", head: "lm_head")
+        guard isTied else { return tables }
+        if !has("lm_head.weight") { return TokenTables(embedding: tables.embedding, head: tables.embedding) }
+        return has("model.embed_tokens.weight") ? tables : TokenTables(embedding: tables.head, head: tables.head)
+    }
+
     /// Tokens of several sequences, pictures among them, to logits f32 `[B, V]` of the sampled rows.
-    fileprivate func extend(_ text: Qwen2VL.Text, isTied: Bool) -> Value {
+    fileprivate func extend(_ text: Qwen2VL.Text, _ tables: TokenTables) -> Value {
         let width = Dim.fixed(text.width)
         let ids = b.input(InputRole.ids.rawValue, TensorType(.i32, ["T"]))
         let imageRows = b.input(InputRole.imageRows.rawValue, TensorType(.i32, ["T"]))
@@ -188,16 +148,16 @@ extension ModelTracer {
         let positions = b.input(InputRole.positions.rawValue, TensorType(.i32, [3, "T"]))
         let context = cacheContext(tokens: "T")
         let sampled = b.input(InputRole.sampleRows.rawValue, TensorType(.i32, ["B"]))
-        let embedded = b.selectRows(embedding(ids, text), images, imageRows)
-        return logits(b.gather(decoder(embedded, positions, text, context), sampled), text, isTied: isTied)
+        let embedded = b.selectRows(embedding(ids, text, tables), images, imageRows)
+        return logits(b.gather(decoder(embedded, positions, text, context), sampled), text, tables)
     }
 
     /// One token for each of `B` sequences to logits f32 `[B, V]`.
-    fileprivate func decode(_ text: Qwen2VL.Text, isTied: Bool) -> Value {
+    fileprivate func decode(_ text: Qwen2VL.Text, _ tables: TokenTables) -> Value {
         let ids = b.input(InputRole.ids.rawValue, TensorType(.i32, ["B"]))
         let positions = b.input(InputRole.positions.rawValue, TensorType(.i32, [3, "B"]))
         let context = cacheContext(tokens: "B")
-        return logits(decoder(embedding(ids, text), positions, text, context), text, isTied: isTied)
+        return logits(decoder(embedding(ids, text, tables), positions, text, context), text, tables)
     }
 
     private func cacheContext(tokens: Dim) -> CacheContext {
@@ -206,8 +166,8 @@ extension ModelTracer {
             tokens: tokens, slots: slots, visible: b.input(InputRole.visible.rawValue, TensorType(.bool, [tokens, "S"])))
     }
 
-    private func embedding(_ ids: Value, _ text: Qwen2VL.Text) -> Value {
-        scope("model.embed_tokens") { widened(b.gather(stored("weight", [.fixed(text.vocabulary), .fixed(text.width)]), ids)) }
+    private func embedding(_ ids: Value, _ text: Qwen2VL.Text, _ tables: TokenTables) -> Value {
+        scope(tables.embedding) { widened(b.gather(stored("weight", [.fixed(text.vocabulary), .fixed(text.width)]), ids)) }
     }
 
     /// `Qwen2VLTextModel`: embedded tokens to hidden states after the last norm.
@@ -230,10 +190,13 @@ extension ModelTracer {
         }
     }
 
-    private func logits(_ x: Value, _ text: Qwen2VL.Text, isTied: Bool) -> Value {
-        guard isTied else { return linear("lm_head", x, from: text.width, to: text.vocabulary, bias: false) }
-        return scope("model.embed_tokens") {
-            b.matmul(x, parameter("weight", [.fixed(text.vocabulary), .fixed(text.width)]), transposeB: true)
-        }
+    private func logits(_ x: Value, _ text: Qwen2VL.Text, _ tables: TokenTables) -> Value {
+        linear(tables.head, x, from: text.width, to: text.vocabulary, bias: false)
     }
+}
+
+/// The modules whose weights turn tokens into vectors, and vectors into scores of tokens.
+private struct TokenTables {
+    var embedding: String
+    var head: String
 }

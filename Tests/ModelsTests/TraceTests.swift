@@ -1,3 +1,4 @@
+import Foundation
 import HuggingFace
 import IR
 import Models
@@ -94,11 +95,17 @@ import Testing
         ("text_config", "max_window_layers", .int(1), "no error"),
         ("text_config", "hidden_act", .string("relu"), "known activations are"),
         ("text_config", "rms_norm_eps", .double(-1), "rms_norm_eps"),
+        ("text_config", "rms_norm_eps", .double(1e308), "text_config.rms_norm_eps is 1e+308, which is beyond what f32 holds"),
+        ("text_config", "head_dim", .int(32), "text_config.head_dim is 32, but hidden_size / num_attention_heads is 16"),
+        ("text_config", "head_dim", .int(16), "no error"),
+        ("text_config", "head_dim", .null, "no error"),
         ("text_config", "use_sliding_window", .bool(true), "no error"),
         ("text_config", "rope_parameters", ["rope_type": "longrope", "rope_theta": 1e6], "\"longrope\""),
         ("text_config", "rope_parameters", ["rope_type": "yarn", "rope_theta": 1e6], "rope_parameters.factor is missing"),
         ("text_config", "rope_parameters", ["rope_type": "linear", "rope_theta": 1e6, "factor": 0], "rope_parameters.factor is 0"),
         ("text_config", "rope_parameters", ["rope_type": "default", "rope_theta": 0], "rope_theta"),
+        ("text_config", "rope_parameters", ["rope_type": "default", "rope_theta": 1e300], "text_config.rope_parameters.rope_theta is 1e+300"),
+        ("text_config", "rope_parameters", ["rope_type": "default", "rope_theta": 1e6], "rope_parameters.mrope_section is missing"),
         ("text_config", "rope_parameters", ["rope_theta": 1e6, "mrope_section": [2, 3, 4]], "mrope_section is [2, 3, 4]"),
         ("text_config", "rope_parameters", ["rope_theta": 1e6, "mrope_section": [-2, 3, 7]], "mrope_section"),
         ("text_config", "rope_parameters", ["rope_theta": 1e6, "mrope_section": [8]], "mrope_section"),
@@ -169,6 +176,7 @@ import Testing
             text["use_sliding_window"] = true
             text["sliding_window"] = 128
             text["max_window_layers"] = 1
+            text["layer_types"] = nil
             edit(&text)
             top["text_config"] = .object(text)
             do {
@@ -181,6 +189,56 @@ import Testing
         #expect(try message { $0["sliding_window"] = nil; $0["sliding_window"] = .null } == "no error")
         #expect(try message { $0["max_window_layers"] = 3 } == "no error")
         #expect(try message { $0["sliding_window"] = 4096 } == "no error")
+        let types: [JSONValue] = ["full_attention", "sliding_attention"]
+        #expect(try message { $0["layer_types"] = .array([types[0], types[0]]) } == "no error")
+        #expect(try message { $0["layer_types"] = .array(types) }.contains("text_config.layer_types holds sliding_attention of 128 tokens"))
+        #expect(try message { $0["layer_types"] = .array(types); $0["sliding_window"] = 4096 } == "no error")
+        #expect(try message { $0["layer_types"] = .array(types); $0["max_window_layers"] = 9 }.contains("text_config.layer_types"))
+        #expect(try message { $0["layer_types"] = .array(types); $0["use_sliding_window"] = false }.contains("there is no sliding_window"))
+        #expect(try message { $0["layer_types"] = .array([types[0]]) }.contains("text_config.layer_types has 1 entries"))
+        #expect(try message { $0["layer_types"] = ["full_attention", "linear_attention"] }.contains("\"linear_attention\""))
+    }
+
+    /// Of tied tables one is enough, equal ones are one, and different ones are two (`tie_weights` of transformers 5).
+    @Test func tiesTablesThatAreEqual() throws {
+        var top = try JSONValue(contentsOf: Self.fixture + "/config.json").members ?? [:]
+        top["tie_word_embeddings"] = true
+        let definition = try Architectures.definition(for: ModelConfig(.object(top)))
+        func tables(_ types: [String: TensorType]) throws -> [String] {
+            let module = try definition.trace(
+                CheckpointTypes(location: "model", types: types), image: Oracle.image, bounds: Oracle.bounds)
+            let read = module.graphs.flatMap(\.nodes).compactMap { ($0.op as? Weight)?.name }
+            return ["lm_head.weight", "model.embed_tokens.weight"].filter(read.contains)
+        }
+        let types = try Checkpoint(directory: Self.fixture).types
+        #expect(try tables(types) == ["lm_head.weight", "model.embed_tokens.weight"])
+        #expect(try tables(types.filter { $0.key != "lm_head.weight" }) == ["model.embed_tokens.weight"])
+        #expect(try tables(types.filter { $0.key != "model.embed_tokens.weight" }) == ["lm_head.weight"])
+    }
+
+    @Test(arguments: [(true, [1, 2], 1), (true, [1, 3], 2), (false, [1, 2], 2)] as [(Bool, [Float], Int)])
+    func equalTablesAreOneIfTied(isTied: Bool, head: [Float], count: Int) throws {
+        var top = try JSONValue(contentsOf: Self.fixture + "/config.json").members ?? [:]
+        top["tie_word_embeddings"] = .bool(isTied)
+        let directory = FileManager.default.temporaryDirectory.path + "/vlm-models-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        var writer = SafetensorsWriter()
+        writer.add("model.language_model.embed_tokens.weight", .f32, shape: [2], [1, 2] as [Float])
+        writer.add("lm_head.weight", .f32, shape: [2], head)
+        try writer.write(to: directory + "/model.safetensors")
+        let definition = try Architectures.definition(for: ModelConfig(.object(top)))
+        #expect(definition.effective(try Checkpoint(directory: directory)).tensors.count == count)
+    }
+
+    @Test func theTypeStandsForTheArchitecture() throws {
+        var top = try JSONValue(contentsOf: Self.fixture + "/config.json").members ?? [:]
+        top["architectures"] = nil
+        #expect(try Architectures.definition(for: ModelConfig(.object(top))).geometry.layers == 2)
+        top["model_type"] = "qwen9_vl"
+        let config = try ModelConfig(.object(top))
+        let error = #expect(throws: CheckpointError.self) { _ = try Architectures.definition(for: config) }
+        #expect("\(error, default: "")".contains("qwen9_vl is unknown"))
     }
 
     @Test func listsTheKnownArchitectures() throws {

@@ -36,7 +36,11 @@ struct RotaryFrequencies {
         default:
             throw rope.error("rope_type", "is \"\(type)\"; the known types are: default, mrope, linear, yarn", .unsupported)
         }
-        let sections = try rope.ints("mrope_section") ?? [16, 24, 24]
+        let given = try rope.ints("mrope_section")
+        let sections = given ?? [16, 24, 24]
+        guard given != nil || headDim == 128 else {
+            throw rope.error("mrope_section", "is missing; its default \(sections) is for heads of 128, these have \(headDim)")
+        }
         var total = 0
         for section in sections {
             guard (0...headDim).contains(section) else { throw rope.error("mrope_section", "is \(sections), which cannot be") }
