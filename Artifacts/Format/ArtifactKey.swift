@@ -45,6 +45,8 @@ package struct ArtifactKey: Sendable, Hashable, Codable {
     }
 
     package var formatVersion: Int
+    /// Version of the compiler.
+    package var compiler: String
     /// Digest of all tensors' bytes.
     package var checkpoint: String
     /// Digest of all tensors' names, types and shapes.
@@ -63,6 +65,7 @@ package struct ArtifactKey: Sendable, Hashable, Codable {
         precision: Precision, arithmetic: Arithmetic, limits: Program.Limits, kvElement: DType
     ) {
         formatVersion = Manifest.formatVersion
+        compiler = toolVersion
         self.checkpoint = checkpoint
         self.tensors = tensors
         self.configs = configs
@@ -95,6 +98,7 @@ extension ArtifactKey {
     package var fields: [Field] {
         [
             Field(name: "format", value: "\(formatVersion)"),
+            Field(name: "compiler", value: compiler),
             Field(name: "checkpoint", value: checkpoint),
             Field(name: "tensors", value: tensors),
             Field(name: "config", value: configs.config),

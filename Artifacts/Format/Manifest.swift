@@ -3,7 +3,7 @@ package import Plan
 /// What `manifest.json` says: the format version first, then everything needed to judge the other files.
 package struct Manifest: Sendable, Hashable, Codable {
     /// The format this tool writes and reads.
-    package static let formatVersion = 1
+    package static let formatVersion = 2
 
     /// Size and SHA-256 of one section's file.
     package struct Section: Sendable, Hashable, Codable {
@@ -22,12 +22,10 @@ package struct Manifest: Sendable, Hashable, Codable {
         package var model: String
         /// The architecture named by the checkpoint, such as `Qwen2VLForConditionalGeneration`.
         package var architecture: String
-        package var toolVersion: String
 
-        package init(model: String, architecture: String, toolVersion: String) {
+        package init(model: String, architecture: String) {
             self.model = model
             self.architecture = architecture
-            self.toolVersion = toolVersion
         }
     }
 

@@ -29,6 +29,8 @@ package struct Compilation {
     package var observers: [any PassObserver] = []
     /// Runs the complete artifact before it is published and returns its self-test; nil for another machine's target.
     package var golden: ((Artifact) -> Golden?)?
+    /// Whether the store keeps the machine's rates for later compiles: those measured here, not those of another.
+    package var remembersMachine = true
     private let report: @Sendable (Event) -> Void
     let limits: Program.Limits
     private let clock = ContinuousClock()
@@ -114,7 +116,7 @@ package struct Compilation {
                 result.differences = nearest.differences
                 report(.rebuilding(nearest.differences))
             }
-            machine.remember(in: store)
+            if remembersMachine { machine.remember(in: store) }
             return try compile(key, digests, result)
         }
     }
@@ -216,7 +218,7 @@ package struct Compilation {
             result.artifact = try writer.finish(
                 program: compiled.program,
                 provenance: Manifest.Provenance(
-                    model: source.name, architecture: source.config.architectures.first ?? "", toolVersion: toolVersion),
+                    model: source.name, architecture: source.config.architectures.first ?? ""),
                 tuning: machine.tuning, golden: options.target.runsHere ? golden : nil)
             result.weightBytes = writer.weightTable.reduce(0) { $0 + $1.byteCount }
             return result

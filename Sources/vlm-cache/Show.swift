@@ -24,7 +24,7 @@ struct Show: ParsableCommand {
         let verdict = summary.verdict
         print("\(terminal.heading(summary.model))  \(summary.architecture)")
         print("  path      \(summary.path)")
-        print("  size      \(Figures.bytes(summary.bytes)), written by vlmc \(summary.toolVersion)")
+        print("  size      \(Figures.bytes(summary.bytes)), written by vlmc \(summary.compiler)")
         print("  machine   \(verdict.runsHere ? terminal.good(verdict.note) : terminal.bad(verdict.note))")
         if !summary.rates.isEmpty {
             let rates = summary.rates.sorted { $0.key < $1.key }.map { "\($0.key) \(Figures.count($0.value))" }

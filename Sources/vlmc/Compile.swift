@@ -67,6 +67,7 @@ struct Compile: ParsableCommand {
         var compilation = try Failure.wrapping { () throws(CompileError) in
             try Compilation(source, options: options, store: store, machine: machine) { display.show($0) }
         }
+        compilation.remembersMachine = model.machine == nil
         let level = DebugLevel.current
         if level >= .timing { compilation.observers.append(PassLog(level)) }
         if let directory = dumpDirectory ?? (level >= .dumps ? DebugLevel.dumpDirectory : nil) {

@@ -78,7 +78,7 @@ import Testing
         let sample = try Sample()
         let path = try sample.write()
         let manifest = try String(contentsOfFile: path + "/manifest.json", encoding: .utf8)
-        let newer = manifest.replacing("\"formatVersion\" : 1", with: "\"formatVersion\" : 999")
+        let newer = manifest.replacing("\"formatVersion\" : \(Manifest.formatVersion)", with: "\"formatVersion\" : 999")
         try newer.write(toFile: path + "/manifest.json", atomically: true, encoding: .utf8)
         let message = try #require(failure(path))
         #expect(message.contains("format 999") && message.contains("format \(Manifest.formatVersion)"))

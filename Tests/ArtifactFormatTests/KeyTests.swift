@@ -7,7 +7,7 @@ import Testing
 
 @Suite struct KeyTests {
     static let changes: [(String, @Sendable (inout ArtifactKey) -> Void)] = [
-        ("format", { $0.formatVersion += 1 }), ("checkpoint", { $0.checkpoint = "bad" }),
+        ("format", { $0.formatVersion += 1 }), ("compiler", { $0.compiler = "later" }), ("checkpoint", { $0.checkpoint = "bad" }),
         ("tensors", { $0.tensors = "bad" }), ("config", { $0.configs.config = "bad" }),
         ("generation config", { $0.configs.generation = "bad" }), ("tokenizer", { $0.configs.tokenizer = "bad" }),
         ("processor", { $0.configs.processor = "bad" }), ("chat template", { $0.configs.template = "bad" }),

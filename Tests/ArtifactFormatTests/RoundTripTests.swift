@@ -67,7 +67,7 @@ import Testing
         }
         try writer.write(.tokenizer, [UInt8](repeating: 7, count: 8 << 20))
         let path = try writer.finish(
-            program: Sample.program(gears: gears, repeats: 100), provenance: .init(model: "m", architecture: "a", toolVersion: "0"),
+            program: Sample.program(gears: gears, repeats: 100), provenance: .init(model: "m", architecture: "a"),
             tuning: .init(processor: "p", features: [], rates: [:]))
         let opening = try (0..<5).map { _ in
             let start = Self.threadSeconds()

@@ -44,7 +44,7 @@ package struct ArtifactSummary: Sendable, Codable {
     package var weightsKey: String
     package var model: String
     package var architecture: String
-    package var toolVersion: String
+    package var compiler: String
     package var key: [ArtifactKey.Field]
     package var gears: [Int]
     package var vocabularySize: Int
@@ -65,7 +65,7 @@ package struct ArtifactSummary: Sendable, Codable {
         weightsKey = manifest.weightsKey
         model = manifest.provenance.model
         architecture = manifest.provenance.architecture
-        toolVersion = manifest.provenance.toolVersion
+        compiler = manifest.key.compiler
         key = manifest.key.fields
         gears = program.limits.gears
         vocabularySize = program.vocabularySize

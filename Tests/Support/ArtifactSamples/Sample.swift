@@ -103,7 +103,7 @@ package final class Sample {
         try writer.writeIR(stage: "fused", entry: "extend", text: String(repeating: "// vir 1\n", count: 50))
         return try writer.finish(
             program: program(gears: gears),
-            provenance: .init(model: model, architecture: "Qwen2VLForConditionalGeneration", toolVersion: "0.1"),
+            provenance: .init(model: model, architecture: "Qwen2VLForConditionalGeneration"),
             tuning: .init(processor: "Test CPU", features: [.avx2], rates: ["bandwidth GB/s": 10]))
     }
 }
