@@ -14,6 +14,24 @@ struct APIContext: RequestContext {
     }
 }
 
+extension Router<APIContext> {
+    /// Serves `path` by `methods`, HEAD beside GET; any other method is answered 405 with `Allow`.
+    func serve(
+        _ path: RouterPath, _ methods: HTTPRequest.Method...,
+        by respond: @escaping @Sendable (Request, APIContext) async throws -> Response
+    ) {
+        for method in methods { on(path, method: method, use: respond) }
+        let allowed = methods.contains(.get) ? methods + [.head] : methods
+        let names = allowed.map(\.rawValue).joined(separator: ", ")
+        let known: [HTTPRequest.Method] = [.get, .head, .post, .put, .delete, .patch, .options, .trace, .connect]
+        for method in known where !allowed.contains(method) {
+            on(path, method: method) { request, _ -> Response in
+                throw APIError.wrongMethod(method.rawValue, path: request.uri.path, allowed: names)
+            }
+        }
+    }
+}
+
 extension Response {
     /// A JSON answer with its length.
     static func json(_ value: JSONValue, status: HTTPResponse.Status = .ok) -> Response {
@@ -25,6 +43,7 @@ extension Response {
     static func error(_ error: APIError) -> Response {
         var response = json(error.body, status: HTTPResponse.Status(code: error.status))
         if let seconds = error.retryAfter { response.headers[.retryAfter] = "\(seconds)" }
+        if let allowed = error.allowed { response.headers[.allow] = allowed }
         return response
     }
 }

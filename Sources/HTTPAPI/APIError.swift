@@ -11,6 +11,8 @@ struct APIError: Error, Sendable, Equatable {
     var code: String?
     /// Seconds after which trying again makes sense.
     var retryAfter: Int?
+    /// The methods that the path has, where another was used.
+    var allowed: String?
 
     /// The request itself is wrong.
     static func invalid(_ message: String, param: String? = nil, code: String? = nil, status: Int = 400) -> APIError {
@@ -20,6 +22,19 @@ struct APIError: Error, Sendable, Equatable {
     /// A field of the surface that this server does not have yet.
     static func unsupported(_ field: String) -> APIError {
         invalid("\(field) is not supported yet", param: field, code: "unsupported_parameter")
+    }
+
+    /// A field that no version of the API has; `place` is put before its name, which may be of any length.
+    static func unknown(field: String, in place: String = "") -> APIError {
+        let name = place + field.prefix(100)
+        return invalid("unknown field \(name)", param: name, code: "unknown_parameter")
+    }
+
+    static func wrongMethod(_ method: String, path: String, allowed: String) -> APIError {
+        var error = invalid(
+            "\(method) is not possible on \(path.prefix(200)), only \(allowed)", code: "method_not_allowed", status: 405)
+        error.allowed = allowed
+        return error
     }
 
     static func overloaded(_ message: String) -> APIError {
@@ -60,6 +75,8 @@ struct APIError: Error, Sendable, Equatable {
         switch error {
         case .badPicture(let place, _): self = .invalid(error.description, param: place, code: "invalid_image")
         case .badPrompt: self = .invalid(error.description, param: "messages")
+        case .textTooLong:
+            self = .invalid(error.description, param: "messages", code: "context_length_exceeded")
         }
     }
 

@@ -37,7 +37,7 @@ enum ChatFields {
         for (name, value) in object {
             if supported.contains(name) || harmless.contains(name) || value.isNull && unsupported[name] != nil { continue }
             guard let accepted = unsupported[name] else {
-                throw .invalid("unknown field \(name)", param: name, code: "unknown_parameter")
+                throw .unknown(field: name)
             }
             guard accepted.contains(where: { equal($0, value) }) else { throw .unsupported(name) }
         }

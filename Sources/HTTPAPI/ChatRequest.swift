@@ -105,7 +105,7 @@ struct ChatRequest: Sendable {
         let reader = FieldReader(object: options, prefix: "stream_options.")
         for name in options.keys where name != "include_usage" {
             guard name == "continuous_usage_stats" || name == "include_obfuscation" else {
-                throw .invalid("unknown field stream_options.\(name)", param: "stream_options.\(name)", code: "unknown_parameter")
+                throw .unknown(field: name, in: "stream_options.")
             }
             if try reader.boolean(name) == true { throw .unsupported("stream_options.\(name)") }
         }

@@ -3,10 +3,13 @@ internal import Serving
 
 /// Reads `messages`: texts for the chat template, pictures as files.
 struct MessageReader {
-    private static let roles: Set<String> = ["system", "user", "assistant", "tool"]
-    /// Message fields beyond `role` and `content`.
+    /// Roles of the API with those of chat templates: a developer's words are a system message.
+    private static let roles = [
+        "system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool",
+    ]
+    /// Message fields beyond `role`, `content` and `name`, which templates do not show.
     private static let laterFields: Set<String> = [
-        "name", "tool_calls", "tool_call_id", "function_call", "refusal", "audio", "reasoning_content", "reasoning",
+        "tool_calls", "tool_call_id", "function_call", "refusal", "audio", "reasoning_content", "reasoning",
         "annotations",
     ]
     private static let laterParts: Set<String> = [
@@ -32,16 +35,18 @@ struct MessageReader {
     ) throws(APIError) -> JSONValue {
         guard let object = value.objectValue else { throw .invalid("\(place) must be an object", param: place) }
         let fields = FieldReader(object: object, prefix: place + ".")
-        for (name, value) in object where name != "role" && name != "content" && !value.isNull {
+        for (name, value) in object where !["role", "content", "name"].contains(name) && !value.isNull {
             guard Self.laterFields.contains(name) else {
-                throw .invalid("unknown field \(place).\(name)", param: "\(place).\(name)", code: "unknown_parameter")
+                throw .unknown(field: name, in: place + ".")
             }
             if value.arrayValue?.isEmpty != true { throw .unsupported("\(place).\(name)") }
         }
-        guard let role = try fields.string("role") else { throw .invalid("\(place).role is required", param: "\(place).role") }
-        guard Self.roles.contains(role) else {
+        _ = try fields.string("name")
+        guard let name = try fields.string("role") else { throw .invalid("\(place).role is required", param: "\(place).role") }
+        guard let role = Self.roles[name] else {
             throw .invalid(
-                "\(place).role must be one of system, user, assistant, tool, not \(role.prefix(40))", param: "\(place).role")
+                "\(place).role must be one of system, developer, user, assistant, tool, not \(name.prefix(40))",
+                param: "\(place).role")
         }
         let content: JSONValue
         switch fields.value("content") {
@@ -120,7 +125,7 @@ struct MessageReader {
         let later: Set<String> = ["min_pixels", "max_pixels", "uuid", "fps", "file_id", "cache_control"]
         for (name, value) in object where !names.contains(name) && !value.isNull {
             if later.contains(name) { throw .unsupported("\(place).\(name)") }
-            throw .invalid("unknown field \(place).\(name)", param: "\(place).\(name)", code: "unknown_parameter")
+            throw .unknown(field: name, in: place + ".")
         }
     }
 }

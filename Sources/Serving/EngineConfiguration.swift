@@ -95,7 +95,16 @@ package struct EngineConfiguration: Sendable {
             guard bytes >= blockBytes else {
                 throw .invalid("--kv-cache-bytes \(bytes) is less than one block of \(blockBytes) bytes")
             }
-            return min(bytes / blockBytes, Int(Int32.max) / options.blockSize)
+            guard bytes <= availableBytes else {
+                throw .invalid(
+                    "--kv-cache-bytes \(bytes) is more than the \(availableBytes) bytes of memory that are free; "
+                        + "give less, or leave it out for a share of them")
+            }
+            let most = Int(Int32.max) / options.blockSize
+            guard bytes / blockBytes <= most else {
+                throw .invalid("--kv-cache-bytes \(bytes) is more than \(most * blockBytes), which 2^31 tokens fill")
+            }
+            return bytes / blockBytes
         }
         // Twice what running sequences can fill leaves room for cached prefixes.
         let useful = 2 * sequences * (roundUp(length, options.blockSize) / options.blockSize)

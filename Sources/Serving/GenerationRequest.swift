@@ -76,6 +76,14 @@ package struct GenerationRequest: Sendable {
         self.decoder = decoder
         self.cacheSalt = cacheSalt
     }
+
+    /// Bytes that the request holds until it ends, about.
+    package var heldBytes: Int {
+        let tokens = MemoryLayout<Int32>.stride * (prompt.ids.count + prompt.positions.count)
+        return prompt.pictures.reduce(4096 + tokens) { sum, picture in
+            sum + picture.input.pixels.count + MemoryLayout<Int32>.stride * picture.input.positions.count
+        }
+    }
 }
 
 /// Why a text ended.

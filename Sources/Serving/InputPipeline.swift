@@ -21,11 +21,16 @@ package struct EncodedPicture: Sendable {
 package enum InputError: Error, Sendable, CustomStringConvertible {
     case badPicture(place: String, reason: String)
     case badPrompt(String)
+    /// More text than the context holds, told without tokenizing it.
+    case textTooLong(bytes: Int, leastTokens: Int, contextLength: Int)
 
     package var description: String {
         switch self {
         case .badPicture(let place, let reason): "\(place): \(reason)"
         case .badPrompt(let reason): reason
+        case .textTooLong(let bytes, let tokens, let length):
+            "the prompt's \(bytes) bytes of text are at least \(tokens) tokens, but the model's context holds \(length) tokens, "
+                + "at least one of them generated"
         }
     }
 }
@@ -40,15 +45,29 @@ package struct InputPipeline: Sendable {
     private let processor: ImageProcessor?
     private let maxPatches: Int
     private let modelDigest: ContentDigest
+    private let textLimit: TextLimit?
+
+    /// What tells a text that is too long by its bytes.
+    package struct TextLimit: Sendable {
+        package var contextLength: Int
+        /// Most bytes of text that one token stands for.
+        package var tokenBytes: Int
+
+        package init(contextLength: Int, tokenBytes: Int) {
+            self.contextLength = contextLength
+            self.tokenBytes = tokenBytes
+        }
+    }
 
     /// - Parameters:
     ///   - modelKey: tells models apart whose picture embeddings differ.
     ///   - maxPatches: most patches of one picture.
     ///   - maxImagePixels: more pixels than this are refused by a picture's header alone.
+    ///   - textLimit: longer texts are refused before they are tokenized; nil where bytes tell nothing about tokens.
     ///   - render: the chat template over `messages`, with the prompt for an answer appended.
     ///   - encode: text with special tokens spelled out to ids, nothing added.
     package init(
-        spec: InputSpec, modelKey: String, maxPatches: Int, maxImagePixels: Int,
+        spec: InputSpec, modelKey: String, maxPatches: Int, maxImagePixels: Int, textLimit: TextLimit? = nil,
         render: @escaping @Sendable (JSONValue) throws -> String,
         encode: @escaping @Sendable (String) throws -> [Int32],
         newDecoder: @escaping @Sendable () -> any TokenTextDecoder
@@ -59,7 +78,8 @@ package struct InputPipeline: Sendable {
         assembler = PromptAssembler(spec: spec, encode: encode)
         imageDecoder = ImageDecoder(maxPixels: maxImagePixels)
         processor = spec.imageProcessor.map { ImageProcessor($0) }
-        self.maxPatches = min(maxPatches, spec.visionLimits?.maxPatchesPerImage ?? 0)
+        self.maxPatches = min(maxPatches, spec.visionLimits?.maxPatchesPerImage ?? .max)
+        self.textLimit = textLimit
         modelDigest = ContentDigest { hasher in
             hasher.update(modelKey)
             hasher.update(spec.imageProcessor.map { "\($0)" } ?? "")
@@ -93,6 +113,7 @@ package struct InputPipeline: Sendable {
         } catch {
             throw .badPrompt("the chat template refuses these messages: \(error)")
         }
+        try checkLength(of: text)
         let prepared: PreparedPrompt
         do {
             prepared = try assembler.prepare(rendered: text, pictures: patches)
@@ -102,6 +123,15 @@ package struct InputPipeline: Sendable {
         return Prompt(
             ids: prepared.inputIDs, positions: prepared.positions.ids, positionDelta: prepared.positions.delta,
             pictures: prepared.pictures.map(self.picture))
+    }
+
+    private func checkLength(of text: String) throws(InputError) {
+        guard let textLimit else { return }
+        let bytes = text.utf8.count
+        let leastTokens = bytes / textLimit.tokenBytes + (bytes % textLimit.tokenBytes == 0 ? 0 : 1)
+        guard leastTokens < textLimit.contextLength else {
+            throw .textTooLong(bytes: bytes, leastTokens: leastTokens, contextLength: textLimit.contextLength)
+        }
     }
 
     private func patches(of picture: EncodedPicture) throws(InputError) -> Patches {

@@ -159,6 +159,7 @@ import Testing
             ("--gpu-memory-utilization 0", { $0.memoryShare = 0 }),
             ("--gpu-memory-utilization 1.5", { $0.memoryShare = 1.5 }),
             ("--kv-cache-bytes 5", { $0.kvCacheBytes = 5 }),
+            ("--kv-cache-bytes 1000000000000 is more than the 16777216 bytes", { $0.kvCacheBytes = 1_000_000_000_000 }),
             ("--max-num-queued-reqs", { $0.maxQueued = -1 }),
             (
                 "--max-model-len 200",

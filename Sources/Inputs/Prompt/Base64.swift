@@ -1,4 +1,4 @@
-/// Base64 (RFC 4648) in the plain and the URL-safe alphabet; white space and missing padding are accepted, as browsers do.
+/// Base64 (RFC 4648) in the plain and the URL-safe alphabet; white space and any amount of padding at the end are accepted.
 package enum Base64 {
     /// The decoded bytes, or nil where the text holds another character or ends inside a byte.
     package static func decode(_ text: some Sequence<UInt8>) -> [UInt8]? {
@@ -6,7 +6,7 @@ package enum Base64 {
         bytes.reserveCapacity(text.underestimatedCount / 4 * 3 + 3)
         var bits: UInt32 = 0
         var count = 0
-        var padding = 0
+        var isPadded = false
         for character in text {
             let value: UInt8
             switch character {
@@ -16,12 +16,12 @@ package enum Base64 {
             case UInt8(ascii: "+"), UInt8(ascii: "-"): value = 62
             case UInt8(ascii: "/"), UInt8(ascii: "_"): value = 63
             case UInt8(ascii: "="):
-                padding += 1
+                isPadded = true
                 continue
             case 0x09, 0x0A, 0x0D, 0x20: continue
             default: return nil
             }
-            guard padding == 0 else { return nil }
+            guard !isPadded else { return nil }
             bits = bits << 6 | UInt32(value)
             count += 1
             if count % 4 == 0 {
@@ -30,7 +30,6 @@ package enum Base64 {
                 bytes.append(UInt8(truncatingIfNeeded: bits))
             }
         }
-        guard padding == 0 || (count + padding) % 4 == 0 && padding < 3 else { return nil }
         switch count % 4 {
         case 0: break
         case 2: bytes.append(UInt8(truncatingIfNeeded: bits >> 4))

@@ -11,6 +11,10 @@ package enum PictureSource: Sendable, Hashable {
 
     /// Reads a URL or a path. A `data:` URL must be base64; its media type does not matter, the bytes tell.
     package init(location: String) throws(PictureSourceError) {
+        if let first = location.first, first.isWhitespace {
+            self = try .init(location: String(location.drop(while: \.isWhitespace)))
+            return
+        }
         if location.isEmpty { throw .init("the picture's location is empty") }
         let scheme = location.prefix { $0 != ":" }.lowercased()
         switch scheme {
@@ -31,10 +35,13 @@ package enum PictureSource: Sendable, Hashable {
         guard let comma = dataURL.utf8.firstIndex(of: UInt8(ascii: ",")) else {
             throw .init("the data URL has no comma; write data:image/png;base64,…")
         }
-        guard dataURL[..<comma].lowercased().hasSuffix(";base64") else {
+        guard dataURL[..<comma].lowercased().filter({ !$0.isWhitespace }).hasSuffix(";base64") else {
             throw .init("the data URL is not base64; write data:image/png;base64,…")
         }
-        return try decode(base64: dataURL[dataURL.utf8.index(after: comma)...])
+        let data = dataURL[dataURL.utf8.index(after: comma)...]
+        guard data.utf8.contains(UInt8(ascii: "%")) else { return try decode(base64: data) }
+        guard let plain = data.removingPercentEncoding else { throw .init("the data URL's percent-encoding is damaged") }
+        return try decode(base64: plain)
     }
 
     private static func decode(base64: some StringProtocol) throws(PictureSourceError) -> [UInt8] {

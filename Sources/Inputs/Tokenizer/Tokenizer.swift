@@ -93,6 +93,9 @@ package final class Tokenizer: Sendable {
         return String(decoding: output, as: UTF8.self)
     }
 
+    /// The most bytes of text that one token can stand for; nil where the tokenizer passes over text without a token.
+    package var maxTokenBytes: Int? { definition.maxTokenBytes }
+
     /// The text by which decoding knows an id, or nil when it is unknown or special and to be skipped.
     func decodedToken(_ id: Int32, skipsSpecialTokens: Bool) -> [UInt8]? {
         let text: [UInt8]
