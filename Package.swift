@@ -38,6 +38,7 @@ let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-htt
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 
 let package = Package(
@@ -81,7 +82,7 @@ let package = Package(
         module("CPUBackend", ["Execution", "ArtifactFormat", "Plan", "Tensors", "CKernels"]),
         module("Serving", ["Execution", "Inputs", "Plan", crypto]),
         module(
-            "HTTPAPI", ["Serving", "Inputs", "Plan", hummingbird, hummingbirdCore, httpTypes, lifecycle, logging, nioCore]),
+            "HTTPAPI", ["Serving", "Inputs", "Plan", hummingbird, hummingbirdCore, httpTypes, lifecycle, logging, nioCore, nioHTTP1]),
 
         module("Tooling", [argumentParser]),
         tool(

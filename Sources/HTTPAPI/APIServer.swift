@@ -19,6 +19,9 @@ package struct APIServer: Service {
         package var maxHeldBytes = 1 << 30
         /// Threads that parse requests and decode pictures.
         package var workers = 2
+        /// Seconds without a byte of a body that is waited for, and without a request.
+        package var bodyTimeoutSeconds = 30.0
+        package var idleTimeoutSeconds = 75.0
         package var version = "0"
         /// Takes one line per request; nil for none.
         package var requestLog: (@Sendable (String) -> Void)?
@@ -42,9 +45,14 @@ package struct APIServer: Service {
         let isListening = Atomic(false)
         var logger = Logger(label: "http") { SwiftLogNoOpLogHandler($0) }
         logger.logLevel = .critical
+        let timeouts = ConnectionRules.Timeouts(
+            body: .nanoseconds(Int64(options.bodyTimeoutSeconds * 1e9)),
+            idle: .nanoseconds(Int64(options.idleTimeoutSeconds * 1e9)))
         let application = Application(
             router: router(),
-            server: .http1(configuration: .init(additionalChannelHandlers: [ConnectionWatch()])),
+            server: .http1(
+                configuration: .init(
+                    additionalChannelHandlers: [ConnectionWatch(timeouts)], idleTimeout: timeouts.idle)),
             configuration: ApplicationConfiguration(
                 address: .hostname(options.host, port: options.port), serverName: "vlm-serve", backlog: 1024),
             onServerRunning: { channel in
@@ -65,9 +73,9 @@ package struct APIServer: Service {
         router.add(middleware: ErrorMapping(model: model, log: options.requestLog))
         StatusRoutes(model: model, version: options.version, created: Int(Date().timeIntervalSince1970)).add(to: router)
         let chat = ChatRoute(
-            model: model, workers: WorkerPool(count: options.workers), budget: ByteBudget(limit: options.maxHeldBytes),
-            maxBodyBytes: options.maxBodyBytes)
-        router.post("/v1/chat/completions") { request, context in try await chat.respond(request, context) }
+            model: model, workers: WorkerPool(count: options.workers), arriving: ByteBudget(limit: options.maxHeldBytes / 2),
+            working: ByteBudget(limit: options.maxHeldBytes / 2), maxBodyBytes: options.maxBodyBytes)
+        router.serve("/v1/chat/completions", .post) { request, context in try await chat.respond(request, context) }
         return router
     }
 }

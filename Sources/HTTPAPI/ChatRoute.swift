@@ -10,7 +10,10 @@ internal import Serving
 struct ChatRoute: Sendable {
     let model: ServedModel
     let workers: WorkerPool
-    let budget: ByteBudget
+    /// Bounds bodies that are read or wait to be parsed: what arrives beyond it is refused.
+    let arriving: ByteBudget
+    /// Bounds what is made of them: requests wait for their turn.
+    let working: ByteBudget
     let maxBodyBytes: Int
 
     /// What must be let go when the answer is written or given up.
@@ -26,10 +29,8 @@ struct ChatRoute: Sendable {
 
     func respond(_ request: Request, _ context: APIContext) async throws -> Response {
         let place = try model.enter()
-        let bytes = await budget.reserve(4 * (try length(of: request) ?? maxBodyBytes))
+        let (prepared, bytes) = try await prepare(try await read(request, context), context)
         let holdings = Holdings(place: place, bytes: bytes)
-        let body = try await read(request)
-        let prepared = try await prepare(body)
         let generation: Generation
         do throws(AdmissionError) {
             generation = try model.engine.submit(prepared.generation)
@@ -54,12 +55,22 @@ struct ChatRoute: Sendable {
         return count
     }
 
-    private func read(_ request: Request) async throws -> [UInt8] {
-        var body: [UInt8] = []
-        body.reserveCapacity(try length(of: request) ?? 0)
+    /// A body, and the room it takes.
+    private struct Body: Sendable {
+        var bytes: [UInt8] = []
+        var room: ByteBudget.Reservation
+    }
+
+    private func read(_ request: Request, _ context: APIContext) async throws -> Body {
+        _ = try length(of: request)
+        try? await context.channel.triggerUserOutboundEvent(ConnectionRules.BodyIsWelcome()).get()
+        var body = Body(room: arriving.open())
         for try await buffer in request.body {
-            guard body.count + buffer.readableBytes <= maxBodyBytes else { throw tooLarge("more") }
-            body.append(contentsOf: buffer.readableBytesView)
+            guard body.bytes.count + buffer.readableBytes <= maxBodyBytes else { throw tooLarge("more") }
+            guard body.room.grow(by: buffer.readableBytes) else {
+                throw APIError.overloaded("the server is busy: other requests fill the memory for request bodies")
+            }
+            body.bytes.append(contentsOf: buffer.readableBytesView)
         }
         return body
     }
@@ -67,6 +78,17 @@ struct ChatRoute: Sendable {
     private func tooLarge(_ size: String) -> APIError {
         .invalid(
             "the body must be at most \(maxBodyBytes) bytes, not \(size)", code: "request_too_large", status: 413)
+    }
+
+    /// Prepares a body once there is room for what becomes of it, unless the client goes away before.
+    private func prepare(_ body: Body, _ context: APIContext) async throws -> (Prepared, ByteBudget.Reservation) {
+        try await context.channel.whileClientStays {
+            // Parsed text, rendered text and decoded files together.
+            let room = try await working.reserve(3 * body.bytes.count)
+            let prepared = try await prepare(body.bytes)
+            room.settle(at: prepared.generation.heldBytes)
+            return (prepared, room)
+        }
     }
 
     /// Parses, decodes pictures and renders, away from the event loops.

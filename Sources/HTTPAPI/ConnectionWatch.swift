@@ -1,9 +1,10 @@
 internal import NIOCore
+internal import NIOHTTP1
 internal import Synchronization
 
 /// Notices that a client has gone away and tells the request at work on its connection.
 ///
-/// A client that shuts down its side of the connection is taken to be gone: no HTTP client half-closes and still reads.
+/// It brings `ConnectionRules` along, to the place where HTTP/1 still shows. A client that shuts down its side of the connection is taken to be gone: no HTTP client half-closes and still reads.
 final class ConnectionWatch: ChannelInboundHandler, RemovableChannelHandler, @unchecked Sendable {
     typealias InboundIn = Any
 
@@ -12,6 +13,20 @@ final class ConnectionWatch: ChannelInboundHandler, RemovableChannelHandler, @un
         var onClose: (@Sendable () -> Void)?
     }
     private let state = Mutex(State())
+    private let timeouts: ConnectionRules.Timeouts
+
+    init(_ timeouts: ConnectionRules.Timeouts) { self.timeouts = timeouts }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        let pipeline = context.pipeline.syncOperations
+        do {
+            let decoder = try pipeline.handler(type: ByteToMessageHandler<HTTPRequestDecoder>.self)
+            try pipeline.addHandler(ConnectionRules(timeouts), position: .after(decoder))
+        } catch {
+            context.fireErrorCaught(error)
+            context.close(promise: nil)
+        }
+    }
 
     /// Calls `action` once when the connection closes; at once if it has. Nil forgets the one before.
     func onClose(_ action: (@Sendable () -> Void)?) {
@@ -58,5 +73,17 @@ extension Channel {
         if let watch { watch.onClose(action) } else { action() }
         defer { watch?.onClose(nil) }
         return try await work()
+    }
+
+    /// Runs `work` in a task that is cancelled when the client goes away or the caller is cancelled.
+    func whileClientStays<Value: Sendable>(_ work: @escaping @Sendable () async throws -> Value) async throws -> Value {
+        let task = Task(operation: work)
+        return try await onClientGone({ task.cancel() }) {
+            try await withTaskCancellationHandler {
+                try await task.value
+            } onCancel: {
+                task.cancel()
+            }
+        }
     }
 }

@@ -1,6 +1,7 @@
 internal import HTTPTypes
 internal import Hummingbird
 internal import HummingbirdCore
+internal import NIOHTTP1
 internal import Serving
 
 /// Turns every error into OpenAI's form, counts requests, and logs them without their content.
@@ -22,6 +23,7 @@ struct ErrorMapping: RouterMiddleware {
             let answer = Self.answer(error, request)
             if answer.status != 404 || answer.code == "model_not_found" { note = ": \(answer.message)" }
             response = .error(answer)
+            if request.method == .head { response = response.createHeadResponse() }
         }
         let handler = context.endpointPath ?? "none"
         let status = response.status.code
@@ -41,6 +43,8 @@ struct ErrorMapping: RouterMiddleware {
     private static func answer(_ error: any Error, _ request: Request) -> APIError {
         switch error {
         case let error as APIError: return error
+        case let error as HTTPParserError: return APIError(error)
+        case let error as ConnectionRules.BodyTimeout: return APIError(error)
         case let error as HTTPError where error.status == .notFound:
             return .invalid(
                 "\(request.method.rawValue) \(request.uri.path.prefix(200)) is not served; see /v1/chat/completions, /v1/models",

@@ -15,17 +15,15 @@ struct StatusRoutes: Sendable {
 
     func add(to router: Router<APIContext>) {
         for path in ["/health", "/ready"] {
-            router.get(RouterPath(path)) { _, _ in health() }
+            router.serve(RouterPath(path), .get) { _, _ in health() }
         }
-        router.get("/live") { _, _ in Response.json(["status": "ok"]) }
-        for method in [HTTPRequest.Method.get, .post] {
-            router.on("/ping", method: method) { _, _ in health() }
-        }
-        router.get("/version") { _, _ in Response.json(["version": .string(version)]) }
-        router.get("/load") { _, _ in Response.json(["server_load": .int(model.engine.inFlight)]) }
-        router.get("/metrics") { _, _ in metrics() }
-        router.get("/v1/models") { _, _ in Response.json(["object": "list", "data": [card]]) }
-        router.get("/v1/models/**") { _, context in try card(named: context.parameters.getCatchAll().joined(separator: "/")) }
+        router.serve("/live", .get) { _, _ in Response.json(["status": "ok"]) }
+        router.serve("/ping", .get, .post) { _, _ in health() }
+        router.serve("/version", .get) { _, _ in Response.json(["version": .string(version)]) }
+        router.serve("/load", .get) { _, _ in Response.json(["server_load": .int(model.engine.inFlight)]) }
+        router.serve("/metrics", .get) { _, _ in metrics() }
+        router.serve("/v1/models", .get) { _, _ in Response.json(["object": "list", "data": [card]]) }
+        router.serve("/v1/models/**", .get) { _, context in try card(named: context.parameters.getCatchAll().joined(separator: "/")) }
     }
 
     private func health() -> Response {

@@ -1,3 +1,4 @@
+import Dispatch
 import Inputs
 import Serving
 import Testing
@@ -62,6 +63,10 @@ import Testing
         Case("logit_bias", ["1": 5], "logit_bias is not supported yet"),
         Case("cache_salt", "x", "cache_salt is not supported yet"),
         Case("colour", "red", "unknown field colour"),
+        Case(
+            String(repeating: "x", count: 5000), 1, param: String(repeating: "x", count: 100),
+            "unknown field " + String(repeating: "x", count: 100)),
+        Case("messages", [["role": "user", "content": "x", "name": 3]], param: "messages[0].name", "must be a string"),
     ]
 
     @Test func namesTheFieldAtFault() async throws {
@@ -86,6 +91,7 @@ import Testing
             ("presence_penalty", 0), ("frequency_penalty", 0.0), ("logprobs", false), ("tools", .null),
             ("response_format", ["type": "text"]), ("temperature", .null), ("stop", .null), ("max_tokens", .null),
             ("top_k", -1), ("min_p", 0), ("stream_options", .null), ("seed", .null), ("stop_token_ids", []),
+            ("messages", [["role": "user", "content": "x", "name": "me"]]),
             ("max_tokens", 501), ("model", "alias"), ("model", "/somewhere/null-model"),
         ]
         for (name, value) in harmless {
@@ -103,6 +109,20 @@ import Testing
         let message = answer.json["error"]?["message"]?.stringValue ?? ""
         #expect(message.contains("606 tokens") && message.contains("512 tokens"))
         #expect(answer.json["error"]?["code"] == "context_length_exceeded")
+        await server.stop()
+    }
+
+    @Test func refusesTextByItsLengthAlone() async throws {
+        var options = TestServer.Options()
+        options.textLimit = .init(contextLength: TestServer.contextLength, tokenBytes: 4)
+        options.encodeGate = DispatchSemaphore(value: 0)
+        let server = try await TestServer(options)
+        // Tokenizing this text would wait for ever.
+        let text = JSONValue.string(String(repeating: "@", count: 4 * TestServer.contextLength))
+        let answer = try await server.chat(["messages": [["role": "user", "content": text]]])
+        #expect(answer.status == 400 && answer.json["error"]?["code"] == "context_length_exceeded")
+        let message = answer.json["error"]?["message"]?.stringValue ?? ""
+        #expect(message.contains("at least 514 tokens") && message.contains("512 tokens"), "\(message)")
         await server.stop()
     }
 

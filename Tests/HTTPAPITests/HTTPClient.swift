@@ -32,6 +32,9 @@ final class HTTPClient: @unchecked Sendable {
             }
         }
         guard status == 0 else { throw POSIXError(.ECONNREFUSED) }
+        // A server that never answers fails the test instead of holding it up.
+        var patience = timeval(tv_sec: 20, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
     }
 
     deinit { Glibc.close(descriptor) }
@@ -64,6 +67,17 @@ final class HTTPClient: @unchecked Sendable {
         return true
     }
 
+    /// Everything up to the end of the connection; nil when the server keeps it open.
+    func rest() -> String? {
+        var chunk = [UInt8](repeating: 0, count: 65536)
+        while true {
+            let count = recv(descriptor, &chunk, chunk.count, 0)
+            guard count >= 0 else { return nil }
+            if count == 0 { return String(decoding: buffer, as: UTF8.self) }
+            buffer += chunk[..<count]
+        }
+    }
+
     /// Reads one whole answer.
     func answer() throws -> Answer {
         var answer = Answer()
@@ -76,6 +90,7 @@ final class HTTPClient: @unchecked Sendable {
             answer.headers[parts[0].lowercased()] = parts[1].trimmingCharacters(in: .whitespaces)
         }
         buffer.removeFirst(end + 4)
+        if answer.status == 100 { return answer }
         if let length = answer.headers["content-length"].flatMap({ Int($0) }) {
             while buffer.count < length { guard receive() else { throw POSIXError(.ECONNRESET) } }
             answer.body = Array(buffer.prefix(length))

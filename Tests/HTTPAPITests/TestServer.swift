@@ -22,6 +22,13 @@ final class TestServer: Sendable {
         /// The model is loaded once this is signalled.
         var loadGate: DispatchSemaphore?
         var failsOnToken: Int32?
+        var maxHeldBytes = 1 << 30
+        var bodyTimeoutSeconds = 30.0
+        var idleTimeoutSeconds = 75.0
+        /// Texts with `@` are tokenized once this is signalled.
+        var encodeGate: DispatchSemaphore?
+        var textLimit: InputPipeline.TextLimit?
+        var visionLimits: VisionLimits? = VisionLimits(maxPatchesPerImage: 256)
     }
 
     static let modelName = "null-model"
@@ -39,12 +46,15 @@ final class TestServer: Sendable {
             }
         }
         let model = ServedModel(names: [Self.modelName, "alias"], baseName: "null-model", root: "/models/null", engine: engine)
-        model.pipeline = Self.pipeline()
+        model.pipeline = Self.pipeline(options)
         let (ports, announce) = AsyncStream<Int>.makeStream()
         var server = APIServer.Options()
         server.port = 0
         server.maxBodyBytes = options.maxBodyBytes
         server.version = "1.2.3"
+        server.maxHeldBytes = options.maxHeldBytes
+        server.bodyTimeoutSeconds = options.bodyTimeoutSeconds
+        server.idleTimeoutSeconds = options.idleTimeoutSeconds
         server.onListening = { announce.yield($0) }
         let door = APIServer(model: model, options: server)
         task = Task { try await door.run() }
@@ -75,17 +85,22 @@ final class TestServer: Sendable {
     }
 
     /// Bytes are tokens; 256 ends a text, 257 stands for a picture and 258 follows each message.
-    private static func pipeline() -> InputPipeline {
+    private static func pipeline(_ options: Options) -> InputPipeline {
         let spec = InputSpec(
             imageProcessor: ImageProcessorSpec(
                 sizing: .smart(minPixels: 784, maxPixels: 784 * 16), filter: .bicubic, precision: .torchvision,
                 rescaleFactor: 1 / 255, normalization: nil, patchSize: 14, mergeSize: 2, temporalPatchSize: 2),
             imagePlaceholder: PlaceholderSpec(text: "\u{1}", tokenID: 257, expansion: .mergedGrid(mergeSize: 2)),
-            positions: .mrope(mergeSize: 2), visionLimits: VisionLimits(maxPatchesPerImage: 256), vocabularySize: 259,
+            positions: .mrope(mergeSize: 2), visionLimits: options.visionLimits, vocabularySize: 259,
             endTokenIDs: [256], generation: GenerationDefaults(doSample: false))
         return InputPipeline(
-            spec: spec, modelKey: "null", maxPatches: 256, maxImagePixels: 1_000_000, render: render,
-            encode: { text in text.utf8.map { $0 == 1 ? 257 : Int32($0) } }, newDecoder: { PrintableDecoder() })
+            spec: spec, modelKey: "null", maxPatches: 256, maxImagePixels: 1_000_000, textLimit: options.textLimit,
+            render: render,
+            encode: { text in
+                if text.contains("@") { options.encodeGate?.wait() }
+                return text.utf8.map { $0 == 1 ? 257 : Int32($0) }
+            },
+            newDecoder: { PrintableDecoder() })
     }
 
     private static func render(_ messages: JSONValue) throws -> String {

@@ -24,8 +24,8 @@ import Testing
         "Serving": ["Crypto", "Execution", "Foundation", "Inputs", "Plan"],
         // Requests are read with the JSON of Inputs, which keeps the order of keys and bounds depth.
         "HTTPAPI": [
-            "Foundation", "HTTPTypes", "Hummingbird", "HummingbirdCore", "Inputs", "Logging", "NIOCore", "ServiceLifecycle",
-            "Plan", "Serving",
+            "Foundation", "HTTPTypes", "Hummingbird", "HummingbirdCore", "Inputs", "Logging", "NIOCore", "NIOHTTP1",
+            "ServiceLifecycle", "Plan", "Serving",
         ],
         "Tooling": ["ArgumentParser", "Foundation"],
         "vlmc": [

@@ -1,0 +1,217 @@
+internal import Inputs
+internal import NIOCore
+internal import NIOHTTP1
+
+/// What HTTP/1 asks of a connection around its answers: when it closes, that a client may send its body, that a client
+/// which stops sending or reading does not hold it for ever, and that what is no HTTP is answered 400.
+///
+/// Stands between the HTTP/1 decoder and everything else; belongs to its channel's event loop.
+final class ConnectionRules: ChannelDuplexHandler, RemovableChannelHandler {
+    typealias InboundIn = HTTPServerRequestPart
+    typealias InboundOut = HTTPServerRequestPart
+    typealias OutboundIn = HTTPServerResponsePart
+    typealias OutboundOut = HTTPServerResponsePart
+
+    struct Timeouts: Sendable {
+        /// Without a byte of a body that is being waited for.
+        var body = TimeAmount.seconds(30)
+        /// Without the client taking what it was sent.
+        var write = TimeAmount.seconds(120)
+        /// For the client to notice the end after an answer before the end of its body.
+        var linger = TimeAmount.seconds(10)
+        /// Between requests.
+        var idle = TimeAmount.seconds(75)
+    }
+
+    /// Triggered outbound by who is about to read a body: a client that asked is told to send it.
+    struct BodyIsWelcome: Sendable {}
+
+    /// No byte of a body arrived in time.
+    struct BodyTimeout: Error, Sendable {
+        var seconds: Int64
+    }
+
+    /// A request that is not answered to the end yet.
+    private struct Exchange {
+        var head: HTTPRequestHead
+        var isRead = false
+        var closes: Bool
+        var awaitsWelcome: Bool
+
+        init(_ head: HTTPRequestHead) {
+            self.head = head
+            closes = !head.isKeepAlive
+            awaitsWelcome = head.version == .http1_1 && head.headers[canonicalForm: "expect"].contains { $0.lowercased() == "100-continue" }
+        }
+    }
+
+    private let timeouts: Timeouts
+    /// In order of arrival; the first is being answered, the last may still be read.
+    private var exchanges: CircularBuffer<Exchange> = []
+    /// Nothing more is read or answered.
+    private var isOver = false
+    private var isReading = false
+    private var lastProgress = NIODeadline.now()
+    private var bodyTimer: Scheduled<Void>?
+    private var writeTimer: Scheduled<Void>?
+
+    init(_ timeouts: Timeouts) { self.timeouts = timeouts }
+
+    func handlerRemoved(context: ChannelHandlerContext) { cancelTimers() }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        cancelTimers()
+        context.fireChannelInactive()
+    }
+
+    func read(context: ChannelHandlerContext) {
+        if !isReading {
+            isReading = true
+            lastProgress = .now()
+        }
+        context.read()
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        isReading = false
+        context.fireChannelReadComplete()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard !isOver else { return }
+        lastProgress = .now()
+        switch unwrapInboundIn(data) {
+        case .head(let head):
+            exchanges.append(Exchange(head))
+            watchBody(context, after: timeouts.body)
+        case .body: break
+        case .end:
+            if !exchanges.isEmpty { exchanges[exchanges.index(before: exchanges.endIndex)].isRead = true }
+            bodyTimer?.cancel()
+            bodyTimer = nil
+        }
+        context.fireChannelRead(data)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        guard let error = error as? HTTPParserError else { return context.fireErrorCaught(error) }
+        guard !isOver else { return }
+        guard exchanges.isEmpty else { return context.fireErrorCaught(error) }
+        answer(error, context)
+    }
+
+    func triggerUserOutboundEvent(context: ChannelHandlerContext, event: Any, promise: EventLoopPromise<Void>?) {
+        guard event is BodyIsWelcome else { return context.triggerUserOutboundEvent(event, promise: promise) }
+        if let first = exchanges.first, first.awaitsWelcome, !first.isRead {
+            exchanges[exchanges.startIndex].awaitsWelcome = false
+            let head = HTTPResponseHead(version: .http1_1, status: .continue)
+            context.writeAndFlush(wrapOutboundOut(.head(head)), promise: nil)
+        }
+        promise?.succeed()
+    }
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        switch unwrapOutboundIn(data) {
+        case .head(var head) where head.status.code >= 200 && !exchanges.isEmpty:
+            let place = exchanges.startIndex
+            frame(&head, &exchanges[place])
+            context.write(wrapOutboundOut(.head(head)), promise: promise)
+        case .end where exchanges.first?.closes ?? true:
+            let isRead = exchanges.popFirst()?.isRead ?? false
+            finish(context, data, promise, lingers: !isRead)
+        case .end:
+            exchanges.removeFirst()
+            context.write(data, promise: promise)
+        default: context.write(data, promise: promise)
+        }
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        writeTimer?.cancel()
+        writeTimer = nil
+        if !context.channel.isWritable {
+            let context = NIOLoopBound(context, eventLoop: context.eventLoop)
+            writeTimer = context.value.eventLoop.scheduleTask(in: timeouts.write) { context.value.close(promise: nil) }
+        }
+        context.fireChannelWritabilityChanged()
+    }
+}
+
+extension ConnectionRules {
+    /// Says in an answer's head whether the connection stays open, in the client's own version of the protocol.
+    private func frame(_ head: inout HTTPResponseHead, _ exchange: inout Exchange) {
+        let isOld = exchange.head.version.major < 1 || exchange.head.version.minor < 1
+        if isOld { head.version = .http1_0 }
+        // Without a length, the end of the connection is the end of the answer.
+        if isOld, !head.headers.contains(name: "content-length") { exchange.closes = true }
+        if !exchange.isRead || head.headers[canonicalForm: "connection"].contains("close") { exchange.closes = true }
+        if exchange.closes {
+            head.headers.replaceOrAdd(name: "connection", value: "close")
+        } else if isOld {
+            head.headers.replaceOrAdd(name: "connection", value: "keep-alive")
+        }
+    }
+
+    /// Writes the end of the last answer and closes, first the sending side where the client may still be sending.
+    private func finish(_ context: ChannelHandlerContext, _ end: NIOAny, _ promise: EventLoopPromise<Void>?, lingers: Bool) {
+        isOver = true
+        bodyTimer?.cancel()
+        let written = promise ?? context.eventLoop.makePromise()
+        let linger = timeouts.linger
+        let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+        written.futureResult.assumeIsolated().whenComplete { _ in
+            let context = bound.value
+            guard lingers else { return context.close(promise: nil) }
+            context.close(mode: .output, promise: nil)
+            context.eventLoop.scheduleTask(in: linger) { bound.value.close(promise: nil) }
+        }
+        context.writeAndFlush(end, promise: written)
+    }
+
+    /// Answers what cannot be told from noise.
+    private func answer(_ error: HTTPParserError, _ context: ChannelHandlerContext) {
+        let isTooLarge = error == .headerOverflow
+        let body = ByteBuffer(bytes: APIError(error).body.serialized)
+        let headers: HTTPHeaders = [
+            "content-type": "application/json", "content-length": "\(body.readableBytes)", "connection": "close",
+        ]
+        let head = HTTPResponseHead(
+            version: .http1_1, status: isTooLarge ? .requestHeaderFieldsTooLarge : .badRequest, headers: headers)
+        context.write(wrapOutboundOut(.head(head)), promise: nil)
+        context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil)
+        finish(context, wrapOutboundOut(.end(nil)), nil, lingers: true)
+    }
+
+    private func watchBody(_ context: ChannelHandlerContext, after time: TimeAmount) {
+        let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+        bodyTimer?.cancel()
+        bodyTimer = context.eventLoop.assumeIsolated().scheduleTask(in: time) { [weak self] in
+            self?.checkBody(bound.value)
+        }
+    }
+
+    private func checkBody(_ context: ChannelHandlerContext) {
+        guard !isOver, exchanges.last?.isRead == false else { return }
+        let deadline = lastProgress + timeouts.body
+        // Who does not read does not wait.
+        guard isReading else { return watchBody(context, after: timeouts.body) }
+        guard NIODeadline.now() >= deadline else { return watchBody(context, after: deadline - .now()) }
+        context.fireErrorCaught(BodyTimeout(seconds: timeouts.body.nanoseconds / 1_000_000_000))
+    }
+
+    private func cancelTimers() {
+        bodyTimer?.cancel()
+        writeTimer?.cancel()
+    }
+}
+
+extension APIError {
+    init(_ error: HTTPParserError) {
+        self = .invalid("the request is not valid HTTP/1.1: \(error)", code: "invalid_http")
+        if error == .headerOverflow { status = 431 }
+    }
+
+    init(_ error: ConnectionRules.BodyTimeout) {
+        self = .invalid("no byte of the body arrived for \(error.seconds) s", code: "request_timeout", status: 408)
+    }
+}
