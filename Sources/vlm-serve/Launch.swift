@@ -8,7 +8,6 @@ import Logging
 import Plan
 import ServiceLifecycle
 import Serving
-import UnixSignals
 
 /// Why the server does not start or stopped, with the next step.
 struct LaunchError: Error, CustomStringConvertible {
@@ -45,8 +44,9 @@ struct Launch {
         options.maxBodyBytes = network.maxBodyBytes
         options.version = serverVersion
         if logs, !network.disableLogRequests { options.requestLog = { line in Console.log(line) } }
-        options.onListening = { [host = network.host] port in Console.say("listening on http://\(host):\(port)") }
-        let start = StartService(model: model, report: report) { [inputs] in
+        let door = DoorSign(host: network.host)
+        options.onListening = { port in door.port = port }
+        let start = StartService(model: model, report: report, door: door) { [inputs] in
             try Self.pipeline(opened.artifact, configuration: configuration, maxImagePixels: inputs.maxImagePixels)
         }
         let timeout = Duration.seconds(network.shutdownTimeout)
@@ -56,16 +56,23 @@ struct Launch {
             ], timeout: timeout)
     }
 
+    /// How long connections may take to close once the time for requests is over.
+    private static let closingTime = Duration.seconds(5)
+
     /// Services stop in reverse order: the engine first, so that answers still find their way out.
     private func serve(_ services: [any Service], timeout: Duration) async throws {
         var configuration = ServiceGroupConfiguration(
             services: services.map { ServiceGroupConfiguration.ServiceConfiguration(service: $0) },
-            gracefulShutdownSignals: [.sigterm, .sigint],
             logger: Logger(label: "services") { _ in SwiftLogNoOpLogHandler() })
-        configuration.maximumGracefulShutdownDuration = timeout + .seconds(5)
+        configuration.maximumGracefulShutdownDuration = timeout + Self.closingTime / 2
+        let group = ServiceGroup(configuration: configuration)
+        let stop = await StopSignals(grace: timeout + Self.closingTime) { await group.triggerGracefulShutdown() }
+        defer { stop.cancel() }
         do {
-            try await ServiceGroup(configuration: configuration).run()
-        } catch let error as ServiceGroupError {
+            try await group.run()
+        } catch is CancellationError where stop.isStopping {
+            return
+        } catch let error as ServiceGroupError where !stop.isStopping {
             throw LaunchError("the server stopped: \(error)")
         }
     }
@@ -112,6 +119,7 @@ struct Launch {
         return InputPipeline(
             spec: spec, modelKey: artifact.manifest.weightsKey + artifact.manifest.programKey,
             maxPatches: configuration.maxPatches, maxImagePixels: maxImagePixels,
+            textLimit: tokenizer.maxTokenBytes.map { .init(contextLength: configuration.maxModelLength, tokenBytes: $0) },
             render: { messages in
                 guard let template else { throw LaunchError("the model has no chat template") }
                 return try template.render(spec.templateContext(messages: messages))

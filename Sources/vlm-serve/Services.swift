@@ -4,11 +4,14 @@ import HTTPAPI
 import Plan
 import ServiceLifecycle
 import Serving
+import Synchronization
+import Tooling
 
 /// Loads the input pipeline beside the engine, says when the server is ready, and ends the process when it cannot be.
 struct StartService: Service {
     let model: ServedModel
     let report: StartReport
+    let door: DoorSign
     let loadPipeline: @Sendable () throws -> InputPipeline
 
     func run() async throws {
@@ -19,17 +22,34 @@ struct StartService: Service {
         model.pipeline = pipeline
         do {
             try await cancelWhenGracefulShutdown {
-                while !model.isReady {
+                while !model.isReady || door.address == nil {
                     if case .failed(let reason) = model.engine.phase { throw LaunchError(reason) }
                     try await Task.sleep(for: .milliseconds(2))
                 }
                 report.show(model.engine)
+                if let address = door.address { Console.say("listening on \(address)") }
             }
             try await gracefulShutdown()
         } catch is CancellationError {
             return
         }
     }
+}
+
+/// Where the server can be reached, once it listens.
+final class DoorSign: Sendable {
+    private let host: String
+    private let bound = Mutex<Int?>(nil)
+
+    init(host: String) { self.host = host }
+
+    var port: Int? {
+        get { bound.withLock { $0 } }
+        set { bound.withLock { $0 = newValue } }
+    }
+
+    /// `http://HOST:PORT`, an IPv6 address in brackets; nil before there is a port.
+    var address: String? { port.map { "http://\(host.contains(":") ? "[\(host)]" : host):\($0)" } }
 }
 
 /// On graceful shutdown, refuses new requests and waits for those at work.
@@ -55,7 +75,7 @@ struct StartReport: Sendable {
         let manifest = artifact.manifest
         let concurrency = (configuration.maxConcurrency * 100).rounded() / 100
         let blocks = configuration.blockCount
-        let kvBytes = Console.bytes(blocks * configuration.blockBytes)
+        let kvBytes = Figures.bytes(blocks * configuration.blockBytes)
         lines = [
             "model        \(manifest.provenance.model) (\(manifest.provenance.architecture))",
             "target       \(manifest.key.target.rawValue), tuned for \(manifest.tuning.processor)",
@@ -63,7 +83,7 @@ struct StartReport: Sendable {
                 + "\(configuration.maxSequences) sequences, \(configuration.maxBatchedTokens) tokens per step",
             "KV cache     \(blocks) blocks of \(configuration.blockSize) tokens, \(kvBytes)",
             "maximum concurrency for \(configuration.maxModelLength) tokens per request: \(concurrency)",
-            "weights      \(Console.bytes(artifact.weightBytes.count)) mapped",
+            "weights      \(Figures.bytes(artifact.weightBytes.count)) mapped",
         ]
     }
 

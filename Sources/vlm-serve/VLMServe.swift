@@ -16,7 +16,9 @@ struct VLMServe: AsyncParsableCommand {
               vlm-serve "$artifact" --port 8000
 
             Routes: POST /v1/chat/completions; GET /v1/models, /health, /ready, /live, /ping, /version, /load, /metrics.
-            SIGTERM and SIGINT refuse new requests, let those at work end, and stop.
+            It says "listening on http://HOST:PORT" on stderr once it can answer; /health is 503 before, 200 after.
+            Messages: roles system, developer (read as system), user, assistant and tool; a message's name is ignored.
+            SIGTERM and SIGINT refuse new requests, let those at work end, and stop; a second one ends the process at once.
             """,
         version: serverVersion)
 
@@ -54,7 +56,7 @@ struct NetworkOptions: ParsableArguments {
     var servedModelNames: [String] = []
     @Option(help: "Most bytes of a request's body.")
     var maxBodyBytes = 64 << 20
-    @Option(help: "Seconds that requests at work may take to end after SIGTERM.")
+    @Option(help: "Seconds that requests at work may take to end after SIGTERM; then they are cut, and 5 seconds later the process ends.")
     var shutdownTimeout = 30
     @Option(help: "How much is logged: debug, info, warning or error.")
     var logLevel = LogLevel.info
@@ -84,7 +86,7 @@ struct EngineFlags: ParsableArguments {
     var maxNumBatchedTokens: Int?
     @Option(help: "Tokens of a KV cache block: 16, 32, 64 or 128.")
     var blockSize = 16
-    @Option(help: "Bytes of the KV cache; wins over --gpu-memory-utilization.")
+    @Option(help: "Bytes of the KV cache, at most the memory that is free; wins over --gpu-memory-utilization.")
     var kvCacheBytes: Int?
     @Option(
         name: [.customLong("gpu-memory-utilization"), .customLong("memory-utilization")],

@@ -33,7 +33,7 @@ struct Command {
     }
 
     /// Where the build leaves programs: the folder of the test bundle.
-    private static let directory = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent()
+    static let directory = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent()
 
     /// Starts the program and kills it after some seconds, however far it is.
     func killed(after seconds: Double) throws {

@@ -62,16 +62,17 @@ import Testing
         }
     }
 
-    @Test func refusesADamagedArtifact() throws {
+    @Test(arguments: ["tokenizer.bin", "weights.bin"]) func refusesADamagedArtifact(file: String) throws {
         let space = try Workspace()
         let artifact = try space.compile(Workspace.demoModel)
-        let path = artifact + "/tokenizer.bin"
+        let path = artifact + "/" + file
         var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
         bytes[bytes.count / 2] ^= 1
         try bytes.write(to: URL(fileURLWithPath: path))
         let outcome = try Command("vlm-serve", [artifact, "--port", "0"]).run()
         #expect(1...125 ~= outcome.status)
-        #expect(outcome.errors.contains("tokenizer.bin"))
+        #expect(outcome.errors.contains(file))
+        #expect(!outcome.errors.contains("listening on"))
         #expect(try space.cache("verify", artifact).status == 1)
     }
 }

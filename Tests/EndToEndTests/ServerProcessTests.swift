@@ -1,0 +1,159 @@
+import Foundation
+import FoundationNetworking
+import Glibc
+import Testing
+
+/// How `vlm-serve` lives and ends as a process: with an stderr that takes nothing, and by signals.
+@Suite struct ServerProcessTests {
+    /// What standard error may be.
+    enum Errors: String, CaseIterable {
+        case fullDisk, closed, pipeWithoutReader, fullPipe
+    }
+
+    @Test(arguments: Errors.allCases) func servesWhateverStandardErrorIs(errors: Errors) async throws {
+        let space = try Workspace()
+        let port = try freePort()
+        let pipe = Pipe()
+        let process = try server(space.compile(Workspace.demoModel), port, closesErrors: errors == .closed)
+        switch errors {
+        case .fullDisk: process.standardError = FileHandle(forWritingAtPath: "/dev/full")
+        case .closed: break
+        case .pipeWithoutReader:
+            process.standardError = pipe
+            try pipe.fileHandleForReading.close()
+        case .fullPipe:
+            process.standardError = pipe
+            fill(pipe.fileHandleForWriting.fileDescriptor)
+        }
+        try process.run()
+        defer { kill(process.processIdentifier, SIGKILL) }
+        try await ready(port)
+        for _ in 0..<20 { #expect(try await get(port, "live") == 200) }
+        process.terminate()
+        process.waitUntilExit()
+        #expect(process.terminationReason == .exit && process.terminationStatus == 0)
+    }
+
+    @Test func aSecondSignalEndsItAtOnce() async throws {
+        let space = try Workspace()
+        let port = try freePort()
+        let process = try server(space.compile(Workspace.demoModel), port, "--shutdown-timeout", "600")
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        defer { kill(process.processIdentifier, SIGKILL) }
+        try await ready(port)
+        // An answer of some seconds.
+        let answer = Task {
+            var request = URLRequest(url: try #require(URL(string: "http://127.0.0.1:\(port)/v1/chat/completions")))
+            request.httpMethod = "POST"
+            let body = #"{"model":"model","messages":[{"role":"user","content":"hi"}],"ignore_eos":true,"max_tokens":4000}"#
+            request.httpBody = Data(body.utf8)
+            return try await URLSession.shared.data(for: request)
+        }
+        for _ in 0..<500 where try await running(port) == false { try await Task.sleep(for: .milliseconds(5)) }
+        process.terminate()
+        try await Task.sleep(for: .milliseconds(150))
+        #expect(process.isRunning)
+        process.interrupt()
+        process.waitUntilExit()
+        #expect(process.terminationReason == .exit && process.terminationStatus == 1)
+        _ = await answer.result
+    }
+
+    @Test func aReaderThatIsStuckDoesNotHoldUpTheEnd() async throws {
+        let space = try Workspace()
+        let port = try freePort()
+        let process = try server(space.compile(Workspace.demoModel), port, "--shutdown-timeout", "1")
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        defer { kill(process.processIdentifier, SIGKILL) }
+        try await ready(port)
+        let descriptor = try connection(port)
+        defer { close(descriptor) }
+        let body = #"{"model":"model","messages":[{"role":"user","content":"hi"}],"ignore_eos":true,"stream":true,"max_tokens":4000}"#
+        let text = "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
+        #expect(send(descriptor, text, text.utf8.count, Int32(MSG_NOSIGNAL)) == text.utf8.count)
+        for _ in 0..<500 where try await running(port) == false { try await Task.sleep(for: .milliseconds(5)) }
+        let began = ContinuousClock.now
+        process.terminate()
+        process.waitUntilExit()
+        #expect(process.terminationReason == .exit && process.terminationStatus == 0)
+        #expect(ContinuousClock.now - began < .seconds(10))
+    }
+}
+
+extension ServerProcessTests {
+    private func server(_ artifact: String, _ port: Int, _ flags: String..., closesErrors: Bool = false) throws -> Process {
+        let process = Process()
+        let tool = Command.directory.appending(path: "vlm-serve").path
+        let arguments = [artifact, "--host", "127.0.0.1", "--port", "\(port)"] + flags
+        process.executableURL = URL(fileURLWithPath: closesErrors ? "/bin/sh" : tool)
+        process.arguments = closesErrors ? ["-c", #"exec "$@" 2>&-"#, "sh", tool] + arguments : arguments
+        process.standardInput = FileHandle.nullDevice
+        process.standardOutput = FileHandle.nullDevice
+        return process
+    }
+
+    /// A port that nobody listens on now.
+    private func freePort() throws -> Int {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(descriptor) }
+        var address = loopback(port: 0)
+        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let status = withUnsafeMutablePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(descriptor, $0, size) + getsockname(descriptor, $0, &size) }
+        }
+        try #require(status == 0)
+        return Int(UInt16(bigEndian: address.sin_port))
+    }
+
+    /// A connection whose client takes very little.
+    private func connection(_ port: Int) throws -> Int32 {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var small: Int32 = 2048
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &small, 4)
+        var address = loopback(port: port)
+        let status = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        try #require(status == 0)
+        return descriptor
+    }
+
+    private func loopback(port: Int) -> sockaddr_in {
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = in_port_t(port).bigEndian
+        address.sin_addr.s_addr = inet_addr("127.0.0.1")
+        return address
+    }
+
+    /// Writes until a pipe takes no more.
+    private func fill(_ descriptor: Int32) {
+        let flags = fcntl(descriptor, F_GETFL)
+        _ = fcntl(descriptor, F_SETFL, flags | O_NONBLOCK)
+        let piece = [UInt8](repeating: 0x0A, count: 4096)
+        while write(descriptor, piece, piece.count) > 0 {}
+        _ = fcntl(descriptor, F_SETFL, flags)
+    }
+
+    private func get(_ port: Int, _ path: String) async throws -> Int {
+        let url = try #require(URL(string: "http://127.0.0.1:\(port)/\(path)"))
+        return (try await URLSession.shared.data(from: url).1 as? HTTPURLResponse)?.statusCode ?? 0
+    }
+
+    private func running(_ port: Int) async throws -> Bool {
+        let url = try #require(URL(string: "http://127.0.0.1:\(port)/load"))
+        return String(decoding: try await URLSession.shared.data(from: url).0, as: UTF8.self).contains(":1")
+    }
+
+    private func ready(_ port: Int) async throws {
+        for _ in 0..<400 {
+            if let status = try? await get(port, "health"), status == 200 { return }
+            try await Task.sleep(for: .milliseconds(50))
+        }
+        Issue.record("the server does not get ready")
+    }
+}
