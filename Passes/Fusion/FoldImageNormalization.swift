@@ -8,40 +8,69 @@ import Tensors
 ///     %1 = div (sub (cast %pixels), mean), dev
 ///     %2 = linear (expand %1 over frames), %w     →      %2 = linear (cast %pixels), %w', %b'
 package let foldImageNormalization = Pass("fold-image-normalization", .fused) { editor throws(PassError) in
-    try editor.apply([normalization])
+    try editor.apply([frames, oneFrame])
 }
 
-private let normalization = Rule("image-normalization") { p in
+/// Bytes after the processor's subtraction and division; both may take the same constant.
+private func normal(_ p: PatternBuilder) -> PatternValue {
     let bytes = p.cast(p.some(Reshape.self, p.value("pixels"), named: "channels"), to: .f32)
-    let normal = p.div(p.sub(bytes, p.shared(p.some(Constant.self, named: "mean"))), p.shared(p.some(Constant.self, named: "dev")))
-    let frames = p.some(Expand.self, p.some(Reshape.self, normal, named: "frame"), named: "frames")
+    return p.div(p.sub(bytes, p.value("mean")), p.value("dev"))
+}
+
+private let frames = Rule("image-normalization") { p in
+    let frames = p.some(Expand.self, p.some(Reshape.self, normal(p), named: "frame"), named: "frames")
     return p.some(Linear.self, p.some(Reshape.self, frames), p.value("w"), named: "y")
 } rewrite: { m, e throws(Refusal) in
-    try m.require(m.op("y", as: Linear.self) == Linear(), "the layer does more than multiply", at: "y")
-    try m.require(m.type("pixels").element == .u8, "the pixels are not bytes", at: "pixels")
-    guard m.type("channels").shape.rank == 3, m.type("frames").shape.rank == 4,
-        let channels = m.type("channels").shape[1].fixedValue, let area = m.type("channels").shape[2].fixedValue,
-        let frames = m.type("frames").shape[2].fixedValue, let outputs = m.type("w").shape[0].fixedValue
-    else { throw Refusal("the patches are not [P, C, frames, area]", at: m["frames"]) }
-    let patch = m.type("channels").shape[0]
-    let still: Shape = [patch, .fixed(channels * area)]
-    try m.require(m.type("pixels").shape == still, "the pixels are not a row for each patch", at: "pixels")
-    try m.require(
-        m.type("frame").shape == [patch, .fixed(channels), 1, .fixed(area)], "the picture is not one frame", at: "frame")
-    try m.require(
-        m.type("w").shape == [.fixed(outputs), .fixed(channels * frames * area)], "the weight is not one for each pixel",
-        at: "w")
-    try m.require(
-        m.type("frames").shape == [patch, .fixed(channels), .fixed(frames), .fixed(area)], "the frames are not repeated",
-        at: "frames")
-    for name in ["mean", "dev"] {
-        try m.require(m.type(name).shape == [.fixed(channels), 1], "\(name) is not one number per channel", at: name)
+    let picture = try Picture(m)
+    guard m.type("frames").shape.rank == 4, let count = m.type("frames").shape[2].fixedValue else {
+        throw Refusal("the patches are not [P, C, frames, area]", at: m["frames"])
     }
-    let kernel: Shape = [.fixed(outputs), .fixed(channels), .fixed(frames), .fixed(area)]
-    let flat: Shape = [.fixed(outputs), .fixed(channels * area)]
-    let weights = e.reshape(e.sum(e.reshape(e.cast(m["w"], to: .f32), kernel), axis: 2), [.fixed(outputs), .fixed(channels), .fixed(area)])
-    let weight = e.reshape(e.div(weights, m["dev"]), flat)
-    let means = e.reshape(e.expand(m["mean"], [.fixed(channels), .fixed(area)]), [1, .fixed(channels * area)])
-    let shift = e.reshape(e.matmul(weight, means, transposeB: true), [.fixed(outputs)])
-    return e.linear(e.cast(m["pixels"], to: .f32), weight, bias: e.neg(shift))
+    let (channels, area) = (Dim.fixed(picture.channels), Dim.fixed(picture.area))
+    try m.require(m.type("frame").shape == [picture.patches, channels, 1, area], "the picture is not one frame", at: "frame")
+    try m.require(
+        m.type("frames").shape == [picture.patches, channels, .fixed(count), area], "the frames are not repeated", at: "frames")
+    return try picture.folded(m, e, frames: count)
+}
+
+private let oneFrame = Rule("image-normalization-of-one-frame") { p in
+    p.some(Linear.self, p.some(Reshape.self, normal(p)), p.value("w"), named: "y")
+} rewrite: { m, e throws(Refusal) in try Picture(m).folded(m, e, frames: 1) }
+
+/// The extents of patches, after checks of what both rules have in common.
+private struct Picture {
+    let patches: Dim
+    let channels: Int
+    let area: Int
+
+    init(_ m: Match) throws(Refusal) {
+        try m.require(m.op("y", as: Linear.self) == Linear(), "the layer does more than multiply", at: "y")
+        try m.require(m.type("pixels").element == .u8, "the pixels are not bytes", at: "pixels")
+        let shape = m.type("channels").shape
+        guard shape.rank == 3, let channels = shape[1].fixedValue, let area = shape[2].fixedValue else {
+            throw Refusal("the patches are not [P, C, area]", at: m["channels"])
+        }
+        (patches, self.channels, self.area) = (shape[0], channels, area)
+        try m.require(
+            m.type("pixels").shape == [patches, .fixed(channels * area)], "the pixels are not a row for each patch", at: "pixels")
+        for name in ["mean", "dev"] {
+            try m.require(m.graph.isConstant(m[name]), "\(name) is not a constant", at: name)
+            try m.require(m.type(name).shape == [.fixed(channels), 1], "\(name) is not one number per channel", at: name)
+        }
+    }
+
+    /// The layer over bytes, for a weight that has `frames` times the pixels of the picture.
+    func folded(_ m: Match, _ e: Editor, frames: Int) throws(Refusal) -> ValueID {
+        let (channels, area) = (Dim.fixed(channels), Dim.fixed(area))
+        let pixels = Dim.fixed(self.channels * self.area)
+        guard m.type("w").shape.rank == 2, m.type("w").shape[1] == .fixed(self.channels * frames * self.area) else {
+            throw Refusal("the weight is not one for each pixel", at: m["w"])
+        }
+        let outputs = m.type("w").shape[0]
+        let kernel = e.reshape(e.cast(m["w"], to: .f32), [outputs, channels, .fixed(frames), area])
+        let weights = e.reshape(e.sum(kernel, axis: 2), [outputs, channels, area])
+        let weight = e.reshape(e.div(weights, m["dev"]), [outputs, pixels])
+        let means = e.reshape(e.expand(m["mean"], [channels, area]), [1, pixels])
+        let shift = e.reshape(e.matmul(weight, means, transposeB: true), [outputs])
+        return e.linear(e.cast(m["pixels"], to: .f32), weight, bias: e.neg(shift))
+    }
 }

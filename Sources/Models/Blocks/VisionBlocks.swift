@@ -5,18 +5,17 @@ import Tensors
 
 extension ModelTracer {
     /// Bytes of patches u8 `[P, C·h·w]` as the image processor scales them, f32 `[P, C·t·h·w]`; each frame of `t` is the same.
+    ///
+    /// Whatever the processor does is one subtraction and one division for each channel (`_fuse_mean_std_and_rescale_factor`).
     func normalizedPatches(_ pixels: Value, _ image: ImageProcessorSpec, patches: Dim) -> Value {
         let area = Dim.fixed(image.patchSize * image.patchSize)
-        var x = b.cast(b.reshape(pixels, [patches, 3, area]), to: .f32)
-        let factor = image.rescaleFactor ?? 1
-        if let normalization = image.normalization {
-            func perChannel(_ values: [Double]) -> Value {
-                b.one(Constant(values.map { Double(Float($0) * Float(1 / factor)) }, TensorType(.f32, [3, 1])))
-            }
-            x = b.div(b.sub(x, perChannel(normalization.mean)), perChannel(normalization.deviation))
-        } else if factor != 1 {
-            x = b.mul(x, b.literal(factor))
+        let reciprocal = Float(1 / (image.rescaleFactor ?? 1))
+        func perChannel(_ values: [Double]) -> Value {
+            b.one(Constant(values.map { Double(Float($0) * reciprocal) }, TensorType(.f32, [3, 1])))
         }
+        let bytes = b.cast(b.reshape(pixels, [patches, 3, area]), to: .f32)
+        let centered = b.sub(bytes, perChannel(image.normalization?.mean ?? [0, 0, 0]))
+        var x = b.div(centered, perChannel(image.normalization?.deviation ?? [1, 1, 1]))
         let frames = Dim.fixed(image.temporalPatchSize)
         x = b.expand(b.reshape(x, [patches, 3, 1, area]), [patches, 3, frames, area])
         return b.reshape(x, [patches, .fixed(image.patchDimension)])
