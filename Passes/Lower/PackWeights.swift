@@ -57,8 +57,10 @@ private struct WeightPacking {
     }
 
     mutating func run() throws(PassError) -> (Graph, PassReport) {
-        for node in editor.graph.nodes where constness.runs(node) && !Storage.isView(node) {
-            let node = packingAWQ(node) ?? node
+        for id in editor.graph.nodes.map(\.id) {
+            // Packing one int4 layer gives the next another operand.
+            guard let current = editor.graph[id], constness.runs(current), !Storage.isView(current) else { continue }
+            let node = packingAWQ(current) ?? current
             for (index, operand) in node.operands.enumerated() where isPackable(operand) {
                 pack(operand, at: index, of: node)
             }
@@ -90,7 +92,7 @@ private struct WeightPacking {
         var layer: ValueID?
         editor.rewrite("int4_blocks", at: node) { () throws(Refusal) in
             let weight = editor.packAWQ(node.operands[1], node.operands[2], node.operands[3], group: op.group)
-            let made = editor.linear(node.operands[0], weight, bias: op.hasBias ? node.operands[4] : nil)
+            let made = editor.linear(node.operands[0], weight, bias: op.hasBias ? node.operands[4] : nil, activation: op.activation)
             editor.replace(node.result, with: made)
             editor.eraseIfDead(node.id)
             layer = made
