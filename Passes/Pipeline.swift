@@ -28,10 +28,10 @@ package func pipeline(gears: [Int], policy: KernelPolicy) -> PassPipeline {
         fuseQKV,
         // Needs queries and keys side by side in one value.
         mergeRotary,
-        // The same for the gated MLP.
-        fuseGateUp,
-        // Needs the two halves side by side.
-        fuseSwiGLU,
+        // The same for the gated MLP; before activations, so that the gate's is not taken for its layer's own.
+        fuseGatedActivation,
+        // What gates nothing goes into its layer, int4 ones too.
+        fuseActivation,
         // Needs the patch embedding as a linear layer.
         foldImageNormalization,
         // Last of the fusions: it changes which value is a norm's input.

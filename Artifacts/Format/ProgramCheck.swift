@@ -264,7 +264,7 @@ extension Kernel {
         case .kvWrite: (3, 0)
         case .pagedAttention: (2, 1)
         case .segmentAttention: (4, 1)
-        case .swiglu, .widen, .copy: (1, 1)
+        case .gatedActivation, .widen, .copy: (1, 1)
         case .embed, .gatherRows, .add: (2, 1)
         case .selectRows: (3, 1)
         }

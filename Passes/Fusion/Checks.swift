@@ -22,15 +22,13 @@ extension Match {
         return eps
     }
 
-    /// The layer that makes `y` with an activation; refuses unless the match makes all `reads` of `y`.
-    func activated(_ activation: Activation, reads: Int, _ editor: Editor) throws(Refusal) -> ValueID {
-        guard let node = graph.producer(of: self["y"]), var layer = node.op(as: Linear.self) else {
-            throw Refusal("it does not follow a linear layer", at: self["y"])
-        }
-        try requireSameType("y")
-        try require(layer.activation == .none && !layer.hasResidual, "the layer has more to do already", at: "y")
-        try require(editor.useCount(self["y"]) == reads, "the sums before the activation are read elsewhere", at: "y")
-        layer.activation = activation
-        return editor.write(layer, node.operands)[0]
+    /// How often the match reads a captured value.
+    func reads(_ name: String) -> Int { nodes.reduce(0) { $0 + $1.operands.count { $0 == self[name] } } }
+}
+
+extension PatternBuilder {
+    /// `activation(x)` as models write it; others may read its constants too.
+    func activated(_ activation: Activation, _ x: PatternValue) -> PatternValue {
+        activate(activation, x) { shared(literal($0)) }
     }
 }

@@ -70,7 +70,7 @@ size_t vlm_linear_scratch_bytes(void) { return 288 << 10; }
 static vlm_status check(const vlm_linear_args *a) {
   vlm_weight_format format = vlm_linear_format(a->kind);
   if (a->rows < 0 || vlm_weight_bytes(format, a->outputs, a->inputs, a->group) == 0) return VLM_BAD_SHAPE;
-  if ((uint32_t)a->kind >= VLM_LINEAR_KINDS || (uint32_t)a->activation > VLM_ACTIVATION_GELU_TANH) return VLM_BAD_SHAPE;
+  if ((uint32_t)a->kind >= VLM_LINEAR_KINDS || (uint32_t)a->activation >= VLM_ACTIVATIONS) return VLM_BAD_SHAPE;
   if (!vlm_is_aligned(a->weight) || !vlm_is_aligned(a->prepared)) return VLM_BAD_ALIGNMENT;
   return VLM_OK;
 }

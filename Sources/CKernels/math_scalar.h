@@ -67,6 +67,7 @@ static inline float vlm_activate1(vlm_activation activation, float x) {
     case VLM_ACTIVATION_NONE: return x;
     case VLM_ACTIVATION_SILU: return x * vlm_sigmoid1(x);
     case VLM_ACTIVATION_QUICK_GELU: return x * vlm_sigmoid1(1.702f * x);
+    case VLM_ACTIVATION_RELU: return x < 0 ? 0 : x;
     case VLM_ACTIVATION_GELU_ERF: return 0.5f * x * (1.0f + vlm_erf1(x * VLM_SQRT_HALF));
     case VLM_ACTIVATION_GELU_TANH: return 0.5f * x * (1.0f + vlm_tanh1(VLM_SQRT_2_OVER_PI * (x + 0.044715f * x * x * x)));
   }

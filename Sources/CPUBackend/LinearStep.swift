@@ -94,6 +94,7 @@ extension Activation {
         switch self {
         case .none: VLM_ACTIVATION_NONE
         case .silu: VLM_ACTIVATION_SILU
+        case .relu: VLM_ACTIVATION_RELU
         case .quickGelu: VLM_ACTIVATION_QUICK_GELU
         case .gelu: VLM_ACTIVATION_GELU_ERF
         case .geluTanh: VLM_ACTIVATION_GELU_TANH

@@ -119,13 +119,17 @@ final class RotaryStep: RowStep {
     }
 }
 
-/// `silu(gate) · up`.
-final class SwiGLUStep: RowStep {
+/// `activation(gate) · up`.
+final class GatedActivationStep: RowStep {
     private var arguments = vlm_gated_args()
+
+    init(_ activation: Activation, inputs: [Operand], outputs: [Operand], origin: String, isa: vlm_isa) {
+        arguments.activation = activation.kernelValue
+        super.init(inputs: inputs, outputs: outputs, origin: origin, isa: isa)
+    }
 
     override func bind(_ context: RunContext) {
         super.bind(context)
-        arguments.activation = VLM_ACTIVATION_SILU
         arguments.columns = Int64(outputs[0].columns)
         arguments.x = UnsafePointer(inputs[0].floats(context))
         arguments.x_stride = Int64(inputs[0].stride)

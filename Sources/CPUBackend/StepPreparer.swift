@@ -51,8 +51,8 @@ struct StepPreparer {
             return SegmentAttentionStep(
                 heads: heads, headDim: headDim, scale: scale, operands: inputs, output: outputs[0], origin: origin,
                 environment)
-        case .swiglu:
-            return SwiGLUStep(inputs: inputs, outputs: outputs, origin: origin, isa: isa)
+        case .gatedActivation(let activation):
+            return GatedActivationStep(activation, inputs: inputs, outputs: outputs, origin: origin, isa: isa)
         case .embed:
             guard case .weight(let index) = step.inputs[0].place else {
                 throw .malformed("step embed of \(origin) reads a table that is not a weight")
@@ -108,7 +108,7 @@ extension Kernel {
         case .rmsNorm, .pagedAttention, .embed, .gatherRows, .add: 2
         case .layerNorm, .addRMSNorm, .rotaryTable, .rotary, .selectRows, .kvWrite: 3
         case .addLayerNorm, .segmentAttention: 4
-        case .swiglu, .widen, .copy: 1
+        case .gatedActivation, .widen, .copy: 1
         }
     }
 

@@ -1,6 +1,6 @@
-/// What happens to a linear layer's sums before they are stored.
+/// What happens to a linear layer's sums before they are stored, and to the gate of a gated activation.
 package enum Activation: String, Sendable, Hashable, Codable, CaseIterable {
-    case none, quickGelu = "quick_gelu", gelu, geluTanh = "gelu_tanh", silu
+    case none, quickGelu = "quick_gelu", gelu, geluTanh = "gelu_tanh", silu, relu
 }
 
 /// How the products of a linear layer are computed.
@@ -61,8 +61,8 @@ package enum Kernel: Sendable, Hashable, Codable {
     case pagedAttention(layer: Int, heads: Int, scale: Float)
     /// Full attention inside segments; inputs q, k, v [P, H, D], visibility.
     case segmentAttention(heads: Int, headDim: Int, scale: Float)
-    /// `silu(gate) · up` of x[T, 2·I], gate first; input x.
-    case swiglu
+    /// `activation(gate) · up` of x[T, 2·I], gate first; input x.
+    case gatedActivation(Activation)
     /// Rows of a packed table; inputs table, ids.
     case embed
     /// Row `index` of b where index ≥ 0, else the row of a; inputs a, b, index.
@@ -114,7 +114,7 @@ extension Kernel {
         case .kvWrite: "kv_write"
         case .pagedAttention: "paged_attention"
         case .segmentAttention: "segment_attention"
-        case .swiglu: "swiglu"
+        case .gatedActivation: "gated_activation"
         case .embed: "embed"
         case .selectRows: "select_rows"
         case .gatherRows: "gather_rows"

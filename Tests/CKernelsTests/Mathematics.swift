@@ -10,6 +10,7 @@ func reference(_ activation: vlm_activation, _ x: Double) -> Double {
     case VLM_ACTIVATION_QUICK_GELU: x / (1 + exp(-1.702 * x))
     case VLM_ACTIVATION_GELU_ERF: x / 2 * (1 + erf(x / 2.0.squareRoot()))
     case VLM_ACTIVATION_GELU_TANH: x / 2 * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
+    case VLM_ACTIVATION_RELU: max(x, 0)
     default: x
     }
 }

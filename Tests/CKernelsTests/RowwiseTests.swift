@@ -3,6 +3,7 @@ import Testing
 
 private let activations = [
     VLM_ACTIVATION_NONE, VLM_ACTIVATION_SILU, VLM_ACTIVATION_QUICK_GELU, VLM_ACTIVATION_GELU_ERF, VLM_ACTIVATION_GELU_TANH,
+    VLM_ACTIVATION_RELU,
 ]
 
 @Suite struct ElementwiseTests {
@@ -34,13 +35,14 @@ private let activations = [
         }
     }
 
-    @Test("gated rows are activation(gate) · up")
-    func gated() {
+    @Test("gated rows are activation(gate) · up", arguments: activations.map(\.rawValue))
+    func gated(raw: UInt32) {
+        let kind = vlm_activation(rawValue: raw)
         var random = Seeded(4)
         let x = Guarded(random.floats(5 * 74, in: -8...8)), y = Guarded(5 * 37) { _ in Float.nan }
-        var a = vlm_gated_args(activation: VLM_ACTIVATION_SILU, columns: 37, x: x.pointer, x_stride: 74, y: y.pointer, y_stride: 37)
+        var a = vlm_gated_args(activation: kind, columns: 37, x: x.pointer, x_stride: 74, y: y.pointer, y_stride: 37)
         let expected = (0..<5 * 37).map { i in
-            reference(VLM_ACTIVATION_SILU, Double(x[i / 37 * 74 + i % 37])) * Double(x[i / 37 * 74 + 37 + i % 37])
+            reference(kind, Double(x[i / 37 * 74 + i % 37])) * Double(x[i / 37 * 74 + 37 + i % 37])
         }
         for isa in featureSets {
             vlm_gated(&a, 0, 5, isa)

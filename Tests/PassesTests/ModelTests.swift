@@ -52,7 +52,7 @@ import Testing
             ])
         let decoder = [
             "rotary_table": 1, "rms_norm": 1, "linear": 4 * layers, "rotary": layers, "kv_write": 2 * layers,
-            "attention": layers, "add_rms_norm": 2 * layers, "swiglu": layers,
+            "attention": layers, "add_rms_norm": 2 * layers, "gated_activation": layers,
         ]
         for gear in ["decode.1", "decode.3"] {
             #expect(try census(module, gear) == decoder.merging(["linear": 1, "gather": 1], uniquingKeysWith: +))

@@ -50,6 +50,7 @@ import Testing
         switch activation {
         case .none: x
         case .silu: b.mul(x, b.sigmoid(x))
+        case .relu: b.where(b.cast(b.add(x, b.maximum(x, b.neg(x))), to: .bool), x, b.mul(x, b.literal(0)))
         case .quickGelu: b.mul(x, b.sigmoid(b.mul(x, b.literal(1.702))))
         case .gelu: b.mul(b.mul(x, b.literal(0.5)), b.add(b.literal(1), b.erf(b.mul(x, b.literal(0.5.squareRoot())))))
         case .geluTanh:
@@ -75,11 +76,16 @@ import Testing
         }
     }
 
-    @Test func gatedActivations() throws {
+    @Test(arguments: Activation.allCases) func gatedActivations(activation: Activation) throws {
         try agree([x]) { b, v in
             let (gate, up) = (b.slice(v[0], axis: 1, 0..<4), b.slice(v[0], axis: 1, 4..<8))
-            return [b.swiglu(v[0]), b.mul(Self.activate(b, .silu, gate), up)]
+            return [b.gatedActivation(v[0], activation), b.mul(Self.activate(b, activation, gate), up)]
         }
+    }
+
+    /// The form that models write and passes look for.
+    @Test(arguments: Activation.functions) func plainForms(activation: Activation) throws {
+        try agree([x]) { b, v in [b.activate(activation, v[0]) { b.literal($0) }, Self.activate(b, activation, v[0])] }
     }
 
     @Test func packedWeights() throws {
@@ -127,7 +133,7 @@ import Testing
         }
     }
 
-    @Test func quantizedLinears() throws {
+    @Test(arguments: Activation.allCases) func quantizedLinears(activation: Activation) throws {
         func words(_ shape: [Int], _ seed: UInt64) -> Tensor {
             Tensor(ints: noise(shape, seed: seed).floats.map { Int32(bitPattern: $0.bitPattern &* 2_654_435_761) }, shape)
         }
@@ -135,8 +141,8 @@ import Testing
             let dense = b.matmul(v[0], b.dequantizeAWQ(v[1], v[2], v[3], group: 32), transposeB: true)
             return [
                 b.quantizedLinearAWQ(v[0], v[1], v[2], v[3], group: 32),
-                b.quantizedLinearAWQ(v[0], v[1], v[2], v[3], bias: v[4], group: 32),
-                dense, b.add(dense, v[4]),
+                b.quantizedLinearAWQ(v[0], v[1], v[2], v[3], bias: v[4], group: 32, activation: activation),
+                dense, Self.activate(b, activation, b.add(dense, v[4])),
             ]
         }
     }

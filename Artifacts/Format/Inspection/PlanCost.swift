@@ -50,7 +50,7 @@ private struct StepCounter {
             cost.attentionFlopsPerContextToken += 4 * rows * Double(heads * headDim)
         case .rmsNorm, .addRMSNorm: cost.flops += 5 * outputs
         case .layerNorm, .addLayerNorm: cost.flops += 8 * outputs
-        case .rotary, .rotaryTable, .swiglu: cost.flops += 4 * outputs
+        case .rotary, .rotaryTable, .gatedActivation: cost.flops += 4 * outputs
         case .add: cost.flops += outputs
         case .kvWrite, .embed, .selectRows, .gatherRows, .widen, .copy: break
         }

@@ -47,7 +47,9 @@ typedef enum vlm_activation {
   VLM_ACTIVATION_QUICK_GELU = 2,  // x · sigmoid(1.702 x)
   VLM_ACTIVATION_GELU_ERF = 3,    // x/2 · (1 + erf(x/√2))
   VLM_ACTIVATION_GELU_TANH = 4,   // x/2 · (1 + tanh(√(2/π)(x + 0.044715 x³)))
+  VLM_ACTIVATION_RELU = 5,        // max(x, 0), NaN for NaN
 } vlm_activation;
+enum { VLM_ACTIVATIONS = 6 };
 
 // How the weight W[outputs, inputs] of a linear layer is packed. Panels hold VLM_PANEL outputs; the last panel is
 // padded with zeros. Packed weights are 64-byte aligned.

@@ -49,6 +49,7 @@ static inline v_f32 v_activate(vlm_activation activation, v_f32 x) {
     case VLM_ACTIVATION_NONE: return x;
     case VLM_ACTIVATION_SILU: return v_mul(x, v_sigmoid(x));
     case VLM_ACTIVATION_QUICK_GELU: return v_mul(x, v_sigmoid(v_mul(v_set1(1.702f), x)));
+    case VLM_ACTIVATION_RELU: return v_max(v_zero(), x);
     case VLM_ACTIVATION_GELU_ERF:
       return v_mul(v_mul(v_set1(0.5f), x), v_add(v_set1(1), v_erf(v_mul(x, v_set1(VLM_SQRT_HALF)))));
     case VLM_ACTIVATION_GELU_TANH: {

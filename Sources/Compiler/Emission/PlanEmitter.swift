@@ -83,7 +83,7 @@ extension PlanEmitter {
         case is RotaryTable: .rotaryTable
         case is Rotary: heads(of: node.operands[0]).map { .rotary(heads: $0.count, headDim: $0.width) }
         case let op as Attention: attention(node, scale: Float(op.scale))
-        case is SwiGLU: .swiglu
+        case let op as GatedActivation: Plan.Activation(rawValue: op.activation.rawValue).map(Kernel.gatedActivation)
         case is Gather: storage.constants.contains(node.operands[0]) ? .embed : .gatherRows
         case is SelectRows: .selectRows
         case is Add: node.operands.allSatisfy { graph.type(of: $0) == graph.type(of: node.result) } ? .add : nil

@@ -1,27 +1,5 @@
 package import Tensors
 
-/// A function applied to each element after a linear layer; names as in HuggingFace's `ACT2FN`.
-package enum Activation: String, Sendable, Hashable, CaseIterable {
-    case none
-    /// `x · sigmoid(1.702 x)`
-    case quickGelu = "quick_gelu"
-    /// `x · ½ (1 + erf(x / √2))`
-    case gelu
-    /// `x · ½ (1 + tanh(√(2/π) (x + 0.044715 x³)))`
-    case geluTanh = "gelu_tanh"
-    /// `x · sigmoid(x)`
-    case silu
-}
-
-extension Activation: AttributeConvertible {
-    package static var attributeKind: AttributeKind { .word(allCases.map(\.rawValue)) }
-    package init?(_ value: AttributeValue) {
-        guard case .word(let word) = value else { return nil }
-        self.init(rawValue: word)
-    }
-    package var attributeValue: AttributeValue { .word(rawValue) }
-}
-
 /// A linear layer with what follows it: `y = activation(x · wᵀ + bias) + residual`; `w` is `[out, in]` of any float type.
 package struct Linear: Op {
     package var activation: Activation
@@ -62,12 +40,15 @@ package struct Linear: Op {
     }
 }
 
-/// A gated activation of a joined projection: `y = silu(x[…, ..<I]) · x[…, I...]` (`Qwen2MLP`).
-package struct SwiGLU: Op {
-    package init() {}
+/// A gated activation of a joined projection: `y = activation(x[…, ..<I]) · x[…, I...]` (`Qwen2MLP`).
+package struct GatedActivation: Op {
+    package var activation: Activation
+
+    package init(_ activation: Activation) { self.activation = activation }
 
     package static let schema = OpSchema(
-        "swiglu", "`y = silu(x[…, ..<I]) · x[…, I...]` for rows of length 2I.", blank: SwiGLU(), operands: ["x"], isFused: true)
+        "gated_activation", "`y = activation(x[…, ..<I]) · x[…, I...]` for rows of length 2I.", blank: GatedActivation(.none),
+        operands: ["x"], attributes: [.init("activation", \.activation)], isFused: true)
 
     package func infer(_ operands: [TensorType]) throws(TypeError) -> [TensorType] {
         let x = operands[0]
@@ -86,9 +67,9 @@ extension OpWriter {
         let op = Linear(activation: activation, hasBias: bias != nil, hasResidual: residual != nil)
         return write(op, [x, w] + [bias, residual].compactMap { $0 })[0]
     }
-    package func swiglu(_ x: Operand) -> Operand { one(SwiGLU(), x) }
+    package func gatedActivation(_ x: Operand, _ activation: Activation) -> Operand { one(GatedActivation(activation), x) }
 }
 
 enum LinearLayers {
-    static let ops: [any Op.Type] = [Linear.self, SwiGLU.self]
+    static let ops: [any Op.Type] = [Linear.self, GatedActivation.self]
 }

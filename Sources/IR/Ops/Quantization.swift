@@ -19,19 +19,22 @@ package struct DequantizeAWQ: Op {
     }
 }
 
-/// A linear layer over AutoAWQ's int4 weights: `y = x · dequantize_awq(qweight, qzeros, scales)ᵀ + bias`.
+/// A linear layer over AutoAWQ's int4 weights: `y = activation(x · dequantize_awq(qweight, qzeros, scales)ᵀ + bias)`.
 package struct QuantizedLinearAWQ: Op {
     package var group: Int
+    package var activation: Activation
     package var hasBias: Bool
 
-    package init(group: Int, hasBias: Bool = false) {
+    package init(group: Int, activation: Activation = .none, hasBias: Bool = false) {
         self.group = group
+        self.activation = activation
         self.hasBias = hasBias
     }
 
     package static let schema = OpSchema(
-        "quantized_linear_awq", "`y = x · dequantize_awq(qweight, qzeros, scales)ᵀ + bias`.", blank: QuantizedLinearAWQ(group: 128),
-        operands: ["x", "qweight", "qzeros", "scales", .optional("bias", \.hasBias)], attributes: [.init("group", \.group)], isFused: true)
+        "quantized_linear_awq", "`y = activation(x · dequantize_awq(qweight, qzeros, scales)ᵀ + bias)`.",
+        blank: QuantizedLinearAWQ(group: 128), operands: ["x", "qweight", "qzeros", "scales", .optional("bias", \.hasBias)],
+        attributes: [.init("group", \.group), .init("activation", \.activation)], isFused: true)
 
     package func infer(_ operands: [TensorType]) throws(TypeError) -> [TensorType] {
         let x = operands[0]
@@ -74,9 +77,11 @@ extension OpWriter {
         one(DequantizeAWQ(group: group), qweight, qzeros, scales)
     }
     package func quantizedLinearAWQ(
-        _ x: Operand, _ qweight: Operand, _ qzeros: Operand, _ scales: Operand, bias: Operand? = nil, group: Int
+        _ x: Operand, _ qweight: Operand, _ qzeros: Operand, _ scales: Operand, bias: Operand? = nil, group: Int,
+        activation: Activation = .none
     ) -> Operand {
-        write(QuantizedLinearAWQ(group: group, hasBias: bias != nil), [x, qweight, qzeros, scales] + [bias].compactMap { $0 })[0]
+        let op = QuantizedLinearAWQ(group: group, activation: activation, hasBias: bias != nil)
+        return write(op, [x, qweight, qzeros, scales] + [bias].compactMap { $0 })[0]
     }
 }
 

@@ -21,13 +21,13 @@ extension Linear: Evaluable {
     }
 }
 
-extension SwiGLU: Evaluable {
+extension GatedActivation: Evaluable {
     package func evaluate(_ call: Call) -> [Tensor] {
         let x = call[0].floats
         let half = call.shape[call.shape.count - 1]
         let y = (0..<call.shape.reduce(1, *)).map { index in
             let start = index / half * 2 * half + index % half
-            return Functions.apply(.silu, x[start]) * x[start + half]
+            return Functions.apply(activation, x[start]) * x[start + half]
         }
         return call.result(y)
     }

@@ -37,6 +37,7 @@ extension QuantizedLinearAWQ: Evaluable {
         let weight = AWQ.dequantize(call[1], call[2], call[3], group: group)
         var y = try Gemm.linear(call[0].floats, weight, inputs: call[1].shape[0], outputs: call[1].shape[1] * 8)
         Epilogue.add(hasBias ? call[4] : nil, to: &y)
+        if activation != .none { y = y.map { Functions.apply(activation, $0) } }
         return call.result(y)
     }
 }

@@ -61,6 +61,7 @@ enum Functions {
         case .gelu: x * 0.5 * (1 + erff(x * Float(0.5).squareRoot()))
         case .geluTanh: x * 0.5 * (1 + tanhf(0.797_884_56 * (x + 0.044715 * x * x * x)))
         case .silu: x * sigmoid(x)
+        case .relu: x < 0 ? 0 : x
         }
     }
 }

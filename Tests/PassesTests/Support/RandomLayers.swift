@@ -62,7 +62,7 @@ struct RandomLayers {
         case 6 where x.type.shape.rank == 3 && width > 4:
             return [b.slice(x, axis: 1, 0..<1), b.slice(x, axis: 1, 1..<width / 4)]
         case 6 where isFlat && width == 16 && Bool.random(using: &random): return [b.reshape(x, [Dim(2, times: "T"), 8])]
-        default: return [b.swiglu(x)].filter { _ in isFlat && width == 16 }
+        default: return [b.gatedActivation(x, .silu)].filter { _ in isFlat && width == 16 }
         }
     }
 }
