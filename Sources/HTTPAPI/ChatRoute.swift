@@ -28,8 +28,10 @@ struct ChatRoute: Sendable {
     }
 
     func respond(_ request: Request, _ context: APIContext) async throws -> Response {
+        try model.checkRoom()
+        let body = try await read(request, context)
         let place = try model.enter()
-        let (prepared, bytes) = try await prepare(try await read(request, context), context)
+        let (prepared, bytes) = try await prepare(body, context)
         let holdings = Holdings(place: place, bytes: bytes)
         let generation: Generation
         do throws(AdmissionError) {

@@ -49,18 +49,27 @@ package final class ServedModel: Sendable {
         }
     }
 
-    /// Counts a chat request in, from before its body is read until the last reference to the place goes.
+    /// Throws when a chat request would be refused now; asked before its body is read.
+    func checkRoom() throws(APIError) {
+        guard isReady else { throw .unavailable("the server is not ready: \(progress.phase)") }
+        guard requests.withLock({ $0 }) < placeCount else { throw isFull }
+    }
+
+    /// Counts a chat request in that has arrived, until the last reference to the place goes.
     func enter() throws(APIError) -> Place {
         guard isReady else { throw .unavailable("the server is not ready: \(progress.phase)") }
-        let limit = engine.configuration.maxSequences + engine.configuration.maxQueued
         let entered = requests.withLock { count in
-            guard count < limit else { return false }
+            guard count < placeCount else { return false }
             count += 1
             return true
         }
-        guard entered else { throw .overloaded("the server is busy: \(limit) requests wait or run") }
+        guard entered else { throw isFull }
         return Place(self)
     }
+
+    private var placeCount: Int { engine.configuration.maxSequences + engine.configuration.maxQueued }
+
+    private var isFull: APIError { .overloaded("the server is busy: \(placeCount) requests wait or run") }
 
     final class Place: Sendable {
         private let model: ServedModel

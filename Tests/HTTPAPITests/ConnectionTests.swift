@@ -11,6 +11,8 @@ import Testing
     @Test func clientsThatSendNothingHoldUpNobody() async throws {
         var options = TestServer.Options()
         options.maxHeldBytes = 4 << 20
+        options.maxSequences = 2
+        options.maxQueued = 2
         let server = try await TestServer(options)
         let idle = try (0..<8).map { index in
             let client = try HTTPClient(port: server.port)
