@@ -14,6 +14,8 @@ package struct APIServer: Service {
         package var host = "127.0.0.1"
         /// 0 for any free port.
         package var port = 8000
+        /// Connections beyond these wait to be accepted until others close; a few more may slip in at once.
+        package var maxConnections = 4096
         package var maxBodyBytes = 64 << 20
         /// Bytes of all requests at once, in all their forms.
         package var maxHeldBytes = 1 << 30
@@ -54,7 +56,8 @@ package struct APIServer: Service {
                 configuration: .init(
                     additionalChannelHandlers: [ConnectionWatch(timeouts)], idleTimeout: timeouts.idle)),
             configuration: ApplicationConfiguration(
-                address: .hostname(options.host, port: options.port), serverName: "vlm-serve", backlog: 1024),
+                address: .hostname(options.host, port: options.port), serverName: "vlm-serve", backlog: 1024,
+                availableConnectionsDelegate: .maximum(options.maxConnections, logger: logger)),
             onServerRunning: { channel in
                 isListening.store(true, ordering: .relaxed)
                 onListening(channel.localAddress?.port ?? 0)

@@ -25,6 +25,8 @@ struct Launch {
 
     func run() async throws {
         let began = ContinuousClock.now
+        let signals = await StopSignals()
+        defer { signals.cancel() }
         let opened = try open()
         let program = opened.artifact.program
         let configuration = try EngineConfiguration(
@@ -42,6 +44,7 @@ struct Launch {
         options.host = network.host
         options.port = network.port
         options.maxBodyBytes = network.maxBodyBytes
+        options.maxConnections = OpenFiles.connectionsMax()
         options.version = serverVersion
         if logs, !network.disableLogRequests { options.requestLog = { line in Console.log(line) } }
         let door = DoorSign(host: network.host)
@@ -53,26 +56,25 @@ struct Launch {
         try await serve(
             [
                 APIServer(model: model, options: options), start, DrainService(engine: running, timeout: timeout),
-            ], timeout: timeout)
+            ], timeout: timeout, signals)
     }
 
     /// How long connections may take to close once the time for requests is over.
     private static let closingTime = Duration.seconds(5)
 
     /// Services stop in reverse order: the engine first, so that answers still find their way out.
-    private func serve(_ services: [any Service], timeout: Duration) async throws {
+    private func serve(_ services: [any Service], timeout: Duration, _ signals: StopSignals) async throws {
         var configuration = ServiceGroupConfiguration(
             services: services.map { ServiceGroupConfiguration.ServiceConfiguration(service: $0) },
             logger: Logger(label: "services") { _ in SwiftLogNoOpLogHandler() })
         configuration.maximumGracefulShutdownDuration = timeout + Self.closingTime / 2
         let group = ServiceGroup(configuration: configuration)
-        let stop = await StopSignals(grace: timeout + Self.closingTime) { await group.triggerGracefulShutdown() }
-        defer { stop.cancel() }
+        signals.onFirst(grace: timeout + Self.closingTime) { await group.triggerGracefulShutdown() }
         do {
             try await group.run()
-        } catch is CancellationError where stop.isStopping {
+        } catch is CancellationError where signals.isStopping {
             return
-        } catch let error as ServiceGroupError where !stop.isStopping {
+        } catch let error as ServiceGroupError where !signals.isStopping {
             throw LaunchError("the server stopped: \(error)")
         }
     }

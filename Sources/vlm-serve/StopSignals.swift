@@ -7,32 +7,52 @@ import UnixSignals
 /// SIGTERM and SIGINT: the first asks the server to stop, the second ends the process at once with code 1.
 ///
 /// A stop that is not over within the grace ends the process with code 0: clients that neither read nor leave do not
-/// keep it alive.
+/// keep it alive. Before there is something to stop, the first signal ends the process with code 0.
 final class StopSignals: Sendable {
-    private let stopping = Atomic(false)
-    private let task = Mutex<Task<Void, Never>?>(nil)
+    private struct State {
+        var isStopping = false
+        var stop: (@Sendable () async -> Void)?
+        var grace = Duration.zero
+    }
+    private let state = Mutex(State())
+    private let watch = Mutex<Task<Void, Never>?>(nil)
 
-    /// Traps the signals from now on; `stop` is called at the first.
-    init(grace: Duration, stop: @escaping @Sendable () async -> Void) async {
+    /// Traps the signals from now on.
+    init() async {
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
-        let watch = Task.detached { [self] in
-            for await signal in signals {
-                guard !stopping.exchange(true, ordering: .relaxed) else {
-                    Console.say("\(signal) again: stopped with requests at work")
-                    _exit(1)
-                }
-                DispatchQueue.global().asyncAfter(deadline: .now() + grace.seconds) {
-                    Console.say("stopped with connections open")
-                    _exit(0)
-                }
-                await stop()
-            }
+        let task = Task.detached { [self] in
+            for await signal in signals { await obey("\(signal)") }
         }
-        task.withLock { $0 = watch }
+        watch.withLock { $0 = task }
+    }
+
+    /// Has the next signal call `stop`, which may take as long as `grace`.
+    func onFirst(grace: Duration, stop: @escaping @Sendable () async -> Void) {
+        state.withLock { state in
+            state.grace = grace
+            state.stop = stop
+        }
     }
 
     /// Whether a signal came.
-    var isStopping: Bool { stopping.load(ordering: .relaxed) }
+    var isStopping: Bool { state.withLock { $0.isStopping } }
 
-    func cancel() { task.withLock { $0?.cancel() } }
+    func cancel() { watch.withLock { $0?.cancel() } }
+
+    private func obey(_ signal: String) async {
+        let (isSecond, stop, grace) = state.withLock { state in
+            defer { state.isStopping = true }
+            return (state.isStopping, state.stop, state.grace)
+        }
+        if isSecond {
+            Console.say("\(signal) again: stopped with requests at work")
+            _exit(1)
+        }
+        guard let stop else { _exit(0) }
+        DispatchQueue.global().asyncAfter(deadline: .now() + grace.seconds) {
+            Console.say("stopped with connections open")
+            _exit(0)
+        }
+        await stop()
+    }
 }

@@ -56,6 +56,26 @@ import Testing
         await server.stop()
     }
 
+    @Test func connectionsBeyondTheLimitWaitTheirTurn() async throws {
+        var options = TestServer.Options()
+        options.maxConnections = 2
+        let server = try await TestServer(options)
+        let port = server.port
+        // A server accepts some connections at once before it counts them.
+        let idle = try (0..<16).map { _ in try HTTPClient(port: port) }
+        try await Task.sleep(for: .milliseconds(200))
+        let late = Task {
+            let status = try await server.request("GET", "/live").status
+            return (status, ContinuousClock.now)
+        }
+        try await Task.sleep(for: .milliseconds(200))
+        let closing = ContinuousClock.now
+        for client in idle { client.close() }
+        let (status, time) = try await late.value
+        #expect(status == 200 && time > closing)
+        await server.stop()
+    }
+
     @Test func tellsAClientToSendItsBody() async throws {
         let server = try await TestServer()
         let port = server.port

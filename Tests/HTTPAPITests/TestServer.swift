@@ -22,6 +22,7 @@ final class TestServer: Sendable {
         /// The model is loaded once this is signalled.
         var loadGate: DispatchSemaphore?
         var failsOnToken: Int32?
+        var maxConnections = 4096
         var maxHeldBytes = 1 << 30
         var bodyTimeoutSeconds = 30.0
         var idleTimeoutSeconds = 75.0
@@ -52,6 +53,7 @@ final class TestServer: Sendable {
         server.port = 0
         server.maxBodyBytes = options.maxBodyBytes
         server.version = "1.2.3"
+        server.maxConnections = options.maxConnections
         server.maxHeldBytes = options.maxHeldBytes
         server.bodyTimeoutSeconds = options.bodyTimeoutSeconds
         server.idleTimeoutSeconds = options.idleTimeoutSeconds
