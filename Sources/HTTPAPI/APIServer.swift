@@ -21,8 +21,9 @@ package struct APIServer: Service {
         package var maxHeldBytes = 1 << 30
         /// Threads that parse requests and decode pictures.
         package var workers = 2
-        /// Seconds without a byte of a body that is waited for, and without a request.
+        /// Seconds without a byte of a body that is waited for, without the client taking a byte, without a request.
         package var bodyTimeoutSeconds = 30.0
+        package var writeTimeoutSeconds = 120.0
         package var idleTimeoutSeconds = 75.0
         package var version = "0"
         /// Takes one line per request; nil for none.
@@ -49,6 +50,7 @@ package struct APIServer: Service {
         logger.logLevel = .critical
         let timeouts = ConnectionRules.Timeouts(
             body: .nanoseconds(Int64(options.bodyTimeoutSeconds * 1e9)),
+            write: .nanoseconds(Int64(options.writeTimeoutSeconds * 1e9)),
             idle: .nanoseconds(Int64(options.idleTimeoutSeconds * 1e9)))
         let application = Application(
             router: router(),

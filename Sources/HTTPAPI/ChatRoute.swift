@@ -65,6 +65,11 @@ struct ChatRoute: Sendable {
 
     private func read(_ request: Request, _ context: APIContext) async throws -> Body {
         _ = try length(of: request)
+        if let encoding = request.headers[.contentEncoding], encoding.lowercased() != "identity" {
+            throw APIError.invalid(
+                "bodies in Content-Encoding \(encoding.prefix(40)) are not read; send plain JSON", code: "unsupported_encoding",
+                status: 415)
+        }
         try? await context.channel.triggerUserOutboundEvent(ConnectionRules.BodyIsWelcome()).get()
         var body = Body(room: arriving.open())
         for try await buffer in request.body {

@@ -56,6 +56,25 @@ import Testing
         await server.stop()
     }
 
+    @Test func whoDoesNotReadIsLeft() async throws {
+        var options = TestServer.Options()
+        options.writeTimeoutSeconds = 0.3
+        let server = try await TestServer(options)
+        let port = server.port
+        let count = 4000
+        let answers = try await blocking {
+            let client = try HTTPClient(port: port)
+            // More than buffers hold on the way back.
+            try client.send(Array(String(repeating: "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", count: count).utf8))
+            Thread.sleep(forTimeInterval: 2)
+            var answers = 0
+            while let answer = try? client.answer(), answer.status == 200 { answers += 1 }
+            return answers
+        }
+        #expect(answers > 0 && answers < count)
+        await server.stop()
+    }
+
     @Test func connectionsBeyondTheLimitWaitTheirTurn() async throws {
         var options = TestServer.Options()
         options.maxConnections = 2
@@ -114,6 +133,18 @@ import Testing
             #expect(answer.status == status && answer.json["error"]?["code"] == "invalid_http", "\(text.prefix(99)): \(answer.text)")
             #expect(answer.headers["connection"] == "close")
         }
+        await server.stop()
+    }
+
+    @Test func aCompressedBodyIsA415() async throws {
+        let server = try await TestServer()
+        let port = server.port
+        let answer = try await blocking {
+            let client = try HTTPClient(port: port)
+            try client.send(Array((Self.chat + "Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}").utf8))
+            return try client.answer()
+        }
+        #expect(answer.status == 415 && answer.json["error"]?["code"] == "unsupported_encoding")
         await server.stop()
     }
 

@@ -25,6 +25,7 @@ final class TestServer: Sendable {
         var maxConnections = 4096
         var maxHeldBytes = 1 << 30
         var bodyTimeoutSeconds = 30.0
+        var writeTimeoutSeconds = 120.0
         var idleTimeoutSeconds = 75.0
         /// Texts with `@` are tokenized once this is signalled.
         var encodeGate: DispatchSemaphore?
@@ -56,6 +57,7 @@ final class TestServer: Sendable {
         server.maxConnections = options.maxConnections
         server.maxHeldBytes = options.maxHeldBytes
         server.bodyTimeoutSeconds = options.bodyTimeoutSeconds
+        server.writeTimeoutSeconds = options.writeTimeoutSeconds
         server.idleTimeoutSeconds = options.idleTimeoutSeconds
         server.onListening = { announce.yield($0) }
         let door = APIServer(model: model, options: server)
