@@ -6,7 +6,7 @@ extension Qwen2VL.Text {
         inner = try config.size("intermediate_size", in: 1...1 << 20)
         layers = try config.size("num_hidden_layers", in: 1...1024)
         vocabulary = try config.size("vocab_size")
-        eps = try config.positive("rms_norm_eps")
+        eps = try config.double("rms_norm_eps") == 0 ? 0 : config.positive("rms_norm_eps")
         maxPositions = try config.size("max_position_embeddings", in: 1...1 << 30)
         activation = try ActivationFunction(config, "hidden_act")
         let heads = try config.size("num_attention_heads", in: 1...1 << 12)

@@ -97,6 +97,7 @@ import Testing
         ("text_config", "hidden_act", .string("mish"), "text_config.hidden_act is \"mish\"; the known activations are: gelu, gelu_accurate,"),
         ("vision_config", "hidden_act", .string("swoosh"), "vision_config.hidden_act is \"swoosh\""),
         ("text_config", "rms_norm_eps", .double(-1), "rms_norm_eps"),
+        ("text_config", "rms_norm_eps", .double(0), "no error"),
         ("text_config", "rms_norm_eps", .double(1e308), "text_config.rms_norm_eps is 1e+308, which is beyond what f32 holds"),
         ("text_config", "head_dim", .int(32), "text_config.head_dim is 32, but hidden_size / num_attention_heads is 16"),
         ("text_config", "head_dim", .int(16), "no error"),
@@ -110,7 +111,9 @@ import Testing
         ("text_config", "rope_parameters", ["rope_type": "default", "rope_theta": 1e6], "rope_parameters.mrope_section is missing"),
         ("text_config", "rope_parameters", ["rope_theta": 1e6, "mrope_section": [2, 3, 4]], "mrope_section is [2, 3, 4]"),
         ("text_config", "rope_parameters", ["rope_theta": 1e6, "mrope_section": [-2, 3, 7]], "mrope_section"),
-        ("text_config", "rope_parameters", ["rope_theta": 1e6, "mrope_section": [8]], "mrope_section"),
+        ("text_config", "rope_parameters", ["rope_theta": 1e6, "mrope_section": [8]], "no error"),
+        ("text_config", "rope_parameters", ["rope_theta": 1e6, "mrope_section": [2, 2, 2, 2]], "no error"),
+        ("text_config", "rope_parameters", ["rope_theta": 1e6, "mrope_section": [16, 24, 24]], "mrope_section"),
         ("vision_config", "embed_dim", .int(0), "vision_config.embed_dim is 0"),
         ("vision_config", "num_heads", .int(5), "vision_config.num_heads is 5"),
         ("vision_config", "hidden_size", .int(32), "vision_config.hidden_size is 32"),
@@ -145,6 +148,18 @@ import Testing
                 1.0, 0.5623413324356079, 0.3162277638912201, 0.17782793939113617, 0.10000000149011612, 0.05623412877321243,
                 0.025693506002426147, 0.01111424621194601, 0.0043750000186264515, 0.0014058533124625683, 0.0007905694656074047,
                 0.00044456985779106617, 0.0002500000118743628, 0.00014058532542549074, 7.905694656074047e-05, 4.4456985051510856e-05,
+            ]
+        ),
+        (
+            [
+                "rope_type": "yarn", "rope_theta": 10_000, "factor": nil, "original_max_position_embeddings": 512, "beta_fast": 0,
+                "beta_slow": 0, "mscale": 0, "mscale_all_dim": 0,
+            ],
+            1.138629436111989,
+            [
+                1.0, 0.5623413324356079, 0.2823462188243866, 0.13972194492816925, 0.06785713881254196, 0.032133787870407104,
+                0.014682004228234291, 0.00635099783539772, 0.0024999999441206455, 0.0014058533124625683, 0.0007905694656074047, 0.00044456985779106617,
+                0.0002500000118743628, 0.00014058532542549074, 7.905694656074047e-05, 4.4456985051510856e-05,
             ]
         ),
         (

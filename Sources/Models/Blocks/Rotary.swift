@@ -17,7 +17,7 @@ struct RotaryFrequencies {
         stride(from: 0, to: dimension, by: 2).map { Double(Float(1 / pow(theta, Double($0) / Double(dimension)))) }
     }
 
-    /// M-RoPE: the frequencies in sections, one axis (time, height, width) each (`Qwen2VLRotaryEmbedding`).
+    /// M-RoPE: the frequencies in sections, each with the next of the axes time, height, width (`Qwen2VLRotaryEmbedding`).
     ///
     /// The rope types `default`, `linear` and `yarn` are known; others are refused.
     init(mrope rope: ConfigSection, headDim: Int, maxPositions: Int) throws(CheckpointError) {
@@ -46,10 +46,10 @@ struct RotaryFrequencies {
             guard (0...headDim).contains(section) else { throw rope.error("mrope_section", "is \(sections), which cannot be") }
             total += section
         }
-        guard sections.count == 3, total == headDim / 2 else {
-            throw rope.error("mrope_section", "is \(sections); expected three numbers whose sum is half a head, \(headDim / 2)")
+        guard total == headDim / 2 else {
+            throw rope.error("mrope_section", "is \(sections); expected numbers whose sum is half a head, \(headDim / 2)")
         }
-        axes = sections.enumerated().flatMap { Array(repeating: $0.offset, count: $0.element) }
+        axes = sections.enumerated().flatMap { Array(repeating: $0.offset % 3, count: $0.element) }
     }
 
     /// Rows turn the first half of a head, columns the second (`VisionRotaryEmbedding`); `headDim` is a multiple of 4.

@@ -15,16 +15,17 @@ struct YarnScaling {
     let attentionFactor: Double
 
     init(_ rope: ConfigSection, theta: Double, maxPositions: Int) throws(CheckpointError) {
-        factor = try rope.positive("factor")
         self.theta = theta
         originalPositions = try Self.number(rope, "original_max_position_embeddings") ?? Double(maxPositions)
-        betaFast = try Self.number(rope, "beta_fast") ?? 32
-        betaSlow = try Self.number(rope, "beta_slow") ?? 1
+        let isImplied = rope.members["factor"].map { $0 == .null } ?? false
+        factor = isImplied ? Double(maxPositions) / originalPositions : try rope.positive("factor")
+        betaFast = try Self.choice(rope, "beta_fast") ?? 32
+        betaSlow = try Self.choice(rope, "beta_slow") ?? 1
         truncates = try rope.bool("truncate") ?? true
         guard theta > 1 else { throw rope.error("rope_theta", "is \(theta), which yarn cannot use") }
         if let given = try Self.number(rope, "attention_factor") {
             attentionFactor = given
-        } else if let scale = try Self.number(rope, "mscale"), let allDimensions = try Self.number(rope, "mscale_all_dim") {
+        } else if let scale = try Self.choice(rope, "mscale"), let allDimensions = try Self.choice(rope, "mscale_all_dim") {
             attentionFactor = Self.magnitude(factor, scale) / Self.magnitude(factor, allDimensions)
         } else {
             attentionFactor = Self.magnitude(factor, 1)
@@ -51,6 +52,11 @@ struct YarnScaling {
     }
 
     private static func magnitude(_ factor: Double, _ scale: Double) -> Double { factor <= 1 ? 1 : 0.1 * scale * log(factor) + 1 }
+
+    /// A number above zero; nil where absent or zero.
+    private static func choice(_ rope: ConfigSection, _ key: String) throws(CheckpointError) -> Double? {
+        try rope.double(key) == 0 ? nil : number(rope, key)
+    }
 
     /// A number above zero; nil where absent.
     private static func number(_ rope: ConfigSection, _ key: String) throws(CheckpointError) -> Double? {
