@@ -15,7 +15,7 @@ struct Opt: ParsableCommand {
             and after every pass. docs/passes.md shows what each pass makes of what.
 
               vlmc opt --pass fuse-rms-norm --remarks norm.vir
-              vlmc opt --pass fuse-swiglu Passes/Fixtures/fusion/fuse-swiglu.vir --case "the halves of a value"
+              vlmc opt --pass fuse-gated-activation Passes/Fixtures/fusion/fuse-gated-activation.vir --case "the halves of a value"
               vlm-cache graph ARTIFACT --entry extend --stage traced | vlmc opt --pipeline --stop-after fused
             """)
 
