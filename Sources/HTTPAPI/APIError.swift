@@ -75,7 +75,7 @@ struct APIError: Error, Sendable, Equatable {
         switch error {
         case .badPicture(let place, _): self = .invalid(error.description, param: place, code: "invalid_image")
         case .badPrompt: self = .invalid(error.description, param: "messages")
-        case .textTooLong:
+        case .tooLong:
             self = .invalid(error.description, param: "messages", code: "context_length_exceeded")
         }
     }

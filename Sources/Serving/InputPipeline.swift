@@ -21,15 +21,15 @@ package struct EncodedPicture: Sendable {
 package enum InputError: Error, Sendable, CustomStringConvertible {
     case badPicture(place: String, reason: String)
     case badPrompt(String)
-    /// More text than the context holds, told without tokenizing it.
-    case textTooLong(bytes: Int, leastTokens: Int, contextLength: Int)
+    /// More than the context holds, told without tokenizing text or decoding pictures; `what` is `5 pictures`.
+    case tooLong(what: String, leastTokens: Int, contextLength: Int)
 
     package var description: String {
         switch self {
         case .badPicture(let place, let reason): "\(place): \(reason)"
         case .badPrompt(let reason): reason
-        case .textTooLong(let bytes, let tokens, let length):
-            "the prompt's \(bytes) bytes of text are at least \(tokens) tokens, but the model's context holds \(length) tokens, "
+        case .tooLong(let what, let tokens, let length):
+            "the prompt's \(what) are at least \(tokens) tokens, but the model's context holds \(length) tokens, "
                 + "at least one of them generated"
         }
     }
@@ -45,29 +45,20 @@ package struct InputPipeline: Sendable {
     private let processor: ImageProcessor?
     private let maxPatches: Int
     private let modelDigest: ContentDigest
-    private let textLimit: TextLimit?
-
-    /// What tells a text that is too long by its bytes.
-    package struct TextLimit: Sendable {
-        package var contextLength: Int
-        /// Most bytes of text that one token stands for.
-        package var tokenBytes: Int
-
-        package init(contextLength: Int, tokenBytes: Int) {
-            self.contextLength = contextLength
-            self.tokenBytes = tokenBytes
-        }
-    }
+    private let contextLength: Int
+    private let tokenBytesMax: Int?
 
     /// - Parameters:
     ///   - modelKey: tells models apart whose picture embeddings differ.
     ///   - maxPatches: most patches of one picture.
     ///   - maxImagePixels: more pixels than this are refused by a picture's header alone.
-    ///   - textLimit: longer texts are refused before they are tokenized; nil where bytes tell nothing about tokens.
+    ///   - contextLength: tokens; what is certainly longer is refused before it is decoded or tokenized.
+    ///   - tokenBytesMax: most bytes of text that one token stands for; nil where bytes tell nothing about tokens.
     ///   - render: the chat template over `messages`, with the prompt for an answer appended.
     ///   - encode: text with special tokens spelled out to ids, nothing added.
     package init(
-        spec: InputSpec, modelKey: String, maxPatches: Int, maxImagePixels: Int, textLimit: TextLimit? = nil,
+        spec: InputSpec, modelKey: String, maxPatches: Int, maxImagePixels: Int, contextLength: Int = .max,
+        tokenBytesMax: Int? = nil,
         render: @escaping @Sendable (JSONValue) throws -> String,
         encode: @escaping @Sendable (String) throws -> [Int32],
         newDecoder: @escaping @Sendable () -> any TokenTextDecoder
@@ -79,7 +70,8 @@ package struct InputPipeline: Sendable {
         imageDecoder = ImageDecoder(maxPixels: maxImagePixels)
         processor = spec.imageProcessor.map { ImageProcessor($0) }
         self.maxPatches = min(maxPatches, spec.visionLimits?.maxPatchesPerImage ?? .max)
-        self.textLimit = textLimit
+        self.contextLength = contextLength
+        self.tokenBytesMax = tokenBytesMax
         modelDigest = ContentDigest { hasher in
             hasher.update(modelKey)
             hasher.update(spec.imageProcessor.map { "\($0)" } ?? "")
@@ -105,6 +97,7 @@ package struct InputPipeline: Sendable {
 
     /// The prompt for messages in the template's form, whose pictures are `pictures` in order.
     package func prompt(messages: JSONValue, pictures: [EncodedPicture]) throws(InputError) -> Prompt {
+        try checkTokens(of: pictures)
         var patches: [Patches] = []
         for picture in pictures { patches.append(try self.patches(of: picture)) }
         let text: String
@@ -126,11 +119,33 @@ package struct InputPipeline: Sendable {
     }
 
     private func checkLength(of text: String) throws(InputError) {
-        guard let textLimit else { return }
+        guard let tokenBytesMax else { return }
         let bytes = text.utf8.count
-        let leastTokens = bytes / textLimit.tokenBytes + (bytes % textLimit.tokenBytes == 0 ? 0 : 1)
-        guard leastTokens < textLimit.contextLength else {
-            throw .textTooLong(bytes: bytes, leastTokens: leastTokens, contextLength: textLimit.contextLength)
+        let leastTokens = bytes / tokenBytesMax + (bytes % tokenBytesMax == 0 ? 0 : 1)
+        guard leastTokens < contextLength else {
+            throw .tooLong(what: "\(bytes) bytes of text", leastTokens: leastTokens, contextLength: contextLength)
+        }
+    }
+
+    /// Reads headers alone: thousands of small files would keep a worker busy for minutes.
+    private func checkTokens(of pictures: [EncodedPicture]) throws(InputError) {
+        guard let processor, let placeholder = spec.imagePlaceholder else { return }
+        var tokens = 0
+        for picture in pictures {
+            do {
+                let size = try imageDecoder.header(of: picture.file).uprightSize
+                let patches = try processor.patchCount(width: size.width, height: size.height)
+                guard patches <= maxPatches else { throw ImageError.tooManyPatches(count: patches, limit: maxPatches) }
+                switch placeholder.expansion {
+                case .fixed(let count): tokens += count
+                case .mergedGrid(let mergeSize): tokens += patches / (mergeSize * mergeSize)
+                }
+            } catch {
+                throw .badPicture(place: picture.place, reason: "\(error)")
+            }
+        }
+        guard tokens < contextLength else {
+            throw .tooLong(what: "\(pictures.count) pictures", leastTokens: tokens, contextLength: contextLength)
         }
     }
 

@@ -121,7 +121,7 @@ struct Launch {
         return InputPipeline(
             spec: spec, modelKey: artifact.manifest.weightsKey + artifact.manifest.programKey,
             maxPatches: configuration.maxPatches, maxImagePixels: maxImagePixels,
-            textLimit: tokenizer.maxTokenBytes.map { .init(contextLength: configuration.maxModelLength, tokenBytes: $0) },
+            contextLength: configuration.maxModelLength, tokenBytesMax: tokenizer.maxTokenBytes,
             render: { messages in
                 guard let template else { throw LaunchError("the model has no chat template") }
                 return try template.render(spec.templateContext(messages: messages))

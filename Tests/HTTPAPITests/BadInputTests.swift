@@ -1,4 +1,5 @@
 import Dispatch
+import Foundation
 import Inputs
 import Serving
 import Testing
@@ -114,7 +115,7 @@ import Testing
 
     @Test func refusesTextByItsLengthAlone() async throws {
         var options = TestServer.Options()
-        options.textLimit = .init(contextLength: TestServer.contextLength, tokenBytes: 4)
+        options.tokenBytesMax = 4
         options.encodeGate = DispatchSemaphore(value: 0)
         let server = try await TestServer(options)
         // Tokenizing this text would wait for ever.
@@ -123,6 +124,21 @@ import Testing
         #expect(answer.status == 400 && answer.json["error"]?["code"] == "context_length_exceeded")
         let message = answer.json["error"]?["message"]?.stringValue ?? ""
         #expect(message.contains("at least 514 tokens") && message.contains("512 tokens"), "\(message)")
+        await server.stop()
+    }
+
+    @Test func refusesPicturesByTheirHeadersAlone() async throws {
+        var options = TestServer.Options()
+        options.maxBodyBytes = 16 << 20
+        let server = try await TestServer(options)
+        // Decoding would find each of them cut off.
+        let file = try #require(Base64.decode(TestPictures.png.utf8)).prefix(40)
+        let url = JSONValue.string("data:image/png;base64," + Data(file).base64EncodedString())
+        let part: JSONValue = ["type": "image_url", "image_url": url]
+        let content = JSONValue.array(Array(repeating: part, count: TestServer.contextLength))
+        let answer = try await server.chat(["messages": [["role": "user", "content": content]]])
+        #expect(answer.status == 400 && answer.json["error"]?["code"] == "context_length_exceeded", "\(answer.text)")
+        #expect(answer.json["error"]?["message"]?.stringValue?.contains("512 pictures are at least 512 tokens") == true)
         await server.stop()
     }
 

@@ -29,7 +29,7 @@ final class TestServer: Sendable {
         var idleTimeoutSeconds = 75.0
         /// Texts with `@` are tokenized once this is signalled.
         var encodeGate: DispatchSemaphore?
-        var textLimit: InputPipeline.TextLimit?
+        var tokenBytesMax: Int?
         var visionLimits: VisionLimits? = VisionLimits(maxPatchesPerImage: 256)
     }
 
@@ -98,8 +98,8 @@ final class TestServer: Sendable {
             positions: .mrope(mergeSize: 2), visionLimits: options.visionLimits, vocabularySize: 259,
             endTokenIDs: [256], generation: GenerationDefaults(doSample: false))
         return InputPipeline(
-            spec: spec, modelKey: "null", maxPatches: 256, maxImagePixels: 1_000_000, textLimit: options.textLimit,
-            render: render,
+            spec: spec, modelKey: "null", maxPatches: 256, maxImagePixels: 1_000_000, contextLength: contextLength,
+            tokenBytesMax: options.tokenBytesMax, render: render,
             encode: { text in
                 if text.contains("@") { options.encodeGate?.wait() }
                 return text.utf8.map { $0 == 1 ? 257 : Int32($0) }

@@ -13,8 +13,8 @@ package struct ImageDecoder: Sendable {
         self.maxPixels = maxPixels
     }
 
-    /// Decodes a whole file.
-    package func decode(_ file: [UInt8]) throws(ImageError) -> Image {
+    /// The header of a file that may be decoded.
+    package func header(of file: [UInt8]) throws(ImageError) -> ImageHeader {
         let header = try ImageHeader(file)
         let (count, overflow) = header.width.multipliedReportingOverflow(by: header.height)
         guard !overflow, count <= maxPixels, count <= Int(Int32.max) * 2 else {
@@ -24,6 +24,12 @@ package struct ImageDecoder: Sendable {
             throw .truncated(
                 header.format, detail: "\(file.count) bytes cannot hold \(header.width)×\(header.height) pixels")
         }
+        return header
+    }
+
+    /// Decodes a whole file.
+    package func decode(_ file: [UInt8]) throws(ImageError) -> Image {
+        let header = try header(of: file)
         let stored = try storedPixels(of: file, header)
         return header.orientation.apply(to: Image(width: header.width, height: header.height, pixels: stored))
     }

@@ -6,6 +6,8 @@ package struct ImageHeader: Sendable, Hashable {
     package var height: Int
     /// How the stored rows lie relative to the upright picture.
     package var orientation: Orientation
+    /// Size of the upright picture.
+    package var uprightSize: (width: Int, height: Int) { orientation.swapsSides ? (height, width) : (width, height) }
     /// A whole file of this size cannot have fewer bytes, however well it is packed.
     package var leastBytes: Int
 
