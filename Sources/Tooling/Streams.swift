@@ -1,18 +1,39 @@
 @preconcurrency import Glibc
+import Synchronization
 
-/// Lines for people, on stderr; what cannot be written is dropped.
+/// Lines for people, on stderr, whatever it is: a terminal, a file, a full disk, a pipe that nobody reads.
 package enum StandardError {
-    package static func write(_ text: String) {
-        var bytes = Array(text.utf8)[...]
-        while !bytes.isEmpty {
-            let count = bytes.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
-            if count < 0 && errno == EINTR { continue }
-            guard count > 0 else { return }
-            bytes = bytes.dropFirst(count)
+    /// One writer at a time, so that room in a pipe is still there when it is written to.
+    private static let turn = Mutex(())
+
+    /// Writes `text`; what fails, or finds no room within `waitMilliseconds`, is dropped.
+    ///
+    /// - Parameter waitMilliseconds: −1 waits for ever.
+    package static func write(_ text: String, waitMilliseconds: Int32 = -1) {
+        var text = text
+        text.withUTF8 { bytes in
+            turn.withLock { _ in write(UnsafeRawBufferPointer(bytes), waitMilliseconds) }
         }
     }
 
     package static func say(_ line: String) { write(line + "\n") }
+
+    private static func write(_ bytes: UnsafeRawBufferPointer, _ waitMilliseconds: Int32) {
+        // A pipe that is ready takes as much without blocking.
+        let most = Int(PIPE_BUF)
+        var start = 0
+        while start < bytes.count {
+            var ready = pollfd(fd: STDERR_FILENO, events: Int16(POLLOUT), revents: 0)
+            let count = poll(&ready, 1, waitMilliseconds)
+            if count < 0, errno == EINTR { continue }
+            guard count > 0, ready.revents & Int16(POLLOUT) != 0 else { return }
+            let piece = UnsafeRawBufferPointer(rebasing: bytes[start..<min(start + most, bytes.count)])
+            let written = Glibc.write(STDERR_FILENO, piece.baseAddress, piece.count)
+            if written < 0, errno == EINTR { continue }
+            guard written > 0 else { return }
+            start += written
+        }
+    }
 }
 
 /// Results for people and scripts, on stdout.

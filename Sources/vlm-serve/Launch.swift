@@ -45,7 +45,7 @@ struct Launch {
         options.port = network.port
         options.maxBodyBytes = network.maxBodyBytes
         options.maxConnections = OpenFiles.connectionsMax()
-        options.version = serverVersion
+        options.version = toolVersion
         if logs, !network.disableLogRequests { options.requestLog = { line in Console.log(line) } }
         let door = DoorSign(host: network.host)
         options.onListening = { port in door.port = port }

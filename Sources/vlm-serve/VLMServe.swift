@@ -1,4 +1,5 @@
 import ArgumentParser
+import ArtifactFormat
 import CPUBackend
 import Foundation
 import Serving
@@ -20,7 +21,7 @@ struct VLMServe: AsyncParsableCommand {
             Messages: roles system, developer (read as system), user, assistant and tool; a message's name is ignored.
             SIGTERM and SIGINT refuse new requests, let those at work end, and stop; a second one ends the process at once.
             """,
-        version: serverVersion)
+        version: toolVersion)
 
     @Argument(help: "The artifact's directory, as vlmc compile prints it.")
     var artifact: String
