@@ -97,14 +97,15 @@ struct KernelBench {
         }
     }
 
-    /// Prefill and vision shapes at 256 rows.
+    /// Prefill and vision shapes.
     func tall() {
         for (name, kind) in kinds {
-            for shape in [(1536, 2048), (1536, 17920), (8960, 1536), (1280, 3840), (1280, 5120)] {
-                let arguments = linear(kind, rows: 256, shape)
-                _ = withUnsafePointer(to: arguments) { vlm_linear_prepare($0, 0, 256, isa) }
-                report("\(name) 256 rows \(shape.0)→\(shape.1)", work: 512e-9 * Double(shape.0 * shape.1), unit: "GOP/s", rate: peak(kind)) { _ in
-                    run(arguments)
+            for rows in [192, 256, 512] {
+                for shape in [(1536, 2048), (1536, 17920), (8960, 1536), (1280, 3840), (1280, 5120)] {
+                    let arguments = linear(kind, rows: rows, shape)
+                    _ = withUnsafePointer(to: arguments) { vlm_linear_prepare($0, 0, Int64(rows), isa) }
+                    let work = 2e-9 * Double(rows * shape.0 * shape.1)
+                    report("\(name) \(rows) rows \(shape.0)→\(shape.1)", work: work, unit: "GOP/s", rate: peak(kind)) { _ in run(arguments) }
                 }
             }
         }
