@@ -1,5 +1,4 @@
 package import ArtifactFormat
-import Foundation
 import HuggingFace
 package import IR
 import Inputs
@@ -97,7 +96,11 @@ package struct Compilation {
         do {
             return try build()
         } catch {
-            missing.isEmpty ? store.removeEmptyDirectories() : store.remove(createdFrom: missing)
+            if missing.isEmpty {
+                store.removeEmptyDirectories()
+            } else {
+                store.remove(createdFrom: missing)
+            }
             throw error
         }
     }
@@ -171,17 +174,11 @@ package struct Compilation {
         _ key: ArtifactKey, _ digests: WeightDigests, _ start: CompileReport
     ) throws(CompileError) -> CompileReport {
         var result = start
-        let reused = reusedProgram(key)
-        let compiled = try timed("passes", &result) { () throws(CompileError) in
-            if let reused { return reused }
-            do throws(CompileError) { return try CompiledProgram(self, kvElement) } catch {
-                guard let limit = options.rewriteLimit else { throw error }
-                throw .badOption(
-                    "--rewrite-limit \(limit) leaves a module that no kernels run (\(error)); "
-                        + "look at it with --stop-after specialized --dump-ir DIR, or give a larger limit")
-            }
+        let (compiled, isReused) = try timed("passes", &result) { () throws(CompileError) in
+            if let reused = reusedProgram(key) { return (reused, true) }
+            return (try newProgram(), false)
         }
-        result.reusedProgram = reused != nil
+        result.reusedProgram = isReused
         result.passes = compiled.record.reports
         result.memory = compiled.program.plans.map { plan in
             CompileReport.Memory(
@@ -195,6 +192,15 @@ package struct Compilation {
         var report = final
         report.phases = result.phases
         return report
+    }
+
+    private func newProgram() throws(CompileError) -> CompiledProgram {
+        do throws(CompileError) { return try CompiledProgram(self, kvElement) } catch {
+            guard let limit = options.rewriteLimit else { throw error }
+            throw .badOption(
+                "--rewrite-limit \(limit) leaves a module that no kernels run (\(error)); "
+                    + "look at it with --stop-after specialized --dump-ir DIR, or give a larger limit")
+        }
     }
 
     /// The program of a stored artifact whose weights alone differ; nil when there is none or passes are to run.

@@ -45,8 +45,8 @@ package struct ModelSource {
     /// Most patches of a vision call: what the processor allows, and not more than fill the context.
     func maxPatches(modelLength: Int) -> Int {
         let cell = definition.geometry.mergeSize * definition.geometry.mergeSize
-        let (fitting, overflow) = max(modelLength, 0).multipliedReportingOverflow(by: cell)
-        return min(inputs.visionLimits?.maxPatchesPerImage ?? .max, overflow ? .max : fitting)
+        let fitting = max(modelLength, 0) * cell
+        return min(inputs.visionLimits?.maxPatchesPerImage ?? fitting, fitting)
     }
 }
 

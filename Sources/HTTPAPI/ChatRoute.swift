@@ -50,13 +50,6 @@ struct ChatRoute: Sendable {
         }
     }
 
-    /// The announced length of the body, when it is not too large.
-    private func length(of request: Request) throws(APIError) -> Int? {
-        guard let text = request.headers[.contentLength], let count = Int(text) else { return nil }
-        guard count <= maxBodyBytes else { throw tooLarge("\(count) bytes") }
-        return count
-    }
-
     /// A body, and the room it takes.
     private struct Body: Sendable {
         var bytes: [UInt8] = []
@@ -64,7 +57,9 @@ struct ChatRoute: Sendable {
     }
 
     private func read(_ request: Request, _ context: APIContext) async throws -> Body {
-        _ = try length(of: request)
+        if let announced = request.headers[.contentLength].flatMap({ Int($0) }), announced > maxBodyBytes {
+            throw tooLarge("\(announced) bytes")
+        }
         if let encoding = request.headers[.contentEncoding], encoding.lowercased() != "identity" {
             throw APIError.invalid(
                 "bodies in Content-Encoding \(encoding.prefix(40)) are not read; send plain JSON", code: "unsupported_encoding",

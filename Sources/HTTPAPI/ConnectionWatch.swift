@@ -4,7 +4,8 @@ internal import Synchronization
 
 /// Notices that a client has gone away and tells the request at work on its connection.
 ///
-/// It brings `ConnectionRules` along, to the place where HTTP/1 still shows. A client that shuts down its side of the connection is taken to be gone: no HTTP client half-closes and still reads.
+/// A client that shuts down its side of the connection is taken to be gone: no HTTP client half-closes and still reads.
+/// When added it puts `ConnectionRules` right behind the HTTP/1 decoder, a place that handlers given to the server do not get.
 final class ConnectionWatch: ChannelInboundHandler, RemovableChannelHandler, @unchecked Sendable {
     typealias InboundIn = Any
 

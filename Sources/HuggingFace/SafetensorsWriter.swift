@@ -48,9 +48,9 @@ package struct SafetensorsWriter: Sendable {
     /// Writes the file, replacing a regular one in one step; devices and pipes are written to, links followed.
     package func write(to path: String) throws(CheckpointError) {
         var status = stat()
-        guard stat(path, &status) == 0 else { return try writeAtomically(encoded(), to: path) }
-        guard status.st_mode & S_IFMT != S_IFREG else {
-            let target = realpath(path, nil)
+        let exists = stat(path, &status) == 0
+        if !exists || status.st_mode & S_IFMT == S_IFREG {
+            let target = exists ? realpath(path, nil) : nil
             defer { free(target) }
             return try writeAtomically(encoded(), to: target.map { String(cString: $0) } ?? path)
         }

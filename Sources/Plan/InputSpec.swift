@@ -47,6 +47,14 @@ package struct PlaceholderSpec: Sendable, Hashable, Codable {
         case mergedGrid(mergeSize: Int)
         /// The same number for every picture.
         case fixed(count: Int)
+
+        /// Tokens of a picture of `patches` patches.
+        package func tokens(patches: Int) -> Int {
+            switch self {
+            case .mergedGrid(let mergeSize): patches / (mergeSize * mergeSize)
+            case .fixed(let count): count
+            }
+        }
     }
 
     package init(text: String, tokenID: Int32, expansion: Expansion) {

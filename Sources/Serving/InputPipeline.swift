@@ -136,10 +136,7 @@ package struct InputPipeline: Sendable {
                 let size = try imageDecoder.header(of: picture.file).uprightSize
                 let patches = try processor.patchCount(width: size.width, height: size.height)
                 guard patches <= maxPatches else { throw ImageError.tooManyPatches(count: patches, limit: maxPatches) }
-                switch placeholder.expansion {
-                case .fixed(let count): tokens += count
-                case .mergedGrid(let mergeSize): tokens += patches / (mergeSize * mergeSize)
-                }
+                tokens += placeholder.expansion.tokens(patches: patches)
             } catch {
                 throw .badPicture(place: picture.place, reason: "\(error)")
             }

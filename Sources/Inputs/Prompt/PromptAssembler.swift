@@ -71,15 +71,13 @@ package struct PromptAssembler: Sendable {
             if let limit = spec.visionLimits?.maxPatchesPerImage, picture.count > limit {
                 throw .tooManyPatches(index: index, count: picture.count, limit: limit)
             }
-            switch placeholder.expansion {
-            case .fixed(let count): counts.append(count)
-            case .mergedGrid(let merge):
+            if case .mergedGrid(let merge) = placeholder.expansion {
                 guard picture.gridHeight % merge == 0, picture.gridWidth % merge == 0 else {
                     throw .gridNotMultiple(
                         index: index, height: picture.gridHeight, width: picture.gridWidth, multiple: merge)
                 }
-                counts.append(picture.count / (merge * merge))
             }
+            counts.append(placeholder.expansion.tokens(patches: picture.count))
         }
         return counts
     }
