@@ -66,9 +66,9 @@ package struct LineSum {
 }
 
 extension Artifact {
-    /// Reads every packed weight once, on all cores, and compares its checksum.
+    /// Reads every packed weight once, on all cores, and compares its checksum; what lies between weights must be zero.
     ///
-    /// - Throws: `damaged` when a weight's bytes are not those that were packed.
+    /// - Throws: `damaged` when the bytes are not those that were written.
     package func checkWeights() throws(ArtifactError) {
         let pieces = weights.indices.map { Piece(bytes: weightBytes($0), sum: weights[$0].sum) }
             .sorted { $0.bytes.count > $1.bytes.count }
@@ -76,9 +76,18 @@ extension Artifact {
         DispatchQueue.concurrentPerform(iterations: pieces.count) { index in
             if LineSum.of(pieces[index].bytes) != pieces[index].sum { damaged.add(1, ordering: .relaxed) }
         }
-        guard damaged.load(ordering: .relaxed) == 0 else {
+        guard damaged.load(ordering: .relaxed) == 0, hasZerosBetweenWeights else {
             throw .damaged(path: path, section: SectionName.weights.path)
         }
+    }
+
+    private var hasZerosBetweenWeights: Bool {
+        var end = 0
+        for entry in weights.sorted(by: { $0.offset < $1.offset }) {
+            if entry.offset > end, weightBytes[end..<entry.offset].contains(where: { $0 != 0 }) { return false }
+            end = max(end, entry.offset + entry.byteCount)
+        }
+        return weightBytes[end...].allSatisfy { $0 == 0 }
     }
 
     /// Mapped memory that threads only read.

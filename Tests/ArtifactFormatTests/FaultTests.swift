@@ -46,6 +46,19 @@ import Testing
         #expect(try Artifact.verify(directory: path).isEmpty)
     }
 
+    /// Weights, what lies between them, and what follows the last.
+    @Test func everyByteOfTheWeightsIsChecked() throws {
+        let sample = try Sample()
+        let path = try sample.write()
+        try Artifact.open(directory: path).checkWeights()
+        let size = try #require(FileManager.default.contents(atPath: "\(path)/weights.bin")).count
+        for offset in Array(stride(from: 0, to: size, by: max(size / 97, 1))) + [size - 1] {
+            try flip("\(path)/weights.bin", at: offset)
+            #expect(throws: ArtifactError.self, "byte \(offset) of \(size)") { try Artifact.open(directory: path).checkWeights() }
+            try flip("\(path)/weights.bin", at: offset)
+        }
+    }
+
     @Test func damagedIRIsNamedWhenRead() throws {
         let sample = try Sample()
         let path = try sample.write()
