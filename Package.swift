@@ -59,12 +59,12 @@ let package = Package(
     ],
     targets: [
         library("CJPEG", pkgConfig: "libjpeg", apt: "libjpeg-dev"),
-        library("COpenBLAS", pkgConfig: "openblas", apt: "libopenblas-dev"),
         library("CPCRE2", pkgConfig: "libpcre2-8", apt: "libpcre2-dev"),
         library("CPNG", pkgConfig: "libpng", apt: "libpng-dev"),
         library("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
         .target(name: "CImage", dependencies: ["CJPEG", "CPNG"]),
         .target(name: "CKernels"),
+        .target(name: "COpenBLAS", dependencies: ["CKernels"]),
 
         module("Tensors"),
         module("Plan", ["Tensors"]),
@@ -77,9 +77,9 @@ let package = Package(
         module("Inputs", ["Plan", "CImage", "CPCRE2"]),
         module(
             "Compiler",
-            ["HuggingFace", "Models", "Passes", "IR", "Plan", "ArtifactFormat", "CKernels", "Reference", "Inputs", "Tensors", crypto]),
+            ["HuggingFace", "Models", "Passes", "IR", "Plan", "ArtifactFormat", "CKernels", "COpenBLAS", "Reference", "Inputs", "Tensors", crypto]),
         module("Execution", ["Plan", "ArtifactFormat", "Tensors"]),
-        module("CPUBackend", ["Execution", "ArtifactFormat", "Plan", "Tensors", "CKernels"]),
+        module("CPUBackend", ["Execution", "ArtifactFormat", "Plan", "Tensors", "CKernels", "COpenBLAS"]),
         module("Serving", ["Execution", "Inputs", "Plan", crypto]),
         module(
             "HTTPAPI", ["Serving", "Inputs", "Plan", hummingbird, hummingbirdCore, httpTypes, lifecycle, logging, nioCore, nioHTTP1]),
@@ -98,7 +98,7 @@ let package = Package(
             name: "ArtifactSamples", dependencies: ["ArtifactFormat", "Plan", "Tensors"],
             path: "Tests/Support/ArtifactSamples", swiftSettings: settings),
         tests("ArtifactFormat", ["ArtifactFormat", "ArtifactSamples", "Plan", "Tensors"]),
-        tests("CKernels", ["CKernels"]),
+        tests("CKernels", ["CKernels", "COpenBLAS"]),
         tests("CacheTool", ["vlm-cache", "ArtifactFormat", "ArtifactSamples"]),
         tests("EndToEnd", ["vlmc", "vlm-serve", "vlm-cache"], exclude: ["Fixtures"]),
         tests("HTTPAPI", ["HTTPAPI", "Serving", "Execution", "Inputs", "Plan", "Tensors"]),

@@ -8,10 +8,10 @@ package struct KernelPolicy: Sendable, Hashable {
     package var isExact: Bool
     /// What the target's processor has.
     package var features: Set<CPUFeature>
-    /// The faster arithmetic for bf16 weights and many rows, as measured.
+    /// The faster arithmetic for many rows, as measured: f32 or bf16, or f32 or BLAS where the policy is exact.
     package var arithmetic: Arithmetic
-    /// Up to this many rows a layer waits for memory, and f32 arithmetic costs nothing.
-    package var thinRows = 2
+    /// Up to this many rows f32 arithmetic costs nothing: a layer waits for memory, or BLAS would have to unpack too much.
+    package var thinRows: Int { arithmetic == .blas ? 255 : 2 }
 
     package init(isExact: Bool, features: Set<CPUFeature>, arithmetic: Arithmetic) {
         self.isExact = isExact
@@ -30,7 +30,7 @@ package func selectKernels(_ policy: KernelPolicy) -> Pass {
             let constness = Constness(graph)
             let editor = Editor(graph, report: report)
             for node in graph.nodes where constness.runs(node) {
-                let kernel = kernel(for: node, in: graph, policy)
+                let kernel = kernel(for: node, in: graph, bounds: module.bounds, policy)
                 editor.setKernel(kernel, of: node.id)
                 report.matches[kernel, default: 0] += 1
             }
@@ -39,10 +39,10 @@ package func selectKernels(_ policy: KernelPolicy) -> Pass {
     }
 }
 
-private func kernel(for node: Node, in graph: Graph, _ policy: KernelPolicy) -> String {
+private func kernel(for node: Node, in graph: Graph, bounds: [String: Int], _ policy: KernelPolicy) -> String {
     switch node.op {
     case is Linear:
-        let rows = graph.type(of: node.operands[0]).shape.dims.first?.fixedValue ?? .max
+        let rows = graph.type(of: node.operands[0]).shape.values(bounds)?.first ?? .max
         return denseKernel(graph, node.operands[1], rows: rows, policy).name
     case is QuantizedLinearAWQ:
         let needs: Set<CPUFeature> = [.avx512f, .avx512vnni]
@@ -57,11 +57,10 @@ private func kernel(for node: Node, in graph: Graph, _ policy: KernelPolicy) -> 
 private func denseKernel(_ graph: Graph, _ weight: ValueID, rows: Int, _ policy: KernelPolicy) -> LinearKernel {
     let elements = storedElements(of: weight, in: graph)
     let keepsBits = elements == [.bf16]
+    let arithmetic: Arithmetic = rows <= policy.thinRows ? .f32 : policy.arithmetic
     guard let elements, policy.isExact ? keepsBits : !elements.isEmpty else {
-        return LinearKernel(weights: .f32, arithmetic: .f32, needs: [])
+        return LinearKernel(weights: .f32, arithmetic: policy.isExact ? arithmetic : .f32, needs: [])
     }
-    let isThin = rows <= policy.thinRows
-    let arithmetic: Arithmetic = policy.isExact || isThin ? .f32 : policy.arithmetic
     return LinearKernel(weights: .bf16, arithmetic: arithmetic, needs: [])
 }
 

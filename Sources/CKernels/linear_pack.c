@@ -209,3 +209,26 @@ vlm_status vlm_unpack_rows(const vlm_unpack_rows_args *a, int64_t begin, int64_t
   }
   return VLM_OK;
 }
+
+// Two inputs of a bf16 panel side by side; the second row is NULL where only the first is wanted.
+static void unpack_pair(const uint32_t *pair, float *first, float *second) {
+  for (int o = 0; o < VLM_PANEL; o++) first[o] = vlm_from_bits(pair[o] << 16);
+  for (int o = 0; o < VLM_PANEL && second; o++) second[o] = vlm_from_bits(pair[o] & 0xffff0000);
+}
+
+vlm_status vlm_unpack_panels(const vlm_unpack_panels_args *a, int64_t begin, int64_t end) {
+  bool pairs = a->format == VLM_WEIGHT_BF16;
+  if ((!pairs && a->format != VLM_WEIGHT_F32) || !valid_shape(a->format, a->outputs, a->inputs, 0)) return VLM_BAD_SHAPE;
+  if (a->first < 0 || a->count < 0 || a->count > vlm_panels(a->outputs) - a->first) return VLM_BAD_SHAPE;
+  if (begin < 0 || end > a->inputs || (pairs && begin % 2)) return VLM_BAD_SHAPE;
+  size_t panel_bytes = vlm_panel_bytes(a->format, a->inputs, 0);
+  for (int64_t p = 0; p < a->count; p++) {
+    const uint32_t *panel = (const uint32_t *)((const char *)a->packed + (size_t)(a->first + p) * panel_bytes);
+    float *y = a->y + p * VLM_PANEL;
+    if (pairs)
+      for (int64_t k = begin; k < end; k += 2, y += 2 * a->y_stride) unpack_pair(panel + k / 2 * VLM_PANEL, y, k + 1 < end ? y + a->y_stride : NULL);
+    else
+      for (int64_t k = begin; k < end; k++, y += a->y_stride) __builtin_memcpy(y, panel + k * VLM_PANEL, VLM_PANEL * sizeof *y);
+  }
+  return VLM_OK;
+}

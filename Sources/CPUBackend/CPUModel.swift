@@ -38,7 +38,7 @@ final class CPUModel: LoadedModel {
         visionLimit = program.limits.maxPatches
 
         let scratch = Scratch(threads: threads)
-        let environment = StepEnvironment(isa: isa, scratch: scratch, kv: kv)
+        let environment = StepEnvironment(isa: isa, threads: threads, scratch: scratch, kv: kv)
         for plan in program.plans {
             let steps = try StepPreparer(artifact: artifact, environment: environment, bounds: plan.bounds).prepare(plan)
             switch plan.entry {

@@ -1,4 +1,5 @@
 import CKernels
+import COpenBLAS
 import Plan
 
 /// `y = activation(x · Wᵗ + bias) + residual`; preparing the rows is a phase of its own where the arithmetic needs it.
@@ -9,6 +10,8 @@ final class LinearStep: PreparedStep {
     private let environment: StepEnvironment
     private let prepares: Bool
     private let panels: Int
+    /// Whether many rows go to OpenBLAS.
+    private let mayUseBLAS: Bool
 
     /// - Parameters:
     ///   - operands: x, weight, then bias and residual as the parameters flag them.
@@ -36,6 +39,10 @@ final class LinearStep: PreparedStep {
         prepares = prepared > 0
         environment.scratch.reserve(shared: prepared)
         environment.scratch.reserve(thread: vlm_linear_scratch_bytes())
+        mayUseBLAS =
+            linear.arithmetic == .blas && maxRows >= Int(VLM_OPENBLAS_ROWS) && environment.threads <= Int(VLM_OPENBLAS_THREADS)
+            && (linear.activation == .none || !linear.hasResidual) && vlm_openblas_open()
+        if mayUseBLAS { environment.scratch.reserve(thread: vlm_openblas_scratch_bytes()) }
         super.init(origin: origin)
     }
 
@@ -60,18 +67,25 @@ final class LinearStep: PreparedStep {
         return prepares && phase == 0 ? Int(arguments.rows) : panels
     }
 
+    private var usesBLAS: Bool { mayUseBLAS && arguments.rows >= Int(VLM_OPENBLAS_ROWS) }
+
     override func grain(_ phase: Int) -> Int {
+        if usesBLAS { return Self.blasGrain }
         if prepares && phase == 0 { return max(1, 65_536 / Int(arguments.inputs)) }
         let panelWork = Int(arguments.inputs) * Int(VLM_PANEL) * Int(max(arguments.rows, 1))
         return max(1, 131_072 / max(panelWork, 1))
     }
 
+    /// Panels for which it is worth that OpenBLAS packs the rows of x once more.
+    private static let blasGrain = 8
+
     override func run(_ phase: Int, _ items: Range<Int>, thread: Int) {
         let begin = Int64(items.lowerBound), end = Int64(items.upperBound)
+        let (scratch, isa) = (environment.scratch.thread(thread), environment.isa)
         let status = withUnsafePointer(to: arguments) { arguments in
-            prepares && phase == 0
-                ? vlm_linear_prepare(arguments, begin, end, environment.isa)
-                : vlm_linear(arguments, begin, end, environment.scratch.thread(thread), environment.isa)
+            if prepares && phase == 0 { return vlm_linear_prepare(arguments, begin, end, isa) }
+            if usesBLAS && vlm_openblas_linear(arguments, begin, end, scratch, isa) { return VLM_OK }
+            return vlm_linear(arguments, begin, end, scratch, isa)
         }
         context.check(status)
     }

@@ -26,6 +26,8 @@ class PreparedStep: TeamWork {
 /// What preparing a step needs to know of the model being loaded.
 struct StepEnvironment {
     let isa: vlm_isa
+    /// Threads that compute.
+    let threads: Int
     /// Scratch of thread `t` is at `t · bytes`; grows while steps are prepared.
     let scratch: Scratch
     let kv: KVStorage

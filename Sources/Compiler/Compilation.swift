@@ -56,9 +56,7 @@ package struct Compilation {
         return pipeline(gears: limits.gears, policy: policy)
     }
 
-    private var arithmetic: Arithmetic {
-        options.precision == .exact ? .f32 : machine.arithmetic(for: options.target)
-    }
+    private var arithmetic: Arithmetic { machine.arithmetic(for: options.target, options.precision) }
 
     /// The mathematics of the model, before any pass.
     package func traced() throws(CompileError) -> Module {

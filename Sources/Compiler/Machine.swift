@@ -1,5 +1,6 @@
 package import ArtifactFormat
 import CKernels
+import COpenBLAS
 import Foundation
 package import Plan
 
@@ -8,16 +9,27 @@ package struct Machine: Sendable, Codable, Hashable {
     /// The processor's model name.
     package var processor: String
     package var features: [CPUFeature]
-    /// Rates of one thread by name: `read GB/s`, `f32 GFLOP/s`, `bf16 GFLOP/s`, `int8 GOP/s`.
+    /// Rates of one thread by name: `read GB/s`, `f32 GFLOP/s`, `bf16 GFLOP/s`, `int8 GOP/s` at most, and of a large product
+    /// `f32 linear GFLOP/s` by the kernels and `OpenBLAS GFLOP/s`.
     package var rates: [String: Double]
 
-    /// The arithmetic for bf16 weights and many rows: bf16 dot products where they beat f32 multiply-adds clearly.
-    package func arithmetic(for target: Target) -> Arithmetic {
-        guard target.features.contains(.avx512bf16), let wide = rates["f32 GFLOP/s"], let narrow = rates["bf16 GFLOP/s"] else {
-            return .f32
+    /// The arithmetic for many rows. Balanced: bf16 dot products where they beat f32 multiply-adds clearly. Exact: OpenBLAS,
+    /// unless it is out of its depth on this processor.
+    package func arithmetic(for target: Target, _ precision: ArtifactKey.Precision) -> Arithmetic {
+        switch precision {
+        case .exact:
+            guard let library = rates[Self.libraryRate], let own = rates[Self.kernelRate] else { return .f32 }
+            return own > Self.byFar * library ? .f32 : .blas
+        case .balanced:
+            guard target.features.contains(.avx512bf16), let wide = rates["f32 GFLOP/s"], let narrow = rates["bf16 GFLOP/s"] else {
+                return .f32
+            }
+            return narrow > Self.clearly * wide ? .bf16 : .f32
         }
-        return narrow > 1.15 * wide ? .bf16 : .f32
     }
+
+    private static let (kernelRate, libraryRate) = ("f32 linear GFLOP/s", "OpenBLAS GFLOP/s")
+    private static let (clearly, byFar) = (1.15, 1.5)
 
     var tuning: Manifest.Tuning { Manifest.Tuning(processor: processor, features: features, rates: rates) }
 
@@ -51,7 +63,8 @@ package struct Machine: Sendable, Codable, Hashable {
 
     private static func recordName(_ processor: String, _ features: [CPUFeature]) -> String {
         // The way of measuring is part of the name: rates measured otherwise do not count.
-        let text = "thread time, " + processor + " " + features.map(\.rawValue).joined(separator: " ")
+        let way = vlm_openblas_open() ? "thread time, with OpenBLAS, " : "thread time, "
+        let text = way + processor + " " + features.map(\.rawValue).joined(separator: " ")
         let hash = text.utf8.reduce(UInt64(14_695_981_039_346_656_037)) { ($0 ^ UInt64($1)) &* 1_099_511_628_211 }
         return String(hash, radix: 16)
     }
@@ -74,18 +87,38 @@ package struct Machine: Sendable, Codable, Hashable {
         for (name, rate) in (0..<measuringRounds).flatMap({ _ in wanted }) {
             let work = vlm_rate_work(rate, bytes, features)
             guard work > 0 else { continue }
-            rates[name] = max(rates[name] ?? 0, fastest(rate, work, buffer, bytes, features))
+            let fastest = fastest(work) { _ = vlm_rate_run(rate, $0, buffer, bytes, features) }
+            rates[name] = max(rates[name] ?? 0, fastest)
+        }
+        return rates.merging(productRates(buffer, features)) { a, _ in a }
+    }
+
+    /// The f32 kernel and OpenBLAS on one product, in turns; empty without the library.
+    private static func productRates(_ buffer: UnsafeMutableRawPointer, _ features: vlm_isa) -> [String: Double] {
+        guard vlm_openblas_open() else { return [:] }
+        let (rows, side) = (Int(VLM_OPENBLAS_ROWS), 512)
+        let x = buffer.initializeMemory(as: Float.self, repeating: 0.5, count: (rows + side) * side)
+        let (weight, y, scratch) = (x + rows * side, x + (rows + side) * side, x + (2 * rows + side) * side)
+        var layer = vlm_linear_args()
+        (layer.kind, layer.rows, layer.inputs, layer.outputs) = (VLM_LINEAR_F32_F32, Int64(rows), Int64(side), Int64(side))
+        (layer.x, layer.x_stride, layer.weight) = (UnsafePointer(x), Int64(side), UnsafeRawPointer(weight))
+        (layer.y, layer.y_stride) = (y, Int64(side))
+        let (panels, work) = (vlm_panels(layer.outputs), 2 * Double(rows * side * side))
+        var rates: [String: Double] = [:]
+        for _ in 0..<measuringRounds {
+            let own = fastest(work) { for _ in 0..<$0 { _ = vlm_linear(&layer, 0, panels, scratch, features) } }
+            let library = fastest(work) { for _ in 0..<$0 { _ = vlm_openblas_linear(&layer, 0, panels, scratch, features) } }
+            rates.merge([kernelRate: own, libraryRate: library], uniquingKeysWith: max)
         }
         return rates
     }
 
-    /// The best of a few short runs, in units of 10⁹ per second of the thread's own time: other processes do not count.
-    private static func fastest(
-        _ rate: vlm_rate, _ work: Double, _ buffer: UnsafeMutableRawPointer, _ bytes: Int, _ features: vlm_isa
-    ) -> Double {
+    /// The best of a few short runs of `work` per iteration, in units of 10⁹ per second of the thread's own time: other
+    /// processes do not count.
+    private static func fastest(_ work: Double, _ run: (Int64) -> Void) -> Double {
         func seconds(_ iterations: Int64) -> Double {
             let start = threadTime()
-            _ = vlm_rate_run(rate, iterations, buffer, bytes, features)
+            run(iterations)
             return Double(threadTime() - start) * 1e-9
         }
         var iterations = Int64(1)

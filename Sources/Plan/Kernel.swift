@@ -7,6 +7,8 @@ package enum Activation: String, Sendable, Hashable, Codable, CaseIterable {
 package enum Arithmetic: String, Sendable, Hashable, Codable, CaseIterable {
     /// Weights widened to f32, fused multiply-add in f32.
     case f32
+    /// As f32; many rows by the machine's BLAS library.
+    case blas
     /// Activations rounded to bf16, dot products of bf16 pairs accumulated in f32.
     case bf16
     /// Activations quantized per row and group to int8, dot products in i32.

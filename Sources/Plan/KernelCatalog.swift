@@ -23,7 +23,9 @@ package struct LinearKernel: Sendable, Hashable {
 package enum KernelCatalog {
     package static let linear: [LinearKernel] = [
         LinearKernel(weights: .f32, arithmetic: .f32, needs: []),
+        LinearKernel(weights: .f32, arithmetic: .blas, needs: []),
         LinearKernel(weights: .bf16, arithmetic: .f32, needs: []),
+        LinearKernel(weights: .bf16, arithmetic: .blas, needs: []),
         LinearKernel(weights: .bf16, arithmetic: .bf16, needs: [.avx512f, .avx512bf16]),
         LinearKernel(weights: .int4, arithmetic: .f32, needs: []),
         LinearKernel(weights: .int4, arithmetic: .int8, needs: [.avx512f, .avx512vnni]),

@@ -64,7 +64,7 @@ struct Opt: ParsableCommand {
         print(Printer.print(module), terminator: "")
     }
 
-    /// All passes under the flags; without a machine's rates, bf16 products where the target has them.
+    /// All passes under the flags; without a machine's rates, bf16 products where the target has them and BLAS where exact.
     private static func pipeline(_ model: ModelOptions) throws -> PassPipeline {
         let options = try model.options("")
         let gears = try Failure.wrapping { () throws(CompileError) in
@@ -73,8 +73,8 @@ struct Opt: ParsableCommand {
         let machine = try model.machine.map { path in
             try Failure.wrapping { () throws(CompileError) in try Machine.read(path) }
         }
-        let fastest = options.target.features.contains(.avx512bf16) ? Arithmetic.bf16 : .f32
-        let arithmetic = options.precision == .exact ? .f32 : machine?.arithmetic(for: options.target) ?? fastest
+        let fastest = options.precision == .exact ? Arithmetic.blas : options.target.features.contains(.avx512bf16) ? .bf16 : .f32
+        let arithmetic = machine?.arithmetic(for: options.target, options.precision) ?? fastest
         let policy = KernelPolicy(
             isExact: options.precision == .exact, features: options.target.features, arithmetic: arithmetic)
         return Passes.pipeline(gears: gears, policy: policy)

@@ -15,12 +15,12 @@ import Testing
         "ArtifactFormat": ["Plan", "Tensors", "CZstd", "Crypto", "Foundation"],
         // Tokenizer and template are compiled ahead (Inputs); small weights are computed when packed (Reference).
         "Compiler": [
-            "ArtifactFormat", "CKernels", "Crypto", "Foundation", "HuggingFace", "IR", "Inputs", "Models", "Passes", "Plan",
+            "ArtifactFormat", "CKernels", "COpenBLAS", "Crypto", "Foundation", "HuggingFace", "IR", "Inputs", "Models", "Passes", "Plan",
             "Reference", "Tensors",
         ],
         "Inputs": ["Plan", "CImage", "CPCRE2", "Foundation"],
         "Execution": ["ArtifactFormat", "Plan", "Tensors"],
-        "CPUBackend": ["ArtifactFormat", "CKernels", "Execution", "Foundation", "Plan", "Tensors"],
+        "CPUBackend": ["ArtifactFormat", "CKernels", "COpenBLAS", "Execution", "Foundation", "Plan", "Tensors"],
         "Serving": ["Crypto", "Execution", "Foundation", "Inputs", "Plan"],
         // Requests are read with the JSON of Inputs, which keeps the order of keys and bounds depth.
         "HTTPAPI": [

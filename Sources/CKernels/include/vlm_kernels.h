@@ -127,6 +127,18 @@ typedef struct vlm_unpack_rows_args {
 } vlm_unpack_rows_args;
 vlm_status vlm_unpack_rows(const vlm_unpack_rows_args *args, int64_t begin, int64_t end, vlm_isa isa);
 
+// Writes inputs [begin, end) of panels first ..< first + count of a VLM_WEIGHT_F32 or VLM_WEIGHT_BF16 weight to y as f32, an
+// input per row: y[k − begin, VLM_PANEL·p + o] = W[VLM_PANEL·(first + p) + o, k]. For VLM_WEIGHT_BF16 `begin` is even.
+typedef struct vlm_unpack_panels_args {
+  vlm_weight_format format;
+  int64_t outputs, inputs;
+  const void *packed;
+  int64_t first, count;
+  float *y;
+  int64_t y_stride;
+} vlm_unpack_panels_args;
+vlm_status vlm_unpack_panels(const vlm_unpack_panels_args *args, int64_t begin, int64_t end);
+
 // Weight format and arithmetic of a linear layer.
 typedef enum vlm_linear_kind {
   VLM_LINEAR_BF16_F32 = 0,   // bf16 weights, f32 arithmetic

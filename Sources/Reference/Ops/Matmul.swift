@@ -12,10 +12,10 @@ enum Gemm {
         _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ c: UnsafeMutablePointer<Float>, m: Int, n: Int, k: Int, transposeB: Bool
     ) {
         if m > 0, n > 0, k > 0, Double(m) * Double(n) * Double(k) >= Double(blasThreshold) {
-            cblas_sgemm(
-                CblasRowMajor, CblasNoTrans, transposeB ? CblasTrans : CblasNoTrans, blasint(m), blasint(n), blasint(k), 1,
-                a, blasint(k), b, blasint(transposeB ? k : n), 0, c, blasint(n))
-            return
+            var product = vlm_openblas_product(
+                m: Int32(m), n: Int32(n), k: Int32(k), a: a, a_stride: Int32(k), b: b, b_stride: Int32(transposeB ? k : n),
+                transposes_b: transposeB, beta: 0, c: c, c_stride: Int32(n))
+            if vlm_openblas_multiply(&product) { return }
         }
         for i in 0..<m {
             for j in 0..<n {

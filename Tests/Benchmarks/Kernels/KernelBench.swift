@@ -12,6 +12,8 @@ struct KernelBench {
     private let scratch: [UnsafeMutableRawPointer]
     private let prepared: UnsafeMutableRawPointer
     private static let activations = 512 * 17920
+    /// Inputs and outputs of the large layers of decoder and vision tower.
+    private static let layers = [(1536, 2048), (1536, 17920), (8960, 1536), (1280, 3840), (1280, 5120)]
 
     init(threads: Int) {
         self.threads = threads
@@ -101,7 +103,7 @@ struct KernelBench {
     func tall() {
         for (name, kind) in kinds {
             for rows in [192, 256, 512] {
-                for shape in [(1536, 2048), (1536, 17920), (8960, 1536), (1280, 3840), (1280, 5120)] {
+                for shape in Self.layers {
                     let arguments = linear(kind, rows: rows, shape)
                     _ = withUnsafePointer(to: arguments) { vlm_linear_prepare($0, 0, Int64(rows), isa) }
                     let work = 2e-9 * Double(rows * shape.0 * shape.1)
@@ -113,27 +115,23 @@ struct KernelBench {
 
     /// The f32 kernel beside OpenBLAS on exact prefill's and vision's shapes, in turns.
     func blas() {
-        openblas_set_num_threads(Int32(threads))
-        for rows in [64, 256, 512] {
-            for shape in [(1536, 2048), (1536, 17920), (8960, 1536), (1280, 3840), (1280, 5120)] {
-                let arguments = linear(VLM_LINEAR_F32_F32, rows: rows, shape), weights = pool.bindMemory(to: Float.self).baseAddress
-                _ = withUnsafePointer(to: arguments) { vlm_linear_prepare($0, 0, Int64(rows), isa) }
+        for (name, kind) in [("bf16·f32", VLM_LINEAR_BF16_F32), ("f32·f32", VLM_LINEAR_F32_F32)] {
+            for (rows, shape) in [128, 256, 512, 1024].flatMap({ rows in Self.layers.map { (rows, $0) } }) {
+                guard rows * max(shape.0, shape.1) <= Self.activations else { continue }
+                let arguments = linear(kind, rows: rows, shape)
                 var times: (ours: [Double], theirs: [Double]) = ([], [])
                 for _ in 0..<Self.rounds {
                     times.ours.append(run(arguments))
                     times.theirs.append(
-                        seconds(1) { begin, end, _ in
-                            guard begin < end else { return }
-                            cblas_sgemm(
-                                CblasRowMajor, CblasNoTrans, CblasTrans, blasint(rows), blasint(shape.1), blasint(shape.0), 1, x,
-                                blasint(shape.0), weights, blasint(shape.0), 0, y, blasint(shape.1))
+                        seconds(vlm_panels(arguments.outputs)) { begin, end, t in
+                            withUnsafePointer(to: arguments) { _ = vlm_openblas_linear($0, begin, end, scratch[t], isa) }
                         })
                 }
                 let ratios = zip(times.theirs, times.ours).map { $0 / $1 }.sorted()
                 func rate(_ seconds: [Double]) -> Int { Int(2e-9 * Double(rows * shape.0 * shape.1) / (seconds.min() ?? 1)) }
                 func fixed(_ value: Double) -> Double { Double(Int(value * 100 + 0.5)) / 100 }
                 print(
-                    "f32·f32 \(rows) rows \(shape.0)→\(shape.1): \(rate(times.ours)) GFLOP/s, OpenBLAS \(rate(times.theirs)); faster by",
+                    "\(name) \(rows) rows \(shape.0)→\(shape.1): \(rate(times.ours)) GFLOP/s, OpenBLAS \(rate(times.theirs)); faster by",
                     "\(fixed(ratios[Self.rounds / 2])) (\(fixed(ratios[0]))…\(fixed(ratios[Self.rounds - 1])))")
             }
         }

@@ -58,12 +58,12 @@ struct PassFixture: CustomTestStringConvertible {
 }
 
 extension PassFixture.Case {
-    /// The pass with this name under the flags that the title ends with: `· exact`, `· bf16`, `· vnni`.
+    /// The pass with this name under the flags that the title ends with: `· exact`, `· blas` (exact too), `· bf16`, `· vnni`.
     func pass(_ name: String) -> Pass? {
-        let isExact = title.hasSuffix("· exact"), hasInteger = title.hasSuffix("· vnni")
+        let hasBLAS = title.hasSuffix("· blas"), isExact = hasBLAS || title.hasSuffix("· exact"), hasInteger = title.hasSuffix("· vnni")
         let policy = KernelPolicy(
             isExact: isExact, features: hasInteger ? [.avx512f, .avx512vnni] : [],
-            arithmetic: title.hasSuffix("· bf16") ? .bf16 : .f32)
+            arithmetic: hasBLAS ? .blas : title.hasSuffix("· bf16") ? .bf16 : .f32)
         return pipeline(gears: [1, 4], policy: policy).pass(named: name)
     }
 
