@@ -152,7 +152,7 @@ package struct Compilation {
         report(.began(phase: "reading", total: source.checkpoint.byteCount))
         let report = report
         do throws(CheckpointError) {
-            return try source.checkpoint.digests(cache: DigestCache(directory: "\(store.root)/records/digests")) {
+            return try source.checkpoint.digests {
                 report(.advanced(bytes: $0))
             }
         } catch { throw .checkpoint(error) }

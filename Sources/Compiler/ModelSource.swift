@@ -1,4 +1,4 @@
-import ArtifactFormat
+package import ArtifactFormat
 import Crypto
 import Foundation
 package import HuggingFace
@@ -18,12 +18,14 @@ package struct ModelSource {
     package let template: String?
     let digests: ArtifactKey.ConfigDigests
 
-    package init(directory: String) throws(CompileError) {
+    /// - Parameter store: remembers the digests of weights.
+    package init(directory: String, store: Store) throws(CompileError) {
         self.directory = directory
         do throws(CheckpointError) {
             config = try ModelConfig(directory: directory)
             definition = try Architectures.definition(for: config)
-            checkpoint = definition.effective(try Checkpoint(directory: directory))
+            let cache = DigestCache(directory: "\(store.root)/records/digests")
+            checkpoint = definition.effective(try Checkpoint(directory: directory, cache: cache))
         } catch { throw .checkpoint(error) }
         let files = try ModelFiles(directory: directory)
         tokenizer = try files.tokenizer()

@@ -11,6 +11,8 @@ package struct Checkpoint: Sendable {
     /// The tensors, sorted by name.
     package let tensors: [TensorView]
     private let indices: [String: Int]
+    /// What is remembered of the files; nil where nothing is.
+    let cache: DigestCache?
 
     /// The tensor of that name; nil when there is none.
     package subscript(name: String) -> TensorView? { indices[name].map { tensors[$0] } }
@@ -22,7 +24,9 @@ package struct Checkpoint: Sendable {
     package var byteCount: Int { files.reduce(0) { $0 + $1.tensors.reduce(0) { $0 + $1.byteCount } } }
 
     /// Opens `model.safetensors`, else what `model.safetensors.index.json` names, in that directory (the order of transformers).
-    package init(directory: String) throws(CheckpointError) {
+    ///
+    /// Digests come from `cache` where it knows them, and go there.
+    package init(directory: String, cache: DigestCache? = nil) throws(CheckpointError) {
         let names = try Self.list(directory)
         let files: [SafetensorsFile]
         if names.contains("model.safetensors") {
@@ -38,23 +42,31 @@ package struct Checkpoint: Sendable {
             throw CheckpointError(
                 .inconsistent, file: next.file.path, tensor: next.name, "is also in \(one.file.path); a tensor may be in one shard only")
         }
-        self.init(directory: directory, files: files, tensors: tensors)
+        self.init(directory: directory, files: files, tensors: tensors, cache: cache)
     }
 
     /// The same files with these tensors, sorted by name.
-    private init(directory: String, files: [SafetensorsFile], tensors: [TensorView]) {
+    private init(directory: String, files: [SafetensorsFile], tensors: [TensorView], cache: DigestCache?) {
         self.directory = directory
         self.files = files
         self.tensors = tensors
+        self.cache = cache
         indices = Dictionary(uniqueKeysWithValues: tensors.enumerated().map { ($1.name, $0) })
     }
 
     /// The checkpoint without the tensor `copy` when `original` has the same type and the same bytes; else as it is.
     ///
-    /// Reads both up to the first difference.
+    /// Reads both up to the first difference, unless their digests are remembered.
     package func dropping(_ copy: String, ifEqualTo original: String) -> Checkpoint {
-        guard copy != original, let one = self[copy], let other = self[original], one.holdsTheSame(as: other) else { return self }
-        return Checkpoint(directory: directory, files: files, tensors: tensors.filter { $0.name != copy })
+        guard copy != original, let one = self[copy], let other = self[original], holdTheSame(one, other) else { return self }
+        return Checkpoint(directory: directory, files: files, tensors: tensors.filter { $0.name != copy }, cache: cache)
+    }
+
+    private func holdTheSame(_ one: TensorView, _ other: TensorView) -> Bool {
+        guard one.type == other.type else { return false }
+        let known = files.compactMap { cache?.digests(of: $0) }
+        let digests = [one, other].compactMap { tensor in known.lazy.compactMap { $0[tensor.name] }.first }
+        return digests.count == 2 ? digests[0] == digests[1] : one.holdsTheSame(as: other)
     }
 
     /// The names of the entries of a directory.

@@ -16,11 +16,11 @@ package struct WeightDigests: Sendable, Hashable {
 extension Checkpoint {
     /// Digests every tensor, and checks on the way that every weight is a finite number.
     ///
-    /// Files that `cache` remembers are not read. Otherwise each byte is read once, by `workers` threads in parallel, with a
+    /// Files that the checkpoint's cache remembers are not read. Otherwise each byte is read once, by `workers` threads in parallel, with a
     /// few megabytes of memory. `progress` gets byte counts as they are done, from any of those threads.
     /// Throws `.notFinite`, naming the tensor, when a weight is NaN or infinite.
     package func digests(
-        cache: DigestCache? = nil, workers: Int = ProcessInfo.processInfo.activeProcessorCount,
+        workers: Int = ProcessInfo.processInfo.activeProcessorCount,
         progress: @Sendable (_ byteCount: Int) -> Void = { _ in }
     ) throws(CheckpointError) -> WeightDigests {
         var digests: [String: String] = [:]

@@ -61,7 +61,7 @@ struct Compile: ParsableCommand {
             return stage
         }
         options.rewriteLimit = rewriteLimit
-        let source = try Failure.wrapping { () throws(CompileError) in try ModelSource(directory: directory) }
+        let source = try Failure.wrapping { () throws(CompileError) in try ModelSource(directory: directory, store: store) }
         let machine = try model.resolvedMachine(store)
         let display = CompileDisplay()
         var compilation = try Failure.wrapping { () throws(CompileError) in

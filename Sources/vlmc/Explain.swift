@@ -31,7 +31,7 @@ struct Explain: ParsableCommand {
     func run() throws {
         let store = try store.resolved()
         let options = try model.options(directory)
-        let source = try Failure.wrapping { () throws(CompileError) in try ModelSource(directory: directory) }
+        let source = try Failure.wrapping { () throws(CompileError) in try ModelSource(directory: directory, store: store) }
         let machine = try model.resolvedMachine(store)
         let compilation = try Failure.wrapping { () throws(CompileError) in
             try Compilation(source, options: options, store: store, machine: machine) { _ in }

@@ -109,15 +109,30 @@ import Testing
         let directory = try TemporaryDirectory()
         let cache = DigestCache(directory: directory.path + "/store/digests")
         try directory.write("model.safetensors", vectors: ["a": [1, 2]])
-        let first = try Checkpoint(directory: directory.path).digests(cache: cache)
+        let first = try Checkpoint(directory: directory.path, cache: cache).digests()
         #expect(first.readByteCount == 8)
-        let second = try Checkpoint(directory: directory.path).digests(cache: cache)
+        let second = try Checkpoint(directory: directory.path, cache: cache).digests()
         #expect(second.readByteCount == 0)
         #expect(second.tensors == first.tensors)
         try directory.write("model.safetensors", vectors: ["a": [1, 3]])
-        let third = try Checkpoint(directory: directory.path).digests(cache: cache)
+        let third = try Checkpoint(directory: directory.path, cache: cache).digests()
         #expect(third.readByteCount == 8)
         #expect(third.checkpoint != first.checkpoint)
+    }
+
+    /// The file changes behind the memory's back: what is remembered shows that no weight is read.
+    @Test func comparesTensorsByWhatItRemembers() throws {
+        let directory = try TemporaryDirectory()
+        let cache = DigestCache(directory: directory.path + "/store/digests")
+        func left(_ cache: DigestCache?) throws -> [String] {
+            try Checkpoint(directory: directory.path, cache: cache).dropping("b", ifEqualTo: "a").tensors.map(\.name)
+        }
+        try directory.write("model.safetensors", vectors: ["a": [1, 2], "b": [1, 2]])
+        #expect(try left(cache) == ["a"])
+        _ = try Checkpoint(directory: directory.path, cache: cache).digests()
+        directory.flipLastByteUnseen("model.safetensors")
+        #expect(try left(cache) == ["a"])
+        #expect(try left(nil) == ["a", "b"])
     }
 
     @Test func ignoresDamagedEntries() throws {
@@ -125,14 +140,14 @@ import Testing
         let store = directory.path + "/digests"
         let cache = DigestCache(directory: store)
         try directory.write("model.safetensors", vectors: ["a": [1, 2]])
-        let truth = try Checkpoint(directory: directory.path).digests(cache: cache)
+        let truth = try Checkpoint(directory: directory.path, cache: cache).digests()
         let names = try FileManager.default.contentsOfDirectory(atPath: store)
         let entry = try #require(names.first)
         let bytes = Array(try Data(contentsOf: URL(fileURLWithPath: store + "/" + entry)))
         for index in stride(from: 0, to: bytes.count, by: 3) {
             for damaged in [Array(bytes[..<index]), bytes.enumerated().map { $0 == index ? $1 ^ 1 : $1 }] {
                 try Data(damaged).write(to: URL(fileURLWithPath: store + "/" + entry))
-                #expect(try Checkpoint(directory: directory.path).digests(cache: cache).checkpoint == truth.checkpoint)
+                #expect(try Checkpoint(directory: directory.path, cache: cache).digests().checkpoint == truth.checkpoint)
             }
         }
     }
@@ -141,6 +156,6 @@ import Testing
         let directory = try TemporaryDirectory()
         try directory.write("model.safetensors", vectors: ["a": [1, 2]])
         let cache = DigestCache(directory: "/proc/no/such/place")
-        #expect(try Checkpoint(directory: directory.path).digests(cache: cache).readByteCount == 8)
+        #expect(try Checkpoint(directory: directory.path, cache: cache).digests().readByteCount == 8)
     }
 }

@@ -30,6 +30,19 @@ final class TemporaryDirectory: Sendable {
         return try write(name, withUnsafeBytes(of: UInt64(text.count).littleEndian) { Array($0) } + text + data)
     }
 
+    /// Flips the last byte of a file in place and puts back the time of its last change.
+    func flipLastByteUnseen(_ name: String) {
+        let descriptor = open(path + "/" + name, O_RDWR)
+        defer { close(descriptor) }
+        var state = stat()
+        var byte: UInt8 = 0
+        fstat(descriptor, &state)
+        pread(descriptor, &byte, 1, state.st_size - 1)
+        byte ^= 0xff
+        pwrite(descriptor, &byte, 1, state.st_size - 1)
+        futimens(descriptor, [state.st_atim, state.st_mtim])
+    }
+
     /// Writes a safetensors file of f32 vectors.
     @discardableResult
     func write(_ name: String, vectors: [String: [Float]]) throws -> String {
