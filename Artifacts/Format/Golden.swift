@@ -1,8 +1,8 @@
 import Plan
 
-/// The self-test an artifact carries: a prompt and the logits that follow it.
+/// The self-test an artifact carries: a text and the logits that follow it.
 package struct Golden: Sendable, Hashable {
-    /// The prompt, run through `extend` at positions 0, 1, …
+    /// The text, at positions 0, 1, …
     package var tokens: [Int32]
     /// The logits of the last token.
     package var logits: [Float]

@@ -1,7 +1,9 @@
 package import ArtifactFormat
 import Plan
 
-/// The golden self-test of artifacts: a short prompt of text and the logits that a backend computes after it.
+/// The golden self-test of artifacts: a short text and the logits that a backend computes after it.
+///
+/// The first half of the text is prefilled, the others are decoded one by one, in all gears by turns.
 package enum SelfTest {
     /// Tokens of a recorded prompt, unless the artifact takes fewer.
     private static let promptLength = 16
@@ -31,10 +33,17 @@ package enum SelfTest {
         of artifact: Artifact, after tokens: [Int32], on backend: some Backend
     ) throws(BackendError) -> [Float] {
         let model = try backend.load(artifact)
-        let axes = model.program.positionAxes
+        let (axes, gears) = (model.program.positionAxes, model.program.limits.gears)
+        let prefilled = tokens[..<((tokens.count + 1) / 2)]
         let prompt = SingleSequence.Prompt(
-            ids: tokens, positions: (0..<axes).flatMap { _ in tokens.indices.map { Int32($0) } },
-            imageRows: tokens.map { _ in -1 }, embeddings: [])
-        return try SingleSequence(model, capacity: tokens.count).prefill(prompt)
+            ids: Array(prefilled), positions: (0..<axes).flatMap { _ in prefilled.indices.map { Int32($0) } },
+            imageRows: prefilled.map { _ in -1 }, embeddings: [])
+        let sequence = try SingleSequence(model, capacity: tokens.count)
+        var logits = try sequence.prefill(prompt)
+        for position in prefilled.count..<tokens.count {
+            let gear = gears[position % gears.count]
+            logits = try sequence.decode(tokens[position], position: Int32(position), gear: gear)
+        }
+        return logits
     }
 }

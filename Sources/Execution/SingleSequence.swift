@@ -64,9 +64,9 @@ package final class SingleSequence {
         return logits
     }
 
-    /// The logits after one more token, whose rotary position is the same on every axis.
-    package func decode(_ token: Int32, position: Int32) throws(BackendError) -> [Float] {
-        guard let gear = model.program.limits.gears.first else { throw .unsupported("the artifact has no decode gear") }
+    /// The logits after one more token, whose rotary position is the same on every axis; by the first decode gear or `gear`.
+    package func decode(_ token: Int32, position: Int32, gear: Int? = nil) throws(BackendError) -> [Float] {
+        guard let gear = gear ?? model.program.limits.gears.first else { throw .unsupported("the artifact has no decode gear") }
         for row in 0..<gear {
             io.ids[row] = 0
             io.slots[row] = -1

@@ -1,0 +1,98 @@
+import AllocationCounter
+import ArtifactFormat
+import CPUBackend
+import Compiler
+import Execution
+import Foundation
+import Plan
+import Tensors
+import Testing
+
+@Suite struct AllocationTests {
+    /// What a server does all day: prompts in chunks, then decoding in every gear, then pictures.
+    @Test(arguments: [ArtifactKey.Precision.exact, .balanced], [1, 2])
+    func noStepAllocates(precision: ArtifactKey.Precision, threads: Int) throws {
+        let store = TemporaryStore()
+        let artifact = try store.compile("qwen2_vl_hubstyle", precision)
+        let model = try CPUBackend(threads: threads).load(artifact)
+        try model.reserveKV(blockSize: 16, blockCount: 32)
+        let io = model.makeStepIO(maxBlocks: 32)
+        for block in 0..<32 { io.blockTables[block] = Int32(block) }
+        let rows = artifact.program.limits.maxBatchedTokens
+        #expect(rows >= 300, "too few for OpenBLAS")
+        for _ in 0..<3 {
+            io.fill(tokens: 300, context: 300, samples: 1)
+            #expect(try allocations { try model.run(.extend, io) } == 0)
+            for gear in artifact.program.limits.gears {
+                io.fill(tokens: gear, context: 301, samples: gear)
+                #expect(try allocations { try model.run(.decode(gear: gear), io) } == 0)
+            }
+            try model.beginVision(picture(artifact.program, rows: 12, columns: 16))
+            #expect(try allocations { while try !model.advanceVision(budget: 1e6) {} } == 0)
+        }
+    }
+
+    @Test func theCounterSeesAllocations() {
+        #expect(allocations { _ = UnsafeMutablePointer<Int>.allocate(capacity: 100) } == 1)
+        var values: [Int] = []
+        #expect(allocations { for value in 0..<100 { values.append(value) } } > 1)
+    }
+
+    private func allocations(_ body: () throws -> Void) rethrows -> Int {
+        allocation_counter_start()
+        defer { _ = allocation_counter_stop() }
+        try body()
+        return allocation_counter_stop()
+    }
+
+    /// Noise as one picture of so many patches.
+    private func picture(_ program: Program, rows: Int, columns: Int) throws -> VisionInput {
+        let plan = try #require(program.plans.first { $0.entry == .vision })
+        let pixels = try #require(plan.steps.lazy.flatMap(\.inputs).first { $0.place == .input(.pixels) })
+        let width = try #require(pixels.type.shape.dims.last?.fixedValue)
+        let count = rows * columns
+        return VisionInput(
+            pixels: (0..<count * width).map { UInt8(truncatingIfNeeded: $0 * 31) },
+            positions: (0..<count).map { Int32($0 / columns) } + (0..<count).map { Int32($0 % columns) }, bounds: [0, Int32(count)])
+    }
+}
+
+extension StepIO {
+    /// One sequence's last `tokens` of `context`; in a decode gear the other rows are padding.
+    fileprivate func fill(tokens: Int, context: Int, samples: Int) {
+        let isDecode = samples == tokens
+        (tokenCount, sequenceCount, sampleCount, imageCount) = (tokens, isDecode ? tokens : 1, samples, 0)
+        for row in 0..<tokens {
+            ids[row] = Int32(row % vocabularySize)
+            slots[row] = isDecode ? (row == 0 ? Int32(context - 1) : -1) : Int32(context - tokens + row)
+            imageRows[row] = -1
+            for axis in 0..<positionAxes { positions[axis * tokens + row] = Int32(row) }
+        }
+        for row in 0..<sequenceCount {
+            (queryStarts[row], queryCounts[row]) = (Int32(row), row == 0 ? Int32(isDecode ? 1 : tokens) : 0)
+            contextLengths[row] = row == 0 ? Int32(context) : 0
+        }
+        for sample in 0..<samples { sampleRows[sample] = Int32(isDecode ? sample : tokens - 1) }
+    }
+}
+
+/// A store of a test's own, removed with it.
+private final class TemporaryStore {
+    private let path = FileManager.default.temporaryDirectory.path + "/vlm-cpubackend-\(UUID().uuidString)"
+    private let store: Store
+
+    init() { store = Store(root: path) }
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+
+    /// Compiles one of the tiny models for this machine.
+    func compile(_ name: String, _ precision: ArtifactKey.Precision) throws -> Artifact {
+        let tests = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().path
+        let directory = tests + "/EndToEndTests/Fixtures/" + name
+        var options = CompileOptions(directory: directory, target: .here)
+        options.precision = precision
+        let source = try ModelSource(directory: directory, store: store)
+        let report = try Compilation(source, options: options, store: store, machine: .current(store)) { _ in }.run()
+        return try Artifact.open(directory: report.artifact)
+    }
+}
