@@ -53,6 +53,8 @@ package struct ArtifactKey: Sendable, Hashable, Codable {
     package var tensors: String
     package var configs: ConfigDigests
     package var pipeline: [PassVersion]
+    /// Most rewrites the passes did; nil for all.
+    package var rewriteLimit: Int?
     package var target: Target
     package var precision: Precision
     /// Arithmetic of the large linear layers.
@@ -61,7 +63,7 @@ package struct ArtifactKey: Sendable, Hashable, Codable {
     package var kvElement: DType
 
     package init(
-        checkpoint: String, tensors: String, configs: ConfigDigests, pipeline: [PassVersion], target: Target,
+        checkpoint: String, tensors: String, configs: ConfigDigests, pipeline: [PassVersion], rewriteLimit: Int? = nil, target: Target,
         precision: Precision, arithmetic: Arithmetic, limits: Program.Limits, kvElement: DType
     ) {
         formatVersion = Manifest.formatVersion
@@ -70,6 +72,7 @@ package struct ArtifactKey: Sendable, Hashable, Codable {
         self.tensors = tensors
         self.configs = configs
         self.pipeline = pipeline
+        self.rewriteLimit = rewriteLimit
         self.target = target
         self.precision = precision
         self.arithmetic = arithmetic
@@ -107,6 +110,7 @@ extension ArtifactKey {
             Field(name: "processor", value: configs.processor),
             Field(name: "chat template", value: configs.template),
             Field(name: "pipeline", value: pipeline.map(\.description).joined(separator: " ")),
+            Field(name: "rewrite limit", value: rewriteLimit.map(String.init) ?? "none"),
             Field(name: "target", value: target.rawValue),
             Field(name: "precision", value: precision.rawValue),
             Field(name: "arithmetic", value: arithmetic.rawValue),

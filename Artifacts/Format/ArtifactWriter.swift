@@ -12,6 +12,7 @@ package final class ArtifactWriter {
     private let destination: String
     private let temporary: TemporaryDirectory
     private let createdParents: [String]
+    private let unfinished: Unfinished
     private var sections: [String: Manifest.Section] = [:]
     private var weights: [WeightEntry] = []
     private var weightsFile: WeightsFile?
@@ -31,10 +32,12 @@ package final class ArtifactWriter {
             destination = output
             let parent = Directories.parent(of: output) ?? "."
             createdParents = try Directories.create(parent)
+            unfinished = Unfinished { [createdParents] in for path in createdParents.reversed() { rmdir(path) } }
             temporary = try TemporaryDirectory(in: parent, prefix: ".\(Directories.name(of: output)).vlm-")
         } else {
             destination = store.path(of: key)
             createdParents = try Directories.create(store.artifactsPath)
+            unfinished = Unfinished { store.removeEmptyDirectories() }
             temporary = try TemporaryDirectory(in: store.temporaryPath, prefix: Store.temporaryPrefix)
         }
     }

@@ -71,17 +71,22 @@ package struct Store: Sendable {
 package final class BuildLock {
     private var file: OpenFile?
     private let store: Store
+    private let unfinished: Unfinished
 
     fileprivate init(file: OpenFile, store: Store) {
         self.file = file
         self.store = store
+        unfinished = Unfinished { [path = file.path] in
+            unlink(path)
+            store.removeEmptyDirectories()
+        }
     }
 
     deinit { release() }
 
     package func release() {
         guard let file else { return }
-        unlink(file.path)
+        unfinished.settle { unlink(file.path) }
         self.file = nil
         store.removeEmptyDirectories()
     }

@@ -4,7 +4,8 @@ import Glibc
 final class TemporaryDirectory {
     let path: String
     private let handle: OpenFile
-    private var isOwned = true
+    /// Nil once the directory is no longer this object's.
+    private var unfinished: Unfinished?
 
     /// Creates `parent/prefix<random>` after removing those whose owners are gone.
     init(in parent: String, prefix: String) throws(ArtifactError) {
@@ -20,6 +21,7 @@ final class TemporaryDirectory {
             guard let handle = try OpenFile.reading(path), handle.tryLock(), handle.isStill(at: path) else { continue }
             self.path = path
             self.handle = handle
+            unfinished = Unfinished { Self.removeWhileWritten(path) }
             return
         }
         throw .system(operation: "create a directory", path: parent, reason: "it does not stay there")
@@ -33,17 +35,21 @@ final class TemporaryDirectory {
     /// Moves the directory to its final place; afterwards it is no longer temporary.
     func publish(as destination: String) throws(ArtifactError) {
         try handle.sync()
-        try Directories.replace(destination, with: path)
-        isOwned = false
+        try unfinished?.settle { () throws(ArtifactError) in try Directories.replace(destination, with: path) }
+        unfinished = nil
         handle.unlock()
         if let parent = Directories.parent(of: destination) { try Directories.sync(parent) }
     }
 
     /// Removes the directory with all that is in it.
     func discard() {
-        guard isOwned else { return }
-        isOwned = false
-        try? Directories.remove(path)
+        unfinished?.settle { try? Directories.remove(path) }
+        unfinished = nil
+    }
+
+    /// Removes a directory in which another thread may still make files.
+    private static func removeWhileWritten(_ path: String) {
+        for _ in 0..<8 where Directories.exists(path) { try? Directories.remove(path) }
     }
 
     /// Removes directories of this kind that nobody holds.

@@ -5,7 +5,7 @@ package import IR
 ///     %q = linear %x, %wq, %bq
 ///     %k = linear %x, %wk, %bk                    →      %y = linear %x, (concat %wq, %wk, %wv), (concat %bq, %bk, %bv)
 ///     %v = linear %x, %wv, %bv                           %q = slice %y …   %k = slice %y …   %v = slice %y …
-package let fuseQKV = Pass("fuse-qkv", .fused) { editor in
+package let fuseQKV = Pass("fuse-qkv", .fused, isOptional: true) { editor in
     for id in editor.graph.nodes.map(\.id) {
         guard let attention = editor.graph[id], attention.op is Attention,
             let q = layer(behind: attention.operands[0], in: editor.graph),

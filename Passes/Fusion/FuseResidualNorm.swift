@@ -4,7 +4,7 @@ package import IR
 ///
 ///     %s = add %x, %y
 ///     %n = rms_norm %s, %w                        →      %s, %n = add_rms_norm %y, %x, %w
-package let fuseResidualNorm = Pass("fuse-residual-norm", .fused) { editor in
+package let fuseResidualNorm = Pass("fuse-residual-norm", .fused, isOptional: true) { editor in
     let constness = Constness(editor.graph)
     for id in editor.graph.nodes.map(\.id) {
         guard let norm = editor.graph[id], norm.op is RMSNorm || norm.op is LayerNorm,

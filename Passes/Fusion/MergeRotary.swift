@@ -7,7 +7,7 @@ import Tensors
 ///     %k = rotary (reshape (slice %y, 64..<96)), %cos, %sin
 ///                                                 →      %r = rotary (reshape (slice %y, 0..<96)), %cos, %sin
 ///                                                        %q = slice %r, heads 0..<2    %k = slice %r, heads 2..<3
-package let mergeRotary = Pass("merge-rotary", .fused) { editor in
+package let mergeRotary = Pass("merge-rotary", .fused, isOptional: true) { editor in
     for id in editor.graph.nodes.map(\.id) {
         guard let attention = editor.graph[id], attention.op is Attention,
             let q = rotation(behind: attention.operands[0], in: editor.graph),

@@ -75,8 +75,9 @@ package struct Compilation {
     /// The module after the passes up to `options.stopAfter`, and what they did.
     package func lowered() throws(CompileError) -> (module: Module, reports: [PassReport]) {
         var module = try traced()
-        let settings = PassPipeline.Options(
+        var settings = PassPipeline.Options(
             verifies: options.verifies, rewriteLimit: options.rewriteLimit, stopAfter: options.stopAfter)
+        settings.limitsEveryPass = options.stopAfter != nil
         do throws(PassError) {
             let reports = try passes.run(on: &module, options: settings, observers: observers)
             return (module, reports)
@@ -91,14 +92,14 @@ package struct Compilation {
             return result
         }
         let missing = store.missingDirectories
+        let undo = { @Sendable [store] in missing.isEmpty ? store.removeEmptyDirectories() : store.remove(createdFrom: missing) }
+        let unfinished = Unfinished(undo: undo)
         do {
-            return try build()
+            let report = try build()
+            unfinished.settle {}
+            return report
         } catch {
-            if missing.isEmpty {
-                store.removeEmptyDirectories()
-            } else {
-                store.remove(createdFrom: missing)
-            }
+            unfinished.settle(undo)
             throw error
         }
     }
@@ -142,7 +143,7 @@ package struct Compilation {
 
     /// The artifact with this key, where it is wanted; nil when it must be built.
     private func known(_ key: ArtifactKey) throws(CompileError) -> String? {
-        guard !options.isForced, options.rewriteLimit == nil else { return nil }
+        guard !options.isForced else { return nil }
         guard let output = options.output else { return store.lookup(key) }
         guard let artifact = try? Artifact.open(directory: output), artifact.manifest.key == key else { return nil }
         return output
@@ -162,7 +163,7 @@ package struct Compilation {
         ArtifactKey(
             checkpoint: digests.checkpoint, tensors: source.tensorDigest, configs: source.digests,
             pipeline: passes.passes.map { ArtifactKey.PassVersion(name: $0.name, version: $0.version) },
-            target: options.target, precision: options.precision, arithmetic: arithmetic, limits: limits,
+            rewriteLimit: options.rewriteLimit, target: options.target, precision: options.precision, arithmetic: arithmetic, limits: limits,
             kvElement: kvElement)
     }
 
@@ -174,7 +175,7 @@ package struct Compilation {
         var result = start
         let (compiled, isReused) = try timed("passes", &result) { () throws(CompileError) in
             if let reused = reusedProgram(key) { return (reused, true) }
-            return (try newProgram(), false)
+            return (try CompiledProgram(self, kvElement), false)
         }
         result.reusedProgram = isReused
         result.passes = compiled.record.reports
@@ -192,18 +193,9 @@ package struct Compilation {
         return report
     }
 
-    private func newProgram() throws(CompileError) -> CompiledProgram {
-        do throws(CompileError) { return try CompiledProgram(self, kvElement) } catch {
-            guard let limit = options.rewriteLimit else { throw error }
-            throw .badOption(
-                "--rewrite-limit \(limit) leaves a module that no kernels run (\(error)); "
-                    + "look at it with --stop-after specialized --dump-ir DIR, or give a larger limit")
-        }
-    }
-
     /// The program of a stored artifact whose weights alone differ; nil when there is none or passes are to run.
     private func reusedProgram(_ key: ArtifactKey) -> CompiledProgram? {
-        guard !options.isForced, options.rewriteLimit == nil, observers.isEmpty, let path = store.artifact(programKey: key.programKey),
+        guard !options.isForced, observers.isEmpty, let path = store.artifact(programKey: key.programKey),
             let earlier = try? Artifact.open(directory: path, recordsUse: false)
         else { return nil }
         return try? CompiledProgram(reusing: earlier, self, kvElement)

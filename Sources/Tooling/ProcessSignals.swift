@@ -1,3 +1,4 @@
+import Dispatch
 import Glibc
 
 /// What the tools make of signals that would end them without a word, and of streams that are not open.
@@ -21,4 +22,28 @@ package enum ProcessSignals {
             _ = open("/dev/null", O_RDONLY)
         }
     }
+
+    /// Has SIGINT, SIGTERM and SIGHUP end the process with code 1 and a message, after `undo` took back what was begun.
+    ///
+    /// Those that the process was started to ignore, as under `nohup`, stay ignored.
+    package static func endOrderly(undoing undo: @escaping @Sendable (_ end: () -> Never) -> Never) {
+        for number in [SIGINT, SIGTERM, SIGHUP] {
+            var earlier = sigaction()
+            sigaction(number, nil, &earlier)
+            if unsafeBitCast(earlier.__sigaction_handler.sa_handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self) { continue }
+            signal(number, SIG_IGN)
+            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+            source.setEventHandler {
+                undo {
+                    StandardError.sayLast("error: interrupted")
+                    _exit(1)
+                }
+            }
+            source.resume()
+            sources.append(source)
+        }
+    }
+
+    /// Alive as long as the process; filled before there is a second thread.
+    nonisolated(unsafe) private static var sources: [any DispatchSourceSignal] = []
 }

@@ -18,6 +18,12 @@ package enum StandardError {
 
     package static func say(_ line: String) { write(line + "\n") }
 
+    /// The last words of a process, on a line of their own; other threads may be in the middle of one, or stuck.
+    static func sayLast(_ line: String) {
+        var text = (isatty(STDERR_FILENO) == 1 ? "\n" : "") + line + "\n"
+        text.withUTF8 { write(UnsafeRawBufferPointer($0), 100) }
+    }
+
     private static func write(_ bytes: UnsafeRawBufferPointer, _ waitMilliseconds: Int32) {
         // A pipe that is ready takes as much without blocking.
         let most = Int(PIPE_BUF)

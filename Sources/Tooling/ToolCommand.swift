@@ -6,8 +6,11 @@ package protocol ToolCommand: ParsableCommand {}
 
 extension ToolCommand {
     /// The tool's `main`: code 0, or what went wrong on stderr and a code between 1 and 125.
-    package static func runTool() -> Never {
+    ///
+    /// - Parameter undo: takes back what was begun when a signal asks the tool to end, then calls its argument.
+    package static func runTool(undoing undo: @escaping @Sendable (_ end: () -> Never) -> Never) -> Never {
         ProcessSignals.prepare()
+        ProcessSignals.endOrderly(undoing: undo)
         do {
             var command = try parseAsRoot()
             try command.run()

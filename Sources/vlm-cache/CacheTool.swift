@@ -19,7 +19,7 @@ struct CacheTool: ToolCommand {
             CollectGarbage.self, Remove.self,
         ])
 
-    static func main() { runTool() }
+    static func main() { runTool(undoing: Unfinished.undoAll) }
 }
 
 /// What every verb understands.

@@ -32,6 +32,8 @@ struct VLMServe: AsyncParsableCommand {
 
     static func main() async {
         ProcessSignals.prepare()
+        // Until there is something to stop, `StopSignals` has not begun.
+        for number in [SIGTERM, SIGINT] { signal(number) { _ in _exit(0) } }
         await main(nil)
     }
 

@@ -19,7 +19,7 @@ struct Compile: ParsableCommand {
             VLM_DEBUG=1 verifies the module after every pass, 2 adds their times, 3 their counts, 4 every rewrite and miss, 5 \
             the IR after each pass in the directory \(DebugLevel.dumpDirectory).
 
-            Exit code 0, or 1 with one message on stderr. A refused or failed compile leaves nothing behind.
+            Exit code 0, or 1 with one message on stderr. A refused, failed or interrupted compile leaves nothing behind.
             """)
 
     @Argument(help: "HuggingFace model directory.")
@@ -37,7 +37,11 @@ struct Compile: ParsableCommand {
     @Option(name: .customLong("dump-ir"), help: "Write the IR after each pass that changed it, as text, to this directory.")
     var dumpDirectory: String?
 
-    @Option(help: "Do at most this many rewrites, to find the one that goes wrong.")
+    @Option(
+        help: """
+            Do at most this many rewrites, to find the one that goes wrong. Those without which no kernel runs the model are done \
+            all the same, unless --stop-after is given.
+            """)
     var rewriteLimit: Int?
 
     @Flag(help: "Compile even if the store has the artifact.")

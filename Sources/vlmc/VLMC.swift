@@ -20,5 +20,5 @@ struct VLMC: ToolCommand {
             MachineCommand.self,
         ])
 
-    static func main() { runTool() }
+    static func main() { runTool(undoing: Unfinished.undoAll) }
 }

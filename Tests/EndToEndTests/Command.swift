@@ -35,15 +35,13 @@ struct Command {
     /// Where the build leaves programs: the folder of the test bundle.
     static let directory = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent()
 
-    /// Starts the program and kills it after some seconds, however far it is.
-    func killed(after seconds: Double) throws {
+    /// Starts the program and sends it a signal after some seconds, however far it is.
+    func signalled(_ number: Int32, after seconds: Double) throws -> Outcome {
         process.standardInput = FileHandle.nullDevice
-        process.standardOutput = FileHandle.nullDevice
-        process.standardError = FileHandle.nullDevice
         try process.run()
         Thread.sleep(forTimeInterval: seconds)
-        kill(process.processIdentifier, SIGKILL)
-        process.waitUntilExit()
+        kill(process.processIdentifier, number)
+        return outcome()
     }
 
     /// Starts a program that goes on until `stop`; its standard error is read line by line.
@@ -60,6 +58,11 @@ struct Command {
         try process.run()
         stdin.fileHandleForWriting.write(Data(input.utf8))
         try stdin.fileHandleForWriting.close()
+        return outcome()
+    }
+
+    /// What the program that runs has said at its end.
+    private func outcome() -> Outcome {
         let collector = Collector(errors)
         let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
         process.waitUntilExit()

@@ -133,10 +133,35 @@ import Testing
         #expect(!FileManager.default.fileExists(atPath: space.store))
     }
 
+    @Test func interruptedCompileLeavesNothing() throws {
+        for (index, delay) in [0.03, 0.06, 0.1, 0.15, 0.2, 0.25, 0.3].enumerated() {
+            let space = try Workspace()
+            let number = [SIGINT, SIGTERM, SIGHUP][index % 3]
+            let outcome = try Command("vlmc", ["compile", Workspace.demoModel, "--store", space.store]).signalled(number, after: delay)
+            // It may have been done by then, or not have begun to listen.
+            if outcome.status == 0 || outcome.status == -number { continue }
+            #expect(outcome.status == 1)
+            #expect(outcome.errors.contains("interrupted"))
+            #expect(!FileManager.default.fileExists(atPath: space.store), "after \(delay) s")
+        }
+    }
+
+    /// Fewer rewrites make another artifact, never one that a whole compile is given later.
+    @Test func limitedRewritesRunAndStayApart() throws {
+        let space = try Workspace()
+        let reference = Workspace.fixtures.appending(path: "qwen2_vl").path
+        let limited = try space.compile(reference, "--precision", "exact", "--rewrite-limit", "0")
+        let outcome = try space.vlmc("parity", limited, "--reference", reference)
+        #expect(outcome.status == 0, "\(outcome.output)\(outcome.errors)")
+        let whole = try space.vlmc("compile", reference, "--precision", "exact")
+        #expect(whole.errors.contains("rewrite limit: 0 → none"))
+        #expect(whole.output != limited + "\n")
+    }
+
     @Test func killedCompileLeavesAValidStore() throws {
         let space = try Workspace()
         for delay in [0.02, 0.1, 0.2, 0.35] {
-            try Command("vlmc", ["compile", Workspace.demoModel, "--force", "--store", space.store]).killed(after: delay)
+            _ = try Command("vlmc", ["compile", Workspace.demoModel, "--force", "--store", space.store]).signalled(SIGKILL, after: delay)
             let outcome = try space.vlmc("compile", Workspace.demoModel)
             #expect(outcome.status == 0, "\(outcome.errors)")
             let path = outcome.output.trimmingCharacters(in: .newlines)

@@ -7,6 +7,8 @@ package struct Pass: Sendable {
     package let version: Int
     /// The stage that the pass helps to reach.
     package let stage: Stage
+    /// Whether kernels run the model without it, only slower.
+    package let isOptional: Bool
     private let work: Work
 
     private enum Work: Sendable {
@@ -16,9 +18,10 @@ package struct Pass: Sendable {
 
     /// A pass that looks at one graph at a time.
     package init(
-        _ name: String, _ stage: Stage, version: Int = 1, _ work: @escaping @Sendable (Editor) throws(PassError) -> Void
+        _ name: String, _ stage: Stage, version: Int = 1, isOptional: Bool = false,
+        _ work: @escaping @Sendable (Editor) throws(PassError) -> Void
     ) {
-        (self.name, self.stage, self.version, self.work) = (name, stage, version, .graph(work))
+        (self.name, self.stage, self.version, self.isOptional, self.work) = (name, stage, version, isOptional, .graph(work))
     }
 
     /// A pass that adds, copies or drops whole graphs.
@@ -26,7 +29,7 @@ package struct Pass: Sendable {
         _ name: String, _ stage: Stage, version: Int = 1,
         module work: @escaping @Sendable (inout Module, inout PassReport) throws(PassError) -> Void
     ) {
-        (self.name, self.stage, self.version, self.work) = (name, stage, version, .module(work))
+        (self.name, self.stage, self.version, isOptional, self.work) = (name, stage, version, false, .module(work))
     }
 
     /// Runs the pass on every graph; the module's stage stays as it is.

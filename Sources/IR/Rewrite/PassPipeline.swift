@@ -21,6 +21,8 @@ package struct PassPipeline: Sendable {
         package var verifies = false
         /// How many rewrites happen in all, for bisection; nil for any number.
         package var rewriteLimit: Int?
+        /// Whether passes that are not optional count and end as well; then kernels may not run what is left.
+        package var limitsEveryPass = true
         /// The last stage to reach.
         package var stopAfter: Stage?
 
@@ -47,7 +49,9 @@ package struct PassPipeline: Sendable {
         for (index, pass) in chosen.enumerated() {
             for observer in observers { observer.willRun(pass, on: module) }
             let before = module
-            let report = try pass.run(on: &module, budget: &budget)
+            var unlimited: Int?
+            let report = try pass.isOptional || options.limitsEveryPass
+                ? pass.run(on: &module, budget: &budget) : pass.run(on: &module, budget: &unlimited)
             reports.append(report)
             let isLast = index + 1 == chosen.count || chosen[index + 1].stage > pass.stage
             let reaches = isLast && pass.stage > module.stage
