@@ -50,11 +50,13 @@ final class PagedAttentionStep: PreparedStep {
     private let q, y: Operand
     private let layer: Int
     private let environment: StepEnvironment
+    /// Most tokens of a block that the kernels take.
+    private static let largestBlock = 256
 
     init(
         layer: Int, heads: Int, scale: Float, operands: [Operand], output: Operand, origin: String,
         _ environment: StepEnvironment
-    ) {
+    ) throws(BackendError) {
         self.layer = layer
         q = operands[0]
         y = output
@@ -62,10 +64,11 @@ final class PagedAttentionStep: PreparedStep {
         arguments.heads = Int64(heads)
         arguments.scale = scale
         super.init(origin: origin)
-        // The largest block size the kernels take bounds their scratch.
-        var layout = environment.kv.kernelLayout
-        layout.block_size = 256
-        environment.scratch.reserve(thread: vlm_paged_attention_scratch_bytes(&layout, Int64(heads)))
+        // Scratch grows with the blocks, whose size is chosen later.
+        var layout = environment.kv.kernelLayout(blockSize: Self.largestBlock)
+        let bytes = vlm_paged_attention_scratch_bytes(&layout, Int64(heads))
+        guard bytes > 0 else { throw .malformed("the KV layout of \(origin) is not one that attention reads") }
+        environment.scratch.reserve(thread: bytes)
     }
 
     override func bind(_ context: RunContext) {

@@ -29,7 +29,10 @@ final class KVStorage {
     }
 
     /// The geometry that the kernels are told.
-    var kernelLayout: vlm_kv_layout {
+    var kernelLayout: vlm_kv_layout { kernelLayout(blockSize: blockSize) }
+
+    /// The geometry with blocks of so many tokens.
+    func kernelLayout(blockSize: Int) -> vlm_kv_layout {
         var result = vlm_kv_layout()
         result.dtype = layout.element == .bf16 ? VLM_BF16 : VLM_F32
         result.kv_heads = Int64(layout.heads)

@@ -44,7 +44,7 @@ struct StepPreparer {
         case .kvWrite(let layer):
             return KVWriteStep(layer: layer, operands: inputs, origin: origin, environment)
         case .pagedAttention(let layer, let heads, let scale):
-            return PagedAttentionStep(
+            return try PagedAttentionStep(
                 layer: layer, heads: heads, scale: scale, operands: inputs, output: outputs[0], origin: origin,
                 environment)
         case .segmentAttention(let heads, let headDim, let scale):

@@ -2,10 +2,10 @@ import CKernels
 import Glibc
 import Synchronization
 
-/// Work that a team shares out: `phases` passes, each over its own number of items.
+/// Work that a team shares out: `phaseCount` passes, each over its own number of items.
 ///
 /// A phase begins when every item of the one before is done.
-protocol TeamWork: AnyObject {
+package protocol TeamWork: AnyObject {
     /// Passes over items; at least 1.
     var phaseCount: Int { get }
 
@@ -23,19 +23,19 @@ protocol TeamWork: AnyObject {
 ///
 /// A step never waits for a thread that took none of its items, so a thread that the system holds back costs little.
 /// Between steps the others spin for some tens of microseconds, then sleep. Nothing is allocated per step.
-final class ThreadTeam: @unchecked Sendable {
-    let count: Int
+package final class ThreadTeam: @unchecked Sendable {
+    package let count: Int
 
-    /// Number of the step in the upper half, next item in the lower: items are taken by exchanging the whole word, so a
-    /// thread that looked at an earlier step takes nothing of a later one.
-    private let next = Atomic<UInt64>(0)
+    /// Number of the step in the upper half, how many items are left in the lower: items are taken by exchanging the whole
+    /// word, so a thread that looked at an earlier step takes nothing of a later one, and takes nothing twice.
+    private let open = Atomic<UInt64>(0)
     private let finished = Atomic<Int>(0)
     private let sleeping = Atomic<Int>(0)
     private let stopping = Atomic<Bool>(false)
+    private let chunk = Atomic<Int>(1)
+    /// Of the open step; written while no step is open, and read only by who has taken items of it.
     private unowned(unsafe) var work: (any TeamWork)?
     private var phase = 0
-    private var itemCount = 0
-    private var chunk = 1
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
     private var threads: [pthread_t] = []
@@ -44,7 +44,7 @@ final class ThreadTeam: @unchecked Sendable {
     private static let spins = 2000
 
     /// Starts `count − 1` threads; `count` is at least 1.
-    init(count: Int) {
+    package init(count: Int) {
         precondition(count >= 1)
         self.count = count
         pthread_mutex_init(mutex, nil)
@@ -73,8 +73,7 @@ final class ThreadTeam: @unchecked Sendable {
 
     deinit {
         stopping.store(true, ordering: .sequentiallyConsistent)
-        itemCount = 0
-        openStep()
+        openStep(items: 0)
         for thread in threads { pthread_join(thread, nil) }
         pthread_mutex_destroy(mutex)
         pthread_cond_destroy(condition)
@@ -83,7 +82,7 @@ final class ThreadTeam: @unchecked Sendable {
     }
 
     /// Runs every phase of `work`; returns when all items are done.
-    func run(_ work: some TeamWork) {
+    package func run(_ work: some TeamWork) {
         for phase in 0..<work.phaseCount {
             let items = work.itemCount(phase)
             let grain = work.grain(phase)
@@ -98,39 +97,37 @@ final class ThreadTeam: @unchecked Sendable {
     private func share(_ work: some TeamWork, _ phase: Int, _ items: Int, _ grain: Int) {
         self.work = work
         self.phase = phase
-        itemCount = items
-        chunk = max(grain, items / ((threads.count + 1) * 4))
+        chunk.store(max(grain, items / ((threads.count + 1) * 4)), ordering: .relaxed)
         finished.store(0, ordering: .relaxed)
-        let step = openStep()
+        let step = openStep(items: items)
         takeItems(of: step, thread: 0)
         while finished.load(ordering: .acquiring) < items { vlm_spin_hint() }
     }
 
     /// Lets threads take items of what was set up last; returns the step's number.
     @discardableResult
-    private func openStep() -> UInt64 {
-        let step = (next.load(ordering: .relaxed) >> 32) &+ 1
-        next.store(step << 32, ordering: .sequentiallyConsistent)
+    private func openStep(items: Int) -> UInt64 {
+        let step = ((open.load(ordering: .relaxed) >> 32) &+ 1) & 0xffff_ffff
+        open.store(step << 32 | UInt64(items), ordering: .sequentiallyConsistent)
         if sleeping.load(ordering: .sequentiallyConsistent) > 0 {
             pthread_mutex_lock(mutex)
             pthread_cond_broadcast(condition)
             pthread_mutex_unlock(mutex)
         }
-        return step & 0xffff_ffff
+        return step
     }
 
     private func takeItems(of step: UInt64, thread: Int) {
         while true {
-            let seen = next.load(ordering: .acquiring)
-            let (count, chunk, phase) = (itemCount, chunk, phase)
-            let start = Int(seen & 0xffff_ffff)
-            guard seen >> 32 == step, start < count else { return }
-            let end = min(start + chunk, count)
-            let taken = next.compareExchange(
-                expected: seen, desired: step << 32 | UInt64(end), ordering: .acquiringAndReleasing)
+            let seen = open.load(ordering: .acquiring)
+            let left = Int(seen & 0xffff_ffff)
+            guard seen >> 32 == step, left > 0 else { return }
+            let start = max(left - chunk.load(ordering: .relaxed), 0)
+            let taken = open.compareExchange(
+                expected: seen, desired: step << 32 | UInt64(start), ordering: .acquiringAndReleasing)
             guard taken.exchanged else { continue }
-            work?.run(phase, start..<end, thread: thread)
-            finished.add(end - start, ordering: .releasing)
+            work?.run(phase, start..<left, thread: thread)
+            finished.add(left - start, ordering: .releasing)
         }
     }
 
@@ -146,7 +143,7 @@ final class ThreadTeam: @unchecked Sendable {
     /// The number of the step that is open, once it is another than `seen`.
     private func waitForStep(after seen: UInt64) -> UInt64 {
         for _ in 0..<Self.spins {
-            let step = next.load(ordering: .acquiring) >> 32
+            let step = open.load(ordering: .acquiring) >> 32
             if step != seen { return step }
             vlm_spin_hint()
         }
@@ -155,7 +152,7 @@ final class ThreadTeam: @unchecked Sendable {
         sleeping.add(1, ordering: .sequentiallyConsistent)
         defer { sleeping.subtract(1, ordering: .relaxed) }
         while true {
-            let step = next.load(ordering: .sequentiallyConsistent) >> 32
+            let step = open.load(ordering: .sequentiallyConsistent) >> 32
             if step != seen { return step }
             pthread_cond_wait(condition, mutex)
         }
