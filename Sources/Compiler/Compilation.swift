@@ -73,14 +73,15 @@ package struct Compilation {
     }
 
     /// The module after the passes up to `options.stopAfter`, and what they did.
-    package func lowered() throws(CompileError) -> (module: Module, reports: [PassReport]) {
+    package func lowered() throws(CompileError) -> (module: Module, reports: [PassRecord]) {
         var module = try traced()
         var settings = PassPipeline.Options(
             verifies: options.verifies, rewriteLimit: options.rewriteLimit, stopAfter: options.stopAfter)
         settings.limitsEveryPass = options.stopAfter != nil
         do throws(PassError) {
+            let passes = passes
             let reports = try passes.run(on: &module, options: settings, observers: observers)
-            return (module, reports)
+            return (module, zip(reports, passes.passes).map { PassRecord($0, of: $1) })
         } catch { throw .internalInconsistency("\(error)") }
     }
 
@@ -178,7 +179,7 @@ package struct Compilation {
             return (try CompiledProgram(self, kvElement), false)
         }
         result.reusedProgram = isReused
-        result.passes = compiled.record.reports
+        result.passes = compiled.log.reports
         result.memory = compiled.program.plans.map { plan in
             CompileReport.Memory(
                 entry: "\(plan.entry)", steps: plan.steps.count, arenaBytes: plan.arenaBytes,

@@ -34,7 +34,7 @@ package struct CompileReport: Sendable, Codable {
     /// Bytes of the checkpoint that had to be read for its digest.
     package var digestedBytes = 0
     package var memory: [Memory] = []
-    package var passes: [PassReport] = []
+    package var passes: [PassRecord] = []
     /// Seconds by phase, in order.
     package var phases: [Phase] = []
 

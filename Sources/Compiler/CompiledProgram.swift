@@ -11,7 +11,7 @@ import Tensors
 struct CompiledProgram {
     let program: Program
     let requests: [WeightRequest]
-    let record: PassRecord
+    let log: PassLog
     /// The text of each entry after each stage, as the artifact keeps it.
     private let texts: [(stage: String, entry: String, text: String)]
     /// Checkpoint tensors by weight name.
@@ -24,7 +24,7 @@ struct CompiledProgram {
         var observed = compilation
         observed.observers += [recorder, keeper]
         let (module, reports) = try observed.lowered()
-        record = PassRecord(reports: reports, changes: recorder.changes)
+        log = PassLog(reports: reports, changes: recorder.changes.map { .init(pass: $0.pass, lines: $0.lines) })
         texts = keeper.modules.flatMap { module in
             module.graphs.map { (module.stage.rawValue, $0.name, Printer.print(module.with($0))) }
         }
@@ -35,7 +35,7 @@ struct CompiledProgram {
     ///
     /// - Throws: when the earlier artifact is damaged; then the passes have to run.
     init(reusing earlier: Artifact, _ compilation: Compilation, _ kvElement: DType) throws {
-        record = try JSONDecoder().decode(PassRecord.self, from: Data(try earlier.section(.passes)))
+        log = try earlier.passLog()
         let kept = try earlier.irSections.map { ($0.stage, $0.entry, try earlier.ir(stage: $0.stage, entry: $0.entry)) }
         let planned = kept.filter { $0.0 == Stage.planned.rawValue }
         let parts: [Module] = try earlier.program.plans.map { plan in
@@ -78,7 +78,7 @@ struct CompiledProgram {
         try writer.write(.tokenizer, source.tokenizer.compiled)
         if let template = source.template { try writer.write(.chatTemplate, Array(template.utf8)) }
         try writer.write(.inputs, Self.json(source.inputs))
-        try writer.write(.passes, Self.json(record))
+        try writer.write(.passes, Self.json(log))
     }
 
     private static func json(_ value: some Encodable) throws(ArtifactError) -> [UInt8] {
@@ -90,10 +90,16 @@ struct CompiledProgram {
     }
 }
 
-/// What passes did, as the artifact keeps it.
-struct PassRecord: Codable {
-    var reports: [PassReport]
-    var changes: [PassRecorder.Change]
+extension PassRecord {
+    /// What a pass did, as artifact and compile report keep it.
+    init(_ report: PassReport, of pass: Pass) {
+        self.init(
+            pass: pass.name, version: pass.version, stage: pass.stage.rawValue, matches: report.matches,
+            nodesBefore: report.nodesBefore, nodesAfter: report.nodesAfter)
+        rewrites = report.rewrites.map { Rewrite(rule: $0.rule, at: $0.at) }
+        misses = report.misses.map { Miss(rule: $0.rule, reason: $0.reason, at: $0.at) }
+        missCount = report.missCount
+    }
 }
 
 /// Keeps the module as it is at each stage.

@@ -27,13 +27,12 @@ struct Passes: ParsableCommand {
     private func overview(_ records: [PassRecord]) -> TextTable {
         var table = TextTable([
             ("PASS", .left), ("STAGE", .left), ("MATCHES", .right), ("REWRITES", .right), ("MISSES", .right),
-            ("NODES", .right), ("TIME", .right),
+            ("NODES", .right),
         ])
         for record in records {
             table.add(
-                "\(record.pass)@\(record.version)", record.stage ?? "", "\(record.matches.values.reduce(0, +))",
-                "\(record.rewrites.count)", "\(record.missCount)", "\(record.nodesBefore) → \(record.nodesAfter)",
-                record.seconds.map { "\(($0 * 1000).rounded()) ms" } ?? "")
+                "\(record.pass)@\(record.version)", record.stage, "\(record.matches.values.reduce(0, +))",
+                "\(record.rewrites.count)", "\(record.missCount)", "\(record.nodesBefore) → \(record.nodesAfter)")
         }
         return table
     }

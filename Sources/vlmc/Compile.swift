@@ -73,7 +73,7 @@ struct Compile: ParsableCommand {
         }
         compilation.remembersMachine = model.machine == nil
         let level = DebugLevel.current
-        if level >= .timing { compilation.observers.append(PassLog(level)) }
+        if level >= .timing { compilation.observers.append(PassPrinter(level)) }
         if let directory = dumpDirectory ?? (level >= .dumps ? DebugLevel.dumpDirectory : nil) {
             compilation.observers.append(try dumper(directory))
         }

@@ -19,7 +19,7 @@ enum DebugLevel: Int, Comparable {
 }
 
 /// Tells on stderr what each pass did, as far as the level asks.
-final class PassLog: PassObserver {
+final class PassPrinter: PassObserver {
     private let level: DebugLevel
     private let clock = ContinuousClock()
     private var start: ContinuousClock.Instant?

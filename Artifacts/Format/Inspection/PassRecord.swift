@@ -4,10 +4,20 @@ package struct PassLog: Sendable, Hashable, Codable {
     package struct Change: Sendable, Hashable, Codable {
         package var pass: String
         package var lines: [String]
+
+        package init(pass: String, lines: [String]) {
+            self.pass = pass
+            self.lines = lines
+        }
     }
 
     package var reports: [PassRecord] = []
     package var changes: [Change] = []
+
+    package init(reports: [PassRecord] = [], changes: [Change] = []) {
+        self.reports = reports
+        self.changes = changes
+    }
 }
 
 /// What one pass did.
@@ -16,6 +26,11 @@ package struct PassRecord: Sendable, Hashable, Codable {
     package struct Rewrite: Sendable, Hashable, Codable {
         package var rule: String
         package var at: String
+
+        package init(rule: String, at: String) {
+            self.rule = rule
+            self.at = at
+        }
     }
 
     /// A rule that nearly fired, and what stood in the way.
@@ -23,12 +38,18 @@ package struct PassRecord: Sendable, Hashable, Codable {
         package var rule: String
         package var reason: String
         package var at: String
+
+        package init(rule: String, reason: String, at: String) {
+            self.rule = rule
+            self.reason = reason
+            self.at = at
+        }
     }
 
     package var pass: String
     package var version: Int
-    package var stage: String?
-    package var seconds: Double?
+    /// The stage that the pass helps to reach.
+    package var stage: String
     /// How often each rule's pattern and check accepted.
     package var matches: [String: Int]
     package var rewrites: [Rewrite]
@@ -37,6 +58,16 @@ package struct PassRecord: Sendable, Hashable, Codable {
     package var missCount: Int
     package var nodesBefore: Int
     package var nodesAfter: Int
+
+    package init(pass: String, version: Int, stage: String, matches: [String: Int], nodesBefore: Int, nodesAfter: Int) {
+        self.pass = pass
+        self.version = version
+        self.stage = stage
+        self.matches = matches
+        (rewrites, misses, missCount) = ([], [], 0)
+        self.nodesBefore = nodesBefore
+        self.nodesAfter = nodesAfter
+    }
 }
 
 extension Artifact {
