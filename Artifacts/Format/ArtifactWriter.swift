@@ -175,7 +175,7 @@ package final class ArtifactWriter {
     /// - Returns: The artifact's path.
     package func finish(
         program: Program, provenance: Manifest.Provenance, tuning: Manifest.Tuning,
-        golden: ((Artifact) -> Golden?)? = nil
+        golden: ((Artifact) throws(ArtifactError) -> Golden)? = nil
     ) throws(ArtifactError) -> String {
         if let reason = program.contradiction(weights: weights) {
             throw .refused("the compiled program contradicts itself: \(reason)")
@@ -193,8 +193,8 @@ package final class ArtifactWriter {
             try writeFile(ArtifactReader.checksumName, ArtifactReader.checksumLine(bytes))
         }
         try writeManifest()
-        if let golden, let test = golden(try Artifact.open(directory: temporary.path)) {
-            try write(test)
+        if let golden {
+            try write(golden(try Artifact.open(directory: temporary.path)))
             try writeManifest()
         }
         let irPath = "\(temporary.path)/ir"

@@ -46,7 +46,7 @@ extension Artifact {
         }
         guard !stored.tokens.isEmpty,
             stored.tokens.allSatisfy({ $0 >= 0 && Int($0) < program.vocabularySize }),
-            stored.tokens.count <= min(program.limits.maxBatchedTokens, program.limits.maxModelLength)
+            stored.tokens.count <= program.limits.maxModelLength
         else { throw .malformed(path: path, section: SectionName.golden.path, reason: "its tokens do not fit the model") }
         let logits = bytes.withUnsafeBytes { bytes in
             (0..<stored.count).map { index in

@@ -10,9 +10,9 @@ enum { ROW_MAJOR = 101, NOT_TRANSPOSED = 111, TRANSPOSED = 112 };
 
 static sgemm_fn *sgemm;
 
-// What the library reads when it is opened. A release that is older than the processor takes its slowest kernels for it, so
-// the processor's features decide unless the user did.
-static void set_up(void) {
+// What the library will read should it be opened, set before the process has a second thread: one thread per call, and the
+// kernels of the processor's features, since a release older than the processor takes its slowest ones. The user's wishes stay.
+__attribute__((constructor)) static void prepare(void) {
   setenv("OPENBLAS_NUM_THREADS", "1", 0);
   vlm_isa isa = vlm_cpu_features();
   if (isa & VLM_ISA_AVX512) setenv("OPENBLAS_CORETYPE", "SkylakeX", 0);
@@ -20,7 +20,6 @@ static void set_up(void) {
 }
 
 static void open_library(void) {
-  set_up();
   void *library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
   if (!library) return;
   void (*set_threads)(int) = (void (*)(int))dlsym(library, "openblas_set_num_threads");

@@ -26,8 +26,8 @@ package struct Compilation {
     package let machine: Machine
     /// Where passes are observed: dumps, timing. With observers every pass runs, whatever the store has.
     package var observers: [any PassObserver] = []
-    /// Runs the complete artifact before it is published and returns its self-test; nil for another machine's target.
-    package var golden: ((Artifact) -> Golden?)?
+    /// Runs the complete artifact before it is published and returns its self-test; not called for another machine's target.
+    package var golden: ((Artifact) throws(ArtifactError) -> Golden)?
     /// Whether the store keeps the machine's rates for later compiles: those measured here, not those of another.
     package var remembersMachine = true
     private let report: @Sendable (Event) -> Void

@@ -77,16 +77,8 @@ struct CompiledProgram {
         for (stage, entry, text) in texts { try writer.writeIR(stage: stage, entry: entry, text: text) }
         try writer.write(.tokenizer, source.tokenizer.compiled)
         if let template = source.template { try writer.write(.chatTemplate, Array(template.utf8)) }
-        try writer.write(.inputs, Self.json(source.inputs))
-        try writer.write(.passes, Self.json(log))
-    }
-
-    private static func json(_ value: some Encodable) throws(ArtifactError) -> [UInt8] {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        do { return Array(try encoder.encode(value)) } catch {
-            throw .refused("a section cannot be encoded: \(error)")
-        }
+        try writer.write(.inputs, JSONCoding.encode(source.inputs))
+        try writer.write(.passes, JSONCoding.encode(log))
     }
 }
 

@@ -17,6 +17,9 @@ package final class SingleSequence {
         for block in 0..<blocks { io.blockTables[block] = Int32(block) }
     }
 
+    /// Forgets every token.
+    package func restart() { length = 0 }
+
     /// Embeddings of pictures, f32 `[M, H]` in input order; in several vision calls where one does not take them all.
     package func encode(_ pictures: VisionInput) throws(BackendError) -> [Float] {
         var embeddings: [Float] = []

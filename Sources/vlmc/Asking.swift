@@ -41,21 +41,24 @@ struct OpenedModel {
         model = try Failure.wrapping { () throws(BackendError) in try CPUBackend(threads: threads).load(artifact) }
     }
 
-    /// Messages with pictures as tokens, patches and positions.
+    /// Messages with pictures as tokens, patches and positions: what a server makes of them.
     func prepare(_ messages: [JSONValue], pictures: [Image]) throws -> PreparedPrompt {
         guard let template else { throw Failure("the artifact has no chat template") }
         let context = spec.templateContext(messages: .array(messages))
-        return try prepare(rendered: try template.render(context), pictures: pictures)
+        return try prepare(rendered: try template.render(context), pictures: pictures, addsSpecialTokens: false)
     }
 
     /// Rendered text with pictures as tokens, patches and positions.
-    func prepare(rendered: String, pictures: [Image]) throws -> PreparedPrompt {
+    ///
+    /// - Parameter addsSpecialTokens: whether the tokenizer's post-processor has its say, as when a processor of
+    ///   transformers is called with text; templates write special tokens themselves.
+    func prepare(rendered: String, pictures: [Image], addsSpecialTokens: Bool) throws -> PreparedPrompt {
         let patches = try pictures.map { picture in
             guard let processor = spec.imageProcessor else { throw Failure("the model takes no pictures") }
             return try ImageProcessor(processor).patches(from: picture)
         }
         let tokenizer = tokenizer
-        let assembler = PromptAssembler(spec: spec) { tokenizer.encode($0, addSpecialTokens: true) }
+        let assembler = PromptAssembler(spec: spec) { tokenizer.encode($0, addSpecialTokens: addsSpecialTokens) }
         return try assembler.prepare(rendered: rendered, pictures: patches)
     }
 }

@@ -77,7 +77,11 @@ struct Compile: ParsableCommand {
         if let directory = dumpDirectory ?? (level >= .dumps ? DebugLevel.dumpDirectory : nil) {
             compilation.observers.append(try dumper(directory))
         }
-        compilation.golden = { SelfTest.record($0, on: CPUBackend()) }
+        compilation.golden = { artifact throws(ArtifactError) in
+            do throws(BackendError) { return try SelfTest.record(artifact, on: CPUBackend()) } catch {
+                throw .refused("the compiled artifact does not run on this machine: \(error)")
+            }
+        }
         let report = try Failure.wrapping { () throws(CompileError) in try compilation.run() }
         display.finish(report)
         if !report.artifact.isEmpty { try StandardOutput.write(report.artifact + "\n") }

@@ -37,7 +37,7 @@ struct Recording {
 
     func integers(_ name: String) -> [Int32]? { Self.integers(tensors[name]) }
 
-    /// The recorded prompt with its pictures, through the same code that serves requests.
+    /// The recorded prompt with its pictures, as its processor read it.
     func prompt(_ opened: OpenedModel) throws -> PreparedPrompt {
         guard let text = facts["prompt"]?.stringValue else { throw Failure("\(directory)/expected.json: there is no prompt") }
         var names = facts["images"]?.arrayValue?.compactMap(\.stringValue) ?? []
@@ -48,7 +48,7 @@ struct Recording {
             }
             return try ImageDecoder().decode(Array(data))
         }
-        return try opened.prepare(rendered: text, pictures: pictures)
+        return try opened.prepare(rendered: text, pictures: pictures, addsSpecialTokens: true)
     }
 
     private static func integers(_ tensor: TensorView?) -> [Int32]? {

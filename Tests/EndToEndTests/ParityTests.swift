@@ -14,7 +14,7 @@ import Testing
         #expect(outcome.status == 0, "\(outcome.output)\(outcome.errors)")
     }
 
-    @Test(arguments: ["one_picture", "two_pictures", "text_only"], ["cpu", "cpu-avx2", nil])
+    @Test(arguments: ["one_picture", "two_pictures", "text_only", "long_prompt"], ["cpu", "cpu-avx2", nil])
     func demoModel(_ name: String, _ target: String?) throws {
         let space = try Workspace()
         let flags = target.map { ["--target", $0] } ?? []

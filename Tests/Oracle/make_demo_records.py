@@ -2,7 +2,7 @@
 
 usage: make_demo_records.py [--out DIR]
 demo200: 200 pictures with questions, the true answers, and the greedy tokens with their leads before the next best token.
-demo_reference: features and logits of three prompts (a picture, two pictures, text only) in the form of the tiny fixtures.
+demo_reference: features and logits of prompts (a picture, two pictures, text only, a long one) in the form of the tiny fixtures.
 Two runs give the same bytes, with the same fonts.
 """
 import argparse
@@ -74,6 +74,25 @@ def reference(oracle, folder):
         answer = oracle.ask([decoded((target / f).read_bytes()) for f in files], question, LIMIT)
         write_reference(target, oracle, answer, family="demo", images=files, question=question)
         print(f"demo_reference/{name}: {oracle.text(answer)!r}, least lead {answer.lead}")
+    long_reference(oracle, folder / "long_prompt")
+
+
+def long_reference(oracle, target):
+    """More than 256 patches and 256 tokens of text: enough rows for the kernels of long prompts."""
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    dice, files = random.Random(SEED), ["image.png", "image2.png"]
+    for file in files:
+        (target / file).write_bytes(encoded(sample(dice, "shapes", (224, 224))[0][0], "png"))
+    images = [decoded((target / file).read_bytes()) for file in files]
+    for times in range(60, 90):
+        question = " ".join(sample(dice, "chat", (0, 0))[1] for _ in range(times)) + " Describe the images."
+        answer = oracle.ask(images, question, LIMIT)
+        if answer.lead > NEAR_TIE:
+            break
+    write_reference(target, oracle, answer, brief=True, family="demo", images=files, question=question)
+    rows = {k: list(v.shape) for k, v in answer.inputs.items()}
+    print(f"demo_reference/long_prompt: {oracle.text(answer)!r}, least lead {answer.lead}, {rows}")
 
 
 def main():

@@ -109,12 +109,15 @@ def write_json(path: Path, value, indent=1):
     path.write_text(json.dumps(value, ensure_ascii=False, indent=indent) + "\n", encoding="utf-8")
 
 
-def write_reference(folder: Path, oracle: Oracle, answer: Answer, **facts):
-    """`expected.json` and `expected.safetensors`: what `vlmc parity --reference` reads."""
+def write_reference(folder: Path, oracle: Oracle, answer: Answer, brief=False, **facts):
+    """`expected.json` and `expected.safetensors`: what `vlmc parity --reference` reads; brief without pixels and most rows' logits."""
     states = oracle.states(answer.inputs)
     first = float((states["prefill_logits"][-1] - answer.logits[0]).abs().max())
     tensors = {**{f"inputs.{k}": v for k, v in answer.inputs.items()}, **states,
                "step_logits": answer.logits, "new_tokens": torch.tensor(answer.tokens)}
+    if brief:
+        del tensors["inputs.pixel_values"]
+        tensors["prefill_logits_last64"] = tensors.pop("prefill_logits")[-64:].clone()
     file = folder / "expected.safetensors"
     save_file({k: tensors[k].contiguous() for k in sorted(tensors)}, file)
     file.chmod(0o644)
