@@ -10,8 +10,9 @@ package struct KernelPolicy: Sendable, Hashable {
     package var features: Set<CPUFeature>
     /// The faster arithmetic for many rows, as measured: f32 or bf16, or f32 or BLAS where the policy is exact.
     package var arithmetic: Arithmetic
-    /// Up to this many rows f32 arithmetic costs nothing: a layer waits for memory, or BLAS would have to unpack too much.
-    package var thinRows: Int { arithmetic == .blas ? 255 : 2 }
+    /// From this many rows on BLAS is worth unpacking a weight for. Every other arithmetic is that of all rows, so that a
+    /// token's value does not depend on how many others are computed with it.
+    package var blasRows = 256
 
     package init(isExact: Bool, features: Set<CPUFeature>, arithmetic: Arithmetic) {
         self.isExact = isExact
@@ -57,7 +58,7 @@ private func kernel(for node: Node, in graph: Graph, bounds: [String: Int], _ po
 private func denseKernel(_ graph: Graph, _ weight: ValueID, rows: Int, _ policy: KernelPolicy) -> LinearKernel {
     let elements = storedElements(of: weight, in: graph)
     let keepsBits = elements == [.bf16]
-    let arithmetic: Arithmetic = rows <= policy.thinRows ? .f32 : policy.arithmetic
+    let arithmetic: Arithmetic = policy.arithmetic == .blas && rows < policy.blasRows ? .f32 : policy.arithmetic
     guard let elements, policy.isExact ? keepsBits : !elements.isEmpty else {
         return LinearKernel(weights: .f32, arithmetic: policy.isExact ? arithmetic : .f32, needs: [])
     }

@@ -68,12 +68,12 @@ static inline uint16_t vlm_small_to_f16(unsigned v) {
 }
 
 // Where the parts of `prepared` lie for VLM_LINEAR_INT4_INT8: q i8 [rows, inputs], scale f32 [groups, rows], and
-// offset f32 [groups, rows] = VLM_I8_CENTRE · scale · Σ q.
+// sum i32 [groups, rows] = Σ q.
 enum { VLM_I8_CENTRE = 16 };
 typedef struct {
   int8_t *q;
   float *scale;
-  float *offset;
+  int32_t *sum;
   int64_t groups;
 } vlm_prepared_i8;
 
@@ -82,7 +82,7 @@ static inline vlm_prepared_i8 vlm_prepared_i8_of(const vlm_linear_args *a) {
   size_t q_bytes = vlm_align64((size_t)(a->rows * a->inputs));
   size_t scale_bytes = vlm_align64((size_t)(a->rows * groups) * sizeof(float));
   char *base = a->prepared;
-  return (vlm_prepared_i8){(int8_t *)base, (float *)(base + q_bytes), (float *)(base + q_bytes + scale_bytes), groups};
+  return (vlm_prepared_i8){(int8_t *)base, (float *)(base + q_bytes), (int32_t *)(base + q_bytes + scale_bytes), groups};
 }
 
 // Elements between rows of `prepared` for VLM_LINEAR_BF16_BF16.

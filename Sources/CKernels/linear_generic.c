@@ -93,11 +93,12 @@ void vlm_linear_int4_int8_generic(const vlm_linear_args *a, int64_t begin, int64
         const uint8_t *block = (const uint8_t *)a->weight + (p * x.groups + g) * bytes;
         const uint16_t *scale = (const uint16_t *)(block + a->group * VLM_PANEL / 2), *zero = scale + VLM_PANEL;
         const int8_t *q = x.q + t * a->inputs + g * a->group;
-        float x_scale = x.scale[g * a->rows + t], x_sum = x.offset[g * a->rows + t] / VLM_I8_CENTRE;
+        float x_scale = x.scale[g * a->rows + t];
         for (int o = 0; o < VLM_PANEL; o++) {
           int32_t dot = 0;
           for (int64_t k = 0; k < a->group; k++) dot += q[k] * nibble(block, k, o);
-          sum[o] += vlm_from_f16(scale[o]) * ((float)dot * x_scale - vlm_from_f16(zero[o]) * x_sum);
+          dot -= (int32_t)vlm_from_f16(zero[o]) * x.sum[g * a->rows + t];
+          sum[o] += vlm_from_f16(scale[o]) * ((float)dot * x_scale);
         }
       }
       finish(a, t, p, sum);
@@ -131,6 +132,6 @@ void vlm_prepare_i8_generic(const vlm_linear_args *a, int64_t begin, int64_t end
         sum += q;
       }
       p.scale[g * a->rows + t] = scale;
-      p.offset[g * a->rows + t] = VLM_I8_CENTRE * scale * (float)sum;
+      p.sum[g * a->rows + t] = sum;
     }
 }

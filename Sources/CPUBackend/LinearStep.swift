@@ -73,9 +73,11 @@ final class LinearStep: PreparedStep {
         if usesBLAS { return Self.blasGrain }
         if prepares && phase == 0 { return max(1, 65_536 / Int(arguments.inputs)) }
         let panelWork = Int(arguments.inputs) * Int(VLM_PANEL) * Int(max(arguments.rows, 1))
-        return max(1, 131_072 / max(panelWork, 1))
+        return max(Self.streams, 131_072 / max(panelWork, 1) / Self.streams * Self.streams)
     }
 
+    /// Panels that kernels read side by side when there are few rows.
+    private static let streams = 4
     /// Panels for which it is worth that OpenBLAS packs the rows of x once more.
     private static let blasGrain = 8
 

@@ -15,7 +15,7 @@ package protocol TeamWork: AnyObject {
     /// Computes items of a phase on one thread; `thread` selects the scratch memory.
     func run(_ phase: Int, _ items: Range<Int>, thread: Int)
 
-    /// Fewest items worth handing to another thread.
+    /// Fewest items worth handing to another thread, at least 1; threads take multiples of it.
     func grain(_ phase: Int) -> Int
 }
 
@@ -97,7 +97,8 @@ package final class ThreadTeam: @unchecked Sendable {
     private func share(_ work: some TeamWork, _ phase: Int, _ items: Int, _ grain: Int) {
         self.work = work
         self.phase = phase
-        chunk.store(max(grain, items / ((threads.count + 1) * 4)), ordering: .relaxed)
+        let share = max(grain, items / ((threads.count + 1) * 4))
+        chunk.store((share + grain - 1) / grain * grain, ordering: .relaxed)
         finished.store(0, ordering: .relaxed)
         let step = openStep(items: items)
         takeItems(of: step, thread: 0)

@@ -157,6 +157,26 @@ private func packInt4(_ c: LinearCase, _ random: inout Seeded, _ weight: Guarded
         }
     }
 
+    /// What a sequence says may not depend on which others are in the batch.
+    @Test("a row is the same bits among any number of rows", arguments: kinds.map(\.rawValue), [(130, 32), (256, 128)])
+    func rowsDoNotMeet(kind: UInt32, shape: (outputs: Int, inputs: Int)) {
+        let kind = vlm_linear_kind(rawValue: kind), most = 60
+        let isInt4 = vlm_linear_format(kind) == VLM_WEIGHT_INT4
+        let inputs = isInt4 ? 4 * shape.inputs : 4 * shape.inputs + 1
+        let fixture = LinearFixture(LinearCase(kind: kind, rows: most, inputs: inputs, outputs: shape.outputs, group: 64, residual: true))
+        for isa in featureSets {
+            let all = fixture.run(isa)
+            for rows in 1..<most {
+                var a = fixture.arguments()
+                a.rows = Int64(rows)
+                #expect(vlm_linear_prepare(&a, 0, a.rows, isa) == VLM_OK)
+                #expect(vlm_linear(&a, 0, vlm_panels(a.outputs), fixture.memory.pointer, isa) == VLM_OK)
+                let count = rows * shape.outputs
+                #expect(fixture.y.values[..<count] == all[..<count], "isa \(isa), \(rows) rows")
+            }
+        }
+    }
+
     @Test("the dispatcher takes the last version whose features are there")
     func versions() {
         let all = VLM_ISA_AVX2 | VLM_ISA_AVX512 | VLM_ISA_AVX512_VNNI | VLM_ISA_AVX512_BF16

@@ -186,8 +186,8 @@ size_t vlm_linear_scratch_bytes(void);
 // rows before vlm_linear starts. Does nothing for kinds that read x directly.
 vlm_status vlm_linear_prepare(const vlm_linear_args *args, int64_t begin, int64_t end, vlm_isa isa);
 
-// Computes the outputs of panels [begin, end) (of vlm_panels(outputs)) for all rows. A few rows (≤ 16) stream the
-// weights once from memory; many rows are blocked for the caches.
+// Computes the outputs of panels [begin, end) (of vlm_panels(outputs)) for all rows. Few rows stream the weights once from
+// memory; many rows are blocked for the caches. Either way a row's result is the same bits, however many rows there are.
 vlm_status vlm_linear(const vlm_linear_args *args, int64_t begin, int64_t end, void *scratch, vlm_isa isa);
 
 // y[t] = norm(r[t]) with r = x + add (r = x if add is NULL), over rows of `columns`. r is also stored to `sum` unless that

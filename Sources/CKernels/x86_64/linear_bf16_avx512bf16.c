@@ -7,9 +7,9 @@
 #include "math_body.inl"
 #include "linear_blocks.inl"
 #include "row_pointers.inl"
-#include "streams.inl"
+#include "linear_thin.inl"
 
-enum { TILE_ROWS = 12, THIN_ROWS = 24, INPUTS = 1024, PAIRS_PER_VISIT = 16 };
+enum { TILE_ROWS = 12, INPUTS = 1024 };
 
 VLM_INLINE void step(const row_pointers *x, int64_t x_stride, const int offset, const uint32_t *w, v_f32 sum[][2], const int rows) {
   __m512bh w0 = (__m512bh)_mm512_loadu_si512(w), w1 = (__m512bh)_mm512_loadu_si512(w + 16);
@@ -47,21 +47,19 @@ VLM_INLINE void tile(const uint16_t *x, int64_t x_stride, const uint32_t *w, int
     for (int n = 0; n < 2; n++) v_store(sums + m * VLM_PANEL + n * 16, sum[m][n]);
 }
 
-// Sums of up to 12 rows over a whole panel that comes from memory.
-VLM_INLINE void thin(const uint16_t *x, int64_t x_stride, const uint32_t *w, int64_t pairs, float *sums, const int rows) {
+// Adds a run of pairs of a panel that comes from memory to the sums of up to 12 rows.
+VLM_INLINE void thin_run(const thin_piece *p, float *sums, const int rows) {
   v_f32 sum[12][2];
 #pragma clang loop unroll(full)
-  for (int m = 0; m < rows; m++) sum[m][0] = sum[m][1] = v_zero();
-  int64_t stride = x_stride * (int64_t)sizeof *x;
-  for (int64_t i = 0, visits = stream_visits(pairs, PAIRS_PER_VISIT); i < visits; i++) {
-    stream_visit visit = stream_visit_at(i, pairs, PAIRS_PER_VISIT, VLM_PANEL * 4);
-    row_pointers at = row_pointers_at(x + visit.first * 2, stride, rows);
-    const uint32_t *panel = w + visit.first * VLM_PANEL;
-    for (int64_t k = 0; k < visit.count; k++, panel += VLM_PANEL, row_pointers_advance(&at, 4, rows)) {
-      _mm_prefetch((const char *)panel + visit.ahead, _MM_HINT_T0);
-      _mm_prefetch((const char *)panel + visit.ahead + 64, _MM_HINT_T0);
-      step(&at, stride, 0, panel, sum, rows);
-    }
+  for (int m = 0; m < rows; m++)
+#pragma clang loop unroll(full)
+    for (int n = 0; n < 2; n++) sum[m][n] = v_load(sums + m * VLM_PANEL + n * 16);
+  row_pointers x = row_pointers_at(p->x, p->x_stride, rows);
+  const uint32_t *w = p->weights;
+  for (int64_t i = 0; i < p->units; i++, w += VLM_PANEL, row_pointers_advance(&x, 4, rows)) {
+    _mm_prefetch((const char *)w + p->ahead, _MM_HINT_T0);
+    _mm_prefetch((const char *)w + p->ahead + 64, _MM_HINT_T0);
+    step(&x, p->x_stride, 0, w, sum, rows);
   }
 #pragma clang loop unroll(full)
   for (int m = 0; m < rows; m++)
@@ -75,25 +73,20 @@ VLM_INLINE void thin(const uint16_t *x, int64_t x_stride, const uint32_t *w, int
                                                  bool accumulate) { \
     tile(x, x_stride, w, pairs, sums, accumulate, R); \
   } \
-  static __attribute__((noinline)) void thin_##R(const uint16_t *x, int64_t x_stride, const uint32_t *w, int64_t pairs, float *sums) { \
-    thin(x, x_stride, w, pairs, sums, R); \
-  }
+  static __attribute__((noinline)) void thin_##R(const thin_piece *p, float *sums) { thin_run(p, sums, R); }
 TILES(DEFINE)
 #undef DEFINE
 
+#define THIN(R) thin_##R,
+static thin_run_fn *const thin_runs[] = {TILES(THIN)};
+#undef THIN
+
 static void thin_block(const vlm_linear_args *a, const linear_block *b) {
   int64_t stride = vlm_prepared_bf16_stride(a->inputs), pairs = vlm_ceil_div(a->inputs, 2);
-  const uint32_t *w = (const uint32_t *)a->weight + b->panel * pairs * VLM_PANEL;
-  int64_t per_pass = vlm_ceil_div(b->rows, vlm_ceil_div(b->rows, TILE_ROWS));
-  for (int64_t t = 0; t < b->rows; t += per_pass) {
-    const uint16_t *x = (const uint16_t *)a->prepared + (b->row + t) * stride;
-    switch (vlm_min(per_pass, b->rows - t)) {
-#define CASE(R) case R: thin_##R(x, stride, w, pairs, b->sums + t * VLM_PANEL); break;
-      TILES(CASE)
-#undef CASE
-      default: break;
-    }
-  }
+  thin_layer layer = {.x = (const uint16_t *)a->prepared + b->row * stride, .x_stride = stride * 2, .x_unit = 4,
+                      .weights = (const uint32_t *)a->weight + b->panel * pairs * VLM_PANEL, .unit_bytes = VLM_PANEL * 4,
+                      .panel_bytes = pairs * VLM_PANEL * 4, .units = pairs, .pass = TILE_ROWS};
+  thin_panels(&layer, b, thin_runs);
 }
 
 static void tall_block(const vlm_linear_args *a, const linear_block *b) {
@@ -113,7 +106,7 @@ static void tall_block(const vlm_linear_args *a, const linear_block *b) {
 }
 
 void vlm_linear_bf16_bf16_12x32_avx512bf16(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
-  if (a->rows <= THIN_ROWS) linear_blocks(a, begin, end, scratch, thin_block, (linear_cut){1, 1, a->inputs});
+  if (a->rows <= THIN_ROWS) linear_blocks(a, begin, end, scratch, thin_block, (linear_cut){THIN_PANELS, THIN_PANELS, a->inputs});
   else linear_blocks(a, begin, end, scratch, tall_block, (linear_cut){LINEAR_PANELS, 1, INPUTS});
 }
 #pragma clang attribute pop

@@ -15,7 +15,8 @@ enum { TILE_ROWS = 12, THIN_ROWS = 24, INPUTS = 1024, STREAMS = 4, PREFETCH = 21
 typedef struct {
   const int8_t *q;
   int64_t q_stride;
-  const float *scale, *offset;  // of the first group; those of the next are scale_stride further
+  const float *scale;  // of the first group; that of the next is scale_stride further, like the sum
+  const int32_t *sum;
   int64_t scale_stride;
 } tile_rows;
 
@@ -29,7 +30,7 @@ typedef struct {
 static tile_rows rows_at(const vlm_linear_args *a, int64_t row, int64_t k) {
   vlm_prepared_i8 x = vlm_prepared_i8_of(a);
   int64_t at = k / a->group * a->rows + row;
-  return (tile_rows){x.q + row * a->inputs + k, a->inputs, x.scale + at, x.offset + at, a->rows};
+  return (tile_rows){x.q + row * a->inputs + k, a->inputs, x.scale + at, x.sum + at, a->rows};
 }
 
 static tile_weights weights_at(const vlm_linear_args *a, const linear_block *b) {
@@ -44,15 +45,17 @@ static inline __m512i four(const void *q) {
   return _mm512_set1_epi32(v);
 }
 
-// sums += scale · (x_scale · dot − zero/VLM_I8_CENTRE · x_offset) for one group; `centred` weights have all the same zero.
+// sums += scale · x_scale · (dot − zero · x_sum) for one group; the zero of `centred` weights is VLM_I8_CENTRE. Dots are
+// integers, so few rows and many have the same sums.
 VLM_INLINE void add_group(__m512i dot[][2], const uint16_t *tail, const tile_rows *x, float *sums, const bool centred, const int rows) {
 #pragma clang loop unroll(full)
   for (int n = 0; n < 2; n++) {
-    v_f32 scale = v_from_f16(tail + 16 * n), zero = v_mul(v_from_f16(tail + VLM_PANEL + 16 * n), v_set1(1.0f / VLM_I8_CENTRE));
+    v_f32 scale = v_from_f16(tail + 16 * n);
+    __m512i zero = _mm512_cvtps_epi32(v_from_f16(tail + VLM_PANEL + 16 * n));
 #pragma clang loop unroll(full)
     for (int m = 0; m < rows; m++) {
-      v_f32 offset = centred ? v_set1(x->offset[m]) : v_mul(zero, v_set1(x->offset[m]));
-      v_f32 product = _mm512_fmsub_ps(_mm512_cvtepi32_ps(dot[m][n]), v_set1(x->scale[m]), offset);
+      __m512i shift = centred ? _mm512_set1_epi32(VLM_I8_CENTRE * x->sum[m]) : _mm512_mullo_epi32(zero, _mm512_set1_epi32(x->sum[m]));
+      v_f32 product = v_mul(_mm512_cvtepi32_ps(_mm512_sub_epi32(dot[m][n], shift)), v_set1(x->scale[m]));
       float *sum = sums + m * VLM_PANEL + 16 * n;
       v_store(sum, v_fma(scale, product, v_load(sum)));
     }
@@ -90,7 +93,7 @@ VLM_INLINE void thin_group(tile_rows x, const uint8_t *w, int64_t group, int64_t
 // Adds whole panels that come from memory, a group of each in turn: memory serves several streams of a core faster than
 // one. The prefetch of a panel's end is the beginning of the panel that takes its place.
 VLM_INLINE void thin(tile_rows x, const tile_weights *w, float *sums, const int rows) {
-  for (int64_t g = 0; g < w->groups; g++, x.q += w->group, x.scale += x.scale_stride, x.offset += x.scale_stride) {
+  for (int64_t g = 0; g < w->groups; g++, x.q += w->group, x.scale += x.scale_stride, x.sum += x.scale_stride) {
     int64_t ahead = PREFETCH + ((g + 1) * w->block_bytes + PREFETCH > w->panel_bytes ? (w->panels - 1) * w->panel_bytes : 0);
     for (int64_t p = 0; p < w->panels; p++)
       thin_group(x, w->blocks + p * w->panel_bytes + g * w->block_bytes, w->group, ahead, sums + p * LINEAR_ROWS * VLM_PANEL, rows);
@@ -101,7 +104,7 @@ VLM_INLINE void thin(tile_rows x, const tile_weights *w, float *sums, const int 
 VLM_INLINE void tall(tile_rows x, const tile_weights *w, float *sums, const int rows) {
   row_pointers at = row_pointers_at(x.q, x.q_stride, rows);
   const uint8_t *u8 = w->u8, *tail = w->blocks + w->group * VLM_PANEL / 2;
-  for (int64_t g = 0; g < w->groups; g++, x.scale += x.scale_stride, x.offset += x.scale_stride, tail += w->block_bytes) {
+  for (int64_t g = 0; g < w->groups; g++, x.scale += x.scale_stride, x.sum += x.scale_stride, tail += w->block_bytes) {
     __m512i dot[12][2];
 #pragma clang loop unroll(full)
     for (int m = 0; m < rows; m++) dot[m][0] = dot[m][1] = _mm512_setzero_si512();

@@ -30,7 +30,7 @@ void vlm_prepare_i8_avx512(const vlm_linear_args *a, int64_t begin, int64_t end)
         _mm_storeu_si128((void *)(q + k), _mm512_cvtepi32_epi8(whole));
       }
       p.scale[g * a->rows + t] = scale;
-      p.offset[g * a->rows + t] = VLM_I8_CENTRE * scale * (float)_mm512_reduce_add_epi32(sum);
+      p.sum[g * a->rows + t] = _mm512_reduce_add_epi32(sum);
     }
 }
 #pragma clang attribute pop
