@@ -37,7 +37,9 @@ struct AddedTokenMatcher: Sendable {
 
     var isEmpty: Bool { tokens.isEmpty }
 
-    /// The text cut into spans; they cover it but for overlaps where stripped white space starts another token.
+    /// The text cut into spans, none of them empty, that cover it in order.
+    ///
+    /// A token that lies in the white space that the token before it took is none, as HuggingFace drops empty splits.
     func spans(in text: [UInt8]) -> [Span] {
         guard !isEmpty else { return text.isEmpty ? [] : [Span(range: 0..<text.count, id: nil)] }
         var spans: [Span] = []
@@ -51,16 +53,12 @@ struct AddedTokenMatcher: Sendable {
             let found = position..<end
             position = end
             if token.singleWord, !standsAlone(found, in: text) { continue }
-            var range = found
-            if token.stripsLeft {
-                range = max(WhiteSpace.start(before: text[..<range.lowerBound]), covered)..<range.upperBound
-            }
-            if token.stripsRight {
-                range = range.lowerBound..<WhiteSpace.end(after: text[range.upperBound...])
-            }
-            if covered < range.lowerBound { spans.append(Span(range: covered..<range.lowerBound, id: nil)) }
-            spans.append(Span(range: range, id: token.id))
-            covered = range.upperBound
+            let stop = token.stripsRight ? WhiteSpace.end(after: text[end...]) : end
+            let start = max(token.stripsLeft ? WhiteSpace.start(before: text[..<found.lowerBound]) : found.lowerBound, covered)
+            guard start < stop else { continue }
+            if covered < start { spans.append(Span(range: covered..<start, id: nil)) }
+            spans.append(Span(range: start..<stop, id: token.id))
+            covered = stop
         }
         if covered < text.count { spans.append(Span(range: covered..<text.count, id: nil)) }
         return spans
