@@ -25,6 +25,11 @@ import Testing
     @Test func scalarsAndEscapes() throws {
         #expect(try JSONValue(parsing: #""\ud83d\ude00\/\u00e9""#).stringValue == "😀/é")
         #expect(try JSONValue(parsing: "12345678901234567890").doubleValue == 12345678901234567168)
+        for digits in ["9223372036854775808", "-9223372036854775809", "18446744073709551615", "1" + String(repeating: "0", count: 300)] {
+            #expect(try JSONValue(parsing: digits).serializedText == digits)
+            #expect(try JSONValue(parsing: digits).intValue == nil)
+        }
+        #expect(throws: JSONError.self) { try JSONValue(parsing: String(repeating: "9", count: 400)) }
         #expect(try JSONValue(parsing: "1.0") != 1)
         #expect(try JSONValue(parsing: [0xEF, 0xBB, 0xBF, 0x31]) == 1)
     }

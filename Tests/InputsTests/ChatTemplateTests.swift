@@ -70,6 +70,19 @@ import Testing
         #expect(error("\n{{ 'x' | frobnicate }}")?.description == "chat template failed at line 2: there is no filter 'frobnicate'")
     }
 
+    @Test func numbersBeyond64BitsAreNotCalculatedWith() throws {
+        let context: JSONValue = ["w": try JSONValue(parsing: "18446744073709551615")]
+        let values = try #require(context.objectValue)
+        for expression in [
+            "w + 1", "1 - w", "w * 'a'", "w // 2", "-w", "w | abs", "w | round", "range(w) | list", "'%d' % w", "'{:>30}'.format(w)",
+            "[1][:w]", "1e19 | int", "'99999999999999999999' | int", "'-9223372036854775809' | int", "'1e30' | int", "1e19 | int(5)",
+        ] {
+            let found = error("{{ \(expression) }}", values)
+            #expect(found?.reason == .limit, "\(expression)")
+            #expect(found?.message == "a whole number grows beyond 64 bits", "\(expression)")
+        }
+    }
+
     @Test func hostileTemplatesStop() {
         let deep = String(repeating: "(", count: 5000) + "1" + String(repeating: ")", count: 5000)
         #expect(error("{{ \(deep) }}")?.reason == .syntax)

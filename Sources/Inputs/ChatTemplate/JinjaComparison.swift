@@ -20,7 +20,7 @@ extension JinjaValue {
         default:
             if let a = wholeNumber, let b = other.wholeNumber { return a == b }
             if let a = number, let b = other.number { return a == b }
-            return false
+            return isWide || other.isWide ? WideNumber.order(self, other) == .same : false
         }
     }
 
@@ -33,8 +33,9 @@ extension JinjaValue {
             return a.elements.count < b.elements.count
         default:
             if let a = wholeNumber, let b = other.wholeNumber { return a < b }
-            guard let a = number, let b = other.number else { return nil }
-            return a < b
+            if let a = number, let b = other.number { return a < b }
+            guard isWide || other.isWide, isNumber, other.isNumber else { return nil }
+            return WideNumber.order(self, other) == .less
         }
     }
 
@@ -61,6 +62,7 @@ extension JinjaValue {
         case .null: self = .none
         case .bool(let flag): self = .bool(flag)
         case .int(let number): self = .int(number)
+        case .wide(let digits): self = .wide(digits)
         case .double(let number): self = .float(number)
         case .string(let text): self = .string(text)
         case .array(let elements):

@@ -5,6 +5,8 @@ enum JinjaValue {
     case none
     case bool(Bool)
     case int(Int)
+    /// A whole number beyond 64 bits, as its digits with their sign.
+    case wide(String)
     case float(Double)
     /// Safe text is what `safe` and `escape` return; text that is added to it is escaped for HTML.
     case string(String, isSafe: Bool = false)
@@ -79,6 +81,7 @@ indirect enum JinjaKey: Hashable {
     case undefined
     case none
     case int(Int)
+    case wide(String)
     case float(Double)
     case string(ExactText)
     case tuple([JinjaKey])
@@ -89,8 +92,15 @@ indirect enum JinjaKey: Hashable {
         case .none: self = .none
         case .bool(let flag): self = .int(flag ? 1 : 0)
         case .int(let number): self = .int(number)
+        case .wide(let digits): self = .wide(digits)
         case .float(let number):
-            if let whole = Int(exactly: number) { self = .int(whole) } else { self = .float(number) }
+            if let whole = Int(exactly: number) {
+                self = .int(whole)
+            } else if number.isFinite, number.magnitude > 1e18, let digits = WideNumber.digits(number) {
+                self = .wide(digits)
+            } else {
+                self = .float(number)
+            }
         case .string(let text, _): self = .string(ExactText(text))
         case .tuple(let list):
             var keys: [JinjaKey] = []
@@ -177,7 +187,7 @@ extension JinjaValue {
         case .callable(let callable): callable.depth
         case .view(let view): 1 + view.dictionary.depth
         case .iterator(let iterator): iterator.depth
-        case .undefined, .none, .bool, .int, .float, .string, .range, .namespace, .loop: 0
+        case .undefined, .none, .bool, .int, .wide, .float, .string, .range, .namespace, .loop: 0
         }
     }
 
@@ -197,7 +207,7 @@ extension JinjaValue {
         case .undefined: "Undefined"
         case .none: "NoneType"
         case .bool: "bool"
-        case .int: "int"
+        case .int, .wide: "int"
         case .float: "float"
         case .string: "str"
         case .list: "list"
@@ -217,6 +227,7 @@ extension JinjaValue {
         case .undefined, .none: false
         case .bool(let flag): flag
         case .int(let number): number != 0
+        case .wide: true
         case .float(let number): number != 0
         case .string(let text, _): !text.isEmpty
         case .list(let list), .tuple(let list): !list.elements.isEmpty
@@ -227,7 +238,7 @@ extension JinjaValue {
         }
     }
 
-    /// The number that this is in arithmetic; true is one.
+    /// The number that this is in arithmetic; true is one, and one beyond 64 bits is none.
     var wholeNumber: Int? {
         switch self {
         case .bool(let flag): flag ? 1 : 0
@@ -270,7 +281,7 @@ extension JinjaValue {
     var isIterable: Bool {
         switch self {
         case .undefined, .string, .list, .tuple, .dictionary, .range, .view, .iterator, .loop: true
-        case .none, .bool, .int, .float, .namespace, .callable: false
+        case .none, .bool, .int, .wide, .float, .namespace, .callable: false
         }
     }
 

@@ -132,6 +132,7 @@ extension TemplateEvaluator {
         _ value: JinjaValue, _ specification: FormatSpecification, _ conversion: Unicode.Scalar
     ) throws(ChatTemplateError) -> String {
         var specification = specification
+        if !["s", "r", "a"].contains(conversion) { try refuseWide(value) }
         switch conversion {
         case "s", "r", "a":
             if specification.align == "=" { (specification.fill, specification.align) = (" ", ">") }
@@ -167,6 +168,7 @@ extension TemplateEvaluator {
 
     /// Python's `format(value, specification)`.
     private func formatted(_ value: JinjaValue, _ specification: FormatSpecification) throws(ChatTemplateError) -> String {
+        try refuseWide(value)
         let conversion = specification.conversion
         if let whole = value.wholeNumber, !"eEfFgG%".unicodeScalars.contains(conversion ?? "d") {
             return try formattedWhole(whole, specification)

@@ -29,6 +29,7 @@ struct PythonRepresentation {
         case .none: write("None")
         case .bool(let flag): write(flag ? "True" : "False")
         case .int(let number): write(String(number))
+        case .wide(let digits): write(digits)
         case .float(let number): write(PythonNumber.text(number))
         case .string(let text, let isSafe): write(isSafe ? "Markup(\(Self.quoted(text)))" : Self.quoted(text))
         case .list(let list):
@@ -136,6 +137,7 @@ extension PythonRepresentation {
         case .none: write("null")
         case .bool(let flag): write(flag ? "true" : "false")
         case .int(let number): write(String(number))
+        case .wide(let digits): write(digits)
         case .float(let number): write(Self.jsonText(number))
         case .string(let text, _): write(Self.jsonQuoted(text, style))
         case .list(let list), .tuple(let list):
@@ -184,6 +186,7 @@ extension PythonRepresentation {
         case .none: "null"
         case .bool(let flag): flag ? "true" : "false"
         case .int(let number): String(number)
+        case .wide(let digits): digits
         case .float(let number): jsonText(number)
         default: throw UnserializableType(name: key.typeName)
         }

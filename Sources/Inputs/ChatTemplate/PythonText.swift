@@ -4,6 +4,15 @@ enum PythonText {
         scalar.properties.isWhitespace || (0x1C...0x1F).contains(scalar.value)
     }
 
+    /// A text as Python reads numbers from it: without space around it and underscores, decimal digits of any script as ASCII.
+    static func numeral(_ text: String) -> String {
+        stripped(text, isSpace).unicodeScalars.reduce(into: "") { numeral, scalar in
+            if scalar == "_" { return }
+            let value = scalar.properties.numericType == .decimal ? scalar.properties.numericValue : nil
+            numeral += value.map { String(Int($0)) } ?? String(scalar)
+        }
+    }
+
     /// Where the part first starts in the text, as an offset in UTF-8.
     static func find(_ part: String, in text: String, from start: Int = 0) -> Int? {
         let needle = Array(part.utf8)

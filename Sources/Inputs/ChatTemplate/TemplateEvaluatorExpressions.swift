@@ -190,6 +190,7 @@ extension TemplateEvaluator {
         guard let expression else { return nil }
         let value = try evaluate(expression, scope)
         if case .none = value { return nil }
+        try refuseWide(value)
         guard let number = value.wholeNumber else {
             throw failure("slice indices must be integers or None, not \(value.typeName)")
         }

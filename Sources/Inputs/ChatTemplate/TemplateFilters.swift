@@ -206,6 +206,7 @@ extension TemplateEvaluator {
         if case .undefined(let missing) = value, ["abs", "float", "int", "round"].contains(name) {
             throw failure("'\(missing)' is undefined")
         }
+        if ["abs", "round"].contains(name) { try refuseWide(value) }
         switch name {
         case "abs":
             if let number = value.wholeNumber { return number < 0 ? try negated(value) : .int(number) }
@@ -213,7 +214,7 @@ extension TemplateEvaluator {
             return .float(number.magnitude)
         case "int":
             let base = try whole(arguments.value(1, "base") ?? .int(10))
-            return parsedWhole(value, base: base) ?? arguments.value(0, "default") ?? .int(0)
+            return try parsedWhole(value, base: base) ?? arguments.value(0, "default") ?? .int(0)
         case "float": return parsedFloat(value) ?? arguments.value(0, "default") ?? .float(0)
         case "round":
             guard let number = value.number else { throw failure("type \(value.typeName) doesn't define __round__ method") }
@@ -232,31 +233,50 @@ extension TemplateEvaluator {
         }
     }
 
-    private func parsedWhole(_ value: JinjaValue, base: Int) -> JinjaValue? {
+    /// Python's `int(value, base)`, or that of the decimal which the text is; nil for what is neither.
+    private func parsedWhole(_ value: JinjaValue, base: Int) throws(ChatTemplateError) -> JinjaValue? {
+        if value.isWide { return value }
         if let number = value.wholeNumber { return .int(number) }
         switch value {
-        case .float(let number): return Int(exactly: number.rounded(.towardZero)).map { .int($0) }
+        case .float(let number):
+            if number.isInfinite { throw failure("cannot convert float infinity to integer") }
+            return try truncated(number)
         case .string(let text, _):
-            var digits = PythonText.stripped(text, PythonText.isSpace).lowercased().filter { $0 != "_" }
+            var digits = PythonText.numeral(text).lowercased()
             let prefixes = [16: "0x", 8: "0o", 2: "0b"]
             if let prefix = prefixes[base], digits.hasPrefix(prefix) { digits.removeFirst(2) }
             if (2...36).contains(base), let number = Int(digits, radix: base) { return .int(number) }
-            guard case .float(let number)? = parsedFloat(value) else { return nil }
-            return Int(exactly: number.rounded(.towardZero)).map { .int($0) }
+            let unsigned = digits.hasPrefix("-") || digits.hasPrefix("+") ? digits.dropFirst() : digits[...]
+            if !unsigned.isEmpty, unsigned.utf8.allSatisfy({ (0x30...0x39).contains($0) }), base == 10 {
+                throw exceeded("a whole number grows beyond 64 bits")
+            }
+            guard case .float(let number)? = parsedFloat(value), number.isFinite else { return nil }
+            return try truncated(number)
         default: return nil
         }
     }
 
+    /// The whole number towards zero; nil for what is no number.
+    private func truncated(_ number: Double) throws(ChatTemplateError) -> JinjaValue? {
+        if number.isNaN { return nil }
+        guard let whole = Int(exactly: number.rounded(.towardZero)) else {
+            throw exceeded("a whole number grows beyond 64 bits")
+        }
+        return .int(whole)
+    }
+
     func parsedFloat(_ value: JinjaValue) -> JinjaValue? {
         if let number = value.number { return .float(number) }
+        if case .wide(let digits) = value { return Double(digits).map { .float($0) } }
         guard case .string(let text, _) = value else { return nil }
-        let digits = PythonText.stripped(text, PythonText.isSpace).filter { $0 != "_" }
+        let digits = PythonText.numeral(text)
         if digits.lowercased().hasPrefix("0x") { return nil }
         return Double(digits).map { .float($0) }
     }
 
     /// The argument as a whole number.
     func whole(_ value: JinjaValue) throws(ChatTemplateError) -> Int {
+        try refuseWide(value)
         guard let number = value.wholeNumber else {
             throw failure("'\(value.typeName)' object cannot be interpreted as an integer")
         }

@@ -19,12 +19,7 @@ enum TemplateGlobals {
         _ evaluator: TemplateEvaluator, _ arguments: JinjaArguments
     ) throws(ChatTemplateError) -> JinjaValue {
         var numbers: [Int] = []
-        for value in arguments.positional {
-            guard let number = value.wholeNumber else {
-                throw evaluator.failure("'\(value.typeName)' object cannot be interpreted as an integer")
-            }
-            numbers.append(number)
-        }
+        for value in arguments.positional { numbers.append(try evaluator.whole(value)) }
         guard (1...3).contains(numbers.count) else { throw evaluator.failure("range expected 1 to 3 arguments") }
         let (start, stop) = numbers.count == 1 ? (0, numbers[0]) : (numbers[0], numbers[1])
         let step = numbers.count == 3 ? numbers[2] : 1

@@ -24,7 +24,7 @@ extension TemplateEvaluator {
                 try evaluator.callTextMethod(name, text, arguments)
             }
         case .callable(let callable): return callable.member(name)
-        case .none, .bool, .int, .float, .view, .iterator: return nil
+        case .none, .bool, .int, .wide, .float, .view, .iterator: return nil
         }
     }
 
@@ -132,12 +132,13 @@ extension TemplateEvaluator {
 
     private func joinable(_ arguments: JinjaArguments) throws(ChatTemplateError) -> JinjaValue {
         guard let value = arguments.positional.first else { throw failure("join() takes exactly one argument (0 given)") }
-        for (index, element) in try elements(value).enumerated() {
+        let elements = try elements(value)
+        for (index, element) in elements.enumerated() {
             guard case .string = element else {
                 throw failure("sequence item \(index): expected str instance, \(element.typeName) found")
             }
         }
-        return value
+        return .list(elements)
     }
 
     private func hasAffix(_ text: String, _ affix: String, atStart: Bool) -> Bool {

@@ -4,6 +4,7 @@ extension TemplateEvaluator {
     ) throws(ChatTemplateError) -> JinjaValue {
         if case .modulo = symbol, case .string(let format, _) = left { return .string(try percentFormatted(format, right)) }
         for case .undefined(let name) in [left, right] { throw failure("'\(name)' is undefined") }
+        try refuseWide(left, right)
         switch (symbol, left, right) {
         case (.add, .string(let a, let isSafe), .string(let b, let isOtherSafe)):
             guard isSafe || isOtherSafe else { return .string(a + b) }
@@ -88,6 +89,7 @@ extension TemplateEvaluator {
     }
 
     func negated(_ value: JinjaValue) throws(ChatTemplateError) -> JinjaValue {
+        try refuseWide(value)
         if let number = value.wholeNumber {
             guard number != .min else { throw exceeded("a whole number grows beyond 64 bits") }
             return .int(-number)
@@ -97,6 +99,7 @@ extension TemplateEvaluator {
     }
 
     func positive(_ value: JinjaValue) throws(ChatTemplateError) -> JinjaValue {
+        try refuseWide(value)
         if let number = value.wholeNumber { return .int(number) }
         guard let number = value.number else { throw failure("bad operand type for unary +: '\(value.typeName)'") }
         return .float(number)

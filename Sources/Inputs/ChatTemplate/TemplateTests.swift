@@ -8,9 +8,9 @@ extension TemplateEvaluator {
         case "boolean": if case .bool = value { return true } else { return false }
         case "true": if case .bool(true) = value { return true } else { return false }
         case "false": if case .bool(false) = value { return true } else { return false }
-        case "integer": if case .int = value { return true } else { return false }
+        case "integer": if case .int = value { return true } else { return value.isWide }
         case "float": if case .float = value { return true } else { return false }
-        case "number": return value.number != nil
+        case "number": return value.isNumber
         case "string": if case .string = value { return true } else { return false }
         case "mapping": if case .dictionary = value { return true } else { return false }
         case "iterable": return value.isIterable

@@ -4,7 +4,7 @@ extension JSONValue {
 
     /// Reads one JSON document (RFC 8259) from UTF-8 bytes; a byte order mark and space around it are skipped.
     ///
-    /// Numbers without fraction or exponent that fit become `int`, all others `double`. Of equal keys the last wins. Throws for
+    /// Numbers without fraction or exponent become `int`, or `wide` where they do not fit, all others `double`. Of equal keys the last wins. Throws for
     /// anything that the grammar does not allow, for invalid UTF-8, lone surrogates, numbers beyond `double`, and nesting deeper
     /// than `depthLimit`.
     package init(parsing bytes: [UInt8], depthLimit: Int = defaultDepthLimit) throws(JSONError) {
@@ -272,6 +272,6 @@ private struct JSONParser {
             position = start
             throw Complaint(message: "the number \(text.prefix(24)) does not fit a double")
         }
-        return .double(value)
+        return isWhole ? .wide(text) : .double(value)
     }
 }

@@ -1,8 +1,10 @@
-/// A JSON document: objects keep the order of their keys, whole numbers stay apart from decimals.
+/// A JSON document: objects keep the order of their keys, whole numbers stay apart from decimals and keep every digit.
 package enum JSONValue: Sendable {
     case null
     case bool(Bool)
     case int(Int)
+    /// A whole number beyond 64 bits, as its digits with their sign.
+    case wide(String)
     case double(Double)
     case string(String)
     case array([JSONValue])
@@ -16,6 +18,7 @@ extension JSONValue: Equatable {
         case (.null, .null): true
         case (.bool(let a), .bool(let b)): a == b
         case (.int(let a), .int(let b)): a == b
+        case (.wide(let a), .wide(let b)): a == b
         case (.double(let a), .double(let b)): a == b
         case (.string(let a), .string(let b)): a.isExactly(b)
         case (.array(let a), .array(let b)): a == b
@@ -57,6 +60,7 @@ extension JSONValue {
     package var doubleValue: Double? {
         switch self {
         case .int(let value): Double(value)
+        case .wide(let digits): Double(digits)
         case .double(let value): value
         default: nil
         }
@@ -79,7 +83,7 @@ extension JSONValue {
         switch self {
         case .null: "null"
         case .bool: "boolean"
-        case .int, .double: "number"
+        case .int, .wide, .double: "number"
         case .string: "string"
         case .array: "array"
         case .object: "object"

@@ -18,6 +18,7 @@ extension JSONValue {
         case .null: output += "null".utf8
         case .bool(let value): output += (value ? "true" : "false").utf8
         case .int(let value): output += String(value).utf8
+        case .wide(let digits): output += digits.utf8
         case .double(let value): output += (value.isFinite ? value.description : "null").utf8
         case .string(let value): JSONValue.writeQuoted(value, into: &output)
         case .array(let elements):
