@@ -4,8 +4,10 @@ import Tensors
 extension Program {
     /// The first contradiction in the program or its weight table; nil when a backend may trust them.
     ///
-    /// Afterwards every slot lies in its arena, weight or output with all symbols at their bounds, every kernel has its
-    /// operands, extents fit, and there is one plan for `extend` and for each decode gear.
+    /// Afterwards every slot lies in its arena, weight, output or the engine's buffer with all symbols at their bounds, every
+    /// kernel finds operands of the extents, elements and layouts that it reads and writes, and there is one plan for `extend`
+    /// and for each decode gear. A batch within the bounds then cannot make a kernel leave its memory. What only the bytes of
+    /// weights show (padding of panels, axes of rotary tables) is the backend's to check.
     package func contradiction(weights: [WeightEntry]) -> String? {
         do {
             try ProgramCheck(program: self, weights: weights).run()
@@ -16,12 +18,12 @@ extension Program {
     }
 }
 
-private struct Contradiction: Error {
+struct Contradiction: Error {
     var reason: String
 }
 
 /// A step as messages name it.
-private struct Place: CustomStringConvertible {
+struct Place: CustomStringConvertible {
     var step: Int
     var plan: String
     var kernel: Kernel
@@ -82,6 +84,8 @@ private struct ProgramCheck {
         if case .int4Blocks(let group) = weight.layout {
             try require(isSize(group, atMost: 1 << 20), "weight \(weight.name) has group size \(group)")
         }
+        try require(
+            !weight.layout.isPacked || weight.shape.count == 2, "weight \(weight.name) is packed but no matrix")
     }
 
     private func checkEntries() throws(Contradiction) {
@@ -103,20 +107,42 @@ private struct ProgramCheck {
         try require(plan.unsharedBytes >= 0, "the arena of \(name) is out of range")
         try require(
             plan.bounds.values.allSatisfy { $0 > 0 && $0 <= 1 << 31 }, "a symbol of \(name) has a bound out of range")
-        for output in plan.outputs {
-            try require(count(output.type, plan) != nil, "output \(output.name) of \(name) has no size")
-        }
+        try checkOutputs(of: plan)
+        try checkPixels(of: plan)
         for (index, step) in plan.steps.enumerated() {
             let place = Place(step: index, plan: name, kernel: step.kernel)
             for slot in step.inputs + step.outputs { try check(slot, of: plan, place) }
+            for slot in step.outputs { try require(slot.place.isWritable, "\(place): it writes to \(slot.place)") }
             try StepCheck(program: program, weights: weights, plan: plan, step: step, place: place).run()
         }
     }
 
+    /// One output, which fits the buffer that the backend leaves it in.
+    private func checkOutputs(of plan: ExecutionPlan) throws(Contradiction) {
+        let name = plan.entry.description
+        guard plan.outputs.count == 1, let type = plan.outputs.first?.type, type.element == .f32,
+            let count = count(type, plan), let columns = type.shape.columns(plan.bounds)
+        else { throw Contradiction(reason: "\(name) has not one output of f32 and known size") }
+        if plan.entry == .vision {
+            try require(columns == program.hiddenSize, "rows of \(name)'s output \(type) are not the hidden size")
+        } else if let room = product([program.limits.maxSequences, program.vocabularySize]) {
+            try require(count <= room, "output \(type) of \(name) exceeds the logits of all sequences")
+        }
+    }
+
+    /// All slots of pixels have one type: the backend keeps one buffer.
+    private func checkPixels(of plan: ExecutionPlan) throws(Contradiction) {
+        let types = Set(plan.steps.flatMap(\.inputs).filter { $0.place == .input(.pixels) }.map(\.type))
+        try require(types.count <= 1, "pixels of \(plan.entry) have several types")
+    }
+
     private func check(_ slot: Slot, of plan: ExecutionPlan, _ place: Place) throws(Contradiction) {
+        if case .input(let role) = slot.place { return try check(role, slot.type, of: plan, place) }
         guard let count = count(slot.type, plan) else {
             throw Contradiction(reason: "\(place): the size of \(slot.type) is unknown or too large")
         }
+        try require(
+            slot.type.shape.dims.dropFirst().allSatisfy { $0.symbol == nil }, "\(place): rows of \(slot.type) vary in size")
         switch slot.place {
         case .arena(let offset, let stride):
             let bytes = span(slot.type, stride: stride, plan)
@@ -133,9 +159,37 @@ private struct ProgramCheck {
             try require(
                 self.count(plan.outputs[index].type, plan) == count,
                 "\(place): \(slot.type) is not output \(plan.outputs[index].name)")
-        case .input:
-            break
+        case .input: break
         }
+    }
+
+    /// Whether the engine's buffer for an input holds the slot.
+    private func check(
+        _ role: InputRole, _ type: TensorType, of plan: ExecutionPlan, _ place: Place
+    ) throws(Contradiction) {
+        let reason = "\(place): \(type) is not the input \(role.rawValue)"
+        try require(role == .visible || role.isOfVision == (plan.entry == .vision), "\(place): there is no \(role.rawValue)")
+        guard role != .visible else { return }
+        guard let count = count(type, plan), let extents = type.shape.values(plan.bounds) else {
+            throw Contradiction(reason: reason)
+        }
+        let limits = program.limits
+        let most = max(limits.maxBatchedTokens, limits.maxSequences)
+        let isFixedRow = type.shape.dims.dropFirst().allSatisfy { $0.symbol == nil }
+        let fits =
+            switch role {
+            case .ids, .slots, .imageRows: type.element == .i32 && extents.count == 1 && count <= most
+            case .sampleRows: type.element == .i32 && extents.count == 1 && count <= limits.maxSequences
+            case .positions:
+                type.element == .i32 && extents.count == 2 && extents[0] == program.positionAxes && extents[1] <= most
+            case .imageEmbeds:
+                type.element == .f32 && isFixedRow && extents.count == 2 && extents[0] <= most
+                    && extents[1] == program.hiddenSize
+            case .pixels: type.element == .u8 && isFixedRow && extents.count == 2 && count > 0
+            case .patchPositions: type.element == .i32 && extents.count == 2 && extents == [2, plan.patches]
+            case .visible: true
+            }
+        try require(fits, reason)
     }
 
     /// Bytes from the first element to the end of the last row; nil when rows overlap or the number is too large.
@@ -153,10 +207,10 @@ private struct ProgramCheck {
 
 extension Shape {
     /// Elements with symbols at `bounds`; nil without a bound, for a negative extent, or beyond 2⁴⁰.
-    fileprivate func count(_ bounds: [String: Int]) -> Int? { count(dims[...], bounds) }
+    func count(_ bounds: [String: Int]) -> Int? { count(dims[...], bounds) }
 
     /// Elements of one row: all extents but the first.
-    fileprivate func columns(_ bounds: [String: Int]) -> Int? { count(dims.dropFirst(), bounds) }
+    func columns(_ bounds: [String: Int]) -> Int? { count(dims.dropFirst(), bounds) }
 
     private func count(_ dims: ArraySlice<Dim>, _ bounds: [String: Int]) -> Int? {
         var result = 1
@@ -169,7 +223,7 @@ extension Shape {
 }
 
 /// The product of extents; nil when one is negative or the product exceeds 2⁴⁰.
-private func product(_ values: [Int]) -> Int? {
+func product(_ values: [Int]) -> Int? {
     var result = 1
     for value in values {
         guard let next = times(result, value) else { return nil }
@@ -183,95 +237,37 @@ private func times(_ left: Int, _ right: Int) -> Int? {
     return right >= 0 && !overflow && result <= 1 << 40 ? result : nil
 }
 
-/// Whether one step has the operands its kernel expects.
-private struct StepCheck {
-    var program: Program
-    var weights: [WeightEntry]
-    var plan: ExecutionPlan
-    var step: Step
-    var place: Place
-
-    private func require(_ holds: Bool, _ reason: @autoclosure () -> String) throws(Contradiction) {
-        if !holds { throw Contradiction(reason: "\(place): \(reason())") }
-    }
-
-    func run() throws(Contradiction) {
-        let (inputs, outputs) = step.kernel.operandCounts
-        try require(
-            step.inputs.count == inputs && step.outputs.count >= outputs,
-            "\(step.inputs.count) inputs and \(step.outputs.count) outputs instead of \(inputs) and \(outputs)")
-        switch step.kernel {
-        case .linear(let linear): try check(linear)
-        case .kvWrite(let layer):
-            try check(layer: layer)
-            try check(rowsOf: step.inputs[...1], heads: program.kv.heads, headDim: program.kv.headDim)
-        case .pagedAttention(let layer, let heads, let scale):
-            try check(layer: layer)
-            try require(
-                heads > 0 && heads % program.kv.heads == 0 && scale.isFinite,
-                "\(heads) heads over \(program.kv.heads) KV heads")
-            try check(rowsOf: [step.inputs[0], step.outputs[0]], heads: heads, headDim: program.kv.headDim)
-        case .segmentAttention(let heads, let headDim, let scale):
-            try require(scale.isFinite, "the scale is no number")
-            try check(rowsOf: step.inputs[...2] + step.outputs, heads: heads, headDim: headDim)
-        case .rotary(let heads, let headDim):
-            try check(rowsOf: [step.inputs[0], step.outputs[0]], heads: heads, headDim: headDim)
-        default: break
-        }
-    }
-
-    private func check(_ linear: Kernel.Linear) throws(Contradiction) {
-        try require(linear.inputs > 0 && linear.outputs > 0, "extents are out of range")
-        guard case .weight(let index) = step.inputs[1].place, weights.indices.contains(index) else {
-            throw Contradiction(reason: "\(place): the second operand is not a weight")
-        }
-        try require(
-            weights[index].shape == [linear.outputs, linear.inputs] && weights[index].layout == linear.layout,
-            "weight \(weights[index].name) has another shape or layout")
-        let rows = (count(step.inputs[0]) ?? 0) / linear.inputs
-        try require(
-            count(step.inputs[0]) == product([rows, linear.inputs])
-                && count(step.outputs[0]) == product([rows, linear.outputs]), "rows of input and output differ")
-    }
-
-    private func count(_ slot: Slot) -> Int? { slot.type.shape.count(plan.bounds) }
-
-    private func check(layer: Int) throws(Contradiction) {
-        try require(layer >= 0 && layer < program.kv.layers, "there is no layer \(layer)")
-    }
-
-    /// Each row of the slots holds `heads · headDim` elements.
-    private func check(rowsOf slots: ArraySlice<Slot>, heads: Int, headDim: Int) throws(Contradiction) {
-        for slot in slots {
-            try require(
-                heads > 0 && headDim > 0 && slot.type.shape.columns(plan.bounds) == product([heads, headDim]),
-                "\(slot.type) is not \(heads) heads of \(headDim)")
-        }
+extension ExecutionPlan {
+    /// Patches of the largest vision call: the rows of its pixels; nil where the plan reads none.
+    var patches: Int? {
+        let pixels = steps.lazy.flatMap(\.inputs).first { $0.place == .input(.pixels) }
+        return pixels?.type.shape.dims.first?.value(bounds)
     }
 }
 
-extension Kernel {
-    /// How many slots a step of this kernel has; outputs are a minimum.
-    fileprivate var operandCounts: (inputs: Int, outputs: Int) {
+extension InputRole {
+    /// Whether the input comes with pictures; the others come with tokens.
+    fileprivate var isOfVision: Bool { self == .pixels || self == .patchPositions }
+}
+
+extension Slot.Place {
+    fileprivate var isWritable: Bool {
         switch self {
-        case .linear(let linear): (2 + (linear.hasBias ? 1 : 0) + (linear.hasResidual ? 1 : 0), 1)
-        case .rmsNorm: (2, 1)
-        case .layerNorm: (3, 1)
-        case .addRMSNorm: (3, 2)
-        case .addLayerNorm: (4, 2)
-        case .rotaryTable: (3, 2)
-        case .rotary: (3, 1)
-        case .kvWrite: (3, 0)
-        case .pagedAttention: (2, 1)
-        case .segmentAttention: (4, 1)
-        case .gatedActivation, .widen, .copy: (1, 1)
-        case .embed, .gatherRows, .add: (2, 1)
-        case .selectRows: (3, 1)
+        case .arena, .output: true
+        case .input, .weight: false
         }
     }
 }
 
 extension WeightLayout {
+    /// Whether it is a layout of matrices that linear layers and tables read.
+    var isPacked: Bool {
+        switch self {
+        case .plain, .indices: false
+        case .f32Panels, .bf16Panels, .int4Blocks: true
+        }
+    }
+
     /// Bits that one logical element takes at least.
     package var elementBits: Int {
         switch self {

@@ -14,13 +14,13 @@ final class CPUModel: LoadedModel {
     private let kv: KVStorage
     private let decoderContext, visionContext: RunContext
     private let arenas: [Arena]
-    private var extend: [PreparedStep] = []
-    private var decode: [Int: [PreparedStep]] = [:]
+    private var extend = PreparedPlan()
+    private var decode: [Int: PreparedPlan] = [:]
     private var vision: [PreparedStep] = []
     private var visionBuffers: VisionBuffers?
+    private var visionBounds: VisionBounds?
     private var visionNext = 0
     private var visionCount = 0
-    private let visionLimit: Int
 
     init(_ artifact: Artifact, isa: vlm_isa, threads: Int) throws(BackendError) {
         self.artifact = artifact
@@ -35,7 +35,6 @@ final class CPUModel: LoadedModel {
         arenas = [decoderArena, visionArena]
         decoderContext = RunContext(arena: decoderArena.base)
         visionContext = RunContext(arena: visionArena.base)
-        visionLimit = program.limits.maxPatches
 
         let scratch = Scratch(threads: threads)
         let environment = StepEnvironment(isa: isa, threads: threads, scratch: scratch, kv: kv)
@@ -43,8 +42,8 @@ final class CPUModel: LoadedModel {
             let steps = try StepPreparer(artifact: artifact, environment: environment, bounds: plan.bounds).prepare(plan)
             switch plan.entry {
             case .vision: vision = steps
-            case .extend: extend = steps
-            case .decode(let gear): decode[gear] = steps
+            case .extend: extend = PreparedPlan(steps: steps, bounds: BatchBounds(plan))
+            case .decode(let gear): decode[gear] = PreparedPlan(steps: steps, bounds: BatchBounds(plan))
             }
         }
         scratch.allocate()
@@ -55,11 +54,10 @@ final class CPUModel: LoadedModel {
         guard let output = plan.outputs.first?.type.shape.values(plan.bounds) else {
             throw .malformed("the vision plan has no output")
         }
-        let pixels = plan.steps.lazy.flatMap(\.inputs).first { $0.place == .input(.pixels) }
-        guard let shape = pixels?.type.shape.values(plan.bounds), shape.count == 2 else {
-            throw .malformed("the vision plan reads no pixels")
-        }
-        visionBuffers = VisionBuffers(patches: shape[0], patchBytes: shape[1], outputCount: output.reduce(1, *))
+        let bounds = try VisionBounds(plan, maxPatches: program.limits.maxPatches)
+        visionBounds = bounds
+        visionBuffers = VisionBuffers(
+            patches: bounds.bufferPatches, patchBytes: bounds.patchBytes, outputCount: output.reduce(1, *))
         visionContext.vision = visionBuffers
     }
 
@@ -78,34 +76,40 @@ final class CPUModel: LoadedModel {
     }
 
     func run(_ entry: Entry, _ io: StepIO) throws(BackendError) {
-        guard entry != .vision else { throw .unsupported("pictures are encoded by beginVision") }
-        try run(steps(of: entry), io)
+        let plan = try prepared(entry)
+        try run(plan.steps, within: plan.bounds, io)
     }
 
     /// Of steps that differ only in their weights and operands, the first runs for all.
     func warm(_ entry: Entry, _ io: StepIO) throws(BackendError) {
         guard let plan = program.plans.first(where: { $0.entry == entry }) else { return }
         var seen: Set<Kernel> = []
-        let first = zip(try steps(of: entry), plan.steps).filter { seen.insert($0.1.kernel).inserted }.map(\.0)
-        guard entry == .vision else { return try run(first, io) }
-        for step in first {
+        func first(_ steps: [PreparedStep]) -> [PreparedStep] {
+            zip(steps, plan.steps).filter { seen.insert($0.1.kernel).inserted }.map(\.0)
+        }
+        guard entry == .vision else {
+            let prepared = try prepared(entry)
+            return try run(first(prepared.steps), within: prepared.bounds, io)
+        }
+        for step in first(vision) {
             step.bind(visionContext)
             team.run(step)
         }
         try throwFailure(visionContext)
     }
 
-    private func steps(of entry: Entry) throws(BackendError) -> [PreparedStep] {
+    private func prepared(_ entry: Entry) throws(BackendError) -> PreparedPlan {
         switch entry {
         case .extend: return extend
         case .decode(let gear):
             guard let prepared = decode[gear] else { throw .unsupported("no decode gear \(gear) in the artifact") }
             return prepared
-        case .vision: return vision
+        case .vision: throw .unsupported("pictures are encoded by beginVision")
         }
     }
 
-    private func run(_ steps: [PreparedStep], _ io: StepIO) throws(BackendError) {
+    private func run(_ steps: [PreparedStep], within bounds: BatchBounds, _ io: StepIO) throws(BackendError) {
+        try bounds.check(io)
         let context = decoderContext
         context.io = io
         context.extents[PlanSymbol.tokens.index] = io.tokenCount
@@ -119,16 +123,13 @@ final class CPUModel: LoadedModel {
     }
 
     func beginVision(_ input: VisionInput) throws(BackendError) {
-        guard let buffers = visionBuffers else { throw .unsupported("the artifact has no vision entry") }
-        let patches = input.positions.count / 2
-        guard patches > 0, patches <= visionLimit, input.pixels.count <= buffers.pixels.count,
-            input.pixels.count % patches == 0, input.bounds.count >= 2, input.bounds.count <= patches + 1,
-            input.bounds.first == 0, input.bounds.last == Int32(patches)
-        else { throw .unsupported("a vision call of \(patches) patches; the artifact takes 1 to \(visionLimit)") }
+        guard let buffers = visionBuffers, let bounds = visionBounds else {
+            throw .unsupported("the artifact has no vision entry")
+        }
+        let merged = try bounds.mergedRows(input)
         buffers.fill(input)
-        let merge = mergedRows(patches)
-        visionContext.extents[PlanSymbol.merged.index] = merge
-        visionCount = merge * program.hiddenSize
+        visionContext.extents[PlanSymbol.merged.index] = merged
+        visionCount = merged * program.hiddenSize
         visionNext = 0
     }
 
@@ -148,13 +149,6 @@ final class CPUModel: LoadedModel {
     var visionOutput: UnsafeBufferPointer<Float> {
         guard let output = visionBuffers?.output else { return UnsafeBufferPointer(start: nil, count: 0) }
         return UnsafeBufferPointer(rebasing: output[..<min(visionCount, output.count)])
-    }
-
-    /// Image tokens of a call: the vision plan says how many patches make one.
-    private func mergedRows(_ patches: Int) -> Int {
-        let pixels = program.plans.first { $0.entry == .vision }?.steps.lazy.flatMap(\.inputs)
-            .first { $0.place == .input(.pixels) }
-        return patches / max(pixels?.type.shape.dims.first?.factor ?? 1, 1)
     }
 
     private func throwFailure(_ context: RunContext) throws(BackendError) {

@@ -21,7 +21,7 @@ struct StepPreparer {
         let inputs = try operands(step.inputs)
         let outputs = try operands(step.outputs)
         let (origin, isa) = (step.origin, environment.isa)
-        guard inputs.count >= step.kernel.inputCount, outputs.count == step.kernel.outputCount else {
+        guard (inputs.count, outputs.count) == step.kernel.operandCounts else {
             throw .malformed("step \(step.kernel.name) of \(origin) has the wrong number of operands")
         }
         switch step.kernel {
@@ -37,6 +37,7 @@ struct StepPreparer {
         case .layerNorm(let eps), .addLayerNorm(let eps):
             return NormStep(centered: true, eps: eps, inputs: inputs, outputs: outputs, origin: origin, isa: isa)
         case .rotaryTable:
+            try checkAxes(of: step)
             return RotaryTableStep(inputs: inputs, outputs: outputs, origin: origin, isa: isa)
         case .rotary(let heads, let headDim):
             return RotaryStep(
@@ -82,10 +83,7 @@ struct StepPreparer {
             case .input(let role): place = .input(role)
             case .output: place = .output
             case .weight(let index):
-                guard artifact.weights.indices.contains(index), let base = artifact.weightBytes(index).baseAddress else {
-                    throw .malformed("weight \(index) does not exist")
-                }
-                place = .memory(base)
+                place = .memory(try memory(ofWeight: index))
             }
             result.append(
                 Operand(place: place, rows: try extent(dims.first ?? 1), columns: columns, stride: stride))
@@ -93,30 +91,47 @@ struct StepPreparer {
         return result
     }
 
+    /// The packed bytes of a weight, which hold all that its layout pads to.
+    private func memory(ofWeight index: Int) throws(BackendError) -> UnsafeRawPointer {
+        guard artifact.weights.indices.contains(index), let base = artifact.weightBytes(index).baseAddress else {
+            throw .malformed("weight \(index) does not exist")
+        }
+        let weight = artifact.weights[index]
+        var group = 0
+        switch weight.layout {
+        case .plain, .indices: return base
+        case .int4Blocks(let size): group = size
+        case .f32Panels, .bf16Panels: break
+        }
+        guard weight.shape.count == 2 else { throw .malformed("weight \(weight.name) is packed but no matrix") }
+        let bytes = vlm_weight_bytes(
+            weight.layout.kernelFormat, Int64(weight.shape[0]), Int64(weight.shape[1]), Int64(group))
+        guard bytes > 0 else {
+            throw .malformed("weight \(weight.name) has shape \(weight.shape), which no kernel reads as \(weight.layout)")
+        }
+        guard weight.byteCount >= bytes else {
+            throw .malformed("weight \(weight.name) has \(weight.byteCount) bytes; its panels take \(bytes)")
+        }
+        return base
+    }
+
+    /// Each pair of a rotary table takes its position from an axis that the positions have.
+    private func checkAxes(of step: Step) throws(BackendError) {
+        guard case .weight(let index) = step.inputs[2].place, artifact.weights[index].layout == .indices,
+            let count = step.inputs[0].type.shape.dims.first?.fixedValue
+        else { throw .malformed("the rotary table of \(step.origin) has no axes") }
+        let bytes = artifact.weightBytes(index)
+        for offset in stride(from: 0, to: bytes.count - 3, by: 4) {
+            let axis = Int(Int32(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: Int32.self)))
+            guard axis >= 0, axis < count else {
+                throw .malformed("the rotary table of \(step.origin) takes axis \(axis) of \(count)")
+            }
+        }
+    }
+
     private func extent(_ dim: Dim) throws(BackendError) -> Extent {
         guard let name = dim.symbol else { return Extent(factor: dim.factor, symbol: -1) }
         guard let symbol = PlanSymbol(rawValue: name) else { throw .malformed("unknown symbol \(name)") }
         return Extent(factor: dim.factor, symbol: symbol.index)
-    }
-}
-
-extension Kernel {
-    /// Operands a step must have at least.
-    var inputCount: Int {
-        switch self {
-        case .linear(let linear): 2 + (linear.hasBias ? 1 : 0) + (linear.hasResidual ? 1 : 0)
-        case .rmsNorm, .pagedAttention, .embed, .gatherRows, .add: 2
-        case .layerNorm, .addRMSNorm, .rotaryTable, .rotary, .selectRows, .kvWrite: 3
-        case .addLayerNorm, .segmentAttention: 4
-        case .gatedActivation, .widen, .copy: 1
-        }
-    }
-
-    var outputCount: Int {
-        switch self {
-        case .addRMSNorm, .addLayerNorm, .rotaryTable: 2
-        case .kvWrite: 0
-        default: 1
-        }
     }
 }

@@ -127,6 +127,27 @@ extension Kernel {
     }
 }
 
+extension Kernel {
+    /// How many slots a step of this kernel has.
+    package var operandCounts: (inputs: Int, outputs: Int) {
+        switch self {
+        case .linear(let linear): (2 + (linear.hasBias ? 1 : 0) + (linear.hasResidual ? 1 : 0), 1)
+        case .rmsNorm: (2, 1)
+        case .layerNorm: (3, 1)
+        case .addRMSNorm: (3, 2)
+        case .addLayerNorm: (4, 2)
+        case .rotaryTable: (3, 2)
+        case .rotary: (3, 1)
+        case .kvWrite: (3, 0)
+        case .pagedAttention: (2, 1)
+        case .segmentAttention: (4, 1)
+        case .gatedActivation, .widen, .copy: (1, 1)
+        case .embed, .gatherRows, .add: (2, 1)
+        case .selectRows: (3, 1)
+        }
+    }
+}
+
 extension WeightLayout {
     /// The weight's element in kernel names.
     package var word: String {

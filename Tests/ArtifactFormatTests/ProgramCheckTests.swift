@@ -52,6 +52,16 @@ import Testing
         Damage("linear of another layout") { program, _ in
             program.plans[0].steps[1].kernel = .linear(.init(arithmetic: .f32, layout: .f32Panels, inputs: 8, outputs: 8))
         },
+        Damage("output missing from a plan") { program, _ in program.plans[0].outputs = [] },
+        Damage("two outputs") { program, _ in program.plans[0].outputs.append(program.plans[0].outputs[0]) },
+        Damage("output of integers") { program, _ in program.plans[0].outputs[0].type.element = .i32 },
+        Damage("more logits than a batch has") { program, _ in
+            program.plans[0].outputs[0].type.shape = [.symbol("B"), 17]
+            program.plans[0].steps[4].outputs[0].type.shape = [.symbol("B"), 17]
+            program.plans[0].steps[4].inputs[0].type.shape = [.symbol("T"), 17]
+            program.plans[0].arenaBytes = 1 << 20
+            program.plans[0].steps[4].inputs[0].place = .arena(offset: 0, stride: 17)
+        },
         Damage("missing gear") { program, _ in program.plans.removeLast() },
         Damage("entry twice") { program, _ in program.plans.append(program.plans[0]) },
         Damage("gears not ascending") { program, _ in program.limits.gears = [4, 1] },
@@ -61,6 +71,7 @@ import Testing
         Damage("integer KV cache") { program, _ in program.kv.element = .i32 },
         Damage("weight too short") { _, weights in weights[1].byteCount = 127 },
         Damage("weight of no size") { _, weights in weights[0].shape = [0] },
+        Damage("packed weight that is no matrix") { program, weights in weights[1].shape = [2, 4, 8] },
         Damage("weight of huge size") { _, weights in weights[0].shape = [.max, .max] },
         Damage("group of zero") { _, weights in weights[1].layout = .int4Blocks(group: 0) },
     ]

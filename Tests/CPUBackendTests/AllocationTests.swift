@@ -1,9 +1,7 @@
 import AllocationCounter
 import ArtifactFormat
 import CPUBackend
-import Compiler
 import Execution
-import Foundation
 import Plan
 import Tensors
 import Testing
@@ -73,26 +71,5 @@ extension StepIO {
             contextLengths[row] = row == 0 ? Int32(context) : 0
         }
         for sample in 0..<samples { sampleRows[sample] = Int32(isDecode ? sample : tokens - 1) }
-    }
-}
-
-/// A store of a test's own, removed with it.
-private final class TemporaryStore {
-    private let path = FileManager.default.temporaryDirectory.path + "/vlm-cpubackend-\(UUID().uuidString)"
-    private let store: Store
-
-    init() { store = Store(root: path) }
-
-    deinit { try? FileManager.default.removeItem(atPath: path) }
-
-    /// Compiles one of the tiny models for this machine.
-    func compile(_ name: String, _ precision: ArtifactKey.Precision) throws -> Artifact {
-        let tests = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().path
-        let directory = tests + "/EndToEndTests/Fixtures/" + name
-        var options = CompileOptions(directory: directory, target: .here)
-        options.precision = precision
-        let source = try ModelSource(directory: directory, store: store)
-        let report = try Compilation(source, options: options, store: store, machine: .current(store)) { _ in }.run()
-        return try Artifact.open(directory: report.artifact)
     }
 }

@@ -31,15 +31,16 @@ package final class Sample {
     /// Norm, linear and attention of one layer for `extend` and every gear; `repeats` makes it longer.
     package static func program(gears: [Int] = [1, 4], repeats: Int = 1) -> Program {
         Program(
-            plans: [plan(.extend, rows: 64, repeats: repeats)]
-                + gears.map { plan(.decode(gear: $0), rows: $0, repeats: repeats) },
+            plans: [plan(.extend, rows: 64, samples: gears.last ?? 0, repeats: repeats)]
+                + gears.map { plan(.decode(gear: $0), rows: $0, samples: $0, repeats: repeats) },
             limits: limits(gears), kv: KVLayout(layers: 1, heads: 2, headDim: 4, element: .f32), vocabularySize: 16,
             hiddenSize: 8, positionAxes: 3)
     }
 
-    private static func plan(_ entry: Entry, rows: Int, repeats: Int) -> ExecutionPlan {
+    private static func plan(_ entry: Entry, rows: Int, samples: Int, repeats: Int) -> ExecutionPlan {
         let hidden = TensorType(.f32, [.symbol("T"), 8])
         let heads = TensorType(.f32, [.symbol("T"), 2, 4])
+        let logits = TensorType(.f32, [.symbol("B"), 8])
         let rowBytes = rows * 32
         func slot(_ index: Int) -> Slot { Slot(.arena(offset: index * rowBytes, stride: 8), hidden) }
         let linear = Kernel.Linear(arithmetic: .bf16, layout: .bf16Panels, inputs: 8, outputs: 8)
@@ -58,10 +59,14 @@ package final class Sample {
                 outputs: [Slot(.arena(offset: 0, stride: 8), heads)], origin: "model.layers.0.self_attn"),
         ]
         return ExecutionPlan(
-            entry: entry, outputs: [.init(name: "logits", type: TensorType(.f32, [.symbol("T"), 8]))],
+            entry: entry, outputs: [.init(name: "logits", type: logits)],
             steps: Array(repeating: layer, count: repeats).flatMap { $0 }
-                + [Step(.copy, inputs: [slot(0)], outputs: [Slot(.output(0), hidden)], origin: "lm_head")],
-            bounds: ["T": rows], arenaBytes: 3 * rowBytes, unsharedBytes: 4 * repeats * rowBytes)
+                + [
+                    Step(
+                        .gatherRows, inputs: [slot(0), Slot(.input(.sampleRows), TensorType(.i32, [.symbol("B")]))],
+                        outputs: [Slot(.output(0), logits)], origin: "lm_head")
+                ],
+            bounds: ["T": rows, "B": samples], arenaBytes: 3 * rowBytes, unsharedBytes: 4 * repeats * rowBytes)
     }
 
     private static let passes = """

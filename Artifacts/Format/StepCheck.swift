@@ -1,0 +1,260 @@
+import Plan
+import Tensors
+
+/// Whether one step's operands have the extents, elements and layouts that its kernel reads and writes.
+///
+/// That each slot by itself lies in its memory is known before. Symbols stand at their bounds: a kernel takes fewer rows at
+/// run time, never longer ones.
+struct StepCheck {
+    let program: Program
+    let weights: [WeightEntry]
+    let plan: ExecutionPlan
+    let step: Step
+    let place: Place
+
+    func run() throws(Contradiction) {
+        let (inputs, outputs) = step.kernel.operandCounts
+        try require(
+            step.inputs.count == inputs && step.outputs.count == outputs,
+            "\(step.inputs.count) inputs and \(step.outputs.count) outputs instead of \(inputs) and \(outputs)")
+        switch step.kernel {
+        case .linear(let linear): try check(linear)
+        case .rmsNorm, .layerNorm: try checkNorm(activations: 1)
+        case .addRMSNorm, .addLayerNorm: try checkNorm(activations: 2)
+        case .rotaryTable: try checkRotaryTable()
+        case .rotary(let heads, let headDim): try checkRotary(heads: heads, headDim: headDim)
+        case .kvWrite(let layer): try checkCacheWrite(layer: layer)
+        case .pagedAttention(let layer, let heads, let scale):
+            try checkPagedAttention(layer: layer, heads: heads, scale: scale)
+        case .segmentAttention(let heads, let headDim, let scale):
+            try checkSegmentAttention(heads: heads, headDim: headDim, scale: scale)
+        case .gatedActivation: try checkGatedActivation()
+        case .embed, .selectRows, .gatherRows: try checkIndexedRows()
+        case .widen, .add, .copy: try checkElements()
+        }
+    }
+
+    private func require(_ holds: Bool, _ reason: @autoclosure () -> String) throws(Contradiction) {
+        if !holds { throw Contradiction(reason: "\(place): \(reason())") }
+    }
+}
+
+/// A slot as kernels see it, with symbols at their bounds.
+private struct Extents {
+    var type: TensorType
+    var rows: Int
+    var columns: Int
+    /// Whether no gap lies between rows.
+    var isContiguous: Bool
+
+    var count: Int { rows * columns }
+
+    func hasExtents(of other: Extents) -> Bool { rows == other.rows && columns == other.columns }
+}
+
+extension StepCheck {
+    /// A slot that a kernel reads or writes as f32.
+    private func floats(_ slot: Slot) throws(Contradiction) -> Extents {
+        let isFloat =
+            switch slot.place {
+            case .arena, .output: slot.type.element == .f32
+            case .input(let role): role == .imageEmbeds
+            case .weight(let index): weights[index].layout == .plain
+            }
+        try require(isFloat, "\(slot.type) in \(slot.place) is not read as f32")
+        return try extents(slot)
+    }
+
+    /// A slot that a kernel reads as i32.
+    private func integers(_ slot: Slot) throws(Contradiction) -> Extents {
+        let isInteger =
+            switch slot.place {
+            case .arena, .output: false
+            case .input(let role): role != .imageEmbeds && role != .pixels && role != .visible
+            case .weight(let index): weights[index].layout == .indices
+            }
+        try require(isInteger, "\(slot.type) in \(slot.place) is not read as i32")
+        return try extents(slot)
+    }
+
+    /// A weight in panels or blocks, the only layouts that linear layers and tables read.
+    private func packed(_ slot: Slot) throws(Contradiction) -> WeightEntry {
+        guard case .weight(let index) = slot.place, weights[index].layout.isPacked else {
+            throw Contradiction(reason: "\(place): \(slot.type) in \(slot.place) is no packed weight")
+        }
+        return weights[index]
+    }
+
+    /// A vector in the weights.
+    private func vector(_ slot: Slot, count: Int) throws(Contradiction) {
+        guard case .weight = slot.place, try floats(slot).count == count else {
+            throw Contradiction(reason: "\(place): \(slot.type) is not a weight of \(count) elements")
+        }
+    }
+
+    private func extents(_ slot: Slot) throws(Contradiction) -> Extents {
+        let shape = slot.type.shape
+        guard let rows = shape.dims.first.map({ $0.value(plan.bounds) }) ?? 1, let columns = shape.columns(plan.bounds) else {
+            throw Contradiction(reason: "\(place): the size of \(slot.type) is unknown or too large")
+        }
+        guard case .arena(_, let stride) = slot.place else {
+            return Extents(type: slot.type, rows: rows, columns: columns, isContiguous: true)
+        }
+        return Extents(type: slot.type, rows: rows, columns: columns, isContiguous: stride == columns || rows == 1)
+    }
+
+    private func requireContiguous(_ all: [Extents]) throws(Contradiction) {
+        for extents in all { try require(extents.isContiguous, "rows of \(extents.type) lie apart") }
+    }
+
+    private func requireSame(_ first: Extents, _ others: [Extents]) throws(Contradiction) {
+        for other in others { try require(other.hasExtents(of: first), "\(other.type) has not the extents of \(first.type)") }
+    }
+
+    private func requireIndex(_ slot: Slot, for rows: Extents) throws(Contradiction) {
+        try require(try integers(slot).count == rows.rows, "\(slot.type) is not one index for each row of \(rows.type)")
+    }
+
+    /// Each row holds `heads · headDim` elements.
+    private func require(_ all: [Extents], heads: Int, headDim: Int) throws(Contradiction) {
+        for extents in all {
+            try require(
+                heads > 0 && headDim > 0 && extents.columns == product([heads, headDim]),
+                "\(extents.type) is not \(heads) heads of \(headDim)")
+        }
+    }
+}
+
+extension StepCheck {
+    private func check(_ linear: Kernel.Linear) throws(Contradiction) {
+        try require(linear.inputs > 0 && linear.outputs > 0, "extents are out of range")
+        let weight = try packed(step.inputs[1])
+        try require(
+            weight.shape == [linear.outputs, linear.inputs] && weight.layout == linear.layout,
+            "weight \(weight.name) has another shape or layout")
+        let (x, y) = (try floats(step.inputs[0]), try floats(step.outputs[0]))
+        try require(
+            x.count % linear.inputs == 0 && x.count / linear.inputs == y.rows && y.columns == linear.outputs,
+            "\(x.type) to \(y.type) is not \(linear.inputs) inputs to \(linear.outputs) outputs")
+        if x.columns != linear.inputs { try requireContiguous([x]) }
+        if linear.hasBias { try vector(step.inputs[2], count: linear.outputs) }
+        if linear.hasResidual { try requireSame(y, [try floats(step.inputs[step.inputs.count - 1])]) }
+    }
+
+    /// x, then what is added to it, then the norm's vectors.
+    private func checkNorm(activations: Int) throws(Contradiction) {
+        let y = try floats(step.outputs[0])
+        for slot in step.inputs[..<activations] + step.outputs[1...] { try requireSame(y, [try floats(slot)]) }
+        for slot in step.inputs[activations...] { try vector(slot, count: y.columns) }
+    }
+
+    private func checkRotaryTable() throws(Contradiction) {
+        let (cos, sin) = (try floats(step.outputs[0]), try floats(step.outputs[1]))
+        try requireSame(cos, [sin])
+        try requireContiguous([cos, sin])
+        let positions = step.inputs[0].type.shape.values(plan.bounds) ?? []
+        _ = try integers(step.inputs[0])
+        try require(
+            positions.count == 2 && positions[1] == cos.rows, "\(step.inputs[0].type) are not positions for \(cos.type)")
+        try require(try floats(step.inputs[1]).count == cos.columns, "\(step.inputs[1].type) are not the frequencies")
+        try require(try integers(step.inputs[2]).count == cos.columns, "\(step.inputs[2].type) are not the axes")
+        guard case .weight = step.inputs[2].place else { throw Contradiction(reason: "\(place): the axes are no weight") }
+    }
+
+    private func checkRotary(heads: Int, headDim: Int) throws(Contradiction) {
+        let (x, y) = (try floats(step.inputs[0]), try floats(step.outputs[0]))
+        try require([x, y], heads: heads, headDim: headDim)
+        try requireSame(x, [y])
+        try require(headDim % 2 == 0, "heads of \(headDim) have no halves")
+        for slot in step.inputs[1...] {
+            let table = try floats(slot)
+            try requireContiguous([table])
+            try require(
+                table.rows == x.rows && table.columns == headDim / 2, "\(slot.type) has not \(headDim / 2) angles a row")
+        }
+    }
+
+    private func checkCacheWrite(layer: Int) throws(Contradiction) {
+        try checkDecoder(layer: layer)
+        let (k, v) = (try floats(step.inputs[0]), try floats(step.inputs[1]))
+        try require([k, v], heads: program.kv.heads, headDim: program.kv.headDim)
+        try requireSame(k, [v])
+        try requireIndex(step.inputs[2], for: k)
+    }
+
+    private func checkPagedAttention(layer: Int, heads: Int, scale: Float) throws(Contradiction) {
+        try checkDecoder(layer: layer)
+        try require(
+            heads > 0 && heads % program.kv.heads == 0 && scale.isFinite,
+            "\(heads) heads over \(program.kv.heads) KV heads")
+        try checkVisibility()
+        let (q, y) = (try floats(step.inputs[0]), try floats(step.outputs[0]))
+        try require([q, y], heads: heads, headDim: program.kv.headDim)
+        try requireSame(q, [y])
+        // The rows are those of the batch, whatever the shape says.
+        try require(q.rows == batchRows, "\(q.type) has not a row for each token of the batch")
+    }
+
+    private func checkSegmentAttention(heads: Int, headDim: Int, scale: Float) throws(Contradiction) {
+        try require(plan.entry == .vision, "segments are of pictures")
+        try require(scale.isFinite, "the scale is no number")
+        try checkVisibility()
+        let y = try floats(step.outputs[0])
+        try require([y], heads: heads, headDim: headDim)
+        for slot in step.inputs[...2] { try requireSame(y, [try floats(slot)]) }
+        try require(y.rows == plan.patches, "\(y.type) has not a row for each patch")
+    }
+
+    private func checkDecoder(layer: Int) throws(Contradiction) {
+        try require(plan.entry != .vision, "pictures have no cache")
+        try require(layer >= 0 && layer < program.kv.layers, "there is no layer \(layer)")
+    }
+
+    private func checkVisibility() throws(Contradiction) {
+        try require(step.inputs.last?.place == .input(.visible), "the last operand does not say what is visible")
+    }
+
+    /// Tokens of the largest batch of the plan.
+    private var batchRows: Int? {
+        if case .decode(let gear) = plan.entry { return gear }
+        return plan.bounds["T"]
+    }
+
+    private func checkGatedActivation() throws(Contradiction) {
+        let (x, y) = (try floats(step.inputs[0]), try floats(step.outputs[0]))
+        try require(x.rows == y.rows && x.columns == 2 * y.columns, "\(x.type) is not twice as wide as \(y.type)")
+    }
+
+    private func checkIndexedRows() throws(Contradiction) {
+        let y = try floats(step.outputs[0])
+        try requireIndex(step.inputs[step.inputs.count - 1], for: y)
+        switch step.kernel {
+        case .embed:
+            let table = try packed(step.inputs[0])
+            try require(table.shape[1] == y.columns, "rows of \(table.name) are not \(y.columns) wide")
+        case .selectRows:
+            try requireSame(y, [try floats(step.inputs[0])])
+            try require(try floats(step.inputs[1]).columns == y.columns, "\(step.inputs[1].type) has other columns")
+        default:
+            try require(try floats(step.inputs[0]).columns == y.columns, "\(step.inputs[0].type) has other columns")
+        }
+    }
+
+    /// Kernels that go over all elements as if they were one row.
+    private func checkElements() throws(Contradiction) {
+        let y = try floats(step.outputs[0])
+        var operands = [y]
+        for slot in step.inputs {
+            if step.kernel == .widen {
+                try require(slot.place == .input(.pixels), "\(slot.type) in \(slot.place) are no pixels")
+                operands.append(try extents(slot))
+            } else {
+                operands.append(try floats(slot))
+            }
+        }
+        try requireContiguous(operands)
+        for operand in operands {
+            try require(operand.count == y.count, "\(operand.type) has not as many elements as \(y.type)")
+        }
+    }
+}

@@ -1,0 +1,119 @@
+import ArtifactFormat
+import ArtifactSamples
+import Plan
+import Tensors
+
+/// A program with a step of every kernel: those of tokens in `extend`, those of pictures in `vision`.
+enum KernelSample {
+    static let weights = [
+        weight("norm", .plain, [8]), weight("qkv", .bf16Panels, [8, 8]), weight("frequencies", .plain, [2]),
+        weight("axes", .indices, [2]), weight("table", .f32Panels, [16, 8]), weight("bias", .plain, [8]),
+        weight("up", .f32Panels, [16, 8]), weight("merger", .f32Panels, [8, 32]),
+    ]
+
+    private static func weight(_ name: String, _ layout: WeightLayout, _ shape: [Int]) -> WeightEntry {
+        WeightEntry(
+            name: name, layout: layout, shape: shape, offset: 0, byteCount: shape.reduce(4, *), key: name, sources: [])
+    }
+
+    static func program() -> Program {
+        var program = Sample.program()
+        program.plans[0] = ExecutionPlan(
+            entry: .extend, outputs: [.init(name: "logits", type: TensorType(.f32, ["B", 8]))], steps: tokens + layer + tail,
+            bounds: ["T": 64, "B": 4, "I": 64], arenaBytes: 6 * 4096, unsharedBytes: 6 * 4096)
+        program.plans.append(
+            ExecutionPlan(
+                entry: .vision, outputs: [.init(name: "image_embeds", type: TensorType(.f32, ["M", 8]))], steps: vision,
+                bounds: ["M": 8], arenaBytes: 6 * 4096, unsharedBytes: 6 * 4096))
+        return program
+    }
+
+    /// The value at a place of the arena, which has room for 64 rows of 16.
+    private static func value(_ index: Int, _ rows: Dim = "T", _ columns: Dim...) -> Slot {
+        let width = columns.reduce(1) { $0 * $1.factor }
+        return Slot(.arena(offset: index * 4096, stride: width), TensorType(.f32, Shape([rows] + columns)))
+    }
+
+    private static func input(_ role: InputRole, _ element: DType, _ shape: Shape) -> Slot {
+        Slot(.input(role), TensorType(element, shape))
+    }
+
+    private static func constant(_ name: String) -> Slot {
+        let index = weights.firstIndex { $0.name == name } ?? 0
+        let element: DType = weights[index].layout == .indices ? .i32 : .f32
+        return Slot(.weight(index), TensorType(element, Shape(weights[index].shape.map(Dim.fixed))))
+    }
+
+    private static func step(_ kernel: Kernel, _ inputs: [Slot], _ outputs: [Slot]) -> Step {
+        Step(kernel, inputs: inputs, outputs: outputs, origin: "model")
+    }
+
+    private static func linear(
+        _ arithmetic: Arithmetic, _ name: String, hasBias: Bool = false, hasResidual: Bool = false
+    ) -> Kernel {
+        let weight = weights.first { $0.name == name } ?? weights[0]
+        return .linear(
+            Kernel.Linear(
+                arithmetic: arithmetic, layout: weight.layout, inputs: weight.shape[1], outputs: weight.shape[0],
+                hasBias: hasBias, hasResidual: hasResidual))
+    }
+
+    private static let tokens = [
+        step(.embed, [constant("table"), input(.ids, .i32, ["T"])], [value(0, "T", 8)]),
+        step(
+            .selectRows, [value(0, "T", 8), input(.imageEmbeds, .f32, ["I", 8]), input(.imageRows, .i32, ["T"])],
+            [value(0, "T", 8)]),
+        step(
+            .rotaryTable, [input(.positions, .i32, [3, "T"]), constant("frequencies"), constant("axes")],
+            [value(4, "T", 2), value(5, "T", 2)]),
+    ]
+
+    private static let layer = [
+        step(.rmsNorm(eps: 1e-6), [value(0, "T", 8), constant("norm")], [value(1, "T", 8)]),
+        step(linear(.f32, "qkv", hasBias: true), [value(1, "T", 8), constant("qkv"), constant("bias")], [value(2, "T", 8)]),
+        step(
+            .rotary(heads: 2, headDim: 4), [value(2, "T", 2, 4), value(4, "T", 2), value(5, "T", 2)], [value(2, "T", 2, 4)]),
+        step(.kvWrite(layer: 0), [value(2, "T", 2, 4), value(2, "T", 2, 4), input(.slots, .i32, ["T"])], []),
+        step(
+            .pagedAttention(layer: 0, heads: 2, scale: 0.5),
+            [value(2, "T", 2, 4), input(.visible, .bool, ["T", "S"])], [value(3, "T", 2, 4)]),
+        step(
+            linear(.bf16, "qkv", hasResidual: true), [value(3, "T", 8), constant("qkv"), value(0, "T", 8)],
+            [value(1, "T", 8)]),
+        step(
+            .addRMSNorm(eps: 1e-6), [value(1, "T", 8), value(0, "T", 8), constant("norm")],
+            [value(0, "T", 8), value(2, "T", 8)]),
+        step(linear(.f32, "up"), [value(2, "T", 8), constant("up")], [value(3, "T", 16)]),
+        step(.gatedActivation(.silu), [value(3, "T", 16)], [value(1, "T", 8)]),
+    ]
+
+    private static let tail = [
+        step(.layerNorm(eps: 1e-6), [value(1, "T", 8), constant("norm"), constant("bias")], [value(2, "T", 8)]),
+        step(
+            .addLayerNorm(eps: 1e-6), [value(2, "T", 8), value(0, "T", 8), constant("norm"), constant("bias")],
+            [value(0, "T", 8), value(1, "T", 8)]),
+        step(.add, [value(0, "T", 8), value(1, "T", 8)], [value(2, "T", 8)]),
+        step(.copy, [value(2, "T", 8)], [value(3, "T", 2, 4)]),
+        step(
+            .gatherRows, [value(2, "T", 8), input(.sampleRows, .i32, ["B"])],
+            [Slot(.output(0), TensorType(.f32, ["B", 8]))]),
+    ]
+
+    private static let vision: [Step] = {
+        let patches = Dim(4, times: "M")
+        let heads = value(0, patches, 2, 4)
+        return [
+            step(.widen, [input(.pixels, .u8, [patches, 8])], [value(0, patches, 8)]),
+            step(
+                .rotaryTable,
+                [input(.patchPositions, .i32, [2, patches]), constant("frequencies"), constant("axes")],
+                [value(4, patches, 2), value(5, patches, 2)]),
+            step(
+                .segmentAttention(heads: 2, headDim: 4, scale: 0.5),
+                [heads, heads, heads, input(.visible, .bool, [patches, patches])], [value(1, patches, 2, 4)]),
+            step(
+                linear(.blas, "merger"), [value(1, "M", 32), constant("merger")],
+                [Slot(.output(0), TensorType(.f32, ["M", 8]))]),
+        ]
+    }()
+}

@@ -1,0 +1,177 @@
+import ArtifactFormat
+import Plan
+import Tensors
+import Testing
+
+@Suite struct StepCheckTests {
+    /// What somebody's edit does to the first step of a kernel, and what the check says of it.
+    struct Damage: CustomTestStringConvertible {
+        var kernel: String
+        var reason: String
+        var entry: Entry
+        var apply: @Sendable (inout Step) -> Void
+
+        init(_ kernel: String, _ reason: String, in entry: Entry = .extend, _ apply: @escaping @Sendable (inout Step) -> Void) {
+            (self.kernel, self.reason, self.entry, self.apply) = (kernel, reason, entry, apply)
+        }
+
+        var testDescription: String { "\(kernel): \(reason)" }
+
+        func applied(to program: Program) throws -> Program {
+            var program = program
+            let plan = try #require(program.plans.firstIndex { $0.entry == entry })
+            let step = try #require(program.plans[plan].steps.firstIndex { $0.kernel.name == kernel })
+            apply(&program.plans[plan].steps[step])
+            return program
+        }
+    }
+
+    static let places: [Damage] = [
+        Damage("copy", "writes to") { $0.outputs[0] = Slot(.input(.imageEmbeds), TensorType(.f32, ["T", 8])) },
+        Damage("rms_norm", "writes to") { $0.outputs[0] = $0.inputs[1] },
+        Damage("embed", "is not the input ids") { $0.inputs[1].type.shape = [65] },
+        Damage("embed", "is not the input ids") { $0.inputs[1].type.element = .f32 },
+        Damage("kv_write", "is not the input slots") { $0.inputs[2].type.shape = [65] },
+        Damage("select_rows", "is not the input image_rows") { $0.inputs[2].type.shape = [65] },
+        Damage("select_rows", "is not the input image_embeds") { $0.inputs[1].type.shape = [65, 8] },
+        Damage("select_rows", "is not the input image_embeds") { $0.inputs[1].type.shape = [4, 9] },
+        Damage("select_rows", "is not the input image_embeds") { $0.inputs[1].type.element = .i32 },
+        Damage("gather_rows", "is not the input sample_rows") { $0.inputs[1].type.shape = [5] },
+        Damage("rotary_table", "is not the input positions") { $0.inputs[0].type.shape = [4, "T"] },
+        Damage("rotary_table", "is not the input positions") { $0.inputs[0].type.shape = [3, 65] },
+        Damage("rotary_table", "is not the input patch_positions", in: .vision) { $0.inputs[0].type.shape = [2, 33] },
+        Damage("widen_u8", "is not the input pixels", in: .vision) { $0.inputs[0].type.element = .f32 },
+        Damage("widen_u8", "there is no ids", in: .vision) { $0.inputs[0].place = .input(.ids) },
+        Damage("embed", "there is no pixels") { $0.inputs[1].place = .input(.pixels) },
+        Damage("copy", "vary in size") { $0.inputs[0].type.shape = [8, "T"] },
+        Damage("copy", "is not read as f32") { $0.inputs[0].type.element = .i32 },
+        Damage("copy", "is not read as f32") { $0.inputs[0] = Slot(.input(.visible), $0.inputs[0].type) },
+        Damage("embed", "is not read as i32") { $0.inputs[1] = Slot(.arena(offset: 0, stride: 1), $0.inputs[1].type) },
+        Damage("gather_rows", "is not read as i32") { $0.inputs[1] = Slot(.weight(2), TensorType(.i32, [2])) },
+        Damage("rms_norm", "is not read as f32") { $0.inputs[1] = Slot(.weight(4), TensorType(.f32, [128])) },
+    ]
+
+    static let rows: [Damage] = [
+        Damage("embed", "are not 4 wide") { $0.outputs[0].type.shape = ["T", 4] },
+        Damage("embed", "is not one index for each row") { $0.inputs[1].type.shape = [63] },
+        Damage("embed", "is no packed weight") { $0.inputs[0] = Slot(.weight(0), TensorType(.f32, [8])) },
+        Damage("select_rows", "has not the extents") { $0.inputs[0].type.shape = [63, 8] },
+        Damage("select_rows", "has other columns") { $0.inputs[1] = Slot(.arena(offset: 0, stride: 4), TensorType(.f32, ["T", 4])) },
+        Damage("select_rows", "is not one index for each row") { $0.inputs[2].type.shape = [63] },
+        Damage("gather_rows", "has other columns") { $0.inputs[0].type.shape = ["T", 4] },
+        Damage("gather_rows", "is not one index for each row") { $0.inputs[1].type.shape = [3] },
+        Damage("gated_activation", "is not twice as wide") { $0.inputs[0].type.shape = ["T", 8] },
+        Damage("gated_activation", "is not twice as wide") { $0.inputs[0].type.shape = [63, 16] },
+        Damage("add", "has not as many elements") { $0.inputs[1].type.shape = [63, 8] },
+        Damage("copy", "has not as many elements") { $0.inputs[0].type.shape = [63, 8] },
+        Damage("copy", "lie apart") { $0.inputs[0].place = .arena(offset: 0, stride: 9) },
+        Damage("widen_u8", "has not as many elements", in: .vision) { $0.outputs[0].type.shape = [31, 8] },
+        Damage("widen_u8", "are no pixels", in: .vision) { $0.inputs[0] = $0.outputs[0] },
+        Damage("widen_u8", "1 inputs and 2 outputs", in: .vision) { $0.outputs.append($0.outputs[0]) },
+    ]
+
+    static let layers: [Damage] = [
+        Damage("rms_norm", "has not the extents") { $0.inputs[0].type.shape = ["T", 4] },
+        Damage("rms_norm", "has not the extents") { $0.inputs[0].type.shape = [63, 8] },
+        Damage("rms_norm", "is not a weight of 8") { $0.inputs[1] = Slot(.weight(2), TensorType(.f32, [2])) },
+        Damage("layer_norm", "is not a weight of 8") { $0.inputs[2] = Slot(.weight(2), TensorType(.f32, [2])) },
+        Damage("layer_norm", "is not a weight of 8") { $0.inputs[1] = $0.inputs[0] },
+        Damage("add_rms_norm", "has not the extents") { $0.inputs[1].type.shape = [63, 8] },
+        Damage("add_rms_norm", "has not the extents") { $0.outputs[1].type.shape = [63, 8] },
+        Damage("add_layer_norm", "is not a weight of 8") { $0.inputs[3] = Slot(.weight(2), TensorType(.f32, [2])) },
+        Damage("linear_bf16_f32", "is not 8 inputs to 8 outputs") { $0.outputs[0].type.shape = ["T", 2, 2] },
+        Damage("linear_bf16_f32", "is not 8 inputs to 8 outputs") { $0.outputs[0].type.shape = [128, 4] },
+        Damage("linear_bf16_f32", "is not 8 inputs to 8 outputs") { $0.inputs[0].type.shape = [63, 8] },
+        Damage("linear_bf16_f32", "is not a weight of 8") { $0.inputs[2] = Slot(.weight(2), TensorType(.f32, [2])) },
+        Damage("linear_bf16_f32", "is not a weight of 8") { $0.inputs[2] = $0.inputs[0] },
+        Damage("linear_bf16_f32", "is no packed weight") { $0.inputs[1] = $0.inputs[2] },
+        Damage("linear_bf16_bf16", "has not the extents") { $0.inputs[2].type.shape = [63, 8] },
+        Damage("linear_bf16_bf16", "has not the extents") { $0.inputs[2].type.shape = [128, 4] },
+        Damage("linear_f32_blas", "lie apart", in: .vision) {
+            $0.inputs[0] = Slot(.arena(offset: 0, stride: 9), TensorType(.f32, [Dim(4, times: "M"), 8]))
+        },
+    ]
+
+    static let attention: [Damage] = [
+        Damage("rotary_table", "are not positions") { $0.inputs[0].type.shape = [3, 63] },
+        Damage("rotary_table", "has not the extents") { $0.outputs[1].type.shape = [63, 2] },
+        Damage("rotary_table", "lie apart") { $0.outputs[1].place = .arena(offset: 0, stride: 3) },
+        Damage("rotary_table", "are not the frequencies") { $0.inputs[1] = Slot(.weight(0), TensorType(.f32, [8])) },
+        Damage("rotary_table", "are not the axes") {
+            $0.outputs[0].type.shape = ["T", 1]
+            $0.outputs[1].type.shape = ["T", 1]
+            $0.outputs[0].place = .arena(offset: 0, stride: 1)
+            $0.outputs[1].place = .arena(offset: 0, stride: 1)
+            $0.inputs[1] = Slot(.arena(offset: 0, stride: 1), TensorType(.f32, [1]))
+        },
+        Damage("rotary_table", "are no weight") { $0.inputs[2] = Slot(.input(.sampleRows), TensorType(.i32, [2])) },
+        Damage("rotary", "have no halves") {
+            $0.kernel = .rotary(heads: 8, headDim: 1)
+            $0.inputs[0].type.shape = ["T", 8, 1]
+        },
+        Damage("rotary", "has not the extents") { $0.inputs[0].type.shape = [63, 2, 4] },
+        Damage("rotary", "is not 2 heads of 4") { $0.outputs[0].type.shape = ["T", 4] },
+        Damage("rotary", "has not 2 angles a row") { $0.inputs[1].type.shape = [63, 2] },
+        Damage("rotary", "has not 2 angles a row") { $0.inputs[2] = Slot(.arena(offset: 0, stride: 1), TensorType(.f32, ["T", 1])) },
+        Damage("rotary", "lie apart") { $0.inputs[2].place = .arena(offset: 0, stride: 3) },
+        Damage("kv_write", "has not the extents") { $0.inputs[1].type.shape = [63, 2, 4] },
+        Damage("kv_write", "is not one index for each row") { $0.inputs[2].type.shape = [63] },
+        Damage("paged_attention", "has not the extents") { $0.inputs[0].type.shape = [63, 2, 4] },
+        Damage("paged_attention", "a row for each token") {
+            $0.inputs[0].type.shape = [63, 2, 4]
+            $0.outputs[0].type.shape = [63, 2, 4]
+        },
+        Damage("paged_attention", "what is visible") { $0.inputs[1] = $0.inputs[0] },
+        Damage("paged_attention", "are of pictures") {
+            $0.kernel = .segmentAttention(heads: 2, headDim: 4, scale: 1)
+            $0.inputs = [$0.inputs[0], $0.inputs[0], $0.inputs[0], $0.inputs[1]]
+        },
+        Damage("segment_attention", "has not the extents", in: .vision) { $0.inputs[2].type.shape = [31, 2, 4] },
+        Damage("segment_attention", "is not 2 heads of 4", in: .vision) { $0.outputs[0].type.shape = [32, 4] },
+        Damage("segment_attention", "a row for each patch", in: .vision) { step in
+            for index in 0..<3 { step.inputs[index].type.shape = [31, 2, 4] }
+            step.outputs[0].type.shape = [31, 2, 4]
+        },
+        Damage("segment_attention", "have no cache", in: .vision) {
+            $0.kernel = .pagedAttention(layer: 0, heads: 2, scale: 1)
+            $0.inputs = [$0.inputs[0], $0.inputs[3]]
+        },
+    ]
+
+    @Test func everyKernelHasASoundStep() {
+        let program = KernelSample.program()
+        #expect(program.contradiction(weights: KernelSample.weights) == nil)
+        #expect(Set(program.plans.flatMap(\.steps).map(\.kernel.name)).count == 20)
+    }
+
+    @Test(arguments: places + rows + layers + attention) func damageIsNamed(_ damage: Damage) throws {
+        let reason = try damage.applied(to: KernelSample.program()).contradiction(weights: KernelSample.weights)
+        #expect(reason?.contains(damage.reason) == true, "\(reason ?? "nothing is found")")
+    }
+
+    @Test func pixelsOfSeveralTypes() throws {
+        var program = KernelSample.program()
+        let plan = try #require(program.plans.firstIndex { $0.entry == .vision })
+        var step = program.plans[plan].steps[0]
+        step.inputs[0].type.shape = [64, 4]
+        program.plans[plan].steps.insert(step, at: 1)
+        #expect(program.contradiction(weights: KernelSample.weights)?.contains("several types") == true)
+    }
+
+    @Test func embeddingsOfAnotherWidth() throws {
+        var program = KernelSample.program()
+        let plan = try #require(program.plans.firstIndex { $0.entry == .vision })
+        program.plans[plan].outputs[0].type.shape = [Dim(2, times: "M"), 4]
+        #expect(program.contradiction(weights: KernelSample.weights)?.contains("the hidden size") == true)
+    }
+
+    @Test func linearOverAPlainTable() throws {
+        let damage = Damage("linear_f32_f32", "no packed weight") {
+            $0.kernel = .linear(.init(arithmetic: .f32, layout: .plain, inputs: 8, outputs: 16))
+        }
+        var weights = KernelSample.weights
+        weights[6].layout = .plain
+        let reason = try damage.applied(to: KernelSample.program()).contradiction(weights: weights)
+        #expect(reason?.contains(damage.reason) == true)
+    }
+}
