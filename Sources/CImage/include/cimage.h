@@ -24,6 +24,9 @@ cimage_status cimage_decode_jpeg(const uint8_t *data, size_t size, uint32_t widt
 cimage_status cimage_decode_png(const uint8_t *data, size_t size, uint32_t width, uint32_t height, uint8_t *rgb,
                                 char *message, size_t capacity);
 
+// The text of a zlib stream by libpng, at most `capacity` bytes of it; returns their count, zero where it is damaged.
+size_t cimage_inflate_text(const uint8_t *stream, size_t size, uint8_t *text, size_t capacity);
+
 // Composites `count` RGBA pixels on white into RGB; source and target may start at the same address.
 void cimage_composite_on_white(const uint8_t *rgba, uint8_t *rgb, size_t count);
 

@@ -1,47 +1,22 @@
+internal import CImage
+
 /// Finds the orientation in EXIF and XMP metadata, as Pillow's `exif_transpose` does.
 enum Exif {
     static let prefix: [UInt8] = Array("Exif\0\0".utf8)
     static let xmpPrefix: [UInt8] = Array("http://ns.adobe.com/xap/1.0/\0".utf8)
-    static let pngName: [UInt8] = Array("eXIf".utf8)
-    static let pngTextName: [UInt8] = Array("iTXt".utf8)
-    /// Keyword, then "not compressed".
-    static let pngXMPPrefix: [UInt8] = Array("XML:com.adobe.xmp\0\0".utf8)
 
-    /// The Orientation entry of the first directory of a TIFF structure; nil where there is none or it is damaged.
-    static func orientation(tiff: ArraySlice<UInt8>) -> Int? {
-        let bytes = Array(tiff)
-        let little: Bool
-        if bytes.starts(with: [0x49, 0x49, 0x2A, 0]) {
-            little = true
-        } else if bytes.starts(with: [0x4D, 0x4D, 0, 0x2A]) {
-            little = false
-        } else {
-            return nil
-        }
-        func number(at offset: Int, count: Int) -> Int? {
-            guard offset >= 0, offset <= bytes.count - count else { return nil }
-            let field = bytes[offset..<offset + count]
-            return little
-                ? field.reversed().reduce(0) { $0 << 8 | Int($1) } : field.reduce(0) { $0 << 8 | Int($1) }
-        }
-        guard let directory = number(at: 4, count: 4), let entries = number(at: directory, count: 2) else { return nil }
-        for entry in 0..<entries {
-            let offset = directory + 2 + 12 * entry
-            guard let tag = number(at: offset, count: 2), let type = number(at: offset + 2, count: 2) else { return nil }
-            guard tag == 0x0112 else { continue }
-            switch type {
-            case 3: return number(at: offset + 8, count: 2)
-            case 4: return number(at: offset + 8, count: 4)
-            default: return nil
-            }
-        }
-        return nil
+    /// The Orientation entry of EXIF bytes, in front of which the prefix may stand up to twice; nil where there is none,
+    /// zero where it holds no number.
+    static func orientation(exif: [UInt8]) -> Int? {
+        var tiff = exif[...]
+        for _ in 0..<2 where tiff.starts(with: prefix) { tiff = tiff.dropFirst(prefix.count) }
+        return ExifDirectory(tiff)?.value(of: 0x0112)
     }
 
     /// The digit behind the first `tiff:Orientation="` or `tiff:Orientation>` of an XMP packet.
-    static func orientation(xmp: ArraySlice<UInt8>) -> Int? {
+    static func orientation(xmp: some Collection<UInt8>) -> Int? {
         let name = Array("tiff:Orientation".utf8)
-        var rest = xmp
+        var rest = Array(xmp)[...]
         while let first = rest.firstIndex(of: name[0]) {
             rest = rest[first...]
             if rest.starts(with: name) {
@@ -58,5 +33,155 @@ enum Exif {
             rest = rest.dropFirst()
         }
         return nil
+    }
+}
+
+/// The first directory of a TIFF structure, as Pillow's `ImageFileDirectory_v2` reads it.
+private struct ExifDirectory {
+    private let bytes: [UInt8]
+    private let isLittle: Bool
+
+    /// Bytes that each of the field types takes.
+    private static let unitBytes = [
+        1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8,
+    ]
+
+    /// Nil when the bytes do not start as a TIFF structure does, or with the mark's bytes exchanged.
+    init?(_ tiff: ArraySlice<UInt8>) {
+        bytes = Array(tiff)
+        switch Array(bytes.prefix(4)) {
+        case [0x49, 0x49, 0x2A, 0], [0x49, 0x49, 0, 0x2A]: isLittle = true
+        case [0x4D, 0x4D, 0, 0x2A], [0x4D, 0x4D, 0x2A, 0]: isLittle = false
+        default: return nil
+        }
+    }
+
+    /// The unsigned number in those bytes; nil past the end.
+    private func number(at offset: Int, count: Int) -> UInt64? {
+        guard offset >= 0, offset <= bytes.count - count else { return nil }
+        let field = bytes[offset..<offset + count]
+        return isLittle
+            ? field.reversed().reduce(0) { $0 << 8 | UInt64($1) } : field.reduce(0) { $0 << 8 | UInt64($1) }
+    }
+
+    private func integer(at offset: Int, count: Int) -> Int? { number(at: offset, count: count).map { Int(truncatingIfNeeded: $0) } }
+
+    /// The first number of the first entry of that tag which has data; zero where it is no whole number.
+    ///
+    /// Entries of an unknown type or without data are passed over, and so are those whose data, together with all before
+    /// them, would be more than there is. An entry that is cut off, or whose data lies outside, ends the directory.
+    func value(of wanted: Int) -> Int? {
+        guard let directory = integer(at: 4, count: 4), let entries = integer(at: directory, count: 2) else { return nil }
+        var seen: Set<Int> = []
+        var outsideBytes = 0
+        for entry in 0..<entries {
+            let offset = directory + 2 + 12 * entry
+            guard let tag = integer(at: offset, count: 2), let type = integer(at: offset + 2, count: 2),
+                let count = integer(at: offset + 4, count: 4), let place = integer(at: offset + 8, count: 4)
+            else { return nil }
+            guard !seen.contains(tag), let unit = Self.unitBytes[type], count > 0 else { continue }
+            let size = count * unit
+            if size > 4 {
+                outsideBytes += size
+                guard outsideBytes <= bytes.count else { continue }
+                guard place <= bytes.count - size else { return nil }
+            }
+            if tag == wanted { return first(of: type, at: size > 4 ? place : offset + 8) ?? 0 }
+            seen.insert(tag)
+        }
+        return nil
+    }
+
+    /// The number at `offset`; nil for text, for bytes, which Pillow keeps as such, and for what is not whole.
+    private func first(of type: Int, at offset: Int) -> Int? {
+        func float(_ bits: Int) -> Double? {
+            number(at: offset, count: bits).map {
+                bits == 4 ? Double(Float(bitPattern: UInt32(truncatingIfNeeded: $0))) : Double(bitPattern: $0)
+            }
+        }
+        switch type {
+        case 3: return integer(at: offset, count: 2)
+        case 4, 13: return integer(at: offset, count: 4)
+        case 6: return number(at: offset, count: 1).map { Int(Int8(truncatingIfNeeded: $0)) }
+        case 8: return number(at: offset, count: 2).map { Int(Int16(truncatingIfNeeded: $0)) }
+        case 9: return number(at: offset, count: 4).map { Int(Int32(truncatingIfNeeded: $0)) }
+        case 16: return number(at: offset, count: 8).map { Int(clamping: $0) }
+        case 11: return float(4).flatMap { Int(exactly: $0) }
+        case 12: return float(8).flatMap { Int(exactly: $0) }
+        case 5, 10:
+            guard var over = integer(at: offset, count: 4), var under = integer(at: offset + 4, count: 4) else { return nil }
+            if type == 10 { (over, under) = (Int(Int32(truncatingIfNeeded: over)), Int(Int32(truncatingIfNeeded: under))) }
+            return under != 0 && over % under == 0 ? over / under : nil
+        default: return nil
+        }
+    }
+}
+
+/// What the chunks of a PNG file say about its orientation, the last of each kind as in Pillow.
+struct PNGMetadata {
+    private var exif: [UInt8]?
+    private var rawProfile: [UInt8]?
+    private var xmp: [UInt8]?
+
+    /// EXIF comes before XMP, a chunk of its own before a profile in text.
+    var orientation: Int? {
+        let found = exif ?? rawProfile.flatMap(Self.profile)
+        return found.flatMap(Exif.orientation(exif:)) ?? xmp.flatMap { Exif.orientation(xmp: $0) }
+    }
+
+    /// Takes note of a chunk.
+    mutating func read(_ name: ArraySlice<UInt8>, _ body: ArraySlice<UInt8>) {
+        switch String(decoding: name, as: UTF8.self) {
+        case "eXIf": exif = Exif.prefix + body
+        case "tEXt":
+            let (keyword, text) = Self.split(body)
+            if keyword == "exif" { exif = Array(text) } else { note(keyword) { Array(text) } }
+        case "zTXt":
+            let (keyword, rest) = Self.split(body)
+            if rest.first == 0 { note(keyword) { Self.inflated(rest.dropFirst()) } }
+        case "iTXt":
+            let (keyword, rest) = Self.split(body)
+            guard let flag = rest.first, let method = rest.dropFirst().first, flag == 0 || method == 0 else { return }
+            let text = Self.split(Self.split(rest.dropFirst(2)).rest).rest
+            note(keyword) { flag == 0 ? Array(text) : Self.inflated(text) }
+        default: break
+        }
+    }
+
+    private mutating func note(_ keyword: String, _ text: () -> [UInt8]) {
+        switch keyword {
+        case "Raw profile type exif": rawProfile = text()
+        case "XML:com.adobe.xmp": xmp = text()
+        default: break
+        }
+    }
+
+    /// What stands in front of the first NUL and behind it.
+    private static func split(_ text: ArraySlice<UInt8>) -> (keyword: String, rest: ArraySlice<UInt8>) {
+        let keyword = text.prefix { $0 != 0 }
+        return (String(decoding: keyword, as: UTF8.self), text[keyword.endIndex...].dropFirst())
+    }
+
+    /// The bytes of a profile in ImageMagick's notation: two lines of heading, then hexadecimal digits.
+    private static func profile(_ text: [UInt8]) -> [UInt8]? {
+        let lines = text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).dropFirst(3)
+        let digits = lines.joined().filter { !(9...13).contains($0) && $0 != 32 }
+        var bytes: [UInt8] = []
+        for start in stride(from: 0, to: digits.count, by: 2) {
+            guard start + 1 < digits.count, digits[start...start + 1].allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit }),
+                let byte = UInt8(String(decoding: digits[start...start + 1], as: UTF8.self), radix: 16)
+            else { return nil }
+            bytes.append(byte)
+        }
+        return bytes
+    }
+
+    /// The text of a zlib stream, empty where it is damaged or beyond a mebibyte.
+    private static func inflated(_ stream: ArraySlice<UInt8>) -> [UInt8] {
+        let limit = 1 << 20
+        let compressed = Array(stream)
+        return [UInt8](unsafeUninitializedCapacity: limit) { buffer, count in
+            count = cimage_inflate_text(compressed, compressed.count, buffer.baseAddress, limit)
+        }
     }
 }

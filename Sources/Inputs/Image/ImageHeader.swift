@@ -65,14 +65,14 @@ package struct ImageHeader: Sendable, Hashable {
                 size = size ?? (width, height)
                 isHuffmanCoded = marker < 0xC8
             case 0xE1 where body.starts(with: Exif.prefix):
-                exif = (exif ?? []) + body.dropFirst(Exif.prefix.count)
+                exif = exif.map { $0 + body.dropFirst(Exif.prefix.count) } ?? Array(body)
             case 0xE1 where body.starts(with: Exif.xmpPrefix):
                 xmp = body.dropFirst(Exif.xmpPrefix.count)
             default: break
             }
         }
         guard let size else { throw .truncated(.jpeg, detail: "there is no frame header") }
-        let orientation = exif.flatMap { Exif.orientation(tiff: $0[...]) } ?? xmp.flatMap(Exif.orientation(xmp:))
+        let orientation = exif.flatMap(Exif.orientation(exif:)) ?? xmp.flatMap { Exif.orientation(xmp: $0) }
         // Each block of 8×8 pixels takes at least one bit of Huffman code.
         let blocks = ((size.width + 7) / 8) * ((size.height + 7) / 8)
         return .init(
@@ -92,20 +92,15 @@ package struct ImageHeader: Sendable, Hashable {
         guard let width = reader.uint32(), let height = reader.uint32(), let depth = reader.byte(), reader.skip(8) else {
             throw .truncated(.png, detail: "the header chunk is cut off")
         }
-        var exif: Int?
-        var xmp: Int?
+        var metadata = PNGMetadata()
         while let length = reader.uint32(), let name = reader.take(4), let body = reader.take(length), reader.skip(4) {
-            if name.elementsEqual(Exif.pngName) {
-                exif = exif ?? Exif.orientation(tiff: body.starts(with: Exif.prefix) ? body.dropFirst(6) : body)
-            } else if name.elementsEqual(Exif.pngTextName), body.starts(with: Exif.pngXMPPrefix) {
-                xmp = Exif.orientation(xmp: body)
-            }
+            metadata.read(name, body)
         }
         // Deflate packs at most 1032 bytes into one; width, height and depth are at most 2³², 2³² and 2⁸ here.
         let rowBytes = width / 8 * Int(min(depth, 16)) + 1
         let raw = rowBytes.multipliedReportingOverflow(by: height)
         return .init(
-            format: .png, width: width, height: height, orientation: exif ?? xmp,
+            format: .png, width: width, height: height, orientation: metadata.orientation,
             leastBytes: raw.overflow ? .max : raw.partialValue / 1032)
     }
 
