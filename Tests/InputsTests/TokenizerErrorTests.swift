@@ -43,6 +43,23 @@ import Testing
         #expect(throws: TokenizerError.self) { try Tokenizer(json: [0xFF, 0xFE]) }
     }
 
+    @Test(arguments: [
+        ("[a-z&&[^b]]+", "intersection of classes, &&"), ("x[^\\d&&\\w]", "intersection of classes, &&"), ("[a[bc]]", "class within a class"),
+        ("[]a&&b]", "intersection of classes, &&"),
+    ])
+    func classesThatReadOtherwiseAreRefused(_ pattern: String, _ words: String) throws {
+        let error = try #require(
+            try failure { $0["pre_tokenizer"] = ["type": "Split", "pattern": ["Regex": .string(pattern)], "behavior": "Isolated"] })
+        #expect(error.reason == .unsupported)
+        #expect(error.description.contains(words))
+    }
+
+    @Test(arguments: ["[a&b]", "[a\\&&b]", "a&&b", "[[:alpha:]_]", "[\\[a]", "[]a[:digit:]]+", "[^]a]&&"])
+    func classesThatReadAlikeAreRead(_ pattern: String) throws {
+        let error = try failure { $0["pre_tokenizer"] = ["type": "Split", "pattern": ["Regex": .string(pattern)], "behavior": "Isolated"] }
+        #expect(error == nil)
+    }
+
     @Test func otherVersionsAreRefused() throws {
         var bytes = try TextFixture.tokenizer("demo").compiled
         bytes[14] = UInt8(ascii: "9")

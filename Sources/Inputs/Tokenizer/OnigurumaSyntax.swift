@@ -2,20 +2,45 @@
 enum OnigurumaSyntax {
     /// The pattern in PCRE2's spelling: `\h` means a hexadecimal digit, `\w` also counts marks, connectors
     /// and the Latin-1 fractions and superscripts, `\uHHHH` is the scalar of that value.
-    static func translated(_ pattern: String) -> String {
+    ///
+    /// Throws for classes within classes, `[a[bc]]` and `[a-z&&[^b]]`: PCRE2 takes their marks for characters.
+    static func translated(_ pattern: String) throws(RegularExpression.CompileError) -> String {
         var output = ""
-        var classDepth = 0
+        var isInClass = false
         var rest = pattern.unicodeScalars[...]
         while let scalar = rest.popFirst() {
             if scalar == "\\", let escaped = rest.popFirst() {
-                output += escape(escaped, inClass: classDepth > 0, followedBy: &rest)
+                output += escape(escaped, inClass: isInClass, followedBy: &rest)
                 continue
             }
-            if scalar == "[" { classDepth += 1 }
-            if scalar == "]" { classDepth = max(0, classDepth - 1) }
             output.unicodeScalars.append(scalar)
+            if scalar == "[", !isInClass {
+                isInClass = true
+                if rest.first == "^" { output.unicodeScalars.append(rest.removeFirst()) }
+                if rest.first == "]" { output.unicodeScalars.append(rest.removeFirst()) }
+            } else if scalar == "[" {
+                guard let name = posixName(rest) else { throw unsupported("a class within a class") }
+                output += name
+                rest = rest.dropFirst(name.unicodeScalars.count)
+            } else if scalar == "&", isInClass, rest.first == "&" {
+                throw unsupported("the intersection of classes, &&")
+            } else if scalar == "]" {
+                isInClass = false
+            }
         }
         return output
+    }
+
+    private static func unsupported(_ construct: String) -> RegularExpression.CompileError {
+        .init(message: "the regular expression has \(construct), which is not supported; write one class with the same members")
+    }
+
+    /// The rest of a name such as `[:alpha:]`.
+    private static func posixName(_ rest: Substring.UnicodeScalarView) -> String? {
+        guard rest.first == ":", let end = rest.dropFirst().firstIndex(of: ":") else { return nil }
+        let close = rest.index(after: end)
+        guard close < rest.endIndex, rest[close] == "]" else { return nil }
+        return String(Substring(rest[...close]))
     }
 
     /// Members of a class for word characters: Unicode's alphabetic characters, marks, digits and connectors.

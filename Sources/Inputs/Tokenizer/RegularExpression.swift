@@ -14,7 +14,7 @@ final class RegularExpression: @unchecked Sendable {
         var errorNumber: Int32 = 0
         var errorOffset = 0
         let options = PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C
-        let units = Array(OnigurumaSyntax.translated(pattern).utf8)
+        let units = Array(try OnigurumaSyntax.translated(pattern).utf8)
         guard let context = pcre2_compile_context_create_8(nil) else {
             throw CompileError(message: "no memory for the regular expression")
         }
