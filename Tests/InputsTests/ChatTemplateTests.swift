@@ -62,8 +62,12 @@ import Testing
     }
 
     @Test func errorsNameTheLine() {
+        let nested = JSONValue(dictionaryLiteral: ("d", ["x": 1])).objectValue ?? JSONObject()
         #expect(error("a\nb\n{{ nope.x }}")?.line == 3)
         #expect(error("a\nb\n{{ nope.x }}")?.description == "chat template failed at line 3: 'nope' is undefined")
+        #expect(error("{{ d.a.b }}", nested)?.message == "dict object has no attribute 'a'")
+        #expect(error("{{ d['a']['b'] }}", nested)?.message == "dict object has no element 'a'")
+        #expect(error("{{ ([]|first).x }}")?.message == "the first item of an empty sequence is undefined")
         #expect(error("{% if x %}\n{{ 1 +\n }}{% endif %}")?.line == 3)
         #expect(error("{% include 'x' %}")?.reason == .syntax)
         #expect(error("\n\n{{ raise_exception('Roles must alternate') }}")?.description == "Roles must alternate")

@@ -13,6 +13,17 @@ enum PythonText {
         }
     }
 
+    /// Unicode's full case folding: Cherokee folds to capitals, the dotless i stays, all else goes by way of capitals.
+    static func casefolded(_ text: String) -> String {
+        text.unicodeScalars.reduce(into: "") { folded, scalar in
+            switch scalar.value {
+            case 0x131: folded.unicodeScalars.append(scalar)
+            case 0x13A0...0x13FF, 0xAB70...0xABBF: folded += scalar.properties.uppercaseMapping
+            default: folded += scalar.properties.lowercaseMapping.uppercased().lowercased()
+            }
+        }
+    }
+
     /// Where the part first starts in the text, as an offset in UTF-8.
     static func find(_ part: String, in text: String, from start: Int = 0) -> Int? {
         let needle = Array(part.utf8)

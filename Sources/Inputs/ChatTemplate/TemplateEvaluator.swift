@@ -293,17 +293,19 @@ extension TemplateEvaluator {
         _ arguments: JinjaArguments, of macro: TemplateMacro, in scope: TemplateScope
     ) throws(ChatTemplateError) {
         var named = arguments.named
+        // Defaults see the parameters, those to come as undefined, and nothing that has their names outside.
+        var defaults: [(name: String, expression: TemplateExpression)] = []
         for (index, parameter) in macro.parameters.enumerated() {
             if index < arguments.positional.count {
                 scope.set(parameter.name, arguments.positional[index])
             } else if let found = named.firstIndex(where: { $0.name == parameter.name }) {
                 scope.set(parameter.name, named.remove(at: found).value)
-            } else if let expression = parameter.defaultValue {
-                scope.set(parameter.name, try evaluate(expression, scope))
             } else {
                 scope.set(parameter.name, .undefined(parameter.name))
+                if let expression = parameter.defaultValue { defaults.append((parameter.name, expression)) }
             }
         }
+        for (name, expression) in defaults { scope.set(name, try evaluate(expression, scope)) }
         if macro.usesCaller {
             let caller = named.firstIndex { $0.name == "caller" }.map { named.remove(at: $0).value }
             scope.set("caller", caller ?? .undefined("caller"))

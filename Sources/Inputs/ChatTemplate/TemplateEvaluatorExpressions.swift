@@ -120,6 +120,12 @@ extension TemplateEvaluator {
         guard dictionary.set(key, value) else { throw failure("unhashable type: '\(key.typeName)'") }
     }
 
+    /// What is wrong with using something undefined: a name, or a phrase that says what is missing where.
+    func undefinedFailure(_ missing: String) -> ChatTemplateError {
+        if missing.contains(" has no ") { return failure(missing) }
+        return failure(missing.contains(" ") ? "\(missing) is undefined" : "'\(missing)' is undefined")
+    }
+
     func call(_ function: JinjaValue, _ arguments: JinjaArguments) throws(ChatTemplateError) -> JinjaValue {
         switch function {
         case .callable(let callable):
@@ -130,7 +136,7 @@ extension TemplateEvaluator {
         case .loop(let loop):
             guard let recurse = loop.recurse else { throw failure("the loop must have the 'recursive' marker to be called") }
             return try recurse(self, arguments)
-        case .undefined(let name): throw failure("'\(name)' is undefined")
+        case .undefined(let name): throw undefinedFailure(name)
         default: throw failure("'\(function.typeName)' object is not callable")
         }
     }
@@ -145,7 +151,7 @@ extension TemplateEvaluator {
     /// `value[key]`: the item of that key, else a method or attribute of that name.
     func item(_ key: JinjaValue, of value: JinjaValue) throws(ChatTemplateError) -> JinjaValue {
         switch value {
-        case .undefined(let name): throw failure("'\(name)' is undefined")
+        case .undefined(let name): throw undefinedFailure(name)
         case .dictionary(let dictionary):
             if let hashed = JinjaKey(key), let found = dictionary.value(of: hashed) { return found }
         case .list(let list), .tuple(let list):
@@ -181,7 +187,7 @@ extension TemplateEvaluator {
             scalars.append(contentsOf: sliced(Array(text.unicodeScalars), bounds))
             return try checked(.string(String(scalars), isSafe: isSafe))
         case .range(let range): return .range(range.sliced(indices(bounds, count: range.count)))
-        case .undefined(let name): throw failure("'\(name)' is undefined")
+        case .undefined(let name): throw undefinedFailure(name)
         default: throw failure("'\(value.typeName)' object is not subscriptable")
         }
     }

@@ -204,7 +204,7 @@ extension TemplateEvaluator {
         _ name: String, _ value: JinjaValue, _ arguments: JinjaArguments
     ) throws(ChatTemplateError) -> JinjaValue? {
         if case .undefined(let missing) = value, ["abs", "float", "int", "round"].contains(name) {
-            throw failure("'\(missing)' is undefined")
+            throw undefinedFailure(missing)
         }
         if ["abs", "round"].contains(name) { try refuseWide(value) }
         switch name {

@@ -2,7 +2,7 @@ extension TemplateEvaluator {
     /// A method bound to the value, or one of its attributes; nil when its type has none of that name.
     func attribute(_ name: String, of value: JinjaValue) throws(ChatTemplateError) -> JinjaValue? {
         switch value {
-        case .undefined(let missing): throw failure("'\(missing)' is undefined")
+        case .undefined(let missing): throw undefinedFailure(missing)
         case .namespace(let namespace): return namespace.members.value(of: name)
         case .loop(let loop): return loop.attribute(name)
         case .dictionary(let dictionary): return dictionaryMethod(name, dictionary, value)
@@ -89,7 +89,7 @@ extension TemplateEvaluator {
         switch name {
         case "upper": return .string(text.uppercased())
         case "lower": return .string(PythonText.lowercased(text))
-        case "casefold": return .string(text.uppercased().lowercased())
+        case "casefold": return .string(PythonText.casefolded(text))
         case "capitalize": return .string(PythonText.capitalized(text))
         case "title": return .string(PythonText.titled(text))
         case "swapcase": return .string(PythonText.swappedCase(text))

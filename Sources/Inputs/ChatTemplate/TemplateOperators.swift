@@ -3,7 +3,7 @@ extension TemplateEvaluator {
         _ left: JinjaValue, _ symbol: ArithmeticOperator, _ right: JinjaValue
     ) throws(ChatTemplateError) -> JinjaValue {
         if case .modulo = symbol, case .string(let format, _) = left { return .string(try percentFormatted(format, right)) }
-        for case .undefined(let name) in [left, right] { throw failure("'\(name)' is undefined") }
+        for case .undefined(let name) in [left, right] { throw undefinedFailure(name) }
         try refuseWide(left, right)
         switch (symbol, left, right) {
         case (.add, .string(let a, let isSafe), .string(let b, let isOtherSafe)):
@@ -122,7 +122,7 @@ extension TemplateEvaluator {
             }
             return found == (comparator == .contained)
         case .less, .lessOrEqual, .greater, .greaterOrEqual:
-            for case .undefined(let name) in [left, right] { throw failure("'\(name)' is undefined") }
+            for case .undefined(let name) in [left, right] { throw undefinedFailure(name) }
             let isSwapped = comparator == .greater || comparator == .greaterOrEqual
             let (a, b) = isSwapped ? (right, left) : (left, right)
             guard let isLess = a.isLess(than: b) else {

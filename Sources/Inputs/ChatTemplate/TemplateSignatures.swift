@@ -52,6 +52,24 @@ enum TemplateSignatures {
         return missing.map { "the filter '\(name)' needs the argument '\($0)'" }
     }
 
+    /// The one argument of the tests that take one, by the names that it has.
+    private static let testArguments: [String: Set<String>] = [
+        "divisibleby": ["num"], "sameas": ["other"], "in": ["seq"], "==": [], "eq": [], "equalto": [], "!=": [], "ne": [], ">": [],
+        "gt": [], "greaterthan": [], ">=": [], "ge": [], "<": [], "lt": [], "lessthan": [], "<=": [], "le": [],
+    ]
+
+    /// Why a test does not take these arguments, or nil when it does.
+    static func objection(toTest name: String, _ arguments: JinjaArguments) -> String? {
+        guard TemplateEvaluator.testNames.contains(name) else { return nil }
+        let names = testArguments[name]
+        if let stray = arguments.named.first(where: { !(names?.contains($0.name) ?? false) }) {
+            return "the test '\(name)' takes no argument '\(stray.name)'"
+        }
+        let count = arguments.positional.count + arguments.named.count
+        if names != nil, count == 0 { return "the test '\(name)' needs an argument" }
+        return count > (names == nil ? 0 : 1) ? "the test '\(name)' does not take \(count) arguments" : nil
+    }
+
     /// Why a method of `str` does not take these arguments, or nil when it does.
     static func objection(toMethod name: String, _ arguments: JinjaArguments) -> String? {
         guard let counts = textMethods[name], name != "format" else { return nil }

@@ -1,6 +1,7 @@
 extension TemplateEvaluator {
     /// Whether the test of that name holds for the value.
     func holds(_ name: String, of value: JinjaValue, _ arguments: JinjaArguments) throws(ChatTemplateError) -> Bool {
+        if let objection = TemplateSignatures.objection(toTest: name, arguments) { throw failure(objection) }
         switch name {
         case "defined": return !value.isUndefined
         case "undefined": return value.isUndefined
