@@ -25,8 +25,21 @@ struct Tokenize: ParsableCommand {
 
     func run() throws {
         let tokenizer = try Sources.tokenizer(directory)
+        var number = 0
         while let line = readLine(strippingNewline: false).map(withoutNewline) {
-            try StandardOutput.write((decode ? try text(line, tokenizer) : try ids(line, tokenizer)) + "\n")
+            number += 1
+            do {
+                try StandardOutput.write((decode ? try text(line, tokenizer) : try ids(line, tokenizer)) + "\n")
+            } catch let failure as Failure {
+                throw Failure("stdin, line \(number): \(failure)")
+            }
+        }
+    }
+
+    /// A line's document; lines and columns are those of the whole input.
+    private func document(_ line: String) throws(Failure) -> JSONValue {
+        do { return try JSONValue(parsing: Array(line.utf8)) } catch {
+            throw Failure("invalid JSON at column \(error.column): \(error.message)")
         }
     }
 
@@ -38,16 +51,14 @@ struct Tokenize: ParsableCommand {
     private func ids(_ line: String, _ tokenizer: Tokenizer) throws -> String {
         var text = line
         if json {
-            guard let value = try Failure.wrapping({ try JSONValue(parsing: Array(line.utf8)) }).stringValue else {
-                throw Failure("a line is no JSON string: \(line.prefix(60))")
-            }
+            guard let value = try document(line).stringValue else { throw Failure("no JSON string: \(line.prefix(60))") }
             text = value
         }
         return "[" + tokenizer.encode(text, addSpecialTokens: false).map(String.init).joined(separator: ", ") + "]"
     }
 
     private func text(_ line: String, _ tokenizer: Tokenizer) throws -> String {
-        let value = try Failure.wrapping { try JSONValue(parsing: Array(line.utf8)) }
+        let value = try document(line)
         let ids = try value.arrayValue.map { elements in
             try elements.map { element in
                 guard let id = element.intValue.flatMap(Int32.init(exactly:)), tokenizer.token(id) != nil else {
@@ -56,7 +67,7 @@ struct Tokenize: ParsableCommand {
                 return id
             }
         }
-        guard let ids else { throw Failure("a line is no JSON array of ids: \(line.prefix(60))") }
+        guard let ids else { throw Failure("no JSON array of ids: \(line.prefix(60))") }
         let text = tokenizer.decode(ids, skipSpecialTokens: false)
         return json ? JSONValue.string(text).serializedText : text
     }

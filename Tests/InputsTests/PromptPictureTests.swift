@@ -50,6 +50,36 @@ struct PromptPictureTests {
         #expect(found.map(\.part) == [1, 2, 0, 1, 2, 3])
     }
 
+    @Test(arguments: [
+        (["role": "user", "content": [["type": "video", "video": "a.mp4"]]], "messages[1].content[0]: parts of type video"),
+        (["role": "user", "content": [["type": "text", "text": "x"], ["type": "audio"]]], "messages[1].content[1]: parts of type audio"),
+        (["role": "user", "content": [["text": "x"]]], "messages[1].content[0]: a part needs a type"),
+        (["role": "user", "content": ["x"]], "messages[1].content[0]: a part must be an object"),
+        (["role": "user", "content": [["type": "image"]]], "messages[1].content[0]: a part of type image has no picture"),
+        (["role": "user", "content": [["type": "image", "image": "a.png", "url": "b.png"]]], "messages[1].content[0]: a part has several pictures, in image and url"),
+        (["role": "user", "content": [["type": "image", "base64": 3]]], "messages[1].content[0]: base64 must be a string"),
+        (["role": "user", "content": 3], "messages[1].content must be a string or a list of parts, not a number"),
+        (["role": "user", "content": ["type": "text"]], "messages[1].content must be a string or a list of parts, not an object"),
+        ("x", "messages[1]: a message must be an object, not a string"),
+        ([["role": "user"]], "messages[1]: a message must be an object, not an array"),
+    ] as [(JSONValue, String)])
+    func whatIsNeitherTextNorPictureIsRefused(_ message: JSONValue, _ words: String) {
+        let error = #expect(throws: PictureSourceError.self) {
+            try PictureReference.all(in: [["role": "user", "content": "x"], message])
+        }
+        #expect(error?.message == 1)
+        #expect(error?.description.hasPrefix(words) == true, "\(error?.description ?? "")")
+    }
+
+    @Test func partsWithoutPicturesAreNone() throws {
+        let messages: [JSONValue] = [
+            ["role": "user"], ["role": "user", "content": .null], ["role": "user", "content": ""],
+            ["role": "user", "content": [["type": "text", "text": "x"]]],
+            ["role": "user", "content": [["type": "image", "image": .null, "url": "a.png"]]],
+        ]
+        #expect(try PictureReference.all(in: messages).map(\.place) == ["messages[4].content[0]"])
+    }
+
     @Test func anErrorNamesItsPart() {
         let messages: [JSONValue] = [["content": [["type": "text", "text": "x"], ["type": "image_url", "image_url": 3]]]]
         do {

@@ -54,21 +54,27 @@ package enum PictureSource: Sendable, Hashable {
     /// Read are OpenAI's `image_url` (an object or a bare string) and `input_image`, and HuggingFace's `image` with its
     /// `image`, `url`, `path` or `base64` entry.
     package init?(part: JSONValue) throws(PictureSourceError) {
-        guard let type = part["type"]?.stringValue, ["image", "image_url", "input_image"].contains(type) else { return nil }
-        if let text = part["base64"]?.stringValue {
+        guard let type = part["type"]?.stringValue, Self.types.contains(type) else { return nil }
+        let given = ["image_url", "image", "url", "path", "base64"].filter { !(part[$0]?.isNull ?? true) }
+        guard let key = given.first, let value = part[key] else {
+            throw .init("a part of type \(type) has no picture; give image_url.url")
+        }
+        guard given.count == 1 else {
+            throw .init("a part has several pictures, in \(given.joined(separator: " and ")); give one")
+        }
+        if key == "base64" {
+            guard let text = value.stringValue else { throw .init("base64 must be a string, not a \(value.kindName)") }
             self = .bytes(try Self.decode(base64: text))
             return
         }
-        for key in ["image_url", "image", "url", "path"] {
-            guard let value = part[key], !value.isNull else { continue }
-            guard let location = value.stringValue ?? value["url"]?.stringValue else {
-                throw .init("\(key) must be a string or an object with a url")
-            }
-            self = try .init(location: location)
-            return
+        guard let location = value.stringValue ?? value["url"]?.stringValue else {
+            throw .init("\(key) must be a string or an object with a url")
         }
-        throw .init("a part of type \(type) has no picture; give image_url.url")
+        self = try .init(location: location)
     }
+
+    /// The types of parts that are pictures.
+    fileprivate static let types: Set<String> = ["image", "image_url", "input_image"]
 }
 
 /// Why a picture's place in a message cannot be understood.
@@ -87,13 +93,18 @@ package struct PictureReference: Sendable, Hashable {
     package var part: Int
     package var source: PictureSource
 
+    /// The part as messages name it.
+    package var place: String { "messages[\(message)].content[\(part)]" }
+
     /// The pictures of all messages, in the order in which a chat template meets them.
+    ///
+    /// Throws, with the place, for messages and parts that are no objects, and for parts that are neither text nor picture.
     package static func all(in messages: [JSONValue]) throws(PictureSourceError) -> [PictureReference] {
         var references: [PictureReference] = []
         for (message, turn) in messages.enumerated() {
-            for (part, content) in (turn["content"]?.arrayValue ?? []).enumerated() {
+            for (part, content) in try parts(of: turn, at: message).enumerated() {
                 do {
-                    guard let source = try PictureSource(part: content) else { continue }
+                    guard let source = try picture(content) else { continue }
                     references.append(.init(message: message, part: part, source: source))
                 } catch {
                     var located = error
@@ -105,5 +116,33 @@ package struct PictureReference: Sendable, Hashable {
             }
         }
         return references
+    }
+
+    /// The parts of a message; none where its content is text or missing.
+    private static func parts(of turn: JSONValue, at message: Int) throws(PictureSourceError) -> [JSONValue] {
+        var wrong: String
+        if turn.objectValue == nil {
+            wrong = "messages[\(message)]: a message must be an object, not a \(turn.kindName)"
+        } else {
+            switch turn["content"] {
+            case .array(let parts)?: return parts
+            case nil, .null?, .string?: return []
+            case let content?: wrong = "messages[\(message)].content must be a string or a list of parts, not a \(content.kindName)"
+            }
+        }
+        wrong = wrong.replacing("not a array", with: "not an array").replacing("not a object", with: "not an object")
+        var error = PictureSourceError(wrong)
+        error.message = message
+        throw error
+    }
+
+    private static func picture(_ part: JSONValue) throws(PictureSourceError) -> PictureSource? {
+        guard part.objectValue != nil else { throw .init("a part must be an object with a type, not a \(part.kindName)") }
+        guard let type = part["type"]?.stringValue else { throw .init("a part needs a type, such as text or image") }
+        if ["text", "input_text"].contains(type) { return nil }
+        guard let source = try PictureSource(part: part) else {
+            throw .init("parts of type \(type) are not read; text and pictures are")
+        }
+        return source
     }
 }
