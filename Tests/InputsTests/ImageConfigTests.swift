@@ -44,9 +44,18 @@ struct ImageConfigTests {
         #expect(old.sizing == .smart(minPixels: 3136, maxPixels: 12_845_056))
     }
 
-    @Test func absentAndNullEntriesTakeTheDefaults() throws {
-        let spec = try Self.read(#"{"processor_class": "Qwen2VLProcessor", "size": null, "image_mean": null}"#)
+    @Test func absentEntriesAndNullBoundsTakeTheDefaults() throws {
+        let spec = try Self.read(#"{"processor_class": "Qwen2VLProcessor", "size": null, "min_pixels": null, "max_pixels": null}"#)
         #expect(spec == ImageFixture.spec(minPixels: 3136, maxPixels: 1_003_520))
+    }
+
+    @Test(arguments: ["max_pixels", "size"])
+    func boundsAboveAllPicturesAreEqual(_ key: String) throws {
+        for bound in ["2147483648", "1000000000000", "100000000000000000000"] {
+            let entry = key == "size" ? #"{"shortest_edge": 3136, "longest_edge": \#(bound)}"# : bound
+            let spec = try Self.read(#"{"image_processor_type": "Qwen2VLImageProcessor", "\#(key)": \#(entry)}"#)
+            #expect(spec.sizing == .smart(minPixels: 3136, maxPixels: 2_147_483_647))
+        }
     }
 
     @Test func oneNumberIsThatOfAllChannels() throws {
@@ -67,7 +76,18 @@ struct ImageConfigTests {
         (#"{"image_processor_type": "CLIPImageProcessor"}"#, "image_processor_type", "Qwen2VLImageProcessor"),
         (#"{}"#, "image_processor_type", "is missing"),
         (#"{"image_processor_type": 3}"#, "image_processor_type", "string"),
-        (#"{"image_processor_type": "Qwen2VLImageProcessor", "resample": 0}"#, "resample", "bicubic"),
+        (#"{"image_processor_type": "Qwen2VLImageProcessor", "resample": 4}"#, "resample", "bicubic"),
+        (#"{"image_processor_type": "Qwen2VLImageProcessor", "resample": 3.0}"#, "resample", "bicubic"),
+        (#"{"image_processor_type": "Qwen2VLImageProcessor", "resample": "BICUBIC"}"#, "resample", "bicubic"),
+        (#"{"image_processor_type": "Qwen2VLImageProcessor", "resample": null}"#, "resample", "is null"),
+        (#"{"image_processor_type": "Qwen2VLImageProcessor", "image_mean": null}"#, "image_mean", "is null"),
+        (#"{"image_processor_type": "Qwen2VLImageProcessor", "image_std": null}"#, "image_std", "is null"),
+        (#"{"image_processor_type": "Qwen2VLImageProcessor", "rescale_factor": null}"#, "rescale_factor", "is null"),
+        (#"{"image_processor_type": "Qwen2VLImageProcessor", "patch_size": null}"#, "patch_size", "is null"),
+        (#"{"image_processor_type": "Qwen2VLImageProcessor", "merge_size": null}"#, "merge_size", "is null"),
+        (#"{"image_processor_type": "Qwen2VLImageProcessor", "temporal_patch_size": null}"#, "temporal_patch_size", "is null"),
+        (#"{"image_processor_type": "Qwen2VLImageProcessor", "min_pixels": 100000000000000000000}"#, "min_pixels", "whole number"),
+        (#"{"image_processor_type": "Qwen2VLImageProcessor", "max_pixels": -100000000000000000000}"#, "max_pixels", "whole number"),
         (#"{"image_processor_type": "Qwen2VLImageProcessor", "min_pixels": 0}"#, "min_pixels", "whole number"),
         (#"{"image_processor_type": "Qwen2VLImageProcessor", "size": {"height": 3}}"#, "size", "shortest_edge"),
         (#"{"image_processor_type": "Qwen2VLImageProcessor", "size": 3}"#, "size", "object"),

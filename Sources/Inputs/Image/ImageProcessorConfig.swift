@@ -28,17 +28,20 @@ extension ImageProcessorSpec {
     /// refused.
     ///
     /// Both generations of keys are read: `min_pixels`/`max_pixels` win over `size.shortest_edge`/`longest_edge`, which
-    /// count pixels as well. Absent entries take the class's defaults. Whatever backend wrote the file, the arithmetic
-    /// is the torchvision backend's, which `transformers` 5 loads. Pictures are RGB already, so `do_convert_rgb` is moot.
+    /// count pixels as well. Absent entries take the class's defaults; a flag that is null is false, and what a step that
+    /// is taken needs must not be null. Whatever backend wrote the file, the arithmetic is the torchvision backend's, which
+    /// `transformers` 5 loads. Pictures are RGB already, so `do_convert_rgb` is moot.
     package init(config: JSONValue, file: String, family: String? = nil) throws(InputSpecError) {
         let outer = ConfigReader(config, file: file)
         let nested = try outer.nested("image_processor")
         let reader = nested ?? outer
         try reader.checkType(owner: outer, family: family)
         let factor = try reader.flag("do_rescale") ? reader.rescaleFactor() : nil
+        let isResized = try reader.flag("do_resize")
+        for key in ["patch_size", "merge_size", "temporal_patch_size"] { try reader.refuseNull(key) }
         self.init(
-            sizing: try reader.flag("do_resize") ? reader.smartSizing() : .keep,
-            filter: try reader.filter(),
+            sizing: isResized ? try reader.smartSizing() : .keep,
+            filter: isResized ? try reader.filter() : .bicubic,
             precision: .torchvision,
             rescaleFactor: factor,
             normalization: try reader.flag("do_normalize") ? reader.normalization(rescaledBy: factor ?? 1) : nil,
@@ -48,7 +51,7 @@ extension ImageProcessorSpec {
     }
 }
 
-/// Entries of one JSON object, `null` counting as absent as in HF, with errors that name them.
+/// Entries of one JSON object, `null` counting as absent unless it is asked for, with errors that name them.
 struct ConfigReader {
     private let object: JSONValue
     let file: String
@@ -59,6 +62,14 @@ struct ConfigReader {
         self.file = file
         self.path = path
     }
+
+    /// Throws when the entry is there and null.
+    func refuseNull(_ key: String) throws(InputSpecError) {
+        if let value = object[key], value.isNull { throw error(key, "is null; give its value, or leave it out for the default") }
+    }
+
+    /// Whether the entry is there and null.
+    func isNull(_ key: String) -> Bool { object[key]?.isNull ?? false }
 
     func value(_ key: String) -> JSONValue? {
         guard let value = object[key], !value.isNull else { return nil }
@@ -114,34 +125,46 @@ extension ConfigReader {
         }
     }
 
-    fileprivate func flag(_ key: String) throws(InputSpecError) -> Bool { try boolean(key) ?? true }
+    fileprivate func flag(_ key: String) throws(InputSpecError) -> Bool { try boolean(key) ?? !isNull(key) }
 
     fileprivate func smartSizing() throws(InputSpecError) -> ImageProcessorSpec.Sizing {
-        let range = 1...Int(Int32.max)
         let size = try nested("size")
-        func bound(_ flat: String, _ edge: String, fallback: Int) throws(InputSpecError) -> Int {
-            if let pixels = try integer(flat, in: range) { return pixels }
+        func bound(_ flat: String, _ edge: String, isUpper: Bool, fallback: Int) throws(InputSpecError) -> Int {
+            if let pixels = try pixels(flat, isUpper: isUpper) { return pixels }
             guard let size else { return fallback }
-            if let pixels = try size.integer(edge, in: range) { return pixels }
-            if let pixels = try size.integer(flat, in: range) { return pixels }
+            if let pixels = try size.pixels(edge, isUpper: isUpper) { return pixels }
+            if let pixels = try size.pixels(flat, isUpper: isUpper) { return pixels }
             throw error("size", "must hold \(edge), a count of pixels, unless \(flat) is given")
         }
         return .smart(
-            minPixels: try bound("min_pixels", "shortest_edge", fallback: 56 * 56),
-            maxPixels: try bound("max_pixels", "longest_edge", fallback: 28 * 28 * 1280))
+            minPixels: try bound("min_pixels", "shortest_edge", isUpper: false, fallback: 56 * 56),
+            maxPixels: try bound("max_pixels", "longest_edge", isUpper: true, fallback: 28 * 28 * 1280))
+    }
+
+    /// A count of pixels; no picture has more than fit 32 bits, so that a greater upper bound is the same as that one.
+    private func pixels(_ key: String, isUpper: Bool) throws(InputSpecError) -> Int? {
+        let limit = Int(Int32.max)
+        switch value(key) {
+        case .wide(let digits)? where isUpper && !digits.hasPrefix("-"): return limit
+        case .int(let count)? where isUpper && count > limit: return limit
+        default: return try integer(key, in: 1...limit)
+        }
     }
 
     fileprivate func filter() throws(InputSpecError) -> ResampleFilter {
-        switch value("resample")?.intValue {
-        case nil where value("resample") == nil: return .bicubic
-        case 1: return .lanczos
-        case 2: return .bilinear
-        case 3: return .bicubic
-        default: throw error("resample", "must be 1 (lanczos), 2 (bilinear) or 3 (bicubic)")
+        try refuseNull("resample")
+        switch value("resample") {
+        case nil, .int(3), .string("bicubic"): return .bicubic
+        case .int(1), .string("lanczos"): return .lanczos
+        case .int(2), .string("bilinear"): return .bilinear
+        default:
+            throw error(
+                "resample", "must be 1 (lanczos), 2 (bilinear) or 3 (bicubic), or one of these names")
         }
     }
 
     fileprivate func rescaleFactor() throws(InputSpecError) -> Double {
+        try refuseNull("rescale_factor")
         let factor = try number("rescale_factor") ?? 1.0 / 255
         guard Float(factor).isUsable, Float(1 / factor).isUsable else {
             throw error("rescale_factor", "is \(factor); it and its reciprocal must be numbers of f32 other than zero")
@@ -151,6 +174,7 @@ extension ConfigReader {
 
     /// - Parameter factor: what pictures are scaled by before, which must leave numbers of f32.
     fileprivate func normalization(rescaledBy factor: Double) throws(InputSpecError) -> ImageProcessorSpec.Normalization {
+        for key in ["image_mean", "image_std"] { try refuseNull(key) }
         let mean = try channels("image_mean") ?? [0.48145466, 0.4578275, 0.40821073]
         let deviation = try channels("image_std") ?? [0.26862954, 0.26130258, 0.27577711]
         guard deviation.allSatisfy({ Float($0) != 0 }) else { throw error("image_std", "must not hold a zero") }
@@ -160,14 +184,15 @@ extension ConfigReader {
         return .init(mean: mean, deviation: deviation)
     }
 
-    /// Three numbers, or one for all three channels.
+    /// Three numbers, or one for all three channels, in a list or not.
     private func channels(_ key: String) throws(InputSpecError) -> [Double]? {
         guard let value = value(key) else { return nil }
-        let numbers = value.doubleValue.map { [$0, $0, $0] } ?? value.arrayValue?.compactMap(\.doubleValue) ?? []
-        guard numbers.count == 3, (value.arrayValue?.count ?? 3) == 3, numbers.allSatisfy(\.isFinite) else {
-            throw error(key, "must be a list of three numbers")
+        let given = value.arrayValue ?? [value]
+        let numbers = given.compactMap(\.doubleValue)
+        guard numbers.count == given.count, numbers.count == 3 || numbers.count == 1, numbers.allSatisfy(\.isFinite) else {
+            throw error(key, "must be a list of three numbers, or one number for all three channels")
         }
-        return numbers
+        return numbers.count == 1 ? Array(repeating: numbers[0], count: 3) : numbers
     }
 }
 

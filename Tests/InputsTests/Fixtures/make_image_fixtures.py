@@ -103,12 +103,21 @@ def value_cases():
         "lanczos": {"resample": 1, "size": {"shortest_edge": 12544, "longest_edge": 28224}},
         "lanczosDown": {"resample": 1, "size": {"shortest_edge": 784, "longest_edge": 1568}},
         "bilinearDown": {"resample": 2, "size": {"shortest_edge": 784, "longest_edge": 1568}},
+        "bilinearByName": {"resample": "bilinear", "size": {"shortest_edge": 784, "longest_edge": 1568}},
+        "lanczosByName": {"resample": "lanczos", "size": {"shortest_edge": 784, "longest_edge": 1568}},
+        "bicubicByName": {"resample": "bicubic", "size": {"shortest_edge": 784, "longest_edge": 1568}},
+        "nullFlags": {"do_resize": None, "do_rescale": None, "do_normalize": None, "do_convert_rgb": None},
+        "nullNormalization": {"do_normalize": None, "image_mean": None, "image_std": None},
+        "nullFactor": {"do_rescale": None, "rescale_factor": None},
+        "nullResample": {"do_resize": False, "resample": None},
+        "oneMean": {"image_mean": [0.5], "image_std": [0.25]},
+        "wideBounds": {"size": {"shortest_edge": 3136, "longest_edge": 10**20}},
         "otherGeometry": {"patch_size": 7, "merge_size": 4, "temporal_patch_size": 1},
     }
     cases = []
     for name, keys in kinds.items():
         made = Qwen2VLImageProcessor(**keys)
-        config = {k: v for k, v in json.loads(made.to_json_string()).items() if v is not None}
+        config = {k: v for k, v in json.loads(made.to_json_string()).items() if v is not None or k in keys} | keys
         values = made(picture, return_tensors="np")["pixel_values"].astype(np.float32)
         cases.append({"name": name, "config": config, "shape": list(values.shape), "values": checksum(values)})
     return cases
@@ -270,7 +279,117 @@ def file_cases():
     return cases
 
 
+def directory(entries, endian, *, mark=None, start=8, tail=b"\0\0\0\0"):
+    """A TIFF structure of one directory; entries are (tag, type, count, four bytes or more)."""
+    order = "<" if endian == "II" else ">"
+    rows, rest = [], b""
+    place = start + 2 + 12 * len(entries) + len(tail)
+    for tag, kind, count, data in entries:
+        if len(data) > 4:
+            value, rest = struct.pack(order + "L", place + len(rest)), rest + data
+        else:
+            value = data.ljust(4, b"\0")
+        rows.append(struct.pack(order + "HHL", tag, kind, count) + value)
+    mark = mark or (b"II*\0" if endian == "II" else b"MM\0*")
+    head = mark + struct.pack(order + "L", start) + b"\0" * (start - 8)
+    return head + struct.pack(order + "H", len(entries)) + b"".join(rows) + tail + rest
+
+
+def directories():
+    formats = {1: "B", 2: "B", 3: "H", 4: "L", 6: "b", 7: "B", 8: "h", 9: "l", 11: "f", 12: "d", 13: "L", 16: "Q"}
+    made = {}
+    for endian, order in (("II", "<"), ("MM", ">")):
+        def data(kind, *values, order=order):
+            if kind in (5, 10):
+                return b"".join(struct.pack(order + ("2L" if kind == 5 else "2l"), v * 2, 2) for v in values)
+            return b"".join(struct.pack(order + formats[kind], v) for v in values)
+        for kind in [*formats, 5, 10]:
+            for value in (6, 3, 0, 9):
+                made[f"{endian} type {kind} value {value}"] = directory([(274, kind, 1, data(kind, value))], endian)
+            made[f"{endian} type {kind} twice"] = directory([(274, kind, 2, data(kind, 6, 8))], endian)
+            made[f"{endian} type {kind} four times"] = directory([(274, kind, 4, data(kind, 6, 8, 3, 1))], endian)
+            made[f"{endian} type {kind} none"] = directory([(274, kind, 0, data(kind, 6))], endian)
+        six = (274, 3, 1, data(3, 6))
+        made |= {
+            f"{endian} text": directory([(274, 2, 2, b"6\0")], endian),
+            f"{endian} unknown type": directory([(274, 14, 1, data(3, 6))], endian),
+            f"{endian} unknown type first": directory([(274, 99, 1, data(3, 8)), six], endian),
+            f"{endian} empty first": directory([(274, 3, 0, data(3, 8)), six], endian),
+            f"{endian} two": directory([(274, 3, 1, data(3, 8)), six], endian),
+            f"{endian} fraction": directory([(274, 5, 1, struct.pack(order + "2L", 13, 2))], endian),
+            f"{endian} no denominator": directory([(274, 5, 1, struct.pack(order + "2L", 6, 0))], endian),
+            f"{endian} half float": directory([(274, 11, 1, struct.pack(order + "f", 6.5))], endian),
+            f"{endian} other mark": directory([six], endian, mark=b"II\0*" if endian == "II" else b"MM*\0"),
+            f"{endian} later directory": directory([six], endian, start=20),
+            f"{endian} without next": directory([six], endian, tail=b""),
+            f"{endian} cut entry": directory([six], endian, tail=b"")[:-1],
+            f"{endian} cut behind": directory([six, (305, 2, 4, b"abc\0")], endian, tail=b"")[:-5],
+            f"{endian} cut before": directory([(271, 2, 9, b"12345678\0"), six], endian)[:-1],
+            f"{endian} too long before": directory([(271, 2, 90000, struct.pack(order + "L", 8)), six], endian),
+            f"{endian} long in sum": directory([(270, 2, 30, struct.pack(order + "L", 8)), (271, 2, 30, struct.pack(order + "L", 8)), six], endian),
+            f"{endian} outside before": directory([(271, 2, 9, struct.pack(order + "L", 500)), six], endian),
+            f"{endian} no directory": b"II*\0" + struct.pack("<L", 8),
+            f"{endian} one byte long": directory([(274, 1, 1, b"\x06")], endian),
+        }
+    return made
+
+
+def orientation(data):
+    """What `exif_transpose` goes by; nothing where Pillow fails."""
+    try:
+        picture = Image.open(io.BytesIO(data))
+        picture.load()
+        found = picture.getexif().get(0x0112, 1)
+    except Exception:
+        return None
+    return next((code for code in range(2, 9) if found == code), 1)
+
+
+def exif_cases():
+    import warnings
+    warnings.simplefilter("ignore")
+    head = b"Exif\0\0"
+    six, eight = directory([(274, 3, 1, b"\0\6")], "MM"), directory([(274, 3, 1, b"\x08\0")], "II")
+    bare, empty = directory([(305, 2, 2, b"a\0")], "II"), directory([], "II")
+    profile = lambda tiff: f"\nexif\n{len(tiff):8}\n{tiff.hex()}\n".encode()
+    name, xmp = b"Raw profile type exif\0", b'<a tiff:Orientation="3"/>'
+    pngs = {f"directory {key}": [("eXIf", tiff)] for key, tiff in directories().items()} | {
+        "head inside": [("eXIf", head + six)], "two heads inside": [("eXIf", head + head + six)],
+        "two chunks": [("eXIf", six), ("eXIf", eight)], "second chunk bare": [("eXIf", six), ("eXIf", bare)],
+        "empty chunk": [("eXIf", b"")], "exif as text": [("tEXt", b"exif\0" + six)],
+        "profile": [("tEXt", name + profile(head + six))], "profile without head": [("tEXt", name + profile(six))],
+        "profile in lines": [("tEXt", name + b"\nexif\n 10\n" + six.hex("\n", 8).upper().encode() + b"\n")],
+        "profile without heading": [("tEXt", name + six.hex().encode())],
+        "two profiles": [("tEXt", name + profile(six)), ("zTXt", name + b"\0" + zlib.compress(profile(eight)))],
+        "packed profile": [("zTXt", name + b"\0" + zlib.compress(profile(six)))],
+        "damaged profile": [("zTXt", name + b"\0" + zlib.compress(profile(six))[:20])],
+        "profile of another kind": [("tEXt", b"Raw profile type xmp\0" + profile(six))],
+        "international profile": [("iTXt", name + b"\0\0\0\0" + profile(six))],
+        "packed international profile": [("iTXt", name + b"\1\0\0\0" + zlib.compress(profile(six)))],
+        "chunk and profile": [("tEXt", name + profile(six)), ("eXIf", eight)],
+        "bare chunk and profile": [("tEXt", name + profile(six)), ("eXIf", bare)],
+        "empty directory": [("eXIf", empty)], "bare chunk and xmp": [("eXIf", bare), ("iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp)],
+        "unusable chunk and xmp": [("eXIf", directory([(274, 2, 2, b"6\0")], "II")), ("iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp)],
+        "packed xmp": [("iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(xmp))],
+        "xmp as text": [("tEXt", b"XML:com.adobe.xmp\0" + xmp)], "xmp as packed text": [("zTXt", b"XML:com.adobe.xmp\0\0" + zlib.compress(xmp))],
+    }
+    jpegs = {
+        "one head": [head + six], "two heads": [head + head + six], "two segments": [head + six[:12], head + six[12:]],
+        "second segment": [head + bare, head + six], "cut": [head + six[:-6]], "head alone": [head],
+    }
+    plain = saved(Image.new("RGB", (2, 1)), "JPEG")
+    cases = []
+    for name, chunks in pngs.items():
+        code = orientation(png(2, 1, 8, 2, [b"\0" * 6], chunks=[(n.encode(), b) for n, b in chunks]))
+        cases.append({"name": name, "format": "png", "parts": [[n, b.hex()] for n, b in chunks], "orientation": code})
+    for name, segments in jpegs.items():
+        parts = b"".join(b"\xff\xe1" + struct.pack(">H", len(s) + 2) + s for s in segments)
+        code = orientation(plain[:2] + parts + plain[2:])
+        cases.append({"name": name, "format": "jpeg", "parts": [["", s.hex()] for s in segments], "orientation": code})
+    return [case for case in cases if case["orientation"]]
+
+
 if __name__ == "__main__":
     OUT.mkdir(exist_ok=True)
-    for name, make in {"files": file_cases, "values": value_cases, "pillow": pillow_cases, "sizes": size_cases}.items():
+    for name, make in {"exif": exif_cases, "files": file_cases, "values": value_cases, "pillow": pillow_cases, "sizes": size_cases}.items():
         (OUT / f"{name}.json").write_text(json.dumps(make(), indent=1) + "\n")
