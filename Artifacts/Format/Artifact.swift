@@ -73,6 +73,14 @@ package final class Artifact {
     /// All packed weights, page-aligned; valid only as long as somebody holds the artifact.
     package var weightBytes: UnsafeRawBufferPointer { mapping.bytes }
 
+    /// How requests become tokens and patches.
+    package func inputSpec() throws(ArtifactError) -> InputSpec {
+        let name = SectionName.inputs.path
+        let spec = try JSONCoding.decode(InputSpec.self, from: section(.inputs), path: path, section: name)
+        if let reason = spec.contradiction { throw .malformed(path: path, section: name, reason: reason) }
+        return spec
+    }
+
     /// Whether the artifact has the section.
     package func has(_ name: SectionName) -> Bool { manifest.sections[name.path] != nil }
 
@@ -148,7 +156,7 @@ extension WeightEntry {
 }
 
 /// A read-only, shared mapping of a file.
-private final class Mapping {
+final class Mapping {
     let bytes: UnsafeRawBufferPointer
 
     init(_ file: OpenFile, bytes count: Int) throws(ArtifactError) {
@@ -156,9 +164,12 @@ private final class Mapping {
             bytes = UnsafeRawBufferPointer(start: nil, count: 0)
             return
         }
-        guard Int(try file.status().st_size) >= count,
-            let base = mmap(nil, count, PROT_READ, MAP_SHARED, file.descriptor, 0), base != MAP_FAILED
-        else { throw .errno("map", file.path) }
+        guard Int(try file.status().st_size) >= count else {
+            throw .system(operation: "map", path: file.path, reason: "it is too short")
+        }
+        guard let base = mmap(nil, count, PROT_READ, MAP_SHARED, file.descriptor, 0), base != MAP_FAILED else {
+            throw .errno("map", file.path)
+        }
         bytes = UnsafeRawBufferPointer(start: base, count: count)
     }
 

@@ -29,6 +29,17 @@ final class ArtifactReader {
         throw .notAnArtifact(path: path, reason: "it is replaced again and again")
     }
 
+    /// Whether the directory holds an artifact, of whatever format.
+    static func isArtifact(_ path: String) -> Bool {
+        do throws(ArtifactError) {
+            try read(path) { _ throws(ArtifactError) in }
+            return true
+        } catch {
+            if case .otherFormat = error { return true }
+            return false
+        }
+    }
+
     private static func directory(_ path: String) throws(ArtifactError) -> OpenFile {
         do {
             return try OpenFile.directory(path)

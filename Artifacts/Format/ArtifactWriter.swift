@@ -47,9 +47,11 @@ package final class ArtifactWriter {
     private static func checkReplaceable(_ path: String) throws(ArtifactError) {
         guard Directories.exists(path) else { return }
         let names = Directories.names(in: path)
-        let isDirectory = (try? OpenFile.directory(path)) != nil
-        guard isDirectory, names.isEmpty || names.contains(ArtifactReader.manifestName) else {
+        guard (try? OpenFile.directory(path)) != nil, names.isEmpty || ArtifactReader.isArtifact(path) else {
             throw .refused("\(path) exists and is not an artifact; choose another -o or remove it")
+        }
+        if let foreign = names.first(where: { !SectionName.isKnown($0) }) {
+            throw .refused("\(path) holds \(foreign), which is no part of an artifact; choose another -o or move it away")
         }
     }
 
@@ -81,9 +83,9 @@ package final class ArtifactWriter {
 
     /// Takes packed weights that the store has under `weightsKey` without copying them where the disk allows.
     ///
-    /// - Returns: Their table; nil when the store has none, and then they must be appended.
+    /// - Returns: Their table; nil when the store has none or they are damaged, and then they must be appended.
     package func useStoredWeights(_ weightsKey: String) throws(ArtifactError) -> [WeightEntry]? {
-        guard weightsFile == nil, let stored = store.storedWeights(weightsKey) else { return nil }
+        guard weightsFile == nil, let stored = store.storedWeights(weightsKey), stored.areIntact else { return nil }
         let path = "\(temporary.path)/\(SectionName.weights.path)"
         if link(stored.dataPath, path) != 0 {
             guard errno == EXDEV || errno == EPERM || errno == EMLINK || errno == ENOENT else {

@@ -36,7 +36,11 @@ enum Directories {
         guard errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR else { throw .errno("create", path) }
         if !exchange(new, path) {
             let old = "\(new).old"
-            guard rename(path, old) == 0 else { throw .errno("replace", path) }
+            if rename(path, old) != 0 {
+                // A directory of an overlay's lower layer cannot be renamed, only deleted.
+                guard errno == EXDEV else { throw .errno("replace", path) }
+                try remove(path)
+            }
             guard rename(new, path) == 0 else {
                 let error = ArtifactError.errno("replace", path)
                 rename(old, path)

@@ -27,11 +27,15 @@ final class OpenFile: Sendable {
 
     /// Opens a file for reading; nil when there is none.
     static func reading(_ path: String, in directory: OpenFile? = nil) throws(ArtifactError) -> OpenFile? {
-        let descriptor = openat(directory?.descriptor ?? AT_FDCWD, path, O_RDONLY | O_CLOEXEC)
+        // Nothing but regular files and directories is read, and opening another kind does not wait for its other end.
+        let descriptor = openat(directory?.descriptor ?? AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         let shown = directory.map { "\($0.path)/\(path)" } ?? path
         if descriptor < 0 && (errno == ENOENT || errno == ENOTDIR) { return nil }
         guard descriptor >= 0 else { throw .errno("open", shown) }
-        return OpenFile(descriptor: descriptor, path: shown)
+        let file = OpenFile(descriptor: descriptor, path: shown)
+        let kind = try file.status().st_mode & S_IFMT
+        guard kind == S_IFREG || kind == S_IFDIR else { throw .system(operation: "open", path: shown, reason: "it is no regular file") }
+        return file
     }
 
     static func directory(_ path: String, in parent: OpenFile? = nil) throws(ArtifactError) -> OpenFile {

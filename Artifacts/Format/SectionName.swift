@@ -54,6 +54,15 @@ package struct SectionName: Sendable, Hashable, Comparable, CustomStringConverti
         return (String(name[..<dot]), String(name[name.index(after: dot)...]))
     }
 
+    /// Whether an artifact's directory may hold a file or directory of this name.
+    static func isKnown(_ name: String) -> Bool {
+        let sections: [SectionName] = [
+            .program, .weightTable, .weights, .tokenizer, .chatTemplate, .inputs, .passes, .golden, .goldenData,
+        ]
+        return name == ArtifactReader.manifestName || name == ArtifactReader.checksumName || name == "ir"
+            || sections.contains { $0.path == name }
+    }
+
     /// Whether the section is checked against its checksum only by `verify` or when it is read, not at opening.
     package var isCheckedLate: Bool {
         let late: [SectionName] = [.weights, .passes, .goldenData]

@@ -6,6 +6,12 @@ struct StoredWeights {
     var dataPath: String
     var entries: [WeightEntry]
     var section: Manifest.Section
+
+    /// Whether the bytes are still those that were packed; reads them all.
+    var areIntact: Bool {
+        guard let file = try? OpenFile.reading(dataPath), let mapping = try? Mapping(file, bytes: section.bytes) else { return false }
+        return entries.sumsHold(in: mapping.bytes)
+    }
 }
 
 /// The packed bytes of one weight somewhere in the store.

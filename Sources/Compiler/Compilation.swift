@@ -110,11 +110,11 @@ package struct Compilation {
         let digests = try timed("digest", &result) { () throws(CompileError) in try digestedWeights() }
         result.digestedBytes = digests.readByteCount
         let key = key(digests)
-        if let path = try known(key) { return hit(path, result) }
+        if let path = try known(key) { return try hit(path, result) }
         return try translatingErrors {
             let lock = try store.buildLock(key) { report(.waiting) }
             defer { lock.release() }
-            if let path = try known(key) { return hit(path, result) }
+            if let path = try known(key) { return try hit(path, result) }
             if let nearest = store.nearest(to: key, model: source.name) {
                 result.differences = nearest.differences
                 report(.rebuilding(nearest.differences))
@@ -135,8 +135,10 @@ package struct Compilation {
         }
     }
 
-    private func hit(_ path: String, _ result: CompileReport) -> CompileReport {
+    /// What the store had; observers see the passes all the same.
+    private func hit(_ path: String, _ result: CompileReport) throws(CompileError) -> CompileReport {
         var result = result
+        if !observers.isEmpty { _ = try lowered() }
         result.outcome = .hit
         result.artifact = path
         return result
@@ -212,6 +214,7 @@ package struct Compilation {
             try compiled.writeSections(to: writer, source)
             let packing = PackingRun(source, compiled, digests, options.isForced ? nil : store)
             try packing.write(to: writer, &result) { report($0) }
+            do throws(CheckpointError) { try source.checkpoint.requireUnchanged() } catch { throw CompileError.checkpoint(error) }
             result.artifact = try writer.finish(
                 program: compiled.program,
                 provenance: Manifest.Provenance(

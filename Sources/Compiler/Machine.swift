@@ -45,12 +45,9 @@ package struct Machine: Sendable, Codable, Hashable {
         return Machine(processor: processor, features: features, rates: measuredRates())
     }
 
-    /// The machine that a file describes, in the form of a compile report's `machine`.
-    package static func read(_ path: String) throws(CompileError) -> Machine {
-        guard let data = FileManager.default.contents(atPath: path) else {
-            throw .badOption("--machine \(path): there is no such file")
-        }
-        do { return try JSONDecoder().decode(Machine.self, from: data) } catch {
+    /// The machine that a file's bytes describe, in the form that `vlmc machine` prints.
+    package static func read(_ bytes: [UInt8], of path: String) throws(CompileError) -> Machine {
+        do { return try JSONDecoder().decode(Machine.self, from: Data(bytes)) } catch {
             throw .badOption("--machine \(path) does not describe a machine; write one with vlmc machine > FILE")
         }
     }

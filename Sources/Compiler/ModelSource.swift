@@ -24,7 +24,7 @@ package struct ModelSource {
         do throws(CheckpointError) {
             config = try ModelConfig(directory: directory)
             definition = try Architectures.definition(for: config)
-            let cache = DigestCache(directory: "\(store.root)/records/digests")
+            let cache = DigestCache(directory: store.recordsPath(.digests))
             checkpoint = definition.effective(try Checkpoint(directory: directory, cache: cache))
         } catch { throw .checkpoint(error) }
         let files = try ModelFiles(directory: directory)
@@ -59,7 +59,7 @@ package struct ModelFiles {
 
     private static let names = [
         "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "preprocessor_config.json",
-        "processor_config.json", "chat_template.jinja", "chat_template.json",
+        "processor_config.json", "special_tokens_map.json", "chat_template.jinja", "chat_template.json",
     ]
 
     package init(directory: String) throws(CompileError) {
@@ -85,11 +85,13 @@ package struct ModelFiles {
         }
     }
 
-    /// The template of `chat_template.jinja`, else `chat_template.json`, else `tokenizer_config.json`.
+    /// The template of `chat_template.json`, else `chat_template.jinja`, else `tokenizer_config.json`: the order of a processor
+    /// of transformers.
     package func chatTemplate() throws(CompileError) -> String? {
-        if let source = contents["chat_template.jinja"] { return String(decoding: source, as: UTF8.self) }
-        for name in ["chat_template.json", "tokenizer_config.json"] {
-            guard let bytes = contents[name], let template = try json(name, bytes)["chat_template"] else { continue }
+        for name in ["chat_template.json", "chat_template.jinja", "tokenizer_config.json"] {
+            guard let bytes = contents[name] else { continue }
+            if name.hasSuffix(".jinja") { return String(decoding: bytes, as: UTF8.self) }
+            guard let template = try json(name, bytes)["chat_template"] else { continue }
             if let source = template.stringValue { return source }
             let named = template.arrayValue?.first { $0["name"]?.stringValue == "default" } ?? template.arrayValue?.first
             if let source = named?["template"]?.stringValue { return source }
@@ -107,7 +109,7 @@ package struct ModelFiles {
         ArtifactKey.ConfigDigests(
             config: digest(["config.json"]), generation: digest(["generation_config.json"]),
             tokenizer: digest(["tokenizer.json"]), processor: digest(["processor_config.json", "preprocessor_config.json"]),
-            template: digest(["chat_template.jinja", "chat_template.json", "tokenizer_config.json"]))
+            template: digest(["chat_template.jinja", "chat_template.json", "tokenizer_config.json", "special_tokens_map.json"]))
     }
 
     /// One digest over the files that are there; empty when none is.

@@ -62,8 +62,10 @@ struct APIError: Error, Sendable, Equatable {
 
     init(_ error: AdmissionError) {
         switch error {
-        case .promptTooLong, .promptEmpty, .tokenOutOfRange:
-            self = .invalid(error.description, param: "messages", code: "context_length_exceeded")
+        case .promptTooLong: self = .invalid(error.description, param: "messages", code: "context_length_exceeded")
+        case .promptEmpty: self = .invalid(error.description, param: "messages")
+        // Tokenizer and model come from one artifact, which contradicts itself.
+        case .tokenOutOfRange: self = .failed(error.description)
         case .maxTokensTooLarge: self = .invalid(error.description, param: "max_tokens", code: "context_length_exceeded")
         case .pictureTooLarge: self = .invalid(error.description, param: "messages", code: "image_too_large")
         case .queueFull: self = .overloaded(error.description)

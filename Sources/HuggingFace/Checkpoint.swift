@@ -69,6 +69,13 @@ package struct Checkpoint: Sendable {
         return digests.count == 2 ? digests[0] == digests[1] : one.holdsTheSame(as: other)
     }
 
+    /// Throws when a file is not the one any more that was opened.
+    package func requireUnchanged() throws(CheckpointError) {
+        for file in files where FileIdentity(path: file.path) != file.file.identity {
+            throw CheckpointError(.inconsistent, file: file.path, "changed while it was read; start again when nobody writes to it")
+        }
+    }
+
     /// The names of the entries of a directory.
     static func list(_ directory: String) throws(CheckpointError) -> Set<String> {
         var isDirectory: ObjCBool = false

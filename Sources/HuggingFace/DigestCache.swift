@@ -1,7 +1,7 @@
 import Crypto
 import Foundation
 
-/// Remembers the digests of safetensors files by device, inode, size and time of last change, so that weights are read once.
+/// Remembers the digests of safetensors files by device, inode, size and times of change, so that weights are read once.
 ///
 /// One small JSON file per safetensors file, in a directory of the caller's store. An entry that is damaged, or that belongs
 /// to another state of the file, counts as absent; entries are written in one step, so concurrent writers cannot tear them;
@@ -26,7 +26,7 @@ package struct DigestCache: Sendable {
     }
 
     /// Remembers the digests of the file in its present state.
-    func remember(_ digests: [String: String], of file: SafetensorsFile) {
+    package func remember(_ digests: [String: String], of file: SafetensorsFile) {
         let identity = Self.describe(file.file.identity)
         let tensors = JSONValue.object(digests.mapValues { .string($0) })
         let entry = JSONValue.object(["file": identity, "tensors": tensors, "check": .string(Self.check(identity, tensors))])
@@ -42,7 +42,7 @@ package struct DigestCache: Sendable {
     private static func describe(_ identity: FileIdentity) -> JSONValue {
         .object([
             "device": .string("\(identity.device)"), "inode": .string("\(identity.inode)"), "bytes": .int(identity.byteCount),
-            "modified": .int(identity.modified),
+            "modified": .int(identity.modified), "changed": .int(identity.changed),
         ])
     }
 

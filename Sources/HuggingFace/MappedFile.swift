@@ -54,19 +54,21 @@ package final class MappedFile: Sendable {
     }
 }
 
-/// What tells whether a file is still the one that was read: device, inode, size and time of last change.
+/// What tells whether a file is still the one that was read: device, inode, size, and when contents and anything else last
+/// changed. The last of them nobody can put back.
 package struct FileIdentity: Sendable, Hashable {
     package var device: UInt64
     package var inode: UInt64
     package var byteCount: Int
     /// Nanoseconds since 1970.
-    package var modified: Int
+    package var modified, changed: Int
 
     init(_ status: stat) {
         device = UInt64(status.st_dev)
         inode = UInt64(status.st_ino)
         byteCount = Int(status.st_size)
         modified = Int(status.st_mtim.tv_sec) &* 1_000_000_000 &+ Int(status.st_mtim.tv_nsec)
+        changed = Int(status.st_ctim.tv_sec) &* 1_000_000_000 &+ Int(status.st_ctim.tv_nsec)
     }
 
     /// The identity of the file at that path now; nil when there is none.

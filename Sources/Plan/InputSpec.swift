@@ -33,6 +33,31 @@ package struct InputSpec: Sendable, Hashable, Codable {
     }
 }
 
+extension InputSpec {
+    /// What in it cannot be: a size that no arithmetic takes; nil when code may trust it.
+    package var contradiction: String? {
+        func isSide(_ value: Int) -> Bool { (1...4096).contains(value) }
+        if let processor = imageProcessor {
+            guard isSide(processor.patchSize), isSide(processor.mergeSize), isSide(processor.temporalPatchSize) else {
+                return "patch, merge or temporal size of the image processor is out of range"
+            }
+            if case .smart(let least, let most) = processor.sizing {
+                guard least >= 0, most >= 1, most <= 1 << 40, least <= 1 << 40 else { return "the bounds on pixels are out of range" }
+            }
+            if let normalization = processor.normalization {
+                guard normalization.mean.count == 3, normalization.deviation.count == 3, !normalization.deviation.contains(0) else {
+                    return "the normalization has not three channels"
+                }
+            }
+        }
+        if case .mergedGrid(let side) = imagePlaceholder?.expansion, !isSide(side) { return "the placeholder's merge size is out of range" }
+        if case .fixed(let count) = imagePlaceholder?.expansion, !(0...1 << 20).contains(count) { return "a picture's tokens are out of range" }
+        if case .mrope(let side) = positions, !isSide(side) { return "the positions' merge size is out of range" }
+        if let limits = visionLimits, !(0...1 << 31).contains(limits.maxPatchesPerImage) { return "the limit on patches is out of range" }
+        return (1...1 << 31).contains(vocabularySize) ? nil : "the vocabulary's size is out of range"
+    }
+}
+
 /// How a picture's features find their place among the tokens.
 package struct PlaceholderSpec: Sendable, Hashable, Codable {
     /// What stands once per picture in the rendered template and is repeated, e.g. `<|image_pad|>`.

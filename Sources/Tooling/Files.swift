@@ -30,7 +30,7 @@ package enum OutputFile {
         if exists, stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR { throw FileError(path: path, code: EISDIR) }
     }
 
-    /// Writes the whole file, in place of what was there.
+    /// Writes the whole file, in place of what was there; half a file is removed.
     package static func write(_ bytes: [UInt8], to path: String) throws(FileError) {
         let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw FileError(path: path, code: errno) }
@@ -39,7 +39,12 @@ package enum OutputFile {
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
             if count < 0 && errno == EINTR { continue }
-            guard count > 0 else { throw FileError(path: path, code: errno) }
+            guard count > 0 else {
+                let code = errno
+                var status = stat()
+                if fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG { unlink(path) }
+                throw FileError(path: path, code: code)
+            }
             rest = rest.dropFirst(count)
         }
     }

@@ -12,7 +12,8 @@ struct Remove: ParsableCommand {
 
     func run() throws {
         let store = try options.resolvedStore()
-        let paths = try artifacts.map { name in try store.find(name) }
+        var paths: [String] = []
+        for path in try artifacts.map({ name in try store.find(name) }) where !paths.contains(path) { paths.append(path) }
         if !dryRun {
             for path in paths { try store.remove(path) }
             store.removeEmptyDirectories()

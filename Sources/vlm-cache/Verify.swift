@@ -26,6 +26,7 @@ struct Verify: ParsableCommand {
         let paths = try artifacts.isEmpty
             ? store.list().map(\.path) + store.unreadable().map(\.path)
             : artifacts.map { name in try store.find(name) }
+        if paths.isEmpty { throw ArtifactError.refused("\(store.root) holds no artifacts to verify") }
         let verdicts = paths.map(verdict)
         if options.json {
             try Terminal.printJSON(verdicts)
@@ -56,6 +57,8 @@ struct Verify: ParsableCommand {
 
     private func selfTest(_ path: String, _ failures: inout [String]) throws(ArtifactError) -> String {
         let artifact = try Artifact.open(directory: path, recordsUse: false)
+        if artifact.has(.inputs) { _ = try artifact.inputSpec() }
+        _ = try artifact.passLog()
         guard let golden = try artifact.golden() else { return "none" }
         if checksumsOnly { return "skipped" }
         do {

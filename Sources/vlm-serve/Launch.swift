@@ -110,7 +110,7 @@ struct Launch {
     private static func pipeline(
         _ artifact: Artifact, configuration: EngineConfiguration, maxImagePixels: Int
     ) throws -> InputPipeline {
-        let spec = try JSONDecoder().decode(InputSpec.self, from: Data(artifact.section(.inputs)))
+        let spec = try artifact.inputSpec()
         let tokenizer = try Tokenizer(compiled: artifact.section(.tokenizer))
         let template: ChatTemplate?
         if artifact.has(.chatTemplate) {

@@ -30,9 +30,7 @@ struct OpenedModel {
         artifact = try Failure.wrapping { () throws(ArtifactError) in try Artifact.open(directory: path) }
         let artifact = artifact
         try Failure.wrapping { () throws(ArtifactError) in try artifact.checkWeights() }
-        spec = try Failure.wrapping {
-            try JSONDecoder().decode(InputSpec.self, from: Data(try artifact.section(.inputs)))
-        }
+        spec = try Failure.wrapping { () throws(ArtifactError) in try artifact.inputSpec() }
         tokenizer = try Failure.wrapping { try Tokenizer(compiled: try artifact.section(.tokenizer)) }
         template = try Failure.wrapping {
             guard artifact.has(.chatTemplate) else { return nil }

@@ -73,9 +73,10 @@ struct Compile: ParsableCommand {
         }
         compilation.remembersMachine = model.machine == nil
         let level = DebugLevel.current
+        let dumpFailure = DumpFailure()
         if level >= .timing { compilation.observers.append(PassPrinter(level)) }
         if let directory = dumpDirectory ?? (level >= .dumps ? DebugLevel.dumpDirectory : nil) {
-            compilation.observers.append(try dumper(directory))
+            compilation.observers.append(try dumper(directory, dumpFailure))
         }
         compilation.golden = { artifact throws(ArtifactError) in
             do throws(BackendError) { return try SelfTest.record(artifact, on: CPUBackend()) } catch {
@@ -84,16 +85,21 @@ struct Compile: ParsableCommand {
         }
         let report = try Failure.wrapping { () throws(CompileError) in try compilation.run() }
         display.finish(report)
-        if !report.artifact.isEmpty { try StandardOutput.write(report.artifact + "\n") }
+        if let failure = dumpFailure.first { throw Failure("\(failure)") }
         if let reportFile { try write(report, to: reportFile) }
+        if !report.artifact.isEmpty { try StandardOutput.write(report.artifact + "\n") }
     }
 
-    private func dumper(_ directory: String) throws -> PassDumper {
+    /// Why the first dump that failed did.
+    private final class DumpFailure {
+        var first: FileError?
+    }
+
+    private func dumper(_ directory: String, _ failure: DumpFailure) throws -> PassDumper {
         try Failure.wrapping { () throws(FileError) in try OutputFile.createDirectory(directory) }
         return PassDumper { name, text in
-            do throws(FileError) {
-                try OutputFile.write(Array(text.utf8), to: "\(directory)/\(name)")
-            } catch { Terminal.warn("\(error)") }
+            guard failure.first == nil else { return }
+            do throws(FileError) { try OutputFile.write(Array(text.utf8), to: "\(directory)/\(name)") } catch { failure.first = error }
         }
     }
 

@@ -51,9 +51,7 @@ struct InputsCommand: ParsableCommand {
                 try ModelFiles(directory: directory).inputSpec(tokenizer)
             }
         }
-        return try Failure.wrapping {
-            try JSONDecoder().decode(InputSpec.self, from: Data(try Artifact.open(directory: directory).section(.inputs)))
-        }
+        return try Failure.wrapping { () throws(ArtifactError) in try Artifact.open(directory: directory).inputSpec() }
     }
 
     private func write(_ prompt: PreparedPrompt, _ spec: InputSpec) throws {

@@ -70,9 +70,7 @@ struct Opt: ParsableCommand {
         let gears = try Failure.wrapping { () throws(CompileError) in
             try options.limits(modelLength: 1 << 20, patches: 1, cell: 1).gears
         }
-        let machine = try model.machine.map { path in
-            try Failure.wrapping { () throws(CompileError) in try Machine.read(path) }
-        }
+        let machine = try model.describedMachine()
         let fastest = options.precision == .exact ? Arithmetic.blas : options.target.features.contains(.avx512bf16) ? .bf16 : .f32
         let arithmetic = machine?.arithmetic(for: options.target, options.precision) ?? fastest
         let policy = KernelPolicy(

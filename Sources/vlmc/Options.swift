@@ -4,6 +4,7 @@ import CPUBackend
 import Compiler
 import Foundation
 import Plan
+import Tooling
 
 /// Which store; the same everywhere.
 struct StoreOption: ParsableArguments {
@@ -66,7 +67,13 @@ struct ModelOptions: ParsableArguments {
     }
 
     func resolvedMachine(_ store: Store) throws -> Machine {
-        guard let machine else { return Machine.current(store) }
-        return try Failure.wrapping { () throws(CompileError) in try Machine.read(machine) }
+        try describedMachine() ?? Machine.current(store)
+    }
+
+    /// The machine of `--machine`; nil without the flag.
+    func describedMachine() throws -> Machine? {
+        guard let machine else { return nil }
+        let bytes = try Failure.wrapping { () throws(FileError) in try InputFile.read(machine) }
+        return try Failure.wrapping { () throws(CompileError) in try Machine.read(bytes, of: machine) }
     }
 }

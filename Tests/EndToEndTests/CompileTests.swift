@@ -67,6 +67,53 @@ import Testing
         #expect(try space.cache("verify", path).status == 0)
     }
 
+    /// What another compile left is not trusted: it may have been damaged since.
+    @Test func damagedSharedWeightsArePackedAnew() throws {
+        let space = try Workspace()
+        let first = try space.compile(Workspace.demoModel)
+        let file = try FileHandle(forUpdating: URL(filePath: first + "/weights.bin"))
+        try file.seek(toOffset: 5000)
+        try file.write(contentsOf: Data([0x55, 0xaa, 0x55]))
+        try file.close()
+        let other = try space.vlmc("compile", Workspace.demoModel, "--decode-gears", "1,3")
+        #expect(other.status == 0, "\(other.errors)")
+        #expect(!other.errors.contains("shared with"))
+        #expect(try space.cache("verify", other.output.trimmingCharacters(in: .newlines)).status == 0)
+    }
+
+    @Test func outputReplacesArtifactsAlone() throws {
+        let space = try Workspace()
+        let web = space.path("web")
+        try FileManager.default.createDirectory(atPath: web + "/src", withIntermediateDirectories: true)
+        try Data("{\"name\": \"My web app\"}".utf8).write(to: URL(filePath: web + "/manifest.json"))
+        let refused = try space.vlmc("compile", Workspace.demoModel, "-o", web)
+        #expect(refused.status == 1 && refused.errors.contains("is not an artifact"))
+        #expect(FileManager.default.fileExists(atPath: web + "/src"))
+        let output = space.path("artifact")
+        #expect(try space.vlmc("compile", Workspace.demoModel, "-o", output).status == 0)
+        try Data("mine".utf8).write(to: URL(filePath: output + "/NOTES.txt"))
+        let kept = try space.vlmc("compile", Workspace.demoModel, "--decode-gears", "1,3", "-o", output)
+        #expect(kept.status == 1 && kept.errors.contains("NOTES.txt"))
+    }
+
+    @Test func specialTokensAreInTheKey() throws {
+        let space = try Workspace()
+        let model = try space.copyOfDemo()
+        let map = URL(filePath: model + "/special_tokens_map.json")
+        try Data("{\"bos_token\": \"<|im_start|>\"}".utf8).write(to: map)
+        let first = try space.compile(model)
+        try Data("{\"bos_token\": \"<|im_end|>\"}".utf8).write(to: map)
+        #expect(try space.compile(model) != first)
+    }
+
+    @Test func dumpsAreWrittenForAHit() throws {
+        let space = try Workspace()
+        _ = try space.compile(Workspace.demoModel)
+        let again = try space.vlmc("compile", Workspace.demoModel, "--dump-ir", space.path("ir"))
+        #expect(again.status == 0 && again.errors.contains("cache hit"))
+        #expect(FileManager.default.fileExists(atPath: space.path("ir/stage-planned.vir")))
+    }
+
     @Test func twoAtOnceBuildOnce() async throws {
         let space = try Workspace()
         let store = space.store
