@@ -217,6 +217,10 @@ package struct ImageProcessorSpec: Sendable, Hashable, Codable {
 /// Filter of an antialiased resize; the raw value is the name that `docs` and messages use.
 package enum ResampleFilter: String, Sendable, Hashable, Codable, CaseIterable {
     case bilinear, bicubic, lanczos
+    /// The one pixel under the corner of each new pixel (torch `nearest`).
+    case nearest
+    /// The one pixel under the centre of each new pixel (torch `nearest-exact`).
+    case nearestExact
 }
 
 /// Fixed-point precision of resize weights, the one difference between the two libraries that HF processors use.

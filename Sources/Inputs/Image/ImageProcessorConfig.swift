@@ -155,11 +155,13 @@ extension ConfigReader {
         try refuseNull("resample")
         switch value("resample") {
         case nil, .int(3), .string("bicubic"): return .bicubic
+        case .string("nearest"): return .nearest
+        case .int(0), .string("nearest-exact"): return .nearestExact
         case .int(1), .string("lanczos"): return .lanczos
         case .int(2), .string("bilinear"): return .bilinear
         default:
             throw error(
-                "resample", "must be 1 (lanczos), 2 (bilinear) or 3 (bicubic), or one of these names")
+                "resample", "must be 0 (nearest-exact), 1 (lanczos), 2 (bilinear) or 3 (bicubic), or one of these names, or nearest")
         }
     }
 

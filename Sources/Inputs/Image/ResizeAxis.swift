@@ -23,6 +23,11 @@ struct ResizeAxis {
     init(from sizeIn: Int, to sizeOut: Int, filter: ResampleFilter, precision: ResizePrecision) {
         self.sizeIn = sizeIn
         self.sizeOut = sizeOut
+        if filter == .nearest || filter == .nearestExact {
+            stride = 4
+            takeNearest(at: filter == .nearest ? 0 : 0.5, precision)
+            return
+        }
         let scale = Double(sizeIn) / Double(sizeOut)
         let spread = max(scale, 1)
         let support = filter.support * spread
@@ -49,6 +54,15 @@ struct ResizeAxis {
         }
         bits = precision.bits(largestWeight: largest)
         quantize(exact)
+    }
+
+    /// One weight per sample, where ATen's `upsample_nearest` and `upsample_nearest_exact` find it in 32-bit arithmetic.
+    private mutating func takeNearest(at offset: Float, _ precision: ResizePrecision) {
+        let scale = Float(sizeIn) / Float(sizeOut)
+        starts = (0..<sizeOut).map { Int32(min(Int(((Float($0) + offset) * scale).rounded(.down)), sizeIn - 1)) }
+        counts = [Int32](repeating: 1, count: sizeOut)
+        bits = precision.bits(largestWeight: 1)
+        quantize((0..<stride * sizeOut).map { $0 % stride == 0 ? 1 : 0 })
     }
 
     private mutating func quantize(_ exact: [Double]) {
@@ -98,6 +112,7 @@ extension ResampleFilter {
         case .bilinear: 1
         case .bicubic: 2
         case .lanczos: 3
+        case .nearest, .nearestExact: 0.5
         }
     }
 
@@ -114,6 +129,7 @@ extension ResampleFilter {
         case .lanczos:
             guard x >= -3, x < 3 else { return 0 }
             return sinc(x) * sinc(x / 3)
+        case .nearest, .nearestExact: return distance < 0.5 ? 1 : 0
         }
     }
 
