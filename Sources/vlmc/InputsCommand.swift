@@ -6,6 +6,7 @@ import HuggingFace
 import Inputs
 import Plan
 import Tensors
+import Tooling
 
 struct InputsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -33,11 +34,7 @@ struct InputsCommand: ParsableCommand {
         let document = try Sources.json(messages)
         let conversation = try Conversation(document, relativeTo: URL(fileURLWithPath: messages).deletingLastPathComponent())
         let prompt = try Failure.wrapping {
-            let pictures = try conversation.pictures()
-            let patches = try pictures.map { picture in
-                guard let processor = spec.imageProcessor else { throw Failure("the model takes no pictures") }
-                return try ImageProcessor(processor).patches(from: picture)
-            }
+            let patches = try conversation.patches(spec)
             let rendered = try Sources.template(directory).render(conversation.context(spec))
             let assembler = PromptAssembler(spec: spec) { tokenizer.encode($0, addSpecialTokens: false) }
             return try assembler.prepare(rendered: rendered, pictures: patches)
@@ -78,10 +75,11 @@ struct Conversation {
     private let folder: URL
 
     init(_ document: Inputs.JSONValue, relativeTo folder: URL) throws(Failure) {
-        let extra = document.objectValue ?? JSONObject()
+        var extra = document.objectValue ?? JSONObject()
         guard let messages = (document.arrayValue ?? extra["messages"]?.arrayValue) else {
             throw Failure("the messages are neither a list nor an object with messages")
         }
+        extra["messages"] = nil
         self.messages = messages
         self.extra = extra
         self.folder = folder
@@ -92,24 +90,40 @@ struct Conversation {
         spec.templateContext(messages: .array(messages), extra: extra)
     }
 
-    /// The decoded pictures in the order of their parts.
-    func pictures() throws -> [Image] {
-        try PictureReference.all(in: messages).map { reference in
-            let bytes: [UInt8]
-            switch reference.source {
-            case .bytes(let data): bytes = data
-            case .file(let path):
-                let url = path.hasPrefix("/") ? URL(fileURLWithPath: path) : folder.appending(path: path)
-                guard let data = FileManager.default.contents(atPath: url.path) else {
-                    throw Failure("message \(reference.message), part \(reference.part): there is no file \(path)")
-                }
-                bytes = Array(data)
-            case .remote(let url):
-                throw Failure("message \(reference.message), part \(reference.part): \(url) is not fetched; give a path or a data: URL")
-            }
-            do { return try ImageDecoder().decode(bytes) } catch {
-                throw Failure("message \(reference.message), part \(reference.part): \(error)")
+    /// The patches of all pictures in the order of their parts; an error names the part.
+    func patches(_ spec: InputSpec) throws(Failure) -> [Patches] {
+        let references = try Failure.wrapping { () throws(PictureSourceError) in try PictureReference.all(in: messages) }
+        var patches: [Patches] = []
+        for reference in references {
+            do {
+                guard let processor = spec.imageProcessor else { throw Failure("the model takes no pictures") }
+                let picture = try ImageDecoder().decode(try bytes(reference.source))
+                let limit = spec.visionLimits?.maxPatchesPerImage ?? .max
+                patches.append(try ImageProcessor(processor).patches(from: picture, maxPatches: min(limit, 1 << 20)))
+            } catch {
+                throw Failure("\(reference.place): \(error)")
             }
         }
+        return patches
+    }
+
+    private func bytes(_ source: PictureSource) throws -> [UInt8] {
+        switch source {
+        case .bytes(let bytes): return bytes
+        case .remote(let url): throw Failure("\(shown(url)) is not fetched; give a path or a data: URL")
+        case .file(let path):
+            let url = path.hasPrefix("/") ? URL(fileURLWithPath: path) : folder.appending(path: path)
+            do { return try InputFile.read(url.path) } catch {
+                guard path.utf8.count > Self.shownCount else { throw Failure("\(error)") }
+                throw Failure("there is no file \(shown(path)); base64 text belongs behind data:image/png;base64,")
+            }
+        }
+    }
+
+    /// More of a path than this is not repeated in messages.
+    private static let shownCount = 200
+
+    private func shown(_ path: String) -> String {
+        path.utf8.count <= Self.shownCount ? path : "\(path.prefix(40))… of \(path.utf8.count) bytes"
     }
 }
