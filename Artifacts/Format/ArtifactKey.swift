@@ -53,7 +53,7 @@ package struct ArtifactKey: Sendable, Hashable, Codable {
     package var tensors: String
     package var configs: ConfigDigests
     package var pipeline: [PassVersion]
-    /// Most rewrites the passes did; nil for all.
+    /// Most rewrites that optional passes did; nil for all.
     package var rewriteLimit: Int?
     package var target: Target
     package var precision: Precision

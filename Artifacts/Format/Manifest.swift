@@ -34,7 +34,7 @@ package struct Manifest: Sendable, Hashable, Codable {
         /// The processor's model name.
         package var processor: String
         package var features: [CPUFeature]
-        /// Rates by name, such as `bandwidth GB/s`.
+        /// Rates by name, such as `read GB/s`.
         package var rates: [String: Double]
 
         package init(processor: String, features: [CPUFeature], rates: [String: Double]) {

@@ -46,9 +46,7 @@ private func kernel(for node: Node, in graph: Graph, bounds: [String: Int], _ po
         let rows = graph.type(of: node.operands[0]).shape.values(bounds)?.first ?? .max
         return denseKernel(graph, node.operands[1], rows: rows, policy).name
     case is QuantizedLinearAWQ:
-        let needs: Set<CPUFeature> = [.avx512f, .avx512vnni]
-        let isInteger = !policy.isExact && needs.isSubset(of: policy.features)
-        return LinearKernel(weights: .int4, arithmetic: isInteger ? .int8 : .f32, needs: []).name
+        return KernelCatalog.linear(.int4, policy.isExact ? .f32 : .int8, on: policy.features).name
     default:
         return Storage.isView(node) ? "view" : node.op.schema.name
     }
@@ -60,9 +58,9 @@ private func denseKernel(_ graph: Graph, _ weight: ValueID, rows: Int, _ policy:
     let keepsBits = elements == [.bf16]
     let arithmetic: Arithmetic = policy.arithmetic == .blas && rows < policy.blasRows ? .f32 : policy.arithmetic
     guard let elements, policy.isExact ? keepsBits : !elements.isEmpty else {
-        return LinearKernel(weights: .f32, arithmetic: policy.isExact ? arithmetic : .f32, needs: [])
+        return KernelCatalog.linear(.f32, policy.isExact ? arithmetic : .f32, on: policy.features)
     }
-    return LinearKernel(weights: .bf16, arithmetic: arithmetic, needs: [])
+    return KernelCatalog.linear(.bf16, arithmetic, on: policy.features)
 }
 
 /// The element types of the checkpoint tensors that a weight lines up; nil when it computes with them.

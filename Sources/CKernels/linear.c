@@ -50,14 +50,6 @@ vlm_weight_format vlm_linear_format(vlm_linear_kind kind) {
   return VLM_WEIGHT_F32;
 }
 
-vlm_isa vlm_linear_needs(vlm_linear_kind kind) {
-  switch (kind) {
-    case VLM_LINEAR_BF16_BF16: return VLM_ISA_AVX512 | VLM_ISA_AVX512_BF16;
-    case VLM_LINEAR_INT4_INT8: return VLM_ISA_AVX512 | VLM_ISA_AVX512_VNNI;
-    default: return VLM_ISA_GENERIC;
-  }
-}
-
 size_t vlm_linear_prepared_bytes(vlm_linear_kind kind, int64_t rows, int64_t inputs, int64_t group) {
   if (rows <= 0 || inputs <= 0) return 0;
   if (kind == VLM_LINEAR_BF16_BF16) return (size_t)(rows * vlm_prepared_bf16_stride(inputs)) * 2;

@@ -28,7 +28,7 @@ struct StepEnvironment {
     let isa: vlm_isa
     /// Threads that compute.
     let threads: Int
-    /// Scratch of thread `t` is at `t · bytes`; grows while steps are prepared.
+    /// Grows while steps are prepared.
     let scratch: Scratch
     let kv: KVStorage
 }

@@ -20,7 +20,7 @@ package struct CompileOptions: Sendable {
     package var isForced = false
     /// Stops the pipeline after this stage; nothing is packed or stored then.
     package var stopAfter: Stage?
-    /// Most rewrites in all, to find the one that goes wrong.
+    /// Most rewrites, to find the one that goes wrong: of optional passes, or of all with `stopAfter`.
     package var rewriteLimit: Int?
     /// Verify the module after every pass.
     package var verifies = false

@@ -31,6 +31,12 @@ package enum KernelCatalog {
         LinearKernel(weights: .int4, arithmetic: .int8, needs: [.avx512f, .avx512vnni]),
     ]
 
+    /// The row for such weights that computes like this; where the processor lacks what it needs, the one in f32.
+    package static func linear(_ weights: LinearKernel.Weights, _ arithmetic: Arithmetic, on features: Set<CPUFeature>) -> LinearKernel {
+        let rows = linear.filter { $0.weights == weights && $0.needs.isSubset(of: features) }
+        return rows.first { $0.arithmetic == arithmetic } ?? rows.first { $0.arithmetic == .f32 } ?? linear[0]
+    }
+
     /// The row with a name; nil when there is none.
     package static func linear(named name: String) -> LinearKernel? { linear.first { $0.name == name } }
 }

@@ -61,7 +61,7 @@ struct NetworkOptions: ParsableArguments {
     var maxBodyBytes = 64 << 20
     @Option(help: "Seconds that requests at work may take to end after SIGTERM; then they are cut, and 5 seconds later the process ends.")
     var shutdownTimeout = 30
-    @Option(help: "How much is logged: debug, info, warning or error.")
+    @Option(help: "How much is logged: info and debug say what starts and each request, warning and error only what is wrong.")
     var logLevel = LogLevel.info
     @Flag(name: .customLong("disable-log-requests"), help: "No line per request.")
     var disableLogRequests = false

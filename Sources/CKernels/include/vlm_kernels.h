@@ -170,9 +170,6 @@ typedef struct vlm_linear_args {
 // The weight format that a kind reads.
 vlm_weight_format vlm_linear_format(vlm_linear_kind kind);
 
-// The features a kind needs to be faster than generic code: 0 for a kind whose f32 arithmetic has every version.
-vlm_isa vlm_linear_needs(vlm_linear_kind kind);
-
 // The name of the version that vlm_linear takes (op_types_tile_isa); NULL for an unknown kind.
 const char *vlm_linear_version_name(vlm_linear_kind kind, vlm_isa isa);
 

@@ -19,7 +19,7 @@ package struct PassPipeline: Sendable {
     package struct Options: Sendable {
         /// Whether the module is verified before the first and after every pass.
         package var verifies = false
-        /// How many rewrites happen in all, for bisection; nil for any number.
+        /// How many rewrites happen, for bisection; nil for any number.
         package var rewriteLimit: Int?
         /// Whether passes that are not optional count and end as well; then kernels may not run what is left.
         package var limitsEveryPass = true
