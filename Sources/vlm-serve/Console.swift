@@ -9,13 +9,26 @@ enum Console {
     static func error(_ message: String) { say("error: \(message)") }
 
     /// A line with the time of day, for what happens while the server runs; dropped when it cannot be written at once.
+    ///
+    /// Words of clients stand in it: line breaks and terminal sequences are shown, not sent.
     static func log(_ line: String) {
         var now = time(nil)
         var parts = tm()
         localtime_r(&now, &parts)
         func two(_ value: Int32) -> String { value < 10 ? "0\(value)" : "\(value)" }
         let stamp = "\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec))"
-        StandardError.write("\(stamp) \(line)\n", waitMilliseconds: 0)
+        StandardError.write("\(stamp) \(visible(line))\n", waitMilliseconds: 0)
+    }
+
+    private static func visible(_ line: String) -> String {
+        func isShown(_ scalar: Unicode.Scalar) -> Bool {
+            switch scalar.properties.generalCategory {
+            case .control, .format, .lineSeparator, .paragraphSeparator: false
+            default: true
+            }
+        }
+        guard !line.unicodeScalars.allSatisfy(isShown) else { return line }
+        return line.unicodeScalars.map { isShown($0) ? String($0) : "\\u{\(String($0.value, radix: 16))}" }.joined()
     }
 
     static func seconds(_ value: Double) -> String { "\((value * 1000).rounded() / 1000) s" }
