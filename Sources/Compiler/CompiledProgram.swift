@@ -25,9 +25,7 @@ struct CompiledProgram {
         observed.observers += [recorder, keeper]
         let (module, reports) = try observed.lowered()
         log = PassLog(reports: reports, changes: recorder.changes.map { .init(pass: $0.pass, lines: $0.lines) })
-        texts = keeper.modules.flatMap { module in
-            module.graphs.map { (module.stage.rawValue, $0.name, Printer.print(module.with($0))) }
-        }
+        texts = Self.texts(keeper.modules)
         (program, requests, sources) = try Self.emit(module, compilation, kvElement)
     }
 
@@ -47,6 +45,19 @@ struct CompiledProgram {
         module.graphs = parts.flatMap(\.graphs)
         module.weights = parts.flatMap(\.weights)
         (program, requests, sources) = try Self.emit(module, compilation, kvElement)
+    }
+
+    /// Each graph at each stage as text; printing takes all cores, since large models have many.
+    private static func texts(_ modules: [Module]) -> [(stage: String, entry: String, text: String)] {
+        let graphs = modules.flatMap { module in module.graphs.map { (module, $0) } }
+        var texts = graphs.map { (stage: $0.stage.rawValue, entry: $1.name, text: "") }
+        texts.withUnsafeMutableBufferPointer { texts in
+            nonisolated(unsafe) let texts = texts
+            DispatchQueue.concurrentPerform(iterations: graphs.count) { index in
+                texts[index].text = Printer.print(graphs[index].0.with(graphs[index].1))
+            }
+        }
+        return texts
     }
 
     private static func emit(
