@@ -22,14 +22,6 @@ void vlm_add(const float *a, const float *b, float *y, int64_t begin, int64_t en
   DISPATCH(add, a, b, y, begin, end);
 }
 
-void vlm_mul(const float *a, const float *b, float *y, int64_t begin, int64_t end, vlm_isa isa) {
-  DISPATCH(mul, a, b, y, begin, end);
-}
-
-void vlm_scale(const float *x, float factor, float *y, int64_t begin, int64_t end, vlm_isa isa) {
-  DISPATCH(scale, x, factor, y, begin, end);
-}
-
 void vlm_exp(const float *x, float *y, int64_t begin, int64_t end, vlm_isa isa) {
   DISPATCH(exp, x, y, begin, end);
 }
@@ -44,12 +36,4 @@ void vlm_bf16_to_f32(const uint16_t *x, float *y, int64_t begin, int64_t end, vl
 
 void vlm_f32_to_bf16(const float *x, uint16_t *y, int64_t begin, int64_t end, vlm_isa isa) {
   DISPATCH(f32_to_bf16, x, y, begin, end);
-}
-
-void vlm_softmax(const vlm_softmax_args *a, int64_t begin, int64_t end, vlm_isa isa) {
-  DISPATCH(softmax, a, begin, end);
-}
-
-void vlm_argmax(const float *x, int64_t x_stride, int64_t columns, int32_t *index, int64_t begin, int64_t end, vlm_isa isa) {
-  DISPATCH(argmax, x, x_stride, columns, index, begin, end);
 }

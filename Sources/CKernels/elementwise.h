@@ -7,14 +7,10 @@
   void vlm_activate_##ISA(vlm_activation activation, const float *x, float *y, int64_t begin, int64_t end); \
   void vlm_gated_##ISA(const vlm_gated_args *a, int64_t begin, int64_t end); \
   void vlm_add_##ISA(const float *a, const float *b, float *y, int64_t begin, int64_t end); \
-  void vlm_mul_##ISA(const float *a, const float *b, float *y, int64_t begin, int64_t end); \
-  void vlm_scale_##ISA(const float *x, float factor, float *y, int64_t begin, int64_t end); \
   void vlm_exp_##ISA(const float *x, float *y, int64_t begin, int64_t end); \
   void vlm_u8_to_f32_##ISA(const uint8_t *x, float *y, int64_t begin, int64_t end); \
   void vlm_bf16_to_f32_##ISA(const uint16_t *x, float *y, int64_t begin, int64_t end); \
-  void vlm_f32_to_bf16_##ISA(const float *x, uint16_t *y, int64_t begin, int64_t end); \
-  void vlm_softmax_##ISA(const vlm_softmax_args *a, int64_t begin, int64_t end); \
-  void vlm_argmax_##ISA(const float *x, int64_t x_stride, int64_t columns, int32_t *index, int64_t begin, int64_t end);
+  void vlm_f32_to_bf16_##ISA(const float *x, uint16_t *y, int64_t begin, int64_t end);
 
 VLM_ELEMENTWISE_DECLARE(generic)
 #if VLM_X86_64

@@ -15,14 +15,6 @@ void vlm_add_generic(const float *a, const float *b, float *y, int64_t begin, in
   for (int64_t i = begin; i < end; i++) y[i] = a[i] + b[i];
 }
 
-void vlm_mul_generic(const float *a, const float *b, float *y, int64_t begin, int64_t end) {
-  for (int64_t i = begin; i < end; i++) y[i] = a[i] * b[i];
-}
-
-void vlm_scale_generic(const float *x, float factor, float *y, int64_t begin, int64_t end) {
-  for (int64_t i = begin; i < end; i++) y[i] = x[i] * factor;
-}
-
 void vlm_exp_generic(const float *x, float *y, int64_t begin, int64_t end) {
   for (int64_t i = begin; i < end; i++) y[i] = vlm_exp1(x[i]);
 }
@@ -37,24 +29,4 @@ void vlm_bf16_to_f32_generic(const uint16_t *x, float *y, int64_t begin, int64_t
 
 void vlm_f32_to_bf16_generic(const float *x, uint16_t *y, int64_t begin, int64_t end) {
   for (int64_t i = begin; i < end; i++) y[i] = vlm_to_bf16(x[i]);
-}
-
-void vlm_softmax_generic(const vlm_softmax_args *a, int64_t begin, int64_t end) {
-  for (int64_t t = begin; t < end; t++) {
-    const float *x = a->x + t * a->x_stride;
-    float *y = a->y + t * a->y_stride, most = vlm_from_bits(0xff800000), sum = 0;
-    for (int64_t i = 0; i < a->columns; i++) most = x[i] * a->scale > most ? x[i] * a->scale : most;
-    for (int64_t i = 0; i < a->columns; i++) sum += y[i] = vlm_exp1(x[i] * a->scale - most);
-    for (int64_t i = 0; i < a->columns; i++) y[i] /= sum;
-  }
-}
-
-void vlm_argmax_generic(const float *x, int64_t x_stride, int64_t columns, int32_t *index, int64_t begin, int64_t end) {
-  for (int64_t t = begin; t < end; t++) {
-    const float *row = x + t * x_stride;
-    float most = vlm_from_bits(0xff800000);
-    index[t] = 0;
-    for (int64_t i = 0; i < columns; i++)
-      if (row[i] > most) most = row[i], index[t] = (int32_t)i;
-  }
 }

@@ -18,13 +18,6 @@ vlm_status vlm_gather_rows(const vlm_rows_args *a, int64_t begin, int64_t end, v
   return VLM_OK;
 }
 
-vlm_status vlm_scatter_rows(const vlm_rows_args *a, int64_t begin, int64_t end, vlm_isa isa) {
-  (void)isa;
-  if (!indices_fit(a, begin, end, a->y_rows, false)) return VLM_BAD_INDEX;
-  for (int64_t t = begin; t < end; t++) copy_row(a->x + t * a->x_stride, a->y + a->index[t] * a->y_stride, a->columns);
-  return VLM_OK;
-}
-
 vlm_status vlm_select_rows(const vlm_rows_args *a, int64_t begin, int64_t end, vlm_isa isa) {
   (void)isa;
   if (!indices_fit(a, begin, end, a->x_rows, true)) return VLM_BAD_INDEX;

@@ -195,7 +195,6 @@ final class IndexedRowsStep: RowStep {
         arguments.a_stride = Int64(inputs[0].stride)
         arguments.index = UnsafePointer(inputs[selects ? 2 : 1].integers(context))
         arguments.y = outputs[0].floats(context)
-        arguments.y_rows = Int64(rows)
         arguments.y_stride = Int64(outputs[0].stride)
     }
 

@@ -333,10 +333,8 @@ typedef struct vlm_gated_args {
 } vlm_gated_args;
 void vlm_gated(const vlm_gated_args *args, int64_t begin, int64_t end, vlm_isa isa);
 
-// y[i] = a[i] + b[i], a[i] · b[i], x[i] · factor, eˣ for elements [begin, end). y may be an operand.
+// y[i] = a[i] + b[i], or eˣ, for elements [begin, end). y may be an operand.
 void vlm_add(const float *a, const float *b, float *y, int64_t begin, int64_t end, vlm_isa isa);
-void vlm_mul(const float *a, const float *b, float *y, int64_t begin, int64_t end, vlm_isa isa);
-void vlm_scale(const float *x, float factor, float *y, int64_t begin, int64_t end, vlm_isa isa);
 void vlm_exp(const float *x, float *y, int64_t begin, int64_t end, vlm_isa isa);
 
 // y[i] = f32(x[i]) for elements [begin, end) of bytes.
@@ -346,19 +344,8 @@ void vlm_u8_to_f32(const uint8_t *x, float *y, int64_t begin, int64_t end, vlm_i
 void vlm_bf16_to_f32(const uint16_t *x, float *y, int64_t begin, int64_t end, vlm_isa isa);
 void vlm_f32_to_bf16(const float *x, uint16_t *y, int64_t begin, int64_t end, vlm_isa isa);
 
-// y[t, :] = softmax(scale · x[t, :]) for rows [begin, end). y may be x.
-typedef struct vlm_softmax_args {
-  int64_t columns;
-  float scale;
-  const float *x;
-  int64_t x_stride;
-  float *y;
-  int64_t y_stride;
-} vlm_softmax_args;
-void vlm_softmax(const vlm_softmax_args *args, int64_t begin, int64_t end, vlm_isa isa);
-
 // Row copies by index over rows [begin, end) of `index`; indices outside the other side give VLM_BAD_INDEX.
-// gather: y[t] = x[index[t]]. scatter: y[index[t]] = x[t]. select: y[t] = index[t] < 0 ? a[t] : x[index[t]]; y may be a.
+// gather: y[t] = x[index[t]]. select: y[t] = index[t] < 0 ? a[t] : x[index[t]]; y may be a.
 typedef struct vlm_rows_args {
   int64_t columns;
   const float *x;        // [x_rows, columns]
@@ -367,14 +354,10 @@ typedef struct vlm_rows_args {
   int64_t a_stride;
   const int32_t *index;  // [T]
   float *y;
-  int64_t y_rows, y_stride;
+  int64_t y_stride;
 } vlm_rows_args;
 vlm_status vlm_gather_rows(const vlm_rows_args *args, int64_t begin, int64_t end, vlm_isa isa);
-vlm_status vlm_scatter_rows(const vlm_rows_args *args, int64_t begin, int64_t end, vlm_isa isa);
 vlm_status vlm_select_rows(const vlm_rows_args *args, int64_t begin, int64_t end, vlm_isa isa);
-
-// index[t] = the lowest i with the greatest x[t, i], NaN ignored (0 if nothing is greater than −inf), for rows [begin, end).
-void vlm_argmax(const float *x, int64_t x_stride, int64_t columns, int32_t *index, int64_t begin, int64_t end, vlm_isa isa);
 
 typedef enum vlm_rate {
   VLM_RATE_READ = 0,      // memory reads; one iteration is one pass over `bytes`

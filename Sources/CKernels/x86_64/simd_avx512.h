@@ -34,10 +34,6 @@ static inline v_f32 v_select(v_mask m, v_f32 yes, v_f32 no) { return _mm512_mask
 static inline v_mask v_less(v_f32 a, v_f32 b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
 static inline v_mask v_greater(v_f32 a, v_f32 b) { return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ); }
 static inline v_mask v_is_nan(v_f32 a) { return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q); }
-static inline v_mask v_equal(v_f32 a, v_f32 b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
-static inline uint32_t v_bits(v_mask m) { return m; }
-static inline v_mask v_and_mask(v_mask a, v_mask b) { return a & b; }
-static inline float v_sum(v_f32 a) { return _mm512_reduce_add_ps(a); }
 static inline float v_most(v_f32 a) { return _mm512_reduce_max_ps(a); }
 
 // Sum of the lanes in f64.
