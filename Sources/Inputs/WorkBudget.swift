@@ -1,0 +1,77 @@
+internal import Glibc
+internal import Synchronization
+
+/// What the work on one request may still cost. Every stage between a body and a prompt charges it and stops when it throws.
+///
+/// One thread at a time works on a budget, inside `onThisThread`; `cancel` may come from any thread.
+package final class WorkBudget: Sendable {
+    private let cpuLimit: Duration
+    private let deadline: ContinuousClock.Instant?
+    private let isCancelled = Atomic(false)
+    /// Work since the clocks were last read, in units of about a nanosecond.
+    private let unread = Atomic(0)
+    /// Processor time of finished stretches, and where the clock of the working thread stood when the present one began.
+    private let usedNanoseconds = Atomic(0)
+    private let stretchBegan = Atomic(0)
+
+    /// Work that is done between two readings of the clocks.
+    private static let unitsPerReading = 200_000
+
+    /// - Parameters:
+    ///   - cpuLimit: processor time of all stages together.
+    ///   - deadline: when nobody waits for the result any more.
+    package init(cpuLimit: Duration, deadline: ContinuousClock.Instant? = nil) {
+        self.cpuLimit = cpuLimit
+        self.deadline = deadline
+    }
+
+    /// A budget that only bounds what never ends: for files that a person named on a command line.
+    package static func generous() -> WorkBudget { WorkBudget(cpuLimit: .seconds(600)) }
+
+    /// Makes every later charge throw.
+    package func cancel() { isCancelled.store(true, ordering: .relaxed) }
+
+    /// Runs one stage; its processor time counts.
+    package func onThisThread<Result, Failure: Error>(_ stage: () throws(Failure) -> Result) throws(Failure) -> Result {
+        stretchBegan.store(Self.threadNanoseconds, ordering: .relaxed)
+        defer { usedNanoseconds.add(Self.threadNanoseconds - stretchBegan.load(ordering: .relaxed), ordering: .relaxed) }
+        return try stage()
+    }
+
+    /// Charges work before it is done; `units` are nanoseconds, roughly. Cheap enough for inner loops over kilobytes.
+    package func spend(_ units: Int) throws(WorkLimitError) {
+        guard unread.add(units, ordering: .relaxed).newValue >= Self.unitsPerReading else { return }
+        unread.store(0, ordering: .relaxed)
+        try check()
+    }
+
+    /// Throws when the work was cancelled, or has cost too much or taken too long.
+    package func check() throws(WorkLimitError) {
+        if isCancelled.load(ordering: .relaxed) { throw .cancelled }
+        let stretch = Self.threadNanoseconds - stretchBegan.load(ordering: .relaxed)
+        let used = usedNanoseconds.load(ordering: .relaxed) + stretch
+        if .nanoseconds(used) > cpuLimit { throw .cpuTime(limit: cpuLimit) }
+        if let deadline, ContinuousClock.now > deadline { throw .deadline }
+    }
+
+    private static var threadNanoseconds: Int {
+        var time = timespec()
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+        return time.tv_sec * 1_000_000_000 + time.tv_nsec
+    }
+}
+
+/// Why work on a request was given up.
+package enum WorkLimitError: Error, Sendable, Equatable, CustomStringConvertible {
+    case cancelled
+    case cpuTime(limit: Duration)
+    case deadline
+
+    package var description: String {
+        switch self {
+        case .cancelled: "the request was cancelled"
+        case .cpuTime(let limit): "reading the request takes more than \(limit.components.seconds) s of processor time"
+        case .deadline: "the request waited too long for its turn"
+        }
+    }
+}
