@@ -63,6 +63,7 @@ let package = Package(
         library("CPNG", pkgConfig: "libpng", apt: "libpng-dev"),
         library("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
         .target(name: "CImage", dependencies: ["CJPEG", "CPNG"]),
+        .target(name: "CHeap"),
         .target(name: "CKernels"),
         .target(name: "COpenBLAS", dependencies: ["CKernels"]),
 
@@ -82,7 +83,7 @@ let package = Package(
         module("CPUBackend", ["Execution", "ArtifactFormat", "Plan", "Tensors", "CKernels", "COpenBLAS"]),
         module("Serving", ["Execution", "Inputs", "Plan", crypto]),
         module(
-            "HTTPAPI", ["Serving", "Inputs", "Plan", hummingbird, hummingbirdCore, httpTypes, lifecycle, logging, nioCore, nioHTTP1]),
+            "HTTPAPI", ["CHeap", "Serving", "Inputs", "Plan", hummingbird, hummingbirdCore, httpTypes, lifecycle, logging, nioCore, nioHTTP1]),
 
         module("Tooling", [argumentParser]),
         tool(
@@ -90,7 +91,7 @@ let package = Package(
             ["Tooling", "Compiler", "CPUBackend", "Execution", "HuggingFace", "Passes", "IR", "Inputs", "Plan", "ArtifactFormat", "Tensors"]),
         tool(
             "vlm-serve",
-            ["Tooling", "HTTPAPI", "Serving", "CPUBackend", "Execution", "Inputs", "Plan", "ArtifactFormat", lifecycle, logging, unixSignals]),
+            ["CHeap", "Tooling", "HTTPAPI", "Serving", "CPUBackend", "Execution", "Inputs", "Plan", "ArtifactFormat", lifecycle, logging, unixSignals]),
         tool("vlm-cache", ["Tooling", "ArtifactFormat", "CPUBackend", "Execution", "Plan"]),
 
         .executableTarget(name: "kernel-bench", dependencies: ["CKernels", "COpenBLAS"], path: "Tests/Benchmarks/Kernels"),

@@ -15,6 +15,7 @@ typedef struct {
     jmp_buf escape;
     char text[JMSG_LENGTH_MAX];
     cimage_status status;
+    cimage_watch watch;
 } error_state;
 
 static void fail(error_state *error, cimage_status status, const char *text) {
@@ -60,8 +61,12 @@ static void on_message(j_common_ptr info, int level) {
 static void on_output(j_common_ptr info) { (void)info; }
 
 static void on_progress(j_common_ptr info) {
-    if (((j_decompress_ptr)info)->input_scan_number > maximum_scans)
-        fail((error_state *)info->err, CIMAGE_CORRUPT, "more than 100 scans");
+    // Called at every row of blocks, of each scan of a progressive file too.
+    j_decompress_ptr decoder = (j_decompress_ptr)info;
+    error_state *error = (error_state *)info->err;
+    if (!error->watch.proceeds(error->watch.context, (size_t)decoder->image_width * 8))
+        fail(error, CIMAGE_STOPPED, "stopped");
+    if (decoder->input_scan_number > maximum_scans) fail(error, CIMAGE_CORRUPT, "more than 100 scans");
 }
 
 static void on_start(j_decompress_ptr info) { (void)info; }
@@ -123,7 +128,7 @@ static void read_picture(j_decompress_ptr info, uint32_t width, uint32_t height,
 }
 
 cimage_status cimage_decode_jpeg(const uint8_t *data, size_t size, uint32_t width, uint32_t height, uint8_t *rgb,
-                                 char *message, size_t capacity) {
+                                 cimage_watch watch, char *message, size_t capacity) {
     struct jpeg_decompress_struct info;
     error_state error;
     struct jpeg_source_mgr source;
@@ -135,6 +140,7 @@ cimage_status cimage_decode_jpeg(const uint8_t *data, size_t size, uint32_t widt
     error.manager.emit_message = on_message;
     error.manager.output_message = on_output;
     error.status = CIMAGE_OK;
+    error.watch = watch;
     error.text[0] = 0;
     if (setjmp(error.escape) == 0) {
         jpeg_create_decompress(&info);

@@ -13,6 +13,7 @@ typedef struct {
     cimage_status status;
     char text[200];
     jmp_buf escape;
+    cimage_watch watch;
 } reader;
 
 static void on_error(png_structp png, png_const_charp text) {
@@ -84,6 +85,11 @@ static void read_rows(png_structp png, png_infop info, int passes, uint32_t widt
     }
     for (int pass = 0; pass < passes; pass++)
         for (uint32_t y = 0; y < height; y++) {
+            reader *state = png_get_error_ptr(png);
+            if (!state->watch.proceeds(state->watch.context, width)) {
+                state->status = CIMAGE_STOPPED;
+                png_error(png, "stopped");
+            }
             uint8_t *row = channels == 3 ? rgb + stride * y : *scratch + (passes > 1 ? stride * y : 0);
             png_read_row(png, row, NULL);
             if (channels == 4 && pass == passes - 1)
@@ -92,8 +98,8 @@ static void read_rows(png_structp png, png_infop info, int passes, uint32_t widt
 }
 
 cimage_status cimage_decode_png(const uint8_t *data, size_t size, uint32_t width, uint32_t height, uint8_t *rgb,
-                                char *message, size_t capacity) {
-    reader state = {.data = data, .remaining = size, .status = CIMAGE_OK};
+                                cimage_watch watch, char *message, size_t capacity) {
+    reader state = {.data = data, .remaining = size, .status = CIMAGE_OK, .watch = watch};
     png_structp volatile png = NULL;
     png_infop volatile info = NULL;
     uint8_t *volatile scratch = NULL;

@@ -79,6 +79,10 @@ struct APIError: Error, Sendable, Equatable {
         case .badPrompt: self = .invalid(error.description, param: "messages")
         case .tooLong:
             self = .invalid(error.description, param: "messages", code: "context_length_exceeded")
+        case .tooManyPixels: self = .invalid(error.description, param: "messages", code: "image_too_large")
+        case .stopped(.cpuTime): self = .invalid(error.description, param: "messages", code: "request_too_costly")
+        case .stopped(.deadline): self = .overloaded(error.description)
+        case .stopped(.cancelled): self = .unavailable(error.description)
         }
     }
 

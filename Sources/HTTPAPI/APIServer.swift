@@ -19,8 +19,12 @@ package struct APIServer: Service {
         package var maxBodyBytes = 64 << 20
         /// Bytes of all requests at once, in all their forms.
         package var maxHeldBytes = 1 << 30
-        /// Threads that parse requests and decode pictures.
+        /// Threads that read texts, and as many again that decode pictures.
         package var workers = 2
+        /// Seconds of processor time that preparing one request may take.
+        package var preparationCPUSeconds = 30.0
+        /// Seconds after which a request that is not prepared yet is refused as too late.
+        package var preparationSeconds = 120.0
         /// Seconds without a byte of a body that is waited for, without the client taking a byte, without a request.
         package var bodyTimeoutSeconds = 30.0
         package var writeTimeoutSeconds = 120.0
@@ -79,7 +83,9 @@ package struct APIServer: Service {
         StatusRoutes(model: model, version: options.version, created: Int(Date().timeIntervalSince1970)).add(to: router)
         let chat = ChatRoute(
             model: model, workers: WorkerPool(count: options.workers), arriving: ByteBudget(limit: options.maxHeldBytes / 2),
-            working: ByteBudget(limit: options.maxHeldBytes / 2), maxBodyBytes: options.maxBodyBytes)
+            working: ByteBudget(limit: options.maxHeldBytes / 2), maxBodyBytes: options.maxBodyBytes,
+            preparationLimit: .nanoseconds(Int64(options.preparationCPUSeconds * 1e9)),
+            preparationDeadline: .nanoseconds(Int64(options.preparationSeconds * 1e9)))
         router.serve("/v1/chat/completions", .post) { request, context in try await chat.respond(request, context) }
         return router
     }

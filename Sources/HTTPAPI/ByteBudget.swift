@@ -1,6 +1,7 @@
 internal import Synchronization
 
-/// Bounds the bytes of requests that are held in memory at once.
+/// Bounds the bytes of requests that are held in memory at once. Large requests leave an eighth of it to small ones, which
+/// pass those that wait.
 final class ByteBudget: Sendable {
     private struct Waiter {
         var id: Int
@@ -9,14 +10,14 @@ final class ByteBudget: Sendable {
     }
     private struct State {
         var used = 0
-        var line: [Waiter] = []
+        var queue: [Waiter] = []
         var nextID = 0
-        /// Waiters that were cancelled before they stood in line.
+        /// Waiters that were cancelled before they were queued.
         var cancelled: Set<Int> = []
 
-        /// Whether there is room for `count` beside the rest; one that is too large for all has room when it is alone.
-        func fits(_ count: Int, limit: Int) -> Bool { used <= 0 || used + count <= limit }
     }
+    /// Requests up to this many bytes are small.
+    private static let smallBytes = 4 << 20
     private let limit: Int
     private let state = Mutex(State())
 
@@ -54,10 +55,19 @@ final class ByteBudget: Sendable {
         }
     }
 
+    /// Whether there is room for `more` beside what others use, for one that then holds `total`; one that is too large for
+    /// all has room when it is alone.
+    private func fits(_ more: Int, total: Int, beside used: Int) -> Bool {
+        let own = total - more
+        return used - own <= 0 || used + more <= (total <= min(Self.smallBytes, limit / 8) ? limit : limit - limit / 8)
+    }
+
+    private func fits(_ count: Int, _ state: State) -> Bool { fits(count, total: count, beside: state.used) }
+
     /// Sets nothing aside yet.
     func open() -> Reservation { Reservation(self, 0) }
 
-    /// Waits in line until there is room for `count` bytes; a cancelled task leaves the line and throws.
+    /// Waits until there is room for `count` bytes; a cancelled task leaves the queue and throws.
     func reserve(_ count: Int) async throws(CancellationError) -> Reservation {
         let id = state.withLock { state in
             state.nextID += 1
@@ -65,7 +75,7 @@ final class ByteBudget: Sendable {
         }
         let isGranted = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                stand(Waiter(id: id, count: count, continuation: continuation))
+                enqueue(Waiter(id: id, count: count, continuation: continuation))
             }
         } onCancel: {
             leave(id)
@@ -75,11 +85,12 @@ final class ByteBudget: Sendable {
         return Reservation(self, count)
     }
 
-    private func stand(_ waiter: Waiter) {
+    private func enqueue(_ waiter: Waiter) {
         let isGranted: Bool? = state.withLock { state in
             if state.cancelled.contains(waiter.id) { return false }
-            guard state.line.isEmpty, state.fits(waiter.count, limit: limit) else {
-                state.line.append(waiter)
+            let isSmall = waiter.count <= min(Self.smallBytes, limit / 8)
+            guard state.queue.isEmpty || isSmall, fits(waiter.count, state) else {
+                state.queue.append(waiter)
                 return nil
             }
             state.used += waiter.count
@@ -90,21 +101,21 @@ final class ByteBudget: Sendable {
 
     private func leave(_ id: Int) {
         let waiter: Waiter? = state.withLock { state in
-            guard let place = state.line.firstIndex(where: { $0.id == id }) else {
+            guard let place = state.queue.firstIndex(where: { $0.id == id }) else {
                 state.cancelled.insert(id)
                 return nil
             }
-            return state.line.remove(at: place)
+            return state.queue.remove(at: place)
         }
         waiter?.continuation.resume(returning: false)
-        // Who stood behind may be smaller.
+        // The next one may be smaller.
         change(by: 0)
     }
 
     /// Takes `count` bytes for one that holds `own` already, if there is room beside the others.
     private func take(_ count: Int, beside own: Int) -> Bool {
         state.withLock { state in
-            guard state.used - own <= 0 || state.used + count <= limit else { return false }
+            guard fits(count, total: own + count, beside: state.used) else { return false }
             state.used += count
             return true
         }
@@ -114,10 +125,10 @@ final class ByteBudget: Sendable {
         let next = state.withLock { state in
             state.used += count
             var next: [Waiter] = []
-            while let first = state.line.first, state.fits(first.count, limit: limit) {
+            while let first = state.queue.first, fits(first.count, state) {
                 state.used += first.count
                 next.append(first)
-                state.line.removeFirst()
+                state.queue.removeFirst()
             }
             return next
         }

@@ -22,12 +22,13 @@ struct ChatRequest: Sendable {
     /// Reads a request's JSON.
     ///
     /// - Parameters:
+    ///   - maxValues: most values of the JSON document.
     ///   - defaults: the model's own sampling.
     ///   - seed: used when the request gives none.
-    init(_ body: [UInt8], defaults: SamplingParameters, seed: UInt64) throws(APIError) {
+    init(_ body: [UInt8], maxValues: Int, defaults: SamplingParameters, seed: UInt64) throws(APIError) {
         let json: JSONValue
         do {
-            json = try JSONValue(parsing: body)
+            json = try JSONValue(parsing: body, countLimit: maxValues)
         } catch {
             throw .invalid(error.description, code: "invalid_json")
         }

@@ -1,3 +1,4 @@
+internal import CHeap
 internal import Foundation
 internal import HTTPTypes
 internal import Hummingbird
@@ -15,6 +16,14 @@ struct ChatRoute: Sendable {
     /// Bounds what is made of them: requests wait for their turn.
     let working: ByteBudget
     let maxBodyBytes: Int
+    /// Processor time that one request's preparation may take, and how long its turn and it may take together.
+    let preparationLimit: Duration
+    let preparationDeadline: Duration
+
+    /// Bodies up to this are read among the short jobs; a text of this size takes some ten milliseconds.
+    private static let shortBodyBytes = 1 << 18
+    /// Most values of a body's JSON: a conversation of thousands of messages has tens of thousands.
+    private static let maxBodyValues = 1 << 18
 
     /// What must be let go when the answer is written or given up.
     private struct Holdings: Sendable {
@@ -97,29 +106,51 @@ struct ChatRoute: Sendable {
     private func prepare(_ body: [UInt8]) async throws -> Prepared {
         guard let pipeline = model.pipeline else { throw APIError.unavailable("the server is loading") }
         let model = model
-        let (prepared, seconds) = try await workers.run {
+        let budget = WorkBudget(cpuLimit: preparationLimit, deadline: .now + preparationDeadline)
+        let isShort = body.count <= Self.shortBodyBytes
+        let request = try await run(isShort ? .short : .long, budget) { try Self.read(body, model, pipeline) }
+        let lane: WorkerPool.Lane = isShort && request.pictures.isEmpty ? .short : .long
+        let (prepared, seconds) = try await run(lane, budget) {
             let began = ContinuousClock.now
-            let prepared = try Self.prepare(body, model, pipeline)
+            let prepared = try Self.prepare(request, model, pipeline, budget)
             return (prepared, (ContinuousClock.now - began).seconds)
         }
+        if lane == .long { vlm_heap_trim() }
         if !prepared.request.pictures.isEmpty {
             model.engine.updateMetrics { $0.imagePreprocess.observe(seconds) }
         }
         return prepared
     }
 
-    private static func prepare(
+    private func run<Value: Sendable>(
+        _ lane: WorkerPool.Lane, _ budget: WorkBudget, _ work: @escaping @Sendable () throws -> Value
+    ) async throws -> Value {
+        do {
+            return try await workers.run(lane, budget, work)
+        } catch let error as WorkLimitError {
+            throw APIError(.stopped(error) as InputError)
+        }
+    }
+
+    private static func read(
         _ body: [UInt8], _ model: ServedModel, _ pipeline: InputPipeline
-    ) throws(APIError) -> Prepared {
-        let request = try ChatRequest(body, defaults: pipeline.defaultSampling, seed: .random(in: 0 ... .max))
+    ) throws(APIError) -> ChatRequest {
+        let request = try ChatRequest(
+            body, maxValues: maxBodyValues, defaults: pipeline.defaultSampling, seed: .random(in: 0 ... .max))
         guard model.answers(to: request.model) else {
             throw .invalid(
                 "the model \(request.model.prefix(200)) does not exist; this server has \(model.name)", param: "model",
                 code: "model_not_found", status: 404)
         }
+        return request
+    }
+
+    private static func prepare(
+        _ request: ChatRequest, _ model: ServedModel, _ pipeline: InputPipeline, _ budget: WorkBudget
+    ) throws(APIError) -> Prepared {
         let prompt: Prompt
         do throws(InputError) {
-            prompt = try pipeline.prompt(messages: request.messages, pictures: request.pictures)
+            prompt = try pipeline.prompt(messages: request.messages, pictures: request.pictures, budget: budget)
         } catch {
             throw APIError(error)
         }

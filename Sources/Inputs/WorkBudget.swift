@@ -40,6 +40,7 @@ package final class WorkBudget: Sendable {
 
     /// Charges work before it is done; `units` are nanoseconds, roughly. Cheap enough for inner loops over kilobytes.
     package func spend(_ units: Int) throws(WorkLimitError) {
+        if isCancelled.load(ordering: .relaxed) { throw .cancelled }
         guard unread.add(units, ordering: .relaxed).newValue >= Self.unitsPerReading else { return }
         unread.store(0, ordering: .relaxed)
         try check()
@@ -62,7 +63,7 @@ package final class WorkBudget: Sendable {
 }
 
 /// Why work on a request was given up.
-package enum WorkLimitError: Error, Sendable, Equatable, CustomStringConvertible {
+package enum WorkLimitError: Error, Sendable, Hashable, CustomStringConvertible {
     case cancelled
     case cpuTime(limit: Duration)
     case deadline

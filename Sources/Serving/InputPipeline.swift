@@ -23,6 +23,10 @@ package enum InputError: Error, Sendable, CustomStringConvertible {
     case badPrompt(String)
     /// More than the context holds, told without tokenizing text or decoding pictures; `what` is `5 pictures`.
     case tooLong(what: String, leastTokens: Int, contextLength: Int)
+    /// The pictures together have more pixels than one request may decode.
+    case tooManyPixels(count: Int, limit: Int)
+    /// The request costs too much, waited too long, or its client went away.
+    case stopped(WorkLimitError)
 
     package var description: String {
         switch self {
@@ -31,6 +35,9 @@ package enum InputError: Error, Sendable, CustomStringConvertible {
         case .tooLong(let what, let tokens, let length):
             "the prompt's \(what) are at least \(tokens) tokens, but the model's context holds \(length) tokens, "
                 + "at least one of them generated"
+        case .tooManyPixels(let count, let limit):
+            "the pictures have \(count) pixels together, more than the limit of \(limit); send fewer or smaller ones"
+        case .stopped(let reason): reason.description
         }
     }
 }
@@ -38,9 +45,9 @@ package enum InputError: Error, Sendable, CustomStringConvertible {
 /// Turns messages and pictures into prompts, as the model was compiled to read them.
 package struct InputPipeline: Sendable {
     private let spec: InputSpec
-    private let render: @Sendable (JSONValue) throws -> String
+    private let render: @Sendable (JSONValue, WorkBudget) throws -> String
+    private let encode: @Sendable (String, WorkBudget) throws -> [Int32]
     private let newDecoder: @Sendable () -> any TokenTextDecoder
-    private let assembler: PromptAssembler
     private let imageDecoder: ImageDecoder
     private let processor: ImageProcessor?
     private let maxPatches: Int
@@ -59,14 +66,14 @@ package struct InputPipeline: Sendable {
     package init(
         spec: InputSpec, modelKey: String, maxPatches: Int, maxImagePixels: Int, contextLength: Int = .max,
         tokenBytesMax: Int? = nil,
-        render: @escaping @Sendable (JSONValue) throws -> String,
-        encode: @escaping @Sendable (String) throws -> [Int32],
+        render: @escaping @Sendable (JSONValue, WorkBudget) throws -> String,
+        encode: @escaping @Sendable (String, WorkBudget) throws -> [Int32],
         newDecoder: @escaping @Sendable () -> any TokenTextDecoder
     ) {
         self.spec = spec
         self.render = render
         self.newDecoder = newDecoder
-        assembler = PromptAssembler(spec: spec, encode: encode)
+        self.encode = encode
         imageDecoder = ImageDecoder(maxPixels: maxImagePixels)
         processor = spec.imageProcessor.map { ImageProcessor($0) }
         self.maxPatches = min(maxPatches, spec.visionLimits?.maxPatchesPerImage ?? .max)
@@ -95,22 +102,31 @@ package struct InputPipeline: Sendable {
 
     package func makeDecoder() -> any TokenTextDecoder { newDecoder() }
 
-    /// The prompt for messages in the template's form, whose pictures are `pictures` in order.
-    package func prompt(messages: JSONValue, pictures: [EncodedPicture]) throws(InputError) -> Prompt {
-        try checkTokens(of: pictures)
+    /// Most pixels of all pictures of one request together, in multiples of what one picture may have.
+    private static let pixelShare = 8
+
+    /// The prompt for messages in the template's form, whose pictures are `pictures` in order; every stage charges `budget`.
+    package func prompt(
+        messages: JSONValue, pictures: [EncodedPicture], budget: WorkBudget = .generous()
+    ) throws(InputError) -> Prompt {
+        try checkHeaders(of: pictures, budget)
         var patches: [Patches] = []
-        for picture in pictures { patches.append(try self.patches(of: picture)) }
+        for picture in pictures { patches.append(try self.patches(of: picture, budget)) }
         let text: String
         do {
-            text = try render(messages)
+            text = try render(messages, budget)
         } catch {
+            try Self.check(budget)
             throw .badPrompt("the chat template refuses these messages: \(error)")
         }
         try checkLength(of: text)
+        try Self.check(budget)
+        let assembler = PromptAssembler(spec: spec) { [encode] text in try encode(text, budget) }
         let prepared: PreparedPrompt
         do {
             prepared = try assembler.prepare(rendered: text, pictures: patches)
         } catch {
+            try Self.check(budget)
             throw .badPrompt("\(error)")
         }
         return Prompt(
@@ -127,13 +143,20 @@ package struct InputPipeline: Sendable {
         }
     }
 
-    /// Reads headers alone: thousands of small files would keep a worker busy for minutes.
-    private func checkTokens(of pictures: [EncodedPicture]) throws(InputError) {
+    private static func check(_ budget: WorkBudget) throws(InputError) {
+        do { try budget.check() } catch { throw .stopped(error) }
+    }
+
+    /// Reads headers alone: thousands of small files, or a few of very many pixels, would keep a worker busy for minutes.
+    private func checkHeaders(of pictures: [EncodedPicture], _ budget: WorkBudget) throws(InputError) {
         guard let processor, let placeholder = spec.imagePlaceholder else { return }
         var tokens = 0
+        var pixels = 0
         for picture in pictures {
+            try Self.check(budget)
             do {
                 let size = try imageDecoder.header(of: picture.file).uprightSize
+                pixels += size.width * size.height
                 let patches = try processor.patchCount(width: size.width, height: size.height)
                 guard patches <= maxPatches else { throw ImageError.tooManyPatches(count: patches, limit: maxPatches) }
                 tokens += placeholder.expansion.tokens(patches: patches)
@@ -141,18 +164,24 @@ package struct InputPipeline: Sendable {
                 throw .badPicture(place: picture.place, reason: "\(error)")
             }
         }
+        let pixelLimit = imageDecoder.maxPixels.multipliedReportingOverflow(by: Self.pixelShare)
+        guard pixelLimit.overflow || pixels <= pixelLimit.partialValue else {
+            throw .tooManyPixels(count: pixels, limit: pixelLimit.partialValue)
+        }
         guard tokens < contextLength else {
             throw .tooLong(what: "\(pictures.count) pictures", leastTokens: tokens, contextLength: contextLength)
         }
     }
 
-    private func patches(of picture: EncodedPicture) throws(InputError) -> Patches {
+    private func patches(of picture: EncodedPicture, _ budget: WorkBudget) throws(InputError) -> Patches {
         guard let processor else {
             throw .badPicture(place: picture.place, reason: "the model reads text only")
         }
-        do {
-            return try processor.patches(from: try imageDecoder.decode(picture.file), maxPatches: maxPatches)
+        do throws(ImageError) {
+            let decoded = try imageDecoder.decode(picture.file, budget: budget)
+            return try processor.patches(from: decoded, maxPatches: maxPatches)
         } catch {
+            if case .stopped(let reason) = error { throw .stopped(reason) }
             throw .badPicture(place: picture.place, reason: "\(error)")
         }
     }

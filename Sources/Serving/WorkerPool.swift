@@ -1,51 +1,66 @@
 internal import Foundation
 internal import Glibc
+package import Inputs
 
 /// A few threads for work that would hold up event loops or the engine, such as decoding pictures.
+///
+/// Short work has threads of its own: a text never waits behind pictures.
 package final class WorkerPool: Sendable {
-    private let queue = JobQueue()
+    /// How long a job may take.
+    package enum Lane: Sendable, CaseIterable {
+        /// Milliseconds: reading or tokenizing a text.
+        case short
+        /// Up to the request's budget: pictures, bodies of megabytes.
+        case long
+    }
 
-    /// - Parameter count: threads, at least 1; they yield to the engine's.
+    private let queues: [Lane: JobQueue]
+
+    /// - Parameter count: threads of each lane, at least 1; they yield to the engine's, those of long work most.
     package init(count: Int) {
-        let queue = queue
-        for index in 0..<max(count, 1) {
-            let thread = Thread {
-                // On Linux, a thread's own priority: computing tokens goes first.
-                setpriority(Int32(PRIO_PROCESS.rawValue), 0, 5)
-                while let job = queue.next() { job() }
+        queues = Dictionary(uniqueKeysWithValues: Lane.allCases.map { ($0, JobQueue()) })
+        for (lane, queue) in queues {
+            let niceness: Int32 = lane == .short ? 2 : 10
+            for index in 0..<max(count, 1) {
+                let thread = Thread {
+                    // On Linux, a thread's own priority: computing tokens goes first.
+                    setpriority(Int32(PRIO_PROCESS.rawValue), 0, niceness)
+                    while let job = queue.next() { job() }
+                }
+                thread.name = "\(lane) \(index)"
+                thread.stackSize = 8 << 20
+                thread.start()
             }
-            thread.name = "worker \(index)"
-            thread.stackSize = 8 << 20
-            thread.start()
         }
     }
 
-    deinit { queue.close() }
+    deinit {
+        for queue in queues.values { queue.close() }
+    }
 
-    /// Runs `work` on one of the threads, in the order of the calls; when the task is cancelled before its turn, throws.
-    package func run<Value: Sendable>(_ work: @escaping @Sendable () throws -> Value) async throws -> Value {
-        let queue = queue
-        let flag = CancellationFlag()
-        return try await withTaskCancellationHandler {
+    /// Runs `work` on one of the lane's threads, in the order of the calls. When the task is cancelled, `budget` is, and work
+    /// whose turn has not come throws.
+    package func run<Value: Sendable>(
+        _ lane: Lane, _ budget: WorkBudget, _ work: @escaping @Sendable () throws -> Value
+    ) async throws -> Value {
+        try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
-                queue.add {
-                    guard !flag.isSet else { return continuation.resume(throwing: CancellationError()) }
-                    continuation.resume(with: Result { try work() })
+                let job: @Sendable () -> Void = {
+                    continuation.resume(
+                        with: Result {
+                            try budget.onThisThread {
+                                try budget.check()
+                                return try work()
+                            }
+                        })
                 }
+                guard let queue = queues[lane] else { return job() }
+                queue.add(job)
             }
         } onCancel: {
-            flag.set()
+            budget.cancel()
         }
     }
-}
-
-private final class CancellationFlag: @unchecked Sendable {
-    private let lock = NSLock()
-    private var value = false
-
-    var isSet: Bool { lock.withLock { value } }
-
-    func set() { lock.withLock { value = true } }
 }
 
 private final class JobQueue: @unchecked Sendable {

@@ -44,6 +44,8 @@ struct Launch {
         options.host = network.host
         options.port = network.port
         options.maxBodyBytes = network.maxBodyBytes
+        options.preparationCPUSeconds = inputs.maxRequestCpuSeconds
+        options.preparationSeconds = inputs.requestDeadline
         options.maxConnections = OpenFiles.connectionsMax()
         options.version = toolVersion
         if logs, !network.disableLogRequests { options.requestLog = { line in Console.log(line) } }
@@ -122,11 +124,11 @@ struct Launch {
             spec: spec, modelKey: artifact.manifest.weightsKey + artifact.manifest.programKey,
             maxPatches: configuration.maxPatches, maxImagePixels: maxImagePixels,
             contextLength: configuration.maxModelLength, tokenBytesMax: tokenizer.maxTokenBytes,
-            render: { messages in
+            render: { messages, _ in
                 guard let template else { throw LaunchError("the model has no chat template") }
                 return try template.render(spec.templateContext(messages: messages))
             },
-            encode: { text in tokenizer.encode(text, addSpecialTokens: false) },
+            encode: { text, _ in tokenizer.encode(text, addSpecialTokens: false) },
             newDecoder: { IncrementalDecoder(tokenizer, skipSpecialTokens: true) })
     }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import ArtifactFormat
+import CHeap
 import CPUBackend
 import Foundation
 import Serving
@@ -32,6 +33,7 @@ struct VLMServe: AsyncParsableCommand {
 
     static func main() async {
         ProcessSignals.prepare()
+        vlm_heap_configure()
         // Until there is something to stop, `StopSignals` has not begun.
         for number in [SIGTERM, SIGINT] { signal(number) { _ in _exit(0) } }
         await main(nil)
@@ -123,15 +125,22 @@ struct EngineFlags: ParsableArguments {
     }
 }
 
-/// Bounds of pictures.
+/// Bounds of what becomes of one request before the model sees it.
 struct InputFlags: ParsableArguments {
-    @Option(help: "More pixels than this are refused by a picture's header alone.")
+    @Option(help: "More pixels than this are refused by a picture's header alone, and eight times as many in one request.")
     var maxImagePixels = 89_478_485
+    @Option(help: "Seconds of processor time that reading one request may take: JSON, pictures, template, tokens.")
+    var maxRequestCpuSeconds = 30.0
+    @Option(help: "Seconds until a request must have been read, its turn included; later it is answered 429.")
+    var requestDeadline = 120.0
     @Option(help: "Bytes of picture embeddings kept for reuse; 0 for none.")
     var imageCacheBytes = 512 << 20
 
     func validate() throws {
         guard maxImagePixels >= 1 else { throw ValidationError("--max-image-pixels must be at least 1") }
+        for (name, value) in [("--max-request-cpu-seconds", maxRequestCpuSeconds), ("--request-deadline", requestDeadline)] {
+            guard value > 0, value <= 86400 else { throw ValidationError("\(name) \(value) is not above 0 and at most 86400 seconds") }
+        }
         guard imageCacheBytes >= 0 else { throw ValidationError("--image-cache-bytes must not be negative") }
     }
 }

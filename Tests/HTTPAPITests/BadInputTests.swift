@@ -198,6 +198,34 @@ import Testing
         await server.stop()
     }
 
+    @Test func refusesMoreValuesThanABodyMayHold() async throws {
+        var options = TestServer.Options()
+        options.maxBodyBytes = 4 << 20
+        let server = try await TestServer(options)
+        let body = Array(("[" + String(repeating: "1,", count: 1 << 20) + "1]").utf8)
+        let answer = try await server.request("POST", "/v1/chat/completions", bytes: body)
+        #expect(answer.status == 400)
+        #expect(answer.json["error"]?["message"]?.stringValue?.contains("more than 262144 values") == true)
+        await server.stop()
+    }
+
+    @Test func aTextDoesNotWaitBehindLongWork() async throws {
+        var options = TestServer.Options()
+        options.maxBodyBytes = 4 << 20
+        options.encodeGate = DispatchSemaphore(value: 0)
+        let server = try await TestServer(options)
+        // Bodies of megabytes whose tokenization stands still hold every thread of their lane.
+        let long = String(repeating: " ", count: 1 << 20)
+        let held = (0..<3).map { _ in
+            Task { try await server.chat(["messages": [["role": "user", "content": "@"]], "user": .string(long)]).status }
+        }
+        try await Task.sleep(for: .milliseconds(300))
+        #expect(try await server.chat(["max_tokens": 1]).status == 200)
+        for _ in held { options.encodeGate?.signal() }
+        for task in held { #expect(try await task.value == 200) }
+        await server.stop()
+    }
+
     @Test func oneFailureLeavesTheServerServing() async throws {
         var options = TestServer.Options()
         options.failsOnToken = Int32(UInt8(ascii: "%"))

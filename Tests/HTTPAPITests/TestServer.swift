@@ -99,8 +99,8 @@ final class TestServer: Sendable {
             endTokenIDs: [256], generation: GenerationDefaults(doSample: false))
         return InputPipeline(
             spec: spec, modelKey: "null", maxPatches: 256, maxImagePixels: 1_000_000, contextLength: contextLength,
-            tokenBytesMax: options.tokenBytesMax, render: render,
-            encode: { text in
+            tokenBytesMax: options.tokenBytesMax, render: { messages, _ in try render(messages) },
+            encode: { text, _ in
                 if text.contains("@") { options.encodeGate?.wait() }
                 return text.utf8.map { $0 == 1 ? 257 : Int32($0) }
             },

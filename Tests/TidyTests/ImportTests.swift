@@ -24,7 +24,7 @@ import Testing
         "Serving": ["Crypto", "Execution", "Foundation", "Inputs", "Plan"],
         // Requests are read with the JSON of Inputs, which keeps the order of keys and bounds depth.
         "HTTPAPI": [
-            "Foundation", "HTTPTypes", "Hummingbird", "HummingbirdCore", "Inputs", "Logging", "NIOCore", "NIOHTTP1",
+            "CHeap", "Foundation", "HTTPTypes", "Hummingbird", "HummingbirdCore", "Inputs", "Logging", "NIOCore", "NIOHTTP1",
             "ServiceLifecycle", "Plan", "Serving",
         ],
         "Tooling": ["ArgumentParser", "Foundation"],
@@ -33,7 +33,7 @@ import Testing
             "Passes", "Plan", "Tensors", "Tooling",
         ],
         "vlm-serve": [
-            "ArgumentParser", "ArtifactFormat", "CPUBackend", "Execution", "Foundation", "HTTPAPI", "Inputs", "Logging", "Plan",
+            "ArgumentParser", "ArtifactFormat", "CHeap", "CPUBackend", "Execution", "Foundation", "HTTPAPI", "Inputs", "Logging", "Plan",
             "ServiceLifecycle", "Serving", "Tooling", "UnixSignals",
         ],
         // The golden self-test of `verify` runs the artifact.

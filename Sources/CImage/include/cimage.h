@@ -14,15 +14,22 @@ typedef enum {
     CIMAGE_TRUNCATED = 2,
     CIMAGE_UNSUPPORTED = 3,
     CIMAGE_NO_MEMORY = 4,
+    CIMAGE_STOPPED = 5,
 } cimage_status;
+
+// Asked while a picture is decoded, before about `pixels` more pixels are touched; zero ends it with CIMAGE_STOPPED.
+typedef struct {
+    int (*proceeds)(void *context, size_t pixels);
+    void *context;
+} cimage_watch;
 
 // JPEG by libjpeg: gray, YCbCr, RGB, CMYK and YCCK (stored inverted, as Adobe does), baseline and progressive.
 cimage_status cimage_decode_jpeg(const uint8_t *data, size_t size, uint32_t width, uint32_t height, uint8_t *rgb,
-                                 char *message, size_t capacity);
+                                 cimage_watch watch, char *message, size_t capacity);
 
 // PNG by libpng: every colour type and depth; alpha and tRNS are composited on white; 16-bit samples lose their low byte.
 cimage_status cimage_decode_png(const uint8_t *data, size_t size, uint32_t width, uint32_t height, uint8_t *rgb,
-                                char *message, size_t capacity);
+                                cimage_watch watch, char *message, size_t capacity);
 
 // The text of a zlib stream by libpng, at most `capacity` bytes of it; returns their count, zero where it is damaged.
 size_t cimage_inflate_text(const uint8_t *stream, size_t size, uint8_t *text, size_t capacity);

@@ -119,14 +119,26 @@ private struct ExifDirectory {
 
 /// What the chunks of a PNG file say about its orientation, the last of each kind as in Pillow.
 struct PNGMetadata {
+    private enum Text {
+        case plain(ArraySlice<UInt8>)
+        case deflated(ArraySlice<UInt8>)
+
+        /// Inflated only here: a file may hold thousands of texts, of which the last counts.
+        var bytes: [UInt8] {
+            switch self {
+            case .plain(let bytes): Array(bytes)
+            case .deflated(let stream): PNGMetadata.inflated(stream)
+            }
+        }
+    }
     private var exif: [UInt8]?
-    private var rawProfile: [UInt8]?
-    private var xmp: [UInt8]?
+    private var rawProfile: Text?
+    private var xmp: Text?
 
     /// EXIF comes before XMP, a chunk of its own before a profile in text.
     var orientation: Int? {
-        let found = exif ?? rawProfile.flatMap(Self.profile)
-        return found.flatMap(Exif.orientation(exif:)) ?? xmp.flatMap { Exif.orientation(xmp: $0) }
+        let found = exif ?? rawProfile.flatMap { Self.profile($0.bytes) }
+        return found.flatMap(Exif.orientation(exif:)) ?? xmp.flatMap { Exif.orientation(xmp: $0.bytes) }
     }
 
     /// Takes note of a chunk.
@@ -135,31 +147,33 @@ struct PNGMetadata {
         case "eXIf": exif = Exif.prefix + body
         case "tEXt":
             let (keyword, text) = Self.split(body)
-            if keyword == "exif" { exif = Array(text) } else { note(keyword) { Array(text) } }
+            if keyword == "exif" { exif = Array(text) } else { note(keyword, .plain(text)) }
         case "zTXt":
             let (keyword, rest) = Self.split(body)
-            if rest.first == 0 { note(keyword) { Self.inflated(rest.dropFirst()) } }
+            if rest.first == 0 { note(keyword, .deflated(rest.dropFirst())) }
         case "iTXt":
             let (keyword, rest) = Self.split(body)
             guard let flag = rest.first, let method = rest.dropFirst().first, flag == 0 || method == 0 else { return }
             let text = Self.split(Self.split(rest.dropFirst(2)).rest).rest
-            note(keyword) { flag == 0 ? Array(text) : Self.inflated(text) }
+            note(keyword, flag == 0 ? .plain(text) : .deflated(text))
         default: break
         }
     }
 
-    private mutating func note(_ keyword: String, _ text: () -> [UInt8]) {
+    private mutating func note(_ keyword: String, _ text: Text) {
         switch keyword {
-        case "Raw profile type exif": rawProfile = text()
-        case "XML:com.adobe.xmp": xmp = text()
+        case "Raw profile type exif": rawProfile = text
+        case "XML:com.adobe.xmp": xmp = text
         default: break
         }
     }
 
     /// What stands in front of the first NUL and behind it.
+    ///
+    /// The keyword is given up to 80 bytes, one more than PNG allows: what is longer is none of those looked for.
     private static func split(_ text: ArraySlice<UInt8>) -> (keyword: String, rest: ArraySlice<UInt8>) {
         let keyword = text.prefix { $0 != 0 }
-        return (String(decoding: keyword, as: UTF8.self), text[keyword.endIndex...].dropFirst())
+        return (String(decoding: keyword.prefix(80), as: UTF8.self), text[keyword.endIndex...].dropFirst())
     }
 
     /// The bytes of a profile in ImageMagick's notation: two lines of heading, then hexadecimal digits.
@@ -177,7 +191,7 @@ struct PNGMetadata {
     }
 
     /// The text of a zlib stream, empty where it is damaged or beyond a mebibyte.
-    private static func inflated(_ stream: ArraySlice<UInt8>) -> [UInt8] {
+    fileprivate static func inflated(_ stream: ArraySlice<UInt8>) -> [UInt8] {
         let limit = 1 << 20
         let compressed = Array(stream)
         return [UInt8](unsafeUninitializedCapacity: limit) { buffer, count in

@@ -32,6 +32,8 @@ package enum ImageError: Error, Hashable, CustomStringConvertible {
     case unsupported(ImageFormat, detail: String)
     /// The decoder or a resize ran out of memory.
     case outOfMemory(width: Int, height: Int)
+    /// Work on the request was given up.
+    case stopped(WorkLimitError)
     /// HF's `smart_resize` refuses pictures more than 200 times as long as they are wide.
     case aspectRatio(width: Int, height: Int)
     /// The processor does not resize and the sides are not multiples of its cell.
@@ -56,6 +58,7 @@ package enum ImageError: Error, Hashable, CustomStringConvertible {
             "this kind of \(format) picture is not supported: \(detail); convert it to a baseline JPEG or a PNG"
         case .outOfMemory(let width, let height):
             "no memory for a picture of \(width)×\(height) pixels; send a smaller one"
+        case .stopped(let reason): reason.description
         case .aspectRatio(let width, let height):
             "the picture of \(width)×\(height) pixels is more than 200 times as long as it is wide; crop it"
         case .sizeNotMultiple(let width, let height, let multiple):

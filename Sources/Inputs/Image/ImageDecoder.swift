@@ -27,22 +27,31 @@ package struct ImageDecoder: Sendable {
         return header
     }
 
-    /// Decodes a whole file.
-    package func decode(_ file: [UInt8]) throws(ImageError) -> Image {
+    /// Decodes a whole file; `budget` is charged row by row.
+    package func decode(_ file: [UInt8], budget: WorkBudget = .generous()) throws(ImageError) -> Image {
         let header = try header(of: file)
-        let stored = try storedPixels(of: file, header)
+        let stored = try storedPixels(of: file, header, budget)
         return header.orientation.apply(to: Image(width: header.width, height: header.height, pixels: stored))
     }
 
-    private func storedPixels(of file: [UInt8], _ header: ImageHeader) throws(ImageError) -> [UInt8] {
+    private func storedPixels(of file: [UInt8], _ header: ImageHeader, _ budget: WorkBudget) throws(ImageError) -> [UInt8] {
         let count = header.width * header.height * 3
         let decode = header.format == .jpeg ? cimage_decode_jpeg : cimage_decode_png
         let capacity = 256
         var message = [CChar](repeating: 0, count: capacity)
         var status = CIMAGE_OK
+        let watch = cimage_watch(
+            proceeds: { context, pixels in
+                guard let context else { return 1 }
+                let budget = Unmanaged<WorkBudget>.fromOpaque(context).takeUnretainedValue()
+                // About as many nanoseconds as decoding a pixel takes.
+                do throws(WorkLimitError) { try budget.spend(10 * pixels) } catch { return 0 }
+                return 1
+            }, context: Unmanaged.passUnretained(budget).toOpaque())
+        defer { withExtendedLifetime(budget) {} }
         let pixels = [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
             status = decode(
-                file, file.count, UInt32(header.width), UInt32(header.height), buffer.baseAddress, &message, capacity)
+                file, file.count, UInt32(header.width), UInt32(header.height), buffer.baseAddress, watch, &message, capacity)
             initialized = status == CIMAGE_OK ? count : 0
         }
         let detail = String(decoding: message.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
@@ -50,6 +59,9 @@ package struct ImageDecoder: Sendable {
         case CIMAGE_OK: return pixels
         case CIMAGE_TRUNCATED: throw .truncated(header.format, detail: detail)
         case CIMAGE_UNSUPPORTED: throw .unsupported(header.format, detail: detail)
+        case CIMAGE_STOPPED:
+            do throws(WorkLimitError) { try budget.check() } catch { throw .stopped(error) }
+            throw .stopped(.cancelled)
         case CIMAGE_NO_MEMORY: throw .outOfMemory(width: header.width, height: header.height)
         default: throw .corrupt(header.format, detail: detail)
         }

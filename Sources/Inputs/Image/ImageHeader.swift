@@ -47,7 +47,7 @@ package struct ImageHeader: Sendable, Hashable {
         var reader = ByteReader(file, at: 2)
         var size: (width: Int, height: Int)?
         var isHuffmanCoded = true
-        var exif: [UInt8]?
+        var exif: [UInt8] = []
         var xmp: ArraySlice<UInt8>?
         while let marker = reader.nextMarker() {
             if marker == 0xDA || marker == 0xD9 { break }
@@ -65,14 +65,14 @@ package struct ImageHeader: Sendable, Hashable {
                 size = size ?? (width, height)
                 isHuffmanCoded = marker < 0xC8
             case 0xE1 where body.starts(with: Exif.prefix):
-                exif = exif.map { $0 + body.dropFirst(Exif.prefix.count) } ?? Array(body)
+                exif.append(contentsOf: exif.isEmpty ? body : body.dropFirst(Exif.prefix.count))
             case 0xE1 where body.starts(with: Exif.xmpPrefix):
                 xmp = body.dropFirst(Exif.xmpPrefix.count)
             default: break
             }
         }
         guard let size else { throw .truncated(.jpeg, detail: "there is no frame header") }
-        let orientation = exif.flatMap(Exif.orientation(exif:)) ?? xmp.flatMap { Exif.orientation(xmp: $0) }
+        let orientation = (exif.isEmpty ? nil : Exif.orientation(exif: exif)) ?? xmp.flatMap { Exif.orientation(xmp: $0) }
         // Each block of 8×8 pixels takes at least one bit of Huffman code.
         let blocks = ((size.width + 7) / 8) * ((size.height + 7) / 8)
         return .init(

@@ -1,14 +1,19 @@
 extension JSONValue {
     /// How deeply arrays and objects may nest unless the caller says otherwise.
     package static let defaultDepthLimit = 256
+    /// How many values a document may hold unless the caller says otherwise: each takes up to a hundred bytes however short
+    /// its text is.
+    package static let defaultCountLimit = 1 << 24
 
     /// Reads one JSON document (RFC 8259) from UTF-8 bytes; a byte order mark and space around it are skipped.
     ///
     /// Numbers without fraction or exponent become `int`, or `wide` where they do not fit, all others `double`. Of equal keys the last wins. Throws for
     /// anything that the grammar does not allow, for invalid UTF-8, lone surrogates, numbers beyond `double`, and nesting deeper
-    /// than `depthLimit`.
-    package init(parsing bytes: [UInt8], depthLimit: Int = defaultDepthLimit) throws(JSONError) {
-        var parser = JSONParser(bytes: bytes, depthLimit: depthLimit)
+    /// than `depthLimit` or more values than `countLimit`.
+    package init(
+        parsing bytes: [UInt8], depthLimit: Int = defaultDepthLimit, countLimit: Int = defaultCountLimit
+    ) throws(JSONError) {
+        var parser = JSONParser(bytes: bytes, depthLimit: depthLimit, countLimit: countLimit)
         do {
             self = try parser.document()
         } catch {
@@ -31,10 +36,15 @@ private struct JSONParser {
     let depthLimit: Int
     var position = 0
     var depth = 0
+    /// Values that may still follow.
+    var countLeft: Int
+    let countLimit: Int
 
-    init(bytes: [UInt8], depthLimit: Int) {
+    init(bytes: [UInt8], depthLimit: Int, countLimit: Int) {
         self.bytes = bytes
         self.depthLimit = depthLimit
+        self.countLimit = countLimit
+        countLeft = countLimit
     }
 
     func located(_ complaint: Complaint) -> JSONError {
@@ -80,6 +90,8 @@ private struct JSONParser {
 
     mutating func value() throws(Complaint) -> JSONValue {
         guard let first = current else { throw Complaint(message: "expected a value, found \(seen)") }
+        guard countLeft > 0 else { throw Complaint(message: "the document holds more than \(countLimit) values") }
+        countLeft -= 1
         switch first {
         case UInt8(ascii: "{"): return try nested { (parser) throws(Complaint) in .object(try parser.object()) }
         case UInt8(ascii: "["): return try nested { (parser) throws(Complaint) in .array(try parser.array()) }

@@ -1,0 +1,45 @@
+import Testing
+
+import Inputs
+
+@Suite struct WorkBudgetTests {
+    @Test func cancelledWorkStopsAtTheNextCharge() {
+        let budget = WorkBudget(cpuLimit: .seconds(10))
+        budget.cancel()
+        #expect(throws: WorkLimitError.cancelled) { try budget.onThisThread { try budget.spend(1 << 20) } }
+    }
+
+    @Test func stagesShareTheProcessorTime() {
+        let budget = WorkBudget(cpuLimit: .milliseconds(20))
+        func stage() throws(WorkLimitError) {
+            var sum = 0
+            for step in 0..<300 {
+                for number in 0..<20_000 { sum &+= number ^ step ^ sum }
+                try budget.spend(20_000 + sum % 2)
+            }
+        }
+        #expect(throws: WorkLimitError.cpuTime(limit: .milliseconds(20))) {
+            for _ in 0..<1000 { try budget.onThisThread(stage) }
+        }
+    }
+
+    @Test func aDeadlinePasses() {
+        let budget = WorkBudget(cpuLimit: .seconds(10), deadline: .now - .seconds(1))
+        #expect(throws: WorkLimitError.deadline) { try budget.check() }
+    }
+
+    @Test func aPictureStopsWhenItsRequestIsCancelled() throws {
+        let budget = WorkBudget(cpuLimit: .seconds(10))
+        budget.cancel()
+        for name in ["gamma.png", "cmyk-progressive.jpg"] {
+            let file = try ImageFixture.file(name)
+            #expect(throws: ImageError.stopped(.cancelled)) { try ImageDecoder().decode(file, budget: budget) }
+        }
+    }
+
+    @Test func jsonOfTinyValuesIsRefused() {
+        let body = Array(("[" + String(repeating: "1,", count: 1000) + "1]").utf8)
+        #expect(throws: JSONError.self) { try JSONValue(parsing: body, countLimit: 1000) }
+        #expect(throws: Never.self) { try JSONValue(parsing: body, countLimit: 1002) }
+    }
+}
