@@ -209,6 +209,28 @@ import Testing
         await server.stop()
     }
 
+    @Test func smallBodiesHaveRoomBesideLargeOnes() async throws {
+        var options = TestServer.Options()
+        options.maxBodyBytes = 8 << 20
+        options.maxHeldBytes = 16 << 20
+        let server = try await TestServer(options)
+        let port = server.port
+        // Half of the memory is for bodies that arrive. The second one may not fill it to the brim.
+        let clients = try await blocking {
+            try [4 << 20, 4_100_000].map { count in
+                let client = try HTTPClient(port: port)
+                let head = "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 8000000\r\n\r\n"
+                try client.send(Array(head.utf8))
+                try? client.send(Array(repeating: 0x20, count: count))
+                return client
+            }
+        }
+        try await Task.sleep(for: .milliseconds(300))
+        #expect(try await server.chat(["max_tokens": 1, "user": .string(String(repeating: " ", count: 200_000))]).status == 200)
+        withExtendedLifetime(clients) {}
+        await server.stop()
+    }
+
     @Test func aTextDoesNotWaitBehindLongWork() async throws {
         var options = TestServer.Options()
         options.maxBodyBytes = 4 << 20
