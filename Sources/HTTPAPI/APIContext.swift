@@ -44,6 +44,7 @@ extension Response {
         var response = json(error.body, status: HTTPResponse.Status(code: error.status))
         if let seconds = error.retryAfter { response.headers[.retryAfter] = "\(seconds)" }
         if let allowed = error.allowed { response.headers[.allow] = allowed }
+        if error.status == 401 { response.headers[.wwwAuthenticate] = "Bearer" }
         return response
     }
 }

@@ -30,6 +30,7 @@ package struct APIServer: Service {
         package var writeTimeoutSeconds = 120.0
         package var idleTimeoutSeconds = 75.0
         package var version = "0"
+        package var access = AccessRules()
         /// Takes one line per request; nil for none.
         package var requestLog: (@Sendable (String) -> Void)?
         /// Told the port once the server listens.
@@ -60,7 +61,7 @@ package struct APIServer: Service {
             router: router(),
             server: .http1(
                 configuration: .init(
-                    additionalChannelHandlers: [ConnectionWatch(timeouts)], idleTimeout: timeouts.idle)),
+                    additionalChannelHandlers: [ConnectionWatch(timeouts, options.access)], idleTimeout: timeouts.idle)),
             configuration: ApplicationConfiguration(
                 address: .hostname(options.host, port: options.port), serverName: "vlm-serve", backlog: 1024,
                 availableConnectionsDelegate: .maximum(options.maxConnections, logger: logger)),
@@ -79,7 +80,7 @@ package struct APIServer: Service {
 
     private func router() -> Router<APIContext> {
         let router = Router(context: APIContext.self, options: .autoGenerateHeadEndpoints)
-        router.add(middleware: ErrorMapping(model: model, log: options.requestLog))
+        router.add(middleware: ErrorMapping(model: model, access: options.access, log: options.requestLog))
         StatusRoutes(model: model, version: options.version, created: Int(Date().timeIntervalSince1970)).add(to: router)
         let chat = ChatRoute(
             model: model, workers: WorkerPool(count: options.workers), arriving: ByteBudget(limit: options.maxHeldBytes / 2),

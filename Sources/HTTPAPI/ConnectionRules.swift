@@ -13,7 +13,7 @@ final class ConnectionRules: ChannelDuplexHandler, RemovableChannelHandler {
     typealias OutboundOut = HTTPServerResponsePart
 
     struct Timeouts: Sendable {
-        /// Without a byte of a body that is being waited for.
+        /// In which `leastBodyBytes` of a body that is being waited for must arrive, or its end.
         var body = TimeAmount.seconds(30)
         /// Without the client taking what it was sent.
         var write = TimeAmount.seconds(120)
@@ -26,8 +26,12 @@ final class ConnectionRules: ChannelDuplexHandler, RemovableChannelHandler {
     /// Triggered outbound by who is about to read a body: a client that asked is told to send it.
     struct BodyIsWelcome: Sendable {}
 
-    /// No byte of a body arrived in time.
+    /// Slower bodies are not waited for: they would hold memory for as long as they like.
+    static let leastBodyBytes = 16 << 10
+
+    /// Too few bytes of a body arrived in time.
     struct BodyTimeout: Error, Sendable {
+        var bytes: Int
         var seconds: Int64
     }
 
@@ -37,10 +41,13 @@ final class ConnectionRules: ChannelDuplexHandler, RemovableChannelHandler {
         var isRead = false
         var closes: Bool
         var awaitsWelcome: Bool
+        /// The decoder parses nothing behind such a request, so it is answered as any other and is the connection's last.
+        let offersUpgrade: Bool
 
         init(_ head: HTTPRequestHead) {
             self.head = head
-            closes = !head.isKeepAlive
+            offersUpgrade = head.method == .CONNECT || head.headers.contains(name: "upgrade")
+            closes = !head.isKeepAlive || offersUpgrade
             awaitsWelcome = head.version == .http1_1 && head.headers[canonicalForm: "expect"].contains { $0.lowercased() == "100-continue" }
         }
     }
@@ -51,11 +58,19 @@ final class ConnectionRules: ChannelDuplexHandler, RemovableChannelHandler {
     /// Nothing more is read or answered.
     private var isOver = false
     private var isReading = false
-    private var lastProgress = NIODeadline.now()
+    /// The stretch of time in which bytes of the body are counted; time without reading does not count.
+    private var windowBegan = NIODeadline.now()
+    private var windowBytes = 0
+    private var pausedSince = NIODeadline.now()
     private var bodyTimer: Scheduled<Void>?
     private var writeTimer: Scheduled<Void>?
 
-    init(_ timeouts: Timeouts) { self.timeouts = timeouts }
+    private let access: AccessRules
+
+    init(_ timeouts: Timeouts, _ access: AccessRules) {
+        self.timeouts = timeouts
+        self.access = access
+    }
 
     func handlerRemoved(context: ChannelHandlerContext) { cancelTimers() }
 
@@ -65,26 +80,30 @@ final class ConnectionRules: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func read(context: ChannelHandlerContext) {
+        // What came behind the offer of an upgrade would only be kept.
+        if let last = exchanges.last, last.offersUpgrade, last.isRead { return }
         if !isReading {
             isReading = true
-            lastProgress = .now()
+            windowBegan = windowBegan + (.now() - pausedSince)
         }
         context.read()
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
         isReading = false
+        pausedSince = .now()
         context.fireChannelReadComplete()
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard !isOver else { return }
-        lastProgress = .now()
         switch unwrapInboundIn(data) {
         case .head(let head):
+            if let refusal = access.refusal(head) { return refuse(refusal, context) }
             exchanges.append(Exchange(head))
+            openWindow()
             watchBody(context, after: timeouts.body)
-        case .body: break
+        case .body(let bytes): windowBytes += bytes.readableBytes
         case .end:
             if !exchanges.isEmpty { exchanges[exchanges.index(before: exchanges.endIndex)].isRead = true }
             bodyTimer?.cancel()
@@ -97,7 +116,7 @@ final class ConnectionRules: ChannelDuplexHandler, RemovableChannelHandler {
         guard let error = error as? HTTPParserError else { return context.fireErrorCaught(error) }
         guard !isOver else { return }
         guard exchanges.isEmpty else { return context.fireErrorCaught(error) }
-        answer(error, context)
+        answer(APIError(error), context)
     }
 
     func triggerUserOutboundEvent(context: ChannelHandlerContext, event: Any, promise: EventLoopPromise<Void>?) {
@@ -168,15 +187,23 @@ extension ConnectionRules {
         context.writeAndFlush(end, promise: written)
     }
 
-    /// Answers what cannot be told from noise.
-    private func answer(_ error: HTTPParserError, _ context: ChannelHandlerContext) {
-        let isTooLarge = error == .headerOverflow
-        let body = ByteBuffer(bytes: APIError(error).body.serialized)
+    /// Answers a head that may not pass, unless earlier requests still wait for their answers: then the connection ends.
+    private func refuse(_ refusal: APIError, _ context: ChannelHandlerContext) {
+        guard exchanges.isEmpty else {
+            isOver = true
+            return context.close(promise: nil)
+        }
+        answer(refusal, context)
+    }
+
+    /// Answers what never becomes a request.
+    private func answer(_ error: APIError, _ context: ChannelHandlerContext) {
+        let body = ByteBuffer(bytes: error.body.serialized)
         let headers: HTTPHeaders = [
             "content-type": "application/json", "content-length": "\(body.readableBytes)", "connection": "close",
         ]
         let head = HTTPResponseHead(
-            version: .http1_1, status: isTooLarge ? .requestHeaderFieldsTooLarge : .badRequest, headers: headers)
+            version: .http1_1, status: HTTPResponseStatus(statusCode: error.status), headers: headers)
         context.write(wrapOutboundOut(.head(head)), promise: nil)
         context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil)
         finish(context, wrapOutboundOut(.end(nil)), nil, lingers: true)
@@ -192,11 +219,21 @@ extension ConnectionRules {
 
     private func checkBody(_ context: ChannelHandlerContext) {
         guard !isOver, exchanges.last?.isRead == false else { return }
-        let deadline = lastProgress + timeouts.body
+        let deadline = windowBegan + timeouts.body
         // Who does not read does not wait.
         guard isReading else { return watchBody(context, after: timeouts.body) }
         guard NIODeadline.now() >= deadline else { return watchBody(context, after: deadline - .now()) }
-        context.fireErrorCaught(BodyTimeout(seconds: timeouts.body.nanoseconds / 1_000_000_000))
+        guard windowBytes < Self.leastBodyBytes else {
+            openWindow()
+            return watchBody(context, after: timeouts.body)
+        }
+        context.fireErrorCaught(BodyTimeout(bytes: windowBytes, seconds: timeouts.body.nanoseconds / 1_000_000_000))
+    }
+
+    private func openWindow() {
+        windowBegan = .now()
+        pausedSince = windowBegan
+        windowBytes = 0
     }
 
     private func cancelTimers() {
@@ -212,6 +249,8 @@ extension APIError {
     }
 
     init(_ error: ConnectionRules.BodyTimeout) {
-        self = .invalid("no byte of the body arrived for \(error.seconds) s", code: "request_timeout", status: 408)
+        self = .invalid(
+            "the body is too slow: \(error.bytes) bytes in \(error.seconds) s, where at least "
+                + "\(ConnectionRules.leastBodyBytes) or its end are needed", code: "request_timeout", status: 408)
     }
 }

@@ -16,13 +16,18 @@ final class ConnectionWatch: ChannelInboundHandler, RemovableChannelHandler, @un
     private let state = Mutex(State())
     private let timeouts: ConnectionRules.Timeouts
 
-    init(_ timeouts: ConnectionRules.Timeouts) { self.timeouts = timeouts }
+    private let access: AccessRules
+
+    init(_ timeouts: ConnectionRules.Timeouts, _ access: AccessRules) {
+        self.timeouts = timeouts
+        self.access = access
+    }
 
     func handlerAdded(context: ChannelHandlerContext) {
         let pipeline = context.pipeline.syncOperations
         do {
             let decoder = try pipeline.handler(type: ByteToMessageHandler<HTTPRequestDecoder>.self)
-            try pipeline.addHandler(ConnectionRules(timeouts), position: .after(decoder))
+            try pipeline.addHandler(ConnectionRules(timeouts, access), position: .after(decoder))
         } catch {
             context.fireErrorCaught(error)
             context.close(promise: nil)

@@ -4,11 +4,12 @@ internal import HummingbirdCore
 internal import NIOHTTP1
 internal import Serving
 
-/// Turns every error into OpenAI's form, counts requests, and logs them without their content.
+/// Lets in who may come in, turns every error into OpenAI's form, counts requests, and logs them without their content.
 struct ErrorMapping: RouterMiddleware {
     typealias Context = APIContext
 
     let model: ServedModel
+    let access: AccessRules
     let log: (@Sendable (String) -> Void)?
 
     func handle(
@@ -18,13 +19,19 @@ struct ErrorMapping: RouterMiddleware {
         var response: Response
         var note = ""
         do {
-            response = try await next(request, context)
+            if access.isPreflight(request.head) {
+                response = Response(status: .noContent, headers: try access.preflight(request.head))
+            } else {
+                try access.check(request.head)
+                response = try await next(request, context)
+            }
         } catch {
             let answer = Self.answer(error, request)
             if answer.status != 404 || answer.code == "model_not_found" { note = ": \(answer.message)" }
             response = .error(answer)
             if request.method == .head { response = response.createHeadResponse() }
         }
+        for field in access.headers(for: request.head) where response.headers[field.name] == nil { response.headers.append(field) }
         let handler = context.endpointPath ?? "none"
         let status = response.status.code
         let (model, log) = (model, log)

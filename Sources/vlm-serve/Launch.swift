@@ -44,6 +44,8 @@ struct Launch {
         options.host = network.host
         options.port = network.port
         options.maxBodyBytes = network.maxBodyBytes
+        options.access = network.access
+        if let warning = network.warning { Console.say(warning) }
         options.preparationCPUSeconds = inputs.maxRequestCpuSeconds
         options.preparationSeconds = inputs.requestDeadline
         options.maxConnections = OpenFiles.connectionsMax()

@@ -4,13 +4,15 @@ import Serving
 import Synchronization
 import UnixSignals
 
-/// SIGTERM and SIGINT: the first asks the server to stop, the second ends the process at once with code 1.
+/// SIGTERM and SIGINT: the first asks the server to stop, the second ends the process at once with code 1. Supervisors tell
+/// process and group, so signals within a fifth of a second are one.
 ///
 /// A stop that is not over within the grace ends the process with code 0: clients that neither read nor leave do not
 /// keep it alive. Before there is something to stop, the first signal ends the process with code 0.
 final class StopSignals: Sendable {
     private struct State {
-        var isStopping = false
+        /// When the first signal came.
+        var stoppingSince: ContinuousClock.Instant?
         var stop: (@Sendable () async -> Void)?
         var grace = Duration.zero
     }
@@ -35,16 +37,20 @@ final class StopSignals: Sendable {
     }
 
     /// Whether a signal came.
-    var isStopping: Bool { state.withLock { $0.isStopping } }
+    var isStopping: Bool { state.withLock { $0.stoppingSince != nil } }
+
+    private static let sameSignal = Duration.milliseconds(200)
 
     func cancel() { watch.withLock { $0?.cancel() } }
 
     private func obey(_ signal: String) async {
-        let (isSecond, stop, grace) = state.withLock { state in
-            defer { state.isStopping = true }
-            return (state.isStopping, state.stop, state.grace)
+        let now = ContinuousClock.now
+        let (since, stop, grace) = state.withLock { state in
+            defer { state.stoppingSince = state.stoppingSince ?? now }
+            return (state.stoppingSince, state.stop, state.grace)
         }
-        if isSecond {
+        if let since {
+            guard now - since > Self.sameSignal else { return }
             Console.say("\(signal) again: stopped with requests at work")
             _exit(1)
         }

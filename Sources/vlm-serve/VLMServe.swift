@@ -49,38 +49,6 @@ struct VLMServe: AsyncParsableCommand {
     }
 }
 
-/// Where and to whom the server answers.
-struct NetworkOptions: ParsableArguments {
-    @Option(help: "Address to listen on; 0.0.0.0 for all.")
-    var host = "127.0.0.1"
-    @Option(help: "Port to listen on; 0 for a free one, which is printed.")
-    var port = 8000
-    @Option(
-        name: .customLong("served-model-name"),
-        help: "A name that requests may use; may be given more than once, the first is the one in answers.")
-    var servedModelNames: [String] = []
-    @Option(help: "Most bytes of a request's body.")
-    var maxBodyBytes = 64 << 20
-    @Option(help: "Seconds that requests at work may take to end after SIGTERM; then they are cut, and 5 seconds later the process ends.")
-    var shutdownTimeout = 30
-    @Option(help: "How much is logged: info and debug say what starts and each request, warning and error only what is wrong.")
-    var logLevel = LogLevel.info
-    @Flag(name: .customLong("disable-log-requests"), help: "No line per request.")
-    var disableLogRequests = false
-
-    func validate() throws {
-        guard (0...65535).contains(port) else { throw ValidationError("--port \(port) is not in 0 … 65535") }
-        guard !host.isEmpty else { throw ValidationError("--host is empty") }
-        guard (1...1 << 40).contains(maxBodyBytes) else {
-            throw ValidationError("--max-body-bytes \(maxBodyBytes) is not in 1 … 2^40")
-        }
-        guard (0...86400).contains(shutdownTimeout) else {
-            throw ValidationError("--shutdown-timeout \(shutdownTimeout) is not in 0 … 86400 seconds")
-        }
-        guard servedModelNames.allSatisfy({ !$0.isEmpty }) else { throw ValidationError("--served-model-name is empty") }
-    }
-}
-
 /// What the engine may use; at most what the artifact was compiled for.
 struct EngineFlags: ParsableArguments {
     @Option(help: "Sequences computed at once.")
@@ -143,8 +111,4 @@ struct InputFlags: ParsableArguments {
         }
         guard imageCacheBytes >= 0 else { throw ValidationError("--image-cache-bytes must not be negative") }
     }
-}
-
-enum LogLevel: String, ExpressibleByArgument, CaseIterable {
-    case debug, info, warning, error
 }

@@ -40,6 +40,44 @@ import Testing
         await server.stop()
     }
 
+    @Test func aBodyThatTricklesIsAnswered408() async throws {
+        var options = TestServer.Options()
+        options.bodyTimeoutSeconds = 0.5
+        let server = try await TestServer(options)
+        let port = server.port
+        let text = try await blocking {
+            let client = try HTTPClient(port: port)
+            try client.send(Array((Self.chat + "Content-Length: 1000\r\n\r\n{").utf8))
+            for _ in 0..<15 {
+                Thread.sleep(forTimeInterval: 0.1)
+                try? client.send([0x20])
+            }
+            return client.rest()
+        }
+        #expect(text?.hasPrefix("HTTP/1.1 408 ") == true, "\(text ?? "")")
+        await server.stop()
+    }
+
+    @Test(arguments: ["Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n",
+        "Connection: upgrade\r\nUpgrade: websocket\r\n", "Connection: Upgrade\r\nUpgrade: TLS/1.2\r\n"])
+    func anOfferedUpgradeIsAnsweredAndEndsTheConnection(offer: String) async throws {
+        let server = try await TestServer()
+        let port = server.port
+        let body = TestServer.body(["max_tokens": 1]).serialized
+        let head = Self.chat + offer + "Content-Length: \(body.count)\r\n\r\n"
+        for _ in 0..<3 {
+            let text = try await blocking {
+                let client = try HTTPClient(port: port)
+                try client.send(Array(head.utf8) + body + Array(head.utf8) + body)
+                return client.rest()
+            }
+            #expect(text?.hasPrefix("HTTP/1.1 200 ") == true, "\(text ?? "")")
+            #expect(text?.lowercased().contains("connection: close") == true)
+            #expect(text?.components(separatedBy: "HTTP/1.1 ").count == 2)
+        }
+        await server.stop()
+    }
+
     @Test func anIdleConnectionIsClosed() async throws {
         var options = TestServer.Options()
         options.idleTimeoutSeconds = 0.2
@@ -161,7 +199,7 @@ import Testing
         // An answer to HEAD has no body, whatever its length says.
         let text = try await blocking {
             let client = try HTTPClient(port: port)
-            try client.send(Array("HEAD /v1/chat/completions HTTP/1.1\r\nConnection: close\r\n\r\n".utf8))
+            try client.send(Array("HEAD /v1/chat/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".utf8))
             return client.rest()
         }
         #expect(text?.hasPrefix("HTTP/1.1 405 ") == true && text?.hasSuffix("\r\n\r\n") == true, "\(text ?? "")")

@@ -23,6 +23,7 @@ final class TestServer: Sendable {
         var loadGate: DispatchSemaphore?
         var failsOnToken: Int32?
         var maxConnections = 4096
+        var access = AccessRules()
         var maxHeldBytes = 1 << 30
         var bodyTimeoutSeconds = 30.0
         var writeTimeoutSeconds = 120.0
@@ -54,6 +55,7 @@ final class TestServer: Sendable {
         server.port = 0
         server.maxBodyBytes = options.maxBodyBytes
         server.version = "1.2.3"
+        server.access = options.access
         server.maxConnections = options.maxConnections
         server.maxHeldBytes = options.maxHeldBytes
         server.bodyTimeoutSeconds = options.bodyTimeoutSeconds

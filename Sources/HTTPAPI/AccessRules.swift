@@ -1,0 +1,114 @@
+internal import HTTPTypes
+internal import Inputs
+internal import NIOHTTP1
+
+/// Who may ask this server: by key, by the host that a request names, and by the page that a browser sends it from.
+///
+/// Decided from a request's head alone.
+package struct AccessRules: Sendable {
+    /// One of them must stand in `Authorization: Bearer …` for every path under `/v1`; none lets everybody in.
+    package var apiKeys: [String] = []
+    /// Origins of browser pages that may use the answers, such as `https://chat.example`; `*` for every page.
+    package var allowedOrigins: [String] = []
+    /// Names that `Host` may hold beside `localhost` and literal addresses, which no foreign name server can point at this
+    /// machine; `*` for every name.
+    package var allowedHosts: [String] = ["*"]
+
+    package init() {}
+
+    /// Why a head is refused before anything is read behind it, nil when it may pass.
+    func refusal(_ head: HTTPRequestHead) -> APIError? {
+        let hosts = head.headers[canonicalForm: "host"]
+        if hosts.count > 1 { return .invalid("the request names \(hosts.count) hosts", code: "invalid_host") }
+        if hosts.isEmpty, head.version == .http1_1 {
+            return .invalid("a Host header is required", code: "invalid_host")
+        }
+        if let host = hosts.first, !isAllowed(host: String(host)) {
+            return .invalid(
+                "this server does not answer to the host \(host.prefix(100)); --allowed-hosts allows names", code: "invalid_host",
+                status: 403)
+        }
+        let codings = head.headers[canonicalForm: "transfer-encoding"]
+        guard codings.isEmpty || codings.count == 1 && codings[0].lowercased() == "chunked" else {
+            return .invalid(
+                "bodies in Transfer-Encoding \(codings.joined(separator: ", ").prefix(40)) are not read; chunked alone is",
+                code: "unsupported_encoding", status: 501)
+        }
+        return nil
+    }
+
+    func isAllowed(host: String) -> Bool {
+        if allowedHosts.contains("*") { return true }
+        // An IPv6 address stands in brackets; what follows the last colon of anything else is a port.
+        let name = host.hasPrefix("[") ? host : String(host.prefix { $0 != ":" })
+        let isAddress = host.hasPrefix("[") || !name.isEmpty && name.allSatisfy { $0.isNumber || $0 == "." }
+        return isAddress || name.lowercased() == "localhost" || allowedHosts.contains { $0.lowercased() == name.lowercased() }
+    }
+
+    /// Throws when a request may not run: without a key where one is needed, or from a page that is not allowed.
+    func check(_ request: HTTPRequest) throws(APIError) {
+        if let origin = request.headerFields[.origin], request.method != .get, request.method != .head {
+            guard isAllowed(origin: origin, authority: request.authority) else {
+                throw .invalid(
+                    "pages of \(origin.prefix(100)) may not use this server; --allowed-origins allows them",
+                    code: "origin_not_allowed", status: 403)
+            }
+            let type = (request.headerFields[.contentType] ?? "").prefix { $0 != ";" }.filter { $0 != " " }.lowercased()
+            // Pages may send other types without asking first.
+            guard type == "application/json" else {
+                throw .invalid("requests of pages must be application/json", code: "unsupported_media_type", status: 415)
+            }
+        }
+        let path = request.path ?? ""
+        guard !apiKeys.isEmpty, path == "/v1" || path.hasPrefix("/v1/") else { return }
+        let authorization = request.headerFields[.authorization] ?? ""
+        let scheme = "Bearer "
+        let given = authorization.lowercased().hasPrefix(scheme.lowercased()) ? String(authorization.dropFirst(scheme.count)) : ""
+        // Every key is compared, so that the time tells nothing.
+        let matches = apiKeys.map { Self.isSame($0, given) }
+        guard matches.contains(true) else {
+            throw APIError(
+                status: 401, message: given.isEmpty ? "an API key is required: Authorization: Bearer KEY" : "the API key is wrong",
+                type: "invalid_request_error", code: "invalid_api_key")
+        }
+    }
+
+    /// The headers that let a page read an answer; none without an origin, or for one that is not allowed.
+    func headers(for request: HTTPRequest) -> HTTPFields {
+        guard let origin = request.headerFields[.origin], !allowedOrigins.isEmpty else { return [:] }
+        guard allowedOrigins.contains("*") || allowedOrigins.contains(origin) else { return [.vary: "Origin"] }
+        return [.accessControlAllowOrigin: origin, .vary: "Origin"]
+    }
+
+    /// Whether a browser asks what a page may send, which is answered without running anything.
+    func isPreflight(_ request: HTTPRequest) -> Bool {
+        request.method == .options && request.headerFields[.origin] != nil
+            && request.headerFields[.accessControlRequestMethod] != nil
+    }
+
+    /// The answer's headers to a preflight; throws when the page is not allowed.
+    func preflight(_ request: HTTPRequest) throws(APIError) -> HTTPFields {
+        var fields = headers(for: request)
+        guard fields[.accessControlAllowOrigin] != nil else {
+            throw .invalid("pages of this origin may not use this server", code: "origin_not_allowed", status: 403)
+        }
+        fields[.accessControlAllowMethods] = "GET, POST, OPTIONS"
+        fields[.accessControlAllowHeaders] = request.headerFields[.accessControlRequestHeaders] ?? "authorization, content-type"
+        fields[.accessControlMaxAge] = "86400"
+        return fields
+    }
+
+    private func isAllowed(origin: String, authority: String?) -> Bool {
+        if allowedOrigins.contains("*") || allowedOrigins.contains(origin) { return true }
+        guard let authority, !authority.isEmpty else { return false }
+        return origin == "http://" + authority || origin == "https://" + authority
+    }
+
+    /// Takes as long for keys that differ early as for keys that differ late.
+    private static func isSame(_ key: String, _ given: String) -> Bool {
+        let (left, right) = (Array(key.utf8), Array(given.utf8))
+        var difference = left.count ^ right.count
+        for index in left.indices { difference |= Int(left[index] ^ (index < right.count ? right[index] : 0)) }
+        return difference == 0
+    }
+}

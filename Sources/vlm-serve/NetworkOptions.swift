@@ -1,0 +1,72 @@
+import ArgumentParser
+import Foundation
+import HTTPAPI
+
+/// Where and to whom the server answers.
+struct NetworkOptions: ParsableArguments {
+    @Option(help: "Address to listen on; 0.0.0.0 for all.")
+    var host = "127.0.0.1"
+    @Option(help: "Port to listen on; 0 for a free one, which is printed.")
+    var port = 8000
+    @Option(
+        name: .customLong("served-model-name"),
+        help: "A name that requests may use; may be given more than once, the first is the one in answers.")
+    var servedModelNames: [String] = []
+    @Option(
+        name: .customLong("api-key"),
+        help: "A key that requests under /v1 must send as Authorization: Bearer KEY; may be given more than once, and as VLLM_API_KEY in the environment, which other users cannot read.")
+    var apiKeys: [String] = []
+    @Option(
+        parsing: .singleValue,
+        help: "A page's origin, such as https://chat.example, that may use this server from a browser, * for all; may be given more than once.")
+    var allowedOrigins: [String] = []
+    @Option(
+        parsing: .singleValue,
+        help: "A name that the Host header may hold, * for all; may be given more than once. Addresses and localhost always may. Unless given, a server on a loopback address takes no other names, and one elsewhere all.")
+    var allowedHosts: [String] = []
+    @Option(help: "Most bytes of a request's body.")
+    var maxBodyBytes = 64 << 20
+    @Option(help: "Seconds that requests at work may take to end after SIGTERM; then they are cut, and 5 seconds later the process ends.")
+    var shutdownTimeout = 30
+    @Option(help: "How much is logged: info and debug say what starts and each request, warning and error only what is wrong.")
+    var logLevel = LogLevel.info
+    @Flag(name: .customLong("disable-log-requests"), help: "No line per request.")
+    var disableLogRequests = false
+
+    func validate() throws {
+        guard (0...65535).contains(port) else { throw ValidationError("--port \(port) is not in 0 … 65535") }
+        guard !host.isEmpty else { throw ValidationError("--host is empty") }
+        guard (1...1 << 40).contains(maxBodyBytes) else {
+            throw ValidationError("--max-body-bytes \(maxBodyBytes) is not in 1 … 2^40")
+        }
+        guard (0...86400).contains(shutdownTimeout) else {
+            throw ValidationError("--shutdown-timeout \(shutdownTimeout) is not in 0 … 86400 seconds")
+        }
+        guard apiKeys.allSatisfy({ !$0.isEmpty }) else { throw ValidationError("--api-key is empty") }
+        guard servedModelNames.allSatisfy({ !$0.isEmpty }) else { throw ValidationError("--served-model-name is empty") }
+    }
+}
+
+extension NetworkOptions {
+    /// Whether only this machine reaches the address.
+    private var isLoopback: Bool { host == "localhost" || host == "::1" || host.hasPrefix("127.") }
+
+    /// Keys of the command line and the environment, and who else is let in.
+    var access: AccessRules {
+        var access = AccessRules()
+        access.apiKeys = apiKeys + ["VLLM_API_KEY", "VLM_API_KEY"].compactMap { ProcessInfo.processInfo.environment[$0] }.filter { !$0.isEmpty }
+        access.allowedOrigins = allowedOrigins
+        access.allowedHosts = allowedHosts.isEmpty ? [isLoopback ? host : "*"] : allowedHosts
+        return access
+    }
+
+    /// What an operator should know before the port opens.
+    var warning: String? {
+        access.apiKeys.isEmpty && !isLoopback
+            ? "warning: whoever reaches \(host) may use this server; --api-key asks for a key" : nil
+    }
+}
+
+enum LogLevel: String, ExpressibleByArgument, CaseIterable {
+    case debug, info, warning, error
+}
