@@ -1,11 +1,12 @@
 # Everything a person does with this project; `make help` lists it.
 PREFIX ?= /usr/local
+FUZZ_SECONDS ?= 60
 CONFIGURATION ?= release
 BIN := .build/$(CONFIGURATION)
 PACKAGES := libopenblas-dev libjpeg-dev libpng-dev libzstd-dev libpcre2-dev pkg-config curl jq
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help deps build test demo install clean
+.PHONY: help deps build test fuzz demo install clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +23,13 @@ build: deps ## build vlmc, vlm-serve and vlm-cache in .build/release
 
 test: deps ## run every test
 	swift test -c $(CONFIGURATION) --disable-testable-imports
+
+fuzz: deps ## damage pictures for FUZZ_SECONDS (60) under ASan and UBSan
+	@mkdir -p .build/fuzz/pictures
+	clang -g -O1 -fuse-ld=lld -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -ISources/CImage/include \
+	  Tests/Fuzz/image.c Sources/CImage/*.c -ljpeg -lpng -o .build/fuzz/image
+	.build/fuzz/image -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 -timeout=10 -print_final_stats=1 -verbosity=0 \
+	  -artifact_prefix=.build/fuzz/ .build/fuzz/pictures Tests/InputsTests/Fixtures/image/files
 
 demo: build ## compile the demo model, serve it and ask about pictures
 	Artifacts/Demo/demo.sh $(BIN)
