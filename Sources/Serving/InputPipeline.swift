@@ -39,6 +39,7 @@ package enum InputError: Error, Sendable, CustomStringConvertible {
 package struct InputPipeline: Sendable {
     private let spec: InputSpec
     private let render: @Sendable (JSONValue) throws -> String
+    private let textOnlyRoles: TextOnlyRoles
     private let newDecoder: @Sendable () -> any TokenTextDecoder
     private let assembler: PromptAssembler
     private let imageDecoder: ImageDecoder
@@ -65,6 +66,7 @@ package struct InputPipeline: Sendable {
     ) {
         self.spec = spec
         self.render = render
+        textOnlyRoles = TextOnlyRoles(render: render)
         self.newDecoder = newDecoder
         assembler = PromptAssembler(spec: spec, encode: encode)
         imageDecoder = ImageDecoder(maxPixels: maxImagePixels)
@@ -87,11 +89,14 @@ package struct InputPipeline: Sendable {
         var sampling = SamplingParameters()
         sampling.temperature = generation.doSample == false ? 0 : Float(generation.temperature ?? 1)
         sampling.topP = Float(generation.topP ?? 1)
-        sampling.topK = generation.topK ?? 0
+        sampling.topK = max(generation.topK ?? 0, 0)
         sampling.minP = Float(generation.minP ?? 0)
         sampling.repetitionPenalty = Float(generation.repetitionPenalty ?? 1)
         return sampling
     }
+
+    /// Most tokens of an answer where the request sets no number; nil where the model does not either.
+    package var defaultMaxTokens: Int? { spec.generation.maxNewTokens.flatMap { $0 > 0 ? $0 : nil } }
 
     package func makeDecoder() -> any TokenTextDecoder { newDecoder() }
 
@@ -100,16 +105,17 @@ package struct InputPipeline: Sendable {
         try checkTokens(of: pictures)
         var patches: [Patches] = []
         for picture in pictures { patches.append(try self.patches(of: picture)) }
+        let typed = TypedPlaceholders(textOnlyRoles.joined(messages), placeholder: spec.imagePlaceholder)
         let text: String
         do {
-            text = try render(messages)
+            text = try render(typed.messages)
         } catch {
             throw .badPrompt("the chat template refuses these messages: \(error)")
         }
         try checkLength(of: text)
         let prepared: PreparedPrompt
         do {
-            prepared = try assembler.prepare(rendered: text, pictures: patches)
+            prepared = try assembler.prepare(rendered: text, pictures: patches, mark: typed.mark)
         } catch {
             throw .badPrompt("\(error)")
         }

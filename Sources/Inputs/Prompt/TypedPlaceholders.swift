@@ -1,0 +1,58 @@
+package import Plan
+
+/// Messages in which somebody wrote a picture's placeholder as text, such as `<|image_pad|>`.
+///
+/// A template sees a mark behind the first character of each, a character that occurs nowhere in the messages. A placeholder
+/// of the rendered text is then the template's own, and tokenizing the text in pieces, cut at the marks, gives no placeholder's
+/// token. Messages without such text stay as they are. A placeholder of a single character cannot be told apart.
+package struct TypedPlaceholders: Sendable {
+    package let messages: JSONValue
+    /// Nil where no placeholder was typed.
+    package let mark: Unicode.Scalar?
+
+    package init(_ messages: JSONValue, placeholder: PlaceholderSpec?) {
+        let pattern = Array((placeholder?.text ?? "").unicodeScalars)
+        let isTyped = pattern.count > 1 && messages.containsText(Array((placeholder?.text ?? "").utf8))
+        mark = isTyped ? Self.candidates.first { !messages.containsText(Array(String($0).utf8)) } : nil
+        guard let mark else {
+            self.messages = messages
+            return
+        }
+        var marked = String.UnicodeScalarView()
+        marked += [pattern[0], mark] + pattern.dropFirst()
+        self.messages = messages.replacingText(Array(String(String.UnicodeScalarView(pattern)).utf8), with: Array(String(marked).utf8))
+    }
+
+    /// The last private-use characters.
+    private static let candidates = (UInt32(0)...255).compactMap { Unicode.Scalar(0x10_FFFD - $0) }
+}
+
+extension JSONValue {
+    /// Whether a string of the value, a key included, holds `pattern`.
+    fileprivate func containsText(_ pattern: [UInt8]) -> Bool {
+        switch self {
+        case .string(let text): split(Array(text.utf8), by: pattern).count > 1
+        case .array(let elements): elements.contains { $0.containsText(pattern) }
+        case .object(let object):
+            object.contains { JSONValue.string($0).containsText(pattern) || $1.containsText(pattern) }
+        default: false
+        }
+    }
+
+    /// The value with `pattern` replaced in all its strings, keys included.
+    fileprivate func replacingText(_ pattern: [UInt8], with replacement: [UInt8]) -> JSONValue {
+        switch self {
+        case .string(let text):
+            return .string(String(decoding: Array(split(Array(text.utf8), by: pattern).joined(separator: replacement)), as: UTF8.self))
+        case .array(let elements): return .array(elements.map { $0.replacingText(pattern, with: replacement) })
+        case .object(let object):
+            var replaced = JSONObject()
+            for (key, value) in object {
+                let name = JSONValue.string(key).replacingText(pattern, with: replacement).stringValue ?? key
+                replaced[name] = value.replacingText(pattern, with: replacement)
+            }
+            return .object(replaced)
+        default: return self
+        }
+    }
+}
