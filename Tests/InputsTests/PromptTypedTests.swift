@@ -44,6 +44,13 @@ import Testing
         #expect(typed.messages == [["\u{10FFFD}": "<\u{10FFFB}|image_pad|>", "<\u{10FFFB}|image_pad|>": "\u{10FFFC}"]])
     }
 
+    @Test func everyPlaceholderOfATextIsMarked() {
+        let typed = TypedPlaceholders(
+            ["<|image_pad|><|image_pad|>a<|image_pad|>b", "<|image_pa"], placeholder: Self.placeholder)
+        let marked = "<\u{10FFFD}|image_pad|>"
+        #expect(typed.messages == [.string("\(marked)\(marked)a\(marked)b"), "<|image_pa"])
+    }
+
     @Test(arguments: [
         ("{% for m in messages %}{{ m.role ~ m.content }}{% endfor %}", true),
         ("{% for m in messages %}{{ m.content | trim }}{% endfor %}", true),

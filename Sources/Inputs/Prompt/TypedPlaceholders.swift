@@ -31,7 +31,7 @@ extension JSONValue {
     /// Whether a string of the value, a key included, holds `pattern`.
     fileprivate func containsText(_ pattern: [UInt8]) -> Bool {
         switch self {
-        case .string(let text): split(Array(text.utf8), by: pattern).count > 1
+        case .string(let text): position(of: pattern, in: Array(text.utf8), from: 0) != nil
         case .array(let elements): elements.contains { $0.containsText(pattern) }
         case .object(let object):
             object.contains { JSONValue.string($0).containsText(pattern) || $1.containsText(pattern) }
@@ -43,7 +43,15 @@ extension JSONValue {
     fileprivate func replacingText(_ pattern: [UInt8], with replacement: [UInt8]) -> JSONValue {
         switch self {
         case .string(let text):
-            return .string(String(decoding: Array(split(Array(text.utf8), by: pattern).joined(separator: replacement)), as: UTF8.self))
+            let bytes = Array(text.utf8)
+            var replaced: [UInt8] = []
+            var start = 0
+            while let found = position(of: pattern, in: bytes, from: start) {
+                replaced += bytes[start..<found]
+                replaced += replacement
+                start = found + pattern.count
+            }
+            return .string(String(decoding: replaced + bytes[start...], as: UTF8.self))
         case .array(let elements): return .array(elements.map { $0.replacingText(pattern, with: replacement) })
         case .object(let object):
             var replaced = JSONObject()
@@ -55,4 +63,14 @@ extension JSONValue {
         default: return self
         }
     }
+}
+
+/// The first place of `pattern`, which is not empty, at or behind `start`.
+private func position(of pattern: [UInt8], in bytes: [UInt8], from start: Int) -> Int? {
+    var index = start
+    while index + pattern.count <= bytes.count {
+        if bytes[index] == pattern[0], bytes[index..<index + pattern.count].elementsEqual(pattern) { return index }
+        index += 1
+    }
+    return nil
 }
