@@ -51,6 +51,13 @@ import Testing
         #expect(typed.messages == [.string("\(marked)\(marked)a\(marked)b"), "<|image_pa"])
     }
 
+    @Test func partsThatMakeAPlaceholderTogetherAreMarked() {
+        func parts(_ texts: String...) -> JSONValue { .array(texts.map { ["type": "text", "text": .string($0)] }) }
+        let typed = TypedPlaceholders(parts("a <|image", "_pad|> b", "<|image"), placeholder: Self.placeholder)
+        #expect(typed.messages == parts("a <|image\u{10FFFD}", "_pad|> b", "<|image"))
+        #expect(TypedPlaceholders(parts("a <|image", "x_pad|> b"), placeholder: Self.placeholder).mark == nil)
+    }
+
     @Test(arguments: [
         ("{% for m in messages %}{{ m.role ~ m.content }}{% endfor %}", true),
         ("{% for m in messages %}{{ m.content | trim }}{% endfor %}", true),

@@ -4,7 +4,8 @@ package import Plan
 ///
 /// A template sees a mark behind the first character of each, a character that occurs nowhere in the messages. A placeholder
 /// of the rendered text is then the template's own, and tokenizing the text in pieces, cut at the marks, gives no placeholder's
-/// token. Messages without such text stay as they are. A placeholder of a single character cannot be told apart.
+/// token. One that two neighbouring parts make together gets its mark between them. Messages without such text stay as they are.
+/// A placeholder of a single character cannot be told apart.
 package struct TypedPlaceholders: Sendable {
     package let messages: JSONValue
     /// Nil where no placeholder was typed.
@@ -18,9 +19,8 @@ package struct TypedPlaceholders: Sendable {
             self.messages = messages
             return
         }
-        var marked = String.UnicodeScalarView()
-        marked += [pattern[0], mark] + pattern.dropFirst()
-        self.messages = messages.replacingText(Array(String(String.UnicodeScalarView(pattern)).utf8), with: Array(String(marked).utf8))
+        let text = String(String.UnicodeScalarView(pattern))
+        self.messages = messages.marking(Array(text.utf8), firstBytes: UTF8.width(pattern[0]), with: Array(String(mark).utf8))
     }
 
     /// The last private-use characters.
@@ -32,32 +32,52 @@ extension JSONValue {
     fileprivate func containsText(_ pattern: [UInt8]) -> Bool {
         switch self {
         case .string(let text): position(of: pattern, in: Array(text.utf8), from: 0) != nil
-        case .array(let elements): elements.contains { $0.containsText(pattern) }
+        case .array(let elements):
+            elements.contains { $0.containsText(pattern) }
+                || zip(elements, elements.dropFirst()).contains { $0.makes(pattern, with: $1) }
         case .object(let object):
             object.contains { JSONValue.string($0).containsText(pattern) || $1.containsText(pattern) }
         default: false
         }
     }
 
-    /// The value with `pattern` replaced in all its strings, keys included.
-    fileprivate func replacingText(_ pattern: [UInt8], with replacement: [UInt8]) -> JSONValue {
+    /// The text of a message part that is one.
+    private var partText: String? { self["type"] == "text" ? self["text"]?.stringValue : nil }
+
+    /// Whether `pattern` begins at the end of this text part and ends in the next.
+    private func makes(_ pattern: [UInt8], with next: JSONValue) -> Bool {
+        guard let text = partText, let following = next.partText else { return false }
+        let border = Array(text.utf8.suffix(pattern.count - 1)) + following.utf8.prefix(pattern.count - 1)
+        return position(of: pattern, in: border, from: 0) != nil
+    }
+
+    /// The value with a mark behind the first character of each `pattern` in its strings, keys included.
+    fileprivate func marking(_ pattern: [UInt8], firstBytes: Int, with mark: [UInt8]) -> JSONValue {
         switch self {
         case .string(let text):
             let bytes = Array(text.utf8)
             var replaced: [UInt8] = []
             var start = 0
             while let found = position(of: pattern, in: bytes, from: start) {
-                replaced += bytes[start..<found]
-                replaced += replacement
+                replaced += bytes[start..<found + firstBytes]
+                replaced += mark
+                replaced += pattern[firstBytes...]
                 start = found + pattern.count
             }
             return .string(String(decoding: replaced + bytes[start...], as: UTF8.self))
-        case .array(let elements): return .array(elements.map { $0.replacingText(pattern, with: replacement) })
+        case .array(let elements):
+            var marked = elements.map { $0.marking(pattern, firstBytes: firstBytes, with: mark) }
+            for index in elements.indices.dropLast() where elements[index].makes(pattern, with: elements[index + 1]) {
+                guard var part = marked[index].objectValue, let text = marked[index].partText else { continue }
+                part["text"] = .string(text + String(decoding: mark, as: UTF8.self))
+                marked[index] = .object(part)
+            }
+            return .array(marked)
         case .object(let object):
             var replaced = JSONObject()
             for (key, value) in object {
-                let name = JSONValue.string(key).replacingText(pattern, with: replacement).stringValue ?? key
-                replaced[name] = value.replacingText(pattern, with: replacement)
+                let name = JSONValue.string(key).marking(pattern, firstBytes: firstBytes, with: mark).stringValue ?? key
+                replaced[name] = value.marking(pattern, firstBytes: firstBytes, with: mark)
             }
             return .object(replaced)
         default: return self
