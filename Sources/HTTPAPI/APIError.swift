@@ -19,9 +19,14 @@ struct APIError: Error, Sendable, Equatable {
         APIError(status: status, message: message, type: "invalid_request_error", param: param, code: code)
     }
 
-    /// A field of the surface that this server does not have yet.
-    static func unsupported(_ field: String) -> APIError {
-        invalid("\(field) is not supported yet", param: field, code: "unsupported_parameter")
+    /// A field of the surface that this server does not have yet, beyond the values that ask for nothing.
+    static func unsupported(_ field: String, possible: [JSONValue] = []) -> APIError {
+        let values = possible.map(\.serializedText).joined(separator: " or ")
+        return invalid(
+            possible.isEmpty
+                ? "\(field) is not supported yet; leave it out"
+                : "\(field) must be \(values); other values are not supported yet",
+            param: field, code: "unsupported_parameter")
     }
 
     /// A field that no version of the API has; `place` is put before its name, which may be of any length.
@@ -60,13 +65,18 @@ struct APIError: Error, Sendable, Equatable {
         self.retryAfter = retryAfter
     }
 
-    init(_ error: AdmissionError) {
+    /// - Parameter maxTokensField: the field in which the request set its most tokens.
+    init(_ error: AdmissionError, maxTokensField: String = "max_tokens") {
         switch error {
         case .promptTooLong: self = .invalid(error.description, param: "messages", code: "context_length_exceeded")
         case .promptEmpty: self = .invalid(error.description, param: "messages")
         // Tokenizer and model come from one artifact, which contradicts itself.
         case .tokenOutOfRange: self = .failed(error.description)
-        case .maxTokensTooLarge: self = .invalid(error.description, param: "max_tokens", code: "context_length_exceeded")
+        case .maxTokensTooLarge(let maxTokens, let tokens, let length):
+            self = .invalid(
+                "\(maxTokensField) \(maxTokens) is too large: the model's context holds \(length) tokens and the prompt has "
+                    + "\(tokens), which leaves \(length - tokens)",
+                param: maxTokensField, code: "context_length_exceeded")
         case .pictureTooLarge: self = .invalid(error.description, param: "messages", code: "image_too_large")
         case .queueFull: self = .overloaded(error.description)
         case .notServing: self = .unavailable(error.description)

@@ -9,7 +9,10 @@ enum ChatFields {
     ]
 
     /// Without effect on the answer.
-    static let harmless: Set<String> = ["user", "metadata", "store", "service_tier"]
+    static let harmless: Set<String> = [
+        "user", "metadata", "store", "service_tier", "safety_identifier", "verbosity", "prompt_cache_key",
+        "prompt_cache_retention",
+    ]
 
     /// Not built yet; the values that ask for nothing are accepted.
     static let unsupported: [String: [JSONValue]] = [
@@ -28,18 +31,17 @@ enum ChatFields {
         "continue_final_message": [false], "add_special_tokens": [false], "documents": [[]],
         "priority": [0], "request_id": [], "cache_salt": [], "truncate_prompt_tokens": [], "return_token_ids": [false],
         "return_tokens_as_token_ids": [false], "prompt": [], "modalities": [["text"]], "audio": [], "prediction": [],
-        "reasoning_effort": [], "verbosity": [], "web_search_options": [], "safety_identifier": [],
-        "prompt_cache_key": [], "prompt_cache_retention": [],
+        "reasoning_effort": ["none"], "web_search_options": [],
     ]
 
-    /// Throws for the first field that is unknown, or asks for what is not built yet.
+    /// Throws for the first field that is unknown, or asks for what is not built yet; null is as good as absent.
     static func check(_ object: JSONObject) throws(APIError) {
         for (name, value) in object {
-            if supported.contains(name) || harmless.contains(name) || value.isNull && unsupported[name] != nil { continue }
+            if value.isNull || supported.contains(name) || harmless.contains(name) { continue }
             guard let accepted = unsupported[name] else {
                 throw .unknown(field: name)
             }
-            guard accepted.contains(where: { equal($0, value) }) else { throw .unsupported(name) }
+            guard accepted.contains(where: { equal($0, value) }) else { throw .unsupported(name, possible: accepted) }
         }
     }
 

@@ -8,8 +8,10 @@ struct ChatRequest: Sendable {
     var messages: JSONValue
     var pictures: [EncodedPicture]
     var sampling: SamplingParameters
-    /// Nil for as many as the context holds.
+    /// Nil for the model's own number, and at most what the context holds.
     var maxTokens: Int?
+    /// The field that set it.
+    var maxTokensField = "max_tokens"
     var stops: [String]
     var ignoresEnd: Bool
     var streams: Bool
@@ -30,7 +32,7 @@ struct ChatRequest: Sendable {
         do {
             json = try JSONValue(parsing: body, countLimit: maxValues)
         } catch {
-            throw .invalid(error.description, code: "invalid_json")
+            throw Self.foreignForm(body) ?? .invalid(error.description, code: "invalid_json")
         }
         guard let object = json.objectValue else {
             throw .invalid("the body must be a JSON object, not a \(json.kindName)")
@@ -42,11 +44,24 @@ struct ChatRequest: Sendable {
         let reader = MessageReader()
         (messages, pictures) = try reader.read(fields.value("messages"))
         sampling = try Self.sampling(fields, defaults: defaults, seed: seed)
-        maxTokens = try Self.maxTokens(fields)
+        if let limit = try Self.maxTokens(fields) {
+            maxTokensField = limit.field
+            maxTokens = limit.count
+        }
         stops = try Self.stops(fields)
         ignoresEnd = try fields.boolean("ignore_eos") ?? false
         streams = try fields.boolean("stream") ?? false
         includesUsage = try Self.includesUsage(fields, streams: streams)
+    }
+
+    /// Tells whoever posts a form, by the first bytes of a body that is no JSON; nil for other bodies.
+    private static func foreignForm(_ body: [UInt8]) -> APIError? {
+        let isMultipart = body.starts(with: Array("--".utf8))
+        let name = body.prefix { (0x21...0x7E).contains($0) && $0 != UInt8(ascii: "=") && !"{}[]\"".utf8.contains($0) }
+        guard isMultipart || !name.isEmpty && body.dropFirst(name.count).first == UInt8(ascii: "=") else { return nil }
+        return .invalid(
+            "the body is a \(isMultipart ? "multipart" : "URL-encoded") form; send JSON with Content-Type: application/json",
+            code: "unsupported_media_type", status: 415)
     }
 
     private static func sampling(
@@ -60,8 +75,8 @@ struct ChatRequest: Sendable {
             sampling.topP = Float(value)
         }
         if let topK = try fields.integer("top_k") {
-            guard topK == -1 || topK >= 1 else {
-                throw .invalid("top_k must be -1 (all) or at least 1, not \(topK)", param: "top_k")
+            guard topK >= -1 else {
+                throw .invalid("top_k must be -1 or 0 (all), or at least 1, not \(topK)", param: "top_k")
             }
             sampling.topK = max(topK, 0)
         }
@@ -72,12 +87,12 @@ struct ChatRequest: Sendable {
         return sampling
     }
 
-    private static func maxTokens(_ fields: FieldReader) throws(APIError) -> Int? {
-        var result: Int?
+    private static func maxTokens(_ fields: FieldReader) throws(APIError) -> (field: String, count: Int)? {
+        var result: (String, Int)?
         for name in ["max_tokens", "max_completion_tokens"] {
             guard let count = try fields.integer(name) else { continue }
             guard count >= 1 else { throw .invalid("\(name) must be at least 1, not \(count)", param: name) }
-            result = count
+            result = (name, count)
         }
         return result
     }
@@ -85,8 +100,14 @@ struct ChatRequest: Sendable {
     private static func stops(_ fields: FieldReader) throws(APIError) -> [String] {
         guard let value = fields.value("stop") else { return [] }
         let values = value.arrayValue ?? [value]
-        let stops = values.compactMap(\.stringValue)
-        guard stops.count == values.count else { throw fields.mismatch("stop", value, "a string or a list of strings") }
+        if value.arrayValue == nil, value.stringValue == nil {
+            throw fields.mismatch("stop", value, "a string or a list of strings")
+        }
+        var stops: [String] = []
+        for (index, value) in values.enumerated() {
+            guard let stop = value.stringValue else { throw fields.mismatch("stop[\(index)]", value, "a string", param: "stop") }
+            stops.append(stop)
+        }
         guard !stops.contains("") else { throw .invalid("stop must not hold an empty string", param: "stop") }
         guard stops.count <= maxStops else {
             throw .invalid("stop holds \(stops.count) strings, more than \(maxStops)", param: "stop")
@@ -100,16 +121,17 @@ struct ChatRequest: Sendable {
     private static func includesUsage(_ fields: FieldReader, streams: Bool) throws(APIError) -> Bool {
         guard let value = fields.value("stream_options") else { return false }
         guard let options = value.objectValue else { throw fields.mismatch("stream_options", value, "an object") }
-        guard streams else {
-            throw .invalid("stream_options is only allowed when stream is true", param: "stream_options")
-        }
         let reader = FieldReader(object: options, prefix: "stream_options.")
-        for name in options.keys where name != "include_usage" {
+        for (name, value) in options where name != "include_usage" && !value.isNull {
             guard name == "continuous_usage_stats" || name == "include_obfuscation" else {
                 throw .unknown(field: name, in: "stream_options.")
             }
-            if try reader.boolean(name) == true { throw .unsupported("stream_options.\(name)") }
+            if try reader.boolean(name) == true { throw .unsupported("stream_options.\(name)", possible: [false]) }
         }
-        return try reader.boolean("include_usage") ?? false
+        let includesUsage = try reader.boolean("include_usage") ?? false
+        guard streams || !includesUsage else {
+            throw .invalid("stream_options is only allowed when stream is true", param: "stream_options")
+        }
+        return includesUsage
     }
 }

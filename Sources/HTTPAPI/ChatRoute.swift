@@ -46,7 +46,7 @@ struct ChatRoute: Sendable {
         do throws(AdmissionError) {
             generation = try model.engine.submit(prepared.generation)
         } catch {
-            throw APIError(error)
+            throw APIError(error, maxTokensField: prepared.request.maxTokensField)
         }
         let answer = ChatResponse(
             id: "chatcmpl-" + UUID().uuidString.replacing("-", with: "").lowercased(), model: model.name,
@@ -158,7 +158,7 @@ struct ChatRoute: Sendable {
         return Prepared(
             request: request,
             generation: GenerationRequest(
-                prompt: prompt, sampling: request.sampling, maxTokens: request.maxTokens ?? max(room, 1),
+                prompt: prompt, sampling: request.sampling, maxTokens: request.maxTokens ?? max(min(room, pipeline.defaultMaxTokens ?? room), 1),
                 endTokens: pipeline.endTokens, ignoresEnd: request.ignoresEnd, stops: request.stops,
                 decoder: pipeline.makeDecoder()))
     }

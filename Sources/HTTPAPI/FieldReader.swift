@@ -37,9 +37,16 @@ struct FieldReader {
         return number
     }
 
-    func mismatch(_ name: String, _ value: JSONValue, _ expected: String) -> APIError {
-        let found = value.doubleValue == nil ? "a \(value.kindName)" : value.serializedText
-        return .invalid("\(prefix)\(name) must be \(expected), not \(found)", param: prefix + name)
+    /// - Parameter param: the field to name where it is not `name`.
+    func mismatch(_ name: String, _ value: JSONValue, _ expected: String, param: String? = nil) -> APIError {
+        let found: String
+        switch value {
+        case .null: found = "null"
+        case .int, .wide, .double: found = value.serializedText
+        case .array, .object: found = "an \(value.kindName)"
+        case .bool, .string: found = "a \(value.kindName)"
+        }
+        return .invalid("\(prefix)\(name) must be \(expected), not \(found)", param: prefix + (param ?? name))
     }
 
     func outOfRange(_ name: String, _ value: JSONValue, _ range: String) -> APIError {

@@ -7,14 +7,12 @@ struct MessageReader {
     private static let roles = [
         "system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool",
     ]
-    /// Message fields beyond `role`, `content` and `name`, which templates do not show.
-    private static let laterFields: Set<String> = [
-        "tool_calls", "tool_call_id", "function_call", "refusal", "audio", "reasoning_content", "reasoning",
-        "annotations",
-    ]
+    /// Fields that would change what the model reads, and parts that it cannot read yet.
+    private static let laterFields: Set<String> = ["function_call", "audio"]
     private static let laterParts: Set<String> = [
-        "image_embeds", "input_audio", "video_url", "audio_url", "file", "refusal", "video", "audio", "image", "image_pil",
+        "image_embeds", "input_audio", "video_url", "audio_url", "file", "video", "audio", "image", "image_pil",
     ]
+    private static let laterPartFields: Set<String> = ["min_pixels", "max_pixels", "fps", "file_id"]
 
     func read(_ value: JSONValue?) throws(APIError) -> (messages: JSONValue, pictures: [EncodedPicture]) {
         guard let value else { throw .invalid("messages is required", param: "messages") }
@@ -35,13 +33,9 @@ struct MessageReader {
     ) throws(APIError) -> JSONValue {
         guard let object = value.objectValue else { throw .invalid("\(place) must be an object", param: place) }
         let fields = FieldReader(object: object, prefix: place + ".")
-        for (name, value) in object where !["role", "content", "name"].contains(name) && !value.isNull {
-            guard Self.laterFields.contains(name) else {
-                throw .unknown(field: name, in: place + ".")
-            }
-            if value.arrayValue?.isEmpty != true { throw .unsupported("\(place).\(name)") }
+        for (name, value) in object where Self.laterFields.contains(name) && !value.isNull {
+            throw .unsupported("\(place).\(name)")
         }
-        _ = try fields.string("name")
         guard let name = try fields.string("role") else { throw .invalid("\(place).role is required", param: "\(place).role") }
         guard let role = Self.roles[name] else {
             throw .invalid(
@@ -57,23 +51,37 @@ struct MessageReader {
                 read.append(try self.part(part, place: "\(place).content[\(index)]", &pictures))
             }
             content = .array(read)
-        case nil where role == "assistant": content = ""
+        case nil where role == "assistant": content = .string(try fields.string("refusal") ?? "")
         case nil: throw .invalid("\(place).content is required", param: "\(place).content")
         case let other?: throw fields.mismatch("content", other, "a string or a list of parts")
         }
-        return ["role": .string(role), "content": content]
+        var read = JSONObject()
+        read["role"] = .string(role)
+        read["content"] = content
+        read["name"] = try fields.string("name").map { .string($0) }
+        if role == "tool" { read["tool_call_id"] = try fields.string("tool_call_id").map { .string($0) } }
+        if role == "assistant" {
+            for name in ["reasoning_content", "reasoning"] { read[name] = try fields.string(name).map { .string($0) } }
+            read["tool_calls"] = try ToolCalls.read(fields)
+        }
+        return .object(read)
     }
 
     private func part(
         _ value: JSONValue, place: String, _ pictures: inout [EncodedPicture]
     ) throws(APIError) -> JSONValue {
-        guard let object = value.objectValue else { throw .invalid("\(place) must be an object", param: place) }
+        if case .string = value { return ["type": "text", "text": value] }
+        guard let object = value.objectValue else { throw .invalid("\(place) must be an object or a string", param: place) }
         let fields = FieldReader(object: object, prefix: place + ".")
-        guard let type = try fields.string("type") else { throw .invalid("\(place).type is required", param: "\(place).type") }
+        try checkFields(of: object, place: place)
+        let implied = ["text", "image_url"].first { fields.value($0) != nil }
+        guard let type = try fields.string("type") ?? implied else {
+            throw .invalid("\(place).type is required", param: "\(place).type")
+        }
         switch type {
-        case "text":
-            try only(["type", "text"], in: object, place: place)
-            guard let text = try fields.string("text") else { throw .invalid("\(place).text is required", param: "\(place).text") }
+        case "text", "input_text", "output_text", "refusal":
+            let name = type == "refusal" ? type : "text"
+            guard let text = try fields.string(name) else { throw .invalid("\(place).\(name) is required", param: "\(place).\(name)") }
             return ["type": "text", "text": .string(text)]
         case "image_url", "input_image":
             pictures.append(EncodedPicture(file: try picture(object, place: place), place: place))
@@ -88,14 +96,13 @@ struct MessageReader {
 
     /// The file of `image_url`: an object with `url`, or the URL itself.
     private func picture(_ object: JSONObject, place: String) throws(APIError) -> [UInt8] {
-        try only(["type", "image_url", "detail"], in: object, place: place)
         guard let source = FieldReader(object: object).value("image_url") else {
             throw .invalid("\(place).image_url is required", param: "\(place).image_url")
         }
         if let detail = object["detail"] { try check(detail: detail, place: place) }
         var url = source.stringValue
         if let inner = source.objectValue {
-            try only(["url", "detail"], in: inner, place: place + ".image_url")
+            try checkFields(of: inner, place: place + ".image_url")
             url = try FieldReader(object: inner, prefix: place + ".image_url.").string("url")
             if let detail = inner["detail"] { try check(detail: detail, place: place) }
         }
@@ -114,18 +121,50 @@ struct MessageReader {
         return file
     }
 
+    private func checkFields(of object: JSONObject, place: String) throws(APIError) {
+        for (name, value) in object where Self.laterPartFields.contains(name) && !value.isNull {
+            throw .unsupported("\(place).\(name)")
+        }
+    }
+
     /// How closely to look is the model's own affair; the words are checked all the same.
     private func check(detail: JSONValue, place: String) throws(APIError) {
         guard detail.isNull || ["auto", "low", "high"].contains(detail.stringValue ?? "") else {
             throw .invalid("\(place): detail must be auto, low or high", param: place)
         }
     }
+}
 
-    private func only(_ names: Set<String>, in object: JSONObject, place: String) throws(APIError) {
-        let later: Set<String> = ["min_pixels", "max_pixels", "uuid", "fps", "file_id", "cache_control"]
-        for (name, value) in object where !names.contains(name) && !value.isNull {
-            if later.contains(name) { throw .unsupported("\(place).\(name)") }
-            throw .unknown(field: name, in: place + ".")
+/// The calls that an assistant's message in a history made.
+private enum ToolCalls {
+    /// The calls as templates expect them: arguments that are the JSON text of an object become that object, arguments that
+    /// are missing an empty one. Nil for no calls.
+    static func read(_ fields: FieldReader) throws(APIError) -> JSONValue? {
+        guard let value = fields.value("tool_calls") else { return nil }
+        guard let calls = value.arrayValue else { throw fields.mismatch("tool_calls", value, "a list") }
+        var read: [JSONValue] = []
+        for (index, call) in calls.enumerated() {
+            let name = "tool_calls[\(index)]"
+            guard var members = call.objectValue else { throw fields.mismatch(name, call, "an object") }
+            let inner = FieldReader(object: members, prefix: "\(fields.prefix)\(name).")
+            guard let value = inner.value("function"), var function = value.objectValue else {
+                throw inner.mismatch("function", members["function"] ?? .null, "an object")
+            }
+            guard function["name"]?.stringValue != nil else {
+                throw inner.mismatch("function.name", function["name"] ?? .null, "a string")
+            }
+            function["arguments"] = arguments(function["arguments"] ?? .null)
+            members["function"] = .object(function)
+            read.append(.object(members))
         }
+        return read.isEmpty ? nil : .array(read)
+    }
+
+    private static func arguments(_ given: JSONValue) -> JSONValue {
+        if given.isNull || given == "" { return [:] }
+        guard let text = given.stringValue, let object = try? JSONValue(parsing: text), object.objectValue != nil else {
+            return given
+        }
+        return object
     }
 }

@@ -24,8 +24,14 @@ package final class ServedModel: Sendable {
 
     package var name: String { names[0] }
 
+    /// Slashes at the end of a name do not count.
     func answers(to name: String) -> Bool {
-        if names.contains(name) { return true }
+        func trimmed(_ name: String) -> Substring {
+            var rest = name[...]
+            while rest.last == "/" { rest.removeLast() }
+            return rest
+        }
+        if names.contains(where: { trimmed($0) == trimmed(name) }) { return true }
         return baseName != nil && name.split(separator: "/").last.map(String.init) == baseName
     }
 

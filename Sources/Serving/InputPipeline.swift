@@ -47,6 +47,7 @@ package struct InputPipeline: Sendable {
     private let spec: InputSpec
     private let render: @Sendable (JSONValue, WorkBudget) throws -> String
     private let encode: @Sendable (String, WorkBudget) throws -> [Int32]
+    private let textOnlyRoles: TextOnlyRoles
     private let newDecoder: @Sendable () -> any TokenTextDecoder
     private let imageDecoder: ImageDecoder
     private let processor: ImageProcessor?
@@ -72,6 +73,7 @@ package struct InputPipeline: Sendable {
     ) {
         self.spec = spec
         self.render = render
+        textOnlyRoles = TextOnlyRoles { messages in try render(messages, .generous()) }
         self.newDecoder = newDecoder
         self.encode = encode
         imageDecoder = ImageDecoder(maxPixels: maxImagePixels)
@@ -94,11 +96,14 @@ package struct InputPipeline: Sendable {
         var sampling = SamplingParameters()
         sampling.temperature = generation.doSample == false ? 0 : Float(generation.temperature ?? 1)
         sampling.topP = Float(generation.topP ?? 1)
-        sampling.topK = generation.topK ?? 0
+        sampling.topK = max(generation.topK ?? 0, 0)
         sampling.minP = Float(generation.minP ?? 0)
         sampling.repetitionPenalty = Float(generation.repetitionPenalty ?? 1)
         return sampling
     }
+
+    /// Most tokens of an answer where the request sets no number; nil where the model does not either.
+    package var defaultMaxTokens: Int? { spec.generation.maxNewTokens.flatMap { $0 > 0 ? $0 : nil } }
 
     package func makeDecoder() -> any TokenTextDecoder { newDecoder() }
 
@@ -112,9 +117,10 @@ package struct InputPipeline: Sendable {
         try checkHeaders(of: pictures, budget)
         var patches: [Patches] = []
         for picture in pictures { patches.append(try self.patches(of: picture, budget)) }
+        let typed = TypedPlaceholders(textOnlyRoles.joined(messages), placeholder: spec.imagePlaceholder)
         let text: String
         do {
-            text = try render(messages, budget)
+            text = try render(typed.messages, budget)
         } catch {
             try Self.check(budget)
             throw .badPrompt("the chat template refuses these messages: \(error)")
@@ -124,7 +130,7 @@ package struct InputPipeline: Sendable {
         let assembler = PromptAssembler(spec: spec) { [encode] text in try encode(text, budget) }
         let prepared: PreparedPrompt
         do {
-            prepared = try assembler.prepare(rendered: text, pictures: patches)
+            prepared = try assembler.prepare(rendered: text, pictures: patches, mark: typed.mark)
         } catch {
             try Self.check(budget)
             throw .badPrompt("\(error)")

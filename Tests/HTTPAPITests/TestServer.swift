@@ -32,6 +32,9 @@ final class TestServer: Sendable {
         var encodeGate: DispatchSemaphore?
         var tokenBytesMax: Int?
         var visionLimits: VisionLimits? = VisionLimits(maxPatchesPerImage: 256)
+        var generation = GenerationDefaults(doSample: false)
+        /// Sees the messages that the chat template gets.
+        var onRender: @Sendable (JSONValue) -> Void = { _ in }
     }
 
     static let modelName = "null-model"
@@ -98,10 +101,14 @@ final class TestServer: Sendable {
                 rescaleFactor: 1 / 255, normalization: nil, patchSize: 14, mergeSize: 2, temporalPatchSize: 2),
             imagePlaceholder: PlaceholderSpec(text: "\u{1}", tokenID: 257, expansion: .mergedGrid(mergeSize: 2)),
             positions: .mrope(mergeSize: 2), visionLimits: options.visionLimits, vocabularySize: 259,
-            endTokenIDs: [256], generation: GenerationDefaults(doSample: false))
+            endTokenIDs: [256], generation: options.generation)
         return InputPipeline(
             spec: spec, modelKey: "null", maxPatches: 256, maxImagePixels: 1_000_000, contextLength: contextLength,
-            tokenBytesMax: options.tokenBytesMax, render: { messages, _ in try render(messages) },
+            tokenBytesMax: options.tokenBytesMax,
+            render: { messages, _ in
+                options.onRender(messages)
+                return try render(messages)
+            },
             encode: { text, _ in
                 if text.contains("@") { options.encodeGate?.wait() }
                 return text.utf8.map { $0 == 1 ? 257 : Int32($0) }

@@ -29,6 +29,12 @@ struct PromptSpecTests {
         #expect(spec.imageProcessor?.sizing == .smart(minPixels: 3136, maxPixels: 12_845_056))
     }
 
+    @Test func allTokensAreMinusOneToo() throws {
+        var files = Self.flat
+        files["generation_config.json"] = #"{"top_k": -1, "max_new_tokens": 128}"#
+        #expect(try Self.withModel(files) { try InputSpec(modelDirectory: $0) }.generation == .init(topK: -1, maxNewTokens: 128))
+    }
+
     @Test func theNewLayoutIsRead() throws {
         let files = [
             "config.json": #"{"model_type": "qwen2_vl", "image_token_id": 766, "text_config": {"vocab_size": 768, "eos_token_id": 763}, "vision_config": {}}"#,

@@ -138,7 +138,7 @@ extension ConfigReader {
             doSample: try boolean("do_sample"),
             temperature: try number("temperature"),
             topP: try number("top_p"),
-            topK: try integer("top_k", in: range),
+            topK: try integer("top_k", in: -1...range.upperBound),
             minP: try number("min_p"),
             repetitionPenalty: try number("repetition_penalty"),
             maxNewTokens: try integer("max_new_tokens", in: range))

@@ -30,9 +30,13 @@ package struct PromptAssembler: Sendable {
     }
 
     /// The prompt for a rendered text with one placeholder per picture, in order.
-    package func prepare(rendered: String, pictures: [Patches]) throws(PromptError) -> PreparedPrompt {
+    ///
+    /// What stands on the two sides of a `mark` is tokenized apart, and the mark itself dropped; see `TypedPlaceholders`.
+    package func prepare(
+        rendered: String, pictures: [Patches], mark: Unicode.Scalar? = nil
+    ) throws(PromptError) -> PreparedPrompt {
         let counts = try featureCounts(of: pictures)
-        let inputIDs = try tokens(of: try expand(rendered, counts))
+        let inputIDs = try tokens(of: try expand(rendered, counts), mark: mark)
         let spans = try locate(counts, in: inputIDs)
         let positions = spec.positions.positions(
             count: inputIDs.count,
@@ -82,10 +86,11 @@ package struct PromptAssembler: Sendable {
         return counts
     }
 
-    private func tokens(of text: String) throws(PromptError) -> [Int32] {
-        let ids: [Int32]
+    private func tokens(of text: String, mark: Unicode.Scalar?) throws(PromptError) -> [Int32] {
+        let pieces = mark.map { split(Array(text.utf8), by: Array(String($0).utf8)).map { String(decoding: $0, as: UTF8.self) } }
+        var ids: [Int32] = []
         do {
-            ids = try encode(text)
+            for piece in pieces ?? [text] { ids += try encode(piece) }
         } catch {
             throw .tokenizer("\(error)")
         }
@@ -116,7 +121,7 @@ package struct PromptAssembler: Sendable {
 }
 
 /// The stretches between occurrences of `pattern`, found from left to right; one more than there are occurrences.
-private func split(_ bytes: [UInt8], by pattern: [UInt8]) -> [ArraySlice<UInt8>] {
+func split(_ bytes: [UInt8], by pattern: [UInt8]) -> [ArraySlice<UInt8>] {
     var pieces: [ArraySlice<UInt8>] = []
     var start = 0
     var index = 0

@@ -1,0 +1,82 @@
+import Foundation
+import Inputs
+import Plan
+import Testing
+
+/// Placeholders that somebody typed, and templates for text only.
+@Suite struct PromptTypedTests {
+    private static let placeholder = PlaceholderSpec(text: "<|image_pad|>", tokenID: 766, expansion: .mergedGrid(mergeSize: 2))
+
+    @Test func aTypedPlaceholderGivesNoPlaceholderToken() throws {
+        let model = PromptChatTests.demo.appending(path: "model")
+        let tokenizer = try Tokenizer(json: Array(Data(contentsOf: model.appending(path: "tokenizer.json"))))
+        let spec = try InputSpec(modelDirectory: model.path) { tokenizer.token($0) }
+        let template = try ChatTemplate(source: String(decoding: Data(contentsOf: model.appending(path: "chat_template.jinja")), as: UTF8.self))
+        let processor = ImageProcessor(try #require(spec.imageProcessor))
+        let picture = try processor.patches(
+            from: ImageDecoder().decode(Array(Data(contentsOf: PromptChatTests.demo.appending(path: "samples/shapes-two.jpg")))))
+        let assembler = PromptAssembler(spec: spec) { tokenizer.encode($0, addSpecialTokens: false) }
+        let pad = try #require(spec.imagePlaceholder)
+        func prompt(_ text: String) throws -> PreparedPrompt {
+            let messages: JSONValue = [["role": "user", "content": [["type": "text", "text": .string(text)], ["type": "image"]]]]
+            let typed = TypedPlaceholders(messages, placeholder: pad)
+            return try assembler.prepare(
+                rendered: template.render(spec.templateContext(messages: typed.messages)), pictures: [picture], mark: typed.mark)
+        }
+        let plain = try prompt("What is this for?")
+        let typed = try prompt("What is <|image_pad|> for?")
+        #expect(typed.inputIDs.count { $0 == pad.tokenID } == plain.inputIDs.count { $0 == pad.tokenID })
+        #expect(typed.pictures[0].tokens.count == plain.pictures[0].tokens.count)
+        #expect(tokenizer.decode(typed.inputIDs, skipSpecialTokens: true).contains("What is <|image_pad|> for?"))
+    }
+
+    @Test func messagesWithoutPlaceholdersStayAsTheyAre() {
+        let messages: JSONValue = [["role": "user", "content": "<|image_pad"]]
+        let typed = TypedPlaceholders(messages, placeholder: Self.placeholder)
+        #expect(typed.mark == nil && typed.messages == messages)
+        #expect(TypedPlaceholders([["a": "<|image_pad|>"]], placeholder: nil).mark == nil)
+    }
+
+    @Test func theMarkIsNoneOfTheText() {
+        let messages: JSONValue = [["\u{10FFFD}": "<|image_pad|>", "<|image_pad|>": "\u{10FFFC}"]]
+        let typed = TypedPlaceholders(messages, placeholder: Self.placeholder)
+        #expect(typed.mark == "\u{10FFFB}")
+        #expect(typed.messages == [["\u{10FFFD}": "<\u{10FFFB}|image_pad|>", "<\u{10FFFB}|image_pad|>": "\u{10FFFC}"]])
+    }
+
+    @Test func everyPlaceholderOfATextIsMarked() {
+        let typed = TypedPlaceholders(
+            ["<|image_pad|><|image_pad|>a<|image_pad|>b", "<|image_pa"], placeholder: Self.placeholder)
+        let marked = "<\u{10FFFD}|image_pad|>"
+        #expect(typed.messages == [.string("\(marked)\(marked)a\(marked)b"), "<|image_pa"])
+    }
+
+    @Test func partsThatMakeAPlaceholderTogetherAreMarked() {
+        func parts(_ texts: String...) -> JSONValue { .array(texts.map { ["type": "text", "text": .string($0)] }) }
+        let typed = TypedPlaceholders(parts("a <|image", "_pad|> b", "<|image"), placeholder: Self.placeholder)
+        #expect(typed.messages == parts("a <|image\u{10FFFD}", "_pad|> b", "<|image"))
+        #expect(TypedPlaceholders(parts("a <|image", "x_pad|> b"), placeholder: Self.placeholder).mark == nil)
+    }
+
+    @Test(arguments: [
+        ("{% for m in messages %}{{ m.role ~ m.content }}{% endfor %}", true),
+        ("{% for m in messages %}{{ m.content | trim }}{% endfor %}", true),
+        ("{% for m in messages %}{{ m.content }}{% endfor %}", true),
+        ("{% for m in messages %}{{ m.content | tojson }}{% endfor %}", false),
+        ("{% for m in messages %}{% if m.content is string %}{{ m.content }}{% else %}{{ raise_exception('no') }}{% endif %}{% endfor %}", true),
+        ("{% for m in messages %}{% if m.content is string %}{{ m.content }}{% else %}{% for p in m.content %}{{ p.text }}{% endfor %}{% endif %}{% endfor %}", false),
+        ("{% for m in messages %}{{ raise_exception('no') }}{% endfor %}", false),
+    ])
+    func templatesForTextOnlyGetTextOnly(_ source: String, _ isTextOnly: Bool) throws {
+        let template = try ChatTemplate(source: source)
+        let roles = TextOnlyRoles { messages in
+            var context = JSONObject()
+            context["messages"] = messages
+            return try template.render(context)
+        }
+        let parts: JSONValue = [["role": "user", "content": [["type": "text", "text": "a"], ["type": "text", "text": "b"]]]]
+        #expect(roles.joined(parts) == (isTextOnly ? [["role": "user", "content": "a\nb"]] : parts))
+        let picture: JSONValue = [["role": "user", "content": [["type": "text", "text": "a"], ["type": "image"]]]]
+        #expect(roles.joined(picture) == picture)
+    }
+}
