@@ -34,6 +34,7 @@ enum UnicodeNormalization {
 
     private static func mapped(_ text: ArraySlice<UInt8>, _ form: UnicodeForm) -> [UInt8] {
         if text.isEmpty { return [] }
+        if LongMarkRuns.areIn(text) { return LongMarkRuns.normalized(text, form) }
         let string = String(decoding: text, as: UTF8.self)
         let decomposed =
             switch form {
