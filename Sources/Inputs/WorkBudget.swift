@@ -31,10 +31,13 @@ package final class WorkBudget: Sendable {
     /// Makes every later charge throw.
     package func cancel() { isCancelled.store(true, ordering: .relaxed) }
 
-    /// Runs one stage; its processor time counts.
+    /// Runs one stage; its processor time counts. A stage may hand a part of its work to another thread, and wait there.
     package func onThisThread<Result, Failure: Error>(_ stage: () throws(Failure) -> Result) throws(Failure) -> Result {
-        stretchBegan.store(Self.threadNanoseconds, ordering: .relaxed)
-        defer { usedNanoseconds.add(Self.threadNanoseconds - stretchBegan.load(ordering: .relaxed), ordering: .relaxed) }
+        let outer = stretchBegan.exchange(Self.threadNanoseconds, ordering: .relaxed)
+        defer {
+            usedNanoseconds.add(Self.threadNanoseconds - stretchBegan.load(ordering: .relaxed), ordering: .relaxed)
+            stretchBegan.store(outer, ordering: .relaxed)
+        }
         return try stage()
     }
 

@@ -16,13 +16,15 @@ package struct ChatTemplate: Sendable {
     /// HuggingFace always passes `messages`, `tools` and `documents` (null when there are none) and `add_generation_prompt`,
     /// and the special tokens by name (`bos_token`, `eos_token`, …). `now` is what `strftime_now` shows, in seconds since 1970,
     /// in the local time zone; nil means the present. Throws with reason `raised` when the template refuses its input,
-    /// `evaluation` when it fails, `limit` when it takes too much.
-    package func render(_ context: JSONObject, now: Int? = nil) throws(ChatTemplateError) -> String {
+    /// `evaluation` when it fails, `limit` when it takes too much, or when `budget` ends, which pays for the
+    /// work as it is done.
+    package func render(_ context: JSONObject, now: Int? = nil, budget: WorkBudget? = nil) throws(ChatTemplateError) -> String {
         let statements = statements
         return try DeepStack.run { () throws(ChatTemplateError) in
-            let evaluator = TemplateEvaluator(now: now)
+            let evaluator = TemplateEvaluator(now: now, budget: budget)
             defer { evaluator.release() }
-            return try evaluator.render(statements, context)
+            guard let budget else { return try evaluator.render(statements, context) }
+            return try budget.onThisThread { () throws(ChatTemplateError) in try evaluator.render(statements, context) }
         }
     }
 }

@@ -38,20 +38,6 @@ extension JinjaValue {
             return WideNumber.order(self, other) == .less
         }
     }
-
-    /// Python's `in`; nil when the container cannot contain.
-    func contains(_ element: JinjaValue) -> Bool? {
-        switch self {
-        case .undefined: return false
-        case .string(let text, _):
-            guard case .string(let part, _) = element else { return nil }
-            return PythonText.find(part, in: text) != nil
-        case .list(let list), .tuple(let list): return list.elements.contains { $0.equals(element) }
-        case .dictionary(let dictionary): return JinjaKey(element).map { dictionary.value(of: $0) != nil }
-        case .range, .view: return iterated?.contains { $0.equals(element) }
-        default: return nil
-        }
-    }
 }
 
 extension JinjaValue {

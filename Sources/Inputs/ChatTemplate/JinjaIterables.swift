@@ -63,7 +63,8 @@ struct JinjaView {
     /// Keys and items are sets; values equal nothing.
     func equals(_ other: JinjaView) -> Bool {
         guard kind == other.kind, kind != .values, dictionary.count == other.dictionary.count else { return false }
-        return elements.allSatisfy { element in other.elements.contains { $0.equals(element) } }
+        let others = other.elements
+        return elements.allSatisfy { element in others.contains { $0.equals(element) } }
     }
 }
 

@@ -25,6 +25,8 @@ enum JinjaValue {
 struct JinjaList {
     let elements: [JinjaValue]
     let depth: Int
+    /// How many steps a walk over all of it takes at most.
+    let weight: Int
     /// By which names a tuple's elements are attributes, too.
     let names: [String]
 
@@ -32,6 +34,7 @@ struct JinjaList {
         self.elements = elements
         self.names = names
         depth = 1 + (elements.lazy.map(\.depth).max() ?? 0)
+        weight = elements.reduce(1) { min(JinjaValue.weightLimit, $0 + $1.weight) }
     }
 }
 
@@ -41,6 +44,8 @@ struct JinjaDictionary {
     private(set) var values: [JinjaValue] = []
     private var positions: [JinjaKey: Int] = [:]
     private(set) var depth = 1
+    /// How many steps a walk over all of it takes at most.
+    private(set) var weight = 1
 
     var count: Int { keys.count }
 
@@ -52,7 +57,10 @@ struct JinjaDictionary {
     mutating func set(_ key: JinjaValue, _ value: JinjaValue) -> Bool {
         guard let hashed = JinjaKey(key) else { return false }
         depth = max(depth, value.depth + 1, key.depth + 1)
-        if let position = positions[hashed] {
+        let known = positions[hashed]
+        weight = min(JinjaValue.weightLimit, weight + value.weight + (known == nil ? key.weight : 0))
+        if let position = known {
+            if weight < JinjaValue.weightLimit { weight -= values[position].weight }
             values[position] = value
         } else {
             positions[hashed] = keys.count

@@ -91,7 +91,7 @@ extension TemplateEvaluator {
             let value = named ?? values[used]
             used += named == nil ? 1 : 0
             output += try percentFormatted(value, specification, conversion)
-            if output.utf8.count > Self.sizeLimit { throw exceeded("a formatted text grows too large") }
+            if output.utf8.count > sizeLimit { throw exceeded("a formatted text grows too large") }
         }
         switch operand {
         case .dictionary, .list, .range, .undefined: return output
@@ -258,7 +258,7 @@ extension TemplateEvaluator {
                 guard let end = fieldEnd(rest) else { throw failure("expected '}' before end of string") }
                 output += try field(rest[..<end], arguments, &position, isNested: isNested)
                 rest = rest[(end + 1)...]
-                if output.utf8.count > Self.sizeLimit { throw exceeded("a formatted text grows too large") }
+                if output.utf8.count > sizeLimit { throw exceeded("a formatted text grows too large") }
             } else {
                 output.unicodeScalars.append(scalar)
             }

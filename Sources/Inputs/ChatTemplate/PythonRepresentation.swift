@@ -7,8 +7,21 @@ struct PythonRepresentation {
     private(set) var unprintable: String?
     private let limit: Int
 
-    init(limit: Int) {
+    /// How many values were met, long texts counted by their length.
+    private(set) var visits = 0
+    private let visitLimit: Int
+
+    /// Stops behind that many bytes, or that many values.
+    init(limit: Int, visits: Int) {
         self.limit = limit
+        visitLimit = visits
+    }
+
+    private mutating func visit(_ value: JinjaValue, level: Int) -> Bool {
+        visits += 1
+        if case .string(let text, _) = value { visits += text.utf8.count / 16 }
+        if level > TemplateEvaluator.valueDepthLimit || visits > visitLimit { isCut = true }
+        return !isCut
     }
 
     var text: String { String(decoding: output, as: UTF8.self) }
@@ -23,7 +36,7 @@ struct PythonRepresentation {
 
     /// Writes `repr(value)`.
     mutating func represent(_ value: JinjaValue, level: Int = 0) {
-        guard !isCut, level <= TemplateEvaluator.valueDepthLimit else { return isCut = true }
+        guard visit(value, level: level) else { return }
         switch value {
         case .undefined: write("Undefined")
         case .none: write("None")
@@ -132,7 +145,7 @@ struct JSONStyle {
 extension PythonRepresentation {
     /// Writes `json.dumps(value)`; throws the Python type that JSON lacks.
     mutating func dump(_ value: JinjaValue, _ style: JSONStyle, level: Int = 0) throws(UnserializableType) {
-        guard !isCut, level <= TemplateEvaluator.valueDepthLimit else { return isCut = true }
+        guard visit(value, level: level) else { return }
         switch value {
         case .none: write("null")
         case .bool(let flag): write(flag ? "true" : "false")
@@ -173,11 +186,17 @@ extension PythonRepresentation {
 
     private mutating func startItem(_ index: Int, _ style: JSONStyle, _ level: Int) {
         if index > 0 { write(style.itemSeparator) }
-        if let indent = style.indent { write("\n" + String(repeating: indent, count: level)) }
+        indent(style, level)
+    }
+
+    private mutating func indent(_ style: JSONStyle, _ level: Int) {
+        guard let indent = style.indent else { return }
+        write("\n")
+        for _ in 0..<level { write(indent) }
     }
 
     private mutating func endItems(_ style: JSONStyle, _ level: Int) {
-        if let indent = style.indent { write("\n" + String(repeating: indent, count: level)) }
+        indent(style, level)
     }
 
     private static func jsonKey(_ key: JinjaValue) throws(UnserializableType) -> String {

@@ -24,23 +24,71 @@ enum PythonText {
         }
     }
 
-    /// Where the part first starts in the text, as an offset in UTF-8.
+    /// Where the part first starts in the text, as an offset in UTF-8; takes time in proportion to the text.
     static func find(_ part: String, in text: String, from start: Int = 0) -> Int? {
-        let needle = Array(part.utf8)
-        guard let first = needle.first else { return start }
-        var copy = text
-        return copy.withUTF8 { bytes in
-            var index = start
-            while index + needle.count <= bytes.count {
-                if bytes[index] == first {
-                    var length = 1
-                    while length < needle.count, bytes[index + length] == needle[length] { length += 1 }
-                    if length == needle.count { return index }
-                }
-                index += 1
-            }
-            return nil
+        if part.isEmpty { return start }
+        guard part.utf8.count <= text.utf8.count - start else { return nil }
+        var (text, part) = (text, part)
+        return text.withUTF8 { bytes in part.withUTF8 { find($0, in: bytes, from: start) } }
+    }
+
+    private static func find(
+        _ part: UnsafeBufferPointer<UInt8>, in bytes: UnsafeBufferPointer<UInt8>, from start: Int
+    ) -> Int? {
+        var index = start
+        var compared = 0
+        while index + part.count <= bytes.count {
+            var length = 0
+            while length < part.count, bytes[index + length] == part[length] { length += 1 }
+            if length == part.count { return index }
+            index += 1
+            compared += length
+            if compared > 4 * (index - start) + 256 { return findRepetitive(part, in: bytes, from: index) }
         }
+        return nil
+    }
+
+    /// As `find`, never comparing a byte of the text with more than two of the part on average (Knuth, Morris and Pratt).
+    private static func findRepetitive(
+        _ part: UnsafeBufferPointer<UInt8>, in bytes: UnsafeBufferPointer<UInt8>, from start: Int
+    ) -> Int? {
+        // How long the longest start of the part is that ends, without being all of it, at each of its bytes.
+        var borders = [Int32](repeating: 0, count: part.count)
+        var length = 0
+        for index in 1..<part.count {
+            while length > 0, part[index] != part[length] { length = Int(borders[length - 1]) }
+            if part[index] == part[length] { length += 1 }
+            borders[index] = Int32(length)
+        }
+        length = 0
+        for index in start..<bytes.count {
+            while length > 0, bytes[index] != part[length] { length = Int(borders[length - 1]) }
+            if bytes[index] == part[length] { length += 1 }
+            if length == part.count { return index + 1 - length }
+        }
+        return nil
+    }
+
+    /// Where the part last starts in the text, as an offset in UTF-8.
+    static func findLast(_ part: String, in text: String) -> Int? {
+        if part.isEmpty { return text.utf8.count }
+        guard part.utf8.count <= text.utf8.count else { return nil }
+        let (bytes, needle) = (Array(text.utf8.reversed()), Array(part.utf8.reversed()))
+        let found = bytes.withUnsafeBufferPointer { bytes in
+            needle.withUnsafeBufferPointer { find($0, in: bytes, from: 0) }
+        }
+        return found.map { bytes.count - $0 - needle.count }
+    }
+
+    /// How often the part stands in the text, without overlaps.
+    static func count(_ part: String, in text: String) -> Int {
+        var count = 0
+        var start = 0
+        while let found = find(part, in: text, from: start) {
+            count += 1
+            start = found + max(1, part.utf8.count)
+        }
+        return count
     }
 
     /// The pieces between occurrences of the separator, at most `limit` cuts.

@@ -34,10 +34,15 @@ final class TemplateEvaluator {
     /// How many statements, expressions and elements one rendering may touch.
     static let stepLimit = 5_000_000
     /// How many bytes a text, and elements a list, may have.
-    static let sizeLimit = 1 << 26
+    private(set) var sizeLimit = 1 << 24
+    /// How far the limit on sizes is raised for large conversations.
+    private static let largestSizeLimit = 1 << 26
 
     let now: Int?
+    private let budget: WorkBudget?
     private var steps = 0
+    /// How many of the steps the budget has paid for.
+    private var paidSteps = 0
     private var depth = 0
     /// What could form reference cycles; emptied after rendering.
     private var namespaces: [JinjaNamespace] = []
@@ -50,7 +55,8 @@ final class TemplateEvaluator {
         case normal, leaveLoop, nextIteration
     }
 
-    init(now: Int?) {
+    init(now: Int?, budget: WorkBudget? = nil) {
+        self.budget = budget
         self.now = now
     }
 
@@ -72,7 +78,21 @@ final class TemplateEvaluator {
     func spend(_ count: Int = 1) throws(ChatTemplateError) {
         steps += count
         if steps > Self.stepLimit { throw exceeded("it takes more than \(Self.stepLimit) steps") }
+        if let budget, steps - paidSteps >= 1024 { try pay(budget) }
     }
+
+    private func pay(_ budget: WorkBudget) throws(ChatTemplateError) {
+        let units = (steps - paidSteps) * 20
+        paidSteps = steps
+        do throws(WorkLimitError) { try budget.spend(units) } catch { throw exceeded(error.description) }
+    }
+
+    /// Throws when that much work, which is counted later, would exceed the limit.
+    func afford(_ count: Int) throws(ChatTemplateError) {
+        if count > remainingSteps { throw exceeded("it takes more than \(Self.stepLimit) steps") }
+    }
+
+    var remainingSteps: Int { Self.stepLimit - steps }
 
     func nested<Result>(_ body: () throws(ChatTemplateError) -> Result) throws(ChatTemplateError) -> Result {
         guard depth < Self.runDepthLimit else { throw exceeded("it nests deeper than \(Self.runDepthLimit) levels") }
@@ -86,7 +106,7 @@ final class TemplateEvaluator {
     func checked(_ value: JinjaValue) throws(ChatTemplateError) -> JinjaValue {
         switch value {
         case .string(let text, _):
-            if text.utf8.count > Self.sizeLimit { throw exceeded("a text grows beyond \(Self.sizeLimit) bytes") }
+            if text.utf8.count > sizeLimit { throw exceeded("a text grows beyond \(sizeLimit) bytes") }
             try spend(text.utf8.count / 64)
         case .list(let list), .tuple(let list):
             if list.depth > Self.valueDepthLimit { throw exceeded("lists nest deeper than \(Self.valueDepthLimit) levels") }
@@ -124,6 +144,7 @@ final class TemplateEvaluator {
                 throw exceeded("the variable '\(name)' nests deeper than \(Self.valueDepthLimit) levels")
             }
             root.set(name, value)
+            sizeLimit = min(Self.largestSizeLimit, max(sizeLimit, 128 * value.weight))
         }
         let scope = TemplateScope(root)
         closedScopes.append(scope)
@@ -179,8 +200,9 @@ final class TemplateEvaluator {
     }
 
     private func write(_ text: String, _ output: inout [UInt8]) throws(ChatTemplateError) {
+        if output.count + text.utf8.count > sizeLimit { throw exceeded("it writes more than \(sizeLimit) bytes") }
+        try spend(text.utf8.count / 64)
         output += text.utf8
-        if output.count > Self.sizeLimit { throw exceeded("it writes more than \(Self.sizeLimit) bytes") }
     }
 
     private func captured(

@@ -37,7 +37,11 @@ extension TemplateEvaluator {
             return result
         case .concatenation(let parts):
             var text = ""
-            for part in parts { text += try self.text(try evaluate(part, scope)) }
+            for part in parts {
+                let shown = try self.text(try evaluate(part, scope))
+                try affordText(text.utf8.count + shown.utf8.count)
+                text += shown
+            }
             return try checked(.string(text))
         case .comparison(let first, let rest): return try compare(first, rest, scope)
         case .and(let parts), .or(let parts):
@@ -117,7 +121,7 @@ extension TemplateEvaluator {
     }
 
     func set(_ key: JinjaValue, _ value: JinjaValue, in dictionary: inout JinjaDictionary) throws(ChatTemplateError) {
-        guard dictionary.set(key, value) else { throw failure("unhashable type: '\(key.typeName)'") }
+        guard try hashed(key) != nil, dictionary.set(key, value) else { throw failure("unhashable type: '\(key.typeName)'") }
     }
 
     /// What is wrong with using something undefined: a name, or a phrase that says what is missing where.
@@ -153,11 +157,12 @@ extension TemplateEvaluator {
         switch value {
         case .undefined(let name): throw undefinedFailure(name)
         case .dictionary(let dictionary):
-            if let hashed = JinjaKey(key), let found = dictionary.value(of: hashed) { return found }
+            if let hashed = try hashed(key), let found = dictionary.value(of: hashed) { return found }
         case .list(let list), .tuple(let list):
             if let index = key.wholeNumber, let found = element(index, of: list.elements) { return found }
         case .string(let text, _):
             if let index = key.wholeNumber {
+                try spend(text.utf8.count / 64)
                 let scalars = Array(text.unicodeScalars)
                 if let found = element(index, of: scalars) { return .string(String(found), isSafe: value.isSafeText) }
             }
@@ -180,9 +185,10 @@ extension TemplateEvaluator {
         let bounds = (try bound(slice.start, scope), try bound(slice.stop, scope), try bound(slice.step, scope))
         if bounds.2 == 0 { throw failure("slice step cannot be zero") }
         switch value {
-        case .list(let list): return .list(sliced(list.elements, bounds))
-        case .tuple(let list): return .tuple(JinjaList(sliced(list.elements, bounds)))
+        case .list(let list): return try checked(.list(sliced(list.elements, bounds)))
+        case .tuple(let list): return try checked(.tuple(JinjaList(sliced(list.elements, bounds))))
         case .string(let text, let isSafe):
+            try spend(text.utf8.count / 64)
             var scalars = String.UnicodeScalarView()
             scalars.append(contentsOf: sliced(Array(text.unicodeScalars), bounds))
             return try checked(.string(String(scalars), isSafe: isSafe))
@@ -237,13 +243,13 @@ extension TemplateEvaluator {
 
     /// Python's `repr(value)`.
     func represented(_ value: JinjaValue) throws(ChatTemplateError) -> String {
-        var writer = PythonRepresentation(limit: Self.sizeLimit)
+        var writer = PythonRepresentation(limit: sizeLimit, visits: remainingSteps)
         writer.represent(value)
         if let type = writer.unprintable {
             throw failure("a '\(type)' object has no text of its own; a filter such as 'list' or a call may be missing")
         }
         if writer.isCut { throw exceeded("the text of a value grows too large") }
-        try spend(writer.output.count / 64)
+        try spend(writer.visits + writer.output.count / 64)
         return writer.text
     }
 }

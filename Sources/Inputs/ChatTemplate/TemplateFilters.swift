@@ -33,6 +33,7 @@ extension TemplateEvaluator {
         case "safe": return .string(try text(value), isSafe: true)
         case "string": return .string(try text(value), isSafe: value.isSafeText)
         case "pprint":
+            try spend(JinjaValue.product(value.weight, 24))
             let shown = try represented(value.sortedByKeys)
             guard shown.unicodeScalars.count <= 80 else { throw failure("pprint of more than one line is not available") }
             return .string(shown)
@@ -64,20 +65,21 @@ extension TemplateEvaluator {
             style.keySeparator = try text(parts[1])
         }
         style.sortsKeys = arguments.value(3, "sort_keys")?.isTrue ?? false
-        var writer = PythonRepresentation(limit: Self.sizeLimit)
+        var writer = PythonRepresentation(limit: sizeLimit, visits: remainingSteps)
         do {
             try writer.dump(value, style)
         } catch {
             throw failure("Object of type \(error.name) is not JSON serializable")
         }
         if writer.isCut { throw exceeded("the text of a value grows too large") }
-        try spend(writer.output.count / 64)
+        try spend(writer.visits + writer.output.count / 64)
         return writer.text
     }
 
     private func applyToText(
         _ name: String, _ value: JinjaValue, _ arguments: JinjaArguments
     ) throws(ChatTemplateError) -> JinjaValue? {
+        if case .string(let text, _) = value { try spend(text.utf8.count / 16) }
         switch name {
         case "trim":
             let text = try stripped(try text(value), arguments.value(0, "chars"), left: true, right: true)
@@ -95,7 +97,7 @@ extension TemplateEvaluator {
                 if case .none = given {} else { count = try whole(given) }
             }
             return .string(
-                PythonText.replacing(
+                try replacing(
                     try text(value), try text(arguments.value(0, "old") ?? .undefined("old")),
                     with: try text(arguments.value(1, "new") ?? .undefined("new")), limit: count < 0 ? .max : count))
         case "e", "escape": return value.isSafeText ? value : .string(escaped(try text(value)), isSafe: true)
@@ -163,9 +165,10 @@ extension TemplateEvaluator {
         }
         let indentsFirst = arguments.value(1, "first")?.isTrue ?? false
         let indentsBlank = arguments.value(2, "blank")?.isTrue ?? false
+        try spend(text.utf8.count / 4)
         let lines = PythonText.lines(text + "\n", keepingEnds: false)
         try spend(lines.count * (1 + margin.utf8.count / 64))
-        guard lines.count * margin.utf8.count <= Self.sizeLimit else { throw exceeded("an indented text grows too large") }
+        try affordText(text.utf8.count + lines.count * margin.utf8.count)
         var output = lines.first ?? ""
         for line in lines.dropFirst() { output += "\n" + (line.isEmpty && !indentsBlank ? "" : margin) + line }
         return (indentsFirst ? margin : "") + output
@@ -286,7 +289,8 @@ extension TemplateEvaluator {
     func padded(
         _ text: String, _ width: Int, _ fill: Unicode.Scalar, _ align: Unicode.Scalar
     ) throws(ChatTemplateError) -> String {
-        guard width <= Self.sizeLimit else { throw exceeded("a text is padded beyond \(Self.sizeLimit) characters") }
+        guard width <= sizeLimit else { throw exceeded("a text is padded beyond \(sizeLimit) characters") }
+        try affordText(text.utf8.count + max(0, width) * String(fill).utf8.count)
         return PythonText.padded(text, to: width, with: fill, align: align)
     }
 
@@ -300,6 +304,7 @@ extension TemplateEvaluator {
             case .some: throw failure("strip arg must be None or str")
             }
         }
+        try spend(set.utf8.count / 4)
         let scalars = Set(set.unicodeScalars)
         return PythonText.stripped(text, scalars.contains, left: left, right: right)
     }

@@ -48,7 +48,7 @@ extension TemplateEvaluator {
         case "get":
             return bound(name, value) { (evaluator, arguments) throws(ChatTemplateError) in
                 guard let key = arguments.positional.first else { throw evaluator.failure("get expected at least 1 argument") }
-                guard let hashed = JinjaKey(key) else { throw evaluator.failure("unhashable type: '\(key.typeName)'") }
+                guard let hashed = try evaluator.hashed(key) else { throw evaluator.failure("unhashable type: '\(key.typeName)'") }
                 return dictionary.value(of: hashed) ?? arguments.value(1, "default") ?? .none
             }
         case "clear", "pop", "popitem", "setdefault", "update": return forbidden(name, value)
@@ -59,19 +59,22 @@ extension TemplateEvaluator {
     private func listMethod(_ name: String, _ elements: [JinjaValue], _ value: JinjaValue) -> JinjaValue? {
         switch name {
         case "count":
-            return bound(name, value) { (_, arguments) throws(ChatTemplateError) in
+            return bound(name, value) { (evaluator, arguments) throws(ChatTemplateError) in
                 let wanted = arguments.value(0, "value") ?? .undefined("value")
-                return .int(elements.count { $0.equals(wanted) })
+                var count = 0
+                for element in elements where try evaluator.isEqual(element, wanted) { count += 1 }
+                try evaluator.spend(elements.count)
+                return .int(count)
             }
         case "index":
             return bound(name, value) { (evaluator, arguments) throws(ChatTemplateError) in
                 let wanted = arguments.value(0, "value") ?? .undefined("value")
                 let bounds = JinjaArguments(positional: Array(arguments.positional.dropFirst()))
                 let window = try evaluator.window(bounds, count: elements.count)
-                guard let index = elements[window].firstIndex(where: { $0.equals(wanted) }) else {
+                guard let index = try evaluator.index(of: wanted, in: elements[window]) else {
                     throw evaluator.failure("\(try evaluator.represented(wanted)) is not in list")
                 }
-                return .int(index)
+                return .int(window.lowerBound + index)
             }
         case "copy": return bound(name, value) { (_, _) throws(ChatTemplateError) in value }
         case "append", "clear", "extend", "insert", "pop", "remove", "reverse", "sort":
@@ -84,7 +87,7 @@ extension TemplateEvaluator {
     private func callTextMethod(
         _ name: String, _ text: String, _ arguments: JinjaArguments
     ) throws(ChatTemplateError) -> JinjaValue {
-        try spend(1 + text.utf8.count / 64)
+        try spend(1 + text.utf8.count / (TemplateSignatures.searchingMethods.contains(name) ? 64 : 16))
         if let objection = TemplateSignatures.objection(toMethod: name, arguments) { throw failure(objection) }
         switch name {
         case "upper": return .string(text.uppercased())
@@ -106,7 +109,7 @@ extension TemplateEvaluator {
         case "replace":
             let count = try arguments.value(2, "count").map { (count) throws(ChatTemplateError) in try whole(count) } ?? -1
             return .string(
-                PythonText.replacing(
+                try replacing(
                     text, try argument(0, "old", arguments), with: try argument(1, "new", arguments),
                     limit: count < 0 ? .max : count))
         case "join": return try apply("join", to: try joinable(arguments), JinjaArguments(positional: [.string(text)]))
@@ -149,6 +152,7 @@ extension TemplateEvaluator {
     private func matchesEnd(_ name: String, _ text: String, _ arguments: JinjaArguments) throws(ChatTemplateError) -> Bool {
         guard let affix = arguments.positional.first else { throw failure("\(name)() takes at least 1 argument (0 given)") }
         var choices = [affix]
+        if case .tuple(let list) = affix { try spend(list.weight) }
         if case .tuple(let list) = affix { choices = list.elements }
         let window = try window(of: text, arguments.dropping(1))
         for choice in choices {
@@ -187,6 +191,7 @@ extension TemplateEvaluator {
             var column = 0
             guard width <= 1000 else { throw exceeded("tabs grow too wide") }
             for scalar in text.unicodeScalars {
+                if scalar == "\t" { try affordText(output.utf8.count + width) }
                 let count = scalar == "\t" ? (width > 0 ? width - column % width : 0) : 1
                 output += scalar == "\t" ? String(repeating: " ", count: count) : String(scalar)
                 column = scalar == "\n" || scalar == "\r" ? 0 : column + count
@@ -207,15 +212,9 @@ extension TemplateEvaluator {
         let part = try argument(0, "sub", arguments)
         let window = try window(of: text, arguments.dropping(1))
         if name == "count" {
-            return part.isEmpty ? window.unicodeScalars.count + 1 : PythonText.split(window, on: part).count - 1
+            return part.isEmpty ? window.unicodeScalars.count + 1 : PythonText.count(part, in: window)
         }
-        var found: Int?
-        var next = PythonText.find(part, in: window)
-        while let position = next {
-            found = position
-            guard name.hasPrefix("r"), position < window.utf8.count else { break }
-            next = PythonText.find(part, in: window, from: position + 1)
-        }
+        let found = name.hasPrefix("r") ? PythonText.findLast(part, in: window) : PythonText.find(part, in: window)
         guard let found else {
             if name.hasSuffix("index") { throw failure("substring not found") }
             return -1
@@ -229,17 +228,18 @@ extension TemplateEvaluator {
         func strings(_ pieces: [String]) -> [JinjaValue] { pieces.map { .string($0) } }
         switch name {
         case "splitlines":
+            try spend(text.utf8.count / 4)
             return .list(strings(PythonText.lines(text, keepingEnds: arguments.value(0, "keepends")?.isTrue ?? false)))
         case "partition", "rpartition":
             let separator = try argument(0, "sep", arguments)
             if separator.isEmpty { throw failure("empty separator") }
-            let pieces = PythonText.split(text, on: separator)
-            guard pieces.count > 1 else {
-                return .tuple(JinjaList(strings(name == "partition" ? [text, "", ""] : ["", "", text])))
+            let isFirst = name == "partition"
+            guard let cut = isFirst ? PythonText.find(separator, in: text) : PythonText.findLast(separator, in: text) else {
+                return .tuple(JinjaList(strings(isFirst ? [text, "", ""] : ["", "", text])))
             }
-            let cut = name == "partition" ? 1 : pieces.count - 1
-            let halves = [pieces[..<cut].joined(separator: separator), separator, pieces[cut...].joined(separator: separator)]
-            return .tuple(JinjaList(strings(halves)))
+            let bytes = Array(text.utf8)
+            let (head, tail) = (bytes[..<cut], bytes[(cut + separator.utf8.count)...])
+            return .tuple(JinjaList(strings([String(decoding: head, as: UTF8.self), separator, String(decoding: tail, as: UTF8.self)])))
         default: break
         }
         let limit = try arguments.value(1, "maxsplit").map { (limit) throws(ChatTemplateError) in try whole(limit) } ?? -1
@@ -247,11 +247,13 @@ extension TemplateEvaluator {
         let given = arguments.value(0, "sep") ?? .none
         guard case .string(let separator, _) = given else {
             guard case .none = given else { throw failure("must be str or None, not \(given.typeName)") }
+            try spend(text.utf8.count / 4)
             if name == "split" { return .list(strings(PythonText.words(text, limit: cuts))) }
             let reversed = PythonText.words(String(String.UnicodeScalarView(text.unicodeScalars.reversed())), limit: cuts)
             return .list(strings(reversed.reversed().map { String(String.UnicodeScalarView($0.unicodeScalars.reversed())) }))
         }
         if separator.isEmpty { throw failure("empty separator") }
+        try spend(min(PythonText.count(separator, in: text), name == "split" ? cuts : .max))
         let pieces = PythonText.split(text, on: separator, limit: name == "split" ? cuts : .max)
         guard name == "rsplit", pieces.count - 1 > cuts else { return .list(strings(pieces)) }
         let kept = pieces.count - cuts
@@ -310,8 +312,9 @@ extension JinjaLoop {
                 })
         case "changed":
             return .callable(
-                JinjaCallable(name) { (_, arguments) throws(ChatTemplateError) in
-                    let isSame = self.lastChanged.map { JinjaValue.list($0).equals(.list(arguments.positional)) } ?? false
+                JinjaCallable(name) { (evaluator, arguments) throws(ChatTemplateError) in
+                    var isSame = false
+                    if let last = self.lastChanged { isSame = try evaluator.isEqual(.list(last), .list(arguments.positional)) }
                     if !isSame { self.lastChanged = arguments.positional }
                     return .bool(!isSame)
                 })

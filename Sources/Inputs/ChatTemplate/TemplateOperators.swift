@@ -7,10 +7,15 @@ extension TemplateEvaluator {
         try refuseWide(left, right)
         switch (symbol, left, right) {
         case (.add, .string(let a, let isSafe), .string(let b, let isOtherSafe)):
+            try affordText(a.utf8.count + b.utf8.count)
             guard isSafe || isOtherSafe else { return .string(a + b) }
             return .string((isSafe ? a : escaped(a)) + (isOtherSafe ? b : escaped(b)), isSafe: true)
-        case (.add, .list(let a), .list(let b)): return .list(a.elements + b.elements)
-        case (.add, .tuple(let a), .tuple(let b)): return .tuple(JinjaList(a.elements + b.elements))
+        case (.add, .list(let a), .list(let b)):
+            try afford(a.elements.count + b.elements.count)
+            return .list(a.elements + b.elements)
+        case (.add, .tuple(let a), .tuple(let b)):
+            try afford(a.elements.count + b.elements.count)
+            return .tuple(JinjaList(a.elements + b.elements))
         case (.multiply, _, _):
             if let count = right.wholeNumber, let product = try repeated(left, count) { return product }
             if let count = left.wholeNumber, let product = try repeated(right, count) { return product }
@@ -29,11 +34,12 @@ extension TemplateEvaluator {
     private func repeated(_ value: JinjaValue, _ count: Int) throws(ChatTemplateError) -> JinjaValue? {
         func check(_ size: Int) throws(ChatTemplateError) {
             let (total, overflow) = size.multipliedReportingOverflow(by: max(count, 0))
-            if overflow || total > Self.sizeLimit { throw exceeded("a repetition grows beyond \(Self.sizeLimit) elements") }
+            if overflow || total > sizeLimit { throw exceeded("a repetition grows beyond \(sizeLimit) elements") }
         }
         switch value {
         case .string(let text, _):
             try check(text.utf8.count)
+            try affordText(text.utf8.count * max(count, 0))
             return .string(String(repeating: text, count: text.isEmpty ? 0 : max(count, 0)))
         case .list(let list), .tuple(let list):
             try check(list.elements.count)
@@ -109,11 +115,11 @@ extension TemplateEvaluator {
         _ left: JinjaValue, _ comparator: ComparisonOperator, _ right: JinjaValue
     ) throws(ChatTemplateError) -> Bool {
         switch comparator {
-        case .equal: return left.equals(right)
-        case .notEqual: return !left.equals(right)
+        case .equal: return try isEqual(left, right)
+        case .notEqual: return !(try isEqual(left, right))
         case .contained, .notContained:
             if case .iterator(let iterator) = right { return try contains(left, iterator) == (comparator == .contained) }
-            guard let found = right.contains(left) else {
+            guard let found = try contains(left, in: right) else {
                 if case .dictionary = right { throw failure("unhashable type: '\(left.typeName)'") }
                 if case .string = right {
                     throw failure("'in <string>' requires string as left operand, not \(left.typeName)")
@@ -125,11 +131,12 @@ extension TemplateEvaluator {
             for case .undefined(let name) in [left, right] { throw undefinedFailure(name) }
             let isSwapped = comparator == .greater || comparator == .greaterOrEqual
             let (a, b) = isSwapped ? (right, left) : (left, right)
-            guard let isLess = a.isLess(than: b) else {
+            guard let isLess = try isLess(a, b) else {
                 throw failure(
                     "'\(comparator.symbol)' not supported between instances of '\(left.typeName)' and '\(right.typeName)'")
             }
-            return isLess || ((comparator == .lessOrEqual || comparator == .greaterOrEqual) && a.equals(b))
+            if isLess || comparator == .less || comparator == .greater { return isLess }
+            return try isEqual(a, b)
         }
     }
 
@@ -137,7 +144,7 @@ extension TemplateEvaluator {
     private func contains(_ wanted: JinjaValue, _ iterator: JinjaIterator) throws(ChatTemplateError) -> Bool {
         while let element = try iterator.next(self) {
             try spend()
-            if element.equals(wanted) { return true }
+            if try isEqual(element, wanted) { return true }
         }
         return false
     }

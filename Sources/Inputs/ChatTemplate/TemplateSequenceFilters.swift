@@ -77,6 +77,7 @@ extension TemplateEvaluator {
         func known(_ value: JinjaValue) -> JinjaValue { value.isUndefined ? missing ?? value : value }
         guard case .string(let text, _) = path else { return known(try item(path, of: value)) }
         var result = value
+        try spend(text.utf8.count / 4)
         for part in PythonText.split(text, on: ".") {
             let key = Int(part).flatMap { $0 >= 0 ? JinjaValue.int($0) : nil } ?? .string(part)
             result = known(try item(key, of: result))
@@ -91,7 +92,10 @@ extension TemplateEvaluator {
         for element in try elements(value) {
             var key = element
             if let path { key = try follow(path, from: element, missing: missing) }
-            if !caseSensitive, case .string(let text, _) = key { key = .string(text.lowercased()) }
+            if !caseSensitive, case .string(let text, _) = key {
+                try spend(text.utf8.count / 16)
+                key = .string(text.lowercased())
+            }
             pairs.append((key, element))
         }
         return pairs
@@ -105,9 +109,10 @@ extension TemplateEvaluator {
         let separator = try text(arguments.value(0, "d") ?? .string(""))
         var output = ""
         for (index, pair) in try values(value, by: path(arguments.value(1, "attribute"))).enumerated() {
+            let shown = try text(pair.key)
+            try affordText(output.utf8.count + separator.utf8.count + shown.utf8.count)
             if index > 0 { output += separator }
-            output += try text(pair.key)
-            if output.utf8.count > Self.sizeLimit { throw exceeded("a text grows beyond \(Self.sizeLimit) bytes") }
+            output += shown
         }
         return output
     }
@@ -186,7 +191,10 @@ extension TemplateEvaluator {
                 var keys: [JinjaValue] = []
                 for part in PythonText.split(paths, on: ",") {
                     var key = try follow(.string(part), from: element)
-                    if !isCaseSensitive, case .string(let text, _) = key { key = .string(text.lowercased()) }
+                    if !isCaseSensitive, case .string(let text, _) = key {
+                        try spend(text.utf8.count / 16)
+                        key = .string(text.lowercased())
+                    }
                     keys.append(key)
                 }
                 pairs.append((.list(keys), element))
@@ -219,7 +227,7 @@ extension TemplateEvaluator {
         let isCaseSensitive = arguments.value(0, "case_sensitive")?.isTrue ?? false
         let pairs = try values(value, by: path(arguments.value(1, "attribute")), caseSensitive: isCaseSensitive)
         for (key, element) in pairs {
-            guard let hashed = JinjaKey(key) else { throw failure("unhashable type: '\(key.typeName)'") }
+            guard let hashed = try hashed(key) else { throw failure("unhashable type: '\(key.typeName)'") }
             if seen.insert(hashed).inserted { output.append(element) }
         }
         return output
@@ -232,7 +240,7 @@ extension TemplateEvaluator {
         let pairs = try ordered(try values(value, by: attribute, caseSensitive: isCaseSensitive, missing: missing))
         var groups: [(key: JinjaValue, elements: [JinjaValue])] = []
         for (key, element) in pairs {
-            if let last = groups.last, last.key.equals(key) {
+            if let last = groups.last, try isEqual(last.key, key) {
                 groups[groups.count - 1].elements.append(element)
             } else {
                 groups.append((key, [element]))
@@ -281,6 +289,7 @@ extension TemplateEvaluator {
             }
         }
         if let fill = path(arguments.value(1, "fill_with")), let last = output.last {
+            try spend(size)
             output[output.count - 1] += Array(repeating: fill, count: size - last.count)
         }
         return output.map { .list($0) }
@@ -290,6 +299,7 @@ extension TemplateEvaluator {
         let count = try whole(arguments.value(0, "slices") ?? .int(0))
         guard count > 0, count <= 100_000 else { throw failure("slice needs a count from 1 to 100000") }
         let elements = try elements(value)
+        try spend(count)
         let fill = path(arguments.value(1, "fill_with"))
         let (size, longer) = elements.count.quotientAndRemainder(dividingBy: count)
         var output: [JinjaValue] = []

@@ -1,5 +1,11 @@
 /// How many arguments Jinja's filters and Python's text methods take, and under which names.
 enum TemplateSignatures {
+    /// Methods of texts that look at many bytes in one step.
+    static let searchingMethods: Set<String> = [
+        "startswith", "endswith", "removeprefix", "removesuffix", "find", "index", "count", "rfind", "rindex", "split", "rsplit",
+        "partition", "rpartition", "replace", "strip", "lstrip", "rstrip",
+    ]
+
     /// What filters take besides their input; the first `required` must be given.
     static let filters: [String: (required: Int, names: [String])] = [
         "abs": (0, []), "attr": (1, ["name"]), "batch": (1, ["linecount", "fill_with"]), "capitalize": (0, []),

@@ -23,6 +23,7 @@ extension TemplateEvaluator {
             }
         case "lower", "upper":
             let text = try text(value)
+            try spend(text.utf8.count / 16)
             return (name == "lower" ? text.lowercased() : text.uppercased()).isExactly(text) && text.contains(where: \.isCased)
         case "escaped": return value.isSafeText
         case "filter", "test":
@@ -49,20 +50,21 @@ extension TemplateEvaluator {
             throw failure("the test '\(name)' needs an argument")
         }
         switch name {
-        case "==", "eq", "equalto": return value.equals(other)
-        case "!=", "ne": return !value.equals(other)
+        case "==", "eq", "equalto": return try isEqual(value, other)
+        case "!=", "ne": return !(try isEqual(value, other))
         case ">", "gt", "greaterthan": return try compare(value, .greater, other)
         case ">=", "ge": return try compare(value, .greaterOrEqual, other)
         case "<", "lt", "lessthan": return try compare(value, .less, other)
         case "<=", "le": return try compare(value, .lessOrEqual, other)
         case "in": return try compare(value, .contained, other)
-        default: return isSame(value, other)
+        default: return try isSame(value, other)
         }
     }
 
     /// Python's `is`, as far as values without identity have one.
-    private func isSame(_ value: JinjaValue, _ other: JinjaValue) -> Bool {
-        value.typeName == other.typeName && value.equals(other)
+    private func isSame(_ value: JinjaValue, _ other: JinjaValue) throws(ChatTemplateError) -> Bool {
+        guard value.typeName == other.typeName else { return false }
+        return try isEqual(value, other)
     }
 
     static let testNames: Set<String> = [

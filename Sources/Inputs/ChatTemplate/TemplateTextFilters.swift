@@ -9,14 +9,20 @@ extension TemplateEvaluator {
         guard width > 0 else { throw failure("invalid width \(width) (must be > 0)") }
         try spend(text.utf8.count)
         let wrapper = WordWrapper(width: width, breaksWords: breaksWords, breaksHyphens: breaksHyphens)
-        let lines = PythonText.lines(text, keepingEnds: false).map { line in
-            wrapper.lines(of: Array(line.unicodeScalars)).joined(separator: separator)
+        var lines: [String] = []
+        var size = 0
+        for line in PythonText.lines(text, keepingEnds: false) {
+            let wrapped = wrapper.lines(of: Array(line.unicodeScalars))
+            size += line.utf8.count + (1 + wrapped.count) * separator.utf8.count
+            try affordText(size)
+            lines.append(wrapped.joined(separator: separator))
         }
         return lines.joined(separator: separator)
     }
 
     /// The text without tags and comments, white space collapsed, character references resolved.
     func withoutTags(_ text: String) throws(ChatTemplateError) -> String {
+        try spend(text.utf8.count / 4)
         let bytes = Array(text.utf8)
         var kept: [UInt8] = []
         var position = 0
@@ -74,6 +80,7 @@ extension TemplateEvaluator {
     func attributes(_ value: JinjaValue, spaced: Bool) throws(ChatTemplateError) -> String {
         guard case .dictionary(let dictionary) = value else { throw failure("xmlattr needs a mapping") }
         var parts: [String] = []
+        var size = 0
         for (key, value) in zip(dictionary.keys, dictionary.values) {
             if case .none = value { continue }
             if value.isUndefined { continue }
@@ -81,6 +88,9 @@ extension TemplateEvaluator {
             let isForbidden = name.unicodeScalars.contains { PythonText.isSpace($0) || "/>=".unicodeScalars.contains($0) }
             if isForbidden { throw failure("Invalid character in attribute name: \(try represented(key))") }
             let shown = try text(value)
+            try spend(1 + (name.utf8.count + shown.utf8.count) / 16)
+            size += name.utf8.count + shown.utf8.count
+            try affordText(size)
             parts.append("\(escaped(name))=\"\(value.isSafeText ? shown : escaped(shown))\"")
         }
         return (spaced && !parts.isEmpty ? " " : "") + parts.joined(separator: " ")
@@ -95,10 +105,15 @@ extension TemplateEvaluator {
         default: return urlEncoded(try text(value), isQuery: false)
         }
         var parts: [String] = []
+        var size = 0
         for pair in pairs {
             let halves = try elements(pair)
             guard halves.count == 2 else { throw failure("urlencode needs pairs") }
-            parts.append(urlEncoded(try text(halves[0]), isQuery: true) + "=" + urlEncoded(try text(halves[1]), isQuery: true))
+            let (name, content) = (try text(halves[0]), try text(halves[1]))
+            try spend(1 + (name.utf8.count + content.utf8.count) / 16)
+            size += name.utf8.count + content.utf8.count
+            try affordText(size)
+            parts.append(urlEncoded(name, isQuery: true) + "=" + urlEncoded(content, isQuery: true))
         }
         return parts.joined(separator: "&")
     }
