@@ -57,10 +57,10 @@ serve() {
   server_failed 'was not ready within a minute'
 }
 
-# The chat request for a question and its pictures, as JSON.
+# The chat request for a question and its pictures, as JSON: request QUESTION QUESTION-FIRST IMAGE...
 request() {
-  local question=$1 image kind
-  shift
+  local question=$1 first=$2 image kind
+  shift 2
   : >"$scratch/parts"
   for image in "$@"; do
     case $image in *.png) kind=png ;; *) kind=jpeg ;; esac
@@ -68,9 +68,9 @@ request() {
     jq -n --rawfile data "$scratch/base64" --arg kind "$kind" \
       '{type: "image_url", image_url: {url: "data:image/\($kind);base64,\($data)"}}' >>"$scratch/parts"
   done
-  jq -s --arg model "$model" --arg question "$question" '{
+  jq -s --arg model "$model" --arg question "$question" --argjson first "$first" '[{type: "text", text: $question}] as $asked | {
     model: $model, temperature: 0, max_tokens: 128, stream: true, stream_options: {include_usage: true},
-    messages: [{role: "user", content: (. + [{type: "text", text: $question}])}]}' "$scratch/parts"
+    messages: [{role: "user", content: (if $first then $asked + . else . + $asked end)}]}' "$scratch/parts"
 }
 
 # Posts standard input and prints {answer, tokens, rate, first, error}: each line of the stream is stamped on arrival, the
@@ -99,17 +99,19 @@ ask() {
 
 # Asks one sample and prints what came of it; counts right and wrong ones.
 show() {
-  local sample=$1 question expected images result answer note
+  local sample=$1 question first expected images shown result answer note
   question=$(jq -r .question <<<"$sample")
+  first=$(jq .question_first <<<"$sample")
   expected=$(jq -r .answer <<<"$sample")
   mapfile -t images < <(jq -r '.images[]' <<<"$sample")
-  result=$(request "$question" "${images[@]}" | ask) || server_failed "did not answer \"$question\""
+  result=$(request "$question" "$first" "${images[@]}" | ask) || server_failed "did not answer \"$question\""
   answer=$(jq -r .answer <<<"$result")
   note=$(jq -r '[
     "\(.tokens) token\(if .tokens == 1 then "" else "s" end)", (if .rate then "\(.rate) tokens/s" else empty end),
     (if .first then "first token after \(.first) ms" else empty end)] | join(", ")' <<<"$result")
-  printf '\n%s%s%s\n' "$dim" "${images[*]:-no picture}" "$plain"
-  printf '  %s\n' "$question"
+  shown="$dim${images[*]:-no picture}$plain"
+  if [ "$first" = true ]; then shown="$shown${dim}, after the question$plain"; fi
+  printf '\n%s\n  %s\n' "$shown" "$question"
   if [ "$answer" = "$expected" ]; then
     right=$((right + 1))
     printf '  %s✓%s %s%s%s\n' "$green" "$plain" "$bold" "$answer" "$plain"

@@ -9,6 +9,7 @@ import Testing
         struct Item: Decodable {
             var images: [String]
             var question: String
+            var question_first: Bool
             var text: String
             var margins: [Double]
         }
@@ -30,7 +31,7 @@ import Testing
                 next += 1
                 group.addTask {
                     let pictures = try item.images.map { try Data(contentsOf: folder.appending(path: $0)) }
-                    let answer = try await server.ask(item.question, pictures)
+                    let answer = try await server.ask(item.question, pictures, questionFirst: item.question_first)
                     return answer == item.text ? nil : "\(item.question) → \(answer), not \(item.text)"
                 }
             }
@@ -46,10 +47,12 @@ import Testing
         #expect(server.stop() == 0)
     }
 
+    /// Each as it is listed and the other way round: the model was trained on both orders.
     @Test func samplesAreAnsweredWithTheFastKernels() async throws {
         struct Sample: Decodable {
             var images: [String]
             var question: String
+            var question_first: Bool
             var answer: String
         }
         let space = try Workspace()
@@ -58,8 +61,12 @@ import Testing
         let samples = try JSONDecoder().decode([Sample].self, from: Data(contentsOf: folder.appending(path: "samples.json")))
         for sample in samples {
             let pictures = try sample.images.map { try Data(contentsOf: folder.appending(path: $0)) }
-            #expect(try await server.ask(sample.question, pictures) == sample.answer)
+            for questionFirst in pictures.isEmpty ? [false] : [false, true] {
+                #expect(try await server.ask(sample.question, pictures, questionFirst: questionFirst) == sample.answer)
+            }
         }
+        let asked = samples.filter { !$0.images.isEmpty }
+        #expect(asked.count { $0.question_first } * 3 >= asked.count)
     }
 
     @Test(arguments: ["tokenizer.bin", "weights.bin"]) func refusesADamagedArtifact(file: String) throws {
@@ -95,12 +102,12 @@ final class Server: @unchecked Sendable {
 
     private var isReady: Bool { (try? Data(contentsOf: url.appending(path: "health"))) != nil }
 
-    /// The greedy answer to a question about pictures.
-    func ask(_ question: String, _ pictures: [Data]) async throws -> String {
+    /// The greedy answer to a question that stands before or after its pictures.
+    func ask(_ question: String, _ pictures: [Data], questionFirst: Bool) async throws -> String {
         var content: [[String: Any]] = pictures.map { picture in
             ["type": "image_url", "image_url": ["url": "data:image;base64,\(picture.base64EncodedString())"]]
         }
-        content.append(["type": "text", "text": question])
+        content.insert(["type": "text", "text": question], at: questionFirst ? 0 : content.count)
         let body: [String: Any] = [
             "model": "model", "temperature": 0, "max_tokens": 48, "messages": [["role": "user", "content": content]],
         ]

@@ -1,7 +1,8 @@
 """500 new scenes with true answers, and what transformers makes of them: something to measure a served model against.
 
 usage: accuracy500.py OUT_DIR [--model DIR] [--scenes 500] [--seed 500]
-Writes OUT_DIR/images and OUT_DIR/scenes.json: per item question, truth, and per dtype (float32, bfloat16) text, tokens and leads.
+Writes OUT_DIR/images and OUT_DIR/scenes.json: per item question, order, truth, and per dtype (float32, bfloat16) text, tokens and
+leads. Half of the items have the question before the pictures.
 """
 import argparse
 import random
@@ -10,7 +11,7 @@ from pathlib import Path
 import torch
 
 from awq import write_dequantized
-from make_demo_records import KINDS, small_file
+from make_demo_records import KINDS, exact, question_first, small_file
 from oracle import DEMO, Oracle, decoded, write_json
 from scenes import sample, size_of
 
@@ -30,7 +31,8 @@ def draw(out, count, seed):
             form, data = small_file(image, dice)
             names.append(f"images/{number:04d}-{index}.{form}")
             (out / names[-1]).write_bytes(data)
-        items.append({"images": names, "kind": kind, "question": question, "truth": truth, "answers": {}})
+        items.append({"images": names, "kind": kind, "question": question,
+                      "question_first": question_first(number, names), "truth": truth, "answers": {}})
     return items
 
 
@@ -46,7 +48,7 @@ def answer(items, out, model, name):
     oracle = opened(model, DTYPES[name], out)
     for item in items:
         images = [decoded((out / n).read_bytes()) for n in item["images"]]
-        said = oracle.ask(images, item["question"], LIMIT)
+        said = oracle.ask(images, item["question"], LIMIT, item["question_first"])
         item["answers"][name] = {"text": oracle.text(said), "new_tokens": said.tokens, "least_lead": said.lead}
     return sum(i["answers"][name]["text"].strip() == i["truth"] for i in items) / len(items)
 
@@ -62,7 +64,7 @@ def main():
     items, accuracy = draw(given.out, given.scenes, given.seed), {}
     for name in given.dtypes.split(","):
         accuracy[name] = answer(items, given.out, given.model, name)
-        print(f"{name}: {accuracy[name]:.1%} exact", flush=True)
+        print(f"{name}: {accuracy[name]:.1%} exact, {exact(items, lambda i: i['answers'][name]['text'])}", flush=True)
     write_json(given.out / "scenes.json", {"model": given.model.name, "max_new_tokens": LIMIT, "accuracy": accuracy, "items": items})
 
 

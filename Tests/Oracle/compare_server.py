@@ -3,8 +3,9 @@
 usage: compare_server.py RECORDS.json [--url http://127.0.0.1:8000] [--clients 8] [--mean-wait 0.05] [--dtype float32]
 RECORDS.json is demo200/expected.json or the scenes.json of accuracy500.py. Needs Python only.
 
-Arrivals are mixed: shuffled order, random pauses, every second request streamed. A difference at a step that led by less than
---near-tie in the record is counted apart: float noise may turn it. The exit status is 1 when any other answer differs or fails.
+The question stands before or after the pictures as recorded. Arrivals are mixed: shuffled order, random pauses, every second
+request streamed. A difference at a step that led by less than --near-tie in the record is counted apart: float noise may turn it.
+The exit status is 1 when any other answer differs or fails.
 """
 import argparse
 import base64
@@ -24,6 +25,7 @@ class Item:
     number: int
     images: list[Path]
     question: str
+    question_first: bool
     truth: str
     text: str
     tokens: list[int]
@@ -46,8 +48,8 @@ def load(path, dtype):
     for number, item in enumerate(record["items"]):
         said = item["answers"][dtype] if "answers" in item else item
         leads = said.get("margins") or [said["least_lead"]]
-        items.append(Item(number, [path.parent / i for i in item["images"]], item["question"], item["truth"],
-                          said["text"], said["new_tokens"], leads))
+        items.append(Item(number, [path.parent / i for i in item["images"]], item["question"],
+                          item.get("question_first", False), item["truth"], said["text"], said["new_tokens"], leads))
     return items, record["max_new_tokens"]
 
 
@@ -58,7 +60,8 @@ def picture_part(path):
 
 
 def body(item, given, limit, stream):
-    content = [picture_part(p) for p in item.images] + [{"type": "text", "text": item.question}]
+    pictures, text = [picture_part(p) for p in item.images], [{"type": "text", "text": item.question}]
+    content = text + pictures if item.question_first else pictures + text
     asked = {"model": given.model, "messages": [{"role": "user", "content": content}], "max_tokens": limit, "temperature": 0,
              "stream": stream}
     if given.tokens:
@@ -132,6 +135,15 @@ def run(given):
     return replies, time.monotonic() - start
 
 
+def print_accuracy(name, replies, given):
+    count = len(replies)
+    if count == 0:
+        return
+    right = sum(r.text.strip() == r.item.truth for r in replies)
+    before = sum(r.item.text.strip() == r.item.truth for r in replies)
+    print(f"exactly right, {name}: {right / count:.1%}; transformers {given.dtype}: {before / count:.1%}")
+
+
 def report(replies, seconds, given):
     found = {"same": [], "near tie": [], "differs": [], "failed": []}
     for reply in sorted(replies, key=lambda r: r.item.number):
@@ -140,11 +152,10 @@ def report(replies, seconds, given):
         for reply in found[kind][:given.show]:
             print(f"{kind} #{reply.item.number} {reply.item.question!r}\n  said     {reply.error or reply.text!r}\n  recorded {reply.item.text!r}")
     count = len(replies)
-    right = sum(r.text.strip() == r.item.truth for r in replies)
-    before = sum(r.item.text.strip() == r.item.truth for r in replies)
     firsts = sorted(r.first for r in replies if r.first)
     print(f"{count} answers by {given.clients} clients in {seconds:.1f} s: " + ", ".join(f"{len(v)} {k}" for k, v in found.items()))
-    print(f"exactly right: {right / count:.1%}; transformers {given.dtype}: {before / count:.1%}")
+    print_accuracy("all", replies, given)
+    print_accuracy("question first", [r for r in replies if r.item.question_first], given)
     if firsts:
         print(f"first token of streamed answers: median {firsts[len(firsts) // 2] * 1000:.0f} ms, worst {firsts[-1] * 1000:.0f} ms")
     return not found["differs"] and not found["failed"]

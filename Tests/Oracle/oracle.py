@@ -67,8 +67,8 @@ class Oracle:
         prompt, inputs = self.inputs(messages, images)
         return Answer(prompt, inputs, *self.generate(inputs, limit))
 
-    def ask(self, images, question, limit=48) -> Answer:
-        return self.converse(user(question, len(images)), images, limit)
+    def ask(self, images, question, limit=48, question_first=False) -> Answer:
+        return self.converse(user(question, len(images), question_first), images, limit)
 
     def text(self, answer: Answer, special=False) -> str:
         return self.processor.tokenizer.decode(answer.tokens, skip_special_tokens=not special)
@@ -87,8 +87,9 @@ class Oracle:
         return out
 
 
-def user(question, pictures=0):
-    return [{"role": "user", "content": [{"type": "image"}] * pictures + [{"type": "text", "text": question}]}]
+def user(question, pictures=0, question_first=False):
+    shown, asked = [{"type": "image"}] * pictures, [{"type": "text", "text": question}]
+    return [{"role": "user", "content": asked + shown if question_first else shown + asked}]
 
 
 def encoded(image: Image.Image, form: str, quality=88, halved=False) -> bytes:
