@@ -73,10 +73,33 @@ request() {
     messages: [{role: "user", content: (if $first then $asked + . else . + $asked end)}]}' "$scratch/parts"
 }
 
+# What the server has measured of the requests that ended: their number and their seconds from first to last token.
+decoded() {
+  curl -fsS "$url/metrics" | sed -n 's/^vllm:request_decode_time_seconds_\(count\|sum\){.*} /\1 /p' |
+    jq -R -s -c 'split("\n") | map(select(. != "") | split(" ") | {(.[0]): (.[1] | tonumber)}) | add'
+}
+
 # Posts standard input and prints {answer, tokens, rate, first, error}: each line of the stream is stamped on arrival, the
 # last line carries curl's own times, so that starting the programs does not count. jq must be there before the first token.
+# The rate is the server's: tokens after the first by the time that it measured from first to last token, since tokens that
+# arrive together say nothing about the time between them.
 ask() {
+  local before after answered
   cat >"$scratch/request"
+  before=$(decoded)
+  answered=$(stream)
+  for _ in $(seq 20); do
+    after=$(decoded)
+    if jq -e -n --argjson a "$after" --argjson b "$before" '$a.count > $b.count' >/dev/null; then break; fi
+    sleep 0.05
+  done
+  jq -c --argjson a "$after" --argjson b "$before" '($a.sum - $b.sum) as $seconds
+    | .rate = (if .tokens >= 8 and $a.count == $b.count + 1 and $seconds > 0
+        then (.tokens - 1) / $seconds | round else null end)' <<<"$answered"
+}
+
+# Posts the request and prints {answer, tokens, first, error}.
+stream() {
   {
     sleep 0.05
     curl -sSN -H 'Content-Type: application/json' --data-binary "@$scratch/request" \
@@ -88,10 +111,8 @@ ask() {
     | map(select(.[1] | test("^(data: )?\\{")) | [.[0], (.[1] | ltrimstr("data: ") | fromjson)]) as $events
     | [$events[] | select((.[1].choices[0].delta.content // "") != "")] as $pieces
     | ([$events[][1].usage.completion_tokens // empty] | last) as $tokens
-    | ($pieces | if length > 0 then last[0] - first[0] else 0 end) as $seconds
     | {
         answer: ([$pieces[][1].choices[0].delta.content] | add // ""), tokens: ($tokens // 0),
-        rate: (if ($tokens // 0) >= 8 and $seconds > 0 then ($tokens - 1) / $seconds | round else null end),
         first: (if ($pieces | length) > 0 then ($pieces[0][0] - $start) * 1000 | round else null end),
         error: ([$events[][1].error.message // empty] | first // "")
       }'
