@@ -2,7 +2,12 @@ import Glibc
 
 /// Files that a person names: regular ones, pipes and `/dev/stdin` alike.
 package enum InputFile {
+    /// Most bytes that are read of one file: 64 MB.
+    package static let largest = 64 << 20
+
     /// All bytes of the file at `path`; `-` is stdin.
+    ///
+    /// - Throws: `EFBIG` once there are more than `largest`.
     package static func read(_ path: String) throws(FileError) -> [UInt8] {
         let descriptor = path == "-" ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw FileError(path: path, code: errno) }
@@ -14,6 +19,7 @@ package enum InputFile {
             if count < 0 && errno == EINTR { continue }
             guard count >= 0 else { throw FileError(path: path, code: errno) }
             if count == 0 { return bytes }
+            guard bytes.count + count <= largest else { throw FileError(path: path, code: EFBIG) }
             bytes += piece[..<count]
         }
     }
@@ -70,5 +76,8 @@ package struct FileError: Error, CustomStringConvertible {
     /// As in `errno`.
     let code: Int32
 
-    package var description: String { "\(path): \(String(cString: strerror(code)))" }
+    package var description: String {
+        if code == EFBIG { return "\(path): more than \(InputFile.largest >> 20) MB, the most that is read" }
+        return "\(path): \(String(cString: strerror(code)))"
+    }
 }

@@ -22,12 +22,12 @@ struct Show: ParsableCommand {
 
     private func printHead(_ summary: ArtifactSummary, _ terminal: Terminal) {
         let verdict = summary.verdict
-        print("\(terminal.heading(summary.model))  \(summary.architecture)")
-        print("  path      \(summary.path)")
-        print("  size      \(Figures.bytes(summary.bytes)), written by vlmc \(summary.compiler)")
+        print("\(terminal.heading(summary.model))  \(summary.architecture.visible())")
+        print("  path      \(summary.path.visible())")
+        print("  size      \(Figures.bytes(summary.bytes)), written by vlmc \(summary.compiler.visible())")
         print("  machine   \(verdict.runsHere ? terminal.good(verdict.note) : terminal.bad(verdict.note))")
         if !summary.rates.isEmpty {
-            let rates = summary.rates.sorted { $0.key < $1.key }.map { "\($0.key) \(Figures.count($0.value))" }
+            let rates = summary.rates.sorted { $0.key < $1.key }.map { "\($0.key.visible()) \(Figures.count($0.value))" }
             print("  measured  \(rates.joined(separator: ", "))")
         }
         print("")

@@ -1,5 +1,6 @@
 import ArtifactFormat
 import Foundation
+import Tooling
 
 /// Output for people and scripts: results on stdout, everything else on stderr.
 struct Terminal {
@@ -16,8 +17,10 @@ struct Terminal {
     func good(_ text: String) -> String { styled(text, "32") }
     func bad(_ text: String) -> String { styled(text, "31") }
 
+    /// Terminal sequences in the text are shown, not sent.
     private func styled(_ text: String, _ code: String) -> String {
-        hasColor && !text.isEmpty ? "\u{1b}[\(code)m\(text)\u{1b}[0m" : text
+        let text = text.visible()
+        return hasColor && !text.isEmpty ? "\u{1b}[\(code)m\(text)\u{1b}[0m" : text
     }
 
     /// Whether somebody watches stderr.
@@ -35,9 +38,9 @@ struct TextTable {
     private let columns: [(title: String, alignment: Alignment)]
     private var rows: [[String]] = []
 
-    init(_ columns: [(String, Alignment)]) { self.columns = columns.map { (title: $0.0, alignment: $0.1) } }
+    init(_ columns: [(String, Alignment)]) { self.columns = columns.map { (title: $0.0.visible(), alignment: $0.1) } }
 
-    mutating func add(_ cells: String...) { rows.append(cells) }
+    mutating func add(_ cells: String...) { rows.append(cells.map { $0.visible() }) }
 
     /// The table's lines, headings styled for `terminal`.
     func text(_ terminal: Terminal, indent: Int = 0) -> String {

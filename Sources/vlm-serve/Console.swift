@@ -3,8 +3,8 @@ import Tooling
 
 /// Lines on stderr. A line that cannot be written is dropped: nobody who fails to read may stop or hold up the server.
 enum Console {
-    /// Waits a second for a reader that is slow.
-    static func say(_ line: String) { StandardError.write(line + "\n", waitMilliseconds: 1000) }
+    /// Waits a second for a reader that is slow; terminal sequences in names and paths are shown, not sent.
+    static func say(_ line: String) { StandardError.write(line.visible(keeping: ["\n"]) + "\n", waitMilliseconds: 1000) }
 
     static func error(_ message: String) { say("error: \(message)") }
 
@@ -17,18 +17,7 @@ enum Console {
         localtime_r(&now, &parts)
         func two(_ value: Int32) -> String { value < 10 ? "0\(value)" : "\(value)" }
         let stamp = "\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec))"
-        StandardError.write("\(stamp) \(visible(line))\n", waitMilliseconds: 0)
-    }
-
-    private static func visible(_ line: String) -> String {
-        func isShown(_ scalar: Unicode.Scalar) -> Bool {
-            switch scalar.properties.generalCategory {
-            case .control, .format, .lineSeparator, .paragraphSeparator: false
-            default: true
-            }
-        }
-        guard !line.unicodeScalars.allSatisfy(isShown) else { return line }
-        return line.unicodeScalars.map { isShown($0) ? String($0) : "\\u{\(String($0.value, radix: 16))}" }.joined()
+        StandardError.write("\(stamp) \(line.visible())\n", waitMilliseconds: 0)
     }
 
     static func seconds(_ value: Double) -> String { "\((value * 1000).rounded() / 1000) s" }

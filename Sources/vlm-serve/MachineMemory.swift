@@ -2,10 +2,22 @@ import Foundation
 
 /// Memory that this process may still take.
 enum MachineMemory {
-    /// What the kernel calls available, and not more than each control group leaves that the process is in.
+    /// What the kernel calls available, and not more than each control group leaves that the process is in, nor than
+    /// the limit of its address space (`ulimit -v`) leaves.
     static var availableBytes: Int {
         let groups = text("/proc/self/cgroup").map(ControlGroup.all(in:)) ?? []
-        return groups.compactMap(\.availableBytes).reduce(kernelBytes ?? 1 << 30, min)
+        let bounds = groups.compactMap(\.availableBytes) + [addressSpaceBytes].compactMap { $0 }
+        return bounds.reduce(kernelBytes ?? 1 << 30, min)
+    }
+
+    /// Nil where no limit is set.
+    private static var addressSpaceBytes: Int? {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limit) == 0, let total = Int(exactly: limit.rlim_cur) else {
+            return nil
+        }
+        let pages = text("/proc/self/statm")?.split(separator: " ").first.flatMap { Int($0) } ?? 0
+        return max(total - pages * sysconf(Int32(_SC_PAGESIZE)), 0)
     }
 
     private static var kernelBytes: Int? {

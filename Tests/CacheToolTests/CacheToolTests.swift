@@ -33,6 +33,16 @@ import Testing
         #expect((summary["cache"] as? [String: Any])?["bytesPerToken"] as? Int == 64)
     }
 
+    @Test func terminalSequencesInNamesAreSpelledOut() throws {
+        let sample = try Sample()
+        let path = try sample.write(model: "\u{1b}]0;title\u{7}name")
+        for arguments in [["ls"], ["show", path]] {
+            let shown = try Tool(store: sample.store.root).run(arguments)
+            #expect(shown.status == 0 && !shown.output.contains("\u{1b}") && !shown.output.contains("\u{7}"))
+            #expect(shown.output.contains("\\u{1b}]0;title\\u{7}name"))
+        }
+    }
+
     @Test func costsFollowFromSteps() throws {
         let artifact = try Artifact.open(directory: first)
         let summary = ArtifactSummary(artifact, features: [], processor: "Test CPU")

@@ -32,7 +32,7 @@ struct PackingRun {
             let weights = request.recipe.sources
             let sources = weights.map { compiled.sources[$0] ?? $0 }
             var hash = SHA256()
-            hash.update(data: Data("\(request.layout) \(request.shape)\n\(request.recipe.text)\n".utf8))
+            hash.update(data: Data("packer \(WeightPacker.version)\n\(request.layout) \(request.shape)\n\(request.recipe.text)\n".utf8))
             for name in sources { hash.update(data: Data("\(digests.tensors[name] ?? "")\n".utf8)) }
             return Planned(
                 request: request, name: names.unique(weights.count == 1 ? weights[0] : request.origin),
