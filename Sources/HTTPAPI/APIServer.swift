@@ -31,6 +31,8 @@ package struct APIServer: Service {
         package var idleTimeoutSeconds = 75.0
         package var version = "0"
         package var access = AccessRules()
+        /// Whether answers say how many prompt tokens were cached.
+        package var reportsCachedTokens = true
         /// Takes one line per request; nil for none.
         package var requestLog: (@Sendable (String) -> Void)?
         /// Told the port once the server listens.
@@ -86,7 +88,8 @@ package struct APIServer: Service {
             model: model, workers: WorkerPool(count: options.workers), arriving: ByteBudget(limit: options.maxHeldBytes / 2),
             working: ByteBudget(limit: options.maxHeldBytes / 2), maxBodyBytes: options.maxBodyBytes,
             preparationLimit: .nanoseconds(Int64(options.preparationCPUSeconds * 1e9)),
-            preparationDeadline: .nanoseconds(Int64(options.preparationSeconds * 1e9)))
+            preparationDeadline: .nanoseconds(Int64(options.preparationSeconds * 1e9)),
+            reportsCachedTokens: options.reportsCachedTokens)
         router.serve("/v1/chat/completions", .post) { request, context in try await chat.respond(request, context) }
         return router
     }

@@ -5,7 +5,7 @@ enum ChatFields {
     /// Read by `ChatRequest`.
     static let supported: Set<String> = [
         "model", "messages", "max_tokens", "max_completion_tokens", "temperature", "top_p", "top_k", "seed", "stop",
-        "ignore_eos", "repetition_penalty", "stream", "stream_options",
+        "ignore_eos", "repetition_penalty", "stream", "stream_options", "cache_salt",
     ]
 
     /// Without effect on the answer.
@@ -29,7 +29,7 @@ enum ChatFields {
         "mm_processor_kwargs": [[:]], "min_pixels": [], "max_pixels": [],
         "chat_template": [], "chat_template_kwargs": [[:]], "add_generation_prompt": [true],
         "continue_final_message": [false], "add_special_tokens": [false], "documents": [[]],
-        "priority": [0], "request_id": [], "cache_salt": [], "truncate_prompt_tokens": [], "return_token_ids": [false],
+        "priority": [0], "request_id": [], "truncate_prompt_tokens": [], "return_token_ids": [false],
         "return_tokens_as_token_ids": [false], "prompt": [], "modalities": [["text"]], "audio": [], "prediction": [],
         "reasoning_effort": ["none"], "web_search_options": [],
     ]

@@ -14,6 +14,8 @@ struct ChatRequest: Sendable {
     var maxTokensField = "max_tokens"
     var stops: [String]
     var ignoresEnd: Bool
+    /// Requests of another salt share no cached prompts and pictures with this one.
+    var cacheSalt: String
     var streams: Bool
     var includesUsage: Bool
 
@@ -50,6 +52,7 @@ struct ChatRequest: Sendable {
         }
         stops = try Self.stops(fields)
         ignoresEnd = try fields.boolean("ignore_eos") ?? false
+        cacheSalt = try fields.string("cache_salt") ?? ""
         streams = try fields.boolean("stream") ?? false
         includesUsage = try Self.includesUsage(fields, streams: streams)
     }

@@ -7,6 +7,7 @@ struct ChatResponse: Sendable {
     let model: String
     /// Seconds since 1970.
     let created: Int
+    let reportsCachedTokens: Bool
 
     /// The whole answer.
     func whole(_ text: String, _ completion: Completion) -> JSONValue {
@@ -67,13 +68,14 @@ struct ChatResponse: Sendable {
     }
 
     private func usage(_ usage: Usage) -> JSONValue {
-        [
+        var details = JSONObject()
+        if reportsCachedTokens { details["cached_tokens"] = .int(usage.cachedTokens) }
+        details["image_tokens"] = .int(usage.imageTokens)
+        return [
             "prompt_tokens": .int(usage.promptTokens),
             "completion_tokens": .int(usage.completionTokens),
             "total_tokens": .int(usage.promptTokens + usage.completionTokens),
-            "prompt_tokens_details": [
-                "cached_tokens": .int(usage.cachedTokens), "image_tokens": .int(usage.imageTokens),
-            ],
+            "prompt_tokens_details": .object(details),
         ]
     }
 }

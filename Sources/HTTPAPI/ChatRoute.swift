@@ -19,6 +19,8 @@ struct ChatRoute: Sendable {
     /// Processor time that one request's preparation may take, and how long its turn and it may take together.
     let preparationLimit: Duration
     let preparationDeadline: Duration
+    /// Whether answers say how many prompt tokens were cached, which tells one client what others asked.
+    let reportsCachedTokens: Bool
 
     /// Bodies up to this are read among the short jobs; a text of this size takes some ten milliseconds.
     private static let shortBodyBytes = 1 << 18
@@ -50,7 +52,7 @@ struct ChatRoute: Sendable {
         }
         let answer = ChatResponse(
             id: "chatcmpl-" + UUID().uuidString.replacing("-", with: "").lowercased(), model: model.name,
-            created: Int(Date().timeIntervalSince1970))
+            created: Int(Date().timeIntervalSince1970), reportsCachedTokens: reportsCachedTokens)
         if prepared.request.streams {
             return stream(generation, answer, withUsage: prepared.request.includesUsage, context, holdings)
         }
@@ -150,7 +152,8 @@ struct ChatRoute: Sendable {
     ) throws(APIError) -> Prepared {
         let prompt: Prompt
         do throws(InputError) {
-            prompt = try pipeline.prompt(messages: request.messages, pictures: request.pictures, budget: budget)
+            prompt = try pipeline.prompt(
+                messages: request.messages, pictures: request.pictures, salt: request.cacheSalt, budget: budget)
         } catch {
             throw APIError(error)
         }
@@ -158,9 +161,10 @@ struct ChatRoute: Sendable {
         return Prepared(
             request: request,
             generation: GenerationRequest(
-                prompt: prompt, sampling: request.sampling, maxTokens: request.maxTokens ?? max(min(room, pipeline.defaultMaxTokens ?? room), 1),
+                prompt: prompt, sampling: request.sampling,
+                maxTokens: request.maxTokens ?? max(min(room, pipeline.defaultMaxTokens ?? room), 1),
                 endTokens: pipeline.endTokens, ignoresEnd: request.ignoresEnd, stops: request.stops,
-                decoder: pipeline.makeDecoder()))
+                decoder: pipeline.makeDecoder(), cacheSalt: request.cacheSalt))
     }
 
     private func whole(

@@ -111,8 +111,9 @@ package struct InputPipeline: Sendable {
     private static let pixelShare = 8
 
     /// The prompt for messages in the template's form, whose pictures are `pictures` in order; every stage charges `budget`.
+    /// Pictures of another `salt` are other pictures to the cache of embeddings.
     package func prompt(
-        messages: JSONValue, pictures: [EncodedPicture], budget: WorkBudget = .generous()
+        messages: JSONValue, pictures: [EncodedPicture], salt: String = "", budget: WorkBudget = .generous()
     ) throws(InputError) -> Prompt {
         try checkHeaders(of: pictures, budget)
         var patches: [Patches] = []
@@ -137,7 +138,7 @@ package struct InputPipeline: Sendable {
         }
         return Prompt(
             ids: prepared.inputIDs, positions: prepared.positions.ids, positionDelta: prepared.positions.delta,
-            pictures: prepared.pictures.map(self.picture))
+            pictures: prepared.pictures.map { picture($0, salt) })
     }
 
     private func checkLength(of text: String) throws(InputError) {
@@ -192,12 +193,13 @@ package struct InputPipeline: Sendable {
         }
     }
 
-    private func picture(_ prepared: PreparedPicture) -> Picture {
+    private func picture(_ prepared: PreparedPicture, _ salt: String) -> Picture {
         let patches = prepared.patches
         let layout = VisionLayout(
             grids: [(patches.gridHeight, patches.gridWidth)], mergeSize: spec.imageProcessor?.mergeSize ?? 1)
         let digest = ContentDigest { hasher in
             hasher.update(modelDigest)
+            hasher.update(salt)
             hasher.update(patches.gridHeight)
             hasher.update(patches.gridWidth)
             patches.bytes.withUnsafeBytes { hasher.update($0) }

@@ -45,6 +45,7 @@ struct Launch {
         options.port = network.port
         options.maxBodyBytes = network.maxBodyBytes
         options.access = network.access
+        options.reportsCachedTokens = network.reportCachedTokens
         if let warning = network.warning { Console.say(warning) }
         options.preparationCPUSeconds = inputs.maxRequestCpuSeconds
         options.preparationSeconds = inputs.requestDeadline
@@ -126,9 +127,9 @@ struct Launch {
             spec: spec, modelKey: artifact.manifest.weightsKey + artifact.manifest.programKey,
             maxPatches: configuration.maxPatches, maxImagePixels: maxImagePixels,
             contextLength: configuration.maxModelLength, tokenBytesMax: tokenizer.maxTokenBytes,
-            render: { messages, _ in
+            render: { messages, budget in
                 guard let template else { throw LaunchError("the model has no chat template") }
-                return try template.render(spec.templateContext(messages: messages))
+                return try template.render(spec.templateContext(messages: messages), budget: budget)
             },
             encode: { text, _ in tokenizer.encode(text, addSpecialTokens: false) },
             newDecoder: { IncrementalDecoder(tokenizer, skipSpecialTokens: true) })

@@ -24,6 +24,10 @@ struct NetworkOptions: ParsableArguments {
         parsing: .singleValue,
         help: "A name that the Host header may hold, * for all; may be given more than once. Addresses and localhost always may. Unless given, a server on a loopback address takes no other names, and one elsewhere all.")
     var allowedHosts: [String] = []
+    @Flag(
+        inversion: .prefixedNo,
+        help: "Say in usage how many prompt tokens were cached. It tells one client what others asked; cache_salt in requests keeps them apart.")
+    var reportCachedTokens = true
     @Option(help: "Most bytes of a request's body.")
     var maxBodyBytes = 64 << 20
     @Option(help: "Seconds that requests at work may take to end after SIGTERM; then they are cut, and 5 seconds later the process ends.")

@@ -5,7 +5,7 @@ import Synchronization
 import UnixSignals
 
 /// SIGTERM and SIGINT: the first asks the server to stop, the second ends the process at once with code 1. Supervisors tell
-/// process and group, so signals within a fifth of a second are one.
+/// process and group, so signals within a tenth of a second of the first are one with it.
 ///
 /// A stop that is not over within the grace ends the process with code 0: clients that neither read nor leave do not
 /// keep it alive. Before there is something to stop, the first signal ends the process with code 0.
@@ -39,7 +39,7 @@ final class StopSignals: Sendable {
     /// Whether a signal came.
     var isStopping: Bool { state.withLock { $0.stoppingSince != nil } }
 
-    private static let sameSignal = Duration.milliseconds(200)
+    private static let sameSignal = Duration.milliseconds(100)
 
     func cancel() { watch.withLock { $0?.cancel() } }
 

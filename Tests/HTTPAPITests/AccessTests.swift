@@ -67,4 +67,17 @@ import Testing
         #expect(bad.hasPrefix("HTTP/1.1 403 "))
         await server.stop()
     }
+
+    @Test func aSaltKeepsCachesApart() async throws {
+        let server = try await TestServer()
+        let messages: JSONValue = [["role": "user", "content": .string(String(repeating: "long ", count: 30))]]
+        func cached(_ salt: JSONValue) async throws -> Int? {
+            let answer = try await server.chat(["messages": messages, "max_tokens": 1, "cache_salt": salt])
+            return answer.json["usage"]?["prompt_tokens_details"]?["cached_tokens"]?.intValue
+        }
+        #expect(try await cached(nil) == 0)
+        #expect(try await cached(nil) ?? 0 > 0)
+        #expect(try await cached("a") == 0)
+        await server.stop()
+    }
 }

@@ -64,7 +64,7 @@ import Testing
         Case("min_p", 0.5, "min_p must be 0;"),
         Case("presence_penalty", 0.5, "presence_penalty must be 0;"),
         Case("logit_bias", ["1": 5], "logit_bias must be {};"),
-        Case("cache_salt", "x", "cache_salt is not supported yet"),
+        Case("cache_salt", 5, "cache_salt must be a string"),
         Case("colour", "red", "unknown field colour"),
         Case(
             String(repeating: "x", count: 5000), 1, param: String(repeating: "x", count: 100),

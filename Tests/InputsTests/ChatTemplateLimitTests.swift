@@ -36,7 +36,7 @@ import Testing
     @Test(arguments: [
         "{{ t.replace('', t) }}", "{{ t | replace('', t) }}", "{{ t.replace('a', t) }}", "{{ t * 9999 }}", "{{ t.join(t) }}",
         "{{ range(9999) | join(t) }}", "{{ 'a'.center(10 ** 9) }}", "{{ 'a'.ljust(10 ** 9) }}", "{{ ('\n' * 9999) | indent(t, blank=true) }}",
-        "{{ t | wordwrap(1, wrapstring=t) }}", "{{ ('{:9999}' * 9999).format(*range(9999)) }}", "{{ ('%9999d' * 9999) % range(9999) | list }}",
+        "{{ t | wordwrap(1, wrapstring=t) }}", "{{ ('{:9999}' * 9999).format(*range(9999)) }}", "{{ ('%(k)9999d' * 9999) % {'k': 1} }}",
         "{{ [[[[1]]]] | tojson(indent=t * 100) }}", "{{ ('\t' * 99999).expandtabs(1000) }}", "{{ (t * 100) ~ (t * 100) }}",
     ])
     func sizesAreKnownBeforehand(use: String) {

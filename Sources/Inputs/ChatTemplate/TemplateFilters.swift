@@ -305,6 +305,7 @@ extension TemplateEvaluator {
             }
         }
         try spend(set.utf8.count / 4)
+        try spend(text.utf8.count / 16)
         let scalars = Set(set.unicodeScalars)
         return PythonText.stripped(text, scalars.contains, left: left, right: right)
     }

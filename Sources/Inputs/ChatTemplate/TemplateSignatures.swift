@@ -3,7 +3,7 @@ enum TemplateSignatures {
     /// Methods of texts that look at many bytes in one step.
     static let searchingMethods: Set<String> = [
         "startswith", "endswith", "removeprefix", "removesuffix", "find", "index", "count", "rfind", "rindex", "split", "rsplit",
-        "partition", "rpartition", "replace", "strip", "lstrip", "rstrip",
+        "partition", "rpartition", "replace",
     ]
 
     /// What filters take besides their input; the first `required` must be given.
