@@ -110,14 +110,15 @@ struct ChatRoute: Sendable {
         let model = model
         let budget = WorkBudget(cpuLimit: preparationLimit, deadline: .now + preparationDeadline)
         let isShort = body.count <= Self.shortBodyBytes
+        var isLong = !isShort
+        defer { if isLong { vlm_heap_trim() } }
         let request = try await run(isShort ? .short : .long, budget) { try Self.read(body, model, pipeline) }
-        let lane: WorkerPool.Lane = isShort && request.pictures.isEmpty ? .short : .long
-        let (prepared, seconds) = try await run(lane, budget) {
+        isLong = isLong || !request.pictures.isEmpty
+        let (prepared, seconds) = try await run(isLong ? .long : .short, budget) {
             let began = ContinuousClock.now
             let prepared = try Self.prepare(request, model, pipeline, budget)
             return (prepared, (ContinuousClock.now - began).seconds)
         }
-        if lane == .long { vlm_heap_trim() }
         if !prepared.request.pictures.isEmpty {
             model.engine.updateMetrics { $0.imagePreprocess.observe(seconds) }
         }
