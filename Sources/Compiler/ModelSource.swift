@@ -58,8 +58,8 @@ package struct ModelFiles {
     private let contents: [String: [UInt8]]
 
     private static let names = [
-        "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "preprocessor_config.json",
-        "processor_config.json", "special_tokens_map.json", "chat_template.jinja", "chat_template.json",
+        "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "added_tokens.json",
+        "preprocessor_config.json", "processor_config.json", "special_tokens_map.json", "chat_template.jinja", "chat_template.json",
     ]
 
     package init(directory: String) throws(CompileError) {
@@ -76,12 +76,22 @@ package struct ModelFiles {
         self.contents = contents
     }
 
+    /// The files that make the tokenizer, the one that it cannot do without first.
+    private static let tokenizerNames = ["tokenizer.json", "tokenizer_config.json", "added_tokens.json", "special_tokens_map.json"]
+
+    /// The tokenizer of `tokenizer.json`, with the tokens that the files beside it declare.
     package func tokenizer() throws(CompileError) -> Tokenizer {
-        guard let json = contents["tokenizer.json"] else {
+        guard let bytes = contents["tokenizer.json"] else {
             throw .unsupported("\(directory): there is no tokenizer.json; save the tokenizer with transformers' save_pretrained")
         }
-        do throws(TokenizerError) { return try Tokenizer(json: json) } catch {
-            throw .unsupported("\(directory)/tokenizer.json: \(error)")
+        let (config, added, map) = (
+            try json("tokenizer_config.json"), try json("added_tokens.json"), try json("special_tokens_map.json")
+        )
+        do throws(TokenizerError) {
+            let declared = try DeclaredTokens(tokenizerConfig: config, addedTokens: added, specialTokensMap: map)
+            return try Tokenizer(json: bytes, declared: declared)
+        } catch {
+            throw .unsupported("\(directory): \(error)")
         }
     }
 
@@ -91,7 +101,7 @@ package struct ModelFiles {
         for name in ["chat_template.json", "chat_template.jinja", "tokenizer_config.json"] {
             guard let bytes = contents[name] else { continue }
             if name.hasSuffix(".jinja") { return String(decoding: bytes, as: UTF8.self) }
-            guard let template = try json(name, bytes)["chat_template"] else { continue }
+            guard let template = try json(name)?["chat_template"] else { continue }
             if let source = template.stringValue { return source }
             let named = template.arrayValue?.first { $0["name"]?.stringValue == "default" } ?? template.arrayValue?.first
             if let source = named?["template"]?.stringValue { return source }
@@ -99,16 +109,25 @@ package struct ModelFiles {
         return nil
     }
 
+    /// How requests become tokens and patches; throws where the tokenizer does not know the token that stands for a picture.
     package func inputSpec(_ tokenizer: Tokenizer) throws(CompileError) -> InputSpec {
+        let spec: InputSpec
         do throws(InputSpecError) {
-            return try InputSpec(modelDirectory: directory) { tokenizer.token($0) }
+            spec = try InputSpec(modelDirectory: directory) { tokenizer.token($0) }
         } catch { throw .unsupported("\(directory)/\(error)") }
+        guard let placeholder = spec.imagePlaceholder,
+            tokenizer.encode(placeholder.text, addSpecialTokens: false) != [placeholder.tokenID]
+        else { return spec }
+        let looked = Self.tokenizerNames.map { contents[$0] == nil ? "\($0) (not there)" : $0 }.joined(separator: ", ")
+        throw .unsupported(
+            "\(directory): no tokenizer file makes \(placeholder.text) the added token \(placeholder.tokenID), which stands for a picture by "
+                + "config.json; looked in \(looked). Save the tokenizer again with transformers' save_pretrained")
     }
 
     var digests: ArtifactKey.ConfigDigests {
         ArtifactKey.ConfigDigests(
             config: digest(["config.json"]), generation: digest(["generation_config.json"]),
-            tokenizer: digest(["tokenizer.json"]), processor: digest(["processor_config.json", "preprocessor_config.json"]),
+            tokenizer: digest(Self.tokenizerNames), processor: digest(["processor_config.json", "preprocessor_config.json"]),
             template: digest(["chat_template.jinja", "chat_template.json", "tokenizer_config.json", "special_tokens_map.json"]))
     }
 
@@ -124,7 +143,9 @@ package struct ModelFiles {
         return hash.finalize().hexadecimal
     }
 
-    private func json(_ name: String, _ bytes: [UInt8]) throws(CompileError) -> Inputs.JSONValue {
+    /// The parsed file; nil where there is none.
+    private func json(_ name: String) throws(CompileError) -> Inputs.JSONValue? {
+        guard let bytes = contents[name] else { return nil }
         do throws(Inputs.JSONError) { return try Inputs.JSONValue(parsing: bytes) } catch {
             throw .unsupported("\(directory)/\(name): \(error)")
         }

@@ -1,10 +1,12 @@
 extension Tokenizer {
-    /// Reads the bytes of a `tokenizer.json`.
+    /// Reads the bytes of a `tokenizer.json`, and adds what the files beside it declare.
     ///
     /// Throws for JSON that is not well formed, for contradictions in the file, and for every component or option that would
     /// change ids and is not supported, naming it.
-    package convenience init(json: [UInt8]) throws(TokenizerError) {
-        self.init(try TokenizerDefinition(json: json))
+    package convenience init(json: [UInt8], declared: DeclaredTokens? = nil) throws(TokenizerError) {
+        var definition = try TokenizerDefinition(json: json)
+        if let declared { try definition.add(declared) }
+        self.init(definition)
     }
 }
 
