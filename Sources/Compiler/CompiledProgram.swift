@@ -87,7 +87,7 @@ struct CompiledProgram {
     func writeSections(to writer: ArtifactWriter, _ source: ModelSource) throws(ArtifactError) {
         for (stage, entry, text) in texts { try writer.writeIR(stage: stage, entry: entry, text: text) }
         try writer.write(.tokenizer, source.tokenizer.compiled)
-        if let template = source.template { try writer.write(.chatTemplate, Array(template.utf8)) }
+        if let template = source.template { try writer.write(.chatTemplate, Array(template.source.utf8)) }
         try writer.write(.inputs, JSONCoding.encode(source.inputs))
         try writer.write(.passes, JSONCoding.encode(log))
     }

@@ -14,8 +14,8 @@ package struct ModelSource {
     package let definition: any ModelDefinition
     package let tokenizer: Tokenizer
     package let inputs: InputSpec
-    /// The chat template's source; nil where the directory has none.
-    package let template: String?
+    /// The chat template; nil where the directory has none.
+    package let template: FoundTemplate?
     let digests: ArtifactKey.ConfigDigests
 
     /// - Parameter store: remembers the digests of weights.
@@ -52,6 +52,27 @@ package struct ModelSource {
     }
 }
 
+/// The source of a chat template, and the file of the model directory in which it stands.
+package struct FoundTemplate: Sendable {
+    package let source: String
+    package let file: String
+}
+
+extension ModelSource {
+    /// What does not keep the model from compiling and will be missed, each with its place and the next step.
+    package var warnings: [String] {
+        let refused = "requests for chats will be refused"
+        guard let template else {
+            let names = ModelFiles.templateNames.joined(separator: ", ")
+            return ["\(directory) has no chat template (looked in \(names)): \(refused). Add chat_template.jinja"]
+        }
+        do throws(ChatTemplateError) { _ = try ChatTemplate(source: template.source) } catch {
+            return ["\(directory)/\(template.file): \(error): \(refused). Mend the template and compile again"]
+        }
+        return []
+    }
+}
+
 /// The small files of a model directory: tokenizer, template, processor. None of them needs the weights.
 package struct ModelFiles {
     package let directory: String
@@ -60,6 +81,7 @@ package struct ModelFiles {
     private static let names = [
         "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "added_tokens.json",
         "preprocessor_config.json", "processor_config.json", "special_tokens_map.json", "chat_template.jinja", "chat_template.json",
+        "chat_templates/default.jinja",
     ]
 
     package init(directory: String) throws(CompileError) {
@@ -95,18 +117,29 @@ package struct ModelFiles {
         }
     }
 
-    /// The template of `chat_template.json`, else `chat_template.jinja`, else `tokenizer_config.json`: the order of a processor
-    /// of transformers.
-    package func chatTemplate() throws(CompileError) -> String? {
-        for name in ["chat_template.json", "chat_template.jinja", "tokenizer_config.json"] {
+    /// The template of processor_config.json, else chat_template.json, else chat_template.jinja, else chat_templates/default.jinja:
+    /// the order of transformers 5's processors. Else that of tokenizer_config.json; nil where there is none.
+    package func chatTemplate() throws(CompileError) -> FoundTemplate? {
+        for name in Self.templateNames {
             guard let bytes = contents[name] else { continue }
-            if name.hasSuffix(".jinja") { return String(decoding: bytes, as: UTF8.self) }
-            guard let template = try json(name)?["chat_template"] else { continue }
-            if let source = template.stringValue { return source }
-            let named = template.arrayValue?.first { $0["name"]?.stringValue == "default" } ?? template.arrayValue?.first
-            if let source = named?["template"]?.stringValue { return source }
+            if name.hasSuffix(".jinja") { return FoundTemplate(source: String(decoding: bytes, as: UTF8.self), file: name) }
+            guard let template = try json(name)?["chat_template"], let source = Self.source(template) else { continue }
+            return FoundTemplate(source: source, file: name)
         }
         return nil
+    }
+
+    /// Where templates stand, the one that counts first.
+    fileprivate static let templateNames = [
+        "processor_config.json", "chat_template.json", "chat_template.jinja", "chat_templates/default.jinja", "tokenizer_config.json",
+    ]
+
+    /// A text, or of several named ones that called default, else the first.
+    private static func source(_ template: Inputs.JSONValue) -> String? {
+        if let source = template.stringValue { return source }
+        if let members = template.objectValue { return (members["default"] ?? members.values.first)?.stringValue }
+        let named = template.arrayValue?.first { $0["name"]?.stringValue == "default" } ?? template.arrayValue?.first
+        return named?["template"]?.stringValue
     }
 
     /// How requests become tokens and patches; throws where the tokenizer does not know the token that stands for a picture.
@@ -128,7 +161,7 @@ package struct ModelFiles {
         ArtifactKey.ConfigDigests(
             config: digest(["config.json"]), generation: digest(["generation_config.json"]),
             tokenizer: digest(Self.tokenizerNames), processor: digest(["processor_config.json", "preprocessor_config.json"]),
-            template: digest(["chat_template.jinja", "chat_template.json", "tokenizer_config.json", "special_tokens_map.json"]))
+            template: digest(Self.templateNames + ["special_tokens_map.json"]))
     }
 
     /// One digest over the files that are there; empty when none is.

@@ -47,6 +47,7 @@ package struct InputPipeline: Sendable {
     private let spec: InputSpec
     private let render: @Sendable (JSONValue, WorkBudget) throws -> String
     private let encode: @Sendable (String, WorkBudget) throws -> [Int32]
+    private let refusal: String?
     private let textOnlyRoles: TextOnlyRoles
     private let newDecoder: @Sendable () -> any TokenTextDecoder
     private let imageDecoder: ImageDecoder
@@ -61,18 +62,20 @@ package struct InputPipeline: Sendable {
     ///   - maxPatches: most patches of one picture.
     ///   - maxImagePixels: more pixels than this are refused by a picture's header alone.
     ///   - contextLength: tokens; what is certainly longer is refused before it is decoded or tokenized.
+    ///   - refusal: why no messages can be rendered, which then is the answer to all of them; nil where they can.
     ///   - tokenBytesMax: most bytes of text that one token stands for; nil where bytes tell nothing about tokens.
     ///   - render: the chat template over `messages`, with the prompt for an answer appended.
     ///   - encode: text with special tokens spelled out to ids, nothing added.
     package init(
         spec: InputSpec, modelKey: String, maxPatches: Int, maxImagePixels: Int, contextLength: Int = .max,
-        tokenBytesMax: Int? = nil,
+        tokenBytesMax: Int? = nil, refusal: String? = nil,
         render: @escaping @Sendable (JSONValue, WorkBudget) throws -> String,
         encode: @escaping @Sendable (String, WorkBudget) throws -> [Int32],
         newDecoder: @escaping @Sendable () -> any TokenTextDecoder
     ) {
         self.spec = spec
         self.render = render
+        self.refusal = refusal
         textOnlyRoles = TextOnlyRoles { messages in try render(messages, .generous()) }
         self.newDecoder = newDecoder
         self.encode = encode
@@ -115,6 +118,7 @@ package struct InputPipeline: Sendable {
     package func prompt(
         messages: JSONValue, pictures: [EncodedPicture], salt: String = "", budget: WorkBudget = .generous()
     ) throws(InputError) -> Prompt {
+        if let refusal { throw .badPrompt(refusal) }
         try checkHeaders(of: pictures, budget)
         var patches: [Patches] = []
         for picture in pictures { patches.append(try self.patches(of: picture, budget)) }

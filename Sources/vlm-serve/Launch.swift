@@ -117,20 +117,14 @@ struct Launch {
     ) throws -> InputPipeline {
         let spec = try artifact.inputSpec()
         let tokenizer = try Tokenizer(compiled: artifact.section(.tokenizer))
-        let template: ChatTemplate?
-        if artifact.has(.chatTemplate) {
-            template = try ChatTemplate(source: String(decoding: artifact.section(.chatTemplate), as: UTF8.self))
-        } else {
-            template = nil
-        }
+        let template = try ServedTemplate(artifact)
+        if let fault = template.fault { Console.say("warning: \(fault)") }
         return InputPipeline(
             spec: spec, modelKey: artifact.manifest.weightsKey + artifact.manifest.programKey,
             maxPatches: configuration.maxPatches, maxImagePixels: maxImagePixels,
             contextLength: configuration.maxModelLength, tokenBytesMax: tokenizer.maxTokenBytes,
-            render: { messages, budget in
-                guard let template else { throw LaunchError("the model has no chat template") }
-                return try template.render(spec.templateContext(messages: messages), budget: budget)
-            },
+            refusal: template.fault,
+            render: { messages, budget in try template.render(spec.templateContext(messages: messages), budget) },
             encode: { text, _ in tokenizer.encode(text, addSpecialTokens: false) },
             newDecoder: { IncrementalDecoder(tokenizer, skipSpecialTokens: true) })
     }

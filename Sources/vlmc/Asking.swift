@@ -23,7 +23,8 @@ struct OpenedModel {
     let artifact: Artifact
     let spec: InputSpec
     let tokenizer: Tokenizer
-    let template: ChatTemplate?
+    /// The source of the chat template, which nothing but messages need.
+    private let template: String?
     let model: any LoadedModel
 
     init(_ path: String, threads: Int?) throws(Failure) {
@@ -34,7 +35,7 @@ struct OpenedModel {
         tokenizer = try Failure.wrapping { try Tokenizer(compiled: try artifact.section(.tokenizer)) }
         template = try Failure.wrapping {
             guard artifact.has(.chatTemplate) else { return nil }
-            return try ChatTemplate(source: String(decoding: try artifact.section(.chatTemplate), as: UTF8.self))
+            return String(decoding: try artifact.section(.chatTemplate), as: UTF8.self)
         }
         model = try Failure.wrapping { () throws(BackendError) in try CPUBackend(threads: threads).load(artifact) }
     }
@@ -43,7 +44,7 @@ struct OpenedModel {
     func prepare(_ messages: [JSONValue], pictures: [Image]) throws -> PreparedPrompt {
         guard let template else { throw Failure("the artifact has no chat template") }
         let context = spec.templateContext(messages: .array(messages))
-        return try prepare(rendered: try template.render(context), pictures: pictures, addsSpecialTokens: false)
+        return try prepare(rendered: try ChatTemplate(source: template).render(context), pictures: pictures, addsSpecialTokens: false)
     }
 
     /// Rendered text with pictures as tokens, patches and positions.

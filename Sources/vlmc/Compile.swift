@@ -66,6 +66,7 @@ struct Compile: ParsableCommand {
         }
         options.rewriteLimit = rewriteLimit
         let source = try Failure.wrapping { () throws(CompileError) in try ModelSource(directory: directory, store: store) }
+        source.warnings.forEach(Terminal.warn)
         let machine = try model.resolvedMachine(store)
         let display = CompileDisplay()
         var compilation = try Failure.wrapping { () throws(CompileError) in

@@ -23,7 +23,10 @@ enum Terminal {
     static let isInteractive = isatty(2) == 1
     static let hasColor = isInteractive && (ProcessInfo.processInfo.environment["NO_COLOR"] ?? "").isEmpty
 
-    static func warn(_ line: String) { StandardError.say(hasColor ? "\u{1b}[33mwarning:\u{1b}[0m \(line)" : "warning: \(line)") }
+    /// Terminal sequences in the line are shown, not sent.
+    static func warn(_ line: String) {
+        StandardError.say((hasColor ? "\u{1b}[33mwarning:\u{1b}[0m " : "warning: ") + line.visible())
+    }
 }
 
 /// Shows a compile on stderr: a bar on a terminal, a line per phase elsewhere.

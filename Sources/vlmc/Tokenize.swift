@@ -100,7 +100,7 @@ enum Sources {
                 return String(decoding: try artifact.section(.chatTemplate), as: UTF8.self)
             }
         } else {
-            source = try Failure.wrapping { () throws(CompileError) in try ModelFiles(directory: path).chatTemplate() }
+            source = try Failure.wrapping { () throws(CompileError) in try ModelFiles(directory: path).chatTemplate()?.source }
         }
         guard let source else { throw Failure("\(path) has no chat template") }
         return try Failure.wrapping { () throws(ChatTemplateError) in try ChatTemplate(source: source) }

@@ -47,4 +47,55 @@ import Testing
             .write(to: URL(filePath: model + "/added_tokens.json"))
         #expect(try space.vlmc("tokenize", space.compile(model), input: text).output == Self.pictureIDs)
     }
+
+    /// The first of the files that hold a template counts, as for transformers' processors.
+    @Test func templatesAreLookedForInOrder() throws {
+        let space = try Workspace()
+        let model = try space.copyOfDemo()
+        let context = space.path("context.json")
+        try Data("{}".utf8).write(to: URL(filePath: context))
+        try edit(model + "/processor_config.json") { $0["chat_template"] = "processor" }
+        try edit(model + "/chat_template.json") { $0["chat_template"] = "legacy" }
+        try Data("raw".utf8).write(to: URL(filePath: model + "/chat_template.jinja"))
+        try FileManager.default.createDirectory(atPath: model + "/chat_templates", withIntermediateDirectories: true)
+        try Data("folder".utf8).write(to: URL(filePath: model + "/chat_templates/default.jinja"))
+        try edit(model + "/tokenizer_config.json") { $0["chat_template"] = [["name": "default", "template": "tokenizer"]] }
+        for (file, words) in [
+            ("processor_config.json", "processor"), ("chat_template.json", "legacy"), ("chat_template.jinja", "raw"),
+            ("chat_templates/default.jinja", "folder"), ("tokenizer_config.json", "tokenizer"),
+        ] {
+            #expect(try space.vlmc("render", model, "--context", context).output == words)
+            try FileManager.default.removeItem(atPath: "\(model)/\(file)")
+        }
+        #expect(try space.vlmc("render", model, "--context", context).errors.contains("has no chat template"))
+    }
+
+    @Test func aModelWithoutATemplateIsServedWithAWarning() async throws {
+        let space = try Workspace()
+        let model = try space.copyOfDemo()
+        for name in ["chat_template.json", "chat_template.jinja"] { try FileManager.default.removeItem(atPath: "\(model)/\(name)") }
+        let outcome = try space.vlmc("compile", model)
+        #expect(outcome.status == 0 && outcome.errors.contains("warning: \(model) has no chat template"), "\(outcome.errors)")
+        try await refusesChats(outcome.output, "the model has no chat template")
+    }
+
+    @Test func aBrokenTemplateIsAWarningWithItsPlace() async throws {
+        let space = try Workspace()
+        let model = try space.copyOfDemo()
+        try FileManager.default.removeItem(atPath: model + "/chat_template.json")
+        try Data("{% for m in messages %}\n{{ m.role }\n{% endfor %}".utf8).write(to: URL(filePath: model + "/chat_template.jinja"))
+        let outcome = try space.vlmc("compile", model)
+        #expect(outcome.status == 0)
+        #expect(outcome.errors.contains("warning: \(model)/chat_template.jinja: chat template, line 2: "), "\(outcome.errors)")
+        try await refusesChats(outcome.output, "the model's template for chats does not parse")
+    }
+
+    /// The server says at its start what it says to each client.
+    private func refusesChats(_ compiled: String, _ words: String) async throws {
+        let server = try Server(compiled.trimmingCharacters(in: .newlines))
+        #expect(server.line(with: "warning: \(words)") != nil)
+        let answer = try await server.ask("Hello?", [], questionFirst: true)
+        #expect(answer.contains(words) && answer.contains("invalid_request_error"), "\(answer)")
+        #expect(server.stop() == 0)
+    }
 }

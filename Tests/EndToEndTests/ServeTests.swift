@@ -100,6 +100,9 @@ final class Server: @unchecked Sendable {
 
     func stop() -> Int32 { running.stop() }
 
+    /// The line of standard error with these words, which is waited for.
+    func line(with words: String) -> String? { running.line(with: words) }
+
     private var isReady: Bool { (try? Data(contentsOf: url.appending(path: "health"))) != nil }
 
     /// The greedy answer to a question that stands before or after its pictures.
