@@ -107,6 +107,8 @@ package struct Compilation {
 
     private func build() throws(CompileError) -> CompileReport {
         var result = CompileReport(.compiled)
+        // A shard that is missing is reported before the others are read.
+        if !source.checkpoint.absent.isEmpty { _ = try traced() }
         let digests = try timed("digest", &result) { () throws(CompileError) in try digestedWeights() }
         result.digestedBytes = digests.readByteCount
         let key = key(digests)

@@ -10,6 +10,8 @@ package struct Checkpoint: Sendable {
     package let files: [SafetensorsFile]
     /// The tensors, sorted by name.
     package let tensors: [TensorView]
+    /// Shards by tensors that the index says are in them and that are not there, which matters only where such a tensor is needed.
+    package let absent: [String: String]
     private let indices: [String: Int]
     /// What is remembered of the files; nil where nothing is.
     let cache: DigestCache?
@@ -29,10 +31,11 @@ package struct Checkpoint: Sendable {
     package init(directory: String, cache: DigestCache? = nil) throws(CheckpointError) {
         let names = try Self.list(directory)
         let files: [SafetensorsFile]
+        var absent: [String: String] = [:]
         if names.contains("model.safetensors") {
             files = [try SafetensorsFile(path: directory + "/model.safetensors")]
         } else if names.contains("model.safetensors.index.json") {
-            files = try Self.openShards(directory)
+            (files, absent) = try Self.openShards(directory)
         } else {
             throw Self.missingWeights(directory, names)
         }
@@ -42,14 +45,17 @@ package struct Checkpoint: Sendable {
             throw CheckpointError(
                 .inconsistent, file: next.file.path, tensor: next.name, "is also in \(one.file.path); a tensor may be in one shard only")
         }
-        self.init(directory: directory, files: files, tensors: tensors, cache: cache)
+        self.init(directory: directory, files: files, tensors: tensors, absent: absent, cache: cache)
     }
 
     /// The same files with these tensors, sorted by name.
-    private init(directory: String, files: [SafetensorsFile], tensors: [TensorView], cache: DigestCache?) {
+    private init(
+        directory: String, files: [SafetensorsFile], tensors: [TensorView], absent: [String: String], cache: DigestCache?
+    ) {
         self.directory = directory
         self.files = files
         self.tensors = tensors
+        self.absent = absent
         self.cache = cache
         indices = Dictionary(uniqueKeysWithValues: tensors.enumerated().map { ($1.name, $0) })
     }
@@ -59,7 +65,8 @@ package struct Checkpoint: Sendable {
     /// Reads both up to the first difference, unless their digests are remembered.
     package func dropping(_ copy: String, ifEqualTo original: String) -> Checkpoint {
         guard copy != original, let one = self[copy], let other = self[original], holdTheSame(one, other) else { return self }
-        return Checkpoint(directory: directory, files: files, tensors: tensors.filter { $0.name != copy }, cache: cache)
+        let rest = tensors.filter { $0.name != copy }
+        return Checkpoint(directory: directory, files: files, tensors: rest, absent: absent, cache: cache)
     }
 
     private func holdTheSame(_ one: TensorView, _ other: TensorView) -> Bool {
@@ -113,8 +120,10 @@ package struct Checkpoint: Sendable {
         return CheckpointError(.missing, file: directory, "has no weights: neither model.safetensors nor model.safetensors.index.json")
     }
 
-    /// Opens the shards of an index and checks that the index and the shards agree about every tensor.
-    private static func openShards(_ directory: String) throws(CheckpointError) -> [SafetensorsFile] {
+    /// Opens the shards of an index that are there; returns them, and the tensors that are not where the index says, by their shards.
+    private static func openShards(
+        _ directory: String
+    ) throws(CheckpointError) -> (files: [SafetensorsFile], absent: [String: String]) {
         let path = directory + "/model.safetensors.index.json"
         guard let map = try JSONValue(contentsOf: path)["weight_map"]?.members, !map.isEmpty else {
             throw CheckpointError(.malformed, file: path, "has no weight_map")
@@ -132,20 +141,19 @@ package struct Checkpoint: Sendable {
             namesByShard[shard, default: []].append(tensor)
         }
         var files: [SafetensorsFile] = []
+        var absent: [String: String] = [:]
         for (shard, names) in namesByShard.sorted(by: { $0.key < $1.key }) {
             let shardPath = directory + "/" + shard
-            guard FileManager.default.fileExists(atPath: shardPath) else {
-                throw CheckpointError(
-                    .missing, file: shardPath, "this shard, named by model.safetensors.index.json, is missing; download it")
-            }
-            let file = try SafetensorsFile(path: shardPath)
-            for name in names.sorted() where file[name] == nil {
-                throw CheckpointError(
-                    .inconsistent, file: shardPath, tensor: name, "is not in this shard, though model.safetensors.index.json says so")
-            }
-            files.append(file)
+            let file = FileManager.default.fileExists(atPath: shardPath) ? try SafetensorsFile(path: shardPath) : nil
+            for name in names where file?[name] == nil { absent[name] = shard }
+            if let file { files.append(file) }
         }
-        return files
+        guard !files.isEmpty else {
+            let shard = namesByShard.keys.sorted().first ?? ""
+            throw CheckpointError(
+                .missing, file: "\(directory)/\(shard)", "this shard, named by model.safetensors.index.json, is missing; download it")
+        }
+        return (files, absent)
     }
 }
 

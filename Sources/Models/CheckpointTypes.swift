@@ -8,14 +8,17 @@ package struct CheckpointTypes: Sendable {
     package var location: String
     /// By the tensor's name in the checkpoint.
     package var types: [String: TensorType]
+    /// Files by tensors that should be in them and are not, by the tensor's name in the checkpoint.
+    package var absent: [String: String]
 
-    package init(location: String, types: [String: TensorType]) {
+    package init(location: String, types: [String: TensorType], absent: [String: String] = [:]) {
         self.location = location
         self.types = types
+        self.absent = absent
     }
 
     package init(_ checkpoint: Checkpoint) {
-        self.init(location: checkpoint.directory, types: checkpoint.types)
+        self.init(location: checkpoint.directory, types: checkpoint.types, absent: checkpoint.absent)
     }
 }
 
@@ -30,13 +33,18 @@ struct WeightCatalog {
     let location: String
     /// By canonical name.
     let declarations: [String: WeightDecl]
+    /// Where tensors should be that are not there, by canonical name.
+    let absent: [String: String]
 
     /// Renames by the first prefix that fits; throws when two tensors get the same name.
     init(_ checkpoint: CheckpointTypes, prefixes: [NamePrefix]) throws(CheckpointError) {
+        func canonical(_ source: String) -> String {
+            let prefix = prefixes.first { source.hasPrefix($0.spelled) }
+            return prefix.map { $0.canonical + source.dropFirst($0.spelled.count) } ?? source
+        }
         var declarations: [String: WeightDecl] = [:]
         for (source, type) in checkpoint.types {
-            let prefix = prefixes.first { source.hasPrefix($0.spelled) }
-            let name = prefix.map { $0.canonical + source.dropFirst($0.spelled.count) } ?? source
+            let name = canonical(source)
             if let other = declarations.updateValue(WeightDecl(name, type, source: source), forKey: name) {
                 let names = [source, other.source].sorted()
                 throw CheckpointError(
@@ -45,6 +53,7 @@ struct WeightCatalog {
             }
         }
         location = checkpoint.location
+        absent = Dictionary(checkpoint.absent.map { (canonical($0), $1) }, uniquingKeysWith: min)
         self.declarations = declarations
     }
 }

@@ -59,7 +59,8 @@ final class ModelTracer {
 
     private func stored(_ leaf: String, _ shape: Shape, expecting elements: String, _ valid: (DType) -> Bool) -> Value {
         guard let declaration = catalog.declarations[path(leaf)] else {
-            return refuse(leaf, "is missing; config.json implies \(shape)", .missing)
+            let place = catalog.absent[path(leaf)].map { "; the index says that it is in \($0): download that file again" } ?? ""
+            return refuse(leaf, "is missing; config.json implies \(shape)\(place)", .missing)
         }
         guard declaration.type.shape == shape else {
             return refuse(leaf, "is \(declaration.type), but config.json implies the shape \(shape)")
