@@ -93,6 +93,7 @@ package struct ModelFiles {
             guard let data = FileManager.default.contents(atPath: path) else {
                 throw .unsupported("\(path) cannot be read; may you read it?")
             }
+            if LargeFilePointer.isPointer(data) { throw .checkpoint(LargeFilePointer.error(path)) }
             contents[name] = Array(data)
         }
         self.contents = contents
@@ -153,8 +154,8 @@ package struct ModelFiles {
         else { return spec }
         let looked = Self.tokenizerNames.map { contents[$0] == nil ? "\($0) (not there)" : $0 }.joined(separator: ", ")
         throw .unsupported(
-            "\(directory): no tokenizer file makes \(placeholder.text) the added token \(placeholder.tokenID), which stands for a picture by "
-                + "config.json; looked in \(looked). Save the tokenizer again with transformers' save_pretrained")
+            "\(directory): no tokenizer file makes \(placeholder.text) the added token \(placeholder.tokenID), which stands for a picture "
+                + "by config.json; looked in \(looked). Save the tokenizer again with transformers' save_pretrained")
     }
 
     var digests: ArtifactKey.ConfigDigests {
@@ -179,7 +180,7 @@ package struct ModelFiles {
     /// The parsed file; nil where there is none.
     private func json(_ name: String) throws(CompileError) -> Inputs.JSONValue? {
         guard let bytes = contents[name] else { return nil }
-        do throws(Inputs.JSONError) { return try Inputs.JSONValue(parsing: bytes) } catch {
+        do throws(Inputs.JSONError) { return try Inputs.JSONValue(parsing: bytes, dialect: .python) } catch {
             throw .unsupported("\(directory)/\(name): \(error)")
         }
     }

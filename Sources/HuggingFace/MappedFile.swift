@@ -13,6 +13,7 @@ package final class MappedFile: Sendable {
     /// The file's bytes, valid while this object lives.
     package var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: base == nil ? 0 : byteCount) }
 
+    /// Throws `.missing` for a file that is not there, or for which Git LFS left its pointer.
     package init(path: String) throws(CheckpointError) {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else {
@@ -34,6 +35,7 @@ package final class MappedFile: Sendable {
         self.path = path
         self.identity = identity
         self.base = base
+        guard !LargeFilePointer.isPointer(bytes) else { throw LargeFilePointer.error(path) }
     }
 
     deinit {

@@ -115,6 +115,7 @@ package struct GenerationConfig: Sendable, Hashable {
     package var doSample = false
     package var temperature: Double?
     package var topP: Double?
+    /// 0 and -1 mean all tokens.
     package var topK: Int?
     package var repetitionPenalty: Double?
 
@@ -129,7 +130,7 @@ package struct GenerationConfig: Sendable, Hashable {
         topP = try Self.number("top_p", generation) { $0 > 0 && $0 <= 1 }
         repetitionPenalty = try Self.number("repetition_penalty", generation) { $0 > 0 }
         topK = try generation.int("top_k")
-        if let topK, topK < 0 { throw generation.error("top_k", "is \(topK), which cannot be") }
+        if let topK, topK < -1 { throw generation.error("top_k", "is \(topK), which cannot be") }
     }
 
     /// The token ids under a key of the first section that has it.

@@ -98,4 +98,72 @@ import Testing
         #expect(answer.contains(words) && answer.contains("invalid_request_error"), "\(answer)")
         #expect(server.stop() == 0)
     }
+
+    /// Keys that nobody reads, and values that mean "all".
+    @Test func whatTransformersReadsIsRead() throws {
+        let space = try Workspace()
+        let model = try space.copyOfDemo()
+        let config = model + "/config.json"
+        let text = try String(contentsOfFile: config, encoding: .utf8)
+        try text.replacing("\"text_config\": {", with: "\"text_config\": {\"some_limit\": Infinity, \"other\": [NaN, -Infinity],")
+            .write(toFile: config, atomically: true, encoding: .utf8)
+        try edit(model + "/generation_config.json") { $0["top_k"] = -1 }
+        let weights = model + "/model.safetensors"
+        let shard = "model-00001-of-00002.safetensors"
+        let names = try headerNames(weights)
+        try FileManager.default.moveItem(atPath: weights, toPath: "\(model)/\(shard)")
+        var map = Dictionary(uniqueKeysWithValues: names.map { ($0, shard) })
+        map["lm_head.weight"] = "model-00002-of-00002.safetensors"
+        try edit(model + "/model.safetensors.index.json") { $0["weight_map"] = map }
+        #expect(try space.vlmc("compile", model).status == 0)
+
+        // The shard without the tensor that the index names.
+        let header = #"{"other":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#
+        let length = withUnsafeBytes(of: UInt64(header.utf8.count).littleEndian) { Array($0) }
+        try Data(length + Array(header.utf8) + [0, 0, 0, 0]).write(to: URL(filePath: "\(model)/model-00002-of-00002.safetensors"))
+        #expect(try space.vlmc("compile", model).status == 0)
+    }
+
+    @Test func aShardThatIsNeededIsAskedFor() throws {
+        let space = try Workspace()
+        let model = try space.copyOfDemo()
+        let names = try headerNames(model + "/model.safetensors")
+        try FileManager.default.moveItem(atPath: model + "/model.safetensors", toPath: model + "/one.safetensors")
+        var map = Dictionary(uniqueKeysWithValues: names.map { ($0, "one.safetensors") })
+        map["lm_head.weight"] = "two.safetensors"
+        try edit(model + "/model.safetensors.index.json") { $0["weight_map"] = map }
+        try edit(model + "/config.json") { config in
+            config["tie_word_embeddings"] = false
+            var text = config["text_config"] as? [String: Any] ?? [:]
+            text["tie_word_embeddings"] = false
+            config["text_config"] = text
+        }
+        let outcome = try space.vlmc("compile", model)
+        #expect(outcome.status == 1 && outcome.errors.contains("\"lm_head.weight\": is missing"), "\(outcome.errors)")
+        #expect(outcome.errors.contains("in two.safetensors: download that file again"))
+        #expect(!FileManager.default.fileExists(atPath: space.store))
+    }
+
+    /// The names of the tensors of a safetensors file.
+    private func headerNames(_ file: String) throws -> [String] {
+        let data = try Data(contentsOf: URL(filePath: file))
+        let length = data.prefix(8).reversed().reduce(0) { $0 << 8 | Int($1) }
+        let header = try JSONSerialization.jsonObject(with: data[8..<8 + length]) as? [String: Any]
+        return try #require(header).keys.filter { $0 != "__metadata__" }
+    }
+
+    @Test(arguments: [
+        "model.safetensors", "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "preprocessor_config.json",
+        "chat_template.jinja", "chat_template.json",
+    ])
+    func pointersOfGitLFSAreNamed(_ name: String) throws {
+        let space = try Workspace()
+        let model = try space.copyOfDemo()
+        try Data("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a21\nsize 17301504\n".utf8)
+            .write(to: URL(filePath: "\(model)/\(name)"))
+        let outcome = try space.vlmc("compile", model)
+        #expect(outcome.status == 1)
+        #expect(outcome.errors.contains("\(model)/\(name): is a Git LFS pointer, not the file; run git lfs pull"), "\(outcome.errors)")
+        #expect(!FileManager.default.fileExists(atPath: space.store))
+    }
 }

@@ -11,6 +11,20 @@ import Testing
         }
     }
 
+    /// What Python's `json` writes and reads, and nobody else does.
+    @Test func pythonsDialectIsReadWhereAskedFor() throws {
+        let text = #"{"a": [NaN, Infinity, -Infinity, 1e999, -1], "b": "\ud800x\ud83d\ude00\ud800"}"#
+        #expect(throws: JSONError.self) { try JSONValue(parsing: Array(text.utf8)) }
+        let value = try JSONValue(parsing: Array(text.utf8), dialect: .python)
+        #expect(value["a"]?[0]?.doubleValue?.isNaN == true)
+        #expect((1..<4).map { value["a"]?[$0]?.doubleValue } == [.infinity, -.infinity, .infinity])
+        #expect(value["a"]?[4] == -1)
+        #expect(value["b"]?.stringValue == "\u{FFFD}x😀\u{FFFD}")
+        for text in ["NaNa", "Infinite", "-Inf", "Na"] {
+            #expect(throws: JSONError.self) { try JSONValue(parsing: Array(text.utf8), dialect: .python) }
+        }
+    }
+
     @Test func readsAndWrites() throws {
         let text = #"{"b":1,"a":[true,null,-0.5,1e2,"é\n\"\\\u0001"],"c":{},"d":[],"e":-9223372036854775808}"#
         let value = try JSONValue(parsing: " \u{FEFF}\(text)\n".replacing("\u{FEFF}", with: ""))

@@ -1,4 +1,11 @@
 extension JSONValue {
+    package enum Dialect: Sendable {
+        /// RFC 8259.
+        case standard
+        /// What Python's `json` reads: `NaN`, `Infinity` and `-Infinity`, numbers beyond `double` as infinite, lone surrogates (as U+FFFD).
+        case python
+    }
+
     /// How deeply arrays and objects may nest unless the caller says otherwise.
     package static let defaultDepthLimit = 256
     /// How many values a document may hold unless the caller says otherwise: each takes up to a hundred bytes however short
@@ -10,10 +17,12 @@ extension JSONValue {
     /// Numbers without fraction or exponent become `int`, or `wide` where they do not fit, all others `double`. Of equal keys the last wins. Throws for
     /// anything that the grammar does not allow, for invalid UTF-8, lone surrogates, numbers beyond `double`, and nesting deeper
     /// than `depthLimit` or more values than `countLimit`.
+    ///
+    /// - Parameter dialect: what else is taken.
     package init(
-        parsing bytes: [UInt8], depthLimit: Int = defaultDepthLimit, countLimit: Int = defaultCountLimit
+        parsing bytes: [UInt8], depthLimit: Int = defaultDepthLimit, countLimit: Int = defaultCountLimit, dialect: Dialect = .standard
     ) throws(JSONError) {
-        var parser = JSONParser(bytes: bytes, depthLimit: depthLimit, countLimit: countLimit)
+        var parser = JSONParser(bytes: bytes, depthLimit: depthLimit, countLimit: countLimit, dialect: dialect)
         do {
             self = try parser.document()
         } catch {
@@ -39,8 +48,10 @@ private struct JSONParser {
     /// Values that may still follow.
     var countLeft: Int
     let countLimit: Int
+    let dialect: JSONValue.Dialect
 
-    init(bytes: [UInt8], depthLimit: Int, countLimit: Int) {
+    init(bytes: [UInt8], depthLimit: Int, countLimit: Int, dialect: JSONValue.Dialect) {
+        self.dialect = dialect
         self.bytes = bytes
         self.depthLimit = depthLimit
         self.countLimit = countLimit
@@ -99,6 +110,10 @@ private struct JSONParser {
         case UInt8(ascii: "t"): return try word("true", .bool(true))
         case UInt8(ascii: "f"): return try word("false", .bool(false))
         case UInt8(ascii: "n"): return try word("null", .null)
+        case UInt8(ascii: "N") where dialect == .python: return try word("NaN", .double(.nan))
+        case UInt8(ascii: "I") where dialect == .python: return try word("Infinity", .double(.infinity))
+        case UInt8(ascii: "-") where dialect == .python && position + 1 < bytes.count && bytes[position + 1] == UInt8(ascii: "I"):
+            return try word("-Infinity", .double(-.infinity))
         case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): return try number()
         default: throw Complaint(message: "expected a value, found \(seen)")
         }
@@ -228,15 +243,17 @@ private struct JSONParser {
     mutating func escapedScalar() throws(Complaint) -> Unicode.Scalar {
         let high = try hexUnit()
         if let scalar = Unicode.Scalar(high) { return scalar }
-        guard high < 0xDC00, position + 1 < bytes.count, bytes[position] == UInt8(ascii: "\\"),
-            bytes[position + 1] == UInt8(ascii: "u")
-        else { throw Complaint(message: "half of a surrogate pair stands alone") }
-        position += 2
-        let low = try hexUnit()
-        guard low >= 0xDC00, low < 0xE000,
-            let scalar = Unicode.Scalar(0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00))
-        else { throw Complaint(message: "half of a surrogate pair stands alone") }
-        return scalar
+        let end = position
+        if high < 0xDC00, position + 1 < bytes.count, bytes[position] == UInt8(ascii: "\\"), bytes[position + 1] == UInt8(ascii: "u") {
+            position += 2
+            let low = try hexUnit()
+            if (0xDC00..<0xE000).contains(low), let scalar = Unicode.Scalar(0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00)) {
+                return scalar
+            }
+        }
+        guard dialect == .python else { throw Complaint(message: "half of a surrogate pair stands alone") }
+        position = end
+        return "\u{FFFD}"
     }
 
     mutating func hexUnit() throws(Complaint) -> UInt32 {
@@ -280,7 +297,7 @@ private struct JSONParser {
         }
         let text = String(decoding: bytes[start..<position], as: UTF8.self)
         if isWhole, let value = Int(text) { return .int(value) }
-        guard let value = Double(text), value.isFinite else {
+        guard let value = Double(text), value.isFinite || dialect == .python else {
             position = start
             throw Complaint(message: "the number \(text.prefix(24)) does not fit a double")
         }

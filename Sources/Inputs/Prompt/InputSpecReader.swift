@@ -70,7 +70,7 @@ private struct ModelFolder {
             throw InputSpecError(file: name, "cannot be read: \(error.localizedDescription)")
         }
         do throws(JSONError) {
-            let value = try JSONValue(parsing: Array(data))
+            let value = try JSONValue(parsing: Array(data), dialect: .python)
             guard value.objectValue != nil else { throw JSONError(line: 1, column: 1, message: "not an object") }
             return value
         } catch {
