@@ -174,15 +174,14 @@ extension Store {
     /// A model's name means its latest used artifact.
     package func find(_ name: String) throws(ArtifactError) -> String {
         if Directories.exists("\(name)/\(ArtifactReader.manifestName)") { return name }
-        if name.contains("/") { throw missing(name) }
         let keys = Directories.names(in: artifactsPath)
-        if !name.isEmpty {
+        if !name.isEmpty, !name.contains("/") {
             let matches = keys.filter { $0.hasPrefix(name) }
             if matches.count == 1 { return "\(artifactsPath)/\(matches[0])" }
             if matches.count > 1 { throw .ambiguous(name: name, matches: matches) }
         }
         if let match = list().first(where: { $0.manifest.provenance.model == name }) { return match.path }
-        if Directories.exists(name) { throw missing(name) }
+        if name.contains("/") || Directories.exists(name) { throw missing(name) }
         throw .notFound(name: name, store: root)
     }
 

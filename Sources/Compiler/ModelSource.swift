@@ -8,7 +8,10 @@ package import Plan
 
 /// A model directory that was read and understood, before anything is traced.
 package struct ModelSource {
+    /// Where the files are.
     package let directory: String
+    /// The name by which people know the model.
+    package let name: String
     package let checkpoint: Checkpoint
     package let config: ModelConfig
     package let definition: any ModelDefinition
@@ -18,24 +21,25 @@ package struct ModelSource {
     package let template: FoundTemplate?
     let digests: ArtifactKey.ConfigDigests
 
-    /// - Parameter store: remembers the digests of weights.
+    /// - Parameters:
+    ///   - directory: the model's own, or its folder in HuggingFace's cache.
+    ///   - store: remembers the digests of weights.
     package init(directory: String, store: Store) throws(CompileError) {
-        self.directory = directory
         do throws(CheckpointError) {
+            let place = try ModelDirectory(directory)
+            let directory = place.path
+            (self.directory, name) = (directory, place.name)
             config = try ModelConfig(directory: directory)
             definition = try Architectures.definition(for: config)
             let cache = DigestCache(directory: store.recordsPath(.digests))
             checkpoint = definition.effective(try Checkpoint(directory: directory, cache: cache))
         } catch { throw .checkpoint(error) }
-        let files = try ModelFiles(directory: directory)
+        let files = try ModelFiles(directory: self.directory)
         tokenizer = try files.tokenizer()
         template = try files.chatTemplate()
         inputs = try files.inputSpec(tokenizer)
         digests = files.digests
     }
-
-    /// The name by which people know the model: the directory's last component.
-    package var name: String { URL(fileURLWithPath: directory).standardizedFileURL.lastPathComponent }
 
     /// Digest of all tensors' names, types and shapes.
     var tensorDigest: String {
@@ -84,8 +88,10 @@ package struct ModelFiles {
         "chat_templates/default.jinja",
     ]
 
+    /// - Parameter directory: the model's own, or its folder in HuggingFace's cache.
     package init(directory: String) throws(CompileError) {
-        self.directory = directory
+        do throws(CheckpointError) { self.directory = try ModelDirectory(directory).path } catch { throw .checkpoint(error) }
+        let directory = self.directory
         var contents: [String: [UInt8]] = [:]
         for name in Self.names {
             let path = "\(directory)/\(name)"

@@ -32,7 +32,8 @@ package final class ServedModel: Sendable {
             return rest
         }
         if names.contains(where: { trimmed($0) == trimmed(name) }) { return true }
-        return baseName != nil && name.split(separator: "/").last.map(String.init) == baseName
+        guard let base = baseName?.split(separator: "/"), !base.isEmpty else { return false }
+        return name.split(separator: "/").suffix(base.count) == base[...]
     }
 
     /// Nil while it loads.

@@ -92,7 +92,7 @@ struct Launch {
     private func open() throws -> Opened {
         let files = FileManager.default
         guard files.fileExists(atPath: artifact) else { throw LaunchError("\(artifact): there is no such directory") }
-        let isModel = files.fileExists(atPath: artifact + "/config.json")
+        let isModel = ["/config.json", "/snapshots"].contains { files.fileExists(atPath: artifact + $0) }
         if isModel, !files.fileExists(atPath: artifact + "/manifest.json") {
             throw LaunchError(
                 "\(artifact) is a model directory, not an artifact; compile it first:\n"
