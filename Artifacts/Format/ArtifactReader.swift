@@ -10,6 +10,7 @@ final class ArtifactReader {
 
     let path: String
     let directory: OpenFile
+    /// With the name that the model has now.
     let manifest: Manifest
     /// By name, in order.
     let sections: [(SectionName, Manifest.Section)]
@@ -56,7 +57,9 @@ final class ArtifactReader {
             if Directories.exists("\(path)/config.json") { throw .modelDirectory(path: path) }
             throw .notAnArtifact(path: path, reason: "it has no \(Self.manifestName)")
         }
-        manifest = try Self.decode(bytes, checksum: Self.small(Self.checksumName, in: directory), path: path)
+        var manifest = try Self.decode(bytes, checksum: Self.small(Self.checksumName, in: directory), path: path)
+        if let name = ModelName.read(in: directory) { manifest.provenance.model = name }
+        self.manifest = manifest
         var sections: [(SectionName, Manifest.Section)] = []
         for (name, section) in manifest.sections.sorted(by: { $0.key < $1.key }) {
             guard let known = SectionName(path: name), section.bytes >= 0 else {

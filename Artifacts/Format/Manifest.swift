@@ -18,7 +18,7 @@ package struct Manifest: Sendable, Hashable, Codable {
 
     /// Where the artifact comes from; never a path or a host.
     package struct Provenance: Sendable, Hashable, Codable {
-        /// The model directory's last path component, or the name given to the compiler.
+        /// The model directory's last path component, or `OWNER/NAME` of HuggingFace's cache; the last one that it was compiled under.
         package var model: String
         /// The architecture named by the checkpoint, such as `Qwen2VLForConditionalGeneration`.
         package var architecture: String

@@ -60,7 +60,7 @@ package struct SectionName: Sendable, Hashable, Comparable, CustomStringConverti
             .program, .weightTable, .weights, .tokenizer, .chatTemplate, .inputs, .passes, .golden, .goldenData,
         ]
         return name == ArtifactReader.manifestName || name == ArtifactReader.checksumName || name == "ir"
-            || sections.contains { $0.path == name }
+            || ModelName.isKnown(name) || sections.contains { $0.path == name }
     }
 
     /// Whether the section is checked against its checksum only by `verify` or when it is read, not at opening.

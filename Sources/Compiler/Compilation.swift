@@ -18,6 +18,8 @@ package struct Compilation {
         case waiting
         /// The fields in which the nearest artifact of the store differs.
         case rebuilding([ArtifactKey.Difference])
+        /// The artifact that the store has keeps the model's earlier name, for this reason.
+        case keptName(ArtifactError)
     }
 
     package let source: ModelSource
@@ -137,10 +139,11 @@ package struct Compilation {
         }
     }
 
-    /// What the store had; observers see the passes all the same.
+    /// What the store had, under the name that the model has now; observers see the passes all the same.
     private func hit(_ path: String, _ result: CompileReport) throws(CompileError) -> CompileReport {
         var result = result
         if !observers.isEmpty { _ = try lowered() }
+        do throws(ArtifactError) { try Artifact.setModelName(source.name, directory: path) } catch { report(.keptName(error)) }
         result.outcome = .hit
         result.artifact = path
         return result

@@ -54,6 +54,9 @@ final class CompileDisplay: Sendable {
             clear()
             guard !differences.isEmpty else { return }
             StandardError.say("compiling, since " + differences.map(\.description).joined(separator: "; "))
+        case .keptName(let error):
+            clear()
+            Terminal.warn("the artifact keeps the model's earlier name: \(error)")
         }
     }
 

@@ -63,9 +63,29 @@ import Testing
         #expect(try sample.store.find("first") == one)
         #expect(try sample.store.find(String(Sample.key(gears: [1, 2]).digest.prefix(8))) == two)
         #expect(try sample.store.find(one) == one)
-        for name in ["third", "", "/nowhere", "zz"] {
+        try Artifact.setModelName("owner/second", directory: two)
+        #expect(try sample.store.find("owner/second") == two)
+        for name in ["second", "owner/first", "third", "", "/nowhere", "zz"] {
             #expect(throws: ArtifactError.self) { try sample.store.find(name) }
         }
+    }
+
+    /// The name is in a file of its own; what is there beside a name does not keep an artifact from being opened.
+    @Test func modelsAreRenamed() throws {
+        let sample = try Sample()
+        let path = try sample.write(model: "old")
+        try Artifact.setModelName("new", directory: path)
+        #expect(try Artifact.open(directory: path).manifest.provenance.model == "new")
+        #expect(try Artifact.verify(directory: path).isEmpty)
+        try Artifact.setModelName("old", directory: path)
+        #expect(sample.store.list().map(\.manifest.provenance.model) == ["old"])
+        for bytes in [[], [0xFF], Array(repeating: UInt8(ascii: "a"), count: 5000)] {
+            try Data(bytes).write(to: URL(fileURLWithPath: path + "/name"))
+            #expect(try Artifact.open(directory: path).manifest.provenance.model == "old")
+        }
+        #expect(throws: ArtifactError.self) { try Artifact.setModelName(String(repeating: "a", count: 5000), directory: path) }
+        #expect(try sample.write(model: "newest") == path)
+        #expect(try Artifact.manifest(directory: path).provenance.model == "newest")
     }
 
     @Test func collectionKeepsTheLastUsedAndThoseInUse() throws {

@@ -166,4 +166,45 @@ import Testing
         #expect(outcome.errors.contains("\(model)/\(name): is a Git LFS pointer, not the file; run git lfs pull"), "\(outcome.errors)")
         #expect(!FileManager.default.fileExists(atPath: space.store))
     }
+
+    /// Blobs, links to them by snapshot, and `refs/main`, as `huggingface_hub` downloads.
+    @Test func theCacheOfHuggingFaceIsServedByOwnerAndName() async throws {
+        let space = try Workspace()
+        let files = FileManager.default
+        let folder = space.path("models--acme--tiny-vlm")
+        for name in ["blobs", "refs", "snapshots/0a1b"] {
+            try files.createDirectory(atPath: "\(folder)/\(name)", withIntermediateDirectories: true)
+        }
+        for name in try files.contentsOfDirectory(atPath: Workspace.demoModel) {
+            try files.copyItem(atPath: "\(Workspace.demoModel)/\(name)", toPath: "\(folder)/blobs/of-\(name)")
+            try files.createSymbolicLink(atPath: "\(folder)/snapshots/0a1b/\(name)", withDestinationPath: "../../blobs/of-\(name)")
+        }
+        try Data("0a1b".utf8).write(to: URL(filePath: folder + "/refs/main"))
+        let artifact = try space.compile(folder)
+        #expect(try space.compile(folder + "/snapshots/0a1b/") == artifact)
+        #expect(try space.cache("ls").output.contains("acme/tiny-vlm"))
+        #expect(try space.cache("show", "acme/tiny-vlm").status == 0)
+        let server = try Server(artifact)
+        for name in ["acme/tiny-vlm", "acme/tiny-vlm/", "/models/acme/tiny-vlm"] {
+            #expect(try await server.ask("Hi", [], questionFirst: true, model: name).contains("model_not_found") == false, "\(name)")
+        }
+        #expect(try await server.ask("Hi", [], questionFirst: true, model: "tiny-vlm").contains("model_not_found"))
+        #expect(server.stop() == 0)
+    }
+
+    /// A name is not part of what is cached: the same artifact goes by the new one.
+    @Test func aRenamedDirectoryIsServedUnderItsNewName() async throws {
+        let space = try Workspace()
+        let model = try space.copyOfDemo()
+        let artifact = try space.compile(model)
+        let renamed = space.path("renamed")
+        try FileManager.default.moveItem(atPath: model, toPath: renamed)
+        let outcome = try space.vlmc("compile", renamed)
+        #expect(outcome.output == artifact + "\n" && outcome.errors.contains("cache hit"), "\(outcome.errors)")
+        let server = try Server(artifact)
+        #expect(try await server.ask("Hi", [], questionFirst: true, model: "renamed").contains("model_not_found") == false)
+        #expect(server.stop() == 0)
+        #expect(try space.cache("ls").output.contains("renamed"))
+        #expect(try space.cache("verify", artifact).status == 0)
+    }
 }

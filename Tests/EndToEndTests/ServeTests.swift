@@ -106,13 +106,13 @@ final class Server: @unchecked Sendable {
     private var isReady: Bool { (try? Data(contentsOf: url.appending(path: "health"))) != nil }
 
     /// The greedy answer to a question that stands before or after its pictures.
-    func ask(_ question: String, _ pictures: [Data], questionFirst: Bool) async throws -> String {
+    func ask(_ question: String, _ pictures: [Data], questionFirst: Bool, model: String = "model") async throws -> String {
         var content: [[String: Any]] = pictures.map { picture in
             ["type": "image_url", "image_url": ["url": "data:image;base64,\(picture.base64EncodedString())"]]
         }
         content.insert(["type": "text", "text": question], at: questionFirst ? 0 : content.count)
         let body: [String: Any] = [
-            "model": "model", "temperature": 0, "max_tokens": 48, "messages": [["role": "user", "content": content]],
+            "model": model, "temperature": 0, "max_tokens": 48, "messages": [["role": "user", "content": content]],
         ]
         var request = URLRequest(url: url.appending(path: "v1/chat/completions"), timeoutInterval: 300)
         request.httpMethod = "POST"
