@@ -10,7 +10,7 @@ package struct Checkpoint: Sendable {
     package let files: [SafetensorsFile]
     /// The tensors, sorted by name.
     package let tensors: [TensorView]
-    /// Shards by tensors that the index says are in them and that are not there, which matters only where such a tensor is needed.
+    /// Shards by tensors that the index says are in them and that are in none, which matters only where such a tensor is needed.
     package let absent: [String: String]
     private let indices: [String: Int]
     /// What is remembered of the files; nil where nothing is.
@@ -120,7 +120,7 @@ package struct Checkpoint: Sendable {
         return CheckpointError(.missing, file: directory, "has no weights: neither model.safetensors nor model.safetensors.index.json")
     }
 
-    /// Opens the shards of an index that are there; returns them, and the tensors that are not where the index says, by their shards.
+    /// Opens the shards of an index that are there; returns them, and by the tensors that are in none of them where they should be.
     private static func openShards(
         _ directory: String
     ) throws(CheckpointError) -> (files: [SafetensorsFile], absent: [String: String]) {
@@ -153,7 +153,7 @@ package struct Checkpoint: Sendable {
             throw CheckpointError(
                 .missing, file: "\(directory)/\(shard)", "this shard, named by model.safetensors.index.json, is missing; download it")
         }
-        return (files, absent)
+        return (files, absent.filter { name, _ in !files.contains { $0[name] != nil } })
     }
 }
 

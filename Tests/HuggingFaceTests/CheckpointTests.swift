@@ -22,7 +22,8 @@ import Testing
         let directory = try TemporaryDirectory()
         try directory.write("one.safetensors", vectors: ["a": [1], "b": [2]])
         try directory.write(
-            "model.safetensors.index.json", #"{"weight_map":{"a":"one.safetensors","y":"gone.safetensors","z":"one.safetensors"}}"#)
+            "model.safetensors.index.json",
+            #"{"weight_map":{"a":"one.safetensors","b":"gone.safetensors","y":"gone.safetensors","z":"one.safetensors"}}"#)
         let checkpoint = try Checkpoint(directory: directory.path)
         #expect(checkpoint.tensors.map(\.name) == ["a", "b"])
         #expect(checkpoint.absent == ["y": "gone.safetensors", "z": "one.safetensors"])
