@@ -40,13 +40,22 @@ package struct AccessRules: Sendable {
     func isAllowed(host: String) -> Bool {
         if allowedHosts.contains("*") { return true }
         // An IPv6 address stands in brackets; what follows the last colon of anything else is a port.
-        let name = host.hasPrefix("[") ? host : String(host.prefix { $0 != ":" })
-        let isAddress = host.hasPrefix("[") || !name.isEmpty && name.allSatisfy { $0.isNumber || $0 == "." }
-        return isAddress || name.lowercased() == "localhost" || allowedHosts.contains { $0.lowercased() == name.lowercased() }
+        let name = host.hasPrefix("[") ? String(host.prefix { $0 != "]" }) + "]" : String(host.prefix { $0 != ":" })
+        return Self.isAddress(name) || name.lowercased() == "localhost" || allowedHosts.contains { $0.lowercased() == name.lowercased() }
+    }
+
+    /// Whether a name, without its port, is a literal address: digits and dots, or hexadecimal digits, colons and dots in brackets.
+    private static func isAddress(_ name: String) -> Bool {
+        let isInBrackets = name.hasPrefix("[")
+        let digits = isInBrackets ? name.dropFirst().dropLast() : name[...]
+        return !digits.isEmpty
+            && digits.allSatisfy { $0.isASCII && (isInBrackets ? $0.isHexDigit || $0 == ":" : $0.isNumber) || $0 == "." }
     }
 
     /// Throws when a request may not run: without a key where one is needed, or from a page that is not allowed.
-    func check(_ request: HTTPRequest) throws(APIError) {
+    ///
+    /// - Parameter path: the one that the router sees; as there, slashes may be doubled.
+    func check(_ request: HTTPRequest, path: String) throws(APIError) {
         if let origin = request.headerFields[.origin], request.method != .get, request.method != .head {
             guard isAllowed(origin: origin, authority: request.authority) else {
                 throw .invalid(
@@ -59,8 +68,7 @@ package struct AccessRules: Sendable {
                 throw .invalid("requests of pages must be application/json", code: "unsupported_media_type", status: 415)
             }
         }
-        let path = request.path ?? ""
-        guard !apiKeys.isEmpty, path == "/v1" || path.hasPrefix("/v1/") else { return }
+        guard !apiKeys.isEmpty, path.split(separator: "/").first == "v1" else { return }
         let authorization = request.headerFields[.authorization] ?? ""
         let scheme = "Bearer "
         let given = authorization.lowercased().hasPrefix(scheme.lowercased()) ? String(authorization.dropFirst(scheme.count)) : ""
@@ -73,9 +81,10 @@ package struct AccessRules: Sendable {
         }
     }
 
-    /// The headers that let a page read an answer; none without an origin, or for one that is not allowed.
+    /// The headers that let a page read an answer, and tell caches that it depends on the page; none where no page is allowed.
     func headers(for request: HTTPRequest) -> HTTPFields {
-        guard let origin = request.headerFields[.origin], !allowedOrigins.isEmpty else { return [:] }
+        guard !allowedOrigins.isEmpty else { return [:] }
+        guard let origin = request.headerFields[.origin] else { return [.vary: "Origin"] }
         guard allowedOrigins.contains("*") || allowedOrigins.contains(origin) else { return [.vary: "Origin"] }
         return [.accessControlAllowOrigin: origin, .vary: "Origin"]
     }

@@ -41,22 +41,27 @@ final class ConnectionRules: ChannelDuplexHandler, RemovableChannelHandler {
         var isRead = false
         var closes: Bool
         var awaitsWelcome: Bool
-        /// The decoder parses nothing behind such a request, so it is answered as any other and is the connection's last.
-        let offersUpgrade: Bool
-
         init(_ head: HTTPRequestHead) {
             self.head = head
-            offersUpgrade = head.method == .CONNECT || head.headers.contains(name: "upgrade")
-            closes = !head.isKeepAlive || offersUpgrade
+            closes = !head.isKeepAlive || Self.offersUpgrade(head)
             awaitsWelcome = head.version == .http1_1 && head.headers[canonicalForm: "expect"].contains { $0.lowercased() == "100-continue" }
+        }
+
+        /// The decoder parses nothing behind such a request, so it is answered as any other and is the connection's last.
+        static func offersUpgrade(_ head: HTTPRequestHead) -> Bool {
+            head.method == .CONNECT || head.headers.contains(name: "upgrade")
         }
     }
 
     private let timeouts: Timeouts
     /// In order of arrival; the first is being answered, the last may still be read.
     private var exchanges: CircularBuffer<Exchange> = []
-    /// Nothing more is read or answered.
+    /// Nothing more is answered; what still arrives is dropped.
     private var isOver = false
+    /// Whether the request that is read, answered or not, offers an upgrade.
+    private var offersUpgrade = false
+    /// Nothing more is read: what comes behind the offer of an upgrade the decoder would only keep.
+    private var isDeaf = false
     private var isReading = false
     /// The stretch of time in which bytes of the body are counted; time without reading does not count.
     private var windowBegan = NIODeadline.now()
@@ -80,8 +85,7 @@ final class ConnectionRules: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func read(context: ChannelHandlerContext) {
-        // What came behind the offer of an upgrade would only be kept.
-        if let last = exchanges.last, last.offersUpgrade, last.isRead { return }
+        guard !isDeaf else { return }
         if !isReading {
             isReading = true
             windowBegan = windowBegan + (.now() - pausedSince)
@@ -96,8 +100,14 @@ final class ConnectionRules: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let part = unwrapInboundIn(data)
+        switch part {
+        case .head(let head): offersUpgrade = Exchange.offersUpgrade(head)
+        case .body: break
+        case .end: isDeaf = offersUpgrade
+        }
         guard !isOver else { return }
-        switch unwrapInboundIn(data) {
+        switch part {
         case .head(let head):
             if let refusal = access.refusal(head) { return refuse(refusal, context) }
             exchanges.append(Exchange(head))

@@ -22,7 +22,7 @@ struct ErrorMapping: RouterMiddleware {
             if access.isPreflight(request.head) {
                 response = Response(status: .noContent, headers: try access.preflight(request.head))
             } else {
-                try access.check(request.head)
+                try access.check(request.head, path: request.uri.path)
                 response = try await next(request, context)
             }
         } catch {

@@ -1,5 +1,6 @@
 import Dispatch
 import Foundation
+import HTTPAPI
 import Inputs
 import Serving
 import Testing
@@ -75,6 +76,28 @@ import Testing
             #expect(text?.lowercased().contains("connection: close") == true)
             #expect(text?.components(separatedBy: "HTTP/1.1 ").count == 2)
         }
+        await server.stop()
+    }
+
+    /// Requests that offer an upgrade: answered, refused by their head, and refused before their body, which is `abcd`.
+    @Test(arguments: [
+        "GET /health HTTP/1.1\r\nHost: x\r\n", "GET /health HTTP/1.1\r\nHost: x\r\nHost: y\r\n",
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n", "CONNECT x:80 HTTP/1.1\r\nHost: x\r\n",
+    ])
+    func whatComesBehindAnOfferedUpgradeIsNotRead(head: String) async throws {
+        var options = TestServer.Options()
+        options.access.apiKeys = ["secret"]
+        let server = try await TestServer(options)
+        let port = server.port
+        let sent = try await blocking {
+            let client = try HTTPClient(port: port)
+            try client.send(Array("\(head)Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n".utf8))
+            _ = try client.answer()
+            try? client.send(Array("abcd".utf8))
+            return client.flood(megabytes: 64)
+        }
+        // Sockets of both sides hold some.
+        #expect(sent < 24, "\(sent) MB were taken")
         await server.stop()
     }
 

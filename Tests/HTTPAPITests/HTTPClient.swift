@@ -53,6 +53,16 @@ final class HTTPClient: @unchecked Sendable {
         }
     }
 
+    /// Sends spaces for as long as they are taken, and returns how many megabytes were.
+    func flood(megabytes: Int) -> Int {
+        var patience = timeval(tv_sec: 1, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+        let piece = [UInt8](repeating: 0x20, count: 1 << 20)
+        return (0..<megabytes).first { _ in
+            Glibc.send(descriptor, piece, piece.count, Int32(MSG_NOSIGNAL)) < piece.count
+        } ?? megabytes
+    }
+
     func send(_ method: String, _ path: String, body: [UInt8] = []) throws {
         let head = "\(method) \(path) HTTP/1.1\r\nHost: test\r\nContent-Length: \(body.count)\r\n\r\n"
         try send(Array(head.utf8) + body)
