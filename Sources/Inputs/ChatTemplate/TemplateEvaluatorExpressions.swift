@@ -162,7 +162,7 @@ extension TemplateEvaluator {
             if let index = key.wholeNumber, let found = element(index, of: list.elements) { return found }
         case .string(let text, _):
             if let index = key.wholeNumber {
-                try spend(text.utf8.count / 64)
+                try spend(text.utf8.count / 16)
                 let scalars = Array(text.unicodeScalars)
                 if let found = element(index, of: scalars) { return .string(String(found), isSafe: value.isSafeText) }
             }
@@ -188,7 +188,7 @@ extension TemplateEvaluator {
         case .list(let list): return try checked(.list(sliced(list.elements, bounds)))
         case .tuple(let list): return try checked(.tuple(JinjaList(sliced(list.elements, bounds))))
         case .string(let text, let isSafe):
-            try spend(text.utf8.count / 64)
+            try spend(text.utf8.count / 16)
             var scalars = String.UnicodeScalarView()
             scalars.append(contentsOf: sliced(Array(text.unicodeScalars), bounds))
             return try checked(.string(String(scalars), isSafe: isSafe))

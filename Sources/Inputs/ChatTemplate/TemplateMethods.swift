@@ -87,7 +87,7 @@ extension TemplateEvaluator {
     private func callTextMethod(
         _ name: String, _ text: String, _ arguments: JinjaArguments
     ) throws(ChatTemplateError) -> JinjaValue {
-        try spend(1 + text.utf8.count / (TemplateSignatures.searchingMethods.contains(name) ? 64 : 16))
+        try spend(1 + text.utf8.count / (TemplateSignatures.comparingMethods.contains(name) ? 64 : 16))
         if let objection = TemplateSignatures.objection(toMethod: name, arguments) { throw failure(objection) }
         switch name {
         case "upper": return .string(text.uppercased())

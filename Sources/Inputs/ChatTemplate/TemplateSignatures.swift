@@ -1,10 +1,7 @@
 /// How many arguments Jinja's filters and Python's text methods take, and under which names.
 enum TemplateSignatures {
-    /// Methods of texts that look at many bytes in one step.
-    static let searchingMethods: Set<String> = [
-        "startswith", "endswith", "removeprefix", "removesuffix", "find", "index", "count", "rfind", "rindex", "split", "rsplit",
-        "partition", "rpartition", "replace",
-    ]
+    /// Methods of texts that compare many bytes in one step; the others look at them one by one.
+    static let comparingMethods: Set<String> = ["startswith", "endswith", "removeprefix", "removesuffix"]
 
     /// What filters take besides their input; the first `required` must be given.
     static let filters: [String: (required: Int, names: [String])] = [

@@ -67,7 +67,7 @@ extension TemplateEvaluator {
         case .undefined: return false
         case .string(let text, _):
             guard case .string(let part, _) = element else { return nil }
-            try spend(text.utf8.count / 64)
+            try spend(text.utf8.count / 16)
             return PythonText.find(part, in: text) != nil
         case .dictionary(let dictionary): return try hashed(element).map { dictionary.value(of: $0) != nil }
         case .list, .tuple, .range, .view: return try index(of: element, in: container.iterated ?? []) != nil
@@ -94,7 +94,7 @@ extension TemplateEvaluator {
     func replacing(
         _ text: String, _ old: String, with new: String, limit: Int
     ) throws(ChatTemplateError) -> String {
-        try spend(1 + text.utf8.count / 64)
+        try spend(1 + text.utf8.count / 16)
         let found = old.isEmpty ? text.unicodeScalars.count + 1 : PythonText.count(old, in: text)
         let cuts = min(found, limit)
         try spend(cuts)
