@@ -55,11 +55,13 @@ final class ByteBudget: Sendable {
         }
     }
 
+    private func isSmall(_ count: Int) -> Bool { count <= min(Self.smallBytes, limit / 8) }
+
     /// Whether there is room for `more` beside what others use, for one that then holds `total`; one that is too large for
     /// all has room when it is alone.
     private func fits(_ more: Int, total: Int, beside used: Int) -> Bool {
         let own = total - more
-        return used - own <= 0 || used + more <= (total <= min(Self.smallBytes, limit / 8) ? limit : limit - limit / 8)
+        return used - own <= 0 || used + more <= (isSmall(total) ? limit : limit - limit / 8)
     }
 
     private func fits(_ count: Int, _ state: State) -> Bool { fits(count, total: count, beside: state.used) }
@@ -88,8 +90,7 @@ final class ByteBudget: Sendable {
     private func enqueue(_ waiter: Waiter) {
         let isGranted: Bool? = state.withLock { state in
             if state.cancelled.contains(waiter.id) { return false }
-            let isSmall = waiter.count <= min(Self.smallBytes, limit / 8)
-            guard state.queue.isEmpty || isSmall, fits(waiter.count, state) else {
+            guard state.queue.isEmpty || isSmall(waiter.count), fits(waiter.count, state) else {
                 state.queue.append(waiter)
                 return nil
             }

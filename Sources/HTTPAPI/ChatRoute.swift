@@ -109,12 +109,11 @@ struct ChatRoute: Sendable {
         guard let pipeline = model.pipeline else { throw APIError.unavailable("the server is loading") }
         let model = model
         let budget = WorkBudget(cpuLimit: preparationLimit, deadline: .now + preparationDeadline)
-        let isShort = body.count <= Self.shortBodyBytes
-        var isLong = !isShort
-        defer { if isLong { vlm_heap_trim() } }
-        let request = try await run(isShort ? .short : .long, budget) { try Self.read(body, model, pipeline) }
-        isLong = isLong || !request.pictures.isEmpty
-        let (prepared, seconds) = try await run(isLong ? .long : .short, budget) {
+        var lane: WorkerPool.Lane = body.count <= Self.shortBodyBytes ? .short : .long
+        defer { if lane == .long { vlm_heap_trim() } }
+        let request = try await run(lane, budget) { try Self.read(body, model, pipeline) }
+        if !request.pictures.isEmpty { lane = .long }
+        let (prepared, seconds) = try await run(lane, budget) {
             let began = ContinuousClock.now
             let prepared = try Self.prepare(request, model, pipeline, budget)
             return (prepared, (ContinuousClock.now - began).seconds)

@@ -41,6 +41,7 @@ final class ConnectionRules: ChannelDuplexHandler, RemovableChannelHandler {
         var isRead = false
         var closes: Bool
         var awaitsWelcome: Bool
+
         init(_ head: HTTPRequestHead) {
             self.head = head
             closes = !head.isKeepAlive || Self.offersUpgrade(head)
@@ -61,7 +62,7 @@ final class ConnectionRules: ChannelDuplexHandler, RemovableChannelHandler {
     /// Whether the request that is read, answered or not, offers an upgrade.
     private var offersUpgrade = false
     /// Nothing more is read: what comes behind the offer of an upgrade the decoder would only keep.
-    private var isDeaf = false
+    private var readsNoMore = false
     private var isReading = false
     /// The stretch of time in which bytes of the body are counted; time without reading does not count.
     private var windowBegan = NIODeadline.now()
@@ -85,7 +86,7 @@ final class ConnectionRules: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func read(context: ChannelHandlerContext) {
-        guard !isDeaf else { return }
+        guard !readsNoMore else { return }
         if !isReading {
             isReading = true
             windowBegan = windowBegan + (.now() - pausedSince)
@@ -104,7 +105,7 @@ final class ConnectionRules: ChannelDuplexHandler, RemovableChannelHandler {
         switch part {
         case .head(let head): offersUpgrade = Exchange.offersUpgrade(head)
         case .body: break
-        case .end: isDeaf = offersUpgrade
+        case .end: readsNoMore = offersUpgrade
         }
         guard !isOver else { return }
         switch part {

@@ -7,35 +7,38 @@ package import Inputs
 /// Short work has threads of its own: a text never waits behind pictures.
 package final class WorkerPool: Sendable {
     /// How long a job may take.
-    package enum Lane: Sendable, CaseIterable {
+    package enum Lane: Sendable {
         /// Milliseconds: reading or tokenizing a text.
         case short
         /// Up to the request's budget: pictures, bodies of megabytes.
         case long
     }
 
-    private let queues: [Lane: JobQueue]
+    private let short = JobQueue()
+    private let long = JobQueue()
 
     /// - Parameter count: threads of each lane, at least 1; they yield to the engine's, those of long work most.
     package init(count: Int) {
-        queues = Dictionary(uniqueKeysWithValues: Lane.allCases.map { ($0, JobQueue()) })
-        for (lane, queue) in queues {
-            let niceness: Int32 = lane == .short ? 2 : 10
-            for index in 0..<max(count, 1) {
-                let thread = Thread {
-                    // On Linux, a thread's own priority: computing tokens goes first.
-                    setpriority(Int32(PRIO_PROCESS.rawValue), 0, niceness)
-                    while let job = queue.next() { job() }
-                }
-                thread.name = "\(lane) \(index)"
-                thread.stackSize = 8 << 20
-                thread.start()
-            }
+        for index in 0..<max(count, 1) {
+            Self.start("short \(index)", short, niceness: 2)
+            Self.start("long \(index)", long, niceness: 10)
         }
     }
 
     deinit {
-        for queue in queues.values { queue.close() }
+        short.close()
+        long.close()
+    }
+
+    private static func start(_ name: String, _ queue: JobQueue, niceness: Int32) {
+        let thread = Thread {
+            // On Linux, a thread's own priority: computing tokens goes first.
+            setpriority(Int32(PRIO_PROCESS.rawValue), 0, niceness)
+            while let job = queue.next() { job() }
+        }
+        thread.name = name
+        thread.stackSize = 8 << 20
+        thread.start()
     }
 
     /// Runs `work` on one of the lane's threads, in the order of the calls. When the task is cancelled, `budget` is, and work
@@ -43,19 +46,18 @@ package final class WorkerPool: Sendable {
     package func run<Value: Sendable>(
         _ lane: Lane, _ budget: WorkBudget, _ work: @escaping @Sendable () throws -> Value
     ) async throws -> Value {
-        try await withTaskCancellationHandler {
+        let queue = lane == .short ? short : long
+        return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
-                let job: @Sendable () -> Void = {
-                    continuation.resume(
-                        with: Result {
-                            try budget.onThisThread {
-                                try budget.check()
-                                return try work()
-                            }
-                        })
+                queue.add {
+                    let result = Result {
+                        try budget.onThisThread {
+                            try budget.check()
+                            return try work()
+                        }
+                    }
+                    continuation.resume(with: result)
                 }
-                guard let queue = queues[lane] else { return job() }
-                queue.add(job)
             }
         } onCancel: {
             budget.cancel()
