@@ -11,8 +11,8 @@ internal import Serving
 struct ChatRoute: Sendable {
     let model: ServedModel
     let workers: WorkerPool
-    /// Bounds bodies that are read or wait to be parsed: what arrives beyond it is refused.
-    let arriving: ByteBudget
+    /// Bounds bodies that arrive or wait to be parsed: what arrives beyond it is refused, or the slow give way.
+    let arriving: ArrivingBodies
     /// Bounds what is made of them: requests wait for their turn.
     let working: ByteBudget
     let maxBodyBytes: Int
@@ -64,7 +64,7 @@ struct ChatRoute: Sendable {
     /// A body, and the room it takes.
     private struct Body: Sendable {
         var bytes: [UInt8] = []
-        var room: ByteBudget.Reservation
+        var room: ArrivingBodies.Room
     }
 
     private func read(_ request: Request, _ context: APIContext) async throws -> Body {
@@ -77,7 +77,7 @@ struct ChatRoute: Sendable {
                 status: 415)
         }
         try? await context.channel.triggerUserOutboundEvent(ConnectionRules.BodyIsWelcome()).get()
-        var body = Body(room: arriving.open())
+        var body = Body(room: arriving.open(context.channel))
         for try await buffer in request.body {
             guard body.bytes.count + buffer.readableBytes <= maxBodyBytes else { throw tooLarge("more") }
             guard body.room.grow(by: buffer.readableBytes) else {
@@ -85,6 +85,7 @@ struct ChatRoute: Sendable {
             }
             body.bytes.append(contentsOf: buffer.readableBytesView)
         }
+        guard body.room.complete() else { throw APIError(ConnectionRules.BodyGivesWay()) }
         return body
     }
 
@@ -97,23 +98,23 @@ struct ChatRoute: Sendable {
     private func prepare(_ body: Body, _ context: APIContext) async throws -> (Prepared, ByteBudget.Reservation) {
         try await context.channel.whileClientStays {
             // Parsed text, rendered text and decoded files together.
-            let room = try await working.reserve(3 * body.bytes.count)
-            let prepared = try await prepare(body.bytes)
+            let room = try await working.reserve(3 * body.bytes.count, peer: context.channel.peer)
+            let prepared = try await prepare(body.bytes, context.channel.peer)
             room.settle(at: prepared.generation.heldBytes)
             return (prepared, room)
         }
     }
 
     /// Parses, decodes pictures and renders, away from the event loops.
-    private func prepare(_ body: [UInt8]) async throws -> Prepared {
+    private func prepare(_ body: [UInt8], _ peer: String) async throws -> Prepared {
         guard let pipeline = model.pipeline else { throw APIError.unavailable("the server is loading") }
         let model = model
         let budget = WorkBudget(cpuLimit: preparationLimit, deadline: .now + preparationDeadline)
         var lane: WorkerPool.Lane = body.count <= Self.shortBodyBytes ? .short : .long
         defer { if lane == .long { vlm_heap_trim() } }
-        let request = try await run(lane, budget) { try Self.read(body, model, pipeline) }
+        let request = try await run(lane, peer, budget) { try Self.read(body, model, pipeline) }
         if !request.pictures.isEmpty { lane = .long }
-        let (prepared, seconds) = try await run(lane, budget) {
+        let (prepared, seconds) = try await run(lane, peer, budget) {
             let began = ContinuousClock.now
             let prepared = try Self.prepare(request, model, pipeline, budget)
             return (prepared, (ContinuousClock.now - began).seconds)
@@ -125,10 +126,10 @@ struct ChatRoute: Sendable {
     }
 
     private func run<Value: Sendable>(
-        _ lane: WorkerPool.Lane, _ budget: WorkBudget, _ work: @escaping @Sendable () throws -> Value
+        _ lane: WorkerPool.Lane, _ peer: String, _ budget: WorkBudget, _ work: @escaping @Sendable () throws -> Value
     ) async throws -> Value {
         do {
-            return try await workers.run(lane, budget, work)
+            return try await workers.run(lane, peer: peer, budget, work)
         } catch let error as WorkLimitError {
             throw APIError(.stopped(error) as InputError)
         }

@@ -35,6 +35,9 @@ final class ConnectionRules: ChannelDuplexHandler, RemovableChannelHandler {
         var seconds: Int64
     }
 
+    /// Triggered outbound, and an error of the body: its memory went to others.
+    struct BodyGivesWay: Error, Sendable {}
+
     /// A request that is not answered to the end yet.
     private struct Exchange {
         var head: HTTPRequestHead
@@ -131,6 +134,11 @@ final class ConnectionRules: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func triggerUserOutboundEvent(context: ChannelHandlerContext, event: Any, promise: EventLoopPromise<Void>?) {
+        if let error = event as? BodyGivesWay {
+            if !isOver, exchanges.last?.isRead == false { context.fireErrorCaught(error) }
+            promise?.succeed()
+            return
+        }
         guard event is BodyIsWelcome else { return context.triggerUserOutboundEvent(event, promise: promise) }
         if let first = exchanges.first, first.awaitsWelcome, !first.isRead {
             exchanges[exchanges.startIndex].awaitsWelcome = false
@@ -257,11 +265,19 @@ extension APIError {
     init(_ error: HTTPParserError) {
         self = .invalid("the request is not valid HTTP/1.1: \(error)", code: "invalid_http")
         if error == .headerOverflow { status = 431 }
+        // How the parser ends at the preface of HTTP/2.
+        if error == .paused {
+            self = .invalid("HTTP/2 is not spoken here; use HTTP/1.1", code: "http_version_not_supported", status: 505)
+        }
     }
 
     init(_ error: ConnectionRules.BodyTimeout) {
         self = .invalid(
             "the body is too slow: \(error.bytes) bytes in \(error.seconds) s, where at least "
                 + "\(ConnectionRules.leastBodyBytes) or its end are needed", code: "request_timeout", status: 408)
+    }
+
+    init(_ error: ConnectionRules.BodyGivesWay) {
+        self = .overloaded("the server is busy: the body arrived slowly, or with many others, and its memory went to other requests")
     }
 }

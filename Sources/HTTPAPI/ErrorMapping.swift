@@ -52,6 +52,7 @@ struct ErrorMapping: RouterMiddleware {
         case let error as APIError: return error
         case let error as HTTPParserError: return APIError(error)
         case let error as ConnectionRules.BodyTimeout: return APIError(error)
+        case let error as ConnectionRules.BodyGivesWay: return APIError(error)
         case let error as HTTPError where error.status == .notFound:
             return .invalid(
                 "\(request.method.rawValue) \(request.uri.path.prefix(200)) is not served; see /v1/chat/completions, /v1/models",

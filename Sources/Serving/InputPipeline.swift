@@ -190,7 +190,7 @@ package struct InputPipeline: Sendable {
         }
         do throws(ImageError) {
             let decoded = try imageDecoder.decode(picture.file, budget: budget)
-            return try processor.patches(from: decoded, maxPatches: maxPatches)
+            return try processor.patches(from: decoded, maxPatches: maxPatches, budget: budget)
         } catch {
             if case .stopped(let reason) = error { throw .stopped(reason) }
             throw .badPicture(place: picture.place, reason: "\(error)")

@@ -41,15 +41,15 @@ package final class WorkerPool: Sendable {
         thread.start()
     }
 
-    /// Runs `work` on one of the lane's threads, in the order of the calls. When the task is cancelled, `budget` is, and work
-    /// whose turn has not come throws.
+    /// Runs `work` on one of the lane's threads: peers take turns, each one's work in the order of the calls. When the task is
+    /// cancelled, `budget` is, and work whose turn has not come throws.
     package func run<Value: Sendable>(
-        _ lane: Lane, _ budget: WorkBudget, _ work: @escaping @Sendable () throws -> Value
+        _ lane: Lane, peer: String = "", _ budget: WorkBudget, _ work: @escaping @Sendable () throws -> Value
     ) async throws -> Value {
         let queue = lane == .short ? short : long
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
-                queue.add {
+                queue.add(peer) {
                     let result = Result {
                         try budget.onThisThread {
                             try budget.check()
@@ -67,12 +67,12 @@ package final class WorkerPool: Sendable {
 
 private final class JobQueue: @unchecked Sendable {
     private let condition = NSCondition()
-    private var jobs: [@Sendable () -> Void] = []
+    private var jobs = FairQueue<@Sendable () -> Void>()
     private var isClosed = false
 
-    func add(_ job: @escaping @Sendable () -> Void) {
+    func add(_ peer: String, _ job: @escaping @Sendable () -> Void) {
         condition.lock()
-        jobs.append(job)
+        jobs.append(job, peer: peer)
         condition.signal()
         condition.unlock()
     }
@@ -82,8 +82,7 @@ private final class JobQueue: @unchecked Sendable {
         condition.lock()
         defer { condition.unlock() }
         while jobs.isEmpty, !isClosed { condition.wait() }
-        if jobs.isEmpty { return nil }
-        return jobs.removeFirst()
+        return jobs.popFirst()
     }
 
     func close() {

@@ -268,6 +268,36 @@ import Testing
         Issue.record("the bytes of a client that has gone are still held")
     }
 
+    @Test func aSlowBodyGivesItsMemoryToOthers() async throws {
+        var options = TestServer.Options()
+        options.maxHeldBytes = 2 << 20
+        let server = try await TestServer(options)
+        let port = server.port
+        let slow = try HTTPClient(port: port)
+        try slow.send(Array((Self.chat + "Content-Length: 1048576\r\n\r\n").utf8) + Array(repeating: 0x20, count: 900_000))
+        for _ in 0..<4 {
+            try await Task.sleep(for: .seconds(1))
+            try slow.send([0x20])
+        }
+        let blank = JSONValue.string(String(repeating: " ", count: 300_000))
+        #expect(try await server.chat(["user": blank]).status == 200)
+        let answer = try await blocking { try slow.answer() }
+        #expect(answer.status == 429 && answer.headers["connection"] == "close", "\(answer.text)")
+        await server.stop()
+    }
+
+    @Test func thePrefaceOfHTTP2IsToldToUseHTTP1() async throws {
+        let server = try await TestServer()
+        let client = try HTTPClient(port: server.port)
+        let answer = try await blocking {
+            try client.send(Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8) + [UInt8](repeating: 0, count: 9))
+            return try client.answer()
+        }
+        #expect(answer.status == 505 && answer.json["error"]?["code"] == "http_version_not_supported", "\(answer.text)")
+        #expect(answer.headers["connection"] == "close")
+        await server.stop()
+    }
+
     @Test func whoLeavesTheLineIsForgotten() async throws {
         var options = TestServer.Options()
         options.maxHeldBytes = 2 << 20

@@ -42,21 +42,21 @@ struct ImageProcessorTests {
     }
 
     @Test(arguments: try ImageFixture.load("pillow.json", as: [PillowCase].self), [false, true])
-    func pillowPrecisionEqualsPillow(_ expected: PillowCase, portable: Bool) {
+    func pillowPrecisionEqualsPillow(_ expected: PillowCase, portable: Bool) throws {
         let resizer = Resizer(filter: expected.filter, precision: .pillow, portable: portable)
-        let out = resizer.resize(
+        let out = try resizer.resize(
             ImageFixture.draw(width: expected.width, height: expected.height), width: expected.toWidth,
             height: expected.toHeight)
         #expect(ImageFixture.checksum(out.pixels) == expected.bytes)
     }
 
     @Test(arguments: ResampleFilter.allCases, [(1, 1, 300, 2), (310, 200, 57, 33), (33, 7, 34, 90), (640, 3, 5, 3)])
-    func portableCodeEqualsFastCode(_ filter: ResampleFilter, _ sizes: (Int, Int, Int, Int)) {
+    func portableCodeEqualsFastCode(_ filter: ResampleFilter, _ sizes: (Int, Int, Int, Int)) throws {
         let picture = ImageFixture.draw(width: sizes.0, height: sizes.1)
         let fast = Resizer(filter: filter, precision: .torchvision)
         let portable = Resizer(filter: filter, precision: .torchvision, portable: true)
         #expect(
-            fast.resize(picture, width: sizes.2, height: sizes.3)
+            try fast.resize(picture, width: sizes.2, height: sizes.3)
                 == portable.resize(picture, width: sizes.2, height: sizes.3))
     }
 

@@ -1,6 +1,6 @@
-import Testing
-
 import Inputs
+import Plan
+import Testing
 
 @Suite struct WorkBudgetTests {
     @Test func cancelledWorkStopsAtTheNextCharge() {
@@ -34,6 +34,16 @@ import Inputs
         for name in ["gamma.png", "cmyk-progressive.jpg"] {
             let file = try ImageFixture.file(name)
             #expect(throws: ImageError.stopped(.cancelled)) { try ImageDecoder().decode(file, budget: budget) }
+        }
+    }
+
+    @Test(arguments: [(300, 60), (60, 300), (60, 60)])
+    func resizingStopsWhenItsRequestIsCancelled(width: Int, height: Int) {
+        let budget = WorkBudget(cpuLimit: .seconds(10))
+        budget.cancel()
+        let resizer = Resizer(filter: .bicubic, precision: .torchvision)
+        #expect(throws: WorkLimitError.cancelled) {
+            try resizer.resize(ImageFixture.draw(width: 300, height: 300), width: width, height: height, budget: budget)
         }
     }
 

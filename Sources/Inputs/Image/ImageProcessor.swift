@@ -59,14 +59,21 @@ package struct ImageProcessor: Sendable {
     }
 
     /// Resizes a picture and cuts it; nothing is resized when there would be more than `maxPatches`.
-    package func patches(from image: Image, maxPatches: Int = 1 << 20) throws(ImageError) -> Patches {
+    package func patches(
+        from image: Image, maxPatches: Int = 1 << 20, budget: WorkBudget = .generous()
+    ) throws(ImageError) -> Patches {
         let size = try targetSize(width: image.width, height: image.height)
         let gridHeight = size.height / spec.patchSize
         let gridWidth = size.width / spec.patchSize
         guard gridHeight * gridWidth <= maxPatches else {
             throw .tooManyPatches(count: gridHeight * gridWidth, limit: maxPatches)
         }
-        let resized = resizer.resize(image, width: size.width, height: size.height)
+        let resized: Image
+        do throws(WorkLimitError) {
+            resized = try resizer.resize(image, width: size.width, height: size.height, budget: budget)
+        } catch {
+            throw .stopped(error)
+        }
         let count = resized.pixels.count
         let bytes = [UInt8](unsafeUninitializedCapacity: count) { target, initialized in
             cimage_patchify(
