@@ -1,3 +1,4 @@
+internal import CHeap
 internal import Foundation
 internal import HTTPTypes
 internal import Hummingbird
@@ -85,7 +86,7 @@ package struct APIServer: Service {
         router.add(middleware: ErrorMapping(model: model, access: options.access, log: options.requestLog))
         StatusRoutes(model: model, version: options.version, created: Int(Date().timeIntervalSince1970)).add(to: router)
         let chat = ChatRoute(
-            model: model, workers: WorkerPool(count: options.workers), arriving: ArrivingBodies(limit: options.maxHeldBytes / 2),
+            model: model, workers: WorkerPool(count: options.workers, afterLongWork: vlm_heap_trim), arriving: ArrivingBodies(limit: options.maxHeldBytes / 2),
             working: ByteBudget(limit: options.maxHeldBytes / 2), maxBodyBytes: options.maxBodyBytes,
             preparationLimit: .nanoseconds(Int64(options.preparationCPUSeconds * 1e9)),
             preparationDeadline: .nanoseconds(Int64(options.preparationSeconds * 1e9)),

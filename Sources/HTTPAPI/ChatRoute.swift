@@ -1,4 +1,3 @@
-internal import CHeap
 internal import Foundation
 internal import HTTPTypes
 internal import Hummingbird
@@ -111,7 +110,6 @@ struct ChatRoute: Sendable {
         let model = model
         let budget = WorkBudget(cpuLimit: preparationLimit, deadline: .now + preparationDeadline)
         var lane: WorkerPool.Lane = body.count <= Self.shortBodyBytes ? .short : .long
-        defer { if lane == .long { vlm_heap_trim() } }
         let request = try await run(lane, peer, budget) { try Self.read(body, model, pipeline) }
         if !request.pictures.isEmpty { lane = .long }
         let (prepared, seconds) = try await run(lane, peer, budget) {

@@ -17,11 +17,13 @@ package final class WorkerPool: Sendable {
     private let short = JobQueue()
     private let long = JobQueue()
 
-    /// - Parameter count: threads of each lane, at least 1; they yield to the engine's, those of long work most.
-    package init(count: Int) {
+    /// - Parameters:
+    ///   - count: threads of each lane, at least 1; they yield to the engine's, those of long work most.
+    ///   - afterLongWork: called on a thread of long work when there has been none for half a second.
+    package init(count: Int, afterLongWork: @escaping @Sendable () -> Void = {}) {
         for index in 0..<max(count, 1) {
             Self.start("short \(index)", short, niceness: 2)
-            Self.start("long \(index)", long, niceness: 10)
+            Self.start("long \(index)", long, niceness: 10, afterLongWork)
         }
     }
 
@@ -30,11 +32,13 @@ package final class WorkerPool: Sendable {
         long.close()
     }
 
-    private static func start(_ name: String, _ queue: JobQueue, niceness: Int32) {
+    private static func start(
+        _ name: String, _ queue: JobQueue, niceness: Int32, _ afterWork: @escaping @Sendable () -> Void = {}
+    ) {
         let thread = Thread {
             // On Linux, a thread's own priority: computing tokens goes first.
             setpriority(Int32(PRIO_PROCESS.rawValue), 0, niceness)
-            while let job = queue.next() { job() }
+            while let job = queue.next(whenIdle: afterWork) { job() }
         }
         thread.name = name
         thread.stackSize = 8 << 20
@@ -77,10 +81,17 @@ private final class JobQueue: @unchecked Sendable {
         condition.unlock()
     }
 
-    /// The next job; nil once closed and empty.
-    func next() -> (@Sendable () -> Void)? {
+    /// The next job; nil once closed and empty. After half a second without one, `action` is called once.
+    func next(whenIdle action: () -> Void) -> (@Sendable () -> Void)? {
         condition.lock()
         defer { condition.unlock() }
+        let pauseEnd = Date(timeIntervalSinceNow: 0.5)
+        while jobs.isEmpty, !isClosed, condition.wait(until: pauseEnd) {}
+        if jobs.isEmpty, !isClosed {
+            condition.unlock()
+            action()
+            condition.lock()
+        }
         while jobs.isEmpty, !isClosed { condition.wait() }
         return jobs.popFirst()
     }

@@ -71,7 +71,11 @@ struct BytePairEncoder: Sendable {
         }
         mergeSymbols(&scratch)
         for symbol in scratch.symbols where symbol.id >= 0 { output.append(symbol.id) }
+        if scratch.symbols.capacity > Self.keptSymbols { scratch = Scratch() }
     }
+
+    /// Scratch memory for words up to this is kept for the next; a longer word's would stay for nothing.
+    private static let keptSymbols = 1 << 12
 
     private func appendSymbols(of word: ArraySlice<UInt8>, to scratch: inout Scratch) {
         var pendingUnknown: Int32?
