@@ -3,6 +3,7 @@ import Crypto
 import Foundation
 package import HuggingFace
 package import Inputs
+internal import JSON
 package import Models
 package import Plan
 
@@ -142,7 +143,7 @@ package struct ModelFiles {
     ]
 
     /// A text, or of several named ones that called default, else the first.
-    private static func source(_ template: Inputs.JSONValue) -> String? {
+    private static func source(_ template: JSONValue) -> String? {
         if let source = template.stringValue { return source }
         if let members = template.objectValue { return (members["default"] ?? members.values.first)?.stringValue }
         let named = template.arrayValue?.first { $0["name"]?.stringValue == "default" } ?? template.arrayValue?.first
@@ -184,9 +185,9 @@ package struct ModelFiles {
     }
 
     /// The parsed file; nil where there is none.
-    private func json(_ name: String) throws(CompileError) -> Inputs.JSONValue? {
+    private func json(_ name: String) throws(CompileError) -> JSONValue? {
         guard let bytes = contents[name] else { return nil }
-        do throws(Inputs.JSONError) { return try Inputs.JSONValue(parsing: bytes, dialect: .python) } catch {
+        do throws(JSONError) { return try JSONValue(parsing: bytes, dialect: .python) } catch {
             throw .unsupported("\(directory)/\(name): \(error)")
         }
     }

@@ -1,6 +1,7 @@
 internal import Hummingbird
 internal import HummingbirdCore
 internal import Inputs
+internal import JSON
 internal import NIOCore
 
 /// What a route knows of its request besides the request itself.

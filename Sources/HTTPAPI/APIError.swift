@@ -1,4 +1,5 @@
 internal import Inputs
+internal import JSON
 internal import Serving
 
 /// What a client is told when its request is not answered, in OpenAI's form.

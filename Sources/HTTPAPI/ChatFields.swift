@@ -1,4 +1,5 @@
 internal import Inputs
+internal import JSON
 
 /// Every field that a chat request may hold, and what this server does with it.
 enum ChatFields {

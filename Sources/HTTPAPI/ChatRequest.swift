@@ -1,4 +1,5 @@
 internal import Inputs
+internal import JSON
 internal import Serving
 
 /// A request for a chat completion, checked.
@@ -37,7 +38,7 @@ struct ChatRequest: Sendable {
             throw Self.foreignForm(body) ?? .invalid(error.description, code: "invalid_json")
         }
         guard let object = json.objectValue else {
-            throw .invalid("the body must be a JSON object, not a \(json.kindName)")
+            throw .invalid("the body must be a JSON object, not \(json.kind)")
         }
         let fields = FieldReader(object: object)
         try ChatFields.check(object)

@@ -1,4 +1,5 @@
 internal import Inputs
+internal import JSON
 internal import Serving
 
 /// Writes the answers to one chat request.

@@ -1,4 +1,4 @@
-internal import Inputs
+internal import JSON
 internal import NIOCore
 internal import NIOHTTP1
 

@@ -1,4 +1,5 @@
 internal import Inputs
+internal import JSON
 
 /// Reads members of a JSON object with errors that name them; null counts as absent.
 struct FieldReader {
@@ -43,8 +44,7 @@ struct FieldReader {
         switch value {
         case .null: found = "null"
         case .int, .wide, .double: found = value.serializedText
-        case .array, .object: found = "an \(value.kindName)"
-        case .bool, .string: found = "a \(value.kindName)"
+        case .array, .object, .bool, .string: found = value.kind
         }
         return .invalid("\(prefix)\(name) must be \(expected), not \(found)", param: prefix + (param ?? name))
     }

@@ -1,4 +1,5 @@
 internal import Inputs
+internal import JSON
 internal import Serving
 
 /// Reads `messages`: texts for the chat template, pictures as files.
@@ -17,7 +18,7 @@ struct MessageReader {
     func read(_ value: JSONValue?) throws(APIError) -> (messages: JSONValue, pictures: [EncodedPicture]) {
         guard let value else { throw .invalid("messages is required", param: "messages") }
         guard let list = value.arrayValue else {
-            throw .invalid("messages must be a list, not a \(value.kindName)", param: "messages")
+            throw .invalid("messages must be a list, not \(value.kind)", param: "messages")
         }
         guard !list.isEmpty else { throw .invalid("messages must not be empty", param: "messages") }
         var pictures: [EncodedPicture] = []

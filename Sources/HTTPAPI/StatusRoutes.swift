@@ -3,6 +3,7 @@ internal import HTTPTypes
 internal import Hummingbird
 internal import HummingbirdCore
 internal import Inputs
+internal import JSON
 internal import NIOCore
 internal import Serving
 

@@ -1,4 +1,5 @@
 import Foundation
+internal import JSON
 package import Tensors
 
 /// The weights of a HuggingFace model directory: one safetensors file, or shards named by an index.
@@ -41,9 +42,11 @@ package struct Checkpoint: Sendable {
         }
         let tensors = files.flatMap(\.tensors).sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
         guard !tensors.isEmpty else { throw CheckpointError(.malformed, file: directory, "holds safetensors files without a tensor") }
-        for (one, next) in zip(tensors, tensors.dropFirst()) where one.name == next.name {
+        var owners: [String: String] = [:]
+        for tensor in tensors {
+            guard let other = owners.updateValue(tensor.file.path, forKey: tensor.name) else { continue }
             throw CheckpointError(
-                .inconsistent, file: next.file.path, tensor: next.name, "is also in \(one.file.path); a tensor may be in one shard only")
+                .inconsistent, file: tensor.file.path, tensor: tensor.name, "is also in \(other); a tensor may be in one shard only")
         }
         self.init(directory: directory, files: files, tensors: tensors, absent: absent, cache: cache)
     }
@@ -125,12 +128,12 @@ package struct Checkpoint: Sendable {
         _ directory: String
     ) throws(CheckpointError) -> (files: [SafetensorsFile], absent: [String: String]) {
         let path = directory + "/model.safetensors.index.json"
-        guard let map = try JSONValue(contentsOf: path)["weight_map"]?.members, !map.isEmpty else {
+        guard let map = try JSONValue(contentsOf: path)["weight_map"]?.objectValue, !map.isEmpty else {
             throw CheckpointError(.malformed, file: path, "has no weight_map")
         }
         var namesByShard: [String: [String]] = [:]
         for (tensor, value) in map {
-            guard let shard = value.string else {
+            guard let shard = value.stringValue else {
                 throw CheckpointError(.malformed, file: path, tensor: tensor, "is mapped to \(value.kind), not to a file name")
             }
             guard !shard.contains("/"), !shard.contains("\0"), shard.hasSuffix(".safetensors"), !shard.hasPrefix(".") else {
@@ -163,9 +166,9 @@ extension JSONValue {
         let file = try MappedFile(path: path)
         guard file.byteCount <= 64 << 20 else { throw CheckpointError(.malformed, file: path, "is too large for a JSON file of a model") }
         do throws(JSONError) {
-            self = try JSONParser.parse(file.bytes)
+            self = try JSONValue(parsing: Array(file.bytes), dialect: .python)
         } catch {
-            throw CheckpointError(.malformed, file: path, "is not valid JSON: \(error)")
+            throw CheckpointError(.malformed, file: path, "is \(error)")
         }
         withExtendedLifetime(file) {}
     }

@@ -1,11 +1,13 @@
+internal import JSON
+
 /// What a configuration class of transformers fills in for keys that `config.json` leaves out.
 struct ClassDefaults {
     /// For the top of the document.
-    var model: [String: JSONValue]
+    var model: JSONObject
     /// For `text_config`; its keys are also those that a flat file keeps at the top.
-    var text: [String: JSONValue]
+    var text: JSONObject
     /// For `vision_config`.
-    var vision: [String: JSONValue]
+    var vision: JSONObject
     /// `rope_theta` of the text model.
     var textRopeTheta: Double
 

@@ -1,3 +1,5 @@
+internal import JSON
+
 /// Brings every generation of `config.json` to one layout, that of transformers 5.
 ///
 /// - flat text keys move into `text_config`, those of the text model's configuration class alone;
@@ -44,21 +46,21 @@ enum ConfigLayout {
         return .object(top)
     }
 
-    private static func rename(_ old: String, to new: String, in members: inout [String: JSONValue]) {
+    private static func rename(_ old: String, to new: String, in members: inout JSONObject) {
         guard let value = members.removeValue(forKey: old) else { return }
         if members[new] ?? .null == .null { members[new] = value }
     }
 
-    private static func fill(_ members: inout [String: JSONValue], _ defaults: [String: JSONValue]) {
+    private static func fill(_ members: inout JSONObject, _ defaults: JSONObject) {
         for (key, value) in defaults where members[key] == nil { members[key] = value }
     }
 
-    private static func flatText(_ top: [String: JSONValue], _ defaults: ClassDefaults?) -> [String: JSONValue] {
+    private static func flatText(_ top: JSONObject, _ defaults: ClassDefaults?) -> JSONObject {
         guard let defaults else { return [:] }
-        return top.filter { defaults.text[$0.key] != nil || ropeKeys.contains($0.key) || $0.key == "layer_types" }
+        return JSONObject(top.filter { key, _ in defaults.text[key] != nil || ropeKeys.contains(key) || key == "layer_types" })
     }
 
-    private static func ropeParameters(_ text: [String: JSONValue], file: String, theta: Double) throws(CheckpointError) -> JSONValue {
+    private static func ropeParameters(_ text: JSONObject, file: String, theta: Double) throws(CheckpointError) -> JSONValue {
         let section = try ConfigSection(.object(text), file: file, path: "text_config")
         var rope = try section.section("rope_parameters")?.members ?? [:]
         if let scaling = try section.section("rope_scaling")?.members, !scaling.isEmpty { rope = scaling }

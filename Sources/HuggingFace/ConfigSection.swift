@@ -1,3 +1,5 @@
+package import JSON
+
 /// An object of a JSON configuration file, read with errors that name the file and the path of the key.
 ///
 /// Every getter gives nil for a key that is absent or null, and throws when the value has another kind than asked for.
@@ -5,10 +7,10 @@ package struct ConfigSection: Sendable {
     package let file: String
     /// The dotted path of the object, empty at the top.
     package let path: String
-    package let members: [String: JSONValue]
+    package let members: JSONObject
 
     package init(_ json: JSONValue, file: String, path: String = "") throws(CheckpointError) {
-        guard let members = json.members else {
+        guard let members = json.objectValue else {
             throw CheckpointError(.malformed, file: file, "\(path.isEmpty ? "the document" : path) is \(json.kind), expected an object")
         }
         self.file = file
@@ -28,6 +30,9 @@ package struct ConfigSection: Sendable {
         return result
     }
 
+    /// Whether the key is there and null.
+    package func isNull(_ key: String) -> Bool { members[key]?.isNull ?? false }
+
     /// The first of these keys that is there.
     package func int(_ keys: String...) throws(CheckpointError) -> Int? {
         for key in keys {
@@ -36,15 +41,15 @@ package struct ConfigSection: Sendable {
         return nil
     }
 
-    package func int(_ key: String) throws(CheckpointError) -> Int? { try value(key, "an integer", \.int) }
-    package func double(_ key: String) throws(CheckpointError) -> Double? { try value(key, "a number", \.double) }
-    package func bool(_ key: String) throws(CheckpointError) -> Bool? { try value(key, "a boolean", \.bool) }
-    package func string(_ key: String) throws(CheckpointError) -> String? { try value(key, "a string", \.string) }
+    package func int(_ key: String) throws(CheckpointError) -> Int? { try value(key, "an integer", \.intValue) }
+    package func double(_ key: String) throws(CheckpointError) -> Double? { try value(key, "a number", \.doubleValue) }
+    package func bool(_ key: String) throws(CheckpointError) -> Bool? { try value(key, "a boolean", \.boolValue) }
+    package func string(_ key: String) throws(CheckpointError) -> String? { try value(key, "a string", \.stringValue) }
 
     package func strings(_ key: String) throws(CheckpointError) -> [String]? {
         try value(key, "a list of strings") { value in
-            guard let elements = value.elements else { return nil }
-            let strings = elements.compactMap(\.string)
+            guard let elements = value.arrayValue else { return nil }
+            let strings = elements.compactMap(\.stringValue)
             return strings.count == elements.count ? strings : nil
         }
     }
@@ -52,8 +57,8 @@ package struct ConfigSection: Sendable {
     /// One integer or a list of them.
     package func ints(_ key: String) throws(CheckpointError) -> [Int]? {
         try value(key, "an integer or a list of integers") { value in
-            guard let elements = value.elements else { return value.int.map { [$0] } }
-            let ints = elements.compactMap(\.int)
+            guard let elements = value.arrayValue else { return value.intValue.map { [$0] } }
+            let ints = elements.compactMap(\.intValue)
             return ints.count == elements.count ? ints : nil
         }
     }

@@ -1,5 +1,6 @@
 import Crypto
 import Foundation
+internal import JSON
 
 /// Remembers the digests of safetensors files by device, inode, size and times of change, so that weights are read once.
 ///
@@ -13,13 +14,13 @@ package struct DigestCache: Sendable {
 
     /// What is remembered of that file; nil when nothing is, or when it changed since.
     func digests(of file: SafetensorsFile) -> [String: String]? {
-        guard let json = try? JSONValue(contentsOf: entryPath(file)), let digests = json["tensors"]?.members,
-            json["file"] == Self.describe(file.file.identity), json["check"]?.string == Self.check(json["file"], json["tensors"]),
+        guard let json = try? JSONValue(contentsOf: entryPath(file)), let digests = json["tensors"]?.objectValue,
+            json["file"] == Self.describe(file.file.identity), json["check"]?.stringValue == Self.check(json["file"], json["tensors"]),
             digests.count == file.tensors.count
         else { return nil }
         var known: [String: String] = [:]
         for tensor in file.tensors {
-            guard let digest = digests[tensor.name]?.string else { return nil }
+            guard let digest = digests[tensor.name]?.stringValue else { return nil }
             known[tensor.name] = digest
         }
         return known
@@ -28,7 +29,7 @@ package struct DigestCache: Sendable {
     /// Remembers the digests of the file in its present state.
     package func remember(_ digests: [String: String], of file: SafetensorsFile) {
         let identity = Self.describe(file.file.identity)
-        let tensors = JSONValue.object(digests.mapValues { .string($0) })
+        let tensors = JSONValue.object(JSONObject(digests.map { ($0, .string($1)) }))
         let entry = JSONValue.object(["file": identity, "tensors": tensors, "check": .string(Self.check(identity, tensors))])
         try? FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         try? writeAtomically(Array(entry.canonicalText.utf8), to: entryPath(file))
@@ -40,10 +41,10 @@ package struct DigestCache: Sendable {
     }
 
     private static func describe(_ identity: FileIdentity) -> JSONValue {
-        .object([
+        [
             "device": .string("\(identity.device)"), "inode": .string("\(identity.inode)"), "bytes": .int(identity.byteCount),
             "modified": .int(identity.modified), "changed": .int(identity.changed),
-        ])
+        ]
     }
 
     private static func check(_ parts: JSONValue?...) -> String {

@@ -1,5 +1,7 @@
+package import JSON
+
 /// `config.json` and `generation_config.json` of a HuggingFace model directory, in one layout whatever wrote them.
-package struct ModelConfig: Sendable, Hashable {
+package struct ModelConfig: Sendable, Equatable {
     /// The path of `config.json`.
     package let file: String
     /// The classes that the checkpoint names, the one to use first.

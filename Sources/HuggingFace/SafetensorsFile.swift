@@ -1,4 +1,5 @@
 import Foundation
+internal import JSON
 package import Tensors
 
 /// One tensor of a mapped safetensors file; keeps the mapping alive.
@@ -116,9 +117,9 @@ struct SafetensorsHeader {
         guard text.first == UInt8(ascii: "{") else { throw CheckpointError(.malformed, file: file.path, "has a header that is not a JSON object") }
         let json: JSONValue
         do throws(JSONError) {
-            json = try JSONParser.parse(text, duplicateKeys: .reject)
+            json = try JSONValue(parsing: Array(text), dialect: .python, duplicateKeys: .reject)
         } catch {
-            throw CheckpointError(.malformed, file: file.path, "has a header that is not valid JSON: \(error)")
+            throw CheckpointError(.malformed, file: file.path, "has a header that cannot be read: \(error)")
         }
         let header = try SafetensorsHeader(json, file: file.path, dataByteCount: bytes.count - dataStart)
         withExtendedLifetime(file) {}
@@ -128,7 +129,12 @@ struct SafetensorsHeader {
     private init(_ json: JSONValue, file: String, dataByteCount: Int) throws(CheckpointError) {
         metadata = [:]
         entries = []
-        for (name, value) in json.members ?? [:] {
+        var names: Set<String> = []
+        for (name, value) in json.objectValue ?? [:] {
+            // Different bytes may be the same text: é in one scalar and in two.
+            guard names.insert(name).inserted else {
+                throw CheckpointError(.malformed, file: file, tensor: name, "occurs twice, in two spellings of the same text")
+            }
             if name == "__metadata__" {
                 metadata = try Self.metadata(value, file: file)
             } else {
@@ -143,11 +149,11 @@ struct SafetensorsHeader {
 
     private static func metadata(_ value: JSONValue, file: String) throws(CheckpointError) -> [String: String] {
         var metadata: [String: String] = [:]
-        guard let members = value.members else {
+        guard let members = value.objectValue else {
             throw CheckpointError(.malformed, file: file, "has __metadata__ that is \(value.kind), not an object")
         }
         for (key, value) in members {
-            guard let text = value.string else {
+            guard let text = value.stringValue else {
                 throw CheckpointError(.malformed, file: file, "has __metadata__.\(key) that is \(value.kind), not a string")
             }
             metadata[key] = text
@@ -157,9 +163,9 @@ struct SafetensorsHeader {
 
     private static func entry(_ name: String, _ value: JSONValue, file: String) throws(CheckpointError) -> Entry {
         func malformed(_ message: String) -> CheckpointError { CheckpointError(.malformed, file: file, tensor: name, message) }
-        guard let typeName = value["dtype"]?.string else { throw malformed("has no dtype") }
+        guard let typeName = value["dtype"]?.stringValue else { throw malformed("has no dtype") }
         guard let element = SafetensorsElement(rawValue: typeName) else { throw malformed("has the unknown dtype \"\(typeName)\"") }
-        guard let extents = value["shape"]?.elements else { throw malformed("has no shape") }
+        guard let extents = value["shape"]?.arrayValue else { throw malformed("has no shape") }
         var shape: [Int] = []
         var bitCount = element.bitCount
         for extent in extents {
@@ -171,7 +177,7 @@ struct SafetensorsHeader {
             guard !overflow else { throw malformed("has the shape \(shape), which is larger than any memory") }
             bitCount = product
         }
-        guard let offsets = value["data_offsets"]?.elements, offsets.count == 2, case .int(let start) = offsets[0],
+        guard let offsets = value["data_offsets"]?.arrayValue, offsets.count == 2, case .int(let start) = offsets[0],
             case .int(let end) = offsets[1]
         else { throw malformed("has no pair of data_offsets") }
         guard start >= 0, end >= start else { throw malformed("has the data_offsets [\(start), \(end)], which are no range") }

@@ -1,4 +1,5 @@
 import Foundation
+internal import JSON
 package import Tensors
 
 /// Writes safetensors files with a deterministic layout: equal tensors give equal bytes.
@@ -26,8 +27,8 @@ package struct SafetensorsWriter: Sendable {
     /// The file's bytes: tensors by descending element size, then by name; the data starts at a multiple of 8.
     package func encoded() -> [UInt8] {
         let sorted = entries.sorted { ($1.element.bitCount, $0.name) < ($0.element.bitCount, $1.name) }
-        var header: [String: JSONValue] = [:]
-        if !metadata.isEmpty { header["__metadata__"] = .object(metadata.mapValues { .string($0) }) }
+        var header = JSONObject()
+        if !metadata.isEmpty { header["__metadata__"] = .object(JSONObject(metadata.map { ($0, .string($1)) })) }
         var offset = 0
         for entry in sorted {
             header[entry.name] = .object([

@@ -1,5 +1,6 @@
 internal import Execution
 package import Inputs
+package import JSON
 package import Plan
 
 extension IncrementalDecoder: TokenTextDecoder {}

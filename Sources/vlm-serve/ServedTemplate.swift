@@ -1,5 +1,6 @@
 import ArtifactFormat
 import Inputs
+import JSON
 
 /// The chat template of an artifact, or why it has none that can be used.
 struct ServedTemplate: Sendable {

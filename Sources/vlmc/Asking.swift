@@ -4,6 +4,7 @@ import CPUBackend
 import Execution
 import Foundation
 import Inputs
+import JSON
 import Plan
 
 /// How a question is computed.

@@ -4,6 +4,7 @@ import Compiler
 import Foundation
 import HuggingFace
 import Inputs
+import JSON
 import Plan
 import Tensors
 import Tooling
@@ -70,11 +71,11 @@ struct InputsCommand: ParsableCommand {
 
 /// Messages with their pictures, and what else a chat template may see.
 struct Conversation {
-    let messages: [Inputs.JSONValue]
+    let messages: [JSONValue]
     private let extra: JSONObject
     private let folder: URL
 
-    init(_ document: Inputs.JSONValue, relativeTo folder: URL) throws(Failure) {
+    init(_ document: JSONValue, relativeTo folder: URL) throws(Failure) {
         var extra = document.objectValue ?? JSONObject()
         guard let messages = (document.arrayValue ?? extra["messages"]?.arrayValue) else {
             throw Failure("the messages are neither a list nor an object with messages")

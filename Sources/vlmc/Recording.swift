@@ -2,6 +2,7 @@ import ArtifactFormat
 import Foundation
 import HuggingFace
 import Inputs
+import JSON
 import Plan
 import Tensors
 
@@ -9,7 +10,7 @@ import Tensors
 struct Recording {
     private let directory: String
     private let tensors: SafetensorsFile
-    private let facts: Inputs.JSONValue
+    private let facts: JSONValue
     let ids: [Int32]
     let newTokens: [Int32]
 
@@ -21,7 +22,7 @@ struct Recording {
         guard let data = FileManager.default.contents(atPath: "\(directory)/expected.json") else {
             throw Failure("\(directory): there is no expected.json")
         }
-        facts = try Failure.wrapping { try Inputs.JSONValue(parsing: Array(data)) }
+        facts = try Failure.wrapping { try JSONValue(parsing: Array(data)) }
         ids = Self.integers(tensors["inputs.input_ids"]) ?? Self.integers(facts["input_ids"])
         newTokens = Self.integers(tensors["new_tokens"]) ?? Self.integers(facts["new_tokens"])
         guard !ids.isEmpty else { throw Failure("\(directory): no input_ids are recorded") }
@@ -63,7 +64,7 @@ struct Recording {
         }
     }
 
-    private static func integers(_ value: Inputs.JSONValue?) -> [Int32] {
+    private static func integers(_ value: JSONValue?) -> [Int32] {
         value?.arrayValue?.compactMap { $0.intValue.map(Int32.init(clamping:)) } ?? []
     }
 }

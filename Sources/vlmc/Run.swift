@@ -3,6 +3,7 @@ import ArtifactFormat
 import Execution
 import Foundation
 import Inputs
+import JSON
 import Plan
 import Tooling
 

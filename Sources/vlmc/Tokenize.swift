@@ -3,6 +3,7 @@ import ArtifactFormat
 import Compiler
 import Foundation
 import Inputs
+import JSON
 import Tooling
 
 struct Tokenize: ParsableCommand {

@@ -1,6 +1,7 @@
 import Foundation
 import HTTPAPI
 import Inputs
+import JSON
 import Testing
 
 /// Keys, hosts and origins, over a socket.

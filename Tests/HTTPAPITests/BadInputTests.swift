@@ -1,6 +1,7 @@
 import Dispatch
 import Foundation
 import Inputs
+import JSON
 import Serving
 import Testing
 

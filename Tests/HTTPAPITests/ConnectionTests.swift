@@ -2,6 +2,7 @@ import Dispatch
 import Foundation
 import HTTPAPI
 import Inputs
+import JSON
 import Serving
 import Testing
 

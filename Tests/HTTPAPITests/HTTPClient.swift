@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import Inputs
+import JSON
 
 /// An HTTP/1.1 client of one connection, on plain sockets.
 final class HTTPClient: @unchecked Sendable {

@@ -1,5 +1,6 @@
 import Dispatch
 import Inputs
+import JSON
 import Serving
 import Testing
 

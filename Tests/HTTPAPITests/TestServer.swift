@@ -3,6 +3,7 @@ import Execution
 import Foundation
 import HTTPAPI
 import Inputs
+import JSON
 import Plan
 import Serving
 import Tensors

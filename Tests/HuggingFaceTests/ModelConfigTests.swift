@@ -1,9 +1,10 @@
 import HuggingFace
+import JSON
 import Testing
 
 @Suite struct ModelConfigTests {
     private func config(_ text: String, generation: String? = nil) throws -> ModelConfig {
-        try ModelConfig(JSONParser.parse(Array(text.utf8)), generation: generation.map { try JSONParser.parse(Array($0.utf8)) })
+        try ModelConfig(JSONValue(parsing: text), generation: generation.map { try JSONValue(parsing: $0) })
     }
 
     @Test func flatAndNestedLayoutsAreOne() throws {
@@ -119,26 +120,5 @@ import Testing
         #expect("\(checkpointError { _ = try ModelConfig(directory: directory.path) }, default: "")".contains("config.json"))
         try directory.write("config.json", "{nonsense")
         #expect("\(checkpointError { _ = try ModelConfig(directory: directory.path) }, default: "")".contains("valid JSON"))
-    }
-}
-
-@Suite struct JSONParserTests {
-    private func parse(_ text: String) throws -> JSONValue { try JSONParser.parse(Array(text.utf8)) }
-
-    @Test func reads() throws {
-        #expect(try parse(#" {"a": [1, -2.5e3, true, null], "b": "\u00e9\n\ud83d\ude00\ud800"} "#) == ["a": [1, -2500.0, true, nil], "b": "é\n😀\u{FFFD}"])
-        #expect(try parse("99999999999999999999") == .double(1e20))
-        #expect(try parse("[Infinity, -Infinity]") == [.double(.infinity), .double(-.infinity)])
-        #expect(try parse(#"{"a": 1, "a": 2}"#) == ["a": 2])
-        #expect(try parse(parse(#"{"z":"\u0001\"\\é","a":[{}]}"#).canonicalText) == ["z": "\u{1}\"\\é", "a": [[:] as JSONValue]])
-    }
-
-    @Test(arguments: ["", "{", "[1,]", "{\"a\"}", "{\"a\":}", "01", "1.", "1e", "-", "+1", "nul", "\"\\x\"", "\"\\u12\"", "\"a", "1 2", "{1:2}", "\"\n\"", "[1 2]", "\u{1}"])
-    func refuses(text: String) {
-        #expect(throws: JSONError.self) { try parse(text) }
-    }
-
-    @Test func refusesBytesThatAreNotUTF8() {
-        #expect(throws: JSONError.self) { try JSONParser.parse([0x22, 0xFF, 0x22]) }
     }
 }

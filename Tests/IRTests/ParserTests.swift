@@ -1,4 +1,5 @@
 import IR
+import TestRandomness
 import Testing
 
 /// Every text that is no module gets a line, a column and a reason.

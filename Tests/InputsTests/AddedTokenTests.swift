@@ -1,4 +1,5 @@
 import Inputs
+import JSON
 import Testing
 
 /// Added tokens that take the white space around them, next to what HuggingFace's tokenizers 0.23 give.

@@ -1,4 +1,5 @@
 import Inputs
+import JSON
 import Testing
 
 /// Templates that ask for more work or memory than a rendering may take.

@@ -1,4 +1,5 @@
 import Inputs
+import JSON
 import Testing
 
 /// Tokens that are declared beside tokenizer.json, next to what `AutoTokenizer` of transformers 5.24 makes of the same files.

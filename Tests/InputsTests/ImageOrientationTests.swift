@@ -1,4 +1,5 @@
 import Inputs
+import TestRandomness
 import Testing
 
 /// How files lie, next to what Pillow's `exif_transpose` goes by.
@@ -46,7 +47,7 @@ import Testing
     }
 
     @Test func damagedMetadataNeverTraps() throws {
-        var generator = SeededGenerator(state: 4)
+        var generator = SeededGenerator(seed: 4)
         for row in try ImageFixture.load("exif.json", as: [Row].self) {
             for _ in 0..<20 {
                 var file = row.file

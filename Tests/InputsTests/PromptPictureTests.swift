@@ -1,4 +1,5 @@
 import Inputs
+import JSON
 import Testing
 
 struct PromptPictureTests {
@@ -58,10 +59,10 @@ struct PromptPictureTests {
         (["role": "user", "content": [["type": "image"]]], "messages[1].content[0]: a part of type image has no picture"),
         (["role": "user", "content": [["type": "image", "image": "a.png", "url": "b.png"]]], "messages[1].content[0]: a part has several pictures, in image and url"),
         (["role": "user", "content": [["type": "image", "base64": 3]]], "messages[1].content[0]: base64 must be a string"),
-        (["role": "user", "content": 3], "messages[1].content must be a string or a list of parts, not a number"),
+        (["role": "user", "content": 3], "messages[1].content must be a string or a list of parts, not an integer"),
         (["role": "user", "content": ["type": "text"]], "messages[1].content must be a string or a list of parts, not an object"),
         ("x", "messages[1]: a message must be an object, not a string"),
-        ([["role": "user"]], "messages[1]: a message must be an object, not an array"),
+        ([["role": "user"]], "messages[1]: a message must be an object, not a list"),
     ] as [(JSONValue, String)])
     func whatIsNeitherTextNorPictureIsRefused(_ message: JSONValue, _ words: String) {
         let error = #expect(throws: PictureSourceError.self) {

@@ -1,5 +1,6 @@
 import Foundation
 import Inputs
+import JSON
 import Plan
 import Testing
 

@@ -1,4 +1,5 @@
 import Inputs
+import JSON
 import Testing
 
 /// How long a text a token can stand for.

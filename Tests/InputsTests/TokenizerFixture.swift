@@ -1,5 +1,6 @@
 import Foundation
 import Inputs
+import JSON
 
 /// Reads the files that `make_text_fixtures.py` wrote.
 enum TextFixture {
@@ -58,14 +59,4 @@ enum TextFixture {
         "<|box_end|>", "<|quad_start|>", "<|quad_end|>", "<|vision_start|>", "<|vision_end|>", "<|vision_pad|>",
         "<|image_pad|>", "<|video_pad|>",
     ]
-}
-
-/// A small generator with a fixed seed.
-struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-        return (state ^ (state >> 29)) &* 0x9E37_79B9_7F4A_7C15
-    }
 }

@@ -1,4 +1,5 @@
 import Inputs
+import JSON
 import Testing
 
 /// Unicode normalization of long runs of combining marks: the right form, in time proportional to the text.

@@ -1,4 +1,5 @@
 import Inputs
+import JSON
 import Testing
 
 /// Ids and texts next to those of HuggingFace's tokenizers.

@@ -1,4 +1,5 @@
 import Inputs
+import JSON
 import Plan
 import Testing
 

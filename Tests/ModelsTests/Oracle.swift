@@ -1,6 +1,7 @@
 import Foundation
 import HuggingFace
 import IR
+import JSON
 import Models
 import Plan
 import Reference
@@ -124,7 +125,7 @@ struct Oracle {
     func extend(_ sequence: inout Sequence, _ range: Range<Int>, images: Tensor?) throws -> Tensor {
         let ids = recorded("inputs.input_ids")!.ints
         let positions = recorded("position_ids")!.ints
-        let imageToken = Int32(config.json["image_token_id"]!.int!)
+        let imageToken = Int32(config.json["image_token_id"]!.intValue!)
         var next: Int32 = -1
         let rows = ids.map { id -> Int32 in
             guard id == imageToken else { return -1 }

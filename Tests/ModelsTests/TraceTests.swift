@@ -1,6 +1,7 @@
 import Foundation
 import HuggingFace
 import IR
+import JSON
 import Models
 import Tensors
 import Testing
@@ -126,8 +127,8 @@ import Testing
     @Test(arguments: faults.indices)
     func refusesConfiguration(index: Int) throws {
         let (section, key, value, expected) = Self.faults[index]
-        var top = try JSONValue(contentsOf: Self.fixture + "/config.json").members ?? [:]
-        var members = top[section]?.members ?? [:]
+        var top = try JSONValue(contentsOf: Self.fixture + "/config.json").objectValue ?? [:]
+        var members = top[section]?.objectValue ?? [:]
         members[key] = value
         top[section] = .object(members)
         var message = "no error"
@@ -170,12 +171,14 @@ import Testing
                 0.00044456985779106617, 0.0002500000118743628, 0.00014058532542549074, 7.905694656074047e-05, 4.4456985051510856e-05,
             ]
         ),
-    ] as [([String: JSONValue], Double, [Double])])
-    func scalesRotaryFrequencies(rope: [String: JSONValue], magnitude: Double, expected: [Double]) throws {
+    ] as [(JSONObject, Double, [Double])])
+    func scalesRotaryFrequencies(rope: JSONObject, magnitude: Double, expected: [Double]) throws {
         let directory = Oracle.fixtures + "/qwen2_vl_wide_head"
-        var top = try JSONValue(contentsOf: directory + "/config.json").members ?? [:]
-        var text = top["text_config"]?.members ?? [:]
-        text["rope_parameters"] = .object(rope.merging(["mrope_section": [4, 6, 6]]) { $1 })
+        var top = try JSONValue(contentsOf: directory + "/config.json").objectValue ?? [:]
+        var text = top["text_config"]?.objectValue ?? [:]
+        var rope = rope
+        rope["mrope_section"] = [4, 6, 6]
+        text["rope_parameters"] = .object(rope)
         top["text_config"] = .object(text)
         let module = try Architectures.definition(for: ModelConfig(.object(top)))
             .trace(CheckpointTypes(Checkpoint(directory: directory)), image: Oracle.image, bounds: Oracle.bounds)
@@ -187,9 +190,9 @@ import Testing
     }
 
     @Test func refusesSlidingWindowsOnlyWhereTheyMatter() throws {
-        func message(_ edit: (inout [String: JSONValue]) -> Void) throws -> String {
-            var top = try JSONValue(contentsOf: Self.fixture + "/config.json").members ?? [:]
-            var text = top["text_config"]?.members ?? [:]
+        func message(_ edit: (inout JSONObject) -> Void) throws -> String {
+            var top = try JSONValue(contentsOf: Self.fixture + "/config.json").objectValue ?? [:]
+            var text = top["text_config"]?.objectValue ?? [:]
             text["use_sliding_window"] = true
             text["sliding_window"] = 128
             text["max_window_layers"] = 1
@@ -218,7 +221,7 @@ import Testing
 
     /// Of tied tables one is enough, equal ones are one, and different ones are two (`tie_weights` of transformers 5).
     @Test func tiesTablesThatAreEqual() throws {
-        var top = try JSONValue(contentsOf: Self.fixture + "/config.json").members ?? [:]
+        var top = try JSONValue(contentsOf: Self.fixture + "/config.json").objectValue ?? [:]
         top["tie_word_embeddings"] = true
         let definition = try Architectures.definition(for: ModelConfig(.object(top)))
         func tables(_ types: [String: TensorType]) throws -> [String] {
@@ -235,7 +238,7 @@ import Testing
 
     @Test(arguments: [(true, [1, 2], 1), (true, [1, 3], 2), (false, [1, 2], 2)] as [(Bool, [Float], Int)])
     func equalTablesAreOneIfTied(isTied: Bool, head: [Float], count: Int) throws {
-        var top = try JSONValue(contentsOf: Self.fixture + "/config.json").members ?? [:]
+        var top = try JSONValue(contentsOf: Self.fixture + "/config.json").objectValue ?? [:]
         top["tie_word_embeddings"] = .bool(isTied)
         let directory = FileManager.default.temporaryDirectory.path + "/vlm-models-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
@@ -249,7 +252,7 @@ import Testing
     }
 
     @Test func theTypeStandsForTheArchitecture() throws {
-        var top = try JSONValue(contentsOf: Self.fixture + "/config.json").members ?? [:]
+        var top = try JSONValue(contentsOf: Self.fixture + "/config.json").objectValue ?? [:]
         top["architectures"] = nil
         #expect(try Architectures.definition(for: ModelConfig(.object(top))).geometry.layers == 2)
         top["model_type"] = "qwen9_vl"

@@ -4,6 +4,7 @@ import Passes
 import Plan
 import Reference
 import Tensors
+import TestRandomness
 import Testing
 
 /// Where values are stored: on traced models, on random graphs and on random lives.

@@ -1,6 +1,7 @@
 import Foundation
 import HuggingFace
 import IR
+import JSON
 import Models
 import Passes
 import Plan
@@ -112,19 +113,19 @@ import Testing
 
 /// A fixture's configuration and tensor types, to be changed before they are traced; weights are made up.
 private struct TinyModel {
-    var text: [String: JSONValue]
-    var vision: [String: JSONValue]
+    var text: JSONObject
+    var vision: JSONObject
     var types: [String: TensorType]
     var image = ImageProcessorSpec(
         sizing: .keep, filter: .bicubic, precision: .torchvision, rescaleFactor: 1 / 255,
         normalization: .init(mean: [0.48, 0.45, 0.4], deviation: [0.26, 0.26, 0.27]), patchSize: 14, mergeSize: 2, temporalPatchSize: 2)
-    private var top: [String: JSONValue]
+    private var top: JSONObject
 
     init(_ name: String, _ edit: (inout TinyModel) -> Void) throws {
         let directory = TracedModel.repository + "/Tests/EndToEndTests/Fixtures/" + name
-        top = try ModelConfig(directory: directory).json.members ?? [:]
-        text = top["text_config"]?.members ?? [:]
-        vision = top["vision_config"]?.members ?? [:]
+        top = try ModelConfig(directory: directory).json.objectValue ?? [:]
+        text = top["text_config"]?.objectValue ?? [:]
+        vision = top["vision_config"]?.objectValue ?? [:]
         types = try Checkpoint(directory: directory).types
         edit(&self)
     }
@@ -141,8 +142,8 @@ private struct TinyModel {
     mutating func patches(size: Int, merged: Int, frames: Int) {
         (image.patchSize, image.mergeSize, image.temporalPatchSize) = (size, merged, frames)
         (vision["patch_size"], vision["spatial_merge_size"], vision["temporal_patch_size"]) = (.int(size), .int(merged), .int(frames))
-        let width = vision["embed_dim"]?.int ?? 0
-        let (cell, outputs) = (merged * merged * width, vision["hidden_size"]?.int ?? 0)
+        let width = vision["embed_dim"]?.intValue ?? 0
+        let (cell, outputs) = (merged * merged * width, vision["hidden_size"]?.intValue ?? 0)
         resize("visual.patch_embed.proj.weight", [width, 3, frames, size, size])
         resize("visual.merger.mlp.0.weight", [cell, cell])
         resize("visual.merger.mlp.0.bias", [cell])

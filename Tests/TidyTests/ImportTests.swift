@@ -8,32 +8,32 @@ import Testing
         "Plan": ["Tensors"],
         "IR": ["Tensors"],
         "Reference": ["IR", "Tensors", "COpenBLAS"],
-        "HuggingFace": ["Tensors", "Crypto", "Foundation"],
+        "JSON": [],
+        "HuggingFace": ["JSON", "Tensors", "Crypto", "Foundation"],
         // A definition reads its configuration from the checkpoint's own type.
         "Models": ["HuggingFace", "IR", "Plan", "Tensors", "Foundation"],
         "Passes": ["IR", "Plan", "Reference", "Tensors"],
         "ArtifactFormat": ["Plan", "Tensors", "CZstd", "Crypto", "Foundation"],
         // Tokenizer and template are compiled ahead (Inputs); small weights are computed when packed (Reference).
         "Compiler": [
-            "ArtifactFormat", "CKernels", "COpenBLAS", "Crypto", "Foundation", "HuggingFace", "IR", "Inputs", "Models", "Passes", "Plan",
+            "ArtifactFormat", "CKernels", "COpenBLAS", "Crypto", "Foundation", "HuggingFace", "IR", "Inputs", "JSON", "Models", "Passes", "Plan",
             "Reference", "Tensors",
         ],
-        "Inputs": ["Plan", "CImage", "CPCRE2", "Foundation"],
+        "Inputs": ["JSON", "Plan", "CImage", "CPCRE2", "Foundation"],
         "Execution": ["ArtifactFormat", "Plan", "Tensors"],
         "CPUBackend": ["ArtifactFormat", "CKernels", "COpenBLAS", "Execution", "Foundation", "Plan", "Tensors"],
-        "Serving": ["Crypto", "Execution", "Foundation", "Inputs", "Plan"],
-        // Requests are read with the JSON of Inputs, which keeps the order of keys and bounds depth.
+        "Serving": ["Crypto", "Execution", "Foundation", "Inputs", "JSON", "Plan"],
         "HTTPAPI": [
-            "CHeap", "Foundation", "HTTPTypes", "Hummingbird", "HummingbirdCore", "Inputs", "Logging", "NIOCore", "NIOHTTP1",
+            "CHeap", "Foundation", "HTTPTypes", "Hummingbird", "HummingbirdCore", "Inputs", "JSON", "Logging", "NIOCore", "NIOHTTP1",
             "ServiceLifecycle", "Plan", "Serving",
         ],
         "Tooling": ["ArgumentParser", "Foundation"],
         "vlmc": [
-            "ArgumentParser", "ArtifactFormat", "CPUBackend", "Compiler", "Execution", "Foundation", "HuggingFace", "IR", "Inputs",
+            "ArgumentParser", "ArtifactFormat", "CPUBackend", "Compiler", "Execution", "Foundation", "HuggingFace", "IR", "Inputs", "JSON",
             "Passes", "Plan", "Tensors", "Tooling",
         ],
         "vlm-serve": [
-            "ArgumentParser", "ArtifactFormat", "CHeap", "CPUBackend", "Execution", "Foundation", "HTTPAPI", "Inputs", "Logging", "Plan",
+            "ArgumentParser", "ArtifactFormat", "CHeap", "CPUBackend", "Execution", "Foundation", "HTTPAPI", "Inputs", "JSON", "Logging", "Plan",
             "ServiceLifecycle", "Serving", "Tooling", "UnixSignals",
         ],
         // The golden self-test of `verify` runs the artifact.

@@ -1,3 +1,5 @@
+package import JSON
+
 /// A model's chat template: Jinja, with the environment that HuggingFace's `apply_chat_template` gives it.
 ///
 /// Blocks are trimmed (`trim_blocks`, `lstrip_blocks`), loops have `break` and `continue`, `{% generation %}` passes its body

@@ -1,3 +1,5 @@
+internal import JSON
+
 extension JinjaValue {
     /// Python's `==`.
     func equals(_ other: JinjaValue) -> Bool {

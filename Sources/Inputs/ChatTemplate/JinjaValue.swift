@@ -1,3 +1,5 @@
+internal import JSON
+
 /// A value while a template runs; behaves as the Python value that Jinja would hold.
 enum JinjaValue {
     /// Carries what was missing, for messages.

@@ -1,3 +1,5 @@
+internal import JSON
+
 /// Writes values as Python's `str`, `repr` and `json.dumps` do, up to a size limit.
 struct PythonRepresentation {
     private(set) var output: [UInt8] = []

@@ -1,3 +1,5 @@
+internal import JSON
+
 /// The variables of a block, and the blocks around it.
 final class TemplateScope {
     private var variables: [String: JinjaValue] = [:]

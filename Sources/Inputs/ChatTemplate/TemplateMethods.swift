@@ -1,3 +1,5 @@
+internal import JSON
+
 extension TemplateEvaluator {
     /// A method bound to the value, or one of its attributes; nil when its type has none of that name.
     func attribute(_ name: String, of value: JinjaValue) throws(ChatTemplateError) -> JinjaValue? {

@@ -1,3 +1,5 @@
+internal import JSON
+
 extension TemplateEvaluator {
     /// Whether the test of that name holds for the value.
     func holds(_ name: String, of value: JinjaValue, _ arguments: JinjaArguments) throws(ChatTemplateError) -> Bool {

@@ -1,3 +1,4 @@
+package import JSON
 package import Plan
 
 /// A file of a model directory whose content cannot be used: which, where, and why.

@@ -1,4 +1,5 @@
 internal import Foundation
+package import JSON
 
 /// Where a message part says that its picture is.
 package enum PictureSource: Sendable, Hashable {
@@ -63,7 +64,7 @@ package enum PictureSource: Sendable, Hashable {
             throw .init("a part has several pictures, in \(given.joined(separator: " and ")); give one")
         }
         if key == "base64" {
-            guard let text = value.stringValue else { throw .init("base64 must be a string, not a \(value.kindName)") }
+            guard let text = value.stringValue else { throw .init("base64 must be a string, not \(value.kind)") }
             self = .bytes(try Self.decode(base64: text))
             return
         }
@@ -122,12 +123,12 @@ package struct PictureReference: Sendable, Hashable {
     private static func parts(of turn: JSONValue, at message: Int) throws(PictureSourceError) -> [JSONValue] {
         var wrong: String
         if turn.objectValue == nil {
-            wrong = "messages[\(message)]: a message must be an object, not a \(turn.kindName)"
+            wrong = "messages[\(message)]: a message must be an object, not \(turn.kind)"
         } else {
             switch turn["content"] {
             case .array(let parts)?: return parts
             case nil, .null?, .string?: return []
-            case let content?: wrong = "messages[\(message)].content must be a string or a list of parts, not a \(content.kindName)"
+            case let content?: wrong = "messages[\(message)].content must be a string or a list of parts, not \(content.kind)"
             }
         }
         wrong = wrong.replacing("not a array", with: "not an array").replacing("not a object", with: "not an object")
@@ -137,7 +138,7 @@ package struct PictureReference: Sendable, Hashable {
     }
 
     private static func picture(_ part: JSONValue) throws(PictureSourceError) -> PictureSource? {
-        guard part.objectValue != nil else { throw .init("a part must be an object with a type, not a \(part.kindName)") }
+        guard part.objectValue != nil else { throw .init("a part must be an object with a type, not \(part.kind)") }
         guard let type = part["type"]?.stringValue else { throw .init("a part needs a type, such as text or image") }
         if ["text", "input_text"].contains(type) { return nil }
         guard let source = try PictureSource(part: part) else {

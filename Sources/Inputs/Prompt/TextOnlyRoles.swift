@@ -1,3 +1,5 @@
+package import JSON
+
 /// The roles whose messages a chat template takes as text only: it fails on a list of parts, or prints the list.
 package struct TextOnlyRoles: Sendable {
     private var roles: Set<String> = []

@@ -1,3 +1,4 @@
+package import JSON
 package import Plan
 
 /// Messages in which somebody wrote a picture's placeholder as text, such as `<|image_pad|>`.

@@ -1,3 +1,5 @@
+package import JSON
+
 /// Tokens that the files beside `tokenizer.json` declare, which transformers adds to those of `tokenizer.json`.
 ///
 /// `PreTrainedTokenizerBase._from_pretrained` and `TokenizersBackend` of transformers 5: `added_tokens_decoder` of

@@ -1,3 +1,5 @@
+internal import JSON
+
 /// A JSON value and the path of keys that leads to it, for messages.
 struct JSONNode {
     var value: JSONValue
@@ -62,6 +64,6 @@ struct JSONNode {
     }
 
     private func expected(_ what: String) -> TokenizerError {
-        .malformed(path, "expected \(what), found \(value.kindName)")
+        .malformed(path, "expected \(what), found \(value.kind)")
     }
 }

@@ -1,3 +1,4 @@
+internal import JSON
 internal import Synchronization
 
 /// Byte-pair encoding as a `tokenizer.json` of HuggingFace's tokenizers library describes it: text to token ids and back.

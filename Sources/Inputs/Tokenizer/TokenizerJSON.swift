@@ -1,3 +1,5 @@
+internal import JSON
+
 extension Tokenizer {
     /// Reads the bytes of a `tokenizer.json`, and adds what the files beside it declare.
     ///

@@ -17,7 +17,7 @@ struct YarnScaling {
     init(_ rope: ConfigSection, theta: Double, maxPositions: Int) throws(CheckpointError) {
         self.theta = theta
         originalPositions = try Self.number(rope, "original_max_position_embeddings") ?? Double(maxPositions)
-        let isImplied = rope.members["factor"].map { $0 == .null } ?? false
+        let isImplied = rope.isNull("factor")
         factor = isImplied ? Double(maxPositions) / originalPositions : try rope.positive("factor")
         betaFast = try Self.choice(rope, "beta_fast") ?? 32
         betaSlow = try Self.choice(rope, "beta_slow") ?? 1

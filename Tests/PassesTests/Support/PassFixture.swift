@@ -4,6 +4,7 @@ import Passes
 import Plan
 import Reference
 import Tensors
+import TestRandomness
 import Testing
 
 /// A file of cases for one pass: what it finds, what it makes of it, and what it leaves with the reason.

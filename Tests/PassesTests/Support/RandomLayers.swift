@@ -2,6 +2,7 @@ import IR
 import Passes
 import Reference
 import Tensors
+import TestRandomness
 
 /// Graphs of the ops that a plan has steps for, wired at random: views of views, in-place candidates, values read late.
 struct RandomLayers {

@@ -6,6 +6,7 @@ import Passes
 import Plan
 import Reference
 import Tensors
+import TestRandomness
 
 /// A model directory, traced, with its weights at hand.
 struct TracedModel {
@@ -150,20 +151,5 @@ struct Rehearsal {
             "positions": Tensor(ints: positions, [3, count]), "slots": Tensor(ints: slots.map(Int32.init), [count]),
             "visible": Tensor(ints: visible, [count, Self.slots], .bool),
         ]
-    }
-}
-
-/// SplitMix64: the same seed gives the same tests everywhere.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }

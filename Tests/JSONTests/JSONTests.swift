@@ -1,7 +1,8 @@
-import Inputs
+import JSON
+import TestRandomness
 import Testing
 
-@Suite struct ChatTemplateJSONTests {
+@Suite struct JSONTests {
     private func error(_ text: String) -> JSONError? {
         do throws(JSONError) {
             _ = try JSONValue(parsing: text)
@@ -81,7 +82,7 @@ import Testing
     }
 
     @Test func damagedDocumentsNeverTrap() throws {
-        var generator = SeededGenerator(state: 3)
+        var generator = SeededGenerator(seed: 3)
         let source = Array(#"{"a":[1,-2.5e3,"x\u00e9\ud83d\ude00é",true,null],"b":{"c":[[],{}]}}"#.utf8)
         for _ in 0..<5000 {
             var bytes = source

@@ -11,6 +11,11 @@ package struct JSONObject: Sendable {
 
     package init() {}
 
+    /// Of equal keys the last value counts.
+    package init(_ members: some Sequence<(String, JSONValue)>) {
+        for (key, value) in members { self[key] = value }
+    }
+
     package var count: Int { keys.count }
     package var isEmpty: Bool { keys.isEmpty }
 
@@ -25,6 +30,13 @@ package struct JSONObject: Sendable {
                 append(key, newValue)
             }
         }
+    }
+
+    /// Takes the member out; nil when there is none.
+    @discardableResult
+    package mutating func removeValue(forKey key: String) -> JSONValue? {
+        defer { remove(key) }
+        return self[key]
     }
 
     private func position(of key: String) -> Int? {
@@ -67,4 +79,8 @@ extension JSONObject: Equatable {
     package static func == (left: JSONObject, right: JSONObject) -> Bool {
         left.count == right.count && left.allSatisfy { key, value in right[key] == value }
     }
+}
+
+extension JSONObject: ExpressibleByDictionaryLiteral {
+    package init(dictionaryLiteral elements: (String, JSONValue)...) { self.init(elements) }
 }

@@ -78,15 +78,16 @@ extension JSONValue {
         if case .object(let value) = self { value } else { nil }
     }
 
-    /// What kind of value this is, for messages: "null", "boolean", "number", "string", "array" or "object".
-    package var kindName: String {
+    /// What a message calls this value: "null", "a boolean", "an integer", "a number", "a string", "a list" or "an object".
+    package var kind: String {
         switch self {
         case .null: "null"
-        case .bool: "boolean"
-        case .int, .wide, .double: "number"
-        case .string: "string"
-        case .array: "array"
-        case .object: "object"
+        case .bool: "a boolean"
+        case .int, .wide: "an integer"
+        case .double: "a number"
+        case .string: "a string"
+        case .array: "a list"
+        case .object: "an object"
         }
     }
 }
@@ -102,8 +103,6 @@ extension JSONValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, Ex
     package init(nilLiteral: ()) { self = .null }
 
     package init(dictionaryLiteral elements: (String, JSONValue)...) {
-        var object = JSONObject()
-        for (key, value) in elements { object[key] = value }
-        self = .object(object)
+        self = .object(JSONObject(elements))
     }
 }

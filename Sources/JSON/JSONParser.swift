@@ -6,6 +6,14 @@ extension JSONValue {
         case python
     }
 
+    /// What an object that names a key twice is.
+    package enum DuplicateKeys: Sendable {
+        /// The object of the last value, as in Python.
+        case keepLast
+        /// An error.
+        case reject
+    }
+
     /// How deeply arrays and objects may nest unless the caller says otherwise.
     package static let defaultDepthLimit = 256
     /// How many values a document may hold unless the caller says otherwise: each takes up to a hundred bytes however short
@@ -14,15 +22,17 @@ extension JSONValue {
 
     /// Reads one JSON document (RFC 8259) from UTF-8 bytes; a byte order mark and space around it are skipped.
     ///
-    /// Numbers without fraction or exponent become `int`, or `wide` where they do not fit, all others `double`. Of equal keys the last wins. Throws for
+    /// Numbers without fraction or exponent become `int`, or `wide` where they do not fit, all others `double`. Throws for
     /// anything that the grammar does not allow, for invalid UTF-8, lone surrogates, numbers beyond `double`, and nesting deeper
     /// than `depthLimit` or more values than `countLimit`.
     ///
     /// - Parameter dialect: what else is taken.
     package init(
-        parsing bytes: [UInt8], depthLimit: Int = defaultDepthLimit, countLimit: Int = defaultCountLimit, dialect: Dialect = .standard
+        parsing bytes: [UInt8], depthLimit: Int = defaultDepthLimit, countLimit: Int = defaultCountLimit, dialect: Dialect = .standard,
+        duplicateKeys: DuplicateKeys = .keepLast
     ) throws(JSONError) {
-        var parser = JSONParser(bytes: bytes, depthLimit: depthLimit, countLimit: countLimit, dialect: dialect)
+        var parser = JSONParser(
+            bytes: bytes, depthLimit: depthLimit, countLimit: countLimit, dialect: dialect, duplicateKeys: duplicateKeys)
         do {
             self = try parser.document()
         } catch {
@@ -49,9 +59,13 @@ private struct JSONParser {
     var countLeft: Int
     let countLimit: Int
     let dialect: JSONValue.Dialect
+    let duplicateKeys: JSONValue.DuplicateKeys
 
-    init(bytes: [UInt8], depthLimit: Int, countLimit: Int, dialect: JSONValue.Dialect) {
+    init(
+        bytes: [UInt8], depthLimit: Int, countLimit: Int, dialect: JSONValue.Dialect, duplicateKeys: JSONValue.DuplicateKeys
+    ) {
         self.dialect = dialect
+        self.duplicateKeys = duplicateKeys
         self.bytes = bytes
         self.depthLimit = depthLimit
         self.countLimit = countLimit
@@ -161,7 +175,12 @@ private struct JSONParser {
         while true {
             skipSpace()
             guard current == UInt8(ascii: "\"") else { throw Complaint(message: "expected a key in quotes, found \(seen)") }
+            let start = position
             let key = try string()
+            if duplicateKeys == .reject, object[key] != nil {
+                position = start
+                throw Complaint(message: "the key \"\(key.prefix(100))\" occurs twice")
+            }
             skipSpace()
             guard take(":") else { throw Complaint(message: "expected ':' after the key, found \(seen)") }
             skipSpace()

@@ -5,6 +5,12 @@ package struct JSONError: Error, Equatable, Sendable, CustomStringConvertible {
     package var column: Int
     package var message: String
 
+    package init(line: Int, column: Int, message: String) {
+        self.line = line
+        self.column = column
+        self.message = message
+    }
+
     package var description: String {
         "invalid JSON at line \(line), column \(column): \(message)"
     }

@@ -8,6 +8,18 @@ extension JSONValue {
         return output
     }
 
+    /// The document with keys sorted by their bytes, so that equal documents have equal text.
+    package var canonicalText: String { sorted.serializedText }
+
+    private var sorted: JSONValue {
+        switch self {
+        case .array(let elements): .array(elements.map(\.sorted))
+        case .object(let object):
+            .object(JSONObject(object.sorted { $0.0.utf8.lexicographicallyPrecedes($1.0.utf8) }.map { ($0, $1.sorted) }))
+        default: self
+        }
+    }
+
     package var serializedText: String {
         String(decoding: serialized, as: UTF8.self)
     }
