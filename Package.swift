@@ -111,7 +111,7 @@ let package = Package(
         tests("Models", ["HuggingFace", "IR", "Models", "Plan", "Reference", "Tensors"]),
         tests("Passes", ["HuggingFace", "IR", "Models", "Passes", "Plan", "Reference", "Tensors"]),
         tests("Reference", ["IR", "Reference", "Tensors"]),
-        tests("Serving", ["Serving", "Execution", "Plan", "Tensors"]),
+        tests("Serving", ["Serving", "Execution", "Inputs", "Plan", "Tensors"]),
         tests("Tidy", []),
     ]
 )
