@@ -114,7 +114,7 @@ let package = Package(
         tests("Models", ["HuggingFace", "IR", "JSON", "Models", "Plan", "Reference", "Tensors"]),
         tests("Passes", ["HuggingFace", "IR", "JSON", "Models", "Passes", "Plan", "Reference", "Tensors", "TestRandomness"]),
         tests("Reference", ["IR", "Reference", "Tensors"]),
-        tests("Serving", ["Serving", "Execution", "Plan", "Tensors"]),
+        tests("Serving", ["Serving", "Execution", "Inputs", "Plan", "Tensors"]),
         tests("Tidy", []),
     ]
 )

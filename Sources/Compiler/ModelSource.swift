@@ -66,6 +66,15 @@ package struct FoundTemplate: Sendable {
 extension ModelSource {
     /// What does not keep the model from compiling and will be missed, each with its place and the next step.
     package var warnings: [String] {
+        templateWarnings + tokenizerWarnings
+    }
+
+    private var tokenizerWarnings: [String] {
+        guard let fault = tokenizer.fault else { return [] }
+        return ["\(directory)/tokenizer.json was tried on \(fault). Requests with such texts will be refused; mend it and compile again"]
+    }
+
+    private var templateWarnings: [String] {
         let refused = "requests for chats will be refused"
         guard let template else {
             let names = ModelFiles.templateNames.joined(separator: ", ")
@@ -150,15 +159,24 @@ package struct ModelFiles {
         return named?["template"]?.stringValue
     }
 
+    /// Processor time that making one token of a picture's placeholder may take.
+    private static let placeholderLimit = Duration.seconds(10)
+
     /// How requests become tokens and patches; throws where the tokenizer does not know the token that stands for a picture.
     package func inputSpec(_ tokenizer: Tokenizer) throws(CompileError) -> InputSpec {
         let spec: InputSpec
         do throws(InputSpecError) {
             spec = try InputSpec(modelDirectory: directory) { tokenizer.token($0) }
         } catch { throw .unsupported("\(directory)/\(error)") }
-        guard let placeholder = spec.imagePlaceholder,
-            tokenizer.encode(placeholder.text, addSpecialTokens: false) != [placeholder.tokenID]
-        else { return spec }
+        guard let placeholder = spec.imagePlaceholder else { return spec }
+        let budget = WorkBudget(cpuLimit: Self.placeholderLimit)
+        let ids: [Int32]
+        do throws(TokenizationError) {
+            ids = try budget.onThisThread { () throws(TokenizationError) in
+                try tokenizer.encode(placeholder.text, addSpecialTokens: false, budget: budget)
+            }
+        } catch { throw .unsupported("\(directory): \(placeholder.text) has no tokens: \(error)") }
+        guard ids != [placeholder.tokenID] else { return spec }
         let looked = Self.tokenizerNames.map { contents[$0] == nil ? "\($0) (not there)" : $0 }.joined(separator: ", ")
         throw .unsupported(
             "\(directory): no tokenizer file makes \(placeholder.text) the added token \(placeholder.tokenID), which stands for a picture "

@@ -93,7 +93,7 @@ struct APIError: Error, Sendable, Equatable {
         case .tooManyPixels: self = .invalid(error.description, param: "messages", code: "image_too_large")
         case .stopped(.cpuTime): self = .invalid(error.description, param: "messages", code: "request_too_costly")
         case .stopped(.deadline): self = .overloaded(error.description)
-        case .stopped(.cancelled): self = .unavailable(error.description)
+        case .stopped(.cancelled), .stopped(.slice): self = .unavailable(error.description)
         }
     }
 

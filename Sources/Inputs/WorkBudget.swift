@@ -13,6 +13,9 @@ package final class WorkBudget: Sendable {
     /// Processor time of finished stretches, and where the clock of the working thread stood when the present one began.
     private let usedNanoseconds = Atomic(0)
     private let stretchBegan = Atomic(0)
+    /// The processor time at which the present slice ends, and whether it did.
+    private let sliceEnd = Atomic(Int.max)
+    private let isSliceOver = Atomic(false)
 
     /// Work that is done between two readings of the clocks.
     private static let unitsPerReading = 200_000
@@ -41,6 +44,20 @@ package final class WorkBudget: Sendable {
         return try stage()
     }
 
+    /// Runs one stage that is given up once it has taken `slice` of processor time; nil when it was, to be run anew elsewhere.
+    package func onThisThread<Result>(slice: Duration, _ stage: () throws -> Result) throws -> Result? {
+        let nanoseconds = Int(slice / .nanoseconds(1))
+        sliceEnd.store(usedNanoseconds.load(ordering: .relaxed) + nanoseconds, ordering: .relaxed)
+        isSliceOver.store(false, ordering: .relaxed)
+        defer { sliceEnd.store(.max, ordering: .relaxed) }
+        do {
+            return try onThisThread(stage)
+        } catch {
+            if isSliceOver.load(ordering: .relaxed) { return nil }
+            throw error
+        }
+    }
+
     /// Charges work before it is done; `units` are nanoseconds, roughly. Cheap enough for inner loops over kilobytes.
     package func spend(_ units: Int) throws(WorkLimitError) {
         if isCancelled.load(ordering: .relaxed) { throw .cancelled }
@@ -55,6 +72,10 @@ package final class WorkBudget: Sendable {
         let stretch = Self.threadNanoseconds - stretchBegan.load(ordering: .relaxed)
         let used = usedNanoseconds.load(ordering: .relaxed) + stretch
         if .nanoseconds(used) > cpuLimit { throw .cpuTime(limit: cpuLimit) }
+        if used > sliceEnd.load(ordering: .relaxed) {
+            isSliceOver.store(true, ordering: .relaxed)
+            throw .slice
+        }
         if let deadline, ContinuousClock.now > deadline { throw .deadline }
     }
 
@@ -70,12 +91,15 @@ package enum WorkLimitError: Error, Sendable, Hashable, CustomStringConvertible 
     case cancelled
     case cpuTime(limit: Duration)
     case deadline
+    /// The work takes longer than its thread has for it; it begins anew on another.
+    case slice
 
     package var description: String {
         switch self {
         case .cancelled: "the request was cancelled"
         case .cpuTime(let limit): "reading the request takes more than \(limit.components.seconds) s of processor time"
         case .deadline: "the request waited too long for its turn"
+        case .slice: "the work goes on elsewhere"
         }
     }
 }

@@ -43,19 +43,19 @@ final class ActiveRequest {
     /// Tokens generated so far.
     var generatedCount: Int { generated }
 
-    /// Takes a sampled token, passes its text on, and says whether the request has ended.
-    func take(_ token: Int32, maxModelLength: Int) -> FinishReason? {
+    /// Takes a sampled token, passes its text on, and says whether the request has ended; throws where its tokens have no text.
+    func take(_ token: Int32, maxModelLength: Int) throws -> FinishReason? {
         generated += 1
         seen?.insert(token)
         if !request.ignoresEnd, request.endTokens.contains(token) {
-            send(stream.append(decoder.finish()))
+            send(stream.append(try decoder.finish()))
             send(stream.finish())
             return .stop
         }
-        send(stream.append(decoder.append(token)))
+        send(stream.append(try decoder.append(token)))
         if stream.stop != nil { return .stop }
         guard generated >= request.maxTokens || request.prompt.ids.count + generated >= maxModelLength else { return nil }
-        send(stream.append(decoder.finish()))
+        send(stream.append(try decoder.finish()))
         if stream.stop != nil { return .stop }
         send(stream.finish())
         return .length

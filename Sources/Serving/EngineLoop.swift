@@ -128,8 +128,11 @@ final class EngineLoop {
             scheduler.append(token, toSequence: item.id)
             noteToken(request, at: now)
             report.generated += 1
-            if let reason = request.take(token, maxModelLength: configuration.maxModelLength) {
+            do {
+                guard let reason = try request.take(token, maxModelLength: configuration.maxModelLength) else { continue }
                 ended.append((item.id, reason))
+            } catch {
+                fail(item.id, "\(error)")
             }
         }
     }

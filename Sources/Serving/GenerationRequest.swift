@@ -40,12 +40,13 @@ package struct Picture: Sendable {
     }
 }
 
-/// Turns a sequence of tokens into text, piece by piece, never splitting a character.
+/// Turns a sequence of tokens into text, piece by piece, never splitting a character. Throws where the model's own rules for
+/// that take too much.
 package protocol TokenTextDecoder: Sendable {
     /// The text that is certain once `token` is known.
-    mutating func append(_ token: Int32) -> String
+    mutating func append(_ token: Int32) throws -> String
     /// What is left at the end.
-    mutating func finish() -> String
+    mutating func finish() throws -> String
 }
 
 /// What to generate for one prompt.

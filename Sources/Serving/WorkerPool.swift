@@ -8,11 +8,14 @@ package import Inputs
 package final class WorkerPool: Sendable {
     /// How long a job may take.
     package enum Lane: Sendable {
-        /// Milliseconds: reading or tokenizing a text.
+        /// Milliseconds: reading or tokenizing a text. What takes longer than `shortSlice` begins anew in the other lane.
         case short
         /// Up to the request's budget: pictures, bodies of megabytes.
         case long
     }
+
+    /// Processor time that a short job may take: many times what an ordinary text of a short body does.
+    private static let shortSlice = Duration.milliseconds(250)
 
     private let short = JobQueue()
     private let long = JobQueue()
@@ -45,26 +48,31 @@ package final class WorkerPool: Sendable {
         thread.start()
     }
 
-    /// Runs `work` on one of the lane's threads: peers take turns, each one's work in the order of the calls. When the task is
-    /// cancelled, `budget` is, and work whose turn has not come throws.
+    /// Runs `work` on one of the lane's threads: peers take turns, each one's work in the order of the calls. A short job that is
+    /// long after all runs twice. When the task is cancelled, `budget` is, and work whose turn has not come throws.
     package func run<Value: Sendable>(
         _ lane: Lane, peer: String = "", _ budget: WorkBudget, _ work: @escaping @Sendable () throws -> Value
     ) async throws -> Value {
-        let queue = lane == .short ? short : long
+        let job: @Sendable () throws -> Value = {
+            try budget.check()
+            return try work()
+        }
         return try await withTaskCancellationHandler {
-            try await withCheckedThrowingContinuation { continuation in
-                queue.add(peer) {
-                    let result = Result {
-                        try budget.onThisThread {
-                            try budget.check()
-                            return try work()
-                        }
-                    }
-                    continuation.resume(with: result)
-                }
+            if lane == .short {
+                let value = try await run(in: short, peer) { try budget.onThisThread(slice: Self.shortSlice, job) }
+                if let value { return value }
             }
+            return try await run(in: long, peer) { try budget.onThisThread(job) }
         } onCancel: {
             budget.cancel()
+        }
+    }
+
+    private func run<Value: Sendable>(
+        in queue: JobQueue, _ peer: String, _ job: @escaping @Sendable () throws -> Value
+    ) async throws -> Value {
+        try await withCheckedThrowingContinuation { continuation in
+            queue.add(peer) { continuation.resume(with: Result { try job() }) }
         }
     }
 }

@@ -125,7 +125,7 @@ struct Launch {
             contextLength: configuration.maxModelLength, tokenBytesMax: tokenizer.maxTokenBytes,
             refusal: template.fault,
             render: { messages, budget in try template.render(spec.templateContext(messages: messages), budget) },
-            encode: { text, _ in tokenizer.encode(text, addSpecialTokens: false) },
+            encode: { text, budget in try tokenizer.encode(text, addSpecialTokens: false, budget: budget) },
             newDecoder: { IncrementalDecoder(tokenizer, skipSpecialTokens: true) })
     }
 }

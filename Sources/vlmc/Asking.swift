@@ -45,7 +45,8 @@ struct OpenedModel {
     func prepare(_ messages: [JSONValue], pictures: [Image]) throws -> PreparedPrompt {
         guard let template else { throw Failure("the artifact has no chat template") }
         let context = spec.templateContext(messages: .array(messages))
-        return try prepare(rendered: try ChatTemplate(source: template).render(context), pictures: pictures, addsSpecialTokens: false)
+        let rendered = try ChatTemplate(source: template).render(context, budget: .generous())
+        return try prepare(rendered: rendered, pictures: pictures, addsSpecialTokens: false)
     }
 
     /// Rendered text with pictures as tokens, patches and positions.
@@ -58,8 +59,18 @@ struct OpenedModel {
             return try ImageProcessor(processor).patches(from: picture)
         }
         let tokenizer = tokenizer
-        let assembler = PromptAssembler(spec: spec) { tokenizer.encode($0, addSpecialTokens: addsSpecialTokens) }
+        let assembler = PromptAssembler(spec: spec) { try tokenizer.boundedIDs(of: $0, addSpecialTokens: addsSpecialTokens) }
         return try assembler.prepare(rendered: rendered, pictures: patches)
+    }
+}
+
+extension Tokenizer {
+    /// The ids of a text that a person gave; throws when they take more than a minute of processor time.
+    func boundedIDs(of text: String, addSpecialTokens: Bool = false) throws(TokenizationError) -> [Int32] {
+        let budget = WorkBudget(cpuLimit: .seconds(60))
+        return try budget.onThisThread { () throws(TokenizationError) in
+            try encode(text, addSpecialTokens: addSpecialTokens, budget: budget)
+        }
     }
 }
 

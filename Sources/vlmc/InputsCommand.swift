@@ -36,8 +36,8 @@ struct InputsCommand: ParsableCommand {
         let conversation = try Conversation(document, relativeTo: URL(fileURLWithPath: messages).deletingLastPathComponent())
         let prompt = try Failure.wrapping {
             let patches = try conversation.patches(spec)
-            let rendered = try Sources.template(directory).render(conversation.context(spec))
-            let assembler = PromptAssembler(spec: spec) { tokenizer.encode($0, addSpecialTokens: false) }
+            let rendered = try Sources.template(directory).render(conversation.context(spec), budget: .generous())
+            let assembler = PromptAssembler(spec: spec) { try tokenizer.boundedIDs(of: $0) }
             return try assembler.prepare(rendered: rendered, pictures: patches)
         }
         try Failure.wrapping { try write(prompt, spec) }

@@ -21,7 +21,7 @@ struct Render: ParsableCommand {
     func run() throws {
         let template = try Sources.template(source)
         guard let values = try Sources.json(context).objectValue else { throw Failure("\(context) is no JSON object") }
-        let text = try Failure.wrapping { () throws(ChatTemplateError) in try template.render(values) }
+        let text = try Failure.wrapping { () throws(ChatTemplateError) in try template.render(values, budget: .generous()) }
         try StandardOutput.write(text)
     }
 }

@@ -55,7 +55,8 @@ struct Tokenize: ParsableCommand {
             guard let value = try document(line).stringValue else { throw Failure("no JSON string: \(line.prefix(60))") }
             text = value
         }
-        return "[" + tokenizer.encode(text, addSpecialTokens: false).map(String.init).joined(separator: ", ") + "]"
+        let ids = try Failure.wrapping { () throws(TokenizationError) in try tokenizer.boundedIDs(of: text) }
+        return "[" + ids.map(String.init).joined(separator: ", ") + "]"
     }
 
     private func text(_ line: String, _ tokenizer: Tokenizer) throws -> String {
@@ -69,7 +70,7 @@ struct Tokenize: ParsableCommand {
             }
         }
         guard let ids else { throw Failure("no JSON array of ids: \(line.prefix(60))") }
-        let text = tokenizer.decode(ids, skipSpecialTokens: false)
+        let text = try Failure.wrapping { () throws(TokenizationError) in try tokenizer.decode(ids, skipSpecialTokens: false) }
         return json ? JSONValue.string(text).serializedText : text
     }
 }

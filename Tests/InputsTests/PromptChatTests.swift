@@ -49,7 +49,7 @@ struct PromptChatTests {
             let file = try Data(contentsOf: Self.demo.appending(path: "samples/\(name)"))
             return try processor.patches(from: ImageDecoder().decode(Array(file)))
         }
-        let assembler = PromptAssembler(spec: spec) { tokenizer.encode($0, addSpecialTokens: false) }
+        let assembler = PromptAssembler(spec: spec) { try tokenizer.encode($0, addSpecialTokens: false) }
         let prompt = try assembler.prepare(rendered: expected.rendered, pictures: pictures)
         #expect(prompt.inputIDs == expected.inputIDs)
         #expect(prompt.positions.ids == expected.positions)

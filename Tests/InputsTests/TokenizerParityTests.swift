@@ -8,18 +8,18 @@ import Testing
         "demo", "qwen2", "llama3", "tekken", "qwen35", "smollm", "words", "legacy", "first", "always", "gemma",
     ]
 
-    private func check(_ tokenizer: Tokenizer, _ row: JSONValue) {
+    private func check(_ tokenizer: Tokenizer, _ row: JSONValue) throws {
         let ids = row["ids"]?.arrayValue?.compactMap(\.intValue).map { Int32($0) } ?? []
         if let text = row["text"]?.stringValue {
-            let found = tokenizer.encode(text, addSpecialTokens: row["special"]?.boolValue ?? false)
+            let found = try tokenizer.encode(text, addSpecialTokens: row["special"]?.boolValue ?? false)
             #expect(found == ids, "\(text.debugDescription)")
             let plain = row["plain"]?.stringValue ?? text
-            #expect(tokenizer.decode(ids, skipSpecialTokens: true).isExactly(plain), "\(text.debugDescription)")
+            #expect(try tokenizer.decode(ids, skipSpecialTokens: true).isExactly(plain), "\(text.debugDescription)")
         }
         guard let full = row["full"]?.stringValue ?? row["text"]?.stringValue else { return }
-        #expect(tokenizer.decode(ids, skipSpecialTokens: false).isExactly(full), "\(ids)")
+        #expect(try tokenizer.decode(ids, skipSpecialTokens: false).isExactly(full), "\(ids)")
         var decoder = IncrementalDecoder(tokenizer, skipSpecialTokens: false)
-        let pieces = ids.map { decoder.append($0) } + [decoder.finish()]
+        let pieces = try ids.map { try decoder.append($0) } + [decoder.finish()]
         #expect(pieces.joined().isExactly(full), "\(ids)")
     }
 
@@ -27,7 +27,7 @@ import Testing
         let tokenizer = try TextFixture.tokenizer(kind)
         let rows = try #require(try TextFixture.json("tokenizer/\(kind).cases.json").arrayValue)
         #expect(rows.count > 300)
-        for row in rows { check(tokenizer, row) }
+        for row in rows { try check(tokenizer, row) }
     }
 
     @Test(arguments: kinds) func compiledFormIsTheSameTokenizer(_ kind: String) throws {
@@ -37,7 +37,7 @@ import Testing
         #expect(loaded.compiled == compiled)
         #expect(loaded.vocabularySize == tokenizer.vocabularySize)
         let rows = try #require(try TextFixture.json("tokenizer/\(kind).cases.json").arrayValue)
-        for row in rows.prefix(100) { check(loaded, row) }
+        for row in rows.prefix(100) { try check(loaded, row) }
     }
 
     @Test func namesAndIds() throws {
@@ -52,17 +52,20 @@ import Testing
         #expect(tokenizer.id(of: "no such token") == nil)
         #expect(tokenizer.token(-1) == nil)
         #expect(tokenizer.token(1 << 30) == nil)
-        #expect(tokenizer.decode([-5, 1 << 30, 1820], skipSpecialTokens: false) == "Path")
+        #expect(try tokenizer.decode([-5, 1 << 30, 1820], skipSpecialTokens: false) == "Path")
     }
 
     @Test func longTextsTakeLinearTime() throws {
         let tokenizer = try TextFixture.tokenizer("qwen2")
         let gemma = try TextFixture.tokenizer("gemma")
         for text in ["a", " ", "ab", "\n", "é", "."].map({ String(repeating: $0, count: 200_000) }) {
-            let elapsed = ContinuousClock().measure {
-                #expect(tokenizer.decode(tokenizer.encode(text, addSpecialTokens: false), skipSpecialTokens: false) == text)
-                #expect(!gemma.encode(text, addSpecialTokens: false).isEmpty)
+            var there: [Int32] = []
+            var back = ""
+            let elapsed = try ContinuousClock().measure {
+                back = try tokenizer.decode(tokenizer.encode(text, addSpecialTokens: false), skipSpecialTokens: false)
+                there = try gemma.encode(text, addSpecialTokens: false)
             }
+            #expect(back == text && !there.isEmpty)
             #expect(elapsed < .seconds(5), "\(text.prefix(2).debugDescription)")
         }
     }
@@ -70,10 +73,10 @@ import Testing
     @Test func encodesFromManyThreads() async throws {
         let tokenizer = try TextFixture.tokenizer("demo")
         let texts = (0..<200).map { "request \($0): a red circle left of \($0 * 7) squares" }
-        let expected = texts.map { tokenizer.encode($0, addSpecialTokens: true) }
+        let expected = try texts.map { try tokenizer.encode($0, addSpecialTokens: true) }
         await withTaskGroup(of: Bool.self) { group in
             for _ in 0..<8 {
-                group.addTask { texts.map { tokenizer.encode($0, addSpecialTokens: true) } == expected }
+                group.addTask { (try? texts.map { try tokenizer.encode($0, addSpecialTokens: true) }) == expected }
             }
             for await isSame in group { #expect(isSame) }
         }
@@ -81,14 +84,14 @@ import Testing
 
     @Test func streamingHoldsHalfCharactersBack() throws {
         let tokenizer = try TextFixture.tokenizer("demo")
-        let ids = tokenizer.encode("日本👍🏽", addSpecialTokens: false)
+        let ids = try tokenizer.encode("日本👍🏽", addSpecialTokens: false)
         var decoder = IncrementalDecoder(tokenizer, skipSpecialTokens: true)
-        let pieces = ids.map { decoder.append($0) }
+        let pieces = try ids.map { try decoder.append($0) }
         #expect(pieces.joined() == "日本👍🏽")
         #expect(pieces.allSatisfy { !$0.unicodeScalars.contains("\u{FFFD}") })
         var cut = IncrementalDecoder(tokenizer, skipSpecialTokens: true)
-        let partial = ids.dropLast().map { cut.append($0) }.joined()
+        let partial = try ids.dropLast().map { try cut.append($0) }.joined()
         #expect(!partial.unicodeScalars.contains("\u{FFFD}"))
-        #expect(cut.finish() == "\u{FFFD}")
+        #expect(try cut.finish() == "\u{FFFD}")
     }
 }

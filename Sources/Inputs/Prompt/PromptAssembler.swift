@@ -120,19 +120,14 @@ package struct PromptAssembler: Sendable {
     }
 }
 
-/// The stretches between occurrences of `pattern`, found from left to right; one more than there are occurrences.
+/// The stretches between occurrences of `pattern`, found from left to right; one more than there are occurrences. Takes time
+/// proportional to both.
 func split(_ bytes: [UInt8], by pattern: [UInt8]) -> [ArraySlice<UInt8>] {
     var pieces: [ArraySlice<UInt8>] = []
     var start = 0
-    var index = 0
-    while index + pattern.count <= bytes.count {
-        if bytes[index] == pattern[0], bytes[index..<index + pattern.count].elementsEqual(pattern) {
-            pieces.append(bytes[start..<index])
-            index += pattern.count
-            start = index
-        } else {
-            index += 1
-        }
+    for place in LiteralSearch(pattern).matches(in: bytes, 0..<bytes.count) {
+        pieces.append(bytes[start..<place.lowerBound])
+        start = place.upperBound
     }
     pieces.append(bytes[start...])
     return pieces

@@ -32,7 +32,7 @@ extension JSONValue {
     /// Whether a string of the value, a key included, holds `pattern`.
     fileprivate func containsText(_ pattern: [UInt8]) -> Bool {
         switch self {
-        case .string(let text): position(of: pattern, in: Array(text.utf8), from: 0) != nil
+        case .string(let text): !places(of: pattern, in: Array(text.utf8)).isEmpty
         case .array(let elements):
             elements.contains { $0.containsText(pattern) }
                 || zip(elements, elements.dropFirst()).contains { $0.makes(pattern, with: $1) }
@@ -49,7 +49,7 @@ extension JSONValue {
     private func makes(_ pattern: [UInt8], with next: JSONValue) -> Bool {
         guard let text = partText, let following = next.partText else { return false }
         let border = Array(text.utf8.suffix(pattern.count - 1)) + following.utf8.prefix(pattern.count - 1)
-        return position(of: pattern, in: border, from: 0) != nil
+        return !places(of: pattern, in: border).isEmpty
     }
 
     /// The value with a mark behind the first character of each `pattern` in its strings, keys included.
@@ -59,11 +59,11 @@ extension JSONValue {
             let bytes = Array(text.utf8)
             var replaced: [UInt8] = []
             var start = 0
-            while let found = position(of: pattern, in: bytes, from: start) {
-                replaced += bytes[start..<found + firstBytes]
+            for found in places(of: pattern, in: bytes) {
+                replaced += bytes[start..<found.lowerBound + firstBytes]
                 replaced += mark
                 replaced += pattern[firstBytes...]
-                start = found + pattern.count
+                start = found.upperBound
             }
             return .string(String(decoding: replaced + bytes[start...], as: UTF8.self))
         case .array(let elements):
@@ -86,12 +86,7 @@ extension JSONValue {
     }
 }
 
-/// The first place of `pattern`, which is not empty, at or behind `start`.
-private func position(of pattern: [UInt8], in bytes: [UInt8], from start: Int) -> Int? {
-    var index = start
-    while index + pattern.count <= bytes.count {
-        if bytes[index] == pattern[0], bytes[index..<index + pattern.count].elementsEqual(pattern) { return index }
-        index += 1
-    }
-    return nil
+/// The places of `pattern` in time proportional to the bytes, whatever it is.
+private func places(of pattern: [UInt8], in bytes: [UInt8]) -> [Range<Int>] {
+    bytes.count < pattern.count ? [] : LiteralSearch(pattern).matches(in: bytes, 0..<bytes.count)
 }

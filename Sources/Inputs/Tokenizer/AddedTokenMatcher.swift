@@ -6,55 +6,59 @@ struct AddedTokenMatcher: Sendable {
         var id: Int32?
     }
 
-    private struct Node {
-        var children: [UInt8: Int] = [:]
-        var token: Int?
-    }
-
-    private var nodes = [Node()]
+    /// The node that each node leads to by each byte, under 256 times the one plus the other; the root is 0.
+    private var edges: [Int: Int32] = [:]
+    /// The token that ends at a node, as an index into `tokens`.
+    private var endings: [Int32: Int] = [:]
     private var tokens: [AddedToken] = []
     private var isFirstByte = [Bool](repeating: false, count: 256)
 
     init(_ patterns: [(text: [UInt8], token: AddedToken)]) {
+        var count: Int32 = 1
         for pattern in patterns where !pattern.text.isEmpty {
-            var node = 0
+            var node: Int32 = 0
             for byte in pattern.text {
-                if let child = nodes[node].children[byte] {
+                let edge = Self.edge(node, byte)
+                if let child = edges[edge] {
                     node = child
                 } else {
-                    nodes.append(Node())
-                    nodes[node].children[byte] = nodes.count - 1
-                    node = nodes.count - 1
+                    node = count
+                    edges[edge] = node
+                    count += 1
                 }
             }
-            if nodes[node].token == nil {
-                nodes[node].token = tokens.count
+            if endings[node] == nil {
+                endings[node] = tokens.count
                 tokens.append(pattern.token)
             }
             isFirstByte[Int(pattern.text[0])] = true
         }
     }
 
+    private static func edge(_ node: Int32, _ byte: UInt8) -> Int { Int(node) << 8 | Int(byte) }
+
     var isEmpty: Bool { tokens.isEmpty }
 
     /// The text cut into spans, none of them empty, that cover it in order.
     ///
     /// A token that lies in the white space that the token before it took is none, as HuggingFace drops empty splits.
-    func spans(in text: [UInt8]) -> [Span] {
+    func spans(in text: [UInt8], _ work: TokenizationWork) throws(TokenizationError) -> [Span] {
         guard !isEmpty else { return text.isEmpty ? [] : [Span(range: 0..<text.count, id: nil)] }
         var spans: [Span] = []
         var covered = 0
         var position = 0
         while position < text.count {
-            guard isFirstByte[Int(text[position])], let (token, end) = longestMatch(in: text, at: position) else {
+            guard isFirstByte[Int(text[position])], let (token, end) = try longestMatch(in: text, at: position, work) else {
                 position += 1
                 continue
             }
             let found = position..<end
             position = end
+            if end <= covered { continue }
             if token.singleWord, !standsAlone(found, in: text) { continue }
             let stop = token.stripsRight ? WhiteSpace.end(after: text[end...]) : end
-            let start = max(token.stripsLeft ? WhiteSpace.start(before: text[..<found.lowerBound]) : found.lowerBound, covered)
+            let left = max(found.lowerBound, covered)
+            let start = token.stripsLeft ? WhiteSpace.start(before: text[covered..<left]) : left
             guard start < stop else { continue }
             if covered < start { spans.append(Span(range: covered..<start, id: nil)) }
             spans.append(Span(range: start..<stop, id: token.id))
@@ -64,17 +68,23 @@ struct AddedTokenMatcher: Sendable {
         return spans
     }
 
-    private func longestMatch(in text: [UInt8], at start: Int) -> (AddedToken, end: Int)? {
-        var node = 0
+    private func longestMatch(
+        in text: [UInt8], at start: Int, _ work: TokenizationWork
+    ) throws(TokenizationError) -> (AddedToken, end: Int)? {
+        var node: Int32 = 0
         var position = start
         var found: (AddedToken, end: Int)?
-        while position < text.count, let child = nodes[node].children[text[position]] {
+        while position < text.count, let child = edges[Self.edge(node, text[position])] {
             node = child
             position += 1
-            if let token = nodes[node].token { found = (tokens[token], position) }
+            try work.charge(Self.unitsPerByte)
+            if let token = endings[node] { found = (tokens[token], position) }
         }
         return found
     }
+
+    /// What a byte that begins or goes on a token costs, in units of the budget.
+    private static let unitsPerByte = 20
 
     private func standsAlone(_ range: Range<Int>, in text: [UInt8]) -> Bool {
         var after = ScalarReader(slice: text[range.upperBound...])

@@ -55,8 +55,13 @@ struct BytePairEncoder: Sendable {
         return keys[slot] == key ? entries[slot] : nil
     }
 
-    /// Appends the ids of one word to `output`.
-    func encode(_ word: ArraySlice<UInt8>, isByteLevel: Bool, with scratch: inout Scratch, into output: inout [Int32]) {
+    /// What a symbol costs until it is merged, in units of the budget.
+    private static let unitsPerSymbol = 100
+
+    /// Appends the ids of one word to `output`; charges `work`, and throws when that does.
+    func encode(
+        _ word: ArraySlice<UInt8>, isByteLevel: Bool, _ work: TokenizationWork, with scratch: inout Scratch, into output: inout [Int32]
+    ) throws(TokenizationError) {
         if model.ignoresMerges {
             let spelling = isByteLevel ? ByteAlphabet.spelled(word)[...] : word
             if let id = model.vocabulary.id(spelling) { return output.append(id) }
@@ -67,9 +72,9 @@ struct BytePairEncoder: Sendable {
         {
             for byte in word { scratch.append(byteIDs[Int(byte)]) }
         } else {
-            appendSymbols(of: isByteLevel ? ByteAlphabet.spelled(word)[...] : word, to: &scratch)
+            try appendSymbols(of: isByteLevel ? ByteAlphabet.spelled(word)[...] : word, to: &scratch, work)
         }
-        mergeSymbols(&scratch)
+        try mergeSymbols(&scratch, work)
         for symbol in scratch.symbols where symbol.id >= 0 { output.append(symbol.id) }
         if scratch.symbols.capacity > Self.keptSymbols { scratch = Scratch() }
     }
@@ -77,11 +82,14 @@ struct BytePairEncoder: Sendable {
     /// Scratch memory for words up to this is kept for the next; a longer word's would stay for nothing.
     private static let keptSymbols = 1 << 12
 
-    private func appendSymbols(of word: ArraySlice<UInt8>, to scratch: inout Scratch) {
+    private func appendSymbols(
+        of word: ArraySlice<UInt8>, to scratch: inout Scratch, _ work: TokenizationWork
+    ) throws(TokenizationError) {
         var pendingUnknown: Int32?
         var scalars = ScalarReader(slice: word)
         var start = word.startIndex
         while scalars.next() != nil {
+            try work.charge(Self.unitsPerSymbol + model.continuingPrefix.count)
             let end = scalars.position
             var spelling = start == word.startIndex ? [] : model.continuingPrefix
             spelling += word[start..<end]
@@ -101,12 +109,13 @@ struct BytePairEncoder: Sendable {
         if let unknown = pendingUnknown { scratch.append(unknown) }
     }
 
-    private func mergeSymbols(_ scratch: inout Scratch) {
+    private func mergeSymbols(_ scratch: inout Scratch, _ work: TokenizationWork) throws(TokenizationError) {
         let count = scratch.symbols.count
         guard count > 1 else { return }
         scratch.heap.removeAll(keepingCapacity: true)
         for position in 0..<count - 1 { propose(position, position + 1, &scratch) }
         while let candidate = scratch.popCandidate() {
+            try work.charge(Self.unitsPerSymbol)
             let left = candidate.position
             let symbol = scratch.symbols[left]
             guard symbol.id >= 0, symbol.next < count else { continue }

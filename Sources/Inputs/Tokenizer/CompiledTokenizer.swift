@@ -11,7 +11,7 @@ extension Tokenizer {
     /// Throws with reason `version` for another version's bytes, `malformed` for bytes that contradict themselves.
     package convenience init(compiled bytes: [UInt8]) throws(TokenizerError) {
         var reader = FlatReader(bytes: bytes)
-        self.init(try reader.definition())
+        try self.init(reader.definition())
     }
 }
 
@@ -200,10 +200,17 @@ private struct FlatReader {
         Array(try text().utf8)
     }
 
+    mutating func character() throws(TokenizerError) -> [UInt8] {
+        let text = try text()
+        guard text.unicodeScalars.count == 1 else { throw damaged }
+        return Array(text.utf8)
+    }
+
     mutating func list<Element>(
-        _ element: (inout FlatReader) throws(TokenizerError) -> Element
+        atMost limit: Int = .max, _ element: (inout FlatReader) throws(TokenizerError) -> Element
     ) throws(TokenizerError) -> [Element] {
         let count = try count(of: 1)
+        guard count <= limit else { throw damaged }
         var elements: [Element] = []
         for _ in 0..<count { elements.append(try element(&self)) }
         return elements
@@ -236,12 +243,13 @@ private struct FlatReader {
                 stripsLeft: try reader.flag(), stripsRight: try reader.flag(), isNormalized: try reader.flag(),
                 isSpecial: try reader.flag())
         }
-        definition.normalizers = try list { (reader) throws(TokenizerError) in try reader.normalizer() }
-        definition.preTokenizers = try list { (reader) throws(TokenizerError) in try reader.preTokenizer() }
+        let stepsMax = TokenizerDefinition.stepsMax
+        definition.normalizers = try list(atMost: stepsMax) { (reader) throws(TokenizerError) in try reader.normalizer() }
+        definition.preTokenizers = try list(atMost: stepsMax) { (reader) throws(TokenizerError) in try reader.preTokenizer() }
         definition.prefix = try list { (reader) throws(TokenizerError) in try reader.id() }
         definition.suffix = try list { (reader) throws(TokenizerError) in try reader.id() }
         let hasDecoders = try flag()
-        let decoders = try list { (reader) throws(TokenizerError) in try reader.decoder() }
+        let decoders = try list(atMost: stepsMax) { (reader) throws(TokenizerError) in try reader.decoder() }
         definition.decoders = hasDecoders ? decoders : nil
         definition.model = try model()
         guard position == bytes.count else { throw damaged }
@@ -272,7 +280,7 @@ private struct FlatReader {
         case 3:
             let scheme: PrependScheme = try choice()
             let splits = try flag()
-            return .metaspace(replacement: try textBytes(), scheme, splits: splits)
+            return .metaspace(replacement: try character(), scheme, splits: splits)
         case 4: return .whitespaceSplit
         case 5: return .whitespace
         case 6: return .punctuation(try choice())
@@ -286,10 +294,10 @@ private struct FlatReader {
         case 1: return .byteFallback
         case 2: return .fuse
         case 3: return .replace(try pattern(), with: try textBytes())
-        case 4: return .strip(content: try textBytes(), start: Int(try id()), stop: Int(try id()))
+        case 4: return .strip(content: try character(), start: Int(try id()), stop: Int(try id()))
         case 5:
             let scheme: PrependScheme = try choice()
-            return .metaspace(replacement: try textBytes(), scheme)
+            return .metaspace(replacement: try character(), scheme)
         case 6: return .endOfWord(suffix: try textBytes())
         default: throw damaged
         }

@@ -23,8 +23,14 @@ struct DecoderStage: Sendable {
         }
     }
 
+    /// How much has arrived that cannot be passed on yet.
+    var heldBytes: Int { held.count }
+
+    /// How many bytes have arrived as tokens such as `<0x0A>` since the last other token.
+    var runBytes: Int { if case .byteFallback = step { held.count } else { 0 } }
+
     /// Takes the next token (or part of the one token) and gives what is certain of the output.
-    mutating func append(_ token: [UInt8]) -> [[UInt8]] {
+    mutating func append(_ token: [UInt8], _ work: TokenizationWork) throws(TokenizationError) -> [[UInt8]] {
         defer { isFirst = false }
         switch step {
         case .fuse: return [token]
@@ -32,7 +38,7 @@ struct DecoderStage: Sendable {
         case .byteFallback: return isFused ? hold(token) : appendFallback(token)
         case .replace(let pattern, let content):
             if isFused, !pattern.isSingleScalar { return hold(token) }
-            return [pattern.replacing(in: token, with: content)]
+            return [try pattern.replacing(in: token, with: content, work)]
         case .strip(let content, let start, let stop):
             return [isFused ? appendStripped(token, content, stop) : stripped(token, content, start, stop)]
         case .metaspace(let replacement, let scheme):
@@ -45,7 +51,7 @@ struct DecoderStage: Sendable {
     }
 
     /// Gives what was held back; nothing may be appended afterwards.
-    mutating func finish() -> [[UInt8]] {
+    mutating func finish(_ work: TokenizationWork) throws(TokenizationError) -> [[UInt8]] {
         defer { held = [] }
         switch step {
         case .byteLevel:
@@ -54,7 +60,7 @@ struct DecoderStage: Sendable {
         case .byteFallback:
             if isFused { return [fallbackByte(held).map { repaired([$0]) } ?? held] }
             return held.isEmpty ? [] : [repaired(held)]
-        case .replace(let pattern, let content): return [pattern.replacing(in: held, with: content)]
+        case .replace(let pattern, let content): return [try pattern.replacing(in: held, with: content, work)]
         case .strip(let content, _, let stop):
             var count = 0
             while count < stop, held.count >= content.count, held.suffix(content.count) == content[...] {
@@ -102,19 +108,7 @@ struct DecoderStage: Sendable {
     }
 
     private func replaced(_ token: [UInt8], _ text: [UInt8], by content: String) -> [UInt8] {
-        guard !text.isEmpty else { return token }
-        var output: [UInt8] = []
-        var position = 0
-        while position < token.count {
-            if token[position...].starts(with: text) {
-                output += content.utf8
-                position += text.count
-            } else {
-                output.append(token[position])
-                position += 1
-            }
-        }
-        return output
+        LiteralSearch(text).replacing(in: token, with: Array(content.utf8))
     }
 
     private func stripped(_ token: [UInt8], _ content: [UInt8], _ start: Int, _ stop: Int) -> [UInt8] {

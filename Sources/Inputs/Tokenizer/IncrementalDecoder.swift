@@ -22,20 +22,22 @@ package struct IncrementalDecoder: Sendable {
     }
 
     /// Takes the next id and gives the text that has become certain; ids that the vocabulary lacks give nothing.
-    package mutating func append(_ id: Int32) -> String {
+    ///
+    /// Throws when a decoder makes the text too long, or its regular expression takes too many steps.
+    package mutating func append(_ id: Int32) throws(TokenizationError) -> String {
         var output: [UInt8] = []
-        append(id, to: &output)
+        try append(id, to: &output)
         return String(decoding: output, as: UTF8.self)
     }
 
     /// Gives the text that was held back; nothing may be appended afterwards.
-    package mutating func finish() -> String {
+    package mutating func finish() throws(TokenizationError) -> String {
         var output: [UInt8] = []
-        finish(into: &output)
+        try finish(into: &output)
         return String(decoding: output, as: UTF8.self)
     }
 
-    mutating func append(_ id: Int32, to output: inout [UInt8]) {
+    mutating func append(_ id: Int32, to output: inout [UInt8]) throws(TokenizationError) {
         guard let token = tokenizer.decodedToken(id, skipsSpecialTokens: skipsSpecialTokens) else { return }
         guard let stages else {
             if !isFirst { output.append(UInt8(ascii: " ")) }
@@ -43,20 +45,30 @@ package struct IncrementalDecoder: Sendable {
             output += token
             return
         }
-        pass([token], from: 0, of: stages.count, to: &output)
+        // A run of byte tokens gives its text all at once when it ends.
+        let run = stages.reduce(0) { $0 + $1.runBytes }
+        try pass([token], from: 0, of: stages.count, .decoding(bytes: token.count + run), to: &output)
     }
 
-    mutating func finish(into output: inout [UInt8]) {
+    mutating func finish(into output: inout [UInt8]) throws(TokenizationError) {
         guard let count = stages?.count else { return }
+        let work = TokenizationWork.decoding(bytes: stages?.reduce(0) { $0 + $1.heldBytes } ?? 0)
         for index in 0..<count {
-            pass(stages?[index].finish() ?? [], from: index + 1, of: count, to: &output)
+            work.enter(.decoder, index)
+            try pass(stages?[index].finish(work) ?? [], from: index + 1, of: count, work, to: &output)
         }
     }
 
-    private mutating func pass(_ tokens: [[UInt8]], from first: Int, of count: Int, to output: inout [UInt8]) {
+    private mutating func pass(
+        _ tokens: [[UInt8]], from first: Int, of count: Int, _ work: TokenizationWork, to output: inout [UInt8]
+    ) throws(TokenizationError) {
         var tokens = tokens
         for index in first..<count {
-            tokens = tokens.flatMap { stages?[index].append($0) ?? [] }
+            work.enter(.decoder, index)
+            var passed: [[UInt8]] = []
+            for token in tokens { passed += try stages?[index].append(token, work) ?? [] }
+            try work.checkLength(passed.reduce(0) { $0 + $1.count })
+            tokens = passed
         }
         for token in tokens { output += token }
     }

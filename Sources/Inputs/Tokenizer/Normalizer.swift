@@ -1,15 +1,46 @@
 extension NormalizerStep {
     /// The text after this step; the text must be valid UTF-8 and stays so.
-    func applied(to text: [UInt8]) -> [UInt8] {
-        switch self {
-        case .unicode(let form): UnicodeNormalization.normalized(text, form)
-        case .lowercase: lowercased(text)
-        case .strip(let left, let right): stripped(text, left: left, right: right)
-        case .stripAccents: filtered(text) { !$0.properties.generalCategory.isMark || UnicodeNormalization.isTooYoung($0) }
-        case .replace(let pattern, let content): pattern.replacing(in: text, with: content)
-        case .prepend(let prefix): text.isEmpty ? text : prefix + text
-        case .byteLevel: ByteAlphabet.spelled(text[...])
+    ///
+    /// Throws when the text would become too long, and when a regular expression takes too many steps.
+    func applied(to text: [UInt8], _ work: TokenizationWork) throws(TokenizationError) -> [UInt8] {
+        try work.charge(text.count)
+        let output =
+            switch self {
+            case .unicode(let form): try inParts(text, work) { UnicodeNormalization.normalized($0, form) }
+            case .lowercase: try inParts(text, work, lowercased)
+            case .strip(let left, let right): stripped(text, left: left, right: right)
+            case .stripAccents:
+                try inParts(text, work) { part in
+                    filtered(part) { !$0.properties.generalCategory.isMark || UnicodeNormalization.isTooYoung($0) }
+                }
+            case .replace(let pattern, let content): try pattern.replacing(in: text, with: content, work)
+            case .prepend(let prefix): text.isEmpty ? text : prefix + text
+            case .byteLevel: ByteAlphabet.spelled(text[...])
+            }
+        try work.checkLength(output.count)
+        return output
+    }
+
+    /// Bytes of a part, at least, and what a byte costs, in units of the budget.
+    private static let partBytes = 32 << 10
+    private static let unitsPerByte = 50
+
+    /// The text, step by step: parts end before an ASCII character, which no step joins to what precedes it.
+    private func inParts(
+        _ text: [UInt8], _ work: TokenizationWork, _ step: ([UInt8]) -> [UInt8]
+    ) throws(TokenizationError) -> [UInt8] {
+        var output: [UInt8] = []
+        var start = 0
+        while start < text.count {
+            var end = min(start + Self.partBytes, text.count)
+            while end < text.count, text[end] >= 0x80 { end += 1 }
+            try work.charge(Self.unitsPerByte * (end - start))
+            if start == 0, end == text.count { return step(text) }
+            output += step(Array(text[start..<end]))
+            try work.checkLength(output.count)
+            start = end
         }
+        return output
     }
 
     private func lowercased(_ text: [UInt8]) -> [UInt8] {

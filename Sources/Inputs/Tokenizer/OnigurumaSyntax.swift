@@ -3,7 +3,8 @@ enum OnigurumaSyntax {
     /// The pattern in PCRE2's spelling: `\h` means a hexadecimal digit, `\w` also counts marks, connectors
     /// and the Latin-1 fractions and superscripts, `\uHHHH` is the scalar of that value.
     ///
-    /// Throws for classes within classes, `[a[bc]]` and `[a-z&&[^b]]`: PCRE2 takes their marks for characters.
+    /// Throws for classes within classes, `[a[bc]]` and `[a-z&&[^b]]`: PCRE2 takes their marks for characters. `\X` stands in a
+    /// group, since one item of a run of flags goes over all that precede it.
     static func translated(_ pattern: String) throws(RegularExpression.CompileError) -> String {
         var output = ""
         var isInClass = false
@@ -13,17 +14,18 @@ enum OnigurumaSyntax {
                 output += escape(escaped, inClass: isInClass, followedBy: &rest)
                 continue
             }
+            if scalar == "(", !isInClass, rest.first == "*" { throw unsupported("a verb of PCRE2, (*…)", "Oniguruma has none") }
             output.unicodeScalars.append(scalar)
             if scalar == "[", !isInClass {
                 isInClass = true
                 if rest.first == "^" { output.unicodeScalars.append(rest.removeFirst()) }
                 if rest.first == "]" { output.unicodeScalars.append(rest.removeFirst()) }
             } else if scalar == "[" {
-                guard let name = posixName(rest) else { throw unsupported("a class within a class") }
+                guard let name = posixName(rest) else { throw unsupported("a class within a class", oneClass) }
                 output += name
                 rest = rest.dropFirst(name.unicodeScalars.count)
             } else if scalar == "&", isInClass, rest.first == "&" {
-                throw unsupported("the intersection of classes, &&")
+                throw unsupported("the intersection of classes, &&", oneClass)
             } else if scalar == "]" {
                 isInClass = false
             }
@@ -31,8 +33,10 @@ enum OnigurumaSyntax {
         return output
     }
 
-    private static func unsupported(_ construct: String) -> RegularExpression.CompileError {
-        .init(message: "the regular expression has \(construct), which is not supported; write one class with the same members")
+    private static let oneClass = "write one class with the same members"
+
+    private static func unsupported(_ construct: String, _ advice: String) -> RegularExpression.CompileError {
+        .init(message: "the regular expression has \(construct), which is not supported; \(advice)")
     }
 
     /// The rest of a name such as `[:alpha:]`.
@@ -55,6 +59,7 @@ enum OnigurumaSyntax {
         case "h": return inClass ? "0-9A-Fa-f" : "[0-9A-Fa-f]"
         case "H" where !inClass: return "[^0-9A-Fa-f]"
         case "w": return inClass ? wordMembers : "[\(wordMembers)]"
+        case "X" where !inClass: return "(?:\\X)"
         case "W" where !inClass: return "[^\(wordMembers)]"
         case "u" where rest.prefix(4).count(where: \.properties.isASCIIHexDigit) == 4:
             defer { rest = rest.dropFirst(4) }

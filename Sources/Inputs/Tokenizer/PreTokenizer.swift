@@ -13,42 +13,48 @@ struct Words: Sendable {
         ranges = text.isEmpty ? [] : [0..<text.count]
     }
 
-    mutating func apply(_ steps: [PreTokenizerStep]) {
-        for step in steps {
+    /// Throws when the text would become too long, and when a regular expression takes too many steps.
+    mutating func apply(_ steps: [PreTokenizerStep], _ work: TokenizationWork) throws(TokenizationError) {
+        for (index, step) in steps.enumerated() {
+            work.enter(.preTokenizer, index)
+            try work.charge(Self.unitsPerByte * text.count)
             if isByteLevel { spellBytes() }
-            apply(step)
+            try apply(step, work)
+            try work.checkLength(text.count)
         }
     }
 
-    private mutating func apply(_ step: PreTokenizerStep) {
+    /// What a step costs a byte, in units of the budget.
+    private static let unitsPerByte = 20
+
+    private mutating func apply(_ step: PreTokenizerStep, _ work: TokenizationWork) throws(TokenizationError) {
         switch step {
-        case .split(let pattern, let behavior, let invert):
-            split(behavior, invert: invert) { pattern.matches(in: $0, $1) }
+        case .split(let pattern, let behavior, let invert): try split(behavior, invert: invert, at: pattern, work)
         case .byteLevel(let addPrefixSpace, let splitsWords):
             if addPrefixSpace {
                 rewrite { word, _ in word.first == UInt8(ascii: " ") ? Array(word) : [UInt8(ascii: " ")] + word }
             }
-            if splitsWords, let pattern = Self.gpt2Words { split(.isolated) { pattern.matches(in: $0, $1) } }
+            if splitsWords, let pattern = Self.gpt2Words { try split(.isolated, at: pattern, work) }
             isByteLevel = true
         case .digits(let individual):
             split(individual ? .isolated : .contiguous, onScalars: { $0.properties.generalCategory.isNumber })
         case .metaspace(let replacement, let scheme, let splits):
-            applyMetaspace(replacement, scheme, splits: splits)
+            try applyMetaspace(replacement, scheme, splits: splits, work)
         case .whitespaceSplit:
             split(.removed, onScalars: { $0.properties.isWhitespace })
         case .whitespace:
-            if let pattern = Self.wordsOrSymbols { split(.removed, invert: true) { pattern.matches(in: $0, $1) } }
+            if let pattern = Self.wordsOrSymbols { try split(.removed, invert: true, at: pattern, work) }
         case .punctuation(let behavior):
             split(behavior, onScalars: isPunctuation)
         }
     }
 
     /// The pattern of GPT-2, which HuggingFace's `ByteLevel` applies when `use_regex` is true.
-    private static let gpt2Words = try? RegularExpression(
-        #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#)
+    private static let gpt2Words = try? TextPattern(
+        .expression(#"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#))
 
-    private static let wordsOrSymbols = try? RegularExpression(
-        "[\(OnigurumaSyntax.wordMembers)\\x{200C}\\x{200D}]+|[^\(OnigurumaSyntax.wordMembers)\\x{200C}\\x{200D}\\s]+")
+    private static let wordsOrSymbols = try? TextPattern(
+        .expression("[\(OnigurumaSyntax.wordMembers)\\x{200C}\\x{200D}]+|[^\(OnigurumaSyntax.wordMembers)\\x{200C}\\x{200D}\\s]+"))
 
     /// Punctuation by the Unicode 8 tables that HuggingFace's `Punctuation` uses, and all ASCII symbols.
     private func isPunctuation(_ scalar: Unicode.Scalar) -> Bool {
@@ -62,7 +68,9 @@ struct Words: Sendable {
         return scalar.properties.generalCategory.isPunctuation
     }
 
-    private mutating func applyMetaspace(_ replacement: [UInt8], _ scheme: PrependScheme, splits: Bool) {
+    private mutating func applyMetaspace(
+        _ replacement: [UInt8], _ scheme: PrependScheme, splits: Bool, _ work: TokenizationWork
+    ) throws(TokenizationError) {
         rewrite { word, isFirst in
             var output: [UInt8] = []
             output.reserveCapacity(word.count + replacement.count)
@@ -73,7 +81,7 @@ struct Words: Sendable {
             return isWanted && !output.starts(with: replacement) ? replacement + output : output
         }
         if splits, let pattern = try? TextPattern(.literal(String(decoding: replacement, as: UTF8.self))) {
-            split(.mergedWithNext) { pattern.matches(in: $0, $1) }
+            try split(.mergedWithNext, at: pattern, work)
         }
     }
 
@@ -109,14 +117,20 @@ struct Words: Sendable {
     }
 
     private mutating func split(
-        _ behavior: SplitBehavior, invert: Bool = false, _ find: (MatchableText, Range<Int>) -> [Range<Int>]
-    ) {
+        _ behavior: SplitBehavior, invert: Bool = false, at pattern: TextPattern, _ work: TokenizationWork
+    ) throws(TokenizationError) {
+        try split(behavior, invert: invert) { (text, range) throws(TokenizationError) in try pattern.matches(in: text, range, work) }
+    }
+
+    private mutating func split<Failure: Error>(
+        _ behavior: SplitBehavior, invert: Bool = false, _ find: (MatchableText, Range<Int>) throws(Failure) -> [Range<Int>]
+    ) throws(Failure) {
         let matchable = MatchableText(text)
         var output: [Range<Int>] = []
         for range in ranges {
             var pieces: [(range: Range<Int>, isMatch: Bool)] = []
             var position = range.lowerBound
-            for match in find(matchable, range) {
+            for match in try find(matchable, range) {
                 if position < match.lowerBound { pieces.append((position..<match.lowerBound, invert)) }
                 pieces.append((match, !invert))
                 position = match.upperBound

@@ -1,7 +1,7 @@
 internal import CPCRE2
 
 /// A pattern of `tokenizer.json`, written for Oniguruma with its Ruby syntax and Unicode 16 (as HuggingFace's tokenizers uses it),
-/// run by PCRE2.
+/// run by PCRE2 with a callout before each item; see `PatternRun`.
 final class RegularExpression: @unchecked Sendable {
     struct CompileError: Error, Equatable {
         var message: String
@@ -9,11 +9,18 @@ final class RegularExpression: @unchecked Sendable {
 
     /// Immutable after `init`; PCRE2 allows one compiled pattern to be matched by several threads at once.
     private let code: OpaquePointer
+    private let pattern: String
+
+    /// Bytes of a pattern; those of ordinary tokenizers have a few hundred.
+    private static let lengthMax = 64 << 10
 
     init(_ pattern: String) throws(CompileError) {
         var errorNumber: Int32 = 0
         var errorOffset = 0
-        let options = PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C
+        guard pattern.utf8.count <= Self.lengthMax else {
+            throw CompileError(message: "the regular expression has more than \(Self.lengthMax) bytes")
+        }
+        let options = PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C | PCRE2_AUTO_CALLOUT
         let units = Array(try OnigurumaSyntax.translated(pattern).utf8)
         guard let context = pcre2_compile_context_create_8(nil) else {
             throw CompileError(message: "no memory for the regular expression")
@@ -31,6 +38,7 @@ final class RegularExpression: @unchecked Sendable {
         }
         pcre2_jit_compile_8(code, UInt32(PCRE2_JIT_COMPLETE))
         self.code = code
+        self.pattern = pattern
     }
 
     deinit {
@@ -39,41 +47,34 @@ final class RegularExpression: @unchecked Sendable {
 
     /// All matches in `text.bytes[range]`, with nothing seen outside of the range.
     ///
-    /// An empty match right after the previous match is passed over, as in Rust's `onig::FindMatches`. When PCRE2 gives up (its
-    /// match limit guards against exponential patterns) the rest of the range counts as unmatched.
-    func matches(in text: MatchableText, _ range: Range<Int>) -> [Range<Int>] {
-        var found: [Range<Int>] = []
-        guard let block = pcre2_match_data_create_8(1, nil) else { return found }
-        defer { pcre2_match_data_free_8(block) }
-        text.masked.withUnsafeBufferPointer { units in
+    /// An empty match right after the previous match is passed over, as in Rust's `onig::FindMatches`. Throws when the pattern
+    /// takes more steps or memory than `work` has left.
+    func matches(
+        in text: MatchableText, _ range: Range<Int>, _ work: TokenizationWork
+    ) throws(TokenizationError) -> [Range<Int>] {
+        let run = work.patternRun
+        run.begin(bytes: range.count)
+        return try text.masked.withUnsafeBufferPointer { (units) throws(TokenizationError) in
             let subject = UnsafeBufferPointer(rebasing: units[range])
+            var found: [Range<Int>] = []
             var start = 0
             var previousEnd = -1
-            while start <= subject.count, let match = match(subject, from: start, block) {
-                if match.isEmpty, match.lowerBound == previousEnd {
+            while start <= subject.count {
+                switch run.firstMatch(of: code, in: subject, from: start) {
+                case .match(let match) where match.isEmpty && match.lowerBound == previousEnd:
                     start += 1
                     while start < subject.count, subject[start] & 0xC0 == 0x80 { start += 1 }
-                    continue
+                case .match(let match):
+                    found.append(match.lowerBound + range.lowerBound..<match.upperBound + range.lowerBound)
+                    start = match.upperBound
+                    previousEnd = match.upperBound
+                case .none: return found
+                case .gaveUp: throw .patternGaveUp(place: work.place, pattern: pattern)
+                case .stopped(let error): throw .work(error)
                 }
-                found.append(match.lowerBound + range.lowerBound..<match.upperBound + range.lowerBound)
-                start = match.upperBound
-                previousEnd = match.upperBound
             }
+            return found
         }
-        return found
-    }
-
-    private func match(
-        _ subject: UnsafeBufferPointer<UInt8>, from start: Int, _ block: OpaquePointer
-    ) -> Range<Int>? {
-        let options = UInt32(PCRE2_NO_UTF_CHECK)
-        var result = pcre2_match_8(code, subject.baseAddress, subject.count, start, options, block, nil)
-        if result == PCRE2_ERROR_JIT_STACKLIMIT {
-            let interpreted = options | UInt32(PCRE2_NO_JIT)
-            result = pcre2_match_8(code, subject.baseAddress, subject.count, start, interpreted, block, nil)
-        }
-        guard result >= 0, let bounds = pcre2_get_ovector_pointer_8(block), bounds[0] <= bounds[1] else { return nil }
-        return bounds[0]..<bounds[1]
     }
 
     /// The Unicode version of the PCRE2 library in use.

@@ -5,53 +5,41 @@ struct TextPattern: Sendable {
         case expression(String)
     }
 
+    private enum Matcher: Sendable {
+        case literal(LiteralSearch)
+        case expression(RegularExpression)
+    }
+
     let source: Source
-    private let matcher: RegularExpression?
-    private let literal: [UInt8]
+    private let matcher: Matcher
 
     /// Throws the message of the regular expression compiler when it rejects the pattern.
     init(_ source: Source) throws(RegularExpression.CompileError) {
         self.source = source
-        switch source {
-        case .literal(let text):
-            literal = Array(text.utf8)
-            matcher = literal.isEmpty ? try RegularExpression("") : nil
-        case .expression(let pattern):
-            literal = []
-            matcher = try RegularExpression(pattern)
-        }
+        matcher =
+            switch source {
+            case .literal(""): .expression(try RegularExpression(""))
+            case .literal(let text): .literal(LiteralSearch(text.utf8))
+            case .expression(let pattern): .expression(try RegularExpression(pattern))
+            }
     }
 
     /// The ranges of all matches in `bytes[range]`, left to right, not overlapping; nothing outside the range is seen.
-    func matches(in text: MatchableText, _ range: Range<Int>) -> [Range<Int>] {
-        if let matcher { return matcher.matches(in: text, range) }
-        var found: [Range<Int>] = []
-        var position = range.lowerBound
-        while position + literal.count <= range.upperBound {
-            if text.bytes[position] == literal[0], text.bytes[position..<position + literal.count].elementsEqual(literal) {
-                found.append(position..<position + literal.count)
-                position += literal.count
-            } else {
-                position += 1
-            }
+    ///
+    /// Throws when a regular expression takes too many steps.
+    func matches(in text: MatchableText, _ range: Range<Int>, _ work: TokenizationWork) throws(TokenizationError) -> [Range<Int>] {
+        switch matcher {
+        case .literal(let literal): literal.matches(in: text.bytes, range)
+        case .expression(let expression): try expression.matches(in: text, range, work)
         }
-        return found
     }
 
-    /// The text with every match replaced.
-    func replacing(in bytes: [UInt8], with content: [UInt8]) -> [UInt8] {
-        let ranges = matches(in: MatchableText(bytes), 0..<bytes.count)
-        guard !ranges.isEmpty else { return bytes }
-        var output: [UInt8] = []
-        output.reserveCapacity(bytes.count)
-        var position = 0
-        for range in ranges {
-            output += bytes[position..<range.lowerBound]
-            output += content
-            position = range.upperBound
-        }
-        output += bytes[position...]
-        return output
+    /// The text with every match replaced; its length is checked before it is made.
+    func replacing(in bytes: [UInt8], with content: [UInt8], _ work: TokenizationWork) throws(TokenizationError) -> [UInt8] {
+        let ranges = try matches(in: MatchableText(bytes), 0..<bytes.count, work)
+        let (added, overflows) = ranges.count.multipliedReportingOverflow(by: content.count)
+        try work.checkLength(overflows ? .max : bytes.count - ranges.reduce(0) { $0 + $1.count } + added)
+        return bytes.replacing(ranges, with: content)
     }
 }
 

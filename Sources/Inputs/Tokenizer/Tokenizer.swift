@@ -23,14 +23,15 @@ package final class Tokenizer: Sendable {
         var cache = WordCache()
     }
 
-    init(_ definition: TokenizerDefinition) {
+    /// Processor time that the normalization of all added tokens may take.
+    private static let loadingLimit = Duration.seconds(10)
+
+    /// Throws when the normalizers cannot be run on an added token within the bounds of any text, or on all within ten seconds.
+    init(_ definition: TokenizerDefinition) throws(TokenizerError) {
         self.definition = definition
         encoder = BytePairEncoder(definition.model)
         let tokens = definition.addedTokens.filter { !$0.content.isEmpty }
-        var normalized: [Int32: [UInt8]] = [:]
-        for token in tokens where token.isNormalized {
-            normalized[token.id] = Self.normalize(Array(token.content.utf8), definition.normalizers)
-        }
+        let normalized = try Self.normalizedContents(of: tokens, definition.normalizers)
         rawMatcher = AddedTokenMatcher(tokens.filter { !$0.isNormalized }.map { (Array($0.content.utf8), $0) })
         normalizedMatcher = AddedTokenMatcher(
             tokens.filter(\.isNormalized).map { (normalized[$0.id] ?? Array($0.content.utf8), $0) })
@@ -40,33 +41,66 @@ package final class Tokenizer: Sendable {
         specialContents = Set(tokens.filter(\.isSpecial).map { Array($0.content.utf8) })
     }
 
-    private static func normalize(_ text: [UInt8], _ steps: [NormalizerStep]) -> [UInt8] {
-        steps.reduce(text) { $1.applied(to: $0) }
+    private static func normalizedContents(
+        of tokens: [AddedToken], _ steps: [NormalizerStep]
+    ) throws(TokenizerError) -> [Int32: [UInt8]] {
+        let budget = WorkBudget(cpuLimit: loadingLimit)
+        return try budget.onThisThread { () throws(TokenizerError) in
+            var normalized: [Int32: [UInt8]] = [:]
+            for token in tokens where token.isNormalized {
+                let content = Array(token.content.utf8)
+                do throws(TokenizationError) {
+                    normalized[token.id] = try normalize(content, steps, .encoding(bytes: content.count, budget: budget))
+                } catch {
+                    throw .unsupported("normalizer", "added token \(token.id): \(error)")
+                }
+            }
+            return normalized
+        }
+    }
+
+    private static func normalize(
+        _ text: [UInt8], _ steps: [NormalizerStep], _ work: TokenizationWork
+    ) throws(TokenizationError) -> [UInt8] {
+        var text = text
+        for (index, step) in steps.enumerated() {
+            work.enter(.normalizer, index)
+            text = try step.applied(to: text, work)
+        }
+        return text
     }
 
     /// The ids of a text.
     ///
     /// With `addSpecialTokens` the file's post-processor puts its tokens around them, such as a beginning-of-sequence token.
     /// Added tokens that are spelled out in the text become their ids, as HuggingFace does.
-    package func encode(_ text: String, addSpecialTokens: Bool) -> [Int32] {
+    ///
+    /// Charges the budget as it goes. Throws when a normalizer makes the text too long, a regular expression takes too many steps
+    /// on it, or the budget does not allow more.
+    package func encode(
+        _ text: String, addSpecialTokens: Bool, budget: WorkBudget? = nil
+    ) throws(TokenizationError) -> [Int32] {
         var workspace = workspaces.withLock { $0.popLast() } ?? Workspace()
+        defer { workspaces.withLock { $0.append(workspace) } }
         var ids: [Int32] = addSpecialTokens ? definition.prefix : []
         let bytes = Array(text.utf8)
-        for span in rawMatcher.spans(in: bytes) {
+        let work = TokenizationWork.encoding(bytes: bytes.count, budget: budget)
+        for span in try rawMatcher.spans(in: bytes, work) {
             if let id = span.id {
                 ids.append(id)
             } else {
-                encode(Array(bytes[span.range]), startsInput: span.range.lowerBound == 0, &workspace, into: &ids)
+                try encode(Array(bytes[span.range]), startsInput: span.range.lowerBound == 0, work, &workspace, into: &ids)
             }
         }
         if addSpecialTokens { ids += definition.suffix }
-        workspaces.withLock { $0.append(workspace) }
         return ids
     }
 
-    private func encode(_ raw: [UInt8], startsInput: Bool, _ workspace: inout Workspace, into ids: inout [Int32]) {
-        let text = Self.normalize(raw, definition.normalizers)
-        for span in normalizedMatcher.spans(in: text) {
+    private func encode(
+        _ raw: [UInt8], startsInput: Bool, _ work: TokenizationWork, _ workspace: inout Workspace, into ids: inout [Int32]
+    ) throws(TokenizationError) {
+        let text = try Self.normalize(raw, definition.normalizers, work)
+        for span in try normalizedMatcher.spans(in: text, work) {
             if let id = span.id {
                 ids.append(id)
                 continue
@@ -74,23 +108,29 @@ package final class Tokenizer: Sendable {
             let isWhole = span.range.count == text.count
             var words = Words(
                 isWhole ? text : Array(text[span.range]), startsInput: startsInput && span.range.lowerBound == 0)
-            words.apply(definition.preTokenizers)
+            try words.apply(definition.preTokenizers, work)
             for range in words.ranges {
                 let word = words.text[range]
+                try work.charge(Self.unitsPerWord)
                 if workspace.cache.append(idsOf: word, to: &ids) { continue }
                 let start = ids.count
-                encoder.encode(word, isByteLevel: words.isByteLevel, with: &workspace.scratch, into: &ids)
+                try encoder.encode(word, isByteLevel: words.isByteLevel, work, with: &workspace.scratch, into: &ids)
                 workspace.cache.insert(word, ids: ids[start...])
             }
         }
     }
 
+    /// What a word costs that was seen before, in units of the budget.
+    private static let unitsPerWord = 50
+
     /// The text of ids; ids that the vocabulary lacks are passed over, bytes that are not UTF-8 become U+FFFD.
-    package func decode(_ ids: some Sequence<Int32>, skipSpecialTokens: Bool) -> String {
+    ///
+    /// Throws when a decoder makes the text too long, or its regular expression takes too many steps.
+    package func decode(_ ids: some Sequence<Int32>, skipSpecialTokens: Bool) throws(TokenizationError) -> String {
         var decoder = IncrementalDecoder(self, skipSpecialTokens: skipSpecialTokens)
         var output: [UInt8] = []
-        for id in ids { decoder.append(id, to: &output) }
-        decoder.finish(into: &output)
+        for id in ids { try decoder.append(id, to: &output) }
+        try decoder.finish(into: &output)
         return String(decoding: output, as: UTF8.self)
     }
 

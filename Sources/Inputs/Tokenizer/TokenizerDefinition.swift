@@ -9,6 +9,9 @@ struct TokenizerDefinition: Sendable {
     var suffix: [Int32] = []
     /// Nil when the file names no decoder: then decoded tokens are joined by spaces.
     var decoders: [DecoderStep]?
+
+    /// Most steps of a chain: a pattern takes up to 25 ms and a megabyte when it is loaded.
+    static let stepsMax = 100
 }
 
 /// A token that is found in the text before the model sees it.

@@ -8,7 +8,7 @@ extension Tokenizer {
     package convenience init(json: [UInt8], declared: DeclaredTokens? = nil) throws(TokenizerError) {
         var definition = try TokenizerDefinition(json: json)
         if let declared { try definition.add(declared) }
-        self.init(definition)
+        try self.init(definition)
     }
 }
 
@@ -147,10 +147,7 @@ extension BytePairModel {
 extension NormalizerStep {
     fileprivate static func steps(_ node: JSONNode) throws(TokenizerError) -> [NormalizerStep] {
         switch try node.typeName() {
-        case "Sequence":
-            var steps: [NormalizerStep] = []
-            for element in try node.required("normalizers").elements() { steps += try Self.steps(element) }
-            return steps
+        case "Sequence": return try node.sequence("normalizers", steps)
         case "NFC": return [.unicode(.canonicalComposition)]
         case "NFD": return [.unicode(.canonicalDecomposition)]
         case "NFKC": return [.unicode(.compatibilityComposition)]
@@ -173,10 +170,7 @@ extension NormalizerStep {
 extension PreTokenizerStep {
     fileprivate static func steps(_ node: JSONNode) throws(TokenizerError) -> [PreTokenizerStep] {
         switch try node.typeName() {
-        case "Sequence":
-            var steps: [PreTokenizerStep] = []
-            for element in try node.required("pretokenizers").elements() { steps += try Self.steps(element) }
-            return steps
+        case "Sequence": return try node.sequence("pretokenizers", steps)
         case "Split":
             let pattern = try node.required("pattern").pattern()
             return [
@@ -206,10 +200,7 @@ extension PreTokenizerStep {
 extension DecoderStep {
     fileprivate static func steps(_ node: JSONNode) throws(TokenizerError) -> [DecoderStep] {
         switch try node.typeName() {
-        case "Sequence":
-            var steps: [DecoderStep] = []
-            for element in try node.required("decoders").elements() { steps += try Self.steps(element) }
-            return steps
+        case "Sequence": return try node.sequence("decoders", steps)
         case "ByteLevel": return [.byteLevel]
         case "ByteFallback": return [.byteFallback]
         case "Fuse": return [.fuse]
@@ -218,7 +209,7 @@ extension DecoderStep {
         case "Strip":
             return [
                 .strip(
-                    content: try node.required("content").bytes(), start: try node.required("start").count(),
+                    content: try node.required("content").character(), start: try node.required("start").count(),
                     stop: try node.required("stop").count())
             ]
         case "Metaspace":
@@ -230,6 +221,20 @@ extension DecoderStep {
 }
 
 extension JSONNode {
+    /// The steps of all elements, together no more than a tokenizer may have.
+    fileprivate func sequence<Step>(
+        _ key: String, _ read: (JSONNode) throws(TokenizerError) -> [Step]
+    ) throws(TokenizerError) -> [Step] {
+        var steps: [Step] = []
+        for element in try required(key).elements() {
+            steps += try read(element)
+            guard steps.count <= TokenizerDefinition.stepsMax else {
+                throw .unsupported(path, "more than \(TokenizerDefinition.stepsMax) steps")
+            }
+        }
+        return steps
+    }
+
     fileprivate func pattern() throws(TokenizerError) -> TextPattern {
         let source: TextPattern.Source
         if let text = value.stringValue ?? self["String"]?.value.stringValue {
@@ -257,10 +262,14 @@ extension JSONNode {
         }
     }
 
-    fileprivate func metaspaceReplacement() throws(TokenizerError) -> [UInt8] {
-        let text = try self["replacement"]?.string() ?? "▁"
-        guard text.unicodeScalars.count == 1 else { throw .malformed("\(path).replacement", "expected one character") }
+    fileprivate func character() throws(TokenizerError) -> [UInt8] {
+        let text = try string()
+        guard text.unicodeScalars.count == 1 else { throw .malformed(path, "expected one character") }
         return Array(text.utf8)
+    }
+
+    fileprivate func metaspaceReplacement() throws(TokenizerError) -> [UInt8] {
+        try self["replacement"]?.character() ?? Array("▁".utf8)
     }
 
     fileprivate func prependScheme() throws(TokenizerError) -> PrependScheme {
