@@ -57,7 +57,7 @@ struct Launch {
         options.maxBodyBytes = network.maxBodyBytes
         options.access = network.access
         options.reportsCachedTokens = network.reportCachedTokens
-        if let warning = network.warning { Console.say(warning) }
+        for warning in network.warnings { Console.say("warning: \(warning)") }
         options.preparationCPUSeconds = inputs.maxRequestCpuSeconds
         options.preparationSeconds = inputs.requestDeadline
         options.maxConnections = OpenFiles.connectionsMax()
