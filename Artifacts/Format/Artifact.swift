@@ -5,7 +5,7 @@ import Tensors
 /// An opened artifact: checked, its weights mapped, its other sections read when asked for.
 ///
 /// It stays readable while another compile replaces its directory: everything is read through the directory that was
-/// opened. An open artifact holds a shared lock, so that `gc` leaves it alone.
+/// opened. An open artifact holds a shared lock, so that `gc` and `rm` leave it alone.
 package final class Artifact {
     package let path: String
     package let manifest: Manifest
@@ -19,8 +19,14 @@ package final class Artifact {
     /// - Parameter recordsUse: Whether this counts as a use, which `gc` honours.
     package static func open(directory path: String, recordsUse: Bool = true) throws(ArtifactError) -> Artifact {
         try ArtifactReader.read(path) { reader throws(ArtifactError) in
-            _ = reader.directory.tryLock(shared: true)
-            if recordsUse { _ = futimens(reader.directory.descriptor, nil) }
+            if recordsUse {
+                reader.directory.lockShared()
+                // Who held the other kind of lock may have removed it.
+                guard reader.directory.isStill(at: path) else { throw .notAnArtifact(path: path, reason: "it was removed just now") }
+                _ = futimens(reader.directory.descriptor, nil)
+            } else {
+                _ = reader.directory.tryLock(shared: true)
+            }
             for (name, section) in reader.sections {
                 try reader.checkSize(name, section)
             }

@@ -22,6 +22,8 @@ package enum ArtifactError: Error, Sendable, CustomStringConvertible {
     case notFound(name: String, store: String)
     /// Several artifacts answer to the name.
     case ambiguous(name: String, matches: [String])
+    /// Other processes have the artifact open: these, as far as they are known.
+    case inUse(path: String, processes: [Int])
     /// The disk, a quota or a file size limit is exhausted.
     case diskFull(path: String)
     /// A writer or a store was used in a way that cannot be carried out.
@@ -57,7 +59,9 @@ package enum ArtifactError: Error, Sendable, CustomStringConvertible {
         case .notFound(let name, let store):
             "no artifact \(name) in \(store); vlm-cache ls lists what is there"
         case .ambiguous(let name, let matches):
-            "\(name) means several artifacts: \(matches.joined(separator: ", ")); give more of the key"
+            "\(name) means several artifacts: \(matches.joined(separator: "; ")). Give the beginning of a key"
+        case .inUse(let path, let processes):
+            "\(path) is in use by " + (processes.isEmpty ? "another process" : "process " + processes.map(String.init).joined(separator: ", "))
         case .diskFull(let path):
             "no space left to write \(path); free some (vlm-cache gc) or choose another --store"
         case .refused(let reason):

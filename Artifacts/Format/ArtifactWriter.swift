@@ -196,15 +196,18 @@ package final class ArtifactWriter {
         }
         try writeManifest()
         if let golden {
-            try write(golden(try Artifact.open(directory: temporary.path)))
+            try write(golden(try Artifact.open(directory: temporary.path, recordsUse: false)))
             try writeManifest()
         }
         let irPath = "\(temporary.path)/ir"
         if Directories.exists(irPath) { try Directories.sync(irPath) }
         if !usesStoredWeights, let section = sections[SectionName.weights.path] {
-            try store.adoptWeights(weightsKey, from: temporary.path, table: table, section: section)
+            try store.shareWeights(weightsKey, of: temporary.path, table: table, section: section)
+            try temporary.publish(as: destination)
+            store.relinkWeights(weightsKey, section, sharedBy: destination)
+        } else {
+            try temporary.publish(as: destination)
         }
-        try temporary.publish(as: destination)
         isFinished = true
         return destination
     }

@@ -107,7 +107,22 @@ final class OpenFile: Sendable {
         }
     }
 
+    /// Takes the shared lock, waiting up to a second for one who holds the other kind, as `gc` does while it looks.
+    ///
+    /// Whoever else may read a file can lock it as well, so that nobody waits for ever.
+    func lockShared() {
+        for _ in 0..<100 where !tryLock(shared: true) { usleep(10_000) }
+    }
+
     func unlock() { flock(descriptor, LOCK_UN) }
+
+    /// Other processes that have this very file open, as far as this user may look into them.
+    var otherHolders: [Int] {
+        Directories.names(in: "/proc").compactMap { Int($0) }.sorted().filter { process in
+            process != Int(getpid())
+                && Directories.names(in: "/proc/\(process)/fd").contains { isStill(at: "/proc/\(process)/fd/\($0)") }
+        }
+    }
 
     /// Whether `path` still leads to this very file.
     func isStill(at path: String) -> Bool {

@@ -111,18 +111,26 @@ extension Store {
         }
     }
 
-    /// The artifact that differs in the fewest fields from `key`, the latest used of several; nil in an empty store.
+    /// The artifact that differs in the fewest fields from `key`, the latest used of several; nil without one to compare.
     ///
-    /// - Parameter model: When given and present, only artifacts compiled from a model of this name are compared.
+    /// - Parameter model: When given, only artifacts of this model are compared: those of the same weights, whatever their name,
+    ///   and those of this name that have the tensors' names, types and shapes or `config.json` in common with `key`.
     package func nearest(
         to key: ArtifactKey, model: String? = nil
     ) -> (path: String, differences: [ArtifactKey.Difference])? {
-        let all = list()
-        let named = all.filter { $0.manifest.provenance.model == model }
-        return (named.isEmpty ? all : named)
+        list()
+            .filter { model == nil || Self.isSameModel($0.manifest, key, name: model) }
             .map { (path: $0.path, differences: key.difference(from: $0.manifest.key), used: $0.lastUsed) }
             .min { ($0.differences.count, $1.used) < ($1.differences.count, $0.used) }
             .map { ($0.path, $0.differences) }
+    }
+
+    /// Directories of different models often have equal names, such as `model`.
+    private static func isSameModel(_ manifest: Manifest, _ key: ArtifactKey, name: String?) -> Bool {
+        let other = manifest.key
+        if other.checkpoint == key.checkpoint { return true }
+        guard manifest.provenance.model == name else { return false }
+        return other.tensors == key.tensors || other.configs.config == key.configs.config
     }
 
     /// An artifact whose program may be taken over because only the weights' values differ; the latest used of several.
@@ -167,28 +175,5 @@ extension Store {
             }
         }
         return found
-    }
-
-    /// The path of the artifact that `name` means: a path, the beginning of a key, or a model's name.
-    ///
-    /// A model's name means its latest used artifact.
-    package func find(_ name: String) throws(ArtifactError) -> String {
-        if Directories.exists("\(name)/\(ArtifactReader.manifestName)") { return name }
-        let keys = Directories.names(in: artifactsPath)
-        if !name.isEmpty, !name.contains("/") {
-            let matches = keys.filter { $0.hasPrefix(name) }
-            if matches.count == 1 { return "\(artifactsPath)/\(matches[0])" }
-            if matches.count > 1 { throw .ambiguous(name: name, matches: matches) }
-        }
-        if let match = list().first(where: { $0.manifest.provenance.model == name }) { return match.path }
-        if name.contains("/") || Directories.exists(name) { throw missing(name) }
-        throw .notFound(name: name, store: root)
-    }
-
-    /// Why a path that has no manifest is no artifact.
-    private func missing(_ path: String) -> ArtifactError {
-        if Directories.exists("\(path)/config.json") { return .modelDirectory(path: path) }
-        let reason = Directories.exists(path) ? "it has no \(ArtifactReader.manifestName)" : "it does not exist"
-        return .notAnArtifact(path: path, reason: reason)
     }
 }

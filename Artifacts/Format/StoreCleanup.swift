@@ -63,10 +63,20 @@ extension Store {
         }
     }
 
-    /// Removes an artifact; processes that have it open keep what they mapped.
-    package func remove(_ path: String) throws(ArtifactError) {
-        if Directories.parent(of: path) != artifactsPath { _ = try Artifact.manifest(directory: path) }
-        try discard(path)
+    /// Removes artifacts; processes that have one open keep what they mapped.
+    ///
+    /// - Parameter force: Without it nothing is removed where another process has one of them open.
+    /// - Throws: `inUse`, also with `dryRun`.
+    package func remove(_ paths: [String], force: Bool, dryRun: Bool = false) throws(ArtifactError) {
+        var held: [OpenFile] = []
+        for path in paths where !held.contains(where: { $0.isStill(at: path) }) {
+            if Directories.parent(of: path) != artifactsPath { _ = try Artifact.manifest(directory: path) }
+            let handle = try OpenFile.directory(path)
+            guard handle.tryLock() || force else { throw .inUse(path: path, processes: handle.otherHolders) }
+            held.append(handle)
+        }
+        guard !dryRun else { return }
+        for handle in held { try discard(handle.path) }
     }
 
     /// Takes a directory out of sight by a rename, then deletes it.

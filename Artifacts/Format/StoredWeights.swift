@@ -12,6 +12,15 @@ struct StoredWeights {
         guard let file = try? OpenFile.reading(dataPath), let mapping = try? Mapping(file, bytes: section.bytes) else { return false }
         return entries.sumsHold(in: mapping.bytes)
     }
+
+    /// Whether the file at `path` holds the same bytes; reads both.
+    func areSame(as path: String) -> Bool {
+        guard let file = try? OpenFile.reading(dataPath), let mapping = try? Mapping(file, bytes: section.bytes),
+            let other = try? OpenFile.reading(path), let otherMapping = try? Mapping(other, bytes: section.bytes)
+        else { return false }
+        guard let bytes = mapping.bytes.baseAddress, let otherBytes = otherMapping.bytes.baseAddress else { return section.bytes == 0 }
+        return memcmp(bytes, otherBytes, section.bytes) == 0
+    }
 }
 
 /// The packed bytes of one weight somewhere in the store.
@@ -68,8 +77,41 @@ extension Store {
             dataPath: dataPath, entries: entries, section: Manifest.Section(bytes: bytes, sha256: String(words[0])))
     }
 
+    /// Has the weights of an artifact under construction lie on the disk once: those that the store has under `key` take their
+    /// place where they are the same bytes, else these are kept from now on. No error where linking is impossible.
+    func shareWeights(
+        _ key: String, of directory: String, table: [UInt8], section: Manifest.Section
+    ) throws(ArtifactError) {
+        let path = "\(directory)/\(SectionName.weights.path)"
+        if let stored = storedWeights(key), stored.section == section, stored.areSame(as: path), replace(path, byLinkTo: stored.dataPath) { return }
+        try adoptWeights(key, from: directory, table: table, section: section)
+    }
+
+    /// Has every artifact of these weights use the bytes that the store keeps, in place of older or damaged ones of its own;
+    /// what cannot be linked stays as it is, and so does the time of its last use.
+    ///
+    /// - Parameter fresh: An artifact whose weights were written just now.
+    func relinkWeights(_ key: String, _ section: Manifest.Section, sharedBy fresh: String) {
+        let name = SectionName.weights.path
+        guard let kept = storedWeights(key)?.dataPath, let file = try? OpenFile.reading(kept), file.isStill(at: "\(fresh)/\(name)") else { return }
+        for artifact in list() where artifact.manifest.weightsKey == key && artifact.manifest.sections[name] == section {
+            let path = "\(artifact.path)/\(name)"
+            guard !file.isStill(at: path), let status = try? OpenFile.directory(artifact.path).status() else { continue }
+            guard replace(path, byLinkTo: kept) else { continue }
+            utimensat(AT_FDCWD, artifact.path, [status.st_atim, status.st_mtim], 0)
+        }
+    }
+
+    /// Puts a hard link to `source` where the file `path` is, in one step; false where that is impossible.
+    private func replace(_ path: String, byLinkTo source: String) -> Bool {
+        guard let temporary = try? TemporaryDirectory(in: temporaryPath, prefix: Self.temporaryPrefix) else { return false }
+        defer { temporary.discard() }
+        let new = "\(temporary.path)/\(SectionName.weights.path)"
+        return link(source, new) == 0 && rename(new, path) == 0
+    }
+
     /// Keeps the weights of an artifact under construction for other artifacts; no error where linking is impossible.
-    func adoptWeights(
+    private func adoptWeights(
         _ key: String, from directory: String, table: [UInt8], section: Manifest.Section
     ) throws(ArtifactError) {
         try Directories.create(weightsPath)

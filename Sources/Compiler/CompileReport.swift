@@ -1,5 +1,4 @@
 package import ArtifactFormat
-package import IR
 
 /// What a compile did, for `--compile-report` and for people.
 package struct CompileReport: Sendable, Codable {

@@ -12,6 +12,9 @@ package struct Machine: Sendable, Codable, Hashable {
     /// Rates of one thread by name: `read GB/s`, `f32 GFLOP/s`, `bf16 GFLOP/s`, `int8 GOP/s` at most, and of a large product
     /// `f32 linear GFLOP/s` by the kernels and `OpenBLAS GFLOP/s`.
     package var rates: [String: Double]
+    /// Rates of which no two rounds of measuring agreed within 10 %, because the machine was busy: they may be far too low. Nil
+    /// where all are sound.
+    package var unsettled: [String]?
 
     /// The arithmetic for many rows. Balanced: bf16 dot products where they beat f32 multiply-adds clearly. Exact: OpenBLAS,
     /// unless it is out of its depth on this processor.
@@ -33,16 +36,26 @@ package struct Machine: Sendable, Codable, Hashable {
 
     var tuning: Manifest.Tuning { Manifest.Tuning(processor: processor, features: features, rates: rates) }
 
-    /// This machine as the store remembers it, else as measured now; takes about 0.3 s once.
+    /// What to tell a person about rates that may be too low; nil where all are sound.
+    package var warning: String? {
+        unsettled.map { names in
+            "this machine was too busy to be measured: no two rounds agree within 10 % on \(names.joined(separator: ", ")); "
+                + "it is measured again next time"
+        }
+    }
+
+    /// This machine as the store remembers it, else as measured now; takes about 0.3 s once, and up to 2 s while it is busy.
+    ///
+    /// What was remembered in spite of `unsettled` rates is measured again, and kept if that is no better.
     package static func current(_ store: Store) -> Machine {
         let (processor, features) = (ThisMachine.processor(), Target.allCases.filter(\.runsHere).last?.features.sorted() ?? [])
         let record = Self.recordName(processor, features)
-        if let bytes = store.record(.machines, record), let known = try? JSONDecoder().decode(Machine.self, from: Data(bytes)),
-            known.processor == processor, known.features == features
-        {
-            return known
-        }
-        return Machine(processor: processor, features: features, rates: measuredRates())
+        var known = store.record(.machines, record).flatMap { try? JSONDecoder().decode(Machine.self, from: Data($0)) }
+        if known?.processor != processor || known?.features != features { known = nil }
+        if let known, known.unsettled == nil { return known }
+        let rounds = measuredRounds()
+        guard !rounds.unsettled.isEmpty else { return Machine(processor: processor, features: features, rates: rounds.rates) }
+        return known ?? Machine(processor: processor, features: features, rates: rounds.rates, unsettled: rounds.unsettled)
     }
 
     /// The machine that a file's bytes describe, in the form that `vlmc machine` prints.
@@ -66,31 +79,37 @@ package struct Machine: Sendable, Codable, Hashable {
         return String(hash, radix: 16)
     }
 
-    private static let measuringRounds = 4
     private static let runsPerRound = 4
 
-    private static func measuredRates() -> [String: Double] {
+    private static func measuredRounds() -> RateRounds {
         let features = vlm_cpu_features()
         let bytes = 64 << 20
         let buffer = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
         buffer.initializeMemory(as: UInt8.self, repeating: 1, count: bytes)
         defer { buffer.deallocate() }
-        var rates: [String: Double] = [:]
+        var rounds = RateRounds()
+        // Every rate in every round, so that a busy moment does not make one look low beside another.
+        while rounds.wantsMore {
+            rounds.add(simpleRates(buffer, bytes, features).merging(productRates(buffer, features)) { a, _ in a })
+        }
+        return rounds
+    }
+
+    private static func simpleRates(_ buffer: UnsafeMutableRawPointer, _ bytes: Int, _ features: vlm_isa) -> [String: Double] {
         let wanted = [
             ("read GB/s", VLM_RATE_READ), ("f32 GFLOP/s", VLM_RATE_F32_FMA), ("bf16 GFLOP/s", VLM_RATE_BF16_DOT),
             ("int8 GOP/s", VLM_RATE_INT8_DOT),
         ]
-        // In turns, so that a busy moment does not make one rate look low beside another.
-        for (name, rate) in (0..<measuringRounds).flatMap({ _ in wanted }) {
+        var rates: [String: Double] = [:]
+        for (name, rate) in wanted {
             let work = vlm_rate_work(rate, bytes, features)
             guard work > 0 else { continue }
-            let fastest = fastest(work) { _ = vlm_rate_run(rate, $0, buffer, bytes, features) }
-            rates[name] = max(rates[name] ?? 0, fastest)
+            rates[name] = fastest(work) { _ = vlm_rate_run(rate, $0, buffer, bytes, features) }
         }
-        return rates.merging(productRates(buffer, features)) { a, _ in a }
+        return rates
     }
 
-    /// The f32 kernel and OpenBLAS on one product, in turns; empty without the library.
+    /// The f32 kernel and OpenBLAS on one product; empty without the library.
     private static func productRates(_ buffer: UnsafeMutableRawPointer, _ features: vlm_isa) -> [String: Double] {
         guard vlm_openblas_open() else { return [:] }
         let (rows, side) = (Int(VLM_OPENBLAS_ROWS), 512)
@@ -101,13 +120,9 @@ package struct Machine: Sendable, Codable, Hashable {
         (layer.x, layer.x_stride, layer.weight) = (UnsafePointer(x), Int64(side), UnsafeRawPointer(weight))
         (layer.y, layer.y_stride) = (y, Int64(side))
         let (panels, work) = (vlm_panels(layer.outputs), 2 * Double(rows * side * side))
-        var rates: [String: Double] = [:]
-        for _ in 0..<measuringRounds {
-            let own = fastest(work) { for _ in 0..<$0 { _ = vlm_linear(&layer, 0, panels, scratch, features) } }
-            let library = fastest(work) { for _ in 0..<$0 { _ = vlm_openblas_linear(&layer, 0, panels, scratch, features) } }
-            rates.merge([kernelRate: own, libraryRate: library], uniquingKeysWith: max)
-        }
-        return rates
+        let own = fastest(work) { for _ in 0..<$0 { _ = vlm_linear(&layer, 0, panels, scratch, features) } }
+        let library = fastest(work) { for _ in 0..<$0 { _ = vlm_openblas_linear(&layer, 0, panels, scratch, features) } }
+        return [kernelRate: own, libraryRate: library]
     }
 
     /// The best of a few short runs of `work` per iteration, in units of 10⁹ per second of the thread's own time: other
@@ -119,7 +134,8 @@ package struct Machine: Sendable, Codable, Hashable {
             return Double(threadTime() - start) * 1e-9
         }
         var iterations = Int64(1)
-        while seconds(iterations) < 0.001 { iterations *= 2 }
+        // Twice, since a run that was held up looks longer than it is.
+        while min(seconds(iterations), seconds(iterations)) < 0.001 { iterations *= 2 }
         let best = (0..<runsPerRound).map { _ in seconds(iterations) }.min() ?? 1
         return (work * Double(iterations) / best / 1e8).rounded() / 10
     }

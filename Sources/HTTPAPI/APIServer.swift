@@ -60,11 +60,12 @@ package struct APIServer: Service {
             body: .nanoseconds(Int64(options.bodyTimeoutSeconds * 1e9)),
             write: .nanoseconds(Int64(options.writeTimeoutSeconds * 1e9)),
             idle: .nanoseconds(Int64(options.idleTimeoutSeconds * 1e9)))
+        let access = options.access.telling(RefusalLog(engine: model.engine, log: options.requestLog))
         let application = Application(
             router: router(),
             server: .http1(
                 configuration: .init(
-                    additionalChannelHandlers: [ConnectionWatch(timeouts, options.access)], idleTimeout: timeouts.idle)),
+                    additionalChannelHandlers: [ConnectionWatch(timeouts, access)], idleTimeout: timeouts.idle)),
             configuration: ApplicationConfiguration(
                 address: .hostname(options.host, port: options.port), serverName: "vlm-serve", backlog: 1024,
                 availableConnectionsDelegate: .maximum(options.maxConnections, logger: logger)),

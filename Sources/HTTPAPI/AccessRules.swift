@@ -13,8 +13,17 @@ package struct AccessRules: Sendable {
     /// Names that `Host` may hold beside `localhost` and literal addresses, which no foreign name server can point at this
     /// machine; `*` for every name.
     package var allowedHosts: [String] = ["*"]
+    /// Told of what is answered before it becomes a request.
+    private(set) var refusals: RefusalLog?
 
     package init() {}
+
+    /// The same rules, whose refusals `log` is told of.
+    func telling(_ log: RefusalLog) -> AccessRules {
+        var rules = self
+        rules.refusals = log
+        return rules
+    }
 
     /// Why a head is refused before anything is read behind it, nil when it may pass.
     func refusal(_ head: HTTPRequestHead) -> APIError? {
@@ -40,15 +49,15 @@ package struct AccessRules: Sendable {
     func isAllowed(host: String) -> Bool {
         if allowedHosts.contains("*") { return true }
         // An IPv6 address stands in brackets; what follows the last colon of anything else is a port.
-        let name = host.hasPrefix("[") ? String(host.prefix { $0 != "]" }) + "]" : String(host.prefix { $0 != ":" })
-        return Self.isAddress(name) || name.lowercased() == "localhost" || allowedHosts.contains { $0.lowercased() == name.lowercased() }
+        let name = Origin.canonical(host.hasPrefix("[") ? String(host.prefix { $0 != "]" }) + "]" : String(host.prefix { $0 != ":" }))
+        return Self.isAddress(name) || name == "localhost" || allowedHosts.contains { Origin.canonical($0) == name }
     }
 
     /// Whether a name, without its port, is a literal address: digits and dots, or hexadecimal digits, colons and dots in brackets.
     private static func isAddress(_ name: String) -> Bool {
         let isInBrackets = name.hasPrefix("[")
         let digits = isInBrackets ? name.dropFirst().dropLast() : name[...]
-        return !digits.isEmpty
+        return digits.contains(where: \.isHexDigit)
             && digits.allSatisfy { $0.isASCII && (isInBrackets ? $0.isHexDigit || $0 == ":" : $0.isNumber) || $0 == "." }
     }
 
@@ -69,9 +78,7 @@ package struct AccessRules: Sendable {
             }
         }
         guard !apiKeys.isEmpty, path.split(separator: "/").first == "v1" else { return }
-        let authorization = request.headerFields[.authorization] ?? ""
-        let scheme = "Bearer "
-        let given = authorization.lowercased().hasPrefix(scheme.lowercased()) ? String(authorization.dropFirst(scheme.count)) : ""
+        let given = Self.bearer(request.headerFields[.authorization] ?? "")
         // Every key is compared, so that the time tells nothing.
         let matches = apiKeys.map { Self.isSame($0, given) }
         guard matches.contains(true) else {
@@ -85,7 +92,7 @@ package struct AccessRules: Sendable {
     func headers(for request: HTTPRequest) -> HTTPFields {
         guard !allowedOrigins.isEmpty else { return [:] }
         guard let origin = request.headerFields[.origin] else { return [.vary: "Origin"] }
-        guard allowedOrigins.contains("*") || allowedOrigins.contains(origin) else { return [.vary: "Origin"] }
+        guard isListed(origin: origin) else { return [.vary: "Origin"] }
         return [.accessControlAllowOrigin: origin, .vary: "Origin"]
     }
 
@@ -108,9 +115,25 @@ package struct AccessRules: Sendable {
     }
 
     private func isAllowed(origin: String, authority: String?) -> Bool {
+        if isListed(origin: origin) { return true }
+        // A page of this very server, whatever terminates TLS before it.
+        guard let authority, let page = Origin(origin), page.isOfWeb else { return false }
+        return page.loaded(from: authority) == page
+    }
+
+    private func isListed(origin: String) -> Bool {
         if allowedOrigins.contains("*") || allowedOrigins.contains(origin) { return true }
-        guard let authority, !authority.isEmpty else { return false }
-        return origin == "http://" + authority || origin == "https://" + authority
+        guard let page = Origin(origin) else { return false }
+        return allowedOrigins.contains { Origin($0) == page }
+    }
+
+    /// The token of `Bearer TOKEN`, the scheme in any case and the space of any width; empty for other schemes.
+    private static func bearer(_ authorization: String) -> String {
+        func isSpace(_ character: Character) -> Bool { character == " " || character == "\t" }
+        let scheme = authorization.prefix { !isSpace($0) }
+        guard scheme.lowercased() == "bearer" else { return "" }
+        let token = authorization.dropFirst(scheme.count).drop(while: isSpace)
+        return String(token.reversed().drop(while: isSpace).reversed())
     }
 
     /// Takes as long for keys that differ early as for keys that differ late.

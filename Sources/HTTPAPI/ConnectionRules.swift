@@ -217,6 +217,7 @@ extension ConnectionRules {
 
     /// Answers what never becomes a request.
     private func answer(_ error: APIError, _ context: ChannelHandlerContext) {
+        access.refusals?.note(error)
         let body = ByteBuffer(bytes: error.body.serialized)
         let headers: HTTPHeaders = [
             "content-type": "application/json", "content-length": "\(body.readableBytes)", "connection": "close",

@@ -1,24 +1,23 @@
 /// Gathers what the operator's line of every ten busy seconds says.
-struct BusyReport {
-    var prompt = 0
-    var generated = 0
-    private var since = ContinuousClock.now
+package struct BusyReport {
+    package var prompt = 0
+    package var generated = 0
+    /// Time with a request at work since the last line.
+    package var busy = Duration.zero
 
-    static let interval = Duration.seconds(10)
+    private static let interval = Duration.seconds(10)
 
-    /// The line once an interval is over in which something happened.
-    mutating func line(
-        at now: ContinuousClock.Instant, scheduler: Scheduler, images: ImageCache
-    ) -> String? {
-        let elapsed = (now - since).seconds
-        guard now - since >= Self.interval else { return nil }
+    package init() {}
+
+    /// The line once ten busy seconds are over; its rates are by busy second.
+    package mutating func line(scheduler: Scheduler, images: ImageCache) -> String? {
+        guard busy >= Self.interval else { return nil }
+        let elapsed = busy.seconds
         defer {
-            since = now
+            busy = .zero
             prompt = 0
             generated = 0
         }
-        // After a pause the figures of the interval would say nothing.
-        guard prompt + generated > 0, elapsed < 2 * Self.interval.seconds else { return nil }
         let counts = scheduler.counts
         return "prompt \(rate(prompt, elapsed)) tok/s, generation \(rate(generated, elapsed)) tok/s, "
             + "running \(scheduler.running.count), waiting \(scheduler.waiting.count), "

@@ -67,8 +67,10 @@ final class EngineLoop {
             for command in commands { obey(command) }
             commands.removeAll(keepingCapacity: true)
             if isDraining, requests.isEmpty { return }
+            let (began, isBusy) = (ContinuousClock.now, !requests.isEmpty)
             let stepped = step()
             encode(whileDecoding: stepped)
+            if isBusy { report.busy += ContinuousClock.now - began }
             publishMetrics()
         }
     }
@@ -211,7 +213,7 @@ extension EngineLoop {
             metrics.imageHits = vision.cache.hits
             for seconds in vision.takeDurations() { metrics.imageEncode.observe(seconds) }
         }
-        if let line = report.line(at: ContinuousClock.now, scheduler: scheduler, images: vision.cache) { log(line) }
+        if let line = report.line(scheduler: scheduler, images: vision.cache) { log(line) }
     }
 }
 

@@ -19,7 +19,7 @@ extension ToolCommand {
         } catch let error as OutputError where error.isReaderGone {
             exit()
         } catch where exitCode(for: error) == .failure && !(error is ExitCode) {
-            StandardError.say("error: \(message(for: error))")
+            StandardError.say("error: \(message(for: error).visible(keeping: ["\n"]))")
             exit(withError: ExitCode.failure)
         } catch {
             exit(withError: error)

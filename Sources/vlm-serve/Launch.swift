@@ -18,10 +18,21 @@ struct LaunchError: Error, CustomStringConvertible {
 
 /// Opens an artifact, starts the engine and the HTTP server, and runs until told to stop.
 struct Launch {
-    let artifact: String
-    let network: NetworkOptions
-    let engine: EngineFlags
-    let inputs: InputFlags
+    /// The artifact's directory.
+    private let artifact: String
+    private let network: NetworkOptions
+    private let engine: EngineFlags
+    private let inputs: InputFlags
+
+    /// - Parameter name: a path, the beginning of a key, or a model's name in the store that `store` names or the environment.
+    init(named name: String, store: String?, network: NetworkOptions, engine: EngineFlags, inputs: InputFlags) throws {
+        (self.network, self.engine, self.inputs) = (network, engine, inputs)
+        guard !FileManager.default.fileExists(atPath: name) else {
+            artifact = name
+            return
+        }
+        artifact = try Store.resolve(option: store, environment: ProcessInfo.processInfo.environment).findOne(name)
+    }
 
     func run() async throws {
         let began = ContinuousClock.now
@@ -46,7 +57,7 @@ struct Launch {
         options.maxBodyBytes = network.maxBodyBytes
         options.access = network.access
         options.reportsCachedTokens = network.reportCachedTokens
-        if let warning = network.warning { Console.say(warning) }
+        for warning in network.warnings { Console.say("warning: \(warning)") }
         options.preparationCPUSeconds = inputs.maxRequestCpuSeconds
         options.preparationSeconds = inputs.requestDeadline
         options.maxConnections = OpenFiles.connectionsMax()
@@ -91,7 +102,6 @@ struct Launch {
 
     private func open() throws -> Opened {
         let files = FileManager.default
-        guard files.fileExists(atPath: artifact) else { throw LaunchError("\(artifact): there is no such directory") }
         let isModel = ["/config.json", "/snapshots"].contains { files.fileExists(atPath: artifact + $0) }
         if isModel, !files.fileExists(atPath: artifact + "/manifest.json") {
             throw LaunchError(

@@ -14,7 +14,7 @@ struct NetworkOptions: ParsableArguments {
     var servedModelNames: [String] = []
     @Option(
         name: .customLong("api-key"),
-        help: "A key that requests under /v1 must send as Authorization: Bearer KEY; may be given more than once, and as VLLM_API_KEY in the environment, which other users cannot read.")
+        help: "A key that requests under /v1 must send as Authorization: Bearer KEY; may be given more than once, and as VLLM_API_KEY or VLM_API_KEY in the environment, which other users cannot read and which hold one key each. /health, /metrics and what else is not under /v1 stay open.")
     var apiKeys: [String] = []
     @Option(
         parsing: .singleValue,
@@ -47,6 +47,7 @@ struct NetworkOptions: ParsableArguments {
             throw ValidationError("--shutdown-timeout \(shutdownTimeout) is not in 0 … 86400 seconds")
         }
         guard apiKeys.allSatisfy({ !$0.isEmpty }) else { throw ValidationError("--api-key is empty") }
+        for (name, key) in Self.environmentKeys where key.isEmpty { throw ValidationError("\(name) holds white space alone, which is no key") }
         guard servedModelNames.allSatisfy({ !$0.isEmpty }) else { throw ValidationError("--served-model-name is empty") }
     }
 }
@@ -58,16 +59,28 @@ extension NetworkOptions {
     /// Keys of the command line and the environment, and who else is let in.
     var access: AccessRules {
         var access = AccessRules()
-        access.apiKeys = apiKeys + ["VLLM_API_KEY", "VLM_API_KEY"].compactMap { ProcessInfo.processInfo.environment[$0] }.filter { !$0.isEmpty }
+        access.apiKeys = apiKeys + Self.environmentKeys.map(\.key)
         access.allowedOrigins = allowedOrigins
         access.allowedHosts = allowedHosts.isEmpty ? [isLoopback ? host : "*"] : allowedHosts
         return access
     }
 
+    /// One key in each variable that is not empty, without white space around it, such as a file's last newline.
+    private static var environmentKeys: [(name: String, key: String)] {
+        ["VLLM_API_KEY", "VLM_API_KEY"].compactMap { name in
+            guard let value = ProcessInfo.processInfo.environment[name], !value.isEmpty else { return nil }
+            return (name, value.trimmingCharacters(in: .whitespacesAndNewlines))
+        }
+    }
+
     /// What an operator should know before the port opens.
-    var warning: String? {
-        access.apiKeys.isEmpty && !isLoopback
-            ? "warning: whoever reaches \(host) may use this server; --api-key asks for a key" : nil
+    var warnings: [String] {
+        var warnings: [String] = []
+        if access.apiKeys.isEmpty, !isLoopback { warnings.append("whoever reaches \(host) may use this server; --api-key asks for a key") }
+        for (name, key) in Self.environmentKeys where key.contains(where: { $0 == "," || $0.isWhitespace }) {
+            warnings.append("\(name) is taken as one key, commas and spaces included; give several by --api-key, once for each")
+        }
+        return warnings
     }
 }
 

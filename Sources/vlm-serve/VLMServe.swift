@@ -24,8 +24,11 @@ struct VLMServe: AsyncParsableCommand {
             """,
         version: toolVersion)
 
-    @Argument(help: "The artifact's directory, as vlmc compile prints it.")
+    @Argument(help: "The artifact: its directory as vlmc compile prints it, or its model's name or the beginning of its key as vlm-cache ls prints them.")
     var artifact: String
+
+    @Option(help: ArgumentHelp("Where names and keys are looked up; else $VLM_STORE, else $XDG_CACHE_HOME/vlm, else ~/.cache/vlm.", valueName: "dir"))
+    var store: String?
 
     @OptionGroup(title: "Network") var network: NetworkOptions
     @OptionGroup(title: "Engine") var engine: EngineFlags
@@ -41,7 +44,7 @@ struct VLMServe: AsyncParsableCommand {
 
     func run() async throws {
         do {
-            try await Launch(artifact: artifact, network: network, engine: engine, inputs: inputs).run()
+            try await Launch(named: artifact, store: store, network: network, engine: engine, inputs: inputs).run()
         } catch {
             Console.error("\(error)")
             throw ExitCode.failure

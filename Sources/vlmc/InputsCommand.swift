@@ -20,8 +20,8 @@ struct InputsCommand: ParsableCommand {
             Needs no weights.
             """)
 
-    @Argument(help: "Model directory or artifact.")
-    var directory: String
+    @Argument(help: "A model directory, or an artifact: its directory, the beginning of its key, or its model's name.")
+    var model: String
 
     @Option(help: "JSON file: a list of messages, or an object with messages and what else the template may see.")
     var messages: String
@@ -29,9 +29,12 @@ struct InputsCommand: ParsableCommand {
     @Option(name: .shortAndLong, help: "Safetensors file to write.")
     var output: String
 
+    @OptionGroup var store: StoreOption
+
     func run() throws {
+        let directory = try store.source(model)
         let tokenizer = try Sources.tokenizer(directory)
-        let spec = try spec(tokenizer)
+        let spec = try spec(directory, tokenizer)
         let document = try Sources.json(messages)
         let conversation = try Conversation(document, relativeTo: URL(fileURLWithPath: messages).deletingLastPathComponent())
         let prompt = try Failure.wrapping {
@@ -43,7 +46,7 @@ struct InputsCommand: ParsableCommand {
         try Failure.wrapping { try write(prompt, spec) }
     }
 
-    private func spec(_ tokenizer: Tokenizer) throws -> InputSpec {
+    private func spec(_ directory: String, _ tokenizer: Tokenizer) throws -> InputSpec {
         guard Sources.isArtifact(directory) else {
             return try Failure.wrapping { () throws(CompileError) in
                 try ModelFiles(directory: directory).inputSpec(tokenizer)

@@ -18,6 +18,27 @@ struct StoreOption: ParsableArguments {
     }
 }
 
+extension StoreOption {
+    /// The path of the one artifact that a path, the beginning of a key or a model's name means.
+    func artifact(_ name: String) throws -> String {
+        if FileManager.default.fileExists(atPath: name) { return name }
+        let store = try resolved()
+        return try Failure.wrapping { () throws(ArtifactError) in try store.findOne(name) }
+    }
+
+    /// The same where model directories and files will do; a path where nothing is stays as it is, for its reader to say.
+    func source(_ name: String) throws -> String {
+        if FileManager.default.fileExists(atPath: name) { return name }
+        let store = try resolved()
+        do throws(ArtifactError) { return try store.findOne(name) } catch {
+            switch error {
+            case .notFound, .notAnArtifact: return name
+            default: throw Failure("\(error)")
+            }
+        }
+    }
+}
+
 /// The flags that decide what is compiled.
 struct ModelOptions: ParsableArguments {
     @Option(help: "Processor to compile for: \(Target.allCases.map(\.rawValue).joined(separator: ", ")). Default: this machine's.")
@@ -67,7 +88,9 @@ struct ModelOptions: ParsableArguments {
     }
 
     func resolvedMachine(_ store: Store) throws -> Machine {
-        try describedMachine() ?? Machine.current(store)
+        let machine = try describedMachine() ?? Machine.current(store)
+        machine.warning.map(Terminal.warn)
+        return machine
     }
 
     /// The machine of `--machine`; nil without the flag.

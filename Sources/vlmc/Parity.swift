@@ -17,17 +17,18 @@ struct Parity: ParsableCommand {
             for these bars.
             """)
 
-    @Argument(help: "Artifact directory.")
+    @Argument(help: "An artifact's directory, the beginning of its key, or its model's name.")
     var artifact: String
 
     @Option(help: "Directory with expected.json and expected.safetensors.")
     var reference: String
 
+    @OptionGroup var store: StoreOption
     @OptionGroup var computing: ComputeOptions
 
     func run() throws {
         let recording = try Recording(reference)
-        let opened = try OpenedModel(artifact, threads: computing.threads)
+        let opened = try OpenedModel(try store.artifact(artifact), threads: computing.threads)
         let rows = try compare(opened, recording)
         print("what             max abs diff   cosine      bar        verdict")
         for row in rows { print(row.text) }

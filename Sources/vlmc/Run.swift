@@ -12,7 +12,7 @@ struct Run: ParsableCommand {
         abstract: "Ask an artifact one question; the answer is streamed to stdout.",
         discussion: "Decodes greedily, without a server. Timings go to stderr.")
 
-    @Argument(help: "Artifact directory.")
+    @Argument(help: "An artifact's directory, the beginning of its key, or its model's name.")
     var artifact: String
 
     @Argument(help: "The question.")
@@ -24,13 +24,14 @@ struct Run: ParsableCommand {
     @Option(help: "Most tokens of the answer.")
     var maxTokens = 256
 
+    @OptionGroup var store: StoreOption
     @OptionGroup var computing: ComputeOptions
 
     func run() throws {
         guard maxTokens > 0 else { throw Failure("--max-tokens \(maxTokens) must be at least 1") }
         let clock = ContinuousClock()
         let start = clock.now
-        let opened = try OpenedModel(artifact, threads: computing.threads)
+        let opened = try OpenedModel(try store.artifact(artifact), threads: computing.threads)
         let prompt = try Failure.wrapping { try opened.prepare([message()], pictures: try pictures()) }
         let limit = opened.artifact.program.limits.maxModelLength
         guard prompt.inputIDs.count < limit else {

@@ -15,8 +15,10 @@ struct Tokenize: ParsableCommand {
             its text (with --json a JSON string). Needs nothing but tokenizer.json.
             """)
 
-    @Argument(help: "Model directory or artifact.")
-    var directory: String
+    @Argument(help: "A model directory, or an artifact: its directory, the beginning of its key, or its model's name.")
+    var model: String
+
+    @OptionGroup var store: StoreOption
 
     @Flag(help: "Text lines are JSON strings.")
     var json = false
@@ -25,7 +27,7 @@ struct Tokenize: ParsableCommand {
     var decode = false
 
     func run() throws {
-        let tokenizer = try Sources.tokenizer(directory)
+        let tokenizer = try Sources.tokenizer(try store.source(model))
         var number = 0
         while let line = readLine(strippingNewline: false).map(withoutNewline) {
             number += 1

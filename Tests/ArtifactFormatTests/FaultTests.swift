@@ -205,7 +205,7 @@ import Testing
         let new = try Artifact.open(directory: sample.write(fill: 0x11))
         #expect(Array(old.weightBytes(1)) == Sample.linearBytes)
         #expect(Array(new.weightBytes(1)) == [UInt8](repeating: 0x11, count: 128))
-        try sample.store.remove(new.path)
+        try sample.store.remove([new.path], force: true)
         #expect(Array(new.weightBytes(1)) == [UInt8](repeating: 0x11, count: 128))
     }
 

@@ -57,6 +57,69 @@ import Testing
         #expect(nearest.differences.map(\.description) == ["gears: 1,4 → 1,3,4"])
     }
 
+    @Test func nearestIsOfTheSameModel() throws {
+        let sample = try Sample()
+        try sample.write(model: "first")
+        #expect(sample.store.nearest(to: Sample.key(checkpoint: "other", gears: [1]), model: "second") == nil)
+        #expect(sample.store.nearest(to: Sample.key(checkpoint: "other"), model: "first")?.differences.map(\.field) == ["checkpoint"])
+        #expect(sample.store.nearest(to: Sample.key(gears: [1]), model: "renamed")?.differences.map(\.field).first == "gears")
+        // Another model in a directory of the same name.
+        var other = Sample.key(checkpoint: "other")
+        (other.tensors, other.configs.config) = ("other", "other")
+        #expect(sample.store.nearest(to: other, model: "first") == nil)
+    }
+
+    @Test func severalArtifactsOfANameAreAllNamed() throws {
+        let sample = try Sample()
+        let paths = [try sample.write(model: "one"), try sample.write(Sample.key(gears: [1, 2]), model: "one")]
+        #expect(try Set(sample.store.findAll("one")) == Set(paths))
+        #expect(try sample.store.findAll(String(Sample.key(gears: [1, 2]).digest.prefix(8))) == [paths[1]])
+        #expect(throws: ArtifactError.self) { try sample.store.findAll("two") }
+        #expect(paths.contains(try sample.store.find("one")))
+        #expect(throws: ArtifactError.self) { try sample.store.findOne("one") }
+        #expect(try sample.store.findOne(String(Sample.key(gears: [1, 2]).digest.prefix(8))) == paths[1])
+        #expect(try sample.store.findOne(Sample.key(gears: [1, 2]).digest) == paths[1])
+    }
+
+    @Test func artifactsInUseAreRemovedByForceAlone() throws {
+        let sample = try Sample()
+        let paths = [try sample.write(model: "one"), try sample.write(Sample.key(gears: [1, 2]), model: "two")]
+        let open = try Artifact.open(directory: paths[1])
+        #expect(throws: ArtifactError.self) { try sample.store.remove(paths, force: false) }
+        #expect(sample.store.list().count == 2)
+        try sample.store.remove(paths + [paths[0]], force: true)
+        #expect(sample.store.list().isEmpty && Array(open.weightBytes(1)) == Sample.linearBytes)
+    }
+
+    /// Weights that are packed anew are the same file again, and artifacts that had others of the same bytes get it.
+    @Test func weightsPackedAnewAreShared() throws {
+        let sample = try Sample()
+        let first = try sample.write()
+        let writer = try ArtifactWriter(store: sample.store, key: Sample.key(gears: [1, 2]))
+        #expect(try writer.useStoredWeights(weightsKey(0x3f)) != nil)
+        let second = try Sample.finish(writer, gears: [1, 2])
+        let (before, bytes) = (try inode(first + "/weights.bin"), sample.store.diskUse().reduce(0) { $0 + $1.ownBytes })
+        try sample.write()
+        #expect(try inode(first + "/weights.bin") == before && inode(second + "/weights.bin") == before)
+        #expect(sample.store.diskUse().reduce(0) { $0 + $1.ownBytes } == bytes)
+        let third = try sample.write(Sample.key(gears: [2]))
+        #expect(try inode(third + "/weights.bin") == before)
+
+        // Damage is shared, and so is what mends it; a time of last use stays.
+        let file = try FileHandle(forUpdating: URL(fileURLWithPath: second + "/weights.bin"))
+        try file.write(contentsOf: Data([0x55]))
+        try file.close()
+        var times = [timespec(tv_sec: 1000, tv_nsec: 5), timespec(tv_sec: 1000, tv_nsec: 5)]
+        #expect(utimensat(AT_FDCWD, second, &times, 0) == 0)
+        try sample.write()
+        #expect(try inode(first + "/weights.bin") != before)
+        for path in [second, third] {
+            #expect(try inode(path + "/weights.bin") == inode(first + "/weights.bin"))
+            #expect(try Artifact.verify(directory: path).isEmpty)
+        }
+        #expect(sample.store.list().last?.path == second && sample.store.list().last?.lastUsed == 1000.000000005)
+    }
+
     @Test func namesFindArtifacts() throws {
         let sample = try Sample()
         let (one, two) = (try sample.write(model: "first"), try sample.write(Sample.key(gears: [1, 2]), model: "second"))

@@ -130,6 +130,24 @@ import Testing
         #expect(sample.store.list().isEmpty)
     }
 
+    @Test func aNameOfSeveralIsNotRemovedUnasked() throws {
+        let sample = try Sample()
+        let tool = Tool(store: sample.store.root)
+        try sample.write(model: "one")
+        try sample.write(Sample.key(gears: [1, 2]), model: "one")
+        let refused = try tool.run("rm", "one")
+        #expect(refused.status == 1 && refused.errors.hasPrefix("error: one means several artifacts: "))
+        for key in [Sample.key(), Sample.key(gears: [1, 2])] { #expect(refused.errors.contains(key.digest.prefix(12))) }
+        #expect(sample.store.list().count == 2)
+        let open = try Artifact.open(directory: sample.store.path(of: Sample.key()))
+        let kept = try tool.run("rm", "one", "--all")
+        #expect(kept.status == 1 && kept.errors.contains("is in use by process \(getpid()); nothing was removed"), "\(kept.errors)")
+        #expect(sample.store.list().count == 2)
+        #expect(try tool.run("rm", "one", "--all", "--force").status == 0)
+        withExtendedLifetime(open) {}
+        #expect(sample.store.list().isEmpty)
+    }
+
     @Test func storeMayBeNamedOrMissing() throws {
         let other = Tool(store: sample.root + "/nowhere")
         #expect(try other.run("ls").output.isEmpty)

@@ -30,6 +30,39 @@ import Testing
             try FileManager.default.attributesOfItem(atPath: path + "/weights.bin")[.systemFileNumber] as? Int
         }
         #expect(try inode(one) == inode(other))
+        #expect(try space.vlmc("compile", Workspace.demoModel, "--force").output == one + "\n")
+        #expect(try inode(one) == inode(other))
+    }
+
+    @Test func otherModelsAreNotComparedWith() throws {
+        let space = try Workspace()
+        let model = try space.compile(Workspace.demoModel)
+        let other = try space.vlmc("compile", Workspace.fixtures.appending(path: "qwen2_vl").path)
+        #expect(other.status == 0 && !other.errors.contains("since"), "\(other.errors)")
+        let copy = try space.copyOfDemo()
+        let renamed = space.path("renamed")
+        try FileManager.default.moveItem(atPath: copy, toPath: renamed)
+        let again = try space.vlmc("compile", renamed, "--decode-gears", "1,3")
+        #expect(again.errors.contains("compiling, since gears: 1,2,4,8 → 1,3"), "\(again.errors)")
+        #expect(try space.vlmc("compile", renamed).output == model + "\n")
+    }
+
+    /// What `vlm-cache ls` prints is understood wherever an artifact is asked for; what exists as a path is that.
+    @Test func namesAndKeysStandForArtifacts() throws {
+        let space = try Workspace()
+        let key = String(URL(filePath: try space.compile(Workspace.demoModel)).lastPathComponent.prefix(12))
+        for name in ["model", key] {
+            #expect(try space.vlmc("tokenize", name, input: "a\n").output == space.vlmc("tokenize", Workspace.demoModel, input: "a\n").output)
+            #expect(try space.vlmc("run", name, "--max-tokens", "1", "Hello").status == 0)
+        }
+        let nothing = try space.vlmc("run", "nothing", "Hello")
+        #expect(nothing.status == 1 && nothing.errors.hasPrefix("error: no artifact nothing in "))
+        _ = try space.compile(Workspace.demoModel, "--decode-gears", "1,3")
+        for verb in [["run", "model", "Hello"], ["tokenize", "model"]] {
+            let several = try Command("vlmc", verb, environment: ["VLM_STORE": space.store]).run()
+            #expect(several.status == 1 && several.errors.hasPrefix("error: model means several artifacts: "))
+            #expect(several.errors.contains(key), "\(several.errors)")
+        }
     }
 
     @Test func changedWeightsAreNamed() throws {

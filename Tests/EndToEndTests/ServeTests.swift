@@ -82,6 +82,20 @@ import Testing
         #expect(!outcome.errors.contains("listening on"))
         #expect(try space.cache("verify", artifact).status == 1)
     }
+
+    /// As `vlm-cache ls` prints the model; what is served is not removed unasked.
+    @Test func servesByNameAndIsNotRemovedUnasked() async throws {
+        let space = try Workspace()
+        let artifact = try space.compile(Workspace.demoModel)
+        let server = try Server("model", "--store", space.store)
+        let refused = try space.cache("rm", "model")
+        #expect(refused.status == 1 && refused.errors.contains("is in use by process \(server.processID); nothing was removed"), "\(refused.errors)")
+        #expect(FileManager.default.fileExists(atPath: artifact))
+        #expect(try space.cache("rm", "model", "--force").status == 0)
+        #expect(!FileManager.default.fileExists(atPath: artifact))
+        #expect(try await server.ask("Hello", [], questionFirst: true, model: artifact).isEmpty == false)
+        #expect(server.stop() == 0)
+    }
 }
 
 /// A running `vlm-serve` on a free loopback port.
@@ -97,6 +111,8 @@ final class Server: @unchecked Sendable {
         self.url = url
         for _ in 0..<600 where !isReady { Thread.sleep(forTimeInterval: 0.05) }
     }
+
+    var processID: Int32 { running.process.processIdentifier }
 
     func stop() -> Int32 { running.stop() }
 

@@ -2,6 +2,8 @@ import Foundation
 import HTTPAPI
 import Inputs
 import JSON
+import Serving
+import Synchronization
 import Testing
 
 /// Keys, hosts and origins, over a socket.
@@ -31,7 +33,12 @@ import Testing
         #expect(try await Self.ask(server, "Host: x\r\nAuthorization: Bearer secre\r\n").hasPrefix("HTTP/1.1 401 "))
         #expect(try await Self.ask(server, "Host: x\r\nAuthorization: Bearer secrets\r\n").hasPrefix("HTTP/1.1 401 "))
         let json = "Content-Type: application/json\r\n"
-        #expect(try await Self.ask(server, "Host: x\r\nAuthorization: Bearer other\r\n\(json)").hasPrefix("HTTP/1.1 200 "))
+        for scheme in ["Bearer other", "bearer other", "BEARER  other", "Bearer \t other \t"] {
+            #expect(try await Self.ask(server, "Host: x\r\nAuthorization: \(scheme)\r\n\(json)").hasPrefix("HTTP/1.1 200 "), "\(scheme)")
+        }
+        for wrong in ["Bearerother", "Basic other", "other", "Bearer", "Bearer other other"] {
+            #expect(try await Self.ask(server, "Host: x\r\nAuthorization: \(wrong)\r\n\(json)").hasPrefix("HTTP/1.1 401 "), "\(wrong)")
+        }
         // However the path is written, the router takes these to be under /v1.
         for path in ["/v1/models", "//v1/models", "/v1//models", "http://x/v1/models", "http://x//v1/models"] {
             #expect(try await server.request("GET", path).status == 401, "\(path)")
@@ -45,6 +52,8 @@ import Testing
         ("", "400"), ("Host: a\r\nHost: b\r\n", "400"), ("Host: evil.example\r\n", "403"), ("Host: LOCALHOST:80\r\n", "200"),
         ("Host: 10.0.0.1:8000\r\n", "200"), ("Host: [::1]:8000\r\n", "200"), ("Host: [evil.example\r\n", "403"),
         ("Host: []\r\n", "403"), ("Host: １０.0.0.1\r\n", "403"), ("Host: box.lan\r\n", "200"),
+        ("Host: localhost.\r\n", "200"), ("Host: LocalHost.:8000\r\n", "200"), ("Host: Box.LAN.\r\n", "200"), ("Host: .\r\n", "403"),
+        ("Host: localhost..\r\n", "403"), ("Host: localhost.evil.example\r\n", "403"),
         ("Host: localhost\r\nTransfer-Encoding: gzip, chunked\r\n", "501"),
     ])
     func hostsAreChecked(headers: String, status: String) async throws {
@@ -63,6 +72,49 @@ import Testing
         #expect(good.hasPrefix("http/1.1 200 ") && good.contains("access-control-allow-origin: https://chat.example"))
         #expect(try await Self.ask(server, "Host: x\r\n").lowercased().contains("vary: origin"))
         await server.stop()
+    }
+
+    /// Scheme, host and port count, as browsers compare them.
+    @Test(arguments: [
+        ("LOCALHOST", "http://localhost", "200"), ("localhost:80", "http://localhost", "200"), ("localhost", "http://localhost:80", "200"),
+        ("localhost.", "http://localhost", "200"), ("localhost:8000", "http://localhost:8000", "200"), ("[::1]:8000", "http://[::1]:8000", "200"),
+        ("chat.lan", "https://chat.lan", "200"), ("chat.lan:443", "https://chat.lan", "200"), ("x", "https://Chat.Example:443", "200"),
+        ("localhost:8000", "http://localhost", "403"), ("localhost", "http://localhost:8000", "403"), ("localhost:443", "http://localhost", "403"),
+        ("localhost", "null", "403"), ("localhost", "http://localhost.evil.example", "403"), ("localhost", "http://localhost@evil.example", "403"),
+        ("localhost", "file://localhost", "403"), ("x", "http://chat.example", "403"),
+    ])
+    func originsAreCompared(host: String, origin: String, status: String) async throws {
+        let server = try await Self.server { $0.allowedOrigins = ["https://chat.example/"] }
+        let answer = try await Self.ask(server, "Host: \(host)\r\nOrigin: \(origin)\r\nContent-Type: application/json\r\n")
+        #expect(answer.hasPrefix("HTTP/1.1 \(status) "), "\(answer)")
+        await server.stop()
+    }
+
+    /// What never becomes a request is counted and logged like what does.
+    @Test func refusedHeadsAreCountedAndLogged() async throws {
+        let note = Lines()
+        var options = TestServer.Options()
+        options.access.allowedHosts = ["x"]
+        options.access.apiKeys = ["secret"]
+        options.requestLog = { note.add($0) }
+        let server = try await TestServer(options)
+        for headers in ["", "Host: evil.example\r\n", "Host: x\r\nTransfer-Encoding: gzip\r\n", "Host: x\r\n", "Host: x\r\n\0: y\r\n"] {
+            _ = try await Self.ask(server, headers)
+        }
+        for _ in 0..<30 { _ = try await Self.ask(server, "Host: evil.example\r\n") }
+        await server.stop()
+        let counts = server.engine.metrics.http.reduce(into: [Int: Int]()) { $0[$1.key.status, default: 0] += $1.value }
+        #expect(counts == [400: 2, 401: 1, 403: 31, 501: 1])
+        #expect(note.all.contains { $0.hasPrefix("refused 400: a Host header is required") })
+        #expect(note.all.contains { $0.hasPrefix("refused 403: this server does not answer to the host evil.example") })
+        #expect(note.all.count { $0.hasPrefix("refused ") } < 34)
+    }
+
+    @Test func fewLinesASecondTellOfRefusals() {
+        var lines = RefusalLines()
+        let start = ContinuousClock.now
+        #expect((0..<100).map { lines.admit(at: start + .milliseconds($0)) } == Array(repeating: 0, count: 5) + Array(repeating: nil, count: 95))
+        #expect(lines.admit(at: start + .seconds(1)) == 95 && lines.admit(at: start + .seconds(1)) == 0)
     }
 
     @Test func preflightsAreAnswered() async throws {
@@ -87,4 +139,38 @@ import Testing
         #expect(try await cached("a") == 0)
         await server.stop()
     }
+
+    /// A picture that one client sent is new to another, in the cache of embeddings as in that of prompts.
+    @Test func aSaltKeepsPicturesApart() async throws {
+        let server = try await TestServer()
+        let picture: JSONValue = ["type": "image_url", "image_url": ["url": .string("data:image/png;base64,\(TestPictures.png)")]]
+        let text: JSONValue = ["type": "text", "text": .string(String(repeating: "long ", count: 30))]
+        func ask(_ salt: JSONValue) async throws -> (cached: Int?, hits: Int) {
+            let answer = try await server.chat([
+                "messages": [["role": "user", "content": [picture, text]]], "max_tokens": 1, "cache_salt": salt,
+            ])
+            let cached = answer.json["usage"]?["prompt_tokens_details"]?["cached_tokens"]?.intValue
+            // The engine publishes its figures when it has answered.
+            try await Task.sleep(for: .milliseconds(50))
+            return (cached, server.engine.metrics.imageHits)
+        }
+        #expect(try await ask("a") == (0, 0))
+        let again = try await ask("a")
+        #expect(again.cached ?? 0 > 0)
+        let hits = again.hits
+        let other = try await ask("b")
+        #expect(other.cached == 0 && other.hits == hits)
+        #expect(try await ask(nil).cached == 0)
+        #expect(server.engine.metrics.imageHits == hits)
+        await server.stop()
+    }
+}
+
+/// Lines as they come.
+private final class Lines: Sendable {
+    private let lines = Mutex<[String]>([])
+
+    var all: [String] { lines.withLock { $0 } }
+
+    func add(_ line: String) { lines.withLock { $0.append(line) } }
 }

@@ -25,6 +25,7 @@ final class TestServer: Sendable {
         var failsOnToken: Int32?
         var maxConnections = 4096
         var access = AccessRules()
+        var requestLog: (@Sendable (String) -> Void)?
         var maxHeldBytes = 1 << 30
         var bodyTimeoutSeconds = 30.0
         var writeTimeoutSeconds = 120.0
@@ -60,6 +61,7 @@ final class TestServer: Sendable {
         server.maxBodyBytes = options.maxBodyBytes
         server.version = "1.2.3"
         server.access = options.access
+        server.requestLog = options.requestLog
         server.maxConnections = options.maxConnections
         server.maxHeldBytes = options.maxHeldBytes
         server.bodyTimeoutSeconds = options.bodyTimeoutSeconds

@@ -1,4 +1,5 @@
 import Inputs
+import JSON
 import Testing
 
 /// What a hostile tokenizer may cost: the growth of a text, the steps of a pattern, the budget of a request.
