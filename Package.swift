@@ -104,14 +104,15 @@ let package = Package(
         tests("CPUBackend", ["AllocationCounter", "ArtifactFormat", "CPUBackend", "Compiler", "Execution", "Plan", "Tensors"]),
         tests("CacheTool", ["vlm-cache", "ArtifactFormat", "ArtifactSamples"]),
         tests("EndToEnd", ["vlmc", "vlm-serve", "vlm-cache"], exclude: ["Fixtures"]),
-        tests("HTTPAPI", ["HTTPAPI", "Serving", "Execution", "Inputs", "Plan", "Tensors"]),
+        tests("HTTPAPI", ["HTTPAPI", "Serving", "Execution", "Inputs", "Plan", "Seeded", "Tensors"]),
         tests("HuggingFace", ["HuggingFace", "Tensors"]),
         tests("IR", ["IR", "Tensors"], exclude: ["Fixtures"]),
         tests("Inputs", ["Inputs", "Plan"], exclude: ["Fixtures"]),
         tests("Models", ["HuggingFace", "IR", "Models", "Plan", "Reference", "Tensors"]),
         tests("Passes", ["HuggingFace", "IR", "Models", "Passes", "Plan", "Reference", "Tensors"]),
         tests("Reference", ["IR", "Reference", "Tensors"]),
-        tests("Serving", ["Serving", "Execution", "Inputs", "Plan", "Tensors"]),
+        .target(name: "Seeded", path: "Tests/Support/Seeded", swiftSettings: settings),
+        tests("Serving", ["Serving", "Execution", "Inputs", "Plan", "Seeded", "Tensors"]),
         tests("Tidy", []),
     ]
 )
