@@ -1,4 +1,5 @@
 import CKernels
+import Seeded
 import Testing
 
 /// softmax(scale · q·kᵗ)·v of one query over the first `visible` keys.
@@ -26,7 +27,7 @@ private final class PagedFixture {
     init(heads: Int, kvHeads: Int, dim: Int, block: Int, bf16Cache: Bool, counts: [Int], contexts: [Int], seed: UInt64) {
         (self.heads, self.kvHeads, self.dim, self.block) = (heads, kvHeads, dim, block)
         (self.bf16Cache, self.counts, self.contexts) = (bf16Cache, counts, contexts)
-        var random = Seeded(seed)
+        var random = Dice(seed)
         let needed = contexts.map { ($0 + block - 1) / block }
         tableStride = (needed.max() ?? 0) + 1
         blocks = needed.reduce(0, +) + 1
@@ -47,7 +48,7 @@ private final class PagedFixture {
         for s in contexts.indices { fill(s, &random) }
     }
 
-    private func fill(_ s: Int, _ random: inout Seeded) {
+    private func fill(_ s: Int, _ random: inout Dice) {
         let n = contexts[s], k = Guarded(random.floats(n * kvHeads * dim)), v = Guarded(random.floats(n * kvHeads * dim))
         let slots = Guarded((0..<n).map { blockTable[s * tableStride + $0 / block] * Int32(block) + Int32($0 % block) } + [-1])
         var a = vlm_kv_write_args(
@@ -128,7 +129,7 @@ private final class PagedFixture {
     @Test("segments agree with f64 mathematics", arguments: [(2, 2, 80), (4, 2, 72), (1, 1, 32), (3, 3, 64), (2, 1, 88), (1, 1, 36)])
     func matchesReference(heads: Int, kvHeads: Int, dim: Int) {
         let offsets: [Int32] = [0, 1, 1, 66, 96, 227], rows = 227
-        var random = Seeded(UInt64(dim)), result: [Double] = []
+        var random = Dice(UInt64(dim)), result: [Double] = []
         let width = (heads + 2 * kvHeads) * dim
         let qkv = Guarded(random.floats(rows * width)), y = Guarded(rows * heads * dim) { _ in Float.nan }, bounds = Guarded(offsets)
         for r in 0..<rows {

@@ -1,5 +1,6 @@
 import CKernels
 import Glibc
+import Seeded
 
 /// A buffer whose end touches an unreadable page (and whose start follows one), so that a read or write outside it crashes the test.
 final class Guarded<Element: BitwiseCopyable> {
@@ -36,19 +37,7 @@ final class Guarded<Element: BitwiseCopyable> {
 /// Aligned scratch of a given number of bytes.
 func scratch(_ bytes: Int) -> Guarded<UInt8> { Guarded(bytes, aligned: true) { _ in 0xa5 } }
 
-/// SplitMix64.
-struct Seeded: RandomNumberGenerator {
-    var state: UInt64
-    init(_ seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return z ^ (z >> 31)
-    }
-
+extension Dice {
     mutating func floats(_ count: Int, in range: ClosedRange<Float> = -1...1) -> [Float] {
         (0..<count).map { _ in Float.random(in: range, using: &self) }
     }

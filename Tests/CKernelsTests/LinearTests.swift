@@ -1,4 +1,5 @@
 import CKernels
+import Seeded
 import Testing
 
 /// A linear layer with its operands in guarded memory and its result in f64.
@@ -24,7 +25,7 @@ private final class LinearFixture {
 
     init(_ c: LinearCase) {
         self.c = c
-        var random = Seeded(c.seed)
+        var random = Dice(c.seed)
         let format = vlm_linear_format(c.kind)
         x = Guarded(random.floats(c.rows * c.inputs))
         bias = Guarded(random.floats(c.outputs))
@@ -73,7 +74,7 @@ private final class LinearFixture {
 }
 
 /// Packs random rows in two calls, the later rows first.
-private func packRows(_ c: LinearCase, _ format: vlm_weight_format, _ random: inout Seeded, _ weight: Guarded<UInt8>) -> [Double] {
+private func packRows(_ c: LinearCase, _ format: vlm_weight_format, _ random: inout Dice, _ weight: Guarded<UInt8>) -> [Double] {
     let source = Guarded(random.floats(c.outputs * c.inputs))
     let first = c.outputs / 3
     for (begin, count) in [(first, c.outputs - first), (0, first)] {
@@ -85,7 +86,7 @@ private func packRows(_ c: LinearCase, _ format: vlm_weight_format, _ random: in
     return source.values.map { Double(format == VLM_WEIGHT_BF16 ? bf16($0) : $0) }
 }
 
-private func packInt4(_ c: LinearCase, _ random: inout Seeded, _ weight: Guarded<UInt8>) -> [Double] {
+private func packInt4(_ c: LinearCase, _ random: inout Dice, _ weight: Guarded<UInt8>) -> [Double] {
     let groups = c.inputs / c.group
     let q = Guarded(c.outputs * c.inputs) { _ in UInt8.random(in: 0...15, using: &random) }
     let zeros = Guarded(c.outputs * groups) { _ in UInt8.random(in: 0...15, using: &random) }
@@ -104,7 +105,7 @@ private func packInt4(_ c: LinearCase, _ random: inout Seeded, _ weight: Guarded
     static let kinds = [VLM_LINEAR_BF16_F32, VLM_LINEAR_BF16_BF16, VLM_LINEAR_F32_F32, VLM_LINEAR_INT4_F32, VLM_LINEAR_INT4_INT8]
 
     private static func cases(_ kind: vlm_linear_kind, seed: UInt64) -> [LinearCase] {
-        var random = Seeded(seed), cases: [LinearCase] = []
+        var random = Dice(seed), cases: [LinearCase] = []
         for rows in [1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 16, 17, 24, 25, 37, 200] {
             let group = [32, 64, 128].randomElement(using: &random)!
             let int4 = vlm_linear_format(kind) == VLM_WEIGHT_INT4

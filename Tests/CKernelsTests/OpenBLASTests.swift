@@ -1,5 +1,6 @@
 import CKernels
 import COpenBLAS
+import Seeded
 import Testing
 
 @Suite struct OpenBLASTests {
@@ -8,7 +9,7 @@ import Testing
     func equalsKernels(kind: vlm_linear_kind, shape: (inputs: Int, outputs: Int)) throws {
         try #require(vlm_openblas_open(), "OpenBLAS is not installed")
         let rows = 5, (inputs, outputs) = shape
-        var random = Seeded(UInt64(inputs))
+        var random = Dice(UInt64(inputs))
         let x = Guarded(random.floats(rows * inputs)), source = Guarded(random.floats(outputs * inputs))
         let bias = Guarded(random.floats(outputs)), added = Guarded(random.floats(rows * outputs))
         let format = vlm_linear_format(kind)

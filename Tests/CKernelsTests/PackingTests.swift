@@ -1,4 +1,5 @@
 import CKernels
+import Seeded
 import Testing
 
 @Suite struct PackingTests {
@@ -16,7 +17,7 @@ import Testing
 
     @Test("packed rows unpack to themselves", arguments: [(33, 7), (64, 64), (1, 1), (95, 130)])
     func roundTrip(outputs: Int, inputs: Int) {
-        var random = Seeded(UInt64(outputs * inputs))
+        var random = Dice(UInt64(outputs * inputs))
         let values = random.floats(outputs * inputs)
         let halves = values.map { Float16($0).bitPattern }, brains = values.map { UInt16(bf16($0).bitPattern >> 16) }
         for format in [VLM_WEIGHT_F32, VLM_WEIGHT_BF16] {
@@ -42,7 +43,7 @@ import Testing
     @Test("AWQ columns from two sources become rows of one weight", arguments: [32, 64, 128])
     func awq(group: Int) {
         let inputs = 2 * group, widths = [40, 24], outputs = 64, order = [0, 4, 1, 5, 2, 6, 3, 7]
-        var random = Seeded(UInt64(group)), expected = [Float](repeating: 0, count: outputs * inputs), first = 0
+        var random = Dice(UInt64(group)), expected = [Float](repeating: 0, count: outputs * inputs), first = 0
         let packed = Guarded<UInt8>(vlm_weight_bytes(VLM_WEIGHT_INT4, Int64(outputs), Int64(inputs), Int64(group)), aligned: true) { _ in 0xff }
         for width in widths {
             let q = Guarded(inputs * width / 8) { _ in Int32(truncatingIfNeeded: random.next()) }

@@ -1,4 +1,5 @@
 import CKernels
+import Seeded
 import Testing
 
 private let activations = [
@@ -38,7 +39,7 @@ private let activations = [
     @Test("gated rows are activation(gate) · up", arguments: activations.map(\.rawValue))
     func gated(raw: UInt32) {
         let kind = vlm_activation(rawValue: raw)
-        var random = Seeded(4)
+        var random = Dice(4)
         let x = Guarded(random.floats(5 * 74, in: -8...8)), y = Guarded(5 * 37) { _ in Float.nan }
         var a = vlm_gated_args(activation: kind, columns: 37, x: x.pointer, x_stride: 74, y: y.pointer, y_stride: 37)
         let expected = (0..<5 * 37).map { i in
@@ -52,7 +53,7 @@ private let activations = [
 
     @Test("sums and conversions are exact", arguments: [1, 7, 8, 15, 16, 17, 100])
     func simple(count: Int) {
-        var random = Seeded(UInt64(count))
+        var random = Dice(UInt64(count))
         let a = Guarded(random.floats(count)), b = Guarded(random.floats(count)), y = Guarded(count) { _ in Float.nan }
         let bytes = Guarded((0..<count).map { UInt8(truncatingIfNeeded: $0 * 37) }), brains = Guarded(count) { _ in UInt16(0) }
         let n = Int64(count), specials = Guarded([Float.nan, .infinity, -.infinity, 1.00390625, 3.4e38] + a.values)
@@ -74,7 +75,7 @@ private let activations = [
 @Suite struct NormTests {
     @Test("norms with and without residual agree with f64 mathematics", arguments: [1, 8, 15, 80, 257, 1536])
     func norms(columns: Int) {
-        var random = Seeded(UInt64(columns))
+        var random = Dice(UInt64(columns))
         let rows = 3, x = Guarded(random.floats(rows * columns)), add = Guarded(random.floats(rows * columns))
         let weight = Guarded(random.floats(columns)), bias = Guarded(random.floats(columns))
         for (mean, residual, affine) in [(false, false, true), (false, true, true), (true, false, true), (true, true, true), (true, false, false)] {
@@ -124,7 +125,7 @@ private let activations = [
 
     @Test("halves are rotated in place and out of place", arguments: [(80, 80), (128, 128), (64, 32), (6, 6)])
     func rotate(dim: Int, rotary: Int) {
-        var random = Seeded(UInt64(dim))
+        var random = Dice(UInt64(dim))
         let heads = 3, rows = 4, half = rotary / 2, x = Guarded(random.floats(rows * heads * dim)), y = Guarded(x.count) { x[$0] }
         let c = Guarded(random.floats(rows * half)), s = Guarded(random.floats(rows * half))
         let expected = (0..<x.count).map { at in

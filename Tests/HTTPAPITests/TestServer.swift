@@ -30,6 +30,8 @@ final class TestServer: Sendable {
         var bodyTimeoutSeconds = 30.0
         var writeTimeoutSeconds = 120.0
         var idleTimeoutSeconds = 75.0
+        var preparationCPUSeconds = 30.0
+        var preparationSeconds = 120.0
         /// Texts with `@` are tokenized once this is signalled.
         var encodeGate: DispatchSemaphore?
         var tokenBytesMax: Int?
@@ -41,6 +43,9 @@ final class TestServer: Sendable {
 
     static let modelName = "null-model"
     static let contextLength = 512
+    /// Texts with the first are tokenized until their processor time is used up, with the second until their deadline.
+    static let endless = "\u{2}"
+    static let sleepless = "\u{3}"
 
     init(_ options: Options = Options()) async throws {
         let program = Self.program(maxSequences: options.maxSequences)
@@ -67,6 +72,8 @@ final class TestServer: Sendable {
         server.bodyTimeoutSeconds = options.bodyTimeoutSeconds
         server.writeTimeoutSeconds = options.writeTimeoutSeconds
         server.idleTimeoutSeconds = options.idleTimeoutSeconds
+        server.preparationCPUSeconds = options.preparationCPUSeconds
+        server.preparationSeconds = options.preparationSeconds
         server.onListening = { announce.yield($0) }
         let door = APIServer(model: model, options: server)
         task = Task { try await door.run() }
@@ -112,8 +119,13 @@ final class TestServer: Sendable {
                 options.onRender(messages)
                 return try render(messages)
             },
-            encode: { text, _ in
+            encode: { text, budget in
                 if text.contains("@") { options.encodeGate?.wait() }
+                while text.contains(endless) { try budget.spend(1000) }
+                while text.contains(sleepless) {
+                    Thread.sleep(forTimeInterval: 0.01)
+                    try budget.check()
+                }
                 return text.utf8.map { $0 == 1 ? 257 : Int32($0) }
             },
             newDecoder: { PrintableDecoder() })

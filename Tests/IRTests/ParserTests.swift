@@ -1,5 +1,5 @@
 import IR
-import TestRandomness
+import Seeded
 import Testing
 
 /// Every text that is no module gets a line, a column and a reason.
@@ -62,7 +62,7 @@ import Testing
     /// Every prefix and many damaged copies of a good text are refused or read, but never trap.
     @Test(arguments: 0..<8) func noTextTraps(seed: UInt64) throws {
         let bytes = Array(try Fixture.text("every-op.vir").utf8)
-        var random = SeededGenerator(seed: seed)
+        var random = Dice(seed)
         var accepted = 0
         for _ in 0..<150 {
             var damaged = bytes

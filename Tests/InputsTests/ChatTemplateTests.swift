@@ -1,7 +1,7 @@
 import Foundation
 import Inputs
 import JSON
-import TestRandomness
+import Seeded
 import Testing
 
 /// Renderings next to those of HuggingFace's chat template environment.
@@ -126,7 +126,7 @@ import Testing
     }
 
     @Test func damagedTemplatesNeverTrap() throws {
-        var generator = SeededGenerator(seed: 2)
+        var generator = Dice(2)
         let values = try #require(try TextFixture.json("chat-template/values.json").objectValue)
         let snippets = try TextFixture.text("chat-template/snippets.txt")
         let source = Array((snippets + (try TextFixture.text("chat-template/templates/qwen3-5.jinja"))).utf8)

@@ -1,5 +1,5 @@
 import Inputs
-import TestRandomness
+import Seeded
 import Testing
 
 /// How files lie, next to what Pillow's `exif_transpose` goes by.
@@ -47,7 +47,7 @@ import Testing
     }
 
     @Test func damagedMetadataNeverTraps() throws {
-        var generator = SeededGenerator(seed: 4)
+        var generator = Dice(4)
         for row in try ImageFixture.load("exif.json", as: [Row].self) {
             for _ in 0..<20 {
                 var file = row.file

@@ -1,6 +1,6 @@
 import Inputs
 import JSON
-import TestRandomness
+import Seeded
 import Testing
 
 /// What a tokenizer file may not say, and that nothing in it can trap.
@@ -70,7 +70,7 @@ import Testing
     }
 
     @Test func damagedBytesNeverTrap() throws {
-        var generator = SeededGenerator(seed: 1)
+        var generator = Dice(1)
         let json = try TextFixture.bytes("tokenizer/first.json")
         let compiled = try TextFixture.tokenizer("first").compiled
         for _ in 0..<150 {

@@ -1,5 +1,5 @@
 import JSON
-import TestRandomness
+import Seeded
 import Testing
 
 @Suite struct JSONTests {
@@ -82,7 +82,7 @@ import Testing
     }
 
     @Test func damagedDocumentsNeverTrap() throws {
-        var generator = SeededGenerator(seed: 3)
+        var generator = Dice(3)
         let source = Array(#"{"a":[1,-2.5e3,"x\u00e9\ud83d\ude00é",true,null],"b":{"c":[[],{}]}}"#.utf8)
         for _ in 0..<5000 {
             var bytes = source

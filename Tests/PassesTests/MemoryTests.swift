@@ -3,8 +3,8 @@ import Models
 import Passes
 import Plan
 import Reference
+import Seeded
 import Tensors
-import TestRandomness
 import Testing
 
 /// Where values are stored: on traced models, on random graphs and on random lives.
@@ -59,7 +59,7 @@ import Testing
 
     @Test(arguments: 0..<50)
     func randomLivesDoNotOverlap(seed: Int) {
-        var random = SeededGenerator(seed: UInt64(seed))
+        var random = Dice(UInt64(seed))
         let values = (0..<Int.random(in: 0...60, using: &random)).map { _ in
             let first = Int.random(in: 0...40, using: &random)
             return MemoryPlan.Value(

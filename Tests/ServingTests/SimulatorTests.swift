@@ -1,5 +1,6 @@
 import Execution
 import Plan
+import Seeded
 import Serving
 import Testing
 

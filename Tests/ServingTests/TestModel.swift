@@ -1,5 +1,6 @@
 import Execution
 import Plan
+import Seeded
 import Serving
 import Tensors
 
@@ -19,21 +20,6 @@ func testProgram(
             maxBatchedTokens: maxBatchedTokens, maxPatches: 256),
         kv: KVLayout(layers: 1, heads: 1, headDim: 8, element: .f32), vocabularySize: vocabularySize, hiddenSize: 5,
         positionAxes: 3)
-}
-
-/// SplitMix64, so that every run of a test draws the same numbers.
-struct Dice: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(_ seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-        return value ^ (value >> 31)
-    }
 }
 
 /// Writes each token as its number and a space.

@@ -1,14 +1,14 @@
 import IR
+import Seeded
 import Tensors
-import TestRandomness
 
 /// Modules of random ops with random attributes, well formed because every op is checked before it is written.
 struct RandomModule {
-    private var random: SeededGenerator
+    private var random: Dice
     private static let dims: [Dim] = [1, 2, 3, 4, 6, "T", "S", Dim(4, times: "T")]
     private static let origins = ["", "model.layers.0.input_layernorm", "visual.blocks.1.attn qkv", "модель · ünï"]
 
-    init(seed: UInt64) { random = SeededGenerator(seed: seed) }
+    init(seed: UInt64) { random = Dice(seed) }
 
     mutating func make() throws -> Module {
         let weights = (0..<3).map { WeightDecl("w.\($0)", fixedType(), source: Bool.random(using: &random) ? "odd \"name\"\n\($0)" : nil) }

@@ -3,8 +3,8 @@ import IR
 import Passes
 import Plan
 import Reference
+import Seeded
 import Tensors
-import TestRandomness
 import Testing
 
 /// A file of cases for one pass: what it finds, what it makes of it, and what it leaves with the reason.
@@ -120,7 +120,7 @@ struct SeededValues {
     }
 
     private static func tensor(_ name: String, _ type: TensorType, _ bindings: [String: Int]) -> Tensor {
-        var random = SeededGenerator(seed: name.utf8.reduce(7) { $0 &* 31 &+ UInt64($1) })
+        var random = Dice(name.utf8.reduce(7) { $0 &* 31 &+ UInt64($1) })
         let shape = type.shape.values(bindings) ?? []
         let count = shape.reduce(1, *)
         if type.element.isFloat {

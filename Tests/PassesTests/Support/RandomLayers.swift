@@ -1,15 +1,15 @@
 import IR
 import Passes
 import Reference
+import Seeded
 import Tensors
-import TestRandomness
 
 /// Graphs of the ops that a plan has steps for, wired at random: views of views, in-place candidates, values read late.
 struct RandomLayers {
     static let rows = 3
-    private var random: SeededGenerator
+    private var random: Dice
 
-    init(seed: UInt64) { random = SeededGenerator(seed: seed) }
+    init(seed: UInt64) { random = Dice(seed) }
 
     mutating func make() throws -> Module {
         let module = ModuleBuilder()
@@ -45,7 +45,7 @@ struct RandomLayers {
     }
 
     private static func grow(
-        _ b: GraphBuilder, _ x: Value, _ values: [Value], _ table: Value, _ parameters: [Value], _ random: inout SeededGenerator
+        _ b: GraphBuilder, _ x: Value, _ values: [Value], _ table: Value, _ parameters: [Value], _ random: inout Dice
     ) -> [Value] {
         let width = x.type.shape.dims.dropFirst().reduce(1) { $0 * $1.factor }
         let equal = values.filter { $0.type == x.type }.randomElement(using: &random) ?? x

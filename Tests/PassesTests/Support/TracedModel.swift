@@ -5,8 +5,8 @@ import Models
 import Passes
 import Plan
 import Reference
+import Seeded
 import Tensors
-import TestRandomness
 
 /// A model directory, traced, with its weights at hand.
 struct TracedModel {
@@ -109,7 +109,7 @@ struct Rehearsal {
 
     /// Pictures of 4×2 and 2×2 patches.
     private var pictures: [String: Tensor] {
-        var random = SeededGenerator(seed: 1)
+        var random = Dice(1)
         let bytes = (0..<12 * 588).map { _ in Int32.random(in: 0...255, using: &random) }
         let rows: [Int32] = [0, 0, 1, 1, 2, 2, 3, 3, 0, 0, 1, 1]
         let columns: [Int32] = [0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1]
