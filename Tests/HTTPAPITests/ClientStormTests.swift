@@ -1,6 +1,7 @@
 import Foundation
 import HTTPAPI
 import Inputs
+import JSON
 import Seeded
 import Serving
 import Testing
