@@ -73,7 +73,7 @@ package struct Machine: Sendable, Codable, Hashable {
 
     private static func recordName(_ processor: String, _ features: [CPUFeature]) -> String {
         // The way of measuring is part of the name: rates measured otherwise do not count.
-        let way = vlm_openblas_open() ? "thread time, with OpenBLAS, " : "thread time, "
+        let way = "thread time, rounds that agree, " + (vlm_openblas_open() ? "with OpenBLAS, " : "")
         let text = way + processor + " " + features.map(\.rawValue).joined(separator: " ")
         let hash = text.utf8.reduce(UInt64(14_695_981_039_346_656_037)) { ($0 ^ UInt64($1)) &* 1_099_511_628_211 }
         return String(hash, radix: 16)

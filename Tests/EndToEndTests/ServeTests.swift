@@ -96,6 +96,11 @@ import Testing
         #expect(try await server.ask("Hello", [], questionFirst: true, model: artifact).isEmpty == false)
         #expect(server.stop() == 0)
     }
+
+    @Test func aKeyOfWhiteSpaceDoesNotOpenTheServer() throws {
+        let outcome = try Command("vlm-serve", ["nothing"], environment: ["VLLM_API_KEY": " \n"]).run()
+        #expect(outcome.status == 64 && outcome.errors.contains("VLLM_API_KEY holds white space alone"), "\(outcome.errors)")
+    }
 }
 
 /// A running `vlm-serve` on a free loopback port.
