@@ -53,7 +53,7 @@ import Testing
         for _ in 0..<500 where try await running(port) == false { try await Task.sleep(for: .milliseconds(5)) }
         process.terminate()
         // As supervisors do that tell the process and its group.
-        try await Task.sleep(for: .milliseconds(20))
+        usleep(5000)
         process.terminate()
         try await Task.sleep(for: .milliseconds(150))
         #expect(process.isRunning)

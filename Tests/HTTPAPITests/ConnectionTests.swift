@@ -128,7 +128,7 @@ import Testing
             let client = try HTTPClient(port: port)
             // More than buffers hold on the way back.
             try client.send(Array(String(repeating: "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", count: count).utf8))
-            Thread.sleep(forTimeInterval: 2)
+            Thread.sleep(forTimeInterval: 6)
             var answers = 0
             while let answer = try? client.answer(), answer.status == 200 { answers += 1 }
             return answers
