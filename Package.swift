@@ -101,7 +101,7 @@ let package = Package(
         tests("ArtifactFormat", ["ArtifactFormat", "ArtifactSamples", "Plan", "Tensors"]),
         tests("CKernels", ["CKernels", "COpenBLAS"]),
         .target(name: "AllocationCounter", path: "Tests/Support/AllocationCounter"),
-        tests("CPUBackend", ["AllocationCounter", "ArtifactFormat", "CPUBackend", "Compiler", "Execution", "Plan", "Tensors"]),
+        tests("CPUBackend", ["AllocationCounter", "ArtifactFormat", "ArtifactSamples", "CPUBackend", "Compiler", "Execution", "Plan", "Tensors"]),
         tests("CacheTool", ["vlm-cache", "ArtifactFormat", "ArtifactSamples"]),
         tests("EndToEnd", ["vlmc", "vlm-serve", "vlm-cache"], exclude: ["Fixtures"]),
         tests("HTTPAPI", ["HTTPAPI", "Serving", "Execution", "Inputs", "Plan", "Tensors"]),

@@ -65,6 +65,10 @@ final class ArtifactReader {
             guard let known = SectionName(path: name), section.bytes >= 0 else {
                 throw .malformed(path: path, section: Self.manifestName, reason: "section \(name) has no proper name or size")
             }
+            guard section.bytes <= known.bytesMax else {
+                throw .malformed(
+                    path: path, section: name, reason: "it has \(section.bytes) bytes, more than the \(known.bytesMax) that are read")
+            }
             sections.append((known, section))
         }
         self.sections = sections

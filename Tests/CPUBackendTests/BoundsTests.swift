@@ -54,7 +54,7 @@ import Testing
         let artifact = try store.compile("qwen2_vl_hubstyle", .exact)
         let model = try CPUBackend(threads: 1).load(artifact)
         try model.reserveKV(blockSize: 16, blockCount: 4)
-        let io = model.makeStepIO(maxBlocks: 4)
+        let io = try model.makeStepIO(maxBlocks: 4)
         let limits = artifact.program.limits
         let cases: [(Entry, tokens: Int, samples: Int, images: Int)] = [
             (.extend, limits.maxBatchedTokens + 1, 1, 0), (.extend, 1, limits.maxSequences + 1, 0),

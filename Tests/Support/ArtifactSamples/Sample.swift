@@ -33,7 +33,7 @@ package final class Sample {
         Program(
             plans: [plan(.extend, rows: 64, samples: gears.last ?? 0, repeats: repeats)]
                 + gears.map { plan(.decode(gear: $0), rows: $0, samples: $0, repeats: repeats) },
-            limits: limits(gears), kv: KVLayout(layers: 1, heads: 2, headDim: 4, element: .f32), vocabularySize: 16,
+            limits: limits(gears), kv: KVLayout(layers: 1, heads: 2, headDim: 4, element: .f32), vocabularySize: 8,
             hiddenSize: 8, positionAxes: 3)
     }
 
