@@ -103,6 +103,9 @@ final class ArtifactReader {
         guard manifest.keyDigest == manifest.key.digest, manifest.programKey == manifest.key.programKey else {
             throw .malformed(path: path, section: manifestName, reason: "the digests are not those of the key")
         }
+        for (name, digest) in manifest.key.configs.sections where manifest.sections[name.path]?.sha256 ?? "" != digest {
+            throw .malformed(path: path, section: name.path, reason: "the artifact's key names another one")
+        }
         return manifest
     }
 

@@ -20,6 +20,7 @@ import Testing
                     bytes: bytes)
             }
         }
+        for name in [SectionName.tokenizer, .chatTemplate, .inputs] where artifact.has(name) { try writer.write(name, artifact.section(name)) }
         let path = try writer.finish(
             program: artifact.program, provenance: artifact.manifest.provenance, tuning: artifact.manifest.tuning)
         _ = try CPUBackend(threads: 1).load(Artifact.open(directory: path))

@@ -1,9 +1,9 @@
 import ArtifactFormat
 import ArtifactSamples
 import CPUBackend
-import Execution
 import Foundation
 import Plan
+import Serving
 import Testing
 
 /// Artifacts whose digests agree and whose sections do not: whoever opens them gets an error, or something that runs.
@@ -18,6 +18,7 @@ import Testing
         _ = try? artifact.passLog()
         for (stage, entry) in artifact.irSections { _ = (try? artifact.ir(stage: stage, entry: entry)).map { GraphOutline(text: $0).svg() } }
         try artifact.checkWeights()
+        if let golden = try artifact.golden() { _ = SelfTest.mismatch(golden, of: artifact, on: CPUBackend(threads: 1)) }
         _ = try SelfTest.record(artifact, on: CPUBackend(threads: 1))
     }
 
@@ -105,6 +106,40 @@ import Testing
         let error = try #require(throws: ArtifactError.self) { try Artifact.open(directory: path) }
         #expect(error.description.contains("section \(contradiction.section) is malformed"), "\(error)")
         #expect(error.description.contains(contradiction.words), "\(error)")
+    }
+
+    /// The key names tokenizer, template and `inputs.json` by their checksums.
+    @Test func sectionsOtherThanTheKeyNamesAreRefused() throws {
+        let path = try copy(store.compile("qwen2_vl_hubstyle", .exact))
+        let template = Array("{{ messages }} and something else".utf8)
+        try Data(template).write(to: URL(fileURLWithPath: path + "/chat_template.jinja"))
+        try Mutation.edit("manifest.json", of: path) { manifest in
+            var sections = manifest["sections"] as? [String: Any] ?? [:]
+            sections["chat_template.jinja"] = ["bytes": template.count, "sha256": Digest.of(template)]
+            manifest["sections"] = sections
+        }
+        let error = try #require(throws: ArtifactError.self) { try Artifact.open(directory: path) }
+        #expect(error.description.contains("section chat_template.jinja is malformed: the artifact's key names another one"))
+    }
+
+    /// What makes other tokens, positions or patches of the request fails, although plans and weights compute what they did.
+    @Test func theSelfTestGoesTheWayOfARequest() throws {
+        let path = try copy(store.compile("qwen2_vl_hubstyle", .exact))
+        let backend = CPUBackend(threads: 1)
+        let golden = try #require(try Artifact.open(directory: path).golden())
+        let request = try #require(golden.request)
+        #expect(request.picture != nil && !request.patches.isEmpty && golden.prompt.count > 4)
+        #expect(try SelfTest.mismatch(golden, of: Artifact.open(directory: path), on: backend) == nil)
+        let changes: [(String, String, (inout [String: Any]) -> Void)] = [
+            ("filter", "other patches", { Self.set(&$0, "imageProcessor", "filter", to: "nearest") }),
+            ("size", "other tokens", { Self.set(&$0, "imageProcessor", "sizing", to: ["smart": ["minPixels": 9408, "maxPixels": 10976]]) }),
+        ]
+        for (name, words, change) in changes {
+            let changed = try copy(Artifact.open(directory: path))
+            try Mutation.edit("inputs.json", of: changed, change)
+            let mismatch = try SelfTest.mismatch(golden, of: Artifact.open(directory: changed), on: backend)
+            #expect(mismatch?.contains(words) == true, "\(name): \(mismatch ?? "passes")")
+        }
     }
 
     /// A sparse file of terabytes takes no room on the disk.

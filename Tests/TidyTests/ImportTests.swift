@@ -21,7 +21,8 @@ import Testing
         "Inputs": ["Plan", "CImage", "CPCRE2", "Foundation"],
         "Execution": ["ArtifactFormat", "Plan", "Tensors"],
         "CPUBackend": ["ArtifactFormat", "CKernels", "COpenBLAS", "Execution", "Foundation", "Plan", "Tensors"],
-        "Serving": ["Crypto", "Execution", "Foundation", "Inputs", "Plan"],
+        // The way of requests through an artifact's sections is the server's and the self-test's.
+        "Serving": ["ArtifactFormat", "Crypto", "Execution", "Foundation", "Inputs", "Plan"],
         // Requests are read with the JSON of Inputs, which keeps the order of keys and bounds depth.
         "HTTPAPI": [
             "CHeap", "Foundation", "HTTPTypes", "Hummingbird", "HummingbirdCore", "Inputs", "Logging", "NIOCore", "NIOHTTP1",
@@ -30,14 +31,14 @@ import Testing
         "Tooling": ["ArgumentParser", "Foundation"],
         "vlmc": [
             "ArgumentParser", "ArtifactFormat", "CPUBackend", "Compiler", "Execution", "Foundation", "HuggingFace", "IR", "Inputs",
-            "Passes", "Plan", "Tensors", "Tooling",
+            "Passes", "Plan", "Serving", "Tensors", "Tooling",
         ],
         "vlm-serve": [
             "ArgumentParser", "ArtifactFormat", "CHeap", "CPUBackend", "Execution", "Foundation", "HTTPAPI", "Inputs", "Logging", "Plan",
             "ServiceLifecycle", "Serving", "Tooling", "UnixSignals",
         ],
-        // The golden self-test of `verify` runs the artifact.
-        "vlm-cache": ["ArgumentParser", "ArtifactFormat", "CPUBackend", "Execution", "Foundation", "Plan", "Tensors", "Tooling"],
+        // The self-test of `verify` runs the artifact as a server does.
+        "vlm-cache": ["ArgumentParser", "ArtifactFormat", "CPUBackend", "Foundation", "Plan", "Serving", "Tensors", "Tooling"],
     ]
 
     /// Part of every toolchain, and of no consequence for the layers.

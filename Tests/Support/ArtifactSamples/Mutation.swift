@@ -114,6 +114,11 @@ extension Mutation {
         if let program = try? object(directory, "program.json"), var key = manifest["key"] as? [String: Any] {
             key["limits"] = program["limits"]
             key["kvElement"] = (program["kv"] as? [String: Any])?["element"]
+            var configs = key["configs"] as? [String: Any] ?? [:]
+            for (field, section) in [("tokenizer", "tokenizer.bin"), ("processor", "inputs.json"), ("template", "chat_template.jinja")] {
+                configs[field] = (sections[section] as? [String: Any])?["sha256"] ?? ""
+            }
+            key["configs"] = configs
             manifest["key"] = key
         }
         try seal(manifest, directory)
