@@ -82,18 +82,18 @@ let package = Package(
             ["HuggingFace", "JSON", "Models", "Passes", "IR", "Plan", "ArtifactFormat", "CKernels", "COpenBLAS", "Reference", "Inputs", "Tensors", crypto]),
         module("Execution", ["Plan", "ArtifactFormat", "Tensors"]),
         module("CPUBackend", ["Execution", "ArtifactFormat", "Plan", "Tensors", "CKernels", "COpenBLAS"]),
-        module("Serving", ["Execution", "Inputs", "JSON", "Plan", crypto]),
+        module("Serving", ["ArtifactFormat", "Execution", "Inputs", "JSON", "Plan", crypto]),
         module(
             "HTTPAPI", ["CHeap", "Serving", "Inputs", "JSON", "Plan", hummingbird, hummingbirdCore, httpTypes, lifecycle, logging, nioCore, nioHTTP1]),
 
         module("Tooling", [argumentParser]),
         tool(
             "vlmc",
-            ["Tooling", "Compiler", "CPUBackend", "Execution", "HuggingFace", "Passes", "IR", "Inputs", "JSON", "Plan", "ArtifactFormat", "Tensors"]),
+            ["Tooling", "Compiler", "CPUBackend", "Execution", "HuggingFace", "Passes", "IR", "Inputs", "JSON", "Plan", "ArtifactFormat", "Serving", "Tensors"]),
         tool(
             "vlm-serve",
             ["CHeap", "Tooling", "HTTPAPI", "Serving", "CPUBackend", "Execution", "Inputs", "JSON", "Plan", "ArtifactFormat", lifecycle, logging, unixSignals]),
-        tool("vlm-cache", ["Tooling", "ArtifactFormat", "CPUBackend", "Execution", "Plan"]),
+        tool("vlm-cache", ["Tooling", "ArtifactFormat", "CPUBackend", "Plan", "Serving"]),
 
         .executableTarget(name: "kernel-bench", dependencies: ["CKernels", "COpenBLAS"], path: "Tests/Benchmarks/Kernels"),
         .target(
@@ -103,7 +103,7 @@ let package = Package(
         tests("CKernels", ["CKernels", "COpenBLAS", "Seeded"]),
         .target(name: "Seeded", path: "Tests/Support/Seeded", swiftSettings: settings),
         .target(name: "AllocationCounter", path: "Tests/Support/AllocationCounter"),
-        tests("CPUBackend", ["AllocationCounter", "ArtifactFormat", "CPUBackend", "Compiler", "Execution", "Plan", "Tensors"]),
+        tests("CPUBackend", ["AllocationCounter", "ArtifactFormat", "ArtifactSamples", "CPUBackend", "Compiler", "Execution", "Plan", "Serving", "Tensors"]),
         tests("CacheTool", ["vlm-cache", "ArtifactFormat", "ArtifactSamples"]),
         tests("EndToEnd", ["vlmc", "vlm-serve", "vlm-cache"], exclude: ["Fixtures"]),
         tests("HTTPAPI", ["HTTPAPI", "Serving", "Execution", "Inputs", "JSON", "Plan", "Seeded", "Tensors"]),

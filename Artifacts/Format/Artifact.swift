@@ -11,6 +11,8 @@ package final class Artifact {
     package let manifest: Manifest
     package let program: Program
     package let weights: [WeightEntry]
+    /// Nil in an artifact without `inputs.json`, which answers no requests.
+    private let inputs: InputSpec?
     private let reader: ArtifactReader
     private let mapping: Mapping
 
@@ -30,7 +32,7 @@ package final class Artifact {
             for (name, section) in reader.sections {
                 try reader.checkSize(name, section)
             }
-            for (name, section) in reader.sections where !name.isCheckedLate && name != .program && name != .weightTable {
+            for (name, section) in reader.sections where name.isCheckedByBytes {
                 _ = try reader.bytes(name, section)
             }
             return try Artifact(reader)
@@ -65,7 +67,19 @@ package final class Artifact {
             throw .malformed(
                 path: path, section: SectionName.program.path, reason: "its limits are not those of the key")
         }
+        inputs = try Self.inputs(reader, program)
         mapping = try Mapping(reader.file(.weights), bytes: length)
+    }
+
+    /// `inputs.json`, which fits the program; nil where there is none.
+    private static func inputs(_ reader: ArtifactReader, _ program: Program) throws(ArtifactError) -> InputSpec? {
+        let name = SectionName.inputs
+        guard reader.manifest.sections[name.path] != nil else { return nil }
+        let inputs = try JSONCoding.decode(InputSpec.self, from: reader.bytes(name), path: reader.path, section: name.path)
+        if let reason = SectionsCheck(program: program, inputs: inputs).contradiction {
+            throw .malformed(path: reader.path, section: name.path, reason: reason)
+        }
+        return inputs
     }
 
     /// The packed bytes of a weight, valid only as long as somebody holds the artifact.
@@ -81,10 +95,8 @@ package final class Artifact {
 
     /// How requests become tokens and patches.
     package func inputSpec() throws(ArtifactError) -> InputSpec {
-        let name = SectionName.inputs.path
-        let spec = try JSONCoding.decode(InputSpec.self, from: section(.inputs), path: path, section: name)
-        if let reason = spec.contradiction { throw .malformed(path: path, section: name, reason: reason) }
-        return spec
+        guard let inputs else { throw .missingSection(path: path, section: SectionName.inputs.path) }
+        return inputs
     }
 
     /// Whether the artifact has the section.
@@ -149,14 +161,21 @@ extension WeightEntry {
     /// Weights begin at multiples of this.
     package static let alignment = 4096
 
-    /// The first entry that does not lie in a `weights.bin` of `fileBytes`, in words; nil when all do.
+    /// The first entry that does not lie in a `weights.bin` of `fileBytes` behind those before it, in words; nil when all do, and the
+    /// file ends with the last.
     static func misplaced(_ entries: [WeightEntry], fileBytes: Int) -> String? {
+        var end = 0
         for entry in entries {
             let fits = entry.offset >= 0 && entry.byteCount > 0 && entry.offset <= fileBytes
                 && entry.byteCount <= fileBytes - entry.offset
             guard fits else { return "weight \(entry.name) does not lie in weights.bin" }
             guard entry.offset % alignment == 0 else { return "weight \(entry.name) is not page-aligned" }
+            guard entry.offset >= end, entry.offset - end < alignment else {
+                return "weight \(entry.name) at \(entry.offset) does not follow what ends at \(end)"
+            }
+            end = entry.offset + entry.byteCount
         }
+        guard fileBytes - end < alignment else { return "weights.bin goes on behind the last weight" }
         return nil
     }
 }

@@ -24,13 +24,23 @@ package struct ArtifactKey: Sendable, Hashable, Codable {
         case balanced
     }
 
-    /// SHA-256 of each file that configures the model besides its weights; empty for a file that is absent.
+    /// SHA-256 of what configures the model besides its weights; empty for what is absent.
     package struct ConfigDigests: Sendable, Hashable, Codable {
+        /// Of `config.json`.
         package var config: String
+        /// Of `generation_config.json`.
         package var generation: String
+        /// Of the section `tokenizer.bin`.
         package var tokenizer: String
+        /// Of the section `inputs.json`.
         package var processor: String
+        /// Of the section `chat_template.jinja`.
         package var template: String
+
+        /// The digests of those that are sections, so that whoever has the key knows what they hold.
+        var sections: [(name: SectionName, digest: String)] {
+            [(.tokenizer, tokenizer), (.inputs, processor), (.chatTemplate, template)]
+        }
 
         package init(
             config: String, generation: String = "", tokenizer: String = "", processor: String = "",

@@ -65,6 +65,10 @@ final class ArtifactReader {
             guard let known = SectionName(path: name), section.bytes >= 0 else {
                 throw .malformed(path: path, section: Self.manifestName, reason: "section \(name) has no proper name or size")
             }
+            guard section.bytes <= known.bytesMax else {
+                throw .malformed(
+                    path: path, section: name, reason: "it has \(section.bytes) bytes, more than the \(known.bytesMax) that are read")
+            }
             sections.append((known, section))
         }
         self.sections = sections
@@ -98,6 +102,9 @@ final class ArtifactReader {
         let manifest = try JSONCoding.decode(Manifest.self, from: bytes, path: path, section: manifestName)
         guard manifest.keyDigest == manifest.key.digest, manifest.programKey == manifest.key.programKey else {
             throw .malformed(path: path, section: manifestName, reason: "the digests are not those of the key")
+        }
+        for (name, digest) in manifest.key.configs.sections where manifest.sections[name.path]?.sha256 ?? "" != digest {
+            throw .malformed(path: path, section: name.path, reason: "the artifact's key names another one")
         }
         return manifest
     }

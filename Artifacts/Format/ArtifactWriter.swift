@@ -58,6 +58,9 @@ package final class ArtifactWriter {
     /// Writes a section.
     package func write(_ name: SectionName, _ bytes: [UInt8]) throws(ArtifactError) {
         guard sections[name.path] == nil else { throw .refused("section \(name) is written twice") }
+        guard bytes.count <= name.bytesMax else {
+            throw .refused("section \(name) would have \(bytes.count) bytes, more than the \(name.bytesMax) that are read")
+        }
         let path = "\(temporary.path)/\(name.path)"
         if name.path.contains("/"), let parent = Directories.parent(of: path) { try Directories.create(parent) }
         let file = try OpenFile.create(path)
@@ -68,6 +71,9 @@ package final class ArtifactWriter {
 
     /// Writes a section that readers unpack with `Artifact.unpacked`; its name ends in `.zst`.
     package func writeCompressed(_ name: SectionName, _ content: [UInt8]) throws(ArtifactError) {
+        guard content.count <= Zstd.largestText else {
+            throw .refused("section \(name) would hold \(content.count) bytes, more than the \(Zstd.largestText) that are read")
+        }
         try write(name, Zstd.compress(content))
     }
 
@@ -195,8 +201,10 @@ package final class ArtifactWriter {
             try writeFile(ArtifactReader.checksumName, ArtifactReader.checksumLine(bytes))
         }
         try writeManifest()
+        // What a reader would refuse is not published.
+        let written = try Artifact.open(directory: temporary.path, recordsUse: false)
         if let golden {
-            try write(golden(try Artifact.open(directory: temporary.path, recordsUse: false)))
+            try write(golden(written))
             try writeManifest()
         }
         let irPath = "\(temporary.path)/ir"

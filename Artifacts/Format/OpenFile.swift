@@ -86,8 +86,12 @@ final class OpenFile: Sendable {
     }
 
     /// The whole file as it is now.
-    func readAll() throws(ArtifactError) -> [UInt8] {
-        try read(at: 0, count: Int(status().st_size)) ?? []
+    ///
+    /// - Throws: `refused` for a file of more than `most` bytes.
+    func readAll(atMost most: Int = 64 << 20) throws(ArtifactError) -> [UInt8] {
+        let size = Int(try status().st_size)
+        guard size <= most else { throw .refused("\(path) has \(size) bytes, more than the \(most) that are read") }
+        return try read(at: 0, count: size) ?? []
     }
 
     /// Waits until data and length are on the disk.

@@ -50,13 +50,18 @@ private struct ProgramCheck {
     private func isSize(_ value: Int, atMost limit: Int = 1 << 31) -> Bool { value > 0 && value <= limit }
 
     private func checkLimits() throws(Contradiction) {
+        typealias Limits = Program.Limits
         let limits = program.limits
-        try require(
-            isSize(limits.maxSequences) && isSize(limits.maxModelLength) && isSize(limits.maxBatchedTokens)
-                && limits.maxPatches >= 0 && limits.maxPatches <= 1 << 31, "a limit is out of range")
-        try require(
-            isSize(program.vocabularySize) && isSize(program.hiddenSize) && isSize(program.positionAxes, atMost: 8),
-            "vocabulary, hidden size or position axes are out of range")
+        for (field, value, most) in [
+            ("limits.maxSequences", limits.maxSequences, Limits.sequencesMax),
+            ("limits.maxModelLength", limits.maxModelLength, Limits.modelLengthMax),
+            ("limits.maxBatchedTokens", limits.maxBatchedTokens, Limits.batchedTokensMax),
+            ("vocabularySize", program.vocabularySize, Program.vocabularyMax), ("hiddenSize", program.hiddenSize, Program.hiddenSizeMax),
+            ("positionAxes", program.positionAxes, 8),
+        ] {
+            try require(isSize(value, atMost: most), "\(field) is \(value), not in 1 … \(most)")
+        }
+        try require(limits.maxPatches >= 0 && limits.maxPatches <= 1 << 31, "limits.maxPatches is \(limits.maxPatches), not in 0 … 2^31")
         let gears = limits.gears
         try require(
             !gears.isEmpty && gears[0] > 0 && zip(gears, gears.dropFirst()).allSatisfy(<),
@@ -86,6 +91,7 @@ private struct ProgramCheck {
         }
         try require(
             !weight.layout.isPacked || weight.shape.count == 2, "weight \(weight.name) is packed but no matrix")
+        try require(weight.layout != .indices || count <= 1 << 20, "weight \(weight.name) has \(count) indices, more than 2^20")
     }
 
     private func checkEntries() throws(Contradiction) {
@@ -107,13 +113,14 @@ private struct ProgramCheck {
         try require(plan.unsharedBytes >= 0, "the arena of \(name) is out of range")
         try require(
             plan.bounds.values.allSatisfy { $0 > 0 && $0 <= 1 << 31 }, "a symbol of \(name) has a bound out of range")
+        try require(plan.steps.count <= 1 << 17, "\(name) has \(plan.steps.count) steps, more than 2^17")
         try checkOutputs(of: plan)
-        try checkPixels(of: plan)
+        let patches = try checkedPatches(of: plan)
         for (index, step) in plan.steps.enumerated() {
             let place = Place(step: index, plan: name, kernel: step.kernel)
-            for slot in step.inputs + step.outputs { try check(slot, of: plan, place) }
+            for slot in step.inputs + step.outputs { try check(slot, of: plan, patches: patches, place) }
             for slot in step.outputs { try require(slot.place.isWritable, "\(place): it writes to \(slot.place)") }
-            try StepCheck(program: program, weights: weights, plan: plan, step: step, place: place).run()
+            try StepCheck(program: program, weights: weights, plan: plan, patches: patches, step: step, place: place).run()
         }
     }
 
@@ -125,19 +132,28 @@ private struct ProgramCheck {
         else { throw Contradiction(reason: "\(name) has not one output of f32 and known size") }
         if plan.entry == .vision {
             try require(columns == program.hiddenSize, "rows of \(name)'s output \(type) are not the hidden size")
-        } else if let room = product([program.limits.maxSequences, program.vocabularySize]) {
+            return
+        }
+        try require(columns == program.vocabularySize, "rows of \(name)'s output \(type) are not the vocabulary")
+        if let room = product([program.limits.maxSequences, program.vocabularySize]) {
             try require(count <= room, "output \(type) of \(name) exceeds the logits of all sequences")
         }
     }
 
+    /// Patches of the largest vision call: the rows of its pixels; nil where the plan reads none.
+    ///
     /// All slots of pixels have one type: the backend keeps one buffer.
-    private func checkPixels(of plan: ExecutionPlan) throws(Contradiction) {
-        let types = Set(plan.steps.flatMap(\.inputs).filter { $0.place == .input(.pixels) }.map(\.type))
+    private func checkedPatches(of plan: ExecutionPlan) throws(Contradiction) -> Int? {
+        let types = Set(plan.steps.lazy.flatMap(\.inputs).filter { $0.place == .input(.pixels) }.map(\.type))
         try require(types.count <= 1, "pixels of \(plan.entry) have several types")
+        guard let shape = types.first?.shape else { return nil }
+        let bytes = shape.count(plan.bounds) ?? .max
+        try require(bytes <= 1 << 34, "pixels of \(plan.entry) take \(bytes) bytes, more than 2^34")
+        return shape.dims.first?.value(plan.bounds)
     }
 
-    private func check(_ slot: Slot, of plan: ExecutionPlan, _ place: Place) throws(Contradiction) {
-        if case .input(let role) = slot.place { return try check(role, slot.type, of: plan, place) }
+    private func check(_ slot: Slot, of plan: ExecutionPlan, patches: Int?, _ place: Place) throws(Contradiction) {
+        if case .input(let role) = slot.place { return try check(role, slot.type, of: plan, patches: patches, place) }
         guard let count = count(slot.type, plan) else {
             throw Contradiction(reason: "\(place): the size of \(slot.type) is unknown or too large")
         }
@@ -165,11 +181,15 @@ private struct ProgramCheck {
 
     /// Whether the engine's buffer for an input holds the slot.
     private func check(
-        _ role: InputRole, _ type: TensorType, of plan: ExecutionPlan, _ place: Place
+        _ role: InputRole, _ type: TensorType, of plan: ExecutionPlan, patches: Int?, _ place: Place
     ) throws(Contradiction) {
         let reason = "\(place): \(type) is not the input \(role.rawValue)"
         try require(role == .visible || role.isOfVision == (plan.entry == .vision), "\(place): there is no \(role.rawValue)")
-        guard role != .visible else { return }
+        guard role != .visible else {
+            // Nothing is kept of it, and its columns may have no bound; who reads it multiplies the factors.
+            let factors = type.shape.dims.map(\.factor)
+            return try require((product(factors) ?? 0) > 0, reason)
+        }
         guard let count = count(type, plan), let extents = type.shape.values(plan.bounds) else {
             throw Contradiction(reason: reason)
         }
@@ -186,7 +206,7 @@ private struct ProgramCheck {
                 type.element == .f32 && isFixedRow && extents.count == 2 && extents[0] <= most
                     && extents[1] == program.hiddenSize
             case .pixels: type.element == .u8 && isFixedRow && extents.count == 2 && count > 0
-            case .patchPositions: type.element == .i32 && extents.count == 2 && extents == [2, plan.patches]
+            case .patchPositions: type.element == .i32 && extents.count == 2 && extents == [2, patches]
             case .visible: true
             }
         try require(fits, reason)
@@ -235,14 +255,6 @@ func product(_ values: [Int]) -> Int? {
 private func times(_ left: Int, _ right: Int) -> Int? {
     let (result, overflow) = left.multipliedReportingOverflow(by: right)
     return right >= 0 && !overflow && result <= 1 << 40 ? result : nil
-}
-
-extension ExecutionPlan {
-    /// Patches of the largest vision call: the rows of its pixels; nil where the plan reads none.
-    var patches: Int? {
-        let pixels = steps.lazy.flatMap(\.inputs).first { $0.place == .input(.pixels) }
-        return pixels?.type.shape.dims.first?.value(bounds)
-    }
 }
 
 extension InputRole {

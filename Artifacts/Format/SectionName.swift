@@ -63,10 +63,18 @@ package struct SectionName: Sendable, Hashable, Comparable, CustomStringConverti
             || ModelName.isKnown(name) || sections.contains { $0.path == name }
     }
 
-    /// Whether the section is checked against its checksum only by `verify` or when it is read, not at opening.
-    package var isCheckedLate: Bool {
-        let late: [SectionName] = [.weights, .passes, .goldenData]
-        return late.contains(self) || irCoordinates != nil
+    /// Whether the section is checked against its checksum at opening and nothing more; those that are decoded then are checked when
+    /// they are read, and all others by `verify` or when somebody reads them.
+    var isCheckedByBytes: Bool { [.tokenizer, .chatTemplate, .golden].contains(self) }
+
+    /// Most bytes that the section's file may have: a writer writes no more, a reader allocates no more.
+    var bytesMax: Int {
+        switch self {
+        case .weights: 1 << 42
+        case .tokenizer, .goldenData: 256 << 20
+        case .chatTemplate, .inputs, .golden: 16 << 20
+        default: 64 << 20
+        }
     }
 
     package var description: String { path }

@@ -9,6 +9,8 @@ struct StepCheck {
     let program: Program
     let weights: [WeightEntry]
     let plan: ExecutionPlan
+    /// Of the largest vision call; nil where the plan reads no pixels.
+    let patches: Int?
     let step: Step
     let place: Place
 
@@ -202,7 +204,7 @@ extension StepCheck {
         let y = try floats(step.outputs[0])
         try require([y], heads: heads, headDim: headDim)
         for slot in step.inputs[...2] { try requireSame(y, [try floats(slot)]) }
-        try require(y.rows == plan.patches, "\(y.type) has not a row for each patch")
+        try require(y.rows == patches, "\(y.type) has not a row for each patch")
     }
 
     private func checkDecoder(layer: Int) throws(Contradiction) {
@@ -232,6 +234,7 @@ extension StepCheck {
         case .embed:
             let table = try packed(step.inputs[0])
             try require(table.shape[1] == y.columns, "rows of \(table.name) are not \(y.columns) wide")
+            try require(table.shape[0] >= program.vocabularySize, "\(table.name) has fewer rows than the vocabulary")
         case .selectRows:
             try requireSame(y, [try floats(step.inputs[0])])
             try require(try floats(step.inputs[1]).columns == y.columns, "\(step.inputs[1].type) has other columns")

@@ -43,7 +43,8 @@ private struct Inventory {
             }
             return sum
         }
-        let bytes = Int(status.st_size)
+        // Sparse files may be as long as numbers go.
+        let bytes = min(Int(status.st_size), 1 << 48)
         let isNew = seen.insert(Identity(device: UInt64(status.st_dev), inode: UInt64(status.st_ino))).inserted
         return (bytes, isNew ? bytes : 0)
     }

@@ -3,7 +3,7 @@ import CZstd
 /// Compressed text sections.
 enum Zstd {
     /// No text section is larger than this when unpacked.
-    static let largestText = 1 << 30
+    static let largestText = 64 << 20
 
     static func compress(_ bytes: [UInt8]) throws(ArtifactError) -> [UInt8] {
         let bound = ZSTD_compressBound(bytes.count)

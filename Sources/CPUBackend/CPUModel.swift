@@ -1,7 +1,6 @@
 import ArtifactFormat
 import CKernels
 import Execution
-import Glibc
 import Plan
 import Synchronization
 import Tensors
@@ -12,6 +11,7 @@ final class CPUModel: LoadedModel {
     private let artifact: Artifact
     private let team: ThreadTeam
     private let kv: KVStorage
+    private let indices = IndexTables()
     private let decoderContext, visionContext: RunContext
     private let arenas: [Arena]
     private var extend = PreparedPlan()
@@ -36,8 +36,8 @@ final class CPUModel: LoadedModel {
         decoderContext = RunContext(arena: decoderArena.base)
         visionContext = RunContext(arena: visionArena.base)
 
-        let scratch = Scratch(threads: threads)
-        let environment = StepEnvironment(isa: isa, threads: threads, scratch: scratch, kv: kv)
+        let scratch = try Scratch(threads: threads)
+        let environment = StepEnvironment(isa: isa, threads: threads, scratch: scratch, kv: kv, indices: indices)
         for plan in program.plans {
             let steps = try StepPreparer(artifact: artifact, environment: environment, bounds: plan.bounds).prepare(plan)
             switch plan.entry {
@@ -46,7 +46,7 @@ final class CPUModel: LoadedModel {
             case .decode(let gear): decode[gear] = PreparedPlan(steps: steps, bounds: BatchBounds(plan))
             }
         }
-        scratch.allocate()
+        try scratch.allocate()
         if let visionPlan { try makeVisionBuffers(visionPlan) }
     }
 
@@ -56,7 +56,7 @@ final class CPUModel: LoadedModel {
         }
         let bounds = try VisionBounds(plan, maxPatches: program.limits.maxPatches)
         visionBounds = bounds
-        visionBuffers = VisionBuffers(
+        visionBuffers = try VisionBuffers(
             patches: bounds.bufferPatches, patchBytes: bounds.patchBytes, outputCount: output.reduce(1, *))
         visionContext.vision = visionBuffers
     }
@@ -68,8 +68,8 @@ final class CPUModel: LoadedModel {
         }
     }
 
-    func makeStepIO(maxBlocks: Int) -> StepIO {
-        StepIO(
+    func makeStepIO(maxBlocks: Int) throws(BackendError) -> StepIO {
+        try StepIO(
             maxTokens: max(program.limits.maxBatchedTokens, program.limits.maxSequences),
             maxSequences: program.limits.maxSequences, maxBlocks: maxBlocks, positionAxes: program.positionAxes,
             hiddenSize: program.hiddenSize, vocabularySize: program.vocabularySize)
@@ -160,20 +160,4 @@ final class CPUModel: LoadedModel {
         default: throw .malformed("a step has a shape that its kernel does not support")
         }
     }
-}
-
-/// Zeroed, page-aligned memory that lives as long as the model.
-final class Arena {
-    let base: UnsafeMutableRawPointer
-    private let byteCount: Int
-
-    init(byteCount: Int, for what: String) throws(BackendError) {
-        self.byteCount = max(byteCount, 4096)
-        let memory = mmap(nil, self.byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
-        guard let memory, memory != MAP_FAILED else { throw .outOfMemory(what: what, bytes: byteCount) }
-        madvise(memory, self.byteCount, MADV_HUGEPAGE)
-        base = memory
-    }
-
-    deinit { munmap(base, byteCount) }
 }

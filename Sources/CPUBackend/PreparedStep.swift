@@ -1,4 +1,5 @@
 import CKernels
+import Execution
 import Plan
 
 /// A step with its weights found and its scratch reserved.
@@ -31,18 +32,24 @@ struct StepEnvironment {
     /// Grows while steps are prepared.
     let scratch: Scratch
     let kv: KVStorage
+    let indices: IndexTables
 }
 
 /// Memory that kernels use inside one call, and what is shared between the phases of one step.
 final class Scratch {
     private(set) var threadBytes = 0
     private(set) var sharedBytes = 0
-    private(set) var base = UnsafeMutableRawPointer.allocate(byteCount: 64, alignment: 64)
+    private var memory: Arena
+    private var base: UnsafeMutableRawPointer
     private let threads: Int
 
-    init(threads: Int) { self.threads = threads }
+    init(threads: Int) throws(BackendError) {
+        self.threads = threads
+        memory = try Arena(byteCount: 0, for: Self.purpose)
+        base = memory.base
+    }
 
-    deinit { base.deallocate() }
+    private static let purpose = "the scratch of kernels"
 
     /// Asks for at least this much per thread; before `allocate`.
     func reserve(thread bytes: Int) { threadBytes = max(threadBytes, (bytes + 4095) & ~4095) }
@@ -51,9 +58,9 @@ final class Scratch {
     func reserve(shared bytes: Int) { sharedBytes = max(sharedBytes, (bytes + 4095) & ~4095) }
 
     /// Makes the memory; once, after all steps are prepared.
-    func allocate() {
-        base.deallocate()
-        base = .allocate(byteCount: max(64, sharedBytes + threads * threadBytes), alignment: 4096)
+    func allocate() throws(BackendError) {
+        memory = try Arena(byteCount: sharedBytes + threads * threadBytes, for: Self.purpose)
+        base = memory.base
     }
 
     var shared: UnsafeMutableRawPointer { base }

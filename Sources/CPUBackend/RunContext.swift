@@ -130,22 +130,26 @@ final class VisionBuffers {
     let output: UnsafeMutableBufferPointer<Float>
     private(set) var segmentCount = 0
 
+    private let memory: [Arena]
+
     /// - Parameters:
     ///   - patches: most patches of a call.
     ///   - patchBytes: bytes of one patch.
     ///   - outputCount: most floats of the output.
-    init(patches: Int, patchBytes: Int, outputCount: Int) {
-        pixels = .allocate(capacity: patches * patchBytes)
-        positions = .allocate(capacity: 2 * patches)
-        bounds = .allocate(capacity: patches + 1)
-        output = .allocate(capacity: outputCount)
-    }
-
-    deinit {
-        pixels.deallocate()
-        positions.deallocate()
-        bounds.deallocate()
-        output.deallocate()
+    init(patches: Int, patchBytes: Int, outputCount: Int) throws(BackendError) {
+        let what = "the buffers of pictures"
+        let memory = [
+            try Arena(elements: [(patches, patchBytes)], of: 1, for: what), try Arena(elements: [(patches, 2)], of: 4, for: what),
+            try Arena(elements: [(patches + 1, 1)], of: 4, for: what), try Arena(elements: [(outputCount, 1)], of: 4, for: what),
+        ]
+        func buffer<Element>(_ index: Int, _ count: Int) -> UnsafeMutableBufferPointer<Element> {
+            UnsafeMutableBufferPointer(start: memory[index].base.bindMemory(to: Element.self, capacity: count), count: count)
+        }
+        self.memory = memory
+        pixels = buffer(0, patches * patchBytes)
+        positions = buffer(1, 2 * patches)
+        bounds = buffer(2, patches + 1)
+        output = buffer(3, outputCount)
     }
 
     /// Takes over the input of one call, which the caller has checked against the buffers' sizes.

@@ -99,7 +99,10 @@ struct StepPreparer {
         let weight = artifact.weights[index]
         var group = 0
         switch weight.layout {
-        case .plain, .indices: return base
+        case .plain: return base
+        case .indices:
+            guard let copy = try environment.indices.table(index, of: artifact).baseAddress else { return base }
+            return UnsafeRawPointer(copy)
         case .int4Blocks(let size): group = size
         case .f32Panels, .bf16Panels: break
         }
@@ -120,12 +123,8 @@ struct StepPreparer {
         guard case .weight(let index) = step.inputs[2].place, artifact.weights[index].layout == .indices,
             let count = step.inputs[0].type.shape.dims.first?.fixedValue
         else { throw .malformed("the rotary table of \(step.origin) has no axes") }
-        let bytes = artifact.weightBytes(index)
-        for offset in stride(from: 0, to: bytes.count - 3, by: 4) {
-            let axis = Int(Int32(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: Int32.self)))
-            guard axis >= 0, axis < count else {
-                throw .malformed("the rotary table of \(step.origin) takes axis \(axis) of \(count)")
-            }
+        for axis in try environment.indices.table(index, of: artifact) where axis < 0 || axis >= count {
+            throw .malformed("the rotary table of \(step.origin) takes axis \(axis) of \(count)")
         }
     }
 

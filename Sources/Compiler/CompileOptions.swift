@@ -46,12 +46,13 @@ package struct CompileOptions: Sendable {
             throw .badOption("--max-model-len \(length) is above the model's own limit of \(modelLength) (max_position_embeddings)")
         }
         let sequences = maxSequences ?? gears?.max() ?? Self.defaultMaxSequences
-        guard sequences <= 1024 else { throw .badOption("--max-num-seqs \(sequences) is above 1024") }
+        let (sequencesMax, tokensMax) = (Program.Limits.sequencesMax, Program.Limits.batchedTokensMax)
+        guard sequences <= sequencesMax else { throw .badOption("--max-num-seqs \(sequences) is above \(sequencesMax)") }
         let tokens = maxBatchedTokens ?? max(Self.defaultMaxBatchedTokens, sequences)
         guard tokens >= sequences else {
             throw .badOption("--max-num-batched-tokens \(tokens) is below --max-num-seqs \(sequences): a step takes one token of each")
         }
-        guard tokens <= 1 << 16 else { throw .badOption("--max-num-batched-tokens \(tokens) is above 65536") }
+        guard tokens <= tokensMax else { throw .badOption("--max-num-batched-tokens \(tokens) is above \(tokensMax)") }
         return Program.Limits(
             gears: try checkedGears(sequences), maxSequences: sequences, maxModelLength: length, maxBatchedTokens: tokens,
             maxPatches: (patches + cell - 1) / cell * cell)

@@ -86,9 +86,7 @@ struct CompiledProgram {
     /// Writes every section but the weights.
     func writeSections(to writer: ArtifactWriter, _ source: ModelSource) throws(ArtifactError) {
         for (stage, entry, text) in texts { try writer.writeIR(stage: stage, entry: entry, text: text) }
-        try writer.write(.tokenizer, source.tokenizer.compiled)
-        if let template = source.template { try writer.write(.chatTemplate, Array(template.source.utf8)) }
-        try writer.write(.inputs, JSONCoding.encode(source.inputs))
+        for (name, bytes) in source.sections.sorted(by: { $0.key < $1.key }) { try writer.write(name, bytes) }
         try writer.write(.passes, JSONCoding.encode(log))
     }
 }

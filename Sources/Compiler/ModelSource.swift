@@ -20,6 +20,8 @@ package struct ModelSource {
     package let inputs: InputSpec
     /// The chat template; nil where the directory has none.
     package let template: FoundTemplate?
+    /// The sections that an artifact takes from the directory as they are written, by name.
+    let sections: [SectionName: [UInt8]]
     let digests: ArtifactKey.ConfigDigests
 
     /// - Parameters:
@@ -39,7 +41,12 @@ package struct ModelSource {
         tokenizer = try files.tokenizer()
         template = try files.chatTemplate()
         inputs = try files.inputSpec(tokenizer)
-        digests = files.digests
+        do throws(ArtifactError) {
+            var sections = [SectionName.tokenizer: tokenizer.compiled, .inputs: try JSONCoding.encode(inputs)]
+            if let template { sections[.chatTemplate] = Array(template.source.utf8) }
+            self.sections = sections
+        } catch { throw .artifact(error) }
+        digests = files.digests(of: sections)
     }
 
     /// Digest of all tensors' names, types and shapes.
@@ -159,35 +166,28 @@ package struct ModelFiles {
         return named?["template"]?.stringValue
     }
 
-    /// Processor time that making one token of a picture's placeholder may take.
-    private static let placeholderLimit = Duration.seconds(10)
-
     /// How requests become tokens and patches; throws where the tokenizer does not know the token that stands for a picture.
     package func inputSpec(_ tokenizer: Tokenizer) throws(CompileError) -> InputSpec {
         let spec: InputSpec
         do throws(InputSpecError) {
             spec = try InputSpec(modelDirectory: directory) { tokenizer.token($0) }
         } catch { throw .unsupported("\(directory)/\(error)") }
-        guard let placeholder = spec.imagePlaceholder else { return spec }
-        let budget = WorkBudget(cpuLimit: Self.placeholderLimit)
-        let ids: [Int32]
         do throws(TokenizationError) {
-            ids = try budget.onThisThread { () throws(TokenizationError) in
-                try tokenizer.encode(placeholder.text, addSpecialTokens: false, budget: budget)
-            }
-        } catch { throw .unsupported("\(directory): \(placeholder.text) has no tokens: \(error)") }
-        guard ids != [placeholder.tokenID] else { return spec }
+            guard try !spec.hasPlaceholder(of: tokenizer) else { return spec }
+        } catch { throw .unsupported("\(directory): the placeholder of pictures has no tokens: \(error)") }
+        guard let placeholder = spec.imagePlaceholder else { return spec }
         let looked = Self.tokenizerNames.map { contents[$0] == nil ? "\($0) (not there)" : $0 }.joined(separator: ", ")
         throw .unsupported(
             "\(directory): no tokenizer file makes \(placeholder.text) the added token \(placeholder.tokenID), which stands for a picture "
                 + "by config.json; looked in \(looked). Save the tokenizer again with transformers' save_pretrained")
     }
 
-    var digests: ArtifactKey.ConfigDigests {
-        ArtifactKey.ConfigDigests(
-            config: digest(["config.json"]), generation: digest(["generation_config.json"]),
-            tokenizer: digest(Self.tokenizerNames), processor: digest(["processor_config.json", "preprocessor_config.json"]),
-            template: digest(Self.templateNames + ["special_tokens_map.json"]))
+    /// - Parameter sections: what becomes of tokenizer, image processor and template, each digested as it is stored.
+    func digests(of sections: [SectionName: [UInt8]]) -> ArtifactKey.ConfigDigests {
+        func section(_ name: SectionName) -> String { sections[name].map(ArtifactFormat.Digest.of) ?? "" }
+        return ArtifactKey.ConfigDigests(
+            config: digest(["config.json"]), generation: digest(["generation_config.json"]), tokenizer: section(.tokenizer),
+            processor: section(.inputs), template: section(.chatTemplate))
     }
 
     /// One digest over the files that are there; empty when none is.

@@ -15,7 +15,7 @@ package protocol LoadedModel: AnyObject {
     func reserveKV(blockSize: Int, blockCount: Int) throws(BackendError)
 
     /// Buffers sized for the largest batch with `maxBlocks` blocks per sequence; made once, filled before each `run`.
-    func makeStepIO(maxBlocks: Int) -> StepIO
+    func makeStepIO(maxBlocks: Int) throws(BackendError) -> StepIO
 
     /// Runs `extend` or one `decode` gear over the batch in `io` and leaves logits there.
     func run(_ entry: Entry, _ io: StepIO) throws(BackendError)

@@ -41,8 +41,8 @@ package final class NullModel: LoadedModel {
         cache = Array(repeating: 0, count: blockSize * blockCount)
     }
 
-    package func makeStepIO(maxBlocks: Int) -> StepIO {
-        StepIO(
+    package func makeStepIO(maxBlocks: Int) throws(BackendError) -> StepIO {
+        try StepIO(
             maxTokens: max(program.limits.maxBatchedTokens, program.limits.maxSequences),
             maxSequences: program.limits.maxSequences, maxBlocks: maxBlocks, positionAxes: program.positionAxes,
             hiddenSize: program.hiddenSize, vocabularySize: program.vocabularySize)

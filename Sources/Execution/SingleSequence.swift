@@ -13,7 +13,7 @@ package final class SingleSequence {
         self.blockSize = blockSize
         let blocks = max(1, (capacity + blockSize - 1) / blockSize)
         try model.reserveKV(blockSize: blockSize, blockCount: blocks)
-        io = model.makeStepIO(maxBlocks: blocks)
+        io = try model.makeStepIO(maxBlocks: blocks)
         for block in 0..<blocks { io.blockTables[block] = Int32(block) }
     }
 

@@ -42,41 +42,40 @@ package final class StepIO {
     /// f32[maxSequences, vocabularySize].
     package let logits: UnsafeMutableBufferPointer<Float>
 
+    private let memory: Arena
+
+    /// - Throws: `outOfMemory`; memory is taken as it is touched.
     package init(
         maxTokens: Int, maxSequences: Int, maxBlocks: Int, positionAxes: Int, hiddenSize: Int, vocabularySize: Int
-    ) {
+    ) throws(BackendError) {
         self.maxTokens = maxTokens
         self.maxSequences = maxSequences
         self.maxBlocks = maxBlocks
         self.positionAxes = positionAxes
         self.hiddenSize = hiddenSize
         self.vocabularySize = vocabularySize
-        ids = Self.buffer(maxTokens, of: 0)
-        positions = Self.buffer(positionAxes * maxTokens, of: 0)
-        slots = Self.buffer(maxTokens, of: -1)
-        imageRows = Self.buffer(maxTokens, of: -1)
-        imageEmbeds = Self.buffer(maxTokens * hiddenSize, of: 0)
-        queryStarts = Self.buffer(maxSequences, of: 0)
-        queryCounts = Self.buffer(maxSequences, of: 0)
-        contextLengths = Self.buffer(maxSequences, of: 0)
-        blockTables = Self.buffer(maxSequences * maxBlocks, of: 0)
-        sampleRows = Self.buffer(maxSequences, of: 0)
-        logits = Self.buffer(maxSequences * vocabularySize, of: 0)
-    }
-
-    deinit {
-        for buffer in [ids, positions, slots, imageRows, queryStarts, queryCounts, contextLengths, blockTables, sampleRows] {
-            buffer.deallocate()
+        let counts = [
+            (maxTokens, 1), (positionAxes, maxTokens), (maxTokens, 1), (maxTokens, 1), (maxTokens, hiddenSize), (maxSequences, 1),
+            (maxSequences, 1), (maxSequences, 1), (maxSequences, maxBlocks), (maxSequences, 1), (maxSequences, vocabularySize),
+        ]
+        memory = try Arena(elements: counts, of: 4, for: "the buffers of a batch")
+        var next = memory.base
+        func take<Element>(_ count: Int) -> UnsafeMutableBufferPointer<Element> {
+            defer { next += Arena.aligned(4 * count) }
+            return UnsafeMutableBufferPointer(start: next.bindMemory(to: Element.self, capacity: count), count: count)
         }
-        imageEmbeds.deallocate()
-        logits.deallocate()
-    }
-
-    private static func buffer<Element>(_ count: Int, of value: Element) -> UnsafeMutableBufferPointer<Element> {
-        let raw = UnsafeMutableRawBufferPointer.allocate(
-            byteCount: max(count, 1) * MemoryLayout<Element>.stride, alignment: 64)
-        let buffer = raw.bindMemory(to: Element.self)
-        buffer.initialize(repeating: value)
-        return UnsafeMutableBufferPointer(rebasing: buffer[..<count])
+        ids = take(maxTokens)
+        positions = take(positionAxes * maxTokens)
+        slots = take(maxTokens)
+        imageRows = take(maxTokens)
+        imageEmbeds = take(maxTokens * hiddenSize)
+        queryStarts = take(maxSequences)
+        queryCounts = take(maxSequences)
+        contextLengths = take(maxSequences)
+        blockTables = take(maxSequences * maxBlocks)
+        sampleRows = take(maxSequences)
+        logits = take(maxSequences * vocabularySize)
+        slots.update(repeating: -1)
+        imageRows.update(repeating: -1)
     }
 }

@@ -151,6 +151,9 @@ package struct Program: Sendable, Hashable, Codable {
     /// Rotary axes of a position: 3 for M-RoPE, 1 for plain rotary embedding.
     package var positionAxes: Int
 
+    /// The largest that checkpoints may have, and that a reader takes.
+    package static let (vocabularyMax, hiddenSizeMax) = (1 << 24, 1 << 17)
+
     /// What the program was compiled for; serving may ask for less, never for more.
     package struct Limits: Sendable, Hashable, Codable {
         /// Ascending, distinct; the last is `maxSequences`.
@@ -160,6 +163,9 @@ package struct Program: Sendable, Hashable, Codable {
         package var maxBatchedTokens: Int
         /// Most patches of pictures in one vision call.
         package var maxPatches: Int
+
+        /// The most that a compile may ask for, and that a reader takes.
+        package static let (sequencesMax, batchedTokensMax, modelLengthMax) = (1024, 1 << 16, 1 << 30)
 
         package init(gears: [Int], maxSequences: Int, maxModelLength: Int, maxBatchedTokens: Int, maxPatches: Int) {
             self.gears = gears

@@ -34,27 +34,58 @@ package struct InputSpec: Sendable, Hashable, Codable {
 }
 
 extension InputSpec {
-    /// What in it cannot be: a size that no arithmetic takes; nil when code may trust it.
+    /// The first field that no model directory makes, with the field's name; nil when arithmetic may trust each by itself.
+    ///
+    /// Whether it fits a program is the artifact's to check.
     package var contradiction: String? {
-        func isSide(_ value: Int) -> Bool { (1...4096).contains(value) }
-        if let processor = imageProcessor {
-            guard isSide(processor.patchSize), isSide(processor.mergeSize), isSide(processor.temporalPatchSize) else {
-                return "patch, merge or temporal size of the image processor is out of range"
-            }
-            if case .smart(let least, let most) = processor.sizing {
-                guard least >= 0, most >= 1, most <= 1 << 40, least <= 1 << 40 else { return "the bounds on pixels are out of range" }
-            }
-            if let normalization = processor.normalization {
-                guard normalization.mean.count == 3, normalization.deviation.count == 3, !normalization.deviation.contains(0) else {
-                    return "the normalization has not three channels"
+        func within(_ field: String, _ value: Int, _ range: ClosedRange<Int>) -> String? {
+            range.contains(value) ? nil : "\(field) is \(value), not in \(range.lowerBound) … \(range.upperBound)"
+        }
+        if let reason = within("vocabularySize", vocabularySize, 1...Program.vocabularyMax) { return reason }
+        if let reason = imageProcessor?.contradiction(within) { return reason }
+        if let placeholder = imagePlaceholder {
+            if let reason = within("imagePlaceholder.tokenID", Int(placeholder.tokenID), 0...vocabularySize - 1) { return reason }
+            if let reason = within("imagePlaceholder.text's length", placeholder.text.utf8.count, 0...1024) { return reason }
+            let reason =
+                switch placeholder.expansion {
+                case .mergedGrid(let side): within("imagePlaceholder.expansion.mergeSize", side, 1...64)
+                case .fixed(let count): within("imagePlaceholder.expansion.count", count, 0...1 << 16)
                 }
+            if let reason { return reason }
+        }
+        let reason =
+            switch positions {
+            case .mrope(let side): within("positions.mergeSize", side, 1...64)
+            case .sequential(let start): within("positions.start", start, 0...1 << 16)
+            }
+        if let reason { return reason }
+        if let limits = visionLimits {
+            if let reason = within("visionLimits.maxPatchesPerImage", limits.maxPatchesPerImage, 0...1 << 32) { return reason }
+            if let reason = within("visionLimits.maxImagesPerPrompt", limits.maxImagesPerPrompt ?? 0, 0...1 << 31) { return reason }
+        }
+        if let reason = within("generation.maxNewTokens", generation.maxNewTokens ?? 0, 0...Int(Int32.max)) { return reason }
+        return within("generation.topK", generation.topK ?? 0, -1...Int(Int32.max))
+    }
+}
+
+extension ImageProcessorSpec {
+    /// As for the whole spec; `within` tells of a field that is out of its range.
+    fileprivate func contradiction(_ within: (String, Int, ClosedRange<Int>) -> String?) -> String? {
+        let place = "imageProcessor"
+        let sizes = [("patchSize", patchSize, 1024), ("mergeSize", mergeSize, 64), ("temporalPatchSize", temporalPatchSize, 64)]
+        for (field, value, most) in sizes {
+            if let reason = within("\(place).\(field)", value, 1...most) { return reason }
+        }
+        if case .smart(let least, let most) = sizing {
+            for (field, value) in [("minPixels", least), ("maxPixels", most)] {
+                if let reason = within("\(place).sizing.\(field)", value, 1...Int(Int32.max)) { return reason }
             }
         }
-        if case .mergedGrid(let side) = imagePlaceholder?.expansion, !isSide(side) { return "the placeholder's merge size is out of range" }
-        if case .fixed(let count) = imagePlaceholder?.expansion, !(0...1 << 20).contains(count) { return "a picture's tokens are out of range" }
-        if case .mrope(let side) = positions, !isSide(side) { return "the positions' merge size is out of range" }
-        if let limits = visionLimits, !(0...1 << 31).contains(limits.maxPatchesPerImage) { return "the limit on patches is out of range" }
-        return (1...1 << 31).contains(vocabularySize) ? nil : "the vocabulary's size is out of range"
+        guard let normalization else { return nil }
+        guard normalization.mean.count == 3, normalization.deviation.count == 3, !normalization.deviation.contains(0) else {
+            return "\(place).normalization has not three channels, or a deviation of 0"
+        }
+        return nil
     }
 }
 

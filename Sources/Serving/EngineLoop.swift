@@ -29,7 +29,7 @@ final class EngineLoop {
             let model = try load()
             try model.reserveKV(blockSize: configuration.blockSize, blockCount: configuration.blockCount)
             let loaded = clock.now
-            let loop = EngineLoop(model, configuration, state, mailbox, log)
+            let loop = try EngineLoop(model, configuration, state, mailbox, log)
             let warmUp = WarmUp(model: model, configuration: configuration, io: loop.io)
             try warmUp.run { done, count in state.advance(to: .warming(done: done, of: count)) }
             let phases = [("load", (loaded - began).seconds), ("warm-up", (clock.now - loaded).seconds)]
@@ -45,14 +45,14 @@ final class EngineLoop {
     private init(
         _ model: any LoadedModel, _ configuration: EngineConfiguration, _ state: EngineState,
         _ mailbox: Mailbox<EngineCommand>, _ log: @escaping @Sendable (String) -> Void
-    ) {
+    ) throws(BackendError) {
         self.model = model
         self.configuration = configuration
         self.state = state
         self.mailbox = mailbox
         self.log = log
         let limit = configuration.maxModelLength
-        io = model.makeStepIO(maxBlocks: (limit + configuration.blockSize - 1) / configuration.blockSize)
+        io = try model.makeStepIO(maxBlocks: (limit + configuration.blockSize - 1) / configuration.blockSize)
         vision = VisionWork(cacheBytes: configuration.imageCacheBytes, hiddenSize: model.program.hiddenSize)
         scheduler = Scheduler(
             Scheduler.Limits(

@@ -48,7 +48,8 @@ package struct InputPipeline: Sendable {
     private let spec: InputSpec
     private let render: @Sendable (JSONValue, WorkBudget) throws -> String
     private let encode: @Sendable (String, WorkBudget) throws -> [Int32]
-    private let refusal: String?
+    /// Why no messages can be rendered; nil where they can.
+    package let refusal: String?
     private let textOnlyRoles: TextOnlyRoles
     private let newDecoder: @Sendable () -> any TokenTextDecoder
     private let imageDecoder: ImageDecoder

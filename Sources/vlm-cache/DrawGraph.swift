@@ -15,6 +15,9 @@ struct DrawGraph: ParsableCommand {
     var stage: String?
     @Option(help: "text, dot or svg.") var format = Format.text
 
+    /// Most bytes of IR that are printed at once, and that are drawn.
+    private static let (bytesMax, drawnBytesMax) = (256 << 20, 8 << 20)
+
     private struct Section: Encodable {
         var stage: String
         var entry: String
@@ -25,8 +28,16 @@ struct DrawGraph: ParsableCommand {
         let opened = try options.open(artifact)
         let chosen = try chooseSections(opened)
         var sections: [Section] = []
+        var count = 0
         for (stage, entry) in chosen {
             let text = try opened.ir(stage: stage, entry: entry)
+            count += text.utf8.count
+            guard count <= Self.bytesMax else {
+                throw ArtifactError.refused("the stage \(stage) has more than \(Self.bytesMax >> 20) MiB of text; choose one with --entry")
+            }
+            guard format == .text || text.utf8.count <= Self.drawnBytesMax else {
+                throw ArtifactError.refused("\(entry) after \(stage) has more than \(Self.drawnBytesMax >> 20) MiB; print it with --format text")
+            }
             sections.append(Section(stage: stage, entry: entry, text: drawing(of: text)))
         }
         if options.json { return try Terminal.printJSON(sections) }

@@ -31,7 +31,7 @@ struct Passes: ParsableCommand {
         ])
         for record in records {
             table.add(
-                "\(record.pass)@\(record.version)", record.stage, "\(record.matches.values.reduce(0, +))",
+                "\(record.pass)@\(record.version)", record.stage, "\(record.matches.values.reduce(0, &+))",
                 "\(record.rewrites.count)", "\(record.missCount)", "\(record.nodesBefore) → \(record.nodesAfter)")
         }
         return table

@@ -3,7 +3,6 @@ import CPUBackend
 import Execution
 import Foundation
 import HTTPAPI
-import Inputs
 import Logging
 import Plan
 import ServiceLifecycle
@@ -125,17 +124,9 @@ struct Launch {
     private static func pipeline(
         _ artifact: Artifact, configuration: EngineConfiguration, maxImagePixels: Int
     ) throws -> InputPipeline {
-        let spec = try artifact.inputSpec()
-        let tokenizer = try Tokenizer(compiled: artifact.section(.tokenizer))
-        let template = try ServedTemplate(artifact)
-        if let fault = template.fault { Console.say("warning: \(fault)") }
-        return InputPipeline(
-            spec: spec, modelKey: artifact.manifest.weightsKey + artifact.manifest.programKey,
-            maxPatches: configuration.maxPatches, maxImagePixels: maxImagePixels,
-            contextLength: configuration.maxModelLength, tokenBytesMax: tokenizer.maxTokenBytes,
-            refusal: template.fault,
-            render: { messages, budget in try template.render(spec.templateContext(messages: messages), budget) },
-            encode: { text, budget in try tokenizer.encode(text, addSpecialTokens: false, budget: budget) },
-            newDecoder: { IncrementalDecoder(tokenizer, skipSpecialTokens: true) })
+        let pipeline = try InputPipeline(
+            artifact, maxPatches: configuration.maxPatches, maxImagePixels: maxImagePixels, contextLength: configuration.maxModelLength)
+        if let fault = pipeline.refusal { Console.say("warning: \(fault)") }
+        return pipeline
     }
 }

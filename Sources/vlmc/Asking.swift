@@ -34,6 +34,9 @@ struct OpenedModel {
         try Failure.wrapping { () throws(ArtifactError) in try artifact.checkWeights() }
         spec = try Failure.wrapping { () throws(ArtifactError) in try artifact.inputSpec() }
         tokenizer = try Failure.wrapping { try Tokenizer(compiled: try artifact.section(.tokenizer)) }
+        guard try Failure.wrapping({ try spec.hasPlaceholder(of: tokenizer) }) else {
+            throw Failure("\(path): the placeholder of pictures in inputs.json is no token of the artifact's tokenizer")
+        }
         template = try Failure.wrapping {
             guard artifact.has(.chatTemplate) else { return nil }
             return String(decoding: try artifact.section(.chatTemplate), as: UTF8.self)

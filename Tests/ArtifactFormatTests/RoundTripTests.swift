@@ -54,7 +54,9 @@ import Testing
     @Test func realSizedProgramOpensAtOnce() throws {
         let sample = try Sample()
         let gears = [1, 2, 4, 8, 16]
-        let key = Sample.key(gears: gears)
+        let tokenizer = [UInt8](repeating: 7, count: 8 << 20)
+        var key = Sample.key(gears: gears)
+        key.configs = .init(config: "c0", tokenizer: Digest.of(tokenizer))
         let writer = try ArtifactWriter(store: sample.store, key: key)
         try Sample.fill(writer, with: 1)
         for index in 0..<300 {
@@ -65,7 +67,7 @@ import Testing
                     bytes: bytes)
             }
         }
-        try writer.write(.tokenizer, [UInt8](repeating: 7, count: 8 << 20))
+        try writer.write(.tokenizer, tokenizer)
         let path = try writer.finish(
             program: Sample.program(gears: gears, repeats: 100), provenance: .init(model: "m", architecture: "a"),
             tuning: .init(processor: "p", features: [], rates: [:]))

@@ -14,7 +14,7 @@ import Testing
         let artifact = try store.compile("qwen2_vl_hubstyle", precision)
         let model = try CPUBackend(threads: threads).load(artifact)
         try model.reserveKV(blockSize: 16, blockCount: 32)
-        let io = model.makeStepIO(maxBlocks: 32)
+        let io = try model.makeStepIO(maxBlocks: 32)
         for block in 0..<32 { io.blockTables[block] = Int32(block) }
         let rows = artifact.program.limits.maxBatchedTokens
         #expect(rows >= 300, "too few for OpenBLAS")

@@ -20,6 +20,7 @@ import Testing
                     bytes: bytes)
             }
         }
+        for name in [SectionName.tokenizer, .chatTemplate, .inputs] where artifact.has(name) { try writer.write(name, artifact.section(name)) }
         let path = try writer.finish(
             program: artifact.program, provenance: artifact.manifest.provenance, tuning: artifact.manifest.tuning)
         _ = try CPUBackend(threads: 1).load(Artifact.open(directory: path))
@@ -54,7 +55,7 @@ import Testing
         let artifact = try store.compile("qwen2_vl_hubstyle", .exact)
         let model = try CPUBackend(threads: 1).load(artifact)
         try model.reserveKV(blockSize: 16, blockCount: 4)
-        let io = model.makeStepIO(maxBlocks: 4)
+        let io = try model.makeStepIO(maxBlocks: 4)
         let limits = artifact.program.limits
         let cases: [(Entry, tokens: Int, samples: Int, images: Int)] = [
             (.extend, limits.maxBatchedTokens + 1, 1, 0), (.extend, 1, limits.maxSequences + 1, 0),

@@ -1,7 +1,9 @@
 import ArtifactFormat
+import CPUBackend
 import Compiler
 import Foundation
 import Plan
+import Serving
 
 /// A store of a test's own, removed with it.
 final class TemporaryStore {
@@ -19,7 +21,11 @@ final class TemporaryStore {
         var options = CompileOptions(directory: directory, target: .here)
         options.precision = precision
         let source = try ModelSource(directory: directory, store: store)
-        let report = try Compilation(source, options: options, store: store, machine: .current(store)) { _ in }.run()
+        var compilation = try Compilation(source, options: options, store: store, machine: .current(store)) { _ in }
+        compilation.golden = { artifact throws(ArtifactError) in
+            do { return try SelfTest.record(artifact, on: CPUBackend(threads: 1)) } catch { throw .refused("\(error)") }
+        }
+        let report = try compilation.run()
         return try Artifact.open(directory: report.artifact)
     }
 }

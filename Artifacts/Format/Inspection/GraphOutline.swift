@@ -90,7 +90,8 @@ package struct GraphOutline: Sendable {
         let texts = operands.compactMap { constants[$0] }
         guard texts.count < operands.count else {
             let text = operands.isEmpty ? expression : "\(expression.prefix { $0 != "%" })\(texts.joined(separator: ", "))"
-            for result in results { constants[result] = text }
+            // Constants of constants would double with each line.
+            for result in results { constants[result] = Self.shortened(text) }
             return
         }
         let mnemonic = expression.prefix { !$0.isWhitespace }

@@ -30,6 +30,8 @@ package struct Patches: Sendable, Hashable {
 /// Turns pictures into patches by a spec; equal to HF `Qwen2VLImageProcessor` (torchvision backend, `transformers` 5).
 package struct ImageProcessor: Sendable {
     package let spec: ImageProcessorSpec
+    /// No picture becomes more pixels than this, unless it had them.
+    private static let resizedPixelsMax = 1 << 27
     private let resizer: Resizer
 
     package init(_ spec: ImageProcessorSpec) {
@@ -42,8 +44,13 @@ package struct ImageProcessor: Sendable {
         let cell = spec.patchSize * spec.mergeSize
         switch spec.sizing {
         case .smart(let minPixels, let maxPixels):
-            return try smartResize(
+            let size = try smartResize(
                 height: height, width: width, factor: cell, minPixels: minPixels, maxPixels: maxPixels)
+            let (pixels, overflow) = size.height.multipliedReportingOverflow(by: size.width)
+            guard !overflow, pixels <= max(Self.resizedPixelsMax, width * height) else {
+                throw .outOfMemory(width: size.width, height: size.height)
+            }
+            return size
         case .keep:
             guard width % cell == 0, height % cell == 0 else {
                 throw .sizeNotMultiple(width: width, height: height, multiple: cell)

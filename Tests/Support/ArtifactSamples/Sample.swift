@@ -18,7 +18,8 @@ package final class Sample {
 
     package static func key(checkpoint: String = "c0ffee", gears: [Int] = [1, 4], target: Target = .cpu) -> ArtifactKey {
         ArtifactKey(
-            checkpoint: checkpoint, tensors: "7e4", configs: .init(config: "c0", tokenizer: "70"),
+            checkpoint: checkpoint, tensors: "7e4",
+            configs: .init(config: "c0", tokenizer: Digest.of(tokenizerBytes), template: Digest.of(templateBytes)),
             pipeline: [.init(name: "fuse-rms-norm", version: 1), .init(name: "plan-memory", version: 2)],
             target: target, precision: .balanced, arithmetic: .bf16, limits: limits(gears), kvElement: .f32)
     }
@@ -33,7 +34,7 @@ package final class Sample {
         Program(
             plans: [plan(.extend, rows: 64, samples: gears.last ?? 0, repeats: repeats)]
                 + gears.map { plan(.decode(gear: $0), rows: $0, samples: $0, repeats: repeats) },
-            limits: limits(gears), kv: KVLayout(layers: 1, heads: 2, headDim: 4, element: .f32), vocabularySize: 16,
+            limits: limits(gears), kv: KVLayout(layers: 1, heads: 2, headDim: 4, element: .f32), vocabularySize: 8,
             hiddenSize: 8, positionAxes: 3)
     }
 
@@ -76,6 +77,8 @@ package final class Sample {
         "changes":[{"pass":"fuse-rms-norm","lines":["graph @extend","- %0 = square %x","+ %0 = rms_norm %x"]}]}
         """
 
+    package static let tokenizerBytes: [UInt8] = [1, 2, 3]
+    package static let templateBytes = Array("{{ messages }}".utf8)
     package static let normBytes = (0..<8).flatMap { withUnsafeBytes(of: Float($0).bitPattern.littleEndian, Array.init) }
     package static let linearBytes = [UInt8](repeating: 0x3f, count: 128)
 
@@ -102,8 +105,8 @@ package final class Sample {
     }
 
     package static func finish(_ writer: ArtifactWriter, gears: [Int], model: String = "demo") throws -> String {
-        try writer.write(.tokenizer, [1, 2, 3])
-        try writer.write(.chatTemplate, Array("{{ messages }}".utf8))
+        try writer.write(.tokenizer, tokenizerBytes)
+        try writer.write(.chatTemplate, templateBytes)
         try writer.write(.passes, Array(passes.utf8))
         try writer.writeIR(stage: "fused", entry: "extend", text: String(repeating: "// vir 1\n", count: 50))
         return try writer.finish(

@@ -1,0 +1,136 @@
+package import ArtifactFormat
+package import Execution
+internal import Inputs
+internal import JSON
+package import Plan
+
+/// The self-test of artifacts: a request goes the way that a server's requests go, and a backend computes what follows.
+///
+/// A question behind a picture becomes tokens, positions and patches by the artifact's own template, tokenizer and processor; the
+/// picture is encoded, the prompt prefilled, and each gear decodes one more token. An artifact that takes no pictures, or whose
+/// context has no room for one, is asked without; one that answers no chats reads tokens that stand for themselves.
+package enum SelfTest {
+    private static let question = "What is in the picture, and which color is it?"
+    /// Four colors in squares, 56 × 42 pixels.
+    private static let picture = Base64.decode(
+        ("iVBORw0KGgoAAAANSUhEUgAAADgAAAAqAgMAAACb9nAdAAAADFBMVEXwICAgQOAgwEDw8OBktnYZAAAALklEQVR42mNgYGBgDQ0NXbVq1fr///8zDAMu"
+            + "kBkFZAOZH0BSw4CL8CjIn8OACwAPBSDQVt4llgAAAABJRU5ErkJggg==").utf8)
+    /// Tokens that are prefilled where they stand for themselves, unless the artifact takes fewer.
+    private static let plainLength = 8
+
+    /// Runs the artifact and records what it makes of the request.
+    package static func record(_ artifact: Artifact, on backend: some Backend) throws(ArtifactInputsError) -> Golden {
+        try ArtifactInputsError.wrapping { try recordAnswer(artifact, on: backend) }
+    }
+
+    private static func recordAnswer(_ artifact: Artifact, on backend: some Backend) throws -> Golden {
+        let program = artifact.program
+        let prompt = try recorded(artifact)
+        let room = min(program.limits.gears.count, program.limits.maxModelLength - prompt.ids.count)
+        let continuation = tokens(room, program, from: plainLength)
+        let logits = try logits(of: artifact, prompt, continuation, on: backend)
+        let largest = logits.reduce(1) { max($0, abs($1)) }
+        return Golden(
+            request: prompt.request, prompt: prompt.ids, continuation: continuation, logits: logits,
+            tolerance: Golden.toleratedShare * largest)
+    }
+
+    /// What is wrong with what the artifact and the backend make of the request; nil when the test passes.
+    package static func mismatch(_ golden: Golden, of artifact: Artifact, on backend: some Backend) -> String? {
+        do {
+            let prompt = try golden.request.map { try ask(artifact, $0.question, $0.picture) } ?? Asked(plain: golden.prompt, artifact.program)
+            guard prompt.ids == golden.prompt else { return "the request becomes other tokens than were recorded" }
+            guard prompt.request?.positions == golden.request?.positions else { return "the request's tokens have other positions than were recorded" }
+            guard prompt.request?.patches == golden.request?.patches else { return "the request's picture becomes other patches than were recorded" }
+            return golden.mismatch(try logits(of: artifact, prompt, golden.continuation, on: backend))
+        } catch {
+            return "\(error)"
+        }
+    }
+
+    /// A prompt, and the request that it was made of.
+    private struct Asked {
+        var request: Golden.Request?
+        var prompt: Prompt
+        var ids: [Int32] { prompt.ids }
+
+        init(plain tokens: [Int32], _ program: Program) {
+            prompt = Prompt(text: tokens, axes: program.positionAxes)
+        }
+
+        init(_ request: Golden.Request, _ prompt: Prompt) {
+            self.request = request
+            self.prompt = prompt
+        }
+    }
+
+    /// The first of the requests that the artifact has a template and room for.
+    private static func recorded(_ artifact: Artifact) throws -> Asked {
+        let limits = artifact.program.limits
+        if artifact.has(.inputs), artifact.has(.tokenizer) {
+            // Sections that cannot be read are an error; a request that is refused is not.
+            _ = try pipeline(artifact)
+            for picture in [picture, nil] {
+                guard let asked = try? ask(artifact, question, picture), asked.ids.count + limits.gears.count <= limits.maxModelLength else {
+                    continue
+                }
+                return asked
+            }
+        }
+        return Asked(plain: tokens(min(plainLength, limits.maxModelLength), artifact.program, from: 0), artifact.program)
+    }
+
+    private static func tokens(_ count: Int, _ program: Program, from first: Int) -> [Int32] {
+        (first..<first + max(count, 0)).map { Int32(($0 * 7919 + 13) % program.vocabularySize) }
+    }
+
+    private static func pipeline(_ artifact: Artifact) throws -> InputPipeline {
+        let limits = artifact.program.limits
+        return try InputPipeline(
+            artifact, maxPatches: limits.maxPatches, maxImagePixels: 1 << 20, contextLength: limits.maxModelLength)
+    }
+
+    private static func ask(_ artifact: Artifact, _ question: String, _ picture: [UInt8]?) throws -> Asked {
+        let text: JSONValue = ["type": "text", "text": .string(question)]
+        let parts: [JSONValue] = picture == nil ? [text] : [["type": "image"], text]
+        let messages: JSONValue = [["role": "user", "content": .array(parts)]]
+        let pictures = picture.map { [EncodedPicture(file: $0, place: "the self-test's picture")] } ?? []
+        let prompt = try pipeline(artifact).prompt(messages: messages, pictures: pictures)
+        var digest = Digest()
+        for picture in prompt.pictures {
+            digest.update(picture.input.pixels)
+            for numbers in [picture.input.positions, picture.input.bounds] { numbers.withUnsafeBytes { digest.update($0) } }
+        }
+        let request = Golden.Request(
+            question: question, picture: picture, positions: prompt.positions, patches: prompt.pictures.isEmpty ? "" : digest.finish())
+        return Asked(request, prompt)
+    }
+
+    private static func logits(
+        of artifact: Artifact, _ asked: Asked, _ continuation: [Int32], on backend: some Backend
+    ) throws(BackendError) -> [Float] {
+        let model = try backend.load(artifact)
+        let (prompt, gears) = (asked.prompt, model.program.limits.gears)
+        let sequence = try SingleSequence(model, capacity: prompt.ids.count + continuation.count)
+        var rows = [Int32](repeating: -1, count: prompt.ids.count)
+        var embeddings: [Float] = []
+        var next: Int32 = 0
+        for picture in prompt.pictures {
+            embeddings += try sequence.encode(picture.input)
+            for token in picture.tokens {
+                rows[token] = next
+                next += 1
+            }
+        }
+        guard embeddings.count == Int(next) * model.program.hiddenSize else {
+            throw .malformed("\(next) tokens stand for \(embeddings.count / model.program.hiddenSize) rows of a picture's embeddings")
+        }
+        var logits = try sequence.prefill(
+            SingleSequence.Prompt(ids: prompt.ids, positions: prompt.positions, imageRows: rows, embeddings: embeddings))
+        for (index, token) in continuation.enumerated() {
+            let position = Int32(prompt.ids.count + index) + prompt.positionDelta
+            logits = try sequence.decode(token, position: position, gear: gears[index % gears.count])
+        }
+        return logits
+    }
+}
