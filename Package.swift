@@ -112,6 +112,11 @@ let package = Package(
         tests("Passes", ["HuggingFace", "IR", "Models", "Passes", "Plan", "Reference", "Tensors"]),
         tests("Reference", ["IR", "Reference", "Tensors"]),
         .target(name: "Seeded", path: "Tests/Support/Seeded", swiftSettings: settings),
+        .target(
+            name: "FuzzTargets", dependencies: ["Execution", "HTTPAPI", "HuggingFace", "Inputs", "Plan", "Seeded", "Serving", "Tensors"],
+            path: "Tests/Fuzz/Targets", swiftSettings: settings),
+        .executableTarget(name: "fuzz-targets", dependencies: ["FuzzTargets"], path: "Tests/Fuzz/Driver", swiftSettings: settings),
+        tests("Fuzz", ["FuzzTargets"]),
         tests("Serving", ["Serving", "Execution", "Inputs", "Plan", "Seeded", "Tensors"]),
         tests("Tidy", []),
     ]
