@@ -24,12 +24,15 @@ build: deps ## build vlmc, vlm-serve and vlm-cache in .build/release
 test: deps ## run every test
 	swift test -c $(CONFIGURATION) --disable-testable-imports
 
-fuzz: deps ## damage pictures for FUZZ_SECONDS (60) under ASan and UBSan
+SANITIZED := clang -g -O1 -fuse-ld=lld -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
+FUZZER_FLAGS = -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 -timeout=10 -print_final_stats=1 -verbosity=0 -artifact_prefix=.build/fuzz/
+
+fuzz: deps ## try damaged inputs of every kind, each for FUZZ_SECONDS (60)
 	@mkdir -p .build/fuzz/pictures
-	clang -g -O1 -fuse-ld=lld -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -ISources/CImage/include \
-	  Tests/Fuzz/image.c Sources/CImage/*.c -ljpeg -lpng -o .build/fuzz/image
-	.build/fuzz/image -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 -timeout=10 -print_final_stats=1 -verbosity=0 \
-	  -artifact_prefix=.build/fuzz/ .build/fuzz/pictures Tests/InputsTests/Fixtures/image/files
+	$(SANITIZED) -ISources/CImage/include Tests/Fuzz/image.c Sources/CImage/*.c -ljpeg -lpng -o .build/fuzz/image
+	swift build -c $(CONFIGURATION) --product fuzz-targets
+	.build/fuzz/image $(FUZZER_FLAGS) .build/fuzz/pictures Tests/InputsTests/Fixtures/image/files
+	$(BIN)/fuzz-targets --seconds $(FUZZ_SECONDS)
 
 demo: build ## compile the demo model, serve it and ask about pictures
 	Artifacts/Demo/demo.sh $(BIN)

@@ -114,6 +114,11 @@ let package = Package(
         tests("Models", ["HuggingFace", "IR", "JSON", "Models", "Plan", "Reference", "Tensors"]),
         tests("Passes", ["HuggingFace", "IR", "JSON", "Models", "Passes", "Plan", "Reference", "Seeded", "Tensors"]),
         tests("Reference", ["IR", "Reference", "Tensors"]),
+        .target(
+            name: "FuzzTargets", dependencies: ["Execution", "HTTPAPI", "HuggingFace", "Inputs", "JSON", "Plan", "Seeded", "Serving", "Tensors"],
+            path: "Tests/Fuzz/Targets", swiftSettings: settings),
+        .executableTarget(name: "fuzz-targets", dependencies: ["FuzzTargets"], path: "Tests/Fuzz/Driver", swiftSettings: settings),
+        tests("Fuzz", ["FuzzTargets"]),
         tests("Serving", ["Serving", "Execution", "Inputs", "Plan", "Seeded", "Tensors"]),
         tests("Tidy", []),
     ]

@@ -1,0 +1,30 @@
+import Inputs
+import JSON
+import Seeded
+
+extension FuzzTarget {
+    /// Bodies of chats: each is answered once, by a completion or by what is wrong with it.
+    static let chat = FuzzTarget("chat") { dice, corpus in
+        JSONText.changed(dice.pick(corpus) ?? [], &dice, corpus: corpus, words: chatWords)
+    } check: { input in
+        let head = "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: \(input.count)\r\n\r\n"
+        let connection = try FuzzConnection(port: try FuzzServer.shared.get().port)
+        let (received, isClosed) = connection.exchange(Array(head.utf8) + input, patience: 20_000)
+        let answers = try FuzzConnection.answers(received)
+        guard isClosed, answers.count == 1, let answer = answers.first else { throw Finding("\(answers.count) answers, closed: \(isClosed)") }
+        guard answer.status == 200 || 400..<500 ~= answer.status else {
+            throw Finding("answers \(answer.status): \(String(decoding: answer.body.prefix(300), as: UTF8.self))")
+        }
+        guard answer.body.isEmpty || (try? JSONValue(parsing: Array(answer.body)))?.objectValue != nil else {
+            throw Finding("answers what is no JSON object")
+        }
+    }
+
+    private static let chatWords = [
+        "model", "messages", "role", "content", "user", "assistant", "system", "developer", "tool", "text", "image_url", "url", "type",
+        "input_text", "detail", "auto", "tool_calls", "function", "name", "arguments", "{\"a\":1}", "max_tokens", "max_completion_tokens",
+        "temperature", "top_p", "top_k", "stop", "seed", "stream", "stream_options", "include_usage", "n", "logprobs", "cache_salt",
+        "data:image/png;base64,", "data:image/png;base64,iVBORw0KGgo=", "data:,", "https://x/y.png", "<|image_pad|>", "<|im_end|>", "m",
+        "response_format", "tools", "reasoning_content", "repetition_penalty", "ignore_eos", "min_p", "user\n",
+    ]
+}
