@@ -34,7 +34,7 @@ struct OpenedModel {
         try Failure.wrapping { () throws(ArtifactError) in try artifact.checkWeights() }
         spec = try Failure.wrapping { () throws(ArtifactError) in try artifact.inputSpec() }
         tokenizer = try Failure.wrapping { try Tokenizer(compiled: try artifact.section(.tokenizer)) }
-        guard try Failure.wrapping({ try spec.hasPlaceholder(of: tokenizer) }) else {
+        guard try Failure.wrapping({ [spec, tokenizer] in try spec.hasPlaceholder(of: tokenizer) }) else {
             throw Failure("\(path): the placeholder of pictures in inputs.json is no token of the artifact's tokenizer")
         }
         template = try Failure.wrapping {

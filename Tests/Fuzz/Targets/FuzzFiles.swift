@@ -1,5 +1,6 @@
 import Foundation
 import Inputs
+import JSON
 import Seeded
 
 /// Files for code that reads paths.
