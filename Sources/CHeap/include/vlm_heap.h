@@ -6,7 +6,7 @@
 // Once, before threads start: few heaps, and blocks from a mebibyte on mapped by themselves, so that freeing returns them.
 void vlm_heap_configure(void);
 
-// Gives the free pages of all heaps back to the kernel; takes about a millisecond.
+// Gives the free pages of all heaps back to the kernel, up to a mebibyte at the end of each; takes about a millisecond.
 void vlm_heap_trim(void);
 
 #endif
