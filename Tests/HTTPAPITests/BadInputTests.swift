@@ -118,6 +118,15 @@ import Testing
         await server.stop()
     }
 
+    @Test func refusesTextThatTheTokenizerCannotRead() async throws {
+        let server = try await TestServer()
+        let answer = try await server.chat(["messages": [["role": "user", "content": "¤"]]])
+        #expect(answer.status == 400 && answer.json["error"]?["param"] == "messages")
+        let message = answer.json["error"]?["message"]?.stringValue
+        #expect(message == "the tokenizer cannot read this text: step 1 makes it longer than 9 bytes")
+        await server.stop()
+    }
+
     @Test func refusesTextByItsLengthAlone() async throws {
         var options = TestServer.Options()
         options.tokenBytesMax = 4

@@ -121,6 +121,7 @@ final class TestServer: Sendable {
             },
             encode: { text, budget in
                 if text.contains("@") { options.encodeGate?.wait() }
+                if text.contains("¤") { throw TokenizationError.textTooLong(place: "step 1", limit: 9) }
                 while text.contains(endless) { try budget.spend(1000) }
                 while text.contains(sleepless) {
                     Thread.sleep(forTimeInterval: 0.01)

@@ -31,6 +31,17 @@ import Testing
         #expect(try normalized(mixed, "NFKD") == Array(decomposed.utf8))
     }
 
+    /// Long texts are normalized part by part.
+    @Test func partsAreTheWhole() throws {
+        let count = 20_000
+        let parted = String(repeating: "e\u{301}\u{1100}\u{1161}X", count: count)
+        let composed = String(repeating: "\u{E9}\u{AC00}X", count: count)
+        #expect(try normalized(parted, "NFC") == Array(composed.utf8))
+        #expect(try normalized(composed, "NFD") == Array(parted.utf8))
+        #expect(try normalized(parted, "Lowercase") == Array(parted.replacing("X", with: "x").utf8))
+        #expect(try normalized(parted, "StripAccents") == Array(String(repeating: "e\u{1100}\u{1161}X", count: count).utf8))
+    }
+
     @Test func aCompositeGoesOnComposing() throws {
         let text = "s\u{307}\u{323}" + String(repeating: "\u{307}", count: 40) + "x"
         #expect(try normalized(text, "NFC") == Array(("\u{1E69}" + String(repeating: "\u{307}", count: 40) + "x").utf8))

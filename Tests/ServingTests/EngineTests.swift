@@ -1,4 +1,5 @@
 import Execution
+import Inputs
 import Plan
 import Serving
 import Synchronization
@@ -59,6 +60,25 @@ import Testing
         try await engine.whenServing()
         let bad = await engine.run(request([13], maxTokens: 5))
         #expect(bad.failure?.contains("token 13") == true)
+        let good = await engine.run(request([2], maxTokens: 1))
+        #expect(good.reason == .length && good.failure == nil)
+        #expect(engine.metrics.failures == 1 && engine.metrics.kvUsage == 0)
+        await engine.drain(timeout: .seconds(1))
+    }
+
+    /// A decoder that has no text for what it is given.
+    private struct FailingDecoder: TokenTextDecoder {
+        mutating func append(_ token: Int32) throws -> String { throw WorkLimitError.deadline }
+        mutating func finish() throws -> String { throw WorkLimitError.deadline }
+    }
+
+    @Test func failsARequestWhoseTokensHaveNoText() async throws {
+        let engine = try engine()
+        try await engine.whenServing()
+        var failing = request([2], maxTokens: 5)
+        failing.decoder = FailingDecoder()
+        let bad = await engine.run(failing)
+        #expect(bad.failure == WorkLimitError.deadline.description)
         let good = await engine.run(request([2], maxTokens: 1))
         #expect(good.reason == .length && good.failure == nil)
         #expect(engine.metrics.failures == 1 && engine.metrics.kvUsage == 0)

@@ -5,23 +5,58 @@ internal import CPCRE2
 /// A pattern is compiled with a callout before each of its items; these count the steps, and the way from one to the next as
 /// steps of 64 bytes, charge the budget and end a match that takes too many. PCRE2's own match limit counts anew at every place where a match may begin, and so bounds nothing.
 final class PatternRun {
+    /// Steps are taken from a batch, so that each costs next to nothing; between two batches the budget is charged.
     private struct Costs {
-        var stepsLeft: Int
-        /// Where in the range the step before was.
-        var position = 0
+        private var left = 0
+        private var batch = 0
+        private var stepsLeft: Int
         /// What a step may cost in the range at hand, where an item may have gone over all of it.
-        var unitsPerStep = 0
-        var uncharged = 0
-        let budget: WorkBudget?
-        var error: WorkLimitError?
+        private var unitsPerStep = 1
+        private var uncharged = 0
+        /// Where in the range the step before was.
+        private var position = 0
+        private let budget: WorkBudget?
+        private(set) var error: WorkLimitError?
 
+        private static let unitsPerBatch = 100_000
+
+        init(steps: Int, budget: WorkBudget?) {
+            stepsLeft = steps
+            self.budget = budget
+        }
+
+        mutating func begin(bytes: Int) {
+            settle()
+            position = 0
+            unitsPerStep = 16 + min(bytes / 64, 2000)
+            refill()
+        }
+
+        /// Counts a step at a place in the range; false when there are to be no more.
         mutating func count(at place: Int) -> Bool {
-            stepsLeft -= 1 + abs(place - position) / 64
+            left &-= 1 &+ abs(place &- position) >> 6
             position = place
-            uncharged += unitsPerStep
-            guard uncharged >= 100_000 else { return stepsLeft >= 0 }
-            do throws(WorkLimitError) { try budget?.spend(uncharged) } catch { self.error = error }
-            uncharged = 0
+            return left >= 0 || goesOn()
+        }
+
+        private mutating func settle() {
+            stepsLeft -= batch - left
+            uncharged += (batch - left) * unitsPerStep
+            (batch, left) = (0, 0)
+        }
+
+        private mutating func refill() {
+            batch = max(min(Self.unitsPerBatch / unitsPerStep, stepsLeft), 0)
+            left = batch
+        }
+
+        private mutating func goesOn() -> Bool {
+            settle()
+            if uncharged >= Self.unitsPerBatch {
+                do throws(WorkLimitError) { try budget?.spend(uncharged) } catch { self.error = error }
+                uncharged = 0
+            }
+            refill()
             return stepsLeft >= 0 && error == nil
         }
     }
@@ -44,7 +79,7 @@ final class PatternRun {
 
     init(steps: Int, budget: WorkBudget?) {
         costs = .allocate(capacity: 1)
-        costs.initialize(to: Costs(stepsLeft: steps, budget: budget))
+        costs.initialize(to: Costs(steps: steps, budget: budget))
         block = pcre2_match_data_create_8(1, nil)
         context = pcre2_match_context_create_8(nil)
         guard let context else { return }
@@ -71,8 +106,7 @@ final class PatternRun {
 
     /// Says how many bytes the next matches are looked for in.
     func begin(bytes: Int) {
-        costs.pointee.position = 0
-        costs.pointee.unitsPerStep = 16 + min(bytes / 64, 2000)
+        costs.pointee.begin(bytes: bytes)
     }
 
     /// The first match of `code` in `subject` at or behind `start`.
