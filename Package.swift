@@ -115,7 +115,11 @@ let package = Package(
         tests("Passes", ["HuggingFace", "IR", "JSON", "Models", "Passes", "Plan", "Reference", "Seeded", "Tensors"]),
         tests("Reference", ["IR", "Reference", "Tensors"]),
         .target(
-            name: "FuzzTargets", dependencies: ["Execution", "HTTPAPI", "HuggingFace", "Inputs", "JSON", "Plan", "Seeded", "Serving", "Tensors"],
+            name: "FuzzTargets",
+            dependencies: [
+                "ArtifactFormat", "ArtifactSamples", "Compiler", "CPUBackend", "Execution", "HTTPAPI", "HuggingFace", "Inputs", "JSON", "Plan",
+                "Seeded", "Serving", "Tensors",
+            ],
             path: "Tests/Fuzz/Targets", swiftSettings: settings),
         .executableTarget(name: "fuzz-targets", dependencies: ["FuzzTargets"], path: "Tests/Fuzz/Driver", swiftSettings: settings),
         tests("Fuzz", ["FuzzTargets"]),

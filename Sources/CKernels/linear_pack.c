@@ -160,8 +160,9 @@ static uint32_t awq_eight(const int32_t *words, int64_t stride, unsigned shift) 
 
 vlm_status vlm_pack_awq(const vlm_pack_awq_args *a) {
   if (!valid_shape(VLM_WEIGHT_INT4, a->outputs, a->inputs, a->group)) return VLM_BAD_SHAPE;
+  if (a->source_outputs % 8 || a->source_begin < 0 || a->source_end < a->source_begin || a->source_end > a->source_outputs)
+    return VLM_BAD_SHAPE;
   int64_t count = a->source_end - a->source_begin, words = a->source_outputs / 8;
-  if (a->source_outputs % 8 || a->source_begin < 0 || count < 0 || a->source_end > a->source_outputs) return VLM_BAD_SHAPE;
   if (a->first < 0 || count > a->outputs - a->first) return VLM_BAD_SHAPE;
   for (int64_t g = 0; g < a->inputs / a->group; g++) {
     const int32_t *q = a->qweight + g * a->group * words, *zeros = a->qzeros + g * words;

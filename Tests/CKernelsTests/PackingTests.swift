@@ -83,4 +83,12 @@ import Testing
         a.first = -1
         #expect(vlm_pack_rows(&a) == VLM_BAD_SHAPE)
     }
+
+    @Test("columns outside the source are refused, however far", arguments: [(0, .min), (26, .min), (5, 4), (-1, 8), (0, 17), (.max, .max)])
+    func columns(begin: Int64, end: Int64) {
+        var a = vlm_pack_awq_args()
+        (a.outputs, a.inputs, a.group, a.source_outputs) = (16, 32, 32, 16)
+        (a.source_begin, a.source_end) = (begin, end)
+        #expect(vlm_pack_awq(&a) == VLM_BAD_SHAPE)
+    }
 }
