@@ -22,6 +22,8 @@ package enum ArtifactError: Error, Sendable, CustomStringConvertible {
     case notFound(name: String, store: String)
     /// Several artifacts answer to the name.
     case ambiguous(name: String, matches: [String])
+    /// Somebody else may have written what lies there.
+    case untrusted(path: String, reason: String)
     /// The disk, a quota or a file size limit is exhausted.
     case diskFull(path: String)
     /// A writer or a store was used in a way that cannot be carried out.
@@ -58,6 +60,9 @@ package enum ArtifactError: Error, Sendable, CustomStringConvertible {
             "no artifact \(name) in \(store); vlm-cache ls lists what is there"
         case .ambiguous(let name, let matches):
             "\(name) means several artifacts: \(matches.joined(separator: ", ")); give more of the key"
+        case .untrusted(let path, let reason):
+            "\(path) \(reason), so that nothing there is used; take it over (chown, chmod go-w), choose another store, or allow it with "
+                + "--trust-store or VLM_TRUST_STORE=1"
         case .diskFull(let path):
             "no space left to write \(path); free some (vlm-cache gc) or choose another --store"
         case .refused(let reason):

@@ -1,7 +1,7 @@
 package import ArtifactFormat
 package import Execution
 internal import Inputs
-package import Plan
+internal import Plan
 
 /// The self-test of artifacts: a request goes the way that a server's requests go, and a backend computes what follows.
 ///

@@ -18,6 +18,8 @@ struct LaunchError: Error, CustomStringConvertible {
 /// Opens an artifact, starts the engine and the HTTP server, and runs until told to stop.
 struct Launch {
     let artifact: String
+    /// Whether an artifact is served whoever may have written it.
+    let trustStore: Bool
     let network: NetworkOptions
     let engine: EngineFlags
     let inputs: InputFlags
@@ -97,6 +99,8 @@ struct Launch {
                 "\(artifact) is a model directory, not an artifact; compile it first:\n"
                     + "  vlm-serve \"$(vlmc compile \(artifact))\"")
         }
+        let trusts = trustStore || Store.trustsOthers(ProcessInfo.processInfo.environment)
+        if let warning = try Store.checkTrust(artifact: artifact, trustsOthers: trusts) { Console.say("warning: \(warning)") }
         let opened = try Artifact.open(directory: artifact)
         try opened.requireRunnable(on: CPUBackend.features)
         return Opened(artifact: opened)

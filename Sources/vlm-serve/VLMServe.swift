@@ -27,6 +27,9 @@ struct VLMServe: AsyncParsableCommand {
     @Argument(help: "The artifact's directory, as vlmc compile prints it.")
     var artifact: String
 
+    @Flag(help: "Serve an artifact of a store that other users own or may write to; VLM_TRUST_STORE=1 says the same.")
+    var trustStore = false
+
     @OptionGroup(title: "Network") var network: NetworkOptions
     @OptionGroup(title: "Engine") var engine: EngineFlags
     @OptionGroup(title: "Inputs") var inputs: InputFlags
@@ -41,7 +44,7 @@ struct VLMServe: AsyncParsableCommand {
 
     func run() async throws {
         do {
-            try await Launch(artifact: artifact, network: network, engine: engine, inputs: inputs).run()
+            try await Launch(artifact: artifact, trustStore: trustStore, network: network, engine: engine, inputs: inputs).run()
         } catch {
             Console.error("\(error)")
             throw ExitCode.failure

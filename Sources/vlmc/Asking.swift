@@ -11,6 +11,9 @@ struct ComputeOptions: ParsableArguments {
     @Option(help: "Threads that compute. Default: one per core.")
     var threads: Int?
 
+    @Flag(help: "Use an artifact of a store that other users own or may write to; VLM_TRUST_STORE=1 says the same.")
+    var trustStore = false
+
     func validate() throws {
         let range = CPUBackend.threadRange
         guard let threads, !range.contains(threads) else { return }
@@ -27,7 +30,12 @@ struct OpenedModel {
     private let template: String?
     let model: any LoadedModel
 
-    init(_ path: String, threads: Int?) throws(Failure) {
+    init(_ path: String, _ computing: ComputeOptions) throws(Failure) {
+        let trusts = computing.trustStore || Store.trustsOthers(ProcessInfo.processInfo.environment)
+        let warning = try Failure.wrapping { () throws(ArtifactError) in
+            try Store.checkTrust(artifact: path, trustsOthers: trusts)
+        }
+        if let warning { Terminal.warn(warning) }
         artifact = try Failure.wrapping { () throws(ArtifactError) in try Artifact.open(directory: path) }
         let artifact = artifact
         try Failure.wrapping { () throws(ArtifactError) in try artifact.checkWeights() }
@@ -40,7 +48,7 @@ struct OpenedModel {
             guard artifact.has(.chatTemplate) else { return nil }
             return String(decoding: try artifact.section(.chatTemplate), as: UTF8.self)
         }
-        model = try Failure.wrapping { () throws(BackendError) in try CPUBackend(threads: threads).load(artifact) }
+        model = try Failure.wrapping { () throws(BackendError) in try CPUBackend(threads: computing.threads).load(artifact) }
     }
 
     /// Messages with pictures as tokens, patches and positions: what a server makes of them.

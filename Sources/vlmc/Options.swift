@@ -11,9 +11,15 @@ struct StoreOption: ParsableArguments {
     @Option(name: .customLong("store"), help: "Store directory; else $VLM_STORE, else $XDG_CACHE_HOME/vlm, else ~/.cache/vlm.")
     var path: String?
 
+    @Flag(help: "Use a store that other users own or may write to; VLM_TRUST_STORE=1 says the same.")
+    var trustStore = false
+
+    /// The store, which nobody else may write to unless that was allowed.
     func resolved() throws -> Store {
         try Failure.wrapping { () throws(ArtifactError) in
-            try Store.resolve(option: path, environment: ProcessInfo.processInfo.environment)
+            let store = try Store.resolve(option: path, environment: ProcessInfo.processInfo.environment, trustsOthers: trustStore)
+            try store.requireTrusted()
+            return store
         }
     }
 }

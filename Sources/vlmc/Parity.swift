@@ -27,7 +27,7 @@ struct Parity: ParsableCommand {
 
     func run() throws {
         let recording = try Recording(reference)
-        let opened = try OpenedModel(artifact, threads: computing.threads)
+        let opened = try OpenedModel(artifact, computing)
         let rows = try compare(opened, recording)
         print("what             max abs diff   cosine      bar        verdict")
         for row in rows { print(row.text) }

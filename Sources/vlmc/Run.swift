@@ -29,7 +29,7 @@ struct Run: ParsableCommand {
         guard maxTokens > 0 else { throw Failure("--max-tokens \(maxTokens) must be at least 1") }
         let clock = ContinuousClock()
         let start = clock.now
-        let opened = try OpenedModel(artifact, threads: computing.threads)
+        let opened = try OpenedModel(artifact, computing)
         let prompt = try Failure.wrapping { try opened.prepare([message()], pictures: try pictures()) }
         let limit = opened.artifact.program.limits.maxModelLength
         guard prompt.inputIDs.count < limit else {
