@@ -24,6 +24,8 @@ package enum ArtifactError: Error, Sendable, CustomStringConvertible {
     case ambiguous(name: String, matches: [String])
     /// Other processes have the artifact open: these, as far as they are known.
     case inUse(path: String, processes: [Int])
+    /// Somebody else may have written what lies there.
+    case untrusted(path: String, reason: String)
     /// The disk, a quota or a file size limit is exhausted.
     case diskFull(path: String)
     /// A writer or a store was used in a way that cannot be carried out.
@@ -62,6 +64,9 @@ package enum ArtifactError: Error, Sendable, CustomStringConvertible {
             "\(name) means several artifacts: \(matches.joined(separator: "; ")). Give the beginning of a key"
         case .inUse(let path, let processes):
             "\(path) is in use by " + (processes.isEmpty ? "another process" : "process " + processes.map(String.init).joined(separator: ", "))
+        case .untrusted(let path, let reason):
+            "\(path) \(reason), so that nothing there is used; take it over (chown, chmod go-w), choose another store, or allow it with "
+                + "--trust-store or VLM_TRUST_STORE=1"
         case .diskFull(let path):
             "no space left to write \(path); free some (vlm-cache gc) or choose another --store"
         case .refused(let reason):

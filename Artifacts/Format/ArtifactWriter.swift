@@ -36,7 +36,7 @@ package final class ArtifactWriter {
             temporary = try TemporaryDirectory(in: parent, prefix: ".\(Directories.name(of: output)).vlm-")
         } else {
             destination = store.path(of: key)
-            createdParents = try Directories.create(store.artifactsPath)
+            createdParents = try store.create(store.artifactsPath)
             unfinished = Unfinished { store.removeEmptyDirectories() }
             temporary = try TemporaryDirectory(in: store.temporaryPath, prefix: Store.temporaryPrefix)
         }

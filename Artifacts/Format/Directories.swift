@@ -5,8 +5,10 @@ enum Directories {
     /// Creates `path` and its parents where they do not exist.
     ///
     /// - Returns: What was created, outermost first.
+    ///
+    /// - Parameter mode: of `path` itself; its parents get 0755.
     @discardableResult
-    static func create(_ path: String) throws(ArtifactError) -> [String] {
+    static func create(_ path: String, mode: mode_t = 0o755) throws(ArtifactError) -> [String] {
         var status = stat()
         if stat(path, &status) == 0 {
             guard status.st_mode & S_IFMT == S_IFDIR else {
@@ -18,7 +20,7 @@ enum Directories {
         // Another process may remove an empty parent between the two calls; then it is created once more.
         for attempt in 0..<4 {
             if let parent = parent(of: path) { created += try create(parent) }
-            if mkdir(path, 0o755) == 0 { return created + [path] }
+            if mkdir(path, mode) == 0 { return created + [path] }
             if errno == EEXIST { return created }
             guard errno == ENOENT && attempt < 3 else { break }
         }

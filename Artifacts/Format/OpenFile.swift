@@ -44,7 +44,7 @@ final class OpenFile: Sendable {
 
     /// Creates or truncates a file for writing.
     static func create(_ path: String, in directory: OpenFile? = nil) throws(ArtifactError) -> OpenFile {
-        try open(path, in: directory, flags: O_RDWR | O_CREAT | O_TRUNC)
+        try open(path, in: directory, flags: O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW)
     }
 
     func status() throws(ArtifactError) -> stat {

@@ -20,7 +20,7 @@ extension Store {
     /// Remembers a fact; a reader sees either the old or the new one whole.
     package func setRecord(_ kind: RecordKind, _ name: String, _ bytes: [UInt8]) throws(ArtifactError) {
         let path = recordPath(kind, name)
-        try Directories.create("\(recordsPath)/\(kind.rawValue)")
+        try create(recordsPath(kind))
         let temporary = "\(path).\(getpid()).tmp"
         do throws(ArtifactError) {
             let file = try OpenFile.create(temporary)

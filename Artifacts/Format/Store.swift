@@ -1,25 +1,35 @@
 import Glibc
 
-/// A directory of artifacts, packed weights and remembered digests, shared by all compiles and servers of a user.
+/// A directory of artifacts, packed weights and remembered digests, shared by all compiles and servers of a user; what others may have
+/// written there is refused.
 ///
 /// `artifacts/<key>/`, `weights/<key>/`, `records/<kind>/`, `locks/`, `tmp/`; directories appear when first needed.
 package struct Store: Sendable {
     package let root: String
+    /// Whether what other users own or may write to is used as well.
+    package let trustsOthers: Bool
 
-    package init(root: String) { self.root = root }
+    package init(root: String, trustsOthers: Bool = false) {
+        self.root = root
+        self.trustsOthers = trustsOthers
+    }
 
     /// The store that `option` names, else `$VLM_STORE`, else `$XDG_CACHE_HOME/vlm`, else `~/.cache/vlm`.
     ///
+    /// - Parameter trustsOthers: as `--trust-store` says; `VLM_TRUST_STORE` says the same.
     /// - Throws: `refused` when none of them is set.
-    package static func resolve(option: String?, environment: [String: String]) throws(ArtifactError) -> Store {
+    package static func resolve(
+        option: String?, environment: [String: String], trustsOthers: Bool = false
+    ) throws(ArtifactError) -> Store {
         func value(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
+        func store(_ root: String) -> Store { Store(root: root, trustsOthers: trustsOthers || Self.trustsOthers(environment)) }
         if let option {
             guard !option.isEmpty else { throw .refused("--store needs a directory") }
-            return Store(root: option)
+            return store(option)
         }
-        if let path = value("VLM_STORE") { return Store(root: path) }
-        if let path = value("XDG_CACHE_HOME") { return Store(root: "\(path)/vlm") }
-        if let path = value("HOME") { return Store(root: "\(path)/.cache/vlm") }
+        if let path = value("VLM_STORE") { return store(path) }
+        if let path = value("XDG_CACHE_HOME") { return store("\(path)/vlm") }
+        if let path = value("HOME") { return store("\(path)/.cache/vlm") }
         throw .refused("no place for the store: give --store DIR or set VLM_STORE")
     }
 
@@ -36,8 +46,11 @@ package struct Store: Sendable {
     /// The path of the artifact with exactly this key when it is there and can be opened.
     ///
     /// A damaged one counts as absent; publishing replaces it.
-    package func lookup(_ key: ArtifactKey) -> String? {
+    ///
+    /// - Throws: `untrusted`.
+    package func lookup(_ key: ArtifactKey) throws(ArtifactError) -> String? {
         let path = path(of: key)
+        try requireTrusted(entry: path)
         guard let artifact = try? Artifact.open(directory: path), artifact.manifest.key == key else { return nil }
         return path
     }
@@ -100,8 +113,8 @@ extension Store {
         let path = "\(locksPath)/\(key.digest).lock"
         var hasWaited = false
         while true {
-            try Directories.create(locksPath)
-            let file = try OpenFile.open(path, flags: O_RDWR | O_CREAT)
+            try create(locksPath)
+            let file = try OpenFile.open(path, flags: O_RDWR | O_CREAT | O_NOFOLLOW)
             if !file.tryLock() {
                 if !hasWaited { onWait() }
                 hasWaited = true
@@ -154,6 +167,7 @@ extension Store {
         for name in Directories.names(in: artifactsPath) {
             let path = "\(artifactsPath)/\(name)"
             let artifact = try? ArtifactReader.read(path) { reader throws(ArtifactError) in
+                try requireTrusted(entry: path)
                 let time = try reader.directory.status().st_mtim
                 let used = Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
                 return StoredArtifact(path: path, manifest: reader.manifest, lastUsed: used)
@@ -169,6 +183,7 @@ extension Store {
         for name in Directories.names(in: artifactsPath) {
             let path = "\(artifactsPath)/\(name)"
             do {
+                try requireTrusted(entry: path)
                 _ = try Artifact.manifest(directory: path)
             } catch {
                 found.append((path, error))

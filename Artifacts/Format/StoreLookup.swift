@@ -5,10 +5,10 @@ extension Store {
     ///
     /// A model's name means its latest used artifact: good for looking at.
     package func find(_ name: String) throws(ArtifactError) -> String {
-        if Self.isArtifact(name) { return name }
-        if let path = try keyed(name) { return path }
-        if let match = named(name).first { return match.path }
-        throw missing(name)
+        let path = try Self.isArtifact(name) ? name : keyed(name) ?? named(name).first?.path
+        guard let path else { throw missing(name) }
+        _ = try Self.checkTrust(artifact: path, trustsOthers: trustsOthers)
+        return path
     }
 
     /// The path of the one artifact that `name` means, for those who run it.

@@ -62,7 +62,7 @@ extension Store {
         let directory = "\(weightsPath)/\(key)"
         let dataPath = "\(directory)/\(SectionName.weights.path)"
         let tablePath = "\(directory)/\(SectionName.weightTable.path)"
-        guard let table = try? OpenFile.reading(tablePath)?.readAll(),
+        guard (try? requireTrusted(entry: directory)) != nil, let table = try? OpenFile.reading(tablePath)?.readAll(),
             let checksum = try? OpenFile.reading("\(directory)/\(Self.checksumName)")?.readAll(),
             let data = try? OpenFile.reading(dataPath), let status = try? data.status(),
             let entries = try? JSONCoding.decode(
@@ -114,7 +114,7 @@ extension Store {
     private func adoptWeights(
         _ key: String, from directory: String, table: [UInt8], section: Manifest.Section
     ) throws(ArtifactError) {
-        try Directories.create(weightsPath)
+        try create(weightsPath)
         let temporary = try TemporaryDirectory(in: temporaryPath, prefix: Self.temporaryPrefix)
         let name = SectionName.weights.path
         if link("\(directory)/\(name)", "\(temporary.path)/\(name)") != 0 {

@@ -109,6 +109,10 @@ package struct Compilation {
 
     private func build() throws(CompileError) -> CompileReport {
         var result = CompileReport(.compiled)
+        do throws(ArtifactError) {
+            try store.requireTrusted()
+            try store.prepare()
+        } catch { throw .artifact(error) }
         // A shard that is missing is reported before the others are read.
         if !source.checkpoint.absent.isEmpty { _ = try traced() }
         let digests = try timed("digest", &result) { () throws(CompileError) in try digestedWeights() }
@@ -152,7 +156,9 @@ package struct Compilation {
     /// The artifact with this key, where it is wanted; nil when it must be built.
     private func known(_ key: ArtifactKey) throws(CompileError) -> String? {
         guard !options.isForced else { return nil }
-        guard let output = options.output else { return store.lookup(key) }
+        guard let output = options.output else {
+            do throws(ArtifactError) { return try store.lookup(key) } catch { throw .artifact(error) }
+        }
         guard let artifact = try? Artifact.open(directory: output), artifact.manifest.key == key else { return nil }
         return output
     }

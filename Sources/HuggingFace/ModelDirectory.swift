@@ -18,6 +18,24 @@ package struct ModelDirectory: Sendable, Hashable {
         let parts = URL(fileURLWithPath: path).standardizedFileURL.pathComponents
         let isSnapshot = parts.count >= 3 && parts[parts.count - 2] == "snapshots"
         name = (isSnapshot ? Self.repositoryName(parts[parts.count - 3]) : nil) ?? parts.last ?? given
+        try Self.checkFiles(in: path)
+    }
+
+    /// Most bytes of a file that is not mapped: JSON and templates.
+    private static let textBytesMax = 256 << 20
+
+    /// Reading a pipe would wait for ever, and a device or a sparse file would not end.
+    private static func checkFiles(in path: String) throws(CheckpointError) {
+        for name in (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? [] {
+            let isText = name.hasSuffix(".json") || name.hasSuffix(".jinja")
+            let file = "\(path)/\(name)"
+            var status = stat()
+            guard isText || name.hasSuffix(".safetensors"), stat(file, &status) == 0 else { continue }
+            guard status.st_mode & S_IFMT == S_IFREG else { throw CheckpointError(.malformed, file: file, "is not a regular file") }
+            guard !isText || status.st_size <= textBytesMax else {
+                throw CheckpointError(.malformed, file: file, "has \(status.st_size) bytes; at most \(textBytesMax) are read")
+            }
+        }
     }
 
     private static let prefix = "models--"

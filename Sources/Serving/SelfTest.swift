@@ -2,7 +2,7 @@ package import ArtifactFormat
 package import Execution
 internal import Inputs
 internal import JSON
-package import Plan
+internal import Plan
 
 /// The self-test of artifacts: a request goes the way that a server's requests go, and a backend computes what follows.
 ///

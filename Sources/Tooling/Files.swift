@@ -1,17 +1,18 @@
 import Glibc
 
-/// Files that a person names: regular ones, pipes and `/dev/stdin` alike.
+/// Files that a person names: regular ones, pipes that somebody writes to, and `/dev/stdin`.
 package enum InputFile {
     /// Most bytes that are read of one file: 64 MB.
     package static let largest = 64 << 20
 
     /// All bytes of the file at `path`; `-` is stdin.
     ///
-    /// - Throws: `EFBIG` once there are more than `largest`.
+    /// - Throws: `EFBIG` once there are more than `largest`, `ENXIO` for a named pipe to which nobody writes.
     package static func read(_ path: String) throws(FileError) -> [UInt8] {
-        let descriptor = path == "-" ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC)
+        let descriptor = path == "-" ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw FileError(path: path, code: errno) }
         defer { close(descriptor) }
+        if path != "-" { try awaitWriter(descriptor, path) }
         var bytes: [UInt8] = []
         var piece = [UInt8](repeating: 0, count: 1 << 16)
         while true {
@@ -22,6 +23,34 @@ package enum InputFile {
             guard bytes.count + count <= largest else { throw FileError(path: path, code: EFBIG) }
             bytes += piece[..<count]
         }
+    }
+}
+
+extension InputFile {
+    /// How long a named pipe may wait for its first writer.
+    private static let writerWaitMilliseconds: Int32 = 2000
+
+    /// Returns once reading may wait, since somebody writes or the file is no pipe.
+    ///
+    /// A pipe that has something to read is ready, and so is one whose last writer is gone. One without a writer yet is neither, and reading
+    /// it gives its end; with a writer that is silent, reading would have to wait.
+    private static func awaitWriter(_ descriptor: Int32, _ path: String) throws(FileError) {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw FileError(path: path, code: errno) }
+        if status.st_mode & S_IFMT == S_IFIFO {
+            var first = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+            if poll(&first, 1, writerWaitMilliseconds) == 0, !hasWriter(path) { throw FileError(path: path, code: ENXIO) }
+        }
+        _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) & ~O_NONBLOCK)
+    }
+
+    /// Whether somebody has the pipe open for writing: only then a second reader finds it empty and not at its end.
+    private static func hasWriter(_ path: String) -> Bool {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        var byte: UInt8 = 0
+        return Glibc.read(descriptor, &byte, 1) < 0 && errno == EAGAIN
     }
 }
 
@@ -77,6 +106,7 @@ package struct FileError: Error, CustomStringConvertible {
     let code: Int32
 
     package var description: String {
+        if code == ENXIO { return "\(path): a pipe to which nobody writes" }
         if code == EFBIG { return "\(path): more than \(InputFile.largest >> 20) MB, the most that is read" }
         return "\(path): \(String(cString: strerror(code)))"
     }

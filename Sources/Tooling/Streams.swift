@@ -16,7 +16,8 @@ package enum StandardError {
         }
     }
 
-    package static func say(_ line: String) { write(line + "\n") }
+    /// A line, or several, as people may see them: terminal sequences are shown, not sent.
+    package static func say(_ text: String) { write(text.visible(keeping: ["\n", "\t"]) + "\n") }
 
     /// The last words of a process, on a line of their own; other threads may be in the middle of one, or stuck.
     static func sayLast(_ line: String) {
@@ -44,9 +45,11 @@ package enum StandardError {
 
 /// Results for people and scripts, on stdout.
 package enum StandardOutput {
-    /// Writes text at once.
+    private static let isTerminal = isatty(STDOUT_FILENO) == 1
+
+    /// Writes text at once: as it is to files and pipes, terminal sequences shown and not sent to a terminal.
     package static func write(_ text: String) throws(OutputError) {
-        let bytes = Array(text.utf8)
+        let bytes = Array((isTerminal ? text.visible(keeping: ["\n", "\t"]) : text).utf8)
         guard fwrite(bytes, 1, bytes.count, stdout) == bytes.count, fflush(stdout) == 0 else { throw OutputError(code: errno) }
     }
 

@@ -21,6 +21,10 @@ extension ToolCommand {
         } catch where exitCode(for: error) == .failure && !(error is ExitCode) {
             StandardError.say("error: \(message(for: error).visible(keeping: ["\n"]))")
             exit(withError: ExitCode.failure)
+        } catch where exitCode(for: error) != .success && !(error is ExitCode) {
+            // The words of the command line are among these.
+            StandardError.say(fullMessage(for: error))
+            exit(withError: exitCode(for: error))
         } catch {
             exit(withError: error)
         }

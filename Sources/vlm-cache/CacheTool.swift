@@ -27,11 +27,17 @@ struct CommonOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The store of compiled models.", valueName: "dir"))
     var store: String?
 
+    @Flag(help: "Use a store or artifact that other users own or may write to; VLM_TRUST_STORE=1 says the same.")
+    var trustStore = false
+
     @Flag(help: "Print JSON.")
     var json = false
 
+    /// The store, which nobody else may write to unless that was allowed.
     func resolvedStore() throws -> Store {
-        try Store.resolve(option: store, environment: ProcessInfo.processInfo.environment)
+        let store = try Store.resolve(option: store, environment: ProcessInfo.processInfo.environment, trustsOthers: trustStore)
+        try store.requireTrusted()
+        return store
     }
 
     /// Opens an artifact without counting it as used.

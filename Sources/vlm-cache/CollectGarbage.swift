@@ -31,7 +31,7 @@ struct CollectGarbage: ParsableCommand {
             return try Terminal.printJSON(Answer(dryRun: dryRun, freedBytes: cleanup.freedBytes, cleanup: cleanup))
         }
         for removal in cleanup.removed {
-            print("\(dryRun ? "would remove" : "removed") \(removal.path)  (\(removal.reason))")
+            print("\(dryRun ? "would remove" : "removed") \(removal.path.visible())  (\(removal.reason.visible()))")
         }
         print("\(dryRun ? "would free" : "freed") \(Figures.bytes(cleanup.freedBytes))")
     }

@@ -24,6 +24,6 @@ struct DiskUsage: ParsableCommand {
             table.add(Figures.bytes(part.ownBytes), Figures.bytes(part.bytes), name, part.model ?? "")
         }
         print(table.text(Terminal()))
-        print("\(Figures.bytes(answer.totalBytes)) in \(store.root)")
+        print("\(Figures.bytes(answer.totalBytes)) in \(store.root.visible())")
     }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import ArtifactFormat
+import Tooling
 
 struct DrawGraph: ParsableCommand {
     enum Format: String, ExpressibleByArgument, CaseIterable { case text, dot, svg }
@@ -41,7 +42,7 @@ struct DrawGraph: ParsableCommand {
             sections.append(Section(stage: stage, entry: entry, text: drawing(of: text)))
         }
         if options.json { return try Terminal.printJSON(sections) }
-        print(sections.map(\.text).joined(separator: "\n"), terminator: "")
+        print(sections.map(\.text).joined(separator: "\n").visible(keeping: ["\n", "\t"]), terminator: "")
     }
 
     private func drawing(of text: String) -> String {

@@ -11,7 +11,7 @@ struct List: ParsableCommand {
     func run() throws {
         let store = try options.resolvedStore()
         let lines = store.listing()
-        for (_, error) in store.unreadable() { StandardError.say("warning: \("\(error)".visible(keeping: ["\n"]))") }
+        for (_, error) in store.unreadable() { StandardError.say("warning: \(error)") }
         if options.json { return try Terminal.printJSON(lines) }
         guard !lines.isEmpty else { return StandardError.say("no artifacts in \(store.root); make one with vlmc compile DIR") }
         var table = TextTable([

@@ -43,12 +43,12 @@ struct Passes: ParsableCommand {
         print("\n" + terminal.heading(record.pass))
         let rewrites = Dictionary(grouping: record.rewrites, by: \.rule).sorted { $0.key < $1.key }
         for (rule, group) in rewrites {
-            print("  \(terminal.good("rewrote")) \(group.count) × \(rule)")
+            print("  \(terminal.good("rewrote")) \(group.count) × \(rule.visible())")
             for rewrite in all ? group[...] : [] { print(terminal.dim("      \(rewrite.at)")) }
         }
         let misses = Dictionary(grouping: record.misses) { "\($0.rule): \($0.reason)" }.sorted { $0.key < $1.key }
         for (reason, group) in misses {
-            print("  \(terminal.bad("missed")) \(group.count) × \(reason)")
+            print("  \(terminal.bad("missed")) \(group.count) × \(reason.visible())")
             for miss in all ? group[...] : group.prefix(1) { print(terminal.dim("      at \(miss.at)")) }
         }
         if record.missCount > record.misses.count {
@@ -63,7 +63,7 @@ struct Passes: ParsableCommand {
         let terminal = Terminal()
         guard !changes.isEmpty else { return StandardError.say("\(name) changed nothing") }
         for line in changes.flatMap(\.lines) {
-            print(line.hasPrefix("+") ? terminal.good(line) : line.hasPrefix("-") ? terminal.bad(line) : line)
+            print(line.hasPrefix("+") ? terminal.good(line) : line.hasPrefix("-") ? terminal.bad(line) : line.visible())
         }
     }
 

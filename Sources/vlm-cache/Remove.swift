@@ -1,5 +1,6 @@
 import ArgumentParser
 import ArtifactFormat
+import Tooling
 
 struct Remove: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -32,6 +33,6 @@ struct Remove: ParsableCommand {
         }
         if !dryRun { store.removeEmptyDirectories() }
         if options.json { return try Terminal.printJSON(paths) }
-        for path in paths { print("\(dryRun ? "would remove" : "removed") \(path)") }
+        for path in paths { print("\(dryRun ? "would remove" : "removed") \(path.visible())") }
     }
 }

@@ -33,7 +33,7 @@ struct Verify: ParsableCommand {
         } else {
             let terminal = Terminal()
             for verdict in verdicts where verdict.isIntact {
-                print("\(terminal.good("ok"))  \(verdict.path)  self-test: \(verdict.selfTest)")
+                print("\(terminal.good("ok"))  \(verdict.path.visible())  self-test: \(verdict.selfTest)")
             }
         }
         for failure in verdicts.flatMap(\.failures) { StandardError.say("error: \(failure)") }

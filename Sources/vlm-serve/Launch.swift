@@ -19,18 +19,24 @@ struct LaunchError: Error, CustomStringConvertible {
 struct Launch {
     /// The artifact's directory.
     private let artifact: String
+    /// Whether an artifact is served whoever may have written it.
+    private let trustsOthers: Bool
     private let network: NetworkOptions
     private let engine: EngineFlags
     private let inputs: InputFlags
 
     /// - Parameter name: a path, the beginning of a key, or a model's name in the store that `store` names or the environment.
-    init(named name: String, store: String?, network: NetworkOptions, engine: EngineFlags, inputs: InputFlags) throws {
+    init(
+        named name: String, store: String?, trustStore: Bool, network: NetworkOptions, engine: EngineFlags, inputs: InputFlags
+    ) throws {
         (self.network, self.engine, self.inputs) = (network, engine, inputs)
+        let environment = ProcessInfo.processInfo.environment
+        trustsOthers = trustStore || Store.trustsOthers(environment)
         guard !FileManager.default.fileExists(atPath: name) else {
             artifact = name
             return
         }
-        artifact = try Store.resolve(option: store, environment: ProcessInfo.processInfo.environment).findOne(name)
+        artifact = try Store.resolve(option: store, environment: environment, trustsOthers: trustsOthers).findOne(name)
     }
 
     func run() async throws {
@@ -107,6 +113,7 @@ struct Launch {
                 "\(artifact) is a model directory, not an artifact; compile it first:\n"
                     + "  vlm-serve \"$(vlmc compile \(artifact))\"")
         }
+        if let warning = try Store.checkTrust(artifact: artifact, trustsOthers: trustsOthers) { Console.say("warning: \(warning)") }
         let opened = try Artifact.open(directory: artifact)
         try opened.requireRunnable(on: CPUBackend.features)
         return Opened(artifact: opened)

@@ -30,6 +30,9 @@ struct VLMServe: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Where names and keys are looked up; else $VLM_STORE, else $XDG_CACHE_HOME/vlm, else ~/.cache/vlm.", valueName: "dir"))
     var store: String?
 
+    @Flag(help: "Serve an artifact of a store that other users own or may write to; VLM_TRUST_STORE=1 says the same.")
+    var trustStore = false
+
     @OptionGroup(title: "Network") var network: NetworkOptions
     @OptionGroup(title: "Engine") var engine: EngineFlags
     @OptionGroup(title: "Inputs") var inputs: InputFlags
@@ -44,7 +47,9 @@ struct VLMServe: AsyncParsableCommand {
 
     func run() async throws {
         do {
-            try await Launch(named: artifact, store: store, network: network, engine: engine, inputs: inputs).run()
+            try await Launch(
+                named: artifact, store: store, trustStore: trustStore, network: network, engine: engine, inputs: inputs
+            ).run()
         } catch {
             Console.error("\(error)")
             throw ExitCode.failure

@@ -5,6 +5,7 @@ import Inputs
 import JSON
 import Plan
 import Tensors
+import Tooling
 
 /// What transformers computed, as the generator of references writes it.
 struct Recording {
@@ -19,10 +20,7 @@ struct Recording {
         tensors = try Failure.wrapping { () throws(CheckpointError) -> SafetensorsFile in
             try SafetensorsFile(path: "\(directory)/expected.safetensors")
         }
-        guard let data = FileManager.default.contents(atPath: "\(directory)/expected.json") else {
-            throw Failure("\(directory): there is no expected.json")
-        }
-        facts = try Failure.wrapping { try JSONValue(parsing: Array(data)) }
+        facts = try Failure.wrapping { try JSONValue(parsing: try InputFile.read("\(directory)/expected.json")) }
         ids = Self.integers(tensors["inputs.input_ids"]) ?? Self.integers(facts["input_ids"])
         newTokens = Self.integers(tensors["new_tokens"]) ?? Self.integers(facts["new_tokens"])
         guard !ids.isEmpty else { throw Failure("\(directory): no input_ids are recorded") }
@@ -44,10 +42,7 @@ struct Recording {
         var names = facts["images"]?.arrayValue?.compactMap(\.stringValue) ?? []
         if facts["images"] == nil, floats("inputs.pixel_values") != nil { names = ["image.png"] }
         let pictures = try names.map { name in
-            guard let data = FileManager.default.contents(atPath: "\(directory)/\(name)") else {
-                throw Failure("\(directory): there is no \(name)")
-            }
-            return try ImageDecoder().decode(Array(data))
+            try ImageDecoder().decode(try InputFile.read("\(directory)/\(name)"))
         }
         return try opened.prepare(rendered: text, pictures: pictures, addsSpecialTokens: true)
     }

@@ -25,7 +25,7 @@ enum Terminal {
 
     /// Terminal sequences in the line are shown, not sent.
     static func warn(_ line: String) {
-        StandardError.say((hasColor ? "\u{1b}[33mwarning:\u{1b}[0m " : "warning: ") + line.visible())
+        StandardError.write((hasColor ? "\u{1b}[33mwarning:\u{1b}[0m " : "warning: ") + line.visible() + "\n")
     }
 }
 

@@ -95,7 +95,7 @@ import Testing
         try newer.write(toFile: path + "/manifest.json", atomically: true, encoding: .utf8)
         let message = try #require(failure(path))
         #expect(message.contains("format 999") && message.contains("format \(Manifest.formatVersion)"))
-        #expect(sample.store.lookup(Sample.key()) == nil)
+        #expect(try sample.store.lookup(Sample.key()) == nil)
     }
 
     @Test func otherTargetNamesFeatureAndCommand() throws {
@@ -125,7 +125,7 @@ import Testing
         }
         let temporary = sample.store.root + "/tmp"
         #expect(try FileManager.default.contentsOfDirectory(atPath: temporary).count == 1)
-        #expect(sample.store.lookup(Sample.key()) == kept)
+        #expect(try sample.store.lookup(Sample.key()) == kept)
         #expect(sample.store.list().count == 1)
         let lock = try sample.store.buildLock(Sample.key(gears: [2])) { Issue.record("waited for a dead owner") }
         try sample.write(Sample.key(gears: [2]))
@@ -166,7 +166,7 @@ import Testing
         let second = Task.detached {
             let lock = try store.buildLock(key) { waiting.yield() }
             defer { lock.release() }
-            return store.lookup(key)
+            return try store.lookup(key)
         }
         for await _ in waits { break }
         let path = try sample.write()

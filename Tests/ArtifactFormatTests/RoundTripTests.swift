@@ -19,7 +19,7 @@ import Testing
         #expect(try artifact.section(.tokenizer) == [1, 2, 3])
         #expect(try artifact.ir(stage: "fused", entry: "extend").hasPrefix("// vir 1\n"))
         #expect(try Artifact.verify(directory: path).isEmpty)
-        #expect(sample.store.lookup(Sample.key()) == path)
+        #expect(try sample.store.lookup(Sample.key()) == path)
     }
 
     @Test func formatVersionStandsFirst() throws {

@@ -1,5 +1,4 @@
 import ArtifactFormat
-import Crypto
 import Foundation
 import HuggingFace
 import Plan
@@ -31,12 +30,10 @@ struct PackingRun {
         entries = compiled.requests.map { request in
             let weights = request.recipe.sources
             let sources = weights.map { compiled.sources[$0] ?? $0 }
-            var hash = SHA256()
-            hash.update(data: Data("packer \(WeightPacker.version)\n\(request.layout) \(request.shape)\n\(request.recipe.text)\n".utf8))
-            for name in sources { hash.update(data: Data("\(digests.tensors[name] ?? "")\n".utf8)) }
+            let key = PackedKey(layout: request.layout, shape: request.shape, recipe: request.recipe.text)
             return Planned(
                 request: request, name: names.unique(weights.count == 1 ? weights[0] : request.origin),
-                key: String(hash.finalize().hexadecimal.prefix(32)), sources: sources,
+                key: key.digest(of: sources.map { digests.tensors[$0] ?? "" }), sources: sources,
                 sourceBytes: weights.reduce(0) { $0 + (tensors[$1]?.byteCount ?? 0) })
         }
     }

@@ -9,9 +9,9 @@ import Synchronization
 import Tensors
 
 /// Turns checkpoint tensors into packed weights, a few dozen megabytes at a time.
-struct WeightPacker {
+package struct WeightPacker {
     /// Part of every packed weight's key: to be raised with each change of the bytes that a layout or a recipe leads to.
-    static let version = 1
+    package static let version = 1
 
     /// Checkpoint tensors by the names that recipes use.
     let tensors: [String: TensorView]
