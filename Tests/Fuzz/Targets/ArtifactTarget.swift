@@ -28,14 +28,15 @@ extension FuzzTarget {
 private final class WholeArtifact: Sendable {
     static let shared = Result { try WholeArtifact() }
 
+    private static let root = "\(NSTemporaryDirectory())/fuzz-\(getpid())-artifact"
+
     let path: String
 
     private init() throws {
-        let root = "\(NSTemporaryDirectory())/fuzz-\(getpid())-artifact"
-        try? FileManager.default.removeItem(atPath: root)
+        atexit { try? FileManager.default.removeItem(atPath: WholeArtifact.root) }
         let tests = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
         let directory = tests + "/EndToEndTests/Fixtures/qwen2_vl_hubstyle"
-        let store = Store(root: root)
+        let store = Store(root: Self.root)
         var compilation = try Compilation(
             ModelSource(directory: directory, store: store), options: CompileOptions(directory: directory, target: .best(for: CPUBackend.features)), store: store,
             machine: .current(store)
@@ -43,7 +44,7 @@ private final class WholeArtifact: Sendable {
         compilation.golden = { artifact throws(ArtifactError) in
             do { return try SelfTest.record(artifact, on: CPUBackend(threads: 1)) } catch { throw .refused("\(error)") }
         }
-        path = root + "/whole"
+        path = Self.root + "/whole"
         try FileManager.default.copyItem(atPath: compilation.run().artifact, toPath: path)
     }
 
