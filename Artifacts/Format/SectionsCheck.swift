@@ -37,7 +37,8 @@ struct SectionsCheck {
 
     private func checkPictures() throws(Contradiction) {
         guard let processor = inputs.imageProcessor else {
-            return try require(program.plans.allSatisfy { $0.entry != .vision }, "imageProcessor is missing, but the program takes pictures")
+            return try require(
+                program.plans.allSatisfy { $0.entry != .vision }, "imageProcessor is missing, but the program takes pictures")
         }
         guard let shape = pixels?.shape, shape.rank == 2, let width = shape[1].fixedValue else {
             throw Contradiction(reason: "imageProcessor is there, but the program takes no pictures")

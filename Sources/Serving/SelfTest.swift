@@ -38,10 +38,15 @@ package enum SelfTest {
     /// What is wrong with what the artifact and the backend make of the request; nil when the test passes.
     package static func mismatch(_ golden: Golden, of artifact: Artifact, on backend: some Backend) -> String? {
         do {
-            let prompt = try golden.request.map { try ask(artifact, $0.question, $0.picture) } ?? Asked(plain: golden.prompt, artifact.program)
+            let prompt =
+                try golden.request.map { try ask(artifact, $0.question, $0.picture) } ?? Asked(plain: golden.prompt, artifact.program)
             guard prompt.ids == golden.prompt else { return "the request becomes other tokens than were recorded" }
-            guard prompt.request?.positions == golden.request?.positions else { return "the request's tokens have other positions than were recorded" }
-            guard prompt.request?.patches == golden.request?.patches else { return "the request's picture becomes other patches than were recorded" }
+            guard prompt.request?.positions == golden.request?.positions else {
+                return "the request's tokens have other positions than were recorded"
+            }
+            guard prompt.request?.patches == golden.request?.patches else {
+                return "the request's picture becomes other patches than were recorded"
+            }
             return golden.mismatch(try logits(of: artifact, prompt, golden.continuation, on: backend))
         } catch {
             return "\(error)"

@@ -37,7 +37,8 @@ struct DrawGraph: ParsableCommand {
                 throw ArtifactError.refused("the stage \(stage) has more than \(Self.bytesMax >> 20) MiB of text; choose one with --entry")
             }
             guard format == .text || text.utf8.count <= Self.drawnBytesMax else {
-                throw ArtifactError.refused("\(entry) after \(stage) has more than \(Self.drawnBytesMax >> 20) MiB; print it with --format text")
+                throw ArtifactError.refused(
+                    "\(entry) after \(stage) has more than \(Self.drawnBytesMax >> 20) MiB; print it with --format text")
             }
             sections.append(Section(stage: stage, entry: entry, text: drawing(of: text)))
         }

@@ -67,6 +67,31 @@ import Testing
         #expect(throws: ArtifactError.self) { try artifact.ir(stage: "fused", entry: "extend") }
     }
 
+    /// One zstd frame of as many zeros as `blocks` blocks of 128 KiB hold.
+    private func zeros(blocks: Int) -> [UInt8] {
+        let size = withUnsafeBytes(of: UInt64(blocks << 17).littleEndian) { Array($0) }
+        var frame: [UInt8] = [0x28, 0xB5, 0x2F, 0xFD, 0xC0, 0x58] + size
+        for block in 1...blocks {
+            let header = (1 << 17) << 3 | 1 << 1 | (block == blocks ? 1 : 0)
+            frame += [UInt8(header & 255), UInt8(header >> 8 & 255), UInt8(header >> 16), 0]
+        }
+        return frame
+    }
+
+    @Test func whatUnpacksToMoreThanIsReadIsRefused() throws {
+        let sample = try Sample()
+        let writer = try ArtifactWriter(store: sample.store, key: Sample.key())
+        try Sample.fill(writer, with: 1)
+        for (entry, blocks) in [("small", 8), ("bomb", 513)] {
+            try writer.write(#require(SectionName.ir(stage: "fused", entry: entry)), zeros(blocks: blocks))
+        }
+        let large = try #require(SectionName.ir(stage: "fused", entry: "large"))
+        #expect(throws: ArtifactError.self) { try writer.writeCompressed(large, [UInt8](repeating: 0, count: 513 << 17)) }
+        let artifact = try Artifact.open(directory: Sample.finish(writer, gears: [1, 4]))
+        #expect(try artifact.ir(stage: "fused", entry: "small").utf8.count == 8 << 17)
+        #expect(throws: ArtifactError.self) { try artifact.ir(stage: "fused", entry: "bomb") }
+    }
+
     @Test(arguments: sections.dropLast()) func truncatedAndMissingAreNamed(_ section: String) throws {
         let sample = try Sample()
         let path = try sample.write()

@@ -23,7 +23,7 @@ import Testing
             try await Task.sleep(for: .milliseconds(50))
             let began = ContinuousClock.now
             try await pool.run(.short, WorkBudget(cpuLimit: .seconds(1))) {}
-            #expect(ContinuousClock.now - began < .seconds(5))
+            #expect(ContinuousClock.now - began < .seconds(15))
             group.cancelAll()
         }
     }
