@@ -30,7 +30,7 @@ import Testing
         try await ready(port)
         for _ in 0..<20 { #expect(try await get(port, "live") == 200) }
         process.terminate()
-        process.waitUntilExit()
+        try await end(of: process)
         #expect(process.terminationReason == .exit && process.terminationStatus == 0)
     }
 
@@ -58,7 +58,7 @@ import Testing
         try await Task.sleep(for: .milliseconds(150))
         #expect(process.isRunning)
         process.interrupt()
-        process.waitUntilExit()
+        try await end(of: process)
         #expect(process.terminationReason == .exit && process.terminationStatus == 1)
         _ = await answer.result
     }
@@ -79,7 +79,7 @@ import Testing
         for _ in 0..<500 where try await running(port) == false { try await Task.sleep(for: .milliseconds(5)) }
         let began = ContinuousClock.now
         process.terminate()
-        process.waitUntilExit()
+        try await end(of: process)
         #expect(process.terminationReason == .exit && process.terminationStatus == 0)
         #expect(ContinuousClock.now - began < .seconds(10))
     }
@@ -150,6 +150,15 @@ extension ServerProcessTests {
     private func running(_ port: Int) async throws -> Bool {
         let url = try #require(URL(string: "http://127.0.0.1:\(port)/load"))
         return String(decoding: try await URLSession.shared.data(from: url).0, as: UTF8.self).contains(":1")
+    }
+
+    /// Waits for the process without holding a thread; one that goes on for a minute is killed.
+    private func end(of process: Process) async throws {
+        for _ in 0..<6000 where process.isRunning { try await Task.sleep(for: .milliseconds(10)) }
+        guard process.isRunning else { return }
+        Issue.record("the server does not end")
+        kill(process.processIdentifier, SIGKILL)
+        process.waitUntilExit()
     }
 
     private func ready(_ port: Int) async throws {
