@@ -89,11 +89,14 @@ package struct BodyLedger: Sendable {
     /// The body's bytes are free, unless it gave way before.
     package mutating func close(_ id: ID) { used -= entries.removeValue(forKey: id)?.held ?? 0 }
 
-    /// Who gives way so that `id` may take `more`: of the slow bodies, or of the peer that holds most, the largest.
+    /// Who gives way so that `id` may take `more`: of the slow bodies, or of the peer that holds most, the largest. Nil when that is
+    /// `id` itself, or nobody.
     private func loser(for id: ID, _ more: Int, at now: Duration) -> ID? {
-        let others = entries.filter { $0.key != id && !$0.value.isWhole && $0.value.held > 0 }
-        let slow = others.filter { $0.value.isSlow(at: now) }
-        if !slow.isEmpty { return slow.max { $0.value.held < $1.value.held }?.key }
+        let arriving = entries.filter { !$0.value.isWhole && $0.value.held > 0 }
+        if let slowest = arriving.filter({ $0.value.isSlow(at: now) }).max(by: { $0.value.held < $1.value.held }) {
+            return slowest.key == id ? nil : slowest.key
+        }
+        let others = arriving.filter { $0.key != id }
         guard let own = entries[id]?.peer else { return nil }
         var shares: [String: Int] = [:]
         for entry in entries.values { shares[entry.peer, default: 0] += entry.held }

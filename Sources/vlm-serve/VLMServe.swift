@@ -42,7 +42,17 @@ struct VLMServe: AsyncParsableCommand {
         vlm_heap_configure()
         // Until there is something to stop, `StopSignals` has not begun.
         for number in [SIGTERM, SIGINT] { signal(number) { _ in _exit(0) } }
-        await main(nil)
+        do {
+            var command = try parseAsRoot()
+            if var server = command as? VLMServe { try await server.run() } else { try command.run() }
+            exit()
+        } catch where exitCode(for: error) != .success && !(error is ExitCode) {
+            // The words of the command line are among these.
+            StandardError.say(fullMessage(for: error))
+            exit(withError: exitCode(for: error))
+        } catch {
+            exit(withError: error)
+        }
     }
 
     func run() async throws {

@@ -21,6 +21,7 @@ import Testing
         ("vlm-cache show $'\\e[31mred'", 1, "\\u{1b}[31mred"),
         ("vlm-cache show one $'two\\e[31m'", 64, "two\\u{1b}[31m"),
         ("vlm-serve $'/nowhere\\e[31m'", 1, "/nowhere\\u{1b}[31m"),
+        ("vlm-serve one $'two\\e[31m'", 64, "two\\u{1b}[31m"),
     ])
     func endsWithWords(_ line: String, _ status: Int32, _ words: String) throws {
         let space = try Workspace()

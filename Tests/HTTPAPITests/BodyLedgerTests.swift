@@ -32,6 +32,15 @@ import Testing
         #expect(ledger.used <= 51 * Self.megabyte)
     }
 
+    @Test mutating func theLargestSlowBodyDrivesNobodyOut() {
+        let small = ledger.open(peer: "a", at: .zero)
+        let large = ledger.open(peer: "b", at: .zero)
+        _ = ledger.grow(small, by: 10 * Self.megabyte, at: .zero)
+        _ = ledger.grow(large, by: 50 * Self.megabyte, at: .zero)
+        #expect(ledger.grow(large, by: 15 * Self.megabyte, at: .seconds(10)) == .refused)
+        #expect(ledger.grow(small, by: 15 * Self.megabyte, at: .seconds(10)) == .granted(gaveWay: [large]))
+    }
+
     @Test mutating func nobodyGivesWayInVain() {
         let slow = ledger.open(peer: "a", at: .zero)
         let whole = ledger.open(peer: "a", at: .zero)
