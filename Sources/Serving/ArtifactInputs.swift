@@ -1,7 +1,7 @@
 package import ArtifactFormat
 internal import Inputs
 internal import JSON
-package import Plan
+internal import Plan
 
 /// A tokenizer or template of an artifact that does not fit its other sections.
 package struct ArtifactInputsError: Error, CustomStringConvertible {
