@@ -67,7 +67,9 @@ let package = Package(
         .target(name: "CKernels"),
         .target(name: "COpenBLAS", dependencies: ["CKernels"]),
 
+        module("Budgets"),
         module("JSON"),
+        module("ChatTemplates", ["Budgets", "JSON"]),
         module("Tensors"),
         module("Plan", ["Tensors"]),
         module("IR", ["Tensors"]),
@@ -76,20 +78,20 @@ let package = Package(
         module("Models", ["HuggingFace", "IR", "Plan", "Tensors"]),
         module("Passes", ["IR", "Plan", "Reference", "Tensors"], path: "Passes", exclude: ["Fixtures"]),
         module("ArtifactFormat", ["Plan", "Tensors", "CZstd", crypto], path: "Artifacts/Format"),
-        module("Inputs", ["JSON", "Plan", "CImage", "CPCRE2"]),
+        module("Inputs", ["Budgets", "JSON", "Plan", "CImage", "CPCRE2"]),
         module(
             "Compiler",
-            ["HuggingFace", "JSON", "Models", "Passes", "IR", "Plan", "ArtifactFormat", "CKernels", "COpenBLAS", "Reference", "Inputs", "Tensors", crypto]),
+            ["Budgets", "ChatTemplates", "HuggingFace", "JSON", "Models", "Passes", "IR", "Plan", "ArtifactFormat", "CKernels", "COpenBLAS", "Reference", "Inputs", "Tensors", crypto]),
         module("Execution", ["Plan", "ArtifactFormat", "Tensors"]),
         module("CPUBackend", ["Execution", "ArtifactFormat", "Plan", "Tensors", "CKernels", "COpenBLAS"]),
-        module("Serving", ["ArtifactFormat", "Execution", "Inputs", "JSON", "Plan", crypto]),
+        module("Serving", ["ArtifactFormat", "Budgets", "ChatTemplates", "Execution", "Inputs", "JSON", "Plan", crypto]),
         module(
-            "HTTPAPI", ["CHeap", "Serving", "Inputs", "JSON", "Plan", hummingbird, hummingbirdCore, httpTypes, lifecycle, logging, nioCore, nioHTTP1]),
+            "HTTPAPI", ["Budgets", "CHeap", "Serving", "Inputs", "JSON", "Plan", hummingbird, hummingbirdCore, httpTypes, lifecycle, logging, nioCore, nioHTTP1]),
 
         module("Tooling", [argumentParser]),
         tool(
             "vlmc",
-            ["Tooling", "Compiler", "CPUBackend", "Execution", "HuggingFace", "Passes", "IR", "Inputs", "JSON", "Plan", "ArtifactFormat", "Serving", "Tensors"]),
+            ["Tooling", "Budgets", "ChatTemplates", "Compiler", "CPUBackend", "Execution", "HuggingFace", "Passes", "IR", "Inputs", "JSON", "Plan", "ArtifactFormat", "Serving", "Tensors"]),
         tool(
             "vlm-serve",
             ["CHeap", "Tooling", "HTTPAPI", "Serving", "CPUBackend", "Execution", "Inputs", "JSON", "Plan", "ArtifactFormat", lifecycle, logging, unixSignals]),
@@ -104,12 +106,13 @@ let package = Package(
         .target(name: "Seeded", path: "Tests/Support/Seeded", swiftSettings: settings),
         .target(name: "AllocationCounter", path: "Tests/Support/AllocationCounter"),
         tests("CPUBackend", ["AllocationCounter", "ArtifactFormat", "ArtifactSamples", "CPUBackend", "Compiler", "Execution", "Plan", "Serving", "Tensors"]),
+        tests("ChatTemplates", ["Budgets", "ChatTemplates", "JSON", "Seeded"], exclude: ["Fixtures"]),
         tests("CacheTool", ["vlm-cache", "ArtifactFormat", "ArtifactSamples"]),
         tests("EndToEnd", ["vlmc", "vlm-serve", "vlm-cache"], exclude: ["Fixtures"]),
-        tests("HTTPAPI", ["HTTPAPI", "Serving", "Execution", "Inputs", "JSON", "Plan", "Seeded", "Tensors"]),
+        tests("HTTPAPI", ["Budgets", "HTTPAPI", "Serving", "Execution", "Inputs", "JSON", "Plan", "Seeded", "Tensors"]),
         tests("HuggingFace", ["HuggingFace", "JSON", "Tensors"]),
         tests("IR", ["IR", "Seeded", "Tensors"], exclude: ["Fixtures"]),
-        tests("Inputs", ["Inputs", "JSON", "Plan", "Seeded"], exclude: ["Fixtures"]),
+        tests("Inputs", ["Budgets", "ChatTemplates", "Inputs", "JSON", "Plan", "Seeded"], exclude: ["Fixtures"]),
         tests("JSON", ["JSON", "Seeded"]),
         tests("Models", ["HuggingFace", "IR", "JSON", "Models", "Plan", "Reference", "Tensors"]),
         tests("Passes", ["HuggingFace", "IR", "JSON", "Models", "Passes", "Plan", "Reference", "Seeded", "Tensors"]),
@@ -117,13 +120,13 @@ let package = Package(
         .target(
             name: "FuzzTargets",
             dependencies: [
-                "ArtifactFormat", "ArtifactSamples", "Compiler", "CPUBackend", "Execution", "HTTPAPI", "HuggingFace", "Inputs", "JSON", "Plan",
-                "Seeded", "Serving", "Tensors",
+                "ArtifactFormat", "ArtifactSamples", "Budgets", "ChatTemplates", "Compiler", "CPUBackend", "Execution", "HTTPAPI",
+                "HuggingFace", "Inputs", "JSON", "Plan", "Seeded", "Serving", "Tensors",
             ],
             path: "Tests/Fuzz/Targets", swiftSettings: settings),
         .executableTarget(name: "fuzz-targets", dependencies: ["FuzzTargets"], path: "Tests/Fuzz/Driver", swiftSettings: settings),
         tests("Fuzz", ["FuzzTargets"]),
-        tests("Serving", ["Serving", "Execution", "Inputs", "Plan", "Seeded", "Tensors"]),
+        tests("Serving", ["Budgets", "Serving", "Execution", "Inputs", "Plan", "Seeded", "Tensors"]),
         tests("Tidy", []),
     ]
 )

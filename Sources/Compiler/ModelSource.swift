@@ -1,4 +1,5 @@
 package import ArtifactFormat
+internal import ChatTemplates
 import Crypto
 import Foundation
 package import HuggingFace

@@ -1,4 +1,6 @@
 package import ArtifactFormat
+internal import Budgets
+internal import ChatTemplates
 internal import Inputs
 internal import JSON
 internal import Plan

@@ -1,3 +1,4 @@
+package import Budgets
 internal import Execution
 package import Inputs
 package import JSON

@@ -1,3 +1,4 @@
+package import Budgets
 internal import Foundation
 internal import Glibc
 package import Inputs

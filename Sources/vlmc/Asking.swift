@@ -1,5 +1,7 @@
 import ArgumentParser
 import ArtifactFormat
+import Budgets
+import ChatTemplates
 import CPUBackend
 import Execution
 import Foundation

@@ -1,5 +1,6 @@
 import ArgumentParser
 import ArtifactFormat
+import Budgets
 import Compiler
 import Foundation
 import HuggingFace

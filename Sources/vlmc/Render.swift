@@ -1,4 +1,6 @@
 import ArgumentParser
+import Budgets
+import ChatTemplates
 import Foundation
 import Inputs
 import JSON

@@ -1,5 +1,6 @@
 import ArgumentParser
 import ArtifactFormat
+import ChatTemplates
 import Compiler
 import Foundation
 import Inputs

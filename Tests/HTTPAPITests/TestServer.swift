@@ -1,3 +1,4 @@
+import Budgets
 import Dispatch
 import Execution
 import Foundation

@@ -1,3 +1,4 @@
+import Budgets
 import Inputs
 import JSON
 import Plan

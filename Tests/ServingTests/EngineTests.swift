@@ -1,3 +1,4 @@
+import Budgets
 import Execution
 import Inputs
 import Plan

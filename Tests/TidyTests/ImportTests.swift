@@ -8,7 +8,9 @@ import Testing
         "Plan": ["Tensors"],
         "IR": ["Tensors"],
         "Reference": ["IR", "Tensors", "COpenBLAS"],
+        "Budgets": [],
         "JSON": [],
+        "ChatTemplates": ["Budgets", "JSON", "Foundation"],
         "HuggingFace": ["JSON", "Tensors", "Crypto", "Foundation"],
         // A definition reads its configuration from the checkpoint's own type.
         "Models": ["HuggingFace", "IR", "Plan", "Tensors", "Foundation"],
@@ -16,22 +18,22 @@ import Testing
         "ArtifactFormat": ["Plan", "Tensors", "CZstd", "Crypto", "Foundation"],
         // Tokenizer and template are compiled ahead (Inputs); small weights are computed when packed (Reference).
         "Compiler": [
-            "ArtifactFormat", "CKernels", "COpenBLAS", "Crypto", "Foundation", "HuggingFace", "IR", "Inputs", "JSON", "Models", "Passes", "Plan",
-            "Reference", "Tensors",
+            "ArtifactFormat", "Budgets", "CKernels", "COpenBLAS", "ChatTemplates", "Crypto", "Foundation", "HuggingFace", "IR", "Inputs",
+            "JSON", "Models", "Passes", "Plan", "Reference", "Tensors",
         ],
-        "Inputs": ["JSON", "Plan", "CImage", "CPCRE2", "Foundation"],
+        "Inputs": ["Budgets", "JSON", "Plan", "CImage", "CPCRE2", "Foundation"],
         "Execution": ["ArtifactFormat", "Plan", "Tensors"],
         "CPUBackend": ["ArtifactFormat", "CKernels", "COpenBLAS", "Execution", "Foundation", "Plan", "Tensors"],
         // The way of requests through an artifact's sections is the server's and the self-test's.
-        "Serving": ["ArtifactFormat", "Crypto", "Execution", "Foundation", "Inputs", "JSON", "Plan"],
+        "Serving": ["ArtifactFormat", "Budgets", "ChatTemplates", "Crypto", "Execution", "Foundation", "Inputs", "JSON", "Plan"],
         "HTTPAPI": [
-            "CHeap", "Foundation", "HTTPTypes", "Hummingbird", "HummingbirdCore", "Inputs", "JSON", "Logging", "NIOCore", "NIOHTTP1",
+            "Budgets", "CHeap", "Foundation", "HTTPTypes", "Hummingbird", "HummingbirdCore", "Inputs", "JSON", "Logging", "NIOCore", "NIOHTTP1",
             "ServiceLifecycle", "Plan", "Serving",
         ],
         "Tooling": ["ArgumentParser", "Foundation"],
         "vlmc": [
-            "ArgumentParser", "ArtifactFormat", "CPUBackend", "Compiler", "Execution", "Foundation", "HuggingFace", "IR", "Inputs", "JSON",
-            "Passes", "Plan", "Serving", "Tensors", "Tooling",
+            "ArgumentParser", "ArtifactFormat", "Budgets", "CPUBackend", "ChatTemplates", "Compiler", "Execution", "Foundation", "HuggingFace",
+            "IR", "Inputs", "JSON", "Passes", "Plan", "Serving", "Tensors", "Tooling",
         ],
         "vlm-serve": [
             "ArgumentParser", "ArtifactFormat", "CHeap", "CPUBackend", "Execution", "Foundation", "HTTPAPI", "Inputs", "JSON", "Logging", "Plan",

@@ -1,3 +1,5 @@
+package import Budgets
+
 /// A decoded picture: 8-bit RGB, upright, without alpha.
 package struct Image: Sendable, Hashable {
     /// Pixels per row.

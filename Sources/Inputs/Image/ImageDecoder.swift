@@ -1,3 +1,4 @@
+package import Budgets
 internal import CImage
 
 /// Turns a JPEG or PNG file into an upright RGB picture, as `transformers` 5 loads it: Pillow's `open`,

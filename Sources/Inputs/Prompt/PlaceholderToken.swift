@@ -1,3 +1,4 @@
+internal import Budgets
 package import Plan
 
 extension InputSpec {

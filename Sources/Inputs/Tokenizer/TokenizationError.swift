@@ -1,3 +1,5 @@
+package import Budgets
+
 /// Why a text cannot be made tokens, or tokens text.
 package enum TokenizationError: Error, Equatable, Sendable, CustomStringConvertible {
     /// A step makes the text longer than it may become.

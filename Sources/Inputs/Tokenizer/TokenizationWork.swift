@@ -1,3 +1,5 @@
+internal import Budgets
+
 /// What the work on one text may still cost, and at which step of the tokenizer it is. Used by one thread.
 final class TokenizationWork {
     /// A part of `tokenizer.json`, by its key.

@@ -1,3 +1,4 @@
+package import Budgets
 internal import JSON
 internal import Synchronization
 

@@ -1,3 +1,5 @@
+internal import Budgets
+
 extension Tokenizer {
     /// Why the tokenizer cannot read one of the texts that patterns of exponential cost stumble over, with the text: runs of letters,
     /// digits, spaces and of what its own patterns are written with. Nil where it reads all of them.

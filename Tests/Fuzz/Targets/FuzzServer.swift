@@ -1,3 +1,4 @@
+import ChatTemplates
 import Execution
 import Foundation
 import HTTPAPI

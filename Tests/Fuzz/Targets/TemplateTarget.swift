@@ -1,3 +1,5 @@
+import Budgets
+import ChatTemplates
 import Inputs
 import JSON
 import Seeded

@@ -211,7 +211,7 @@ def make_templates():
             return datetime.datetime.fromtimestamp(NOW)
 
     chat_template_utils.datetime = Clock
-    out = HERE / "chat-template"
+    out = HERE.parent.parent / "ChatTemplatesTests/Fixtures"
     rows = []
 
     def render(template, context):

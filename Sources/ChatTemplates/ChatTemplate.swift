@@ -1,3 +1,4 @@
+package import Budgets
 package import JSON
 
 /// A model's chat template: Jinja, with the environment that HuggingFace's `apply_chat_template` gives it.

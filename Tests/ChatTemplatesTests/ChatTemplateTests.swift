@@ -1,5 +1,5 @@
+import ChatTemplates
 import Foundation
-import Inputs
 import JSON
 import Seeded
 import Testing
@@ -25,22 +25,22 @@ import Testing
     }
 
     @Test func modelTemplates() throws {
-        let contexts = try TextFixture.json("chat-template/contexts.json")
-        let rows = try #require(try TextFixture.json("chat-template/renderings.json").arrayValue)
+        let contexts = try TemplateFixture.json("contexts.json")
+        let rows = try #require(try TemplateFixture.json("renderings.json").arrayValue)
         #expect(rows.count > 600)
         var sources: [String: String] = [:]
         for row in rows {
             let name = try #require(row["template"]?.stringValue)
             let context = try #require(row["context"]?.stringValue)
-            let source = try sources[name] ?? TextFixture.text("chat-template/templates/\(name)")
+            let source = try sources[name] ?? TemplateFixture.text("templates/\(name)")
             sources[name] = source
             check(source, try #require(contexts[context]?.objectValue), row, "\(name) \(context)")
         }
     }
 
     @Test func snippets() throws {
-        let values = try #require(try TextFixture.json("chat-template/values.json").objectValue)
-        for row in try #require(try TextFixture.json("chat-template/snippets.json").arrayValue) {
+        let values = try #require(try TemplateFixture.json("values.json").objectValue)
+        for row in try #require(try TemplateFixture.json("snippets.json").arrayValue) {
             let source = try #require(row["template"]?.stringValue)
             check(source, values, row, source)
         }
@@ -48,7 +48,7 @@ import Testing
 
     @Test func whiteSpaceControl() throws {
         let values: JSONValue = ["i": 7, "t": true]
-        for row in try #require(try TextFixture.json("chat-template/whitespace.json").arrayValue) {
+        for row in try #require(try TemplateFixture.json("whitespace.json").arrayValue) {
             let source = try #require(row["template"]?.stringValue)
             check(source, try #require(values.objectValue), row, source.debugDescription)
         }
@@ -127,9 +127,9 @@ import Testing
 
     @Test func damagedTemplatesNeverTrap() throws {
         var generator = Dice(2)
-        let values = try #require(try TextFixture.json("chat-template/values.json").objectValue)
-        let snippets = try TextFixture.text("chat-template/snippets.txt")
-        let source = Array((snippets + (try TextFixture.text("chat-template/templates/qwen3-5.jinja"))).utf8)
+        let values = try #require(try TemplateFixture.json("values.json").objectValue)
+        let snippets = try TemplateFixture.text("snippets.txt")
+        let source = Array((snippets + (try TemplateFixture.text("templates/qwen3-5.jinja"))).utf8)
         for _ in 0..<3000 {
             let start = Int.random(in: 0..<source.count, using: &generator)
             var bytes = Array(source[start..<min(source.count, start + Int.random(in: 1...200, using: &generator))])

@@ -1,4 +1,5 @@
-import Inputs
+import Budgets
+import ChatTemplates
 import JSON
 import Testing
 

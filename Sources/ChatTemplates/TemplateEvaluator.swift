@@ -1,3 +1,4 @@
+internal import Budgets
 internal import JSON
 
 /// The variables of a block, and the blocks around it.

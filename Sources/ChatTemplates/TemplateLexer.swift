@@ -203,12 +203,13 @@ struct TemplateLexer {
     }
 
     private func unicodeNameEnd() throws(ChatTemplateError) -> Int {
-        var scalars = ScalarReader(slice: source[position...])
+        var bytes = source[position...].makeIterator()
+        var decoder = UTF8()
         var end = position
-        while let scalar = scalars.next() {
+        while case .scalarValue(let scalar) = decoder.decode(&bytes) {
             let isFirst = end == position
             guard isFirst ? scalar.properties.isXIDStart || scalar == "_" : scalar.properties.isXIDContinue else { break }
-            end = scalars.position
+            end += UTF8.width(scalar)
         }
         guard end > position else { throw failure("a character is not allowed in a name") }
         return end
