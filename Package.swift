@@ -69,7 +69,8 @@ let package = Package(
 
         module("Budgets"),
         module("JSON"),
-        module("ChatTemplates", ["Budgets", "JSON"]),
+        module("Texts"),
+        module("ChatTemplates", ["Budgets", "JSON", "Texts"]),
         module("Tensors"),
         module("Plan", ["Tensors"]),
         module("IR", ["Tensors"]),
@@ -78,7 +79,7 @@ let package = Package(
         module("Models", ["HuggingFace", "IR", "Plan", "Tensors"]),
         module("Passes", ["IR", "Plan", "Reference", "Tensors"], path: "Passes", exclude: ["Fixtures"]),
         module("ArtifactFormat", ["Plan", "Tensors", "CZstd", crypto], path: "Artifacts/Format"),
-        module("Inputs", ["Budgets", "JSON", "Plan", "CImage", "CPCRE2"]),
+        module("Inputs", ["Budgets", "JSON", "Plan", "Texts", "CImage", "CPCRE2"]),
         module(
             "Compiler",
             ["Budgets", "ChatTemplates", "HuggingFace", "JSON", "Models", "Passes", "IR", "Plan", "ArtifactFormat", "CKernels", "COpenBLAS", "Reference", "Inputs", "Tensors", crypto]),

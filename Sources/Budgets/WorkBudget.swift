@@ -3,7 +3,7 @@ internal import Synchronization
 
 /// What the work on one request may still cost. Every stage between a body and a prompt charges it and stops when it throws.
 ///
-/// One thread at a time works on a budget, inside `onThisThread`; `cancel` may come from any thread.
+/// One thread at a time works on a budget: the one that made it, or others inside `onThisThread`; `cancel` may come from any thread.
 package final class WorkBudget: Sendable {
     private let cpuLimit: Duration
     private let deadline: ContinuousClock.Instant?
@@ -12,7 +12,7 @@ package final class WorkBudget: Sendable {
     private let unread = Atomic(0)
     /// Processor time of finished stretches, and where the clock of the working thread stood when the present one began.
     private let usedNanoseconds = Atomic(0)
-    private let stretchBegan = Atomic(0)
+    private let stretchBegan = Atomic(WorkBudget.threadNanoseconds)
     /// The processor time at which the present slice ends, and whether it did.
     private let sliceEnd = Atomic(Int.max)
     private let isSliceOver = Atomic(false)

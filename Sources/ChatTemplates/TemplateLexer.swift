@@ -1,3 +1,5 @@
+internal import Texts
+
 struct TemplateToken: Equatable, Sendable {
     enum Kind: Equatable, Sendable {
         case text(String)
@@ -203,13 +205,12 @@ struct TemplateLexer {
     }
 
     private func unicodeNameEnd() throws(ChatTemplateError) -> Int {
-        var bytes = source[position...].makeIterator()
-        var decoder = UTF8()
+        var scalars = ScalarReader(slice: source[position...])
         var end = position
-        while case .scalarValue(let scalar) = decoder.decode(&bytes) {
+        while let scalar = scalars.next() {
             let isFirst = end == position
             guard isFirst ? scalar.properties.isXIDStart || scalar == "_" : scalar.properties.isXIDContinue else { break }
-            end += UTF8.width(scalar)
+            end = scalars.position
         }
         guard end > position else { throw failure("a character is not allowed in a name") }
         return end

@@ -1,7 +1,6 @@
 package import Budgets
 internal import Foundation
 internal import Glibc
-package import Inputs
 
 /// A few threads for work that would hold up event loops or the engine, such as decoding pictures.
 ///

@@ -44,7 +44,7 @@ struct VLMServe: AsyncParsableCommand {
         for number in [SIGTERM, SIGINT] { signal(number) { _ in _exit(0) } }
         do {
             var command = try parseAsRoot()
-            if var server = command as? VLMServe { try await server.run() } else { try command.run() }
+            if let server = command as? VLMServe { try await server.run() } else { try command.run() }
             exit()
         } catch where exitCode(for: error) != .success && !(error is ExitCode) {
             // The words of the command line are among these.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import ArtifactFormat
 import Budgets
+import ChatTemplates
 import Compiler
 import Foundation
 import HuggingFace

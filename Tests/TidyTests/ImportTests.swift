@@ -10,7 +10,8 @@ import Testing
         "Reference": ["IR", "Tensors", "COpenBLAS"],
         "Budgets": [],
         "JSON": [],
-        "ChatTemplates": ["Budgets", "JSON", "Foundation"],
+        "Texts": [],
+        "ChatTemplates": ["Budgets", "JSON", "Texts", "Foundation"],
         "HuggingFace": ["JSON", "Tensors", "Crypto", "Foundation"],
         // A definition reads its configuration from the checkpoint's own type.
         "Models": ["HuggingFace", "IR", "Plan", "Tensors", "Foundation"],
@@ -21,7 +22,7 @@ import Testing
             "ArtifactFormat", "Budgets", "CKernels", "COpenBLAS", "ChatTemplates", "Crypto", "Foundation", "HuggingFace", "IR", "Inputs",
             "JSON", "Models", "Passes", "Plan", "Reference", "Tensors",
         ],
-        "Inputs": ["Budgets", "JSON", "Plan", "CImage", "CPCRE2", "Foundation"],
+        "Inputs": ["Budgets", "JSON", "Plan", "Texts", "CImage", "CPCRE2", "Foundation"],
         "Execution": ["ArtifactFormat", "Plan", "Tensors"],
         "CPUBackend": ["ArtifactFormat", "CKernels", "COpenBLAS", "Execution", "Foundation", "Plan", "Tensors"],
         // The way of requests through an artifact's sections is the server's and the self-test's.

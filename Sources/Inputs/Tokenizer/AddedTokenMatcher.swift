@@ -1,3 +1,5 @@
+internal import Texts
+
 /// Finds added tokens in a text: at each place the longest, from left to right, through a trie of bytes.
 struct AddedTokenMatcher: Sendable {
     /// A stretch of the text, and the added token that it is, if it is one.

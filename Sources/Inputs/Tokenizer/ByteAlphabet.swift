@@ -1,3 +1,5 @@
+internal import Texts
+
 /// The printable characters that stand for the 256 byte values in byte-level vocabularies (GPT-2's `bytes_to_unicode`).
 enum ByteAlphabet {
     /// The character of each byte.

@@ -1,3 +1,5 @@
+internal import Texts
+
 /// Byte-pair encoding over fixed tables: the symbols of a word are joined pair by pair in the order of the merges' ranks.
 ///
 /// Follows HuggingFace's `BPE` model; ties go to the leftmost pair.

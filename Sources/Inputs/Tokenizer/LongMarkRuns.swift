@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Texts
 
 /// Normal forms in time proportional to the text, however many combining marks follow each other.
 ///

@@ -1,4 +1,4 @@
-package import Budgets
+internal import Budgets
 internal import CPCRE2
 
 /// Memory that regular expressions are matched in, and a bound of the steps that they take together.

@@ -1,3 +1,5 @@
+internal import Texts
+
 /// A stretch of normalized text and its division into words.
 struct Words: Sendable {
     var text: [UInt8]

@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Texts
 
 /// The four Unicode normalization forms with the Unicode 9 tables of HuggingFace's tokenizers.
 ///
