@@ -6,7 +6,7 @@ BIN := .build/$(CONFIGURATION)
 PACKAGES := libopenblas-dev libjpeg-dev libpng-dev libzstd-dev libpcre2-dev pkg-config curl jq
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help deps build test fuzz demo install clean
+.PHONY: help deps build test sanitized fuzz demo install clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,20 +21,24 @@ deps: ## install the missing system packages (Debian)
 build: deps ## build vlmc, vlm-serve and vlm-cache in .build/release
 	swift build -c $(CONFIGURATION)
 
-test: deps ## run every test
+test: deps sanitized ## run every test
+	.build/fuzz/image -runs=0 -verbosity=0 Tests/InputsTests/Fixtures/image/files
+	.build/fuzz/kernel-checks -runs=0 -verbosity=0 Tests/Fuzz/Corpus/kernels
 	swift test -c $(CONFIGURATION) --disable-testable-imports
 
 SANITIZED := clang -g -O1 -fuse-ld=lld -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
 FUZZER_FLAGS = -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 -timeout=10 -print_final_stats=1 -verbosity=0 -artifact_prefix=.build/fuzz/
 
-fuzz: deps ## try damaged inputs of every kind, each for FUZZ_SECONDS (60)
+sanitized: deps
 	@mkdir -p .build/fuzz/pictures .build/fuzz/kernels
 	$(SANITIZED) -ISources/CImage/include Tests/Fuzz/image.c Sources/CImage/*.c -ljpeg -lpng -o .build/fuzz/image
 	$(SANITIZED) -fno-sanitize=alignment -ISources/CKernels -ISources/CKernels/include \
 	  Tests/Fuzz/kernels.c Sources/CKernels/*.c Sources/CKernels/x86_64/*.c -o .build/fuzz/kernel-checks
+
+fuzz: deps sanitized ## try damaged inputs of every kind, each for FUZZ_SECONDS (60)
 	swift build -c $(CONFIGURATION) --product fuzz-targets
 	.build/fuzz/image $(FUZZER_FLAGS) .build/fuzz/pictures Tests/InputsTests/Fixtures/image/files
-	.build/fuzz/kernel-checks $(FUZZER_FLAGS) -max_len=400 -len_control=0 .build/fuzz/kernels
+	.build/fuzz/kernel-checks $(FUZZER_FLAGS) -max_len=400 -len_control=0 .build/fuzz/kernels Tests/Fuzz/Corpus/kernels
 	$(BIN)/fuzz-targets --seconds $(FUZZ_SECONDS)
 
 demo: build ## compile the demo model, serve it and ask about pictures
