@@ -69,13 +69,17 @@ final class ArrivingBodies: Sendable {
 }
 
 extension Channel {
-    /// Who is at the other end: an IPv4 address, or the /64 network that a site is given of IPv6 addresses.
-    ///
-    /// Clients behind one proxy are one peer: names of peers in headers may be anything.
-    var peer: String {
-        let text = remoteAddress?.ipAddress ?? ""
-        var bytes = [UInt8](repeating: 0, count: 16)
-        guard inet_pton(AF_INET6, text, &bytes) == 1 else { return text }
-        return bytes.prefix(8).map { String($0, radix: 16) }.joined(separator: ":")
-    }
+    /// Who is at the other end.
+    var peer: String { peerName(of: remoteAddress?.ipAddress ?? "") }
+}
+
+/// What counts as one peer: an IPv4 address, also in the form that a dual-stack socket gives it, or the /64 network that a site
+/// is given of IPv6 addresses.
+///
+/// Clients behind one proxy are one peer: names of peers in headers may be anything.
+package func peerName(of address: String) -> String {
+    var bytes = [UInt8](repeating: 0, count: 16)
+    guard inet_pton(AF_INET6, address, &bytes) == 1 else { return address }
+    if bytes.prefix(12) == [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF] { return bytes.suffix(4).map(String.init).joined(separator: ".") }
+    return bytes.prefix(8).map { String($0, radix: 16) }.joined(separator: ":")
 }

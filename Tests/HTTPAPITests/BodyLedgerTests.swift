@@ -67,4 +67,11 @@ import Testing
         #expect(granted == 3 && gaveWay == 3)
         #expect(ledger.grow(ledger.open(peer: "a", at: .zero), by: 10 * Self.megabyte, at: .zero) == .refused)
     }
+
+    @Test func peersAreAddressesAndNetworks() {
+        #expect(peerName(of: "10.0.0.1") == "10.0.0.1")
+        #expect(peerName(of: "::ffff:10.0.0.1") == "10.0.0.1" && peerName(of: "::ffff:10.0.0.2") == "10.0.0.2")
+        #expect(peerName(of: "2001:db8::1") == peerName(of: "2001:db8::2"))
+        #expect(peerName(of: "2001:db8::1") != peerName(of: "2001:db8:0:1::1"))
+    }
 }
