@@ -154,9 +154,10 @@ final class VisionBuffers {
 
     /// Takes over the input of one call, which the caller has checked against the buffers' sizes.
     func fill(_ input: VisionInput) {
-        _ = pixels.update(fromContentsOf: input.pixels)
-        _ = positions.update(fromContentsOf: input.positions)
-        _ = bounds.update(fromContentsOf: input.bounds)
-        segmentCount = input.bounds.count - 1
+        let segments = input.segments["pictures"] ?? [0]
+        if case .bytes(let bytes)? = input["pixels"]?.values { _ = pixels.update(fromContentsOf: bytes) }
+        if case .integers(let places)? = input["patch_positions"]?.values { _ = positions.update(fromContentsOf: places) }
+        _ = bounds.update(fromContentsOf: segments)
+        segmentCount = segments.count - 1
     }
 }

@@ -37,18 +37,35 @@ package struct Qwen2VL: ModelDefinition {
 
     private let text: Text
     private let vision: Vision
+    private let pictures: Qwen2VLPictures
+    private let imageToken: Int32
     /// Whether one table is to embed tokens and to score them, unless the checkpoint has two.
     private let isTied: Bool
     private let quantization: AWQConfig?
-    private let file: String
+    private let common: InputSpec
 
-    package init(_ config: ModelConfig) throws(CheckpointError) {
+    package init(_ directory: ModelDirectory) throws(CheckpointError) {
+        let config = try directory.config()
         let top = try config.section()
         text = try Text(top.required("text_config"))
         vision = try Vision(top.required("vision_config"), textWidth: text.width)
         isTied = try top.bool("tie_word_embeddings") ?? false
         quantization = try config.quantization()
-        file = config.file
+        pictures = try Qwen2VLPictures(directory.imageProcessor())
+        guard pictures.patchSize == vision.patchSize, pictures.mergeSize == vision.mergeSize, pictures.frames == vision.frames else {
+            throw CheckpointError(
+                .inconsistent, file: config.file,
+                "vision_config has patches of \(vision.frames)×\(vision.patchSize) merged by \(vision.mergeSize), the image processor "
+                    + "of \(pictures.frames)×\(pictures.patchSize) merged by \(pictures.mergeSize)")
+        }
+        imageToken = try top.imageToken(vocabulary: text.vocabulary)
+        common = try directory.inputs(vocabulary: text.vocabulary, positions: .mrope(mergeSize: vision.mergeSize), config)
+    }
+
+    package func inputs(tokenText: (Int32) -> String?) -> InputSpec {
+        var spec = common
+        spec.picture = pictures.spec(token: imageToken, text: tokenText(imageToken) ?? "<|image_pad|>")
+        return spec
     }
 
     package var geometry: ModelGeometry {
@@ -71,15 +88,7 @@ package struct Qwen2VL: ModelDefinition {
         }
     }
 
-    package func trace(
-        _ checkpoint: CheckpointTypes, image: ImageProcessorSpec, bounds: TraceBounds
-    ) throws(CheckpointError) -> Module {
-        guard image.patchSize == vision.patchSize, image.mergeSize == vision.mergeSize, image.temporalPatchSize == vision.frames else {
-            throw CheckpointError(
-                .inconsistent, file: file,
-                "vision_config has patches of \(vision.frames)×\(vision.patchSize) merged by \(vision.mergeSize), the image processor "
-                    + "of \(image.temporalPatchSize)×\(image.patchSize) merged by \(image.mergeSize)")
-        }
+    package func trace(_ checkpoint: CheckpointTypes, bounds: TraceBounds) throws(CheckpointError) -> Module {
         let catalog = try WeightCatalog(checkpoint, prefixes: Self.prefixes)
         let module = ModuleBuilder(weights: Array(catalog.declarations.values))
         for (name, bound) in [
@@ -87,7 +96,7 @@ package struct Qwen2VL: ModelDefinition {
         ] {
             module.symbol(name, bound: bound)
         }
-        try module.trace("vision", catalog, quantization) { $0.vision(vision, image, textWidth: text.width) }
+        try module.trace("vision", catalog, quantization) { $0.vision(vision, pictures.pixels, textWidth: text.width) }
         try module.trace("extend", catalog, quantization) { $0.extend(text, $0.tables(isTied: isTied)) }
         try module.trace("decode", catalog, quantization) { $0.decode(text, $0.tables(isTied: isTied)) }
         return module.finish()
@@ -96,7 +105,7 @@ package struct Qwen2VL: ModelDefinition {
 
 extension ModelTracer {
     /// `Qwen2VisionTransformerPretrainedModel`: patches u8 `[m²·M, 3·p²]` to image tokens f32 `[M, H]`.
-    fileprivate func vision(_ vision: Qwen2VL.Vision, _ image: ImageProcessorSpec, textWidth: Int) -> Value {
+    fileprivate func vision(_ vision: Qwen2VL.Vision, _ image: PixelSpec, textWidth: Int) -> Value {
         let cell = vision.mergeSize * vision.mergeSize
         let patches = Dim(cell, times: "M")
         let pixels = b.input(InputRole.pixels.rawValue, TensorType(.u8, [patches, .fixed(image.patchBytes)]))

@@ -1,7 +1,6 @@
 import Foundation
 import HuggingFace
 import IR
-import JSON
 import Models
 import Plan
 import Reference
@@ -11,7 +10,8 @@ import Tensors
 struct Oracle {
     let module: Module
     let checkpoint: Checkpoint
-    let config: ModelConfig
+    let definition: any ModelDefinition
+    private let imageToken: Int32
     let expected: SafetensorsFile
 
     static let repository = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
@@ -19,18 +19,17 @@ struct Oracle {
     static let fixtures = repository + "/Tests/EndToEndTests/Fixtures"
     static let demoModel = repository + "/Artifacts/Demo/model"
 
-    /// The image processor of every fixture.
-    static let image = ImageProcessorSpec(
-        sizing: .keep, filter: .bicubic, precision: .torchvision, rescaleFactor: 1 / 255,
-        normalization: .init(
-            mean: [0.48145466, 0.4578275, 0.40821073], deviation: [0.26862954, 0.26130258, 0.27577711]),
-        patchSize: 14, mergeSize: 2, temporalPatchSize: 2)
+    /// What the processor of every fixture does with pixels.
+    static let normalization = PixelSpec.Normalization(
+        mean: [0.48145466, 0.4578275, 0.40821073], deviation: [0.26862954, 0.26130258, 0.27577711])
     static let bounds = TraceBounds(tokens: 512, rows: 512, slots: 1024, imageRows: 512, mergedCells: 512)
 
     init(model: String, reference: String) throws {
-        config = try ModelConfig(directory: model)
+        let directory = try ModelDirectory(model)
+        definition = try Architectures.definition(for: directory)
+        imageToken = try definition.inputs { _ in nil }.picture?.prompt.token ?? -1
         checkpoint = try Checkpoint(directory: model)
-        module = try Architectures.definition(for: config).trace(CheckpointTypes(checkpoint), image: Self.image, bounds: Self.bounds)
+        module = try definition.trace(CheckpointTypes(checkpoint), bounds: Self.bounds)
         expected = try SafetensorsFile(path: reference + "/expected.safetensors")
     }
 
@@ -91,7 +90,6 @@ struct Oracle {
 
     /// The bytes that normalized `pixel_values` were made of, first frame only.
     static func bytes(_ values: [Float]) -> [Int32] {
-        let normalization = image.normalization!
         return stride(from: 0, to: values.count, by: 1176).flatMap { start in
             (0..<3).flatMap { channel in
                 (0..<196).map { pixel in
@@ -110,7 +108,7 @@ struct Oracle {
     }
 
     func emptySequence(slots: Int) throws -> Sequence {
-        let geometry = try Architectures.definition(for: config).geometry
+        let geometry = definition.geometry
         let shape = [slots, geometry.kvHeads, geometry.headDim]
         let zero = Tensor(Array(repeating: 0, count: shape.reduce(1, *)), shape)
         var states: [String: Tensor] = [:]
@@ -125,14 +123,13 @@ struct Oracle {
     func extend(_ sequence: inout Sequence, _ range: Range<Int>, images: Tensor?) throws -> Tensor {
         let ids = recorded("inputs.input_ids")!.ints
         let positions = recorded("position_ids")!.ints
-        let imageToken = Int32(config.json["image_token_id"]!.intValue!)
         var next: Int32 = -1
         let rows = ids.map { id -> Int32 in
             guard id == imageToken else { return -1 }
             next += 1
             return next
         }
-        let width = try Architectures.definition(for: config).geometry.hiddenSize
+        let width = definition.geometry.hiddenSize
         let count = range.count
         let chunk = (0..<3).flatMap { axis in range.map { positions[axis * ids.count + $0] } }
         let outcome = try run(

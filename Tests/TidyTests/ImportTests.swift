@@ -14,7 +14,7 @@ import Testing
         "ChatTemplates": ["Budgets", "JSON", "Texts", "Foundation"],
         "HuggingFace": ["JSON", "Tensors", "Crypto", "Foundation"],
         // A definition reads its configuration from the checkpoint's own type.
-        "Models": ["HuggingFace", "IR", "Plan", "Tensors", "Foundation"],
+        "Models": ["HuggingFace", "IR", "JSON", "Plan", "Tensors", "Foundation"],
         "Passes": ["IR", "Plan", "Reference", "Tensors"],
         "ArtifactFormat": ["Plan", "Tensors", "CZstd", "Crypto", "Foundation"],
         // Tokenizer and template are compiled ahead (Inputs); small weights are computed when packed (Reference).

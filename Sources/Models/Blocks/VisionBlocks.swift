@@ -7,7 +7,7 @@ extension ModelTracer {
     /// Bytes of patches u8 `[P, C·h·w]` as the image processor scales them, f32 `[P, C·t·h·w]`; each frame of `t` is the same.
     ///
     /// Whatever the processor does is one subtraction and one division for each channel (`_fuse_mean_std_and_rescale_factor`).
-    func normalizedPatches(_ pixels: Value, _ image: ImageProcessorSpec, patches: Dim) -> Value {
+    func normalizedPatches(_ pixels: Value, _ image: PixelSpec, patches: Dim) -> Value {
         let area = Dim.fixed(image.patchSize * image.patchSize)
         let reciprocal = Float(1 / (image.rescaleFactor ?? 1))
         func perChannel(_ values: [Double]) -> Value {
@@ -22,7 +22,7 @@ extension ModelTracer {
     }
 
     /// A convolution whose kernel is as large as a patch, thus a matrix product (`PatchEmbed`).
-    func patchEmbedding(_ patches: Value, _ image: ImageProcessorSpec, width: Int, bias: Bool) -> Value {
+    func patchEmbedding(_ patches: Value, _ image: PixelSpec, width: Int, bias: Bool) -> Value {
         scope("proj") {
             let side = Dim.fixed(image.patchSize)
             let kernel = parameter("weight", [.fixed(width), 3, .fixed(image.temporalPatchSize), side, side])

@@ -20,20 +20,13 @@ struct TracedModel {
         "qwen2_vl", "qwen2_vl_v452", "qwen2_vl_hubstyle", "qwen2_vl_wide_head", "qwen2_vl_awq", "qwen2_vl_awq64", "demo",
     ]
 
-    /// The image processor of every model here.
-    private static let image = ImageProcessorSpec(
-        sizing: .keep, filter: .bicubic, precision: .torchvision, rescaleFactor: 1 / 255,
-        normalization: .init(
-            mean: [0.48145466, 0.4578275, 0.40821073], deviation: [0.26862954, 0.26130258, 0.27577711]),
-        patchSize: 14, mergeSize: 2, temporalPatchSize: 2)
-
     init(_ name: String) throws {
         let directory = Self.repository + (name == "demo" ? "/Artifacts/Demo/model" : "/Tests/EndToEndTests/Fixtures/" + name)
         checkpoint = try Checkpoint(directory: directory)
-        let definition = try Architectures.definition(for: ModelConfig(directory: directory))
+        let definition = try Architectures.definition(for: ModelDirectory(directory))
         geometry = definition.geometry
         let bounds = TraceBounds(tokens: 64, rows: 8, slots: 256, imageRows: 64, mergedCells: 64)
-        module = try definition.trace(CheckpointTypes(checkpoint), image: Self.image, bounds: bounds)
+        module = try definition.trace(CheckpointTypes(checkpoint), bounds: bounds)
     }
 
     /// The whole pipeline as tests run it.
