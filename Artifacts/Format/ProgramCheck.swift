@@ -157,8 +157,9 @@ private struct ProgramCheck {
         guard let count = count(slot.type, plan) else {
             throw Contradiction(reason: "\(place): the size of \(slot.type) is unknown or too large")
         }
-        try require(
-            slot.type.shape.dims.dropFirst().allSatisfy { $0.symbol == nil }, "\(place): rows of \(slot.type) vary in size")
+        var varies = slot.type.shape.dims.dropFirst().contains { $0.symbol != nil }
+        if case .arena(_, let stride) = slot.place { varies = varies != (stride == nil) }
+        try require(!varies, "\(place): rows of \(slot.type) vary in size")
         switch slot.place {
         case .arena(let offset, let stride):
             let bytes = span(slot.type, stride: stride, plan)
@@ -213,7 +214,8 @@ private struct ProgramCheck {
     }
 
     /// Bytes from the first element to the end of the last row; nil when rows overlap or the number is too large.
-    private func span(_ type: TensorType, stride: Int, _ plan: ExecutionPlan) -> Int? {
+    private func span(_ type: TensorType, stride: Int?, _ plan: ExecutionPlan) -> Int? {
+        guard let stride else { return count(type, plan).flatMap { product([$0, type.element.byteCount]) } }
         guard let rows = type.shape.dims.first.map({ $0.value(plan.bounds) }) ?? 1,
             let columns = type.shape.columns(plan.bounds), stride >= columns, rows > 0, columns > 0,
             let before = product([rows - 1, stride])

@@ -15,10 +15,12 @@ struct StepCheck {
     let place: Place
 
     func run() throws(Contradiction) {
-        let (inputs, outputs) = step.kernel.operandCounts
-        try require(
-            step.inputs.count == inputs && step.outputs.count == outputs,
-            "\(step.inputs.count) inputs and \(step.outputs.count) outputs instead of \(inputs) and \(outputs)")
+        guard let row = step.kernel.row else { throw Contradiction(reason: "\(place): no row of the registry is like it") }
+        guard let rules = step.kernel.inputRules(count: step.inputs.count), step.outputs.count == row.results.count else {
+            let wanted = "\(row.operands.count) inputs and \(row.results.count) outputs"
+            throw Contradiction(reason: "\(place): \(step.inputs.count) inputs and \(step.outputs.count) outputs instead of \(wanted)")
+        }
+        for (rule, slot) in zip(rules + row.results, step.inputs + step.outputs) { try check(slot, rule) }
         switch step.kernel {
         case .linear(let linear): try check(linear)
         case .rmsNorm, .layerNorm: try checkNorm(activations: 1)
@@ -31,8 +33,13 @@ struct StepCheck {
         case .segmentAttention(let heads, let headDim, let scale):
             try checkSegmentAttention(heads: heads, headDim: headDim, scale: scale)
         case .gatedActivation: try checkGatedActivation()
-        case .embed, .selectRows, .gatherRows: try checkIndexedRows()
-        case .widen, .add, .copy: try checkElements()
+        case .embed: try checkEmbed()
+        case .selectRows, .gatherRows: try checkIndexedRows()
+        case .widen, .add: try checkElements()
+        case .plain(let kernel):
+            if let reason = kernel.contradiction(step.inputs.map(\.type), step.outputs.map(\.type)) {
+                throw Contradiction(reason: "\(place): \(reason)")
+            }
         }
     }
 
@@ -55,6 +62,39 @@ private struct Extents {
 }
 
 extension StepCheck {
+    /// What the registry asks of a slot by itself.
+    private func check(_ slot: Slot, _ rule: OperandRule) throws(Contradiction) {
+        switch rule.elements {
+        case .f32: _ = try floats(slot)
+        case .i32: _ = try integers(slot)
+        case .u8: try require(slot.place == .input(.pixels), "\(slot.type) in \(slot.place) are no pixels")
+        case .any: try checkPlain(slot)
+        case .packed: return _ = try packed(slot)
+        case .mask: return try require(slot.place == .input(.visible), "the last operand does not say what is visible")
+        }
+        if rule.isWeight, case .weight = slot.place {} else if rule.isWeight {
+            throw Contradiction(reason: "\(place): \(rule.name) is no weight")
+        }
+        try require(rule.ranks.contains(slot.type.shape.rank), "\(slot.type) is no \(rule.name)")
+        let varies = slot.type.shape.dims.dropFirst().contains { $0.symbol != nil }
+        try require(!varies || rule.layout == .whole || rule.layout == .strided, "rows of \(slot.type) vary in size")
+        if rule.layout == .dense || rule.layout == .whole { try requireContiguous([try extents(slot)]) }
+    }
+
+    /// A slot whose memory has the elements that its type says.
+    private func checkPlain(_ slot: Slot) throws(Contradiction) {
+        let isPlain =
+            switch slot.place {
+            case .arena: true
+            case .output(let index): slot.type.element == plan.outputs[index].type.element
+            case .input(let role): role != .visible
+            case .weight(let index):
+                weights[index].layout == .plain && slot.type.element == .f32
+                    || weights[index].layout == .indices && slot.type.element == .i32
+            }
+        try require(isPlain && slot.type.element.hasPlainKernel, "\(slot.type) in \(slot.place) is not read by plain kernels")
+    }
+
     /// A slot that a kernel reads or writes as f32.
     private func floats(_ slot: Slot) throws(Contradiction) -> Extents {
         let isFloat =
@@ -71,7 +111,8 @@ extension StepCheck {
     private func integers(_ slot: Slot) throws(Contradiction) -> Extents {
         let isInteger =
             switch slot.place {
-            case .arena, .output: false
+            case .arena: slot.type.element == .i32
+            case .output: false
             case .input(let role): role != .imageEmbeds && role != .pixels && role != .visible
             case .weight(let index): weights[index].layout == .indices
             }
@@ -102,7 +143,7 @@ extension StepCheck {
         guard case .arena(_, let stride) = slot.place else {
             return Extents(type: slot.type, rows: rows, columns: columns, isContiguous: true)
         }
-        return Extents(type: slot.type, rows: rows, columns: columns, isContiguous: stride == columns || rows == 1)
+        return Extents(type: slot.type, rows: rows, columns: columns, isContiguous: stride == nil || stride == columns || rows == 1)
     }
 
     private func requireContiguous(_ all: [Extents]) throws(Contradiction) {
@@ -136,31 +177,32 @@ extension StepCheck {
             "weight \(weight.name) has another shape or layout")
         let (x, y) = (try floats(step.inputs[0]), try floats(step.outputs[0]))
         try require(
-            x.count % linear.inputs == 0 && x.count / linear.inputs == y.rows && y.columns == linear.outputs,
+            x.count % linear.inputs == 0 && y.columns % linear.outputs == 0 && x.count / linear.inputs == y.count / linear.outputs,
             "\(x.type) to \(y.type) is not \(linear.inputs) inputs to \(linear.outputs) outputs")
         if x.columns != linear.inputs { try requireContiguous([x]) }
+        if y.columns != linear.outputs { try requireContiguous([y]) }
         if linear.hasBias { try vector(step.inputs[2], count: linear.outputs) }
-        if linear.hasResidual { try requireSame(y, [try floats(step.inputs[step.inputs.count - 1])]) }
     }
 
     /// x, then what is added to it, then the norm's vectors.
     private func checkNorm(activations: Int) throws(Contradiction) {
         let y = try floats(step.outputs[0])
         for slot in step.inputs[..<activations] + step.outputs[1...] { try requireSame(y, [try floats(slot)]) }
-        for slot in step.inputs[activations...] { try vector(slot, count: y.columns) }
+        guard let width = step.outputs[0].type.shape.dims.last?.fixedValue, width > 0, y.columns % width == 0 else {
+            throw Contradiction(reason: "\(place): \(y.type) has no rows to normalize")
+        }
+        for slot in step.inputs[activations...] { try vector(slot, count: width) }
     }
 
     private func checkRotaryTable() throws(Contradiction) {
         let (cos, sin) = (try floats(step.outputs[0]), try floats(step.outputs[1]))
         try requireSame(cos, [sin])
-        try requireContiguous([cos, sin])
         let positions = step.inputs[0].type.shape.values(plan.bounds) ?? []
         _ = try integers(step.inputs[0])
         try require(
             positions.count == 2 && positions[1] == cos.rows, "\(step.inputs[0].type) are not positions for \(cos.type)")
         try require(try floats(step.inputs[1]).count == cos.columns, "\(step.inputs[1].type) are not the frequencies")
         try require(try integers(step.inputs[2]).count == cos.columns, "\(step.inputs[2].type) are not the axes")
-        guard case .weight = step.inputs[2].place else { throw Contradiction(reason: "\(place): the axes are no weight") }
     }
 
     private func checkRotary(heads: Int, headDim: Int) throws(Contradiction) {
@@ -170,7 +212,6 @@ extension StepCheck {
         try require(headDim % 2 == 0, "heads of \(headDim) have no halves")
         for slot in step.inputs[1...] {
             let table = try floats(slot)
-            try requireContiguous([table])
             try require(
                 table.rows == x.rows && table.columns == headDim / 2, "\(slot.type) has not \(headDim / 2) angles a row")
         }
@@ -189,7 +230,6 @@ extension StepCheck {
         try require(
             heads > 0 && heads % program.kv.heads == 0 && scale.isFinite,
             "\(heads) heads over \(program.kv.heads) KV heads")
-        try checkVisibility()
         let (q, y) = (try floats(step.inputs[0]), try floats(step.outputs[0]))
         try require([q, y], heads: heads, headDim: program.kv.headDim)
         try requireSame(q, [y])
@@ -200,7 +240,6 @@ extension StepCheck {
     private func checkSegmentAttention(heads: Int, headDim: Int, scale: Float) throws(Contradiction) {
         try require(plan.entry == .vision, "segments are of pictures")
         try require(scale.isFinite, "the scale is no number")
-        try checkVisibility()
         let y = try floats(step.outputs[0])
         try require([y], heads: heads, headDim: headDim)
         for slot in step.inputs[...2] { try requireSame(y, [try floats(slot)]) }
@@ -212,10 +251,6 @@ extension StepCheck {
         try require(layer >= 0 && layer < program.kv.layers, "there is no layer \(layer)")
     }
 
-    private func checkVisibility() throws(Contradiction) {
-        try require(step.inputs.last?.place == .input(.visible), "the last operand does not say what is visible")
-    }
-
     /// Tokens of the largest batch of the plan.
     private var batchRows: Int? {
         if case .decode(let gear) = plan.entry { return gear }
@@ -224,39 +259,34 @@ extension StepCheck {
 
     private func checkGatedActivation() throws(Contradiction) {
         let (x, y) = (try floats(step.inputs[0]), try floats(step.outputs[0]))
-        try require(x.rows == y.rows && x.columns == 2 * y.columns, "\(x.type) is not twice as wide as \(y.type)")
+        let widths = [step.inputs[0], step.outputs[0]].map { $0.type.shape.dims.last?.fixedValue ?? 0 }
+        try require(
+            x.rows == y.rows && x.columns == 2 * y.columns && widths[0] == 2 * widths[1], "\(x.type) is not twice as wide as \(y.type)")
+    }
+
+    private func checkEmbed() throws(Contradiction) {
+        let (table, index, y) = (try packed(step.inputs[0]), try integers(step.inputs[1]), try floats(step.outputs[0]))
+        let width = step.outputs[0].type.shape.dims.last?.fixedValue
+        try require(table.shape[1] == width, "rows of \(table.name) are not \(width ?? 0) wide")
+        try require(index.count == y.count / table.shape[1], "\(index.type) is not one index for each row of \(y.type)")
+        if y.columns != width { try requireContiguous([y]) }
+        guard step.inputs[1].place == .input(.ids) else { return }
+        try require(table.shape[0] >= program.vocabularySize, "\(table.name) has fewer rows than the vocabulary")
     }
 
     private func checkIndexedRows() throws(Contradiction) {
         let y = try floats(step.outputs[0])
         try requireIndex(step.inputs[step.inputs.count - 1], for: y)
-        switch step.kernel {
-        case .embed:
-            let table = try packed(step.inputs[0])
-            try require(table.shape[1] == y.columns, "rows of \(table.name) are not \(y.columns) wide")
-            try require(table.shape[0] >= program.vocabularySize, "\(table.name) has fewer rows than the vocabulary")
-        case .selectRows:
-            try requireSame(y, [try floats(step.inputs[0])])
-            try require(try floats(step.inputs[1]).columns == y.columns, "\(step.inputs[1].type) has other columns")
-        default:
-            try require(try floats(step.inputs[0]).columns == y.columns, "\(step.inputs[0].type) has other columns")
-        }
+        let table = try floats(step.inputs[step.kernel == .selectRows ? 1 : 0])
+        if step.kernel == .selectRows { try requireSame(y, [try floats(step.inputs[0])]) }
+        try require(table.columns == y.columns, "\(table.type) has other columns")
     }
 
     /// Kernels that go over all elements as if they were one row.
     private func checkElements() throws(Contradiction) {
         let y = try floats(step.outputs[0])
-        var operands = [y]
         for slot in step.inputs {
-            if step.kernel == .widen {
-                try require(slot.place == .input(.pixels), "\(slot.type) in \(slot.place) are no pixels")
-                operands.append(try extents(slot))
-            } else {
-                operands.append(try floats(slot))
-            }
-        }
-        try requireContiguous(operands)
-        for operand in operands {
+            let operand = try extents(slot)
             try require(operand.count == y.count, "\(operand.type) has not as many elements as \(y.type)")
         }
     }
