@@ -14,8 +14,6 @@ enum PlanSymbol: String, CaseIterable {
     case images = "I"
     /// Image tokens of a vision call.
     case merged = "M"
-    /// Cache positions; only inside visibility masks, which have no memory of their own.
-    case context = "S"
 
     var index: Int {
         switch self {
@@ -23,7 +21,6 @@ enum PlanSymbol: String, CaseIterable {
         case .samples: 1
         case .images: 2
         case .merged: 3
-        case .context: 4
         }
     }
 }
@@ -117,7 +114,6 @@ extension RunContext {
         case .sampleRows: UnsafeMutableRawPointer(io?.sampleRows.baseAddress)
         case .pixels: UnsafeMutableRawPointer(vision?.pixels.baseAddress)
         case .patchPositions: UnsafeMutableRawPointer(vision?.positions.baseAddress)
-        case .visible: nil
         }
     }
 }

@@ -1,3 +1,5 @@
+package import Tensors
+
 /// What happens to a linear layer's sums before they are stored, and to the gate of a gated activation.
 package enum Activation: String, Sendable, Hashable, Codable, CaseIterable {
     case none, quickGelu = "quick_gelu", gelu, geluTanh = "gelu_tanh", silu, relu
@@ -59,10 +61,10 @@ package enum Kernel: Sendable, Hashable, Codable {
     case rotary(heads: Int, headDim: Int)
     /// Writes K and V rows to the paged cache of a layer; inputs k[T, KVH, D], v[T, KVH, D], slots.
     case kvWrite(layer: Int)
-    /// Causal attention of q[T, H, D] over a layer's paged cache; inputs q, visibility.
-    case pagedAttention(layer: Int, heads: Int, scale: Float)
-    /// Full attention inside segments; inputs q, k, v [P, H, D], visibility.
-    case segmentAttention(heads: Int, headDim: Int, scale: Float)
+    /// Causal attention of q[T, H, D] over a layer's paged cache; input q.
+    case pagedAttention(PagedAttention)
+    /// Attention of each segment's queries to the keys of the segment with the same index; inputs q[P, H, D], k and v[R, KVH, D].
+    case segmentAttention(SegmentAttention)
     /// `activation(gate) · up` of x[T, 2·I], gate first; input x.
     case gatedActivation(Activation)
     /// Rows of a packed table; inputs table, ids.
@@ -98,6 +100,48 @@ package enum Kernel: Sendable, Hashable, Codable {
             self.activation = activation
             self.hasBias = hasBias
             self.hasResidual = hasResidual
+        }
+    }
+}
+
+extension Kernel {
+    package struct PagedAttention: Sendable, Hashable, Codable {
+        package var layer: Int
+        /// Of the queries; a multiple of the cache's.
+        package var heads: Int
+        package var scale: Float
+        /// Scores become `softcap · tanh(score / softcap)`; 0 leaves them.
+        package var softcap: Float
+        /// A causal one.
+        package var mask: Mask
+
+        package init(layer: Int, heads: Int, scale: Float, softcap: Float = 0, mask: Mask = .causal()) {
+            self.layer = layer
+            self.heads = heads
+            self.scale = scale
+            self.softcap = softcap
+            self.mask = mask
+        }
+    }
+
+    package struct SegmentAttention: Sendable, Hashable, Codable {
+        package var heads: Int
+        /// A divisor of `heads`.
+        package var kvHeads: Int
+        package var headDim: Int
+        package var scale: Float
+        /// Scores become `softcap · tanh(score / softcap)`; 0 leaves them.
+        package var softcap: Float
+        /// One of segments.
+        package var mask: Mask
+
+        package init(heads: Int, kvHeads: Int, headDim: Int, scale: Float, softcap: Float = 0, mask: Mask) {
+            self.heads = heads
+            self.kvHeads = kvHeads
+            self.headDim = headDim
+            self.scale = scale
+            self.softcap = softcap
+            self.mask = mask
         }
     }
 }
@@ -139,11 +183,9 @@ extension Kernel {
         case .rotaryTable: (3, 2)
         case .rotary: (3, 1)
         case .kvWrite: (3, 0)
-        case .pagedAttention: (2, 1)
-        case .segmentAttention: (4, 1)
-        case .gatedActivation, .widen, .copy: (1, 1)
+        case .pagedAttention, .gatedActivation, .widen, .copy: (1, 1)
         case .embed, .gatherRows, .add: (2, 1)
-        case .selectRows: (3, 1)
+        case .segmentAttention, .selectRows: (3, 1)
         }
     }
 }

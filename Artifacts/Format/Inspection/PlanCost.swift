@@ -40,14 +40,13 @@ private struct StepCounter {
         let outputs = step.outputs.reduce(0) { $0 + elements($1) }
         switch step.kernel {
         case .linear(let linear): cost.flops += 2 * outputs * Double(linear.inputs)
-        case .pagedAttention(_, let heads, _):
-            let rows = outputs / Double(max(heads * program.kv.headDim, 1))
-            cost.attentionFlopsPerContextToken += 4 * rows * Double(heads * program.kv.headDim)
+        case .pagedAttention(let attention):
+            let width = attention.heads * program.kv.headDim
+            let rows = outputs / Double(max(width, 1))
+            cost.attentionFlopsPerContextToken += 4 * rows * Double(width)
             let layerBytes = Double(program.kv.tokenBytes) / Double(max(program.kv.layers, 1))
             cost.cacheBytesPerContextToken += layerBytes * rows
-        case .segmentAttention(let heads, let headDim, _):
-            let rows = outputs / Double(max(heads * headDim, 1))
-            cost.attentionFlopsPerContextToken += 4 * rows * Double(heads * headDim)
+        case .segmentAttention: cost.attentionFlopsPerContextToken += 4 * outputs
         case .rmsNorm, .addRMSNorm: cost.flops += 5 * outputs
         case .layerNorm, .addLayerNorm: cost.flops += 8 * outputs
         case .rotary, .rotaryTable, .gatedActivation: cost.flops += 4 * outputs

@@ -40,13 +40,19 @@ struct PlanEmitter {
             throw .unsupported("no kernel of the catalog computes \(node.op.schema.name) in \(node.origin)")
         }
         var inputs: [Slot] = []
-        for (position, operand) in node.operands.enumerated() {
-            if case .pagedAttention = kernel, position == 1 || position == 2 { continue }
-            inputs.append(try slot(operand, of: node, &table))
-        }
+        for operand in readOperands(of: node, by: kernel) { inputs.append(try slot(operand, of: node, &table)) }
         if let axes = node.op(as: RotaryTable.self)?.axes { inputs.append(try indices(axes, node, &table)) }
         let outputs = try node.results.map { value throws(CompileError) in try slot(value, of: node, &table) }
         steps.append(Step(kernel, inputs: inputs, outputs: outputs, origin: node.origin))
+    }
+
+    /// The operands that a step has slots for: masks are part of the kernel, and so is the layer whose cache is read.
+    private func readOperands(of node: Node, by kernel: Kernel) -> [ValueID] {
+        switch kernel {
+        case .pagedAttention: Array(node.operands.prefix(1))
+        case .segmentAttention: Array(node.operands.prefix(3))
+        default: node.operands
+        }
     }
 
     private mutating func emitCacheWrite(_ node: Node, _ table: inout WeightTable) throws(CompileError) {
@@ -82,7 +88,7 @@ extension PlanEmitter {
         case let op as AddLayerNorm: .addLayerNorm(eps: Float(op.eps))
         case is RotaryTable: .rotaryTable
         case is Rotary: heads(of: node.operands[0]).map { .rotary(heads: $0.count, headDim: $0.width) }
-        case let op as Attention: attention(node, scale: Float(op.scale))
+        case let op as Attention: try attention(node, op)
         case let op as GatedActivation: Plan.Activation(rawValue: op.activation.rawValue).map(Kernel.gatedActivation)
         case is Gather: storage.constants.contains(node.operands[0]) ? .embed : .gatherRows
         case is SelectRows: .selectRows
@@ -102,12 +108,28 @@ extension PlanEmitter {
                 activation: activation, hasBias: op.hasBias, hasResidual: op.hasResidual))
     }
 
-    private func attention(_ node: Node, scale: Float) -> Kernel? {
-        guard let query = heads(of: node.operands[0]) else { return nil }
-        if let state = cacheState(of: node.operands[1]) {
-            return .pagedAttention(layer: state.layer, heads: query.count, scale: scale)
+    private func attention(_ node: Node, _ op: Attention) throws(CompileError) -> Kernel? {
+        let (q, k, v, visible) = (node.operands[0], node.operands[1], node.operands[2], node.operands[3])
+        guard let mask = graph.mask(of: visible) else {
+            throw .internalInconsistency("nothing says what the mask of attention in \(node.origin) is")
         }
-        return .segmentAttention(heads: query.count, headDim: query.width, scale: scale)
+        guard let query = heads(of: q), let key = heads(of: k), let value = heads(of: v) else { return nil }
+        guard value.width == query.width else {
+            throw .unsupported("no attention kernel reads values of \(value.width) with keys of \(key.width), as in \(node.origin)")
+        }
+        let (scale, softcap) = (Float(op.scale), Float(op.softcap))
+        switch (mask, cacheState(of: k), cacheState(of: v)) {
+        case (.causal, let keys?, let values?) where !keys.isValue && values.isValue && keys.layer == values.layer:
+            return .pagedAttention(.init(layer: keys.layer, heads: query.count, scale: scale, softcap: softcap, mask: mask))
+        case (.segments, nil, nil):
+            return .segmentAttention(
+                .init(
+                    heads: query.count, kvHeads: key.count, headDim: query.width, scale: scale, softcap: softcap, mask: mask))
+        default:
+            throw .unsupported(
+                "no attention kernel does the mask `\(mask)` over these keys and values in \(node.origin): causal ones are for the "
+                    + "cache of one layer, segments for what the entry computes")
+        }
     }
 
     private func heads(of value: ValueID) -> (count: Int, width: Int)? {

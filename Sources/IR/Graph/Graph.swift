@@ -8,6 +8,8 @@ package struct Graph: Sendable, Hashable {
     package struct Input: Sendable, Hashable {
         package let name: String
         package let value: ValueID
+        /// What the matrix of a bool input is; nil for every other input.
+        package let mask: Mask?
     }
 
     /// A named value that outlives a call, such as a layer's key cache; calls read `value` and leave `updated`.
@@ -55,14 +57,20 @@ package struct Graph: Sendable, Hashable {
 
     package func input(named name: String) -> Input? { inputs.first { $0.name == name } }
 
+    /// The mask of an input; nil for any other value.
+    package func mask(of value: ValueID) -> Mask? {
+        guard case .input(let index) = values[value.index].definition else { return nil }
+        return inputs[index].mask
+    }
+
     /// Every value that leaves the graph: the results, then the states' new values.
     package var outputs: [ValueID] { results + states.map(\.updated) }
 }
 
 extension Graph {
-    mutating func addInput(_ name: String, _ type: TensorType) -> ValueID {
+    mutating func addInput(_ name: String, _ type: TensorType, mask: Mask? = nil) -> ValueID {
         let id = addValue(type, .input(inputs.count))
-        inputs.append(Input(name: name, value: id))
+        inputs.append(Input(name: name, value: id, mask: mask))
         return id
     }
 
@@ -96,7 +104,7 @@ extension Graph {
     package func compacted() -> Graph {
         var copy = Graph(name: name)
         var map: [ValueID: ValueID] = [:]
-        for input in inputs { map[input.value] = copy.addInput(input.name, type(of: input.value)) }
+        for input in inputs { map[input.value] = copy.addInput(input.name, type(of: input.value), mask: input.mask) }
         for state in states { map[state.value] = copy.addState(state.name, type(of: state.value)) }
         for node in nodes {
             let made = copy.addNode(

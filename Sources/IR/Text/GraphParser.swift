@@ -44,7 +44,8 @@ struct GraphParser {
             let name = try cursor.valueName()
             try cursor.expect(":")
             let type = try cursor.type()
-            try define(name, isState ? graph.addState(name, type) : graph.addInput(name, type), at: token)
+            let mask = isState ? nil : try cursor.mask()
+            try define(name, isState ? graph.addState(name, type) : graph.addInput(name, type, mask: mask), at: token)
         } while cursor.accept(",")
         try cursor.expect(")")
     }

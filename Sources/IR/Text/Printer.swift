@@ -35,7 +35,9 @@ package struct Printer {
 
     private mutating func add(_ graph: Graph) {
         let names = ValueNames(graph)
-        let inputs = graph.inputs.map { "\(names[$0.value]): \(graph.type(of: $0.value))" }
+        let inputs = graph.inputs.map { input in
+            "\(names[input.value]): \(graph.type(of: input.value))" + (input.mask.map { " \($0)" } ?? "")
+        }
         let states = graph.states.map { "state \(names[$0.value]): \(graph.type(of: $0.value))" }
         let results = graph.results.map { graph.type(of: $0).description }
         let resultList = results.isEmpty ? "()" : results.joined(separator: ", ")
