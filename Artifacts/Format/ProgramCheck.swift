@@ -185,12 +185,7 @@ private struct ProgramCheck {
         _ role: InputRole, _ type: TensorType, of plan: ExecutionPlan, patches: Int?, _ place: Place
     ) throws(Contradiction) {
         let reason = "\(place): \(type) is not the input \(role.rawValue)"
-        try require(role == .visible || role.isOfVision == (plan.entry == .vision), "\(place): there is no \(role.rawValue)")
-        guard role != .visible else {
-            // Nothing is kept of it, and its columns may have no bound; who reads it multiplies the factors.
-            let factors = type.shape.dims.map(\.factor)
-            return try require((product(factors) ?? 0) > 0, reason)
-        }
+        try require(role.isOfVision == (plan.entry == .vision), "\(place): there is no \(role.rawValue)")
         guard let count = count(type, plan), let extents = type.shape.values(plan.bounds) else {
             throw Contradiction(reason: reason)
         }
@@ -208,7 +203,6 @@ private struct ProgramCheck {
                     && extents[1] == program.hiddenSize
             case .pixels: type.element == .u8 && isFixedRow && extents.count == 2 && count > 0
             case .patchPositions: type.element == .i32 && extents.count == 2 && extents == [2, patches]
-            case .visible: true
             }
         try require(fits, reason)
     }

@@ -28,10 +28,8 @@ struct StepCheck {
         case .rotaryTable: try checkRotaryTable()
         case .rotary(let heads, let headDim): try checkRotary(heads: heads, headDim: headDim)
         case .kvWrite(let layer): try checkCacheWrite(layer: layer)
-        case .pagedAttention(let layer, let heads, let scale):
-            try checkPagedAttention(layer: layer, heads: heads, scale: scale)
-        case .segmentAttention(let heads, let headDim, let scale):
-            try checkSegmentAttention(heads: heads, headDim: headDim, scale: scale)
+        case .pagedAttention(let attention): try check(attention)
+        case .segmentAttention(let attention): try check(attention)
         case .gatedActivation: try checkGatedActivation()
         case .embed: try checkEmbed()
         case .selectRows, .gatherRows: try checkIndexedRows()
@@ -70,7 +68,6 @@ extension StepCheck {
         case .u8: try require(slot.place == .input(.pixels), "\(slot.type) in \(slot.place) are no pixels")
         case .any: try checkPlain(slot)
         case .packed: return _ = try packed(slot)
-        case .mask: return try require(slot.place == .input(.visible), "the last operand does not say what is visible")
         }
         if rule.isWeight, case .weight = slot.place {} else if rule.isWeight {
             throw Contradiction(reason: "\(place): \(rule.name) is no weight")
@@ -87,7 +84,7 @@ extension StepCheck {
             switch slot.place {
             case .arena: true
             case .output(let index): slot.type.element == plan.outputs[index].type.element
-            case .input(let role): role != .visible
+            case .input: true
             case .weight(let index):
                 weights[index].layout == .plain && slot.type.element == .f32
                     || weights[index].layout == .indices && slot.type.element == .i32
@@ -113,7 +110,7 @@ extension StepCheck {
             switch slot.place {
             case .arena: slot.type.element == .i32
             case .output: false
-            case .input(let role): role != .imageEmbeds && role != .pixels && role != .visible
+            case .input(let role): role != .imageEmbeds && role != .pixels
             case .weight(let index): weights[index].layout == .indices
             }
         try require(isInteger, "\(slot.type) in \(slot.place) is not read as i32")
@@ -225,26 +222,44 @@ extension StepCheck {
         try requireIndex(step.inputs[2], for: k)
     }
 
-    private func checkPagedAttention(layer: Int, heads: Int, scale: Float) throws(Contradiction) {
-        try checkDecoder(layer: layer)
+    private func check(_ attention: Kernel.PagedAttention) throws(Contradiction) {
+        try checkDecoder(layer: attention.layer)
         try require(
-            heads > 0 && heads % program.kv.heads == 0 && scale.isFinite,
-            "\(heads) heads over \(program.kv.heads) KV heads")
+            attention.heads > 0 && attention.heads % program.kv.heads == 0,
+            "\(attention.heads) heads over \(program.kv.heads) KV heads")
+        try checkScores(scale: attention.scale, softcap: attention.softcap)
+        guard case .causal(let window, _) = attention.mask else {
+            throw Contradiction(reason: "\(place): the mask over a cache is \(attention.mask)")
+        }
+        try require(isCount(window ?? 1), "the window is \(window ?? 0), not in 1 … 2^31 − 1")
         let (q, y) = (try floats(step.inputs[0]), try floats(step.outputs[0]))
-        try require([q, y], heads: heads, headDim: program.kv.headDim)
+        try require([q, y], heads: attention.heads, headDim: program.kv.headDim)
         try requireSame(q, [y])
         // The rows are those of the batch, whatever the shape says.
         try require(q.rows == batchRows, "\(q.type) has not a row for each token of the batch")
     }
 
-    private func checkSegmentAttention(heads: Int, headDim: Int, scale: Float) throws(Contradiction) {
+    private func check(_ attention: Kernel.SegmentAttention) throws(Contradiction) {
         try require(plan.entry == .vision, "segments are of pictures")
-        try require(scale.isFinite, "the scale is no number")
-        let y = try floats(step.outputs[0])
-        try require([y], heads: heads, headDim: headDim)
-        for slot in step.inputs[...2] { try requireSame(y, [try floats(slot)]) }
-        try require(y.rows == patches, "\(y.type) has not a row for each patch")
+        try checkScores(scale: attention.scale, softcap: attention.softcap)
+        try require(attention.mask == .segments("pictures"), "the mask inside pictures is \(attention.mask)")
+        let (heads, kvHeads, headDim) = (attention.heads, attention.kvHeads, attention.headDim)
+        try require(heads > 0 && kvHeads > 0 && heads % kvHeads == 0, "\(heads) heads over \(kvHeads) KV heads")
+        let (q, y) = (try floats(step.inputs[0]), try floats(step.outputs[0]))
+        let (k, v) = (try floats(step.inputs[1]), try floats(step.inputs[2]))
+        try require([q, y], heads: heads, headDim: headDim)
+        try require([k, v], heads: kvHeads, headDim: headDim)
+        try requireSame(y, [q])
+        try requireSame(k, [v])
+        try require(y.rows == patches && k.rows == patches, "\(y.type) has not a row for each patch")
     }
+
+    private func checkScores(scale: Float, softcap: Float) throws(Contradiction) {
+        try require(scale.isFinite, "the scale is no number")
+        try require(softcap.isFinite && softcap >= 0, "the softcap is \(softcap)")
+    }
+
+    private func isCount(_ value: Int) -> Bool { value > 0 && value <= Int(Int32.max) }
 
     private func checkDecoder(layer: Int) throws(Contradiction) {
         try require(plan.entry != .vision, "pictures have no cache")

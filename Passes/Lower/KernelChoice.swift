@@ -67,45 +67,52 @@ struct KernelChoice {
             case .u8: type.element == .u8 && !isConstant
             case .any: isConstant ? type.element == .f32 || type.element == .i32 : type.element.hasPlainKernel
             case .packed: type.element.isFloat
-            case .mask: type.element == .bool && isInput(value)
             }
         guard fits else { return "\(rule.name) is \(isConstant ? "a constant " : "")\(type)" }
         return layoutRefusal(of: rule, type)
     }
 
     private func layoutRefusal(of rule: OperandRule, _ type: TensorType) -> String? {
-        guard rule.elements != .mask else { return nil }
         guard rule.ranks.contains(type.shape.rank) else { return "\(rule.name) is \(type)" }
         let variesInside = type.shape.dims.dropFirst().contains { $0.symbol != nil }
         let fits = rule.layout == .whole || rule.layout == .strided || !variesInside
         return fits ? nil : "rows of \(rule.name) \(type) vary in size"
     }
 
-    private func isInput(_ value: ValueID) -> Bool {
-        if case .input = graph[value].definition { true } else { false }
-    }
-
     /// What a kernel asks beyond its operands, one by one.
     private func special(_ name: KernelName, _ node: Node) -> String? {
         let types = node.operands.map(graph.type(of:))
+        if let op = node.op(as: Attention.self) { return attentionRefusal(name, op, node) }
         switch name {
-        case .view, .linear, .rmsNorm, .layerNorm, .addRMSNorm, .addLayerNorm, .rotaryTable, .gatedActivation, .embed, .selectRows, .plain:
+        case .view, .linear, .rmsNorm, .layerNorm, .addRMSNorm, .addLayerNorm, .rotaryTable, .gatedActivation, .embed, .selectRows, .plain,
+            .pagedAttention, .segmentAttention:
             return nil
         case .rotary: return types[0].shape.rank == 3 ? nil : "x \(types[0]) has no heads"
         case .kvWrite:
             let roles = node.operands[..<2].map(graph.stateRole(of:))
             guard case .keys(let layer) = roles[0], roles[1] == .values(layer: layer) else { return "the states are not a layer's cache" }
             return nil
-        case .pagedAttention:
-            let roles = node.operands[1...2].map(graph.stateRole(of:))
-            guard case .keys(let layer) = roles[0], roles[1] == .values(layer: layer) else { return "k and v are not a layer's cache" }
-            return nil
-        case .segmentAttention:
-            guard node.operands[1...2].allSatisfy({ graph.stateRole(of: $0) == nil }) else { return "k and v are in a cache" }
-            return types[1] == types[0] && types[2] == types[0] ? nil : "q \(types[0]), k \(types[1]) and v \(types[2]) are not alike"
         case .gatherRows: return storage.constants.contains(node.operands[0]) ? "x is a weight" : nil
         case .widen: return node.op(as: Cast.self)?.to == .f32 ? nil : "it casts to another type"
         case .add: return types[0] == types[1] ? nil : "a is \(types[0]), b is \(types[1])"
+        }
+    }
+}
+
+extension KernelChoice {
+    /// What an attention kernel asks of mask, heads and cache.
+    private func attentionRefusal(_ name: KernelName, _ op: Attention, _ node: Node) -> String? {
+        guard let mask = graph.mask(of: node.operands[3]) else { return "nothing says what its mask is" }
+        let (q, k, v) = (graph.type(of: node.operands[0]).shape, graph.type(of: node.operands[1]).shape, graph.type(of: node.operands[2]).shape)
+        guard k[1] == v[1], q[2] == k[2], k[2] == v[2] else { return "heads of q, k and v differ in width" }
+        let roles = node.operands[1...2].map(graph.stateRole(of:))
+        switch (name, mask) {
+        case (.pagedAttention, .causal):
+            guard case .keys(let layer) = roles[0], roles[1] == .values(layer: layer) else { return "k and v are not a layer's cache" }
+            return nil
+        case (.segmentAttention, .segments): return roles == [nil, nil] ? nil : "k and v are in a cache"
+        case (.pagedAttention, .segments): return "the mask is of segments"
+        default: return "the mask is \(mask)"
         }
     }
 }

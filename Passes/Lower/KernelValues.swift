@@ -17,12 +17,19 @@ extension Graph {
         case .rotary: return heads(of: node.operands[0]).map { .rotary(heads: $0.count, headDim: $0.width) }
         case .kvWrite: return stateRole(of: node.operands[0]).map { .kvWrite(layer: $0.layer) }
         case .pagedAttention:
-            guard let op = node.op(as: Attention.self), let query = heads(of: node.operands[0]), let role = stateRole(of: node.operands[1])
+            guard let op = node.op(as: Attention.self), let query = heads(of: node.operands[0]), let role = stateRole(of: node.operands[1]),
+                let mask = mask(of: node.operands[3])
             else { return nil }
-            return .pagedAttention(layer: role.layer, heads: query.count, scale: Float(op.scale))
+            return .pagedAttention(
+                Kernel.PagedAttention(
+                    layer: role.layer, heads: query.count, scale: Float(op.scale), softcap: Float(op.softcap), mask: mask))
         case .segmentAttention:
-            guard let op = node.op(as: Attention.self), let query = heads(of: node.operands[0]) else { return nil }
-            return .segmentAttention(heads: query.count, headDim: query.width, scale: Float(op.scale))
+            guard let op = node.op(as: Attention.self), let query = heads(of: node.operands[0]), let key = heads(of: node.operands[1]),
+                let mask = mask(of: node.operands[3])
+            else { return nil }
+            return .segmentAttention(
+                Kernel.SegmentAttention(
+                    heads: query.count, kvHeads: key.count, headDim: query.width, scale: Float(op.scale), softcap: Float(op.softcap), mask: mask))
         case .gatedActivation:
             return node.op(as: GatedActivation.self).flatMap { Plan.Activation($0.activation) }.map(Kernel.gatedActivation)
         case .embed: return .embed

@@ -131,7 +131,6 @@ extension RunContext {
         case .sampleRows: UnsafeMutableRawPointer(io?.sampleRows.baseAddress)
         case .pixels: UnsafeMutableRawPointer(vision?.pixels.baseAddress)
         case .patchPositions: UnsafeMutableRawPointer(vision?.positions.baseAddress)
-        case .visible: nil
         }
     }
 }

@@ -43,14 +43,10 @@ struct StepPreparer {
                 heads: heads, headDim: headDim, inputs: inputs, outputs: outputs, origin: origin, isa: isa)
         case .kvWrite(let layer):
             return KVWriteStep(layer: layer, operands: inputs, origin: origin, environment)
-        case .pagedAttention(let layer, let heads, let scale):
-            return try PagedAttentionStep(
-                layer: layer, heads: heads, scale: scale, operands: inputs, output: outputs[0], origin: origin,
-                environment)
-        case .segmentAttention(let heads, let headDim, let scale):
-            return SegmentAttentionStep(
-                heads: heads, headDim: headDim, scale: scale, operands: inputs, output: outputs[0], origin: origin,
-                environment)
+        case .pagedAttention(let attention):
+            return try PagedAttentionStep(attention, operands: inputs, output: outputs[0], origin: origin, environment)
+        case .segmentAttention(let attention):
+            return try SegmentAttentionStep(attention, operands: inputs, output: outputs[0], origin: origin, environment)
         case .gatedActivation(let activation):
             return GatedActivationStep(activation, inputs: inputs, outputs: outputs, origin: origin, isa: isa)
         case .embed:

@@ -36,8 +36,6 @@ package enum InputRole: String, Sendable, Hashable, Codable, CaseIterable {
     case pixels
     /// i32[2, P], row and column of each patch.
     case patchPositions = "patch_positions"
-    /// Who attends to whom: a boolean matrix in the mathematics, block tables or segment bounds at run time.
-    case visible
 }
 
 /// Where a step finds or leaves a value.

@@ -1,3 +1,5 @@
+package import Tensors
+
 /// What happens to a linear layer's sums before they are stored, and to the gate of a gated activation.
 package enum Activation: String, Sendable, Hashable, Codable, CaseIterable {
     case none, quickGelu = "quick_gelu", gelu, geluTanh = "gelu_tanh", silu, relu
@@ -51,8 +53,8 @@ package enum Kernel: Sendable, Hashable, Codable {
     case rotaryTable
     case rotary(heads: Int, headDim: Int)
     case kvWrite(layer: Int)
-    case pagedAttention(layer: Int, heads: Int, scale: Float)
-    case segmentAttention(heads: Int, headDim: Int, scale: Float)
+    case pagedAttention(PagedAttention)
+    case segmentAttention(SegmentAttention)
     case gatedActivation(Activation)
     case embed
     case selectRows
@@ -78,6 +80,48 @@ package enum Kernel: Sendable, Hashable, Codable {
             self.outputs = outputs
             self.activation = activation
             self.hasBias = hasBias
+        }
+    }
+}
+
+extension Kernel {
+    package struct PagedAttention: Sendable, Hashable, Codable {
+        package var layer: Int
+        /// Of the queries; a multiple of the cache's.
+        package var heads: Int
+        package var scale: Float
+        /// Scores become `softcap · tanh(score / softcap)`; 0 leaves them.
+        package var softcap: Float
+        /// A causal one.
+        package var mask: Mask
+
+        package init(layer: Int, heads: Int, scale: Float, softcap: Float = 0, mask: Mask = .causal()) {
+            self.layer = layer
+            self.heads = heads
+            self.scale = scale
+            self.softcap = softcap
+            self.mask = mask
+        }
+    }
+
+    package struct SegmentAttention: Sendable, Hashable, Codable {
+        package var heads: Int
+        /// A divisor of `heads`.
+        package var kvHeads: Int
+        package var headDim: Int
+        package var scale: Float
+        /// Scores become `softcap · tanh(score / softcap)`; 0 leaves them.
+        package var softcap: Float
+        /// One of segments.
+        package var mask: Mask
+
+        package init(heads: Int, kvHeads: Int, headDim: Int, scale: Float, softcap: Float = 0, mask: Mask) {
+            self.heads = heads
+            self.kvHeads = kvHeads
+            self.headDim = headDim
+            self.scale = scale
+            self.softcap = softcap
+            self.mask = mask
         }
     }
 }

@@ -13,8 +13,6 @@ package struct OperandRule: Sendable, Hashable {
         case any
         /// A weight in panels or blocks.
         case packed
-        /// A mask, of which no matrix exists.
-        case mask
     }
 
     /// How they may lie.

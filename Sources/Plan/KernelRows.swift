@@ -28,11 +28,11 @@ extension KernelRegistry {
             .kvWrite, "kv_store", "Stores rows of keys and values in a layer's paged cache; slot −1 stores nothing.",
             [OperandRule("k"), OperandRule("v"), OperandRule("slots", .i32, .dense, rank: 1...1)], [], cost: .movement),
         KernelRow(
-            .pagedAttention, "attention", "Attention over a layer's paged cache.",
-            [OperandRule("q"), OperandRule("visible", .mask)], cost: .attention(readsCache: true)),
+            .pagedAttention, "attention", "Causal attention over a layer's paged cache.",
+            [OperandRule("q", rank: 3...3)], cost: .attention(readsCache: true)),
         KernelRow(
-            .segmentAttention, "attention", "Attention inside segments of rows.",
-            [OperandRule("q"), OperandRule("k"), OperandRule("v"), OperandRule("visible", .mask)], cost: .attention(readsCache: false)),
+            .segmentAttention, "attention", "Attention of each segment's queries to the keys of the segment with the same number.",
+            [OperandRule("q", rank: 3...3), OperandRule("k", rank: 3...3), OperandRule("v", rank: 3...3)], cost: .attention(readsCache: false)),
         KernelRow(
             .gatedActivation, "gated_activation", "`activation(gate) · up` of rows `[gate, up]`.", [OperandRule("x", rank: 2...8)], cost: .perElement(4)),
         KernelRow(

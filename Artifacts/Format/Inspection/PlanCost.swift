@@ -71,6 +71,6 @@ private struct StepCounter {
 
 extension Kernel {
     fileprivate var queryHeads: Int? {
-        if case .pagedAttention(_, let heads, _) = self { heads } else { nil }
+        if case .pagedAttention(let attention) = self { attention.heads } else { nil }
     }
 }

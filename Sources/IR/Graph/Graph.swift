@@ -9,6 +9,8 @@ package struct Graph: Sendable, Hashable {
     package struct Input: Sendable, Hashable {
         package let name: String
         package let value: ValueID
+        /// What the matrix of a bool input is; nil for every other input.
+        package let mask: Mask?
     }
 
     /// A named value that outlives a call, such as a layer's key cache; calls read `value` and leave `updated`.
@@ -65,14 +67,20 @@ package struct Graph: Sendable, Hashable {
         return node.op is KVWrite || node.op is StoreKV ? stateRole(of: node.operands[position]) : nil
     }
 
+    /// The mask of an input; nil for any other value.
+    package func mask(of value: ValueID) -> Mask? {
+        guard case .input(let index) = values[value.index].definition else { return nil }
+        return inputs[index].mask
+    }
+
     /// Every value that leaves the graph: the results, then the states' new values.
     package var outputs: [ValueID] { results + states.map(\.updated) }
 }
 
 extension Graph {
-    mutating func addInput(_ name: String, _ type: TensorType) -> ValueID {
+    mutating func addInput(_ name: String, _ type: TensorType, mask: Mask? = nil) -> ValueID {
         let id = addValue(type, .input(inputs.count))
-        inputs.append(Input(name: name, value: id))
+        inputs.append(Input(name: name, value: id, mask: mask))
         return id
     }
 
@@ -106,7 +114,7 @@ extension Graph {
     package func compacted() -> Graph {
         var copy = Graph(name: name)
         var map: [ValueID: ValueID] = [:]
-        for input in inputs { map[input.value] = copy.addInput(input.name, type(of: input.value)) }
+        for input in inputs { map[input.value] = copy.addInput(input.name, type(of: input.value), mask: input.mask) }
         for state in states { map[state.value] = copy.addState(state.name, type(of: state.value), role: state.role) }
         for node in nodes {
             let made = copy.addNode(

@@ -45,7 +45,12 @@ struct GraphParser {
             let name = try cursor.valueName()
             try cursor.expect(":")
             let type = try cursor.type()
-            let value = isState ? graph.addState(name, type, role: try parseRole()) : graph.addInput(name, type)
+            let value: ValueID
+            if isState {
+                value = graph.addState(name, type, role: try parseRole())
+            } else {
+                value = graph.addInput(name, type, mask: try cursor.mask())
+            }
             try define(name, value, at: token)
         } while cursor.accept(",")
         try cursor.expect(")")

@@ -36,7 +36,9 @@ package struct Printer {
 
     private mutating func add(_ graph: Graph) {
         let names = ValueNames(graph)
-        let inputs = graph.inputs.map { "\(names[$0.value]): \(graph.type(of: $0.value))" }
+        let inputs = graph.inputs.map { input in
+            "\(names[input.value]): \(graph.type(of: input.value))" + (input.mask.map { " \($0)" } ?? "")
+        }
         let states = graph.states.map { state in
             "state \(names[state.value]): \(graph.type(of: state.value))" + (state.role.map { " \($0)" } ?? "")
         }
