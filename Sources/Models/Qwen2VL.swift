@@ -110,7 +110,7 @@ extension ModelTracer {
         let patches = Dim(cell, times: "M")
         let pixels = b.input(InputRole.pixels.rawValue, TensorType(.u8, [patches, .fixed(image.patchBytes)]))
         let positions = b.input(InputRole.patchPositions.rawValue, TensorType(.i32, [2, patches]))
-        let visible = b.input(InputRole.visible.rawValue, TensorType(.bool, [patches, patches]))
+        let visible = b.mask("visible", .segments("pictures"), queries: patches, keys: patches)
         return scope("visual") {
             let rotary = scope("rotary_pos_emb") { rotaryTables(positions, vision.rotary, tokens: patches) }
             var x = scope("patch_embed") {
@@ -172,7 +172,7 @@ extension ModelTracer {
     private func cacheContext(tokens: Dim) -> CacheContext {
         let slots = b.input(InputRole.slots.rawValue, TensorType(.i32, [tokens]))
         return CacheContext(
-            tokens: tokens, slots: slots, visible: b.input(InputRole.visible.rawValue, TensorType(.bool, [tokens, "S"])))
+            tokens: tokens, slots: slots, visible: b.mask("visible", .causal(), queries: tokens))
     }
 
     private func embedding(_ ids: Value, _ text: Qwen2VL.Text, _ tables: TokenTables) -> Value {

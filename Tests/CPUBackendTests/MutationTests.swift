@@ -131,12 +131,13 @@ import Testing
         Contradiction("limits.maxModelLength is 2147483648", in: "program.json") { set(&$0, "limits", "maxModelLength", to: 1 << 31) },
         Contradiction("limits.maxBatchedTokens is 2147483648", in: "program.json") { set(&$0, "limits", "maxBatchedTokens", to: 1 << 31) },
         Contradiction("hiddenSize is 4294967296", in: "program.json") { set(&$0, "hiddenSize", to: 1 << 32) },
-        Contradiction("is not the input visible", in: "program.json") { program in
-            let types = (program["types"] as? [[String: Any]] ?? []).map { type in
-                guard type["element"] as? String == "bool" else { return type }
-                return ["element": "bool", "shape": ["dims": [["factor": Int.max], ["factor": Int.max]]]]
+        Contradiction("the mask over a cache is segments", in: "program.json") { program in
+            let mask = ["segments": ["queries": "pictures", "keys": "pictures"]]
+            program["kernels"] = (program["kernels"] as? [[String: Any]] ?? []).map { kernel in
+                guard var attention = (kernel["pagedAttention"] as? [String: Any])?["_0"] as? [String: Any] else { return kernel }
+                attention["mask"] = mask
+                return ["pagedAttention": ["_0": attention]]
             }
-            program["types"] = types
         },
     ]
 

@@ -39,7 +39,8 @@ struct Oracle {
         }
     }
 
-    func run(_ entry: String, _ inputs: [String: Tensor], states: [String: Tensor] = [:]) throws -> Evaluator.Outcome {
+    /// Runs an entry; `call` makes the matrices of its masks.
+    func run(_ entry: String, _ inputs: [String: Tensor], _ call: MaskedCall, states: [String: Tensor] = [:]) throws -> Evaluator.Outcome {
         let sources = Dictionary(uniqueKeysWithValues: module.weights.map { ($0.name, $0.source) })
         let evaluator = Evaluator { name throws(EvaluationError) in
             guard let view = sources[name].flatMap({ checkpoint[$0] }),
@@ -48,14 +49,14 @@ struct Oracle {
             return tensor
         }
         guard let graph = module.graph(entry) else { throw EvaluationError("no entry \(entry)") }
-        return try evaluator.run(graph, inputs: inputs, states: states)
+        return try evaluator.run(graph, inputs: inputs.merging(call.matrices(of: graph)) { given, _ in given }, states: states)
     }
 
     /// Features of the recorded pictures.
     func imageFeatures() throws -> Tensor? {
         guard let values = recorded("inputs.pixel_values"), let grids = recorded("inputs.image_grid_thw")?.ints else { return nil }
         let patches = values.shape[0]
-        var segments: [Int] = []
+        var bounds = [0]
         var rows: [Int32] = []
         var columns: [Int32] = []
         for index in 0..<grids.count / 3 {
@@ -63,17 +64,15 @@ struct Oracle {
             for (row, column) in Self.mergeOrder(height, width) {
                 rows.append(Int32(row))
                 columns.append(Int32(column))
-                segments.append(index)
             }
+            bounds.append(rows.count)
         }
-        let visible = segments.flatMap { a in segments.map { Int32(a == $0 ? 1 : 0) } }
         return try run(
             "vision",
             [
                 "pixels": Tensor(ints: Self.bytes(values.floats), [patches, 588], .u8),
                 "patch_positions": Tensor(ints: rows + columns, [2, patches]),
-                "visible": Tensor(ints: visible, [patches, patches], .bool),
-            ]
+            ], MaskedCall(bounds: ["pictures": bounds])
         ).results[0]
     }
 
@@ -140,9 +139,8 @@ struct Oracle {
                 "image_embeds": images ?? Tensor([], [0, width]),
                 "positions": Tensor(ints: chunk, [3, count]),
                 "slots": Tensor(ints: range.map(Int32.init), [count]),
-                "visible": Self.causal(range, sequence.slots),
                 "sample_rows": Tensor(ints: (0..<count).map(Int32.init), [count]),
-            ], states: sequence.states)
+            ], MaskedCall(range, slots: sequence.slots), states: sequence.states)
         sequence.states = outcome.states
         sequence.length = range.upperBound
         return outcome.results[0]
@@ -157,15 +155,10 @@ struct Oracle {
                 "ids": Tensor(ints: [token], [1]),
                 "positions": Tensor(ints: [position, position, position], [3, 1]),
                 "slots": Tensor(ints: [Int32(sequence.length)], [1]),
-                "visible": Self.causal(sequence.length..<sequence.length + 1, sequence.slots),
-            ], states: sequence.states)
+            ], MaskedCall(sequence.length..<sequence.length + 1, slots: sequence.slots), states: sequence.states)
         sequence.states = outcome.states
         sequence.length += 1
         return outcome.results[0]
-    }
-
-    private static func causal(_ range: Range<Int>, _ slots: Int) -> Tensor {
-        Tensor(ints: range.flatMap { token in (0..<slots).map { $0 <= token ? 1 : 0 } }, [range.count, slots], .bool)
     }
 }
 

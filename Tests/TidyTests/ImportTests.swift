@@ -6,7 +6,8 @@ import Testing
     static let table: [String: Set<String>] = [
         "Tensors": [],
         "Plan": ["Tensors"],
-        "IR": ["Tensors"],
+        // A node names the kernel that computes it.
+        "IR": ["Plan", "Tensors"],
         "Reference": ["IR", "Tensors", "COpenBLAS"],
         "Budgets": [],
         "JSON": [],

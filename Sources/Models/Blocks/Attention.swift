@@ -38,8 +38,8 @@ extension ModelTracer {
         let k = b.reshape(linear("k_proj", x, from: width, to: shape.keyWidth, bias: true), kvHeads)
         let v = b.reshape(linear("v_proj", x, from: width, to: shape.keyWidth, bias: true), kvHeads)
         let cache = TensorType(.f32, ["S", .fixed(shape.kvHeads), .fixed(shape.headDim)])
-        let keys = b.kvWrite(b.state("kv.\(layer).k", cache), rotate(k, rotary, headDim: shape.headDim), context.slots)
-        let values = b.kvWrite(b.state("kv.\(layer).v", cache), v, context.slots)
+        let keys = b.kvWrite(b.state("kv.\(layer).k", cache, .keys(layer: layer)), rotate(k, rotary, headDim: shape.headDim), context.slots)
+        let values = b.kvWrite(b.state("kv.\(layer).v", cache, .values(layer: layer)), v, context.slots)
         b.update("kv.\(layer).k", keys)
         b.update("kv.\(layer).v", values)
         let mixed = attention(

@@ -69,14 +69,17 @@ struct Rehearsal {
         }
     }
 
-    /// Everything that leaves the entries of `module` when `run` runs them.
-    func outcomes(of module: Module, run: Run) throws -> [(name: String, tensor: Tensor)] {
+    /// Everything that leaves the entries of `module` when `step` runs them.
+    func outcomes(of module: Module, run step: Run) throws -> [(name: String, tensor: Tensor)] {
         var outcomes: [(name: String, tensor: Tensor)] = []
         guard let vision = module.graph("vision"), let extend = module.graph("extend"),
             let one = module.graph("decode.1") ?? module.graph("decode"),
             let three = module.graph("decode.3") ?? module.graph("decode")
         else { throw EvaluationError("an entry is missing") }
-        let features = try run(vision, pictures, [:]).results[0]
+        func run(_ graph: Graph, _ inputs: [String: Tensor], _ states: [String: Tensor] = [:]) throws -> Outcome {
+            try step(graph, inputs.merging(call(inputs).matrices(of: graph)) { given, _ in given }, states)
+        }
+        let features = try run(vision, pictures).results[0]
         outcomes.append(("vision", features))
         var states = emptyCache
         for (index, inputs) in [firstChunk(features), secondChunk(features)].enumerated() {
@@ -84,7 +87,7 @@ struct Rehearsal {
             outcomes.append(("extend \(index)", outcome.results[0]))
             states = outcome.states
         }
-        for (graph, inputs) in [(one, tokens([7])), (three, step)] {
+        for (graph, inputs) in [(one, tokens([7])), (three, batch)] {
             let outcome = try run(graph, inputs, states)
             outcomes.append(("decode of \(inputs["ids"]?.count ?? 0)", outcome.results[0]))
             states = outcome.states
@@ -106,11 +109,16 @@ struct Rehearsal {
         let bytes = (0..<12 * 588).map { _ in Int32.random(in: 0...255, using: &random) }
         let rows: [Int32] = [0, 0, 1, 1, 2, 2, 3, 3, 0, 0, 1, 1]
         let columns: [Int32] = [0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1]
-        let visible = (0..<144).map { Int32(($0 / 12 < 8) == ($0 % 12 < 8) ? 1 : 0) }
         return [
             "pixels": Tensor(ints: bytes, [12, 588], .u8), "patch_positions": Tensor(ints: rows + columns, [2, 12]),
-            "visible": Tensor(ints: visible, [12, 12], .bool),
         ]
+    }
+
+    /// What the masks of a call need: of pictures their bounds, of tokens the slots; those without one see nothing.
+    private func call(_ inputs: [String: Tensor]) -> MaskedCall {
+        func token(_ slot: Int) -> MaskedCall.Token? { slot < 0 ? nil : .init(sequence: slot / 12, position: slot % 12) }
+        guard let slots = inputs["slots"]?.ints else { return MaskedCall(bounds: ["pictures": [0, 8, 12]]) }
+        return MaskedCall(queries: slots.map { token(Int($0)) }, keys: (0..<Self.slots).map(token))
     }
 
     /// Tokens of two sequences; the first has slots from 0, the second from 12.
@@ -130,19 +138,15 @@ struct Rehearsal {
     private func secondChunk(_ images: Tensor) -> [String: Tensor] { chunk(5..<7, 3..<6, sampled: [1, 4], images) }
 
     /// One token of each sequence; the third row is padding, which writes nothing.
-    private var step: [String: Tensor] { tokens([8, 18, -1]) }
+    private var batch: [String: Tensor] { tokens([8, 18, -1]) }
 
     private func tokens(_ slots: [Int]) -> [String: Tensor] {
         let count = slots.count
         let place = slots.map { $0 % 12 }
-        let visible = slots.flatMap { slot in
-            (0..<Self.slots).map { Int32($0 <= slot && $0 / 12 == slot / 12 ? 1 : 0) }
-        }
         let positions = place.map(Int32.init) + place.map { Int32($0 / 2 + 1) } + place.map { Int32($0 % 5) }
         return [
             "ids": Tensor(ints: place.map { Int32(($0 + 1) * 37 % 256) }, [count]),
             "positions": Tensor(ints: positions, [3, count]), "slots": Tensor(ints: slots.map(Int32.init), [count]),
-            "visible": Tensor(ints: visible, [count, Self.slots], .bool),
         ]
     }
 }
