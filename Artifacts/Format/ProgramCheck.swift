@@ -115,12 +115,12 @@ private struct ProgramCheck {
             plan.bounds.values.allSatisfy { $0 > 0 && $0 <= 1 << 31 }, "a symbol of \(name) has a bound out of range")
         try require(plan.steps.count <= 1 << 17, "\(name) has \(plan.steps.count) steps, more than 2^17")
         try checkOutputs(of: plan)
-        let patches = try checkedPatches(of: plan)
+        try checkTensors(of: plan)
         for (index, step) in plan.steps.enumerated() {
             let place = Place(step: index, plan: name, kernel: step.kernel)
-            for slot in step.inputs + step.outputs { try check(slot, of: plan, patches: patches, place) }
+            for slot in step.inputs + step.outputs { try check(slot, of: plan, place) }
             for slot in step.outputs { try require(slot.place.isWritable, "\(place): it writes to \(slot.place)") }
-            try StepCheck(program: program, weights: weights, plan: plan, patches: patches, step: step, place: place).run()
+            try StepCheck(program: program, weights: weights, plan: plan, step: step, place: place).run()
         }
     }
 
@@ -140,20 +140,28 @@ private struct ProgramCheck {
         }
     }
 
-    /// Patches of the largest vision call: the rows of its pixels; nil where the plan reads none.
-    ///
-    /// All slots of pixels have one type: the backend keeps one buffer.
-    private func checkedPatches(of plan: ExecutionPlan) throws(Contradiction) -> Int? {
-        let types = Set(plan.steps.lazy.flatMap(\.inputs).filter { $0.place == .input(.pixels) }.map(\.type))
-        try require(types.count <= 1, "pixels of \(plan.entry) have several types")
-        guard let shape = types.first?.shape else { return nil }
-        let bytes = shape.count(plan.bounds) ?? .max
-        try require(bytes <= 1 << 34, "pixels of \(plan.entry) take \(bytes) bytes, more than 2^34")
-        return shape.dims.first?.value(plan.bounds)
+    /// What a vision plan reads has rows of one kind, and fits memory.
+    private func checkTensors(of plan: ExecutionPlan) throws(Contradiction) {
+        let name = plan.entry.description
+        try require(plan.tensors.isEmpty == (plan.entry != .vision), "\(name) reads \(plan.tensors.count) tensors of pictures")
+        try require(plan.tensors.count <= 64, "\(name) reads \(plan.tensors.count) tensors of pictures, more than 64")
+        for tensor in plan.tensors {
+            let isRead = [.u8, .i32, .f32].contains(tensor.type.element)
+            try require(
+                isRead && tensor.type.shape.dims.count(where: { $0.symbol != nil }) == 1 && tensor.type.shape.dims.allSatisfy { $0.factor > 0 },
+                "the input \(tensor.name) of \(name) is \(tensor.type)")
+            guard let count = count(tensor.type, plan), count * tensor.type.element.byteCount <= 1 << 34 else {
+                throw Contradiction(reason: "the input \(tensor.name) of \(name), \(tensor.type), takes more than 2^34 bytes")
+            }
+        }
     }
 
-    private func check(_ slot: Slot, of plan: ExecutionPlan, patches: Int?, _ place: Place) throws(Contradiction) {
-        if case .input(let role) = slot.place { return try check(role, slot.type, of: plan, patches: patches, place) }
+    private func check(_ slot: Slot, of plan: ExecutionPlan, _ place: Place) throws(Contradiction) {
+        if case .input(let role) = slot.place { return try check(role, slot.type, of: plan, place) }
+        if case .tensor(let index) = slot.place {
+            try require(plan.tensors.indices.contains(index), "\(place): there is no tensor \(index)")
+            return try require(count(slot.type, plan) == count(plan.tensors[index].type, plan), "\(place): \(slot.type) is not \(plan.tensors[index].name)")
+        }
         guard let count = count(slot.type, plan) else {
             throw Contradiction(reason: "\(place): the size of \(slot.type) is unknown or too large")
         }
@@ -176,16 +184,16 @@ private struct ProgramCheck {
             try require(
                 self.count(plan.outputs[index].type, plan) == count,
                 "\(place): \(slot.type) is not output \(plan.outputs[index].name)")
-        case .input: break
+        case .input, .tensor: break
         }
     }
 
     /// Whether the engine's buffer for an input holds the slot.
     private func check(
-        _ role: InputRole, _ type: TensorType, of plan: ExecutionPlan, patches: Int?, _ place: Place
+        _ role: InputRole, _ type: TensorType, of plan: ExecutionPlan, _ place: Place
     ) throws(Contradiction) {
         let reason = "\(place): \(type) is not the input \(role.rawValue)"
-        try require(role.isOfVision == (plan.entry == .vision), "\(place): there is no \(role.rawValue)")
+        try require(plan.entry != .vision, "\(place): there is no \(role.rawValue)")
         guard let count = count(type, plan), let extents = type.shape.values(plan.bounds) else {
             throw Contradiction(reason: reason)
         }
@@ -201,8 +209,6 @@ private struct ProgramCheck {
             case .imageEmbeds:
                 type.element == .f32 && isFixedRow && extents.count == 2 && extents[0] <= most
                     && extents[1] == program.hiddenSize
-            case .pixels: type.element == .u8 && isFixedRow && extents.count == 2 && count > 0
-            case .patchPositions: type.element == .i32 && extents.count == 2 && extents == [2, patches]
             }
         try require(fits, reason)
     }
@@ -253,16 +259,11 @@ private func times(_ left: Int, _ right: Int) -> Int? {
     return right >= 0 && !overflow && result <= 1 << 40 ? result : nil
 }
 
-extension InputRole {
-    /// Whether the input comes with pictures; the others come with tokens.
-    fileprivate var isOfVision: Bool { self == .pixels || self == .patchPositions }
-}
-
 extension Slot.Place {
     fileprivate var isWritable: Bool {
         switch self {
         case .arena, .output: true
-        case .input, .weight: false
+        case .input, .tensor, .weight: false
         }
     }
 }

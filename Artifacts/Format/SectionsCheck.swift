@@ -39,23 +39,40 @@ struct SectionsCheck {
         guard let picture = inputs.picture else {
             return try require(program.plans.allSatisfy { $0.entry != .vision }, "picture is missing, but the program takes pictures")
         }
-        guard let shape = pixels?.shape, shape.rank == 2, let width = shape[1].fixedValue else {
+        guard let plan = program.plans.first(where: { $0.entry == .vision }) else {
             throw Contradiction(reason: "picture is there, but the program takes no pictures")
         }
-        try require(
-            picture.pixels.patchBytes == width,
-            "picture.pixels.patchSize is \(picture.pixels.patchSize), but a patch of the program has \(width) bytes")
-        let side = picture.pixels.order.cellSide
-        try require(
-            side * side == shape[0].factor, "picture.pixels.order has cells of \(side), but the program merges \(shape[0].factor) patches into a token")
+        for tensor in plan.tensors {
+            guard let made = picture.tensors.first(where: { $0.name == tensor.name }) else {
+                throw Contradiction(reason: "picture.tensors has no \(tensor.name), which the program reads")
+            }
+            let form = made.content.form(patchBytes: picture.pixels.patchBytes)
+            let dims = tensor.type.shape.dims
+            let fixed = dims.filter { $0.symbol == nil }.map(\.factor)
+            try require(
+                tensor.type.element == form.element && fixed == form.extents && dims.count(where: { $0.symbol != nil }) == 1,
+                "picture.tensors makes \(tensor.name) of \(form.element) \(form.extents), but the program reads \(tensor.type)")
+        }
+        for step in plan.steps {
+            guard case .segmentAttention(let attention) = step.kernel, case .segments(let queries, let keys) = attention.mask else { continue }
+            for name in [queries, keys] {
+                try require(picture.segments.contains { $0.name == name }, "picture.segments has no \(name), which the program reads")
+            }
+        }
         if case .mrope(let merge) = inputs.positions {
+            let side = picture.pixels.order.cellSide
             try require(merge == side, "positions.mergeSize is \(merge), but picture.pixels.order has cells of \(side)")
         }
     }
+}
 
-    /// The type of the pixels that the vision plan reads.
-    private var pixels: TensorType? {
-        let plan = program.plans.first { $0.entry == .vision }
-        return plan?.steps.lazy.flatMap(\.inputs).first { $0.place == .input(.pixels) }?.type
+extension VisionTensor.Content {
+    /// The element, and the extents beside that of the rows.
+    fileprivate func form(patchBytes: Int) -> (element: DType, extents: [Int]) {
+        switch self {
+        case .pixels: (.u8, [patchBytes])
+        case .patchPositions: (.i32, [2])
+        case .rasterRows, .classRows, .featureRows, .learnedRows: (.i32, [])
+        }
     }
 }

@@ -9,8 +9,6 @@ struct StepCheck {
     let program: Program
     let weights: [WeightEntry]
     let plan: ExecutionPlan
-    /// Of the largest vision call; nil where the plan reads no pixels.
-    let patches: Int?
     let step: Step
     let place: Place
 
@@ -65,7 +63,7 @@ extension StepCheck {
         switch rule.elements {
         case .f32: _ = try floats(slot)
         case .i32: _ = try integers(slot)
-        case .u8: try require(slot.place == .input(.pixels), "\(slot.type) in \(slot.place) are no pixels")
+        case .u8: try require(element(of: slot) == .u8, "\(slot.type) in \(slot.place) are no pixels")
         case .any: try checkPlain(slot)
         case .packed: return _ = try packed(slot)
         }
@@ -85,11 +83,17 @@ extension StepCheck {
             case .arena: true
             case .output(let index): slot.type.element == plan.outputs[index].type.element
             case .input: true
+            case .tensor: slot.type.element == element(of: slot)
             case .weight(let index):
                 weights[index].layout == .plain && slot.type.element == .f32
                     || weights[index].layout == .indices && slot.type.element == .i32
             }
         try require(isPlain && slot.type.element.hasPlainKernel, "\(slot.type) in \(slot.place) is not read by plain kernels")
+    }
+
+    /// The element of a picture's tensor; nil for a slot that is none.
+    private func element(of slot: Slot) -> DType? {
+        if case .tensor(let index) = slot.place { plan.tensors[index].type.element } else { nil }
     }
 
     /// A slot that a kernel reads or writes as f32.
@@ -98,6 +102,7 @@ extension StepCheck {
             switch slot.place {
             case .arena, .output: slot.type.element == .f32
             case .input(let role): role == .imageEmbeds
+            case .tensor: element(of: slot) == .f32
             case .weight(let index): weights[index].layout == .plain
             }
         try require(isFloat, "\(slot.type) in \(slot.place) is not read as f32")
@@ -110,7 +115,8 @@ extension StepCheck {
             switch slot.place {
             case .arena: slot.type.element == .i32
             case .output: false
-            case .input(let role): role != .imageEmbeds && role != .pixels
+            case .input(let role): role != .imageEmbeds
+            case .tensor: element(of: slot) == .i32
             case .weight(let index): weights[index].layout == .indices
             }
         try require(isInteger, "\(slot.type) in \(slot.place) is not read as i32")
@@ -242,7 +248,7 @@ extension StepCheck {
     private func check(_ attention: Kernel.SegmentAttention) throws(Contradiction) {
         try require(plan.entry == .vision, "segments are of pictures")
         try checkScores(scale: attention.scale, softcap: attention.softcap)
-        try require(attention.mask == .segments("pictures"), "the mask inside pictures is \(attention.mask)")
+        guard case .segments = attention.mask else { throw Contradiction(reason: "\(place): the mask inside pictures is \(attention.mask)") }
         let (heads, kvHeads, headDim) = (attention.heads, attention.kvHeads, attention.headDim)
         try require(heads > 0 && kvHeads > 0 && heads % kvHeads == 0, "\(heads) heads over \(kvHeads) KV heads")
         let (q, y) = (try floats(step.inputs[0]), try floats(step.outputs[0]))
@@ -251,7 +257,6 @@ extension StepCheck {
         try require([k, v], heads: kvHeads, headDim: headDim)
         try requireSame(y, [q])
         try requireSame(k, [v])
-        try require(y.rows == patches && k.rows == patches, "\(y.type) has not a row for each patch")
     }
 
     private func checkScores(scale: Float, softcap: Float) throws(Contradiction) {

@@ -113,14 +113,18 @@ final class PagedAttentionStep: PreparedStep {
 final class SegmentAttentionStep: PreparedStep {
     private var arguments = vlm_segment_attention_args()
     private let q, k, v, y: Operand
+    private let queries, keys: String
+    /// Of queries and of keys, for the call at hand.
+    private var bounds = (UnsafeBufferPointer<Int32>(start: nil, count: 0), UnsafeBufferPointer<Int32>(start: nil, count: 0))
     private let environment: StepEnvironment
 
     init(
         _ attention: Kernel.SegmentAttention, operands: [Operand], output: Operand, origin: String, _ environment: StepEnvironment
     ) throws(BackendError) {
-        guard attention.mask == .segments("pictures") else {
+        guard case .segments(let queries, let keys) = attention.mask else {
             throw .unsupported("attention of \(origin) with the mask `\(attention.mask)`")
         }
+        (self.queries, self.keys) = (queries, keys)
         (q, k, v) = (operands[0], operands[1], operands[2])
         y = output
         self.environment = environment
@@ -136,8 +140,10 @@ final class SegmentAttentionStep: PreparedStep {
     override func bind(_ context: RunContext) {
         super.bind(context)
         guard let vision = context.vision else { return }
-        arguments.segments = Int64(vision.segmentCount)
-        arguments.offsets = UnsafePointer(vision.bounds.baseAddress)
+        bounds = (vision.bounds(queries), vision.bounds(keys))
+        arguments.segments = Int64(max(min(bounds.0.count, bounds.1.count) - 1, 0))
+        arguments.offsets = bounds.0.baseAddress
+        arguments.key_offsets = bounds.1.baseAddress
         arguments.q = UnsafePointer(q.floats(context))
         arguments.k = UnsafePointer(k.floats(context))
         arguments.v = UnsafePointer(v.floats(context))
@@ -149,11 +155,9 @@ final class SegmentAttentionStep: PreparedStep {
     }
 
     override var operations: Double {
-        guard let vision = context.vision else { return 0 }
         var sum = 0.0
-        for segment in 0..<vision.segmentCount {
-            let length = Double(vision.bounds[segment + 1] - vision.bounds[segment])
-            sum += length * length
+        for segment in 0..<Int(arguments.segments) {
+            sum += Double(bounds.0[segment + 1] - bounds.0[segment]) * Double(bounds.1[segment + 1] - bounds.1[segment])
         }
         return 4 * sum * Double(arguments.heads * arguments.head_dim)
     }

@@ -18,9 +18,8 @@ final class CPUModel: LoadedModel {
     private var decode: [Int: PreparedPlan] = [:]
     private var vision: [PreparedStep] = []
     private var visionBuffers: VisionBuffers?
-    private var visionBounds: VisionBounds?
     private var visionNext = 0
-    private var visionCount = 0
+    private let symbols: SymbolTable
 
     init(_ artifact: Artifact, isa: vlm_isa, threads: Int) throws(BackendError) {
         self.artifact = artifact
@@ -33,7 +32,7 @@ final class CPUModel: LoadedModel {
         let decoderArena = try Arena(byteCount: decoderBytes, for: "the decoder's arena")
         let visionArena = try Arena(byteCount: visionPlan?.arenaBytes ?? 0, for: "the vision arena")
         arenas = [decoderArena, visionArena]
-        let symbols = SymbolTable(program.plans)
+        symbols = SymbolTable(program.plans)
         decoderContext = RunContext(arena: decoderArena.base, symbols: symbols)
         visionContext = RunContext(arena: visionArena.base, symbols: symbols)
 
@@ -49,18 +48,10 @@ final class CPUModel: LoadedModel {
             }
         }
         try scratch.allocate()
-        if let visionPlan { try makeVisionBuffers(visionPlan) }
-    }
-
-    private func makeVisionBuffers(_ plan: ExecutionPlan) throws(BackendError) {
-        guard let output = plan.outputs.first?.type.shape.values(plan.bounds) else {
-            throw .malformed("the vision plan has no output")
+        if let visionPlan {
+            visionBuffers = try VisionBuffers(visionPlan, maxPatches: program.limits.maxPatches)
+            visionContext.vision = visionBuffers
         }
-        let bounds = try VisionBounds(plan, maxPatches: program.limits.maxPatches)
-        visionBounds = bounds
-        visionBuffers = try VisionBuffers(
-            patches: bounds.bufferPatches, patchBytes: bounds.patchBytes, outputCount: output.reduce(1, *))
-        visionContext.vision = visionBuffers
     }
 
     func reserveKV(blockSize: Int, blockCount: Int) throws(BackendError) {
@@ -125,14 +116,8 @@ final class CPUModel: LoadedModel {
     }
 
     func beginVision(_ input: VisionInput) throws(BackendError) {
-        guard let buffers = visionBuffers, let bounds = visionBounds else {
-            throw .unsupported("the artifact has no vision entry")
-        }
-        let merged = try bounds.mergedRows(input)
-        buffers.fill(input)
-        visionContext.set(.merged, merged)
-        visionContext.set(.patches, input.positions.count / 2)
-        visionCount = merged * program.hiddenSize
+        guard let buffers = visionBuffers else { throw .unsupported("the artifact has no vision entry") }
+        visionContext.set(try buffers.fill(input), symbols)
         visionNext = 0
     }
 
@@ -150,8 +135,7 @@ final class CPUModel: LoadedModel {
     }
 
     var visionOutput: UnsafeBufferPointer<Float> {
-        guard let output = visionBuffers?.output else { return UnsafeBufferPointer(start: nil, count: 0) }
-        return UnsafeBufferPointer(rebasing: output[..<min(visionCount, output.count)])
+        visionBuffers?.result ?? UnsafeBufferPointer(start: nil, count: 0)
     }
 
     private func throwFailure(_ context: RunContext) throws(BackendError) {

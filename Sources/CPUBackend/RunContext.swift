@@ -22,10 +22,6 @@ enum PlanSymbol: String, CaseIterable {
     case samples = "B"
     /// Rows of image embeddings handed in.
     case images = "I"
-    /// Image tokens of a vision call.
-    case merged = "M"
-    /// Patches of a vision call.
-    case patches = "P"
 }
 
 /// An extent that is looked up in the batch at hand.
@@ -61,6 +57,13 @@ final class RunContext {
         places = Dictionary(uniqueKeysWithValues: known)
     }
 
+    /// Gives the symbols of a vision call their values.
+    func set(_ values: [String: Int], _ symbols: SymbolTable) {
+        for (name, value) in values {
+            if let place = symbols.index(of: name) { extents[place] = value }
+        }
+    }
+
     /// Gives a symbol its value for the batch at hand; one that no plan has is passed over.
     func set(_ symbol: PlanSymbol, _ value: Int) {
         if let place = places[symbol] { extents[place] = value }
@@ -80,6 +83,7 @@ struct Operand {
     enum Place {
         case arena(Int)
         case input(InputRole)
+        case tensor(Int)
         case output
         case memory(UnsafeRawPointer)
     }
@@ -103,6 +107,7 @@ struct Operand {
         case .memory(let pointer): UnsafeMutableRawPointer(mutating: pointer)
         case .output: context.outputAddress
         case .input(let role): context.inputAddress(role)
+        case .tensor(let index): context.vision?.address(ofTensor: index)
         }
     }
 
@@ -118,7 +123,7 @@ struct Operand {
 extension RunContext {
     fileprivate var outputAddress: UnsafeMutableRawPointer? {
         if let io { return UnsafeMutableRawPointer(io.logits.baseAddress) }
-        return UnsafeMutableRawPointer(vision?.output.baseAddress)
+        return vision?.outputAddress
     }
 
     fileprivate func inputAddress(_ role: InputRole) -> UnsafeMutableRawPointer? {
@@ -129,48 +134,6 @@ extension RunContext {
         case .imageRows: UnsafeMutableRawPointer(io?.imageRows.baseAddress)
         case .imageEmbeds: UnsafeMutableRawPointer(io?.imageEmbeds.baseAddress)
         case .sampleRows: UnsafeMutableRawPointer(io?.sampleRows.baseAddress)
-        case .pixels: UnsafeMutableRawPointer(vision?.pixels.baseAddress)
-        case .patchPositions: UnsafeMutableRawPointer(vision?.positions.baseAddress)
         }
-    }
-}
-
-/// Copies of a vision call's input, and room for its output; sized for the largest call, touched as far as one goes.
-final class VisionBuffers {
-    let pixels: UnsafeMutableBufferPointer<UInt8>
-    let positions: UnsafeMutableBufferPointer<Int32>
-    let bounds: UnsafeMutableBufferPointer<Int32>
-    let output: UnsafeMutableBufferPointer<Float>
-    private(set) var segmentCount = 0
-
-    private let memory: [Arena]
-
-    /// - Parameters:
-    ///   - patches: most patches of a call.
-    ///   - patchBytes: bytes of one patch.
-    ///   - outputCount: most floats of the output.
-    init(patches: Int, patchBytes: Int, outputCount: Int) throws(BackendError) {
-        let what = "the buffers of pictures"
-        let memory = [
-            try Arena(elements: [(patches, patchBytes)], of: 1, for: what), try Arena(elements: [(patches, 2)], of: 4, for: what),
-            try Arena(elements: [(patches + 1, 1)], of: 4, for: what), try Arena(elements: [(outputCount, 1)], of: 4, for: what),
-        ]
-        func buffer<Element>(_ index: Int, _ count: Int) -> UnsafeMutableBufferPointer<Element> {
-            UnsafeMutableBufferPointer(start: memory[index].base.bindMemory(to: Element.self, capacity: count), count: count)
-        }
-        self.memory = memory
-        pixels = buffer(0, patches * patchBytes)
-        positions = buffer(1, 2 * patches)
-        bounds = buffer(2, patches + 1)
-        output = buffer(3, outputCount)
-    }
-
-    /// Takes over the input of one call, which the caller has checked against the buffers' sizes.
-    func fill(_ input: VisionInput) {
-        let segments = input.segments["pictures"] ?? [0]
-        if case .bytes(let bytes)? = input["pixels"]?.values { _ = pixels.update(fromContentsOf: bytes) }
-        if case .integers(let places)? = input["patch_positions"]?.values { _ = positions.update(fromContentsOf: places) }
-        _ = bounds.update(fromContentsOf: segments)
-        segmentCount = segments.count - 1
     }
 }

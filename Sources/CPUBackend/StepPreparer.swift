@@ -77,6 +77,7 @@ struct StepPreparer {
                 place = .arena(offset)
                 stride = rowStride ?? columns
             case .input(let role): place = .input(role)
+            case .tensor(let index): place = .tensor(index)
             case .output: place = .output
             case .weight(let index):
                 place = .memory(try memory(ofWeight: index))

@@ -7,13 +7,43 @@ extension Program {
 
     package func plan(for entry: Entry) -> ExecutionPlan? { plans.first { $0.entry == entry } }
 
-    /// Bytes of one patch of the vision plan's input; nil without a vision plan.
-    package var patchByteCount: Int? {
-        for step in plan(for: .vision)?.steps ?? [] {
-            for slot in step.inputs where slot.place == .input(.pixels) {
-                return slot.type.shape.rank == 2 ? slot.type.shape[1].fixedValue : nil
+    /// Whether one vision call takes all of these pictures.
+    package func takes(_ inputs: [VisionInput]) -> Bool {
+        guard inputs.reduce(0, { $0 + $1.patches }) <= limits.maxPatches else { return false }
+        return plan(for: .vision)?.tensors.allSatisfy { tensor in
+            let count = inputs.reduce(0) { $0 + ($1[tensor.name]?.values.count ?? 0) }
+            return tensor.type.shape.values(plan(for: .vision)?.bounds ?? [:]).map { count <= $0.reduce(1, *) } ?? false
+        } ?? true
+    }
+}
+
+extension ExecutionPlan {
+    /// A call that computes nothing of meaning, for warming up: each symbol at `size`, or at its bound where that is less. Nil for a plan
+    /// that is of no pictures.
+    package func blankVisionInput(size: Int) -> VisionInput? {
+        guard entry == .vision else { return nil }
+        func value(_ dim: Dim) -> Int { dim.symbol.map { dim.factor * min(size, bounds[$0] ?? size) } ?? dim.factor }
+        var patches = 1
+        let tensors = self.tensors.map { tensor in
+            let dims = tensor.type.shape.dims
+            let count = dims.reduce(1) { $0 * value($1) }
+            if tensor.type.element == .u8 { patches = dims.first.map(value) ?? 1 }
+            let values: VisionInput.Values =
+                switch tensor.type.element {
+                case .u8: .bytes(Array(repeating: 128, count: count))
+                case .f32: .floats(Array(repeating: 0, count: count))
+                default: .integers(Array(repeating: 0, count: count))
+                }
+            return VisionInput.Tensor(tensor.name, values, of: .patch)
+        }
+        var segments: [String: [Int32]] = [:]
+        for step in steps {
+            guard case .segmentAttention(let attention) = step.kernel, case .segments(let queries, let keys) = attention.mask else { continue }
+            for (name, slot) in [(queries, step.inputs[0]), (keys, step.inputs[1])] {
+                segments[name] = [0, Int32(slot.type.shape.dims.first.map(value) ?? 1)]
             }
         }
-        return nil
+        let features = outputs.first?.type.shape.dims.first.map(value) ?? 1
+        return VisionInput(patches: patches, results: 1, features: features, tensors: tensors, segments: segments)
     }
 }

@@ -25,11 +25,8 @@ package final class SingleSequence {
         var embeddings: [Float] = []
         var start = 0
         while start < pictures.count {
-            var (end, patches) = (start + 1, pictures[start].patches)
-            while end < pictures.count, patches + pictures[end].patches <= model.program.limits.maxPatches {
-                patches += pictures[end].patches
-                end += 1
-            }
+            var end = start + 1
+            while end < pictures.count, model.program.takes(Array(pictures[start...end])) { end += 1 }
             try model.beginVision(.joined(Array(pictures[start..<end])))
             while try !model.advanceVision(budget: .infinity) {}
             embeddings += model.visionOutput

@@ -108,8 +108,8 @@ extension ModelTracer {
     fileprivate func vision(_ vision: Qwen2VL.Vision, _ image: PixelSpec, textWidth: Int) -> Value {
         let cell = vision.mergeSize * vision.mergeSize
         let patches = Dim(cell, times: "M")
-        let pixels = b.input(InputRole.pixels.rawValue, TensorType(.u8, [patches, .fixed(image.patchBytes)]))
-        let positions = b.input(InputRole.patchPositions.rawValue, TensorType(.i32, [2, patches]))
+        let pixels = b.input("pixels", TensorType(.u8, [patches, .fixed(image.patchBytes)]))
+        let positions = b.input("patch_positions", TensorType(.i32, [2, patches]))
         let visible = b.mask("visible", .segments("pictures"), queries: patches, keys: patches)
         return scope("visual") {
             let rotary = scope("rotary_pos_emb") { rotaryTables(positions, vision.rotary, tokens: patches) }

@@ -32,10 +32,6 @@ package enum InputRole: String, Sendable, Hashable, Codable, CaseIterable {
     case imageEmbeds = "image_embeds"
     /// i32[B], the rows whose logits are wanted.
     case sampleRows = "sample_rows"
-    /// u8[P, C·h·w], one frame's patches.
-    case pixels
-    /// i32[2, P], row and column of each patch.
-    case patchPositions = "patch_positions"
 }
 
 /// Where a step finds or leaves a value.
@@ -45,6 +41,8 @@ package struct Slot: Sendable, Hashable, Codable {
         /// where the slot is some columns of a wider value, nil where the length of rows is a symbol's and nothing lies between them.
         case arena(offset: Int, stride: Int?)
         case input(InputRole)
+        /// Index into the plan's tensors.
+        case tensor(Int)
         /// Index into the artifact's weight table.
         case weight(Int)
         /// Index into the plan's outputs.
@@ -86,7 +84,19 @@ package struct ExecutionPlan: Sendable, Hashable, Codable {
             self.type = type
         }
     }
+    /// What a vision plan reads of pictures; rows count in one symbol.
+    package struct NamedTensor: Sendable, Hashable, Codable {
+        package var name: String
+        package var type: TensorType
+
+        package init(name: String, type: TensorType) {
+            self.name = name
+            self.type = type
+        }
+    }
     package var entry: Entry
+    /// Of vision plans alone.
+    package var tensors: [NamedTensor]
     package var outputs: [Output]
     package var steps: [Step]
     /// The largest value of each symbol the arena was planned for.
@@ -96,9 +106,10 @@ package struct ExecutionPlan: Sendable, Hashable, Codable {
     package var unsharedBytes: Int
 
     package init(
-        entry: Entry, outputs: [Output], steps: [Step], bounds: [String: Int], arenaBytes: Int, unsharedBytes: Int
+        entry: Entry, tensors: [NamedTensor] = [], outputs: [Output], steps: [Step], bounds: [String: Int], arenaBytes: Int, unsharedBytes: Int
     ) {
         self.entry = entry
+        self.tensors = tensors
         self.outputs = outputs
         self.steps = steps
         self.bounds = bounds

@@ -84,7 +84,7 @@ struct VisionWork {
             }
         }
         guard ready.isEmpty else { return ready }
-        let chosen = Self.fitting(missing, request.request.prompt.pictures, model.program.limits.maxPatches)
+        let chosen = Self.fitting(missing, request.request.prompt.pictures, model.program)
         do {
             try model.beginVision(.joined(chosen.map { request.request.prompt.pictures[$0].input }))
         } catch {
@@ -95,16 +95,13 @@ struct VisionWork {
     }
 
     /// The first picture and those after it, each once, that fit one vision call.
-    private static func fitting(_ indexes: [Int], _ pictures: [Picture], _ maxPatches: Int) -> [Int] {
+    private static func fitting(_ indexes: [Int], _ pictures: [Picture], _ program: Program) -> [Int] {
         var chosen: [Int] = []
-        var patches = 0
         var digests: Set<ContentDigest> = []
         for index in indexes {
-            let count = pictures[index].input.patches
-            guard chosen.isEmpty || patches + count <= maxPatches else { break }
+            guard chosen.isEmpty || program.takes((chosen + [index]).map { pictures[$0].input }) else { break }
             guard digests.insert(pictures[index].digest).inserted else { continue }
             chosen.append(index)
-            patches += count
         }
         return chosen
     }

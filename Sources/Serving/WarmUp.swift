@@ -42,18 +42,10 @@ struct WarmUp {
         try model.warm(entry, io)
     }
 
-    /// A gray square of 4 × 4 patches.
+    /// A small picture of one gray.
     private func runVision() throws(BackendError) {
-        guard let patchBytes = model.program.patchByteCount, model.program.limits.maxPatches >= 16 else { return }
-        let rows = (0..<16).map { Int32($0 / 4) }
-        let columns = (0..<16).map { Int32($0 % 4) }
-        try model.beginVision(
-            VisionInput(
-                patches: 16, results: 4, features: 4,
-                tensors: [
-                    .init("pixels", .bytes(Array(repeating: 128, count: 16 * patchBytes)), of: .patch),
-                    .init("patch_positions", .integers(rows + columns), of: .patch, lines: 2),
-                ], segments: ["pictures": [0, 16]]))
+        guard let input = model.program.plan(for: .vision)?.blankVisionInput(size: 4), input.patches <= model.program.limits.maxPatches else { return }
+        try model.beginVision(input)
         try model.warm(.vision, io)
     }
 }

@@ -23,7 +23,7 @@ enum KernelSample {
             bounds: ["T": 64, "B": 4, "I": 64], arenaBytes: 6 * 4096, unsharedBytes: 6 * 4096)
         program.plans.append(
             ExecutionPlan(
-                entry: .vision, outputs: [.init(name: "image_embeds", type: TensorType(.f32, ["M", 8]))], steps: vision,
+                entry: .vision, tensors: tensors, outputs: [.init(name: "image_embeds", type: TensorType(.f32, ["M", 8]))], steps: vision,
                 bounds: ["M": 8], arenaBytes: 6 * 4096, unsharedBytes: 6 * 4096))
         return program
     }
@@ -37,6 +37,14 @@ enum KernelSample {
     private static func input(_ role: InputRole, _ element: DType, _ shape: Shape) -> Slot {
         Slot(.input(role), TensorType(element, shape))
     }
+
+    /// Pixels, or the places of patches.
+    private static func tensor(_ index: Int) -> Slot { Slot(.tensor(index), tensors[index].type) }
+
+    private static let tensors: [ExecutionPlan.NamedTensor] = [
+        .init(name: "pixels", type: TensorType(.u8, [Dim(4, times: "M"), 8])),
+        .init(name: "patch_positions", type: TensorType(.i32, [2, Dim(4, times: "M")])),
+    ]
 
     private static func constant(_ name: String) -> Slot {
         let index = weights.firstIndex { $0.name == name } ?? 0
@@ -103,10 +111,10 @@ enum KernelSample {
         let patches = Dim(4, times: "M")
         let heads = value(0, patches, 2, 4)
         return [
-            step(.widen, [input(.pixels, .u8, [patches, 8])], [value(0, patches, 8)]),
+            step(.widen, [tensor(0)], [value(0, patches, 8)]),
             step(
                 .rotaryTable,
-                [input(.patchPositions, .i32, [2, patches]), constant("frequencies"), constant("axes")],
+                [tensor(1), constant("frequencies"), constant("axes")],
                 [value(4, patches, 2), value(5, patches, 2)]),
             step(
                 .segmentAttention(.init(heads: 2, kvHeads: 2, headDim: 4, scale: 0.5, mask: .segments("pictures"))),

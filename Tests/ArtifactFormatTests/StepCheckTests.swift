@@ -39,10 +39,10 @@ import Testing
         Damage("gather_rows", "is not the input sample_rows") { $0.inputs[1].type.shape = [5] },
         Damage("rotary_table", "is not the input positions") { $0.inputs[0].type.shape = [4, "T"] },
         Damage("rotary_table", "is not the input positions") { $0.inputs[0].type.shape = [3, 65] },
-        Damage("rotary_table", "is not the input patch_positions", in: .vision) { $0.inputs[0].type.shape = [2, 33] },
-        Damage("widen_u8", "is not the input pixels", in: .vision) { $0.inputs[0].type.element = .f32 },
+        Damage("rotary_table", "is not patch_positions", in: .vision) { $0.inputs[0].type.shape = [2, 33] },
+        Damage("widen_u8", "is not pixels", in: .vision) { $0.inputs[0].type.shape = [32, 9] },
         Damage("widen_u8", "there is no ids", in: .vision) { $0.inputs[0].place = .input(.ids) },
-        Damage("embed", "there is no pixels") { $0.inputs[1].place = .input(.pixels) },
+        Damage("embed", "there is no tensor 0") { $0.inputs[1].place = .tensor(0) },
         Damage("copy", "vary in size") { $0.inputs[0].type.shape = [8, "T"] },
         Damage("copy", "is not read as f32") { $0.inputs[0].type.element = .i32 },
         Damage("embed", "is not read as i32") { $0.inputs[1] = Slot(.arena(offset: 0, stride: 1), $0.inputs[1].type) },
@@ -177,13 +177,11 @@ import Testing
         #expect(reason?.contains(damage.reason) == true, "\(reason ?? "nothing is found")")
     }
 
-    @Test func pixelsOfSeveralTypes() throws {
+    @Test func rowsOfPicturesAreOfOneKind() throws {
         var program = KernelSample.program()
         let plan = try #require(program.plans.firstIndex { $0.entry == .vision })
-        var step = program.plans[plan].steps[0]
-        step.inputs[0].type.shape = [64, 4]
-        program.plans[plan].steps.insert(step, at: 1)
-        #expect(program.contradiction(weights: KernelSample.weights)?.contains("several types") == true)
+        program.plans[plan].tensors[0].type.shape = ["M", "M"]
+        #expect(program.contradiction(weights: KernelSample.weights)?.contains("the input pixels of vision is u8[M, M]") == true)
     }
 
     @Test func embeddingsOfAnotherWidth() throws {

@@ -46,7 +46,7 @@ import Testing
     /// Noise as one picture of so many patches.
     private func picture(_ program: Program, rows: Int, columns: Int) throws -> VisionInput {
         let plan = try #require(program.plans.first { $0.entry == .vision })
-        let pixels = try #require(plan.steps.lazy.flatMap(\.inputs).first { $0.place == .input(.pixels) })
+        let pixels = try #require(plan.tensors.first { $0.name == "pixels" })
         let width = try #require(pixels.type.shape.dims.last?.fixedValue)
         let count = rows * columns
         let places = (0..<count).map { Int32($0 / columns) } + (0..<count).map { Int32($0 % columns) }

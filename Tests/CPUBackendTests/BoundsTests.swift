@@ -71,7 +71,7 @@ import Testing
     @Test func picturesBeyondThePlan() throws {
         let artifact = try store.compile("qwen2_vl_hubstyle", .exact)
         let model = try CPUBackend(threads: 1).load(artifact)
-        let width = try #require(artifact.program.patchByteCount)
+        let width = try #require(artifact.program.plan(for: .vision)?.tensors.first { $0.name == "pixels" }?.type.shape[1].fixedValue)
         func input(patches: Int, bytes: Int? = nil, positions: Int? = nil, bounds: [Int32]? = nil) -> VisionInput {
             VisionInput(
                 patches: patches, results: patches / 4, features: patches / 4,
@@ -83,10 +83,11 @@ import Testing
         let most = artifact.program.limits.maxPatches / 4 * 4
         let refused: [(VisionInput, String)] = [
             (input(patches: 0), "of 0 patches"), (input(patches: most + 4), "of \(most + 4) patches"),
-            (input(patches: 8, positions: 17), "as many positions"), (input(patches: 6), "make an image token"),
-            (input(patches: 8, bytes: 8 * width - 8), "bytes of pixels"), (input(patches: 8, bounds: [1, 8]), "begin at patch 0"),
-            (input(patches: 8, bounds: [0, 4]), "end at patch 8"), (input(patches: 8, bounds: [0]), "end at patch 8"),
-            (input(patches: 8, bounds: [0, 12, 8]), "picture 1"), (input(patches: 8, bounds: [0, 4, 4, 8]), "picture 1"),
+            (input(patches: 8, positions: 17), "patch_positions of a vision call has 17 elements"), (input(patches: 6), "no multiple of"),
+            (input(patches: 8, positions: 24), "others have them for"), (input(patches: 8, bytes: 8 * width - 8), "pixels of a vision call has"),
+            (input(patches: 8, bounds: [1, 8]), "begin at row 0"), (input(patches: 8, bounds: [0, 4]), "end at row 8"),
+            (input(patches: 8, bounds: [0]), "begin at row 0"), (input(patches: 8, bounds: [0, 12, 8]), "segment 1"),
+            (input(patches: 8, bounds: [0, 4, 4, 8]), "segment 1"),
         ]
         for (input, reason) in refused {
             let error = try #require(throws: BackendError.self) { try model.beginVision(input) }

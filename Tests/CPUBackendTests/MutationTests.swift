@@ -111,12 +111,12 @@ import Testing
         Contradiction("positions.start is 9223372036854775807") { set(&$0, "positions", to: ["sequential": ["start": Int.max]]) },
         Contradiction("positions.mergeSize is 4096") { set(&$0, "positions", to: ["mrope": ["mergeSize": 4096]]) },
         Contradiction("positions.mergeSize is 4, but") { set(&$0, "positions", to: ["mrope": ["mergeSize": 4]]) },
-        Contradiction("picture.pixels.order has cells of 4, but") {
+        Contradiction("positions.mergeSize is 2, but picture.pixels.order has cells of 4") {
             set(&$0, "picture", "pixels", "order", "cells", "side", to: 4)
             set(&$0, "picture", "features", "cells", "side", to: 4)
         },
         Contradiction("picture.features are of cells of 4, but") { set(&$0, "picture", "features", "cells", "side", to: 4) },
-        Contradiction("picture.pixels.patchSize is 7, but") { set(&$0, "picture", "pixels", "patchSize", to: 7) },
+        Contradiction("picture.tensors makes pixels of u8 [147], but") { set(&$0, "picture", "pixels", "patchSize", to: 7) },
         Contradiction("picture.pixels.temporalPatchSize is 0") { set(&$0, "picture", "pixels", "temporalPatchSize", to: 0) },
         Contradiction("picture.views[0].fit.minPixels is 1099511627776") { fit(&$0, ["minPixels": 1 << 40]) },
         Contradiction("picture is missing") { $0["picture"] = nil },

@@ -90,10 +90,12 @@ final class TestServer: Sendable {
     }
 
     private static func program(maxSequences: Int) -> Program {
-        let pixels = Slot(.input(.pixels), TensorType(.u8, [Dim(4, times: "M"), 588]))
         let vision = ExecutionPlan(
-            entry: .vision, outputs: [], steps: [Step(.widen, inputs: [pixels], outputs: [], origin: "")],
-            bounds: ["M": 64], arenaBytes: 0, unsharedBytes: 0)
+            entry: .vision,
+            tensors: [
+                .init(name: "pixels", type: TensorType(.u8, [Dim(4, times: "M"), 588])),
+                .init(name: "patch_positions", type: TensorType(.i32, [2, Dim(4, times: "M")])),
+            ], outputs: [], steps: [], bounds: ["M": 64], arenaBytes: 0, unsharedBytes: 0)
         return Program(
             plans: [vision],
             limits: Program.Limits(

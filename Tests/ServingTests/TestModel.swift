@@ -9,10 +9,12 @@ func testProgram(
     gears: [Int] = [1, 2, 4], maxSequences: Int = 4, maxModelLength: Int = 256, maxBatchedTokens: Int = 32,
     vocabularySize: Int = 61
 ) -> Program {
-    let pixels = Slot(.input(.pixels), TensorType(.u8, [Dim(4, times: "M"), 12]))
     let vision = ExecutionPlan(
-        entry: .vision, outputs: [], steps: [Step(.widen, inputs: [pixels], outputs: [], origin: "")], bounds: ["M": 64],
-        arenaBytes: 0, unsharedBytes: 0)
+        entry: .vision,
+            tensors: [
+                .init(name: "pixels", type: TensorType(.u8, [Dim(4, times: "M"), 12])),
+                .init(name: "patch_positions", type: TensorType(.i32, [2, Dim(4, times: "M")])),
+            ], outputs: [], steps: [], bounds: ["M": 64], arenaBytes: 0, unsharedBytes: 0)
     return Program(
         plans: [vision],
         limits: Program.Limits(

@@ -67,6 +67,7 @@ extension PlanListing.Operand {
         switch slot.place {
         case .arena(let offset, _): place = "arena \(offset)+\(slot.byteRange(plan.bounds)?.count ?? 0)"
         case .input(let role): place = "input \(role.rawValue)"
+        case .tensor(let index): place = "input \(plan.tensors[index].name)"
         case .weight(let index): place = "weight \(weights[index].name)"
         case .output(let index): place = "output \(plan.outputs[index].name)"
         }

@@ -28,7 +28,7 @@ struct PlanEmitter {
             ExecutionPlan.Output(name: index == 0 ? entry.outputName : "\(index)", type: graph.type(of: value))
         }
         return ExecutionPlan(
-            entry: entry, outputs: outputs, steps: steps, bounds: bounds, arenaBytes: ends.max() ?? 0,
+            entry: entry, tensors: tensors, outputs: outputs, steps: steps, bounds: bounds, arenaBytes: ends.max() ?? 0,
             unsharedBytes: sizes.reduce(0, +))
     }
 
@@ -66,6 +66,19 @@ extension PlanEmitter {
         return Slot(.weight(table.index(of: request)), type)
     }
 
+    /// What a vision entry reads of pictures.
+    private var tensors: [ExecutionPlan.NamedTensor] {
+        guard entry == .vision else { return [] }
+        return graph.inputs.filter { $0.mask == nil }.map { ExecutionPlan.NamedTensor(name: $0.name, type: graph.type(of: $0.value)) }
+    }
+
+    /// The place among the tensors of an input of the graph.
+    private func tensor(_ input: Int, _ node: Node) throws(CompileError) -> Int {
+        let name = graph.inputs[input].name
+        guard let index = tensors.firstIndex(where: { $0.name == name }) else { throw .internalInconsistency("unknown input \(name) in \(node.origin)") }
+        return index
+    }
+
     private func slot(_ value: ValueID, of node: Node, _ table: inout WeightTable) throws(CompileError) -> Slot {
         let type = graph.type(of: value)
         if storage.constants.contains(value) {
@@ -80,6 +93,7 @@ extension PlanEmitter {
             throw .internalInconsistency("a value without storage in \(node.origin)")
         }
         if case .input(let index) = graph[view.root].definition {
+            if entry == .vision { return Slot(.tensor(try tensor(index, node)), type) }
             guard let role = InputRole(rawValue: graph.inputs[index].name) else {
                 throw .internalInconsistency("unknown input \(graph.inputs[index].name)")
             }
