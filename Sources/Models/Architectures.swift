@@ -3,6 +3,11 @@ package import HuggingFace
 /// The model families that can be compiled: one line each.
 package enum Architectures {
     package static let all: [any ModelDefinition.Type] = [
+        Llava.self,
+        InternVL.self,
+        MiniCPMV.self,
+        Phi3V.self,
+        QwenVL.self,
         Qwen2VL.self,
         TextDecoder.self,
     ]

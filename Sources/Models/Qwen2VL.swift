@@ -69,13 +69,16 @@ extension ModelTracer {
     fileprivate func vision(_ vision: Qwen2VL.Vision, _ image: ImageProcessorSpec, textWidth: Int) -> Value {
         let cell = vision.mergeSize * vision.mergeSize
         let patches = Dim(cell, times: "M")
-        let pixels = b.input(InputRole.pixels.rawValue, TensorType(.u8, [patches, .fixed(image.patchBytes)]))
+        let pixels = b.input(InputRole.pixels.rawValue, TensorType(.u8, [patches, .fixed(3 * vision.patchSize * vision.patchSize)]))
         let positions = b.input(InputRole.patchPositions.rawValue, TensorType(.i32, [2, patches]))
         let visible = b.input(InputRole.visible.rawValue, TensorType(.bool, [patches, patches]))
         return scope("visual") {
             let rotary = scope("rotary_pos_emb") { rotaryTables(positions, vision.rotary, tokens: patches) }
             var x = scope("patch_embed") {
-                patchEmbedding(normalizedPatches(pixels, image, patches: patches), image, width: vision.width, bias: false)
+                let scaled = normalizedPatches(
+                    pixels, PixelScale(image), patchSize: vision.patchSize, frames: vision.frames, patches: patches)
+                return patchProjection(
+                    "proj", scaled, patchSize: vision.patchSize, frames: vision.frames, width: vision.width, bias: false)
             }
             for index in 0..<vision.blocks {
                 x = scope("blocks.\(index)") {

@@ -262,10 +262,10 @@ import Testing
     }
 
     @Test func listsTheKnownArchitectures() throws {
-        let config = try ModelConfig(["architectures": ["LlavaForConditionalGeneration"], "model_type": "llava"])
+        let config = try ModelConfig(["architectures": ["FuyuForCausalLM"], "model_type": "fuyu"])
         let error = #expect(throws: CheckpointError.self) { _ = try Architectures.definition(for: config) }
         let message = "\(error, default: "")"
-        #expect(message.contains("LlavaForConditionalGeneration is unknown"))
+        #expect(message.contains("FuyuForCausalLM is unknown"))
         #expect(message.contains("Qwen2VLForConditionalGeneration"))
     }
 }

@@ -15,11 +15,12 @@ extension ModelTracer {
         return linear("down_proj", b.mul(gate, b.slice(both, axis: 1, inner..<2 * inner)), from: inner, to: width, bias: bias)
     }
 
-    /// `second(act(first(x)))` with biases; the layers have the names that the family gives them.
+    /// `second(act(first(x)))`; the layers have the names that the family gives them.
     func mlp(
-        _ x: Value, _ first: String, _ second: String, from inputs: Int, inner: Int, to outputs: Int, _ function: ActivationFunction
+        _ x: Value, _ first: String, _ second: String, from inputs: Int, inner: Int, to outputs: Int, _ function: ActivationFunction,
+        bias: Bool = true
     ) -> Value {
-        let hidden = activate(linear(first, x, from: inputs, to: inner, bias: true), function)
-        return linear(second, hidden, from: inner, to: outputs, bias: true)
+        let hidden = activate(linear(first, x, from: inputs, to: inner, bias: bias), function)
+        return linear(second, hidden, from: inner, to: outputs, bias: bias)
     }
 }
