@@ -7,7 +7,7 @@ package let passSummaries: [String: String] = [
     "fuse-layer-norm": "Finds LayerNorm spelled out (`torch.nn.LayerNorm`).",
     "fuse-rms-norm": "Finds RMSNorm spelled out (`Qwen2RMSNorm`).",
     "fuse-rotary": "Finds rotary embedding, its angles as one table and each rotation as one op (`apply_rotary_pos_emb`).",
-    "fuse-attention": "Finds masked attention with keys repeated for grouped heads (`eager_attention_forward`).",
+    "fuse-attention": "Finds masked attention with keys repeated for grouped heads, its scores capped or not (`eager_attention_forward`).",
     "fuse-linear": "Turns products with weights, and the biases after them, into linear layers.",
     "fuse-awq-dequant": "Keeps AWQ's int4 weights as they are: one layer instead of unpacking and multiplying.",
     "fuse-qkv": "Joins the projections of queries, keys and values: one layer over stacked weights, read by columns.",

@@ -36,6 +36,8 @@ package func pipeline(gears: [Int], policy: KernelPolicy) -> PassPipeline {
         foldImageNormalization,
         // Last of the fusions: it changes which value is a norm's input.
         fuseResidualNorm,
+        // Rotations and joined layers are looked for behind each write.
+        joinCacheWrites,
         // From here on a decode graph knows its number of rows.
         bucketDecodeGears(gears),
         // Needs the numbers of rows.

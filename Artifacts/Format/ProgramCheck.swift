@@ -157,8 +157,9 @@ private struct ProgramCheck {
         guard let count = count(slot.type, plan) else {
             throw Contradiction(reason: "\(place): the size of \(slot.type) is unknown or too large")
         }
-        try require(
-            slot.type.shape.dims.dropFirst().allSatisfy { $0.symbol == nil }, "\(place): rows of \(slot.type) vary in size")
+        var varies = slot.type.shape.dims.dropFirst().contains { $0.symbol != nil }
+        if case .arena(_, let stride) = slot.place { varies = varies != (stride == nil) }
+        try require(!varies, "\(place): rows of \(slot.type) vary in size")
         switch slot.place {
         case .arena(let offset, let stride):
             let bytes = span(slot.type, stride: stride, plan)
@@ -184,12 +185,7 @@ private struct ProgramCheck {
         _ role: InputRole, _ type: TensorType, of plan: ExecutionPlan, patches: Int?, _ place: Place
     ) throws(Contradiction) {
         let reason = "\(place): \(type) is not the input \(role.rawValue)"
-        try require(role == .visible || role.isOfVision == (plan.entry == .vision), "\(place): there is no \(role.rawValue)")
-        guard role != .visible else {
-            // Nothing is kept of it, and its columns may have no bound; who reads it multiplies the factors.
-            let factors = type.shape.dims.map(\.factor)
-            return try require((product(factors) ?? 0) > 0, reason)
-        }
+        try require(role.isOfVision == (plan.entry == .vision), "\(place): there is no \(role.rawValue)")
         guard let count = count(type, plan), let extents = type.shape.values(plan.bounds) else {
             throw Contradiction(reason: reason)
         }
@@ -207,13 +203,13 @@ private struct ProgramCheck {
                     && extents[1] == program.hiddenSize
             case .pixels: type.element == .u8 && isFixedRow && extents.count == 2 && count > 0
             case .patchPositions: type.element == .i32 && extents.count == 2 && extents == [2, patches]
-            case .visible: true
             }
         try require(fits, reason)
     }
 
     /// Bytes from the first element to the end of the last row; nil when rows overlap or the number is too large.
-    private func span(_ type: TensorType, stride: Int, _ plan: ExecutionPlan) -> Int? {
+    private func span(_ type: TensorType, stride: Int?, _ plan: ExecutionPlan) -> Int? {
+        guard let stride else { return count(type, plan).flatMap { product([$0, type.element.byteCount]) } }
         guard let rows = type.shape.dims.first.map({ $0.value(plan.bounds) }) ?? 1,
             let columns = type.shape.columns(plan.bounds), stride >= columns, rows > 0, columns > 0,
             let before = product([rows - 1, stride])

@@ -36,26 +36,20 @@ struct SectionsCheck {
     }
 
     private func checkPictures() throws(Contradiction) {
-        guard let processor = inputs.imageProcessor else {
-            return try require(
-                program.plans.allSatisfy { $0.entry != .vision }, "imageProcessor is missing, but the program takes pictures")
+        guard let picture = inputs.picture else {
+            return try require(program.plans.allSatisfy { $0.entry != .vision }, "picture is missing, but the program takes pictures")
         }
         guard let shape = pixels?.shape, shape.rank == 2, let width = shape[1].fixedValue else {
-            throw Contradiction(reason: "imageProcessor is there, but the program takes no pictures")
+            throw Contradiction(reason: "picture is there, but the program takes no pictures")
         }
         try require(
-            processor.patchBytes == width,
-            "imageProcessor.patchSize is \(processor.patchSize), but a patch of the program has \(width) bytes")
-        let side = processor.mergeSize
+            picture.pixels.patchBytes == width,
+            "picture.pixels.patchSize is \(picture.pixels.patchSize), but a patch of the program has \(width) bytes")
+        let side = picture.pixels.order.cellSide
         try require(
-            side * side == shape[0].factor,
-            "imageProcessor.mergeSize is \(side), but the program merges \(shape[0].factor) patches into a token")
-        guard let placeholder = inputs.imagePlaceholder else { throw Contradiction(reason: "imagePlaceholder is missing") }
-        try require(
-            placeholder.expansion == .mergedGrid(mergeSize: side),
-            "imagePlaceholder.expansion is not one token for each \(side) × \(side) patches, as imageProcessor.mergeSize says")
+            side * side == shape[0].factor, "picture.pixels.order has cells of \(side), but the program merges \(shape[0].factor) patches into a token")
         if case .mrope(let merge) = inputs.positions {
-            try require(merge == side, "positions.mergeSize is \(merge), but imageProcessor.mergeSize is \(side)")
+            try require(merge == side, "positions.mergeSize is \(merge), but picture.pixels.order has cells of \(side)")
         }
     }
 

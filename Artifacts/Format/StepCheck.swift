@@ -15,10 +15,12 @@ struct StepCheck {
     let place: Place
 
     func run() throws(Contradiction) {
-        let (inputs, outputs) = step.kernel.operandCounts
-        try require(
-            step.inputs.count == inputs && step.outputs.count == outputs,
-            "\(step.inputs.count) inputs and \(step.outputs.count) outputs instead of \(inputs) and \(outputs)")
+        guard let row = step.kernel.row else { throw Contradiction(reason: "\(place): no row of the registry is like it") }
+        guard let rules = step.kernel.inputRules(count: step.inputs.count), step.outputs.count == row.results.count else {
+            let wanted = "\(row.operands.count) inputs and \(row.results.count) outputs"
+            throw Contradiction(reason: "\(place): \(step.inputs.count) inputs and \(step.outputs.count) outputs instead of \(wanted)")
+        }
+        for (rule, slot) in zip(rules + row.results, step.inputs + step.outputs) { try check(slot, rule) }
         switch step.kernel {
         case .linear(let linear): try check(linear)
         case .rmsNorm, .layerNorm: try checkNorm(activations: 1)
@@ -26,13 +28,16 @@ struct StepCheck {
         case .rotaryTable: try checkRotaryTable()
         case .rotary(let heads, let headDim): try checkRotary(heads: heads, headDim: headDim)
         case .kvWrite(let layer): try checkCacheWrite(layer: layer)
-        case .pagedAttention(let layer, let heads, let scale):
-            try checkPagedAttention(layer: layer, heads: heads, scale: scale)
-        case .segmentAttention(let heads, let headDim, let scale):
-            try checkSegmentAttention(heads: heads, headDim: headDim, scale: scale)
+        case .pagedAttention(let attention): try check(attention)
+        case .segmentAttention(let attention): try check(attention)
         case .gatedActivation: try checkGatedActivation()
-        case .embed, .selectRows, .gatherRows: try checkIndexedRows()
-        case .widen, .add, .copy: try checkElements()
+        case .embed: try checkEmbed()
+        case .selectRows, .gatherRows: try checkIndexedRows()
+        case .widen, .add: try checkElements()
+        case .plain(let kernel):
+            if let reason = kernel.contradiction(step.inputs.map(\.type), step.outputs.map(\.type)) {
+                throw Contradiction(reason: "\(place): \(reason)")
+            }
         }
     }
 
@@ -55,6 +60,38 @@ private struct Extents {
 }
 
 extension StepCheck {
+    /// What the registry asks of a slot by itself.
+    private func check(_ slot: Slot, _ rule: OperandRule) throws(Contradiction) {
+        switch rule.elements {
+        case .f32: _ = try floats(slot)
+        case .i32: _ = try integers(slot)
+        case .u8: try require(slot.place == .input(.pixels), "\(slot.type) in \(slot.place) are no pixels")
+        case .any: try checkPlain(slot)
+        case .packed: return _ = try packed(slot)
+        }
+        if rule.isWeight, case .weight = slot.place {} else if rule.isWeight {
+            throw Contradiction(reason: "\(place): \(rule.name) is no weight")
+        }
+        try require(rule.ranks.contains(slot.type.shape.rank), "\(slot.type) is no \(rule.name)")
+        let varies = slot.type.shape.dims.dropFirst().contains { $0.symbol != nil }
+        try require(!varies || rule.layout == .whole || rule.layout == .strided, "rows of \(slot.type) vary in size")
+        if rule.layout == .dense || rule.layout == .whole { try requireContiguous([try extents(slot)]) }
+    }
+
+    /// A slot whose memory has the elements that its type says.
+    private func checkPlain(_ slot: Slot) throws(Contradiction) {
+        let isPlain =
+            switch slot.place {
+            case .arena: true
+            case .output(let index): slot.type.element == plan.outputs[index].type.element
+            case .input: true
+            case .weight(let index):
+                weights[index].layout == .plain && slot.type.element == .f32
+                    || weights[index].layout == .indices && slot.type.element == .i32
+            }
+        try require(isPlain && slot.type.element.hasPlainKernel, "\(slot.type) in \(slot.place) is not read by plain kernels")
+    }
+
     /// A slot that a kernel reads or writes as f32.
     private func floats(_ slot: Slot) throws(Contradiction) -> Extents {
         let isFloat =
@@ -71,8 +108,9 @@ extension StepCheck {
     private func integers(_ slot: Slot) throws(Contradiction) -> Extents {
         let isInteger =
             switch slot.place {
-            case .arena, .output: false
-            case .input(let role): role != .imageEmbeds && role != .pixels && role != .visible
+            case .arena: slot.type.element == .i32
+            case .output: false
+            case .input(let role): role != .imageEmbeds && role != .pixels
             case .weight(let index): weights[index].layout == .indices
             }
         try require(isInteger, "\(slot.type) in \(slot.place) is not read as i32")
@@ -102,7 +140,7 @@ extension StepCheck {
         guard case .arena(_, let stride) = slot.place else {
             return Extents(type: slot.type, rows: rows, columns: columns, isContiguous: true)
         }
-        return Extents(type: slot.type, rows: rows, columns: columns, isContiguous: stride == columns || rows == 1)
+        return Extents(type: slot.type, rows: rows, columns: columns, isContiguous: stride == nil || stride == columns || rows == 1)
     }
 
     private func requireContiguous(_ all: [Extents]) throws(Contradiction) {
@@ -136,31 +174,32 @@ extension StepCheck {
             "weight \(weight.name) has another shape or layout")
         let (x, y) = (try floats(step.inputs[0]), try floats(step.outputs[0]))
         try require(
-            x.count % linear.inputs == 0 && x.count / linear.inputs == y.rows && y.columns == linear.outputs,
+            x.count % linear.inputs == 0 && y.columns % linear.outputs == 0 && x.count / linear.inputs == y.count / linear.outputs,
             "\(x.type) to \(y.type) is not \(linear.inputs) inputs to \(linear.outputs) outputs")
         if x.columns != linear.inputs { try requireContiguous([x]) }
+        if y.columns != linear.outputs { try requireContiguous([y]) }
         if linear.hasBias { try vector(step.inputs[2], count: linear.outputs) }
-        if linear.hasResidual { try requireSame(y, [try floats(step.inputs[step.inputs.count - 1])]) }
     }
 
     /// x, then what is added to it, then the norm's vectors.
     private func checkNorm(activations: Int) throws(Contradiction) {
         let y = try floats(step.outputs[0])
         for slot in step.inputs[..<activations] + step.outputs[1...] { try requireSame(y, [try floats(slot)]) }
-        for slot in step.inputs[activations...] { try vector(slot, count: y.columns) }
+        guard let width = step.outputs[0].type.shape.dims.last?.fixedValue, width > 0, y.columns % width == 0 else {
+            throw Contradiction(reason: "\(place): \(y.type) has no rows to normalize")
+        }
+        for slot in step.inputs[activations...] { try vector(slot, count: width) }
     }
 
     private func checkRotaryTable() throws(Contradiction) {
         let (cos, sin) = (try floats(step.outputs[0]), try floats(step.outputs[1]))
         try requireSame(cos, [sin])
-        try requireContiguous([cos, sin])
         let positions = step.inputs[0].type.shape.values(plan.bounds) ?? []
         _ = try integers(step.inputs[0])
         try require(
             positions.count == 2 && positions[1] == cos.rows, "\(step.inputs[0].type) are not positions for \(cos.type)")
         try require(try floats(step.inputs[1]).count == cos.columns, "\(step.inputs[1].type) are not the frequencies")
         try require(try integers(step.inputs[2]).count == cos.columns, "\(step.inputs[2].type) are not the axes")
-        guard case .weight = step.inputs[2].place else { throw Contradiction(reason: "\(place): the axes are no weight") }
     }
 
     private func checkRotary(heads: Int, headDim: Int) throws(Contradiction) {
@@ -170,7 +209,6 @@ extension StepCheck {
         try require(headDim % 2 == 0, "heads of \(headDim) have no halves")
         for slot in step.inputs[1...] {
             let table = try floats(slot)
-            try requireContiguous([table])
             try require(
                 table.rows == x.rows && table.columns == headDim / 2, "\(slot.type) has not \(headDim / 2) angles a row")
         }
@@ -184,36 +222,48 @@ extension StepCheck {
         try requireIndex(step.inputs[2], for: k)
     }
 
-    private func checkPagedAttention(layer: Int, heads: Int, scale: Float) throws(Contradiction) {
-        try checkDecoder(layer: layer)
+    private func check(_ attention: Kernel.PagedAttention) throws(Contradiction) {
+        try checkDecoder(layer: attention.layer)
         try require(
-            heads > 0 && heads % program.kv.heads == 0 && scale.isFinite,
-            "\(heads) heads over \(program.kv.heads) KV heads")
-        try checkVisibility()
+            attention.heads > 0 && attention.heads % program.kv.heads == 0,
+            "\(attention.heads) heads over \(program.kv.heads) KV heads")
+        try checkScores(scale: attention.scale, softcap: attention.softcap)
+        guard case .causal(let window, _) = attention.mask else {
+            throw Contradiction(reason: "\(place): the mask over a cache is \(attention.mask)")
+        }
+        try require(isCount(window ?? 1), "the window is \(window ?? 0), not in 1 … 2^31 − 1")
         let (q, y) = (try floats(step.inputs[0]), try floats(step.outputs[0]))
-        try require([q, y], heads: heads, headDim: program.kv.headDim)
+        try require([q, y], heads: attention.heads, headDim: program.kv.headDim)
         try requireSame(q, [y])
         // The rows are those of the batch, whatever the shape says.
         try require(q.rows == batchRows, "\(q.type) has not a row for each token of the batch")
     }
 
-    private func checkSegmentAttention(heads: Int, headDim: Int, scale: Float) throws(Contradiction) {
+    private func check(_ attention: Kernel.SegmentAttention) throws(Contradiction) {
         try require(plan.entry == .vision, "segments are of pictures")
-        try require(scale.isFinite, "the scale is no number")
-        try checkVisibility()
-        let y = try floats(step.outputs[0])
-        try require([y], heads: heads, headDim: headDim)
-        for slot in step.inputs[...2] { try requireSame(y, [try floats(slot)]) }
-        try require(y.rows == patches, "\(y.type) has not a row for each patch")
+        try checkScores(scale: attention.scale, softcap: attention.softcap)
+        try require(attention.mask == .segments("pictures"), "the mask inside pictures is \(attention.mask)")
+        let (heads, kvHeads, headDim) = (attention.heads, attention.kvHeads, attention.headDim)
+        try require(heads > 0 && kvHeads > 0 && heads % kvHeads == 0, "\(heads) heads over \(kvHeads) KV heads")
+        let (q, y) = (try floats(step.inputs[0]), try floats(step.outputs[0]))
+        let (k, v) = (try floats(step.inputs[1]), try floats(step.inputs[2]))
+        try require([q, y], heads: heads, headDim: headDim)
+        try require([k, v], heads: kvHeads, headDim: headDim)
+        try requireSame(y, [q])
+        try requireSame(k, [v])
+        try require(y.rows == patches && k.rows == patches, "\(y.type) has not a row for each patch")
     }
+
+    private func checkScores(scale: Float, softcap: Float) throws(Contradiction) {
+        try require(scale.isFinite, "the scale is no number")
+        try require(softcap.isFinite && softcap >= 0, "the softcap is \(softcap)")
+    }
+
+    private func isCount(_ value: Int) -> Bool { value > 0 && value <= Int(Int32.max) }
 
     private func checkDecoder(layer: Int) throws(Contradiction) {
         try require(plan.entry != .vision, "pictures have no cache")
         try require(layer >= 0 && layer < program.kv.layers, "there is no layer \(layer)")
-    }
-
-    private func checkVisibility() throws(Contradiction) {
-        try require(step.inputs.last?.place == .input(.visible), "the last operand does not say what is visible")
     }
 
     /// Tokens of the largest batch of the plan.
@@ -224,39 +274,34 @@ extension StepCheck {
 
     private func checkGatedActivation() throws(Contradiction) {
         let (x, y) = (try floats(step.inputs[0]), try floats(step.outputs[0]))
-        try require(x.rows == y.rows && x.columns == 2 * y.columns, "\(x.type) is not twice as wide as \(y.type)")
+        let widths = [step.inputs[0], step.outputs[0]].map { $0.type.shape.dims.last?.fixedValue ?? 0 }
+        try require(
+            x.rows == y.rows && x.columns == 2 * y.columns && widths[0] == 2 * widths[1], "\(x.type) is not twice as wide as \(y.type)")
+    }
+
+    private func checkEmbed() throws(Contradiction) {
+        let (table, index, y) = (try packed(step.inputs[0]), try integers(step.inputs[1]), try floats(step.outputs[0]))
+        let width = step.outputs[0].type.shape.dims.last?.fixedValue
+        try require(table.shape[1] == width, "rows of \(table.name) are not \(width ?? 0) wide")
+        try require(index.count == y.count / table.shape[1], "\(index.type) is not one index for each row of \(y.type)")
+        if y.columns != width { try requireContiguous([y]) }
+        guard step.inputs[1].place == .input(.ids) else { return }
+        try require(table.shape[0] >= program.vocabularySize, "\(table.name) has fewer rows than the vocabulary")
     }
 
     private func checkIndexedRows() throws(Contradiction) {
         let y = try floats(step.outputs[0])
         try requireIndex(step.inputs[step.inputs.count - 1], for: y)
-        switch step.kernel {
-        case .embed:
-            let table = try packed(step.inputs[0])
-            try require(table.shape[1] == y.columns, "rows of \(table.name) are not \(y.columns) wide")
-            try require(table.shape[0] >= program.vocabularySize, "\(table.name) has fewer rows than the vocabulary")
-        case .selectRows:
-            try requireSame(y, [try floats(step.inputs[0])])
-            try require(try floats(step.inputs[1]).columns == y.columns, "\(step.inputs[1].type) has other columns")
-        default:
-            try require(try floats(step.inputs[0]).columns == y.columns, "\(step.inputs[0].type) has other columns")
-        }
+        let table = try floats(step.inputs[step.kernel == .selectRows ? 1 : 0])
+        if step.kernel == .selectRows { try requireSame(y, [try floats(step.inputs[0])]) }
+        try require(table.columns == y.columns, "\(table.type) has other columns")
     }
 
     /// Kernels that go over all elements as if they were one row.
     private func checkElements() throws(Contradiction) {
         let y = try floats(step.outputs[0])
-        var operands = [y]
         for slot in step.inputs {
-            if step.kernel == .widen {
-                try require(slot.place == .input(.pixels), "\(slot.type) in \(slot.place) are no pixels")
-                operands.append(try extents(slot))
-            } else {
-                operands.append(try floats(slot))
-            }
-        }
-        try requireContiguous(operands)
-        for operand in operands {
+            let operand = try extents(slot)
             try require(operand.count == y.count, "\(operand.type) has not as many elements as \(y.type)")
         }
     }

@@ -23,7 +23,7 @@ extension Op {
     /// The layer with that activation; nil for another op and for a layer that does more after the sum.
     fileprivate func activated(_ activation: Activation) -> (any Op)? {
         switch self {
-        case var layer as Linear where layer.activation == .none && !layer.hasResidual:
+        case var layer as Linear where layer.activation == .none:
             layer.activation = activation
             return layer
         case var layer as QuantizedLinearAWQ where layer.activation == .none:

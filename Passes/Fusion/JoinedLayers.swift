@@ -93,7 +93,7 @@ extension Op {
     /// Whether a layer does no more than multiply and add its bias.
     fileprivate var isPlainLayer: Bool {
         switch self {
-        case let layer as Linear: layer.activation == .none && !layer.hasResidual
+        case let layer as Linear: layer.activation == .none
         case let layer as QuantizedLinearAWQ: layer.activation == .none
         default: false
         }

@@ -59,7 +59,7 @@ private struct WeightPacking {
     mutating func run() throws(PassError) -> (Graph, PassReport) {
         for id in editor.graph.nodes.map(\.id) {
             // Packing one int4 layer gives the next another operand.
-            guard let current = editor.graph[id], constness.runs(current), !Storage.isView(current) else { continue }
+            guard let current = editor.graph[id], constness.runs(current), current.kernel != .view else { continue }
             let node = packingAWQ(current) ?? current
             for (index, operand) in node.operands.enumerated() where isPackable(operand) {
                 pack(operand, at: index, of: node)
@@ -70,13 +70,14 @@ private struct WeightPacking {
     }
 
     private func isPackable(_ value: ValueID) -> Bool {
-        constness.isConstant(value) && editor.type(of: value).element.isFloat
+        let element = editor.type(of: value).element
+        return constness.isConstant(value) && (element.isFloat || element == .i32)
             && editor.graph.producer(of: value)?.op.packsWeights == false
     }
 
     private mutating func pack(_ value: ValueID, at index: Int, of node: Node) {
         let layout = layout(of: value, at: index, of: node)
-        let key = Key(value: editor.graph.withoutCasts(value), layout: layout)
+        let key = Key(value: layout == .indices ? value : editor.graph.withoutCasts(value), layout: layout)
         editor.rewrite(layout.rawValue, at: node) { () throws(Refusal) in
             let made = packed[key] ?? editor.pack(key.value, layout)
             packed[key] = made
@@ -103,10 +104,11 @@ private struct WeightPacking {
     }
 
     private func layout(of value: ValueID, at index: Int, of node: Node) -> PackedLayout {
-        switch (node.op, index) {
-        case (is Linear, 1): node.panels ?? .f32Panels
-        case (is Gather, 0): tables.layout(of: value, in: editor.graph)
-        default: .plain
+        if editor.type(of: value).element == .i32 { return .indices }
+        switch (node.kernel, index) {
+        case (.linear?, 1): return node.panels ?? .f32Panels
+        case (.embed?, 0): return tables.layout(of: value, in: editor.graph)
+        default: return .plain
         }
     }
 }
@@ -114,10 +116,11 @@ private struct WeightPacking {
 extension Node {
     /// The panels that the node's kernel reads; nil where it reads int4 or is no linear layer.
     fileprivate var panels: PackedLayout? {
-        switch kernel.flatMap(KernelCatalog.linear(named:))?.weights {
-        case .f32: .f32Panels
-        case .bf16: .bf16Panels
-        case .int4, nil: nil
+        guard case .linear(let weights, _) = kernel else { return nil }
+        switch weights {
+        case .f32: return .f32Panels
+        case .bf16: return .bf16Panels
+        case .int4: return nil
         }
     }
 }

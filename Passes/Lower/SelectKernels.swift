@@ -21,60 +21,115 @@ package struct KernelPolicy: Sendable, Hashable {
     }
 }
 
-/// Names the catalog row that computes each node.
+/// Binds each node to the first kernel of the registry that takes it, and copies what a kernel cannot read where it lies.
 ///
 ///     %1 = linear %x, %w                          →      %1 = linear %x, %w  via linear_bf16_f32
 package func selectKernels(_ policy: KernelPolicy) -> Pass {
-    Pass("select-kernels", .selected) { module, report throws(PassError) in
+    Pass("select-kernels", .selected, version: 2) { module, report throws(PassError) in
         for index in module.graphs.indices {
-            let graph = module.graphs[index]
-            let constness = Constness(graph)
-            let editor = Editor(graph, report: report)
-            for node in graph.nodes where constness.runs(node) {
-                let kernel = kernel(for: node, in: graph, bounds: module.bounds, policy)
-                editor.setKernel(kernel, of: node.id)
-                report.matches[kernel, default: 0] += 1
-            }
+            let editor = Editor(module.graphs[index], report: report)
+            var selection = KernelSelection(editor: editor, bounds: module.bounds, policy: policy)
+            try selection.run()
             module.graphs[index] = try editor.finish()
+            report = editor.report
         }
     }
 }
 
-private func kernel(for node: Node, in graph: Graph, bounds: [String: Int], _ policy: KernelPolicy) -> String {
-    switch node.op {
-    case is Linear:
-        let rows = graph.type(of: node.operands[0]).shape.values(bounds)?.first ?? .max
-        return denseKernel(graph, node.operands[1], rows: rows, policy).name
-    case is QuantizedLinearAWQ:
-        return KernelCatalog.linear(.int4, policy.isExact ? .f32 : .int8, on: policy.features).name
-    default:
-        return Storage.isView(node) ? "view" : node.op.schema.name
-    }
-}
+private struct KernelSelection {
+    let editor: Editor
+    let bounds: [String: Int]
+    let policy: KernelPolicy
+    /// For copies, what they are for.
+    private var purposes: [NodeID: String] = [:]
 
-/// Weights that are computed when packing stay f32: rounding them would add what the checkpoint does not have.
-private func denseKernel(_ graph: Graph, _ weight: ValueID, rows: Int, _ policy: KernelPolicy) -> LinearKernel {
-    let elements = storedElements(of: weight, in: graph)
-    let keepsBits = elements == [.bf16]
-    let arithmetic: Arithmetic = policy.arithmetic == .blas && rows < policy.blasRows ? .f32 : policy.arithmetic
-    guard let elements, policy.isExact ? keepsBits : !elements.isEmpty else {
-        return KernelCatalog.linear(.f32, policy.isExact ? arithmetic : .f32, on: policy.features)
+    init(editor: Editor, bounds: [String: Int], policy: KernelPolicy) {
+        (self.editor, self.bounds, self.policy) = (editor, bounds, policy)
     }
-    return KernelCatalog.linear(.bf16, arithmetic, on: policy.features)
-}
 
-/// The element types of the checkpoint tensors that a weight lines up; nil when it computes with them.
-private func storedElements(of value: ValueID, in graph: Graph) -> Set<DType>? {
-    guard let node = graph.producer(of: value) else { return nil }
-    switch node.op {
-    case let weight as Weight: return [weight.type.element]
-    case is Cast, is Concat, is Reshape, is Slice:
-        var joined: Set<DType> = []
-        for operand in node.operands {
-            guard let elements = storedElements(of: operand, in: graph) else { return nil }
-            joined.formUnion(elements)
+    mutating func run() throws(PassError) {
+        let choice = choice
+        var reasons: [NodeID: [String]] = [:]
+        for node in editor.graph.nodes where choice.storage.runs(node) {
+            let outcome = try choice.outcome(for: node)
+            editor.setKernel(outcome.kernel, of: node.id)
+            reasons[node.id] = outcome.reasons
         }
-        return joined
-    default: return nil
+        try copyWhatLiesApart()
+        for node in editor.graph.nodes {
+            guard let kernel = node.kernel else { continue }
+            editor.match(kernel.text)
+            guard kernel.isFallback else { continue }
+            let reason = purposes[node.id] ?? reasons[node.id]?.first ?? "no other kernel computes it"
+            editor.miss("fallback", Refusal("\(node.op.mnemonic) runs on a fallback: \(reason)", at: node.result), at: node)
+        }
+    }
+
+    private var choice: KernelChoice {
+        KernelChoice(graph: editor.graph, storage: Storage(editor.graph), bounds: bounds, policy: policy)
+    }
+
+    /// Copies may change what shares memory with what, so that it is looked at again until nothing lies apart.
+    private mutating func copyWhatLiesApart() throws(PassError) {
+        for _ in 0...editor.graph.nodeCount {
+            let choice = choice
+            var copies = 0
+            for id in editor.graph.nodes.map(\.id) {
+                guard let node = editor.graph[id], let kernel = node.kernel, kernel != .view else { continue }
+                for (position, value) in node.operands.enumerated() where choice.mustCopy(value, at: position, of: node, kernel) {
+                    copy(value, for: "the operands of \(kernel.text) lie apart", before: node) { copied, editor in
+                        editor.setOperand(position, of: id, to: copied)
+                    }
+                    copies += 1
+                }
+            }
+            copies += copyResults(choice.storage)
+            if copies == 0 { return }
+        }
+        throw PassError("copies of @\(editor.graph.name) do not come to an end")
+    }
+
+    /// Results are stored from end to end in memory of the caller's, each in its own.
+    private mutating func copyResults(_ storage: Storage) -> Int {
+        var copies = 0
+        for (position, value) in editor.graph.results.enumerated() where !storage.isWhole(result: position) {
+            guard let last = editor.graph.nodes.last, !storage.constants.contains(value) else { continue }
+            copy(value, for: "the result is some columns of another value", before: last) { copied, editor in
+                editor.setResult(position, to: copied)
+            }
+            copies += 1
+        }
+        return copies
+    }
+
+    private mutating func copy(_ value: ValueID, for purpose: String, before node: Node, _ use: (ValueID, Editor) -> Void) {
+        let origin = editor.graph.producer(of: value)?.origin ?? node.origin
+        var made: ValueID?
+        editor.rewrite("copy", at: node) { () throws(Refusal) in
+            let copied = editor.copy(value)
+            use(copied, editor)
+            made = copied
+        }
+        guard let id = made.flatMap({ editor.graph.producer(of: $0)?.id }) else { return }
+        editor.setOrigin(origin, of: id)
+        editor.setKernel(.plain(.copy), of: id)
+        purposes[id] = purpose
+    }
+}
+
+extension KernelChoice {
+    /// Whether a kernel needs an operand without gaps that has some.
+    fileprivate func mustCopy(_ value: ValueID, at position: Int, of node: Node, _ kernel: KernelName) -> Bool {
+        guard let rule = rule(position, of: node, KernelRegistry.row(kernel).operands), let view = storage.view(value), !view.isDense else {
+            return false
+        }
+        switch rule.layout {
+        case .dense, .whole: return true
+        case .strided: return false
+        case .rows:
+            // Linear layers go over the rows of every leading axis as if they were one.
+            if case .linear = kernel { return graph.type(of: value).shape.rank != 2 }
+            return false
+        }
     }
 }

@@ -15,14 +15,12 @@ package struct LifeTimes {
     /// - Parameter storage: of the same graph.
     package init(_ graph: Graph, _ storage: Storage) {
         let nodes = storage.runningNodes
-        let writes = Self.cacheWrites(nodes, graph)
         let results = Set(graph.results.compactMap { storage.view($0)?.root })
         var index: [ValueID: Int] = [:]
         for (step, node) in nodes.enumerated() {
-            let reader = writes[node.id] ?? step
             for operand in node.operands {
                 guard let root = storage.view(operand)?.root, let life = index[root] else { continue }
-                lives[life].last = max(lives[life].last, reader)
+                lives[life].last = max(lives[life].last, step)
             }
             for result in node.results {
                 guard let root = storage.view(result)?.root else { continue }
@@ -34,22 +32,6 @@ package struct LifeTimes {
                 }
             }
         }
-    }
-
-    /// For each cache write, the step of its layer's last one: keys and values are written together.
-    private static func cacheWrites(_ nodes: [Node], _ graph: Graph) -> [NodeID: Int] {
-        var last: [String: Int] = [:]
-        for (step, node) in nodes.enumerated() where node.op is KVWrite {
-            last[layer(node, graph)] = step
-        }
-        var result: [NodeID: Int] = [:]
-        for node in nodes where node.op is KVWrite { result[node.id] = last[layer(node, graph)] }
-        return result
-    }
-
-    private static func layer(_ node: Node, _ graph: Graph) -> String {
-        guard let cache = node.operand("cache"), case .state(let index) = graph[cache].definition else { return "" }
-        return graph.states[index].name.split(separator: ".").dropLast().joined(separator: ".")
     }
 }
 

@@ -1,4 +1,5 @@
 package import IR
+import Plan
 import Tensors
 
 /// Gives every value that a running node makes its place in the graph's arena.
@@ -11,8 +12,13 @@ package let planMemory = Pass("plan-memory", .planned) { module, report throws(P
     let bounds = module.bounds
     for index in module.graphs.indices {
         let graph = module.graphs[index]
-        let storage: Storage
-        do throws(StorageError) { storage = try Storage(graph) } catch { throw PassError("\(error)") }
+        let storage = Storage(graph)
+        for node in graph.nodes where storage.isView(node) != (node.kernel == .view) {
+            throw PassError("\(node.op.mnemonic) in @\(graph.name) names \(node.kernel?.text ?? "no kernel") and is \(storage.isView(node) ? "a" : "no") view")
+        }
+        for (position, value) in graph.results.enumerated() where !storage.isWhole(result: position) {
+            throw PassError("result \(position) of @\(graph.name), \(graph.type(of: value)), is not stored by steps")
+        }
         let editor = Editor(graph, report: report)
         let lives = LifeTimes(graph, storage).lives
         var values: [MemoryPlan.Value] = []

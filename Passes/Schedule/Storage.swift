@@ -1,10 +1,11 @@
 package import IR
-package import Tensors
+import Plan
+import Tensors
 
 /// Where the values of a graph are stored: which ones own memory, and which are some columns of another.
 ///
-/// A value is read through its `View`. Reshapes and column slices never move data; ops that may write over an operand do
-/// so when nothing reads the old elements afterwards.
+/// A value is read through its `View`. Reshapes and column slices move data only where no view shows the result; ops that may write
+/// over an operand do so when nothing reads the old elements afterwards.
 package struct Storage {
     /// Columns of the rows of a stored value.
     package struct View: Sendable, Hashable {
@@ -12,29 +13,38 @@ package struct Storage {
         package var root: ValueID
         /// First column.
         package var column: Int
-        /// Elements between rows.
-        package var stride: Int
-        /// Elements of a row of the view.
-        package var width: Int
+        /// Elements between rows; nil where a symbol says how long rows are, and nothing lies between them.
+        package var stride: Int?
+        /// Elements of a row of the view; nil as for `stride`.
+        package var width: Int?
         /// Whether row `i` of the view lies in row `i` of the root.
         package var keepsRows: Bool
 
+        /// Whether rows follow each other without gaps.
+        package var isDense: Bool { stride == width }
+
         fileprivate func overlaps(_ other: View) -> Bool {
             guard root == other.root else { return false }
-            guard keepsRows, other.keepsRows else { return true }
-            return column < other.column + other.width && other.column < column + width
+            guard keepsRows, other.keepsRows, let width, let otherWidth = other.width else { return true }
+            return column < other.column + otherWidth && other.column < column + width
         }
     }
 
-    /// Nodes that only give another view of their operand.
-    package static func isView(_ node: Node) -> Bool { node.op is Reshape || node.op is Slice }
+    /// Nodes that give another view of their operand and move nothing.
+    private var viewNodes: Set<NodeID> = []
+
+    package func isView(_ node: Node) -> Bool { viewNodes.contains(node.id) }
+
+    /// Whether a node is of each call, not of what is packed once.
+    package func runs(_ node: Node) -> Bool { !constants.contains(node.result) }
 
     /// Results that a kernel may store over an operand, as (result, operand).
-    package static func inPlaceCandidates(_ op: any Op) -> [(result: Int, operand: Int)] {
-        switch op {
-        case is Rotary, is Add, is SelectRows: [(0, 0)]
-        case is AddRMSNorm, is AddLayerNorm: [(0, 1), (0, 0)]
-        default: []
+    package static func inPlaceCandidates(_ node: Node) -> [(result: Int, operand: Int)] {
+        if node.kernel?.isFallback == true { return [] }
+        switch node.op {
+        case is Rotary, is Add, is SelectRows: return [(0, 0)]
+        case is AddRMSNorm, is AddLayerNorm: return [(0, 1), (0, 0)]
+        default: return []
         }
     }
 
@@ -45,14 +55,13 @@ package struct Storage {
     /// Values made of weights and constants alone; they are packed when compiling and take no step.
     package private(set) var constants: Set<ValueID> = []
 
-    package init(_ graph: Graph) throws(StorageError) {
+    package init(_ graph: Graph) {
         self.graph = graph
         for input in graph.inputs { own(input.value) }
         for state in graph.states { own(state.value) }
-        for node in graph.nodes { try addViews(of: node) }
+        for node in graph.nodes { addViews(of: node) }
         let nodes = graph.nodes
         for (index, node) in nodes.enumerated() { shareInPlace(node, later: nodes[(index + 1)...]) }
-        try checkResults()
     }
 
     /// How to read a value; constants have none.
@@ -68,7 +77,7 @@ package struct Storage {
 
     /// The nodes that a plan has a step for, in order.
     package var runningNodes: [Node] {
-        graph.nodes.filter { !Self.isView($0) && !constants.contains($0.result) }
+        graph.nodes.filter { !isView($0) && runs($0) }
     }
 
     private mutating func own(_ value: ValueID) {
@@ -76,66 +85,62 @@ package struct Storage {
         views[value] = View(root: value, column: 0, stride: width, width: width, keepsRows: true)
     }
 
-    private mutating func addViews(of node: Node) throws(StorageError) {
+    private mutating func addViews(of node: Node) {
         if node.operands.allSatisfy(constants.contains) {
             constants.formUnion(node.results)
             return
         }
-        if node.op is KVWrite, let cache = node.operand("cache") {
-            views[node.result] = views[cache]
+        if node.op is KVWrite || node.op is StoreKV {
+            for (result, cache) in zip(node.results, node.operands) { views[result] = views[cache] }
             return
         }
-        guard Self.isView(node) else {
+        if node.kernel?.isFallback != true, let view = views[node.operands[0]].flatMap({ derived(node, from: $0) }) {
+            views[node.result] = view
+            viewNodes.insert(node.id)
+        } else {
             for result in node.results { own(result) }
-            return
         }
-        guard let view = views[node.operands[0]].flatMap({ derived(node, from: $0) }) else {
-            throw StorageError(of: node.operands[0], by: node, in: graph)
-        }
-        views[node.result] = view
     }
 
+    /// The operand's view under the result's shape; nil where elements would have to move.
     private func derived(_ node: Node, from view: View) -> View? {
+        guard node.op is Slice || node.op is Reshape else { return nil }
         let old = graph.type(of: node.operands[0]), new = graph.type(of: node.result)
         if let slice = node.op(as: Slice.self) {
             let between = old.shape.dims.dropFirst().prefix(max(slice.axis - 1, 0))
-            guard slice.axis >= 1, between.allSatisfy({ $0.fixedValue == 1 }) else { return nil }
+            guard slice.axis >= 1, between.allSatisfy({ $0.fixedValue == 1 }), old.rowWidth != nil else { return nil }
             let inner = old.shape.dims.dropFirst(slice.axis + 1).reduce(1) { $0 * $1.factor }
             var result = view
             result.column += slice.start * inner
             result.width = new.rowWidth
             return result
         }
-        if old.shape.dims.first == new.shape.dims.first, old.rowWidth == new.rowWidth { return view }
-        guard view.column == 0, view.stride == view.width else { return nil }
+        if let width = new.rowWidth, old.shape.dims.first == new.shape.dims.first, old.rowWidth == width { return view }
+        guard view.column == 0, view.isDense else { return nil }
         return View(
             root: view.root, column: 0, stride: new.rowWidth, width: new.rowWidth, keepsRows: false)
     }
 
     private mutating func shareInPlace(_ node: Node, later: ArraySlice<Node>) {
-        for (result, operand) in Self.inPlaceCandidates(node.op) where !constants.contains(node.results[result]) {
+        for (result, operand) in Self.inPlaceCandidates(node) where !constants.contains(node.results[result]) {
             let own = node.results[result], old = node.operands[operand]
             guard aliases[own] == nil, let target = view(old), owned(target.root), !graph.outputs.contains(own),
-                graph.type(of: old).element == graph.type(of: own).element, views[own]?.width == target.width,
+                graph.type(of: old).element == graph.type(of: own).element, target.width != nil, views[own]?.width == target.width,
                 target.keepsRows, graph.type(of: old).shape.dims.first == graph.type(of: own).shape.dims.first,
-                viewsKeepRows(of: own) || target.stride == target.width
+                viewsKeepRows(of: own) || target.isDense
             else { continue }
             let others = node.operands.enumerated().filter { $0.offset != operand }.map(\.element)
-            let readers = others + later.filter { !Self.isView($0) }.flatMap(\.operands) + graph.outputs
+            let readers = others + later.filter { !isView($0) }.flatMap(\.operands) + graph.outputs
             guard !readers.contains(where: { view($0)?.overlaps(target) ?? false }) else { continue }
             aliases[own] = target
             return
         }
     }
 
-    /// The engine brings memory for each result, which a step must fill from end to end.
-    private func checkResults() throws(StorageError) {
-        var roots: Set<ValueID> = []
-        for result in graph.results {
-            guard let view = view(result), owned(view.root), view.column == 0, view.stride == view.width,
-                roots.insert(view.root).inserted
-            else { throw StorageError(of: result, by: graph.producer(of: result), in: graph) }
-        }
+    /// Whether a result is stored from end to end by steps, apart from every result before it: the engine brings its memory.
+    package func isWhole(result position: Int) -> Bool {
+        guard let view = view(graph.results[position]), owned(view.root), view.column == 0, view.isDense else { return false }
+        return !graph.results[..<position].contains { self.view($0)?.root == view.root }
     }
 
     /// Whether memory belongs to a running node: the engine's inputs are never written.
@@ -146,22 +151,10 @@ package struct Storage {
     }
 }
 
-/// A value that is left at the end, is not computed where it is needed and cannot be a view of what is.
-package struct StorageError: Error, Sendable, CustomStringConvertible {
-    package let op: String
-    package let type: TensorType
-    package let origin: String
-
-    fileprivate init(of value: ValueID, by node: Node?, in graph: Graph) {
-        op = node?.op.mnemonic ?? "the return"
-        type = graph.type(of: value)
-        origin = node.map(\.origin).flatMap { $0.isEmpty ? nil : $0 } ?? "@\(graph.name)"
-    }
-
-    package var description: String { "\(op) of \(type) in \(origin) would have to copy; no kernel of the catalog does" }
-}
-
 extension TensorType {
-    /// Elements of one row: the product of all extents but the first.
-    var rowWidth: Int { shape.dims.dropFirst().reduce(1) { $0 * $1.factor } }
+    /// Elements of one row: the product of all extents but the first; nil where one of them is a symbol's.
+    var rowWidth: Int? {
+        let inner = shape.dims.dropFirst()
+        return inner.contains { $0.symbol != nil } ? nil : inner.reduce(1) { $0 * $1.factor }
+    }
 }

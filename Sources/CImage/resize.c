@@ -70,18 +70,9 @@ static inline void separate(const uint8_t *pixels, int64_t count, uint8_t *red, 
     }
 }
 
-void cimage_patchify(const uint8_t *rgb, int64_t grid_height, int64_t grid_width, int64_t patch, int64_t merge,
-                     uint8_t *out) {
-    const int64_t stride = grid_width * patch * 3;
+void cimage_cut_patch(const uint8_t *rgb, int64_t stride, int64_t patch, uint8_t *out) {
     const int64_t plane = patch * patch;
-    for (int64_t row = 0; row < grid_height; row++) {
-        uint8_t *band = out + (row / merge * merge * grid_width + row % merge * merge) * 3 * plane;
-        for (int64_t y = 0; y < patch; y++) {
-            const uint8_t *pixels = rgb + (row * patch + y) * stride;
-            for (int64_t column = 0; column < grid_width; column++, pixels += 3 * patch) {
-                uint8_t *red = band + (column / merge * merge * merge + column % merge) * 3 * plane + y * patch;
-                separate(pixels, patch, red, red + plane, red + 2 * plane);
-            }
-        }
+    for (int64_t y = 0; y < patch; y++, rgb += stride, out += patch) {
+        separate(rgb, patch, out, out + plane, out + 2 * plane);
     }
 }

@@ -59,6 +59,19 @@ static inline float vlm_from_f16(uint16_t h) {
   return vlm_from_bits(sign | vlm_bits(magnitude));
 }
 
+// Nearest even; beyond the range infinite, NaN stays NaN.
+static inline uint16_t vlm_to_f16(float x) {
+  uint32_t u = vlm_bits(x), sign = u >> 16 & 0x8000, magnitude = u & 0x7fffffff;
+  if (magnitude > 0x7f800000) return (uint16_t)(sign | 0x7e00);
+  if (magnitude >= 0x47800000) return (uint16_t)(sign | 0x7c00);
+  if (magnitude < 0x38800000) {
+    // Below the normal numbers: the sum with ½ rounds at the place of 2⁻²⁴.
+    float shifted = vlm_from_bits(magnitude) + 0.5f;
+    return (uint16_t)(sign | (vlm_bits(shifted) - vlm_bits(0.5f)));
+  }
+  return (uint16_t)(sign | (magnitude - 0x38000000 + 0xfff + (magnitude >> 13 & 1)) >> 13);
+}
+
 // Whole numbers 0..15 as f16.
 static inline uint16_t vlm_small_to_f16(unsigned v) {
   unsigned exponent = 0;

@@ -62,6 +62,55 @@ static inline float vlm_erf1(float x) {
   return x + x * p;
 }
 
+// log(x) = n·ln2 + log(m), m in [√½, √2), log(m) = 2·artanh(s) with s = (m − 1)/(m + 1); in f64, so that it rounds once.
+static inline double vlm_log_f64(double x) {
+  uint64_t u;
+  __builtin_memcpy(&u, &x, 8);
+  int64_t n = (int64_t)(u >> 52 & 2047) - 1023;
+  u = (u & 0xfffffffffffff) | 0x3ff0000000000000;
+  double m;
+  __builtin_memcpy(&m, &u, 8);
+  if (m > 1.4142135623730951) m *= 0.5, n++;
+  double s = (m - 1) / (m + 1), q = s * s;
+  double p = 1.0 / 9 + q * (1.0 / 11 + q * (1.0 / 13 + q * (1.0 / 15)));
+  p = 1 + q * (1.0 / 3 + q * (1.0 / 5 + q * (1.0 / 7 + q * p)));
+  return (double)n * 0.69314718055994530942 + 2 * s * p;
+}
+
+static inline float vlm_log1(float x) {
+  if (x != x || x < 0) return vlm_from_bits(0x7fc00000);
+  if (x == 0) return vlm_from_bits(0xff800000);
+  if (vlm_bits(x) == 0x7f800000) return x;
+  return (float)vlm_log_f64(x);
+}
+
+// log(1 + eˣ) = max(x, 0) + log(1 + e^−|x|).
+static inline float vlm_softplus1(float x) {
+  if (x != x) return x;
+  float tail = (float)vlm_log_f64(1.0 + (double)vlm_exp1(-vlm_abs1(x)));
+  return (x > 0 ? x : 0) + tail;
+}
+
+// cos and sin of an angle: quadrant and remainder in f64, Taylor polynomials on |r| ≤ π/4.
+static inline void vlm_cos_sin1(float angle, float *cosine, float *sine) {
+  double x = angle, magic = 0x1.8p52, n = (x * VLM_TWO_OVER_PI + magic) - magic;
+  if (!(n > -1e9 && n < 1e9)) {
+    *cosine = *sine = angle - angle;
+    return;
+  }
+  double r = (x - n * VLM_PIO2_HIGH) - n * VLM_PIO2_LOW, s = r * r;
+  double c = 1.0 / 40320 + s * (-1.0 / 3628800 + s * (1.0 / 479001600));
+  c = 1 + s * (-1.0 / 2 + s * (1.0 / 24 + s * (-1.0 / 720 + s * c)));
+  double d = 1.0 / 362880 + s * (-1.0 / 39916800 + s * (1.0 / 6227020800.0));
+  d = r + r * s * (-1.0 / 6 + s * (1.0 / 120 + s * (-1.0 / 5040 + s * d)));
+  switch ((int64_t)n & 3) {
+    case 0: *cosine = (float)c, *sine = (float)d; break;
+    case 1: *cosine = (float)-d, *sine = (float)c; break;
+    case 2: *cosine = (float)-c, *sine = (float)-d; break;
+    default: *cosine = (float)d, *sine = (float)-c; break;
+  }
+}
+
 static inline float vlm_activate1(vlm_activation activation, float x) {
   switch (activation) {
     case VLM_ACTIVATION_NONE: return x;

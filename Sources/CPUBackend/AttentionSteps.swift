@@ -1,6 +1,7 @@
 import CKernels
 import Execution
 import Plan
+import Tensors
 
 /// Writes the K and V columns of a packed projection to a layer's cache.
 final class KVWriteStep: PreparedStep {
@@ -54,19 +55,21 @@ final class PagedAttentionStep: PreparedStep {
     private static let largestBlock = 256
 
     init(
-        layer: Int, heads: Int, scale: Float, operands: [Operand], output: Operand, origin: String,
-        _ environment: StepEnvironment
+        _ attention: Kernel.PagedAttention, operands: [Operand], output: Operand, origin: String, _ environment: StepEnvironment
     ) throws(BackendError) {
-        self.layer = layer
+        guard attention.mask == .causal(), attention.softcap == 0 else {
+            throw .unsupported("attention of \(origin) with the mask `\(attention.mask)` and softcap \(attention.softcap)")
+        }
+        layer = attention.layer
         q = operands[0]
         y = output
         self.environment = environment
-        arguments.heads = Int64(heads)
-        arguments.scale = scale
+        arguments.heads = Int64(attention.heads)
+        arguments.scale = attention.scale
         super.init(origin: origin)
         // Scratch grows with the blocks, whose size is chosen later.
         var layout = environment.kv.kernelLayout(blockSize: Self.largestBlock)
-        let bytes = vlm_paged_attention_scratch_bytes(&layout, Int64(heads))
+        let bytes = vlm_paged_attention_scratch_bytes(&layout, arguments.heads)
         guard bytes > 0 else { throw .malformed("the KV layout of \(origin) is not one that attention reads") }
         environment.scratch.reserve(thread: bytes)
     }
@@ -111,17 +114,19 @@ final class SegmentAttentionStep: PreparedStep {
     private let environment: StepEnvironment
 
     init(
-        heads: Int, headDim: Int, scale: Float, operands: [Operand], output: Operand, origin: String,
-        _ environment: StepEnvironment
-    ) {
+        _ attention: Kernel.SegmentAttention, operands: [Operand], output: Operand, origin: String, _ environment: StepEnvironment
+    ) throws(BackendError) {
+        guard attention.mask == .segments("pictures"), attention.softcap == 0 else {
+            throw .unsupported("attention of \(origin) with the mask `\(attention.mask)` and softcap \(attention.softcap)")
+        }
         (q, k, v) = (operands[0], operands[1], operands[2])
         y = output
         self.environment = environment
-        arguments.heads = Int64(heads)
-        arguments.kv_heads = Int64(heads)
-        arguments.head_dim = Int64(headDim)
-        arguments.scale = scale
-        environment.scratch.reserve(thread: vlm_segment_attention_scratch_bytes(Int64(headDim)))
+        arguments.heads = Int64(attention.heads)
+        arguments.kv_heads = Int64(attention.kvHeads)
+        arguments.head_dim = Int64(attention.headDim)
+        arguments.scale = attention.scale
+        environment.scratch.reserve(thread: vlm_segment_attention_scratch_bytes(arguments.head_dim))
         super.init(origin: origin)
     }
 

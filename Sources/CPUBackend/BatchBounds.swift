@@ -63,27 +63,28 @@ struct VisionBounds {
 
     /// Image tokens of a call; throws `unsupported` for one that does not fit the plan or contradicts itself.
     func mergedRows(_ input: VisionInput) throws(BackendError) -> Int {
-        let patches = input.positions.count / 2
+        let patches = input.patches
         guard patches > 0, patches <= maxPatches else {
             throw .unsupported("a vision call of \(patches) patches; the artifact takes 1 to \(maxPatches)")
         }
-        guard input.positions.count == 2 * patches else {
-            throw .unsupported("a vision call with an odd number of positions, \(input.positions.count)")
+        guard input["patch_positions"]?.values.count == 2 * patches else {
+            throw .unsupported("a vision call of \(patches) patches has not as many positions")
         }
         guard patches % patchesPerRow == 0 else {
             throw .unsupported("a vision call of \(patches) patches; \(patchesPerRow) make an image token")
         }
-        guard input.pixels.count == patches * patchBytes else {
-            throw .unsupported(
-                "\(input.pixels.count) bytes of pixels for \(patches) patches; a patch of the artifact has \(patchBytes)")
+        let bytes = input["pixels"]?.values.count ?? 0
+        guard bytes == patches * patchBytes else {
+            throw .unsupported("\(bytes) bytes of pixels for \(patches) patches; a patch of the artifact has \(patchBytes)")
         }
-        guard input.bounds.first == 0 else {
+        let bounds = input.segments["pictures"] ?? []
+        guard bounds.first == 0 else {
             throw .unsupported("the first picture of a vision call does not begin at patch 0")
         }
-        guard input.bounds.last.map(Int.init) == patches else {
+        guard bounds.last.map(Int.init) == patches else {
             throw .unsupported("the pictures of a vision call do not end at patch \(patches)")
         }
-        for index in input.bounds.indices.dropFirst() where input.bounds[index - 1] >= input.bounds[index] {
+        for index in bounds.indices.dropFirst() where bounds[index - 1] >= bounds[index] {
             throw .unsupported("picture \(index - 1) of a vision call has no patches")
         }
         return patches / patchesPerRow

@@ -33,13 +33,15 @@ final class CPUModel: LoadedModel {
         let decoderArena = try Arena(byteCount: decoderBytes, for: "the decoder's arena")
         let visionArena = try Arena(byteCount: visionPlan?.arenaBytes ?? 0, for: "the vision arena")
         arenas = [decoderArena, visionArena]
-        decoderContext = RunContext(arena: decoderArena.base)
-        visionContext = RunContext(arena: visionArena.base)
+        let symbols = SymbolTable(program.plans)
+        decoderContext = RunContext(arena: decoderArena.base, symbols: symbols)
+        visionContext = RunContext(arena: visionArena.base, symbols: symbols)
 
         let scratch = try Scratch(threads: threads)
-        let environment = StepEnvironment(isa: isa, threads: threads, scratch: scratch, kv: kv, indices: indices)
+        let environment = StepEnvironment(isa: isa, threads: threads, scratch: scratch, kv: kv, symbols: symbols)
+        let weights = ArtifactWeights(artifact: artifact, indices: indices)
         for plan in program.plans {
-            let steps = try StepPreparer(artifact: artifact, environment: environment, bounds: plan.bounds).prepare(plan)
+            let steps = try StepPreparer(weights: weights, environment: environment, bounds: plan.bounds).prepare(plan)
             switch plan.entry {
             case .vision: vision = steps
             case .extend: extend = PreparedPlan(steps: steps, bounds: BatchBounds(plan))
@@ -112,9 +114,9 @@ final class CPUModel: LoadedModel {
         try bounds.check(io)
         let context = decoderContext
         context.io = io
-        context.extents[PlanSymbol.tokens.index] = io.tokenCount
-        context.extents[PlanSymbol.samples.index] = io.sampleCount
-        context.extents[PlanSymbol.images.index] = io.imageCount
+        context.set(.tokens, io.tokenCount)
+        context.set(.samples, io.sampleCount)
+        context.set(.images, io.imageCount)
         for step in steps {
             step.bind(context)
             team.run(step)
@@ -128,7 +130,8 @@ final class CPUModel: LoadedModel {
         }
         let merged = try bounds.mergedRows(input)
         buffers.fill(input)
-        visionContext.extents[PlanSymbol.merged.index] = merged
+        visionContext.set(.merged, merged)
+        visionContext.set(.patches, input.positions.count / 2)
         visionCount = merged * program.hiddenSize
         visionNext = 0
     }

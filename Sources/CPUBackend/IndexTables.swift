@@ -2,6 +2,29 @@ import ArtifactFormat
 import Execution
 import Plan
 
+/// The packed weights that steps read.
+protocol WeightMemory {
+    /// In the order of the slots' numbers.
+    var entries: [WeightEntry] { get }
+
+    func bytes(_ index: Int) -> UnsafeRawBufferPointer
+
+    /// A weight of index layout, which nothing changes any more.
+    func table(_ index: Int) throws(BackendError) -> UnsafeBufferPointer<Int32>
+}
+
+/// The weights of an artifact, as they are mapped.
+struct ArtifactWeights: WeightMemory {
+    let artifact: Artifact
+    let indices: IndexTables
+
+    var entries: [WeightEntry] { artifact.weights }
+
+    func bytes(_ index: Int) -> UnsafeRawBufferPointer { artifact.weightBytes(index) }
+
+    func table(_ index: Int) throws(BackendError) -> UnsafeBufferPointer<Int32> { try indices.table(index, of: artifact) }
+}
+
 /// Copies of the weights that kernels take for indices.
 ///
 /// The mapping of `weights.bin` shows what others write to the file while a model runs. Numbers may change under a kernel and do no

@@ -1,12 +1,12 @@
 import CKernels
 import COpenBLAS
+import Execution
 import Plan
 
-/// `y = activation(x · Wᵗ + bias) + residual`; preparing the rows is a phase of its own where the arithmetic needs it.
+/// `y = activation(x · Wᵀ + bias)`; preparing the rows is a phase of its own where the arithmetic needs it.
 final class LinearStep: PreparedStep {
     private var arguments: vlm_linear_args
     private let x, y: Operand
-    private let residual: Operand?
     private let environment: StepEnvironment
     private let prepares: Bool
     private let panels: Int
@@ -14,14 +14,15 @@ final class LinearStep: PreparedStep {
     private let mayUseBLAS: Bool
 
     /// - Parameters:
-    ///   - operands: x, weight, then bias and residual as the parameters flag them.
+    ///   - operands: x, weight, then the bias when the parameters say so.
     ///   - maxRows: most rows of any batch.
     init(
         _ linear: Kernel.Linear, operands: [Operand], output: Operand, maxRows: Int, origin: String,
         _ environment: StepEnvironment
-    ) {
+    ) throws(BackendError) {
+        guard let kind = linear.kind else { throw .malformed("the linear layer of \(origin) has no kernel") }
         arguments = vlm_linear_args()
-        arguments.kind = linear.kind
+        arguments.kind = kind
         arguments.activation = linear.activation.kernelValue
         arguments.inputs = Int64(linear.inputs)
         arguments.outputs = Int64(linear.outputs)
@@ -32,7 +33,6 @@ final class LinearStep: PreparedStep {
         }
         x = operands[0]
         y = output
-        residual = linear.hasResidual ? operands[operands.count - 1] : nil
         self.environment = environment
         panels = Int(vlm_panels(arguments.outputs))
         let prepared = vlm_linear_prepared_bytes(arguments.kind, Int64(maxRows), arguments.inputs, arguments.group)
@@ -41,7 +41,7 @@ final class LinearStep: PreparedStep {
         environment.scratch.reserve(thread: vlm_linear_scratch_bytes())
         mayUseBLAS =
             linear.arithmetic == .blas && maxRows >= Int(VLM_OPENBLAS_ROWS) && environment.threads <= Int(VLM_OPENBLAS_THREADS)
-            && (linear.activation == .none || !linear.hasResidual) && vlm_openblas_open()
+            && vlm_openblas_open()
         if mayUseBLAS { environment.scratch.reserve(thread: vlm_openblas_scratch_bytes()) }
         super.init(origin: origin)
     }
@@ -53,9 +53,7 @@ final class LinearStep: PreparedStep {
         arguments.x_stride = Int64(x.columns == Int(arguments.inputs) ? x.stride : Int(arguments.inputs))
         arguments.prepared = prepares ? environment.scratch.shared : nil
         arguments.y = y.floats(context)
-        arguments.y_stride = Int64(y.stride)
-        arguments.residual = residual.flatMap { UnsafePointer($0.floats(context)) }
-        arguments.residual_stride = Int64(residual?.stride ?? 0)
+        arguments.y_stride = Int64(y.columns == Int(arguments.outputs) ? y.stride : Int(arguments.outputs))
     }
 
     override var operations: Double { 2 * Double(arguments.rows) * Double(arguments.inputs) * Double(arguments.outputs) }
@@ -94,13 +92,17 @@ final class LinearStep: PreparedStep {
 }
 
 extension Kernel.Linear {
-    var kind: vlm_linear_kind {
+    /// What the kernels call it; nil for a combination that the registry has no row for.
+    var kind: vlm_linear_kind? {
         switch (layout, arithmetic) {
         case (.int4Blocks, .int8): VLM_LINEAR_INT4_INT8
-        case (.int4Blocks, _): VLM_LINEAR_INT4_F32
+        case (.int4Blocks, .f32): VLM_LINEAR_INT4_F32
         case (.bf16Panels, .bf16): VLM_LINEAR_BF16_BF16
-        case (.bf16Panels, _): VLM_LINEAR_BF16_F32
-        default: VLM_LINEAR_F32_F32
+        case (.bf16Panels, .f32), (.bf16Panels, .blas): VLM_LINEAR_BF16_F32
+        case (.f32Panels, .f32), (.f32Panels, .blas): VLM_LINEAR_F32_F32
+        case (.int4Blocks, .blas), (.int4Blocks, .bf16), (.bf16Panels, .int8), (.f32Panels, .bf16), (.f32Panels, .int8), (.plain, _),
+            (.indices, _):
+            nil
         }
     }
 }

@@ -32,7 +32,7 @@ struct StepEnvironment {
     /// Grows while steps are prepared.
     let scratch: Scratch
     let kv: KVStorage
-    let indices: IndexTables
+    let symbols: SymbolTable
 }
 
 /// Memory that kernels use inside one call, and what is shared between the phases of one step.

@@ -26,22 +26,24 @@ class RowStep: PreparedStep {
     override var operations: Double { 8 * Double(rows) * Double(outputs[0].columns) }
 }
 
-/// RMSNorm or LayerNorm, with the residual sum in front where the step has two outputs.
+/// RMSNorm or LayerNorm over the last axis, with the residual sum in front where the step has two outputs.
 final class NormStep: RowStep {
     private var arguments = vlm_norm_args()
     private let centered: Bool
+    /// Rows of the last axis in each row of memory, such as heads.
+    private let groups: Int
 
     init(centered: Bool, eps: Float, inputs: [Operand], outputs: [Operand], origin: String, isa: vlm_isa) {
         self.centered = centered
+        groups = outputs[0].columns / max(outputs[0].width, 1)
         arguments.eps = eps
         super.init(inputs: inputs, outputs: outputs, origin: origin, isa: isa)
     }
 
     override func bind(_ context: RunContext) {
         super.bind(context)
-        let columns = Int64(outputs[0].columns)
         let adds = outputs.count == 2
-        arguments.columns = columns
+        arguments.columns = Int64(outputs[0].width)
         arguments.x = UnsafePointer(inputs[0].floats(context))
         arguments.x_stride = Int64(inputs[0].stride)
         arguments.add = adds ? UnsafePointer(inputs[1].floats(context)) : nil
@@ -57,7 +59,21 @@ final class NormStep: RowStep {
     }
 
     override func run(_ phase: Int, _ items: Range<Int>, thread: Int) {
-        let begin = Int64(items.lowerBound), end = Int64(items.upperBound)
+        if groups == 1 { return normalize(arguments, items) }
+        for row in items {
+            var inside = arguments
+            inside.x = arguments.x + row * Int(arguments.x_stride)
+            inside.y = arguments.y + row * Int(arguments.y_stride)
+            inside.add = arguments.add.map { $0 + row * Int(arguments.add_stride) }
+            inside.sum = arguments.sum.map { $0 + row * Int(arguments.sum_stride) }
+            (inside.x_stride, inside.y_stride) = (arguments.columns, arguments.columns)
+            (inside.add_stride, inside.sum_stride) = (arguments.columns, arguments.columns)
+            normalize(inside, 0..<groups)
+        }
+    }
+
+    private func normalize(_ arguments: vlm_norm_args, _ rows: Range<Int>) {
+        let begin = Int64(rows.lowerBound), end = Int64(rows.upperBound)
         withUnsafePointer(to: arguments) { arguments in
             if centered {
                 vlm_layer_norm(arguments, begin, end, isa)
@@ -119,18 +135,21 @@ final class RotaryStep: RowStep {
     }
 }
 
-/// `activation(gate) · up`.
+/// `activation(gate) · up` over the last axis.
 final class GatedActivationStep: RowStep {
     private var arguments = vlm_gated_args()
+    /// Rows of the last axis in each row of memory.
+    private let groups: Int
 
     init(_ activation: Activation, inputs: [Operand], outputs: [Operand], origin: String, isa: vlm_isa) {
         arguments.activation = activation.kernelValue
+        groups = outputs[0].columns / max(outputs[0].width, 1)
         super.init(inputs: inputs, outputs: outputs, origin: origin, isa: isa)
     }
 
     override func bind(_ context: RunContext) {
         super.bind(context)
-        arguments.columns = Int64(outputs[0].columns)
+        arguments.columns = Int64(outputs[0].width)
         arguments.x = UnsafePointer(inputs[0].floats(context))
         arguments.x_stride = Int64(inputs[0].stride)
         arguments.y = outputs[0].floats(context)
@@ -138,21 +157,29 @@ final class GatedActivationStep: RowStep {
     }
 
     override func run(_ phase: Int, _ items: Range<Int>, thread: Int) {
-        withUnsafePointer(to: arguments) {
-            vlm_gated($0, Int64(items.lowerBound), Int64(items.upperBound), isa)
+        if groups == 1 { return withUnsafePointer(to: arguments) { vlm_gated($0, Int64(items.lowerBound), Int64(items.upperBound), isa) } }
+        for row in items {
+            var inside = arguments
+            inside.x = arguments.x + row * Int(arguments.x_stride)
+            inside.y = arguments.y + row * Int(arguments.y_stride)
+            (inside.x_stride, inside.y_stride) = (2 * arguments.columns, arguments.columns)
+            withUnsafePointer(to: inside) { vlm_gated($0, 0, Int64(groups), isa) }
         }
     }
 }
 
-/// Rows of a packed table by token id.
+/// Rows of a packed table by number.
 final class EmbedStep: RowStep {
     private var arguments = vlm_unpack_rows_args()
+    /// Numbers in each row of the index.
+    private let groups: Int
 
     init(table: WeightEntry, inputs: [Operand], outputs: [Operand], origin: String, isa: vlm_isa) {
         arguments.format = table.layout.kernelFormat
         if case .int4Blocks(let group) = table.layout { arguments.group = Int64(group) }
         arguments.outputs = Int64(table.shape.first ?? 0)
         arguments.inputs = Int64(table.shape.last ?? 0)
+        groups = inputs[1].columns
         super.init(inputs: inputs, outputs: outputs, origin: origin, isa: isa)
     }
 
@@ -161,8 +188,10 @@ final class EmbedStep: RowStep {
         arguments.packed = UnsafeRawPointer(inputs[0].address(context))
         arguments.ids = UnsafePointer(inputs[1].integers(context))
         arguments.y = outputs[0].floats(context)
-        arguments.y_stride = Int64(outputs[0].stride)
+        arguments.y_stride = groups == 1 ? Int64(outputs[0].stride) : arguments.inputs
     }
+
+    override func itemCount(_ phase: Int) -> Int { rows * groups }
 
     override func run(_ phase: Int, _ items: Range<Int>, thread: Int) {
         let status = withUnsafePointer(to: arguments) {
@@ -207,9 +236,9 @@ final class IndexedRowsStep: RowStep {
     }
 }
 
-/// Element by element over whole rows: widening bytes, adding, copying.
+/// Element by element over whole rows: widening bytes, adding.
 final class ElementStep: RowStep {
-    enum Operation { case widen, add, copy }
+    enum Operation { case widen, add }
     private let operation: Operation
     private var first: UnsafeMutableRawPointer?
     private var second: UnsafeMutablePointer<Float>?
@@ -233,9 +262,6 @@ final class ElementStep: RowStep {
         switch operation {
         case .widen: vlm_u8_to_f32(first.assumingMemoryBound(to: UInt8.self), result, begin, end, isa)
         case .add: vlm_add(first.assumingMemoryBound(to: Float.self), second, result, begin, end, isa)
-        case .copy:
-            let source = first.assumingMemoryBound(to: Float.self)
-            (result + Int(begin)).update(from: source + Int(begin), count: Int(end - begin))
         }
     }
 }
@@ -245,7 +271,7 @@ extension WeightLayout {
         switch self {
         case .bf16Panels: VLM_WEIGHT_BF16
         case .int4Blocks: VLM_WEIGHT_INT4
-        default: VLM_WEIGHT_F32
+        case .f32Panels, .plain, .indices: VLM_WEIGHT_F32
         }
     }
 }

@@ -4,7 +4,17 @@ import Plan
 import Synchronization
 import Tensors
 
-/// The symbols that plans may use, and their place in `RunContext.extents`.
+/// The symbols of a program's plans, and their place in `RunContext.extents`.
+struct SymbolTable {
+    let names: [String]
+
+    init(_ plans: [ExecutionPlan]) { names = Set(plans.flatMap(\.bounds.keys)).sorted() }
+
+    /// Nil for a symbol that no plan has a bound for.
+    func index(of name: String) -> Int? { names.firstIndex(of: name) }
+}
+
+/// The symbols whose values a batch of tokens or a vision call says itself.
 enum PlanSymbol: String, CaseIterable {
     /// Token rows of the batch.
     case tokens = "T"
@@ -14,18 +24,8 @@ enum PlanSymbol: String, CaseIterable {
     case images = "I"
     /// Image tokens of a vision call.
     case merged = "M"
-    /// Cache positions; only inside visibility masks, which have no memory of their own.
-    case context = "S"
-
-    var index: Int {
-        switch self {
-        case .tokens: 0
-        case .samples: 1
-        case .images: 2
-        case .merged: 3
-        case .context: 4
-        }
-    }
+    /// Patches of a vision call.
+    case patches = "P"
 }
 
 /// An extent that is looked up in the batch at hand.
@@ -43,8 +43,9 @@ struct Extent {
 final class RunContext {
     /// Memory of the plan's intermediate values.
     let arena: UnsafeMutableRawPointer
-    /// Values of `PlanSymbol`s.
+    /// Values of the symbols, in the order of their table.
     let extents: UnsafeMutablePointer<Int>
+    private let places: [PlanSymbol: Int]
     /// The batch of an `extend` or `decode` run.
     var io: StepIO?
     /// The pictures of a vision run.
@@ -52,10 +53,17 @@ final class RunContext {
     /// The first status other than OK that a kernel returned.
     let failure = Atomic<UInt32>(0)
 
-    init(arena: UnsafeMutableRawPointer) {
+    init(arena: UnsafeMutableRawPointer, symbols: SymbolTable) {
         self.arena = arena
-        extents = .allocate(capacity: PlanSymbol.allCases.count)
-        extents.initialize(repeating: 0, count: PlanSymbol.allCases.count)
+        extents = .allocate(capacity: max(symbols.names.count, 1))
+        extents.initialize(repeating: 0, count: max(symbols.names.count, 1))
+        let known = PlanSymbol.allCases.compactMap { symbol in symbols.index(of: symbol.rawValue).map { (symbol, $0) } }
+        places = Dictionary(uniqueKeysWithValues: known)
+    }
+
+    /// Gives a symbol its value for the batch at hand; one that no plan has is passed over.
+    func set(_ symbol: PlanSymbol, _ value: Int) {
+        if let place = places[symbol] { extents[place] = value }
     }
 
     deinit { extents.deallocate() }
@@ -76,11 +84,17 @@ struct Operand {
         case memory(UnsafeRawPointer)
     }
     let place: Place
+    let element: DType
+    /// Every extent; none for a scalar.
+    let dims: [Extent]
+    /// The first extent.
     let rows: Extent
-    /// Elements of one row: the product of all extents but the first.
+    /// Elements of one row, the product of all extents but the first; with symbols at 1 where rows vary in size.
     let columns: Int
     /// Elements between rows.
     let stride: Int
+    /// Extent of the last axis.
+    var width: Int { dims.count > 1 ? dims[dims.count - 1].factor : columns }
 
     /// The operand's address for the batch at hand; nil for an input that the batch does not have.
     func address(_ context: RunContext) -> UnsafeMutableRawPointer? {
@@ -117,7 +131,6 @@ extension RunContext {
         case .sampleRows: UnsafeMutableRawPointer(io?.sampleRows.baseAddress)
         case .pixels: UnsafeMutableRawPointer(vision?.pixels.baseAddress)
         case .patchPositions: UnsafeMutableRawPointer(vision?.positions.baseAddress)
-        case .visible: nil
         }
     }
 }
@@ -154,9 +167,10 @@ final class VisionBuffers {
 
     /// Takes over the input of one call, which the caller has checked against the buffers' sizes.
     func fill(_ input: VisionInput) {
-        _ = pixels.update(fromContentsOf: input.pixels)
-        _ = positions.update(fromContentsOf: input.positions)
-        _ = bounds.update(fromContentsOf: input.bounds)
-        segmentCount = input.bounds.count - 1
+        let segments = input.segments["pictures"] ?? [0]
+        if case .bytes(let bytes)? = input["pixels"]?.values { _ = pixels.update(fromContentsOf: bytes) }
+        if case .integers(let places)? = input["patch_positions"]?.values { _ = positions.update(fromContentsOf: places) }
+        _ = bounds.update(fromContentsOf: segments)
+        segmentCount = segments.count - 1
     }
 }

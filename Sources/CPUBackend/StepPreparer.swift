@@ -1,12 +1,11 @@
-import ArtifactFormat
 import CKernels
 import Execution
 import Plan
 import Tensors
 
-/// Binds the steps of plans to kernels and to the artifact's weights.
+/// Binds the steps of plans to kernels and to weights.
 struct StepPreparer {
-    let artifact: Artifact
+    let weights: any WeightMemory
     let environment: StepEnvironment
     /// Largest values of the plan's symbols.
     let bounds: [String: Int]
@@ -21,7 +20,7 @@ struct StepPreparer {
         let inputs = try operands(step.inputs)
         let outputs = try operands(step.outputs)
         let (origin, isa) = (step.origin, environment.isa)
-        guard (inputs.count, outputs.count) == step.kernel.operandCounts else {
+        guard step.kernel.inputRules(count: inputs.count) != nil, outputs.count == step.kernel.row?.results.count else {
             throw .malformed("step \(step.kernel.name) of \(origin) has the wrong number of operands")
         }
         switch step.kernel {
@@ -29,7 +28,7 @@ struct StepPreparer {
             guard let rows = step.inputs[0].type.shape.values(bounds)?.reduce(1, *) else {
                 throw .malformed("step \(step.kernel.name) of \(origin) has an unknown symbol")
             }
-            return LinearStep(
+            return try LinearStep(
                 linear, operands: inputs, output: outputs[0], maxRows: rows / max(linear.inputs, 1), origin: origin,
                 environment)
         case .rmsNorm(let eps), .addRMSNorm(let eps):
@@ -44,14 +43,10 @@ struct StepPreparer {
                 heads: heads, headDim: headDim, inputs: inputs, outputs: outputs, origin: origin, isa: isa)
         case .kvWrite(let layer):
             return KVWriteStep(layer: layer, operands: inputs, origin: origin, environment)
-        case .pagedAttention(let layer, let heads, let scale):
-            return try PagedAttentionStep(
-                layer: layer, heads: heads, scale: scale, operands: inputs, output: outputs[0], origin: origin,
-                environment)
-        case .segmentAttention(let heads, let headDim, let scale):
-            return SegmentAttentionStep(
-                heads: heads, headDim: headDim, scale: scale, operands: inputs, output: outputs[0], origin: origin,
-                environment)
+        case .pagedAttention(let attention):
+            return try PagedAttentionStep(attention, operands: inputs, output: outputs[0], origin: origin, environment)
+        case .segmentAttention(let attention):
+            return try SegmentAttentionStep(attention, operands: inputs, output: outputs[0], origin: origin, environment)
         case .gatedActivation(let activation):
             return GatedActivationStep(activation, inputs: inputs, outputs: outputs, origin: origin, isa: isa)
         case .embed:
@@ -59,13 +54,13 @@ struct StepPreparer {
                 throw .malformed("step embed of \(origin) reads a table that is not a weight")
             }
             return EmbedStep(
-                table: artifact.weights[index], inputs: inputs, outputs: outputs, origin: origin, isa: isa)
+                table: weights.entries[index], inputs: inputs, outputs: outputs, origin: origin, isa: isa)
         case .selectRows, .gatherRows:
             return IndexedRowsStep(
                 selects: step.kernel == .selectRows, inputs: inputs, outputs: outputs, origin: origin, isa: isa)
         case .widen: return ElementStep(.widen, inputs: inputs, outputs: outputs, origin: origin, isa: isa)
         case .add: return ElementStep(.add, inputs: inputs, outputs: outputs, origin: origin, isa: isa)
-        case .copy: return ElementStep(.copy, inputs: inputs, outputs: outputs, origin: origin, isa: isa)
+        case .plain(let kernel): return try PlainStep.make(kernel, inputs: inputs, outputs: outputs, origin: origin)
         }
     }
 
@@ -73,35 +68,38 @@ struct StepPreparer {
         var result: [Operand] = []
         for slot in slots {
             let place: Operand.Place
-            let dims = slot.type.shape.dims
+            var dims: [Extent] = []
+            for dim in slot.type.shape.dims { dims.append(try extent(dim)) }
             let columns = dims.dropFirst().reduce(1) { $0 * $1.factor }
             var stride = columns
             switch slot.place {
             case .arena(let offset, let rowStride):
                 place = .arena(offset)
-                stride = rowStride
+                stride = rowStride ?? columns
             case .input(let role): place = .input(role)
             case .output: place = .output
             case .weight(let index):
                 place = .memory(try memory(ofWeight: index))
             }
             result.append(
-                Operand(place: place, rows: try extent(dims.first ?? 1), columns: columns, stride: stride))
+                Operand(
+                    place: place, element: slot.type.element, dims: dims, rows: dims.first ?? Extent(factor: 1, symbol: -1), columns: columns,
+                    stride: stride))
         }
         return result
     }
 
     /// The packed bytes of a weight, which hold all that its layout pads to.
     private func memory(ofWeight index: Int) throws(BackendError) -> UnsafeRawPointer {
-        guard artifact.weights.indices.contains(index), let base = artifact.weightBytes(index).baseAddress else {
+        guard weights.entries.indices.contains(index), let base = weights.bytes(index).baseAddress else {
             throw .malformed("weight \(index) does not exist")
         }
-        let weight = artifact.weights[index]
+        let weight = weights.entries[index]
         var group = 0
         switch weight.layout {
         case .plain: return base
         case .indices:
-            guard let copy = try environment.indices.table(index, of: artifact).baseAddress else { return base }
+            guard let copy = try weights.table(index).baseAddress else { return base }
             return UnsafeRawPointer(copy)
         case .int4Blocks(let size): group = size
         case .f32Panels, .bf16Panels: break
@@ -120,17 +118,17 @@ struct StepPreparer {
 
     /// Each pair of a rotary table takes its position from an axis that the positions have.
     private func checkAxes(of step: Step) throws(BackendError) {
-        guard case .weight(let index) = step.inputs[2].place, artifact.weights[index].layout == .indices,
+        guard case .weight(let index) = step.inputs[2].place, weights.entries[index].layout == .indices,
             let count = step.inputs[0].type.shape.dims.first?.fixedValue
         else { throw .malformed("the rotary table of \(step.origin) has no axes") }
-        for axis in try environment.indices.table(index, of: artifact) where axis < 0 || axis >= count {
+        for axis in try weights.table(index) where axis < 0 || axis >= count {
             throw .malformed("the rotary table of \(step.origin) takes axis \(axis) of \(count)")
         }
     }
 
     private func extent(_ dim: Dim) throws(BackendError) -> Extent {
         guard let name = dim.symbol else { return Extent(factor: dim.factor, symbol: -1) }
-        guard let symbol = PlanSymbol(rawValue: name) else { throw .malformed("unknown symbol \(name)") }
-        return Extent(factor: dim.factor, symbol: symbol.index)
+        guard let symbol = environment.symbols.index(of: name) else { throw .malformed("symbol \(name) has no bound") }
+        return Extent(factor: dim.factor, symbol: symbol)
     }
 }

@@ -62,15 +62,12 @@ package struct Compilation {
 
     /// The mathematics of the model, before any pass.
     package func traced() throws(CompileError) -> Module {
-        guard let image = source.inputs.imageProcessor else {
-            throw .unsupported("\(source.directory): the model has no image processor")
-        }
         let cell = source.definition.geometry.mergeSize * source.definition.geometry.mergeSize
         let bounds = TraceBounds(
             tokens: limits.maxBatchedTokens, rows: limits.maxSequences, slots: limits.maxModelLength,
             imageRows: limits.maxBatchedTokens, mergedCells: max(1, limits.maxPatches / cell))
         do throws(CheckpointError) {
-            return try source.definition.trace(CheckpointTypes(source.checkpoint), image: image, bounds: bounds)
+            return try source.definition.trace(CheckpointTypes(source.checkpoint), bounds: bounds)
         } catch { throw .checkpoint(error) }
     }
 
@@ -229,7 +226,7 @@ package struct Compilation {
             result.artifact = try writer.finish(
                 program: compiled.program,
                 provenance: Manifest.Provenance(
-                    model: source.name, architecture: source.config.architectures.first ?? ""),
+                    model: source.name, architecture: source.architecture),
                 tuning: machine.tuning, golden: options.target.runsHere ? golden : nil)
             result.weightBytes = writer.weightTable.reduce(0) { $0 + $1.byteCount }
             return result

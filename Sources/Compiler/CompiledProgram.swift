@@ -69,7 +69,7 @@ struct CompiledProgram {
             guard let entry = Entry(graphName: graph.name) else {
                 throw .internalInconsistency("graph @\(graph.name) is no entry")
             }
-            var emitter = try PlanEmitter(graph, of: module, as: entry)
+            var emitter = PlanEmitter(graph, of: module, as: entry)
             plans.append(try emitter.emit(into: &table))
         }
         let geometry = compilation.source.definition.geometry

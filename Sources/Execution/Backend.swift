@@ -41,45 +41,6 @@ extension LoadedModel {
     }
 }
 
-/// The pictures of one vision call.
-package struct VisionInput: Sendable {
-    /// u8[P, C·h·w], single-frame patches in the processor's order.
-    package var pixels: [UInt8]
-    /// i32[2, P]: rows, then columns.
-    package var positions: [Int32]
-    /// Patch index where each picture starts, and last the count of patches.
-    package var bounds: [Int32]
-
-    package init(pixels: [UInt8], positions: [Int32], bounds: [Int32]) {
-        self.pixels = pixels
-        self.positions = positions
-        self.bounds = bounds
-    }
-
-    /// The pictures in order, as many in each call as `maxPatches` takes, and at least one.
-    package func calls(maxPatches: Int) -> [VisionInput] {
-        var calls: [VisionInput] = []
-        var first = 0
-        for next in bounds.indices.dropFirst() {
-            let fitsMore = next + 1 < bounds.count && Int(bounds[next + 1] - bounds[first]) <= maxPatches
-            if fitsMore { continue }
-            calls.append(pictures(first..<next))
-            first = next
-        }
-        return calls
-    }
-
-    private func pictures(_ range: Range<Int>) -> VisionInput {
-        let count = positions.count / 2
-        let (start, end) = (Int(bounds[range.lowerBound]), Int(bounds[range.upperBound]))
-        let width = count == 0 ? 0 : pixels.count / count
-        return VisionInput(
-            pixels: Array(pixels[start * width..<end * width]),
-            positions: Array(positions[start..<end] + positions[count + start..<count + end]),
-            bounds: bounds[range.lowerBound...range.upperBound].map { $0 - bounds[range.lowerBound] })
-    }
-}
-
 /// Why a backend cannot load or run a model.
 package enum BackendError: Error, Sendable, CustomStringConvertible {
     /// The artifact needs a kernel or feature this backend does not have.

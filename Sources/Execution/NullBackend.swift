@@ -64,18 +64,18 @@ package final class NullModel: LoadedModel {
     }
 
     package func beginVision(_ input: VisionInput) throws(BackendError) {
-        let patches = input.positions.count / 2
-        guard patches > 0, patches <= program.limits.maxPatches, input.pixels.count % patches == 0,
-            input.bounds.first == 0, input.bounds.last == Int32(patches)
+        let patches = input.patches
+        guard patches > 0, patches <= program.limits.maxPatches, case .bytes(let pixels)? = input["pixels"]?.values,
+            case .integers(let positions)? = input["patch_positions"]?.values, pixels.count % patches == 0, positions.count == 2 * patches
         else { throw .unsupported("a vision call of \(patches) patches") }
-        let row = input.pixels.count / patches
+        let row = pixels.count / patches
         visionCount = 0
         for token in 0..<patches / merge {
             var hash = seed
             for patch in token * merge..<(token + 1) * merge {
-                mix(&hash, UInt64(UInt32(bitPattern: input.positions[patch])))
-                mix(&hash, UInt64(UInt32(bitPattern: input.positions[patches + patch])))
-                for byte in input.pixels[patch * row..<(patch + 1) * row] { mix(&hash, UInt64(byte)) }
+                mix(&hash, UInt64(UInt32(bitPattern: positions[patch])))
+                mix(&hash, UInt64(UInt32(bitPattern: positions[patches + patch])))
+                for byte in pixels[patch * row..<(patch + 1) * row] { mix(&hash, UInt64(byte)) }
             }
             for column in 0..<program.hiddenSize {
                 mix(&hash, UInt64(column))

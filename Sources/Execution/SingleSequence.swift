@@ -1,4 +1,4 @@
-import Plan
+package import Plan
 
 /// One sequence alone on a loaded model: what tools that compare and ask single questions need of an engine.
 package final class SingleSequence {
@@ -21,12 +21,19 @@ package final class SingleSequence {
     package func restart() { length = 0 }
 
     /// Embeddings of pictures, f32 `[M, H]` in input order; in several vision calls where one does not take them all.
-    package func encode(_ pictures: VisionInput) throws(BackendError) -> [Float] {
+    package func encode(_ pictures: [VisionInput]) throws(BackendError) -> [Float] {
         var embeddings: [Float] = []
-        for call in pictures.calls(maxPatches: model.program.limits.maxPatches) {
-            try model.beginVision(call)
+        var start = 0
+        while start < pictures.count {
+            var (end, patches) = (start + 1, pictures[start].patches)
+            while end < pictures.count, patches + pictures[end].patches <= model.program.limits.maxPatches {
+                patches += pictures[end].patches
+                end += 1
+            }
+            try model.beginVision(.joined(Array(pictures[start..<end])))
             while try !model.advanceVision(budget: .infinity) {}
             embeddings += model.visionOutput
+            start = end
         }
         return embeddings
     }

@@ -165,11 +165,7 @@ extension JSONValue {
     package init(contentsOf path: String) throws(CheckpointError) {
         let file = try MappedFile(path: path)
         guard file.byteCount <= 64 << 20 else { throw CheckpointError(.malformed, file: path, "is too large for a JSON file of a model") }
-        do throws(JSONError) {
-            self = try JSONValue(parsing: Array(file.bytes), dialect: .python)
-        } catch {
-            throw CheckpointError(.malformed, file: path, "is \(error)")
-        }
+        try self.init(Array(file.bytes), of: path)
         withExtendedLifetime(file) {}
     }
 }

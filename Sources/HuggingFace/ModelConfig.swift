@@ -18,19 +18,6 @@ package struct ModelConfig: Sendable, Equatable {
     /// The canonical document as text; equal configurations have equal text.
     package var canonicalText: String { json.canonicalText }
 
-    package init(directory: String) throws(CheckpointError) {
-        let names = try Checkpoint.list(directory)
-        let file = directory + "/config.json"
-        guard names.contains("config.json") else {
-            throw CheckpointError(.missing, file: directory, "has no config.json; give the directory of a HuggingFace model")
-        }
-        let raw = try JSONValue(contentsOf: file)
-        let generationFile = directory + "/generation_config.json"
-        var generation: JSONValue?
-        if names.contains("generation_config.json") { generation = try JSONValue(contentsOf: generationFile) }
-        try self.init(raw, file: file, generation: generation, generationFile: generationFile)
-    }
-
     /// Reads documents that are in memory; `file` and `generationFile` are what errors call them.
     package init(
         _ raw: JSONValue, file: String = "config.json", generation: JSONValue? = nil,
@@ -110,50 +97,5 @@ package struct AWQConfig: Sendable, Hashable {
         if let backend = try section.string("backend"), backend.lowercased() == "llm-awq" {
             throw section.error("backend", "is \"\(backend)\", whose layout of the weights is not supported; only \"gemm\" of AutoAWQ is", .unsupported)
         }
-    }
-}
-
-/// What `generation_config.json` says about decoding; where it is silent, `config.json`.
-package struct GenerationConfig: Sendable, Hashable {
-    /// Tokens that end an answer.
-    package var eosTokenIDs: [Int] = []
-    package var bosTokenID: Int?
-    package var padTokenID: Int?
-    /// Whether sampling is the default; if not, decoding is greedy whatever the temperature.
-    package var doSample = false
-    package var temperature: Double?
-    package var topP: Double?
-    /// 0 and -1 mean all tokens.
-    package var topK: Int?
-    package var repetitionPenalty: Double?
-
-    init(_ json: JSONValue?, file: String, config: ConfigSection) throws(CheckpointError) {
-        let generation = try ConfigSection(json ?? [:], file: file)
-        let text = try config.section("text_config") ?? config
-        eosTokenIDs = try Self.tokens("eos_token_id", [generation, text, config])
-        bosTokenID = try Self.tokens("bos_token_id", [generation, text, config]).first
-        padTokenID = try Self.tokens("pad_token_id", [generation, text, config]).first
-        doSample = try generation.bool("do_sample") ?? false
-        temperature = try Self.number("temperature", generation) { $0 >= 0 }
-        topP = try Self.number("top_p", generation) { $0 > 0 && $0 <= 1 }
-        repetitionPenalty = try Self.number("repetition_penalty", generation) { $0 > 0 }
-        topK = try generation.int("top_k")
-        if let topK, topK < -1 { throw generation.error("top_k", "is \(topK), which cannot be") }
-    }
-
-    /// The token ids under a key of the first section that has it.
-    private static func tokens(_ key: String, _ sections: [ConfigSection]) throws(CheckpointError) -> [Int] {
-        for section in sections {
-            guard let ids = try section.ints(key) else { continue }
-            for id in ids where id < 0 || id > Int(Int32.max) { throw section.error(key, "is \(id), which is no token id") }
-            return ids
-        }
-        return []
-    }
-
-    private static func number(_ key: String, _ section: ConfigSection, _ valid: (Double) -> Bool) throws(CheckpointError) -> Double? {
-        guard let number = try section.double(key) else { return nil }
-        guard number.isFinite, valid(number) else { throw section.error(key, "is \(number), which cannot be") }
-        return number
     }
 }

@@ -1,94 +1,149 @@
 import Foundation
+package import JSON
 
-/// Where a model's files are, and the name by which people know it.
+/// The small files of a HuggingFace model directory: configuration, processor, tokenizer, templates. Each is opened and parsed once.
 ///
-/// A folder of HuggingFace's cache, `models--OWNER--NAME`, stands for the snapshot that its `refs/main` names, or for the only one. A
-/// snapshot there is called `OWNER/NAME`; any other directory by its last component.
-package struct ModelDirectory: Sendable, Hashable {
+/// A file that breaks the rules of its format is an error for whoever asks for it, and for nobody else. None of them needs the weights.
+package struct ModelDirectory: Sendable {
+    /// Where the files are.
     package let path: String
+    /// The name by which people know the model.
     package let name: String
+    private let contents: [String: [UInt8]]
+    private let documents: [String: Result<JSONValue, CheckpointError>]
 
-    /// Throws `.missing` for a folder of the cache from which no snapshot can be chosen. Other directories need not exist.
+    /// The files that are looked for, besides weights.
+    private static let names = [
+        "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "added_tokens.json",
+        "preprocessor_config.json", "processor_config.json", "special_tokens_map.json", "chat_template.jinja", "chat_template.json",
+        "chat_templates/default.jinja",
+    ]
+    /// JSON with a parser of its own.
+    private static let tokenizerFile = "tokenizer.json"
+
+    /// - Parameter given: the model's own directory, or its folder in HuggingFace's cache.
     package init(_ given: String) throws(CheckpointError) {
-        if let folder = Self.repository(given) {
-            path = try Self.snapshot(of: folder)
-        } else {
-            path = Self.withoutTrailingSlashes(given)
+        let location = try ModelLocation(given)
+        var contents: [String: [UInt8]] = [:]
+        for name in Self.names {
+            let path = "\(location.path)/\(name)"
+            guard FileManager.default.fileExists(atPath: path) else { continue }
+            guard let data = FileManager.default.contents(atPath: path) else {
+                throw CheckpointError(.io, file: path, "cannot be read; may you read it?")
+            }
+            if LargeFilePointer.isPointer(data) { throw LargeFilePointer.error(path) }
+            contents[name] = Array(data)
         }
-        let parts = URL(fileURLWithPath: path).standardizedFileURL.pathComponents
-        let isSnapshot = parts.count >= 3 && parts[parts.count - 2] == "snapshots"
-        name = (isSnapshot ? Self.repositoryName(parts[parts.count - 3]) : nil) ?? parts.last ?? given
-        try Self.checkFiles(in: path)
+        var documents: [String: Result<JSONValue, CheckpointError>] = [:]
+        for (name, bytes) in contents where name.hasSuffix(".json") && name != Self.tokenizerFile {
+            documents[name] = Result { () throws(CheckpointError) in try JSONValue(bytes, of: "\(location.path)/\(name)") }
+        }
+        self.init(path: location.path, name: location.name, contents: contents, documents: documents)
     }
 
-    /// Most bytes of a file that is not mapped: JSON and templates.
-    private static let textBytesMax = 256 << 20
+    /// The same directory with another file of that name.
+    package func replacing(_ name: String, with document: JSONValue) -> ModelDirectory {
+        var (contents, documents) = (contents, documents)
+        contents[name] = Array(document.canonicalText.utf8)
+        documents[name] = .success(document)
+        return ModelDirectory(path: path, name: self.name, contents: contents, documents: documents)
+    }
 
-    /// Reading a pipe would wait for ever, and a device or a sparse file would not end.
-    private static func checkFiles(in path: String) throws(CheckpointError) {
-        for name in (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? [] {
-            let isText = name.hasSuffix(".json") || name.hasSuffix(".jinja")
-            let file = "\(path)/\(name)"
-            var status = stat()
-            guard isText || name.hasSuffix(".safetensors"), stat(file, &status) == 0 else { continue }
-            guard status.st_mode & S_IFMT == S_IFREG else { throw CheckpointError(.malformed, file: file, "is not a regular file") }
-            guard !isText || status.st_size <= textBytesMax else {
-                throw CheckpointError(.malformed, file: file, "has \(status.st_size) bytes; at most \(textBytesMax) are read")
+    private init(path: String, name: String, contents: [String: [UInt8]], documents: [String: Result<JSONValue, CheckpointError>]) {
+        self.path = path
+        self.name = name
+        self.contents = contents
+        self.documents = documents
+    }
+
+    /// The path of a file, for messages.
+    package func file(_ name: String) -> String { "\(path)/\(name)" }
+
+    /// The file as it is; nil where there is none.
+    package func bytes(_ name: String) -> [UInt8]? { contents[name] }
+
+    /// The parsed file, any of the JSON files but tokenizer.json; nil where there is none.
+    package func json(_ name: String) throws(CheckpointError) -> JSONValue? { try documents[name]?.get() }
+
+    /// The parsed file, which must be an object; nil where there is none.
+    package func document(_ name: String) throws(CheckpointError) -> ConfigSection? {
+        guard let value = try json(name) else { return nil }
+        return try ConfigSection(value, file: file(name))
+    }
+
+    /// `config.json` and `generation_config.json`.
+    package func config() throws(CheckpointError) -> ModelConfig {
+        guard let raw = try json("config.json") else {
+            _ = try Checkpoint.list(path)
+            throw CheckpointError(.missing, file: path, "has no config.json; give the directory of a HuggingFace model")
+        }
+        return try ModelConfig(
+            raw, file: file("config.json"), generation: json("generation_config.json"), generationFile: file("generation_config.json"))
+    }
+}
+
+extension ModelDirectory {
+    /// What the processor says of pictures: processor_config.json where it holds an image processor, as older directories do not;
+    /// else preprocessor_config.json.
+    package func imageProcessor() throws(CheckpointError) -> ConfigSection {
+        if let config = try document("processor_config.json"), config.members["image_processor"]?.objectValue != nil {
+            return try config.required("image_processor")
+        }
+        guard let config = try document("preprocessor_config.json") else {
+            throw CheckpointError(
+                .missing, file: file("preprocessor_config.json"),
+                "is missing, and processor_config.json holds no image_processor; copy it from the model's repository")
+        }
+        return try config.section("image_processor") ?? config
+    }
+
+    /// The `…_token` entries of tokenizer_config.json and special_tokens_map.json, by their names.
+    package func specialTokens() throws(CheckpointError) -> [String: String] {
+        var tokens: [String: String] = [:]
+        for name in ["special_tokens_map.json", "tokenizer_config.json"] {
+            for (key, value) in try document(name)?.members ?? JSONObject() where key.hasSuffix("_token") {
+                tokens[key] = value.stringValue ?? value["content"]?.stringValue
             }
         }
+        return tokens
     }
 
-    private static let prefix = "models--"
+    /// Where chat templates stand, the file that counts first: the order of transformers 5's processors, then the tokenizer's.
+    package static let templateNames = [
+        "processor_config.json", "chat_template.json", "chat_template.jinja", "chat_templates/default.jinja", "tokenizer_config.json",
+    ]
 
-    /// `OWNER/NAME`, or `NAME` of a repository without an owner; nil for a folder that is none of the cache.
-    private static func repositoryName(_ folder: String) -> String? {
-        guard folder.hasPrefix(prefix), folder.count > prefix.count else { return nil }
-        return String(folder.dropFirst(prefix.count)).replacing("--", with: "/")
-    }
-
-    /// The folder of the cache when that, or the folder of its snapshots, is given and not a model's own.
-    private static func repository(_ given: String) -> String? {
-        let path = withoutTrailingSlashes(given)
-        let parts = URL(fileURLWithPath: path).standardizedFileURL.pathComponents
-        let files = FileManager.default
-        guard let last = parts.last, !files.fileExists(atPath: path + "/config.json") else { return nil }
-        if repositoryName(last) != nil { return files.fileExists(atPath: path + "/snapshots") ? path : nil }
-        guard last == "snapshots", parts.count >= 2, repositoryName(parts[parts.count - 2]) != nil else { return nil }
-        return URL(fileURLWithPath: path).standardizedFileURL.deletingLastPathComponent().path
-    }
-
-    private static func snapshot(of folder: String) throws(CheckpointError) -> String {
-        let snapshots = folder + "/snapshots"
-        let names = ((try? FileManager.default.contentsOfDirectory(atPath: snapshots)) ?? []).filter { !$0.hasPrefix(".") }.sorted()
-        guard !names.isEmpty else {
-            throw CheckpointError(.missing, file: snapshots, "holds no snapshot; download the model again")
+    /// The chat template; nil where there is none.
+    package func chatTemplate() throws(CheckpointError) -> FoundTemplate? {
+        for name in Self.templateNames {
+            guard let bytes = bytes(name) else { continue }
+            if name.hasSuffix(".jinja") { return FoundTemplate(source: String(decoding: bytes, as: UTF8.self), file: name) }
+            guard let template = try json(name)?["chat_template"], let source = Self.source(template) else { continue }
+            return FoundTemplate(source: source, file: name)
         }
-        guard let main = try mainReference(folder) else {
-            if names.count == 1 { return "\(snapshots)/\(names[0])" }
-            throw CheckpointError(
-                .missing, file: folder, "has no refs/main to choose by; give one of its snapshots: \(names.joined(separator: ", "))")
-        }
-        guard names.contains(main) else {
-            throw CheckpointError(
-                .missing, file: folder + "/refs/main",
-                "names the snapshot \(main), which is not there; download the model again, or give one of: "
-                    + names.joined(separator: ", "))
-        }
-        return "\(snapshots)/\(main)"
+        return nil
     }
 
-    /// The snapshot that `refs/main` names; nil where there is no such file.
-    private static func mainReference(_ folder: String) throws(CheckpointError) -> String? {
-        let path = folder + "/refs/main"
-        guard FileManager.default.fileExists(atPath: path) else { return nil }
-        let file = try MappedFile(path: path)
-        guard file.byteCount <= 256 else { throw CheckpointError(.malformed, file: path, "is too large for the name of a snapshot") }
-        return String(decoding: file.bytes, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+    /// A text, or of several named ones that called default, else the first.
+    private static func source(_ template: JSONValue) -> String? {
+        if let source = template.stringValue { return source }
+        if let members = template.objectValue { return (members["default"] ?? members.values.first)?.stringValue }
+        let named = template.arrayValue?.first { $0["name"]?.stringValue == "default" } ?? template.arrayValue?.first
+        return named?["template"]?.stringValue
     }
+}
 
-    private static func withoutTrailingSlashes(_ path: String) -> String {
-        var rest = path[...]
-        while rest.count > 1, rest.last == "/" { rest.removeLast() }
-        return String(rest)
+/// The source of a chat template, and the file of the model directory in which it stands.
+package struct FoundTemplate: Sendable {
+    package let source: String
+    package let file: String
+}
+
+extension JSONValue {
+    /// - Parameter file: what errors call the file that has these bytes.
+    init(_ bytes: [UInt8], of file: String) throws(CheckpointError) {
+        do throws(JSONError) { self = try JSONValue(parsing: bytes, dialect: .python) } catch {
+            throw CheckpointError(.malformed, file: file, "is \(error)")
+        }
     }
 }

@@ -15,13 +15,14 @@ package enum Architectures {
     /// The names that `config.json` may give, sorted.
     package static var names: [String] { Set(all.flatMap { $0.architectures }).sorted() }
 
-    /// The definition for a configuration; the error for an unknown architecture lists the known ones.
-    package static func definition(for config: ModelConfig) throws(CheckpointError) -> any ModelDefinition {
+    /// The definition for a model directory; the error for an unknown architecture lists the known ones.
+    package static func definition(for directory: ModelDirectory) throws(CheckpointError) -> any ModelDefinition {
+        let config = try directory.config()
         for name in config.architectures {
-            if let family = try family(of: config, where: { $0.architectures.contains(name) }) { return try family.init(config) }
+            if let family = try family(of: config, where: { $0.architectures.contains(name) }) { return try family.init(directory) }
         }
         if config.architectures.isEmpty, let type = config.modelType {
-            if let family = try family(of: config, where: { $0.modelTypes.contains(type) }) { return try family.init(config) }
+            if let family = try family(of: config, where: { $0.modelTypes.contains(type) }) { return try family.init(directory) }
         }
         let named = config.architectures.isEmpty ? config.modelType ?? "none" : config.architectures.joined(separator: ", ")
         throw CheckpointError(

@@ -18,8 +18,11 @@ package struct InternVL: ModelDefinition {
     private let activation: ActivationFunction
     private let isRemote: Bool
     private let quantization: AWQConfig?
+    private let picture: PictureSpec
+    private let common: InputSpec
 
-    package init(_ config: ModelConfig) throws(CheckpointError) {
+    package init(_ directory: ModelDirectory) throws(CheckpointError) {
+        let config = try directory.config()
         let top = try config.originalSection()
         isRemote = try top.section("llm_config") != nil
         let section = try top.required(isRemote ? "llm_config" : "text_config")
@@ -36,6 +39,22 @@ package struct InternVL: ModelDefinition {
         self.tower = tower
         activation = top.has("projector_hidden_act") ? try ActivationFunction(top, "projector_hidden_act") : .gelu
         quantization = try config.quantization()
+        picture = try isRemote
+            ? Self.remotePictures(top, tower, mergeSize) : Self.pictures(directory.imageProcessor(), tower, mergeSize, top, text.vocabulary)
+        common = try directory.inputs(vocabulary: text.vocabulary, positions: .sequential(start: 0), config)
+    }
+
+    package func inputs(_ tokens: TokenNames) throws(CheckpointError) -> InputSpec {
+        var spec = common
+        var picture = picture
+        if isRemote {
+            guard let token = tokens.token(Self.contextToken) else {
+                throw CheckpointError(.inconsistent, file: "the tokenizer", "has no token \(Self.contextToken), which stands for pictures")
+            }
+            picture.prompt.token = token
+        }
+        spec.picture = picture.named(tokens, fallback: Self.contextToken)
+        return spec
     }
 
     package var geometry: ModelGeometry { ModelGeometry(text, patchSize: tower.patchSize, mergeSize: mergeSize) }
@@ -51,15 +70,13 @@ package struct InternVL: ModelDefinition {
 
     package func effective(_ checkpoint: Checkpoint) -> Checkpoint { text.effective(checkpoint, rewrites) }
 
-    package func trace(
-        _ checkpoint: CheckpointTypes, image: ImageProcessorSpec?, bounds: TraceBounds
-    ) throws(CheckpointError) -> Module {
+    package func trace(_ checkpoint: CheckpointTypes, bounds: TraceBounds) throws(CheckpointError) -> Module {
         var entries = TraceEntries(decoder: text, pictures: PictureRows(), rewrites: rewrites, quantization: quantization)
         entries.ignored = PatchTower.unused(from: tower.depth, of: blocks) + [.prefix("visual.embeddings.mask_token")]
         let cell = mergeSize * mergeSize
         entries.visionSymbols = [("N", max(bounds.mergedCells * cell / tower.tilePatches, 1))]
         return try entries.module(checkpoint, bounds) { tracer in
-            let scale = PixelScale(image)
+            let scale = PixelScale(picture.pixels)
             let rows = tracer.scope("visual") { tracer.encode(tower, scale, rows: tower.tileRows).rows }
             let patches = tracer.droppingClassRows(rows, count: tower.tilePatches, width: tower.width)
             let width = cell * tower.width

@@ -32,6 +32,14 @@ package struct Llava: ModelDefinition {
     let activation: ActivationFunction
     let projectorBias: Bool
     let quantization: AWQConfig?
+    let picture: PictureSpec
+    let common: InputSpec
+
+    package func inputs(_ tokens: TokenNames) -> InputSpec {
+        var spec = common
+        spec.picture = picture.named(tokens, fallback: "<image>")
+        return spec
+    }
 
     package var geometry: ModelGeometry { ModelGeometry(text, patchSize: tower.patchSize, mergeSize: 1) }
 
@@ -40,16 +48,14 @@ package struct Llava: ModelDefinition {
 
     package func effective(_ checkpoint: Checkpoint) -> Checkpoint { text.effective(checkpoint, Self.rewrites) }
 
-    package func trace(
-        _ checkpoint: CheckpointTypes, image: ImageProcessorSpec?, bounds: TraceBounds
-    ) throws(CheckpointError) -> Module {
+    package func trace(_ checkpoint: CheckpointTypes, bounds: TraceBounds) throws(CheckpointError) -> Module {
         let deepest = depths.max() ?? 0
         var entries = TraceEntries(decoder: text, pictures: PictureRows(), rewrites: Self.rewrites, quantization: quantization)
         entries.ignored = [.prefix("visual.post_layernorm."), .prefix("visual.head.")] + PatchTower.unused(from: deepest, of: blocks)
         if packing == .tiles { entries.ignored.append(.prefix("image_newline")) }
         entries.visionSymbols = [("N", max(bounds.mergedCells / tower.tilePatches, 1))]
         if packing != .tiles { entries.visionSymbols.append(("M", bounds.mergedCells)) }
-        return try entries.module(checkpoint, bounds) { $0.vision(self, PixelScale(image)) }
+        return try entries.module(checkpoint, bounds) { $0.vision(self, PixelScale(picture.pixels)) }
     }
 }
 

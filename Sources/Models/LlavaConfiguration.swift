@@ -1,5 +1,6 @@
 package import HuggingFace
 import IR
+import Plan
 
 extension Llava {
     /// Those of its names with a Pixtral tower are another family.
@@ -7,7 +8,8 @@ extension Llava {
         try config.originalSection().section("vision_config")?.string("model_type") != "pixtral"
     }
 
-    package init(_ config: ModelConfig) throws(CheckpointError) {
+    package init(_ directory: ModelDirectory) throws(CheckpointError) {
+        let config = try directory.config()
         let top = try config.originalSection()
         text = try DecoderConfiguration(top.required("text_config"), assumed: "llama", isTied: top.bool("tie_word_embeddings"))
         let vision = try top.required("vision_config")
@@ -39,5 +41,8 @@ extension Llava {
         activation = top.has("projector_hidden_act") ? try ActivationFunction(top, "projector_hidden_act") : .gelu
         projectorBias = try top.bool("multimodal_projector_bias") ?? true
         quantization = try config.quantization()
+        let token = try top.imageToken(vocabulary: text.vocabulary)
+        picture = try Self.pictures(directory.imageProcessor(), tower, packing, token: token, top: top)
+        common = try directory.inputs(vocabulary: text.vocabulary, positions: .sequential(start: 0), config)
     }
 }

@@ -1,5 +1,6 @@
 package import HuggingFace
 package import IR
+import JSON
 package import Plan
 import Tensors
 
@@ -14,13 +15,17 @@ package struct MiniCPMV: ModelDefinition {
     private let blocks: Int
     private let resampler: Resampler
     private let quantization: AWQConfig?
+    private let picture: PictureSpec
+    private let common: InputSpec
 
     /// Whether all slices of a picture are padded to the longest before the tower, and the padding dropped behind it (2.5).
     private var padsSlices: Bool { tower.firstRows == .padding }
 
-    package init(_ config: ModelConfig) throws(CheckpointError) {
+    package init(_ directory: ModelDirectory) throws(CheckpointError) {
+        let config = try directory.config()
         let top = try config.originalSection()
-        let number = try top.members["version"]?.doubleValue ?? Double(top.string("version") ?? "")
+        let written = top.members["version"]?.stringValue.flatMap(Double.init)
+        let number = top.members["version"]?.doubleValue ?? written
         let known = [2.5: "llama", 2.6: "qwen2"]
         guard let number, let decoder = known[number] else {
             throw top.error("version", "is not one of the known versions: 2.5, 2.6", .unsupported)
@@ -40,6 +45,22 @@ package struct MiniCPMV: ModelDefinition {
             throw top.error("hidden_size", "is \(text.width), which does not divide into heads of 128")
         }
         quantization = try config.quantization()
+        picture = try Self.pictures(directory.imageProcessor(), tower, queries: resampler.queries, hasNumbers: number == 2.6)
+        common = try directory.inputs(vocabulary: text.vocabulary, positions: .sequential(start: 0), config)
+        file = config.file
+    }
+
+    private let file: String
+
+    package func inputs(_ tokens: TokenNames) throws(CheckpointError) -> InputSpec {
+        guard !padsSlices else { throw CheckpointError(.unsupported, file: file, "version 2.5 pads slices, which is not supported") }
+        guard let token = tokens.token("<unk>") else {
+            throw CheckpointError(.inconsistent, file: file, "pictures stand as <unk>, which the tokenizer does not have")
+        }
+        var spec = common
+        spec.picture = picture
+        spec.picture?.prompt.token = token
+        return spec
     }
 
     package var geometry: ModelGeometry { ModelGeometry(text, patchSize: tower.patchSize, mergeSize: 1) }
@@ -50,14 +71,12 @@ package struct MiniCPMV: ModelDefinition {
 
     package func effective(_ checkpoint: Checkpoint) -> Checkpoint { text.effective(checkpoint, Self.rewrites) }
 
-    package func trace(
-        _ checkpoint: CheckpointTypes, image: ImageProcessorSpec?, bounds: TraceBounds
-    ) throws(CheckpointError) -> Module {
+    package func trace(_ checkpoint: CheckpointTypes, bounds: TraceBounds) throws(CheckpointError) -> Module {
         var entries = TraceEntries(decoder: text, pictures: PictureRows(), rewrites: Self.rewrites, quantization: quantization)
         entries.ignored = PatchTower.unused(from: tower.depth, of: blocks) + [.suffix("resampler.pos_embed"), .prefix("visual.head.")]
         entries.visionSymbols = [("P", bounds.mergedCells * 16), ("M", bounds.mergedCells)]
         if padsSlices { entries.visionSymbols.append(("K", bounds.mergedCells * 16)) }
-        return try entries.module(checkpoint, bounds) { vision($0, PixelScale(image)) }
+        return try entries.module(checkpoint, bounds) { vision($0, PixelScale(picture.pixels)) }
     }
 
     private func vision(_ tracer: ModelTracer, _ scale: PixelScale) -> Value {

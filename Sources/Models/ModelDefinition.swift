@@ -2,7 +2,7 @@ package import HuggingFace
 package import IR
 package import Plan
 
-/// The mathematics of one model family: a configuration that can trace itself into IR.
+/// One model family: a configuration that can trace its mathematics into IR, and say how requests become its inputs.
 ///
 /// A definition is a value that checks its configuration when made; tracing checks every tensor it uses against what the
 /// configuration implies. Both name the key or tensor at fault.
@@ -16,9 +16,14 @@ package protocol ModelDefinition: Sendable {
     /// Whether it computes such a configuration, one that names an architecture of its own: several families may share a name.
     static func computes(_ config: ModelConfig) throws(CheckpointError) -> Bool
 
-    init(_ config: ModelConfig) throws(CheckpointError)
+    init(_ directory: ModelDirectory) throws(CheckpointError)
 
     var geometry: ModelGeometry { get }
+
+    /// How a request becomes tokens, patches and positions.
+    ///
+    /// - Parameter tokens: what the tokenizer calls its tokens.
+    func inputs(_ tokens: TokenNames) throws(CheckpointError) -> InputSpec
 
     /// The checkpoint without the tensors that the family takes for copies of others.
     ///
@@ -30,7 +35,7 @@ package protocol ModelDefinition: Sendable {
     /// Symbols: `T` tokens, `B` sampled rows (in `decode` also tokens), `S` cache slots, `I` rows of image embeddings, `M` merged
     /// cells of pictures (a picture has `mergeSize² · M` patches). Inputs have the names of `InputRole`; states are
     /// `kv.<layer>.k` and `kv.<layer>.v`, f32 `[S, KVH, D]`.
-    func trace(_ checkpoint: CheckpointTypes, image: ImageProcessorSpec?, bounds: TraceBounds) throws(CheckpointError) -> Module
+    func trace(_ checkpoint: CheckpointTypes, bounds: TraceBounds) throws(CheckpointError) -> Module
 }
 
 extension ModelDefinition {

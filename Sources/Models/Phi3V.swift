@@ -17,7 +17,8 @@ package struct Phi3V: ModelDefinition {
     private static let mergeSize = 2
 
     /// The tower is CLIP ViT-L/14 at 336, which no configuration says; one for tests may have other extents.
-    package init(_ config: ModelConfig) throws(CheckpointError) {
+    package init(_ directory: ModelDirectory) throws(CheckpointError) {
+        let config = try directory.config()
         let top = try config.originalSection()
         text = try DecoderConfiguration(top, assumed: "phi3")
         let processor = try top.required("img_processor")
@@ -37,6 +38,13 @@ package struct Phi3V: ModelDefinition {
             throw top.error("embd_layer.use_hd_transform", "is false, which is not supported", .unsupported)
         }
         quantization = try config.quantization()
+        file = config.file
+    }
+
+    private let file: String
+
+    package func inputs(_ tokens: TokenNames) throws(CheckpointError) -> InputSpec {
+        throw CheckpointError(.unsupported, file: file, "pictures of Phi-3-vision are resized as floats, which is not supported yet")
     }
 
     package var geometry: ModelGeometry { ModelGeometry(text, patchSize: tower.patchSize, mergeSize: Self.mergeSize) }
@@ -48,13 +56,11 @@ package struct Phi3V: ModelDefinition {
 
     package func effective(_ checkpoint: Checkpoint) -> Checkpoint { text.effective(checkpoint, Self.rewrites) }
 
-    package func trace(
-        _ checkpoint: CheckpointTypes, image: ImageProcessorSpec?, bounds: TraceBounds
-    ) throws(CheckpointError) -> Module {
+    package func trace(_ checkpoint: CheckpointTypes, bounds: TraceBounds) throws(CheckpointError) -> Module {
         var entries = TraceEntries(decoder: text, pictures: PictureRows(), rewrites: Self.rewrites, quantization: quantization)
         entries.ignored = [.prefix("visual.post_layernorm."), .prefix("projector.wte.")] + PatchTower.unused(from: tower.depth, of: blocks)
         entries.visionSymbols = [("N", max(bounds.mergedCells * 4 / tower.tilePatches, 1)), ("M", bounds.mergedCells)]
-        return try entries.module(checkpoint, bounds) { vision($0, PixelScale(image)) }
+        return try entries.module(checkpoint, bounds) { vision($0, PixelScale(factor: nil, mean: [0, 0, 0], deviation: [1, 1, 1])) }
     }
 
     private func vision(_ tracer: ModelTracer, _ scale: PixelScale) -> Value {

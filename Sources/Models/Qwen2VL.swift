@@ -24,16 +24,33 @@ package struct Qwen2VL: ModelDefinition {
 
     private let text: DecoderConfiguration
     private let vision: Vision
+    private let pictures: Qwen2VLPictures
+    private let imageToken: Int32
     private let quantization: AWQConfig?
-    private let file: String
+    private let common: InputSpec
 
-    package init(_ config: ModelConfig) throws(CheckpointError) {
+    package init(_ directory: ModelDirectory) throws(CheckpointError) {
+        let config = try directory.config()
         let top = try config.section()
         text = try DecoderConfiguration(
             top.required("text_config"), assumed: "qwen2_vl_text", isTied: top.bool("tie_word_embeddings") ?? false)
         vision = try Vision(top.required("vision_config"), textWidth: text.width)
         quantization = try config.quantization()
-        file = config.file
+        pictures = try Qwen2VLPictures(directory.imageProcessor())
+        guard pictures.patchSize == vision.patchSize, pictures.mergeSize == vision.mergeSize, pictures.frames == vision.frames else {
+            throw CheckpointError(
+                .inconsistent, file: config.file,
+                "vision_config has patches of \(vision.frames)×\(vision.patchSize) merged by \(vision.mergeSize), the image processor "
+                    + "of \(pictures.frames)×\(pictures.patchSize) merged by \(pictures.mergeSize)")
+        }
+        imageToken = try top.imageToken(vocabulary: text.vocabulary)
+        common = try directory.inputs(vocabulary: text.vocabulary, positions: .mrope(mergeSize: vision.mergeSize), config)
+    }
+
+    package func inputs(_ tokens: TokenNames) -> InputSpec {
+        var spec = common
+        spec.picture = pictures.spec(token: imageToken, text: "").named(tokens, fallback: "<|image_pad|>")
+        return spec
     }
 
     package var geometry: ModelGeometry {
@@ -47,31 +64,22 @@ package struct Qwen2VL: ModelDefinition {
         text.effective(checkpoint, Self.rewrites)
     }
 
-    package func trace(
-        _ checkpoint: CheckpointTypes, image: ImageProcessorSpec?, bounds: TraceBounds
-    ) throws(CheckpointError) -> Module {
-        guard let image else { throw CheckpointError(.missing, file: file, "needs an image processor beside it") }
-        guard image.patchSize == vision.patchSize, image.mergeSize == vision.mergeSize, image.temporalPatchSize == vision.frames else {
-            throw CheckpointError(
-                .inconsistent, file: file,
-                "vision_config has patches of \(vision.frames)×\(vision.patchSize) merged by \(vision.mergeSize), the image processor "
-                    + "of \(image.temporalPatchSize)×\(image.patchSize) merged by \(image.mergeSize)")
-        }
+    package func trace(_ checkpoint: CheckpointTypes, bounds: TraceBounds) throws(CheckpointError) -> Module {
         let entries = TraceEntries(
             decoder: text, pictures: PictureRows(), rewrites: Self.rewrites, quantization: quantization,
             visionSymbols: [("M", bounds.mergedCells)])
-        return try entries.module(checkpoint, bounds) { $0.vision(vision, image, textWidth: text.width) }
+        return try entries.module(checkpoint, bounds) { $0.vision(vision, pictures.pixels, textWidth: text.width) }
     }
 }
 
 extension ModelTracer {
     /// `Qwen2VisionTransformerPretrainedModel`: patches u8 `[m²·M, 3·p²]` to image tokens f32 `[M, H]`.
-    fileprivate func vision(_ vision: Qwen2VL.Vision, _ image: ImageProcessorSpec, textWidth: Int) -> Value {
+    fileprivate func vision(_ vision: Qwen2VL.Vision, _ image: PixelSpec, textWidth: Int) -> Value {
         let cell = vision.mergeSize * vision.mergeSize
         let patches = Dim(cell, times: "M")
         let pixels = b.input(InputRole.pixels.rawValue, TensorType(.u8, [patches, .fixed(3 * vision.patchSize * vision.patchSize)]))
         let positions = b.input(InputRole.patchPositions.rawValue, TensorType(.i32, [2, patches]))
-        let visible = b.input(InputRole.visible.rawValue, TensorType(.bool, [patches, patches]))
+        let visible = b.mask("visible", .segments("pictures"), queries: patches, keys: patches)
         return scope("visual") {
             let rotary = scope("rotary_pos_emb") { rotaryTables(positions, vision.rotary, tokens: patches) }
             var x = scope("patch_embed") {

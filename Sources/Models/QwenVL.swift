@@ -12,13 +12,16 @@ package struct QwenVL: ModelDefinition {
     private let tower: PatchTower
     private let resampler: Resampler
     private let quantization: AWQConfig?
+    private let picture: PictureSpec
+    private let common: InputSpec
 
     /// That without a `visual` part reads text only.
     package static func computes(_ config: ModelConfig) throws(CheckpointError) -> Bool {
         try config.originalSection().section("visual") != nil
     }
 
-    package init(_ config: ModelConfig) throws(CheckpointError) {
+    package init(_ directory: ModelDirectory) throws(CheckpointError) {
+        let config = try directory.config()
         let top = try config.originalSection()
         text = try DecoderConfiguration(top, assumed: "qwen")
         let visual = try top.required("visual")
@@ -44,6 +47,33 @@ package struct QwenVL: ModelDefinition {
             throw visual.error("n_queries", "is \(resampler.queries); only 256 is supported", .unsupported)
         }
         quantization = try config.quantization()
+        let side = grid * patchSize
+        picture = PictureSpec(
+            views: [ViewSpec(.exact(width: side, height: side), filter: .bicubic, precision: .pillow)],
+            pixels: PixelSpec(patchSize: patchSize, rescaleFactor: 1 / 255, normalization: .clip, form: .tiles),
+            tensors: [
+                VisionTensor("pixels", .pixels), VisionTensor("table_rows", .blendRows(.bicubic(side: 16))),
+                VisionTensor("table_weights", .blendWeights(.bicubic(side: 16))),
+            ], segments: [VisionSegments("tiles", .tiles), VisionSegments("queries", .queries(count: resampler.queries))],
+            features: .queries(count: resampler.queries),
+            prompt: PicturePrompt(
+                marker: "", token: 0, tokenText: "<imgpad>",
+                pieces: [.text("Picture {picture}: <img>"), .features, .text("</img>\n")]))
+        common = try directory.inputs(vocabulary: text.vocabulary, positions: .sequential(start: 0), config)
+        file = config.file
+    }
+
+    private let file: String
+
+    package func inputs(_ tokens: TokenNames) throws(CheckpointError) -> InputSpec {
+        guard let token = tokens.token(picture.prompt.tokenText) else {
+            throw CheckpointError(.inconsistent, file: file, "pictures stand as <imgpad>, which the tokenizer does not have")
+        }
+        var picture = picture
+        picture.prompt.token = token
+        var spec = common
+        spec.picture = picture.named(tokens, fallback: "<imgpad>")
+        return spec
     }
 
     /// Patches of a picture.
@@ -59,12 +89,10 @@ package struct QwenVL: ModelDefinition {
 
     package func effective(_ checkpoint: Checkpoint) -> Checkpoint { text.effective(checkpoint, Self.rewrites) }
 
-    package func trace(
-        _ checkpoint: CheckpointTypes, image: ImageProcessorSpec?, bounds: TraceBounds
-    ) throws(CheckpointError) -> Module {
+    package func trace(_ checkpoint: CheckpointTypes, bounds: TraceBounds) throws(CheckpointError) -> Module {
         var entries = TraceEntries(decoder: text, pictures: PictureRows(), rewrites: Self.rewrites, quantization: quantization)
         entries.visionSymbols = [("N", max(bounds.mergedCells / resampler.queries, 1))]
-        return try entries.module(checkpoint, bounds) { vision($0, PixelScale(image)) }
+        return try entries.module(checkpoint, bounds) { vision($0, PixelScale(picture.pixels)) }
     }
 
     private func vision(_ tracer: ModelTracer, _ scale: PixelScale) -> Value {

@@ -12,16 +12,21 @@ package struct TextDecoder: ModelDefinition {
 
     private let text: DecoderConfiguration
     private let quantization: AWQConfig?
+    private let spec: InputSpec
 
     /// The first Qwen with a `visual` part is another family.
     package static func computes(_ config: ModelConfig) throws(CheckpointError) -> Bool {
         try config.originalSection().section("visual") == nil
     }
 
-    package init(_ config: ModelConfig) throws(CheckpointError) {
+    package init(_ directory: ModelDirectory) throws(CheckpointError) {
+        let config = try directory.config()
         text = try DecoderConfiguration(config.originalSection())
         quantization = try config.quantization()
+        spec = try directory.inputs(vocabulary: text.vocabulary, positions: .sequential(start: 0), config)
     }
+
+    package func inputs(_ tokens: TokenNames) -> InputSpec { spec }
 
     package var geometry: ModelGeometry { ModelGeometry(text, patchSize: 1, mergeSize: 1) }
 
@@ -32,9 +37,7 @@ package struct TextDecoder: ModelDefinition {
         NameRewrite("model.", "model.", NameTables.internLM2),
     ]
 
-    package func trace(
-        _ checkpoint: CheckpointTypes, image: ImageProcessorSpec?, bounds: TraceBounds
-    ) throws(CheckpointError) -> Module {
+    package func trace(_ checkpoint: CheckpointTypes, bounds: TraceBounds) throws(CheckpointError) -> Module {
         try TraceEntries(decoder: text, rewrites: Self.rewrites, quantization: quantization).module(checkpoint, bounds)
     }
 }

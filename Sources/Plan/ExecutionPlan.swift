@@ -36,16 +36,14 @@ package enum InputRole: String, Sendable, Hashable, Codable, CaseIterable {
     case pixels
     /// i32[2, P], row and column of each patch.
     case patchPositions = "patch_positions"
-    /// Who attends to whom: a boolean matrix in the mathematics, block tables or segment bounds at run time.
-    case visible
 }
 
 /// Where a step finds or leaves a value.
 package struct Slot: Sendable, Hashable, Codable {
     package enum Place: Sendable, Hashable, Codable {
         /// Byte offset into the entry's arena of the first element, and elements between rows: more than a row's own
-        /// where the slot is some columns of a wider value.
-        case arena(offset: Int, stride: Int)
+        /// where the slot is some columns of a wider value, nil where the length of rows is a symbol's and nothing lies between them.
+        case arena(offset: Int, stride: Int?)
         case input(InputRole)
         /// Index into the artifact's weight table.
         case weight(Int)

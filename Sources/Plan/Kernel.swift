@@ -1,3 +1,5 @@
+package import Tensors
+
 /// What happens to a linear layer's sums before they are stored, and to the gate of a gated activation.
 package enum Activation: String, Sendable, Hashable, Codable, CaseIterable {
     case none, quickGelu = "quick_gelu", gelu, geluTanh = "gelu_tanh", silu, relu
@@ -39,44 +41,27 @@ package enum WeightLayout: Sendable, Hashable, Codable, CustomStringConvertible 
     }
 }
 
-/// One kernel of the catalog with its fixed parameters.
+/// A kernel of the registry with its parameters.
 ///
-/// Operand order is the order of `Step.inputs`; every activation is f32 and row-major.
+/// Operand order is the order of `Step.inputs`, as the kernel's row says.
 package enum Kernel: Sendable, Hashable, Codable {
-    /// `y[T,N] = activation(x[T,K] · Wᵗ + bias) + residual`; inputs x, W, then bias and residual when flagged.
     case linear(Linear)
-    /// `y = x / √(mean(x²) + eps) · w`; inputs x, w.
     case rmsNorm(eps: Float)
-    /// `y = (x − mean) / √(var + eps) · w + b`; inputs x, w, b.
     case layerNorm(eps: Float)
-    /// Outputs `sum = x + r` and the norm of it; inputs x, r, w.
     case addRMSNorm(eps: Float)
-    /// Outputs `sum = x + r` and the norm of it; inputs x, r, w, b.
     case addLayerNorm(eps: Float)
-    /// `cos, sin [T, D/2]` of `positions[axes[i]] · inverse frequency`; inputs positions, inverse frequencies, axes.
     case rotaryTable
-    /// Rotates each head of x[T, H, D], half against half; inputs x, cos, sin; the output is x's slot or another.
     case rotary(heads: Int, headDim: Int)
-    /// Writes K and V rows to the paged cache of a layer; inputs k[T, KVH, D], v[T, KVH, D], slots.
     case kvWrite(layer: Int)
-    /// Causal attention of q[T, H, D] over a layer's paged cache; inputs q, visibility.
-    case pagedAttention(layer: Int, heads: Int, scale: Float)
-    /// Full attention inside segments; inputs q, k, v [P, H, D], visibility.
-    case segmentAttention(heads: Int, headDim: Int, scale: Float)
-    /// `activation(gate) · up` of x[T, 2·I], gate first; input x.
+    case pagedAttention(PagedAttention)
+    case segmentAttention(SegmentAttention)
     case gatedActivation(Activation)
-    /// Rows of a packed table; inputs table, ids.
     case embed
-    /// Row `index` of b where index ≥ 0, else the row of a; inputs a, b, index.
     case selectRows
-    /// Rows of x by index; inputs x, index.
     case gatherRows
-    /// u8 to f32; input x.
     case widen
-    /// `y = a + b`; inputs a, b.
     case add
-    /// Copies; input x. What is left where a reshape cannot alias.
-    case copy
+    case plain(PlainKernel)
 
     package struct Linear: Sendable, Hashable, Codable {
         package var arithmetic: Arithmetic
@@ -85,11 +70,9 @@ package enum Kernel: Sendable, Hashable, Codable {
         package var outputs: Int
         package var activation: Activation
         package var hasBias: Bool
-        package var hasResidual: Bool
 
         package init(
-            arithmetic: Arithmetic, layout: WeightLayout, inputs: Int, outputs: Int,
-            activation: Activation = .none, hasBias: Bool = false, hasResidual: Bool = false
+            arithmetic: Arithmetic, layout: WeightLayout, inputs: Int, outputs: Int, activation: Activation = .none, hasBias: Bool = false
         ) {
             self.arithmetic = arithmetic
             self.layout = layout
@@ -97,65 +80,103 @@ package enum Kernel: Sendable, Hashable, Codable {
             self.outputs = outputs
             self.activation = activation
             self.hasBias = hasBias
-            self.hasResidual = hasResidual
         }
     }
 }
 
 extension Kernel {
-    /// The catalog name, as inspection prints it: `linear_bf16_f32`, `rms_norm`.
-    package var name: String {
-        switch self {
-        case .linear(let linear): "linear_\(linear.layout.word)_\(linear.arithmetic.rawValue)"
-        case .rmsNorm: "rms_norm"
-        case .layerNorm: "layer_norm"
-        case .addRMSNorm: "add_rms_norm"
-        case .addLayerNorm: "add_layer_norm"
-        case .rotaryTable: "rotary_table"
-        case .rotary: "rotary"
-        case .kvWrite: "kv_write"
-        case .pagedAttention: "paged_attention"
-        case .segmentAttention: "segment_attention"
-        case .gatedActivation: "gated_activation"
-        case .embed: "embed"
-        case .selectRows: "select_rows"
-        case .gatherRows: "gather_rows"
-        case .widen: "widen_u8"
-        case .add: "add"
-        case .copy: "copy"
+    package struct PagedAttention: Sendable, Hashable, Codable {
+        package var layer: Int
+        /// Of the queries; a multiple of the cache's.
+        package var heads: Int
+        package var scale: Float
+        /// Scores become `softcap · tanh(score / softcap)`; 0 leaves them.
+        package var softcap: Float
+        /// A causal one.
+        package var mask: Mask
+
+        package init(layer: Int, heads: Int, scale: Float, softcap: Float = 0, mask: Mask = .causal()) {
+            self.layer = layer
+            self.heads = heads
+            self.scale = scale
+            self.softcap = softcap
+            self.mask = mask
+        }
+    }
+
+    package struct SegmentAttention: Sendable, Hashable, Codable {
+        package var heads: Int
+        /// A divisor of `heads`.
+        package var kvHeads: Int
+        package var headDim: Int
+        package var scale: Float
+        /// Scores become `softcap · tanh(score / softcap)`; 0 leaves them.
+        package var softcap: Float
+        /// One of segments.
+        package var mask: Mask
+
+        package init(heads: Int, kvHeads: Int, headDim: Int, scale: Float, softcap: Float = 0, mask: Mask) {
+            self.heads = heads
+            self.kvHeads = kvHeads
+            self.headDim = headDim
+            self.scale = scale
+            self.softcap = softcap
+            self.mask = mask
         }
     }
 }
 
 extension Kernel {
-    /// How many slots a step of this kernel has.
-    package var operandCounts: (inputs: Int, outputs: Int) {
+    /// What the registry calls it; nil for a linear layer over a layout that is none of linear layers'.
+    package var registered: KernelName? {
         switch self {
-        case .linear(let linear): (2 + (linear.hasBias ? 1 : 0) + (linear.hasResidual ? 1 : 0), 1)
-        case .rmsNorm: (2, 1)
-        case .layerNorm: (3, 1)
-        case .addRMSNorm: (3, 2)
-        case .addLayerNorm: (4, 2)
-        case .rotaryTable: (3, 2)
-        case .rotary: (3, 1)
-        case .kvWrite: (3, 0)
-        case .pagedAttention: (2, 1)
-        case .segmentAttention: (4, 1)
-        case .gatedActivation, .widen, .copy: (1, 1)
-        case .embed, .gatherRows, .add: (2, 1)
-        case .selectRows: (3, 1)
+        case .linear(let linear): linear.layout.linearWeights.map { .linear($0, linear.arithmetic) }
+        case .rmsNorm: .rmsNorm
+        case .layerNorm: .layerNorm
+        case .addRMSNorm: .addRMSNorm
+        case .addLayerNorm: .addLayerNorm
+        case .rotaryTable: .rotaryTable
+        case .rotary: .rotary
+        case .kvWrite: .kvWrite
+        case .pagedAttention: .pagedAttention
+        case .segmentAttention: .segmentAttention
+        case .gatedActivation: .gatedActivation
+        case .embed: .embed
+        case .selectRows: .selectRows
+        case .gatherRows: .gatherRows
+        case .widen: .widen
+        case .add: .add
+        case .plain(let plain): .plain(plain.op)
         }
     }
+
+    /// Its row of the registry; nil when it is a combination that no row has.
+    package var row: KernelRow? { registered.flatMap { KernelRegistry.row(named: $0.text) } }
+
+    /// As inspection prints it: `linear_bf16_f32`, `rms_norm`.
+    package var name: String { registered?.text ?? "unknown" }
+
+    package var isFallback: Bool { registered?.isFallback ?? false }
+
+    /// The rules of a step's inputs, `count` of them where an operand may be repeated; nil when no step has so many.
+    package func inputRules(count: Int) -> [OperandRule]? {
+        guard let row else { return nil }
+        if let repeated = row.operands.first, repeated.isRepeated { return count >= 1 ? Array(repeating: repeated, count: count) : nil }
+        let rules = row.operands.filter { !$0.isOptional || hasBias }
+        return rules.count == count ? rules : nil
+    }
+
+    private var hasBias: Bool { if case .linear(let linear) = self { linear.hasBias } else { false } }
 }
 
 extension WeightLayout {
-    /// The weight's element in kernel names.
-    package var word: String {
+    /// What linear layers call it; nil for layouts of vectors.
+    package var linearWeights: KernelName.LinearWeights? {
         switch self {
-        case .plain, .f32Panels: "f32"
-        case .indices: "i32"
-        case .bf16Panels: "bf16"
-        case .int4Blocks: "int4"
+        case .plain, .indices: nil
+        case .f32Panels: .f32
+        case .bf16Panels: .bf16
+        case .int4Blocks: .int4
         }
     }
 }

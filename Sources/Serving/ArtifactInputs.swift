@@ -27,8 +27,8 @@ extension InputPipeline {
         }
         guard try ArtifactInputsError.wrapping({ try spec.hasPlaceholder(of: tokenizer) }) else {
             throw ArtifactInputsError(
-                description: "\(artifact.path): section inputs.json is malformed: imagePlaceholder.text is not the token "
-                    + "\(spec.imagePlaceholder?.tokenID ?? 0) of the artifact's tokenizer; rebuild it with vlmc compile --force")
+                description: "\(artifact.path): section inputs.json is malformed: picture.prompt.tokenText is not the token "
+                    + "\(spec.picture?.prompt.token ?? 0) of the artifact's tokenizer; rebuild it with vlmc compile --force")
         }
         self.init(
             spec: spec, modelKey: artifact.manifest.weightsKey + artifact.manifest.programKey, maxPatches: maxPatches,

@@ -1,4 +1,5 @@
 internal import Execution
+internal import Plan
 
 extension StepIO {
     /// Writes a batch into the buffers as `StepIO` documents them.
@@ -57,18 +58,19 @@ extension StepIO {
     private func fillPictures(_ request: ActiveRequest, _ item: Batch.Item, row: Int) {
         let chunk = item.start..<item.start + item.count
         for (index, picture) in request.request.prompt.pictures.enumerated() {
-            let part = picture.tokens.clamped(to: chunk)
-            guard !part.isEmpty, let embeddings = request.embeddings[index] else { continue }
-            let first = (part.lowerBound - picture.tokens.lowerBound) * hiddenSize
-            embeddings.values.withUnsafeBufferPointer { values in
-                let source = UnsafeBufferPointer(rebasing: values[first..<first + part.count * hiddenSize])
-                let target = imageEmbeds[(imageCount * hiddenSize)...]
-                _ = UnsafeMutableBufferPointer(rebasing: target).update(fromContentsOf: source)
+            guard let embeddings = request.embeddings[index] else { continue }
+            for part in picture.tokens.parts(in: chunk) {
+                let first = part.first * hiddenSize
+                embeddings.values.withUnsafeBufferPointer { values in
+                    let source = UnsafeBufferPointer(rebasing: values[first..<first + part.tokens.count * hiddenSize])
+                    let target = imageEmbeds[(imageCount * hiddenSize)...]
+                    _ = UnsafeMutableBufferPointer(rebasing: target).update(fromContentsOf: source)
+                }
+                for (offset, position) in part.tokens.enumerated() {
+                    imageRows[row + position - chunk.lowerBound] = Int32(imageCount + offset)
+                }
+                imageCount += part.tokens.count
             }
-            for (offset, position) in part.enumerated() {
-                imageRows[row + position - chunk.lowerBound] = Int32(imageCount + offset)
-            }
-            imageCount += part.count
         }
     }
 

@@ -95,7 +95,7 @@ package final class Engine: Sendable {
             throw .tokenOutOfRange(token: token, vocabularySize: size)
         }
         for (index, picture) in request.prompt.pictures.enumerated() {
-            let patches = picture.input.positions.count / 2
+            let patches = picture.input.patches
             guard patches <= configuration.maxPatches else {
                 throw .pictureTooLarge(index: index, patches: patches, maxPatches: configuration.maxPatches)
             }

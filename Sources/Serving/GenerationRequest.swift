@@ -1,4 +1,4 @@
-package import Execution
+package import Plan
 
 /// A prompt in the engine's terms.
 package struct Prompt: Sendable {
@@ -26,14 +26,14 @@ package struct Prompt: Sendable {
 
 /// A picture of a prompt, ready for the vision tower.
 package struct Picture: Sendable {
-    /// Positions of the prompt's tokens that stand for the picture; as many as the picture has embeddings.
-    package var tokens: Range<Int>
+    /// The prompt's tokens that stand for the picture; as many as the picture has embeddings.
+    package var tokens: TokenRanges
     /// SHA-256 of canonical pixels, size, processor parameters and model.
     package var digest: ContentDigest
-    /// The patches of this picture alone.
+    /// What the vision entry reads of this picture alone.
     package var input: VisionInput
 
-    package init(tokens: Range<Int>, digest: ContentDigest, input: VisionInput) {
+    package init(tokens: TokenRanges, digest: ContentDigest, input: VisionInput) {
         self.tokens = tokens
         self.digest = digest
         self.input = input
@@ -82,7 +82,7 @@ package struct GenerationRequest: Sendable {
     package var heldBytes: Int {
         let tokens = MemoryLayout<Int32>.stride * (prompt.ids.count + prompt.positions.count)
         return prompt.pictures.reduce(4096 + tokens) { sum, picture in
-            sum + picture.input.pixels.count + MemoryLayout<Int32>.stride * picture.input.positions.count
+            sum + picture.input.byteCount
         }
     }
 }

@@ -54,7 +54,7 @@ package struct InputPipeline: Sendable {
     private let textOnlyRoles: TextOnlyRoles
     private let newDecoder: @Sendable () -> any TokenTextDecoder
     private let imageDecoder: ImageDecoder
-    private let processor: ImageProcessor?
+    private let reader: PictureReader?
     private let maxPatches: Int
     private let modelDigest: ContentDigest
     private let contextLength: Int
@@ -83,13 +83,13 @@ package struct InputPipeline: Sendable {
         self.newDecoder = newDecoder
         self.encode = encode
         imageDecoder = ImageDecoder(maxPixels: maxImagePixels)
-        processor = spec.imageProcessor.map { ImageProcessor($0) }
-        self.maxPatches = min(maxPatches, spec.visionLimits?.maxPatchesPerImage ?? .max)
+        reader = spec.picture.map { PictureReader($0) }
+        self.maxPatches = maxPatches
         self.contextLength = contextLength
         self.tokenBytesMax = tokenBytesMax
         modelDigest = ContentDigest { hasher in
             hasher.update(modelKey)
-            hasher.update(spec.imageProcessor.map { "\($0)" } ?? "")
+            hasher.update(spec.picture.map { "\($0)" } ?? "")
         }
     }
 
@@ -123,9 +123,9 @@ package struct InputPipeline: Sendable {
     ) throws(InputError) -> Prompt {
         if let refusal { throw .badPrompt(refusal) }
         try checkHeaders(of: pictures, budget)
-        var patches: [Patches] = []
-        for picture in pictures { patches.append(try self.patches(of: picture, budget)) }
-        let typed = TypedPlaceholders(textOnlyRoles.joined(messages), placeholder: spec.imagePlaceholder)
+        var read: [ReadPicture] = []
+        for picture in pictures { read.append(try self.read(picture, isAlone: pictures.count == 1, budget)) }
+        let typed = TypedPlaceholders(textOnlyRoles.joined(messages), prompt: spec.picture?.prompt)
         let text: String
         do {
             text = try render(typed.messages, budget)
@@ -138,7 +138,7 @@ package struct InputPipeline: Sendable {
         let assembler = PromptAssembler(spec: spec) { [encode] text in try encode(text, budget) }
         let prepared: PreparedPrompt
         do {
-            prepared = try assembler.prepare(rendered: text, pictures: patches, mark: typed.mark)
+            prepared = try assembler.prepare(rendered: text, pictures: read, mark: typed.mark)
         } catch {
             try Self.check(budget)
             throw .badPrompt("\(error)")
@@ -163,7 +163,7 @@ package struct InputPipeline: Sendable {
 
     /// Reads headers alone: thousands of small files, or a few of very many pixels, would keep a worker busy for minutes.
     private func checkHeaders(of pictures: [EncodedPicture], _ budget: WorkBudget) throws(InputError) {
-        guard let processor, let placeholder = spec.imagePlaceholder else { return }
+        guard let reader else { return }
         var tokens = 0
         var pixels = 0
         for picture in pictures {
@@ -171,9 +171,9 @@ package struct InputPipeline: Sendable {
             do {
                 let size = try imageDecoder.header(of: picture.file).uprightSize
                 pixels += size.width * size.height
-                let patches = try processor.patchCount(width: size.width, height: size.height)
-                guard patches <= maxPatches else { throw ImageError.tooManyPatches(count: patches, limit: maxPatches) }
-                tokens += placeholder.expansion.tokens(patches: patches)
+                let layout = try reader.layout(width: size.width, height: size.height, isAlone: pictures.count == 1)
+                guard layout.rows <= maxPatches else { throw ImageError.tooManyPatches(count: layout.rows, limit: maxPatches) }
+                tokens += FeatureTable(reader.spec, layout).count
             } catch {
                 throw .badPicture(place: picture.place, reason: "\(error)")
             }
@@ -187,13 +187,13 @@ package struct InputPipeline: Sendable {
         }
     }
 
-    private func patches(of picture: EncodedPicture, _ budget: WorkBudget) throws(InputError) -> Patches {
-        guard let processor else {
+    private func read(_ picture: EncodedPicture, isAlone: Bool, _ budget: WorkBudget) throws(InputError) -> ReadPicture {
+        guard let reader else {
             throw .badPicture(place: picture.place, reason: "the model reads text only")
         }
         do throws(ImageError) {
             let decoded = try imageDecoder.decode(picture.file, budget: budget)
-            return try processor.patches(from: decoded, maxPatches: maxPatches, budget: budget)
+            return try reader.read(decoded, isAlone: isAlone, maxPatches: maxPatches, budget: budget)
         } catch {
             if case .stopped(let reason) = error { throw .stopped(reason) }
             throw .badPicture(place: picture.place, reason: "\(error)")
@@ -201,18 +201,18 @@ package struct InputPipeline: Sendable {
     }
 
     private func picture(_ prepared: PreparedPicture, _ salt: String) -> Picture {
-        let patches = prepared.patches
-        let layout = VisionLayout(
-            grids: [(patches.gridHeight, patches.gridWidth)], mergeSize: spec.imageProcessor?.mergeSize ?? 1)
+        let picture = prepared.picture
         let digest = ContentDigest { hasher in
             hasher.update(modelDigest)
             hasher.update(salt)
-            hasher.update(patches.gridHeight)
-            hasher.update(patches.gridWidth)
-            patches.bytes.withUnsafeBytes { hasher.update($0) }
+            hasher.update(picture.layout.size.width)
+            hasher.update(picture.layout.size.height)
+            hasher.update(picture.features.count)
+            for tensor in picture.input.tensors {
+                guard case .bytes(let bytes) = tensor.values else { continue }
+                bytes.withUnsafeBytes { hasher.update($0) }
+            }
         }
-        return Picture(
-            tokens: prepared.tokens, digest: digest,
-            input: VisionInput(pixels: patches.bytes, positions: layout.rows + layout.columns, bounds: layout.bounds))
+        return Picture(tokens: prepared.tokens, digest: digest, input: picture.input)
     }
 }

@@ -103,8 +103,14 @@ package enum SelfTest {
         let prompt = try pipeline(artifact).prompt(messages: messages, pictures: pictures)
         var digest = Digest()
         for picture in prompt.pictures {
-            digest.update(picture.input.pixels)
-            for numbers in [picture.input.positions, picture.input.bounds] { numbers.withUnsafeBytes { digest.update($0) } }
+            for tensor in picture.input.tensors {
+                switch tensor.values {
+                case .bytes(let bytes): digest.update(bytes)
+                case .integers(let numbers): numbers.withUnsafeBytes { digest.update($0) }
+                case .floats(let numbers): numbers.withUnsafeBytes { digest.update($0) }
+                }
+            }
+            for (_, bounds) in picture.input.segments.sorted(by: { $0.key < $1.key }) { bounds.withUnsafeBytes { digest.update($0) } }
         }
         let request = Golden.Request(
             question: question, picture: picture, positions: prompt.positions, patches: prompt.pictures.isEmpty ? "" : digest.finish())
@@ -121,8 +127,8 @@ package enum SelfTest {
         var embeddings: [Float] = []
         var next: Int32 = 0
         for picture in prompt.pictures {
-            embeddings += try sequence.encode(picture.input)
-            for token in picture.tokens {
+            embeddings += try sequence.encode([picture.input])
+            for token in picture.tokens.ranges.joined() {
                 rows[token] = next
                 next += 1
             }

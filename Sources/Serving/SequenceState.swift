@@ -1,3 +1,5 @@
+package import Plan
+
 /// What the scheduler knows of one sequence: how many tokens there are, and for how many the cache holds K and V.
 package struct SequenceState: Sendable {
     /// Rising in order of arrival.
@@ -40,9 +42,13 @@ package struct SequenceState: Sendable {
             let next = ContentDigest { hasher in
                 if let parent { hasher.update(parent) } else { hasher.update(salt) }
                 hasher.update(tokens[range])
-                for picture in pictures where picture.tokens.overlaps(range) {
-                    hasher.update(picture.tokens.lowerBound - range.lowerBound)
-                    hasher.update(picture.digest)
+                for picture in pictures {
+                    for part in picture.tokens.parts(in: range) {
+                        hasher.update(part.tokens.lowerBound - range.lowerBound)
+                        hasher.update(part.tokens.count)
+                        hasher.update(part.first)
+                        hasher.update(picture.digest)
+                    }
                 }
             }
             digests.append(next)
@@ -62,14 +68,14 @@ package struct SequenceState: Sendable {
 
 /// A picture's place in a prompt.
 package struct PictureTokens: Sendable {
-    /// Positions of the tokens that stand for the picture.
-    package var tokens: Range<Int>
+    /// The tokens that stand for the picture.
+    package var tokens: TokenRanges
     /// Digest of pixels, size, processor and model.
     package var digest: ContentDigest
     /// Whether the embeddings are at hand.
     package var isReady = false
 
-    package init(tokens: Range<Int>, digest: ContentDigest) {
+    package init(tokens: TokenRanges, digest: ContentDigest) {
         self.tokens = tokens
         self.digest = digest
     }

@@ -86,7 +86,7 @@ struct VisionWork {
         guard ready.isEmpty else { return ready }
         let chosen = Self.fitting(missing, request.request.prompt.pictures, model.program.limits.maxPatches)
         do {
-            try model.beginVision(Self.join(chosen.map { request.request.prompt.pictures[$0].input }))
+            try model.beginVision(.joined(chosen.map { request.request.prompt.pictures[$0].input }))
         } catch {
             throw Failure(id: needed.id, message: "a picture cannot be encoded: \(error)")
         }
@@ -100,31 +100,13 @@ struct VisionWork {
         var patches = 0
         var digests: Set<ContentDigest> = []
         for index in indexes {
-            let count = pictures[index].input.positions.count / 2
+            let count = pictures[index].input.patches
             guard chosen.isEmpty || patches + count <= maxPatches else { break }
             guard digests.insert(pictures[index].digest).inserted else { continue }
             chosen.append(index)
             patches += count
         }
         return chosen
-    }
-
-    private static func join(_ inputs: [VisionInput]) -> VisionInput {
-        if inputs.count == 1 { return inputs[0] }
-        var joined = VisionInput(pixels: [], positions: [], bounds: [0])
-        var patches = 0
-        for input in inputs {
-            joined.pixels += input.pixels
-            patches += input.positions.count / 2
-            joined.bounds.append(Int32(patches))
-        }
-        for axis in 0..<2 {
-            for input in inputs {
-                let count = input.positions.count / 2
-                joined.positions += input.positions[axis * count..<(axis + 1) * count]
-            }
-        }
-        return joined
     }
 
     /// Hands each picture its rows of the output.

@@ -48,7 +48,12 @@ struct WarmUp {
         let rows = (0..<16).map { Int32($0 / 4) }
         let columns = (0..<16).map { Int32($0 % 4) }
         try model.beginVision(
-            VisionInput(pixels: Array(repeating: 128, count: 16 * patchBytes), positions: rows + columns, bounds: [0, 16]))
+            VisionInput(
+                patches: 16, results: 4, features: 4,
+                tensors: [
+                    .init("pixels", .bytes(Array(repeating: 128, count: 16 * patchBytes)), of: .patch),
+                    .init("patch_positions", .integers(rows + columns), of: .patch, lines: 2),
+                ], segments: ["pictures": [0, 16]]))
         try model.warm(.vision, io)
     }
 }

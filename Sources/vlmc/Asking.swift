@@ -59,13 +59,13 @@ struct OpenedModel {
     /// - Parameter addsSpecialTokens: whether the tokenizer's post-processor has its say, as when a processor of
     ///   transformers is called with text; templates write special tokens themselves.
     func prepare(rendered: String, pictures: [Image], addsSpecialTokens: Bool) throws -> PreparedPrompt {
-        let patches = try pictures.map { picture in
-            guard let processor = spec.imageProcessor else { throw Failure("the model takes no pictures") }
-            return try ImageProcessor(processor).patches(from: picture)
+        let read = try pictures.map { image in
+            guard let picture = spec.picture else { throw Failure("the model takes no pictures") }
+            return try PictureReader(picture).read(image, isAlone: pictures.count == 1, keepsPixels: true)
         }
         let tokenizer = tokenizer
         let assembler = PromptAssembler(spec: spec) { try tokenizer.boundedIDs(of: $0, addSpecialTokens: addsSpecialTokens) }
-        return try assembler.prepare(rendered: rendered, pictures: patches)
+        return try assembler.prepare(rendered: rendered, pictures: read)
     }
 }
 
@@ -80,21 +80,15 @@ extension Tokenizer {
 }
 
 extension PreparedPrompt {
-    /// The prompt's pictures as one vision call; nil without any.
-    func vision(_ spec: InputSpec) -> VisionInput? {
-        guard !pictures.isEmpty, let processor = spec.imageProcessor else { return nil }
-        let layout = VisionLayout(
-            grids: pictures.map { ($0.patches.gridHeight, $0.patches.gridWidth) }, mergeSize: processor.mergeSize)
-        return VisionInput(
-            pixels: pictures.flatMap(\.patches.bytes), positions: layout.rows + layout.columns, bounds: layout.bounds)
-    }
+    /// What the vision entry reads of the prompt's pictures.
+    var vision: [VisionInput] { pictures.map(\.picture.input) }
 
     /// The prompt as one sequence takes it, pictures replaced by `embeddings`.
     func sequence(_ embeddings: [Float]) -> SingleSequence.Prompt {
         var rows = [Int32](repeating: -1, count: inputIDs.count)
         var next: Int32 = 0
         for picture in pictures {
-            for token in picture.tokens {
+            for token in picture.tokens.ranges.joined() {
                 rows[token] = next
                 next += 1
             }

@@ -40,19 +40,17 @@ struct InputsCommand: ParsableCommand {
         let document = try Sources.json(messages)
         let conversation = try Conversation(document, relativeTo: URL(fileURLWithPath: messages).deletingLastPathComponent())
         let prompt = try Failure.wrapping {
-            let patches = try conversation.patches(spec)
+            let pictures = try conversation.pictures(spec)
             let rendered = try Sources.template(directory).render(conversation.context(spec), budget: .generous())
             let assembler = PromptAssembler(spec: spec) { try tokenizer.boundedIDs(of: $0) }
-            return try assembler.prepare(rendered: rendered, pictures: patches)
+            return try assembler.prepare(rendered: rendered, pictures: pictures)
         }
         try Failure.wrapping { try write(prompt, spec) }
     }
 
     private func spec(_ directory: String, _ tokenizer: Tokenizer) throws -> InputSpec {
         guard Sources.isArtifact(directory) else {
-            return try Failure.wrapping { () throws(CompileError) in
-                try ModelFiles(directory: directory).inputSpec(tokenizer)
-            }
+            return try Failure.wrapping { () throws(CheckpointError) in try ModelDirectory(directory).inputs(tokenizer) }
         }
         return try Failure.wrapping { () throws(ArtifactError) in try Artifact.open(directory: directory).inputSpec() }
     }
@@ -63,12 +61,16 @@ struct InputsCommand: ParsableCommand {
         writer.add("input_ids", .i64, shape: [1, count], prompt.inputIDs.map(Int64.init))
         let positions = prompt.positions.ids.map(Int64.init)
         writer.add("position_ids", .i64, shape: [prompt.positions.axes, 1, count], positions)
-        if !prompt.pictures.isEmpty, let processor = spec.imageProcessor {
-            let values = prompt.pictures.flatMap { ImageProcessor(processor).pixelValues(of: $0.patches) }
-            let shape = [values.count / processor.patchDimension, processor.patchDimension]
-            writer.add("pixel_values", .f32, shape: shape, values)
-            let grids = prompt.pictures.flatMap { $0.patches.grid.map(Int64.init) }
-            writer.add("image_grid_thw", .i64, shape: [prompt.pictures.count, 3], grids)
+        if !prompt.pictures.isEmpty, let picture = spec.picture {
+            let pictures = prompt.pictures.map(\.picture)
+            let pixels = picture.pixelValues(of: pictures)
+            writer.add("pixel_values", .f32, shape: pixels.shape, pixels.values)
+            if picture.pixels.form == .patches {
+                writer.add("image_grid_thw", .i64, shape: [pictures.count, 3], pictures.flatMap { $0.grid.map(Int64.init) })
+            } else {
+                let sizes = pictures.flatMap { [Int64($0.layout.size.height), Int64($0.layout.size.width)] }
+                writer.add("image_sizes", .i64, shape: [pictures.count, 2], sizes)
+            }
         }
         try writer.write(to: output)
     }
@@ -96,21 +98,20 @@ struct Conversation {
         spec.templateContext(messages: .array(messages), extra: extra)
     }
 
-    /// The patches of all pictures in the order of their parts; an error names the part.
-    func patches(_ spec: InputSpec) throws(Failure) -> [Patches] {
+    /// All pictures in the order of their parts, as the model reads them; an error names the part.
+    func pictures(_ spec: InputSpec) throws(Failure) -> [ReadPicture] {
         let references = try Failure.wrapping { () throws(PictureSourceError) in try PictureReference.all(in: messages) }
-        var patches: [Patches] = []
+        var pictures: [ReadPicture] = []
         for reference in references {
             do {
-                guard let processor = spec.imageProcessor else { throw Failure("the model takes no pictures") }
-                let picture = try ImageDecoder().decode(try bytes(reference.source))
-                let limit = spec.visionLimits?.maxPatchesPerImage ?? .max
-                patches.append(try ImageProcessor(processor).patches(from: picture, maxPatches: min(limit, 1 << 20)))
+                guard let picture = spec.picture else { throw Failure("the model takes no pictures") }
+                let image = try ImageDecoder().decode(try bytes(reference.source))
+                pictures.append(try PictureReader(picture).read(image, isAlone: references.count == 1, keepsPixels: true))
             } catch {
                 throw Failure("\(reference.place): \(error)")
             }
         }
-        return patches
+        return pictures
     }
 
     private func bytes(_ source: PictureSource) throws -> [UInt8] {

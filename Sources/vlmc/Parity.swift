@@ -41,18 +41,15 @@ struct Parity: ParsableCommand {
         if let positions = recording.integers("position_ids") {
             rows.append(ParityRow(equal: "position ids", prompt.positions.ids, positions))
         }
-        if let pixels = recording.floats("inputs.pixel_values"), let processor = opened.spec.imageProcessor {
-            let values = prompt.pictures.flatMap { ImageProcessor(processor).pixelValues(of: $0.patches) }
+        if let pixels = recording.floats("inputs.pixel_values"), let picture = opened.spec.picture {
+            let values = picture.pixelValues(of: prompt.pictures.map(\.picture)).values
             rows.append(ParityRow(close: "pixel values", values, pixels, within: 1e-5, cosine: nil))
         }
         let tokens = recording.newTokens
         let sequence = try Failure.wrapping { () throws(BackendError) in
             try SingleSequence(opened.model, capacity: prompt.inputIDs.count + tokens.count)
         }
-        var features: [Float] = []
-        if let vision = prompt.vision(opened.spec) {
-            features = try Failure.wrapping { () throws(BackendError) in try sequence.encode(vision) }
-        }
+        let features = try Failure.wrapping { () throws(BackendError) in try sequence.encode(prompt.vision) }
         if let expected = recording.floats("image_features") {
             rows.append(ParityRow(close: "image features", features, expected))
         }

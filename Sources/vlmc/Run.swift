@@ -76,7 +76,7 @@ struct Run: ParsableCommand {
         _ opened: OpenedModel, _ prompt: PreparedPrompt, _ capacity: Int
     ) throws -> (tokens: Int, first: ContinuousClock.Instant) {
         let sequence = try SingleSequence(opened.model, capacity: capacity)
-        let features = try prompt.vision(opened.spec).map { try sequence.encode($0) } ?? []
+        let features = try sequence.encode(prompt.vision)
         var logits = try sequence.prefill(prompt.sequence(features))
         let first = ContinuousClock().now
         var position = (prompt.positions.ids.max() ?? -1) + 1

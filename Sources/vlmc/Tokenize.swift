@@ -3,6 +3,7 @@ import ArtifactFormat
 import ChatTemplates
 import Compiler
 import Foundation
+import HuggingFace
 import Inputs
 import JSON
 import Tooling
@@ -84,7 +85,7 @@ enum Sources {
 
     static func tokenizer(_ path: String) throws -> Tokenizer {
         guard isArtifact(path) else {
-            return try Failure.wrapping { () throws(CompileError) in try ModelFiles(directory: path).tokenizer() }
+            return try Failure.wrapping { () throws(CheckpointError) in try ModelDirectory(path).tokenizer() }
         }
         return try Failure.wrapping { try Tokenizer(compiled: try Artifact.open(directory: path).section(.tokenizer)) }
     }
@@ -105,7 +106,7 @@ enum Sources {
                 return String(decoding: try artifact.section(.chatTemplate), as: UTF8.self)
             }
         } else {
-            source = try Failure.wrapping { () throws(CompileError) in try ModelFiles(directory: path).chatTemplate()?.source }
+            source = try Failure.wrapping { () throws(CheckpointError) in try ModelDirectory(path).chatTemplate()?.source }
         }
         guard let source else { throw Failure("\(path) has no chat template") }
         return try Failure.wrapping { () throws(ChatTemplateError) in try ChatTemplate(source: source) }

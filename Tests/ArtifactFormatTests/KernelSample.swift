@@ -75,8 +75,8 @@ enum KernelSample {
             .rotary(heads: 2, headDim: 4), [value(2, "T", 2, 4), value(4, "T", 2), value(5, "T", 2)], [value(2, "T", 2, 4)]),
         step(.kvWrite(layer: 0), [value(2, "T", 2, 4), value(2, "T", 2, 4), input(.slots, .i32, ["T"])], []),
         step(
-            .pagedAttention(layer: 0, heads: 2, scale: 0.5),
-            [value(2, "T", 2, 4), input(.visible, .bool, ["T", "S"])], [value(3, "T", 2, 4)]),
+            .pagedAttention(.init(layer: 0, heads: 2, scale: 0.5, softcap: 50, mask: .causal(window: 7, spans: true))),
+            [value(2, "T", 2, 4)], [value(3, "T", 2, 4)]),
         step(
             linear(.bf16, "qkv", hasResidual: true), [value(3, "T", 8), constant("qkv"), value(0, "T", 8)],
             [value(1, "T", 8)]),
@@ -109,8 +109,8 @@ enum KernelSample {
                 [input(.patchPositions, .i32, [2, patches]), constant("frequencies"), constant("axes")],
                 [value(4, patches, 2), value(5, patches, 2)]),
             step(
-                .segmentAttention(heads: 2, headDim: 4, scale: 0.5),
-                [heads, heads, heads, input(.visible, .bool, [patches, patches])], [value(1, patches, 2, 4)]),
+                .segmentAttention(.init(heads: 2, kvHeads: 2, headDim: 4, scale: 0.5, mask: .segments("pictures"))),
+                [heads, heads, heads], [value(1, patches, 2, 4)]),
             step(
                 linear(.blas, "merger"), [value(1, "M", 32), constant("merger")],
                 [Slot(.output(0), TensorType(.f32, ["M", 8]))]),

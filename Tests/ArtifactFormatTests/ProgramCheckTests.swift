@@ -40,10 +40,10 @@ import Testing
         Damage("output missing") { program, _ in program.plans[0].steps[0].outputs = [] },
         Damage("layer that is not there") { program, _ in program.plans[0].steps[2].kernel = .kvWrite(layer: 1) },
         Damage("negative layer") { program, _ in
-            program.plans[0].steps[3].kernel = .pagedAttention(layer: -1, heads: 2, scale: 1)
+            program.plans[0].steps[3].kernel = .pagedAttention(.init(layer: -1, heads: 2, scale: 1))
         },
         Damage("heads that do not fit") { program, _ in
-            program.plans[0].steps[3].kernel = .pagedAttention(layer: 0, heads: 4, scale: 1)
+            program.plans[0].steps[3].kernel = .pagedAttention(.init(layer: 0, heads: 4, scale: 1))
         },
         Damage("linear of another size") { program, _ in
             program.plans[0].steps[1].kernel = .linear(

@@ -45,7 +45,6 @@ import Testing
         Damage("embed", "there is no pixels") { $0.inputs[1].place = .input(.pixels) },
         Damage("copy", "vary in size") { $0.inputs[0].type.shape = [8, "T"] },
         Damage("copy", "is not read as f32") { $0.inputs[0].type.element = .i32 },
-        Damage("copy", "is not read as f32") { $0.inputs[0] = Slot(.input(.visible), $0.inputs[0].type) },
         Damage("embed", "is not read as i32") { $0.inputs[1] = Slot(.arena(offset: 0, stride: 1), $0.inputs[1].type) },
         Damage("gather_rows", "is not read as i32") { $0.inputs[1] = Slot(.weight(2), TensorType(.i32, [2])) },
         Damage("rms_norm", "is not read as f32") { $0.inputs[1] = Slot(.weight(4), TensorType(.f32, [128])) },
@@ -121,10 +120,23 @@ import Testing
             $0.inputs[0].type.shape = [63, 2, 4]
             $0.outputs[0].type.shape = [63, 2, 4]
         },
-        Damage("paged_attention", "what is visible") { $0.inputs[1] = $0.inputs[0] },
+        paged("the mask over a cache is segments {queries = pictures, keys = pictures}") { $0.mask = .segments("pictures") },
+        paged("the window is 0,") { $0.mask = .causal(window: 0) },
+        paged("the window is 2147483648,") { $0.mask = .causal(window: 1 << 31) },
+        paged("the softcap is -1") { $0.softcap = -1 },
+        paged("the softcap is inf") { $0.softcap = .infinity },
+        paged("the scale is no number") { $0.scale = .nan },
+        segment("the mask inside pictures is causal") { $0.mask = .causal() },
+        segment("the mask inside pictures is segments {queries = pictures, keys = tiles}") {
+            $0.mask = .segments(queries: "pictures", keys: "tiles")
+        },
+        segment("2 heads over 0 KV heads") { $0.kvHeads = 0 },
+        segment("2 heads over 3 KV heads") { $0.kvHeads = 3 },
+        segment("is not 1 heads of 4") { $0.kvHeads = 1 },
+        segment("the softcap is nan") { $0.softcap = .nan },
         Damage("paged_attention", "are of pictures") {
-            $0.kernel = .segmentAttention(heads: 2, headDim: 4, scale: 1)
-            $0.inputs = [$0.inputs[0], $0.inputs[0], $0.inputs[0], $0.inputs[1]]
+            $0.kernel = .segmentAttention(.init(heads: 2, kvHeads: 2, headDim: 4, scale: 1, mask: .segments("pictures")))
+            $0.inputs = [$0.inputs[0], $0.inputs[0], $0.inputs[0]]
         },
         Damage("segment_attention", "has not the extents", in: .vision) { $0.inputs[2].type.shape = [31, 2, 4] },
         Damage("segment_attention", "is not 2 heads of 4", in: .vision) { $0.outputs[0].type.shape = [32, 4] },
@@ -133,10 +145,26 @@ import Testing
             step.outputs[0].type.shape = [31, 2, 4]
         },
         Damage("segment_attention", "have no cache", in: .vision) {
-            $0.kernel = .pagedAttention(layer: 0, heads: 2, scale: 1)
-            $0.inputs = [$0.inputs[0], $0.inputs[3]]
+            $0.kernel = .pagedAttention(.init(layer: 0, heads: 2, scale: 1))
+            $0.inputs = [$0.inputs[0]]
         },
     ]
+
+    private static func paged(_ reason: String, _ apply: @escaping @Sendable (inout Kernel.PagedAttention) -> Void) -> Damage {
+        Damage("paged_attention", reason) {
+            guard case .pagedAttention(var attention) = $0.kernel else { return }
+            apply(&attention)
+            $0.kernel = .pagedAttention(attention)
+        }
+    }
+
+    private static func segment(_ reason: String, _ apply: @escaping @Sendable (inout Kernel.SegmentAttention) -> Void) -> Damage {
+        Damage("segment_attention", reason, in: .vision) {
+            guard case .segmentAttention(var attention) = $0.kernel else { return }
+            apply(&attention)
+            $0.kernel = .segmentAttention(attention)
+        }
+    }
 
     @Test func everyKernelHasASoundStep() {
         let program = KernelSample.program()

@@ -49,9 +49,13 @@ import Testing
         let pixels = try #require(plan.steps.lazy.flatMap(\.inputs).first { $0.place == .input(.pixels) })
         let width = try #require(pixels.type.shape.dims.last?.fixedValue)
         let count = rows * columns
+        let places = (0..<count).map { Int32($0 / columns) } + (0..<count).map { Int32($0 % columns) }
         return VisionInput(
-            pixels: (0..<count * width).map { UInt8(truncatingIfNeeded: $0 * 31) },
-            positions: (0..<count).map { Int32($0 / columns) } + (0..<count).map { Int32($0 % columns) }, bounds: [0, Int32(count)])
+            patches: count, results: count / 4, features: count / 4,
+            tensors: [
+                .init("pixels", .bytes((0..<count * width).map { UInt8(truncatingIfNeeded: $0 * 31) }), of: .patch),
+                .init("patch_positions", .integers(places), of: .patch, lines: 2),
+            ], segments: ["pictures": [0, Int32(count)]])
     }
 }
 

@@ -74,13 +74,16 @@ import Testing
         let width = try #require(artifact.program.patchByteCount)
         func input(patches: Int, bytes: Int? = nil, positions: Int? = nil, bounds: [Int32]? = nil) -> VisionInput {
             VisionInput(
-                pixels: Array(repeating: 0, count: bytes ?? patches * width),
-                positions: Array(repeating: 0, count: positions ?? 2 * patches), bounds: bounds ?? [0, Int32(patches)])
+                patches: patches, results: patches / 4, features: patches / 4,
+                tensors: [
+                    .init("pixels", .bytes(Array(repeating: 0, count: bytes ?? patches * width)), of: .patch),
+                    .init("patch_positions", .integers(Array(repeating: 0, count: positions ?? 2 * patches)), of: .patch, lines: 2),
+                ], segments: ["pictures": bounds ?? [0, Int32(patches)]])
         }
         let most = artifact.program.limits.maxPatches / 4 * 4
         let refused: [(VisionInput, String)] = [
             (input(patches: 0), "of 0 patches"), (input(patches: most + 4), "of \(most + 4) patches"),
-            (input(patches: 8, positions: 17), "odd number"), (input(patches: 6), "make an image token"),
+            (input(patches: 8, positions: 17), "as many positions"), (input(patches: 6), "make an image token"),
             (input(patches: 8, bytes: 8 * width - 8), "bytes of pixels"), (input(patches: 8, bounds: [1, 8]), "begin at patch 0"),
             (input(patches: 8, bounds: [0, 4]), "end at patch 8"), (input(patches: 8, bounds: [0]), "end at patch 8"),
             (input(patches: 8, bounds: [0, 12, 8]), "picture 1"), (input(patches: 8, bounds: [0, 4, 4, 8]), "picture 1"),

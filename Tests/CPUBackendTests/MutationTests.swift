@@ -88,34 +88,56 @@ import Testing
         tree = changed(tree, path[...]) as? [String: Any] ?? [:]
     }
 
+    /// Changes the first view of pictures.
+    private static func view(_ tree: inout [String: Any], _ change: (inout [String: Any]) -> Void) {
+        guard var picture = tree["picture"] as? [String: Any], var views = picture["views"] as? [[String: Any]] else { return }
+        change(&views[0])
+        picture["views"] = views
+        tree["picture"] = picture
+    }
+
+    /// Changes numbers of the first view's fit.
+    private static func fit(_ tree: inout [String: Any], _ changes: [String: Int]) {
+        view(&tree) { view in
+            guard var fit = view["fit"] as? [String: Any], var smart = fit["smart"] as? [String: Any] else { return }
+            for (key, value) in changes { smart[key] = value }
+            fit["smart"] = smart
+            view["fit"] = fit
+        }
+    }
+
     static let contradictions = [
         Contradiction("positions have 1 axes") { set(&$0, "positions", to: ["sequential": ["start": 0]]) },
         Contradiction("positions.start is 9223372036854775807") { set(&$0, "positions", to: ["sequential": ["start": Int.max]]) },
         Contradiction("positions.mergeSize is 4096") { set(&$0, "positions", to: ["mrope": ["mergeSize": 4096]]) },
         Contradiction("positions.mergeSize is 4, but") { set(&$0, "positions", to: ["mrope": ["mergeSize": 4]]) },
-        Contradiction("imageProcessor.mergeSize is 4, but") { set(&$0, "imageProcessor", "mergeSize", to: 4) },
-        Contradiction("imageProcessor.patchSize is 7, but") { set(&$0, "imageProcessor", "patchSize", to: 7) },
-        Contradiction("imageProcessor.temporalPatchSize is 0") { set(&$0, "imageProcessor", "temporalPatchSize", to: 0) },
-        Contradiction("imageProcessor.sizing.minPixels is 1099511627776") {
-            set(&$0, "imageProcessor", "sizing", "smart", "minPixels", to: 1 << 40)
+        Contradiction("picture.pixels.order has cells of 4, but") {
+            set(&$0, "picture", "pixels", "order", "cells", "side", to: 4)
+            set(&$0, "picture", "features", "cells", "side", to: 4)
         },
-        Contradiction("imageProcessor is missing") { $0["imageProcessor"] = nil },
-        Contradiction("imagePlaceholder is missing") { $0["imagePlaceholder"] = nil },
-        Contradiction("imagePlaceholder.expansion is not") { set(&$0, "imagePlaceholder", "expansion", to: ["fixed": ["count": 9]]) },
-        Contradiction("imagePlaceholder.tokenID is") { set(&$0, "imagePlaceholder", "tokenID", to: 2_000_000_000) },
+        Contradiction("picture.features are of cells of 4, but") { set(&$0, "picture", "features", "cells", "side", to: 4) },
+        Contradiction("picture.pixels.patchSize is 7, but") { set(&$0, "picture", "pixels", "patchSize", to: 7) },
+        Contradiction("picture.pixels.temporalPatchSize is 0") { set(&$0, "picture", "pixels", "temporalPatchSize", to: 0) },
+        Contradiction("picture.views[0].fit.minPixels is 1099511627776") { fit(&$0, ["minPixels": 1 << 40]) },
+        Contradiction("picture is missing") { $0["picture"] = nil },
+        Contradiction("picture.tensors has not one of pixels") { set(&$0, "picture", "tensors", to: [Any]()) },
+        Contradiction("picture.views are 0") { set(&$0, "picture", "views", to: [Any]()) },
+        Contradiction("picture.order names no view") { set(&$0, "picture", "order", to: [3]) },
+        Contradiction("picture.prompt.token is") { set(&$0, "picture", "prompt", "token", to: 2_000_000_000) },
         Contradiction("vocabularySize is 17, but") {
             $0["vocabularySize"] = 17
-            set(&$0, "imagePlaceholder", "tokenID", to: 5)
+            set(&$0, "picture", "prompt", "token", to: 5)
         },
         Contradiction("limits.maxModelLength is 2147483648", in: "program.json") { set(&$0, "limits", "maxModelLength", to: 1 << 31) },
         Contradiction("limits.maxBatchedTokens is 2147483648", in: "program.json") { set(&$0, "limits", "maxBatchedTokens", to: 1 << 31) },
         Contradiction("hiddenSize is 4294967296", in: "program.json") { set(&$0, "hiddenSize", to: 1 << 32) },
-        Contradiction("is not the input visible", in: "program.json") { program in
-            let types = (program["types"] as? [[String: Any]] ?? []).map { type in
-                guard type["element"] as? String == "bool" else { return type }
-                return ["element": "bool", "shape": ["dims": [["factor": Int.max], ["factor": Int.max]]]]
+        Contradiction("the mask over a cache is segments", in: "program.json") { program in
+            let mask = ["segments": ["queries": "pictures", "keys": "pictures"]]
+            program["kernels"] = (program["kernels"] as? [[String: Any]] ?? []).map { kernel in
+                guard var attention = (kernel["pagedAttention"] as? [String: Any])?["_0"] as? [String: Any] else { return kernel }
+                attention["mask"] = mask
+                return ["pagedAttention": ["_0": attention]]
             }
-            program["types"] = types
         },
     ]
 
@@ -152,8 +174,8 @@ import Testing
         #expect(request.picture != nil && !request.patches.isEmpty && golden.prompt.count > 4)
         #expect(try SelfTest.mismatch(golden, of: Artifact.open(directory: path), on: backend) == nil)
         let changes: [(String, String, (inout [String: Any]) -> Void)] = [
-            ("filter", "other patches", { Self.set(&$0, "imageProcessor", "filter", to: "nearest") }),
-            ("size", "other tokens", { Self.set(&$0, "imageProcessor", "sizing", to: ["smart": ["minPixels": 9408, "maxPixels": 10976]]) }),
+            ("filter", "other patches", { Self.view(&$0) { $0["filter"] = "nearest" } }),
+            ("size", "other tokens", { Self.fit(&$0, ["minPixels": 9408, "maxPixels": 10976]) }),
         ]
         for (name, words, change) in changes {
             let changed = try copy(Artifact.open(directory: path))

@@ -104,16 +104,6 @@ import Testing
         await server.stop()
     }
 
-    @Test func readsPicturesWithoutLimitsOfTheirOwn() async throws {
-        var options = TestServer.Options()
-        options.visionLimits = nil
-        let server = try await TestServer(options)
-        let url = JSONValue.string("data:image/png;base64,\(TestPictures.png)")
-        let answer = try await server.chat(["messages": [["role": "user", "content": [["type": "image_url", "image_url": url]]]]])
-        #expect(answer.status == 200, "\(answer.text)")
-        await server.stop()
-    }
-
     @Test func takesADeveloperForTheSystem() async throws {
         let server = try await TestServer()
         func ask(_ role: JSONValue) async throws -> JSONValue? {

@@ -36,7 +36,6 @@ final class TestServer: Sendable {
         /// Texts with `@` are tokenized once this is signalled.
         var encodeGate: DispatchSemaphore?
         var tokenBytesMax: Int?
-        var visionLimits: VisionLimits? = VisionLimits(maxPatchesPerImage: 256)
         var generation = GenerationDefaults(doSample: false)
         /// Sees the messages that the chat template gets.
         var onRender: @Sendable (JSONValue) -> Void = { _ in }
@@ -107,11 +106,13 @@ final class TestServer: Sendable {
     /// Bytes are tokens; 256 ends a text, 257 stands for a picture and 258 follows each message.
     private static func pipeline(_ options: Options) -> InputPipeline {
         let spec = InputSpec(
-            imageProcessor: ImageProcessorSpec(
-                sizing: .smart(minPixels: 784, maxPixels: 784 * 16), filter: .bicubic, precision: .torchvision,
-                rescaleFactor: 1 / 255, normalization: nil, patchSize: 14, mergeSize: 2, temporalPatchSize: 2),
-            imagePlaceholder: PlaceholderSpec(text: "\u{1}", tokenID: 257, expansion: .mergedGrid(mergeSize: 2)),
-            positions: .mrope(mergeSize: 2), visionLimits: options.visionLimits, vocabularySize: 259,
+            picture: PictureSpec(
+                views: [ViewSpec(.smart(minPixels: 784, maxPixels: 784 * 16, multiple: 28, growsShortSide: false), filter: .bicubic, precision: .torchvision)],
+                pixels: PixelSpec(patchSize: 14, order: .cells(side: 2, columnsFirst: false), rescaleFactor: 1 / 255, normalization: nil, form: .patches),
+                tensors: [VisionTensor("pixels", .pixels), VisionTensor("patch_positions", .patchPositions)],
+                segments: [VisionSegments("pictures", .pictures)], features: .cells(side: 2),
+                prompt: PicturePrompt(marker: "\u{1}", token: 257, tokenText: "\u{1}")),
+            positions: .mrope(mergeSize: 2), vocabularySize: 259,
             endTokenIDs: [256], generation: options.generation)
         return InputPipeline(
             spec: spec, modelKey: "null", maxPatches: 256, maxImagePixels: 1_000_000, contextLength: contextLength,

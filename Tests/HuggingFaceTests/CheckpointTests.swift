@@ -38,7 +38,7 @@ import Testing
         #expect(error?.file == directory.path + "/model.safetensors")
         #expect(error?.message == "is a Git LFS pointer, not the file; run git lfs pull in the model's repository")
         try directory.write("config.json", pointer)
-        #expect(checkpointError { _ = try ModelConfig(directory: directory.path) }?.message.contains("git lfs pull") == true)
+        #expect(checkpointError { _ = try ModelDirectory(directory.path).config() }?.message.contains("git lfs pull") == true)
     }
 
     /// A copy is one of type, shape and bytes.

@@ -16,6 +16,8 @@ import Testing
         head + "graph @g(%x: f32[T, 4], %i: i32[T]) -> \(result) {\n\(body)\n}"
     }
 
+    private static func mask(_ mask: String) -> String { head + "graph @g(%m: bool[T, S] \(mask)) -> () {\n}" }
+
     static let cases: [Case] = [
         .init(text: "", message: "1:1: the text does not start with `// vir 1 · stage: traced`"),
         .init(text: "// vir 2 · stage: traced", message: "1:1: version `vir 2` is not known; this program reads `vir 1`"),
@@ -42,6 +44,16 @@ import Testing
         .init(text: graph("  %0 = mean %x {axis = 1, axis = 1} : f32[T, 1]"), message: "3:27: attribute `axis` stands twice"),
         .init(text: graph("  %0 = mean %x {exis = 1} : f32[T, 1]"), message: "3:17: mean has no attribute `exis`"),
         .init(text: graph("  %0 = linear %x, %x, bios: %x : f32[T, 1]"), message: "3:23: `bios` is not an operand that can stand here"),
+        .init(text: mask("causl"), message: "2:25: expected `)`, not `causl`"),
+        .init(text: mask("causal {}"), message: "2:33: expected window or spans, not `}`"),
+        .init(
+            text: mask("causal {spans, window = 2}"),
+            message: "2:40: expected window or spans, each once and in this order, not `window`"),
+        .init(text: mask("causal {window}"), message: "2:39: expected `=`, not `}`"),
+        .init(text: mask("causal {window = x}"), message: "2:42: expected an integer, not `x`"),
+        .init(text: mask("segments"), message: "2:33: expected `{`, not `)`"),
+        .init(text: mask("segments {keys = a}"), message: "2:35: expected `queries`, not `keys`"),
+        .init(text: mask("segments {queries = a, keys = 3}"), message: "2:55: expected a name, not `3`"),
         .init(text: graph("  return %x"), message: "2:37: the graph returns f32[T, 4]"),
         .init(text: graph("  return %x\n  return %x", result: "f32[T, 4]"), message: "4:3: the graph returns twice"),
         .init(text: graph("  update %x = %x"), message: "3:10: %x is not a state of the graph"),

@@ -1,4 +1,5 @@
 import IR
+import Tensors
 import Testing
 
 /// Text is the module: printing and parsing lose nothing.
@@ -34,6 +35,28 @@ import Testing
     @Test func opNamesAreUnique() {
         let names = OpTable.all.map { $0.schema.name }
         #expect(Set(names).count == names.count)
+    }
+
+    @Test(arguments: [
+        Mask.causal(), .causal(window: 4096), .causal(spans: true), .causal(window: 512, spans: true), .segments("pictures"),
+        .segments(queries: "queries", keys: "tiles"),
+    ])
+    func masksComeBackAndStayThroughEdits(_ mask: Mask) throws {
+        let builder = ModuleBuilder()
+        builder.symbol("T", bound: 8)
+        try builder.graph("decode") { b in
+            let visible = b.mask("visible", mask, queries: "T", keys: 6)
+            return [b.where(visible, b.input("x", .init(.f32, ["T", 6])), b.literal(0))]
+        }
+        let module = builder.finish()
+        try Verifier.verify(module)
+        #expect(Printer.print(module).contains("%visible: bool[T, 6] \(mask), "))
+        #expect(try Parser.parse(Printer.print(module)) == module.compacted())
+        let gear = try module.graphs[0].substituting(["T": 4], name: "decode.4")
+        let part = module.graphs[0].extracting(module.graphs[0].results)
+        for graph in [module.graphs[0].compacted(), gear, part] { #expect(graph.input(named: "visible")?.mask == mask) }
+        #expect(gear.input(named: "visible").map { gear.mask(of: $0.value) } == mask)
+        #expect(gear.input(named: "x").flatMap { gear.mask(of: $0.value) } == nil)
     }
 
     @Test func aNodeWithKernelAndPlaceComesBack() throws {

@@ -14,6 +14,25 @@ import Testing
         "// vir 1 · stage: \(stage)\n\(declarations)\ngraph @g(%x: f32[T, 4]) -> f32[T, 4] {\n\(body)\n}"
     }
 
+    /// Attention masked by the input `%m`, or by `%4`, which is computed.
+    private static func masked(_ parameter: String, by visible: String = "%m") -> String {
+        let computed = """
+              %0 = max %q {axis = 1} : f32[T, 1, 4]
+              %1 = slice %0 {axis = 2, start = 0, end = 1} : f32[T, 1, 1]
+              %2 = reshape %1 {dims = [T, 1]} : f32[T, 1]
+              %3 = expand %2 {dims = [T, S]} : f32[T, S]
+              %4 = cast %3 {to = bool} : bool[T, S]
+            """
+        return """
+            // vir 1 · stage: fused
+            graph @g(%q: f32[T, 2, 4], %k: f32[S, 1, 4], %m: \(parameter)) -> f32[T, 2, 4] {
+            \(visible == "%m" ? "" : computed)
+              %y = attention %q, %k, %k, \(visible) {scale = 1.0} : f32[T, 2, 4]
+              return %y
+            }
+            """
+    }
+
     private static let used = "  %0 = neg %x : f32[T, 4]\n  return %0"
     private static let dead = "  %0 = neg %x : f32[T, 4]\n  return %x"
 
@@ -56,6 +75,13 @@ import Testing
         .init(
             text: module("planned", "  %0 = neg %x : f32[T, 4] via \"k\" at -64+128\n  return %0"),
             problem: "graph @g, %0: the place -64+128 is negative"),
+        .init(text: masked("bool[T, S] causal"), problem: nil),
+        .init(text: masked("bool[T, S]"), problem: "graph @g: %m is bool[T, S] without a mask"),
+        .init(text: masked("bool[T, S]"), problem: "graph @g, %0: %m, by which attention is masked, is not an input with a mask"),
+        .init(text: masked("bool[T, S] causal", by: "%4"), problem: "graph @g, %5: %4, by which attention is masked, is not an input with a mask"),
+        .init(text: masked("bool[T, S] causal {window = 0}"), problem: "graph @g: the window of %m is 0, which is below 1"),
+        .init(text: masked("f32[T, S] causal", by: "%4"), problem: "graph @g: %m is f32[T, S], which is not the matrix of a mask"),
+        .init(text: masked("bool[T] causal", by: "%4"), problem: "graph @g: %m is bool[T], which is not the matrix of a mask"),
     ]
 
     @Test(arguments: cases) func findsTheProblem(_ example: Case) throws {

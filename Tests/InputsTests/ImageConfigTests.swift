@@ -1,12 +1,18 @@
 import Foundation
+import HuggingFace
 import Inputs
 import JSON
+import Models
 import Plan
 import Testing
 
 struct ImageConfigTests {
-    static func read(_ text: String) throws -> ImageProcessorSpec {
-        try ImageProcessorSpec(config: JSONValue(parsing: text), file: "preprocessor_config.json")
+    static func read(_ text: String) throws -> PictureSpec {
+        try read(JSONValue(parsing: text))
+    }
+
+    static func read(_ config: JSONValue) throws -> PictureSpec {
+        try Qwen2VLPictures(ConfigSection(config, file: "preprocessor_config.json")).spec(token: 0, text: "<pad>")
     }
 
     struct ValueCase: Sendable, CustomTestStringConvertible {
@@ -29,20 +35,20 @@ struct ImageConfigTests {
 
     @Test(arguments: try ValueCase.load())
     func savedProcessorsGiveTheirValues(_ expected: ValueCase) throws {
-        let spec = try ImageProcessorSpec(config: expected.config, file: "preprocessor_config.json")
-        let processor = ImageProcessor(spec)
-        let patches = try processor.patches(from: ImageFixture.draw(width: 56, height: 84))
-        #expect([patches.count, spec.patchDimension] == expected.shape)
-        #expect(ImageFixture.checksum(processor.pixelValues(of: patches)) == expected.values)
+        let spec = try Self.read(expected.config)
+        let picture = try PictureReader(spec).read(ImageFixture.draw(width: 56, height: 84))
+        let pixels = spec.pixelValues(of: [picture])
+        #expect(pixels.shape == expected.shape)
+        #expect(ImageFixture.checksum(pixels.values) == expected.values)
     }
 
     @Test func bothGenerationsOfKeysMeanTheSame() throws {
         let old = try Self.read(
             #"{"image_processor_type": "Qwen2VLImageProcessor", "min_pixels": 3136, "max_pixels": 12845056, "size": {"max_pixels": 1, "min_pixels": 1}}"#)
         let fresh = try Self.read(
-            #"{"image_processor": {"image_processor_type": "Qwen2VLImageProcessorFast", "size": {"shortest_edge": 3136, "longest_edge": 12845056}}, "video_processor": {}}"#)
+            #"{"image_processor_type": "Qwen2VLImageProcessorFast", "size": {"shortest_edge": 3136, "longest_edge": 12845056}}"#)
         #expect(old == fresh)
-        #expect(old.sizing == .smart(minPixels: 3136, maxPixels: 12_845_056))
+        #expect(old == ImageFixture.spec(minPixels: 3136, maxPixels: 12_845_056))
     }
 
     @Test func absentEntriesAndNullBoundsTakeTheDefaults() throws {
@@ -55,28 +61,18 @@ struct ImageConfigTests {
         for bound in ["2147483648", "1000000000000", "100000000000000000000"] {
             let entry = key == "size" ? #"{"shortest_edge": 3136, "longest_edge": \#(bound)}"# : bound
             let spec = try Self.read(#"{"image_processor_type": "Qwen2VLImageProcessor", "\#(key)": \#(entry)}"#)
-            #expect(spec.sizing == .smart(minPixels: 3136, maxPixels: 2_147_483_647))
+            #expect(spec == ImageFixture.spec(minPixels: 3136, maxPixels: 2_147_483_647))
         }
     }
 
     @Test func oneNumberIsThatOfAllChannels() throws {
         let spec = try Self.read(#"{"image_processor_type": "Qwen2VLImageProcessor", "image_mean": 0.5, "image_std": 0.25}"#)
-        #expect(spec.normalization == .init(mean: [0.5, 0.5, 0.5], deviation: [0.25, 0.25, 0.25]))
-    }
-
-    @Test func theFamilyStandsForAMissingClass() throws {
-        let config = try JSONValue(parsing: #"{"min_pixels": 3136}"#)
-        let spec = try ImageProcessorSpec(config: config, file: "preprocessor_config.json", family: "Qwen2VLImageProcessor")
-        #expect(spec.sizing == .smart(minPixels: 3136, maxPixels: 1_003_520))
-        #expect(throws: InputSpecError.self) {
-            try ImageProcessorSpec(config: config, file: "preprocessor_config.json", family: "CLIPImageProcessor")
-        }
+        #expect(spec.pixels.normalization == .init(mean: [0.5, 0.5, 0.5], deviation: [0.25, 0.25, 0.25]))
     }
 
     @Test(arguments: [
         (#"{"image_processor_type": "CLIPImageProcessor"}"#, "image_processor_type", "Qwen2VLImageProcessor"),
-        (#"{}"#, "image_processor_type", "is missing"),
-        (#"{"image_processor_type": 3}"#, "image_processor_type", "string"),
+        (#"{"image_processor_type": 3}"#, "image_processor_type", "is an integer, expected a string"),
         (#"{"image_processor_type": "Qwen2VLImageProcessor", "resample": 4}"#, "resample", "bicubic"),
         (#"{"image_processor_type": "Qwen2VLImageProcessor", "resample": 3.0}"#, "resample", "bicubic"),
         (#"{"image_processor_type": "Qwen2VLImageProcessor", "resample": "BICUBIC"}"#, "resample", "bicubic"),
@@ -87,11 +83,11 @@ struct ImageConfigTests {
         (#"{"image_processor_type": "Qwen2VLImageProcessor", "patch_size": null}"#, "patch_size", "is null"),
         (#"{"image_processor_type": "Qwen2VLImageProcessor", "merge_size": null}"#, "merge_size", "is null"),
         (#"{"image_processor_type": "Qwen2VLImageProcessor", "temporal_patch_size": null}"#, "temporal_patch_size", "is null"),
-        (#"{"image_processor_type": "Qwen2VLImageProcessor", "min_pixels": 100000000000000000000}"#, "min_pixels", "whole number"),
-        (#"{"image_processor_type": "Qwen2VLImageProcessor", "max_pixels": -100000000000000000000}"#, "max_pixels", "whole number"),
-        (#"{"image_processor_type": "Qwen2VLImageProcessor", "min_pixels": 0}"#, "min_pixels", "whole number"),
+        (#"{"image_processor_type": "Qwen2VLImageProcessor", "min_pixels": 100000000000000000000}"#, "min_pixels", "expected"),
+        (#"{"image_processor_type": "Qwen2VLImageProcessor", "max_pixels": -100000000000000000000}"#, "max_pixels", "expected"),
+        (#"{"image_processor_type": "Qwen2VLImageProcessor", "min_pixels": 0}"#, "min_pixels", "expected"),
         (#"{"image_processor_type": "Qwen2VLImageProcessor", "size": {"height": 3}}"#, "size", "shortest_edge"),
-        (#"{"image_processor_type": "Qwen2VLImageProcessor", "size": 3}"#, "size", "object"),
+        (#"{"image_processor_type": "Qwen2VLImageProcessor", "size": 3}"#, "size", "expected an object"),
         (#"{"image_processor_type": "Qwen2VLImageProcessor", "patch_size": 1e9}"#, "patch_size", "1024"),
         (#"{"image_processor_type": "Qwen2VLImageProcessor", "image_std": [1, 0, 1]}"#, "image_std", "zero"),
         (#"{"image_processor_type": "Qwen2VLImageProcessor", "image_mean": [1, 2]}"#, "image_mean", "three"),
@@ -100,28 +96,26 @@ struct ImageConfigTests {
         (#"{"image_processor_type": "Qwen2VLImageProcessor", "rescale_factor": 1e-320, "do_normalize": false}"#, "rescale_factor", "f32"),
         (#"{"image_processor_type": "Qwen2VLImageProcessor", "rescale_factor": 1e-30, "image_std": [1e20, 1, 1]}"#, "image_std", "f32"),
         (#"{"image_processor_type": "Qwen2VLImageProcessor", "rescale_factor": 1e-30, "image_mean": [1e20, 1, 1]}"#, "image_mean", "f32"),
-        (#"{"image_processor_type": "Qwen2VLImageProcessor", "do_resize": "yes"}"#, "do_resize", "true or false"),
+        (#"{"image_processor_type": "Qwen2VLImageProcessor", "do_resize": "yes"}"#, "do_resize", "expected a boolean"),
     ])
     func errorsNameTheEntry(_ text: String, _ key: String, _ words: String) {
         do {
             _ = try Self.read(text)
             Issue.record("accepted \(text)")
-        } catch let error as InputSpecError {
-            #expect(error.key == key)
-            #expect(error.description.contains(words))
         } catch {
-            Issue.record("\(error)")
+            #expect("\(error)".hasPrefix("preprocessor_config.json: \(key)"))
+            #expect("\(error)".contains(words), "\(error)")
         }
     }
 
     @Test func noPictureHasMorePatchesThanTheBound() throws {
         for bounds in [(12544, 28224), (3136, 1_003_520), (784, 784), (1, 1), (50000, 60000)] {
             let spec = ImageFixture.spec(minPixels: bounds.0, maxPixels: bounds.1)
-            let processor = ImageProcessor(spec)
-            let limit = try #require(spec.maxPatches)
+            let reader = PictureReader(spec)
+            let limit = try #require(spec.maxRows)
             for width in [1, 2, 13, 14, 15, 27, 28, 41, 43, 100, 199, 200, 333, 1000, 2800, 5601, 40000] {
                 for height in [1, 2, 14, 28, 29, 71, 200, 997, 4000] where max(width, height) <= 200 * min(width, height) {
-                    #expect(try processor.patchCount(width: width, height: height) <= limit)
+                    #expect(try reader.layout(width: width, height: height).rows <= limit)
                 }
             }
         }

@@ -5,10 +5,8 @@ import Testing
 struct ImageErrorTests {
     /// A processor that has every picture grow may not make it grow without bound.
     @Test func picturesDoNotGrowWithoutBound() throws {
-        let spec = ImageProcessorSpec(
-            sizing: .smart(minPixels: 1 << 30, maxPixels: 1 << 31 - 1), filter: .bicubic, precision: .torchvision, rescaleFactor: nil,
-            normalization: nil, patchSize: 14, mergeSize: 2, temporalPatchSize: 2)
-        let error = try #require(throws: ImageError.self) { _ = try ImageProcessor(spec).targetSize(width: 100, height: 100) }
+        let spec = ImageFixture.spec(minPixels: 1 << 30, maxPixels: 1 << 31 - 1)
+        let error = try #require(throws: ImageError.self) { _ = try PictureReader(spec).layout(width: 100, height: 100) }
         #expect("\(error)".contains("no memory for a picture"))
     }
 

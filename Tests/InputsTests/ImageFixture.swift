@@ -43,14 +43,22 @@ enum ImageFixture {
         return String(sum)
     }
 
-    static func spec(
-        minPixels: Int, maxPixels: Int, filter: ResampleFilter = .bicubic, precision: ResizePrecision = .torchvision
-    ) -> ImageProcessorSpec {
-        ImageProcessorSpec(
-            sizing: .smart(minPixels: minPixels, maxPixels: maxPixels), filter: filter, precision: precision,
-            rescaleFactor: 1.0 / 255,
-            normalization: .init(
-                mean: [0.48145466, 0.4578275, 0.40821073], deviation: [0.26862954, 0.26130258, 0.27577711]),
-            patchSize: 14, mergeSize: 2, temporalPatchSize: 2)
+    /// A picture program of the Qwen2-VL line.
+    static func spec(minPixels: Int, maxPixels: Int) -> PictureSpec {
+        let fit = FitRule.smart(minPixels: minPixels, maxPixels: maxPixels, multiple: 28, growsShortSide: false)
+        return PictureSpec(
+            views: [ViewSpec(fit, filter: .bicubic, precision: .torchvision)],
+            pixels: PixelSpec(
+                patchSize: 14, temporalPatchSize: 2, order: .cells(side: 2, columnsFirst: false), rescaleFactor: 1.0 / 255,
+                normalization: .init(mean: [0.48145466, 0.4578275, 0.40821073], deviation: [0.26862954, 0.26130258, 0.27577711]),
+                form: .patches),
+            tensors: [VisionTensor("pixels", .pixels), VisionTensor("patch_positions", .patchPositions)],
+            segments: [VisionSegments("pictures", .pictures)], features: .cells(side: 2),
+            prompt: PicturePrompt(marker: "<pad>", token: 0, tokenText: "<pad>"))
+    }
+
+    /// The bytes of a picture's patches.
+    static func bytes(_ picture: ReadPicture) -> [UInt8] {
+        if case .bytes(let bytes)? = picture.input["pixels"]?.values { bytes } else { [] }
     }
 }

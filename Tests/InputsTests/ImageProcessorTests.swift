@@ -2,7 +2,7 @@ import Inputs
 import Plan
 import Testing
 
-struct ImageProcessorTests {
+struct PictureReaderTests {
     struct SizeCase: Decodable, Sendable, CustomTestStringConvertible {
         var width, height, minPixels, maxPixels: Int
         var grid: [Int]?
@@ -16,21 +16,21 @@ struct ImageProcessorTests {
     func pixelValuesEqualHuggingFace(_ expected: SizeCase) throws {
         let spec = ImageFixture.spec(minPixels: expected.minPixels, maxPixels: expected.maxPixels)
         let picture = ImageFixture.draw(width: expected.width, height: expected.height)
-        let processor = ImageProcessor(spec)
+        let reader = PictureReader(spec)
         guard let grid = expected.grid else {
             #expect(throws: ImageError.aspectRatio(width: expected.width, height: expected.height)) {
-                try processor.patches(from: picture)
+                try reader.read(picture)
             }
             return
         }
-        let patches = try processor.patches(from: picture)
-        #expect(patches.grid == grid)
-        #expect(ImageFixture.checksum(patches.bytes) == expected.bytes)
+        let read = try reader.read(picture)
+        #expect(read.grid == grid)
+        #expect(ImageFixture.checksum(ImageFixture.bytes(read)) == expected.bytes)
         // Every byte of the largest pictures is checked above; their floats would take a gigabyte.
         if let checksum = expected.values {
-            let values = processor.pixelValues(of: patches)
+            let values = spec.pixelValues(of: [read]).values
             #expect(ImageFixture.checksum(values) == checksum)
-            let start = (expected.row ?? 0) * spec.patchDimension
+            let start = (expected.row ?? 0) * spec.pixels.patchDimension
             #expect(values[start..<start + 12].map(Double.init) == expected.rowStart)
         }
     }
@@ -63,16 +63,16 @@ struct ImageProcessorTests {
     @Test func aPictureOfTheRightSizeIsNotTouched() throws {
         let picture = ImageFixture.draw(width: 28, height: 28)
         let spec = ImageFixture.spec(minPixels: 784, maxPixels: 784)
-        let patches = try ImageProcessor(spec).patches(from: picture)
-        #expect(patches.grid == [1, 2, 2])
-        #expect(Array(patches.bytes[..<3]) == [picture.pixels[0], picture.pixels[3], picture.pixels[6]])
+        let read = try PictureReader(spec).read(picture)
+        #expect(read.grid == [1, 2, 2])
+        #expect(Array(ImageFixture.bytes(read)[..<3]) == [picture.pixels[0], picture.pixels[3], picture.pixels[6]])
     }
 
     @Test func moreThanTheLimitOfPatchesIsRefusedBeforeResizing() {
-        let processor = ImageProcessor(ImageFixture.spec(minPixels: 3136, maxPixels: 1_003_520))
+        let reader = PictureReader(ImageFixture.spec(minPixels: 3136, maxPixels: 1_003_520))
         let picture = ImageFixture.draw(width: 280, height: 280)
         #expect(throws: ImageError.tooManyPatches(count: 400, limit: 399)) {
-            try processor.patches(from: picture, maxPatches: 399)
+            try reader.read(picture, maxPatches: 399)
         }
     }
 }

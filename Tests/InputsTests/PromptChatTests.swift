@@ -1,7 +1,9 @@
 import ChatTemplates
 import Foundation
+import HuggingFace
 import Inputs
 import JSON
+import Models
 import Plan
 import Testing
 
@@ -44,11 +46,11 @@ struct PromptChatTests {
     func preparedPromptsEqualHuggingFace(_ expected: Chat) throws {
         let model = Self.demo.appending(path: "model")
         let tokenizer = try Tokenizer(json: Array(Data(contentsOf: model.appending(path: "tokenizer.json"))))
-        let spec = try InputSpec(modelDirectory: model.path) { tokenizer.token($0) }
-        let processor = ImageProcessor(try #require(spec.imageProcessor))
+        let spec = try Architectures.definition(for: ModelDirectory(model.path)).inputs(TokenNames(text: { tokenizer.token($0) }, token: { tokenizer.id(of: $0) }))
+        let picture = try #require(spec.picture)
         let pictures = try expected.files.map { name in
             let file = try Data(contentsOf: Self.demo.appending(path: "samples/\(name)"))
-            return try processor.patches(from: ImageDecoder().decode(Array(file)))
+            return try PictureReader(picture).read(ImageDecoder().decode(Array(file)))
         }
         let assembler = PromptAssembler(spec: spec) { try tokenizer.encode($0, addSpecialTokens: false) }
         let prompt = try assembler.prepare(rendered: expected.rendered, pictures: pictures)
@@ -56,6 +58,6 @@ struct PromptChatTests {
         #expect(prompt.positions.ids == expected.positions)
         #expect(prompt.positions.delta == expected.delta)
         #expect(pictures.map(\.grid) == expected.grids)
-        #expect(ImageFixture.checksum(pictures.flatMap(processor.pixelValues)) == expected.pixelValues)
+        #expect(ImageFixture.checksum(picture.pixelValues(of: pictures).values) == expected.pixelValues)
     }
 }

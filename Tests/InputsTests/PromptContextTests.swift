@@ -6,8 +6,7 @@ import Testing
 /// Messages as templates see them, next to HuggingFace's processors.
 @Suite struct PromptContextTests {
     private let spec = InputSpec(
-        imageProcessor: nil, imagePlaceholder: nil, positions: .sequential(start: 0), visionLimits: nil, vocabularySize: 1,
-        endTokenIDs: [], specialTokens: ["bos_token": "<s>"])
+        positions: .sequential(start: 0), vocabularySize: 1, endTokenIDs: [], specialTokens: ["bos_token": "<s>"])
 
     private func seen(_ message: JSONValue) -> JSONValue? {
         spec.templateContext(messages: [message])["messages"]?[0]

@@ -47,12 +47,19 @@ struct PromptTests {
     }
 
     @Test(arguments: try Fixture.load().batches)
-    func patchPlacesEqualHuggingFace(_ expected: Fixture.Batch) {
-        let layout = VisionLayout(
-            grids: expected.grids.map { (height: $0[0], width: $0[1]) }, mergeSize: expected.mergeSize)
-        #expect(layout.rows == expected.rows)
-        #expect(layout.columns == expected.columns)
-        #expect(layout.bounds == expected.bounds)
+    func patchPlacesEqualHuggingFace(_ expected: Fixture.Batch) throws {
+        var spec = ImageFixture.spec(minPixels: 1, maxPixels: 1)
+        spec.views[0].fit = .keep(multiple: 14 * expected.mergeSize)
+        spec.pixels.order = .cells(side: expected.mergeSize, columnsFirst: false)
+        spec.features = .cells(side: expected.mergeSize)
+        let inputs = try expected.grids.map { grid in
+            let (width, height) = (14 * grid[1], 14 * grid[0])
+            return try PictureReader(spec).read(
+                Image(width: width, height: height, pixels: Array(repeating: 0, count: 3 * width * height))).input
+        }
+        let joined = VisionInput.joined(inputs)
+        #expect(joined["patch_positions"]?.values == .integers(expected.rows + expected.columns))
+        #expect(joined.segments["pictures"] == expected.bounds)
     }
 
     @Test func sequentialPositionsStartWhereTheFamilySays() {
@@ -64,10 +71,8 @@ struct PromptTests {
 
 struct PromptAssemblerTests {
     static let spec = InputSpec(
-        imageProcessor: ImageFixture.spec(minPixels: 3136, maxPixels: 12544),
-        imagePlaceholder: .init(text: "<pad>", tokenID: 0, expansion: .mergedGrid(mergeSize: 2)),
-        positions: .mrope(mergeSize: 2), visionLimits: .init(maxPatchesPerImage: 64, maxImagesPerPrompt: 2),
-        vocabularySize: 256, endTokenIDs: [1])
+        picture: ImageFixture.spec(minPixels: 3136, maxPixels: 12544), positions: .mrope(mergeSize: 2), vocabularySize: 256,
+        endTokenIDs: [1])
 
     /// One token per byte; the placeholder is token 0.
     static func assembler(_ spec: InputSpec = spec) -> PromptAssembler {
@@ -76,22 +81,26 @@ struct PromptAssemblerTests {
         }
     }
 
-    static func picture(_ height: Int, _ width: Int) -> Patches {
-        Patches(gridHeight: height, gridWidth: width, rowBytes: 1, bytes: .init(repeating: 7, count: height * width))
+    /// A picture of so many patches.
+    static func picture(_ height: Int, _ width: Int) throws -> ReadPicture {
+        var spec = ImageFixture.spec(minPixels: 1, maxPixels: 1)
+        spec.views[0].fit = .keep(multiple: 28)
+        let (width, height) = (14 * width, 14 * height)
+        return try PictureReader(spec).read(Image(width: width, height: height, pixels: Array(repeating: 7, count: 3 * width * height)))
     }
 
     @Test func placeholdersTakeAsManyTokensAsTheirPictures() throws {
         let prompt = try Self.assembler().prepare(
             rendered: "a<pad>b<pad><c", pictures: [Self.picture(2, 4), Self.picture(4, 4)])
         #expect(prompt.inputIDs == [97, 0, 0, 98, 0, 0, 0, 0, 60, 99])
-        #expect(prompt.pictures.map(\.tokens) == [1..<3, 4..<8])
+        #expect(prompt.pictures.map(\.tokens.ranges) == [[1..<3], [4..<8]])
         #expect(prompt.positions.delta == -2)
     }
 
     @Test func adjacentPicturesStayApart() throws {
         let prompt = try Self.assembler().prepare(
             rendered: "<pad><pad>", pictures: [Self.picture(2, 2), Self.picture(2, 4)])
-        #expect(prompt.pictures.map(\.tokens) == [0..<1, 1..<3])
+        #expect(prompt.pictures.map(\.tokens.ranges) == [[0..<1], [1..<3]])
     }
 
     @Test func textOnlyHasPlainPositions() throws {
@@ -110,23 +119,36 @@ struct PromptAssemblerTests {
         }
     }
 
-    @Test func limitsAreKept() {
-        #expect(throws: PromptError.tooManyPictures(count: 3, limit: 2)) {
-            try Self.assembler().prepare(
-                rendered: "<pad><pad><pad>", pictures: .init(repeating: Self.picture(2, 2), count: 3))
-        }
-        #expect(throws: PromptError.tooManyPatches(index: 0, count: 80, limit: 64)) {
-            try Self.assembler().prepare(rendered: "<pad>", pictures: [Self.picture(8, 10)])
-        }
-        #expect(throws: PromptError.gridNotMultiple(index: 0, height: 3, width: 4, multiple: 2)) {
-            try Self.assembler().prepare(rendered: "<pad>", pictures: [Self.picture(3, 4)])
-        }
+    @Test func anEmptyPromptIsNone() {
         #expect(throws: PromptError.empty) { try Self.assembler().prepare(rendered: "", pictures: []) }
+    }
+
+    /// Rows of tiles with marks, then a thumbnail: InternVL's and Idefics' kinds of prompt.
+    @Test func piecesStandForTilesAndLines() throws {
+        var spec = Self.spec
+        var picture = ImageFixture.spec(minPixels: 1, maxPixels: 1)
+        picture.views = [
+            ViewSpec(.exact(width: 56, height: 84), filter: .bicubic, precision: .pillow, tile: 28),
+            ViewSpec(.exact(width: 28, height: 56), condition: .split(view: 0), filter: .bicubic, precision: .pillow),
+        ]
+        picture.order = [0, 1]
+        picture.prompt.pieces = [
+            .text("{picture}"),
+            .tiles(view: 0, [.text("<{row}{column}"), .features], between: ",", rowEnd: ";"),
+            .view(1, [.text("|"), .tiles(view: 1, [.lines([.features], between: "/")], between: "", rowEnd: "")], otherwise: []),
+        ]
+        spec.picture = picture
+        let read = try PictureReader(picture).read(ImageFixture.draw(width: 5, height: 9))
+        let prompt = try Self.assembler(spec).prepare(rendered: "a<pad>", pictures: [read])
+        let text = String(decoding: prompt.inputIDs.map { $0 == 0 ? UInt8(ascii: "#") : UInt8($0) }, as: UTF8.self)
+        #expect(text == "a1<11#,<12#;<21#,<22#;<31#,<32#|#/#")
+        #expect(prompt.pictures[0].tokens.count == 8)
+        #expect(prompt.pictures[0].tokens.parts(in: 9..<19).map(\.first) == [1, 2])
     }
 
     @Test func aTokenizerThatDoesNotFitIsFound() {
         var spec = Self.spec
-        spec.imagePlaceholder?.tokenID = 5
+        spec.picture?.prompt.token = 5
         #expect(throws: PromptError.placeholderToken(placeholder: "<pad>", token: 5)) {
             try Self.assembler(spec).prepare(rendered: "a<pad>", pictures: [Self.picture(2, 2)])
         }
@@ -134,7 +156,7 @@ struct PromptAssemblerTests {
         #expect(throws: PromptError.tokenBeyondVocabulary(token: 97, size: 90)) {
             try Self.assembler(spec).prepare(rendered: "a", pictures: [])
         }
-        spec.imagePlaceholder = nil
+        spec.picture = nil
         #expect(throws: PromptError.noVision(pictures: 1)) {
             try Self.assembler(spec).prepare(rendered: "a", pictures: [Self.picture(2, 2)])
         }

@@ -1,63 +1,65 @@
 import ChatTemplates
 import Foundation
+import HuggingFace
 import Inputs
 import JSON
+import Models
 import Plan
 import Testing
 
 /// Placeholders that somebody typed, and templates for text only.
 @Suite struct PromptTypedTests {
-    private static let placeholder = PlaceholderSpec(text: "<|image_pad|>", tokenID: 766, expansion: .mergedGrid(mergeSize: 2))
+    private static let prompt = PicturePrompt(marker: "<|image_pad|>", token: 766, tokenText: "<|image_pad|>")
 
     @Test func aTypedPlaceholderGivesNoPlaceholderToken() throws {
         let model = PromptChatTests.demo.appending(path: "model")
         let tokenizer = try Tokenizer(json: Array(Data(contentsOf: model.appending(path: "tokenizer.json"))))
-        let spec = try InputSpec(modelDirectory: model.path) { tokenizer.token($0) }
+        let spec = try Architectures.definition(for: ModelDirectory(model.path)).inputs(TokenNames(text: { tokenizer.token($0) }, token: { tokenizer.id(of: $0) }))
         let template = try ChatTemplate(source: String(decoding: Data(contentsOf: model.appending(path: "chat_template.jinja")), as: UTF8.self))
-        let processor = ImageProcessor(try #require(spec.imageProcessor))
-        let picture = try processor.patches(
-            from: ImageDecoder().decode(Array(Data(contentsOf: PromptChatTests.demo.appending(path: "samples/shapes-two.jpg")))))
+        let program = try #require(spec.picture)
+        let picture = try PictureReader(program).read(
+            ImageDecoder().decode(Array(Data(contentsOf: PromptChatTests.demo.appending(path: "samples/shapes-two.jpg")))))
         let assembler = PromptAssembler(spec: spec) { try tokenizer.encode($0, addSpecialTokens: false) }
-        let pad = try #require(spec.imagePlaceholder)
+        let pad = program.prompt
         func prompt(_ text: String) throws -> PreparedPrompt {
             let messages: JSONValue = [["role": "user", "content": [["type": "text", "text": .string(text)], ["type": "image"]]]]
-            let typed = TypedPlaceholders(messages, placeholder: pad)
+            let typed = TypedPlaceholders(messages, prompt: pad)
             return try assembler.prepare(
                 rendered: template.render(spec.templateContext(messages: typed.messages)), pictures: [picture], mark: typed.mark)
         }
         let plain = try prompt("What is this for?")
         let typed = try prompt("What is <|image_pad|> for?")
-        #expect(typed.inputIDs.count { $0 == pad.tokenID } == plain.inputIDs.count { $0 == pad.tokenID })
+        #expect(typed.inputIDs.count { $0 == pad.token } == plain.inputIDs.count { $0 == pad.token })
         #expect(typed.pictures[0].tokens.count == plain.pictures[0].tokens.count)
         #expect(try tokenizer.decode(typed.inputIDs, skipSpecialTokens: true).contains("What is <|image_pad|> for?"))
     }
 
     @Test func messagesWithoutPlaceholdersStayAsTheyAre() {
         let messages: JSONValue = [["role": "user", "content": "<|image_pad"]]
-        let typed = TypedPlaceholders(messages, placeholder: Self.placeholder)
+        let typed = TypedPlaceholders(messages, prompt: Self.prompt)
         #expect(typed.mark == nil && typed.messages == messages)
-        #expect(TypedPlaceholders([["a": "<|image_pad|>"]], placeholder: nil).mark == nil)
+        #expect(TypedPlaceholders([["a": "<|image_pad|>"]], prompt: nil).mark == nil)
     }
 
     @Test func theMarkIsNoneOfTheText() {
         let messages: JSONValue = [["\u{10FFFD}": "<|image_pad|>", "<|image_pad|>": "\u{10FFFC}"]]
-        let typed = TypedPlaceholders(messages, placeholder: Self.placeholder)
+        let typed = TypedPlaceholders(messages, prompt: Self.prompt)
         #expect(typed.mark == "\u{10FFFB}")
         #expect(typed.messages == [["\u{10FFFD}": "<\u{10FFFB}|image_pad|>", "<\u{10FFFB}|image_pad|>": "\u{10FFFC}"]])
     }
 
     @Test func everyPlaceholderOfATextIsMarked() {
         let typed = TypedPlaceholders(
-            ["<|image_pad|><|image_pad|>a<|image_pad|>b", "<|image_pa"], placeholder: Self.placeholder)
+            ["<|image_pad|><|image_pad|>a<|image_pad|>b", "<|image_pa"], prompt: Self.prompt)
         let marked = "<\u{10FFFD}|image_pad|>"
         #expect(typed.messages == [.string("\(marked)\(marked)a\(marked)b"), "<|image_pa"])
     }
 
     @Test func partsThatMakeAPlaceholderTogetherAreMarked() {
         func parts(_ texts: String...) -> JSONValue { .array(texts.map { ["type": "text", "text": .string($0)] }) }
-        let typed = TypedPlaceholders(parts("a <|image", "_pad|> b", "<|image"), placeholder: Self.placeholder)
+        let typed = TypedPlaceholders(parts("a <|image", "_pad|> b", "<|image"), prompt: Self.prompt)
         #expect(typed.messages == parts("a <|image\u{10FFFD}", "_pad|> b", "<|image"))
-        #expect(TypedPlaceholders(parts("a <|image", "x_pad|> b"), placeholder: Self.placeholder).mark == nil)
+        #expect(TypedPlaceholders(parts("a <|image", "x_pad|> b"), prompt: Self.prompt).mark == nil)
     }
 
     @Test(arguments: [

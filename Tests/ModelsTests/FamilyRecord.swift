@@ -1,6 +1,8 @@
+import Compiler
 import Foundation
 import HuggingFace
 import IR
+import Inputs
 import JSON
 import Models
 import Plan
@@ -15,6 +17,8 @@ struct FamilyRecord {
     let checkpoint: Checkpoint
     let definition: any ModelDefinition
     let module: Module
+    /// How requests become inputs.
+    let spec: Result<InputSpec, CheckpointError>
     let expected: SafetensorsFile
 
     /// Where records are looked for; those of the repository lie elsewhere.
@@ -31,44 +35,21 @@ struct FamilyRecord {
     init(_ name: String) throws {
         self.name = name
         directory = Self.folder + "/" + name
-        config = try ModelConfig(directory: directory)
-        definition = try Architectures.definition(for: config)
+        let files = try ModelDirectory(directory)
+        config = try files.config()
+        definition = try Architectures.definition(for: files)
         checkpoint = definition.effective(try Checkpoint(directory: directory))
         expected = try SafetensorsFile(path: directory + "/expected.safetensors")
-        module = try definition.trace(CheckpointTypes(checkpoint), image: Self.image(directory, config), bounds: Self.bounds)
+        module = try definition.trace(CheckpointTypes(checkpoint), bounds: Self.bounds)
+        let tokenizer = try? files.tokenizer()
+        let names = TokenNames(text: { tokenizer?.token($0) }, token: { tokenizer?.id(of: $0) })
+        do { spec = .success(try definition.inputs(names)) } catch { spec = .failure(error) }
     }
 
     /// `config.json` as it is.
     var json: JSONObject { config.original.objectValue ?? [:] }
 
     var modelType: String { json["model_type"]?.stringValue ?? "" }
-
-    /// What the image processor's file, or the family where it has none, says of scaling.
-    private static func image(_ directory: String, _ config: ModelConfig) throws -> ImageProcessorSpec {
-        var json: JSONObject = [:]
-        for file in ["preprocessor_config.json", "processor_config.json"] {
-            let path = directory + "/" + file
-            guard FileManager.default.fileExists(atPath: path), let found = try JSONValue(contentsOf: path).objectValue else { continue }
-            json.merge(found["image_processor"]?.objectValue ?? found) { first, _ in first }
-        }
-        let standard: (mean: [Double], deviation: [Double]) = config.modelType == "internvl_chat"
-            ? ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
-            : ([0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711])
-        func numbers(_ keys: [String], _ standard: [Double]) -> [Double] {
-            keys.lazy.compactMap { json[$0]?.arrayValue?.compactMap(\.doubleValue) }.first ?? standard
-        }
-        let vision = config.original["vision_config"]?.objectValue ?? [:]
-        return ImageProcessorSpec(
-            sizing: .keep, filter: .bicubic, precision: .torchvision, rescaleFactor: 1 / 255,
-            normalization: .init(
-                mean: numbers(["image_mean", "norm_mean"], standard.mean), deviation: numbers(["image_std", "norm_std"], standard.deviation)),
-            patchSize: vision["patch_size"]?.intValue ?? 14, mergeSize: vision["spatial_merge_size"]?.intValue ?? 1,
-            temporalPatchSize: vision["temporal_patch_size"]?.intValue ?? 1)
-    }
-
-    var normalization: ImageProcessorSpec.Normalization {
-        get throws { try Self.image(directory, config).normalization! }
-    }
 
     func recorded(_ name: String) -> Tensor? {
         expected[name].flatMap { view in
@@ -88,9 +69,29 @@ struct FamilyRecord {
         return try evaluator.run(graph, inputs: inputs, states: states)
     }
 
-    /// Features of the recorded pictures by the entry `vision`; nil where pixels are not recorded in full.
-    func imageFeatures() throws -> Tensor? {
-        guard module.graph("vision") != nil, let inputs = try visionInputs() else { return nil }
+    /// The recorded picture as the family reads it; nil where it does not read pictures.
+    func picture() throws -> (spec: PictureSpec, picture: ReadPicture)? {
+        guard case .success(let inputs) = spec, let spec = inputs.picture else { return nil }
+        let file = try Data(contentsOf: URL(fileURLWithPath: directory + "/image.png"))
+        return (spec, try PictureReader(spec).read(ImageDecoder().decode(Array(file)), keepsPixels: true))
+    }
+
+    /// Features of a picture by the entry `vision`.
+    func features(of picture: ReadPicture) throws -> Tensor {
+        guard let graph = module.graph("vision") else { throw EvaluationError("no entry vision") }
+        var inputs = try MaskedCall(bounds: picture.input.segments.mapValues { $0.map(Int.init) }).matrices(of: graph)
+        for input in graph.inputs where input.mask == nil {
+            guard let tensor = picture.input[input.name] else { throw EvaluationError("no tensor \(input.name)") }
+            let rows = picture.input.count(of: tensor.row)
+            let columns = tensor.values.count / max(rows * tensor.lines, 1)
+            let type = graph.type(of: input.value)
+            let shape = (tensor.lines > 1 ? [tensor.lines] : []) + [rows] + (type.shape.rank > (tensor.lines > 1 ? 2 : 1) ? [columns] : [])
+            switch tensor.values {
+            case .bytes(let bytes): inputs[input.name] = Tensor(ints: bytes.map(Int32.init), shape, .u8)
+            case .integers(let values): inputs[input.name] = Tensor(ints: values, shape)
+            case .floats(let values): inputs[input.name] = Tensor(values, shape)
+            }
+        }
         return try run("vision", inputs).results[0]
     }
 }

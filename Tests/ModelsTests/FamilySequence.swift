@@ -63,36 +63,25 @@ struct FamilySequence {
         return Tensor(ints: (0..<axes).flatMap { axis in range.map { axis == used ? Int32($0 + start) : 0 } }, [axes, range.count])
     }
 
-    /// The masks of the decoder for some tokens.
-    private func masks(_ range: Range<Int>) -> [String: Tensor] {
-        let text = record.json["text_config"]?.objectValue ?? record.json["llm_config"]?.objectValue ?? record.json
-        let window = text["sliding_window"]?.intValue ?? .max
-        let spans = spans()
-        func matrix(_ window: Int, _ isWhole: Bool) -> Tensor {
-            let cells = range.flatMap { token in
-                (0..<slots).map { key -> Int32 in
-                    let isShared = token < spans.count && key < spans.count && spans[token] >= 0 && spans[token] == spans[key]
-                    let isRecent = token - key < window
-                    let sees = isWhole ? (key <= token && isRecent) || isShared : (key <= token || isShared) && isRecent
-                    return sees ? 1 : 0
-                }
-            }
-            return Tensor(ints: cells, [range.count, slots], .bool)
-        }
-        let isWhole = record.modelType == "paligemma"
-        return ["visible": matrix(.max, isWhole), "visible_window": matrix(window, isWhole)]
+    /// The masks of an entry for some tokens.
+    private func masks(_ entry: String, _ range: Range<Int>) throws -> [String: Tensor] {
+        guard let graph = record.module.graph(entry) else { return [:] }
+        return try MaskedCall(range, slots: slots, spans: spans()).matrices(of: graph)
     }
 
-    /// The span of each token of the prompt, −1 for none.
-    private func spans() -> [Int] {
+    /// The tokens of the prompt that see each other.
+    private func spans() -> [Range<Int>] {
         guard let types = record.recorded("inputs.token_type_ids")?.ints else { return [] }
-        if record.modelType == "paligemma" { return types.map { $0 == 0 ? 0 : -1 } }
-        var span = -1
-        return types.indices.map { index in
-            guard types[index] == 1 else { return -1 }
-            if index == 0 || types[index - 1] != 1 { span += 1 }
-            return span
+        let shared: Int32 = record.modelType == "paligemma" ? 0 : 1
+        var spans: [Range<Int>] = []
+        for index in types.indices where types[index] == shared {
+            if let last = spans.last, last.upperBound == index {
+                spans[spans.count - 1] = last.lowerBound..<index + 1
+            } else {
+                spans.append(index..<index + 1)
+            }
         }
+        return spans
     }
 
     private func given(_ entry: String, _ inputs: [String: Tensor]) -> [String: Tensor] {
@@ -112,7 +101,7 @@ struct FamilySequence {
         let width = record.module.graph("extend")?.inputs.first { $0.name == "image_embeds" }
             .flatMap { record.module.graph("extend")?.type(of: $0.value).shape.dims.last?.fixedValue }
         inputs["image_embeds"] = images ?? Tensor([], [0, width ?? 0])
-        inputs.merge(masks(range)) { first, _ in first }
+        inputs.merge(try masks("extend", range)) { first, _ in first }
         let outcome = try record.run("extend", given("extend", inputs), states: states)
         states = outcome.states
         length = range.upperBound
@@ -123,7 +112,7 @@ struct FamilySequence {
     mutating func decode(_ token: Int32) throws -> Tensor {
         let range = length..<length + 1
         var inputs = ["ids": Tensor(ints: [token], [1]), "positions": positions(range), "slots": Tensor(ints: [Int32(length)], [1])]
-        inputs.merge(masks(range)) { first, _ in first }
+        inputs.merge(try masks("decode", range)) { first, _ in first }
         let outcome = try record.run("decode", given("decode", inputs), states: states)
         states = outcome.states
         length += 1

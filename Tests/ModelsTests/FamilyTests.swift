@@ -27,7 +27,17 @@ import Testing
             #expect(cosine >= 0.99999, "\(what) of \(name)")
         }
         let recordedFeatures = record.recorded("image_features")
-        let features = try record.imageFeatures()
+        var features: Tensor?
+        if let (spec, picture) = try record.picture() {
+            features = try record.features(of: picture)
+            if let pixels = record.recorded("inputs.pixel_values") {
+                let (difference, _) = compare(spec.pixelValues(of: [picture]).values, pixels.floats)
+                report += " pixels \(difference)"
+                #expect(difference <= 1e-5, "pixels of \(name)")
+            }
+        } else if case .failure(let error) = record.spec {
+            report += " (\(error))"
+        }
         if let features, let recordedFeatures {
             // Rows may go on behind what stands for the token.
             let (width, whole) = (recordedFeatures.shape[1], features.shape[1])

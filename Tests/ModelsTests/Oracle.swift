@@ -1,7 +1,6 @@
 import Foundation
 import HuggingFace
 import IR
-import JSON
 import Models
 import Plan
 import Reference
@@ -11,7 +10,8 @@ import Tensors
 struct Oracle {
     let module: Module
     let checkpoint: Checkpoint
-    let config: ModelConfig
+    let definition: any ModelDefinition
+    private let imageToken: Int32
     let expected: SafetensorsFile
 
     static let repository = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
@@ -19,18 +19,17 @@ struct Oracle {
     static let fixtures = repository + "/Tests/EndToEndTests/Fixtures"
     static let demoModel = repository + "/Artifacts/Demo/model"
 
-    /// The image processor of every fixture.
-    static let image = ImageProcessorSpec(
-        sizing: .keep, filter: .bicubic, precision: .torchvision, rescaleFactor: 1 / 255,
-        normalization: .init(
-            mean: [0.48145466, 0.4578275, 0.40821073], deviation: [0.26862954, 0.26130258, 0.27577711]),
-        patchSize: 14, mergeSize: 2, temporalPatchSize: 2)
+    /// What the processor of every fixture does with pixels.
+    static let normalization = PixelSpec.Normalization(
+        mean: [0.48145466, 0.4578275, 0.40821073], deviation: [0.26862954, 0.26130258, 0.27577711])
     static let bounds = TraceBounds(tokens: 512, rows: 512, slots: 1024, imageRows: 512, mergedCells: 512)
 
     init(model: String, reference: String) throws {
-        config = try ModelConfig(directory: model)
+        let directory = try ModelDirectory(model)
+        definition = try Architectures.definition(for: directory)
+        imageToken = try definition.inputs(TokenNames(text: { _ in nil }, token: { _ in nil })).picture?.prompt.token ?? -1
         checkpoint = try Checkpoint(directory: model)
-        module = try Architectures.definition(for: config).trace(CheckpointTypes(checkpoint), image: Self.image, bounds: Self.bounds)
+        module = try definition.trace(CheckpointTypes(checkpoint), bounds: Self.bounds)
         expected = try SafetensorsFile(path: reference + "/expected.safetensors")
     }
 
@@ -40,7 +39,8 @@ struct Oracle {
         }
     }
 
-    func run(_ entry: String, _ inputs: [String: Tensor], states: [String: Tensor] = [:]) throws -> Evaluator.Outcome {
+    /// Runs an entry; `call` makes the matrices of its masks.
+    func run(_ entry: String, _ inputs: [String: Tensor], _ call: MaskedCall, states: [String: Tensor] = [:]) throws -> Evaluator.Outcome {
         let sources = Dictionary(uniqueKeysWithValues: module.weights.map { ($0.name, $0.source) })
         let evaluator = Evaluator { name throws(EvaluationError) in
             guard let view = sources[name].flatMap({ checkpoint[$0] }),
@@ -49,14 +49,14 @@ struct Oracle {
             return tensor
         }
         guard let graph = module.graph(entry) else { throw EvaluationError("no entry \(entry)") }
-        return try evaluator.run(graph, inputs: inputs, states: states)
+        return try evaluator.run(graph, inputs: inputs.merging(call.matrices(of: graph)) { given, _ in given }, states: states)
     }
 
     /// Features of the recorded pictures.
     func imageFeatures() throws -> Tensor? {
         guard let values = recorded("inputs.pixel_values"), let grids = recorded("inputs.image_grid_thw")?.ints else { return nil }
         let patches = values.shape[0]
-        var segments: [Int] = []
+        var bounds = [0]
         var rows: [Int32] = []
         var columns: [Int32] = []
         for index in 0..<grids.count / 3 {
@@ -64,17 +64,15 @@ struct Oracle {
             for (row, column) in Self.mergeOrder(height, width) {
                 rows.append(Int32(row))
                 columns.append(Int32(column))
-                segments.append(index)
             }
+            bounds.append(rows.count)
         }
-        let visible = segments.flatMap { a in segments.map { Int32(a == $0 ? 1 : 0) } }
         return try run(
             "vision",
             [
                 "pixels": Tensor(ints: Self.bytes(values.floats), [patches, 588], .u8),
                 "patch_positions": Tensor(ints: rows + columns, [2, patches]),
-                "visible": Tensor(ints: visible, [patches, patches], .bool),
-            ]
+            ], MaskedCall(bounds: ["pictures": bounds])
         ).results[0]
     }
 
@@ -91,7 +89,6 @@ struct Oracle {
 
     /// The bytes that normalized `pixel_values` were made of, first frame only.
     static func bytes(_ values: [Float]) -> [Int32] {
-        let normalization = image.normalization!
         return stride(from: 0, to: values.count, by: 1176).flatMap { start in
             (0..<3).flatMap { channel in
                 (0..<196).map { pixel in
@@ -110,7 +107,7 @@ struct Oracle {
     }
 
     func emptySequence(slots: Int) throws -> Sequence {
-        let geometry = try Architectures.definition(for: config).geometry
+        let geometry = definition.geometry
         let shape = [slots, geometry.kvHeads, geometry.headDim]
         let zero = Tensor(Array(repeating: 0, count: shape.reduce(1, *)), shape)
         var states: [String: Tensor] = [:]
@@ -125,14 +122,13 @@ struct Oracle {
     func extend(_ sequence: inout Sequence, _ range: Range<Int>, images: Tensor?) throws -> Tensor {
         let ids = recorded("inputs.input_ids")!.ints
         let positions = recorded("position_ids")!.ints
-        let imageToken = Int32(config.json["image_token_id"]!.intValue!)
         var next: Int32 = -1
         let rows = ids.map { id -> Int32 in
             guard id == imageToken else { return -1 }
             next += 1
             return next
         }
-        let width = try Architectures.definition(for: config).geometry.hiddenSize
+        let width = definition.geometry.hiddenSize
         let count = range.count
         let chunk = (0..<3).flatMap { axis in range.map { positions[axis * ids.count + $0] } }
         let outcome = try run(
@@ -143,9 +139,8 @@ struct Oracle {
                 "image_embeds": images ?? Tensor([], [0, width]),
                 "positions": Tensor(ints: chunk, [3, count]),
                 "slots": Tensor(ints: range.map(Int32.init), [count]),
-                "visible": Self.causal(range, sequence.slots),
                 "sample_rows": Tensor(ints: (0..<count).map(Int32.init), [count]),
-            ], states: sequence.states)
+            ], MaskedCall(range, slots: sequence.slots), states: sequence.states)
         sequence.states = outcome.states
         sequence.length = range.upperBound
         return outcome.results[0]
@@ -160,15 +155,10 @@ struct Oracle {
                 "ids": Tensor(ints: [token], [1]),
                 "positions": Tensor(ints: [position, position, position], [3, 1]),
                 "slots": Tensor(ints: [Int32(sequence.length)], [1]),
-                "visible": Self.causal(sequence.length..<sequence.length + 1, sequence.slots),
-            ], states: sequence.states)
+            ], MaskedCall(sequence.length..<sequence.length + 1, slots: sequence.slots), states: sequence.states)
         sequence.states = outcome.states
         sequence.length += 1
         return outcome.results[0]
-    }
-
-    private static func causal(_ range: Range<Int>, _ slots: Int) -> Tensor {
-        Tensor(ints: range.flatMap { token in (0..<slots).map { $0 <= token ? 1 : 0 } }, [range.count, slots], .bool)
     }
 }
 

@@ -62,7 +62,7 @@ import Testing
             })
     }
 
-    private static let processorCases: [(String, Double?, ImageProcessorSpec.Normalization?)] = [
+    private static let processorCases: [(String, Double?, PixelSpec.Normalization?)] = [
         ("all", 1 / 255, .init(mean: [0.5, 0.4, 0.3], deviation: [0.2, 0.3, 0.4])),
         ("mean is deviation", 1 / 255, .init(mean: [0.5, 0.5, 0.5], deviation: [0.5, 0.5, 0.5])),
         ("no mean", 1 / 255, .init(mean: [0, 0, 0], deviation: [1, 1, 1])), ("do_normalize false", 1 / 255, nil),
@@ -76,7 +76,7 @@ import Testing
         let (name, factor, normalization) = Self.processorCases[index]
         for frames in [1, 2] {
             let model = try TinyModel("qwen2_vl") { model in
-                (model.image.rescaleFactor, model.image.normalization) = (factor, normalization)
+                model.scaling(factor, normalization)
                 model.patches(size: 4, merged: 2, frames: frames)
             }
             try check("\(name), \(frames) frames", model)
@@ -116,14 +116,15 @@ private struct TinyModel {
     var text: JSONObject
     var vision: JSONObject
     var types: [String: TensorType]
-    var image = ImageProcessorSpec(
-        sizing: .keep, filter: .bicubic, precision: .torchvision, rescaleFactor: 1 / 255,
-        normalization: .init(mean: [0.48, 0.45, 0.4], deviation: [0.26, 0.26, 0.27]), patchSize: 14, mergeSize: 2, temporalPatchSize: 2)
+    private var processor: JSONObject
+    private let directory: ModelDirectory
     private var top: JSONObject
 
     init(_ name: String, _ edit: (inout TinyModel) -> Void) throws {
         let directory = TracedModel.repository + "/Tests/EndToEndTests/Fixtures/" + name
-        top = try ModelConfig(directory: directory).json.objectValue ?? [:]
+        self.directory = try ModelDirectory(directory)
+        top = try self.directory.config().json.objectValue ?? [:]
+        processor = try self.directory.imageProcessor().members
         text = top["text_config"]?.objectValue ?? [:]
         vision = top["vision_config"]?.objectValue ?? [:]
         types = try Checkpoint(directory: directory).types
@@ -134,13 +135,24 @@ private struct TinyModel {
         var top = top
         (top["text_config"], top["vision_config"]) = (.object(text), .object(vision))
         let bounds = TraceBounds(tokens: 8, rows: 4, slots: 8, imageRows: 4, mergedCells: 4)
-        return try Architectures.definition(for: ModelConfig(.object(top)))
-            .trace(CheckpointTypes(location: "model", types: types), image: image, bounds: bounds)
+        let changed = directory.replacing("config.json", with: .object(top))
+            .replacing("processor_config.json", with: ["image_processor": .object(processor)])
+        return try Architectures.definition(for: changed).trace(CheckpointTypes(location: "model", types: types), bounds: bounds)
+    }
+
+    /// Has the processor scale bytes so; nil leaves a step out.
+    mutating func scaling(_ factor: Double?, _ normalization: PixelSpec.Normalization?) {
+        func list(_ numbers: [Double]) -> JSONValue { .array(numbers.map(JSONValue.double)) }
+        processor["do_rescale"] = .bool(factor != nil)
+        processor["rescale_factor"] = factor.map(JSONValue.double)
+        processor["do_normalize"] = .bool(normalization != nil)
+        processor["image_mean"] = normalization.map { list($0.mean) }
+        processor["image_std"] = normalization.map { list($0.deviation) }
     }
 
     /// Gives the patches other extents, and the tensors that depend on them.
     mutating func patches(size: Int, merged: Int, frames: Int) {
-        (image.patchSize, image.mergeSize, image.temporalPatchSize) = (size, merged, frames)
+        (processor["patch_size"], processor["merge_size"], processor["temporal_patch_size"]) = (.int(size), .int(merged), .int(frames))
         (vision["patch_size"], vision["spatial_merge_size"], vision["temporal_patch_size"]) = (.int(size), .int(merged), .int(frames))
         let width = vision["embed_dim"]?.intValue ?? 0
         let (cell, outputs) = (merged * merged * width, vision["hidden_size"]?.intValue ?? 0)

@@ -118,16 +118,17 @@ import Testing
     }
 
     /// Token 3 sees nothing, and gets zeros on both sides.
-    @Test func groupedAttention() throws {
+    @Test(arguments: [0, 0.4]) func groupedAttention(softcap: Double) throws {
         let visible = Tensor(ints: [1, 0, 0, 1, 1, 0, 1, 1, 1, 0, 0, 0], [4, 3], .bool)
         try agree([noise([4, 6, 8], seed: 11), noise([3, 2, 8], seed: 12), noise([3, 2, 4], seed: 13), visible]) { b, v in
             let q = b.transpose(v[0], [1, 0, 2])
             let k = b.transpose(b.repeat(v[1], axis: 1, count: 3), [1, 0, 2])
             let values = b.transpose(b.repeat(v[2], axis: 1, count: 3), [1, 0, 2])
-            let scores = b.mul(b.matmul(q, k, transposeB: true), b.literal(0.35))
+            var scores = b.mul(b.matmul(q, k, transposeB: true), b.literal(0.35))
+            if softcap > 0 { scores = b.mul(b.tanh(b.div(scores, b.literal(softcap))), b.literal(softcap)) }
             let weights = b.softmax(b.where(v[3], scores, b.literal(-.infinity)))
             return [
-                b.attention(v[0], v[1], v[2], visible: v[3], scale: 0.35),
+                b.attention(v[0], v[1], v[2], visible: v[3], scale: 0.35, softcap: softcap),
                 b.transpose(b.matmul(weights, values), [1, 0, 2]),
             ]
         }

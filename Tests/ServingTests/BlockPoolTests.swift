@@ -1,3 +1,4 @@
+import Plan
 import Serving
 import Testing
 
@@ -60,8 +61,8 @@ import Testing
         #expect(plain == digests(ids))
         #expect(zip(plain, digests(changed)).allSatisfy { $0 != $1 })
         #expect(zip(plain, digests(ids, [], "salt")).allSatisfy { $0 != $1 })
-        let cat = PictureTokens(tokens: 20..<30, digest: digest(1))
-        let dog = PictureTokens(tokens: 20..<30, digest: digest(2))
+        let cat = PictureTokens(tokens: TokenRanges([20..<30]), digest: digest(1))
+        let dog = PictureTokens(tokens: TokenRanges([20..<30]), digest: digest(2))
         #expect(digests(ids, [cat])[0] == digests(ids, [dog])[0])
         #expect(digests(ids, [cat])[1] != digests(ids, [dog])[1])
         #expect(digests(ids, [cat])[2] != digests(ids, [dog])[2])

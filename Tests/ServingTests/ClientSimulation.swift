@@ -90,7 +90,7 @@ struct ClientSimulation {
         for _ in 0..<max(0, Int.random(in: -4...3, using: &dice)) {
             let (kind, count) = (Int.random(in: 0..<3, using: &dice), Int.random(in: 1...20, using: &dice))
             let digest = ContentDigest { $0.update(kind) }
-            pictures.append(PictureTokens(tokens: prompt.count..<prompt.count + count, digest: digest))
+            pictures.append(PictureTokens(tokens: TokenRanges([prompt.count..<prompt.count + count]), digest: digest))
             prompt += Array(repeating: 60, count: count) + [1]
         }
         prompt = Array(prompt.prefix(capacity - 1))

@@ -94,7 +94,7 @@ import Testing
     @Test func waitsForPicturesUnderTheChunkOnly() throws {
         var scheduler = scheduler()
         let digest = ContentDigest { $0.update(1) }
-        let far = PictureTokens(tokens: 40..<45, digest: digest)
+        let far = PictureTokens(tokens: TokenRanges([40..<45]), digest: digest)
         scheduler.add(sequence(1, count: 50, pictures: [far]))
         let step3 = try step(&scheduler)
         #expect(step3.items.map(\.count) == [32])
@@ -110,7 +110,7 @@ import Testing
     @Test func lastPromptTokenOfAPictureIsNoDecodeStep() throws {
         var scheduler = scheduler()
         let digest = ContentDigest { $0.update(1) }
-        scheduler.add(sequence(1, count: 33, pictures: [PictureTokens(tokens: 10..<33, digest: digest)]))
+        scheduler.add(sequence(1, count: 33, pictures: [PictureTokens(tokens: TokenRanges([10..<33]), digest: digest)]))
         let none6 = run(&scheduler)
         #expect(none6?.items.count == nil)
         scheduler.markReady(1, picture: 0)

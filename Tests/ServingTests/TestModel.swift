@@ -66,6 +66,10 @@ func testPicture(kind: UInt8, tokens: Int, at start: Int) -> Picture {
         hasher.update(tokens)
     }
     return Picture(
-        tokens: start..<start + tokens, digest: digest,
-        input: VisionInput(pixels: pixels, positions: positions, bounds: [0, Int32(patches)]))
+        tokens: TokenRanges([start..<start + tokens]), digest: digest,
+        input: VisionInput(
+            patches: patches, results: tokens, features: tokens,
+            tensors: [
+                .init("pixels", .bytes(pixels), of: .patch), .init("patch_positions", .integers(positions), of: .patch, lines: 2),
+            ], segments: ["pictures": [0, Int32(patches)]]))
 }

@@ -6,7 +6,8 @@ import Testing
     static let table: [String: Set<String>] = [
         "Tensors": [],
         "Plan": ["Tensors"],
-        "IR": ["Tensors"],
+        // A node names the kernel that computes it.
+        "IR": ["Plan", "Tensors"],
         "Reference": ["IR", "Tensors", "COpenBLAS"],
         "Budgets": [],
         "JSON": [],
@@ -14,7 +15,7 @@ import Testing
         "ChatTemplates": ["Budgets", "JSON", "Texts", "Foundation"],
         "HuggingFace": ["JSON", "Tensors", "Crypto", "Foundation"],
         // A definition reads its configuration from the checkpoint's own type.
-        "Models": ["HuggingFace", "IR", "Plan", "Tensors", "Foundation"],
+        "Models": ["HuggingFace", "IR", "JSON", "Plan", "Tensors", "Foundation"],
         "Passes": ["IR", "Plan", "Reference", "Tensors"],
         "ArtifactFormat": ["Plan", "Tensors", "CZstd", "Crypto", "Foundation"],
         // Tokenizer and template are compiled ahead (Inputs); small weights are computed when packed (Reference).

@@ -12,6 +12,8 @@ package struct ArtifactSummary: Sendable, Codable {
         package var weightBytesPerRow: Double
         package var attentionFlopsPerContextToken: Double
         package var cacheBytesPerContextToken: Double
+        /// Steps that run on a fallback, by kernel.
+        package var fallbacks: [String: Int]
     }
 
     package struct CacheSummary: Sendable, Codable {
@@ -96,6 +98,7 @@ extension ArtifactSummary.EntrySummary {
         weightBytesPerRow = cost.weightBytes / rows
         attentionFlopsPerContextToken = cost.attentionFlopsPerContextToken / rows
         cacheBytesPerContextToken = cost.cacheBytesPerContextToken / rows
+        fallbacks = plan.fallbacks
     }
 }
 

@@ -38,22 +38,23 @@ private struct StepCounter {
             cost.weightBytes += bytes(of: weights[index], readBy: step)
         }
         let outputs = step.outputs.reduce(0) { $0 + elements($1) }
-        switch step.kernel {
-        case .linear(let linear): cost.flops += 2 * outputs * Double(linear.inputs)
-        case .pagedAttention(_, let heads, _):
+        guard let row = step.kernel.row else { return }
+        switch row.cost {
+        case .movement: break
+        case .perElement(let operations): cost.flops += operations * outputs
+        case .product: cost.flops += 2 * outputs * innerExtent(of: step)
+        case .attention(let readsCache):
+            cost.attentionFlopsPerContextToken += 4 * outputs
+            guard readsCache, let heads = step.kernel.queryHeads else { return }
             let rows = outputs / Double(max(heads * program.kv.headDim, 1))
-            cost.attentionFlopsPerContextToken += 4 * rows * Double(heads * program.kv.headDim)
-            let layerBytes = Double(program.kv.tokenBytes) / Double(max(program.kv.layers, 1))
-            cost.cacheBytesPerContextToken += layerBytes * rows
-        case .segmentAttention(let heads, let headDim, _):
-            let rows = outputs / Double(max(heads * headDim, 1))
-            cost.attentionFlopsPerContextToken += 4 * rows * Double(heads * headDim)
-        case .rmsNorm, .addRMSNorm: cost.flops += 5 * outputs
-        case .layerNorm, .addLayerNorm: cost.flops += 8 * outputs
-        case .rotary, .rotaryTable, .gatedActivation: cost.flops += 4 * outputs
-        case .add: cost.flops += outputs
-        case .kvWrite, .embed, .selectRows, .gatherRows, .widen, .copy: break
+            cost.cacheBytesPerContextToken += Double(program.kv.tokenBytes) / Double(max(program.kv.layers, 1)) * rows
         }
+    }
+
+    /// How many products are summed for one element of the result.
+    private func innerExtent(of step: Step) -> Double {
+        if case .linear(let linear) = step.kernel { return Double(linear.inputs) }
+        return Double(step.inputs.first?.type.shape.dims.last?.value(plan.bounds) ?? 0)
     }
 
     /// Tables are read row by row, everything else whole.
@@ -65,5 +66,11 @@ private struct StepCounter {
 
     private func elements(_ slot: Slot) -> Double {
         slot.type.shape.values(plan.bounds).map { $0.reduce(1) { $0 * Double($1) } } ?? 0
+    }
+}
+
+extension Kernel {
+    fileprivate var queryHeads: Int? {
+        if case .pagedAttention(let attention) = self { attention.heads } else { nil }
     }
 }

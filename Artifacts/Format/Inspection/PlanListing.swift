@@ -23,6 +23,8 @@ package struct PlanListing: Sendable, Codable {
     package var bounds: [String: Int]
     package var arenaBytes: Int
     package var unsharedBytes: Int
+    /// Steps that run on a fallback, by kernel.
+    package var fallbacks: [String: Int]
     package var steps: [Line]
 
     package init(_ plan: ExecutionPlan, weights: [WeightEntry]) {
@@ -30,6 +32,7 @@ package struct PlanListing: Sendable, Codable {
         bounds = plan.bounds
         arenaBytes = plan.arenaBytes
         unsharedBytes = plan.unsharedBytes
+        fallbacks = plan.fallbacks
         let lifetimes = Lifetimes(plan)
         steps = plan.steps.enumerated().map { index, step in
             Line(
@@ -40,6 +43,11 @@ package struct PlanListing: Sendable, Codable {
                 })
         }
     }
+}
+
+extension ExecutionPlan {
+    /// Steps that run on a fallback, by kernel.
+    package var fallbacks: [String: Int] { Dictionary(steps.filter(\.kernel.isFallback).map { ($0.kernel.name, 1) }, uniquingKeysWith: +) }
 }
 
 extension Artifact {
@@ -70,7 +78,7 @@ extension Slot {
     fileprivate func byteRange(_ bounds: [String: Int]) -> Range<Int>? {
         guard case .arena(let offset, let stride) = place, let extents = type.shape.values(bounds) else { return nil }
         let columns = extents.dropFirst().reduce(1, *)
-        let count = max(0, (extents.first ?? 1) - 1) * stride + columns
+        let count = max(0, (extents.first ?? 1) - 1) * (stride ?? columns) + columns
         return offset..<offset + count * type.element.byteCount
     }
 }

@@ -10,14 +10,12 @@ struct PlanEmitter {
     private let entry: Entry
     private let storage: Storage
     private var steps: [Step] = []
-    /// Key rows that wait for the value rows of their layer, by layer.
-    private var keys: [Int: ValueID] = [:]
 
-    init(_ graph: Graph, of module: Module, as entry: Entry) throws(CompileError) {
+    init(_ graph: Graph, of module: Module, as entry: Entry) {
         self.graph = graph
         self.module = module
         self.entry = entry
-        do throws(StorageError) { storage = try Storage(graph) } catch { throw .unsupported("\(error)") }
+        storage = Storage(graph)
     }
 
     mutating func emit(into table: inout WeightTable) throws(CompileError) -> ExecutionPlan {
@@ -34,88 +32,28 @@ struct PlanEmitter {
             unsharedBytes: sizes.reduce(0, +))
     }
 
+    /// What the node's kernel reads and writes, as its row of the registry says.
     private mutating func emit(_ node: Node, _ table: inout WeightTable) throws(CompileError) {
-        if node.op is KVWrite { return try emitCacheWrite(node, &table) }
-        guard let kernel = try kernel(for: node) else {
-            throw .unsupported("no kernel of the catalog computes \(node.op.schema.name) in \(node.origin)")
+        guard let kernel = graph.kernel(of: node), let row = kernel.row else {
+            throw .internalInconsistency("\(node.op.mnemonic) in \(node.origin) is bound to no kernel that computes it")
         }
         var inputs: [Slot] = []
-        for (position, operand) in node.operands.enumerated() {
-            if case .pagedAttention = kernel, position == 1 || position == 2 { continue }
-            inputs.append(try slot(operand, of: node, &table))
+        for rule in row.operands {
+            if rule.isRepeated {
+                for operand in node.operands { inputs.append(try slot(operand, of: node, &table)) }
+            } else if let operand = node.operand(rule.name) {
+                inputs.append(try slot(operand, of: node, &table))
+            } else if let axes = node.op(as: RotaryTable.self)?.axes, rule.elements == .i32 {
+                inputs.append(try indices(axes, node, &table))
+            }
         }
-        if let axes = node.op(as: RotaryTable.self)?.axes { inputs.append(try indices(axes, node, &table)) }
-        let outputs = try node.results.map { value throws(CompileError) in try slot(value, of: node, &table) }
+        var outputs: [Slot] = []
+        for (_, value) in zip(row.results, node.results) { outputs.append(try slot(value, of: node, &table)) }
         steps.append(Step(kernel, inputs: inputs, outputs: outputs, origin: node.origin))
-    }
-
-    private mutating func emitCacheWrite(_ node: Node, _ table: inout WeightTable) throws(CompileError) {
-        guard let cache = node.operand("cache"), let rows = node.operand("rows"), let slots = node.operand("slots"),
-            let state = cacheState(of: cache)
-        else { throw .internalInconsistency("a cache write without a state in \(node.origin)") }
-        guard state.isValue else { return keys[state.layer] = rows }
-        guard let keyRows = keys.removeValue(forKey: state.layer) else {
-            throw .internalInconsistency("values are cached before keys in \(node.origin)")
-        }
-        let inputs = try [keyRows, rows, slots].map { value throws(CompileError) in
-            try slot(value, of: node, &table)
-        }
-        steps.append(Step(.kvWrite(layer: state.layer), inputs: inputs, outputs: [], origin: node.origin))
-    }
-
-    /// The layer and half of the cache that a value belongs to; states are named `kv.<layer>.k` and `kv.<layer>.v`.
-    private func cacheState(of value: ValueID) -> (layer: Int, isValue: Bool)? {
-        guard let root = storage.view(value)?.root, case .state(let index) = graph[root].definition else { return nil }
-        let words = graph.states[index].name.split(separator: ".")
-        guard words.count == 3, let layer = Int(words[1]) else { return nil }
-        return (layer, words[2] == "v")
     }
 }
 
 extension PlanEmitter {
-    private func kernel(for node: Node) throws(CompileError) -> Kernel? {
-        switch node.op {
-        case let op as Linear: try linear(node, op)
-        case let op as RMSNorm: .rmsNorm(eps: Float(op.eps))
-        case let op as LayerNorm: .layerNorm(eps: Float(op.eps))
-        case let op as AddRMSNorm: .addRMSNorm(eps: Float(op.eps))
-        case let op as AddLayerNorm: .addLayerNorm(eps: Float(op.eps))
-        case is RotaryTable: .rotaryTable
-        case is Rotary: heads(of: node.operands[0]).map { .rotary(heads: $0.count, headDim: $0.width) }
-        case let op as Attention: attention(node, scale: Float(op.scale))
-        case let op as GatedActivation: Plan.Activation(rawValue: op.activation.rawValue).map(Kernel.gatedActivation)
-        case is Gather: storage.constants.contains(node.operands[0]) ? .embed : .gatherRows
-        case is SelectRows: .selectRows
-        case is Add: node.operands.allSatisfy { graph.type(of: $0) == graph.type(of: node.result) } ? .add : nil
-        case let op as Cast: op.to == .f32 && graph.type(of: node.operands[0]).element == .u8 ? .widen : nil
-        default: nil
-        }
-    }
-
-    private func linear(_ node: Node, _ op: Linear) throws(CompileError) -> Kernel? {
-        guard let row = node.kernel.flatMap(KernelCatalog.linear(named:)), let packing = Packing(of: node.operands[1], in: graph),
-            let activation = Plan.Activation(rawValue: op.activation.rawValue)
-        else { return nil }
-        return .linear(
-            Kernel.Linear(
-                arithmetic: row.arithmetic, layout: packing.layout, inputs: packing.shape[1], outputs: packing.shape[0],
-                activation: activation, hasBias: op.hasBias, hasResidual: op.hasResidual))
-    }
-
-    private func attention(_ node: Node, scale: Float) -> Kernel? {
-        guard let query = heads(of: node.operands[0]) else { return nil }
-        if let state = cacheState(of: node.operands[1]) {
-            return .pagedAttention(layer: state.layer, heads: query.count, scale: scale)
-        }
-        return .segmentAttention(heads: query.count, headDim: query.width, scale: scale)
-    }
-
-    private func heads(of value: ValueID) -> (count: Int, width: Int)? {
-        let dims = graph.type(of: value).shape.dims
-        guard dims.count == 3, let count = dims[1].fixedValue, let width = dims[2].fixedValue else { return nil }
-        return (count, width)
-    }
-
     private func indices(_ axes: [Int], _ node: Node, _ table: inout WeightTable) throws(CompileError) -> Slot {
         let module = ModuleBuilder()
         let type = TensorType(.i32, [.fixed(axes.count)])
@@ -131,7 +69,7 @@ extension PlanEmitter {
     private func slot(_ value: ValueID, of node: Node, _ table: inout WeightTable) throws(CompileError) -> Slot {
         let type = graph.type(of: value)
         if storage.constants.contains(value) {
-            guard let packing = Packing(of: value, in: graph) else {
+            guard let packing = PackedWeight(value, in: graph) else {
                 throw .internalInconsistency("\(node.op.mnemonic) in \(node.origin) reads a constant that is not packed")
             }
             let request = WeightRequest(
@@ -155,34 +93,6 @@ extension PlanEmitter {
         }
         let offset = place.offset + view.column * type.element.byteCount
         return Slot(.arena(offset: offset, stride: view.stride), type)
-    }
-}
-
-/// What a `pack` node says of its weight.
-private struct Packing {
-    let values: [ValueID]
-    let layout: WeightLayout
-    let shape: [Int]
-
-    init?(of value: ValueID, in graph: Graph) {
-        guard let node = graph.producer(of: value), let shape = graph.type(of: value).shape.fixed else { return nil }
-        switch node.op {
-        case let pack as Pack: layout = WeightLayout(pack.layout)
-        case let pack as PackAWQ: layout = .int4Blocks(group: pack.group)
-        default: return nil
-        }
-        values = node.operands
-        self.shape = shape
-    }
-}
-
-extension WeightLayout {
-    fileprivate init(_ layout: PackedLayout) {
-        switch layout {
-        case .plain: self = .plain
-        case .f32Panels: self = .f32Panels
-        case .bf16Panels: self = .bf16Panels
-        }
     }
 }
 

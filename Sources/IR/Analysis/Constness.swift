@@ -48,8 +48,10 @@ extension Graph {
         }
         var part = Graph(name: name)
         var map: [ValueID: ValueID] = [:]
-        for input in inputs where read.contains(input.value) { map[input.value] = part.addInput(input.name, type(of: input.value)) }
-        for state in states where read.contains(state.value) { map[state.value] = part.addState(state.name, type(of: state.value)) }
+        for input in inputs where read.contains(input.value) {
+            map[input.value] = part.addInput(input.name, type(of: input.value), mask: input.mask)
+        }
+        for state in states where read.contains(state.value) { map[state.value] = part.addState(state.name, type(of: state.value), role: state.role) }
         for node in order.filter(needed.contains).compactMap({ self[$0] }) {
             let operands = node.operands.compactMap { map[$0] }
             let made = part.addNode(node.op, operands, types: node.results.map(type(of:)), origin: node.origin)

@@ -28,8 +28,16 @@ package final class GraphBuilder: OpWriter {
 
     package func input(_ name: String, _ type: TensorType) -> Value { Value(id: graph.addInput(name, type), type: type) }
 
+    /// A mask bool `[queries, keys]` as an input; the keys of causal ones are the slots of the cache.
+    package func mask(_ name: String, _ mask: Mask, queries: Dim, keys: Dim = "S") -> Value {
+        let type = TensorType(.bool, [queries, keys])
+        return Value(id: graph.addInput(name, type, mask: mask), type: type)
+    }
+
     /// A value that outlives a call, as it is on entry; `update` says what it becomes.
-    package func state(_ name: String, _ type: TensorType) -> Value { Value(id: graph.addState(name, type), type: type) }
+    package func state(_ name: String, _ type: TensorType, _ role: StateRole? = nil) -> Value {
+        Value(id: graph.addState(name, type, role: role), type: type)
+    }
 
     /// What the state `name` is after the call.
     package func update(_ name: String, _ value: Value) {

@@ -1,3 +1,4 @@
+internal import Plan
 package import Tensors
 
 /// A pure function over tensors: one entry of a model, as an arena of nodes in SSA form.
@@ -8,6 +9,8 @@ package struct Graph: Sendable, Hashable {
     package struct Input: Sendable, Hashable {
         package let name: String
         package let value: ValueID
+        /// What the matrix of a bool input is; nil for every other input.
+        package let mask: Mask?
     }
 
     /// A named value that outlives a call, such as a layer's key cache; calls read `value` and leave `updated`.
@@ -15,6 +18,8 @@ package struct Graph: Sendable, Hashable {
         package let name: String
         package let value: ValueID
         package internal(set) var updated: ValueID
+        /// What the runtime keeps it as; nil for a state that no backend has.
+        package let role: StateRole?
     }
 
     /// The entry: `vision`, `extend`, `decode`, or with its gear `decode.4`.
@@ -55,27 +60,40 @@ package struct Graph: Sendable, Hashable {
 
     package func input(named name: String) -> Input? { inputs.first { $0.name == name } }
 
+    /// What the state is that a value has come from, through the ops that store into it; nil for any other value.
+    package func stateRole(of value: ValueID) -> StateRole? {
+        if case .state(let index) = values[value.index].definition { return states[index].role }
+        guard let node = producer(of: value), let position = node.results.firstIndex(of: value) else { return nil }
+        return node.op is KVWrite || node.op is StoreKV ? stateRole(of: node.operands[position]) : nil
+    }
+
+    /// The mask of an input; nil for any other value.
+    package func mask(of value: ValueID) -> Mask? {
+        guard case .input(let index) = values[value.index].definition else { return nil }
+        return inputs[index].mask
+    }
+
     /// Every value that leaves the graph: the results, then the states' new values.
     package var outputs: [ValueID] { results + states.map(\.updated) }
 }
 
 extension Graph {
-    mutating func addInput(_ name: String, _ type: TensorType) -> ValueID {
+    mutating func addInput(_ name: String, _ type: TensorType, mask: Mask? = nil) -> ValueID {
         let id = addValue(type, .input(inputs.count))
-        inputs.append(Input(name: name, value: id))
+        inputs.append(Input(name: name, value: id, mask: mask))
         return id
     }
 
-    mutating func addState(_ name: String, _ type: TensorType) -> ValueID {
+    mutating func addState(_ name: String, _ type: TensorType, role: StateRole? = nil) -> ValueID {
         let id = addValue(type, .state(states.count))
-        states.append(State(name: name, value: id, updated: id))
+        states.append(State(name: name, value: id, updated: id, role: role))
         return id
     }
 
     /// Adds a node at a position of the order (at the end when nil); its types must already be checked.
     @discardableResult
     mutating func addNode(
-        _ op: any Op, _ operands: [ValueID], types: [TensorType], origin: String, kernel: String? = nil, at position: Int? = nil
+        _ op: any Op, _ operands: [ValueID], types: [TensorType], origin: String, kernel: KernelName? = nil, at position: Int? = nil
     ) -> Node {
         let id = NodeID(index: arena.count)
         let results = types.enumerated().map { addValue($0.element, .node(id, $0.offset)) }
@@ -96,8 +114,8 @@ extension Graph {
     package func compacted() -> Graph {
         var copy = Graph(name: name)
         var map: [ValueID: ValueID] = [:]
-        for input in inputs { map[input.value] = copy.addInput(input.name, type(of: input.value)) }
-        for state in states { map[state.value] = copy.addState(state.name, type(of: state.value)) }
+        for input in inputs { map[input.value] = copy.addInput(input.name, type(of: input.value), mask: input.mask) }
+        for state in states { map[state.value] = copy.addState(state.name, type(of: state.value), role: state.role) }
         for node in nodes {
             let made = copy.addNode(
                 node.op, node.operands.compactMap { map[$0] }, types: node.results.map(type(of:)),

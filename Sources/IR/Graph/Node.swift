@@ -1,3 +1,4 @@
+package import Plan
 package import Tensors
 
 /// One application of an op to values of the same graph.
@@ -9,8 +10,8 @@ package struct Node: Sendable {
     package internal(set) var results: [ValueID]
     /// The HuggingFace module that this computation belongs to, such as `model.layers.0.input_layernorm`.
     package internal(set) var origin: String
-    /// The catalog row that computes the node; from stage `selected` on.
-    package internal(set) var kernel: String?
+    /// The kernel that computes the node; from stage `selected` on.
+    package internal(set) var kernel: KernelName?
 
     /// The first result, which for most ops is the only one.
     package var result: ValueID { results[0] }

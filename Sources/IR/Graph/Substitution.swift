@@ -43,8 +43,8 @@ extension Graph {
             }
             return type
         }
-        for input in inputs { map[input.value] = copy.addInput(input.name, try replaced(input.value)) }
-        for state in states { map[state.value] = copy.addState(state.name, try replaced(state.value)) }
+        for input in inputs { map[input.value] = copy.addInput(input.name, try replaced(input.value), mask: input.mask) }
+        for state in states { map[state.value] = copy.addState(state.name, try replaced(state.value), role: state.role) }
         for node in nodes {
             var attributes: [String: AttributeValue] = [:]
             for (name, value) in node.op.attributeValues { attributes[name] = value.substituting(extents) ?? value }

@@ -1,17 +1,25 @@
 package import Tensors
 
-/// Attention of grouped heads: `y[t, h] = softmax_s(scale · q[t, h] · k[s, h / (H / KVH)] where visible[t, s]) · v[s, …]`.
+/// Attention of grouped heads: `y[t, h] = softmax_s(cap(scale · q[t, h] · k[s, h / (H / KVH)]) where visible[t, s]) · v[s, …]`,
+/// where `cap(x) = softcap · tanh(x / softcap)`, or `x` when `softcap` is 0 (`attn_logit_softcapping` of `Gemma2Attention`).
 ///
-/// `q` is `[T, H, D]`, `k` and `v` are `[S, KVH, D]` with KVH a divisor of H, `visible` is bool `[T, S]`; a row that sees
-/// nothing gives zeros. The runtime keeps `visible` as block tables or sequence bounds, never as a matrix.
+/// `q` is `[T, H, D]`, `k` is `[S, KVH, D]` and `v` is `[S, KVH, E]` with KVH a divisor of H; `visible` is bool `[T, S]`, an input
+/// whose mask says what it is. A row that sees nothing gives zeros. No matrix exists when a model runs.
 package struct Attention: Op {
     package var scale: Double
+    package var softcap: Double
 
-    package init(scale: Double) { self.scale = scale }
+    package init(scale: Double, softcap: Double = 0) {
+        self.scale = scale
+        self.softcap = softcap
+    }
 
     package static let schema = OpSchema(
-        "attention", "`y[t, h] = softmax_s(scale · q[t, h] · k[s, h·KVH/H]) · v[s, h·KVH/H]` over the `s` with `visible[t, s]`.",
-        blank: Attention(scale: 1), operands: ["q", "k", "v", "visible"], attributes: [.init("scale", \.scale)], isFused: true)
+        "attention",
+        "`y[t, h] = softmax_s(cap(scale · q[t, h] · k[s, h·KVH/H])) · v[s, h·KVH/H]` over the `s` with `visible[t, s]`; "
+            + "`cap(x) = softcap · tanh(x / softcap)`, or `x` without.",
+        blank: Attention(scale: 1), operands: ["q", "k", "v", "visible"],
+        attributes: [.init("scale", \.scale), .init("softcap", \.softcap, isOptional: true)], isFused: true)
 
     package func infer(_ operands: [TensorType]) throws(TypeError) -> [TensorType] {
         let (q, k, v, visible) = (operands[0], operands[1], operands[2], operands[3])
@@ -27,6 +35,7 @@ package struct Attention: Op {
         try TypeRules.element(visible, .bool, "visible")
         try TypeRules.shape(visible, [q.shape[0], k.shape[0]], "visible")
         guard scale.isFinite else { throw TypeError("scale \(scale) is not finite") }
+        guard softcap.isFinite, softcap >= 0 else { throw TypeError("softcap \(softcap) is not 0 or a positive number") }
         return [TensorType(q.element, [q.shape[0], q.shape[1], v.shape[2]])]
     }
 
@@ -36,8 +45,8 @@ package struct Attention: Op {
 }
 
 extension OpWriter {
-    package func attention(_ q: Operand, _ k: Operand, _ v: Operand, visible: Operand, scale: Double) -> Operand {
-        one(Attention(scale: scale), q, k, v, visible)
+    package func attention(_ q: Operand, _ k: Operand, _ v: Operand, visible: Operand, scale: Double, softcap: Double = 0) -> Operand {
+        one(Attention(scale: scale, softcap: softcap), q, k, v, visible)
     }
 }
 

@@ -59,11 +59,13 @@ package enum AttributePlacement: Sendable, Hashable {
 package struct Attribute<O: Op>: Sendable {
     let erased: AnyAttribute
 
+    /// - Parameter isOptional: whether text leaves the attribute out when it is the default; flags and words it always does.
     package init<V: AttributeConvertible & Sendable>(
-        _ name: String, _ path: any WritableKeyPath<O, V> & Sendable, in placement: AttributePlacement = .braces
+        _ name: String, _ path: any WritableKeyPath<O, V> & Sendable, in placement: AttributePlacement = .braces,
+        isOptional: Bool = false
     ) {
         erased = AnyAttribute(
-            name: name, kind: V.attributeKind, placement: placement,
+            name: name, kind: V.attributeKind, placement: placement, isOptional: isOptional,
             read: { ($0 as? O).map { $0[keyPath: path].attributeValue } ?? .bool(false) },
             write: { op, value in
                 guard var typed = op as? O, let converted = V(value) else { return false }
@@ -79,14 +81,15 @@ package struct AnyAttribute: Sendable {
     package let name: String
     package let kind: AttributeKind
     package let placement: AttributePlacement
+    let isOptional: Bool
     let read: @Sendable (any Op) -> AttributeValue
     let write: @Sendable (inout any Op, AttributeValue) -> Bool
 
-    /// Whether text leaves the attribute out when it is the default: flags and words, never numbers.
+    /// Whether text leaves the attribute out when it is the default: flags, words, and numbers that say so.
     package var mayBeOmitted: Bool {
         switch kind {
         case .bool, .word: true
-        default: false
+        default: isOptional
         }
     }
 }

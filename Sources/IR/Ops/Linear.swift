@@ -1,20 +1,18 @@
 package import Tensors
 
-/// A linear layer with what follows it: `y = activation(x · wᵀ + bias) + residual`; `w` is `[out, in]` of any float type.
+/// A linear layer with what follows it: `y = activation(x · wᵀ + bias)`; `w` is `[out, in]` of any float type.
 package struct Linear: Op {
     package var activation: Activation
     package var hasBias: Bool
-    package var hasResidual: Bool
 
-    package init(activation: Activation = .none, hasBias: Bool = false, hasResidual: Bool = false) {
+    package init(activation: Activation = .none, hasBias: Bool = false) {
         self.activation = activation
         self.hasBias = hasBias
-        self.hasResidual = hasResidual
     }
 
     package static let schema = OpSchema(
-        "linear", "`y = activation(x · wᵀ + bias) + residual`; `w` is `[out, in]` of any float type.", blank: Linear(),
-        operands: ["x", "w", .optional("bias", \.hasBias), .optional("residual", \.hasResidual)],
+        "linear", "`y = activation(x · wᵀ + bias)`; `w` is `[out, in]` of any float type.", blank: Linear(),
+        operands: ["x", "w", .optional("bias", \.hasBias)],
         attributes: [.init("activation", \.activation)], isFused: true)
 
     package func infer(_ operands: [TensorType]) throws(TypeError) -> [TensorType] {
@@ -28,9 +26,6 @@ package struct Linear: Op {
         if hasBias {
             try TypeRules.float(operands[2], "bias")
             try TypeRules.shape(operands[2], [w.shape[0]], "bias")
-        }
-        if hasResidual, let residual = operands.last, residual != result {
-            throw TypeError("residual is \(residual), not \(result)")
         }
         return [result]
     }
@@ -61,11 +56,8 @@ package struct GatedActivation: Op {
 }
 
 extension OpWriter {
-    package func linear(
-        _ x: Operand, _ w: Operand, bias: Operand? = nil, residual: Operand? = nil, activation: Activation = .none
-    ) -> Operand {
-        let op = Linear(activation: activation, hasBias: bias != nil, hasResidual: residual != nil)
-        return write(op, [x, w] + [bias, residual].compactMap { $0 })[0]
+    package func linear(_ x: Operand, _ w: Operand, bias: Operand? = nil, activation: Activation = .none) -> Operand {
+        write(Linear(activation: activation, hasBias: bias != nil), [x, w] + [bias].compactMap { $0 })[0]
     }
     package func gatedActivation(_ x: Operand, _ activation: Activation) -> Operand { one(GatedActivation(activation), x) }
 }

@@ -21,6 +21,19 @@ package struct Reshape: Op {
     package func flops(_ operands: [TensorType], _ results: [TensorType], _ count: (Shape) -> Double) -> Double { 0 }
 }
 
+/// The same elements in memory of their own, row after row; what passes put where a kernel cannot read a view.
+package struct Copy: Op {
+    package init() {}
+
+    package static let schema = OpSchema(
+        "copy", "The same elements in memory of their own, row after row.", blank: Copy(), operands: ["x"], isFused: true)
+
+    package func infer(_ operands: [TensorType]) throws(TypeError) -> [TensorType] { operands }
+
+    /// Moves data only.
+    package func flops(_ operands: [TensorType], _ results: [TensorType], _ count: (Shape) -> Double) -> Double { 0 }
+}
+
 /// The axes in another order: axis `i` of the result is axis `perm[i]` of `x`.
 package struct Transpose: Op {
     package var perm: [Int]
@@ -160,6 +173,7 @@ package struct Repeat: Op {
 
 extension OpWriter {
     package func reshape(_ x: Operand, _ dims: Shape) -> Operand { one(Reshape(dims), x) }
+    package func copy(_ x: Operand) -> Operand { one(Copy(), x) }
     package func transpose(_ x: Operand, _ perm: [Int]) -> Operand { one(Transpose(perm), x) }
     package func slice(_ x: Operand, axis: Int, _ range: Range<Int>) -> Operand {
         one(Slice(axis: axis, start: range.lowerBound, end: range.upperBound), x)
@@ -170,5 +184,5 @@ extension OpWriter {
 }
 
 enum Movement {
-    static let ops: [any Op.Type] = [Reshape.self, Transpose.self, Slice.self, Concat.self, Expand.self, Repeat.self]
+    static let ops: [any Op.Type] = [Reshape.self, Copy.self, Transpose.self, Slice.self, Concat.self, Expand.self, Repeat.self]
 }

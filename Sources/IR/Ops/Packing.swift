@@ -4,6 +4,8 @@ package import Tensors
 package enum PackedLayout: String, Sendable, Hashable, CaseIterable {
     /// Row-major f32: norms, biases, frequencies.
     case plain
+    /// Row-major i32: numbers of rows, positions.
+    case indices
     /// f32 panels of output rows.
     case f32Panels = "f32_panels"
     /// bf16 panels of output rows, pairs of inputs interleaved.
@@ -33,9 +35,16 @@ package struct Pack: Op {
 
     package func infer(_ operands: [TensorType]) throws(TypeError) -> [TensorType] {
         let w = operands[0]
-        try TypeRules.float(w, "w")
         guard w.shape.fixed != nil else { throw TypeError("w \(w) has no fixed extents") }
-        if layout != .plain { try TypeRules.rank(w, 2, "w") }
+        switch layout {
+        case .indices:
+            try TypeRules.element(w, .i32, "w")
+            return [w]
+        case .plain: try TypeRules.float(w, "w")
+        case .f32Panels, .bf16Panels:
+            try TypeRules.float(w, "w")
+            try TypeRules.rank(w, 2, "w")
+        }
         return [TensorType(.f32, w.shape)]
     }
 

@@ -63,12 +63,35 @@ package struct KVWrite: Op {
     package func flops(_ operands: [TensorType], _ results: [TensorType], _ count: (Shape) -> Double) -> Double { 0 }
 }
 
+/// Stores rows of keys and values of one layer at once: both results are as `kv_write` makes them.
+package struct StoreKV: Op {
+    package init() {}
+
+    package static let schema = OpSchema(
+        "kv_store", "Keys and values of a layer with rows stored, as `kv_write` stores each.", blank: StoreKV(),
+        operands: ["keys", "values", "k", "v", "slots"], results: ["keys", "values"], isFused: true)
+
+    package func infer(_ operands: [TensorType]) throws(TypeError) -> [TensorType] {
+        let keys = try KVWrite().infer([operands[0], operands[2], operands[4]])
+        return keys + (try KVWrite().infer([operands[1], operands[3], operands[4]]))
+    }
+
+    /// Moves data only.
+    package func flops(_ operands: [TensorType], _ results: [TensorType], _ count: (Shape) -> Double) -> Double { 0 }
+}
+
 extension OpWriter {
     package func gather(_ x: Operand, _ index: Operand) -> Operand { one(Gather(), x, index) }
     package func selectRows(_ a: Operand, _ b: Operand, _ index: Operand) -> Operand { one(SelectRows(), a, b, index) }
+    package func storeKV(
+        keys: Operand, values: Operand, k: Operand, v: Operand, slots: Operand
+    ) -> (keys: Operand, values: Operand) {
+        let results = write(StoreKV(), [keys, values, k, v, slots])
+        return (results[0], results[1])
+    }
     package func kvWrite(_ cache: Operand, _ rows: Operand, _ slots: Operand) -> Operand { one(KVWrite(), cache, rows, slots) }
 }
 
 enum Rows {
-    static let ops: [any Op.Type] = [Gather.self, SelectRows.self, KVWrite.self]
+    static let ops: [any Op.Type] = [Gather.self, SelectRows.self, KVWrite.self, StoreKV.self]
 }

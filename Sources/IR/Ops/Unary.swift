@@ -28,6 +28,12 @@ package struct Square: UnaryOp {
     package static let schema = elementwise("square", "The square `x²`.")
 }
 
+/// The square root `√x`.
+package struct Sqrt: UnaryOp {
+    package init() {}
+    package static let schema = elementwise("sqrt", "The square root `√x`.")
+}
+
 /// The reciprocal square root `1 / √x`.
 package struct Rsqrt: UnaryOp {
     package init() {}
@@ -38,6 +44,18 @@ package struct Rsqrt: UnaryOp {
 package struct Exp: UnaryOp {
     package init() {}
     package static let schema = elementwise("exp", "The exponential `eˣ`.")
+}
+
+/// The natural logarithm.
+package struct Log: UnaryOp {
+    package init() {}
+    package static let schema = elementwise("log", "The natural logarithm.")
+}
+
+/// The smooth positive part `log(1 + eˣ)`.
+package struct Softplus: UnaryOp {
+    package init() {}
+    package static let schema = elementwise("softplus", "The smooth positive part `log(1 + eˣ)`.")
 }
 
 /// The cosine of an angle in radians.
@@ -93,6 +111,9 @@ extension OpWriter {
     package func neg(_ x: Operand) -> Operand { one(Neg(), x) }
     package func square(_ x: Operand) -> Operand { one(Square(), x) }
     package func rsqrt(_ x: Operand) -> Operand { one(Rsqrt(), x) }
+    package func sqrt(_ x: Operand) -> Operand { one(Sqrt(), x) }
+    package func log(_ x: Operand) -> Operand { one(Log(), x) }
+    package func softplus(_ x: Operand) -> Operand { one(Softplus(), x) }
     package func exp(_ x: Operand) -> Operand { one(Exp(), x) }
     package func cos(_ x: Operand) -> Operand { one(Cos(), x) }
     package func sin(_ x: Operand) -> Operand { one(Sin(), x) }
@@ -104,5 +125,8 @@ extension OpWriter {
 }
 
 enum Unary {
-    static let ops: [any Op.Type] = [Neg.self, Square.self, Rsqrt.self, Exp.self, Cos.self, Sin.self, Sigmoid.self, Tanh.self, Erf.self, Reciprocal.self, Cast.self]
+    static let ops: [any Op.Type] = [
+        Neg.self, Square.self, Sqrt.self, Rsqrt.self, Exp.self, Log.self, Cos.self, Sin.self, Sigmoid.self, Tanh.self, Erf.self, Softplus.self,
+        Reciprocal.self, Cast.self,
+    ]
 }

@@ -1,3 +1,4 @@
+package import Plan
 package import Tensors
 
 /// The only thing that can change a graph: writes, replaces, erases, and keeps count.
@@ -82,8 +83,20 @@ package final class Editor: OpWriter {
         readers[new, default: []].append(id)
     }
 
-    /// Names the catalog row that computes a node.
-    package func setKernel(_ kernel: String?, of node: NodeID) { graph.arena[node.index]?.kernel = kernel }
+    /// Names the kernel that computes a node.
+    package func setKernel(_ kernel: KernelName?, of node: NodeID) { graph.arena[node.index]?.kernel = kernel }
+
+    /// Says which part of the model a node belongs to, where that is not the node under edit's.
+    package func setOrigin(_ origin: String, of node: NodeID) { graph.arena[node.index]?.origin = origin }
+
+    /// Lets the graph return `new`, of the same type, as its result at `position`.
+    package func setResult(_ position: Int, to new: ValueID) {
+        let old = graph.results[position]
+        guard type(of: old) == type(of: new) else { return fail("a result of \(type(of: old)) becomes one of \(type(of: new))") }
+        graph.results[position] = new
+        outputCounts[old, default: 1] -= 1
+        outputCounts[new, default: 0] += 1
+    }
 
     /// Gives a value its place in the arena.
     package func setPlace(_ place: Place?, of value: ValueID) { graph.values[value.index].place = place }
@@ -146,6 +159,9 @@ package final class Editor: OpWriter {
         report.rewrites.append(Rewrite(rule: rule, at: described))
         return true
     }
+
+    /// Counts a place that a rule accepts and leaves as it is.
+    package func match(_ rule: String) { report.matches[rule, default: 0] += 1 }
 
     /// Notes why a rule does not fire.
     package func miss(_ rule: String, _ refusal: Refusal, at node: Node) {

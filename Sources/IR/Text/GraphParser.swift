@@ -1,3 +1,4 @@
+internal import Plan
 internal import Tensors
 
 /// Reads one graph.
@@ -44,7 +45,13 @@ struct GraphParser {
             let name = try cursor.valueName()
             try cursor.expect(":")
             let type = try cursor.type()
-            try define(name, isState ? graph.addState(name, type) : graph.addInput(name, type), at: token)
+            let value: ValueID
+            if isState {
+                value = graph.addState(name, type, role: try parseRole())
+            } else {
+                value = graph.addInput(name, type, mask: try cursor.mask())
+            }
+            try define(name, value, at: token)
         } while cursor.accept(",")
         try cursor.expect(")")
     }
@@ -120,11 +127,30 @@ struct GraphParser {
         guard resultTokens.count == types.count else {
             throw cursor.error("\(name) has \(types.count) results, not \(resultTokens.count)", at: resultTokens[0].token)
         }
-        let kernel = cursor.acceptWord("via") ? try cursor.string() : nil
+        let kernel = try parseKernel()
         let places = try parsePlaces(count: types.count)
         let node = graph.addNode(op, operands, types: types, origin: cursor.previous.comment ?? "", kernel: kernel)
         for (place, value) in zip(places, node.results) { graph.values[value.index].place = place }
         for (result, value) in zip(resultTokens, node.results) { try define(result.name, value, at: result.token) }
+    }
+
+    /// `via "rms_norm"`
+    private mutating func parseKernel() throws(ParseError) -> KernelName? {
+        guard cursor.acceptWord("via") else { return nil }
+        let token = cursor.current
+        let text = try cursor.string()
+        guard let kernel = KernelName(text: text) else { throw cursor.error("there is no kernel \(text)", at: token) }
+        return kernel
+    }
+
+    /// `keys(3)` behind a state's type.
+    private mutating func parseRole() throws(ParseError) -> StateRole? {
+        guard case .word(let word) = cursor.current.kind, StateRole(word: word, layer: 0) != nil else { return nil }
+        cursor.advance()
+        try cursor.expect("(")
+        let layer = try cursor.int()
+        try cursor.expect(")")
+        return StateRole(word: word, layer: layer)
     }
 
     private mutating func parseResultNames() throws(ParseError) -> [(name: String, token: Token)] {

@@ -1,3 +1,4 @@
+internal import Plan
 internal import Tensors
 
 /// Writes modules as text that the parser reads back to an equal module.
@@ -35,8 +36,12 @@ package struct Printer {
 
     private mutating func add(_ graph: Graph) {
         let names = ValueNames(graph)
-        let inputs = graph.inputs.map { "\(names[$0.value]): \(graph.type(of: $0.value))" }
-        let states = graph.states.map { "state \(names[$0.value]): \(graph.type(of: $0.value))" }
+        let inputs = graph.inputs.map { input in
+            "\(names[input.value]): \(graph.type(of: input.value))" + (input.mask.map { " \($0)" } ?? "")
+        }
+        let states = graph.states.map { state in
+            "state \(names[state.value]): \(graph.type(of: state.value))" + (state.role.map { " \($0)" } ?? "")
+        }
         let results = graph.results.map { graph.type(of: $0).description }
         let resultList = results.isEmpty ? "()" : results.joined(separator: ", ")
         lines.append("graph \(Self.name(graph.name))(\((inputs + states).joined(separator: ", "))) -> \(resultList) {")
@@ -53,7 +58,7 @@ package struct Printer {
     private static func line(_ node: Node, _ graph: Graph, _ names: ValueNames) -> String {
         var text = "  " + node.results.map { names[$0] }.joined(separator: ", ") + " = " + expression(node, names)
         text = padded(text, typeColumn) + " : " + node.results.map { graph.type(of: $0).description }.joined(separator: ", ")
-        if let kernel = node.kernel { text += " via \(quoted(kernel))" }
+        if let kernel = node.kernel { text += " via \(quoted(kernel.text))" }
         let places = node.results.compactMap { graph[$0].place }
         if places.count == node.results.count {
             text += " at " + places.map { "\($0.offset)+\($0.byteCount)" }.joined(separator: ", ")

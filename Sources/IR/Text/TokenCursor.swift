@@ -125,6 +125,40 @@ struct TokenCursor {
         return list
     }
 
+    /// The mask behind an input's type; nil where none stands.
+    mutating func mask() throws(ParseError) -> Mask? {
+        if acceptWord("causal") {
+            var (window, spans): (Int?, Bool) = (nil, false)
+            guard accept("{") else { return .causal() }
+            repeat {
+                let token = current
+                switch try word("window or spans") {
+                case "window" where window == nil && !spans:
+                    try expect("=")
+                    window = try int()
+                case "spans" where !spans: spans = true
+                default: throw error("expected window or spans, each once and in this order, not \(token.text)", at: token)
+                }
+            } while accept(",")
+            try expect("}")
+            return .causal(window: window, spans: spans)
+        }
+        guard acceptWord("segments") else { return nil }
+        try expect("{")
+        let queries = try labelledWord("queries")
+        try expect(",")
+        let keys = try labelledWord("keys")
+        try expect("}")
+        return .segments(queries: queries, keys: keys)
+    }
+
+    /// `label = word`
+    private mutating func labelledWord(_ label: String) throws(ParseError) -> String {
+        guard acceptWord(label) else { throw error("expected `\(label)`, not \(current.text)") }
+        try expect("=")
+        return try word("a name")
+    }
+
     mutating func attributeValue(_ kind: AttributeKind) throws(ParseError) -> AttributeValue {
         switch kind {
         case .int: return .int(try int())

@@ -60,6 +60,7 @@ package struct Verifier {
             require(CharacterClass.isInputName(name), "\(place): \"\(name)\" is not an input's name")
             require(seenNames.insert(name).inserted, "\(place): %\(name) is defined twice")
         }
+        for input in graph.inputs { check(input, graph, place) }
         guard checkStructure(graph, names) else { return }
         for state in graph.states {
             let (old, new) = (graph.type(of: state.value), graph.type(of: state.updated))
@@ -68,6 +69,23 @@ package struct Verifier {
         for node in graph.nodes { checkTypes(node, graph, names) }
         if module.stage >= .specialized { checkSymbols(graph, names) }
         checkStage(graph, names)
+    }
+
+    /// A bool input says by a mask what its matrix is.
+    private mutating func check(_ input: Graph.Input, _ graph: Graph, _ place: String) {
+        let type = graph.type(of: input.value)
+        guard let mask = input.mask else {
+            return require(type.element != .bool, "\(place): %\(input.name) is \(type) without a mask")
+        }
+        require(type.element == .bool && type.shape.rank == 2, "\(place): %\(input.name) is \(type), which is not the matrix of a mask")
+        switch mask {
+        case .causal(let window, _):
+            require(window ?? 1 >= 1, "\(place): the window of %\(input.name) is \(window ?? 0), which is below 1")
+        case .segments(let queries, let keys):
+            for name in [queries, keys] {
+                require(CharacterClass.isSymbolName(name), "\(place): \"\(name)\" of %\(input.name) is not the name of segments")
+            }
+        }
     }
 
     /// SSA: ids are in range, every value has one definition and is defined before it is read.
@@ -109,6 +127,9 @@ package struct Verifier {
         }
         require(node.op.normalized(for: operands).equals(node.op), "\(place): the axis of \(node.op.mnemonic) counts from the end")
         require(CharacterClass.isOrigin(node.origin), "\(place): the origin \"\(node.origin)\" does not fit a comment")
+        if node.op is Attention, let visible = node.operand("visible"), graph.mask(of: visible) == nil {
+            problems.append("\(place): \(names[visible]), by which attention is masked, is not an input with a mask")
+        }
         if let weight = node.op as? Weight {
             guard let declared = weights[weight.name] else {
                 problems.append("\(place): weight @\(weight.name) is not declared")

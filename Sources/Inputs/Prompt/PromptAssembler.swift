@@ -2,7 +2,7 @@ package import Plan
 
 /// A prompt as the model reads it.
 package struct PreparedPrompt: Sendable {
-    /// Token ids; a picture's placeholder stands once per image feature.
+    /// Token ids; what takes a picture's features stands once per feature.
     package let inputIDs: [Int32]
     /// Positions of the tokens.
     package let positions: TokenPositions
@@ -10,15 +10,15 @@ package struct PreparedPrompt: Sendable {
     package let pictures: [PreparedPicture]
 }
 
-/// A picture's patches and the tokens that take its features.
+/// A picture's inputs and the tokens that take its features.
 package struct PreparedPicture: Sendable {
-    package let patches: Patches
+    package let picture: ReadPicture
     /// Indices into the prompt's tokens, as many as the picture has features.
-    package let tokens: Range<Int>
+    package let tokens: TokenRanges
 }
 
-/// Puts a rendered chat and its pictures together, as HF's processors do: each placeholder in the text is repeated once
-/// per feature of its picture, then the whole text is tokenized once.
+/// Puts a rendered chat and its pictures together, as HF's processors do: what stands for a picture takes the place of its marker in the
+/// text, then the whole text is tokenized once.
 package struct PromptAssembler: Sendable {
     package let spec: InputSpec
     private let encode: @Sendable (String) throws -> [Int32]
@@ -29,61 +29,44 @@ package struct PromptAssembler: Sendable {
         self.encode = encode
     }
 
-    /// The prompt for a rendered text with one placeholder per picture, in order.
+    /// The prompt for a rendered text with one marker per picture, in order.
     ///
     /// What stands on the two sides of a `mark` is tokenized apart, and the mark itself dropped; see `TypedPlaceholders`.
     package func prepare(
-        rendered: String, pictures: [Patches], mark: Unicode.Scalar? = nil
+        rendered: String, pictures: [ReadPicture], mark: Unicode.Scalar? = nil
     ) throws(PromptError) -> PreparedPrompt {
-        let counts = try featureCounts(of: pictures)
-        let inputIDs = try tokens(of: try expand(rendered, counts), mark: mark)
-        let spans = try locate(counts, in: inputIDs)
-        let positions = spec.positions.positions(
-            count: inputIDs.count,
-            pictures: zip(spans, pictures).map {
-                PictureSpan(tokens: $0, gridHeight: $1.gridHeight, gridWidth: $1.gridWidth)
-            })
-        return PreparedPrompt(
-            inputIDs: inputIDs, positions: positions,
-            pictures: zip(pictures, spans).map { PreparedPicture(patches: $0, tokens: $1) })
+        if !pictures.isEmpty, spec.picture == nil { throw .noVision(pictures: pictures.count) }
+        let (text, runs) = try expanded(rendered, pictures)
+        let (ids, spans) = try located(runs, in: try tokens(of: text, mark: mark))
+        if ids.count > Int(Int32.max) / 4 { throw .tooLong(tokens: ids.count) }
+        let prepared = zip(pictures, spans).map { PreparedPicture(picture: $0, tokens: TokenRanges($1)) }
+        let positions = spec.positions.positions(count: ids.count, pictures: prepared.compactMap(PictureSpan.init))
+        return PreparedPrompt(inputIDs: ids, positions: positions, pictures: prepared)
     }
 
-    /// The rendered text with each placeholder repeated by the count of its picture.
-    package func expand(_ rendered: String, _ counts: [Int]) throws(PromptError) -> String {
-        guard let placeholder = spec.imagePlaceholder, !placeholder.text.isEmpty else { return rendered }
-        let pattern = Array(placeholder.text.utf8)
-        let pieces = split(Array(rendered.utf8), by: pattern)
-        guard pieces.count - 1 == counts.count else {
-            throw .placeholderCount(placeholder: placeholder.text, found: pieces.count - 1, pictures: counts.count)
+    /// The rendered text with what stands for each picture, one token's text for each run of features; and the runs, by picture.
+    private func expanded(_ rendered: String, _ pictures: [ReadPicture]) throws(PromptError) -> (text: String, runs: [[Int]]) {
+        guard let prompt = spec.picture?.prompt, !prompt.marker.isEmpty else { return (rendered, []) }
+        let pieces = split(Array(rendered.utf8), by: Array(prompt.marker.utf8))
+        guard pieces.count - 1 == pictures.count else {
+            throw .placeholderCount(placeholder: prompt.marker, found: pieces.count - 1, pictures: pictures.count)
         }
         var bytes = Array(pieces[0])
-        for (piece, count) in zip(pieces.dropFirst(), counts) {
-            for _ in 0..<count { bytes += pattern }
-            bytes += piece
-        }
-        return String(decoding: bytes, as: UTF8.self)
-    }
-
-    private func featureCounts(of pictures: [Patches]) throws(PromptError) -> [Int] {
-        if pictures.isEmpty { return [] }
-        guard let placeholder = spec.imagePlaceholder else { throw .noVision(pictures: pictures.count) }
-        if let limit = spec.visionLimits?.maxImagesPerPrompt, pictures.count > limit {
-            throw .tooManyPictures(count: pictures.count, limit: limit)
-        }
-        var counts: [Int] = []
-        for (index, picture) in pictures.enumerated() {
-            if let limit = spec.visionLimits?.maxPatchesPerImage, picture.count > limit {
-                throw .tooManyPatches(index: index, count: picture.count, limit: limit)
-            }
-            if case .mergedGrid(let merge) = placeholder.expansion {
-                guard picture.gridHeight % merge == 0, picture.gridWidth % merge == 0 else {
-                    throw .gridNotMultiple(
-                        index: index, height: picture.gridHeight, width: picture.gridWidth, multiple: merge)
+        var runs: [[Int]] = []
+        for (index, (piece, picture)) in zip(pieces.dropFirst(), pictures).enumerated() {
+            var counts: [Int] = []
+            for part in PicturePieces(prompt, picture.layout, picture.features, number: index + 1).parts {
+                switch part {
+                case .text(let text): bytes += text.utf8
+                case .features(let count):
+                    bytes += prompt.tokenText.utf8
+                    counts.append(count)
                 }
             }
-            counts.append(placeholder.expansion.tokens(patches: picture.count))
+            runs.append(counts)
+            bytes += piece
         }
-        return counts
+        return (String(decoding: bytes, as: UTF8.self), runs)
     }
 
     private func tokens(of text: String, mark: Unicode.Scalar?) throws(PromptError) -> [Int32] {
@@ -95,28 +78,33 @@ package struct PromptAssembler: Sendable {
             throw .tokenizer("\(error)")
         }
         if ids.isEmpty { throw .empty }
-        if ids.count > Int(Int32.max) / 4 { throw .tooLong(tokens: ids.count) }
         if let stray = ids.first(where: { $0 < 0 || $0 >= spec.vocabularySize }) {
             throw .tokenBeyondVocabulary(token: stray, size: spec.vocabularySize)
         }
         return ids
     }
 
-    /// Finds each picture's run of placeholder tokens; every placeholder token must belong to a picture.
-    private func locate(_ counts: [Int], in ids: [Int32]) throws(PromptError) -> [Range<Int>] {
-        guard let placeholder = spec.imagePlaceholder else { return [] }
-        let mismatch = PromptError.placeholderToken(placeholder: placeholder.text, token: placeholder.tokenID)
-        var spans: [Range<Int>] = []
-        var index = 0
-        while let first = ids[index...].firstIndex(of: placeholder.tokenID) {
-            guard spans.count < counts.count else { throw mismatch }
-            let end = first + counts[spans.count]
-            guard end <= ids.count, ids[first..<end].allSatisfy({ $0 == placeholder.tokenID }) else { throw mismatch }
-            spans.append(first..<end)
-            index = end
+    /// The tokens with each run at its full length, and where the runs of each picture are; every token of the kind must begin a run.
+    private func located(_ runs: [[Int]], in ids: [Int32]) throws(PromptError) -> (ids: [Int32], spans: [[Range<Int>]]) {
+        guard let prompt = spec.picture?.prompt else { return (ids, []) }
+        let mismatch = PromptError.placeholderToken(placeholder: prompt.tokenText, token: prompt.token)
+        var whole: [Int32] = []
+        whole.reserveCapacity(ids.count + runs.joined().reduce(0, +))
+        var spans: [[Range<Int>]] = runs.map { _ in [] }
+        var (picture, run) = (0, 0)
+        for id in ids {
+            guard id == prompt.token else {
+                whole.append(id)
+                continue
+            }
+            while picture < runs.count, run == runs[picture].count { (picture, run) = (picture + 1, 0) }
+            guard picture < runs.count else { throw mismatch }
+            spans[picture].append(whole.count..<whole.count + runs[picture][run])
+            whole += repeatElement(id, count: runs[picture][run])
+            run += 1
         }
-        guard spans.count == counts.count else { throw mismatch }
-        return spans
+        guard zip(spans, runs).allSatisfy({ $0.count == $1.count }) else { throw mismatch }
+        return (whole, spans)
     }
 }
 

@@ -4,12 +4,6 @@ package enum PromptError: Error, Hashable, CustomStringConvertible {
     case placeholderCount(placeholder: String, found: Int, pictures: Int)
     /// The model reads text only.
     case noVision(pictures: Int)
-    /// More pictures than the model accepts in one prompt.
-    case tooManyPictures(count: Int, limit: Int)
-    /// A picture has more patches than the compiled model accepts; `index` counts from zero.
-    case tooManyPatches(index: Int, count: Int, limit: Int)
-    /// A picture's grid does not divide into merged cells; `index` counts from zero.
-    case gridNotMultiple(index: Int, height: Int, width: Int, multiple: Int)
     /// The tokenizer does not turn the placeholder into its token, so that a picture's tokens are not where they belong.
     case placeholderToken(placeholder: String, token: Int32)
     /// The tokenizer gives an id beyond the model's vocabulary.
@@ -28,13 +22,6 @@ package enum PromptError: Error, Hashable, CustomStringConvertible {
                 + "remove the placeholder from the text, or use the model's own chat template"
         case .noVision(let pictures):
             "the model reads text only, but there are \(pictures) pictures"
-        case .tooManyPictures(let count, let limit):
-            "the prompt holds \(count) pictures, more than the limit of \(limit)"
-        case .tooManyPatches(let index, let count, let limit):
-            "picture \(index + 1) becomes \(count) patches, more than the model's limit of \(limit); "
-                + "send a smaller picture or lower max_pixels"
-        case .gridNotMultiple(let index, let height, let width, let multiple):
-            "picture \(index + 1) has a grid of \(height)×\(width) patches, which are not multiples of \(multiple)"
         case .placeholderToken(let placeholder, let token):
             "the tokenizer does not turn \(placeholder) into token \(token); "
                 + "tokenizer.json and config.json do not belong together"

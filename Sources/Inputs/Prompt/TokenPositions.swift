@@ -30,6 +30,14 @@ package struct PictureSpan: Sendable, Hashable {
     }
 }
 
+extension PictureSpan {
+    /// Nil for a picture without tokens. Schemes that look at grids are those of one tile and one range.
+    init?(_ prepared: PreparedPicture) {
+        guard let tokens = prepared.tokens.ranges.first, let tile = prepared.picture.layout.tiles.first else { return nil }
+        self.init(tokens: tokens, gridHeight: tile.gridHeight, gridWidth: tile.gridWidth)
+    }
+}
+
 extension PositionScheme {
     /// Positions of `count` tokens, of which `pictures`, in order and apart, stand for pictures.
     ///
@@ -52,7 +60,7 @@ extension PositionScheme {
             }
             for picture in pictures {
                 text(to: picture.tokens.lowerBound)
-                let columns = picture.gridWidth / merge
+                let columns = max(picture.gridWidth / merge, 1)
                 for (offset, index) in picture.tokens.enumerated() {
                     ids[index] = Int32(next)
                     ids[count + index] = Int32(next + offset / columns)

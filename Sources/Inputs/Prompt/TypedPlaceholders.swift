@@ -1,7 +1,7 @@
 package import JSON
 package import Plan
 
-/// Messages in which somebody wrote a picture's placeholder as text, such as `<|image_pad|>`.
+/// Messages in which somebody wrote as text what stands for a picture, or for one of its features, such as `<|image_pad|>`.
 ///
 /// A template sees a mark behind the first character of each, a character that occurs nowhere in the messages. A placeholder
 /// of the rendered text is then the template's own, and tokenizing the text in pieces, cut at the marks, gives no placeholder's
@@ -12,16 +12,19 @@ package struct TypedPlaceholders: Sendable {
     /// Nil where no placeholder was typed.
     package let mark: Unicode.Scalar?
 
-    package init(_ messages: JSONValue, placeholder: PlaceholderSpec?) {
-        let pattern = Array((placeholder?.text ?? "").unicodeScalars)
-        let isTyped = pattern.count > 1 && messages.containsText(Array((placeholder?.text ?? "").utf8))
-        mark = isTyped ? Self.candidates.first { !messages.containsText(Array(String($0).utf8)) } : nil
+    package init(_ messages: JSONValue, prompt: PicturePrompt?) {
+        let texts = prompt.map { $0.marker == $0.tokenText ? [$0.marker] : [$0.marker, $0.tokenText] } ?? []
+        let typed = texts.filter { $0.unicodeScalars.count > 1 && messages.containsText(Array($0.utf8)) }
+        let mark = typed.isEmpty ? nil : Self.candidates.first { !messages.containsText(Array(String($0).utf8)) }
+        self.mark = mark
         guard let mark else {
             self.messages = messages
             return
         }
-        let text = String(String.UnicodeScalarView(pattern))
-        self.messages = messages.marking(Array(text.utf8), firstBytes: UTF8.width(pattern[0]), with: Array(String(mark).utf8))
+        self.messages = typed.reduce(messages) { messages, text in
+            messages.marking(
+                Array(text.utf8), firstBytes: text.unicodeScalars.first.map { UTF8.width($0) } ?? 0, with: Array(String(mark).utf8))
+        }
     }
 
     /// The last private-use characters.

@@ -18,5 +18,7 @@ extension ModelTracer {
         return CacheContext(tokens: tokens, slots: slots, visible: Dictionary(uniqueKeysWithValues: visible))
     }
 
-    private func causalInput(_ mask: CausalMask, tokens: Dim) -> Value { b.input(mask.name, TensorType(.bool, [tokens, "S"])) }
+    private func causalInput(_ mask: CausalMask, tokens: Dim) -> Value {
+        b.mask(mask.name, .causal(window: mask.window, spans: mask.spans != .none), queries: tokens)
+    }
 }

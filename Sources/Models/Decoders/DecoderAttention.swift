@@ -28,8 +28,11 @@ extension ModelTracer {
         }
         let cache = TensorType(.f32, ["S", .fixed(shape.kvHeads), .fixed(shape.headDim)])
         let names = ["k", "v"].map { "kv.\(context.layer).\($0)" }
-        let keys = b.kvWrite(b.state(names[0], cache), rotate(k, context.rotary, headDim: shape.headDim), context.slots)
-        let values = b.kvWrite(b.state(names[1], cache), v, context.slots)
+        let states = (
+            b.state(names[0], cache, .keys(layer: context.layer)), b.state(names[1], cache, .values(layer: context.layer))
+        )
+        let keys = b.kvWrite(states.0, rotate(k, context.rotary, headDim: shape.headDim), context.slots)
+        let values = b.kvWrite(states.1, v, context.slots)
         b.update(names[0], keys)
         b.update(names[1], values)
         q = rotate(q, context.rotary, headDim: shape.headDim)

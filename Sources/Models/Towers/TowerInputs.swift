@@ -2,11 +2,9 @@ import IR
 import Plan
 import Tensors
 
-/// Which keys a query of a vision entry sees: those of the segment with its index.
+/// A mask of a vision entry, and its name among the inputs.
 struct SegmentMask {
-    /// The name of the graph input.
     var name: String
-    /// The named bounds of the segments of queries and of keys.
     var queries: String
     var keys: String
 
@@ -15,7 +13,7 @@ struct SegmentMask {
     /// Patches of one window.
     static let windows = SegmentMask(name: "visible_windows", queries: "windows", keys: "windows")
     /// Learned queries and the patches of the tile that they sum up.
-    static let queries = SegmentMask(name: "visible_keys", queries: "queries", keys: "keys")
+    static let queries = SegmentMask(name: "visible_keys", queries: "queries", keys: "tiles")
 }
 
 /// How bytes become what a network takes: `(byte · factor − mean) / deviation`.
@@ -24,10 +22,16 @@ struct PixelScale {
     var mean: [Double]
     var deviation: [Double]
 
-    init(_ image: ImageProcessorSpec?) {
-        factor = image?.rescaleFactor
-        mean = image?.normalization?.mean ?? [0, 0, 0]
-        deviation = image?.normalization?.deviation ?? [1, 1, 1]
+    init(factor: Double?, mean: [Double], deviation: [Double]) {
+        self.factor = factor
+        self.mean = mean
+        self.deviation = deviation
+    }
+
+    init(_ pixels: PixelSpec) {
+        factor = pixels.rescaleFactor
+        mean = pixels.normalization?.mean ?? [0, 0, 0]
+        deviation = pixels.normalization?.deviation ?? [1, 1, 1]
     }
 }
 
@@ -58,7 +62,9 @@ extension ModelTracer {
         return b.reshape(sums, [rows, .fixed(width)])
     }
 
-    func segmentInput(_ mask: SegmentMask, queries: Dim, keys: Dim) -> Value { b.input(mask.name, TensorType(.bool, [queries, keys])) }
+    func segmentInput(_ mask: SegmentMask, queries: Dim, keys: Dim) -> Value {
+        b.mask(mask.name, .segments(queries: mask.queries, keys: mask.keys), queries: queries, keys: keys)
+    }
 
     /// The rows of `x` that `feature_rows` i32 `[M]` names.
     func featureRows(_ x: Value, _ rows: Dim = "M") -> Value { b.gather(x, b.input("feature_rows", TensorType(.i32, [rows]))) }

@@ -15,7 +15,7 @@ extension Attention: Evaluable {
                 let scores = seen.map { s in
                     var sum: Float = 0
                     for d in 0..<depth { sum += q[(t * heads + h) * depth + d] * k[(s * groups + group) * depth + d] }
-                    return sum * Float(scale)
+                    return softcap == 0 ? sum * Float(scale) : Float(softcap) * tanhf(sum * Float(scale) / Float(softcap))
                 }
                 let largest = scores.reduce(-Float.infinity, Swift.max)
                 guard largest > -.infinity else { continue }

@@ -16,7 +16,6 @@ extension Linear: Evaluable {
         var y = try Gemm.linear(call[0].floats, w.floats, inputs: w.shape[1], outputs: w.shape[0])
         Epilogue.add(hasBias ? call[2] : nil, to: &y)
         if activation != .none { y = y.map { Functions.apply(activation, $0) } }
-        if hasResidual, let residual = call.operands.last { y = zip(y, residual.floats).map { $0 + $1 } }
         return call.result(y)
     }
 }

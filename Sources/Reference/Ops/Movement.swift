@@ -28,6 +28,10 @@ extension Reshape: Evaluable {
     }
 }
 
+extension Copy: Evaluable {
+    package func evaluate(_ call: Call) -> [Tensor] { [call[0]] }
+}
+
 extension Transpose: Evaluable {
     package func evaluate(_ call: Call) -> [Tensor] {
         let x = call[0]

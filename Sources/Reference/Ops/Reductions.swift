@@ -65,3 +65,55 @@ extension Softmax: Evaluable {
         return call.result(result)
     }
 }
+
+extension CumulativeSum: Evaluable {
+    package func evaluate(_ call: Call) -> [Tensor] {
+        let values = call[0].floats
+        var result = values
+        forEachLine(call[0].shape) { _, line in
+            var sum = 0.0
+            for position in line {
+                sum += Double(values[position])
+                result[position] = Float(sum)
+            }
+        }
+        return call.result(result)
+    }
+}
+
+extension ArgMax: Evaluable {
+    package func evaluate(_ call: Call) -> [Tensor] {
+        let values = call[0].floats
+        var result = Array(repeating: Int32(0), count: call.shape.reduce(1, *))
+        forEachLine(call[0].shape) { line, positions in
+            var best = -Float.infinity
+            for (place, position) in positions.enumerated() where values[position] > best {
+                best = values[position]
+                result[line] = Int32(place)
+            }
+        }
+        return [Tensor(ints: result, call.shape)]
+    }
+}
+
+extension TopK: Evaluable {
+    package func evaluate(_ call: Call) -> [Tensor] {
+        let values = call[0].floats
+        var largest: [Float] = []
+        var places: [Int32] = []
+        // Lines end to end first, then with the axis back in its place.
+        Max(axis: axis).forEachLine(call[0].shape) { _, line in
+            let line = Array(line)
+            let order = line.indices.sorted { (-values[line[$0]], $0) < (-values[line[$1]], $1) }.prefix(count)
+            largest += order.map { values[line[$0]] }
+            places += order.map(Int32.init)
+        }
+        var positions = Array(repeating: 0, count: largest.count)
+        Max(axis: axis).forEachLine(call.shape) { line, kept in
+            for (place, position) in kept.enumerated() { positions[position] = line * count + place }
+        }
+        return [
+            Tensor(positions.map { largest[$0] }, call.shape, call.element), Tensor(ints: positions.map { places[$0] }, call.shape),
+        ]
+    }
+}

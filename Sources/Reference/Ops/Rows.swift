@@ -33,6 +33,17 @@ extension SelectRows: Evaluable {
     }
 }
 
+extension StoreKV: Evaluable {
+    package func evaluate(_ call: Call) throws(EvaluationError) -> [Tensor] {
+        var results: [Tensor] = []
+        for half in 0..<2 {
+            let operands = [call[half], call[2 + half], call[4]]
+            results += try KVWrite().evaluate(Call(operands: operands, results: [call.results[half]], weight: call.weight))
+        }
+        return results
+    }
+}
+
 extension KVWrite: Evaluable {
     package func evaluate(_ call: Call) throws(EvaluationError) -> [Tensor] {
         let (cache, row) = (call[0], call[0].rowCount)

@@ -18,6 +18,18 @@ extension Rsqrt: Evaluable {
     package func evaluate(_ call: Call) -> [Tensor] { map(call) { 1 / $0.squareRoot() } }
 }
 
+extension Sqrt: Evaluable {
+    package func evaluate(_ call: Call) -> [Tensor] { map(call) { $0.squareRoot() } }
+}
+
+extension Log: Evaluable {
+    package func evaluate(_ call: Call) -> [Tensor] { map(call) { logf($0) } }
+}
+
+extension Softplus: Evaluable {
+    package func evaluate(_ call: Call) -> [Tensor] { map(call) { max($0, 0) + log1pf(expf(-abs($0))) } }
+}
+
 extension Exp: Evaluable {
     package func evaluate(_ call: Call) -> [Tensor] { map(call) { expf($0) } }
 }

@@ -60,11 +60,13 @@ final class FuzzServer: Sendable {
         let tokenizer = try Tokenizer(json: ByteTokenizer.json(marks: ["<|im_start|>", "<|im_end|>", "<|image_pad|>"]))
         let template = try ChatTemplate(source: chatTemplate)
         let spec = InputSpec(
-            imageProcessor: ImageProcessorSpec(
-                sizing: .smart(minPixels: 784, maxPixels: 784 * 16), filter: .bicubic, precision: .torchvision, rescaleFactor: 1 / 255,
-                normalization: nil, patchSize: 14, mergeSize: 2, temporalPatchSize: 2),
-            imagePlaceholder: PlaceholderSpec(text: "<|image_pad|>", tokenID: 258, expansion: .mergedGrid(mergeSize: 2)),
-            positions: .mrope(mergeSize: 2), visionLimits: VisionLimits(maxPatchesPerImage: 256), vocabularySize: 260,
+            picture: PictureSpec(
+                views: [ViewSpec(.smart(minPixels: 784, maxPixels: 784 * 16, multiple: 28, growsShortSide: false), filter: .bicubic, precision: .torchvision)],
+                pixels: PixelSpec(patchSize: 14, order: .cells(side: 2, columnsFirst: false), rescaleFactor: 1 / 255, normalization: nil, form: .patches),
+                tensors: [VisionTensor("pixels", .pixels), VisionTensor("patch_positions", .patchPositions)],
+                segments: [VisionSegments("pictures", .pictures)], features: .cells(side: 2),
+                prompt: PicturePrompt(marker: "<|image_pad|>", token: 258, tokenText: "<|image_pad|>")),
+            positions: .mrope(mergeSize: 2), vocabularySize: 260,
             endTokenIDs: [257], generation: GenerationDefaults(doSample: false))
         return InputPipeline(
             spec: spec, modelKey: "", maxPatches: 256, maxImagePixels: 1 << 20, contextLength: 256, tokenBytesMax: tokenizer.maxTokenBytes,

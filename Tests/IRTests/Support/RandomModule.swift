@@ -22,7 +22,10 @@ struct RandomModule {
     }
 
     private mutating func body(_ b: GraphBuilder, _ weights: [WeightDecl]) -> [Value] {
-        var values = (0..<3).map { b.input("in.\($0)", type()) }
+        var values = (0..<3).map { index in
+            let made = type()
+            return made.element == .bool ? mask("in.\(index)", b) : b.input("in.\(index)", made)
+        }
         let state = type()
         values.append(b.state("kv", state))
         values += weights.map { b.weight($0.name) }
@@ -40,6 +43,14 @@ struct RandomModule {
         }
         if let new = values.last(where: { $0.type == state }) { b.update("kv", new) }
         return (0..<Int.random(in: 0...2, using: &random)).compactMap { _ in values.randomElement(using: &random) }
+    }
+
+    private mutating func mask(_ name: String, _ b: GraphBuilder) -> Value {
+        let masks: [Mask] = [
+            .causal(), .causal(window: 3), .causal(spans: true), .causal(window: 9, spans: true), .segments("pictures"),
+            .segments(queries: "queries", keys: "tiles"),
+        ]
+        return b.mask(name, masks.randomElement(using: &random) ?? .causal(), queries: Self.dims.randomElement(using: &random) ?? 1)
     }
 
     private mutating func op(_ schema: OpSchema) -> (any Op)? {

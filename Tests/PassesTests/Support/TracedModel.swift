@@ -20,20 +20,13 @@ struct TracedModel {
         "qwen2_vl", "qwen2_vl_v452", "qwen2_vl_hubstyle", "qwen2_vl_wide_head", "qwen2_vl_awq", "qwen2_vl_awq64", "demo",
     ]
 
-    /// The image processor of every model here.
-    private static let image = ImageProcessorSpec(
-        sizing: .keep, filter: .bicubic, precision: .torchvision, rescaleFactor: 1 / 255,
-        normalization: .init(
-            mean: [0.48145466, 0.4578275, 0.40821073], deviation: [0.26862954, 0.26130258, 0.27577711]),
-        patchSize: 14, mergeSize: 2, temporalPatchSize: 2)
-
     init(_ name: String) throws {
         let directory = Self.repository + (name == "demo" ? "/Artifacts/Demo/model" : "/Tests/EndToEndTests/Fixtures/" + name)
         checkpoint = try Checkpoint(directory: directory)
-        let definition = try Architectures.definition(for: ModelConfig(directory: directory))
+        let definition = try Architectures.definition(for: ModelDirectory(directory))
         geometry = definition.geometry
         let bounds = TraceBounds(tokens: 64, rows: 8, slots: 256, imageRows: 64, mergedCells: 64)
-        module = try definition.trace(CheckpointTypes(checkpoint), image: Self.image, bounds: bounds)
+        module = try definition.trace(CheckpointTypes(checkpoint), bounds: bounds)
     }
 
     /// The whole pipeline as tests run it.
@@ -76,14 +69,17 @@ struct Rehearsal {
         }
     }
 
-    /// Everything that leaves the entries of `module` when `run` runs them.
-    func outcomes(of module: Module, run: Run) throws -> [(name: String, tensor: Tensor)] {
+    /// Everything that leaves the entries of `module` when `step` runs them.
+    func outcomes(of module: Module, run step: Run) throws -> [(name: String, tensor: Tensor)] {
         var outcomes: [(name: String, tensor: Tensor)] = []
         guard let vision = module.graph("vision"), let extend = module.graph("extend"),
             let one = module.graph("decode.1") ?? module.graph("decode"),
             let three = module.graph("decode.3") ?? module.graph("decode")
         else { throw EvaluationError("an entry is missing") }
-        let features = try run(vision, pictures, [:]).results[0]
+        func run(_ graph: Graph, _ inputs: [String: Tensor], _ states: [String: Tensor] = [:]) throws -> Outcome {
+            try step(graph, inputs.merging(call(inputs).matrices(of: graph)) { given, _ in given }, states)
+        }
+        let features = try run(vision, pictures).results[0]
         outcomes.append(("vision", features))
         var states = emptyCache
         for (index, inputs) in [firstChunk(features), secondChunk(features)].enumerated() {
@@ -91,7 +87,7 @@ struct Rehearsal {
             outcomes.append(("extend \(index)", outcome.results[0]))
             states = outcome.states
         }
-        for (graph, inputs) in [(one, tokens([7])), (three, step)] {
+        for (graph, inputs) in [(one, tokens([7])), (three, batch)] {
             let outcome = try run(graph, inputs, states)
             outcomes.append(("decode of \(inputs["ids"]?.count ?? 0)", outcome.results[0]))
             states = outcome.states
@@ -113,11 +109,16 @@ struct Rehearsal {
         let bytes = (0..<12 * 588).map { _ in Int32.random(in: 0...255, using: &random) }
         let rows: [Int32] = [0, 0, 1, 1, 2, 2, 3, 3, 0, 0, 1, 1]
         let columns: [Int32] = [0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1]
-        let visible = (0..<144).map { Int32(($0 / 12 < 8) == ($0 % 12 < 8) ? 1 : 0) }
         return [
             "pixels": Tensor(ints: bytes, [12, 588], .u8), "patch_positions": Tensor(ints: rows + columns, [2, 12]),
-            "visible": Tensor(ints: visible, [12, 12], .bool),
         ]
+    }
+
+    /// What the masks of a call need: of pictures their bounds, of tokens the slots; those without one see nothing.
+    private func call(_ inputs: [String: Tensor]) -> MaskedCall {
+        func token(_ slot: Int) -> MaskedCall.Token? { slot < 0 ? nil : .init(sequence: slot / 12, position: slot % 12) }
+        guard let slots = inputs["slots"]?.ints else { return MaskedCall(bounds: ["pictures": [0, 8, 12]]) }
+        return MaskedCall(queries: slots.map { token(Int($0)) }, keys: (0..<Self.slots).map(token))
     }
 
     /// Tokens of two sequences; the first has slots from 0, the second from 12.
@@ -137,19 +138,15 @@ struct Rehearsal {
     private func secondChunk(_ images: Tensor) -> [String: Tensor] { chunk(5..<7, 3..<6, sampled: [1, 4], images) }
 
     /// One token of each sequence; the third row is padding, which writes nothing.
-    private var step: [String: Tensor] { tokens([8, 18, -1]) }
+    private var batch: [String: Tensor] { tokens([8, 18, -1]) }
 
     private func tokens(_ slots: [Int]) -> [String: Tensor] {
         let count = slots.count
         let place = slots.map { $0 % 12 }
-        let visible = slots.flatMap { slot in
-            (0..<Self.slots).map { Int32($0 <= slot && $0 / 12 == slot / 12 ? 1 : 0) }
-        }
         let positions = place.map(Int32.init) + place.map { Int32($0 / 2 + 1) } + place.map { Int32($0 % 5) }
         return [
             "ids": Tensor(ints: place.map { Int32(($0 + 1) * 37 % 256) }, [count]),
             "positions": Tensor(ints: positions, [3, count]), "slots": Tensor(ints: slots.map(Int32.init), [count]),
-            "visible": Tensor(ints: visible, [count, Self.slots], .bool),
         ]
     }
 }

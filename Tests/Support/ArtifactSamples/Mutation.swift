@@ -70,7 +70,8 @@ package struct Mutation: CustomStringConvertible {
         ]
         let choices: [Any] = [
             NSNull(), [Any](), [String: Any](), true, ["sequential": ["start": Int.max]], ["sequential": ["start": 0]],
-            ["fixed": ["count": 7]], ["keep": [String: Any]()], ["input": ["_0": "positions"]], ["input": ["_0": "visible"]],
+            ["fixed": ["count": 7]], ["keep": [String: Any]()], ["input": ["_0": "positions"]], ["input": ["_0": "slots"]],
+            ["causal": ["window": 0, "spans": true]], ["segments": ["queries": "pictures", "keys": "tiles"]],
             ["weight": ["_0": 3]], ["output": ["_0": 0]], ["arena": ["offset": 0, "stride": Int.max]], ["copy": [String: Any]()],
             ["widen": [String: Any]()], ["int4Blocks": ["group": 0]], ["indices": [String: Any]()], ["kvWrite": ["layer": Int.max]],
         ]

@@ -55,8 +55,7 @@ package final class Sample {
                 .kvWrite(layer: 0), inputs: [query, query, Slot(.input(.slots), TensorType(.i32, [.symbol("T")]))],
                 outputs: [], origin: "model.layers.0.self_attn"),
             Step(
-                .pagedAttention(layer: 0, heads: 2, scale: 0.5),
-                inputs: [query, Slot(.input(.visible), TensorType(.bool, [.symbol("T"), 128]))],
+                .pagedAttention(.init(layer: 0, heads: 2, scale: 0.5)), inputs: [query],
                 outputs: [Slot(.arena(offset: 0, stride: 8), heads)], origin: "model.layers.0.self_attn"),
         ]
         return ExecutionPlan(

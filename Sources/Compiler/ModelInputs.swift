@@ -1,0 +1,63 @@
+internal import ArtifactFormat
+import Crypto
+import Foundation
+package import HuggingFace
+package import Inputs
+internal import JSON
+internal import Models
+package import Plan
+
+extension ModelDirectory {
+    /// The files that make the tokenizer, the one that it cannot do without first.
+    private static let tokenizerNames = ["tokenizer.json", "tokenizer_config.json", "added_tokens.json", "special_tokens_map.json"]
+
+    /// The tokenizer of `tokenizer.json`, with the tokens that the files beside it declare.
+    package func tokenizer() throws(CheckpointError) -> Tokenizer {
+        guard let bytes = bytes("tokenizer.json") else {
+            throw CheckpointError(.missing, file: path, "there is no tokenizer.json; save the tokenizer with transformers' save_pretrained")
+        }
+        let (config, added, map) = (
+            try json("tokenizer_config.json"), try json("added_tokens.json"), try json("special_tokens_map.json")
+        )
+        do throws(TokenizerError) {
+            let declared = try DeclaredTokens(tokenizerConfig: config, addedTokens: added, specialTokensMap: map)
+            return try Tokenizer(json: bytes, declared: declared)
+        } catch { throw CheckpointError(.unsupported, file: path, "\(error)") }
+    }
+
+    /// How requests become tokens and patches, by the family that `config.json` names; needs no weights.
+    package func inputs(_ tokenizer: Tokenizer) throws(CheckpointError) -> InputSpec {
+        try inputs(of: Architectures.definition(for: self), tokenizer)
+    }
+
+    /// Throws where the tokenizer does not know the token that stands for a picture.
+    func inputs(of definition: any ModelDefinition, _ tokenizer: Tokenizer) throws(CheckpointError) -> InputSpec {
+        let spec = try definition.inputs(TokenNames(text: { tokenizer.token($0) }, token: { tokenizer.id(of: $0) }))
+        do throws(TokenizationError) {
+            guard try !spec.hasPlaceholder(of: tokenizer) else { return spec }
+        } catch { throw CheckpointError(.unsupported, file: path, "the placeholder of pictures has no tokens: \(error)") }
+        guard let prompt = spec.picture?.prompt else { return spec }
+        let looked = Self.tokenizerNames.map { bytes($0) == nil ? "\($0) (not there)" : $0 }.joined(separator: ", ")
+        throw CheckpointError(
+            .inconsistent, file: path,
+            "no tokenizer file makes \(prompt.tokenText) the added token \(prompt.token), which stands for a picture by config.json; "
+                + "looked in \(looked). Save the tokenizer again with transformers' save_pretrained")
+    }
+
+    /// - Parameter sections: what becomes of tokenizer, image processor and template, each digested as it is stored.
+    func digests(of sections: [SectionName: [UInt8]]) -> ArtifactKey.ConfigDigests {
+        func section(_ name: SectionName) -> String { sections[name].map(ArtifactFormat.Digest.of) ?? "" }
+        return ArtifactKey.ConfigDigests(
+            config: digest("config.json"), generation: digest("generation_config.json"), tokenizer: section(.tokenizer),
+            processor: section(.inputs), template: section(.chatTemplate))
+    }
+
+    /// The digest of a file; empty where there is none.
+    private func digest(_ name: String) -> String {
+        guard let bytes = bytes(name) else { return "" }
+        var hash = SHA256()
+        hash.update(data: Data("\(name) \(bytes.count)\n".utf8))
+        hash.update(data: bytes)
+        return hash.finalize().hexadecimal
+    }
+}

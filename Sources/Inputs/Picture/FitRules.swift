@@ -1,0 +1,151 @@
+import Foundation
+internal import Plan
+
+extension FitRule {
+    /// No canvas has more pixels than this, unless the picture had them.
+    private static let canvasPixelsMax = 1 << 27
+
+    /// The canvas for a picture of that size; nil where the rule gives none.
+    func frame(of size: PictureSize) throws(ImageError) -> PictureLayout.Frame? {
+        guard let frame = try unboundedFrame(of: size) else { return nil }
+        for part in [frame.resized, frame.canvas, frame.padded ?? frame.canvas] {
+            let (pixels, overflow) = part.width.multipliedReportingOverflow(by: part.height)
+            guard !overflow, part.width > 0, part.height > 0, pixels <= max(Self.canvasPixelsMax, size.width * size.height) else {
+                throw .outOfMemory(width: part.width, height: part.height)
+            }
+        }
+        return frame
+    }
+
+    private func unboundedFrame(of size: PictureSize) throws(ImageError) -> PictureLayout.Frame? {
+        switch self {
+        case .keep(let multiple):
+            guard size.width % multiple == 0, size.height % multiple == 0 else {
+                throw .sizeNotMultiple(width: size.width, height: size.height, multiple: multiple)
+            }
+            return PictureLayout.Frame(resized: size)
+        case .smart(let minPixels, let maxPixels, let multiple, let growsShortSide):
+            let start = growsShortSide ? Self.grown(size, multiple) : size
+            let (height, width) = try smartResize(
+                height: start.height, width: start.width, factor: multiple, minPixels: minPixels, maxPixels: maxPixels)
+            return PictureLayout.Frame(resized: PictureSize(width: width, height: height))
+        case .exact(let width, let height):
+            return PictureLayout.Frame(resized: PictureSize(width: width, height: height))
+        case .cover(let edge, let width, let height): return Self.covering(size, edge, PictureSize(width: width, height: height))
+        case .padded(let side):
+            var frame = PictureLayout.Frame(resized: PictureSize(width: side, height: side))
+            let longer = max(size.width, size.height)
+            frame.padded = PictureSize(width: longer, height: longer)
+            return frame
+        case .pinpoints(let sizes): return Self.best(of: sizes, for: size)
+        case .aspectTiles(let side, let least, let most): return Self.tiled(size, side, least, most)
+        case .longest(let longest, let multiple): return Self.limited(size, longest, multiple)
+        case .overview(let side, let most, let multiple):
+            let slicing = Slicing(side: side, most: most, multiple: multiple)
+            return PictureLayout.Frame(resized: slicing.overview(size))
+        case .slices(let side, let most, let multiple): return Slicing(side: side, most: most, multiple: multiple).slices(size)
+        case .longestEdge(let edge): return PictureLayout.Frame(resized: Self.longestEdge(size, edge))
+        case .multiples(let side): return Self.multiples(size, side)
+        }
+    }
+
+    private static func longestEdge(_ size: PictureSize, _ edge: Int) -> PictureSize {
+        let ratio = Double(size.width) / Double(size.height)
+        func even(_ length: Double) -> Int {
+            let whole = Int(length)
+            return max(whole % 2 == 0 ? whole : whole + 1, 1)
+        }
+        return size.width >= size.height
+            ? PictureSize(width: edge, height: even(Double(edge) / ratio)) : PictureSize(width: even(Double(edge) * ratio), height: edge)
+    }
+
+    private static func multiples(_ size: PictureSize, _ side: Int) -> PictureLayout.Frame? {
+        let ratio = Double(size.width) / Double(size.height)
+        func up(_ length: Double) -> Int { Int((length / Double(side)).rounded(.up)) * side }
+        var (width, height) = (size.width, size.height)
+        if width >= height {
+            width = up(Double(width))
+            height = up(Double(Int(Double(width) / ratio)))
+        } else {
+            height = up(Double(height))
+            width = up(Double(Int(Double(height) * ratio)))
+        }
+        guard width > side || height > side else { return nil }
+        var frame = PictureLayout.Frame(resized: PictureSize(width: width, height: height))
+        (frame.tileRows, frame.tileColumns) = (height / side, width / side)
+        return frame
+    }
+
+    private static func grown(_ size: PictureSize, _ multiple: Int) -> PictureSize {
+        var (width, height) = (Double(size.width), Double(size.height))
+        let least = Double(multiple)
+        if height < least { (width, height) = ((width * least / height).rounded(.toNearestOrEven), least) }
+        if width < least { (width, height) = (least, (height * least / width).rounded(.toNearestOrEven)) }
+        return PictureSize(width: Int(min(width, 0x1p30)), height: Int(min(height, 0x1p30)))
+    }
+
+    /// Torch's `resize` to a shorter edge, then `center_crop`, which pads where the picture is smaller.
+    private static func covering(_ size: PictureSize, _ edge: Int, _ canvas: PictureSize) -> PictureLayout.Frame {
+        let (short, long) = (min(size.width, size.height), max(size.width, size.height))
+        let longer = Int(Double(edge * long) / Double(short))
+        let resized = size.width <= size.height ? PictureSize(width: edge, height: longer) : PictureSize(width: longer, height: edge)
+        var frame = PictureLayout.Frame(resized: resized, canvas: canvas)
+        frame.left = middle(canvas.width, resized.width)
+        frame.top = middle(canvas.height, resized.height)
+        return frame
+    }
+
+    /// Where a length begins in the middle of another: half of what is left, rounded down, and half of what is cut, rounded down.
+    private static func middle(_ canvas: Int, _ length: Int) -> Int {
+        length <= canvas ? (canvas - length) / 2 : -((length - canvas) / 2)
+    }
+
+    private static func best(of sizes: [PictureSize], for size: PictureSize) -> PictureLayout.Frame {
+        let (width, height) = (Double(size.width), Double(size.height))
+        var best = (size: sizes[0], effective: -1, wasted: Int.max)
+        for candidate in sizes {
+            let scale = min(Double(candidate.width) / width, Double(candidate.height) / height)
+            let effective = min(Int(width * scale) * Int(height * scale), size.width * size.height)
+            let wasted = candidate.width * candidate.height - effective
+            if effective > best.effective || (effective == best.effective && wasted < best.wasted) {
+                best = (candidate, effective, wasted)
+            }
+        }
+        let canvas = best.size
+        let (wide, tall) = (Double(canvas.width) / width, Double(canvas.height) / height)
+        let resized =
+            wide < tall
+            ? PictureSize(width: canvas.width, height: min(Int((height * wide).rounded(.up)), canvas.height))
+            : PictureSize(width: min(Int((width * tall).rounded(.up)), canvas.width), height: canvas.height)
+        var frame = PictureLayout.Frame(resized: resized, canvas: canvas)
+        (frame.left, frame.top) = ((canvas.width - resized.width) / 2, (canvas.height - resized.height) / 2)
+        return frame
+    }
+
+    /// `find_closest_aspect_ratio`: of equally near ratios the later one, where the picture is larger than half its tiles.
+    private static func tiled(_ size: PictureSize, _ side: Int, _ least: Int, _ most: Int) -> PictureLayout.Frame {
+        let ratio = Double(size.width) / Double(size.height)
+        var candidates: [(columns: Int, rows: Int)] = []
+        for columns in 1...most {
+            for rows in 1...most where (least...most).contains(columns * rows) { candidates.append((columns, rows)) }
+        }
+        candidates.sort { ($0.columns * $0.rows, $0.columns) < ($1.columns * $1.rows, $1.columns) }
+        var (chosen, nearest) = ((columns: 1, rows: 1), Double.infinity)
+        for candidate in candidates {
+            let difference = abs(ratio - Double(candidate.columns) / Double(candidate.rows))
+            let isLarge = 2 * size.width * size.height > side * side * candidate.columns * candidate.rows
+            if difference < nearest || (difference == nearest && isLarge) { (chosen, nearest) = (candidate, difference) }
+        }
+        var frame = PictureLayout.Frame(resized: PictureSize(width: side * chosen.columns, height: side * chosen.rows))
+        (frame.tileRows, frame.tileColumns) = (chosen.rows, chosen.columns)
+        return frame
+    }
+
+    private static func limited(_ size: PictureSize, _ longest: Int, _ multiple: Int) -> PictureLayout.Frame {
+        let ratio = max(Double(size.width), Double(size.height)) / Double(longest)
+        var (width, height) = (size.width, size.height)
+        if ratio > 1 { (width, height) = (Int((Double(width) / ratio).rounded(.down)), Int((Double(height) / ratio).rounded(.down))) }
+        func up(_ length: Int) -> Int { max((max(length, 1) - 1) / multiple + 1, 1) * multiple }
+        return PictureLayout.Frame(resized: PictureSize(width: up(width), height: up(height)))
+    }
+}

@@ -1,0 +1,132 @@
+package import Plan
+
+/// Where everything of a picture lies, told from its size alone: canvases, tiles, patches, features.
+package struct PictureLayout: Sendable, Hashable {
+    /// Where the picture is on the canvas of a view, and how the canvas is cut.
+    package struct Frame: Sendable, Hashable {
+        /// What the picture, or the canvas that the view begins with, is resized to.
+        package var resized: PictureSize
+        package var canvas: PictureSize
+        /// Left and top of the resized picture on the canvas; below zero where it is cropped.
+        package var (left, top) = (0, 0)
+        /// What the picture is padded to before it is resized, in its middle; nil where it is not.
+        package var padded: PictureSize?
+        /// Rows and columns of tiles.
+        package var (tileRows, tileColumns) = (1, 1)
+
+        package init(resized: PictureSize, canvas: PictureSize? = nil) {
+            self.resized = resized
+            self.canvas = canvas ?? resized
+        }
+
+        package var tileCount: Int { tileRows * tileColumns }
+        package var tile: PictureSize { PictureSize(width: canvas.width / tileColumns, height: canvas.height / tileRows) }
+    }
+
+    /// A tile as it is read.
+    package struct Tile: Sendable, Hashable {
+        package var view: Int
+        package var row: Int
+        package var column: Int
+        /// Patches in a column, and in a row.
+        package var gridHeight: Int
+        package var gridWidth: Int
+
+        package var patches: Int { gridHeight * gridWidth }
+    }
+
+    /// The picture's own size.
+    package let size: PictureSize
+    /// By view; nil for one that this picture does not have.
+    package let frames: [Frame?]
+    /// In the order of the rows.
+    package let tiles: [Tile]
+    /// Rows of the vision entry's inputs: patches, and rows of class tokens.
+    package let rows: Int
+
+    /// - Parameter isAlone: whether the prompt has no other picture.
+    package init(_ spec: PictureSpec, width: Int, height: Int, isAlone: Bool = true) throws(ImageError) {
+        size = PictureSize(width: width, height: height)
+        var frames: [Frame?] = []
+        for view in spec.views {
+            let holds =
+                switch view.condition {
+                case .always: true
+                case .split(let index): (frames[index]?.tileCount ?? 1) > 1
+                case .alone: isAlone
+                case .amongOthers: !isAlone
+                }
+            let start = view.source.map { frames[$0]?.canvas } ?? size
+            guard holds, let start else {
+                frames.append(nil)
+                continue
+            }
+            guard var frame = try view.fit.frame(of: start) else {
+                frames.append(nil)
+                continue
+            }
+            if let side = view.tile { (frame.tileRows, frame.tileColumns) = (frame.canvas.height / side, frame.canvas.width / side) }
+            guard frame.tileCount > 0 else {
+                throw .sizeNotMultiple(width: frame.canvas.width, height: frame.canvas.height, multiple: view.tile ?? 1)
+            }
+            frames.append(frame)
+        }
+        self.frames = frames
+        var tiles: [Tile] = []
+        for index in spec.order {
+            guard let frame = frames[index] else { continue }
+            let (height, width) = (frame.tile.height / spec.pixels.patchSize, frame.tile.width / spec.pixels.patchSize)
+            let side = spec.pixels.order.cellSide
+            guard height > 0, width > 0, height % side == 0, width % side == 0 else {
+                throw .sizeNotMultiple(width: frame.canvas.width, height: frame.canvas.height, multiple: side * spec.pixels.patchSize)
+            }
+            for row in 0..<frame.tileRows {
+                for column in 0..<frame.tileColumns {
+                    tiles.append(Tile(view: index, row: row, column: column, gridHeight: height, gridWidth: width))
+                }
+            }
+        }
+        self.tiles = tiles
+        rows = tiles.reduce(0) { $0 + $1.patches + spec.pixels.classRows }
+    }
+}
+
+extension PictureLayout {
+    /// Row and column of the patches of a tile, in the order in which they are read.
+    static func places(_ order: PatchOrder, height: Int, width: Int) -> [(row: Int, column: Int)] {
+        var places: [(row: Int, column: Int)] = []
+        places.reserveCapacity(height * width)
+        func cells(_ rows: Range<Int>, _ columns: Range<Int>, _ side: Int, columnsFirst: Bool) {
+            for top in stride(from: rows.lowerBound, to: rows.upperBound, by: side) {
+                for left in stride(from: columns.lowerBound, to: columns.upperBound, by: side) {
+                    for index in 0..<side * side {
+                        let (major, minor) = (index / side, index % side)
+                        places.append(columnsFirst ? (top + minor, left + major) : (top + major, left + minor))
+                    }
+                }
+            }
+        }
+        switch order {
+        case .raster: cells(0..<height, 0..<width, 1, columnsFirst: false)
+        case .cells(let side, let columnsFirst): cells(0..<height, 0..<width, side, columnsFirst: columnsFirst)
+        case .windows(let side, let window):
+            let step = side * window
+            for top in stride(from: 0, to: height, by: step) {
+                for left in stride(from: 0, to: width, by: step) {
+                    cells(top..<min(top + step, height), left..<min(left + step, width), side, columnsFirst: false)
+                }
+            }
+        }
+        return places
+    }
+
+    /// Patches of each window of a tile, in the order in which they are read.
+    static func windowSizes(side: Int, window: Int, height: Int, width: Int) -> [Int] {
+        let step = side * window
+        var sizes: [Int] = []
+        for top in stride(from: 0, to: height, by: step) {
+            for left in stride(from: 0, to: width, by: step) { sizes.append((min(top + step, height) - top) * (min(left + step, width) - left)) }
+        }
+        return sizes
+    }
+}

@@ -1,0 +1,28 @@
+import HuggingFace
+import Plan
+
+extension ModelDirectory {
+    /// What every family's requests have in common: the vocabulary, what ends an answer, how it is sampled, the special tokens.
+    func inputs(vocabulary: Int, positions: PositionScheme, _ config: ModelConfig) throws(CheckpointError) -> InputSpec {
+        InputSpec(
+            positions: positions, vocabularySize: vocabulary,
+            endTokenIDs: config.generation.eosTokenIDs.map { Int32(clamping: $0) }, generation: GenerationDefaults(config.generation),
+            specialTokens: try specialTokens())
+    }
+}
+
+extension ConfigSection {
+    /// The token that stands for a picture.
+    func imageToken(vocabulary: Int) throws(CheckpointError) -> Int32 {
+        let key = has("image_token_index") && !has("image_token_id") ? "image_token_index" : "image_token_id"
+        return Int32(clamping: try size(key, in: 0...vocabulary - 1))
+    }
+}
+
+extension GenerationDefaults {
+    fileprivate init(_ config: GenerationConfig) {
+        self.init(
+            doSample: config.doSample, temperature: config.temperature, topP: config.topP, topK: config.topK, minP: config.minP,
+            repetitionPenalty: config.repetitionPenalty, maxNewTokens: config.maxNewTokens)
+    }
+}

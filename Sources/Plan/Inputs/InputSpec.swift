@@ -1,0 +1,79 @@
+/// What the runtime must know to turn a request into tokens, patches and positions; the artifact carries it as JSON.
+package struct InputSpec: Sendable, Hashable, Codable {
+    /// How a picture is read and stands in the prompt; nil for a model that reads text only.
+    package var picture: PictureSpec?
+    /// How token positions are counted.
+    package var positions: PositionScheme
+    /// Which tokens of a prompt see each other whatever their order.
+    package var spans: SpanScheme
+    /// Number of rows of the embedding table: every token id is below it.
+    package var vocabularySize: Int
+    /// Tokens that end a generation, from generation_config.json, else config.json.
+    package var endTokenIDs: [Int32]
+    /// Sampling defaults of generation_config.json.
+    package var generation: GenerationDefaults
+    /// Special tokens by the names under which chat templates know them: `bos_token`, `eos_token`, ….
+    package var specialTokens: [String: String]
+
+    package init(
+        picture: PictureSpec? = nil, positions: PositionScheme, spans: SpanScheme = .none, vocabularySize: Int, endTokenIDs: [Int32],
+        generation: GenerationDefaults = .init(), specialTokens: [String: String] = [:]
+    ) {
+        self.picture = picture
+        self.positions = positions
+        self.spans = spans
+        self.vocabularySize = vocabularySize
+        self.endTokenIDs = endTokenIDs
+        self.generation = generation
+        self.specialTokens = specialTokens
+    }
+}
+
+/// Which tokens of a prompt see each other whatever their order.
+package enum SpanScheme: String, Sendable, Hashable, Codable {
+    case none
+    /// The tokens of each run of features (Gemma 3).
+    case pictures
+    /// The whole prompt (PaliGemma).
+    case prompt
+}
+
+/// How token positions are counted.
+package enum PositionScheme: Sendable, Hashable, Codable {
+    /// `start`, `start + 1`, … on one axis.
+    case sequential(start: Int)
+    /// Three axes (time, height, width); a picture spans its merged grid (HF `Qwen2VLModel.get_rope_index`).
+    case mrope(mergeSize: Int)
+
+    /// Number of position rows per token.
+    package var axes: Int {
+        switch self {
+        case .sequential: 1
+        case .mrope: 3
+        }
+    }
+}
+
+/// Sampling defaults of generation_config.json; nil where the file is silent.
+package struct GenerationDefaults: Sendable, Hashable, Codable {
+    package var doSample: Bool?
+    package var temperature: Double?
+    package var topP: Double?
+    package var topK: Int?
+    package var minP: Double?
+    package var repetitionPenalty: Double?
+    package var maxNewTokens: Int?
+
+    package init(
+        doSample: Bool? = nil, temperature: Double? = nil, topP: Double? = nil, topK: Int? = nil, minP: Double? = nil,
+        repetitionPenalty: Double? = nil, maxNewTokens: Int? = nil
+    ) {
+        self.doSample = doSample
+        self.temperature = temperature
+        self.topP = topP
+        self.topK = topK
+        self.minP = minP
+        self.repetitionPenalty = repetitionPenalty
+        self.maxNewTokens = maxNewTokens
+    }
+}

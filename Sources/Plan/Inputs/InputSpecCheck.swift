@@ -1,0 +1,210 @@
+/// Says which number of a spec cannot be, by its field.
+private struct FieldCheck {
+    var place: String
+
+    func within(_ field: String, _ value: Int, _ range: ClosedRange<Int>) -> String? {
+        let name = place.isEmpty ? field : "\(place).\(field)"
+        return range.contains(value) ? nil : "\(name) is \(value), not in \(range.lowerBound) … \(range.upperBound)"
+    }
+
+    /// The first field that is out of its range.
+    func first(_ fields: [(String, Int, ClosedRange<Int>)]) -> String? {
+        for (field, value, range) in fields {
+            if let reason = within(field, value, range) { return reason }
+        }
+        return nil
+    }
+}
+
+/// Most pixels of a side, and of a picture.
+private let (sideMax, pixelsMax) = (1 << 20, Int(Int32.max))
+
+extension InputSpec {
+    /// The first field that no model directory makes, with the field's name; nil when arithmetic may trust each by itself.
+    ///
+    /// Whether it fits a program is the artifact's to check.
+    package var contradiction: String? {
+        let check = FieldCheck(place: "")
+        if let reason = check.within("vocabularySize", vocabularySize, 1...Program.vocabularyMax) { return reason }
+        if let reason = picture?.contradiction(vocabularySize: vocabularySize) { return reason }
+        let reason =
+            switch positions {
+            case .mrope(let side): check.within("positions.mergeSize", side, 1...64)
+            case .sequential(let start): check.within("positions.start", start, 0...1 << 16)
+            }
+        if let reason { return reason }
+        if let reason = check.within("generation.maxNewTokens", generation.maxNewTokens ?? 0, 0...Int(Int32.max)) { return reason }
+        return check.within("generation.topK", generation.topK ?? 0, -1...Int(Int32.max))
+    }
+}
+
+extension PictureSpec {
+    fileprivate func contradiction(vocabularySize: Int) -> String? {
+        let check = FieldCheck(place: "picture")
+        guard (1...16).contains(views.count) else { return "picture.views are \(views.count), not 1 … 16" }
+        for (index, view) in views.enumerated() {
+            if let reason = view.contradiction(FieldCheck(place: "picture.views[\(index)]"), index) { return reason }
+        }
+        guard (1...16).contains(order.count), order.allSatisfy(views.indices.contains) else { return "picture.order names no view, or one that is not there" }
+        if let reason = pixels.contradiction(FieldCheck(place: "picture.pixels")) { return reason }
+        guard tensors.count { $0.content == .pixels } == 1 else { return "picture.tensors has not one of pixels" }
+        guard Set(tensors.map(\.name)).count == tensors.count else { return "picture.tensors has two of one name" }
+        for tensor in tensors {
+            if let reason = tensor.content.side.flatMap({ check.within("tensors' \(tensor.name)", $0, 1...1 << 16) }) { return reason }
+        }
+        switch features {
+        case .cells(let side):
+            guard side == pixels.order.cellSide else { return "picture.features are of cells of \(side), but the patches are in those of \(pixels.order.cellSide)" }
+        case .queries(let count):
+            if let reason = check.within("features.queries.count", count, 1...1 << 16) { return reason }
+        case .stitched(let bases, let grid, let most):
+            guard pixels.order == .raster else { return "picture.features are stitched, but the patches are not in raster order" }
+            guard (bases + [grid]).allSatisfy(views.indices.contains) else { return "picture.features are of views that are not there" }
+            if let most, let reason = check.within("features.stitched.most", most, 1...1 << 10) { return reason }
+        }
+        return prompt.contradiction(vocabularySize: vocabularySize, views: views.count)
+    }
+
+    /// No picture has more rows of the vision entry's inputs than this; nil where the rules set no bound.
+    package var maxRows: Int? {
+        var rows = 0
+        for index in order {
+            guard let pixelsAtMost = maxPixels(of: views[index]) else { return nil }
+            let patch = pixels.patchSize
+            guard let side = views[index].tile else {
+                let tiles =
+                    switch views[index].fit {
+                    case .aspectTiles(_, _, let most), .slices(_, let most, _): most
+                    default: 1
+                    }
+                rows += pixelsAtMost / (patch * patch) + tiles * pixels.classRows
+                continue
+            }
+            rows += pixelsAtMost / (side * side) * ((side / patch) * (side / patch) + pixels.classRows)
+        }
+        return rows
+    }
+
+    /// Most pixels of a view's canvas.
+    private func maxPixels(of view: ViewSpec) -> Int? {
+        switch view.fit {
+        case .keep: return nil
+        case .smart(let minPixels, let maxPixels, let multiple, _):
+            // Long pictures pass `maxPixels`: the short side never falls below one cell, and the ratio goes up to 200.
+            let cell = Double(multiple)
+            let longest = (200 * Double(maxPixels)).squareRoot()
+            let shrunk = max(Double(maxPixels), cell * max(longest, cell))
+            let smallest = Double(minPixels)
+            let grown = smallest + cell * smallest.squareRoot() * (200.0.squareRoot() + 1) + cell * cell
+            return Int(max(shrunk, grown))
+        case .exact(let width, let height), .cover(_, let width, let height): return width * height
+        case .padded(let side): return side * side
+        case .pinpoints(let sizes): return sizes.reduce(0) { max($0, $1.width * $1.height) }
+        case .aspectTiles(let side, _, let most): return side * side * most
+        case .longest(let longest, let multiple):
+            let side = (longest + multiple - 1) / multiple * multiple
+            return side * side
+        // A side is at least one multiple and at most as long as the area allows; each is rounded to the nearest.
+        case .overview(let side, _, let multiple): return Self.slicePixels(side, multiple)
+        case .slices(let side, let most, let multiple): return most * Self.slicePixels(side, multiple)
+        case .longestEdge(let edge): return (edge + 1) * (edge + 1)
+        case .multiples(let side):
+            guard let source = view.source, let pixels = maxPixels(of: views[source]) else { return nil }
+            let most = Int(Double(pixels).squareRoot()) + side
+            return most * most + side * pixels
+        }
+    }
+
+    private static func slicePixels(_ side: Int, _ multiple: Int) -> Int {
+        (side + multiple) * (side + multiple) + multiple * side * side
+    }
+}
+
+extension VisionTensor.Content {
+    /// The side of the table, or the number of queries, that it counts in.
+    fileprivate var side: Int? {
+        switch self {
+        case .tableRows(.raster(let side)), .tableRows(.buckets(let side, _)), .queryRows(let side): side
+        case .blendRows(.bilinear(let side, _)), .blendWeights(.bilinear(let side, _)): side
+        case .blendRows(.bicubic(let side)), .blendWeights(.bicubic(let side)): side
+        case .pixels, .patchPositions, .classRows, .featureRows, .featureBlendRows, .featureBlendWeights, .learnedRows: nil
+        }
+    }
+}
+
+extension ViewSpec {
+    fileprivate func contradiction(_ check: FieldCheck, _ index: Int) -> String? {
+        if let source, !(0..<index).contains(source) { return "\(check.place).source is \(source), no view before it" }
+        if case .split(let view) = condition, !(0..<index).contains(view) { return "\(check.place).condition is of view \(view), none before it" }
+        guard background.count == 3 else { return "\(check.place).background has not three channels" }
+        if let tile, let reason = check.within("tile", tile, 1...sideMax) { return reason }
+        let sides = 1...sideMax
+        switch fit {
+        case .keep(let multiple): return check.within("fit.multiple", multiple, sides)
+        case .smart(let least, let most, let multiple, _):
+            return check.first([("fit.minPixels", least, 1...pixelsMax), ("fit.maxPixels", most, 1...pixelsMax), ("fit.multiple", multiple, 1...1 << 16)])
+        case .exact(let width, let height): return check.first([("fit.width", width, sides), ("fit.height", height, sides)])
+        case .cover(let edge, let width, let height):
+            return check.first([("fit.edge", edge, sides), ("fit.width", width, sides), ("fit.height", height, sides)])
+        case .padded(let side): return check.within("fit.side", side, sides)
+        case .pinpoints(let sizes):
+            guard (1...1024).contains(sizes.count) else { return "\(check.place).fit.pinpoints are \(sizes.count), not 1 … 1024" }
+            for size in sizes {
+                if let reason = check.first([("fit.width", size.width, sides), ("fit.height", size.height, sides)]) { return reason }
+            }
+            return nil
+        case .aspectTiles(let side, let least, let most):
+            return check.first([("fit.side", side, 1...1 << 14), ("fit.most", most, 1...64), ("fit.least", least, 1...most)])
+        case .longest(let longest, let multiple): return check.first([("fit.longest", longest, sides), ("fit.multiple", multiple, 1...1 << 16)])
+        case .overview(let side, let most, let multiple), .slices(let side, let most, let multiple):
+            return check.first([("fit.side", side, 1...1 << 14), ("fit.most", most, 1...64), ("fit.multiple", multiple, 1...1 << 12)])
+        case .longestEdge(let edge): return check.within("fit.edge", edge, 1...1 << 14)
+        case .multiples(let side): return check.within("fit.side", side, 1...1 << 14)
+        }
+    }
+}
+
+extension PixelSpec {
+    fileprivate func contradiction(_ check: FieldCheck) -> String? {
+        let side = order.cellSide
+        var fields = [
+            ("patchSize", patchSize, 1...1024), ("temporalPatchSize", temporalPatchSize, 1...64), ("classRows", classRows, 0...64),
+            ("order.side", side, 1...64),
+        ]
+        if case .windows(_, let window) = order { fields.append(("order.window", window, 1...1024)) }
+        if let reason = check.first(fields) { return reason }
+        guard let normalization else { return nil }
+        guard normalization.mean.count == 3, normalization.deviation.count == 3, !normalization.deviation.contains(0) else {
+            return "\(check.place).normalization has not three channels, or a deviation of 0"
+        }
+        return nil
+    }
+}
+
+extension PicturePrompt {
+    fileprivate func contradiction(vocabularySize: Int, views: Int) -> String? {
+        let check = FieldCheck(place: "picture.prompt")
+        if let reason = check.within("token", Int(token), 0...vocabularySize - 1) { return reason }
+        for (field, text) in [("marker", marker), ("tokenText", tokenText)] {
+            if let reason = check.within("\(field)'s length", text.utf8.count, 1...1024) { return reason }
+        }
+        return pieces.lazy.compactMap { $0.contradiction(check, views) }.first
+    }
+}
+
+extension PromptPiece {
+    fileprivate func contradiction(_ check: FieldCheck, _ views: Int) -> String? {
+        func texts(_ texts: String...) -> String? {
+            texts.lazy.compactMap { check.within("pieces' length of a text", $0.utf8.count, 0...1024) }.first
+        }
+        func pieces(_ pieces: [PromptPiece]) -> String? { pieces.lazy.compactMap { $0.contradiction(check, views) }.first }
+        switch self {
+        case .features: return nil
+        case .text(let text): return texts(text)
+        case .tiles(let view, let inner, let between, let rowEnd):
+            return check.within("pieces.view", view, 0...views - 1) ?? texts(between, rowEnd) ?? pieces(inner)
+        case .lines(let inner, let between): return texts(between) ?? pieces(inner)
+        case .view(let view, let inner, let otherwise): return check.within("pieces.view", view, 0...views - 1) ?? pieces(inner) ?? pieces(otherwise)
+        }
+    }
+}

@@ -1,0 +1,340 @@
+/// How a picture becomes what the vision entry reads, and what stands for it in a prompt: a program that is data.
+///
+/// A picture is seen in one or more views, each a canvas that is cut into tiles, each of them into patches. Rows of the vision entry's
+/// inputs are patches, tile after tile in the order of `order`; its result has the picture's features, one row for each token that the
+/// prompt gives them.
+package struct PictureSpec: Sendable, Hashable, Codable {
+    /// In the order in which they are made; a view may begin with one before it.
+    package var views: [ViewSpec]
+    /// The views whose tiles are read, in the order of the rows; others are only where later ones begin.
+    package var order: [Int]
+    package var pixels: PixelSpec
+    /// The named inputs of the vision entry.
+    package var tensors: [VisionTensor]
+    /// The named segmentations of its masks.
+    package var segments: [VisionSegments]
+    package var features: FeatureRule
+    package var prompt: PicturePrompt
+
+    package init(
+        views: [ViewSpec], order: [Int] = [0], pixels: PixelSpec, tensors: [VisionTensor], segments: [VisionSegments],
+        features: FeatureRule, prompt: PicturePrompt
+    ) {
+        self.views = views
+        self.order = order
+        self.pixels = pixels
+        self.tensors = tensors
+        self.segments = segments
+        self.features = features
+        self.prompt = prompt
+    }
+}
+
+/// One look at a picture: a canvas, and how it is cut.
+package struct ViewSpec: Sendable, Hashable, Codable {
+    /// The view whose canvas this one begins with; nil for the picture.
+    package var source: Int?
+    /// Which pictures have the view.
+    package var condition: Condition
+    package var fit: FitRule
+    /// Filter of the resize.
+    package var filter: ResampleFilter
+    /// Fixed-point precision of the filter's weights.
+    package var precision: ResizePrecision
+    /// Red, green and blue of what the picture does not cover.
+    package var background: [UInt8]
+    /// Sides of a tile in pixels; nil for the whole canvas, or for tiles that the fit gives.
+    package var tile: Int?
+
+    package enum Condition: Sendable, Hashable, Codable {
+        case always
+        /// Where that view has more than one tile.
+        case split(view: Int)
+        /// Where the prompt has no other picture.
+        case alone
+        /// Where the prompt has several.
+        case amongOthers
+    }
+
+    package init(
+        _ fit: FitRule, source: Int? = nil, condition: Condition = .always, filter: ResampleFilter, precision: ResizePrecision,
+        background: [UInt8] = [0, 0, 0], tile: Int? = nil
+    ) {
+        self.source = source
+        self.condition = condition
+        self.fit = fit
+        self.filter = filter
+        self.precision = precision
+        self.background = background
+        self.tile = tile
+    }
+}
+
+/// How the size of a canvas, and of the picture in it, follows from the picture's size. Sizes are in pixels.
+package enum FitRule: Sendable, Hashable, Codable {
+    /// The picture keeps its size, which must be a multiple of `multiple`.
+    case keep(multiple: Int)
+    /// Both sides become multiples of `multiple`, the area within both bounds (HF `smart_resize`); with `growsShortSide` the shorter
+    /// side is first brought to one multiple (PaddleOCR-VL).
+    case smart(minPixels: Int, maxPixels: Int, multiple: Int, growsShortSide: Bool)
+    /// Exactly this size, whatever becomes of the ratio.
+    case exact(width: Int, height: Int)
+    /// The shorter side becomes `edge`, and the middle is cropped to `width` × `height` (CLIP's processor).
+    case cover(edge: Int, width: Int, height: Int)
+    /// The picture in the middle of a square of its longer side, which then becomes `side` (LLaVA-OneVision among other pictures).
+    case padded(side: Int)
+    /// The size of `sizes` that keeps most of the picture and wastes least, the picture in its middle (LLaVA-NeXT `select_best_resolution`).
+    case pinpoints([PictureSize])
+    /// As many tiles of `side` as fit the ratio best, from `least` to `most` of them, the ratio not kept (InternVL).
+    case aspectTiles(side: Int, least: Int, most: Int)
+    /// The longer side at most `longest`, both sides rounded up to multiples of `multiple` (Pixtral).
+    case longest(longest: Int, multiple: Int)
+    /// About `side`² pixels in the picture's ratio, sides multiples of `multiple`; smaller pictures grow only where there are no slices
+    /// (MiniCPM-V's source picture).
+    case overview(side: Int, most: Int, multiple: Int)
+    /// Up to `most` slices of about `side`² pixels each; no view for pictures that need none (MiniCPM-V).
+    case slices(side: Int, most: Int, multiple: Int)
+    /// The longer side becomes `edge`, the other keeps the ratio and becomes even (Idefics3's first resize).
+    case longestEdge(edge: Int)
+    /// Both sides grow to multiples of `side`, the longer one first; no view for pictures of one tile (Idefics3's split).
+    case multiples(side: Int)
+}
+
+/// Sides in pixels.
+package struct PictureSize: Sendable, Hashable, Codable {
+    package var width: Int
+    package var height: Int
+
+    package init(width: Int, height: Int) {
+        self.width = width
+        self.height = height
+    }
+}
+
+/// How pixels become rows.
+package struct PixelSpec: Sendable, Hashable, Codable {
+    /// Side of a patch.
+    package var patchSize: Int
+    /// How many frames one patch spans; a still picture is repeated.
+    package var temporalPatchSize: Int
+    /// Rows before the patches of each tile that stand for class tokens; their bytes are zero.
+    package var classRows: Int
+    /// How the patches of a tile follow each other.
+    package var order: PatchOrder
+    /// Factor that maps bytes to the range of the network, usually 1/255; nil leaves bytes as they are.
+    package var rescaleFactor: Double?
+    /// Mean and deviation per channel, of the rescaled values; nil leaves them as they are.
+    package var normalization: Normalization?
+    /// The form in which HuggingFace's processor hands the values out.
+    package var form: Form
+
+    package struct Normalization: Sendable, Hashable, Codable {
+        /// Three values: red, green, blue.
+        package var mean: [Double]
+        /// Three values, none of them zero.
+        package var deviation: [Double]
+
+        package init(mean: [Double], deviation: [Double]) {
+            self.mean = mean
+            self.deviation = deviation
+        }
+    }
+
+    package enum Form: String, Sendable, Hashable, Codable {
+        /// `[P, C · T · h · w]`, and `image_grid_thw`.
+        case patches
+        /// `[tiles, C, H, W]`
+        case tiles
+        /// `[pictures, tiles, C, H, W]`, shorter pictures filled up with zeros.
+        case pictures
+        /// `[C, h, w · patches]` for each tile.
+        case strips
+    }
+
+    package init(
+        patchSize: Int, temporalPatchSize: Int = 1, classRows: Int = 0, order: PatchOrder = .raster, rescaleFactor: Double?,
+        normalization: Normalization?, form: Form
+    ) {
+        self.patchSize = patchSize
+        self.temporalPatchSize = temporalPatchSize
+        self.classRows = classRows
+        self.order = order
+        self.rescaleFactor = rescaleFactor
+        self.normalization = normalization
+        self.form = form
+    }
+
+    /// Bytes of one raw patch row of a single frame: `3 · patchSize²`.
+    package var patchBytes: Int { 3 * patchSize * patchSize }
+
+    /// Values of one row of HuggingFace's `pixel_values`: `3 · temporalPatchSize · patchSize²`.
+    package var patchDimension: Int { patchBytes * temporalPatchSize }
+}
+
+/// The order of the patches of a tile.
+package enum PatchOrder: Sendable, Hashable, Codable {
+    case raster
+    /// Squares of `side` × `side` patches follow each other in raster order; inside one, rows come first, or columns.
+    case cells(side: Int, columnsFirst: Bool)
+    /// Squares of `window` × `window` cells follow each other, cut off at the edges; inside them cells of `side` (Qwen2.5-VL).
+    case windows(side: Int, window: Int)
+
+    /// Side of the square of patches that stay together.
+    package var cellSide: Int {
+        switch self {
+        case .raster: 1
+        case .cells(let side, _), .windows(let side, _): side
+        }
+    }
+}
+
+/// A named input of the vision entry.
+package struct VisionTensor: Sendable, Hashable, Codable {
+    package var name: String
+    package var content: Content
+
+    package enum Content: Sendable, Hashable, Codable {
+        /// u8 `[P, 3 · p²]`: bytes of a patch, channel by channel.
+        case pixels
+        /// i32 `[2, P]`: row and column of each patch in its tile.
+        case patchPositions
+        /// i32 `[P]`: the row of a learned position table, class rows first.
+        case tableRows(TableRule)
+        /// i32 `[P, k]`: the rows of a learned table that are blended for a patch.
+        case blendRows(BlendRule)
+        /// f32 `[P, k]`: their weights.
+        case blendWeights(BlendRule)
+        /// i32 `[P]`: the class row's number, −1 for a patch.
+        case classRows
+        /// i32 `[M]`: the row of the tower's result that becomes a feature; those of features that stand elsewhere are 0.
+        case featureRows
+        /// i32 `[M, 4]`: the rows of the tower's result that are blended to a feature.
+        case featureBlendRows
+        /// f32 `[M, 4]`: their weights.
+        case featureBlendWeights
+        /// i32 `[M]`: which of `count` learned queries makes the feature.
+        case queryRows(count: Int)
+        /// i32 `[M]`: the row of a table of learned rows, such as the newline, that becomes a feature; −1 for rows of the tower.
+        case learnedRows
+    }
+
+    package init(_ name: String, _ content: Content) {
+        self.name = name
+        self.content = content
+    }
+}
+
+/// Where a patch's place lies in a learned table of positions.
+package enum TableRule: Sendable, Hashable, Codable {
+    /// `row · columns + column + classRows`
+    case raster(columns: Int)
+    /// Rows and columns by the fraction of the tile's side that lies before them, in f32, on a table of `side` × `side`.
+    case buckets(side: Int, FractionRule)
+
+    /// How the fraction of place `i` of `k` is computed.
+    package enum FractionRule: String, Sendable, Hashable, Codable {
+        /// `torch.arange(0, 1 − 1e-6, 1 / k)[i]`
+        case range
+        /// `min(i · (1 / k), 1 − 1e-6)`
+        case product
+    }
+}
+
+/// How a learned table of `side` × `side` positions is resized to a tile (`torch.nn.functional.interpolate`, no antialias).
+package enum BlendRule: Sendable, Hashable, Codable {
+    case bilinear(side: Int, alignsCorners: Bool)
+    /// Keys' weights with a = −0.75.
+    case bicubic(side: Int)
+
+    /// Rows that are blended for one patch.
+    package var count: Int {
+        switch self {
+        case .bilinear: 4
+        case .bicubic: 16
+        }
+    }
+}
+
+/// A named segmentation: attention stays inside.
+package struct VisionSegments: Sendable, Hashable, Codable {
+    package var name: String
+    package var content: Content
+
+    package enum Content: Sendable, Hashable, Codable {
+        /// The patches of one picture.
+        case pictures
+        /// The patches of one tile.
+        case tiles
+        /// The patches of one window of the order.
+        case windows
+        /// So many features of each tile.
+        case queries(count: Int)
+    }
+
+    package init(_ name: String, _ content: Content) {
+        self.name = name
+        self.content = content
+    }
+}
+
+/// What rows of the tower, and what learned rows, are a picture's features, in the order of the prompt.
+package enum FeatureRule: Sendable, Hashable, Codable {
+    /// One for each square of `side` × `side` patches, in raster order, tile after tile.
+    case cells(side: Int)
+    /// So many learned queries for each tile.
+    case queries(count: Int)
+    /// All patches of the views `bases`; then of view `grid` the tiles joined, the background cut off, the learned row 0 behind each line
+    /// (LLaVA-NeXT `pack_image_features`); a picture without view `grid` has the learned row at its end. Planes of more than `most`
+    /// tiles' patches are shrunk to that.
+    case stitched(bases: [Int], grid: Int, most: Int?)
+}
+
+/// What stands for a picture in the text of a prompt.
+package struct PicturePrompt: Sendable, Hashable, Codable {
+    /// What stands once per picture in the rendered template, such as `<image>`.
+    package var marker: String
+    /// The token that takes a feature, and its text.
+    package var token: Int32
+    package var tokenText: String
+    /// What takes the marker's place.
+    package var pieces: [PromptPiece]
+
+    package init(marker: String, token: Int32, tokenText: String, pieces: [PromptPiece] = [.features]) {
+        self.marker = marker
+        self.token = token
+        self.tokenText = tokenText
+        self.pieces = pieces
+    }
+}
+
+/// A part of what stands for a picture.
+package indirect enum PromptPiece: Sendable, Hashable, Codable {
+    /// `{picture}`, `{row}` and `{column}` are the numbers of the picture in the prompt, and of the tile in its view, from 1; `{index}` is
+    /// the picture's from 0.
+    case text(String)
+    /// Tokens of the features: all of the picture, of the tile, or of the line, whichever is closest.
+    case features
+    /// The pieces for each tile of a view; `between` stands between tiles of a row, `rowEnd` behind each row but the last.
+    case tiles(view: Int, [PromptPiece], between: String, rowEnd: String)
+    /// The pieces for each line of the tile's features; `between` stands between lines.
+    case lines([PromptPiece], between: String)
+    /// One or the other, as the view is there or not.
+    case view(Int, [PromptPiece], otherwise: [PromptPiece])
+}
+
+/// Filter of an antialiased resize; the raw value is the name that `docs` and messages use.
+package enum ResampleFilter: String, Sendable, Hashable, Codable, CaseIterable {
+    case bilinear, bicubic, lanczos
+    /// The one pixel under the corner of each new pixel (torch `nearest`).
+    case nearest
+    /// The one pixel under the centre of each new pixel (torch `nearest-exact`).
+    case nearestExact
+}
+
+/// Fixed-point precision of resize weights, the one difference between the two libraries that HF processors use.
+package enum ResizePrecision: String, Sendable, Hashable, Codable, CaseIterable {
+    /// As many bits as keep the largest weight within 16-bit integers (torchvision on uint8 tensors).
+    case torchvision
+    /// Always 22 bits (Pillow).
+    case pillow
+}

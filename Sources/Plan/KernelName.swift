@@ -1,0 +1,52 @@
+/// A row of the registry: which kernel computes a node, whose op has the parameters.
+package enum KernelName: Sendable, Hashable {
+    /// None: the value is its operand seen under another shape.
+    case view
+    case linear(LinearWeights, Arithmetic)
+    case rmsNorm, layerNorm, addRMSNorm, addLayerNorm
+    case rotaryTable, rotary
+    case kvWrite, pagedAttention, segmentAttention
+    case gatedActivation
+    case embed, selectRows, gatherRows
+    case widen, add
+    /// The fallback for one op of the IR.
+    case plain(PlainOp)
+
+    /// The layout of a linear layer's packed weight, whatever its group.
+    package enum LinearWeights: String, Sendable, Hashable {
+        case f32, bf16, int4
+    }
+
+    /// As IR text and inspection print it: `linear_bf16_f32`, `rms_norm`, `plain_transpose`.
+    package var text: String {
+        switch self {
+        case .view: "view"
+        case .linear(let weights, let arithmetic): "linear_\(weights.rawValue)_\(arithmetic.rawValue)"
+        case .rmsNorm: "rms_norm"
+        case .layerNorm: "layer_norm"
+        case .addRMSNorm: "add_rms_norm"
+        case .addLayerNorm: "add_layer_norm"
+        case .rotaryTable: "rotary_table"
+        case .rotary: "rotary"
+        case .kvWrite: "kv_write"
+        case .pagedAttention: "paged_attention"
+        case .segmentAttention: "segment_attention"
+        case .gatedActivation: "gated_activation"
+        case .embed: "embed"
+        case .selectRows: "select_rows"
+        case .gatherRows: "gather_rows"
+        case .widen: "widen_u8"
+        case .add: "add"
+        case .plain(let op): "plain_\(op.rawValue)"
+        }
+    }
+
+    /// The row that text calls so; nil when there is none.
+    package init?(text: String) {
+        guard let row = KernelRegistry.row(named: text) else { return nil }
+        self = row.name
+    }
+
+    /// Whether it runs anything, but slowly: what a faster kernel would have to replace.
+    package var isFallback: Bool { if case .plain = self { true } else { false } }
+}

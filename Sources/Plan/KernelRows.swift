@@ -1,0 +1,71 @@
+extension KernelRegistry {
+    /// The kernels of whole layers, and of what stands between them.
+    static let layers: [KernelRow] = [
+        KernelRow(
+            .rmsNorm, "rms_norm", "`y = x / √(mean(x²) + eps) · w` over the last axis.", [OperandRule("x", rank: 2...8), .vector("w")],
+            cost: .perElement(5)),
+        KernelRow(
+            .layerNorm, "layer_norm", "`y = (x − mean) / √(var + eps) · w + b` over the last axis.",
+            [OperandRule("x", rank: 2...8), .vector("w"), .vector("b")], cost: .perElement(8)),
+        KernelRow(
+            .addRMSNorm, "add_rms_norm", "`sum = x + residual` and its RMS norm.", [OperandRule("x", rank: 2...8), OperandRule("residual"), .vector("w")],
+            [OperandRule("sum"), OperandRule("y")], cost: .perElement(5)),
+        KernelRow(
+            .addLayerNorm, "add_layer_norm", "`sum = x + residual` and its layer norm.",
+            [OperandRule("x", rank: 2...8), OperandRule("residual"), .vector("w"), .vector("b")], [OperandRule("sum"), OperandRule("y")],
+            cost: .perElement(8)),
+        KernelRow(
+            .rotaryTable, "rotary_table", "Cosine and sine of `positions[axes[i]] · inv_freq[i]`.",
+            [
+                OperandRule("positions", .i32, .whole, rank: 2...2), OperandRule("inv_freq", .f32, .dense, rank: 1...1),
+                OperandRule("axes", .i32, .dense, rank: 1...1, isWeight: true),
+            ], [OperandRule("cos", .f32, .dense, rank: 2...2), OperandRule("sin", .f32, .dense, rank: 2...2)], cost: .perElement(4)),
+        KernelRow(
+            .rotary, "rotary", "Rotates each head of `x[T, H, D]`, half against half; `y` may be `x`.",
+            [OperandRule("x", rank: 2...3), OperandRule("cos", .f32, .dense, rank: 2...2), OperandRule("sin", .f32, .dense, rank: 2...2)],
+            [OperandRule("y", rank: 2...3)], cost: .perElement(4)),
+        KernelRow(
+            .kvWrite, "kv_store", "Stores rows of keys and values in a layer's paged cache; slot −1 stores nothing.",
+            [OperandRule("k"), OperandRule("v"), OperandRule("slots", .i32, .dense, rank: 1...1)], [], cost: .movement),
+        KernelRow(
+            .pagedAttention, "attention", "Causal attention over a layer's paged cache.",
+            [OperandRule("q", rank: 3...3)], cost: .attention(readsCache: true)),
+        KernelRow(
+            .segmentAttention, "attention", "Attention of each segment's queries to the keys of the segment with the same number.",
+            [OperandRule("q", rank: 3...3), OperandRule("k", rank: 3...3), OperandRule("v", rank: 3...3)], cost: .attention(readsCache: false)),
+        KernelRow(
+            .gatedActivation, "gated_activation", "`activation(gate) · up` of rows `[gate, up]`.", [OperandRule("x", rank: 2...8)], cost: .perElement(4)),
+        KernelRow(
+            .embed, "gather", "Rows of a packed table.",
+            [OperandRule("x", .packed, rank: 2...2, isWeight: true), OperandRule("index", .i32, .dense)], cost: .movement),
+        KernelRow(
+            .gatherRows, "gather", "Rows of `x` by number.", [OperandRule("x"), OperandRule("index", .i32, .dense, rank: 1...1)],
+            cost: .movement),
+        KernelRow(
+            .selectRows, "select_rows", "Row `index` of `b` where `index ≥ 0`, else the row of `a`.",
+            [OperandRule("a"), OperandRule("b"), OperandRule("index", .i32, .dense, rank: 1...1)], cost: .movement),
+        KernelRow(
+            .widen, "cast", "u8 to f32.", [OperandRule("x", .u8, .dense)], [OperandRule("y", .f32, .dense)], cost: .movement),
+        KernelRow(
+            .add, "add", "`y = a + b` of one shape.", [OperandRule("a", .f32, .dense, rank: 0...8), OperandRule("b", .f32, .dense, rank: 0...8)],
+            [OperandRule("y", .f32, .dense, rank: 0...8)], cost: .perElement(1)),
+    ]
+}
+
+extension KernelRow {
+    /// The fallback for an op.
+    init(_ op: PlainOp) {
+        let operands = op.operandNames.map { OperandRule($0, .any, .strided, rank: 0...8, isRepeated: op == .concat) }
+        let results = op == .topK ? ["values", "indices"] : ["y"]
+        let cost: KernelCost =
+            switch op.family {
+            case .map: .perElement(1)
+            case .movement, .pick: .movement
+            case .along: .perElement(4)
+            case .product: .product
+            }
+        self.init(
+            .plain(op), op.rawValue, "The op `\(op.rawValue)` over any rank and strides.", operands,
+            results.map { OperandRule($0, .any, .whole, rank: 0...8) }, cost: cost)
+    }
+}
