@@ -13,8 +13,8 @@ typedef struct {
   float *scores;   // [VLM_ATTENTION_STEP, VLM_KEYS_MAX]
 } vlm_query_tile;
 
-// A run of keys and values. Query row r sees the first limit(r) of them: limit = first_limit + r / rows_per_query, at most
-// `count`.
+// A run of keys and values, of which query row r, of query r / rows_per_query, sees those from vlm_hidden up to vlm_visible:
+// query i sees up to first_limit + i of them, or with `reach` up to reach[i] − position, and none before first_hidden + i.
 typedef struct {
   int64_t count;
   const float *k;  // [head_dim, k_stride], tokens contiguous; columns up to k_stride may be read
@@ -22,9 +22,15 @@ typedef struct {
   const float *v;  // [count, v_stride]; columns up to head_dim rounded up to 16 may be read
   int64_t v_stride;
   int64_t first_limit, rows_per_query;
+  int64_t first_hidden;    // far below zero: no window
+  int64_t position;        // of the first key in its sequence, against `reach`
+  const int32_t *reach;    // last position that each query sees; NULL: first_limit says it
+  float softcap;           // in the scores' unit, times log₂e; 0: none
   const float *next_k, *next_v;  // rows to prefetch meanwhile: next_count of head_dim, next_stride apart
   int64_t next_count, next_k_stride, next_v_stride;
 } vlm_key_tile;
+
+#define VLM_NO_WINDOW (-((int64_t)1 << 40))
 
 enum {
   VLM_SUM_LANES = 16,
@@ -36,7 +42,22 @@ enum {
 };
 
 static inline int64_t vlm_visible(const vlm_key_tile *keys, int64_t row) {
-  return vlm_max(0, vlm_min(keys->count, keys->first_limit + row / keys->rows_per_query));
+  int64_t query = row / keys->rows_per_query;
+  int64_t limit = keys->reach ? keys->reach[query] - keys->position + 1 : keys->first_limit + query;
+  return vlm_max(0, vlm_min(keys->count, limit));
+}
+
+// The keys before the window of a row.
+static inline int64_t vlm_hidden(const vlm_key_tile *keys, int64_t row) {
+  return vlm_max(0, keys->first_hidden + row / keys->rows_per_query);
+}
+
+// The most keys that any of some rows sees.
+static inline int64_t vlm_most_visible(const vlm_key_tile *keys, int64_t row, int64_t rows) {
+  if (!keys->reach) return vlm_visible(keys, row + rows - 1);
+  int64_t most = 0;
+  for (int64_t r = row; r < row + rows; r++) most = vlm_max(most, vlm_visible(keys, r));
+  return most;
 }
 
 // Adds a run of keys to the state of a query tile.

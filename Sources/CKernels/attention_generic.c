@@ -2,13 +2,14 @@
 
 static float exp2_of(float x) { return vlm_exp1(x * VLM_LN2); }
 
-// Scores of the visible keys of a row; returns the greatest.
-static float score_row(const vlm_query_tile *tile, const vlm_key_tile *keys, int64_t row, int64_t visible) {
+// Scores of the keys hidden ..< visible of a row; returns the greatest.
+static float score_row(const vlm_query_tile *tile, const vlm_key_tile *keys, int64_t row, int64_t hidden, int64_t visible) {
   const float *q = tile->q + row * tile->stride;
   float most = tile->most[row];
-  for (int64_t j = 0; j < visible; j++) {
+  for (int64_t j = hidden; j < visible; j++) {
     float dot = 0;
     for (int64_t i = 0; i < tile->head_dim; i++) dot += q[i] * keys->k[i * keys->k_stride + j];
+    if (keys->softcap > 0) dot = keys->softcap * vlm_tanh1(dot / keys->softcap);
     tile->scores[j] = dot;
     if (dot > most) most = dot;
   }
@@ -17,12 +18,12 @@ static float score_row(const vlm_query_tile *tile, const vlm_key_tile *keys, int
 
 void vlm_attend_generic(const vlm_query_tile *tile, const vlm_key_tile *keys) {
   for (int64_t row = 0; row < tile->rows; row++) {
-    int64_t visible = vlm_visible(keys, row);
-    if (visible == 0) continue;
+    int64_t hidden = vlm_hidden(keys, row), visible = vlm_visible(keys, row);
+    if (hidden >= visible) continue;
     float *out = tile->out + row * tile->stride;
-    float most = score_row(tile, keys, row, visible), correction = exp2_of(tile->most[row] - most), sum = 0;
+    float most = score_row(tile, keys, row, hidden, visible), correction = exp2_of(tile->most[row] - most), sum = 0;
     for (int64_t i = 0; i < tile->head_dim; i++) out[i] *= correction;
-    for (int64_t j = 0; j < visible; j++) {
+    for (int64_t j = hidden; j < visible; j++) {
       float p = exp2_of(tile->scores[j] - most);
       sum += p;
       for (int64_t i = 0; i < tile->head_dim; i++) out[i] += p * keys->v[j * keys->v_stride + i];

@@ -16,7 +16,7 @@ static int64_t sequence_items(const vlm_paged_attention_args *a, int64_t s) {
 }
 
 static bool valid(const vlm_paged_attention_args *a) {
-  return valid_layout(&a->layout) && a->heads > 0 && a->heads % a->layout.kv_heads == 0;
+  return valid_layout(&a->layout) && a->heads > 0 && a->heads % a->layout.kv_heads == 0 && a->window >= 0 && a->softcap >= 0;
 }
 
 int64_t vlm_paged_attention_items(const vlm_paged_attention_args *a) {
@@ -62,21 +62,33 @@ static vlm_key_tile block_keys(const vlm_paged_attention_args *a, vlm_attention_
   return keys;
 }
 
+// The end of the keys that queries [first, first + queries) of a sequence see.
+static int64_t seen_end(const vlm_paged_attention_args *a, int64_t row0, int64_t queries, int64_t causal_end) {
+  for (int64_t i = 0; a->reach && i < queries; i++) causal_end = vlm_max(causal_end, a->reach[row0 + i] + 1);
+  return causal_end;
+}
+
 static void paged_item(const vlm_paged_attention_args *a, int64_t sequence, int64_t head, int64_t first, void *scratch, vlm_isa isa) {
   const vlm_kv_layout *l = &a->layout;
   vlm_attend_fn *attend = vlm_attend_version(isa);
   int64_t group = group_size(a), queries = vlm_min(tile_queries(group), a->query_count[sequence] - first);
   vlm_attention_scratch s = vlm_attention_scratch_of(scratch, scratch_rows(l, a->heads), l->head_dim, l->block_size);
   int64_t row0 = a->query_start[sequence] + first, column0 = head * group * l->head_dim;
-  int64_t first_visible = a->context_length[sequence] - a->query_count[sequence] + first + 1, visible = first_visible + queries - 1;
+  int64_t first_visible = a->context_length[sequence] - a->query_count[sequence] + first + 1;
+  int64_t visible = seen_end(a, row0, queries, first_visible + queries - 1);
+  int64_t first_hidden = a->window > 0 ? first_visible - a->window : VLM_NO_WINDOW;
   s.tile.rows = queries * group;
   for (int64_t r = 0; r < s.tile.rows; r++)
     vlm_query_load(&s, r, a->q + (row0 + r / group) * a->q_stride + column0 + r % group * l->head_dim, a->scale);
-  for (int64_t j = 0; j < visible; j += l->block_size) {
+  for (int64_t j = vlm_max(0, first_hidden) / l->block_size * l->block_size; j < visible; j += l->block_size) {
     int64_t block = a->block_table[sequence * a->table_stride + j / l->block_size];
     vlm_key_tile keys = block_keys(a, &s, block, head, vlm_min(l->block_size, visible - j), isa);
     keys.first_limit = first_visible - j;
     keys.rows_per_query = group;
+    keys.first_hidden = first_hidden - j;
+    keys.position = j;
+    keys.reach = a->reach ? a->reach + row0 : NULL;
+    keys.softcap = a->softcap * VLM_LOG2E;
     attend(&s.tile, &keys);
   }
   for (int64_t r = 0; r < s.tile.rows; r++)
@@ -88,6 +100,10 @@ static vlm_status check_sequence(const vlm_paged_attention_args *a, int64_t s) {
   if (a->query_start[s] < 0 || a->query_count[s] < 0 || a->context_length[s] < a->query_count[s]) return VLM_BAD_SHAPE;
   if (a->query_count[s] == 0) return VLM_OK;
   if (blocks > a->table_stride) return VLM_BAD_SHAPE;
+  for (int64_t i = 0; a->reach && i < a->query_count[s]; i++) {
+    int64_t reach = a->reach[a->query_start[s] + i], position = (int64_t)a->context_length[s] - a->query_count[s] + i;
+    if (reach < position || reach >= a->context_length[s]) return VLM_BAD_INDEX;
+  }
   for (int64_t i = 0; i < blocks; i++) {
     int32_t block = a->block_table[s * a->table_stride + i];
     if (block < 0 || block >= a->blocks) return VLM_BAD_INDEX;

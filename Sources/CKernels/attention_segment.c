@@ -4,6 +4,8 @@ static int64_t segment_rows(const vlm_segment_attention_args *a, int64_t segment
   return vlm_max(0, (int64_t)a->offsets[segment + 1] - a->offsets[segment]);
 }
 
+static const int32_t *key_offsets(const vlm_segment_attention_args *a) { return a->key_offsets ? a->key_offsets : a->offsets; }
+
 static int64_t segment_tiles(const vlm_segment_attention_args *a, int64_t segment) {
   return vlm_ceil_div(segment_rows(a, segment), VLM_SEGMENT_ROWS);
 }
@@ -22,9 +24,10 @@ static void segment_item(const vlm_segment_attention_args *a, int64_t segment, i
   vlm_attend_fn *attend = vlm_attend_version(isa);
   vlm_transpose_fn *transpose = vlm_transpose_version(isa);
   vlm_attention_scratch s = vlm_attention_scratch_of(scratch, VLM_SEGMENT_ROWS, a->head_dim, VLM_SEGMENT_KEYS);
-  int64_t base = a->offsets[segment], keys = segment_rows(a, segment), first = base + tile * VLM_SEGMENT_ROWS;
+  const int32_t *bounds = key_offsets(a);
+  int64_t base = bounds[segment], keys = (int64_t)bounds[segment + 1] - base, first = a->offsets[segment] + tile * VLM_SEGMENT_ROWS;
   int64_t kv_head = head / (a->heads / a->kv_heads);
-  s.tile.rows = vlm_min(VLM_SEGMENT_ROWS, base + keys - first);
+  s.tile.rows = vlm_min(VLM_SEGMENT_ROWS, a->offsets[segment + 1] - first);
   for (int64_t r = 0; r < s.tile.rows; r++)
     vlm_query_load(&s, r, a->q + (first + r) * a->q_stride + head * a->head_dim, a->scale);
   for (int64_t j = 0; j < keys; j += VLM_SEGMENT_KEYS) {
@@ -36,6 +39,7 @@ static void segment_item(const vlm_segment_attention_args *a, int64_t segment, i
       __builtin_memcpy(s.v + i * s.tile.stride, v + i * a->v_stride, (size_t)a->head_dim * sizeof(float));
     vlm_key_tile tile = {
       .count = count, .k = s.k, .k_stride = VLM_SEGMENT_KEYS, .v = s.v, .v_stride = s.tile.stride, .first_limit = count, .rows_per_query = 1,
+      .first_hidden = VLM_NO_WINDOW, .softcap = a->softcap * VLM_LOG2E,
       .next_k = k + count * a->k_stride, .next_v = v + count * a->v_stride, .next_count = vlm_min(VLM_SEGMENT_KEYS, keys - j - count),
       .next_k_stride = a->k_stride, .next_v_stride = a->v_stride};
     attend(&s.tile, &tile);
@@ -46,7 +50,7 @@ static void segment_item(const vlm_segment_attention_args *a, int64_t segment, i
 
 vlm_status vlm_segment_attention(const vlm_segment_attention_args *a, int64_t begin, int64_t end, void *scratch, vlm_isa isa) {
   if (begin >= end) return VLM_OK;
-  if (a->kv_heads <= 0 || a->heads <= 0 || a->heads % a->kv_heads || a->head_dim <= 0 || begin < 0) return VLM_BAD_SHAPE;
+  if (a->kv_heads <= 0 || a->heads <= 0 || a->heads % a->kv_heads || a->head_dim <= 0 || begin < 0 || !(a->softcap >= 0)) return VLM_BAD_SHAPE;
   if (end > vlm_segment_attention_items(a)) return VLM_BAD_SHAPE;
   if (!vlm_is_aligned(scratch)) return VLM_BAD_ALIGNMENT;
   int64_t item = 0;

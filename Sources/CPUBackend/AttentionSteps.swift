@@ -57,8 +57,8 @@ final class PagedAttentionStep: PreparedStep {
     init(
         _ attention: Kernel.PagedAttention, operands: [Operand], output: Operand, origin: String, _ environment: StepEnvironment
     ) throws(BackendError) {
-        guard attention.mask == .causal(), attention.softcap == 0 else {
-            throw .unsupported("attention of \(origin) with the mask `\(attention.mask)` and softcap \(attention.softcap)")
+        guard case .causal(let window, false) = attention.mask else {
+            throw .unsupported("attention of \(origin) with the mask `\(attention.mask)`")
         }
         layer = attention.layer
         q = operands[0]
@@ -66,6 +66,8 @@ final class PagedAttentionStep: PreparedStep {
         self.environment = environment
         arguments.heads = Int64(attention.heads)
         arguments.scale = attention.scale
+        arguments.softcap = attention.softcap
+        arguments.window = Int64(window ?? 0)
         super.init(origin: origin)
         // Scratch grows with the blocks, whose size is chosen later.
         var layout = environment.kv.kernelLayout(blockSize: Self.largestBlock)
@@ -116,8 +118,8 @@ final class SegmentAttentionStep: PreparedStep {
     init(
         _ attention: Kernel.SegmentAttention, operands: [Operand], output: Operand, origin: String, _ environment: StepEnvironment
     ) throws(BackendError) {
-        guard attention.mask == .segments("pictures"), attention.softcap == 0 else {
-            throw .unsupported("attention of \(origin) with the mask `\(attention.mask)` and softcap \(attention.softcap)")
+        guard attention.mask == .segments("pictures") else {
+            throw .unsupported("attention of \(origin) with the mask `\(attention.mask)`")
         }
         (q, k, v) = (operands[0], operands[1], operands[2])
         y = output
@@ -126,6 +128,7 @@ final class SegmentAttentionStep: PreparedStep {
         arguments.kv_heads = Int64(attention.kvHeads)
         arguments.head_dim = Int64(attention.headDim)
         arguments.scale = attention.scale
+        arguments.softcap = attention.softcap
         environment.scratch.reserve(thread: vlm_segment_attention_scratch_bytes(arguments.head_dim))
         super.init(origin: origin)
     }

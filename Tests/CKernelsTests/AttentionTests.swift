@@ -2,14 +2,18 @@ import CKernels
 import Seeded
 import Testing
 
-/// softmax(scale · q·kᵗ)·v of one query over the first `visible` keys.
-private func attend(_ q: [Float], scale: Float, visible: Int, key: (Int, Int) -> Float, value: (Int, Int) -> Float) -> [Double] {
-    let scores = (0..<visible).map { j in
-        q.indices.reduce(0.0) { $0 + Double(q[$1]) * Double(key(j, $1)) } * Double(scale)
+/// softmax(cap(scale · q·kᵗ))·v of one query over the keys that it sees; zeros if there are none.
+private func attend(
+    _ q: [Float], scale: Float, softcap: Float = 0, visible: Range<Int>, key: (Int, Int) -> Float, value: (Int, Int) -> Float
+) -> [Double] {
+    let cap = Double(softcap), scores = visible.map { j in
+        let score = q.indices.reduce(0.0) { $0 + Double(q[$1]) * Double(key(j, $1)) } * Double(scale)
+        return cap == 0 ? score : cap * (1 - 2 / (exp64(2 * score / cap) + 1))
     }
-    let most = scores.max() ?? 0, weights = scores.map { exp64($0 - most) }, sum = weights.reduce(0, +)
+    guard let most = scores.max() else { return q.map { _ in 0 } }
+    let weights = scores.map { exp64($0 - most) }, sum = weights.reduce(0, +)
     return q.indices.map { i in
-        (0..<visible).reduce(0.0) { $0 + weights[$1] * Double(value($1, i)) } / sum
+        zip(visible, weights).reduce(0.0) { $0 + $1.1 * Double(value($1.0, i)) } / sum
     }
 }
 
@@ -23,6 +27,9 @@ private final class PagedFixture {
     let starts, countTable, contextTable, blockTable: Guarded<Int32>
     let blocks: Int, tableStride: Int
     var layout: vlm_kv_layout
+    var window = 0, softcap: Float = 0
+    /// Of each query row; the query's own position where it is in no span.
+    var reach: Guarded<Int32>?
 
     init(heads: Int, kvHeads: Int, dim: Int, block: Int, bf16Cache: Bool, counts: [Int], contexts: [Int], seed: UInt64) {
         (self.heads, self.kvHeads, self.dim, self.block) = (heads, kvHeads, dim, block)
@@ -63,7 +70,8 @@ private final class PagedFixture {
 
     func arguments() -> vlm_paged_attention_args {
         vlm_paged_attention_args(
-            layout: layout, blocks: Int64(blocks), heads: Int64(heads), scale: 0.3, sequences: Int64(counts.count),
+            layout: layout, blocks: Int64(blocks), heads: Int64(heads), scale: 0.3, softcap: softcap, window: Int64(window),
+            reach: reach.map { UnsafePointer($0.pointer) }, sequences: Int64(counts.count),
             query_start: starts.pointer, query_count: countTable.pointer, context_length: contextTable.pointer,
             block_table: blockTable.pointer, table_stride: Int64(tableStride), q: q.pointer, q_stride: Int64(heads * dim), y: y.pointer,
             y_stride: Int64(heads * dim), k_cache: kCache.pointer, v_cache: vCache.pointer)
@@ -83,11 +91,14 @@ private final class PagedFixture {
         var result: [Double] = []
         for s in counts.indices {
             for i in 0..<counts[s] {
+                let position = contexts[s] - counts[s] + i
+                let end = reach.map { Int($0[Int(starts[s]) + i]) + 1 } ?? position + 1
+                let visible = (window > 0 ? max(0, position - window + 1) : 0)..<end
                 for h in 0..<heads {
                     let row = (Int(starts[s]) + i) * heads + h, kv = h / (heads / kvHeads)
                     let at = { (j: Int, d: Int) in (j * self.kvHeads + kv) * self.dim + d }
                     result += attend(
-                        Array(q.values[row * dim..<(row + 1) * dim]), scale: 0.3, visible: contexts[s] - counts[s] + i + 1,
+                        Array(q.values[row * dim..<(row + 1) * dim]), scale: 0.3, softcap: softcap, visible: visible,
                         key: { self.keys[s][at($0, $1)] }, value: { self.values[s][at($0, $1)] })
                 }
             }
@@ -107,6 +118,64 @@ private final class PagedFixture {
                 contexts: [1, 21, 5, 67, 2 * block + 9, 16], seed: UInt64(dim))
             let expected = fixture.expected()
             for isa in featureSets { #expect(relativeError(fixture.run(isa), expected) < 2e-5, "isa \(isa) bf16 \(bf16Cache)") }
+        }
+    }
+
+    @Test("windows, spans and softcaps of random batches agree with f64 mathematics", arguments: 0..<16)
+    func masked(seed: UInt64) {
+        var random = Dice(seed &+ 900)
+        let kvHeads = Int.random(in: 1...3, using: &random), block = [16, 32, 48, 128].randomElement(using: &random)!
+        let counts = (0..<4).map { _ in [0, 1, Int.random(in: 2...70, using: &random)].randomElement(using: &random)! }
+        let contexts = counts.map { $0 + Int.random(in: 0...150, using: &random) }
+        let fixture = PagedFixture(
+            heads: kvHeads * Int.random(in: 1...7, using: &random), kvHeads: kvHeads, dim: [8, 32, 40, 80].randomElement(using: &random)!,
+            block: block, bf16Cache: seed % 2 == 0, counts: counts, contexts: contexts, seed: seed)
+        if seed % 4 != 0 { fixture.window = Int.random(in: 1...90, using: &random) }
+        if seed % 3 != 0 { fixture.softcap = Float.random(in: 0.5...4, using: &random) }
+        if seed % 5 != 0 { fixture.reach = Guarded(zip(counts, contexts).flatMap { Self.reach($0, $1, &random) } + [0]) }
+        let expected = fixture.expected()
+        for isa in featureSets { #expect(relativeError(fixture.run(isa), expected) < 2e-5, "isa \(isa)") }
+    }
+
+    /// Random spans over the last `count` positions of a context.
+    private static func reach(_ count: Int, _ context: Int, _ random: inout Dice) -> [Int32] {
+        var reach: [Int32] = []
+        while reach.count < count {
+            let length = Int.random(in: 1...min(40, count - reach.count), using: &random), first = context - count + reach.count
+            let isSpan = Bool.random(using: &random)
+            for i in 0..<length { reach.append(Int32(isSpan ? first + length - 1 : first + i)) }
+        }
+        return reach
+    }
+
+    @Test("a reach to itself and a window of all give the bits of plain causal attention")
+    func plainBits() {
+        for block in [16, 64] {
+            let fixture = PagedFixture(
+                heads: 6, kvHeads: 2, dim: 64, block: block, bf16Cache: false, counts: [1, 40], contexts: [90, 70], seed: 3)
+            for isa in featureSets {
+                (fixture.reach, fixture.window) = (nil, 0)
+                let plain = fixture.run(isa)
+                fixture.window = 90
+                fixture.reach = Guarded([89] + (30..<70).map(Int32.init))
+                #expect(fixture.run(isa).map(\.bitPattern) == plain.map(\.bitPattern), "isa \(isa)")
+            }
+        }
+    }
+
+    @Test("a reach before the query or behind the cache, negative windows and softcaps are refused")
+    func maskRefusals() {
+        let fixture = PagedFixture(heads: 2, kvHeads: 1, dim: 16, block: 16, bf16Cache: false, counts: [2], contexts: [20], seed: 1)
+        let memory = scratch(vlm_paged_attention_scratch_bytes(&fixture.layout, 2))
+        for (reach, status) in [([18, 19], VLM_OK), ([19, 19], VLM_OK), ([17, 19], VLM_BAD_INDEX), ([18, 20], VLM_BAD_INDEX)] {
+            fixture.reach = Guarded(reach.map(Int32.init))
+            var a = fixture.arguments()
+            #expect(vlm_paged_attention(&a, 0, 1, memory.pointer, 0) == status, "\(reach)")
+        }
+        for (window, softcap) in [(-1, Float(0)), (0, -1), (0, .nan)] {
+            (fixture.window, fixture.softcap) = (window, softcap)
+            var a = fixture.arguments()
+            #expect(vlm_paged_attention(&a, 0, 1, memory.pointer, 0) == VLM_BAD_SHAPE)
         }
     }
 
@@ -137,13 +206,13 @@ private final class PagedFixture {
             for h in 0..<heads {
                 let kv = h / (heads / kvHeads), k = (heads + kv) * dim, v = (heads + kvHeads + kv) * dim
                 result += attend(
-                    (0..<dim).map { qkv[r * width + h * dim + $0] }, scale: 0.5, visible: end - begin,
+                    (0..<dim).map { qkv[r * width + h * dim + $0] }, scale: 0.5, visible: 0..<end - begin,
                     key: { qkv[(begin + $0) * width + k + $1] }, value: { qkv[(begin + $0) * width + v + $1] })
             }
         }
         var a = vlm_segment_attention_args(
-            heads: Int64(heads), kv_heads: Int64(kvHeads), head_dim: Int64(dim), scale: 0.5, segments: Int64(offsets.count - 1),
-            offsets: bounds.pointer, q: qkv.pointer, q_stride: Int64(width), k: qkv.pointer + heads * dim, k_stride: Int64(width),
+            heads: Int64(heads), kv_heads: Int64(kvHeads), head_dim: Int64(dim), scale: 0.5, softcap: 0, segments: Int64(offsets.count - 1),
+            offsets: bounds.pointer, key_offsets: nil, q: qkv.pointer, q_stride: Int64(width), k: qkv.pointer + heads * dim, k_stride: Int64(width),
             v: qkv.pointer + (heads + kvHeads) * dim, v_stride: Int64(width), y: y.pointer, y_stride: Int64(heads * dim))
         let memory = scratch(vlm_segment_attention_scratch_bytes(Int64(dim))), items = vlm_segment_attention_items(&a)
         for isa in featureSets {
@@ -155,12 +224,44 @@ private final class PagedFixture {
         #expect(vlm_segment_attention(&a, 0, items + 1, memory.pointer, 0) == VLM_BAD_SHAPE)
     }
 
+    @Test("queries and keys of other segments, grouped heads and softcaps agree with f64 mathematics", arguments: [
+        (4, 2, 64, Float(0)), (6, 1, 40, 1.5), (2, 2, 32, 0.5),
+    ])
+    func crossAttention(heads: Int, kvHeads: Int, dim: Int, softcap: Float) {
+        let queryBounds: [Int32] = [0, 3, 3, 260, 265], keyBounds: [Int32] = [0, 150, 151, 151, 290]
+        var random = Dice(UInt64(dim)), result: [Double] = []
+        let q = Guarded(random.floats(265 * heads * dim, in: -2...2)), y = Guarded(265 * heads * dim) { _ in Float.nan }
+        let k = Guarded(random.floats(290 * kvHeads * dim)), v = Guarded(random.floats(290 * kvHeads * dim))
+        for r in 0..<265 {
+            let s = queryBounds.lastIndex { $0 <= r }!
+            for h in 0..<heads {
+                let at = { (j: Int, d: Int) in (j * kvHeads + h / (heads / kvHeads)) * dim + d }
+                result += attend(
+                    (0..<dim).map { q[(r * heads + h) * dim + $0] }, scale: 0.5, softcap: softcap,
+                    visible: Int(keyBounds[s])..<Int(keyBounds[s + 1]), key: { k[at($0, $1)] }, value: { v[at($0, $1)] })
+            }
+        }
+        let bounds = Guarded(queryBounds), keys = Guarded(keyBounds)
+        var a = vlm_segment_attention_args(
+            heads: Int64(heads), kv_heads: Int64(kvHeads), head_dim: Int64(dim), scale: 0.5, softcap: softcap, segments: 4,
+            offsets: bounds.pointer, key_offsets: keys.pointer, q: q.pointer, q_stride: Int64(heads * dim), k: k.pointer,
+            k_stride: Int64(kvHeads * dim), v: v.pointer, v_stride: Int64(kvHeads * dim), y: y.pointer, y_stride: Int64(heads * dim))
+        let memory = scratch(vlm_segment_attention_scratch_bytes(Int64(dim))), items = vlm_segment_attention_items(&a)
+        for isa in featureSets {
+            for i in 0..<y.count { y[i] = .nan }
+            #expect(vlm_segment_attention(&a, 0, items, memory.pointer, isa) == VLM_OK)
+            #expect(relativeError(y.values, result) < 2e-5, "isa \(isa)")
+        }
+        a.softcap = -1
+        #expect(vlm_segment_attention(&a, 0, items, memory.pointer, 0) == VLM_BAD_SHAPE)
+    }
+
     @Test("a NaN in the keys is not hidden")
     func nan() {
         let q = Guarded<Float>(32) { _ in 1 }, k = Guarded<Float>(32) { $0 == 3 ? .nan : 1 }, y = Guarded<Float>(32) { _ in 0 }
         let bounds = Guarded<Int32>([0, 1])
         var a = vlm_segment_attention_args(
-            heads: 1, kv_heads: 1, head_dim: 32, scale: 1, segments: 1, offsets: bounds.pointer, q: q.pointer, q_stride: 32, k: k.pointer,
+            heads: 1, kv_heads: 1, head_dim: 32, scale: 1, softcap: 0, segments: 1, offsets: bounds.pointer, key_offsets: nil, q: q.pointer, q_stride: 32, k: k.pointer,
             k_stride: 32, v: q.pointer, v_stride: 32, y: y.pointer, y_stride: 32)
         let memory = scratch(vlm_segment_attention_scratch_bytes(32))
         for isa in featureSets {

@@ -180,9 +180,11 @@ static void attention(source *s) {
     int32_t *start = indices(s, a.sequences, 6), *count = indices(s, a.sequences, 6);
     a.query_start = start, a.query_count = count, a.context_length = indices(s, a.sequences, 60);
     a.block_table = indices(s, a.sequences * a.table_stride, 5);
+    a.softcap = (float)number(s, 2), a.window = number(s, 40);
     int64_t need = 0;
     for (int64_t i = 0; start && count && i < a.sequences; i++)
         if (start[i] >= 0 && count[i] > 0 && (int64_t)start[i] + count[i] > need) need = (int64_t)start[i] + count[i];
+    if (byte(s) % 2) a.reach = indices(s, need, 60);
     a.q = a.y = exact(s, product(need, width, 1), sizeof(float));
     size_t scratch_bytes = l.head_dim < 4096 && width >= 0 ? vlm_paged_attention_scratch_bytes(&l, a.heads) : BYTES_MAX + 1;
     void *scratch = buffer(s, (int64_t)scratch_bytes, 1);
@@ -197,11 +199,20 @@ static void segments(source *s) {
     if (!offsets) return;
     int32_t end = 0;
     for (int64_t i = 0; i <= a.segments; i++) offsets[i] = end, end += byte(s) % 40;
-    int64_t rows = offsets[a.segments], width = product(a.heads, a.head_dim, 1), kv_width = product(a.kv_heads, a.head_dim, 1);
+    a.softcap = (float)number(s, 2);
+    int64_t rows = offsets[a.segments], key_rows = rows;
+    if (byte(s) % 2) {
+        int32_t *keys = exact(s, a.segments + 1, sizeof *keys);
+        if (!keys) return;
+        end = 0;
+        for (int64_t i = 0; i <= a.segments; i++) keys[i] = end, end += byte(s) % 40;
+        a.key_offsets = keys, key_rows = keys[a.segments];
+    }
+    int64_t width = product(a.heads, a.head_dim, 1), kv_width = product(a.kv_heads, a.head_dim, 1);
     a.offsets = offsets, a.q_stride = a.y_stride = width, a.k_stride = a.v_stride = kv_width;
     a.q = exact(s, product(rows, width, 1), sizeof(float)), a.y = exact(s, product(rows, width, 1), sizeof(float));
-    a.k = exact(s, product(rows, kv_width, 1), sizeof(float));
-    a.v = exact(s, product(rows, kv_width, 1), sizeof(float));
+    a.k = exact(s, product(key_rows, kv_width, 1), sizeof(float));
+    a.v = exact(s, product(key_rows, kv_width, 1), sizeof(float));
     if (width < 0 || kv_width < 0 || a.head_dim > 4096) return;
     void *scratch = buffer(s, a.head_dim > 0 ? (int64_t)vlm_segment_attention_scratch_bytes(a.head_dim) : 0, 1);
     if (a.q && a.k && a.v && a.y && scratch) vlm_segment_attention(&a, number(s, 3), number(s, 8), scratch, isa_of(s));

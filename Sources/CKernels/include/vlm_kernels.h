@@ -265,12 +265,16 @@ vlm_status vlm_kv_write(const vlm_kv_write_args *args, int64_t begin, int64_t en
 // Causal attention of ragged query runs over the paged cache: softmax(scale · q·kᵗ)·v, f32 arithmetic, online softmax.
 // Sequence s has query rows query_start[s] ..< query_start[s] + query_count[s] and context_length[s] tokens in the cache,
 // its own queries included: query i sees the first context_length − query_count + i + 1. Query head h reads kv head
-// h / (heads / kv_heads). Sequences with query_count 0 are skipped.
+// h / (heads / kv_heads). Sequences with query_count 0 are skipped. With a window a query sees only the last `window` of those;
+// with `reach` also the keys behind itself up to position reach[row], which the cache must have.
 typedef struct vlm_paged_attention_args {
   vlm_kv_layout layout;
   int64_t blocks;                 // blocks in storage; table entries are checked against it
   int64_t heads;                  // query heads, a multiple of layout.kv_heads
   float scale;
+  float softcap;                  // scores become softcap · tanh(score / softcap); 0: they stay
+  int64_t window;                 // keys up to the query's own that it sees; 0: all
+  const int32_t *reach;           // [T] positions, at least the query's own and in the cache; NULL: the query's own
   int64_t sequences;
   const int32_t *query_start;     // [sequences]
   const int32_t *query_count;     // [sequences]
@@ -294,15 +298,18 @@ size_t vlm_paged_attention_scratch_bytes(const vlm_kv_layout *layout, int64_t he
 // Computes work items [begin, end).
 vlm_status vlm_paged_attention(const vlm_paged_attention_args *args, int64_t begin, int64_t end, void *scratch, vlm_isa isa);
 
-// Full (not causal) attention inside segments: rows offsets[s] ..< offsets[s+1] of q, k, v see each other.
+// Full (not causal) attention inside segments: query rows offsets[s] ..< offsets[s+1] see the key rows key_offsets[s] ..<
+// key_offsets[s+1]; where there are none, y is 0.
 typedef struct vlm_segment_attention_args {
   int64_t heads, kv_heads, head_dim;
   float scale;
+  float softcap;           // as in vlm_paged_attention_args
   int64_t segments;
   const int32_t *offsets;  // [segments + 1], ascending
+  const int32_t *key_offsets;  // [segments + 1], ascending; NULL: as offsets
   const float *q;          // [P, heads, head_dim]
   int64_t q_stride;
-  const float *k;          // [P, kv_heads, head_dim]
+  const float *k;          // [R, kv_heads, head_dim]
   int64_t k_stride;
   const float *v;
   int64_t v_stride;

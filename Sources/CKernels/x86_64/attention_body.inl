@@ -61,6 +61,45 @@ static void softmax_row(const vlm_query_tile *tile, int64_t row, float *scores, 
   v_store(lanes, sum);
 }
 
+// As softmax_row for a row that does not see the first `hidden` keys either.
+static void softmax_row_from(const vlm_query_tile *tile, int64_t row, float *scores, int64_t hidden, int64_t visible, int64_t width) {
+  if (hidden >= visible) {
+    for (int64_t j = 0; j < width; j += V_WIDTH) v_store(scores + j, v_zero());
+    return;
+  }
+  for (int64_t j = 0; j < hidden; j++) scores[j] = -__builtin_inff();
+  float before = tile->most[row], most = greatest_score(scores, visible), *lanes = tile->sum + row * VLM_SUM_LANES;
+  if (most > before) {
+    rescale_row(tile, row, before, most);
+    tile->most[row] = before = most;
+  }
+  v_f32 shift = v_set1(before), sum = v_load(lanes);
+  for (int64_t j = 0; j < width; j += V_WIDTH) {
+    v_f32 p = v_select(v_first(visible - j), exp2_negative(v_sub(v_load(scores + j), shift)), v_zero());
+    p = v_select(v_first(hidden - j), v_zero(), p);
+    sum = v_add(sum, p);
+    v_store(scores + j, p);
+  }
+  v_store(lanes, sum);
+}
+
+// softcap · tanh(score / softcap) of each score.
+static void cap_row(float *scores, int64_t width, float softcap) {
+  v_f32 cap = v_set1(softcap), inverse = v_set1(1 / softcap);
+  for (int64_t j = 0; j < width; j += V_WIDTH) v_store(scores + j, v_mul(cap, v_tanh(v_mul(v_load(scores + j), inverse))));
+}
+
+// Softmax of the scores of query rows [row, row + rows).
+static void softmax_rows(const vlm_query_tile *tile, const vlm_key_tile *keys, int64_t row, int64_t rows, int64_t width) {
+  for (int64_t r = 0; r < rows; r++) {
+    float *scores = tile->scores + r * VLM_KEYS_MAX;
+    int64_t hidden = vlm_hidden(keys, row + r), visible = vlm_visible(keys, row + r);
+    if (keys->softcap > 0) cap_row(scores, width, keys->softcap);
+    if (hidden > 0) softmax_row_from(tile, row + r, scores, hidden, visible, width);
+    else softmax_row(tile, row + r, scores, visible, width);
+  }
+}
+
 // The share of the next keys and values that belongs to query rows [row, row + rows).
 static void prefetch_next(const vlm_query_tile *tile, const vlm_key_tile *keys, int64_t row, int64_t rows) {
   int64_t bytes = tile->head_dim * (int64_t)sizeof(float);
@@ -73,14 +112,14 @@ static void prefetch_next(const vlm_query_tile *tile, const vlm_key_tile *keys, 
 
 static void attend(const vlm_query_tile *tile, const vlm_key_tile *keys) {
   for (int64_t row = 0; row < tile->rows; row += GEMM_ROWS) {
-    int64_t rows = vlm_min(GEMM_ROWS, tile->rows - row), most = vlm_visible(keys, row + rows - 1);
+    int64_t rows = vlm_min(GEMM_ROWS, tile->rows - row), most = vlm_most_visible(keys, row, rows);
     if (most == 0) continue;
     prefetch_next(tile, keys, row, rows);
     int64_t width = vlm_ceil_div(most, V_WIDTH) * V_WIDTH;
     gemm_tile scores = {.k = tile->head_dim, .a = tile->q + row * tile->stride, .a_stride = tile->stride, .b = keys->k,
                         .b_stride = keys->k_stride, .c = tile->scores, .c_stride = VLM_KEYS_MAX, .accumulate = false};
     gemm_wide(scores, rows, width);
-    for (int64_t r = 0; r < rows; r++) softmax_row(tile, row + r, tile->scores + r * VLM_KEYS_MAX, vlm_visible(keys, row + r), width);
+    softmax_rows(tile, keys, row, rows, width);
     gemm_tile values = {.k = most, .a = tile->scores, .a_stride = VLM_KEYS_MAX, .b = keys->v, .b_stride = keys->v_stride,
                         .c = tile->out + row * tile->stride, .c_stride = tile->stride, .accumulate = true};
     gemm_wide(values, rows, tile->stride);

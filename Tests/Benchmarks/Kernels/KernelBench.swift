@@ -166,7 +166,8 @@ struct KernelBench {
         let offsets: [Int32] = [0, 1024]
         offsets.withUnsafeBufferPointer { offsets in
             var a = vlm_segment_attention_args(
-                heads: 16, kv_heads: 16, head_dim: 80, scale: 0.1, segments: 1, offsets: offsets.baseAddress, q: x, q_stride: 3840, k: x + 1280,
+                heads: 16, kv_heads: 16, head_dim: 80, scale: 0.1, softcap: 0, segments: 1, offsets: offsets.baseAddress,
+                key_offsets: nil, q: x, q_stride: 3840, k: x + 1280,
                 k_stride: 3840, v: x + 2560, v_stride: 3840, y: y, y_stride: 1280)
             let items = vlm_segment_attention_items(&a), arguments = a
             report("segment attention 1024 × 16 × 80", work: 4e-9 * 1024 * 1024 * 16 * 80, unit: "GFLOP/s", rate: VLM_RATE_F32_FMA) { _ in
