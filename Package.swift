@@ -112,10 +112,10 @@ let package = Package(
         tests("EndToEnd", ["vlmc", "vlm-serve", "vlm-cache"], exclude: ["Fixtures"]),
         tests("HTTPAPI", ["Budgets", "HTTPAPI", "Serving", "Execution", "Inputs", "JSON", "Plan", "Seeded", "Tensors"]),
         tests("HuggingFace", ["HuggingFace", "JSON", "Tensors"]),
-        tests("IR", ["IR", "Seeded", "Tensors"], exclude: ["Fixtures"]),
+        tests("IR", ["IR", "Plan", "Seeded", "Tensors"], exclude: ["Fixtures"]),
         tests("Inputs", ["Budgets", "ChatTemplates", "HuggingFace", "Inputs", "JSON", "Models", "Plan", "Seeded"], exclude: ["Fixtures"]),
         tests("JSON", ["JSON", "Seeded"]),
-        tests("Models", ["HuggingFace", "IR", "JSON", "Models", "Plan", "Reference", "Tensors"]),
+        tests("Models", ["Compiler", "HuggingFace", "IR", "Inputs", "JSON", "Models", "Plan", "Reference", "Tensors"]),
         tests("Passes", ["HuggingFace", "IR", "JSON", "Models", "Passes", "Plan", "Reference", "Seeded", "Tensors"]),
         tests("Reference", ["IR", "Reference", "Tensors"]),
         .target(

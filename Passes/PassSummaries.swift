@@ -16,8 +16,9 @@ package let passSummaries: [String: String] = [
     "fuse-activation": "Puts an activation into the linear layer before it.",
     "fold-image-normalization": "Folds mean, deviation and the repeated frame of a still picture into the patch embedding's weight and bias.",
     "fuse-residual-norm": "Joins a residual sum with the norm that reads it; the sum stays available.",
+    "join-cache-writes": "Stores keys and values of a layer at once, as caches take them.",
     "bucket-decode-gears": "Makes one decode graph per gear, a fixed number of sequences each.",
-    "select-kernels": "Names the catalog row that computes each node.",
+    "select-kernels": "Binds each node to the first kernel of the registry that takes it, and copies what a kernel cannot read where it lies.",
     "pack-weights": "Gives every constant that a running node reads the layout of its kernel; what computes it is the recipe that the packer follows.",
     "plan-memory": "Gives every value that a running node makes its place in the graph's arena.",
 ]

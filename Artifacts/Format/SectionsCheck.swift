@@ -72,7 +72,11 @@ extension VisionTensor.Content {
         switch self {
         case .pixels: (.u8, [patchBytes])
         case .patchPositions: (.i32, [2])
-        case .rasterRows, .classRows, .featureRows, .learnedRows: (.i32, [])
+        case .tableRows, .classRows, .featureRows, .learnedRows, .queryRows: (.i32, [])
+        case .blendRows(let rule): (.i32, [rule.count])
+        case .blendWeights(let rule): (.f32, [rule.count])
+        case .featureBlendRows: (.i32, [4])
+        case .featureBlendWeights: (.f32, [4])
         }
     }
 }

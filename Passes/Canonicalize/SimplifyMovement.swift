@@ -12,7 +12,9 @@ package let simplifyMovement = Pass("simplify-movement", .canonical) { editor th
 }
 
 private func dropWhatMovesNothing(_ editor: Editor) {
-    for node in editor.graph.nodes where node.movesNothing(in: editor.graph) {
+    for id in editor.graph.nodes.map(\.id) {
+        // What stands before may be gone.
+        guard let node = editor.graph[id], node.movesNothing(in: editor.graph) else { continue }
         editor.rewrite("moves-nothing", at: node) { editor.replace(node.result, with: node.operands[0]) }
         editor.eraseIfDead(node.id)
     }

@@ -59,6 +59,7 @@ struct KernelChoice {
     private func refusal(of rule: OperandRule, _ value: ValueID) -> String? {
         let type = graph.type(of: value)
         let isConstant = storage.constants.contains(value)
+        guard graph.mask(of: value) == nil else { return "\(rule.name) is a mask, of which no matrix exists" }
         guard isConstant || !rule.isWeight else { return "\(rule.name) is not a weight" }
         let fits =
             switch rule.elements {

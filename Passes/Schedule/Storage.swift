@@ -30,6 +30,8 @@ package struct Storage {
         }
     }
 
+    /// Values that a result is, or is a view of: they lie in the caller's memory, which is read from its first element on.
+    private let resultRoots: Set<ValueID>
     /// Nodes that give another view of their operand and move nothing.
     private var viewNodes: Set<NodeID> = []
 
@@ -57,11 +59,18 @@ package struct Storage {
 
     package init(_ graph: Graph) {
         self.graph = graph
+        resultRoots = Set(graph.results.map { Self.root(of: $0, in: graph) })
         for input in graph.inputs { own(input.value) }
         for state in graph.states { own(state.value) }
         for node in graph.nodes { addViews(of: node) }
         let nodes = graph.nodes
         for (index, node) in nodes.enumerated() { shareInPlace(node, later: nodes[(index + 1)...]) }
+    }
+
+    /// What a value would be a view of if every reshape and slice were one.
+    private static func root(of value: ValueID, in graph: Graph) -> ValueID {
+        guard let node = graph.producer(of: value), node.op is Reshape || node.op is Slice else { return value }
+        return root(of: node.operands[0], in: graph)
     }
 
     /// How to read a value; constants have none.
@@ -105,6 +114,11 @@ package struct Storage {
     /// The operand's view under the result's shape; nil where elements would have to move.
     private func derived(_ node: Node, from view: View) -> View? {
         guard node.op is Slice || node.op is Reshape else { return nil }
+        // The caller's memory has no slots for columns.
+        if node.op is Slice {
+            if case .input = graph[view.root].definition { return nil }
+            if resultRoots.contains(view.root) { return nil }
+        }
         let old = graph.type(of: node.operands[0]), new = graph.type(of: node.result)
         if let slice = node.op(as: Slice.self) {
             let between = old.shape.dims.dropFirst().prefix(max(slice.axis - 1, 0))
@@ -124,7 +138,7 @@ package struct Storage {
     private mutating func shareInPlace(_ node: Node, later: ArraySlice<Node>) {
         for (result, operand) in Self.inPlaceCandidates(node) where !constants.contains(node.results[result]) {
             let own = node.results[result], old = node.operands[operand]
-            guard aliases[own] == nil, let target = view(old), owned(target.root), !graph.outputs.contains(own),
+            guard aliases[own] == nil, let target = view(old), owned(target.root), !graph.outputs.contains(where: { views[$0]?.root == own }),
                 graph.type(of: old).element == graph.type(of: own).element, target.width != nil, views[own]?.width == target.width,
                 target.keepsRows, graph.type(of: old).shape.dims.first == graph.type(of: own).shape.dims.first,
                 viewsKeepRows(of: own) || target.isDense

@@ -32,7 +32,7 @@ extension ModelDirectory {
 
     /// Throws where the tokenizer does not know the token that stands for a picture.
     func inputs(of definition: any ModelDefinition, _ tokenizer: Tokenizer) throws(CheckpointError) -> InputSpec {
-        let spec = try definition.inputs { tokenizer.token($0) }
+        let spec = try definition.inputs(TokenNames(text: { tokenizer.token($0) }, token: { tokenizer.id(of: $0) }))
         do throws(TokenizationError) {
             guard try !spec.hasPlaceholder(of: tokenizer) else { return spec }
         } catch { throw CheckpointError(.unsupported, file: path, "the placeholder of pictures has no tokens: \(error)") }

@@ -30,6 +30,9 @@ package struct ConfigSection: Sendable {
         return result
     }
 
+    /// Whether the key is there, null included.
+    package func has(_ key: String) -> Bool { members[key] != nil }
+
     /// Whether the key is there and null.
     package func isNull(_ key: String) -> Bool { members[key]?.isNull ?? false }
 
@@ -51,6 +54,14 @@ package struct ConfigSection: Sendable {
             guard let elements = value.arrayValue else { return nil }
             let strings = elements.compactMap(\.stringValue)
             return strings.count == elements.count ? strings : nil
+        }
+    }
+
+    package func doubles(_ key: String) throws(CheckpointError) -> [Double]? {
+        try value(key, "a list of numbers") { value in
+            guard let elements = value.arrayValue else { return nil }
+            let numbers = elements.compactMap(\.doubleValue)
+            return numbers.count == elements.count ? numbers : nil
         }
     }
 

@@ -11,6 +11,8 @@ package struct ModelConfig: Sendable, Equatable {
     /// `config.json` in the layout of transformers 5: `text_config`, `vision_config`, `rope_parameters`, `dtype`, class
     /// defaults filled in.
     package let json: JSONValue
+    /// `config.json` as it is.
+    package let original: JSONValue
     package let generation: GenerationConfig
 
     /// The canonical document as text; equal configurations have equal text.
@@ -29,11 +31,15 @@ package struct ModelConfig: Sendable, Equatable {
             throw CheckpointError(.malformed, file: file, "names neither architectures nor model_type, so this is no model's configuration")
         }
         json = try ConfigLayout.canonical(raw, file: file)
+        original = raw
         self.generation = try GenerationConfig(generation, file: generationFile, config: ConfigSection(json, file: file))
     }
 
     /// The canonical document with getters whose errors name the file and the key's path.
     package func section() throws(CheckpointError) -> ConfigSection { try ConfigSection(json, file: file) }
+
+    /// The document as it is, with such getters.
+    package func originalSection() throws(CheckpointError) -> ConfigSection { try ConfigSection(original, file: file) }
 
     /// How the linear layers are quantized; nil when they are not. Throws `.unsupported` for other methods than AWQ.
     package func quantization() throws(CheckpointError) -> AWQConfig? {

@@ -22,12 +22,6 @@ package struct CheckpointTypes: Sendable {
     }
 }
 
-/// One way in which checkpoints spell the start of tensor names.
-struct NamePrefix {
-    var spelled: String
-    var canonical: String
-}
-
 /// The tensors of a checkpoint under one spelling of their names, whatever generation of transformers wrote them.
 struct WeightCatalog {
     let location: String
@@ -36,11 +30,10 @@ struct WeightCatalog {
     /// Where tensors should be that are not there, by canonical name.
     let absent: [String: String]
 
-    /// Renames by the first prefix that fits; throws when two tensors get the same name.
-    init(_ checkpoint: CheckpointTypes, prefixes: [NamePrefix]) throws(CheckpointError) {
+    /// Renames by the first rewrite that fits; throws when two tensors get the same name.
+    init(_ checkpoint: CheckpointTypes, rewrites: [NameRewrite]) throws(CheckpointError) {
         func canonical(_ source: String) -> String {
-            let prefix = prefixes.first { source.hasPrefix($0.spelled) }
-            return prefix.map { $0.canonical + source.dropFirst($0.spelled.count) } ?? source
+            rewrites.lazy.compactMap { $0.canonical(source) }.first ?? source
         }
         var declarations: [String: WeightDecl] = [:]
         for (source, type) in checkpoint.types {
@@ -56,4 +49,22 @@ struct WeightCatalog {
         absent = Dictionary(checkpoint.absent.map { (canonical($0), $1) }, uniquingKeysWith: min)
         self.declarations = declarations
     }
+
+    /// Throws when the checkpoint has tensors that are neither among the used ones nor known to be of no use.
+    func requireUse(_ used: [WeightDecl], ignoring: [NamePattern]) throws(CheckpointError) {
+        let names = Set(used.map(\.name))
+        let unused = declarations.values.filter { declaration in
+            !names.contains(declaration.name) && !ignoring.contains { $0.fits(declaration.name) }
+        }
+        guard !unused.isEmpty else { return }
+        throw CheckpointError(
+            .inconsistent, file: location,
+            "has tensors that this architecture does not use: \(listed(unused.map(\.source))); is config.json this checkpoint's own?")
+    }
+}
+
+/// The first few names in their order, and how many more there are.
+func listed(_ names: [String]) -> String {
+    let shown = names.sorted().prefix(8)
+    return shown.joined(separator: ", ") + (names.count > shown.count ? " and \(names.count - shown.count) more" : "")
 }

@@ -13,26 +13,35 @@ package protocol ModelDefinition: Sendable {
     /// The `model_type` of a `config.json` that names no architecture.
     static var modelTypes: [String] { get }
 
+    /// Whether it computes such a configuration, one that names an architecture of its own: several families may share a name.
+    static func computes(_ config: ModelConfig) throws(CheckpointError) -> Bool
+
     init(_ directory: ModelDirectory) throws(CheckpointError)
 
     var geometry: ModelGeometry { get }
 
     /// How a request becomes tokens, patches and positions.
     ///
-    /// - Parameter tokenText: the text of a token, nil for one that the tokenizer does not have.
-    func inputs(tokenText: (Int32) -> String?) throws(CheckpointError) -> InputSpec
+    /// - Parameter tokens: what the tokenizer calls its tokens.
+    func inputs(_ tokens: TokenNames) throws(CheckpointError) -> InputSpec
 
     /// The checkpoint without the tensors that the family takes for copies of others.
     ///
     /// What is traced depends on the names and types of the tensors that are left, never on their values.
     func effective(_ checkpoint: Checkpoint) -> Checkpoint
 
-    /// Records the entries `vision`, `extend` and `decode` at stage `traced`.
+    /// Records the entries `vision`, `extend` and `decode` at stage `traced`; a family that reads text only has no `vision`.
     ///
     /// Symbols: `T` tokens, `B` sampled rows (in `decode` also tokens), `S` cache slots, `I` rows of image embeddings, `M` merged
     /// cells of pictures (a picture has `mergeSize² · M` patches). Inputs have the names of `InputRole`; states are
     /// `kv.<layer>.k` and `kv.<layer>.v`, f32 `[S, KVH, D]`.
     func trace(_ checkpoint: CheckpointTypes, bounds: TraceBounds) throws(CheckpointError) -> Module
+}
+
+extension ModelDefinition {
+    package static func computes(_ config: ModelConfig) -> Bool { true }
+
+    package func effective(_ checkpoint: Checkpoint) -> Checkpoint { checkpoint }
 }
 
 /// The extents of a model that its runtime must know.

@@ -4,17 +4,26 @@ import Tensors
 
 /// Records one graph of a model: a `GraphBuilder` that finds weights by the place in the module tree.
 ///
-/// Blocks extend it. The first weight that is missing or does not fit is kept in `failure`; later values are place holders.
+/// Blocks extend it. The first weight that is missing or does not fit is kept in `failure`, with the names of all that are missing;
+/// later values are place holders.
 final class ModelTracer {
     let b: GraphBuilder
     let catalog: WeightCatalog
     let quantization: AWQConfig?
-    private(set) var failure: CheckpointError?
+    private var firstFailure: CheckpointError?
+    private var missing: [String] = []
 
     init(_ builder: GraphBuilder, catalog: WeightCatalog, quantization: AWQConfig?) {
         b = builder
         self.catalog = catalog
         self.quantization = quantization
+    }
+
+    var failure: CheckpointError? {
+        guard var failure = firstFailure, failure.reason == .missing else { return firstFailure }
+        let others = missing.filter { $0 != failure.tensor }
+        if !others.isEmpty { failure.message += "; so are \(listed(others))" }
+        return failure
     }
 
     func scope<R>(_ name: String, _ body: () -> R) -> R { b.scope(name, body) }
@@ -25,6 +34,15 @@ final class ModelTracer {
     /// The tensor `leaf` of the current module in the type that the checkpoint has: f32, f16 or bf16.
     func stored(_ leaf: String, _ shape: Shape) -> Value {
         stored(leaf, shape, expecting: "f32, f16 or bf16") { [.f32, .f16, .bf16].contains($0) }
+    }
+
+    /// The tensor `leaf` as f32 of that shape, whether the checkpoint has further axes of extent 1 before it or not.
+    func padded(_ leaf: String, _ shape: Shape) -> Value {
+        guard let declared = catalog.declarations[path(leaf)]?.type.shape, declared.rank > shape.rank,
+            declared.dims.prefix(declared.rank - shape.rank).allSatisfy({ $0 == 1 })
+        else { return parameter(leaf, shape) }
+        let ones = Array(repeating: Dim.fixed(1), count: declared.rank - shape.rank)
+        return b.reshape(parameter(leaf, Shape(ones + shape.dims)), shape)
     }
 
     /// `x` as f32.
@@ -75,29 +93,13 @@ final class ModelTracer {
 
     private func refuse(_ leaf: String, _ message: String, _ reason: CheckpointError.Reason = .inconsistent) -> Value {
         let name = path(leaf)
-        if failure == nil {
+        if reason == .missing, !missing.contains(name) { missing.append(name) }
+        if firstFailure == nil {
             let source = catalog.declarations[name]?.source ?? name
-            failure = CheckpointError(reason, file: catalog.location, tensor: source, message)
+            firstFailure = CheckpointError(reason, file: catalog.location, tensor: source, message)
         }
         b.fail("tensor \(name) \(message)")
         return b.literal(0)
     }
 }
 
-extension ModuleBuilder {
-    /// Records one entry; a weight that does not fit is reported as such.
-    func trace(
-        _ entry: String, _ catalog: WeightCatalog, _ quantization: AWQConfig?, _ body: (ModelTracer) -> Value
-    ) throws(CheckpointError) {
-        var failure: CheckpointError?
-        do throws(TypeError) {
-            try graph(entry) { builder in
-                let tracer = ModelTracer(builder, catalog: catalog, quantization: quantization)
-                defer { failure = tracer.failure }
-                return [body(tracer)]
-            }
-        } catch {
-            throw failure ?? CheckpointError(.inconsistent, file: catalog.location, "cannot be traced: \(error)")
-        }
-    }
-}

@@ -10,6 +10,12 @@ package enum Figures {
     /// `3.1 G`: powers of 1000.
     package static func count(_ count: Double) -> String { scaled(count, units: ["", "k", "M", "G", "T"]) }
 
+    /// `3 of 120 steps run on fallbacks: plain_exp × 2, plain_add × 1`, the most frequent first.
+    package static func fallbacks(_ counts: [String: Int], of steps: Int) -> String {
+        let list = counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { "\($0.key) × \($0.value)" }
+        return "\(counts.values.reduce(0, +)) of \(steps) steps run on fallbacks: \(list.joined(separator: ", "))"
+    }
+
     private static func scaled(_ value: Double, units: [String]) -> String {
         var (value, index) = (value, 0)
         while value >= 999.5 && index + 1 < units.count {

@@ -53,6 +53,12 @@ struct Show: ParsableCommand {
                 Figures.count(entry.attentionFlopsPerContextToken), Figures.bytes(entry.cacheBytesPerContextToken))
         }
         print(table.text(terminal))
+        for entry in summary.entries where !entry.fallbacks.isEmpty {
+            print("\(terminal.heading(entry.entry))  \(Figures.fallbacks(entry.fallbacks, of: entry.steps))")
+        }
+        for (reason, count) in summary.fallbackReasons.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }) {
+            print("  \(count) × \(reason.visible())")
+        }
         print(terminal.dim("per token of a full batch (vision: per patch); + for each token of context attended to") + "\n")
         let cache = summary.cache
         let blocks = cache.bytesPerBlock.compactMap { size, bytes in Int(size).map { ($0, bytes) } }.sorted { $0.0 < $1.0 }

@@ -39,6 +39,7 @@ struct ShowPlan: ParsableCommand {
                     output?.livesUntil.map(String.init) ?? "", row == 0 ? step.origin : "")
             }
         }
-        return head + "\n" + table.text(terminal)
+        let fallbacks = listing.fallbacks.isEmpty ? "" : Figures.fallbacks(listing.fallbacks, of: listing.steps.count) + "\n"
+        return head + "\n" + fallbacks + table.text(terminal)
     }
 }

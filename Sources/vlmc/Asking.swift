@@ -61,7 +61,7 @@ struct OpenedModel {
     func prepare(rendered: String, pictures: [Image], addsSpecialTokens: Bool) throws -> PreparedPrompt {
         let read = try pictures.map { image in
             guard let picture = spec.picture else { throw Failure("the model takes no pictures") }
-            return try PictureReader(picture).read(image, isAlone: pictures.count == 1)
+            return try PictureReader(picture).read(image, isAlone: pictures.count == 1, keepsPixels: true)
         }
         let tokenizer = tokenizer
         let assembler = PromptAssembler(spec: spec) { try tokenizer.boundedIDs(of: $0, addSpecialTokens: addsSpecialTokens) }

@@ -106,7 +106,7 @@ struct Conversation {
             do {
                 guard let picture = spec.picture else { throw Failure("the model takes no pictures") }
                 let image = try ImageDecoder().decode(try bytes(reference.source))
-                pictures.append(try PictureReader(picture).read(image, isAlone: references.count == 1))
+                pictures.append(try PictureReader(picture).read(image, isAlone: references.count == 1, keepsPixels: true))
             } catch {
                 throw Failure("\(reference.place): \(error)")
             }

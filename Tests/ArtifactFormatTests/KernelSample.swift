@@ -19,7 +19,7 @@ enum KernelSample {
     static func program() -> Program {
         var program = Sample.program()
         program.plans[0] = ExecutionPlan(
-            entry: .extend, outputs: [.init(name: "logits", type: TensorType(.f32, ["B", 8]))], steps: tokens + layer + tail,
+            entry: .extend, outputs: [.init(name: "logits", type: TensorType(.f32, ["B", 8]))], steps: tokens + layer + plain + tail,
             bounds: ["T": 64, "B": 4, "I": 64], arenaBytes: 6 * 4096, unsharedBytes: 6 * 4096)
         program.plans.append(
             ExecutionPlan(
@@ -56,14 +56,12 @@ enum KernelSample {
         Step(kernel, inputs: inputs, outputs: outputs, origin: "model")
     }
 
-    private static func linear(
-        _ arithmetic: Arithmetic, _ name: String, hasBias: Bool = false, hasResidual: Bool = false
-    ) -> Kernel {
+    private static func linear(_ arithmetic: Arithmetic, _ name: String, hasBias: Bool = false) -> Kernel {
         let weight = weights.first { $0.name == name } ?? weights[0]
         return .linear(
             Kernel.Linear(
                 arithmetic: arithmetic, layout: weight.layout, inputs: weight.shape[1], outputs: weight.shape[0],
-                hasBias: hasBias, hasResidual: hasResidual))
+                hasBias: hasBias))
     }
 
     private static let tokens = [
@@ -85,9 +83,7 @@ enum KernelSample {
         step(
             .pagedAttention(.init(layer: 0, heads: 2, scale: 0.5, softcap: 50, mask: .causal(window: 7, spans: true))),
             [value(2, "T", 2, 4)], [value(3, "T", 2, 4)]),
-        step(
-            linear(.bf16, "qkv", hasResidual: true), [value(3, "T", 8), constant("qkv"), value(0, "T", 8)],
-            [value(1, "T", 8)]),
+        step(linear(.bf16, "qkv"), [value(3, "T", 8), constant("qkv")], [value(1, "T", 8)]),
         step(
             .addRMSNorm(eps: 1e-6), [value(1, "T", 8), value(0, "T", 8), constant("norm")],
             [value(0, "T", 8), value(2, "T", 8)]),
@@ -101,11 +97,32 @@ enum KernelSample {
             .addLayerNorm(eps: 1e-6), [value(2, "T", 8), value(0, "T", 8), constant("norm"), constant("bias")],
             [value(0, "T", 8), value(1, "T", 8)]),
         step(.add, [value(0, "T", 8), value(1, "T", 8)], [value(2, "T", 8)]),
-        step(.copy, [value(2, "T", 8)], [value(3, "T", 2, 4)]),
+        step(.plain(.copy(.copy)), [value(2, "T", 8)], [value(3, "T", 2, 4)]),
         step(
             .gatherRows, [value(2, "T", 8), input(.sampleRows, .i32, ["B"])],
             [Slot(.output(0), TensorType(.f32, ["B", 8]))]),
     ]
+
+    /// A value in the arena whose rows are as long as a symbol says.
+    private static func heads(_ index: Int) -> Slot { Slot(.arena(offset: index * 4096, stride: nil), TensorType(.f32, [2, "T", 4])) }
+
+    private static let plain = [
+        step(.plain(.map(.add)), [value(2, "T", 8), value(4, "T", 1)], [value(3, "T", 8)]),
+        step(.plain(.map(.choose)), [flags(5), value(2, "T", 8), value(3, "T", 8)], [value(1, "T", 8)]),
+        step(.plain(.transpose([1, 0, 2])), [value(2, "T", 2, 4)], [heads(3)]),
+        step(.plain(.slice(axis: 1, start: 4)), [value(2, "T", 8)], [value(3, "T", 4)]),
+        step(.plain(.concat(axis: 1)), [value(2, "T", 4), value(4, "T", 4), value(5, "T", 8)], [value(3, "T", 16)]),
+        step(.plain(.expand), [value(4, "T", 1)], [value(3, "T", 8)]),
+        step(.plain(.repeats(axis: 1, count: 2)), [value(2, "T", 8)], [value(3, "T", 16)]),
+        step(.plain(.along(.softmax, axis: 2)), [value(2, "T", 2, 4)], [value(3, "T", 2, 4)]),
+        step(.plain(.along(.topK, axis: 1)), [value(2, "T", 8)], [value(3, "T", 2), numbers(4)]),
+        step(.plain(.matmul(transposesB: false)), [heads(3), value(2, 4, 3)], [Slot(.arena(offset: 0, stride: nil), TensorType(.f32, [2, "T", 3]))]),
+        step(.plain(.gather), [value(2, "T", 8), input(.imageRows, .i32, ["T"])], [value(3, "T", 8)]),
+        step(.plain(.selectRows), [value(2, "T", 8), value(1, "T", 8), input(.imageRows, .i32, ["T"])], [value(3, "T", 8)]),
+    ]
+
+    private static func flags(_ index: Int) -> Slot { Slot(.arena(offset: index * 4096, stride: 8), TensorType(.bool, ["T", 8])) }
+    private static func numbers(_ index: Int) -> Slot { Slot(.arena(offset: index * 4096, stride: 2), TensorType(.i32, ["T", 2])) }
 
     private static let vision: [Step] = {
         let patches = Dim(4, times: "M")

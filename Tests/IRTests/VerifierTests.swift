@@ -58,22 +58,22 @@ import Testing
             text: module("traced", "  %w = literal {value = 1} : f32[4]\n  %0 = rms_norm %x, %w {eps = 0.0} : f32[T, 4]\n  return %0"),
             problem: "graph @g, %1: rms_norm is a fused op, which stage traced does not have"),
         .init(
-            text: module("fused", "  %0 = neg %x : f32[T, 4] via \"k\"\n  return %0"), problem: "graph @g, %0: neg has a kernel before stage selected"),
+            text: module("fused", "  %0 = neg %x : f32[T, 4] via \"plain_neg\"\n  return %0"), problem: "graph @g, %0: neg has a kernel before stage selected"),
         .init(text: module("selected", used), problem: "graph @g, %0: neg has no kernel at stage selected"),
         .init(
-            text: module("selected", "  %0 = neg %x : f32[T, 4] via \"k\" at 0+128\n  return %0"),
+            text: module("selected", "  %0 = neg %x : f32[T, 4] via \"plain_neg\" at 0+128\n  return %0"),
             problem: "graph @g, %0: neg has a place before stage planned"),
         .init(
-            text: module("planned", "  %0 = neg %x : f32[T, 4] via \"k\"\n  %1 = neg %0 : f32[T, 4] via \"k\"\n  return %1"), problem: "graph @g, %0: neg has no place at stage planned"),
+            text: module("planned", "  %0 = neg %x : f32[T, 4] via \"plain_neg\"\n  %1 = neg %0 : f32[T, 4] via \"plain_neg\"\n  return %1"), problem: "graph @g, %0: neg has no place at stage planned"),
         .init(
-            text: module("packed", "  %w = literal {value = 1} : f32[4]\n  %0 = mul %x, %w : f32[T, 4] via \"k\"\n  return %0"),
+            text: module("packed", "  %w = literal {value = 1} : f32[4]\n  %0 = mul %x, %w : f32[T, 4] via \"plain_mul\"\n  return %0"),
             problem: "graph @g, %1: mul reads a constant that is not packed at stage packed"),
-        .init(text: module("planned", "  %0 = neg %x : f32[T, 4] via \"k\" at 0+128\n  return %0"), problem: nil),
+        .init(text: module("planned", "  %0 = neg %x : f32[T, 4] via \"plain_neg\" at 0+128\n  return %0"), problem: nil),
         .init(
-            text: module("planned", "  %0 = neg %x : f32[T, 4] via \"k\" at 0+127\n  return %0"),
+            text: module("planned", "  %0 = neg %x : f32[T, 4] via \"plain_neg\" at 0+127\n  return %0"),
             problem: "graph @g, %0: f32[T, 4] does not fit in 127 bytes"),
         .init(
-            text: module("planned", "  %0 = neg %x : f32[T, 4] via \"k\" at -64+128\n  return %0"),
+            text: module("planned", "  %0 = neg %x : f32[T, 4] via \"plain_neg\" at -64+128\n  return %0"),
             problem: "graph @g, %0: the place -64+128 is negative"),
         .init(text: masked("bool[T, S] causal"), problem: nil),
         .init(text: masked("bool[T, S]"), problem: "graph @g: %m is bool[T, S] without a mask"),

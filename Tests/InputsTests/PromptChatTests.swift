@@ -46,7 +46,7 @@ struct PromptChatTests {
     func preparedPromptsEqualHuggingFace(_ expected: Chat) throws {
         let model = Self.demo.appending(path: "model")
         let tokenizer = try Tokenizer(json: Array(Data(contentsOf: model.appending(path: "tokenizer.json"))))
-        let spec = try Architectures.definition(for: ModelDirectory(model.path)).inputs { tokenizer.token($0) }
+        let spec = try Architectures.definition(for: ModelDirectory(model.path)).inputs(TokenNames(text: { tokenizer.token($0) }, token: { tokenizer.id(of: $0) }))
         let picture = try #require(spec.picture)
         let pictures = try expected.files.map { name in
             let file = try Data(contentsOf: Self.demo.appending(path: "samples/\(name)"))

@@ -14,7 +14,7 @@ import Testing
     @Test func aTypedPlaceholderGivesNoPlaceholderToken() throws {
         let model = PromptChatTests.demo.appending(path: "model")
         let tokenizer = try Tokenizer(json: Array(Data(contentsOf: model.appending(path: "tokenizer.json"))))
-        let spec = try Architectures.definition(for: ModelDirectory(model.path)).inputs { tokenizer.token($0) }
+        let spec = try Architectures.definition(for: ModelDirectory(model.path)).inputs(TokenNames(text: { tokenizer.token($0) }, token: { tokenizer.id(of: $0) }))
         let template = try ChatTemplate(source: String(decoding: Data(contentsOf: model.appending(path: "chat_template.jinja")), as: UTF8.self))
         let program = try #require(spec.picture)
         let picture = try PictureReader(program).read(

@@ -11,10 +11,10 @@ struct InputSpecTests {
         "generation_config.json": #"{"eos_token_id": [151645, 151643], "do_sample": true, "top_k": 1, "temperature": 0.01, "repetition_penalty": 1.05}"#
     ]
 
-    private func inputs(_ files: [String: String] = files, tokenText: (Int32) -> String? = { _ in "<picture>" }) throws -> InputSpec {
+    private func inputs(_ files: [String: String] = files, tokenText: @escaping (Int32) -> String? = { _ in "<picture>" }) throws -> InputSpec {
         var directory = try ModelDirectory(Self.fixture)
         for (name, text) in files { directory = directory.replacing(name, with: try JSONValue(parsing: text)) }
-        return try Architectures.definition(for: directory).inputs(tokenText: tokenText)
+        return try Architectures.definition(for: directory).inputs(TokenNames(text: tokenText, token: { _ in nil }))
     }
 
     private func edited(_ edit: (inout JSONObject) -> Void) throws -> [String: String] {

@@ -27,7 +27,7 @@ struct Oracle {
     init(model: String, reference: String) throws {
         let directory = try ModelDirectory(model)
         definition = try Architectures.definition(for: directory)
-        imageToken = try definition.inputs { _ in nil }.picture?.prompt.token ?? -1
+        imageToken = try definition.inputs(TokenNames(text: { _ in nil }, token: { _ in nil })).picture?.prompt.token ?? -1
         checkpoint = try Checkpoint(directory: model)
         module = try definition.trace(CheckpointTypes(checkpoint), bounds: Self.bounds)
         expected = try SafetensorsFile(path: reference + "/expected.safetensors")

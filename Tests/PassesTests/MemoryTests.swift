@@ -33,7 +33,7 @@ import Testing
         var module = try TracedModel(name).module
         _ = try TracedModel.pipeline.run(on: &module)
         for graph in module.graphs {
-            let storage = try Storage(graph)
+            let storage = Storage(graph)
             try expectSound(LifeTimes(graph, storage), storage, graph, module.bounds)
         }
     }
@@ -45,13 +45,7 @@ import Testing
         let inputs = random.inputs(of: module.graphs[0])
         let expected = try Evaluator().run(module.graphs[0], inputs: inputs)
         let passes = PassPipeline([selectKernels(KernelPolicy(isExact: true, features: [], arithmetic: .f32)), packWeights, planMemory])
-        do {
-            _ = try passes.run(on: &module, options: .init(verifies: true))
-        } catch {
-            // A reshape of columns has no view; the compiler says so.
-            #expect(error.reason.contains("would have to copy"))
-            return
-        }
+        _ = try passes.run(on: &module, options: .init(verifies: true))
         var machine = try ArenaMachine(module.graphs[0], evaluator: Evaluator())
         let computed = try machine.run(inputs, states: [:], bindings: ["T": RandomLayers.rows])
         for (ours, theirs) in zip(computed.results, expected.results) { #expect(ours == theirs, "seed \(seed)") }

@@ -2,7 +2,9 @@ import Foundation
 import IR
 import Models
 import Passes
+import Plan
 import Reference
+import Tensors
 import Testing
 
 /// The whole pipeline on traced models.
@@ -51,7 +53,7 @@ import Testing
                 "attention": blocks, "add_layer_norm": 2 * blocks,
             ])
         let decoder = [
-            "rotary_table": 1, "rms_norm": 1, "linear": 4 * layers, "rotary": layers, "kv_write": 2 * layers,
+            "rotary_table": 1, "rms_norm": 1, "linear": 4 * layers, "rotary": layers, "kv_store": layers,
             "attention": layers, "add_rms_norm": 2 * layers, "gated_activation": layers,
         ]
         for gear in ["decode.1", "decode.3"] {
@@ -63,20 +65,30 @@ import Testing
         #expect(int4 == (name.contains("awq") ? 4 * layers : 0))
     }
 
-    @Test func keysAreWrittenBeforeValues() throws {
+    /// Each layer's keys and values are stored at once, layer after layer.
+    @Test func cachesAreWrittenInOrder() throws {
         var module = try TracedModel("demo").module
         _ = try TracedModel.pipeline.run(on: &module)
         for graph in module.graphs {
-            let caches = graph.nodes.filter { $0.op is KVWrite }.compactMap { $0.operand("cache") }
-            let names = caches.map { cache in graph.states.first { $0.value == cache }?.name ?? "" }
-            #expect(names == names.sorted { $0.compare($1, options: .numeric) == .orderedAscending })
+            #expect(!graph.nodes.contains { $0.op is KVWrite })
+            let layers = graph.nodes.filter { $0.op is StoreKV }.compactMap { graph.stateRole(of: $0.result)?.layer }
+            #expect(layers == layers.sorted())
         }
+    }
+
+    /// What the fixtures compute runs on the kernels that are made for it.
+    @Test(arguments: TracedModel.names) func nothingRunsOnAFallback(name: String) throws {
+        var module = try TracedModel(name).module
+        let reports = try TracedModel.pipeline.run(on: &module)
+        let selection = try #require(reports.first { $0.pass == "select-kernels" })
+        #expect(selection.misses.isEmpty && selection.rewrites.isEmpty, "\(selection.misses.map(\.reason))")
+        #expect(module.graphs.allSatisfy { graph in graph.nodes.allSatisfy { $0.kernel?.isFallback != true } })
     }
 
     /// How many nodes of each op run.
     private func census(_ module: Module, _ name: String) throws -> [String: Int] {
         let graph = try #require(module.graph(name))
-        return Dictionary(try Storage(graph).runningNodes.map { ($0.op.mnemonic, 1) }, uniquingKeysWith: +)
+        return Dictionary(Storage(graph).runningNodes.map { ($0.op.mnemonic, 1) }, uniquingKeysWith: +)
     }
 
     private static func index(_ name: String, after prefix: String) -> Int? {

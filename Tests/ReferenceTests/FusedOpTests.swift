@@ -63,15 +63,13 @@ import Testing
     }
 
     @Test(arguments: Activation.allCases) func linears(activation: Activation) throws {
-        try agree([x, noise([6, 8], seed: 4, .f16), noise([6], seed: 5), noise([5, 6], seed: 6)]) { b, v in
+        try agree([x, noise([6, 8], seed: 4, .f16), noise([6], seed: 5)]) { b, v in
             let product = b.matmul(v[0], b.cast(v[1], to: .f32), transposeB: true)
             let plain = Self.activate(b, activation, product)
             let biased = Self.activate(b, activation, b.add(product, v[2]))
             return [
                 b.linear(v[0], v[1], activation: activation), b.linear(v[0], v[1], bias: v[2], activation: activation),
-                b.linear(v[0], v[1], residual: v[3], activation: activation),
-                b.linear(v[0], v[1], bias: v[2], residual: v[3], activation: activation),
-                plain, biased, b.add(plain, v[3]), b.add(biased, v[3]),
+                plain, biased,
             ]
         }
     }

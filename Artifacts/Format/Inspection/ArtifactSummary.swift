@@ -55,6 +55,8 @@ package struct ArtifactSummary: Sendable, Codable {
     package var cache: CacheSummary
     package var weights: [WeightGroup]
     package var layers: [LinearGroup]
+    /// Why nodes run on fallbacks, with the number of nodes of all entries; empty when none does or the pass log is gone.
+    package var fallbackReasons: [String: Int]
     package var verdict: Verdict
     package var rates: [String: Double]
     package var bytes: Int
@@ -80,6 +82,7 @@ package struct ArtifactSummary: Sendable, Codable {
             bytesPerBlock: Dictionary(uniqueKeysWithValues: [16, 32, 64, 128].map { ("\($0)", kv.blockBytes(size: $0)) }))
         weights = WeightGroup.all(artifact.weights)
         layers = LinearGroup.all(artifact)
+        fallbackReasons = artifact.fallbackReasons
         verdict = Verdict(artifact, features: features, processor: processor)
         rates = manifest.tuning.rates
         bytes = manifest.sections.values.reduce(0) { $0 + $1.bytes }

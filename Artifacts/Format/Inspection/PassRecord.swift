@@ -71,6 +71,12 @@ package struct PassRecord: Sendable, Hashable, Codable {
 }
 
 extension Artifact {
+    /// Why nodes run on fallbacks, as `select-kernels` says, with the number of nodes.
+    package var fallbackReasons: [String: Int] {
+        let misses = (try? passLog())?.reports.flatMap(\.misses).filter { $0.rule == "fallback" } ?? []
+        return Dictionary(misses.map { ($0.reason, 1) }, uniquingKeysWith: +)
+    }
+
     /// The report of every pass; empty when the artifact carries none.
     package func passLog() throws(ArtifactError) -> PassLog {
         guard has(.passes) else { return PassLog() }

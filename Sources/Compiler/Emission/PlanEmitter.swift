@@ -9,9 +9,15 @@ struct PlanEmitter {
     private let module: Module
     private let entry: Entry
     private let storage: Storage
+    private let inputPlace: (String, TensorType) -> Slot.Place?
     private var steps: [Step] = []
 
-    init(_ graph: Graph, of module: Module, as entry: Entry) {
+    /// - Parameter inputPlace: where an input lies by its name and type; nil for one that nobody hands in.
+    init(
+        _ graph: Graph, of module: Module, as entry: Entry,
+        inputPlace: @escaping (String, TensorType) -> Slot.Place? = { name, _ in InputRole(rawValue: name).map(Slot.Place.input) }
+    ) {
+        self.inputPlace = inputPlace
         self.graph = graph
         self.module = module
         self.entry = entry
@@ -93,11 +99,13 @@ extension PlanEmitter {
             throw .internalInconsistency("a value without storage in \(node.origin)")
         }
         if case .input(let index) = graph[view.root].definition {
-            if entry == .vision { return Slot(.tensor(try tensor(index, node)), type) }
-            guard let role = InputRole(rawValue: graph.inputs[index].name) else {
+            let input = graph.inputs[index]
+            let isTensor = entry == .vision && input.mask == nil
+            guard let place = isTensor ? .tensor(try tensor(index, node)) : inputPlace(input.name, graph.type(of: view.root)) else {
                 throw .internalInconsistency("unknown input \(graph.inputs[index].name)")
             }
-            return Slot(.input(role), type)
+            guard case .arena(let offset, _) = place else { return Slot(place, type) }
+            return Slot(.arena(offset: offset, stride: view.stride), type)
         }
         if let index = graph.results.firstIndex(where: { storage.view($0)?.root == view.root }) {
             return Slot(.output(index), type)

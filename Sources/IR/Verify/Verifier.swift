@@ -1,3 +1,4 @@
+internal import Plan
 internal import Tensors
 
 /// What is wrong with a module.
@@ -153,14 +154,14 @@ package struct Verifier {
     private mutating func checkStage(_ graph: Graph, _ names: ValueNames) {
         let constness = Constness(graph)
         let uses = Uses(graph)
-        let outside = Set(graph.outputs)
+        let outside = graph.storedOutside
         let stage = module.stage
         for node in graph.nodes {
             let place = "graph @\(graph.name), \(names[node.result])"
             let op = node.op.mnemonic
             let runs = constness.runs(node)
             let hasPlace = node.results.contains { graph[$0].place != nil }
-            let lacksPlace = node.results.contains { graph[$0].place == nil && !outside.contains($0) }
+            let lacksPlace = node.kernel != .view && node.results.contains { graph[$0].place == nil && !outside.contains($0) }
             switch stage {
             case .traced:
                 require(!node.op.schema.isFused, "\(place): \(op) is a fused op, which stage traced does not have")
@@ -190,5 +191,14 @@ package struct Verifier {
         }
         let fits = needed.map { $0 <= place.byteCount } ?? false
         require(fits, "\(at): \(type) does not fit in \(place.byteCount) bytes")
+    }
+}
+
+extension Graph {
+    /// Values that lie where the caller says: what leaves the graph, and what is seen as such through views.
+    fileprivate var storedOutside: Set<ValueID> {
+        var values = Set(outputs)
+        for node in nodes.reversed() where node.kernel == .view && values.contains(node.result) { values.formUnion(node.operands) }
+        return values
     }
 }

@@ -6,15 +6,16 @@ package struct FeatureTable: Sendable, Hashable {
     package private(set) var rows: [Int32] = []
     /// For each feature the learned row that it is; −1 for one of the tower's.
     package private(set) var learned: [Int32] = []
+    /// Where features are blended: four rows of the tower's result for each, and their weights.
+    package private(set) var blend: (rows: [Int32], weights: [Float])?
     /// Features of each tile, where features are tile after tile.
     package private(set) var counts: [Int] = []
     /// Columns of the features of each tile.
     package private(set) var columns: [Int] = []
-
     /// Rows of the tower's result.
     package private(set) var resultCount = 0
 
-    package var count: Int { rows.count }
+    package var count: Int { learned.count }
 
     package init(_ spec: PictureSpec, _ layout: PictureLayout) {
         switch spec.features {
@@ -26,7 +27,14 @@ package struct FeatureTable: Sendable, Hashable {
                 counts.append(count)
                 columns.append(tile.gridWidth / side)
             }
-        case .stitched(let side, let base, let grid): stitch(spec, layout, side, base: base, grid: grid)
+        case .queries(let count):
+            for _ in layout.tiles {
+                append(resultCount..<resultCount + count)
+                resultCount += count
+                counts.append(count)
+                columns.append(count)
+            }
+        case .stitched(let bases, let grid, let most): stitch(spec, layout, bases, grid, most)
         }
     }
 
@@ -49,94 +57,157 @@ package struct FeatureTable: Sendable, Hashable {
         learned += Array(repeating: -1, count: range.count)
     }
 
-    private mutating func appendNewline() {
-        rows.append(0)
-        learned.append(0)
+    /// Patches of the tiles of `grid`, joined to one plane without the background, a learned row behind each line.
+    private mutating func stitch(_ spec: PictureSpec, _ layout: PictureLayout, _ bases: [Int], _ grid: Int, _ most: Int?) {
+        /// Where the patches of a tile begin in the tower's result.
+        var starts: [Int] = []
+        for tile in layout.tiles {
+            starts.append(resultCount + spec.pixels.classRows)
+            resultCount += spec.pixels.classRows + tile.patches
+        }
+        for (tile, start) in zip(layout.tiles, starts) where bases.contains(tile.view) { append(start..<start + tile.patches) }
+        var taps = rows.map { [(row: $0, weight: Float(1))] }
+        func appendLearned() {
+            rows.append(0)
+            learned.append(0)
+            taps.append([(0, 1)])
+        }
+        if let frame = layout.frames[grid], let first = layout.tiles.firstIndex(where: { $0.view == grid }) {
+            let (tall, wide) = (layout.tiles[first].gridHeight, layout.tiles[first].gridWidth)
+            let plane = Self.covered(layout.size, rows: tall * frame.tileRows, columns: wide * frame.tileColumns)
+            let size = Self.shrunk(plane, to: most.map { $0 * tall * wide })
+            func row(_ row: Int, _ column: Int) -> Int32 {
+                Int32(starts[first + row / tall * frame.tileColumns + column / wide] + row % tall * wide + column % wide)
+            }
+            for y in 0..<size.height {
+                let vertical = Self.taps(y, of: size.height, in: plane.rows)
+                for x in 0..<size.width {
+                    let parts = vertical.flatMap { v in
+                        Self.taps(x, of: size.width, in: plane.columns).map { (row(v.row, $0.row), v.weight * $0.weight) }
+                    }
+                    rows.append(parts[0].0)
+                    learned.append(-1)
+                    taps.append(parts.map { (row: $0.0, weight: $0.1) })
+                }
+                appendLearned()
+            }
+        } else {
+            appendLearned()
+        }
+        guard most != nil else { return }
+        let four = taps.map { $0 + Array(repeating: (row: 0, weight: 0), count: 4 - $0.count) }
+        blend = (four.flatMap { $0.map(\.row) }, four.flatMap { $0.map(\.weight) })
     }
 
-    /// Features of the tiles of `grid`, joined to one plane of `rows · side` × `columns · side`, without the background.
-    private mutating func stitch(_ spec: PictureSpec, _ layout: PictureLayout, _ side: Int, base: Int, grid: Int) {
-        /// Where the features of a tile begin in the tower's result.
-        var starts: [Int] = []
-        var start = 0
-        for tile in layout.tiles {
-            start += spec.pixels.classRows
-            starts.append(start)
-            start += tile.patches / (side * side)
-        }
-        resultCount = start
-        for (tile, start) in zip(layout.tiles, starts) where tile.view == base { append(start..<start + tile.patches / (side * side)) }
-        guard let frame = layout.frames[grid], let first = layout.tiles.firstIndex(where: { $0.view == grid }) else { return appendNewline() }
-        let (tall, wide) = (layout.tiles[first].gridHeight / side, layout.tiles[first].gridWidth / side)
-        let plane = Self.covered(layout.size, rows: tall * frame.tileRows, columns: wide * frame.tileColumns)
-        for row in plane.rows {
-            for column in plane.columns {
-                let tile = first + row / tall * frame.tileColumns + column / wide
-                rows.append(Int32(starts[tile] + row % tall * wide + column % wide))
-                learned.append(-1)
-            }
-            appendNewline()
+    /// The rows of a range that are blended for place `index` of `count`; one where nothing shrinks.
+    private static func taps(_ index: Int, of count: Int, in range: Range<Int>) -> [TableRows.Tap] {
+        guard count != range.count else { return [TableRows.Tap(row: range.lowerBound + index, weight: 1)] }
+        return TableRows.taps(index, of: count, .bilinear(side: range.count, alignsCorners: false)).map {
+            TableRows.Tap(row: range.lowerBound + $0.row, weight: $0.weight)
         }
     }
 
     /// What a picture of that size covers of a plane of features (HF `unpad_image`).
     private static func covered(_ size: PictureSize, rows: Int, columns: Int) -> (rows: Range<Int>, columns: Range<Int>) {
-        let ratio = Double(size.width) / Double(size.height)
-        if ratio > Double(columns) / Double(rows) {
-            let scale = Double(columns) / Double(size.width)
-            let height = Int(rounded(Double(size.height) * scale))
-            let cut = (rows - height) / 2
-            return (cut..<rows - cut, 0..<columns)
+        let (width, height) = (Double(size.width), Double(size.height))
+        if width / height > Double(columns) / Double(rows) {
+            let kept = Int(rounded(height * (Double(columns) / width)))
+            let cut = (rows - kept) / 2
+            return (cut..<max(rows - cut, cut), 0..<columns)
         }
-        let scale = Double(rows) / Double(size.height)
-        let width = Int(rounded(Double(size.width) * scale))
-        let cut = (columns - width) / 2
-        return (0..<rows, cut..<columns - cut)
+        let kept = Int(rounded(width * (Double(rows) / height)))
+        let cut = (columns - kept) / 2
+        return (0..<rows, cut..<max(columns - cut, cut))
     }
 
     /// Python's `round(x, 7)`.
     private static func rounded(_ x: Double) -> Double { (x * 1e7).rounded(.toNearestOrEven) / 1e7 }
+
+    /// The size of a plane, in its ratio, that has about so many places where it has clearly more (`anyres_max`).
+    private static func shrunk(_ plane: (rows: Range<Int>, columns: Range<Int>), to most: Int?) -> (height: Int, width: Int) {
+        let (height, width) = (plane.rows.count, plane.columns.count)
+        guard let most else { return (height, width) }
+        let ratio = (Double(height * width) / Double(most)).squareRoot()
+        return ratio > 1.1 ? (Int(Double(height) / ratio), Int(Double(width) / ratio)) : (height, width)
+    }
+
+    package static func == (left: FeatureTable, right: FeatureTable) -> Bool {
+        left.rows == right.rows && left.learned == right.learned && left.blend?.rows == right.blend?.rows
+            && left.blend?.weights == right.blend?.weights && left.counts == right.counts && left.columns == right.columns
+    }
+
+    package func hash(into hasher: inout Hasher) { hasher.combine(rows) }
 }
 
 extension PictureSpec {
     /// What the vision entry reads of a picture.
     func input(_ layout: PictureLayout, _ features: FeatureTable, pixels bytes: [UInt8]) -> VisionInput {
-        var tensors: [VisionInput.Tensor] = []
-        for tensor in self.tensors {
-            switch tensor.content {
-            case .pixels: tensors.append(.init(tensor.name, .bytes(bytes), of: .patch))
-            case .patchPositions:
-                let places = places(layout) { ($0, $1) }
-                let values = places.map { Int32($0.0) } + places.map { Int32($0.1) }
-                tensors.append(.init(tensor.name, .integers(values), of: .patch, lines: 2))
-            case .rasterRows(let columns):
-                var values: [Int32] = []
-                for tile in layout.tiles {
-                    values += (0..<pixels.classRows).map(Int32.init)
-                    values += PictureLayout.places(pixels.order, height: tile.gridHeight, width: tile.gridWidth).map {
-                        Int32($0.row * columns + $0.column + pixels.classRows)
-                    }
-                }
-                tensors.append(.init(tensor.name, .integers(values), of: .patch))
-            case .classRows:
-                let values = layout.tiles.flatMap { tile in
-                    (0..<pixels.classRows).map(Int32.init) + Array(repeating: -1, count: tile.patches)
-                }
-                tensors.append(.init(tensor.name, .integers(values), of: .patch))
-            case .featureRows: tensors.append(.init(tensor.name, .integers(features.rows), of: .feature, indexes: .result))
-            case .learnedRows: tensors.append(.init(tensor.name, .integers(features.learned), of: .feature))
-            }
-        }
         var bounds: [String: [Int32]] = [:]
         for segments in segments { bounds[segments.name] = self.bounds(segments.content, layout) }
-        return VisionInput(patches: layout.rows, results: features.resultCount, features: features.count, tensors: tensors, segments: bounds)
+        return VisionInput(
+            patches: layout.rows, results: features.resultCount, features: features.count,
+            tensors: tensors.map { input($0, layout, features, bytes) }, segments: bounds)
     }
 
-    /// Something of every row's place in its tile; class rows are at row 0, column 0.
-    private func places<Place>(_ layout: PictureLayout, _ make: (Int, Int) -> Place) -> [Place] {
+    private func input(_ tensor: VisionTensor, _ layout: PictureLayout, _ features: FeatureTable, _ bytes: [UInt8]) -> VisionInput.Tensor {
+        func patches(_ values: VisionInput.Values, lines: Int = 1) -> VisionInput.Tensor { .init(tensor.name, values, of: .patch, lines: lines) }
+        switch tensor.content {
+        case .pixels: return patches(.bytes(bytes))
+        case .patchPositions:
+            let places = rows(layout, classRow: { _ in (0, 0) }) { _, row, column in (row, column) }
+            return patches(.integers(places.map { Int32($0.0) } + places.map { Int32($0.1) }), lines: 2)
+        case .tableRows(let rule): return patches(.integers(tableRows(rule, layout)))
+        case .blendRows(let rule): return patches(.integers(blend(rule, layout).flatMap { $0.map { Int32($0.row) } }))
+        case .blendWeights(let rule): return patches(.floats(blend(rule, layout).flatMap { $0.map(\.weight) }))
+        case .classRows: return patches(.integers(rows(layout, classRow: Int32.init) { _, _, _ in -1 }))
+        case .featureRows: return .init(tensor.name, .integers(features.rows), of: .feature, indexes: .result)
+        case .featureBlendRows: return .init(tensor.name, .integers(features.blend?.rows ?? []), of: .feature, indexes: .result)
+        case .featureBlendWeights: return .init(tensor.name, .floats(features.blend?.weights ?? []), of: .feature)
+        case .queryRows(let count):
+            return .init(tensor.name, .integers((0..<features.count).map { Int32($0 % count) }), of: .feature)
+        case .learnedRows: return .init(tensor.name, .integers(features.learned), of: .feature)
+        }
+    }
+
+    /// Something of every row: of class rows by their number, of patches by their place in their tile.
+    private func rows<Value>(
+        _ layout: PictureLayout, classRow: (Int) -> Value, patch: (PictureLayout.Tile, _ row: Int, _ column: Int) -> Value
+    ) -> [Value] {
         layout.tiles.flatMap { tile in
-            (0..<pixels.classRows).map { _ in make(0, 0) }
-                + PictureLayout.places(pixels.order, height: tile.gridHeight, width: tile.gridWidth).map { make($0.row, $0.column) }
+            (0..<pixels.classRows).map(classRow)
+                + PictureLayout.places(pixels.order, height: tile.gridHeight, width: tile.gridWidth).map { patch(tile, $0.row, $0.column) }
+        }
+    }
+
+    private func tableRows(_ rule: TableRule, _ layout: PictureLayout) -> [Int32] {
+        switch rule {
+        case .raster(let columns):
+            return rows(layout, classRow: Int32.init) { _, row, column in Int32(row * columns + column + pixels.classRows) }
+        case .buckets(let side, let fraction):
+            var known: [Int: [Int]] = [:]
+            func bucket(_ index: Int, of count: Int) -> Int {
+                if known[count] == nil { known[count] = (0..<count).map { TableRows.bucket($0, of: count, side: side, fraction) } }
+                return known[count]?[index] ?? 0
+            }
+            return rows(layout, classRow: Int32.init) { tile, row, column in
+                Int32(bucket(row, of: tile.gridHeight) * side + bucket(column, of: tile.gridWidth) + pixels.classRows)
+            }
+        }
+    }
+
+    /// The rows of the table that are blended for each row; class rows are the first alone.
+    private func blend(_ rule: BlendRule, _ layout: PictureLayout) -> [[TableRows.Tap]] {
+        let side =
+            switch rule {
+            case .bilinear(let side, _), .bicubic(let side): side
+            }
+        func first(_: Int) -> [TableRows.Tap] { (0..<rule.count).map { TableRows.Tap(row: 0, weight: $0 == 0 ? 1 : 0) } }
+        return rows(layout, classRow: first) { tile, row, column in
+            TableRows.taps(row, of: tile.gridHeight, rule).flatMap { y in
+                TableRows.taps(column, of: tile.gridWidth, rule).map {
+                    TableRows.Tap(row: y.row * side + $0.row + pixels.classRows, weight: y.weight * $0.weight)
+                }
+            }
         }
     }
 
@@ -146,6 +217,7 @@ extension PictureSpec {
         switch content {
         case .pictures: append(layout.rows)
         case .tiles: for tile in layout.tiles { append(tile.patches + pixels.classRows) }
+        case .queries(let count): for _ in layout.tiles { append(count) }
         case .windows:
             guard case .windows(let side, let window) = pixels.order else { return bounds }
             for tile in layout.tiles {

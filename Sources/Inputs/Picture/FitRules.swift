@@ -5,9 +5,9 @@ extension FitRule {
     /// No canvas has more pixels than this, unless the picture had them.
     private static let canvasPixelsMax = 1 << 27
 
-    /// The canvas for a picture of that size.
-    func frame(of size: PictureSize) throws(ImageError) -> PictureLayout.Frame {
-        let frame = try unboundedFrame(of: size)
+    /// The canvas for a picture of that size; nil where the rule gives none.
+    func frame(of size: PictureSize) throws(ImageError) -> PictureLayout.Frame? {
+        guard let frame = try unboundedFrame(of: size) else { return nil }
         for part in [frame.resized, frame.canvas, frame.padded ?? frame.canvas] {
             let (pixels, overflow) = part.width.multipliedReportingOverflow(by: part.height)
             guard !overflow, part.width > 0, part.height > 0, pixels <= max(Self.canvasPixelsMax, size.width * size.height) else {
@@ -17,7 +17,7 @@ extension FitRule {
         return frame
     }
 
-    private func unboundedFrame(of size: PictureSize) throws(ImageError) -> PictureLayout.Frame {
+    private func unboundedFrame(of size: PictureSize) throws(ImageError) -> PictureLayout.Frame? {
         switch self {
         case .keep(let multiple):
             guard size.width % multiple == 0, size.height % multiple == 0 else {
@@ -40,7 +40,40 @@ extension FitRule {
         case .pinpoints(let sizes): return Self.best(of: sizes, for: size)
         case .aspectTiles(let side, let least, let most): return Self.tiled(size, side, least, most)
         case .longest(let longest, let multiple): return Self.limited(size, longest, multiple)
+        case .overview(let side, let most, let multiple):
+            let slicing = Slicing(side: side, most: most, multiple: multiple)
+            return PictureLayout.Frame(resized: slicing.overview(size))
+        case .slices(let side, let most, let multiple): return Slicing(side: side, most: most, multiple: multiple).slices(size)
+        case .longestEdge(let edge): return PictureLayout.Frame(resized: Self.longestEdge(size, edge))
+        case .multiples(let side): return Self.multiples(size, side)
         }
+    }
+
+    private static func longestEdge(_ size: PictureSize, _ edge: Int) -> PictureSize {
+        let ratio = Double(size.width) / Double(size.height)
+        func even(_ length: Double) -> Int {
+            let whole = Int(length)
+            return max(whole % 2 == 0 ? whole : whole + 1, 1)
+        }
+        return size.width >= size.height
+            ? PictureSize(width: edge, height: even(Double(edge) / ratio)) : PictureSize(width: even(Double(edge) * ratio), height: edge)
+    }
+
+    private static func multiples(_ size: PictureSize, _ side: Int) -> PictureLayout.Frame? {
+        let ratio = Double(size.width) / Double(size.height)
+        func up(_ length: Double) -> Int { Int((length / Double(side)).rounded(.up)) * side }
+        var (width, height) = (size.width, size.height)
+        if width >= height {
+            width = up(Double(width))
+            height = up(Double(Int(Double(width) / ratio)))
+        } else {
+            height = up(Double(height))
+            width = up(Double(Int(Double(height) * ratio)))
+        }
+        guard width > side || height > side else { return nil }
+        var frame = PictureLayout.Frame(resized: PictureSize(width: width, height: height))
+        (frame.tileRows, frame.tileColumns) = (height / side, width / side)
+        return frame
     }
 
     private static func grown(_ size: PictureSize, _ multiple: Int) -> PictureSize {

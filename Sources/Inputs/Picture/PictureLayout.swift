@@ -61,7 +61,10 @@ package struct PictureLayout: Sendable, Hashable {
                 frames.append(nil)
                 continue
             }
-            var frame = try view.fit.frame(of: start)
+            guard var frame = try view.fit.frame(of: start) else {
+                frames.append(nil)
+                continue
+            }
             if let side = view.tile { (frame.tileRows, frame.tileColumns) = (frame.canvas.height / side, frame.canvas.width / side) }
             guard frame.tileCount > 0 else {
                 throw .sizeNotMultiple(width: frame.canvas.width, height: frame.canvas.height, multiple: view.tile ?? 1)

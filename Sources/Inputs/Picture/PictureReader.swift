@@ -9,6 +9,8 @@ package struct ReadPicture: Sendable, Hashable {
     package let features: FeatureTable
     /// What the vision entry reads.
     package let input: VisionInput
+    /// By view, where they were asked for.
+    let canvases: [Image?]
 
     /// HF `image_grid_thw`: frames, and patches in a column and a row of the first tile.
     package var grid: [Int] { [1, layout.tiles[0].gridHeight, layout.tiles[0].gridWidth] }
@@ -26,8 +28,10 @@ package struct PictureReader: Sendable {
     }
 
     /// Resizes a picture and cuts it; nothing is resized when there would be more than `maxPatches` rows.
+    ///
+    /// - Parameter keepsPixels: whether `pixelValues` will be asked for.
     package func read(
-        _ image: Image, isAlone: Bool = true, maxPatches: Int = 1 << 20, budget: WorkBudget = .generous()
+        _ image: Image, isAlone: Bool = true, maxPatches: Int = 1 << 20, keepsPixels: Bool = false, budget: WorkBudget = .generous()
     ) throws(ImageError) -> ReadPicture {
         let layout = try layout(width: image.width, height: image.height, isAlone: isAlone)
         guard layout.rows <= maxPatches else { throw .tooManyPatches(count: layout.rows, limit: maxPatches) }
@@ -43,7 +47,8 @@ package struct PictureReader: Sendable {
             row += tile.patches
         }
         let features = FeatureTable(spec, layout)
-        return ReadPicture(layout: layout, features: features, input: spec.input(layout, features, pixels: bytes))
+        return ReadPicture(
+            layout: layout, features: features, input: spec.input(layout, features, pixels: bytes), canvases: keepsPixels ? canvases : [])
     }
 
     /// By view; nil for those that are not there.
@@ -124,25 +129,71 @@ extension PixelSpec {
 }
 
 extension PictureSpec {
-    /// HF's `pixel_values` of pictures, in the form in which its processor hands them out.
+    /// HF's `pixel_values` of pictures that were read to keep their pixels, in the form in which its processor hands them out; for strips
+    /// those of all tiles behind each other.
     package func pixelValues(of pictures: [ReadPicture]) -> (shape: [Int], values: [Float]) {
         switch pixels.form {
         case .patches:
             let values = pictures.flatMap(patchValues)
             return ([values.count / pixels.patchDimension, pixels.patchDimension], values)
+        case .strips:
+            let values = pictures.flatMap { picture in picture.layout.tiles.flatMap { strip($0, of: picture) } }
+            return ([values.count], values)
         case .tiles, .pictures:
-            let planes = pictures.map(planes)
-            guard let side = pictures.first?.layout.tiles.first.map({ ($0.gridHeight * pixels.patchSize, $0.gridWidth * pixels.patchSize) })
-            else { return ([0], []) }
-            let area = 3 * side.0 * side.1
-            guard pixels.form == .pictures else {
-                let values = planes.flatMap { $0 }
-                return ([values.count / area, 3, side.0, side.1], values)
+            let planes = pictures.map { picture in picture.layout.tiles.map { plane($0, of: picture) } }
+            let sizes = pictures.flatMap { picture in picture.layout.tiles.compactMap { picture.layout.frames[$0.view]?.tile } }
+            let (height, width) = (sizes.map(\.height).max() ?? 0, sizes.map(\.width).max() ?? 0)
+            let area = 3 * height * width
+            func padded(_ plane: (size: PictureSize, values: [Float])) -> [Float] {
+                guard plane.size.height != height || plane.size.width != width else { return plane.values }
+                var result = [Float](repeating: 0, count: area)
+                for line in 0..<3 * plane.size.height {
+                    let target = (line / plane.size.height * height + line % plane.size.height) * width
+                    let source = line * plane.size.width
+                    result.replaceSubrange(target..<target + plane.size.width, with: plane.values[source..<source + plane.size.width])
+                }
+                return result
             }
-            let most = planes.reduce(0) { max($0, $1.count) }
-            let values = planes.flatMap { $0 + Array(repeating: 0, count: most - $0.count) }
-            return ([pictures.count, most / area, 3, side.0, side.1], values)
+            guard pixels.form == .pictures else {
+                let values = planes.flatMap { $0.flatMap(padded) }
+                return ([values.count / max(area, 1), 3, height, width], values)
+            }
+            let most = planes.map(\.count).max() ?? 0
+            let values = planes.flatMap { $0.flatMap(padded) + Array(repeating: 0, count: (most - $0.count) * area) }
+            return ([pictures.count, most, 3, height, width], values)
         }
+    }
+
+    /// A tile as values `[3, H, W]`.
+    private func plane(_ tile: PictureLayout.Tile, of picture: ReadPicture) -> (size: PictureSize, values: [Float]) {
+        guard let frame = picture.layout.frames[tile.view], picture.canvases.indices.contains(tile.view),
+            let canvas = picture.canvases[tile.view]
+        else { return (PictureSize(width: 0, height: 0), []) }
+        let (size, table) = (frame.tile, pixels.valueTable)
+        var values: [Float] = []
+        values.reserveCapacity(3 * size.width * size.height)
+        for channel in 0..<3 {
+            for y in 0..<size.height {
+                let start = (tile.row * size.height + y) * canvas.width + tile.column * size.width
+                for x in 0..<size.width { values.append(table[256 * channel + Int(canvas.pixels[3 * (start + x) + channel])]) }
+            }
+        }
+        return (size, values)
+    }
+
+    /// A tile as `[3, p, p · patches]`: its patches side by side.
+    private func strip(_ tile: PictureLayout.Tile, of picture: ReadPicture) -> [Float] {
+        let (plane, side) = (plane(tile, of: picture), pixels.patchSize)
+        var values: [Float] = []
+        for channel in 0..<3 {
+            for y in 0..<side {
+                for row in 0..<tile.gridHeight {
+                    let start = (channel * plane.size.height + row * side + y) * plane.size.width
+                    values += plane.values[start..<start + tile.gridWidth * side]
+                }
+            }
+        }
+        return values
     }
 
     private func bytes(of picture: ReadPicture) -> [UInt8] {
@@ -173,30 +224,5 @@ extension PictureSpec {
             }
             initialized = count
         }
-    }
-
-    /// `[tiles, 3, H, W]`
-    private func planes(_ picture: ReadPicture) -> [Float] {
-        let (side, table) = (pixels.patchSize, pixels.valueTable)
-        let bytes = bytes(of: picture)
-        var values: [Float] = []
-        var row = 0
-        for tile in picture.layout.tiles {
-            row += pixels.classRows
-            let width = tile.gridWidth * side
-            var plane = [Float](repeating: 0, count: 3 * tile.gridHeight * side * width)
-            for place in PictureLayout.places(pixels.order, height: tile.gridHeight, width: tile.gridWidth) {
-                for channel in 0..<3 {
-                    for y in 0..<side {
-                        let source = row * pixels.patchBytes + (channel * side + y) * side
-                        let target = (channel * tile.gridHeight * side + place.row * side + y) * width + place.column * side
-                        for x in 0..<side { plane[target + x] = table[256 * channel + Int(bytes[source + x])] }
-                    }
-                }
-                row += 1
-            }
-            values += plane
-        }
-        return values
     }
 }

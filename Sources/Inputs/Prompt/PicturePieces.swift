@@ -62,7 +62,7 @@ struct PicturePieces {
 
     private mutating func add(text: String, _ scope: Scope) {
         guard !text.isEmpty else { return }
-        var text = text.replacing("{picture}", with: String(number))
+        var text = text.replacing("{picture}", with: String(number)).replacing("{index}", with: String(number - 1))
         if let tile = scope.tile {
             text.replace("{row}", with: String(layout.tiles[tile].row + 1))
             text.replace("{column}", with: String(layout.tiles[tile].column + 1))

@@ -2,11 +2,14 @@ import IR
 import Tensors
 
 extension ModelTracer {
-    /// `y = x / √(mean(x²) + eps) · w` by the layer `name`, over rows of that width (`Qwen2RMSNorm`).
-    func rmsNorm(_ name: String, _ x: Value, width: Int, eps: Double) -> Value {
+    /// `y = x / √(mean(x²) + eps) · w` by the layer `name`, over rows of that width (`Qwen2RMSNorm`); by `1 + w` if asked for
+    /// (`GemmaRMSNorm`).
+    func rmsNorm(_ name: String, _ x: Value, width: Int, eps: Double, addsOne: Bool = false) -> Value {
         scope(name) {
             let scale = b.rsqrt(b.add(b.mean(b.square(x)), b.literal(eps)))
-            return b.mul(b.mul(x, scale), parameter("weight", [.fixed(width)]))
+            let scaled = b.mul(x, scale)
+            let weight = parameter("weight", [.fixed(width)])
+            return b.mul(scaled, addsOne ? b.add(weight, b.literal(1)) : weight)
         }
     }
 

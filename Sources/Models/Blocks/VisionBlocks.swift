@@ -1,32 +1,30 @@
-import HuggingFace
 import IR
-import Plan
 import Tensors
 
 extension ModelTracer {
     /// Bytes of patches u8 `[P, C·h·w]` as the image processor scales them, f32 `[P, C·t·h·w]`; each frame of `t` is the same.
     ///
     /// Whatever the processor does is one subtraction and one division for each channel (`_fuse_mean_std_and_rescale_factor`).
-    func normalizedPatches(_ pixels: Value, _ image: PixelSpec, patches: Dim) -> Value {
-        let area = Dim.fixed(image.patchSize * image.patchSize)
-        let reciprocal = Float(1 / (image.rescaleFactor ?? 1))
+    func normalizedPatches(_ pixels: Value, _ scale: PixelScale, patchSize: Int, frames: Int, patches: Dim) -> Value {
+        let area = Dim.fixed(patchSize * patchSize)
+        let reciprocal = Float(1 / (scale.factor ?? 1))
         func perChannel(_ values: [Double]) -> Value {
             b.one(Constant(values.map { Double(Float($0) * reciprocal) }, TensorType(.f32, [3, 1])))
         }
         let bytes = b.cast(b.reshape(pixels, [patches, 3, area]), to: .f32)
-        let centered = b.sub(bytes, perChannel(image.normalization?.mean ?? [0, 0, 0]))
-        var x = b.div(centered, perChannel(image.normalization?.deviation ?? [1, 1, 1]))
-        let frames = Dim.fixed(image.temporalPatchSize)
-        x = b.expand(b.reshape(x, [patches, 3, 1, area]), [patches, 3, frames, area])
-        return b.reshape(x, [patches, .fixed(image.patchDimension)])
+        let centered = b.sub(bytes, perChannel(scale.mean))
+        var x = b.div(centered, perChannel(scale.deviation))
+        x = b.expand(b.reshape(x, [patches, 3, 1, area]), [patches, 3, .fixed(frames), area])
+        return b.reshape(x, [patches, .fixed(3 * frames * patchSize * patchSize)])
     }
 
     /// A convolution whose kernel is as large as a patch, thus a matrix product (`PatchEmbed`).
-    func patchEmbedding(_ patches: Value, _ image: PixelSpec, width: Int, bias: Bool) -> Value {
-        scope("proj") {
-            let side = Dim.fixed(image.patchSize)
-            let kernel = parameter("weight", [.fixed(width), 3, .fixed(image.temporalPatchSize), side, side])
-            let y = b.matmul(patches, b.reshape(kernel, [.fixed(width), .fixed(image.patchDimension)]), transposeB: true)
+    func patchProjection(_ name: String, _ patches: Value, patchSize: Int, frames: Int?, width: Int, bias: Bool) -> Value {
+        scope(name) {
+            let side = Dim.fixed(patchSize)
+            let kernel = parameter("weight", Shape([.fixed(width), 3] + (frames.map { [.fixed($0)] } ?? []) + [side, side]))
+            let elements = 3 * (frames ?? 1) * patchSize * patchSize
+            let y = b.matmul(patches, b.reshape(kernel, [.fixed(width), .fixed(elements)]), transposeB: true)
             return bias ? b.add(y, parameter("bias", [.fixed(width)])) : y
         }
     }

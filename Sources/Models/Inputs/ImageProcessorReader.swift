@@ -84,14 +84,16 @@ extension ConfigSection {
         return factor
     }
 
-    /// Mean and deviation; nil where values are left as they are (`do_normalize`). The defaults are CLIP's.
+    /// Mean and deviation; nil where values are left as they are (`do_normalize`).
     ///
     /// - Parameter factor: what bytes are multiplied by before, which must leave numbers of f32.
-    func normalization(rescaledBy factor: Double?) throws(CheckpointError) -> PixelSpec.Normalization? {
+    func normalization(
+        rescaledBy factor: Double?, defaults: PixelSpec.Normalization = .clip
+    ) throws(CheckpointError) -> PixelSpec.Normalization? {
         guard try flag("do_normalize") else { return nil }
         for key in ["image_mean", "image_std"] { try refuseNull(key) }
-        let mean = try channels("image_mean") ?? [0.48145466, 0.4578275, 0.40821073]
-        let deviation = try channels("image_std") ?? [0.26862954, 0.26130258, 0.27577711]
+        let mean = try channels("image_mean") ?? defaults.mean
+        let deviation = try channels("image_std") ?? defaults.deviation
         guard deviation.allSatisfy({ Float($0) != 0 }) else { throw error("image_std", "must not hold a zero") }
         let scale = Float(1 / (factor ?? 1))
         guard mean.allSatisfy({ (Float($0) * scale).isFinite }) else { throw error("image_mean", "is too large for f32") }
@@ -100,7 +102,7 @@ extension ConfigSection {
     }
 
     /// Three numbers, or one for all three channels, in a list or not.
-    private func channels(_ key: String) throws(CheckpointError) -> [Double]? {
+    func channels(_ key: String) throws(CheckpointError) -> [Double]? {
         guard let value = members[key] else { return nil }
         let given = value.arrayValue ?? [value]
         let numbers = given.compactMap(\.doubleValue)

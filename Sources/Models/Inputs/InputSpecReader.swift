@@ -14,7 +14,8 @@ extension ModelDirectory {
 extension ConfigSection {
     /// The token that stands for a picture.
     func imageToken(vocabulary: Int) throws(CheckpointError) -> Int32 {
-        Int32(clamping: try size("image_token_id", in: 0...vocabulary - 1))
+        let key = has("image_token_index") && !has("image_token_id") ? "image_token_index" : "image_token_id"
+        return Int32(clamping: try size(key, in: 0...vocabulary - 1))
     }
 }
 

@@ -4,6 +4,8 @@ package struct InputSpec: Sendable, Hashable, Codable {
     package var picture: PictureSpec?
     /// How token positions are counted.
     package var positions: PositionScheme
+    /// Which tokens of a prompt see each other whatever their order.
+    package var spans: SpanScheme
     /// Number of rows of the embedding table: every token id is below it.
     package var vocabularySize: Int
     /// Tokens that end a generation, from generation_config.json, else config.json.
@@ -14,16 +16,26 @@ package struct InputSpec: Sendable, Hashable, Codable {
     package var specialTokens: [String: String]
 
     package init(
-        picture: PictureSpec? = nil, positions: PositionScheme, vocabularySize: Int, endTokenIDs: [Int32],
+        picture: PictureSpec? = nil, positions: PositionScheme, spans: SpanScheme = .none, vocabularySize: Int, endTokenIDs: [Int32],
         generation: GenerationDefaults = .init(), specialTokens: [String: String] = [:]
     ) {
         self.picture = picture
         self.positions = positions
+        self.spans = spans
         self.vocabularySize = vocabularySize
         self.endTokenIDs = endTokenIDs
         self.generation = generation
         self.specialTokens = specialTokens
     }
+}
+
+/// Which tokens of a prompt see each other whatever their order.
+package enum SpanScheme: String, Sendable, Hashable, Codable {
+    case none
+    /// The tokens of each run of features (Gemma 3).
+    case pictures
+    /// The whole prompt (PaliGemma).
+    case prompt
 }
 
 /// How token positions are counted.

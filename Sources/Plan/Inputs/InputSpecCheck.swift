@@ -50,15 +50,17 @@ extension PictureSpec {
         guard tensors.count { $0.content == .pixels } == 1 else { return "picture.tensors has not one of pixels" }
         guard Set(tensors.map(\.name)).count == tensors.count else { return "picture.tensors has two of one name" }
         for tensor in tensors {
-            guard case .rasterRows(let columns) = tensor.content else { continue }
-            if let reason = check.within("tensors.rasterRows.columns", columns, 1...1 << 16) { return reason }
+            if let reason = tensor.content.side.flatMap({ check.within("tensors' \(tensor.name)", $0, 1...1 << 16) }) { return reason }
         }
         switch features {
         case .cells(let side):
             guard side == pixels.order.cellSide else { return "picture.features are of cells of \(side), but the patches are in those of \(pixels.order.cellSide)" }
-        case .stitched(let side, let base, let grid):
-            guard side == 1, pixels.order == .raster else { return "picture.features are stitched, but the patches are not in raster order" }
-            guard views.indices.contains(base), views.indices.contains(grid) else { return "picture.features are of views that are not there" }
+        case .queries(let count):
+            if let reason = check.within("features.queries.count", count, 1...1 << 16) { return reason }
+        case .stitched(let bases, let grid, let most):
+            guard pixels.order == .raster else { return "picture.features are stitched, but the patches are not in raster order" }
+            guard (bases + [grid]).allSatisfy(views.indices.contains) else { return "picture.features are of views that are not there" }
+            if let most, let reason = check.within("features.stitched.most", most, 1...1 << 10) { return reason }
         }
         return prompt.contradiction(vocabularySize: vocabularySize, views: views.count)
     }
@@ -70,7 +72,11 @@ extension PictureSpec {
             guard let pixelsAtMost = maxPixels(of: views[index]) else { return nil }
             let patch = pixels.patchSize
             guard let side = views[index].tile else {
-                let tiles = if case .aspectTiles(_, _, let most) = views[index].fit { most } else { 1 }
+                let tiles =
+                    switch views[index].fit {
+                    case .aspectTiles(_, _, let most), .slices(_, let most, _): most
+                    default: 1
+                    }
                 rows += pixelsAtMost / (patch * patch) + tiles * pixels.classRows
                 continue
             }
@@ -98,6 +104,30 @@ extension PictureSpec {
         case .longest(let longest, let multiple):
             let side = (longest + multiple - 1) / multiple * multiple
             return side * side
+        // A side is at least one multiple and at most as long as the area allows; each is rounded to the nearest.
+        case .overview(let side, _, let multiple): return Self.slicePixels(side, multiple)
+        case .slices(let side, let most, let multiple): return most * Self.slicePixels(side, multiple)
+        case .longestEdge(let edge): return (edge + 1) * (edge + 1)
+        case .multiples(let side):
+            guard let source = view.source, let pixels = maxPixels(of: views[source]) else { return nil }
+            let most = Int(Double(pixels).squareRoot()) + side
+            return most * most + side * pixels
+        }
+    }
+
+    private static func slicePixels(_ side: Int, _ multiple: Int) -> Int {
+        (side + multiple) * (side + multiple) + multiple * side * side
+    }
+}
+
+extension VisionTensor.Content {
+    /// The side of the table, or the number of queries, that it counts in.
+    fileprivate var side: Int? {
+        switch self {
+        case .tableRows(.raster(let side)), .tableRows(.buckets(let side, _)), .queryRows(let side): side
+        case .blendRows(.bilinear(let side, _)), .blendWeights(.bilinear(let side, _)): side
+        case .blendRows(.bicubic(let side)), .blendWeights(.bicubic(let side)): side
+        case .pixels, .patchPositions, .classRows, .featureRows, .featureBlendRows, .featureBlendWeights, .learnedRows: nil
         }
     }
 }
@@ -126,6 +156,10 @@ extension ViewSpec {
         case .aspectTiles(let side, let least, let most):
             return check.first([("fit.side", side, 1...1 << 14), ("fit.most", most, 1...64), ("fit.least", least, 1...most)])
         case .longest(let longest, let multiple): return check.first([("fit.longest", longest, sides), ("fit.multiple", multiple, 1...1 << 16)])
+        case .overview(let side, let most, let multiple), .slices(let side, let most, let multiple):
+            return check.first([("fit.side", side, 1...1 << 14), ("fit.most", most, 1...64), ("fit.multiple", multiple, 1...1 << 12)])
+        case .longestEdge(let edge): return check.within("fit.edge", edge, 1...1 << 14)
+        case .multiples(let side): return check.within("fit.side", side, 1...1 << 14)
         }
     }
 }

@@ -89,6 +89,15 @@ package enum FitRule: Sendable, Hashable, Codable {
     case aspectTiles(side: Int, least: Int, most: Int)
     /// The longer side at most `longest`, both sides rounded up to multiples of `multiple` (Pixtral).
     case longest(longest: Int, multiple: Int)
+    /// About `side`² pixels in the picture's ratio, sides multiples of `multiple`; smaller pictures grow only where there are no slices
+    /// (MiniCPM-V's source picture).
+    case overview(side: Int, most: Int, multiple: Int)
+    /// Up to `most` slices of about `side`² pixels each; no view for pictures that need none (MiniCPM-V).
+    case slices(side: Int, most: Int, multiple: Int)
+    /// The longer side becomes `edge`, the other keeps the ratio and becomes even (Idefics3's first resize).
+    case longestEdge(edge: Int)
+    /// Both sides grow to multiples of `side`, the longer one first; no view for pictures of one tile (Idefics3's split).
+    case multiples(side: Int)
 }
 
 /// Sides in pixels.
@@ -138,6 +147,8 @@ package struct PixelSpec: Sendable, Hashable, Codable {
         case tiles
         /// `[pictures, tiles, C, H, W]`, shorter pictures filled up with zeros.
         case pictures
+        /// `[C, h, w · patches]` for each tile.
+        case strips
     }
 
     package init(
@@ -187,12 +198,22 @@ package struct VisionTensor: Sendable, Hashable, Codable {
         case pixels
         /// i32 `[2, P]`: row and column of each patch in its tile.
         case patchPositions
-        /// i32 `[P]`: the row of a learned table of `columns` positions in a row, class rows first: `row · columns + column + classRows`.
-        case rasterRows(columns: Int)
+        /// i32 `[P]`: the row of a learned position table, class rows first.
+        case tableRows(TableRule)
+        /// i32 `[P, k]`: the rows of a learned table that are blended for a patch.
+        case blendRows(BlendRule)
+        /// f32 `[P, k]`: their weights.
+        case blendWeights(BlendRule)
         /// i32 `[P]`: the class row's number, −1 for a patch.
         case classRows
         /// i32 `[M]`: the row of the tower's result that becomes a feature; those of features that stand elsewhere are 0.
         case featureRows
+        /// i32 `[M, 4]`: the rows of the tower's result that are blended to a feature.
+        case featureBlendRows
+        /// f32 `[M, 4]`: their weights.
+        case featureBlendWeights
+        /// i32 `[M]`: which of `count` learned queries makes the feature.
+        case queryRows(count: Int)
         /// i32 `[M]`: the row of a table of learned rows, such as the newline, that becomes a feature; −1 for rows of the tower.
         case learnedRows
     }
@@ -203,18 +224,51 @@ package struct VisionTensor: Sendable, Hashable, Codable {
     }
 }
 
+/// Where a patch's place lies in a learned table of positions.
+package enum TableRule: Sendable, Hashable, Codable {
+    /// `row · columns + column + classRows`
+    case raster(columns: Int)
+    /// Rows and columns by the fraction of the tile's side that lies before them, in f32, on a table of `side` × `side`.
+    case buckets(side: Int, FractionRule)
+
+    /// How the fraction of place `i` of `k` is computed.
+    package enum FractionRule: String, Sendable, Hashable, Codable {
+        /// `torch.arange(0, 1 − 1e-6, 1 / k)[i]`
+        case range
+        /// `min(i · (1 / k), 1 − 1e-6)`
+        case product
+    }
+}
+
+/// How a learned table of `side` × `side` positions is resized to a tile (`torch.nn.functional.interpolate`, no antialias).
+package enum BlendRule: Sendable, Hashable, Codable {
+    case bilinear(side: Int, alignsCorners: Bool)
+    /// Keys' weights with a = −0.75.
+    case bicubic(side: Int)
+
+    /// Rows that are blended for one patch.
+    package var count: Int {
+        switch self {
+        case .bilinear: 4
+        case .bicubic: 16
+        }
+    }
+}
+
 /// A named segmentation: attention stays inside.
 package struct VisionSegments: Sendable, Hashable, Codable {
     package var name: String
     package var content: Content
 
-    package enum Content: String, Sendable, Hashable, Codable {
+    package enum Content: Sendable, Hashable, Codable {
         /// The patches of one picture.
         case pictures
         /// The patches of one tile.
         case tiles
         /// The patches of one window of the order.
         case windows
+        /// So many features of each tile.
+        case queries(count: Int)
     }
 
     package init(_ name: String, _ content: Content) {
@@ -227,9 +281,12 @@ package struct VisionSegments: Sendable, Hashable, Codable {
 package enum FeatureRule: Sendable, Hashable, Codable {
     /// One for each square of `side` × `side` patches, in raster order, tile after tile.
     case cells(side: Int)
-    /// As `cells`, all of view `base`; then of view `grid` the tiles joined, the background cut off, the learned row 0 behind each row
-    /// (LLaVA-NeXT `pack_image_features`); a picture without view `grid` has the learned row at its end.
-    case stitched(side: Int, base: Int, grid: Int)
+    /// So many learned queries for each tile.
+    case queries(count: Int)
+    /// All patches of the views `bases`; then of view `grid` the tiles joined, the background cut off, the learned row 0 behind each line
+    /// (LLaVA-NeXT `pack_image_features`); a picture without view `grid` has the learned row at its end. Planes of more than `most`
+    /// tiles' patches are shrunk to that.
+    case stitched(bases: [Int], grid: Int, most: Int?)
 }
 
 /// What stands for a picture in the text of a prompt.
@@ -252,7 +309,8 @@ package struct PicturePrompt: Sendable, Hashable, Codable {
 
 /// A part of what stands for a picture.
 package indirect enum PromptPiece: Sendable, Hashable, Codable {
-    /// `{picture}`, `{row}` and `{column}` are the numbers of the picture in the prompt, and of the tile in its view, from 1.
+    /// `{picture}`, `{row}` and `{column}` are the numbers of the picture in the prompt, and of the tile in its view, from 1; `{index}` is
+    /// the picture's from 0.
     case text(String)
     /// Tokens of the features: all of the picture, of the tile, or of the line, whichever is closest.
     case features

@@ -14,14 +14,12 @@ struct ArenaMachine {
     private var inputs: [ValueID: Tensor] = [:]
     private var outputs: [ValueID: [Float]] = [:]
     private var bindings: [String: Int] = [:]
-    /// Key caches and the rows that wait for the values of their layer.
-    private var waiting: [String: (cache: ValueID, rows: ValueID)] = [:]
 
     /// - Parameter evaluator: gives the weights.
     init(_ graph: Graph, evaluator: Evaluator) throws {
         self.graph = graph
         self.evaluator = evaluator
-        storage = try Storage(graph)
+        storage = Storage(graph)
         let ends = graph.nodes.flatMap(\.results).compactMap { graph[$0].place.map { $0.offset + $0.byteCount } }
         arena = Array(repeating: .nan, count: (ends.max() ?? 0) / 4)
     }
@@ -37,22 +35,20 @@ struct ArenaMachine {
     }
 
     private mutating func step(_ node: Node) throws {
-        if node.op is KVWrite { return try writeCache(node) }
+        if node.op is StoreKV { return try writeCache(node) }
         let operands = try node.operands.map { try read($0) }
         for (value, tensor) in zip(node.results, try compute(node.op, operands)) { try write(value, tensor) }
     }
 
-    /// Keys are stored together with the values of their layer, as the runtime does it.
     private mutating func writeCache(_ node: Node) throws {
-        guard let root = storage.view(node.result)?.root, let rows = node.operand("rows"), let slots = node.operand("slots"),
-            let name = graph.states.first(where: { $0.value == root })?.name
-        else { throw EvaluationError("a cache write without a state") }
-        let layer = String(name.dropLast(2))
-        guard let keys = waiting.removeValue(forKey: layer) else { return waiting[layer] = (root, rows) }
-        for (cache, rows) in [keys, (root, rows)] {
+        let caches = node.operands[..<2].compactMap { storage.view($0)?.root }
+        var operands: [Tensor] = []
+        for cache in caches {
             guard let old = inputs[cache] else { throw EvaluationError("a state without a tensor") }
-            inputs[cache] = try compute(KVWrite(), [old, try read(rows), try read(slots)])[0]
+            operands.append(old)
         }
+        for value in node.operands[2...] { operands.append(try read(value)) }
+        for (cache, tensor) in zip(caches, try compute(node.op, operands)) { inputs[cache] = tensor }
     }
 
     private func compute(_ op: any Op, _ operands: [Tensor]) throws -> [Tensor] {
@@ -96,7 +92,7 @@ struct ArenaMachine {
     private func indices(_ view: Storage.View, _ offset: Int, _ shape: [Int]) -> [Int] {
         let width = shape.dropFirst().reduce(1, *)
         return (0..<(shape.first ?? 1)).flatMap { row in
-            (0..<width).map { offset + row * view.stride + view.column + $0 }
+            (0..<width).map { offset + row * (view.stride ?? width) + view.column + $0 }
         }
     }
 

@@ -1,0 +1,24 @@
+import IR
+import Plan
+import Tensors
+
+/// Where the tokens of a call go in the cache, and what each of them sees of it.
+struct CacheContext {
+    var tokens: Dim
+    /// i32 `[T]`
+    var slots: Value
+    /// bool `[T, S]` for each mask of the decoder.
+    var visible: [CausalMask: Value]
+}
+
+extension ModelTracer {
+    func cacheContext(_ masks: [CausalMask], tokens: Dim) -> CacheContext {
+        let slots = b.input(InputRole.slots.rawValue, TensorType(.i32, [tokens]))
+        let visible = masks.map { ($0, causalInput($0, tokens: tokens)) }
+        return CacheContext(tokens: tokens, slots: slots, visible: Dictionary(uniqueKeysWithValues: visible))
+    }
+
+    private func causalInput(_ mask: CausalMask, tokens: Dim) -> Value {
+        b.mask(mask.name, .causal(window: mask.window, spans: mask.spans != .none), queries: tokens)
+    }
+}

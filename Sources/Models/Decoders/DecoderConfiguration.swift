@@ -1,0 +1,94 @@
+import HuggingFace
+import IR
+
+/// What a causal decoder computes: its extents, and every choice in which the known ones differ.
+///
+/// Tensors have the names of `LlamaForCausalLM`; a `NameRewrite` brings others to them.
+struct DecoderConfiguration {
+    var width: Int
+    var inner: Int
+    var vocabulary: Int
+    var attention: AttentionShape
+    var activation: ActivationFunction
+    var eps: Double
+    var maxPositions: Int
+    /// Whether one table is to embed tokens and to score them, unless the checkpoint has two.
+    var isTied: Bool
+    /// One for each layer.
+    var layers: [DecoderLayer]
+    /// What layers refer to.
+    var rotaries: [RotaryFrequencies]
+    /// Where queries, keys and values come from.
+    var projections = QueryProjections.separate
+    /// Whether gate and up-projection are one layer's rows, the gate first.
+    var hasFusedGate = false
+    var queryBias = false
+    var outputBias = false
+    var feedForwardBias = false
+    /// Whether norms multiply by `1 + w` instead of `w`.
+    var normsAddOne = false
+    /// Whether what attention and feed-forward give is normalized before it is added.
+    var normalizesResults = false
+    /// Whether queries and keys are normalized, head by head.
+    var normalizesHeads = false
+    /// Scores are divided by it.
+    var scoreDivisor: Double
+    /// Scores go through `c · tanh(x / c)`.
+    var scoreCap: Double?
+    /// Logits go through `c · tanh(x / c)`.
+    var logitCap: Double?
+    /// What embedded tokens, not pictures, are multiplied by.
+    var embeddingScale: Double?
+    /// From this position on queries grow by the logarithm of the position to this base.
+    var logarithmBase: Int?
+    /// How far the tokens of a picture or a prefix see forward in `extend`.
+    var spans = SpanRule.none
+
+    /// Rows of the `positions` input.
+    var positionAxes: Int { rotaries[0].positionAxes }
+
+    /// The distinct masks of the layers, in the order of first use.
+    var masks: [CausalMask] {
+        layers.map(mask).reduce(into: []) { known, mask in
+            if !known.contains(mask) { known.append(mask) }
+        }
+    }
+
+    func mask(_ layer: DecoderLayer) -> CausalMask { CausalMask(window: layer.window, spans: spans) }
+}
+
+/// In what one layer of a decoder differs from the others.
+struct DecoderLayer: Hashable {
+    /// Index into `rotaries`.
+    var rotary = 0
+    /// How many tokens back it sees, itself included; nil for all.
+    var window: Int?
+}
+
+/// Where queries, keys and values of a layer come from.
+enum QueryProjections {
+    /// Three layers.
+    case separate
+    /// One layer, its rows those of all queries, then all keys, then all values.
+    case rows
+    /// One layer, its rows grouped by key-value head: the queries of the group, its key, its value.
+    case groups
+}
+
+/// Whether tokens see forward inside a span: a picture, or a whole prefix.
+enum SpanRule {
+    case none
+    /// Up to the span's end, back as far as the window.
+    case withinWindow
+    /// The whole span, whatever the window.
+    case whole
+}
+
+/// What a token sees of the cache of its sequence.
+struct CausalMask: Hashable {
+    var window: Int?
+    var spans: SpanRule
+
+    /// The name of the graph input.
+    var name: String { window == nil ? "visible" : "visible_window" }
+}

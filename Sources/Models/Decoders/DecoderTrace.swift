@@ -1,0 +1,114 @@
+import IR
+import Plan
+import Tensors
+
+extension ModelTracer {
+    /// The entry `extend`: tokens of several sequences to logits f32 `[B, V]` of the sampled rows.
+    ///
+    /// With `pictures`, tokens may be rows of pictures: f32 `[I, W · (1 + layers)]`, of which the first `W` elements stand for the
+    /// token and those that follow are added after the first layers (deepstack).
+    func extend(_ text: DecoderConfiguration, pictures: PictureRows?) -> Value {
+        let ids = b.input(InputRole.ids.rawValue, TensorType(.i32, ["T"]))
+        var rows: (index: Value, embeds: Value)?
+        if let pictures {
+            let index = b.input(InputRole.imageRows.rawValue, TensorType(.i32, ["T"]))
+            rows = (index, b.input(InputRole.imageEmbeds.rawValue, TensorType(.f32, ["I", .fixed(pictures.width(text))])))
+        }
+        let positions = b.input(InputRole.positions.rawValue, TensorType(.i32, [.fixed(text.positionAxes), "T"]))
+        let context = cacheContext(text.masks, tokens: "T")
+        let sampled = b.input(InputRole.sampleRows.rawValue, TensorType(.i32, ["B"]))
+        let tables = tokenTables(text)
+        var x = embedding(ids, text, tables)
+        var added: [Value] = []
+        if let pictures, let rows {
+            func part(_ index: Int) -> Value {
+                guard pictures.addedLayers > 0 else { return rows.embeds }
+                return b.slice(rows.embeds, axis: 1, index * text.width..<(index + 1) * text.width)
+            }
+            x = b.selectRows(x, part(0), rows.index)
+            let nothing = b.literal(0, TensorType(.f32, ["T", .fixed(text.width)]))
+            added = (0..<pictures.addedLayers).map { b.selectRows(nothing, part($0 + 1), rows.index) }
+        }
+        return logits(b.gather(decoder(x, positions, text, context, added: added), sampled), text, tables)
+    }
+
+    /// The entry `decode`: one token for each of `B` sequences to logits f32 `[B, V]`.
+    func decode(_ text: DecoderConfiguration) -> Value {
+        let ids = b.input(InputRole.ids.rawValue, TensorType(.i32, ["B"]))
+        let positions = b.input(InputRole.positions.rawValue, TensorType(.i32, [.fixed(text.positionAxes), "B"]))
+        var alone = text
+        alone.spans = .none
+        let context = cacheContext(alone.masks, tokens: "B")
+        let tables = tokenTables(text)
+        return logits(decoder(embedding(ids, text, tables), positions, alone, context, added: []), text, tables)
+    }
+
+    /// The modules whose weights embed tokens and score them: tied ones are one, whichever of the two the checkpoint has.
+    private func tokenTables(_ text: DecoderConfiguration) -> TokenTables {
+        let tables = TokenTables(embedding: "model.embed_tokens", head: "lm_head")
+        guard text.isTied else { return tables }
+        if !has("lm_head.weight") { return TokenTables(embedding: tables.embedding, head: tables.embedding) }
+        return has("model.embed_tokens.weight") ? tables : TokenTables(embedding: tables.head, head: tables.head)
+    }
+
+    private func embedding(_ ids: Value, _ text: DecoderConfiguration, _ tables: TokenTables) -> Value {
+        let x = scope(tables.embedding) { widened(b.gather(stored("weight", [.fixed(text.vocabulary), .fixed(text.width)]), ids)) }
+        return text.embeddingScale.map { b.mul(x, b.literal($0)) } ?? x
+    }
+
+    private func logits(_ x: Value, _ text: DecoderConfiguration, _ tables: TokenTables) -> Value {
+        capped(linear(tables.head, x, from: text.width, to: text.vocabulary, bias: false), text.logitCap)
+    }
+
+    /// Embedded tokens to hidden states after the last norm; `added` holds what the first layers' results grow by.
+    private func decoder(
+        _ embedded: Value, _ positions: Value, _ text: DecoderConfiguration, _ context: CacheContext, added: [Value]
+    ) -> Value {
+        scope("model") {
+            let tables = text.rotaries.enumerated().map { index, frequencies in
+                let isUsed = text.layers.contains { $0.rotary == index }
+                return isUsed ? scope("rotary_emb") { rotaryTables(positions, frequencies, tokens: context.tokens) } : nil
+            }
+            let growth = queryGrowth(positions, text, tokens: context.tokens)
+            var x = embedded
+            for (index, layer) in text.layers.enumerated() {
+                guard let rotary = tables[layer.rotary], let visible = context.visible[text.mask(layer)] else { continue }
+                x = scope("layers.\(index)") {
+                    let turn = LayerContext(layer: index, rotary: rotary, visible: visible, slots: context.slots, tokens: context.tokens, growth: growth)
+                    let normed = norm("input_layernorm", x, text)
+                    let mixed = scope("self_attn") { cachedAttention(normed, text, turn) }
+                    let y = b.add(x, text.normalizesResults ? norm("post_attention_layernorm", mixed, text) : mixed)
+                    let inner = norm(text.normalizesResults ? "pre_feedforward_layernorm" : "post_attention_layernorm", y, text)
+                    let fed = scope("mlp") { feedForward(inner, text) }
+                    return b.add(y, text.normalizesResults ? norm("post_feedforward_layernorm", fed, text) : fed)
+                }
+                if index < added.count { x = b.add(x, added[index]) }
+            }
+            return norm("norm", x, text)
+        }
+    }
+
+    private func norm(_ name: String, _ x: Value, _ text: DecoderConfiguration) -> Value {
+        rmsNorm(name, x, width: text.width, eps: text.eps, addsOne: text.normsAddOne)
+    }
+
+    private func feedForward(_ x: Value, _ text: DecoderConfiguration) -> Value {
+        let bias = text.feedForwardBias
+        if text.hasFusedGate { return fusedGateMLP(x, width: text.width, inner: text.inner, text.activation, bias: bias) }
+        return gatedMLP(x, width: text.width, inner: text.inner, text.activation, bias: bias)
+    }
+}
+
+/// What an `extend` entry takes of pictures.
+struct PictureRows {
+    /// How many layers' results the rows are added to as well.
+    var addedLayers = 0
+
+    func width(_ text: DecoderConfiguration) -> Int { text.width * (1 + addedLayers) }
+}
+
+/// The modules whose weights turn tokens into vectors, and vectors into scores of tokens.
+private struct TokenTables {
+    var embedding: String
+    var head: String
+}

@@ -1,0 +1,43 @@
+package import HuggingFace
+package import IR
+package import Plan
+
+/// Causal language models that read text only: Llama, Mistral, Qwen, Gemma, Phi-3, InternLM2.
+package struct TextDecoder: ModelDefinition {
+    package static let architectures = [
+        "LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM", "GemmaForCausalLM", "Gemma2ForCausalLM",
+        "Gemma3ForCausalLM", "Phi3ForCausalLM", "InternLM2ForCausalLM", "QWenLMHeadModel",
+    ]
+    package static let modelTypes = ["llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "phi3", "internlm2", "qwen"]
+
+    private let text: DecoderConfiguration
+    private let quantization: AWQConfig?
+    private let spec: InputSpec
+
+    /// The first Qwen with a `visual` part is another family.
+    package static func computes(_ config: ModelConfig) throws(CheckpointError) -> Bool {
+        try config.originalSection().section("visual") == nil
+    }
+
+    package init(_ directory: ModelDirectory) throws(CheckpointError) {
+        let config = try directory.config()
+        text = try DecoderConfiguration(config.originalSection())
+        quantization = try config.quantization()
+        spec = try directory.inputs(vocabulary: text.vocabulary, positions: .sequential(start: 0), config)
+    }
+
+    package func inputs(_ tokens: TokenNames) -> InputSpec { spec }
+
+    package var geometry: ModelGeometry { ModelGeometry(text, patchSize: 1, mergeSize: 1) }
+
+    package func effective(_ checkpoint: Checkpoint) -> Checkpoint { text.effective(checkpoint, Self.rewrites) }
+
+    private static let rewrites = [
+        NameRewrite("transformer.", "model.", NameTables.qwen), NameRewrite("output.", "lm_head."),
+        NameRewrite("model.", "model.", NameTables.internLM2),
+    ]
+
+    package func trace(_ checkpoint: CheckpointTypes, bounds: TraceBounds) throws(CheckpointError) -> Module {
+        try TraceEntries(decoder: text, rewrites: Self.rewrites, quantization: quantization).module(checkpoint, bounds)
+    }
+}

@@ -1,0 +1,48 @@
+import HuggingFace
+import IR
+
+/// How a family's checkpoint becomes a module of entries.
+struct TraceEntries {
+    var decoder: DecoderConfiguration
+    /// nil: the family reads text only.
+    var pictures: PictureRows?
+    var rewrites: [NameRewrite]
+    /// Tensors that are known and not used.
+    var ignored: [NamePattern] = []
+    var quantization: AWQConfig?
+    /// Symbols of the vision entry with their bounds.
+    var visionSymbols: [(name: String, bound: Int)] = []
+
+    /// Records `vision` if there is one, `extend` and `decode`; a weight that does not fit, is missing or has no use is an error.
+    func module(
+        _ checkpoint: CheckpointTypes, _ bounds: TraceBounds, vision: ((ModelTracer) -> Value)? = nil
+    ) throws(CheckpointError) -> Module {
+        let catalog = try WeightCatalog(checkpoint, rewrites: rewrites)
+        let module = ModuleBuilder(weights: Array(catalog.declarations.values))
+        var symbols = [("T", bounds.tokens), ("B", bounds.rows), ("S", bounds.slots)]
+        if pictures != nil { symbols.append(("I", bounds.imageRows)) }
+        for (name, bound) in symbols + visionSymbols.map({ ($0.name, $0.bound) }) { module.symbol(name, bound: bound) }
+        if let vision { try record("vision", module, catalog, vision) }
+        try record("extend", module, catalog) { $0.extend(decoder, pictures: pictures) }
+        try record("decode", module, catalog) { $0.decode(decoder) }
+        let traced = module.finish()
+        try catalog.requireUse(traced.weights, ignoring: ignored + .derived)
+        return traced
+    }
+
+    /// Records one entry; a weight that does not fit is reported as such.
+    private func record(
+        _ entry: String, _ module: ModuleBuilder, _ catalog: WeightCatalog, _ body: (ModelTracer) -> Value
+    ) throws(CheckpointError) {
+        var failure: CheckpointError?
+        do throws(TypeError) {
+            try module.graph(entry) { builder in
+                let tracer = ModelTracer(builder, catalog: catalog, quantization: quantization)
+                defer { failure = tracer.failure }
+                return [body(tracer)]
+            }
+        } catch {
+            throw failure ?? CheckpointError(.inconsistent, file: catalog.location, "cannot be traced: \(error)")
+        }
+    }
+}

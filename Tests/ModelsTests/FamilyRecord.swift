@@ -1,0 +1,97 @@
+import Compiler
+import Foundation
+import HuggingFace
+import IR
+import Inputs
+import JSON
+import Models
+import Plan
+import Reference
+import Tensors
+
+/// A model directory of any family with what transformers computed for one prompt.
+struct FamilyRecord {
+    let directory: String
+    let name: String
+    let config: ModelConfig
+    let checkpoint: Checkpoint
+    let definition: any ModelDefinition
+    let module: Module
+    /// How requests become inputs.
+    let spec: Result<InputSpec, CheckpointError>
+    let expected: SafetensorsFile
+
+    /// Where records are looked for; those of the repository lie elsewhere.
+    static let folder = ProcessInfo.processInfo.environment["VLM_FAMILIES"] ?? Oracle.repository + "/.build/families"
+
+    /// The names of the records that are there.
+    static let names: [String] = {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+        return names.filter { FileManager.default.fileExists(atPath: "\(folder)/\($0)/expected.safetensors") }.sorted()
+    }()
+
+    static let bounds = TraceBounds(tokens: 1024, rows: 1024, slots: 2048, imageRows: 1024, mergedCells: 1024)
+
+    init(_ name: String) throws {
+        self.name = name
+        directory = Self.folder + "/" + name
+        let files = try ModelDirectory(directory)
+        config = try files.config()
+        definition = try Architectures.definition(for: files)
+        checkpoint = definition.effective(try Checkpoint(directory: directory))
+        expected = try SafetensorsFile(path: directory + "/expected.safetensors")
+        module = try definition.trace(CheckpointTypes(checkpoint), bounds: Self.bounds)
+        let tokenizer = try? files.tokenizer()
+        let names = TokenNames(text: { tokenizer?.token($0) }, token: { tokenizer?.id(of: $0) })
+        do { spec = .success(try definition.inputs(names)) } catch { spec = .failure(error) }
+    }
+
+    /// `config.json` as it is.
+    var json: JSONObject { config.original.objectValue ?? [:] }
+
+    var modelType: String { json["model_type"]?.stringValue ?? "" }
+
+    func recorded(_ name: String) -> Tensor? {
+        expected[name].flatMap { view in
+            view.withBytes { Tensor(view.type.element, view.type.shape.fixed ?? [], bytes: $0) }
+        }
+    }
+
+    func run(_ entry: String, _ inputs: [String: Tensor], states: [String: Tensor] = [:]) throws -> Evaluator.Outcome {
+        let sources = Dictionary(uniqueKeysWithValues: module.weights.map { ($0.name, $0.source) })
+        let evaluator = Evaluator { name throws(EvaluationError) in
+            guard let view = sources[name].flatMap({ checkpoint[$0] }),
+                let tensor = view.withBytes({ Tensor(view.type.element, view.type.shape.fixed ?? [], bytes: $0) })
+            else { throw EvaluationError("no weight \(name)") }
+            return tensor
+        }
+        guard let graph = module.graph(entry) else { throw EvaluationError("no entry \(entry)") }
+        return try evaluator.run(graph, inputs: inputs, states: states)
+    }
+
+    /// The recorded picture as the family reads it; nil where it does not read pictures.
+    func picture() throws -> (spec: PictureSpec, picture: ReadPicture)? {
+        guard case .success(let inputs) = spec, let spec = inputs.picture else { return nil }
+        let file = try Data(contentsOf: URL(fileURLWithPath: directory + "/image.png"))
+        return (spec, try PictureReader(spec).read(ImageDecoder().decode(Array(file)), keepsPixels: true))
+    }
+
+    /// Features of a picture by the entry `vision`.
+    func features(of picture: ReadPicture) throws -> Tensor {
+        guard let graph = module.graph("vision") else { throw EvaluationError("no entry vision") }
+        var inputs = try MaskedCall(bounds: picture.input.segments.mapValues { $0.map(Int.init) }).matrices(of: graph)
+        for input in graph.inputs where input.mask == nil {
+            guard let tensor = picture.input[input.name] else { throw EvaluationError("no tensor \(input.name)") }
+            let rows = picture.input.count(of: tensor.row)
+            let columns = tensor.values.count / max(rows * tensor.lines, 1)
+            let type = graph.type(of: input.value)
+            let shape = (tensor.lines > 1 ? [tensor.lines] : []) + [rows] + (type.shape.rank > (tensor.lines > 1 ? 2 : 1) ? [columns] : [])
+            switch tensor.values {
+            case .bytes(let bytes): inputs[input.name] = Tensor(ints: bytes.map(Int32.init), shape, .u8)
+            case .integers(let values): inputs[input.name] = Tensor(ints: values, shape)
+            case .floats(let values): inputs[input.name] = Tensor(values, shape)
+            }
+        }
+        return try run("vision", inputs).results[0]
+    }
+}
