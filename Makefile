@@ -6,7 +6,7 @@ BIN := .build/$(CONFIGURATION)
 PACKAGES := libopenblas-dev libjpeg-dev libpng-dev libzstd-dev libpcre2-dev pkg-config curl jq
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help deps build test sanitized fuzz demo install clean
+.PHONY: help deps build test sanitized fuzz families demo install clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,14 @@ fuzz: deps sanitized ## try damaged inputs of every kind, each for FUZZ_SECONDS 
 	.build/fuzz/image $(FUZZER_FLAGS) .build/fuzz/pictures Tests/InputsTests/Fixtures/image/files
 	.build/fuzz/kernel-checks $(FUZZER_FLAGS) -max_len=400 -len_control=0 .build/fuzz/kernels Tests/Fuzz/Corpus/kernels
 	$(BIN)/fuzz-targets --seconds $(FUZZ_SECONDS)
+
+PYTHON ?= python3
+FAMILIES ?= --rest
+
+families: ## make the tiny models that are not committed, in .build/families (FAMILIES='--extents odd': all, of other sizes)
+	@if $(PYTHON) -c 'import sentencepiece, tiktoken, torch, transformers' 2>/dev/null; then \
+	  cd Tests/Oracle && $(PYTHON) -m families $(FAMILIES) --out $(CURDIR)/.build/families; \
+	else echo "families: skipped" $$(cat Tests/Families/Fixtures/generated.txt)", $(PYTHON) lacks what Tests/Oracle/requirements.txt lists"; fi
 
 demo: build ## compile the demo model, serve it and ask about pictures
 	Artifacts/Demo/demo.sh $(BIN)
