@@ -21,20 +21,32 @@ struct FamilyRecord {
     let spec: Result<InputSpec, CheckpointError>
     let expected: SafetensorsFile
 
-    /// Where records are looked for; those of the repository lie elsewhere.
-    static let folder = ProcessInfo.processInfo.environment["VLM_FAMILIES"] ?? Oracle.repository + "/.build/families"
+    /// Where records are looked for.
+    private static let folders =
+        [Oracle.repository + "/Tests/Families/Fixtures", Oracle.repository + "/.build/families"]
+        + [ProcessInfo.processInfo.environment["VLM_FAMILIES"]].compactMap(\.self)
 
-    /// The names of the records that are there.
-    static let names: [String] = {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
-        return names.filter { FileManager.default.fileExists(atPath: "\(folder)/\($0)/expected.safetensors") }.sorted()
+    /// By their names, the records that are there.
+    private static let paths: [String: String] = {
+        var paths: [String: String] = [:]
+        for folder in folders {
+            for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [] {
+                let path = "\(folder)/\(name)"
+                if FileManager.default.fileExists(atPath: path + "/expected.safetensors") { paths[name] = path }
+            }
+        }
+        return paths
     }()
+
+    static let names = paths.keys.sorted()
+
+    static func path(of name: String) -> String { paths[name] ?? name }
 
     static let bounds = TraceBounds(tokens: 1024, rows: 1024, slots: 2048, imageRows: 1024, mergedCells: 1024)
 
     init(_ name: String) throws {
         self.name = name
-        directory = Self.folder + "/" + name
+        directory = Self.path(of: name)
         let files = try ModelDirectory(directory)
         config = try files.config()
         definition = try Architectures.definition(for: files)
