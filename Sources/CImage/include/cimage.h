@@ -65,7 +65,8 @@ typedef struct {
     const int32_t *starts;
     const int32_t *counts;
     const int32_t *weights;
-    const int16_t *weights16; // the same weights where all fit 16 bits, else NULL
+    const int16_t *weights16; // the same weights where all fit 16 bits, or a 256th of them rounded down; NULL where that does not fit
+    const int16_t *rest16;    // what the 256th leaves, from 0 to 255; NULL where the weights fit
     int32_t stride;           // a multiple of 4
     int32_t precision;
     int32_t size_in;
