@@ -32,7 +32,7 @@ struct ImageErrorTests {
     }
 
     @Test(arguments: [
-        ("\0\0\0 ftypavif", "AVIF"), ("\0\0\0 ftypheic", "HEIC"), ("%PDF-1.7", "PDF"), ("<svg xmlns=\"…\"/>", "SVG"),
+        ("\0\0\0 ftypavif", "AVIF, whose decoders"), ("\0\0\0 ftypheic", "HEIC, whose decoders"), ("\0\0\0 ftypmif1", "AVIF"), ("%PDF-1.7", "PDF"), ("<svg xmlns=\"…\"/>", "SVG"),
         ("<!DOCTYPE html><title>Not found</title>", "HTML"), ("hello", "text"), ("\u{1}\u{2}", "01 02"), ("\0", "00"),
     ])
     func otherFormatsAreNamed(_ start: String, _ name: String) {

@@ -112,8 +112,10 @@ package struct ImageHeader: Sendable, Hashable {
         func has(_ text: String, at offset: Int = 0) -> Bool { head.dropFirst(offset).starts(with: text.utf8) }
         if has("ftyp", at: 4) {
             let brand = String(decoding: head.dropFirst(8).prefix(4), as: UTF8.self)
-            if brand.hasPrefix("avi") { return "AVIF" }
-            if brand.hasPrefix("hei") || brand.hasPrefix("hev") || brand == "mif1" || brand == "msf1" { return "HEIC" }
+            let reason = ", whose decoders can be neither stopped nor bounded in memory"
+            if brand.hasPrefix("avi") { return "AVIF" + reason }
+            if brand.hasPrefix("hei") || brand.hasPrefix("hev") { return "HEIC" + reason }
+            if brand == "mif1" || brand == "msf1" { return "HEIC or AVIF" + reason }
             return "a film (MP4)"
         }
         if head.starts(with: [0xFF, 0x0A]) || has("JXL ", at: 4) { return "JPEG XL" }
