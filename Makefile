@@ -3,7 +3,7 @@ PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
 CONFIGURATION ?= release
 BIN := .build/$(CONFIGURATION)
-PACKAGES := libopenblas-dev libjpeg-dev libpng-dev libzstd-dev libpcre2-dev pkg-config curl jq
+PACKAGES := libopenblas-dev libjpeg-dev libpng-dev libwebp-dev libgif-dev libtiff-dev libzstd-dev libpcre2-dev pkg-config curl jq
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .PHONY: help deps build test sanitized fuzz families demo install clean
@@ -31,7 +31,7 @@ FUZZER_FLAGS = -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 -timeout=10 -p
 
 sanitized: deps
 	@mkdir -p .build/fuzz/pictures .build/fuzz/kernels
-	$(SANITIZED) -ISources/CImage/include Tests/Fuzz/image.c Sources/CImage/*.c -ljpeg -lpng -o .build/fuzz/image
+	$(SANITIZED) -ISources/CImage/include Tests/Fuzz/image.c Sources/CImage/*.c -ljpeg -lpng -lwebp -lgif -o .build/fuzz/image
 	$(SANITIZED) -fno-sanitize=alignment -ISources/CKernels -ISources/CKernels/include \
 	  Tests/Fuzz/kernels.c Sources/CKernels/*.c Sources/CKernels/x86_64/*.c -o .build/fuzz/kernel-checks
 

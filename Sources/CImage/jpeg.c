@@ -1,4 +1,4 @@
-#include "cimage.h"
+#include "decode.h"
 
 #include <setjmp.h>
 #include <stdio.h>
@@ -83,18 +83,10 @@ static void on_skip(j_decompress_ptr info, long count) {
     info->src->bytes_in_buffer -= (size_t)count;
 }
 
-static inline uint8_t scale(unsigned a, unsigned b) {
-    unsigned t = a * b + 128;
-    return (uint8_t)(((t >> 8) + t) >> 8);
-}
-
 // Stored inks are inverted: a stored 255 is no ink.
 static void convert_inks(const uint8_t *inks, uint8_t *rgb, uint32_t width) {
-    for (uint32_t x = 0; x < width; x++) {
-        unsigned black = inks[4 * x + 3];
-        for (int c = 0; c < 3; c++)
-            rgb[3 * x + c] = (uint8_t)(black - scale(255u - inks[4 * x + c], black));
-    }
+    for (uint32_t x = 0; x < width; x++)
+        for (int c = 0; c < 3; c++) rgb[3 * x + c] = cimage_ink(255u - inks[4 * x + c], 255u - inks[4 * x + 3]);
 }
 
 static void read_picture(j_decompress_ptr info, uint32_t width, uint32_t height, uint8_t *rgb) {
@@ -127,8 +119,7 @@ static void read_picture(j_decompress_ptr info, uint32_t width, uint32_t height,
     jpeg_finish_decompress(info);
 }
 
-cimage_status cimage_decode_jpeg(const uint8_t *data, size_t size, uint32_t width, uint32_t height, uint8_t *rgb,
-                                 cimage_watch watch, char *message, size_t capacity) {
+cimage_status cimage_decode_jpeg(const uint8_t *data, size_t size, cimage_target *target) {
     struct jpeg_decompress_struct info;
     error_state error;
     struct jpeg_source_mgr source;
@@ -140,7 +131,7 @@ cimage_status cimage_decode_jpeg(const uint8_t *data, size_t size, uint32_t widt
     error.manager.emit_message = on_message;
     error.manager.output_message = on_output;
     error.status = CIMAGE_OK;
-    error.watch = watch;
+    error.watch = target->watch;
     error.text[0] = 0;
     if (setjmp(error.escape) == 0) {
         jpeg_create_decompress(&info);
@@ -156,9 +147,8 @@ cimage_status cimage_decode_jpeg(const uint8_t *data, size_t size, uint32_t widt
         progress.progress_monitor = on_progress;
         info.src = &source;
         info.progress = &progress;
-        read_picture(&info, width, height, rgb);
+        read_picture(&info, target->width, target->height, target->rgb);
     }
     jpeg_destroy_decompress(&info);
-    snprintf(message, capacity, "%s", error.text);
-    return error.status;
+    return cimage_end(target, error.status, error.text);
 }

@@ -1,4 +1,4 @@
-#include "cimage.h"
+#include "decode.h"
 
 #include <setjmp.h>
 #include <stdio.h>
@@ -43,6 +43,13 @@ static void on_read(png_structp png, png_bytep target, size_t count) {
 void cimage_composite_on_white(const uint8_t *rgba, uint8_t *rgb, size_t count) {
     for (size_t i = 0; i < count; i++) {
         uint32_t alpha = rgba[4 * i + 3];
+        // What the formula gives for both ends, without its division.
+        if (alpha == 0 || alpha == 255) {
+            const uint8_t ends[] = {rgba[4 * i], rgba[4 * i + 1], rgba[4 * i + 2]};
+            if (alpha) memcpy(rgb + 3 * i, ends, 3);
+            else memset(rgb + 3 * i, 255, 3);
+            continue;
+        }
         uint32_t out = alpha * 255 + 255 * (255 - alpha);
         uint32_t share = alpha * 255 * 255 * 128 / out;
         uint8_t pixel[3];
@@ -60,11 +67,12 @@ static void configure(png_structp png) {
     png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
 }
 
-static void choose_transforms(png_structp png, png_infop info) {
+static void choose_transforms(png_structp png, png_infop info, int drops_alpha) {
     png_byte type = png_get_color_type(png, info);
     if (type == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(png);
     if (type == PNG_COLOR_TYPE_GRAY) png_set_expand_gray_1_2_4_to_8(png);
-    if (png_get_valid(png, info, PNG_INFO_tRNS)) png_set_tRNS_to_alpha(png);
+    if (drops_alpha) png_set_strip_alpha(png);
+    else if (png_get_valid(png, info, PNG_INFO_tRNS)) png_set_tRNS_to_alpha(png);
     if (png_get_bit_depth(png, info) == 16) png_set_strip_16(png);
     if ((type & PNG_COLOR_MASK_COLOR) == 0) png_set_gray_to_rgb(png);
 }
@@ -97,9 +105,9 @@ static void read_rows(png_structp png, png_infop info, int passes, uint32_t widt
         }
 }
 
-cimage_status cimage_decode_png(const uint8_t *data, size_t size, uint32_t width, uint32_t height, uint8_t *rgb,
-                                cimage_watch watch, char *message, size_t capacity) {
-    reader state = {.data = data, .remaining = size, .status = CIMAGE_OK, .watch = watch};
+cimage_status cimage_decode_png(const uint8_t *data, size_t size, cimage_target *target) {
+    const uint32_t width = target->width, height = target->height;
+    reader state = {.data = data, .remaining = size, .status = CIMAGE_OK, .watch = target->watch};
     png_structp volatile png = NULL;
     png_infop volatile info = NULL;
     uint8_t *volatile scratch = NULL;
@@ -115,18 +123,17 @@ cimage_status cimage_decode_png(const uint8_t *data, size_t size, uint32_t width
             png_read_info(png, info);
             if (png_get_image_width(png, info) != width || png_get_image_height(png, info) != height)
                 png_error(png, "contradictory headers");
-            choose_transforms(png, info);
+            choose_transforms(png, info, target->drops_alpha);
             int passes = png_set_interlace_handling(png);
             png_read_update_info(png, info);
-            read_rows(png, info, passes, width, height, rgb, &scratch);
+            read_rows(png, info, passes, width, height, target->rgb, &scratch);
         }
     }
     free(scratch);
     png_structp structure = png;
     png_infop details = info;
     if (structure) png_destroy_read_struct(&structure, details ? &details : NULL, NULL);
-    snprintf(message, capacity, "%s", state.text);
-    return state.status;
+    return cimage_end(target, state.status, state.text);
 }
 
 // A picture of one pixel whose only text is the stream, up to where its data would start; sums are not checked.

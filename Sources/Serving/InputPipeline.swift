@@ -8,7 +8,7 @@ extension IncrementalDecoder: TokenTextDecoder {}
 
 /// A picture of a request as it came.
 package struct EncodedPicture: Sendable {
-    /// A JPEG or PNG file.
+    /// A picture file, of a kind that `ImageFormat` names.
     package var file: [UInt8]
     /// Where the request holds it, such as `messages[0].content[1]`.
     package var place: String

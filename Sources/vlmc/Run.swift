@@ -18,7 +18,7 @@ struct Run: ParsableCommand {
     @Argument(help: "The question.")
     var question: String
 
-    @Option(name: .customLong("image"), help: "A JPEG or PNG file; may be given several times.")
+    @Option(name: .customLong("image"), help: "A \(ImageFormat.list) file; may be given several times.")
     var images: [String] = []
 
     @Option(help: "Most tokens of the answer.")

@@ -161,7 +161,7 @@ import Testing
         let good = "data:image/png;base64,\(TestPictures.png)"
         let urls: [(String, String)] = [
             ("data:image/png;base64,", "0 bytes"), ("data:image/png;base64,!!!!", "base64"),
-            ("data:image/png;base64,aGVsbG8gd29ybGQ=", "neither JPEG nor PNG"), ("data:image/png,xyz", "base64"),
+            ("data:image/png;base64,aGVsbG8gd29ybGQ=", "not a JPEG, PNG, WebP, GIF, BMP or TIFF file"), ("data:image/png,xyz", "base64"),
             (String(good.dropLast(40)), "PNG"), ("https://example.com/cat.png", "not supported yet"),
             ("file:///etc/passwd", "not supported yet"), ("/etc/passwd", "not supported yet"), ("", "empty"),
         ]

@@ -1,4 +1,4 @@
-/// Reads big-endian fields from bytes; every read past the end gives nil.
+/// Reads fields from bytes, big-endian where not said otherwise; every read past the end gives nil.
 struct ByteReader {
     private let bytes: ArraySlice<UInt8>
     private var index: Int
@@ -27,6 +27,12 @@ struct ByteReader {
     mutating func uint32() -> Int? {
         guard let field = take(4) else { return nil }
         return field.reduce(0) { $0 << 8 | Int($1) }
+    }
+
+    /// A little-endian field of up to seven bytes.
+    mutating func little(_ count: Int) -> Int? {
+        guard let field = take(count) else { return nil }
+        return field.reversed().reduce(0) { $0 << 8 | Int($1) }
     }
 
     mutating func take(_ count: Int) -> ArraySlice<UInt8>? {

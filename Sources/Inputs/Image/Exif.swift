@@ -10,7 +10,7 @@ enum Exif {
     static func orientation(exif: [UInt8]) -> Int? {
         var tiff = exif[...]
         for _ in 0..<2 where tiff.starts(with: prefix) { tiff = tiff.dropFirst(prefix.count) }
-        return ExifDirectory(tiff)?.value(of: 0x0112)
+        return TIFFDirectory(Array(tiff))?.value(of: 0x0112)
     }
 
     /// The digit behind the first `tiff:Orientation="` or `tiff:Orientation>` of an XMP packet.
@@ -33,87 +33,6 @@ enum Exif {
             rest = rest.dropFirst()
         }
         return nil
-    }
-}
-
-/// The first directory of a TIFF structure, as Pillow's `ImageFileDirectory_v2` reads it.
-private struct ExifDirectory {
-    private let bytes: [UInt8]
-    private let isLittle: Bool
-
-    /// Bytes that each of the field types takes.
-    private static let unitBytes = [
-        1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8,
-    ]
-
-    /// Nil when the bytes do not start as a TIFF structure does, or with the mark's bytes exchanged.
-    init?(_ tiff: ArraySlice<UInt8>) {
-        bytes = Array(tiff)
-        switch Array(bytes.prefix(4)) {
-        case [0x49, 0x49, 0x2A, 0], [0x49, 0x49, 0, 0x2A]: isLittle = true
-        case [0x4D, 0x4D, 0, 0x2A], [0x4D, 0x4D, 0x2A, 0]: isLittle = false
-        default: return nil
-        }
-    }
-
-    /// The unsigned number in those bytes; nil past the end.
-    private func number(at offset: Int, count: Int) -> UInt64? {
-        guard offset >= 0, offset <= bytes.count - count else { return nil }
-        let field = bytes[offset..<offset + count]
-        return isLittle
-            ? field.reversed().reduce(0) { $0 << 8 | UInt64($1) } : field.reduce(0) { $0 << 8 | UInt64($1) }
-    }
-
-    private func integer(at offset: Int, count: Int) -> Int? { number(at: offset, count: count).map { Int(truncatingIfNeeded: $0) } }
-
-    /// The first number of the first entry of that tag which has data; zero where it is no whole number.
-    ///
-    /// Entries of an unknown type or without data are passed over, and so are those whose data, together with all before
-    /// them, would be more than there is. An entry that is cut off, or whose data lies outside, ends the directory.
-    func value(of wanted: Int) -> Int? {
-        guard let directory = integer(at: 4, count: 4), let entries = integer(at: directory, count: 2) else { return nil }
-        var seen: Set<Int> = []
-        var outsideBytes = 0
-        for entry in 0..<entries {
-            let offset = directory + 2 + 12 * entry
-            guard let tag = integer(at: offset, count: 2), let type = integer(at: offset + 2, count: 2),
-                let count = integer(at: offset + 4, count: 4), let place = integer(at: offset + 8, count: 4)
-            else { return nil }
-            guard !seen.contains(tag), let unit = Self.unitBytes[type], count > 0 else { continue }
-            let size = count * unit
-            if size > 4 {
-                outsideBytes += size
-                guard outsideBytes <= bytes.count else { continue }
-                guard place <= bytes.count - size else { return nil }
-            }
-            if tag == wanted { return first(of: type, at: size > 4 ? place : offset + 8) ?? 0 }
-            seen.insert(tag)
-        }
-        return nil
-    }
-
-    /// The number at `offset`; nil for text, for bytes, which Pillow keeps as such, and for what is not whole.
-    private func first(of type: Int, at offset: Int) -> Int? {
-        func float(_ bits: Int) -> Double? {
-            number(at: offset, count: bits).map {
-                bits == 4 ? Double(Float(bitPattern: UInt32(truncatingIfNeeded: $0))) : Double(bitPattern: $0)
-            }
-        }
-        switch type {
-        case 3: return integer(at: offset, count: 2)
-        case 4, 13: return integer(at: offset, count: 4)
-        case 6: return number(at: offset, count: 1).map { Int(Int8(truncatingIfNeeded: $0)) }
-        case 8: return number(at: offset, count: 2).map { Int(Int16(truncatingIfNeeded: $0)) }
-        case 9: return number(at: offset, count: 4).map { Int(Int32(truncatingIfNeeded: $0)) }
-        case 16: return number(at: offset, count: 8).map { Int(clamping: $0) }
-        case 11: return float(4).flatMap { Int(exactly: $0) }
-        case 12: return float(8).flatMap { Int(exactly: $0) }
-        case 5, 10:
-            guard var over = integer(at: offset, count: 4), var under = integer(at: offset + 4, count: 4) else { return nil }
-            if type == 10 { (over, under) = (Int(Int32(truncatingIfNeeded: over)), Int(Int32(truncatingIfNeeded: under))) }
-            return under != 0 && over % under == 0 ? over / under : nil
-        default: return nil
-        }
     }
 }
 

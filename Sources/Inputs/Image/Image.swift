@@ -22,7 +22,7 @@ package struct Image: Sendable, Hashable {
 package enum ImageError: Error, Hashable, CustomStringConvertible {
     /// The file has no bytes.
     case empty
-    /// Neither JPEG nor PNG; `found` names what the first bytes look like.
+    /// Of no kind that is decoded; `found` names what the first bytes look like.
     case unknownFormat(found: String)
     /// The header announces more pixels than `limit`; nothing was decoded.
     case tooManyPixels(width: Int, height: Int, limit: Int)
@@ -46,9 +46,9 @@ package enum ImageError: Error, Hashable, CustomStringConvertible {
     package var description: String {
         switch self {
         case .empty:
-            "the picture has 0 bytes; send a JPEG or PNG file"
+            "the picture has 0 bytes; send a \(ImageFormat.list) file"
         case .unknownFormat(let found):
-            "the picture is neither JPEG nor PNG: it looks like \(found); convert it to JPEG or PNG"
+            "the picture is not a \(ImageFormat.list) file: it looks like \(found); convert it to one of these kinds"
         case .tooManyPixels(let width, let height, let limit):
             "the picture's header says \(width)×\(height) pixels, more than the limit of \(limit); "
                 + "send a smaller picture or raise --max-image-pixels"
@@ -73,10 +73,40 @@ package enum ImageError: Error, Hashable, CustomStringConvertible {
     }
 }
 
-/// The formats that are decoded.
-package enum ImageFormat: String, Sendable, Hashable, CustomStringConvertible {
+/// The formats that are decoded: the one list that messages and documents are checked against.
+package enum ImageFormat: String, Sendable, Hashable, CaseIterable, CustomStringConvertible {
     case jpeg = "JPEG"
     case png = "PNG"
+    case webp = "WebP"
+    case gif = "GIF"
+    case bmp = "BMP"
+    case tiff = "TIFF"
 
     package var description: String { rawValue }
+
+    /// All of them, as a sentence names them.
+    package static let list: String = {
+        let names = allCases.map(\.rawValue)
+        return names.dropLast().joined(separator: ", ") + " or " + names[names.count - 1]
+    }()
+
+    /// The format of a file that starts so.
+    init?(start file: [UInt8]) {
+        func has(_ bytes: [UInt8], at offset: Int = 0) -> Bool { file.dropFirst(offset).starts(with: bytes) }
+        if has([0xFF, 0xD8, 0xFF]) {
+            self = .jpeg
+        } else if has([0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) {
+            self = .png
+        } else if has(Array("RIFF".utf8)), has(Array("WEBP".utf8), at: 8) {
+            self = .webp
+        } else if has(Array("GIF87a".utf8)) || has(Array("GIF89a".utf8)) {
+            self = .gif
+        } else if has(Array("BM".utf8)) {
+            self = .bmp
+        } else if TIFFDirectory.marks.contains(where: { has($0.bytes) }) {
+            self = .tiff
+        } else {
+            return nil
+        }
+    }
 }

@@ -1,17 +1,28 @@
 package import Budgets
 internal import CImage
 
-/// Turns a JPEG or PNG file into an upright RGB picture, as `transformers` 5 loads it: Pillow's `open`,
+/// Turns a picture file into an upright RGB picture, as `transformers` 5 loads it: Pillow's `open`, the first frame or page,
 /// `exif_transpose`, alpha composited on white, CMYK as Adobe stores it. 16-bit samples keep their high byte.
 package struct ImageDecoder: Sendable {
     /// More pixels than this are refused by the header alone.
     package var maxPixels: Int
+    /// What becomes of alpha.
+    package var alpha: AlphaRule
+
+    /// How pixels with alpha become opaque.
+    package enum AlphaRule: Sendable, Hashable {
+        /// Pillow's `alpha_composite` on white: what `transformers`' processors do with a picture that has alpha.
+        case onWhite
+        /// Pillow's `convert("RGB")`: the colours as they are stored, visible or not.
+        case dropped
+    }
 
     /// Pillow's bound for decompression bombs.
     package static let defaultMaxPixels = 178_956_970
 
-    package init(maxPixels: Int = defaultMaxPixels) {
+    package init(maxPixels: Int = defaultMaxPixels, alpha: AlphaRule = .onWhite) {
         self.maxPixels = maxPixels
+        self.alpha = alpha
     }
 
     /// The header of a file that may be decoded.
@@ -37,11 +48,12 @@ package struct ImageDecoder: Sendable {
 
     private func storedPixels(of file: [UInt8], _ header: ImageHeader, _ budget: WorkBudget) throws(ImageError) -> [UInt8] {
         let count = header.width * header.height * 3
-        let decode = header.format == .jpeg ? cimage_decode_jpeg : cimage_decode_png
-        let capacity = 256
-        var message = [CChar](repeating: 0, count: capacity)
         var status = CIMAGE_OK
-        let watch = cimage_watch(
+        var target = cimage_target()
+        target.width = UInt32(header.width)
+        target.height = UInt32(header.height)
+        target.drops_alpha = alpha == .dropped ? 1 : 0
+        target.watch = cimage_watch(
             proceeds: { context, pixels in
                 guard let context else { return 1 }
                 let budget = Unmanaged<WorkBudget>.fromOpaque(context).takeUnretainedValue()
@@ -51,11 +63,11 @@ package struct ImageDecoder: Sendable {
             }, context: Unmanaged.passUnretained(budget).toOpaque())
         defer { withExtendedLifetime(budget) {} }
         let pixels = [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
-            status = decode(
-                file, file.count, UInt32(header.width), UInt32(header.height), buffer.baseAddress, watch, &message, capacity)
+            target.rgb = buffer.baseAddress
+            status = header.format.decoder(file, file.count, &target)
             initialized = status == CIMAGE_OK ? count : 0
         }
-        let detail = String(decoding: message.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+        let detail = withUnsafeBytes(of: target.message) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
         switch status {
         case CIMAGE_OK: return pixels
         case CIMAGE_TRUNCATED: throw .truncated(header.format, detail: detail)
@@ -65,6 +77,20 @@ package struct ImageDecoder: Sendable {
             throw .stopped(.cancelled)
         case CIMAGE_NO_MEMORY: throw .outOfMemory(width: header.width, height: header.height)
         default: throw .corrupt(header.format, detail: detail)
+        }
+    }
+}
+
+extension ImageFormat {
+    /// The C function that decodes files of this format.
+    fileprivate var decoder: (UnsafePointer<UInt8>?, Int, UnsafeMutablePointer<cimage_target>?) -> cimage_status {
+        switch self {
+        case .jpeg: cimage_decode_jpeg
+        case .png: cimage_decode_png
+        case .webp: cimage_decode_webp
+        case .gif: cimage_decode_gif
+        case .bmp: cimage_decode_bmp
+        case .tiff: cimage_decode_tiff
         }
     }
 }

@@ -19,22 +19,24 @@ package struct ImageHeader: Sendable, Hashable {
         var swapsSides: Bool { rawValue >= 5 }
     }
 
-    /// Reads the header of a JPEG or PNG file; every other format is an error that names it.
+    /// Reads the header of a file of a known format; every other is an error that names it.
     package init(_ file: [UInt8]) throws(ImageError) {
         if file.isEmpty { throw .empty }
-        if file.starts(with: [0xFF, 0xD8, 0xFF]) {
-            self = try Self.jpeg(file)
-        } else if file.starts(with: [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) {
-            self = try Self.png(file)
-        } else {
-            throw .unknownFormat(found: Self.guess(file))
+        guard let format = ImageFormat(start: file) else { throw .unknownFormat(found: Self.guess(file)) }
+        switch format {
+        case .jpeg: self = try Self.jpeg(file)
+        case .png: self = try Self.png(file)
+        case .webp: self = try Self.webp(file)
+        case .gif: self = try Self.gif(file)
+        case .bmp: self = try Self.bmp(file)
+        case .tiff: self = try Self.tiff(file)
         }
-        if width == 0 || height == 0 {
+        if width <= 0 || height <= 0 {
             throw .corrupt(format, detail: "the header says \(width)×\(height) pixels")
         }
     }
 
-    private init(format: ImageFormat, width: Int, height: Int, orientation: Int?, leastBytes: Int) {
+    init(format: ImageFormat, width: Int, height: Int, orientation: Int?, leastBytes: Int) {
         self.format = format
         self.width = width
         self.height = height
@@ -108,14 +110,12 @@ package struct ImageHeader: Sendable, Hashable {
     private static func guess(_ file: [UInt8]) -> String {
         let head = Array(file.prefix(512))
         func has(_ text: String, at offset: Int = 0) -> Bool { head.dropFirst(offset).starts(with: text.utf8) }
-        if has("GIF87a") || has("GIF89a") { return "GIF" }
-        if has("RIFF"), has("WEBP", at: 8) { return "WebP" }
-        if has("BM") { return "BMP" }
-        if has("II*\0") || has("MM\0*") || has("II+\0") || has("MM\0+") { return "TIFF" }
         if has("ftyp", at: 4) {
             let brand = String(decoding: head.dropFirst(8).prefix(4), as: UTF8.self)
-            if brand.hasPrefix("avi") { return "AVIF" }
-            if brand.hasPrefix("hei") || brand.hasPrefix("hev") || brand == "mif1" || brand == "msf1" { return "HEIC" }
+            let reason = ", whose decoders can be neither stopped nor bounded in memory"
+            if brand.hasPrefix("avi") { return "AVIF" + reason }
+            if brand.hasPrefix("hei") || brand.hasPrefix("hev") { return "HEIC" + reason }
+            if brand == "mif1" || brand == "msf1" { return "HEIC or AVIF" + reason }
             return "a film (MP4)"
         }
         if head.starts(with: [0xFF, 0x0A]) || has("JXL ", at: 4) { return "JPEG XL" }

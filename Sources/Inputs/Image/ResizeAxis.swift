@@ -13,8 +13,10 @@ struct ResizeAxis {
     private(set) var counts: [Int32] = []
     /// `sizeOut` rows of `stride` weights, zero behind the row's count.
     private(set) var weights: [Int32] = []
-    /// The same where every weight fits, else empty.
+    /// The same where every weight fits, else a 256th of them rounded down; empty where even that does not fit.
     private(set) var weights16: [Int16] = []
+    /// What the 256th leaves, from 0 to 255; empty where the weights fit.
+    private(set) var rest16: [Int16] = []
     /// A multiple of four, at least every count.
     let stride: Int
     private(set) var bits = 0
@@ -57,9 +59,20 @@ struct ResizeAxis {
     }
 
     /// One weight per sample, where ATen's `upsample_nearest` and `upsample_nearest_exact` find it in 32-bit arithmetic.
+    /// Pillow has one such filter; it finds the sample under each centre by adding the scale up in 64 bits.
     private mutating func takeNearest(at offset: Float, _ precision: ResizePrecision) {
-        let scale = Float(sizeIn) / Float(sizeOut)
-        starts = (0..<sizeOut).map { Int32(min(Int(((Float($0) + offset) * scale).rounded(.down)), sizeIn - 1)) }
+        switch precision {
+        case .torchvision:
+            let scale = Float(sizeIn) / Float(sizeOut)
+            starts = (0..<sizeOut).map { Int32(min(Int(((Float($0) + offset) * scale).rounded(.down)), sizeIn - 1)) }
+        case .pillow:
+            let scale = Double(sizeIn) / Double(sizeOut)
+            var place = scale * 0.5
+            for _ in 0..<sizeOut {
+                starts.append(Int32(min(Int(place), sizeIn - 1)))
+                place += scale
+            }
+        }
         counts = [Int32](repeating: 1, count: sizeOut)
         bits = precision.bits(largestWeight: 1)
         quantize((0..<stride * sizeOut).map { $0 % stride == 0 ? 1 : 0 })
@@ -68,25 +81,33 @@ struct ResizeAxis {
     private mutating func quantize(_ exact: [Double]) {
         let one = Double(1 << bits)
         weights = exact.map { Int32($0 * one + ($0 < 0 ? -0.5 : 0.5)) }
-        if weights.allSatisfy({ Int16(exactly: $0) != nil }) { weights16 = weights.map { Int16($0) } }
+        if weights.allSatisfy({ Int16(exactly: $0) != nil }) {
+            weights16 = weights.map { Int16($0) }
+        } else if weights.allSatisfy({ Int16(exactly: $0 >> 8) != nil }) {
+            weights16 = weights.map { Int16($0 >> 8) }
+            rest16 = weights.map { Int16($0 & 255) }
+        }
     }
 
     /// Calls `body` with the C view of this axis, valid only during the call.
     func withAxis<Result>(_ body: (inout cimage_axis) -> Result) -> Result {
         weights16.withUnsafeBufferPointer { narrow in
-            var axis = cimage_axis()
-            return starts.withUnsafeBufferPointer { starts in
-                counts.withUnsafeBufferPointer { counts in
-                    weights.withUnsafeBufferPointer { wide in
-                        axis.starts = starts.baseAddress
-                        axis.counts = counts.baseAddress
-                        axis.weights = wide.baseAddress
-                        axis.weights16 = narrow.isEmpty ? nil : narrow.baseAddress
-                        axis.stride = Int32(stride)
-                        axis.precision = Int32(bits)
-                        axis.size_in = Int32(sizeIn)
-                        axis.size_out = Int32(sizeOut)
-                        return body(&axis)
+            rest16.withUnsafeBufferPointer { rest in
+                starts.withUnsafeBufferPointer { starts in
+                    counts.withUnsafeBufferPointer { counts in
+                        weights.withUnsafeBufferPointer { wide in
+                            var axis = cimage_axis()
+                            axis.starts = starts.baseAddress
+                            axis.counts = counts.baseAddress
+                            axis.weights = wide.baseAddress
+                            axis.weights16 = narrow.isEmpty ? nil : narrow.baseAddress
+                            axis.rest16 = rest.isEmpty ? nil : rest.baseAddress
+                            axis.stride = Int32(stride)
+                            axis.precision = Int32(bits)
+                            axis.size_in = Int32(sizeIn)
+                            axis.size_out = Int32(sizeOut)
+                            return body(&axis)
+                        }
                     }
                 }
             }

@@ -3,7 +3,8 @@ internal import CImage
 package import Plan
 
 /// Resizes 8-bit RGB pictures exactly as torchvision (uint8, antialias) or Pillow do: a horizontal pass to bytes, then
-/// a vertical pass; a pass is skipped where that side keeps its length.
+/// a vertical pass; a pass is skipped where that side keeps its length. Pillow from version 13 on does the vertical pass
+/// first where the height loses more than twice as many pixels as the width.
 package struct Resizer: Sendable {
     package var filter: ResampleFilter
     package var precision: ResizePrecision
@@ -63,6 +64,16 @@ package struct Resizer: Sendable {
                 for y in 0..<vertical.sizeOut where goesOn(width * Int(vertical.counts[y])) {
                     cimage_resize_column(
                         source, Int64(image.height), Int64(bytes), target + y * bytes, &axis, Int32(y), isa)
+                }
+                return
+            }
+            if precision == .pillow, image.height - vertical.sizeOut > 2 * max(image.width - width, 0) {
+                let narrow = UnsafeMutablePointer<UInt8>.allocate(capacity: bytesIn)
+                narrow.initialize(repeating: 0, count: bytesIn)
+                defer { narrow.deallocate() }
+                for y in 0..<vertical.sizeOut where goesOn(image.width * (Int(vertical.counts[y]) + 1)) {
+                    cimage_resize_column(source, Int64(image.height), Int64(bytesIn), narrow, &axis, Int32(y), isa)
+                    horizontal?.withAxis { cimage_resize_row(narrow, target + y * bytes, &$0, isa) }
                 }
                 return
             }
