@@ -131,7 +131,8 @@ private struct ProgramCheck {
             let count = count(type, plan), let columns = type.shape.columns(plan.bounds)
         else { throw Contradiction(reason: "\(name) has not one output of f32 and known size") }
         if plan.entry == .vision {
-            try require(columns == program.hiddenSize, "rows of \(name)'s output \(type) are not the hidden size")
+            let isWhole = columns % program.hiddenSize == 0 && (1...32).contains(columns / program.hiddenSize)
+            try require(isWhole, "rows of \(name)'s output \(type) are not the hidden size, nor a multiple")
             return
         }
         try require(columns == program.vocabularySize, "rows of \(name)'s output \(type) are not the vocabulary")
@@ -208,7 +209,7 @@ private struct ProgramCheck {
                 type.element == .i32 && extents.count == 2 && extents[0] == program.positionAxes && extents[1] <= most
             case .imageEmbeds:
                 type.element == .f32 && isFixedRow && extents.count == 2 && extents[0] <= most
-                    && extents[1] == program.hiddenSize
+                    && extents[1] == program.imageWidth
             }
         try require(fits, reason)
     }

@@ -8,6 +8,7 @@ import Tensors
 struct StoredProgram: Codable {
     struct StoredPlan: Codable {
         var entry: Entry
+        var tensors: [ExecutionPlan.NamedTensor]
         var outputs: [ExecutionPlan.Output]
         var bounds: [String: Int]
         var arenaBytes: Int
@@ -59,7 +60,7 @@ extension StoredProgram {
                 }
             }
             return StoredPlan(
-                entry: plan.entry, outputs: plan.outputs, bounds: plan.bounds, arenaBytes: plan.arenaBytes,
+                entry: plan.entry, tensors: plan.tensors, outputs: plan.outputs, bounds: plan.bounds, arenaBytes: plan.arenaBytes,
                 unsharedBytes: plan.unsharedBytes, steps: Self.packed(rows))
         }
         self.kernels = kernels.values
@@ -80,7 +81,7 @@ extension StoredProgram {
             guard let steps = steps(of: plan) else { return nil }
             decoded.append(
                 ExecutionPlan(
-                    entry: plan.entry, outputs: plan.outputs, steps: steps, bounds: plan.bounds,
+                    entry: plan.entry, tensors: plan.tensors, outputs: plan.outputs, steps: steps, bounds: plan.bounds,
                     arenaBytes: plan.arenaBytes, unsharedBytes: plan.unsharedBytes))
         }
         return Program(

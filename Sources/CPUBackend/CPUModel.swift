@@ -65,7 +65,7 @@ final class CPUModel: LoadedModel {
         try StepIO(
             maxTokens: max(program.limits.maxBatchedTokens, program.limits.maxSequences),
             maxSequences: program.limits.maxSequences, maxBlocks: maxBlocks, positionAxes: program.positionAxes,
-            hiddenSize: program.hiddenSize, vocabularySize: program.vocabularySize)
+            hiddenSize: program.imageWidth, vocabularySize: program.vocabularySize)
     }
 
     func run(_ entry: Entry, _ io: StepIO) throws(BackendError) {

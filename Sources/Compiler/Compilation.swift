@@ -62,10 +62,10 @@ package struct Compilation {
 
     /// The mathematics of the model, before any pass.
     package func traced() throws(CompileError) -> Module {
-        let cell = source.definition.geometry.mergeSize * source.definition.geometry.mergeSize
         let bounds = TraceBounds(
             tokens: limits.maxBatchedTokens, rows: limits.maxSequences, slots: limits.maxModelLength,
-            imageRows: limits.maxBatchedTokens, mergedCells: max(1, limits.maxPatches / cell))
+            imageRows: limits.maxBatchedTokens, patches: max(1, limits.maxPatches),
+            features: max(1, source.inputs.picture?.maxFeatures(rows: limits.maxPatches) ?? 1))
         do throws(CheckpointError) {
             return try source.definition.trace(CheckpointTypes(source.checkpoint), bounds: bounds)
         } catch { throw .checkpoint(error) }

@@ -58,9 +58,13 @@ package struct ModelSource {
 
     /// Most patches of a vision call: what the processor allows, and not more than fill the context.
     func maxPatches(modelLength: Int) -> Int {
-        let cell = definition.geometry.mergeSize * definition.geometry.mergeSize
+        guard let picture = inputs.picture else { return 0 }
+        let cell = picture.pixels.order.cellSide * picture.pixels.order.cellSide
         let fitting = max(modelLength, 0) * cell
-        return min(inputs.picture?.maxRows ?? fitting, fitting)
+        guard let most = picture.maxRows else { return fitting }
+        // Where features are other than cells, rows tell nothing of tokens.
+        guard case .cells = picture.features, picture.pixels.classRows == 0 else { return most }
+        return min(most, fitting)
     }
 }
 

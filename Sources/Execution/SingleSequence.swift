@@ -44,8 +44,11 @@ package final class SingleSequence {
         package var imageRows: [Int32]
         /// f32 `[I, H]`.
         package var embeddings: [Float]
+        /// Ranges of tokens that see each other whole.
+        package var spans: [Range<Int>]
 
-        package init(ids: [Int32], positions: [Int32], imageRows: [Int32], embeddings: [Float]) {
+        package init(ids: [Int32], positions: [Int32], imageRows: [Int32], embeddings: [Float], spans: [Range<Int>] = []) {
+            self.spans = spans
             self.ids = ids
             self.positions = positions
             self.imageRows = imageRows
@@ -55,20 +58,31 @@ package final class SingleSequence {
 
     /// Reads a prompt and hands out logits: of every token when `everyRow`, else of the last one.
     package func prefill(_ prompt: Prompt, everyRow: Bool = false) throws(BackendError) -> [Float] {
-        let chunk = everyRow ? min(io.maxSequences, io.maxTokens) : io.maxTokens
         var logits: [Float] = []
         var start = 0
         while start < prompt.ids.count {
-            let rows = start..<min(start + chunk, prompt.ids.count)
+            let rows = start..<end(of: prompt, from: start)
             fill(prompt, rows)
             let isLast = rows.upperBound == prompt.ids.count
-            io.sampleCount = everyRow ? rows.count : 1
-            for sample in 0..<io.sampleCount { io.sampleRows[sample] = Int32(everyRow ? sample : rows.count - 1) }
-            try model.run(.extend, io)
-            if everyRow || isLast { logits += io.logits[..<(io.sampleCount * io.vocabularySize)] }
+            // The same rows are computed again for as many as can be sampled at once.
+            let sampled = everyRow ? Array(0..<rows.count) : [rows.count - 1]
+            for first in stride(from: 0, to: sampled.count, by: io.maxSequences) where everyRow || isLast || first == 0 {
+                let part = sampled[first..<min(first + io.maxSequences, sampled.count)]
+                io.sampleCount = part.count
+                for (sample, row) in part.enumerated() { io.sampleRows[sample] = Int32(row) }
+                try model.run(.extend, io)
+                if everyRow || isLast { logits += io.logits[..<(io.sampleCount * io.vocabularySize)] }
+            }
             start = rows.upperBound
         }
         return logits
+    }
+
+    /// Where a batch that begins at `start` ends: not inside a span, unless it is all of it.
+    private func end(of prompt: Prompt, from start: Int) -> Int {
+        let end = min(start + io.maxTokens, prompt.ids.count)
+        guard let cut = prompt.spans.first(where: { $0.lowerBound < end && end < $0.upperBound }), cut.lowerBound > start else { return end }
+        return cut.lowerBound
     }
 
     /// The logits after one more token, whose rotary position is the same on every axis; by the first decode gear or `gear`.
@@ -98,7 +112,8 @@ package final class SingleSequence {
         for (row, token) in rows.enumerated() {
             io.ids[row] = prompt.ids[token]
             io.slots[row] = Int32(length + row)
-            io.reach[row] = Int32(length + row)
+            let end = prompt.spans.first { $0.contains(token) }?.upperBound ?? token + 1
+            io.reach[row] = Int32(length + min(end, rows.upperBound) - 1 - rows.lowerBound)
             io.imageRows[row] = -1
             for axis in 0..<io.positionAxes {
                 io.positions[axis * rows.count + row] = prompt.positions[axis * prompt.ids.count + token]

@@ -74,7 +74,7 @@ package struct InternVL: ModelDefinition {
         var entries = TraceEntries(decoder: text, pictures: PictureRows(), rewrites: rewrites, quantization: quantization)
         entries.ignored = PatchTower.unused(from: tower.depth, of: blocks) + [.prefix("visual.embeddings.mask_token")]
         let cell = mergeSize * mergeSize
-        entries.visionSymbols = [("N", max(bounds.mergedCells * cell / tower.tilePatches, 1))]
+        entries.visionSymbols = [("N", max(bounds.patches / (tower.positions ?? 1), 1))]
         return try entries.module(checkpoint, bounds) { tracer in
             let scale = PixelScale(picture.pixels)
             let rows = tracer.scope("visual") { tracer.encode(tower, scale, rows: tower.tileRows).rows }

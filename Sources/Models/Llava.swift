@@ -53,8 +53,8 @@ package struct Llava: ModelDefinition {
         var entries = TraceEntries(decoder: text, pictures: PictureRows(), rewrites: Self.rewrites, quantization: quantization)
         entries.ignored = [.prefix("visual.post_layernorm."), .prefix("visual.head.")] + PatchTower.unused(from: deepest, of: blocks)
         if packing == .tiles { entries.ignored.append(.prefix("image_newline")) }
-        entries.visionSymbols = [("N", max(bounds.mergedCells / tower.tilePatches, 1))]
-        if packing != .tiles { entries.visionSymbols.append(("M", bounds.mergedCells)) }
+        entries.visionSymbols = [("N", max(bounds.patches / (tower.positions ?? 1), 1))]
+        if packing != .tiles { entries.visionSymbols.append(("M", bounds.features)) }
         return try entries.module(checkpoint, bounds) { $0.vision(self, PixelScale(picture.pixels)) }
     }
 }

@@ -74,8 +74,8 @@ package struct MiniCPMV: ModelDefinition {
     package func trace(_ checkpoint: CheckpointTypes, bounds: TraceBounds) throws(CheckpointError) -> Module {
         var entries = TraceEntries(decoder: text, pictures: PictureRows(), rewrites: Self.rewrites, quantization: quantization)
         entries.ignored = PatchTower.unused(from: tower.depth, of: blocks) + [.suffix("resampler.pos_embed"), .prefix("visual.head.")]
-        entries.visionSymbols = [("P", bounds.mergedCells * 16), ("M", bounds.mergedCells)]
-        if padsSlices { entries.visionSymbols.append(("K", bounds.mergedCells * 16)) }
+        entries.visionSymbols = [("P", bounds.patches), ("M", bounds.features)]
+        if padsSlices { entries.visionSymbols.append(("K", bounds.patches)) }
         return try entries.module(checkpoint, bounds) { vision($0, PixelScale(picture.pixels)) }
     }
 

@@ -71,14 +71,17 @@ package struct TraceBounds: Sendable, Hashable {
     package var slots: Int
     /// `I`
     package var imageRows: Int
-    /// `M`
-    package var mergedCells: Int
+    /// Rows of pixels of a vision call, rows of class tokens among them.
+    package var patches: Int
+    /// Features that a vision call makes.
+    package var features: Int
 
-    package init(tokens: Int, rows: Int, slots: Int, imageRows: Int, mergedCells: Int) {
+    package init(tokens: Int, rows: Int, slots: Int, imageRows: Int, patches: Int, features: Int) {
         self.tokens = tokens
         self.rows = rows
         self.slots = slots
         self.imageRows = imageRows
-        self.mergedCells = mergedCells
+        self.patches = patches
+        self.features = features
     }
 }

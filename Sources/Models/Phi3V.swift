@@ -59,7 +59,7 @@ package struct Phi3V: ModelDefinition {
     package func trace(_ checkpoint: CheckpointTypes, bounds: TraceBounds) throws(CheckpointError) -> Module {
         var entries = TraceEntries(decoder: text, pictures: PictureRows(), rewrites: Self.rewrites, quantization: quantization)
         entries.ignored = [.prefix("visual.post_layernorm."), .prefix("projector.wte.")] + PatchTower.unused(from: tower.depth, of: blocks)
-        entries.visionSymbols = [("N", max(bounds.mergedCells * 4 / tower.tilePatches, 1)), ("M", bounds.mergedCells)]
+        entries.visionSymbols = [("N", max(bounds.patches / (tower.positions ?? 1), 1)), ("M", bounds.features)]
         return try entries.module(checkpoint, bounds) { vision($0, PixelScale(factor: nil, mean: [0, 0, 0], deviation: [1, 1, 1])) }
     }
 

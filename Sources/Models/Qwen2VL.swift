@@ -67,7 +67,7 @@ package struct Qwen2VL: ModelDefinition {
     package func trace(_ checkpoint: CheckpointTypes, bounds: TraceBounds) throws(CheckpointError) -> Module {
         let entries = TraceEntries(
             decoder: text, pictures: PictureRows(), rewrites: Self.rewrites, quantization: quantization,
-            visionSymbols: [("M", bounds.mergedCells)])
+            visionSymbols: [("M", max(bounds.patches / (vision.mergeSize * vision.mergeSize), 1))])
         return try entries.module(checkpoint, bounds) { $0.vision(vision, pictures.pixels, textWidth: text.width) }
     }
 }

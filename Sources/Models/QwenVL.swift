@@ -91,7 +91,7 @@ package struct QwenVL: ModelDefinition {
 
     package func trace(_ checkpoint: CheckpointTypes, bounds: TraceBounds) throws(CheckpointError) -> Module {
         var entries = TraceEntries(decoder: text, pictures: PictureRows(), rewrites: Self.rewrites, quantization: quantization)
-        entries.visionSymbols = [("N", max(bounds.mergedCells / resampler.queries, 1))]
+        entries.visionSymbols = [("N", max(bounds.patches / tilePatches, 1))]
         return try entries.module(checkpoint, bounds) { vision($0, PixelScale(picture.pixels)) }
     }
 

@@ -160,6 +160,12 @@ package struct Program: Sendable, Hashable, Codable {
     /// Rotary axes of a position: 3 for M-RoPE, 1 for plain rotary embedding.
     package var positionAxes: Int
 
+    /// Elements of what the vision entry makes for each token of a picture: the hidden size, or a multiple where later layers add more.
+    package var imageWidth: Int {
+        let vision = plans.first { $0.entry == .vision }
+        return vision?.outputs.first?.type.shape.dims.last?.fixedValue ?? hiddenSize
+    }
+
     /// The largest that checkpoints may have, and that a reader takes.
     package static let (vocabularyMax, hiddenSizeMax) = (1 << 24, 1 << 17)
 

@@ -53,7 +53,7 @@ final class EngineLoop {
         self.log = log
         let limit = configuration.maxModelLength
         io = try model.makeStepIO(maxBlocks: (limit + configuration.blockSize - 1) / configuration.blockSize)
-        vision = VisionWork(cacheBytes: configuration.imageCacheBytes, hiddenSize: model.program.hiddenSize)
+        vision = VisionWork(cacheBytes: configuration.imageCacheBytes, hiddenSize: model.program.imageWidth)
         scheduler = Scheduler(
             Scheduler.Limits(
                 gears: configuration.gears, maxSequences: configuration.maxSequences,

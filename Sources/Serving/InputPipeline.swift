@@ -145,7 +145,7 @@ package struct InputPipeline: Sendable {
         }
         return Prompt(
             ids: prepared.inputIDs, positions: prepared.positions.ids, positionDelta: prepared.positions.delta,
-            pictures: prepared.pictures.map { picture($0, salt) })
+            pictures: prepared.pictures.map { picture($0, salt) }, spans: prepared.spans)
     }
 
     private func checkLength(of text: String) throws(InputError) {

@@ -133,11 +133,11 @@ package enum SelfTest {
                 next += 1
             }
         }
-        guard embeddings.count == Int(next) * model.program.hiddenSize else {
-            throw .malformed("\(next) tokens stand for \(embeddings.count / model.program.hiddenSize) rows of a picture's embeddings")
+        guard embeddings.count == Int(next) * model.program.imageWidth else {
+            throw .malformed("\(next) tokens stand for \(embeddings.count / model.program.imageWidth) rows of a picture's embeddings")
         }
         var logits = try sequence.prefill(
-            SingleSequence.Prompt(ids: prompt.ids, positions: prompt.positions, imageRows: rows, embeddings: embeddings))
+            SingleSequence.Prompt(ids: prompt.ids, positions: prompt.positions, imageRows: rows, embeddings: embeddings, spans: prompt.spans))
         for (index, token) in continuation.enumerated() {
             let position = Int32(prompt.ids.count + index) + prompt.positionDelta
             logits = try sequence.decode(token, position: position, gear: gears[index % gears.count])

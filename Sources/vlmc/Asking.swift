@@ -93,6 +93,6 @@ extension PreparedPrompt {
                 next += 1
             }
         }
-        return SingleSequence.Prompt(ids: inputIDs, positions: positions.ids, imageRows: rows, embeddings: embeddings)
+        return SingleSequence.Prompt(ids: inputIDs, positions: positions.ids, imageRows: rows, embeddings: embeddings, spans: spans)
     }
 }

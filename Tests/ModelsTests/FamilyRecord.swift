@@ -42,7 +42,7 @@ struct FamilyRecord {
 
     static func path(of name: String) -> String { paths[name] ?? name }
 
-    static let bounds = TraceBounds(tokens: 1024, rows: 1024, slots: 2048, imageRows: 1024, mergedCells: 1024)
+    static let bounds = TraceBounds(tokens: 1024, rows: 1024, slots: 2048, imageRows: 1024, patches: 4096, features: 1024)
 
     init(_ name: String) throws {
         self.name = name

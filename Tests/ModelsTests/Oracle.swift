@@ -22,7 +22,7 @@ struct Oracle {
     /// What the processor of every fixture does with pixels.
     static let normalization = PixelSpec.Normalization(
         mean: [0.48145466, 0.4578275, 0.40821073], deviation: [0.26862954, 0.26130258, 0.27577711])
-    static let bounds = TraceBounds(tokens: 512, rows: 512, slots: 1024, imageRows: 512, mergedCells: 512)
+    static let bounds = TraceBounds(tokens: 512, rows: 512, slots: 1024, imageRows: 512, patches: 2048, features: 512)
 
     init(model: String, reference: String) throws {
         let directory = try ModelDirectory(model)

@@ -131,7 +131,7 @@ private struct TinyModel {
     func trace() throws -> Module {
         var top = top
         (top["text_config"], top["vision_config"]) = (.object(text), .object(vision))
-        let bounds = TraceBounds(tokens: 8, rows: 4, slots: 8, imageRows: 4, mergedCells: 4)
+        let bounds = TraceBounds(tokens: 8, rows: 4, slots: 8, imageRows: 4, patches: 16, features: 4)
         let changed = directory.replacing("config.json", with: .object(top))
             .replacing("processor_config.json", with: ["image_processor": .object(processor)])
         return try Architectures.definition(for: changed).trace(CheckpointTypes(location: "model", types: types), bounds: bounds)

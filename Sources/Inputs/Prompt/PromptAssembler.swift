@@ -8,6 +8,8 @@ package struct PreparedPrompt: Sendable {
     package let positions: TokenPositions
     /// The pictures in the order of the prompt.
     package let pictures: [PreparedPicture]
+    /// Ranges of tokens that see each other whole, in order and apart.
+    package let spans: [Range<Int>]
 }
 
 /// A picture's inputs and the tokens that take its features.
@@ -41,7 +43,13 @@ package struct PromptAssembler: Sendable {
         if ids.count > Int(Int32.max) / 4 { throw .tooLong(tokens: ids.count) }
         let prepared = zip(pictures, spans).map { PreparedPicture(picture: $0, tokens: TokenRanges($1)) }
         let positions = spec.positions.positions(count: ids.count, pictures: prepared.compactMap(PictureSpan.init))
-        return PreparedPrompt(inputIDs: ids, positions: positions, pictures: prepared)
+        let spans =
+            switch spec.spans {
+            case .none: [Range<Int>]()
+            case .pictures: prepared.flatMap(\.tokens.ranges)
+            case .prompt: [ids.indices]
+            }
+        return PreparedPrompt(inputIDs: ids, positions: positions, pictures: prepared, spans: spans)
     }
 
     /// The rendered text with what stands for each picture, one token's text for each run of features; and the runs, by picture.

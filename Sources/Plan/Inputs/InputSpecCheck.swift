@@ -85,6 +85,27 @@ extension PictureSpec {
         return rows
     }
 
+    /// No vision call of so many rows makes more features than this.
+    package func maxFeatures(rows: Int) -> Int {
+        switch features {
+        case .cells(let side): return max(rows / (side * side), 1)
+        // A tile has one cell at least.
+        case .queries(let count):
+            let tiles = order.reduce(0) { tiles, index in
+                let view = views[index]
+                switch view.fit {
+                case .slices(_, let most, _), .aspectTiles(_, _, let most): return tiles + most
+                default:
+                    guard let side = view.tile, let pixels = maxPixels(of: view) else { return tiles + 1 }
+                    return tiles + pixels / (side * side)
+                }
+            }
+            return tiles * count
+        // Each line has a learned row behind it, and is one patch long at least.
+        case .stitched: return 2 * rows + 1
+        }
+    }
+
     /// Most pixels of a view's canvas.
     private func maxPixels(of view: ViewSpec) -> Int? {
         switch view.fit {

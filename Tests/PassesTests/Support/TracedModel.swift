@@ -25,7 +25,7 @@ struct TracedModel {
         checkpoint = try Checkpoint(directory: directory)
         let definition = try Architectures.definition(for: ModelDirectory(directory))
         geometry = definition.geometry
-        let bounds = TraceBounds(tokens: 64, rows: 8, slots: 256, imageRows: 64, mergedCells: 64)
+        let bounds = TraceBounds(tokens: 64, rows: 8, slots: 256, imageRows: 64, patches: 256, features: 64)
         module = try definition.trace(CheckpointTypes(checkpoint), bounds: bounds)
     }
 
