@@ -51,13 +51,14 @@ final class PagedAttentionStep: PreparedStep {
     private let q, y: Operand
     private let layer: Int
     private let environment: StepEnvironment
+    private let hasSpans: Bool
     /// Most tokens of a block that the kernels take.
     private static let largestBlock = 256
 
     init(
         _ attention: Kernel.PagedAttention, operands: [Operand], output: Operand, origin: String, _ environment: StepEnvironment
     ) throws(BackendError) {
-        guard case .causal(let window, false) = attention.mask else {
+        guard case .causal(let window, let hasSpans) = attention.mask else {
             throw .unsupported("attention of \(origin) with the mask `\(attention.mask)`")
         }
         layer = attention.layer
@@ -68,6 +69,7 @@ final class PagedAttentionStep: PreparedStep {
         arguments.scale = attention.scale
         arguments.softcap = attention.softcap
         arguments.window = Int64(window ?? 0)
+        self.hasSpans = hasSpans
         super.init(origin: origin)
         // Scratch grows with the blocks, whose size is chosen later.
         var layout = environment.kv.kernelLayout(blockSize: Self.largestBlock)
@@ -87,6 +89,7 @@ final class PagedAttentionStep: PreparedStep {
         arguments.context_length = UnsafePointer(io.contextLengths.baseAddress)
         arguments.block_table = UnsafePointer(io.blockTables.baseAddress)
         arguments.table_stride = Int64(io.maxBlocks)
+        arguments.reach = hasSpans ? UnsafePointer(io.reach.baseAddress) : nil
         arguments.q = UnsafePointer(q.floats(context))
         arguments.q_stride = Int64(q.stride)
         arguments.y = y.floats(context)

@@ -60,6 +60,7 @@ package final class NullModel: LoadedModel {
             throw .unsupported("token \(failsOnToken) fails on purpose")
         }
         for row in 0..<io.tokenCount where io.slots[row] >= 0 { cache[Int(io.slots[row])] = content(of: row, io) }
+        for sequence in 0..<io.sequenceCount { try lookAhead(sequence, io) }
         for sample in 0..<io.sampleCount { writeLogits(sample, io) }
     }
 
@@ -93,6 +94,17 @@ package final class NullModel: LoadedModel {
 
     package var visionOutput: UnsafeBufferPointer<Float> {
         UnsafeBufferPointer(rebasing: vision[..<visionCount])
+    }
+
+    /// Tokens that see behind themselves leave what they see, which must be in the batch.
+    private func lookAhead(_ sequence: Int, _ io: StepIO) throws(BackendError) {
+        let start = Int(io.queryStarts[sequence]), count = Int(io.queryCounts[sequence])
+        let first = Int(io.contextLengths[sequence]) - count
+        for index in 0..<count where Int(io.reach[start + index]) > first + index && io.slots[start + index] >= 0 {
+            let last = Int(io.reach[start + index]) - first
+            guard last < count else { throw .malformed("sequence \(sequence) sees behind its tokens in the batch") }
+            for row in start + index + 1...start + last { mix(&cache[Int(io.slots[start + index])], content(of: row, io)) }
+        }
     }
 
     /// What a token leaves in the cache.

@@ -81,6 +81,7 @@ package final class SingleSequence {
         io.ids[0] = token
         for axis in 0..<io.positionAxes { io.positions[axis * gear] = position }
         io.slots[0] = Int32(length)
+        io.reach[0] = Int32(length)
         length += 1
         io.contextLengths[0] = Int32(length)
         (io.tokenCount, io.sequenceCount, io.sampleCount, io.imageCount) = (gear, gear, gear, 0)
@@ -93,6 +94,7 @@ package final class SingleSequence {
         for (row, token) in rows.enumerated() {
             io.ids[row] = prompt.ids[token]
             io.slots[row] = Int32(length + row)
+            io.reach[row] = Int32(length + row)
             io.imageRows[row] = -1
             for axis in 0..<io.positionAxes {
                 io.positions[axis * rows.count + row] = prompt.positions[axis * prompt.ids.count + token]

@@ -25,6 +25,9 @@ package final class StepIO {
     package let positions: UnsafeMutableBufferPointer<Int32>
     /// i32[maxTokens]: block index · block size + offset in the block; −1 writes nothing.
     package let slots: UnsafeMutableBufferPointer<Int32>
+    /// i32[maxTokens]: the last position of its sequence that a token sees where masks have spans: its own, or the end of the
+    /// span that it lies in, which is in the same batch or in the cache.
+    package let reach: UnsafeMutableBufferPointer<Int32>
     /// i32[maxTokens]: row of `imageEmbeds`, −1 for text.
     package let imageRows: UnsafeMutableBufferPointer<Int32>
     /// f32[maxTokens, hiddenSize].
@@ -55,7 +58,7 @@ package final class StepIO {
         self.hiddenSize = hiddenSize
         self.vocabularySize = vocabularySize
         let counts = [
-            (maxTokens, 1), (positionAxes, maxTokens), (maxTokens, 1), (maxTokens, 1), (maxTokens, hiddenSize), (maxSequences, 1),
+            (maxTokens, 1), (positionAxes, maxTokens), (maxTokens, 1), (maxTokens, 1), (maxTokens, 1), (maxTokens, hiddenSize), (maxSequences, 1),
             (maxSequences, 1), (maxSequences, 1), (maxSequences, maxBlocks), (maxSequences, 1), (maxSequences, vocabularySize),
         ]
         memory = try Arena(elements: counts, of: 4, for: "the buffers of a batch")
@@ -67,6 +70,7 @@ package final class StepIO {
         ids = take(maxTokens)
         positions = take(positionAxes * maxTokens)
         slots = take(maxTokens)
+        reach = take(maxTokens)
         imageRows = take(maxTokens)
         imageEmbeds = take(maxTokens * hiddenSize)
         queryStarts = take(maxSequences)

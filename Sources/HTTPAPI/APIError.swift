@@ -71,7 +71,7 @@ struct APIError: Error, Sendable, Equatable {
     init(_ error: AdmissionError, maxTokensField: String = "max_tokens") {
         switch error {
         case .promptTooLong: self = .invalid(error.description, param: "messages", code: "context_length_exceeded")
-        case .promptEmpty: self = .invalid(error.description, param: "messages")
+        case .promptEmpty, .spanTooLong: self = .invalid(error.description, param: "messages")
         // Tokenizer and model come from one artifact, which contradicts itself.
         case .tokenOutOfRange: self = .failed(error.description)
         case .maxTokensTooLarge(let maxTokens, let tokens, let length):

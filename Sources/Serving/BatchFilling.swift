@@ -39,6 +39,7 @@ extension StepIO {
             ids[row + offset] = sequence.tokens[position]
             let block = Int(sequence.blocks[position / blockSize])
             slots[row + offset] = Int32(block * blockSize + position % blockSize)
+            reach[row + offset] = Int32(sequence.reach(of: position))
             imageRows[row + offset] = -1
         }
     }
@@ -77,6 +78,7 @@ extension StepIO {
         for row in first..<gear {
             ids[row] = 0
             slots[row] = -1
+            reach[row] = 0
             imageRows[row] = -1
             for axis in 0..<positionAxes { positions[axis * gear + row] = 0 }
             queryStarts[row] = Int32(row)

@@ -90,6 +90,10 @@ package final class Engine: Sendable {
         guard request.maxTokens <= limit - count else {
             throw .maxTokensTooLarge(maxTokens: request.maxTokens, promptTokens: count, maxModelLength: limit)
         }
+        let spanMax = configuration.maxBatchedTokens - configuration.maxSequences + 1
+        if let span = request.prompt.spans.first(where: { $0.count > spanMax }) {
+            throw .spanTooLong(tokens: span.count, limit: spanMax)
+        }
         let size = configuration.vocabularySize
         if let token = request.prompt.ids.first(where: { $0 < 0 || Int($0) >= size }) {
             throw .tokenOutOfRange(token: token, vocabularySize: size)

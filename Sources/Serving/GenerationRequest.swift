@@ -9,8 +9,13 @@ package struct Prompt: Sendable {
     /// Rotary position minus index of every token that follows the prompt.
     package var positionDelta: Int32
     package var pictures: [Picture]
+    /// Ranges of tokens that see each other whole, for models whose masks have spans; ascending and disjoint.
+    package var spans: [Range<Int>]
 
-    package init(ids: [Int32], positions: [Int32], positionDelta: Int32, pictures: [Picture] = []) {
+    package init(
+        ids: [Int32], positions: [Int32], positionDelta: Int32, pictures: [Picture] = [], spans: [Range<Int>] = []
+    ) {
+        self.spans = spans
         self.ids = ids
         self.positions = positions
         self.positionDelta = positionDelta
@@ -154,6 +159,8 @@ package enum AdmissionError: Error, Sendable, Equatable, CustomStringConvertible
     case maxTokensTooLarge(maxTokens: Int, promptTokens: Int, maxModelLength: Int)
     /// More patches than a vision call takes.
     case pictureTooLarge(index: Int, patches: Int, maxPatches: Int)
+    /// More tokens that see each other than a batch surely has room for.
+    case spanTooLong(tokens: Int, limit: Int)
     case tokenOutOfRange(token: Int32, vocabularySize: Int)
     case queueFull(waiting: Int)
     case notServing(EnginePhase)
@@ -167,6 +174,9 @@ package enum AdmissionError: Error, Sendable, Equatable, CustomStringConvertible
             "max_tokens \(maxTokens) is too large: the model's context holds \(length) tokens and the prompt has \(tokens)"
         case .pictureTooLarge(let index, let patches, let maxPatches):
             "picture \(index) has \(patches) patches, the model was compiled for at most \(maxPatches)"
+        case .spanTooLong(let tokens, let limit):
+            "\(tokens) tokens of the prompt have to be computed at once, and a batch has room for \(limit); compile with a larger "
+                + "--max-num-batched-tokens"
         case .tokenOutOfRange(let token, let size): "token \(token) is outside the vocabulary of \(size)"
         case .queueFull(let waiting): "the server is busy: \(waiting) requests are waiting"
         case .notServing(let phase): "the server is \(phase)"

@@ -58,8 +58,13 @@ package struct Scheduler {
     /// Tokens that a single sequence can hold in the cache.
     package var capacity: Int { limits.blockCount * limits.blockSize }
 
-    /// Puts a sequence at the end of the queue; its id must exceed all before, its final length must fit `capacity`.
+    /// Tokens that a span may have: one token of every other sequence may come before it in a batch.
+    package var spanMax: Int { limits.maxBatchedTokens - limits.maxSequences + 1 }
+
+    /// Puts a sequence at the end of the queue; its id must exceed all before, its final length must fit `capacity` and
+    /// its spans `spanMax`.
     package mutating func add(_ sequence: SequenceState) {
+        precondition(sequence.spans.allSatisfy { $0.count <= spanMax }, "a span can never run")
         precondition(sequence.known > 0 && sequence.known <= capacity, "the sequence can never run")
         waiting.append(sequence)
     }
@@ -199,10 +204,11 @@ extension Scheduler {
         }
     }
 
-    /// Adds the next tokens of a running sequence to the batch, unless a picture among them is not encoded yet.
+    /// Adds the next tokens of a running sequence to the batch, unless a picture among them is not encoded yet or a span does not
+    /// fit any more.
     private mutating func schedule(_ index: Int, _ budget: inout Int) {
         let sequence = running[index]
-        let count = min(sequence.pending, budget)
+        let count = sequence.chunk(budget: budget)
         guard count > 0 else { return }
         let range = sequence.computed..<sequence.computed + count
         guard sequence.hasEmbeddings(for: range) else { return }

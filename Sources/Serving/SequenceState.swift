@@ -6,6 +6,8 @@ package struct SequenceState: Sendable {
     package private(set) var tokens: [Int32]
     package let promptCount: Int
     package var pictures: [PictureTokens]
+    /// Ranges of the prompt inside which all tokens see each other where masks have spans; ascending and disjoint.
+    package let spans: [Range<Int>]
     /// Tokens whose K and V are in the cache.
     package var computed = 0
     /// Cache blocks in order.
@@ -18,8 +20,9 @@ package struct SequenceState: Sendable {
     private let salt: String
     private var digests: [ContentDigest] = []
 
-    package init(id: Int, prompt: [Int32], pictures: [PictureTokens] = [], salt: String = "") {
+    package init(id: Int, prompt: [Int32], pictures: [PictureTokens] = [], spans: [Range<Int>] = [], salt: String = "") {
         self.id = id
+        self.spans = spans
         tokens = prompt
         promptCount = prompt.count
         self.pictures = pictures
@@ -32,15 +35,35 @@ package struct SequenceState: Sendable {
 
     package mutating func append(_ token: Int32) { tokens.append(token) }
 
-    /// Digest of the `index`-th full block and everything before it: tokens, pictures and salt.
+    /// The last position that a token sees: its own, or the end of its span.
+    package func reach(of position: Int) -> Int { span(at: position).map { $0.upperBound - 1 } ?? position }
+
+    private func span(at position: Int) -> Range<Int>? { spans.first { $0.contains(position) } }
+
+    /// How many of the next tokens a batch with room for `budget` computes: a batch never ends inside a span, whose tokens see
+    /// its end. 0 where the next span needs more room.
+    package func chunk(budget: Int) -> Int {
+        let count = min(pending, budget)
+        guard count > 0, let cut = span(at: computed + count), cut.lowerBound < computed + count else { return count }
+        return max(0, cut.lowerBound - computed)
+    }
+
+    /// Digest of the `index`-th full block and everything before it: tokens, pictures and salt, and what lies behind the block in
+    /// a span that crosses its end, which the block's tokens see.
     package mutating func digest(ofBlock index: Int, size: Int) -> ContentDigest {
         while digests.count <= index {
             let range = digests.count * size..<(digests.count + 1) * size
             let parent = digests.last
+            let crossing = spans.filter { $0.overlaps(range) }
+            let seen = range.lowerBound..<max(range.upperBound, crossing.last?.upperBound ?? 0)
             let next = ContentDigest { hasher in
                 if let parent { hasher.update(parent) } else { hasher.update(salt) }
-                hasher.update(tokens[range])
-                for picture in pictures where picture.tokens.overlaps(range) {
+                hasher.update(tokens[seen])
+                for span in crossing {
+                    hasher.update(span.lowerBound - range.lowerBound)
+                    hasher.update(span.upperBound - range.lowerBound)
+                }
+                for picture in pictures where picture.tokens.overlaps(seen) {
                     hasher.update(picture.tokens.lowerBound - range.lowerBound)
                     hasher.update(picture.digest)
                 }

@@ -31,6 +31,7 @@ struct WarmUp {
             let block = Int32(row % configuration.blockCount)
             io.ids[row] = 0
             io.slots[row] = block * Int32(configuration.blockSize)
+            io.reach[row] = 0
             io.imageRows[row] = -1
             io.queryStarts[row] = Int32(row)
             io.queryCounts[row] = 1

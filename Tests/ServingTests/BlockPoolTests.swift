@@ -48,6 +48,26 @@ import Testing
         #expect(pool.find(digest(1))?.block == first)
     }
 
+    /// K and V of a token in a span follow from all of the span.
+    @Test func digestsCoverSpansThatCrossABlock() {
+        func digests(_ ids: [Int32], _ spans: [Range<Int>], _ pictures: [PictureTokens] = []) -> [ContentDigest] {
+            var sequence = SequenceState(id: 1, prompt: ids, pictures: pictures, spans: spans)
+            return (0..<3).map { sequence.digest(ofBlock: $0, size: 16) }
+        }
+        let ids = (0..<60).map { Int32($0) }
+        var changed = ids
+        changed[40] = 99
+        let plain = digests(ids, []), spanned = digests(ids, [20..<41])
+        #expect(plain[0] == spanned[0] && plain[1] != spanned[1])
+        #expect(digests(changed, [])[1] == plain[1])
+        #expect(digests(changed, [20..<41])[0] == plain[0])
+        #expect(digests(changed, [20..<41])[1] != spanned[1])
+        #expect(digests(changed, [20..<40])[1] != spanned[1])
+        #expect(digests(changed, [20..<32])[1] == digests(ids, [20..<32])[1])
+        let pictures = [1, 2].map { PictureTokens(tokens: 34..<38, digest: digest($0)) }
+        #expect(digests(ids, [20..<41], [pictures[0]])[1] != digests(ids, [20..<41], [pictures[1]])[1])
+    }
+
     @Test func digestsTellTokensPicturesSaltAndPastApart() {
         func digests(_ ids: [Int32], _ pictures: [PictureTokens] = [], _ salt: String = "") -> [ContentDigest] {
             var sequence = SequenceState(id: 1, prompt: ids, pictures: pictures, salt: salt)

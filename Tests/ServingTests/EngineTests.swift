@@ -51,6 +51,9 @@ import Testing
         #expect(throws: AdmissionError.tokenOutOfRange(token: 61, vocabularySize: 61)) {
             try engine.submit(request([61], maxTokens: 1))
         }
+        var spanned = request(Array(repeating: 1, count: 40), maxTokens: 1)
+        spanned.prompt.spans = [2..<32]
+        #expect(throws: AdmissionError.spanTooLong(tokens: 30, limit: 29)) { try engine.submit(spanned) }
         let outcome = await engine.run(request([1, 2], maxTokens: 254))
         #expect(outcome.reason == .length && outcome.completionTokens == 254)
         await engine.drain(timeout: .seconds(1))

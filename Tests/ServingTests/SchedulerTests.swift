@@ -47,6 +47,30 @@ import Testing
         #expect(batch.entry == .decode(gear: 2))
     }
 
+    @Test func chunksDoNotEndInsideSpans() throws {
+        var scheduler = scheduler(batched: 32)
+        #expect(scheduler.spanMax == 29)
+        scheduler.add(SequenceState(id: 1, prompt: Array(0..<90), spans: [20..<45, 45..<50, 60..<89]))
+        let parts = try (0..<4).map { _ in try #require(step(&scheduler).items.first) }
+        #expect(parts.map(\.start) == [0, 20, 52, 60] && parts.map(\.count) == [20, 32, 8, 30])
+        #expect(scheduler.running[0].reach(of: 19) == 19 && scheduler.running[0].reach(of: 20) == 44)
+        #expect(scheduler.running[0].reach(of: 45) == 49 && scheduler.running[0].reach(of: 90) == 90)
+    }
+
+    /// The rest of a span whose beginning is cached is computed at once too.
+    @Test func aCachedPrefixMayEndInsideASpan() throws {
+        var scheduler = scheduler(batched: 32)
+        scheduler.add(SequenceState(id: 1, prompt: Array(0..<50), spans: [8..<36]))
+        while scheduler.running.first?.generated ?? 0 < 1 { _ = run(&scheduler) }
+        scheduler.remove(1)
+        scheduler.add(SequenceState(id: 2, prompt: Array(0..<36) + [99], spans: [8..<36]))
+        let part = try #require(step(&scheduler).items.first)
+        #expect(part.start == 32 && part.count == 5)
+        scheduler.remove(2)
+        scheduler.add(SequenceState(id: 3, prompt: Array(0..<35) + [98, 99], spans: [8..<36]))
+        #expect(try step(&scheduler).items.first?.start == 0)
+    }
+
     @Test func choosesTheSmallestGear() throws {
         var scheduler = scheduler(gears: [1, 4])
         for id in 1...3 { scheduler.add(sequence(id, count: 3, first: Int32(id) * 50)) }

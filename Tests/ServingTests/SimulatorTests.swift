@@ -51,7 +51,9 @@ import Testing
         let shared = (0..<40).map { Int32($0 % 50 + 1) }
         return (0..<count).map { index in
             let prefix = index % 3 == 0 ? Array(shared.prefix(16 + index % 20)) : []
-            return randomRequest(&dice, sharedPrefix: prefix, pictures: index % 4 == 1 ? 1 + index % 3 : 0)
+            return randomRequest(
+                &dice, sharedPrefix: prefix, pictures: index % 4 == 1 ? 1 + index % 3 : 0,
+                hasSpans: scene.maxBatchedTokens - scene.maxSequences >= 12 && index % 8 == 1)
         }
     }
 

@@ -29,7 +29,7 @@ struct NumberDecoder: TokenTextDecoder {
 }
 
 /// A random request, with pictures when `pictures` is positive; the same dice give the same request.
-func randomRequest(_ dice: inout Dice, axes: Int = 3, sharedPrefix: [Int32] = [], pictures: Int = 0) -> GenerationRequest {
+func randomRequest(_ dice: inout Dice, axes: Int = 3, sharedPrefix: [Int32] = [], pictures: Int = 0, hasSpans: Bool = false) -> GenerationRequest {
     var ids = sharedPrefix
     for _ in 0..<Int.random(in: 1...40, using: &dice) { ids.append(Int32.random(in: 1..<60, using: &dice)) }
     var shown: [Picture] = []
@@ -43,7 +43,7 @@ func randomRequest(_ dice: inout Dice, axes: Int = 3, sharedPrefix: [Int32] = []
     }
     var positions: [Int32] = []
     for axis in 0..<axes { positions += (0..<Int32(ids.count)).map { $0 * (axis == 0 ? 1 : 2) } }
-    let prompt = Prompt(ids: ids, positions: positions, positionDelta: 3, pictures: shown)
+    let prompt = Prompt(ids: ids, positions: positions, positionDelta: 3, pictures: shown, spans: hasSpans ? shown.map(\.tokens) : [])
     var sampling = SamplingParameters()
     sampling.temperature = Bool.random(using: &dice) ? 0 : 0.8
     sampling.topK = Bool.random(using: &dice) ? 0 : 10

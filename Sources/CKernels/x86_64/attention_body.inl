@@ -62,7 +62,7 @@ static void softmax_row(const vlm_query_tile *tile, int64_t row, float *scores, 
 }
 
 // As softmax_row for a row that does not see the first `hidden` keys either.
-static void softmax_row_from(const vlm_query_tile *tile, int64_t row, float *scores, int64_t hidden, int64_t visible, int64_t width) {
+__attribute__((noinline)) static void softmax_row_from(const vlm_query_tile *tile, int64_t row, float *scores, int64_t hidden, int64_t visible, int64_t width) {
   if (hidden >= visible) {
     for (int64_t j = 0; j < width; j += V_WIDTH) v_store(scores + j, v_zero());
     return;
@@ -84,16 +84,17 @@ static void softmax_row_from(const vlm_query_tile *tile, int64_t row, float *sco
 }
 
 // softcap · tanh(score / softcap) of each score.
-static void cap_row(float *scores, int64_t width, float softcap) {
+__attribute__((noinline)) static void cap_row(float *scores, int64_t width, float softcap) {
   v_f32 cap = v_set1(softcap), inverse = v_set1(1 / softcap);
   for (int64_t j = 0; j < width; j += V_WIDTH) v_store(scores + j, v_mul(cap, v_tanh(v_mul(v_load(scores + j), inverse))));
 }
 
 // Softmax of the scores of query rows [row, row + rows).
-static void softmax_rows(const vlm_query_tile *tile, const vlm_key_tile *keys, int64_t row, int64_t rows, int64_t width) {
+VLM_INLINE void softmax_rows(const vlm_query_tile *tile, const vlm_key_tile *keys, int64_t row, int64_t rows, int64_t width) {
+  bool hides = keys->first_hidden + tile->rows > 0;
   for (int64_t r = 0; r < rows; r++) {
     float *scores = tile->scores + r * VLM_KEYS_MAX;
-    int64_t hidden = vlm_hidden(keys, row + r), visible = vlm_visible(keys, row + r);
+    int64_t hidden = hides ? vlm_hidden(keys, row + r) : 0, visible = vlm_visible(keys, row + r);
     if (keys->softcap > 0) cap_row(scores, width, keys->softcap);
     if (hidden > 0) softmax_row_from(tile, row + r, scores, hidden, visible, width);
     else softmax_row(tile, row + r, scores, visible, width);
