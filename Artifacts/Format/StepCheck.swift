@@ -65,7 +65,10 @@ extension StepCheck {
         switch rule.elements {
         case .f32: _ = try floats(slot)
         case .i32: _ = try integers(slot)
-        case .u8: try require(slot.place == .input(.pixels), "\(slot.type) in \(slot.place) are no pixels")
+        case .u8:
+            guard case .input = slot.place, slot.type.element == .u8 else {
+                throw Contradiction(reason: "\(place): \(slot.type) in \(slot.place) are no pixels")
+            }
         case .any: try checkPlain(slot)
         case .packed: return _ = try packed(slot)
         }
@@ -96,8 +99,7 @@ extension StepCheck {
     private func floats(_ slot: Slot) throws(Contradiction) -> Extents {
         let isFloat =
             switch slot.place {
-            case .arena, .output: slot.type.element == .f32
-            case .input(let role): role == .imageEmbeds
+            case .arena, .output, .input: slot.type.element == .f32
             case .weight(let index): weights[index].layout == .plain
             }
         try require(isFloat, "\(slot.type) in \(slot.place) is not read as f32")
@@ -108,9 +110,8 @@ extension StepCheck {
     private func integers(_ slot: Slot) throws(Contradiction) -> Extents {
         let isInteger =
             switch slot.place {
-            case .arena: slot.type.element == .i32
+            case .arena, .input: slot.type.element == .i32
             case .output: false
-            case .input(let role): role != .imageEmbeds && role != .pixels
             case .weight(let index): weights[index].layout == .indices
             }
         try require(isInteger, "\(slot.type) in \(slot.place) is not read as i32")
