@@ -100,8 +100,7 @@ extension StepCheck {
     private func floats(_ slot: Slot) throws(Contradiction) -> Extents {
         let isFloat =
             switch slot.place {
-            case .arena, .output: slot.type.element == .f32
-            case .input(let role): role == .imageEmbeds
+            case .arena, .output, .input: slot.type.element == .f32
             case .tensor: element(of: slot) == .f32
             case .weight(let index): weights[index].layout == .plain
             }
@@ -113,9 +112,8 @@ extension StepCheck {
     private func integers(_ slot: Slot) throws(Contradiction) -> Extents {
         let isInteger =
             switch slot.place {
-            case .arena: slot.type.element == .i32
+            case .arena, .input: slot.type.element == .i32
             case .output: false
-            case .input(let role): role != .imageEmbeds
             case .tensor: element(of: slot) == .i32
             case .weight(let index): weights[index].layout == .indices
             }

@@ -3,6 +3,7 @@
 #define VLM_STRIDED_H
 
 #include "internal.h"
+#include "vlm_strided.h"
 
 // Whether elements are whole numbers.
 static inline bool vlm_is_whole(vlm_element element) { return element >= VLM_ELEMENT_I32; }

@@ -197,6 +197,13 @@ import Testing
         #expect(Set(program.plans.flatMap(\.steps).map(\.kernel.name)).count == 32)
     }
 
+    @Test func fallbacksAreCounted() throws {
+        let listing = PlanListing(KernelSample.program().plans[0], weights: KernelSample.weights)
+        #expect(listing.fallbacks.count == 13 && listing.fallbacks["plain_top_k"] == 1)
+        let vision = try #require(KernelSample.program().plans.first { $0.entry == .vision })
+        #expect(vision.fallbacks.isEmpty)
+    }
+
     @Test(arguments: places + rows + layers + plain + attention) func damageIsNamed(_ damage: Damage) throws {
         let reason = try damage.applied(to: KernelSample.program()).contradiction(weights: KernelSample.weights)
         #expect(reason?.contains(damage.reason) == true, "\(reason ?? "nothing is found")")

@@ -56,7 +56,7 @@ import Testing
         Case(.copy) { b, x, _, _, _ in
             let columns = b.exp(b.reshape(x, ["T", 8]))
             let (left, right) = (b.slice(columns, axis: 1, 0..<4), b.slice(columns, axis: 1, 4..<8))
-            return [b.add(left, right), left]
+            return [b.add(left, right)]
         },
     ]
 
@@ -99,6 +99,31 @@ import Testing
         ]
         let kernels = try graph.check(inputs, item.op.rawValue)
         #expect(kernels.contains("plain_\(item.op.rawValue)"), "\(kernels)")
+    }
+
+    /// Kernels of layers over three axes, also where heads are columns of a wider value.
+    @Test func layersGoOverHeads() throws {
+        func numbers(_ shape: [Int]) -> Constant {
+            Constant(Self.noise("w\(shape)", shape).floats.map(Double.init), TensorType(.f32, Shape(shape.map(Dim.fixed))))
+        }
+        let graph = try PlainGraph { b in
+            let wide = b.exp(b.input("x", TensorType(.f32, ["T", 16])))
+            let heads = b.reshape(b.slice(wide, axis: 1, 8..<16), ["T", 2, 4])
+            let (w, bias) = (b.one(numbers([4])), b.one(numbers([2])))
+            let scaled = b.mul(b.mul(heads, b.rsqrt(b.add(b.mean(b.square(heads)), b.literal(1e-6)))), w)
+            let centered = b.sub(heads, b.mean(heads))
+            let normed = b.mul(b.mul(centered, b.rsqrt(b.add(b.mean(b.square(centered)), b.literal(1e-6)))), w)
+            let (gate, up) = (b.slice(heads, axis: 2, 0..<2), b.slice(heads, axis: 2, 2..<4))
+            let pairs = b.input("i", TensorType(.i32, ["T", 2]))
+            return [
+                scaled, b.add(normed, b.one(numbers([4]))), b.mul(b.activate(.silu, gate) { b.literal($0) }, up),
+                b.add(b.matmul(heads, b.one(numbers([2, 4])), transposeB: true), bias), b.gather(b.one(numbers([3, 4])), pairs),
+            ]
+        }
+        let kernels = try graph.check(["x": Self.noise("x", [3, 16]), "i": Tensor(ints: [2, 0, 1, 1, 0, 2], [3, 2])], "heads")
+        for kernel in ["rms_norm", "layer_norm", "gated_activation", "linear_f32_f32", "embed"] {
+            #expect(kernels.contains(kernel), "no \(kernel) in \(kernels)")
+        }
     }
 
     @Test func everyFallbackIsTried() {
