@@ -61,6 +61,7 @@ let package = Package(
         library("CJPEG", pkgConfig: "libjpeg", apt: "libjpeg-dev"),
         library("CPCRE2", pkgConfig: "libpcre2-8", apt: "libpcre2-dev"),
         library("CPNG", pkgConfig: "libpng", apt: "libpng-dev"),
+        library("CUTF8Proc", pkgConfig: "libutf8proc", apt: "libutf8proc-dev"),
         library("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
         .target(name: "CImage", dependencies: ["CJPEG", "CPNG"]),
         .target(name: "CHeap"),
@@ -79,7 +80,7 @@ let package = Package(
         module("Models", ["HuggingFace", "IR", "Plan", "Tensors"]),
         module("Passes", ["IR", "Plan", "Reference", "Tensors"], path: "Passes", exclude: ["Fixtures"]),
         module("ArtifactFormat", ["Plan", "Tensors", "CZstd", crypto], path: "Artifacts/Format"),
-        module("Inputs", ["Budgets", "JSON", "Plan", "Texts", "CImage", "CPCRE2"]),
+        module("Inputs", ["Budgets", "JSON", "Plan", "Texts", "CImage", "CPCRE2", "CUTF8Proc"]),
         module(
             "Compiler",
             ["Budgets", "ChatTemplates", "HuggingFace", "JSON", "Models", "Passes", "IR", "Plan", "ArtifactFormat", "CKernels", "COpenBLAS", "Reference", "Inputs", "Tensors", crypto]),
