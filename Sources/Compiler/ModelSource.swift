@@ -111,7 +111,8 @@ package struct ModelFiles {
         do throws(CheckpointError) { self.directory = try ModelDirectory(directory).path } catch { throw .checkpoint(error) }
         let directory = self.directory
         var contents: [String: [UInt8]] = [:]
-        for name in Self.names {
+        let present = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
+        for name in Self.names + present.filter(TokenizerSource.reads) where contents[name] == nil {
             let path = "\(directory)/\(name)"
             guard FileManager.default.fileExists(atPath: path) else { continue }
             guard let data = FileManager.default.contents(atPath: path) else {
@@ -126,17 +127,10 @@ package struct ModelFiles {
     /// The files that make the tokenizer, the one that it cannot do without first.
     private static let tokenizerNames = ["tokenizer.json", "tokenizer_config.json", "added_tokens.json", "special_tokens_map.json"]
 
-    /// The tokenizer of `tokenizer.json`, with the tokens that the files beside it declare.
+    /// The tokenizer of `tokenizer.json`, `tokenizer.model` or `*.tiktoken`, with the tokens that the files beside it declare.
     package func tokenizer() throws(CompileError) -> Tokenizer {
-        guard let bytes = contents["tokenizer.json"] else {
-            throw .unsupported("\(directory): there is no tokenizer.json; save the tokenizer with transformers' save_pretrained")
-        }
-        let (config, added, map) = (
-            try json("tokenizer_config.json"), try json("added_tokens.json"), try json("special_tokens_map.json")
-        )
         do throws(TokenizerError) {
-            let declared = try DeclaredTokens(tokenizerConfig: config, addedTokens: added, specialTokensMap: map)
-            return try Tokenizer(json: bytes, declared: declared)
+            return try TokenizerSource(names: contents.keys) { contents[$0] }.tokenizer()
         } catch {
             throw .unsupported("\(directory): \(error)")
         }
