@@ -62,6 +62,7 @@ let package = Package(
         library("CJPEG", pkgConfig: "libjpeg", apt: "libjpeg-dev"),
         library("CPCRE2", pkgConfig: "libpcre2-8", apt: "libpcre2-dev"),
         library("CPNG", pkgConfig: "libpng", apt: "libpng-dev"),
+        library("CUTF8Proc", pkgConfig: "libutf8proc", apt: "libutf8proc-dev"),
         library("CWebP", pkgConfig: "libwebp", apt: "libwebp-dev"),
         library("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
         .target(name: "CImage", dependencies: ["CGIF", "CJPEG", "CPNG", "CWebP"]),
@@ -81,7 +82,7 @@ let package = Package(
         module("Models", ["HuggingFace", "IR", "JSON", "Plan", "Tensors"]),
         module("Passes", ["IR", "Plan", "Reference", "Tensors"], path: "Passes", exclude: ["Fixtures"]),
         module("ArtifactFormat", ["Plan", "Tensors", "CZstd", crypto], path: "Artifacts/Format"),
-        module("Inputs", ["Budgets", "JSON", "Plan", "Texts", "CImage", "CPCRE2"]),
+        module("Inputs", ["Budgets", "JSON", "Plan", "Texts", "CImage", "CPCRE2", "CUTF8Proc"]),
         module(
             "Compiler",
             ["Budgets", "ChatTemplates", "HuggingFace", "JSON", "Models", "Passes", "IR", "Plan", "ArtifactFormat", "CKernels", "COpenBLAS", "Reference", "Inputs", "Tensors", crypto]),

@@ -3,7 +3,6 @@ import Crypto
 import Foundation
 package import HuggingFace
 package import Inputs
-internal import JSON
 internal import Models
 package import Plan
 
@@ -11,17 +10,10 @@ extension ModelDirectory {
     /// The files that make the tokenizer, the one that it cannot do without first.
     private static let tokenizerNames = ["tokenizer.json", "tokenizer_config.json", "added_tokens.json", "special_tokens_map.json"]
 
-    /// The tokenizer of `tokenizer.json`, with the tokens that the files beside it declare.
+    /// The tokenizer of `tokenizer.json`, `tokenizer.model` or `*.tiktoken`, with the tokens that the files beside it declare.
     package func tokenizer() throws(CheckpointError) -> Tokenizer {
-        guard let bytes = bytes("tokenizer.json") else {
-            throw CheckpointError(.missing, file: path, "there is no tokenizer.json; save the tokenizer with transformers' save_pretrained")
-        }
-        let (config, added, map) = (
-            try json("tokenizer_config.json"), try json("added_tokens.json"), try json("special_tokens_map.json")
-        )
         do throws(TokenizerError) {
-            let declared = try DeclaredTokens(tokenizerConfig: config, addedTokens: added, specialTokensMap: map)
-            return try Tokenizer(json: bytes, declared: declared)
+            return try TokenizerSource(names: names) { bytes($0) }.tokenizer()
         } catch { throw CheckpointError(.unsupported, file: path, "\(error)") }
     }
 

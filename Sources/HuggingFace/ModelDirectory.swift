@@ -13,8 +13,8 @@ package struct ModelDirectory: Sendable {
     private let documents: [String: Result<JSONValue, CheckpointError>]
 
     /// The files that are looked for, besides weights.
-    private static let names = [
-        "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "added_tokens.json",
+    private static let looked = [
+        "config.json", "generation_config.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "added_tokens.json",
         "preprocessor_config.json", "processor_config.json", "special_tokens_map.json", "chat_template.jinja", "chat_template.json",
         "chat_templates/default.jinja",
     ]
@@ -25,7 +25,8 @@ package struct ModelDirectory: Sendable {
     package init(_ given: String) throws(CheckpointError) {
         let location = try ModelLocation(given)
         var contents: [String: [UInt8]] = [:]
-        for name in Self.names {
+        let ranks = ((try? FileManager.default.contentsOfDirectory(atPath: location.path)) ?? []).filter { $0.hasSuffix(".tiktoken") }
+        for name in Self.looked + ranks {
             let path = "\(location.path)/\(name)"
             guard FileManager.default.fileExists(atPath: path) else { continue }
             guard let data = FileManager.default.contents(atPath: path) else {
@@ -55,6 +56,9 @@ package struct ModelDirectory: Sendable {
         self.contents = contents
         self.documents = documents
     }
+
+    /// The names of the files that are there.
+    package var names: some Collection<String> { contents.keys }
 
     /// The path of a file, for messages.
     package func file(_ name: String) -> String { "\(path)/\(name)" }

@@ -14,7 +14,7 @@ struct Tokenize: ParsableCommand {
         discussion: """
             Each line becomes a JSON array of ids; special tokens in the text count as such, and none is added. With --json a \
             line is a JSON string, so that it may hold newlines. With --decode each line is a JSON array of ids and becomes \
-            its text (with --json a JSON string). Needs nothing but tokenizer.json.
+            its text (with --json a JSON string). Needs nothing but the tokenizer's files.
             """)
 
     @Argument(help: "A model directory, or an artifact: its directory, the beginning of its key, or its model's name.")

@@ -17,8 +17,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("normalizer", "BertNormalizer"), ("pre_tokenizer", "FixedLength"), ("decoder", "CTC"), ("post_processor", "Odd"),
-        ("model", "Unigram"),
+        ("normalizer", "Odd"), ("pre_tokenizer", "FixedLength"), ("decoder", "CTC"), ("post_processor", "Odd"),
+        ("model", "WordPiece"),
     ])
     func unknownComponentsAreNamed(_ part: String, _ type: String) throws {
         let error = try #require(try failure { $0[part] = ["type": .string(type)] })

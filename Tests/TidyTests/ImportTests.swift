@@ -23,7 +23,7 @@ import Testing
             "ArtifactFormat", "Budgets", "CKernels", "COpenBLAS", "ChatTemplates", "Crypto", "Foundation", "HuggingFace", "IR", "Inputs",
             "JSON", "Models", "Passes", "Plan", "Reference", "Tensors",
         ],
-        "Inputs": ["Budgets", "JSON", "Plan", "Texts", "CImage", "CPCRE2", "Foundation"],
+        "Inputs": ["Budgets", "JSON", "Plan", "Texts", "CImage", "CPCRE2", "CUTF8Proc", "Foundation"],
         "Execution": ["ArtifactFormat", "Plan", "Tensors"],
         "CPUBackend": ["ArtifactFormat", "CKernels", "COpenBLAS", "Execution", "Foundation", "Plan", "Tensors"],
         // The way of requests through an artifact's sections is the server's and the self-test's.

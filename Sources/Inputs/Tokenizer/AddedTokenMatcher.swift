@@ -8,36 +8,18 @@ struct AddedTokenMatcher: Sendable {
         var id: Int32?
     }
 
-    /// The node that each node leads to by each byte, under 256 times the one plus the other; the root is 0.
-    private var edges: [Int: Int32] = [:]
-    /// The token that ends at a node, as an index into `tokens`.
-    private var endings: [Int32: Int] = [:]
-    private var tokens: [AddedToken] = []
+    /// Each token's index into `tokens` by its text.
+    private let trie: ByteTrie
+    private let tokens: [AddedToken]
     private var isFirstByte = [Bool](repeating: false, count: 256)
 
+    /// Of several tokens with the same text the first is found.
     init(_ patterns: [(text: [UInt8], token: AddedToken)]) {
-        var count: Int32 = 1
-        for pattern in patterns where !pattern.text.isEmpty {
-            var node: Int32 = 0
-            for byte in pattern.text {
-                let edge = Self.edge(node, byte)
-                if let child = edges[edge] {
-                    node = child
-                } else {
-                    node = count
-                    edges[edge] = node
-                    count += 1
-                }
-            }
-            if endings[node] == nil {
-                endings[node] = tokens.count
-                tokens.append(pattern.token)
-            }
-            isFirstByte[Int(pattern.text[0])] = true
-        }
+        let patterns = patterns.filter { !$0.text.isEmpty }
+        tokens = patterns.map(\.token)
+        trie = ByteTrie(patterns.indices.reversed().map { (patterns[$0].text[...], Int32($0)) })
+        for pattern in patterns { isFirstByte[Int(pattern.text[0])] = true }
     }
-
-    private static func edge(_ node: Int32, _ byte: UInt8) -> Int { Int(node) << 8 | Int(byte) }
 
     var isEmpty: Bool { tokens.isEmpty }
 
@@ -50,10 +32,11 @@ struct AddedTokenMatcher: Sendable {
         var covered = 0
         var position = 0
         while position < text.count {
-            guard isFirstByte[Int(text[position])], let (token, end) = try longestMatch(in: text, at: position, work) else {
+            guard isFirstByte[Int(text[position])], let (index, end) = try trie.longest(in: text[position...], work) else {
                 position += 1
                 continue
             }
+            let token = tokens[Int(index)]
             let found = position..<end
             position = end
             if end <= covered { continue }
@@ -69,24 +52,6 @@ struct AddedTokenMatcher: Sendable {
         if covered < text.count { spans.append(Span(range: covered..<text.count, id: nil)) }
         return spans
     }
-
-    private func longestMatch(
-        in text: [UInt8], at start: Int, _ work: TokenizationWork
-    ) throws(TokenizationError) -> (AddedToken, end: Int)? {
-        var node: Int32 = 0
-        var position = start
-        var found: (AddedToken, end: Int)?
-        while position < text.count, let child = edges[Self.edge(node, text[position])] {
-            node = child
-            position += 1
-            try work.charge(Self.unitsPerByte)
-            if let token = endings[node] { found = (tokens[token], position) }
-        }
-        return found
-    }
-
-    /// What a byte that begins or goes on a token costs, in units of the budget.
-    private static let unitsPerByte = 20
 
     private func standsAlone(_ range: Range<Int>, in text: [UInt8]) -> Bool {
         var after = ScalarReader(slice: text[range.upperBound...])

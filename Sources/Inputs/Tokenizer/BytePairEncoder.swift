@@ -5,6 +5,9 @@ internal import Texts
 /// Follows HuggingFace's `BPE` model; ties go to the leftmost pair.
 struct BytePairEncoder: Sendable {
     let model: BytePairModel
+    private let vocabulary: Vocabulary
+    /// The model's atoms; nil where it has none.
+    private let atoms: ByteTrie?
     /// Open addressing by pair of ids; an empty slot has the key `UInt64.max`.
     private var keys: [UInt64] = []
     private var entries: [Entry] = []
@@ -19,13 +22,12 @@ struct BytePairEncoder: Sendable {
         var result: Int32 = 0
     }
 
-    init(_ model: BytePairModel) {
+    init(_ model: BytePairModel, _ vocabulary: Vocabulary) {
         self.model = model
-        byteIDs = ByteAlphabet.spellings.map { model.vocabulary.id($0) ?? -1 }
-        fallbackIDs = (0..<256).map { byte in
-            let digits = String(byte, radix: 16, uppercase: true)
-            return model.vocabulary.id(Array("<0x\(digits.count < 2 ? "0" : "")\(digits)>".utf8)) ?? -1
-        }
+        self.vocabulary = vocabulary
+        byteIDs = ByteAlphabet.spellings.map { vocabulary.id($0) ?? -1 }
+        fallbackIDs = vocabulary.fallbackIDs
+        atoms = model.atoms.isEmpty ? nil : ByteTrie(model.atoms.map { (vocabulary.text($0) ?? [], $0) })
         var capacity = 16
         while capacity * 2 < model.merges.count * 3 { capacity *= 2 }
         mask = capacity - 1
@@ -34,7 +36,8 @@ struct BytePairEncoder: Sendable {
         for (rank, merge) in model.merges.enumerated() {
             let slot = slot(of: Self.key(merge.left, merge.right))
             keys[slot] = Self.key(merge.left, merge.right)
-            entries[slot] = Entry(rank: UInt32(rank), result: merge.result)
+            let rank = model.ranks.isEmpty ? UInt32(rank) : UInt32(bitPattern: model.ranks[rank])
+            entries[slot] = Entry(rank: rank, result: merge.result)
         }
     }
 
@@ -66,7 +69,7 @@ struct BytePairEncoder: Sendable {
     ) throws(TokenizationError) {
         if model.ignoresMerges {
             let spelling = isByteLevel ? ByteAlphabet.spelled(word)[...] : word
-            if let id = model.vocabulary.id(spelling) { return output.append(id) }
+            if let id = vocabulary.id(spelling) { return output.append(id) }
         }
         scratch.symbols.removeAll(keepingCapacity: true)
         if isByteLevel, model.continuingPrefix.isEmpty, model.endOfWordSuffix.isEmpty,
@@ -90,14 +93,23 @@ struct BytePairEncoder: Sendable {
         var pendingUnknown: Int32?
         var scalars = ScalarReader(slice: word)
         var start = word.startIndex
-        while scalars.next() != nil {
+        while start < word.endIndex {
+            if let (id, end) = try atoms?.longest(in: word[start...], work) {
+                if let unknown = pendingUnknown { scratch.append(unknown) }
+                pendingUnknown = nil
+                scratch.append(id)
+                start = end
+                scalars = ScalarReader(slice: word[end...])
+                continue
+            }
+            guard scalars.next() != nil else { break }
             try work.charge(Self.unitsPerSymbol + model.continuingPrefix.count)
             let end = scalars.position
             var spelling = start == word.startIndex ? [] : model.continuingPrefix
             spelling += word[start..<end]
             if end == word.endIndex { spelling += model.endOfWordSuffix }
             start = end
-            if let id = spelling.withUnsafeBufferPointer({ model.vocabulary.id($0) }) {
+            if let id = spelling.withUnsafeBufferPointer({ vocabulary.id($0) }) {
                 if let unknown = pendingUnknown { scratch.append(unknown) }
                 pendingUnknown = nil
                 scratch.append(id)

@@ -15,7 +15,7 @@ extension Tokenizer {
     }
 }
 
-private let signature = Array("vlm tokenizer 1\n".utf8)
+private let signature = Array("vlm tokenizer 2\n".utf8)
 
 /// Little-endian numbers and counted byte strings, one after the other.
 private struct FlatWriter {
@@ -72,7 +72,16 @@ private struct FlatWriter {
         write(definition.decoders != nil)
         write(definition.decoders?.count ?? 0)
         for step in definition.decoders ?? [] { write(step) }
-        write(definition.model)
+        write(definition.vocabulary.bytes)
+        write(definition.vocabulary.starts.map { Int32(bitPattern: $0) })
+        switch definition.model {
+        case .bytePair(let model):
+            bytes.append(0)
+            write(model)
+        case .unigram(let model):
+            bytes.append(1)
+            write(model)
+        }
     }
 
     mutating func write(_ step: NormalizerStep) {
@@ -89,6 +98,19 @@ private struct FlatWriter {
             bytes.append(5)
             write(text)
         case .byteLevel: bytes.append(6)
+        case .precompiled(let map):
+            bytes.append(7)
+            write(map.bytes)
+        case .machineTranslation: bytes.append(8)
+        case .bert(let cleaning):
+            bytes.append(9)
+            for flag in [cleaning.cleans, cleaning.separatesChinese, cleaning.stripsAccents, cleaning.lowercases] { write(flag) }
+        case .sentencePiece(let normalizer):
+            bytes += [10, normalizer.prefix.rawValue]
+            write(normalizer.removesSpaces)
+            write(normalizer.map?.bytes ?? [])
+            write(normalizer.symbols.count)
+            for symbol in normalizer.symbols { write(symbol) }
         }
     }
 
@@ -129,6 +151,7 @@ private struct FlatWriter {
         case .endOfWord(let suffix):
             bytes.append(6)
             write(suffix)
+        case .pieces(let spaces): bytes += [7, spaces.rawValue]
         }
     }
 
@@ -137,12 +160,24 @@ private struct FlatWriter {
         write(Int(model.unknown ?? 0))
         write(model.continuingPrefix)
         write(model.endOfWordSuffix)
-        write(model.vocabulary.bytes)
-        write(model.vocabulary.starts.map { Int32(bitPattern: $0) })
         write(model.merges.count)
         for merge in model.merges {
             for id in [merge.left, merge.right, merge.result] { write(Int(id)) }
         }
+        write(model.ranks)
+        write(model.atoms)
+    }
+
+    mutating func write(_ model: UnigramModel) {
+        for flag in [model.fallsBackToBytes, model.isSinglePrecision] { write(flag) }
+        write(Int(model.unknown))
+        write(model.unknownScore)
+        write(model.scores.count)
+        for score in model.scores { write(score) }
+    }
+
+    mutating func write(_ number: Double) {
+        withUnsafeBytes(of: number.bitPattern.littleEndian) { bytes += $0 }
     }
 }
 
@@ -251,7 +286,13 @@ private struct FlatReader {
         let hasDecoders = try flag()
         let decoders = try list(atMost: stepsMax) { (reader) throws(TokenizerError) in try reader.decoder() }
         definition.decoders = hasDecoders ? decoders : nil
-        definition.model = try model()
+        guard let vocabulary = Vocabulary(bytes: try data(), starts: try numbers()) else { throw damaged }
+        definition.vocabulary = vocabulary
+        switch try byte() {
+        case 0: definition.model = .bytePair(try bytePairModel(vocabulary))
+        case 1: definition.model = .unigram(try unigramModel(vocabulary))
+        default: throw damaged
+        }
         guard position == bytes.count else { throw damaged }
         return definition
     }
@@ -265,8 +306,31 @@ private struct FlatReader {
         case 4: return .replace(try pattern(), with: try textBytes())
         case 5: return .prepend(try textBytes())
         case 6: return .byteLevel
+        case 7: return .precompiled(try characterMap())
+        case 8: return .machineTranslation
+        case 9:
+            return .bert(
+                BertCleaning(
+                    cleans: try flag(), separatesChinese: try flag(), stripsAccents: try flag(), lowercases: try flag()))
+        case 10: return .sentencePiece(try sentencePieceNormalizer())
         default: throw damaged
         }
+    }
+
+    private mutating func characterMap() throws(TokenizerError) -> CharacterMap {
+        guard let map = CharacterMap(try data()) else { throw damaged }
+        return map
+    }
+
+    private mutating func sentencePieceNormalizer() throws(TokenizerError) -> SentencePieceNormalizer {
+        let prefix: SentencePieceNormalizer.Prefix = try choice()
+        let removesSpaces = try flag()
+        let start = position
+        let hasMap = try !data().isEmpty
+        if hasMap { position = start }
+        return SentencePieceNormalizer(
+            map: hasMap ? try characterMap() : nil, prefix: prefix, removesSpaces: removesSpaces,
+            symbols: try list { (reader) throws(TokenizerError) in try reader.textBytes() })
     }
 
     mutating func preTokenizer() throws(TokenizerError) -> PreTokenizerStep {
@@ -299,11 +363,12 @@ private struct FlatReader {
             let scheme: PrependScheme = try choice()
             return .metaspace(replacement: try character(), scheme)
         case 6: return .endOfWord(suffix: try textBytes())
+        case 7: return .pieces(try choice())
         default: throw damaged
         }
     }
 
-    mutating func model() throws(TokenizerError) -> BytePairModel {
+    mutating func bytePairModel(_ vocabulary: Vocabulary) throws(TokenizerError) -> BytePairModel {
         var model = BytePairModel()
         model.fusesUnknown = try flag()
         model.fallsBackToBytes = try flag()
@@ -313,10 +378,6 @@ private struct FlatReader {
         model.unknown = hasUnknown ? unknown : nil
         model.continuingPrefix = try textBytes()
         model.endOfWordSuffix = try textBytes()
-        let texts = try data()
-        let starts = try numbers()
-        guard let vocabulary = Vocabulary(bytes: texts, starts: starts) else { throw damaged }
-        model.vocabulary = vocabulary
         let mergeCount = try count(of: 12)
         model.merges.reserveCapacity(mergeCount)
         for _ in 0..<mergeCount {
@@ -324,7 +385,30 @@ private struct FlatReader {
             guard max(merge.left, merge.right, merge.result) < vocabulary.idLimit else { throw damaged }
             model.merges.append(merge)
         }
+        model.ranks = try numbers().map { Int32(truncatingIfNeeded: $0) }
+        guard model.ranks.isEmpty || model.ranks.count == mergeCount else { throw damaged }
+        model.atoms = try list { (reader) throws(TokenizerError) in try reader.id() }
         return model
+    }
+
+    mutating func unigramModel(_ vocabulary: Vocabulary) throws(TokenizerError) -> UnigramModel {
+        var model = UnigramModel()
+        model.fallsBackToBytes = try flag()
+        model.isSinglePrecision = try flag()
+        model.unknown = try id()
+        model.unknownScore = try real()
+        let scoreCount = try count(of: 8)
+        guard scoreCount == vocabulary.idLimit, vocabulary.bytes.count <= UnigramModel.textBytesMax, model.unknown < scoreCount else {
+            throw damaged
+        }
+        model.scores.reserveCapacity(scoreCount)
+        for _ in 0..<scoreCount { model.scores.append(try real()) }
+        return model
+    }
+
+    private mutating func real() throws(TokenizerError) -> Double {
+        let low = UInt64(try number())
+        return Double(bitPattern: low | UInt64(try number()) << 32)
     }
 
     private mutating func numbers() throws(TokenizerError) -> [UInt32] {

@@ -1,6 +1,7 @@
 package import JSON
 
-/// Tokens that the files beside `tokenizer.json` declare, which transformers adds to those of `tokenizer.json`.
+/// What the files beside `tokenizer.json`, or beside a model of sentencepiece, declare: tokens that transformers adds, and which of
+/// them it puts around a text.
 ///
 /// `PreTrainedTokenizerBase._from_pretrained` and `TokenizersBackend` of transformers 5: `added_tokens_decoder` of
 /// tokenizer_config.json, or where that is absent added_tokens.json; then the tokens that are named (`eos_token`, `image_token`, …)
@@ -23,6 +24,14 @@ package struct DeclaredTokens: Sendable {
     /// The tokens of `…_token` entries, in transformers' order.
     private var named: [Token] = []
     private var extra: [Token] = []
+    /// The tokens that a sequence begins and ends with where it has such.
+    private(set) var beginning: String?
+    private(set) var end: String?
+    /// Whether it has; nil where the configuration does not say.
+    private(set) var addsBeginning: Bool?
+    private(set) var addsEnd: Bool?
+    /// Whether sentencepiece's space is put before the text behind an added token as well (`legacy`).
+    private(set) var prefixesEveryText = true
 
     /// No files beside tokenizer.json.
     package init() {}
@@ -35,8 +44,14 @@ package struct DeclaredTokens: Sendable {
         let decoder = config["added_tokens_decoder"]
         let map = decoder == nil ? JSONNode(specialTokensMap ?? .null, "special_tokens_map.json") : nil
         for key in Self.names {
-            if let node = map?[key] ?? config[key] { named.append(try Self.special(node)) }
+            guard let node = map?[key] ?? config[key] else { continue }
+            named.append(try Self.special(node))
+            if key == Self.names[0] { beginning = named.last?.content }
+            if key == Self.names[1] { end = named.last?.content }
         }
+        addsBeginning = try config["add_bos_token"]?.bool()
+        addsEnd = try config["add_eos_token"]?.bool()
+        prefixesEveryText = try config["legacy"]?.bool() ?? true
         let standard = named
         for (key, value) in config.value.objectValue ?? JSONObject() where key.hasSuffix("_token") && !Self.names.contains(key) {
             if value.stringValue != nil || value["__type"]?.stringValue == "AddedToken", let node = config[key] {
@@ -91,6 +106,9 @@ package struct DeclaredTokens: Sendable {
             declared.append((id, Token(content: content, isNormalized: !isSpecial, isSpecial: isSpecial)))
         }
     }
+
+    /// The tokens with declared ids, lowest first, and the others.
+    fileprivate var placed: (known: [(id: Int, token: Token)], others: [Token]) { (declared, named + extra) }
 
     /// What is added to `own`, the tokens of tokenizer.json, in order; some of them may be there already.
     fileprivate func additions(to own: [AddedToken]) -> [Token] {
@@ -148,18 +166,45 @@ extension TokenizerDefinition {
     mutating func add(_ declared: DeclaredTokens) throws(TokenizerError) {
         var places: [ExactText: Int] = [:]
         for (place, token) in addedTokens.enumerated() { places[ExactText(token.content)] = place }
-        var next = addedTokens.reduce(model.vocabulary.count) { max($0, Int($1.id) + 1) }
+        var next = addedTokens.reduce(vocabulary.count) { max($0, Int($1.id) + 1) }
         for token in declared.additions(to: addedTokens) where !token.content.isEmpty {
             let content = ExactText(token.content)
             if let place = places[content] {
                 addedTokens[place] = token.added(as: addedTokens[place].id)
                 continue
             }
-            let id = model.vocabulary.id(token.content.utf8) ?? Int32(clamping: next)
+            let id = vocabulary.id(token.content.utf8) ?? Int32(clamping: next)
             guard id <= Vocabulary.maximumID else { throw .malformed("added tokens", "an id is beyond \(Vocabulary.maximumID)") }
             next = max(next, Int(id) + 1)
             places[content] = addedTokens.count
             addedTokens.append(token.added(as: id))
         }
+        guard declared.addsBeginning != nil || declared.addsEnd != nil else { return }
+        func id(_ content: String?) -> [Int32] {
+            content.flatMap { content in places[ExactText(content)].map { addedTokens[$0].id } ?? vocabulary.id(content.utf8) }.map { [$0] } ?? []
+        }
+        prefix = declared.addsBeginning == true ? id(declared.beginning) : []
+        suffix = declared.addsEnd == true ? id(declared.end) : []
+    }
+
+    /// Adds tokens as transformers' tokenizers in Python do (`PythonBackend`): a declared id stands, and the token has it instead of
+    /// what the vocabulary has there; one without is the vocabulary's token, or gets the number of tokens as its id. All are looked for
+    /// in the text as it is given.
+    mutating func place(_ declared: DeclaredTokens) throws(TokenizerError) {
+        let (known, others) = declared.placed
+        for (id, token) in known where !token.content.isEmpty {
+            guard id >= 0, id <= Vocabulary.maximumID else { throw .malformed("added tokens", "an id is beyond \(Vocabulary.maximumID)") }
+            addedTokens.removeAll { $0.id == id || ExactText($0.content) == ExactText(token.content) }
+            addedTokens.append(token.added(as: Int32(id)))
+        }
+        for token in others where !token.content.isEmpty {
+            if let index = addedTokens.firstIndex(where: { ExactText($0.content) == ExactText(token.content) }) {
+                if token.isSpecial { addedTokens[index].isSpecial = true }
+                continue
+            }
+            let count = vocabulary.count + addedTokens.count { vocabulary.id($0.content.utf8) == nil }
+            addedTokens.append(token.added(as: vocabulary.id(token.content.utf8) ?? Int32(clamping: count)))
+        }
+        for index in addedTokens.indices { addedTokens[index].isNormalized = false }
     }
 }

@@ -12,7 +12,13 @@ struct DecoderStage: Sendable {
     init(_ step: DecoderStep, isFused: Bool) {
         self.step = step
         self.isFused = isFused
-        if case .strip(_, let start, _) = step { leadingToStrip = start } else { leadingToStrip = 0 }
+        leadingToStrip =
+            switch step {
+            case .strip(_, let start, _): start
+            case .pieces(.one): 1
+            case .pieces(.all): .max
+            default: 0
+            }
     }
 
     /// Whether the stage's output is one token in parts.
@@ -47,6 +53,7 @@ struct DecoderStage: Sendable {
             if isFused { return hold(token) }
             defer { (held, holdsToken) = (token, true) }
             return holdsToken ? [replaced(held, suffix, by: " ")] : []
+        case .pieces: return [appendPiece(token)]
         }
     }
 
@@ -69,9 +76,35 @@ struct DecoderStage: Sendable {
             }
             return [held]
         case .endOfWord(let suffix): return [replaced(held, suffix, by: "")]
+        case .pieces: return [UTF8Repair.byteByByte(held)]
         case .fuse, .metaspace: return []
         }
     }
+
+    /// Of bytes that are no UTF-8 each becomes U+FFFD by itself. A space is dropped from the beginning of pieces as long as there is no
+    /// text, or only once.
+    private mutating func appendPiece(_ piece: [UInt8]) -> [UInt8] {
+        var output: [UInt8]
+        if let byte = fallbackByte(piece) {
+            held.append(byte)
+            let end = held.count - UTF8Repair.incompleteTail(of: held)
+            output = UTF8Repair.byteByByte(Array(held[..<end]))
+            held.removeFirst(end)
+        } else {
+            output = UTF8Repair.byteByByte(held)
+            held = []
+            var rest = piece[...]
+            if leadingToStrip > 0, output.isEmpty, rest.starts(with: Self.spaceMark) {
+                rest = rest.dropFirst(Self.spaceMark.count)
+                leadingToStrip -= 1
+            }
+            output += replaced(Array(rest), Self.spaceMark, by: " ")
+        }
+        if !output.isEmpty { leadingToStrip = 0 }
+        return output
+    }
+
+    private static let spaceMark = Array("▁".utf8)
 
     private mutating func hold(_ token: [UInt8]) -> [[UInt8]] {
         held += token
@@ -144,6 +177,19 @@ struct DecoderStage: Sendable {
 }
 
 enum UTF8Repair {
+    /// The bytes with U+FFFD for each one that is no part of a whole scalar.
+    static func byteByByte(_ bytes: [UInt8]) -> [UInt8] {
+        if bytes.allSatisfy({ $0 < 0x80 }) { return bytes }
+        var output: [UInt8] = []
+        var start = 0
+        while start < bytes.count {
+            let length = (1...4).first { start + $0 <= bytes.count && String(validating: bytes[start..<start + $0], as: UTF8.self) != nil }
+            output += length.map { bytes[start..<start + $0] } ?? [0xEF, 0xBF, 0xBD]
+            start += length ?? 1
+        }
+        return output
+    }
+
     /// How many bytes at the end are the beginning of a scalar that more bytes could complete.
     static func incompleteTail(of bytes: [UInt8]) -> Int {
         for length in 1...3 where length <= bytes.count {

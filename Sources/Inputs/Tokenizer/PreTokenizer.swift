@@ -66,8 +66,7 @@ struct Words: Sendable {
             default: return false
             }
         }
-        guard let age = scalar.properties.age, age.major < 9 else { return false }
-        return scalar.properties.generalCategory.isPunctuation
+        return scalar.isOfUnicode8 && scalar.properties.generalCategory.isPunctuation
     }
 
     private mutating func applyMetaspace(

@@ -2,13 +2,13 @@ package import Budgets
 internal import JSON
 internal import Synchronization
 
-/// Byte-pair encoding as a `tokenizer.json` of HuggingFace's tokenizers library describes it: text to token ids and back.
+/// Text to token ids and back, as a `tokenizer.json` of HuggingFace's tokenizers library or a model of sentencepiece describes it.
 ///
-/// Every step is taken from the file: added tokens, normalizers, pre-tokenizers, the model, the template of special tokens and
+/// Every step is taken from the files: added tokens, normalizers, pre-tokenizers, the model, the template of special tokens and
 /// the decoders. Truncation and padding in the file are not applied. Safe to use from several threads at once.
 package final class Tokenizer: Sendable {
     let definition: TokenizerDefinition
-    private let encoder: BytePairEncoder
+    private let encoder: Encoder
     /// Finds added tokens in the raw text, and those with `normalized: true` in the normalized text.
     private let rawMatcher: AddedTokenMatcher
     private let normalizedMatcher: AddedTokenMatcher
@@ -18,6 +18,11 @@ package final class Tokenizer: Sendable {
     private let normalizedContents: [Int32: [UInt8]]
     private let specialContents: Set<[UInt8]>
     private let workspaces = Mutex<[Workspace]>([])
+
+    private enum Encoder: Sendable {
+        case bytePair(BytePairEncoder)
+        case unigram(UnigramEncoder)
+    }
 
     private struct Workspace: Sendable {
         var scratch = BytePairEncoder.Scratch()
@@ -30,7 +35,11 @@ package final class Tokenizer: Sendable {
     /// Throws when the normalizers cannot be run on an added token within the bounds of any text, or on all within ten seconds.
     init(_ definition: TokenizerDefinition) throws(TokenizerError) {
         self.definition = definition
-        encoder = BytePairEncoder(definition.model)
+        encoder =
+            switch definition.model {
+            case .bytePair(let model): .bytePair(BytePairEncoder(model, definition.vocabulary))
+            case .unigram(let model): .unigram(UnigramEncoder(model, definition.vocabulary))
+            }
         let tokens = definition.addedTokens.filter { !$0.content.isEmpty }
         let normalized = try Self.normalizedContents(of: tokens, definition.normalizers)
         rawMatcher = AddedTokenMatcher(tokens.filter { !$0.isNormalized }.map { (Array($0.content.utf8), $0) })
@@ -51,7 +60,8 @@ package final class Tokenizer: Sendable {
             for token in tokens where token.isNormalized {
                 let content = Array(token.content.utf8)
                 do throws(TokenizationError) {
-                    normalized[token.id] = try normalize(content, steps, .encoding(bytes: content.count, budget: budget))
+                    normalized[token.id] = try normalize(
+                        content, steps, startsInput: false, .encoding(bytes: content.count, budget: budget))
                 } catch {
                     throw .unsupported("normalizer", "added token \(token.id): \(error)")
                 }
@@ -61,12 +71,12 @@ package final class Tokenizer: Sendable {
     }
 
     private static func normalize(
-        _ text: [UInt8], _ steps: [NormalizerStep], _ work: TokenizationWork
+        _ text: [UInt8], _ steps: [NormalizerStep], startsInput: Bool, _ work: TokenizationWork
     ) throws(TokenizationError) -> [UInt8] {
         var text = text
         for (index, step) in steps.enumerated() {
             work.enter(.normalizer, index)
-            text = try step.applied(to: text, work)
+            text = try step.applied(to: text, startsInput: startsInput, work)
         }
         return text
     }
@@ -100,7 +110,7 @@ package final class Tokenizer: Sendable {
     private func encode(
         _ raw: [UInt8], startsInput: Bool, _ work: TokenizationWork, _ workspace: inout Workspace, into ids: inout [Int32]
     ) throws(TokenizationError) {
-        let text = try Self.normalize(raw, definition.normalizers, work)
+        let text = try Self.normalize(raw, definition.normalizers, startsInput: startsInput, work)
         for span in try normalizedMatcher.spans(in: text, work) {
             if let id = span.id {
                 ids.append(id)
@@ -115,7 +125,12 @@ package final class Tokenizer: Sendable {
                 try work.charge(Self.unitsPerWord)
                 if workspace.cache.append(idsOf: word, to: &ids) { continue }
                 let start = ids.count
-                try encoder.encode(word, isByteLevel: words.isByteLevel, work, with: &workspace.scratch, into: &ids)
+                switch encoder {
+                case .bytePair(let encoder):
+                    try encoder.encode(word, isByteLevel: words.isByteLevel, work, with: &workspace.scratch, into: &ids)
+                case .unigram(let encoder):
+                    try encoder.encode(words.isByteLevel ? ByteAlphabet.spelled(word)[...] : word, work, into: &ids)
+                }
                 workspace.cache.insert(word, ids: ids[start...])
             }
         }
@@ -143,7 +158,7 @@ package final class Tokenizer: Sendable {
         let text: [UInt8]
         if let added = addedByID[id] {
             text = normalizedContents[id] ?? Array(added.content.utf8)
-        } else if let slice = definition.model.vocabulary.text(id) {
+        } else if let slice = definition.vocabulary.text(id) {
             text = Array(slice)
         } else {
             return nil
@@ -153,13 +168,13 @@ package final class Tokenizer: Sendable {
 
     /// The id of a token, spelled as the vocabulary spells it (`Ġthe`, `<|im_end|>`).
     package func id(of token: String) -> Int32? {
-        addedIDs[ExactText(token)] ?? definition.model.vocabulary.id(token.utf8)
+        addedIDs[ExactText(token)] ?? definition.vocabulary.id(token.utf8)
     }
 
     /// The vocabulary's spelling of an id.
     package func token(_ id: Int32) -> String? {
         if let added = addedByID[id] { return added.content }
-        return definition.model.vocabulary.text(id).map { String(decoding: $0, as: UTF8.self) }
+        return definition.vocabulary.text(id).map { String(decoding: $0, as: UTF8.self) }
     }
 
     /// Whether decoding leaves the id out when it skips special tokens.
@@ -169,12 +184,12 @@ package final class Tokenizer: Sendable {
 
     /// How many tokens there are, added ones included.
     package var vocabularySize: Int {
-        let vocabulary = definition.model.vocabulary
+        let vocabulary = definition.vocabulary
         return vocabulary.count + addedIDs.keys.count { vocabulary.id($0.text.utf8) == nil }
     }
 
     /// One more than the largest id.
     package var idLimit: Int {
-        max(definition.model.vocabulary.idLimit, (addedByID.keys.max().map { Int($0) + 1 }) ?? 0)
+        max(definition.vocabulary.idLimit, (addedByID.keys.max().map { Int($0) + 1 }) ?? 0)
     }
 }

@@ -7,6 +7,8 @@ package struct TokenizerError: Error, Equatable, Sendable, CustomStringConvertib
         case unsupported
         /// The compiled form was written by another version.
         case version
+        /// There is no file that describes a tokenizer.
+        case missing
     }
 
     package var reason: Reason
@@ -19,6 +21,7 @@ package struct TokenizerError: Error, Equatable, Sendable, CustomStringConvertib
         case .malformed: "tokenizer is damaged at \(place): \(message); download or export it again"
         case .unsupported: "tokenizer needs what is not supported at \(place): \(message)"
         case .version: "compiled tokenizer cannot be read: \(message); compile the model again"
+        case .missing: message
         }
     }
 

@@ -25,7 +25,7 @@ extension TokenizerDefinition {
 
     private init(_ root: JSONNode) throws(TokenizerError) {
         guard root.value.objectValue != nil else { throw .malformed("tokenizer.json", "expected an object") }
-        model = try BytePairModel(root.required("model"))
+        try readModel(root.required("model"))
         if let node = root["added_tokens"] {
             for element in try node.elements() { addedTokens.append(try AddedToken(element)) }
         }
@@ -33,6 +33,21 @@ extension TokenizerDefinition {
         if let node = root["pre_tokenizer"] { preTokenizers = try PreTokenizerStep.steps(node) }
         if let node = root["post_processor"] { try readPostProcessor(node) }
         if let node = root["decoder"] { decoders = try DecoderStep.steps(node) }
+    }
+
+    private mutating func readModel(_ node: JSONNode) throws(TokenizerError) {
+        let untyped = node["merges"] != nil ? "BPE" : node["vocab"]?.value.arrayValue != nil ? "Unigram" : "without a type"
+        switch try node["type"]?.string() ?? untyped {
+        case "BPE":
+            let vocabulary = try BytePairModel.vocabulary(node.required("vocab"))
+            model = .bytePair(try BytePairModel(node, vocabulary))
+            self.vocabulary = vocabulary
+        case "Unigram":
+            let (unigram, vocabulary) = try UnigramModel.read(node)
+            model = .unigram(unigram)
+            self.vocabulary = vocabulary
+        case let name: throw .unsupported("\(node.path).type", "model \(name); BPE and Unigram are")
+        }
     }
 
     private mutating func readPostProcessor(_ node: JSONNode) throws(TokenizerError) {
@@ -84,23 +99,20 @@ extension AddedToken {
 }
 
 extension BytePairModel {
-    fileprivate init(_ node: JSONNode) throws(TokenizerError) {
-        let type = try node["type"]?.string() ?? (node["merges"] == nil ? "without a type" : "BPE")
-        guard type == "BPE" else { throw .unsupported("\(node.path).type", "model \(type); only BPE is") }
+    fileprivate init(_ node: JSONNode, _ vocabulary: Vocabulary) throws(TokenizerError) {
         if let dropout = node["dropout"]?.value.doubleValue, dropout > 0 {
             throw .unsupported("\(node.path).dropout", "dropout \(dropout), which makes encoding random")
         }
-        vocabulary = try Self.vocabulary(node.required("vocab"))
         continuingPrefix = Array(try node["continuing_subword_prefix"]?.string().utf8 ?? "".utf8)
         endOfWordSuffix = Array(try node["end_of_word_suffix"]?.string().utf8 ?? "".utf8)
         fusesUnknown = try node["fuse_unk"]?.bool() ?? false
         fallsBackToBytes = try node["byte_fallback"]?.bool() ?? false
         ignoresMerges = try node["ignore_merges"]?.bool() ?? false
         if let unknown = node["unk_token"] { self.unknown = vocabulary.id(try unknown.string().utf8) }
-        try readMerges(node.required("merges"))
+        try readMerges(node.required("merges"), vocabulary)
     }
 
-    private static func vocabulary(_ node: JSONNode) throws(TokenizerError) -> Vocabulary {
+    fileprivate static func vocabulary(_ node: JSONNode) throws(TokenizerError) -> Vocabulary {
         guard let object = node.value.objectValue else { throw .malformed(node.path, "expected an object") }
         var tokens: [(text: String, id: Int)] = []
         tokens.reserveCapacity(object.count)
@@ -116,7 +128,7 @@ extension BytePairModel {
         return vocabulary
     }
 
-    private mutating func readMerges(_ node: JSONNode) throws(TokenizerError) {
+    private mutating func readMerges(_ node: JSONNode, _ vocabulary: Vocabulary) throws(TokenizerError) {
         guard let elements = node.value.arrayValue else { throw .malformed(node.path, "expected an array") }
         merges.reserveCapacity(elements.count)
         for (rank, element) in elements.enumerated() {
@@ -162,6 +174,21 @@ extension NormalizerStep {
             return [.replace(try node.required("pattern").pattern(), with: try node.required("content").bytes())]
         case "Prepend": return [.prepend(try node.required("prepend").bytes())]
         case "ByteLevel": return [.byteLevel]
+        case "Nmt": return [.machineTranslation]
+        case "Precompiled":
+            let member = try node.required("precompiled_charsmap")
+            guard let bytes = Base64.decode(try member.bytes()), let map = CharacterMap(bytes) else {
+                throw .malformed(member.path, "no table of replacements as sentencepiece makes them")
+            }
+            return [.precompiled(map)]
+        case "BertNormalizer":
+            let lowercases = try node["lowercase"]?.bool() ?? true
+            return [
+                .bert(
+                    BertCleaning(
+                        cleans: try node["clean_text"]?.bool() ?? true, separatesChinese: try node["handle_chinese_chars"]?.bool() ?? true,
+                        stripsAccents: try node["strip_accents"]?.bool() ?? lowercases, lowercases: lowercases))
+            ]
         case let name: throw .unsupported(node.path, "normalizer \(name)")
         }
     }
@@ -191,6 +218,7 @@ extension PreTokenizerStep {
             ]
         case "WhitespaceSplit": return [.whitespaceSplit]
         case "Whitespace": return [.whitespace]
+        case "BertPreTokenizer": return [.whitespaceSplit, .punctuation(.isolated)]
         case "Punctuation": return [.punctuation(try node["behavior"]?.behavior() ?? .isolated)]
         case let name: throw .unsupported(node.path, "pre-tokenizer \(name)")
         }

@@ -1,10 +1,11 @@
-internal import Foundation
+internal import CUTF8Proc
 internal import Texts
 
-/// The four Unicode normalization forms with the Unicode 9 tables of HuggingFace's tokenizers.
+/// The four Unicode normalization forms with the Unicode 9 tables of HuggingFace's tokenizers, in time proportional to the text
+/// however many combining marks follow each other.
 ///
-/// A scalar that a later Unicode version assigned counts as an unassigned starter: it is kept, and nothing moves or composes
-/// across it.
+/// The tables are utf8proc's. A scalar that a later Unicode version assigned counts as an unassigned starter: it is kept, and
+/// nothing moves or composes across it.
 enum UnicodeNormalization {
     static let referenceVersion = UnicodeVersion(major: 9, minor: 0)
 
@@ -12,18 +13,17 @@ enum UnicodeNormalization {
         if isStable(text, form) { return text }
         var output: [UInt8] = []
         output.reserveCapacity(text.count)
-        var known = 0
-        var position = 0
+        var known = Decomposition(form)
         var scalars = ScalarReader(text)
         while let scalar = scalars.next() {
             if scalar.value >= 0x300, isTooYoung(scalar) {
-                output += mapped(text[known..<position], form)
-                output += text[position..<scalars.position]
-                known = scalars.position
+                known.finish(into: &output)
+                output += UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter
+            } else {
+                known.append(scalar)
             }
-            position = scalars.position
         }
-        output += mapped(text[known...], form)
+        known.finish(into: &output)
         return output
     }
 
@@ -31,47 +31,6 @@ enum UnicodeNormalization {
     static func isTooYoung(_ scalar: Unicode.Scalar) -> Bool {
         guard let age = scalar.properties.age else { return true }
         return UnicodeVersion(major: age.major, minor: age.minor) > referenceVersion
-    }
-
-    private static func mapped(_ text: ArraySlice<UInt8>, _ form: UnicodeForm) -> [UInt8] {
-        if text.isEmpty { return [] }
-        if LongMarkRuns.areIn(text) { return LongMarkRuns.normalized(text, form) }
-        let string = String(decoding: text, as: UTF8.self)
-        let decomposed =
-            switch form {
-            case .canonicalComposition, .canonicalDecomposition: string.decomposedStringWithCanonicalMapping
-            case .compatibilityComposition, .compatibilityDecomposition: string.decomposedStringWithCompatibilityMapping
-            }
-        let ordered = reordered(decomposed)
-        // Composition is the standard library's: Foundation's leaves Hangul syllables and final consonants apart, and confuses
-        // scalars beyond U+FFFF with those of the same lower sixteen bits.
-        return switch form {
-        case .canonicalComposition, .compatibilityComposition: ordered._nfcCodeUnits
-        case .canonicalDecomposition, .compatibilityDecomposition: Array(ordered.utf8)
-        }
-    }
-
-    /// The canonical order of combining marks, which Foundation does not establish between marks of different scalars.
-    private static func reordered(_ text: String) -> String {
-        var output = String.UnicodeScalarView()
-        var marks: [(order: UInt8, scalar: Unicode.Scalar)] = []
-        func flush() {
-            guard !marks.isEmpty else { return }
-            let sorted = marks.enumerated().sorted { ($0.element.order, $0.offset) < ($1.element.order, $1.offset) }
-            output.append(contentsOf: sorted.lazy.map(\.element.scalar))
-            marks.removeAll(keepingCapacity: true)
-        }
-        for scalar in text.unicodeScalars {
-            let order = scalar.value < 0x300 ? 0 : scalar.properties.canonicalCombiningClass.rawValue
-            if order == 0 {
-                flush()
-                output.append(scalar)
-            } else {
-                marks.append((order, scalar))
-            }
-        }
-        flush()
-        return String(output)
     }
 
     /// Whether the text surely equals its own normal form: ASCII, and for NFC also the great ranges of starters that neither
@@ -89,5 +48,69 @@ enum UnicodeNormalization {
             }
         }
         return true
+    }
+}
+
+/// Scalars of the reference version, decomposed one by one, that become text in a normal form.
+private struct Decomposition {
+    private let composes: Bool
+    private let options: utf8proc_option_t
+    private var scalars: [utf8proc_int32_t] = []
+    /// The longest decomposition has 18 scalars.
+    private var parts = [utf8proc_int32_t](repeating: 0, count: 32)
+
+    init(_ form: UnicodeForm) {
+        composes = form == .canonicalComposition || form == .compatibilityComposition
+        let isCompatible = form == .compatibilityComposition || form == .compatibilityDecomposition
+        options = utf8proc_option_t(
+            UTF8PROC_STABLE.rawValue | UTF8PROC_DECOMPOSE.rawValue | (isCompatible ? UTF8PROC_COMPAT.rawValue : 0))
+    }
+
+    mutating func append(_ scalar: Unicode.Scalar) {
+        let value = utf8proc_int32_t(scalar.value)
+        if value < 0x80 { return scalars.append(value) }
+        let count = utf8proc_decompose_char(value, &parts, parts.count, options, nil)
+        if count > 0, count <= parts.count { scalars += parts[..<count] } else { scalars.append(value) }
+    }
+
+    /// Writes the normal form of what was appended, and begins anew.
+    mutating func finish(into output: inout [UInt8]) {
+        order()
+        var count = scalars.count
+        if composes {
+            let options = utf8proc_option_t(UTF8PROC_STABLE.rawValue | UTF8PROC_COMPOSE.rawValue)
+            count = min(max(utf8proc_normalize_utf32(&scalars, count, options), 0), count)
+        }
+        for value in scalars[..<count] {
+            if value < 0x80 { output.append(UInt8(value)) } else {
+                output += Unicode.Scalar(UInt32(value)).flatMap { UTF8.encode($0) } ?? UTF8.encodedReplacementCharacter
+            }
+        }
+        scalars.removeAll(keepingCapacity: true)
+    }
+
+    /// Puts every run of marks into canonical order: that of their combining classes, marks of one class as they stand.
+    private mutating func order() {
+        var start: Int?
+        for index in 0...scalars.count {
+            let isMark = index < scalars.count && Self.order(scalars[index]) > 0
+            if isMark, start == nil { start = index }
+            if !isMark, let first = start {
+                start = nil
+                if index - first > 1 { sort(first..<index) }
+            }
+        }
+    }
+
+    private mutating func sort(_ range: Range<Int>) {
+        let orders = range.map { Self.order(scalars[$0]) }
+        guard zip(orders, orders.dropFirst()).contains(where: >) else { return }
+        let sorted = range.sorted { (orders[$0 - range.lowerBound], $0) < (orders[$1 - range.lowerBound], $1) }
+        scalars.replaceSubrange(range, with: sorted.map { scalars[$0] })
+    }
+
+    /// The canonical combining class.
+    private static func order(_ scalar: utf8proc_int32_t) -> utf8proc_propval_t {
+        scalar < 0x300 ? 0 : utf8proc_get_property(scalar).pointee.combining_class
     }
 }

@@ -86,7 +86,16 @@ struct Vocabulary: Sendable {
     }
 
     func id(_ text: some Collection<UInt8>) -> Int32? {
-        Array(text).withUnsafeBufferPointer { id($0) }
+        if let id = text.withContiguousStorageIfAvailable({ id($0) }) { return id }
+        return Array(text).withUnsafeBufferPointer { id($0) }
+    }
+
+    /// The id of `<0xNN>` for each byte, or -1.
+    var fallbackIDs: [Int32] {
+        (0..<256).map { byte in
+            let digits = String(byte, radix: 16, uppercase: true)
+            return id(Array("<0x\(digits.count < 2 ? "0" : "")\(digits)>".utf8)) ?? -1
+        }
     }
 
     /// FNV-1a with a final mix.
