@@ -39,9 +39,13 @@ struct BertCleaning: Sendable {
         }
     }
 
-    /// Whether the decomposed text loses the scalar with its accents.
+    /// Whether the decomposed text loses the scalar with its accents: the nonspacing marks of Unicode 8, some of which are others now.
     static func isAccent(_ scalar: Unicode.Scalar) -> Bool {
-        scalar.properties.generalCategory == .nonspacingMark && scalar.isOfUnicode8 || scalar.value == 0x1734
+        switch scalar.value {
+        case 0x1734: true
+        case 0x1885, 0x1886, 0xA9BD, 0x111C9: false
+        default: scalar.properties.generalCategory == .nonspacingMark && scalar.isOfUnicode8
+        }
     }
 
     private static func isChinese(_ value: UInt32) -> Bool {

@@ -80,7 +80,9 @@ class Fast:
 def cases(tokenizer, limit, seed):
     r = random.Random(seed)
     rows = []
-    for text in [t for t in NASTY if "\u07fd" not in t] + [random_text(r) for _ in range(80)]:
+    for text in NASTY + [random_text(r) for _ in range(80)]:
+        # A mark that came after Unicode 9: Python's normalization knows it, that of HuggingFace's tokenizers does not.
+        text = text.replace("\u07fd", "")
         ids = tokenizer.encode(text)
         rows.append({"text": text, "ids": ids, "plain": tokenizer.decode(ids)})
     for _ in range(40):
