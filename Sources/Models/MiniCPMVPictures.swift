@@ -20,7 +20,7 @@ extension MiniCPMV {
         let slice: [PromptPiece] = [.text("<slice>"), .features, .text("</slice>")]
         return PictureSpec(
             views: fits.map { ViewSpec($0, filter: .bicubic, precision: .pillow) }, order: [0, 1],
-            pixels: PixelSpec(patchSize: tower.patchSize, rescaleFactor: 1 / 255, normalization: normalization, form: .strips),
+            pixels: PixelSpec(patchSize: tower.patchSize, rescaleFactor: 1 / 255, normalization: normalization, isStepwise: true, form: .strips),
             tensors: [
                 VisionTensor("pixels", .pixels), VisionTensor("patch_positions", .patchPositions),
                 VisionTensor("table_rows", .tableRows(.buckets(side: tower.gridSide, .range))),

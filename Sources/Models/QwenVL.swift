@@ -50,7 +50,7 @@ package struct QwenVL: ModelDefinition {
         let side = grid * patchSize
         picture = PictureSpec(
             views: [ViewSpec(.exact(width: side, height: side), filter: .bicubic, precision: .pillow)],
-            pixels: PixelSpec(patchSize: patchSize, rescaleFactor: 1 / 255, normalization: .clip, form: .tiles),
+            pixels: PixelSpec(patchSize: patchSize, rescaleFactor: 1 / 255, normalization: .clip, isStepwise: true, form: .tiles),
             tensors: [
                 VisionTensor("pixels", .pixels), VisionTensor("table_rows", .blendRows(.bicubic(side: 16))),
                 VisionTensor("table_weights", .blendWeights(.bicubic(side: 16))),

@@ -34,7 +34,7 @@ extension InputPipeline {
             spec: spec, modelKey: artifact.manifest.weightsKey + artifact.manifest.programKey, maxPatches: maxPatches,
             maxImagePixels: maxImagePixels, contextLength: contextLength, tokenBytesMax: tokenizer.maxTokenBytes, refusal: template.fault,
             render: { messages, budget in try template.render(spec.templateContext(messages: messages), budget) },
-            encode: { text, budget in try tokenizer.encode(text, addSpecialTokens: false, budget: budget) },
+            encode: { text, adds, budget in try tokenizer.encode(text, addSpecialTokens: adds, budget: budget) },
             newDecoder: { IncrementalDecoder(tokenizer, skipSpecialTokens: true) })
     }
 }

@@ -48,7 +48,7 @@ package enum InputError: Error, Sendable, CustomStringConvertible {
 package struct InputPipeline: Sendable {
     private let spec: InputSpec
     private let render: @Sendable (JSONValue, WorkBudget) throws -> String
-    private let encode: @Sendable (String, WorkBudget) throws -> [Int32]
+    private let encode: @Sendable (String, Bool, WorkBudget) throws -> [Int32]
     /// Why no messages can be rendered; nil where they can.
     package let refusal: String?
     private let textOnlyRoles: TextOnlyRoles
@@ -73,7 +73,7 @@ package struct InputPipeline: Sendable {
         spec: InputSpec, modelKey: String, maxPatches: Int, maxImagePixels: Int, contextLength: Int = .max,
         tokenBytesMax: Int? = nil, refusal: String? = nil,
         render: @escaping @Sendable (JSONValue, WorkBudget) throws -> String,
-        encode: @escaping @Sendable (String, WorkBudget) throws -> [Int32],
+        encode: @escaping @Sendable (String, _ addsSpecialTokens: Bool, WorkBudget) throws -> [Int32],
         newDecoder: @escaping @Sendable () -> any TokenTextDecoder
     ) {
         self.spec = spec
@@ -135,7 +135,7 @@ package struct InputPipeline: Sendable {
         }
         try checkLength(of: text)
         try Self.check(budget)
-        let assembler = PromptAssembler(spec: spec) { [encode] text in try encode(text, budget) }
+        let assembler = PromptAssembler(spec: spec) { [encode] text, adds in try encode(text, adds, budget) }
         let prepared: PreparedPrompt
         do {
             prepared = try assembler.prepare(rendered: text, pictures: read, mark: typed.mark)

@@ -51,21 +51,18 @@ struct OpenedModel {
         guard let template else { throw Failure("the artifact has no chat template") }
         let context = spec.templateContext(messages: .array(messages))
         let rendered = try ChatTemplate(source: template).render(context, budget: .generous())
-        return try prepare(rendered: rendered, pictures: pictures, addsSpecialTokens: false)
+        return try prepare(rendered: rendered, pictures: pictures)
     }
 
-    /// Rendered text with pictures as tokens, patches and positions.
-    ///
-    /// - Parameter addsSpecialTokens: whether the tokenizer's post-processor has its say, as when a processor of
-    ///   transformers is called with text; templates write special tokens themselves.
-    func prepare(rendered: String, pictures: [Image], addsSpecialTokens: Bool) throws -> PreparedPrompt {
+    /// Rendered text with pictures as tokens, patches and positions; what stands for the pictures may be written out in it.
+    func prepare(rendered: String, pictures: [Image]) throws -> PreparedPrompt {
         let read = try pictures.map { image in
             guard let picture = spec.picture else { throw Failure("the model takes no pictures") }
             return try PictureReader(picture).read(image, isAlone: pictures.count == 1, keepsPixels: true)
         }
         let tokenizer = tokenizer
-        let assembler = PromptAssembler(spec: spec) { try tokenizer.boundedIDs(of: $0, addSpecialTokens: addsSpecialTokens) }
-        return try assembler.prepare(rendered: rendered, pictures: read)
+        let assembler = PromptAssembler(spec: spec) { try tokenizer.boundedIDs(of: $0, addSpecialTokens: $1) }
+        return try assembler.prepare(rendered: assembler.collapsed(rendered, read), pictures: read)
     }
 }
 

@@ -42,7 +42,7 @@ struct InputsCommand: ParsableCommand {
         let prompt = try Failure.wrapping {
             let pictures = try conversation.pictures(spec)
             let rendered = try Sources.template(directory).render(conversation.context(spec), budget: .generous())
-            let assembler = PromptAssembler(spec: spec) { try tokenizer.boundedIDs(of: $0) }
+            let assembler = PromptAssembler(spec: spec) { try tokenizer.boundedIDs(of: $0, addSpecialTokens: $1) }
             return try assembler.prepare(rendered: rendered, pictures: pictures)
         }
         try Failure.wrapping { try write(prompt, spec) }

@@ -44,7 +44,7 @@ struct Recording {
         let pictures = try names.map { name in
             try ImageDecoder().decode(try InputFile.read("\(directory)/\(name)"))
         }
-        return try opened.prepare(rendered: text, pictures: pictures, addsSpecialTokens: true)
+        return try opened.prepare(rendered: text, pictures: pictures)
     }
 
     private static func integers(_ tensor: TensorView?) -> [Int32]? {

@@ -2,6 +2,7 @@ import ArtifactFormat
 import CPUBackend
 import Execution
 import Plan
+import Tensors
 import Testing
 
 /// Nothing runs that would leave the memory of weights, arena or buffers.

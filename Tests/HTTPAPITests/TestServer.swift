@@ -123,7 +123,7 @@ final class TestServer: Sendable {
                 options.onRender(messages)
                 return try render(messages)
             },
-            encode: { text, budget in
+            encode: { text, _, budget in
                 if text.contains("@") { options.encodeGate?.wait() }
                 if text.contains("¤") { throw TokenizationError.textTooLong(place: "step 1", limit: 9) }
                 while text.contains(endless) { try budget.spend(1000) }

@@ -52,7 +52,7 @@ struct PromptChatTests {
             let file = try Data(contentsOf: Self.demo.appending(path: "samples/\(name)"))
             return try PictureReader(picture).read(ImageDecoder().decode(Array(file)))
         }
-        let assembler = PromptAssembler(spec: spec) { try tokenizer.encode($0, addSpecialTokens: false) }
+        let assembler = PromptAssembler(spec: spec) { try tokenizer.encode($0, addSpecialTokens: $1) }
         let prompt = try assembler.prepare(rendered: expected.rendered, pictures: pictures)
         #expect(prompt.inputIDs == expected.inputIDs)
         #expect(prompt.positions.ids == expected.positions)

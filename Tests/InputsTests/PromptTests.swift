@@ -76,7 +76,7 @@ struct PromptAssemblerTests {
 
     /// One token per byte; the placeholder is token 0.
     static func assembler(_ spec: InputSpec = spec) -> PromptAssembler {
-        PromptAssembler(spec: spec) { text in
+        PromptAssembler(spec: spec) { text, _ in
             text.replacing("<pad>", with: "\0").utf8.map { Int32($0) }
         }
     }

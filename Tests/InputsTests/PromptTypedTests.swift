@@ -19,7 +19,7 @@ import Testing
         let program = try #require(spec.picture)
         let picture = try PictureReader(program).read(
             ImageDecoder().decode(Array(Data(contentsOf: PromptChatTests.demo.appending(path: "samples/shapes-two.jpg")))))
-        let assembler = PromptAssembler(spec: spec) { try tokenizer.encode($0, addSpecialTokens: false) }
+        let assembler = PromptAssembler(spec: spec) { try tokenizer.encode($0, addSpecialTokens: $1) }
         let pad = program.prompt
         func prompt(_ text: String) throws -> PreparedPrompt {
             let messages: JSONValue = [["role": "user", "content": [["type": "text", "text": .string(text)], ["type": "image"]]]]

@@ -120,6 +120,10 @@ extension PixelSpec {
     package var valueTable: [Float] {
         (0..<3 * 256).map { index in
             let byte = Float(index % 256)
+            if isStepwise, let normalization {
+                let scaled = rescaleFactor.map { byte / Float(1 / $0) } ?? byte
+                return (scaled - Float(normalization.mean[index / 256])) / Float(normalization.deviation[index / 256])
+            }
             if let fused = fusedNormalization {
                 return (byte - fused.offset[index / 256]) / fused.divisor[index / 256]
             }

@@ -1,3 +1,4 @@
+internal import Foundation
 package import Plan
 
 /// A prompt as the model reads it.
@@ -23,10 +24,10 @@ package struct PreparedPicture: Sendable {
 /// text, then the whole text is tokenized once.
 package struct PromptAssembler: Sendable {
     package let spec: InputSpec
-    private let encode: @Sendable (String) throws -> [Int32]
+    private let encode: @Sendable (_ text: String, _ addsSpecialTokens: Bool) throws -> [Int32]
 
-    /// `encode` turns text with special tokens in it into ids and adds none of its own.
-    package init(spec: InputSpec, encode: @escaping @Sendable (String) throws -> [Int32]) {
+    /// `encode` turns text with special tokens in it into ids, and adds those of the tokenizer's post-processor where it is told.
+    package init(spec: InputSpec, encode: @escaping @Sendable (_ text: String, _ addsSpecialTokens: Bool) throws -> [Int32]) {
         self.spec = spec
         self.encode = encode
     }
@@ -50,6 +51,24 @@ package struct PromptAssembler: Sendable {
             case .prompt: [ids.indices]
             }
         return PreparedPrompt(inputIDs: ids, positions: positions, pictures: prepared, spans: spans)
+    }
+
+    /// A text in which what stands for the pictures is written out, with their markers again.
+    package func collapsed(_ text: String, _ pictures: [ReadPicture]) -> String {
+        guard let prompt = spec.picture?.prompt else { return text }
+        var (done, rest) = ("", text[...])
+        for (index, picture) in pictures.enumerated() {
+            let parts = PicturePieces(prompt, picture.layout, picture.features, number: index + 1).parts.map { part in
+                switch part {
+                case .text(let text): text
+                case .features(let count): String(repeating: prompt.tokenText, count: count)
+                }
+            }
+            guard let place = rest.range(of: parts.joined()) else { return text }
+            done += rest[..<place.lowerBound] + prompt.marker
+            rest = rest[place.upperBound...]
+        }
+        return done + rest
     }
 
     /// The rendered text with what stands for each picture, one token's text for each run of features; and the runs, by picture.
@@ -77,11 +96,20 @@ package struct PromptAssembler: Sendable {
         return (String(decoding: bytes, as: UTF8.self), runs)
     }
 
+    /// A processor adds the tokenizer's special tokens unless the template wrote the first of them; a tokenizer alone adds none to chats
+    /// (`ProcessorMixin.apply_chat_template`, `PreTrainedTokenizerBase.apply_chat_template`).
+    private func addsSpecialTokens(to text: String) -> Bool {
+        guard spec.picture != nil else { return false }
+        guard let begin = spec.specialTokens["bos_token"], !begin.isEmpty else { return true }
+        return !text.utf8.starts(with: begin.utf8)
+    }
+
     private func tokens(of text: String, mark: Unicode.Scalar?) throws(PromptError) -> [Int32] {
-        let pieces = mark.map { split(Array(text.utf8), by: Array(String($0).utf8)).map { String(decoding: $0, as: UTF8.self) } }
+        let pieces = mark.map { split(Array(text.utf8), by: Array(String($0).utf8)).map { String(decoding: $0, as: UTF8.self) } } ?? [text]
+        let adds = addsSpecialTokens(to: text)
         var ids: [Int32] = []
         do {
-            for piece in pieces ?? [text] { ids += try encode(piece) }
+            for (index, piece) in pieces.enumerated() { ids += try encode(piece, adds && index == 0) }
         } catch {
             throw .tokenizer("\(error)")
         }

@@ -47,7 +47,7 @@ struct ProcessorFile {
     func pixels(_ tower: PatchTower, order: PatchOrder = .raster, form: PixelSpec.Form) -> PixelSpec {
         PixelSpec(
             patchSize: tower.patchSize, classRows: tower.firstRows == .classToken ? 1 : 0, order: order, rescaleFactor: rescaleFactor,
-            normalization: normalization, form: form)
+            normalization: normalization, isStepwise: precision == .pillow, form: form)
     }
 }
 

@@ -125,6 +125,8 @@ package struct PixelSpec: Sendable, Hashable, Codable {
     package var rescaleFactor: Double?
     /// Mean and deviation per channel, of the rescaled values; nil leaves them as they are.
     package var normalization: Normalization?
+    /// Whether bytes are rescaled and then normalized, each in f32, instead of both at once (processors of Pillow and NumPy).
+    package var isStepwise: Bool
     /// The form in which HuggingFace's processor hands the values out.
     package var form: Form
 
@@ -153,7 +155,7 @@ package struct PixelSpec: Sendable, Hashable, Codable {
 
     package init(
         patchSize: Int, temporalPatchSize: Int = 1, classRows: Int = 0, order: PatchOrder = .raster, rescaleFactor: Double?,
-        normalization: Normalization?, form: Form
+        normalization: Normalization?, isStepwise: Bool = false, form: Form
     ) {
         self.patchSize = patchSize
         self.temporalPatchSize = temporalPatchSize
@@ -161,6 +163,7 @@ package struct PixelSpec: Sendable, Hashable, Codable {
         self.order = order
         self.rescaleFactor = rescaleFactor
         self.normalization = normalization
+        self.isStepwise = isStepwise
         self.form = form
     }
 

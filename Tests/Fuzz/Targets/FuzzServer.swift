@@ -73,7 +73,7 @@ final class FuzzServer: Sendable {
         return InputPipeline(
             spec: spec, modelKey: "", maxPatches: 256, maxImagePixels: 1 << 20, contextLength: 256, tokenBytesMax: tokenizer.maxTokenBytes,
             render: { messages, budget in try template.render(spec.templateContext(messages: messages), now: 0, budget: budget) },
-            encode: { text, budget in try tokenizer.encode(text, addSpecialTokens: false, budget: budget) },
+            encode: { text, adds, budget in try tokenizer.encode(text, addSpecialTokens: adds, budget: budget) },
             newDecoder: { IncrementalDecoder(tokenizer, skipSpecialTokens: true) })
     }
 
