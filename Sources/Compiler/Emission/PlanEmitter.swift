@@ -101,7 +101,8 @@ extension PlanEmitter {
         if case .input(let index) = graph[view.root].definition {
             let input = graph.inputs[index]
             let isTensor = entry == .vision && input.mask == nil
-            guard let place = isTensor ? .tensor(try tensor(index, node)) : inputPlace(input.name, graph.type(of: view.root)) else {
+            let tensor = isTensor ? Slot.Place.tensor(try tensor(index, node)) : nil
+            guard let place = inputPlace(input.name, graph.type(of: view.root)) ?? tensor else {
                 throw .internalInconsistency("unknown input \(graph.inputs[index].name)")
             }
             guard case .arena(let offset, _) = place else { return Slot(place, type) }
