@@ -65,7 +65,7 @@ import Testing
         #expect(digests(changed, [20..<41])[1] != spanned[1])
         #expect(digests(changed, [20..<40])[1] != spanned[1])
         #expect(digests(changed, [20..<32])[1] == digests(ids, [20..<32])[1])
-        let pictures = [1, 2].map { PictureTokens(tokens: 34..<38, digest: digest($0)) }
+        let pictures = [1, 2].map { PictureTokens(tokens: TokenRanges([34..<38]), digest: digest($0)) }
         #expect(digests(ids, [20..<41], [pictures[0]])[1] != digests(ids, [20..<41], [pictures[1]])[1])
     }
 

@@ -45,7 +45,7 @@ func randomRequest(_ dice: inout Dice, axes: Int = 3, sharedPrefix: [Int32] = []
     }
     var positions: [Int32] = []
     for axis in 0..<axes { positions += (0..<Int32(ids.count)).map { $0 * (axis == 0 ? 1 : 2) } }
-    let prompt = Prompt(ids: ids, positions: positions, positionDelta: 3, pictures: shown, spans: hasSpans ? shown.map(\.tokens) : [])
+    let prompt = Prompt(ids: ids, positions: positions, positionDelta: 3, pictures: shown, spans: hasSpans ? shown.flatMap(\.tokens.ranges) : [])
     var sampling = SamplingParameters()
     sampling.temperature = Bool.random(using: &dice) ? 0 : 0.8
     sampling.topK = Bool.random(using: &dice) ? 0 : 10

@@ -39,9 +39,9 @@ package struct PromptAssembler: Sendable {
     ) throws(PromptError) -> PreparedPrompt {
         if !pictures.isEmpty, spec.picture == nil { throw .noVision(pictures: pictures.count) }
         let (text, runs) = try expanded(rendered, pictures)
-        let (ids, spans) = try located(runs, in: try tokens(of: text, mark: mark))
+        let (ids, runTokens) = try located(runs, in: try tokens(of: text, mark: mark))
         if ids.count > Int(Int32.max) / 4 { throw .tooLong(tokens: ids.count) }
-        let prepared = zip(pictures, spans).map { PreparedPicture(picture: $0, tokens: TokenRanges($1)) }
+        let prepared = zip(pictures, runTokens).map { PreparedPicture(picture: $0, tokens: TokenRanges($1)) }
         let positions = spec.positions.positions(count: ids.count, pictures: prepared.compactMap(PictureSpan.init))
         let spans =
             switch spec.spans {
