@@ -133,9 +133,11 @@ extension PictureSpec {
     /// those of all tiles behind each other.
     package func pixelValues(of pictures: [ReadPicture]) -> (shape: [Int], values: [Float]) {
         switch pixels.form {
-        case .patches:
+        case .patches, .rasterPatches:
             let values = pictures.flatMap(patchValues)
-            return ([values.count / pixels.patchDimension, pixels.patchDimension], values)
+            let count = values.count / pixels.patchDimension
+            let isRaster = pixels.form == .rasterPatches
+            return (isRaster ? [count, 3, pixels.patchSize, pixels.patchSize] : [count, pixels.patchDimension], values)
         case .strips:
             let values = pictures.flatMap { picture in picture.layout.tiles.flatMap { strip($0, of: picture) } }
             return ([values.count], values)
@@ -208,21 +210,45 @@ extension PictureSpec {
         let plane = pixels.patchSize * pixels.patchSize
         let table = pixels.valueTable
         let source = bytes(of: picture)
+        let rows = handedOut(picture.layout)
         let count = source.count * pixels.temporalPatchSize
         return [Float](unsafeUninitializedCapacity: count) { target, initialized in
             source.withUnsafeBufferPointer { bytes in
                 var out = 0
-                for start in Swift.stride(from: 0, to: bytes.count, by: plane) {
-                    let values = start / plane % 3 * 256
-                    for _ in 0..<pixels.temporalPatchSize {
-                        for i in start..<start + plane {
-                            target[out] = table[values + Int(bytes[i])]
-                            out += 1
+                for row in rows {
+                    for channel in 0..<3 {
+                        let start = (3 * row + channel) * plane
+                        for _ in 0..<pixels.temporalPatchSize {
+                            for i in start..<start + plane {
+                                target[out] = table[256 * channel + Int(bytes[i])]
+                                out += 1
+                            }
                         }
                     }
                 }
             }
             initialized = count
         }
+    }
+
+    /// The rows of the patches in the order in which HuggingFace's processor hands them out.
+    private func handedOut(_ layout: PictureLayout) -> [Int] {
+        let order: PatchOrder
+        switch (pixels.form, pixels.order) {
+        case (.rasterPatches, _): order = .raster
+        case (_, .windows(let side, _)): order = .cells(side: side, columnsFirst: false)
+        default: return Array(0..<layout.rows)
+        }
+        var rows: [Int] = []
+        for tile in layout.tiles {
+            func places(_ order: PatchOrder) -> [Int] {
+                PictureLayout.places(order, height: tile.gridHeight, width: tile.gridWidth).map { $0.row * tile.gridWidth + $0.column }
+            }
+            let start = rows.count
+            var rowOfPlace = [Int](repeating: 0, count: tile.patches)
+            for (row, place) in places(pixels.order).enumerated() { rowOfPlace[place] = start + row }
+            rows += places(order).map { rowOfPlace[$0] }
+        }
+        return rows
     }
 }
