@@ -9,6 +9,7 @@ package enum Architectures {
         Phi3V.self,
         QwenVL.self,
         Qwen2VL.self,
+        Qwen25VL.self,
         TextDecoder.self,
     ]
 
