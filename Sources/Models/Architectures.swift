@@ -10,6 +10,7 @@ package enum Architectures {
         QwenVL.self,
         Qwen2VL.self,
         Qwen25VL.self,
+        Qwen3VL.self,
         TextDecoder.self,
     ]
 
