@@ -11,6 +11,7 @@ package enum Architectures {
         Qwen2VL.self,
         Qwen25VL.self,
         Qwen3VL.self,
+        Gemma3.self,
         TextDecoder.self,
     ]
 
