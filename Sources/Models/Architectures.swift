@@ -13,6 +13,7 @@ package enum Architectures {
         Qwen3VL.self,
         Gemma3.self,
         Idefics3.self,
+        Pixtral.self,
         TextDecoder.self,
     ]
 
