@@ -12,6 +12,7 @@ package enum Architectures {
         Qwen25VL.self,
         Qwen3VL.self,
         Gemma3.self,
+        PaliGemma.self,
         Idefics3.self,
         Pixtral.self,
         TextDecoder.self,
