@@ -15,6 +15,7 @@ package enum Architectures {
         PaliGemma.self,
         Idefics3.self,
         Pixtral.self,
+        PaddleOCRVL.self,
         TextDecoder.self,
     ]
 
