@@ -34,7 +34,7 @@ extension Idefics3 {
         return PictureSpec(
             views: [
                 file.view(.longestEdge(edge: edge)), file.view(tiles, source: 0), file.view(square, source: 1, condition: .split(view: 1)),
-            ], order: [1, 2], pixels: file.pixels(tower, order: .cells(side: mergeSize, columnsFirst: false), form: .pictures),
+            ], order: [1, 2], pixels: file.pixels(tower, order: .cells(side: mergeSize, columnsFirst: false), form: .prompt),
             tensors: [
                 VisionTensor("pixels", .pixels), VisionTensor("table_rows", .tableRows(.buckets(side: tower.gridSide, .product))),
             ], segments: [VisionSegments("tiles", .tiles)], features: .cells(side: mergeSize),

@@ -141,7 +141,7 @@ extension PictureSpec {
         case .strips:
             let values = pictures.flatMap { picture in picture.layout.tiles.flatMap { strip($0, of: picture) } }
             return ([values.count], values)
-        case .tiles, .pictures:
+        case .tiles, .pictures, .prompt:
             let planes = pictures.map { picture in picture.layout.tiles.map { plane($0, of: picture) } }
             let sizes = pictures.flatMap { picture in picture.layout.tiles.compactMap { picture.layout.frames[$0.view]?.tile } }
             let (height, width) = (sizes.map(\.height).max() ?? 0, sizes.map(\.width).max() ?? 0)
@@ -158,7 +158,8 @@ extension PictureSpec {
             }
             guard pixels.form == .pictures else {
                 let values = planes.flatMap { $0.flatMap(padded) }
-                return ([values.count / max(area, 1), 3, height, width], values)
+                let shape = [values.count / max(area, 1), 3, height, width]
+                return (pixels.form == .prompt ? [1] + shape : shape, values)
             }
             let most = planes.map(\.count).max() ?? 0
             let values = planes.flatMap { $0.flatMap(padded) + Array(repeating: 0, count: (most - $0.count) * area) }

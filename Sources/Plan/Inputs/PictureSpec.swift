@@ -149,6 +149,8 @@ package struct PixelSpec: Sendable, Hashable, Codable {
         case tiles
         /// `[pictures, tiles, C, H, W]`, shorter pictures filled up with zeros.
         case pictures
+        /// `[1, tiles, C, H, W]`, the tiles of all pictures of a prompt.
+        case prompt
         /// `[C, h, w · patches]` for each tile.
         case strips
     }
