@@ -9,6 +9,13 @@ package enum Architectures {
         Phi3V.self,
         QwenVL.self,
         Qwen2VL.self,
+        Qwen25VL.self,
+        Qwen3VL.self,
+        Gemma3.self,
+        PaliGemma.self,
+        Idefics3.self,
+        Pixtral.self,
+        PaddleOCRVL.self,
         TextDecoder.self,
     ]
 

@@ -37,12 +37,7 @@ package struct Qwen2VL: ModelDefinition {
         vision = try Vision(top.required("vision_config"), textWidth: text.width)
         quantization = try config.quantization()
         pictures = try Qwen2VLPictures(directory.imageProcessor())
-        guard pictures.patchSize == vision.patchSize, pictures.mergeSize == vision.mergeSize, pictures.frames == vision.frames else {
-            throw CheckpointError(
-                .inconsistent, file: config.file,
-                "vision_config has patches of \(vision.frames)×\(vision.patchSize) merged by \(vision.mergeSize), the image processor "
-                    + "of \(pictures.frames)×\(pictures.patchSize) merged by \(pictures.mergeSize)")
-        }
+        try pictures.check(patchSize: vision.patchSize, mergeSize: vision.mergeSize, frames: vision.frames, of: config)
         imageToken = try top.imageToken(vocabulary: text.vocabulary)
         common = try directory.inputs(vocabulary: text.vocabulary, positions: .mrope(mergeSize: vision.mergeSize), config)
     }

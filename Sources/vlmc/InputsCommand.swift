@@ -65,7 +65,7 @@ struct InputsCommand: ParsableCommand {
             let pictures = prompt.pictures.map(\.picture)
             let pixels = picture.pixelValues(of: pictures)
             writer.add("pixel_values", .f32, shape: pixels.shape, pixels.values)
-            if picture.pixels.form == .patches {
+            if [.patches, .rasterPatches].contains(picture.pixels.form) {
                 writer.add("image_grid_thw", .i64, shape: [pictures.count, 3], pictures.flatMap { $0.grid.map(Int64.init) })
             } else {
                 let sizes = pictures.flatMap { [Int64($0.layout.size.height), Int64($0.layout.size.width)] }

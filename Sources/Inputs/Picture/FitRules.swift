@@ -59,7 +59,7 @@ extension FitRule {
             ? PictureSize(width: edge, height: even(Double(edge) / ratio)) : PictureSize(width: even(Double(edge) * ratio), height: edge)
     }
 
-    private static func multiples(_ size: PictureSize, _ side: Int) -> PictureLayout.Frame? {
+    private static func multiples(_ size: PictureSize, _ side: Int) -> PictureLayout.Frame {
         let ratio = Double(size.width) / Double(size.height)
         func up(_ length: Double) -> Int { Int((length / Double(side)).rounded(.up)) * side }
         var (width, height) = (size.width, size.height)
@@ -70,7 +70,6 @@ extension FitRule {
             height = up(Double(height))
             width = up(Double(Int(Double(height) * ratio)))
         }
-        guard width > side || height > side else { return nil }
         var frame = PictureLayout.Frame(resized: PictureSize(width: width, height: height))
         (frame.tileRows, frame.tileColumns) = (height / side, width / side)
         return frame

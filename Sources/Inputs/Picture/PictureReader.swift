@@ -137,13 +137,15 @@ extension PictureSpec {
     /// those of all tiles behind each other.
     package func pixelValues(of pictures: [ReadPicture]) -> (shape: [Int], values: [Float]) {
         switch pixels.form {
-        case .patches:
+        case .patches, .rasterPatches:
             let values = pictures.flatMap(patchValues)
-            return ([values.count / pixels.patchDimension, pixels.patchDimension], values)
+            let count = values.count / pixels.patchDimension
+            let isRaster = pixels.form == .rasterPatches
+            return (isRaster ? [count, 3, pixels.patchSize, pixels.patchSize] : [count, pixels.patchDimension], values)
         case .strips:
             let values = pictures.flatMap { picture in picture.layout.tiles.flatMap { strip($0, of: picture) } }
             return ([values.count], values)
-        case .tiles, .pictures:
+        case .tiles, .pictures, .prompt:
             let planes = pictures.map { picture in picture.layout.tiles.map { plane($0, of: picture) } }
             let sizes = pictures.flatMap { picture in picture.layout.tiles.compactMap { picture.layout.frames[$0.view]?.tile } }
             let (height, width) = (sizes.map(\.height).max() ?? 0, sizes.map(\.width).max() ?? 0)
@@ -160,7 +162,8 @@ extension PictureSpec {
             }
             guard pixels.form == .pictures else {
                 let values = planes.flatMap { $0.flatMap(padded) }
-                return ([values.count / max(area, 1), 3, height, width], values)
+                let shape = [values.count / max(area, 1), 3, height, width]
+                return (pixels.form == .prompt ? [1] + shape : shape, values)
             }
             let most = planes.map(\.count).max() ?? 0
             let values = planes.flatMap { $0.flatMap(padded) + Array(repeating: 0, count: (most - $0.count) * area) }
@@ -212,21 +215,45 @@ extension PictureSpec {
         let plane = pixels.patchSize * pixels.patchSize
         let table = pixels.valueTable
         let source = bytes(of: picture)
+        let rows = handedOut(picture.layout)
         let count = source.count * pixels.temporalPatchSize
         return [Float](unsafeUninitializedCapacity: count) { target, initialized in
             source.withUnsafeBufferPointer { bytes in
                 var out = 0
-                for start in Swift.stride(from: 0, to: bytes.count, by: plane) {
-                    let values = start / plane % 3 * 256
-                    for _ in 0..<pixels.temporalPatchSize {
-                        for i in start..<start + plane {
-                            target[out] = table[values + Int(bytes[i])]
-                            out += 1
+                for row in rows {
+                    for channel in 0..<3 {
+                        let start = (3 * row + channel) * plane
+                        for _ in 0..<pixels.temporalPatchSize {
+                            for i in start..<start + plane {
+                                target[out] = table[256 * channel + Int(bytes[i])]
+                                out += 1
+                            }
                         }
                     }
                 }
             }
             initialized = count
         }
+    }
+
+    /// The rows of the patches in the order in which HuggingFace's processor hands them out.
+    private func handedOut(_ layout: PictureLayout) -> [Int] {
+        let order: PatchOrder
+        switch (pixels.form, pixels.order) {
+        case (.rasterPatches, _): order = .raster
+        case (_, .windows(let side, _)): order = .cells(side: side, columnsFirst: false)
+        default: return Array(0..<layout.rows)
+        }
+        var rows: [Int] = []
+        for tile in layout.tiles {
+            func places(_ order: PatchOrder) -> [Int] {
+                PictureLayout.places(order, height: tile.gridHeight, width: tile.gridWidth).map { $0.row * tile.gridWidth + $0.column }
+            }
+            let start = rows.count
+            var rowOfPlace = [Int](repeating: 0, count: tile.patches)
+            for (row, place) in places(pixels.order).enumerated() { rowOfPlace[place] = start + row }
+            rows += places(order).map { rowOfPlace[$0] }
+        }
+        return rows
     }
 }

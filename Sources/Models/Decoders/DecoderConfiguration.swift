@@ -54,7 +54,7 @@ struct DecoderConfiguration {
         }
     }
 
-    func mask(_ layer: DecoderLayer) -> CausalMask { CausalMask(window: layer.window, spans: spans) }
+    func mask(_ layer: DecoderLayer) -> CausalMask { CausalMask(window: spans == .whole ? nil : layer.window, spans: spans) }
 }
 
 /// In what one layer of a decoder differs from the others.
@@ -80,7 +80,7 @@ enum SpanRule {
     case none
     /// Up to the span's end, back as far as the window.
     case withinWindow
-    /// The whole span, whatever the window.
+    /// The whole span, which is the prompt, whatever the window: `extend` has none, `decode` has it.
     case whole
 }
 

@@ -12,9 +12,15 @@ extension ModelDirectory {
 }
 
 extension ConfigSection {
-    /// The token that stands for a picture.
-    func imageToken(vocabulary: Int) throws(CheckpointError) -> Int32 {
+    /// The token that stands for a picture; `standard` is the class default.
+    func imageToken(vocabulary: Int, or standard: Int? = nil) throws(CheckpointError) -> Int32 {
         let key = has("image_token_index") && !has("image_token_id") ? "image_token_index" : "image_token_id"
+        return try token(key, vocabulary: vocabulary, or: standard)
+    }
+
+    /// The token under a key; `standard` is the class default.
+    func token(_ key: String, vocabulary: Int, or standard: Int? = nil) throws(CheckpointError) -> Int32 {
+        if let standard, !has(key), standard < vocabulary { return Int32(clamping: standard) }
         return Int32(clamping: try size(key, in: 0...vocabulary - 1))
     }
 }

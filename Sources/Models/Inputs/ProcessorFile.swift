@@ -36,6 +36,19 @@ struct ProcessorFile {
         return height
     }
 
+    /// Both sides of the one square that becomes a tile of the tower.
+    func tileSide(_ tower: PatchTower) throws(CheckpointError) -> Int {
+        let side = try side() ?? tower.gridSide * tower.patchSize
+        try check(side: side, tower, "size")
+        return side
+    }
+
+    /// Throws where squares of that side do not have the patches of the tower's table.
+    func check(side: Int, _ tower: PatchTower, _ key: String) throws(CheckpointError) {
+        guard side / tower.patchSize != tower.gridSide else { return }
+        throw section.error(key, "is \(side), but the tower takes squares of \(tower.gridSide * tower.patchSize)", .inconsistent)
+    }
+
     /// A view by the file's filter.
     func view(
         _ fit: FitRule, source: Int? = nil, condition: ViewSpec.Condition = .always, background: [UInt8] = [0, 0, 0], tile: Int? = nil

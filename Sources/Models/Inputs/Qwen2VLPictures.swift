@@ -31,6 +31,15 @@ package struct Qwen2VLPictures {
         fit = .smart(minPixels: bounds.least, maxPixels: bounds.most, multiple: multiple, growsShortSide: false)
     }
 
+    /// Throws where the vision part of `config.json` has patches of another kind.
+    func check(patchSize: Int, mergeSize: Int, frames: Int, of config: ModelConfig) throws(CheckpointError) {
+        guard (self.patchSize, self.mergeSize, self.frames) != (patchSize, mergeSize, frames) else { return }
+        throw CheckpointError(
+            .inconsistent, file: config.file,
+            "vision_config has patches of \(frames)×\(patchSize) merged by \(mergeSize), the image processor "
+                + "of \(self.frames)×\(self.patchSize) merged by \(self.mergeSize)")
+    }
+
     /// What the processor does with bytes.
     var pixels: PixelSpec {
         PixelSpec(

@@ -148,3 +148,33 @@ extension PatchTower {
         (min(count, blocks)..<blocks).map { .prefix("visual.encoder.layers.\($0).") }
     }
 }
+
+/// Class defaults of the towers of Qwen2.5-VL and Qwen3-VL.
+struct QwenTowerDefaults {
+    var width: Int
+    var inner: Int
+    var activation: Activation
+    var depth: Int
+    var patchSize: Int
+}
+
+extension PatchTower {
+    /// `Qwen2_5_VLVisionConfig` and `Qwen3VLVisionConfig`: patches of any picture size, places by rotation.
+    init(qwen config: ConfigSection, _ defaults: QwenTowerDefaults) throws(CheckpointError) {
+        let width = try config.size("hidden_size", or: defaults.width, in: 1...1 << 16)
+        let heads = try config.size("num_heads", or: 16, in: 1...1 << 12)
+        guard width % heads == 0, width / heads % 4 == 0 else {
+            throw config.error("num_heads", "is \(heads), which does not divide hidden_size \(width) into heads of a multiple of 4")
+        }
+        let channels = try config.int("in_channels", "in_chans") ?? 3
+        guard channels == 3 else { throw config.error("in_channels", "is \(channels); only 3 is supported", .unsupported) }
+        self.init(
+            width: width, inner: try config.size("intermediate_size", or: defaults.inner, in: 1...1 << 20),
+            depth: try config.size("depth", or: defaults.depth, in: 1...1024),
+            attention: AttentionShape(heads: heads, kvHeads: heads, headDim: width / heads),
+            activation: config.has("hidden_act") ? try ActivationFunction(config, "hidden_act") : defaults.activation,
+            norm: TowerNorm(eps: 1e-6), patchSize: try config.size("patch_size", or: defaults.patchSize, in: 1...256),
+            frames: try config.size("temporal_patch_size", or: 2, in: 1...16),
+            rotary: RotaryFrequencies(rowsAndColumns: try Self.theta(config), headDim: width / heads), projections: .rows)
+    }
+}

@@ -96,7 +96,7 @@ package enum FitRule: Sendable, Hashable, Codable {
     case slices(side: Int, most: Int, multiple: Int)
     /// The longer side becomes `edge`, the other keeps the ratio and becomes even (Idefics3's first resize).
     case longestEdge(edge: Int)
-    /// Both sides grow to multiples of `side`, the longer one first; no view for pictures of one tile (Idefics3's split).
+    /// Both sides grow to multiples of `side`, the longer one first, which cut the canvas into tiles (Idefics3's split).
     case multiples(side: Int)
 }
 
@@ -143,12 +143,16 @@ package struct PixelSpec: Sendable, Hashable, Codable {
     }
 
     package enum Form: String, Sendable, Hashable, Codable {
-        /// `[P, C · T · h · w]`, and `image_grid_thw`.
+        /// `[P, C · T · h · w]` in the order of cells, and `image_grid_thw`.
         case patches
+        /// `[P, C, h, w]` in raster order, and `image_grid_thw`.
+        case rasterPatches
         /// `[tiles, C, H, W]`
         case tiles
         /// `[pictures, tiles, C, H, W]`, shorter pictures filled up with zeros.
         case pictures
+        /// `[1, tiles, C, H, W]`, the tiles of all pictures of a prompt.
+        case prompt
         /// `[C, h, w · patches]` for each tile.
         case strips
     }
