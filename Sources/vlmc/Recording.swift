@@ -40,7 +40,7 @@ struct Recording {
     func prompt(_ opened: OpenedModel) throws -> PreparedPrompt {
         guard let text = facts["prompt"]?.stringValue else { throw Failure("\(directory)/expected.json: there is no prompt") }
         var names = facts["images"]?.arrayValue?.compactMap(\.stringValue) ?? []
-        if facts["images"] == nil, floats("inputs.pixel_values") != nil { names = ["image.png"] }
+        if facts["images"] == nil, floats("image_features") != nil || floats("inputs.pixel_values") != nil { names = ["image.png"] }
         let pictures = try names.map { name in
             try ImageDecoder().decode(try InputFile.read("\(directory)/\(name)"))
         }

@@ -47,6 +47,9 @@ import Testing
         }
     }
 
+    /// Prompts that are more than a template's text (PaliGemma's), and texts in which sentencepiece's own control pieces are typed.
+    private static let isOther: @Sendable (String) -> Bool = { $0.hasPrefix("paligemma") || $0 == "internvl_chat_internlm2" }
+
     static let names = FamilyRecord.names.filter { FileManager.default.fileExists(atPath: FamilyRecord.path(of: $0) + "/cases.json") }
 
     static func digest(_ values: [Float]) -> String {
@@ -55,7 +58,7 @@ import Testing
 
     private static func integers(_ value: JSONValue?) -> [Int32] { value?.arrayValue?.compactMap { $0.intValue.map(Int32.init) } ?? [] }
 
-    @Test(arguments: names) func promptsEqualTransformers(_ name: String) throws {
+    @Test(arguments: names.filter { !isOther($0) }) func promptsEqualTransformers(_ name: String) throws {
         guard let cases = try Cases(name) else { return }
         for (kind, expected) in cases.json["cases"]?.objectValue ?? [:] {
             let prompt = expected["prompt"]?.stringValue ?? ""

@@ -13,7 +13,7 @@ import Testing
 
     /// Directories that another test or layout of weights is for.
     static let isElsewhere: @Sendable (String) -> Bool = { name in
-        ["gptq", "_ct_", "fp8", "gemv", "qwen3_5", "minicpmv4_6"].contains { name.contains($0) }
+        ["gptq", "_ct_", "fp8", "gemv", "qwen3_5", "minicpmv4_6", "gemma4", "glm_ocr", "lfm2_vl", "lighton_ocr"].contains { name.contains($0) }
     }
 
     @Test(arguments: FamilyRecord.names.filter { !isElsewhere($0) })

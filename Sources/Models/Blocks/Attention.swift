@@ -33,6 +33,6 @@ extension ModelTracer {
     /// `c · tanh(x / c)`; `x` where there is no cap.
     func capped(_ x: Value, _ cap: Double?) -> Value {
         guard let cap else { return x }
-        return b.mul(b.tanh(b.div(x, b.literal(cap))), b.literal(cap))
+        return b.mul(b.tanh(b.mul(x, b.literal(1 / cap))), b.literal(cap))
     }
 }

@@ -26,7 +26,7 @@ extension ModelTracer {
                 return b.slice(rows.embeds, axis: 1, index * text.width..<(index + 1) * text.width)
             }
             x = b.selectRows(x, part(0), rows.index)
-            let nothing = b.literal(0, TensorType(.f32, ["T", .fixed(text.width)]))
+            let nothing = b.sub(x, x)
             added = (0..<pictures.addedLayers).map { b.selectRows(nothing, part($0 + 1), rows.index) }
         }
         return logits(b.gather(decoder(x, positions, text, context, added: added), sampled), text, tables)
