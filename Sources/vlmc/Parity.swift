@@ -50,7 +50,7 @@ struct Parity: ParsableCommand {
             try SingleSequence(opened.model, capacity: prompt.inputIDs.count + tokens.count)
         }
         let features = try Failure.wrapping { () throws(BackendError) in try sequence.encode(prompt.vision) }
-        if let expected = recording.floats("image_features") {
+        if let expected = recording.imageFeatures() {
             rows.append(ParityRow(close: "image features", features, expected))
         }
         if let expected = recording.floats("prefill_logits") ?? recording.floats("prefill_logits_last64") {

@@ -36,6 +36,16 @@ struct Recording {
 
     func integers(_ name: String) -> [Int32]? { Self.integers(tensors[name]) }
 
+    /// Rows of the pictures' features; a row goes on with what each of `deepstack_0`, `deepstack_1`, … adds in later layers.
+    func imageFeatures() -> [Float]? {
+        guard let first = floats("image_features") else { return nil }
+        let parts = [first] + (0...).lazy.map { floats("deepstack_\($0)") }.prefix { $0 != nil }.compactMap { $0 }
+        guard parts.count > 1, let width = tensors["image_features"]?.type.shape.dims.last?.fixedValue,
+            parts.allSatisfy({ $0.count == first.count })
+        else { return first }
+        return (0..<first.count / width).flatMap { row in parts.flatMap { $0[row * width..<(row + 1) * width] } }
+    }
+
     /// The recorded prompt with its pictures, as its processor read it.
     func prompt(_ opened: OpenedModel) throws -> PreparedPrompt {
         guard let text = facts["prompt"]?.stringValue else { throw Failure("\(directory)/expected.json: there is no prompt") }
