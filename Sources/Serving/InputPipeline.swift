@@ -51,7 +51,7 @@ package struct InputPipeline: Sendable {
     private let encode: @Sendable (String, Bool, WorkBudget) throws -> [Int32]
     /// Why no messages can be rendered; nil where they can.
     package let refusal: String?
-    private let textOnlyRoles: TextOnlyRoles
+    private let forms: MessageForms
     private let newDecoder: @Sendable () -> any TokenTextDecoder
     private let imageDecoder: ImageDecoder
     private let reader: PictureReader?
@@ -79,7 +79,7 @@ package struct InputPipeline: Sendable {
         self.spec = spec
         self.render = render
         self.refusal = refusal
-        textOnlyRoles = TextOnlyRoles { messages in try render(messages, .generous()) }
+        forms = MessageForms { messages in try render(messages, .generous()) }
         self.newDecoder = newDecoder
         self.encode = encode
         imageDecoder = ImageDecoder(maxPixels: maxImagePixels)
@@ -125,7 +125,7 @@ package struct InputPipeline: Sendable {
         try checkHeaders(of: pictures, budget)
         var read: [ReadPicture] = []
         for picture in pictures { read.append(try self.read(picture, isAlone: pictures.count == 1, budget)) }
-        let typed = TypedPlaceholders(textOnlyRoles.joined(messages), prompt: spec.picture?.prompt)
+        let typed = TypedPlaceholders(forms.adapted(messages), prompt: spec.picture?.prompt)
         let text: String
         do {
             text = try render(typed.messages, budget)

@@ -62,25 +62,36 @@ import Testing
         #expect(TypedPlaceholders(parts("a <|image", "x_pad|> b"), prompt: Self.prompt).mark == nil)
     }
 
+    /// What a template takes from a user.
+    enum Form { case both, text, parts }
+
     @Test(arguments: [
-        ("{% for m in messages %}{{ m.role ~ m.content }}{% endfor %}", true),
-        ("{% for m in messages %}{{ m.content | trim }}{% endfor %}", true),
-        ("{% for m in messages %}{{ m.content }}{% endfor %}", true),
-        ("{% for m in messages %}{{ m.content | tojson }}{% endfor %}", false),
-        ("{% for m in messages %}{% if m.content is string %}{{ m.content }}{% else %}{{ raise_exception('no') }}{% endif %}{% endfor %}", true),
-        ("{% for m in messages %}{% if m.content is string %}{{ m.content }}{% else %}{% for p in m.content %}{{ p.text }}{% endfor %}{% endif %}{% endfor %}", false),
-        ("{% for m in messages %}{{ raise_exception('no') }}{% endfor %}", false),
-    ])
-    func templatesForTextOnlyGetTextOnly(_ source: String, _ isTextOnly: Bool) throws {
+        ("{% for m in messages %}{{ m.role ~ m.content }}{% endfor %}", .text),
+        ("{% for m in messages %}{{ m.content | trim }}{% endfor %}", .text),
+        ("{% for m in messages %}{{ m.content }}{% endfor %}", .text),
+        ("{% for m in messages %}{{ m.content | tojson }}{% endfor %}", .both),
+        ("{% for m in messages %}{% if m.content is string %}{{ m.content }}{% else %}{{ raise_exception('no') }}{% endif %}{% endfor %}", .text),
+        ("{% for m in messages %}{% if m.content is string %}{{ m.content }}{% else %}{% for p in m.content %}{{ p.text }}{% endfor %}{% endif %}{% endfor %}", .both),
+        ("{% for m in messages %}{% for p in m.content | selectattr('type', 'equalto', 'text') %}{{ p.text }}{% endfor %}{% endfor %}", .parts),
+        ("{% for m in messages %}{% if m.role == 'system' %}{{ m.content + '' }}{% else %}{{ m.content[0]['text'] }}{% endif %}{% endfor %}", .parts),
+        ("{% for m in messages %}{{ raise_exception('no') }}{% endfor %}", .both),
+    ] as [(String, Form)])
+    func contentHasAFormThatTheTemplateTakes(_ source: String, _ form: Form) throws {
         let template = try ChatTemplate(source: source)
-        let roles = TextOnlyRoles { messages in
+        let forms = MessageForms { messages in
             var context = JSONObject()
             context["messages"] = messages
             return try template.render(context)
         }
         let parts: JSONValue = [["role": "user", "content": [["type": "text", "text": "a"], ["type": "text", "text": "b"]]]]
-        #expect(roles.joined(parts) == (isTextOnly ? [["role": "user", "content": "a\nb"]] : parts))
+        #expect(forms.adapted(parts) == (form == .text ? [["role": "user", "content": "a\nb"]] : parts))
+        let text: JSONValue = [["role": "user", "content": "a"]]
+        #expect(forms.adapted(text) == (form == .parts ? [["role": "user", "content": [["type": "text", "text": "a"]]]] : text))
         let picture: JSONValue = [["role": "user", "content": [["type": "text", "text": "a"], ["type": "image"]]]]
-        #expect(roles.joined(picture) == picture)
+        #expect(forms.adapted(picture) == picture)
+        if source.contains("system") {
+            let system: JSONValue = [["role": "system", "content": [["type": "text", "text": "a"]]]]
+            #expect(forms.adapted(system) == [["role": "system", "content": "a"]])
+        }
     }
 }

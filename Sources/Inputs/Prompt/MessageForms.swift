@@ -1,0 +1,57 @@
+package import JSON
+
+/// The forms of content that a chat template takes from each role: a text, a list of parts, or both.
+///
+/// Clients send either. Templates of text models fail on a list, or print it; templates of LLaVA's line look for parts alone, and
+/// fail on a text or leave it out.
+package struct MessageForms: Sendable {
+    private var textOnly: Set<String> = []
+    private var partsOnly: Set<String> = []
+
+    /// Tries the template on a message of each role, once as a text and once as a part with that text.
+    ///
+    /// A form is taken where the text stands in what is rendered, and for parts not in quotes. A template that takes neither tells
+    /// nothing.
+    package init(render: (JSONValue) throws -> String) {
+        let probe = "wAzUbYqE"
+        for role in ["system", "user", "assistant", "tool"] {
+            func rendered(_ content: JSONValue) -> String {
+                let message: JSONValue = ["role": .string(role), "content": content]
+                for greeting: JSONValue in ["a", [["type": "text", "text": "a"]]] {
+                    let user: JSONValue = ["role": "user", "content": greeting]
+                    let messages = role == "user" ? [message] : role == "system" ? [message, user] : [user, message]
+                    if let text = try? render(.array(messages)), text.contains(probe) { return text }
+                }
+                return ""
+            }
+            let text = rendered(.string(probe))
+            let parts = rendered([["type": "text", "text": .string(probe)]])
+            let isPrinted = ["'", "\""].contains { parts.contains($0 + probe + $0) && !text.contains($0 + probe + $0) }
+            let takesParts = parts.contains(probe) && !isPrinted
+            if text.contains(probe) {
+                if !takesParts { textOnly.insert(role) }
+            } else if takesParts {
+                partsOnly.insert(role)
+            }
+        }
+    }
+
+    /// The messages in a form that the template takes: parts that are texts are joined by line breaks, a text becomes a part.
+    package func adapted(_ messages: JSONValue) -> JSONValue {
+        guard !textOnly.isEmpty || !partsOnly.isEmpty, let list = messages.arrayValue else { return messages }
+        return .array(list.map(adaptedMessage))
+    }
+
+    private func adaptedMessage(_ message: JSONValue) -> JSONValue {
+        guard var members = message.objectValue, let role = members["role"]?.stringValue else { return message }
+        if partsOnly.contains(role), let text = members["content"]?.stringValue {
+            members["content"] = text.isEmpty ? [] : [["type": "text", "text": .string(text)]]
+        }
+        if textOnly.contains(role), let parts = members["content"]?.arrayValue {
+            let texts = parts.compactMap { $0["type"] == "text" ? $0["text"]?.stringValue : nil }
+            guard texts.count == parts.count else { return message }
+            members["content"] = .string(texts.joined(separator: "\n"))
+        }
+        return .object(members)
+    }
+}

@@ -1,0 +1,112 @@
+import Foundation
+import Testing
+
+/// A busy server gives every request of every family what it gets alone: at all gears, in pieces, preempted, from the prefix cache, streamed.
+@Suite struct FamilyServingTests {
+    /// Layouts and generations of files that hold the same model: they differ in nothing that a server does.
+    private static let twins = ["_hubstyle", "_v452", "_new", "_tied", "_sharded", "_reppen", "_base", "_ct_", "_gptq_", "_fp8_", "_gemv"]
+
+    /// Models whose template takes text only, so that nothing says where a picture stands.
+    private static let unmarked: Set<String> = ["minicpmv_2_6"]
+
+    /// One directory of each model with a chat template.
+    static let directories = FamilyParityTests.directories.filter { directory in
+        let name = directory.lastPathComponent
+        return FamilyParityTests.refused[name] == nil && !FamilyParityTests.unprompted.contains(name)
+            && FileManager.default.fileExists(atPath: directory.appending(path: "chat_template.jinja").path)
+            && !twins.contains { name.contains($0) }
+    }
+
+    /// Tokens of each answer: more than two blocks.
+    private static let length = 40
+
+    @Test(arguments: directories) func everyRequestGetsWhatItGetsAlone(_ directory: URL) async throws {
+        let space = try Workspace()
+        let artifact = try space.compile(directory.path, "--precision", "exact")
+        let requests = try Self.conversations(directory).map { messages in
+            ["model": "m", "temperature": 0, "max_tokens": Self.length, "ignore_eos": true, "messages": messages] as [String: Any]
+        }
+        let quiet = try Server(artifact, "--served-model-name", "m", "--max-num-seqs", "1", "--no-enable-prefix-caching")
+        var alone: [Answer] = []
+        for request in requests { alone.append(try Answer(await quiet.chat(JSONSerialization.data(withJSONObject: request)))) }
+        #expect(quiet.stop() == 0)
+        #expect(alone.allSatisfy { $0.tokens == Self.length }, "\(directory.lastPathComponent): \(alone)")
+
+        // Hardly more room than the longest needs: the others wait, or are preempted as they grow.
+        let longest = alone.map { $0.promptTokens + Self.length + 15 }.max() ?? 0
+        let bytes = try (longest / 16 + 2) * Self.bytesPerBlock(space, artifact)
+        let busy = try Server(artifact, "--served-model-name", "m", "--max-num-batched-tokens", "128", "--kv-cache-bytes", "\(bytes)")
+        for round in 0..<2 {
+            let answers = try await withThrowingTaskGroup(of: (Int, Answer).self) { group in
+                for (index, request) in requests.enumerated() {
+                    var request = request
+                    if index % 2 == round {
+                        request["stream"] = true
+                        request["stream_options"] = ["include_usage": true]
+                    }
+                    let body = try JSONSerialization.data(withJSONObject: request)
+                    group.addTask { (index, try Answer(await busy.chat(body))) }
+                }
+                return try await group.reduce(into: [:]) { $0[$1.0] = $1.1 }
+            }
+            for (index, answer) in alone.enumerated() {
+                #expect(answers[index] == answer, "\(directory.lastPathComponent), request \(index), round \(round)")
+            }
+        }
+        #expect(try await busy.metric("vllm:num_preemptions_total") > 0, "\(directory.lastPathComponent) was not preempted")
+        #expect(try await busy.metric("vllm:prefix_cache_hits_total") > 0, "\(directory.lastPathComponent) found nothing in the prefix cache")
+        #expect(busy.stop() == 0)
+    }
+
+    /// What a client gets, whole or in pieces.
+    struct Answer: Equatable {
+        var text = ""
+        var promptTokens = 0
+        var tokens = 0
+
+        init(_ data: Data) throws {
+            let whole = String(decoding: data, as: UTF8.self)
+            let lines = whole.hasPrefix("data: ") ? whole.split(separator: "\n").map { $0.dropFirst("data: ".count) } : [whole[...]]
+            for line in lines where line != "[DONE]" {
+                let value = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any] ?? [:]
+                if value["error"] != nil { text += whole }
+                let choice = (value["choices"] as? [[String: Any]])?.first
+                let message = (choice?["message"] ?? choice?["delta"]) as? [String: Any]
+                text += message?["content"] as? String ?? ""
+                if let usage = value["usage"] as? [String: Any] {
+                    promptTokens = usage["prompt_tokens"] as? Int ?? 0
+                    tokens = usage["completion_tokens"] as? Int ?? 0
+                }
+            }
+        }
+    }
+
+    /// Texts of several lengths; with pictures where the model sees them: one, two, before and after the text, in a second turn.
+    private static func conversations(_ directory: URL) throws -> [[[String: Any]]] {
+        func user(_ text: String, _ pictures: [Data] = [], first: Bool = false) -> [String: Any] {
+            ["role": "user", "content": pictures.isEmpty ? text : Server.content(text, pictures, questionFirst: first)]
+        }
+        let words = "one two three four five six seven eight nine ten eleven twelve"
+        var all = [[user("Hello")], [user(words)], [user(words + " and " + words)], [user(words + ", then 13")], [user("Tell me more.")]]
+        all.append([user("Hi"), ["role": "assistant", "content": "Yes?"], user(words)])
+        let sees = FileManager.default.fileExists(atPath: directory.appending(path: "image.png").path)
+        guard sees, !unmarked.contains(directory.lastPathComponent) else { return all }
+        let images = FamilyParityTests.folders[0].appending(path: "_images")
+        let (tall, wide, small) = try (
+            Data(contentsOf: images.appending(path: "77x333.png")), Data(contentsOf: images.appending(path: "320x240.png")),
+            Data(contentsOf: images.appending(path: "37x53.png"))
+        )
+        all.append([user("What is this?", [tall])])
+        all.append([user("What is that?", [wide], first: true)])
+        all.append([user("Which is larger?", [small, wide])])
+        all.append([user("Which is larger?", [small, wide])])
+        all.append([user("One?", [small]), ["role": "assistant", "content": "A dog."], user("And this one?", [tall])])
+        return all
+    }
+
+    private static func bytesPerBlock(_ space: Workspace, _ artifact: String) throws -> Int {
+        let shown = try JSONSerialization.jsonObject(with: Data(space.cache("show", artifact, "--json").output.utf8)) as? [String: Any]
+        let sizes = (shown?["cache"] as? [String: Any])?["bytesPerBlock"] as? [String: Int]
+        return try #require(sizes?["16"])
+    }
+}
