@@ -47,7 +47,7 @@ extension PictureSpec {
         }
         guard (1...16).contains(order.count), order.allSatisfy(views.indices.contains) else { return "picture.order names no view, or one that is not there" }
         if let reason = pixels.contradiction(FieldCheck(place: "picture.pixels")) { return reason }
-        guard tensors.count { $0.content == .pixels } == 1 else { return "picture.tensors has not one of pixels" }
+        guard tensors.count(where: { $0.content == .pixels }) == 1 else { return "picture.tensors has not one of pixels" }
         guard Set(tensors.map(\.name)).count == tensors.count else { return "picture.tensors has two of one name" }
         for tensor in tensors {
             if let reason = tensor.content.side.flatMap({ check.within("tensors' \(tensor.name)", $0, 1...1 << 16) }) { return reason }
