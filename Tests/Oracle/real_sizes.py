@@ -27,6 +27,14 @@ CLIP_L_336 = dict(hidden_size=1024, intermediate_size=4096, num_hidden_layers=24
 MODELS = {
     "llava-1.5-7b-awq": ("llava15", True, LLAMA_7B, CLIP_L_336, dict(image_seq_length=576),
                          dict(crop_size=dict(height=336, width=336), size=dict(shortest_edge=336))),
+    "qwen2-vl-2b-awq": (
+        "qwen2_vl_q_base", True,
+        dict(hidden_size=1536, intermediate_size=8960, num_hidden_layers=28, num_attention_heads=12, num_key_value_heads=2,
+             vocab_size=151936, max_position_embeddings=32768,
+             rope_parameters=dict(mrope_section=[16, 24, 24], rope_theta=1000000.0, rope_type="default"),
+             layer_types=["full_attention"] * 28),
+        dict(embed_dim=1280, hidden_size=1536, mlp_ratio=4, depth=32, num_heads=16), {},
+        dict(size=dict(shortest_edge=3136, longest_edge=12845056))),
     "qwen2.5-vl-3b": (
         "qwen2_5_vl", False,
         dict(hidden_size=2048, intermediate_size=11008, num_hidden_layers=36, num_attention_heads=16, num_key_value_heads=2,
@@ -75,13 +83,14 @@ def text_shape(name: str, t: dict) -> list[int]:
 
 
 def vision_shape(name: str, tiny: list[int], v: dict) -> list[int]:
-    h, i, p = v["hidden_size"], v["intermediate_size"], v.get("patch_size", 14)
+    h, p = v.get("embed_dim", v["hidden_size"]), v.get("patch_size", 14)
+    i, out = v.get("intermediate_size", h * v.get("mlp_ratio", 0)), v.get("out_hidden_size", v["hidden_size"])
     grid = (v.get("image_size", 0) // p) ** 2 + (1 if "vpm" not in name else 0)
     rules = {
         r"qkv\.weight": [3 * h, h], r"qkv\.bias": [3 * h], r"(proj|[qkv]_proj|out_proj)\.weight": None, r"position_embedding(\.weight)?": None,
         r"(fc1|gate_proj|up_proj)\.weight": [i, h], r"(fc1|gate_proj|up_proj)\.bias": [i], r"(fc2|down_proj)\.weight": [h, i],
         r"patch_embedding\.weight": [h, 3, p, p], r"merger\.mlp\.0\.weight": [4 * h, 4 * h], r"merger\.mlp\.0\.bias": [4 * h],
-        r"merger\.mlp\.2\.weight": [v.get("out_hidden_size", 0), 4 * h], r"merger\.mlp\.2\.bias": [v.get("out_hidden_size", 0)],
+        r"merger\.mlp\.2\.weight": [out, 4 * h], r"merger\.mlp\.2\.bias": [out],
     }
     shape = next((shape for rule, shape in rules.items() if re.search(r"(^|\.)" + rule + "$", name)), [h])
     if shape is not None and shape != [h]:
