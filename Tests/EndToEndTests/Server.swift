@@ -1,17 +1,17 @@
 import Foundation
-import FoundationNetworking
+import TestClient
 
 /// A running `vlm-serve` on a free loopback port.
 final class Server: @unchecked Sendable {
     private let running: Running
-    private let url: URL
+    private let port: Int
 
     init(_ artifact: String, _ flags: String...) throws {
         running = try Command("vlm-serve", [artifact, "--host", "127.0.0.1", "--port", "0"] + flags).start()
-        guard let line = running.line(with: "listening on "), let word = line.split(separator: " ").last,
-            let url = URL(string: String(word))
-        else { throw Workspace.CompileFailure(message: "vlm-serve ended") }
-        self.url = url
+        guard let line = running.line(with: "listening on "), let port = line.split(separator: ":").last.flatMap({ Int($0) }) else {
+            throw Workspace.CompileFailure(message: "vlm-serve ended")
+        }
+        self.port = port
         for _ in 0..<600 where !isReady { Thread.sleep(forTimeInterval: 0.05) }
     }
 
@@ -22,7 +22,13 @@ final class Server: @unchecked Sendable {
     /// The line of standard error with these words, which is waited for.
     func line(with words: String) -> String? { running.line(with: words) }
 
-    private var isReady: Bool { (try? Data(contentsOf: url.appending(path: "health"))) != nil }
+    private var isReady: Bool { (try? Self.answer(port, "GET", "/health"))?.status == 200 }
+
+    private static func answer(_ port: Int, _ method: String, _ path: String, body: Data = Data()) throws -> HTTPClient.Answer {
+        let client = try HTTPClient(port: port, patience: 300)
+        try client.send(method, path, body: Array(body))
+        return try client.answer()
+    }
 
     /// A question's content with the pictures, which stand before or after it.
     static func content(_ question: String, _ pictures: [Data], questionFirst: Bool) -> [[String: Any]] {
@@ -35,18 +41,14 @@ final class Server: @unchecked Sendable {
 
     /// The bytes of the answer to a chat request, a JSON object.
     func chat(_ body: Data) async throws -> Data {
-        var request = URLRequest(url: url.appending(path: "v1/chat/completions"), timeoutInterval: 300)
-        request.httpMethod = "POST"
-        request.setValue("application/json", forHTTPHeaderField: "Content-Type")
-        request.httpBody = body
-        return try await URLSession.shared.data(for: request).0
+        try await blocking { [port] in Data(try Self.answer(port, "POST", "/v1/chat/completions", body: body).body) }
     }
 
     /// A number of `/metrics`, summed over its labels.
     func metric(_ name: String) async throws -> Double {
-        let text = String(decoding: try await URLSession.shared.data(from: url.appending(path: "metrics")).0, as: UTF8.self)
-        return text.split(separator: "\n").filter { $0.hasPrefix(name + "{") }.compactMap { Double($0.split(separator: " ").last ?? "") }
-            .reduce(0, +)
+        let text = try await blocking { [port] in try Self.answer(port, "GET", "/metrics").text }
+        let lines = text.split(separator: "\n").filter { $0.hasPrefix(name + "{") }
+        return lines.compactMap { Double($0.split(separator: " ").last ?? "") }.reduce(0, +)
     }
 
     /// The greedy answer to a question that stands before or after its pictures.

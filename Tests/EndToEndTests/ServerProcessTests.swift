@@ -1,6 +1,6 @@
 import Foundation
-import FoundationNetworking
 import Glibc
+import TestClient
 import Testing
 
 /// How `vlm-serve` lives and ends as a process: with an stderr that takes nothing, and by signals.
@@ -43,13 +43,8 @@ import Testing
         defer { kill(process.processIdentifier, SIGKILL) }
         try await ready(port)
         // An answer of some seconds.
-        let answer = Task {
-            var request = URLRequest(url: try #require(URL(string: "http://127.0.0.1:\(port)/v1/chat/completions")))
-            request.httpMethod = "POST"
-            let body = #"{"model":"model","messages":[{"role":"user","content":"hi"}],"ignore_eos":true,"max_tokens":4000}"#
-            request.httpBody = Data(body.utf8)
-            return try await URLSession.shared.data(for: request)
-        }
+        let body = #"{"model":"model","messages":[{"role":"user","content":"hi"}],"ignore_eos":true,"max_tokens":4000}"#
+        let answer = Task { try await exchange(port, "POST", "v1/chat/completions", Array(body.utf8)) }
         for _ in 0..<500 where try await running(port) == false { try await Task.sleep(for: .milliseconds(5)) }
         process.terminate()
         // As supervisors do that tell the process and its group.
@@ -142,15 +137,17 @@ extension ServerProcessTests {
         _ = fcntl(descriptor, F_SETFL, flags)
     }
 
-    private func get(_ port: Int, _ path: String) async throws -> Int {
-        let url = try #require(URL(string: "http://127.0.0.1:\(port)/\(path)"))
-        return (try await URLSession.shared.data(from: url).1 as? HTTPURLResponse)?.statusCode ?? 0
+    private func exchange(_ port: Int, _ method: String, _ path: String, _ body: [UInt8] = []) async throws -> HTTPClient.Answer {
+        try await blocking {
+            let client = try HTTPClient(port: port, patience: 60)
+            try client.send(method, "/" + path, body: body)
+            return try client.answer()
+        }
     }
 
-    private func running(_ port: Int) async throws -> Bool {
-        let url = try #require(URL(string: "http://127.0.0.1:\(port)/load"))
-        return String(decoding: try await URLSession.shared.data(from: url).0, as: UTF8.self).contains(":1")
-    }
+    private func get(_ port: Int, _ path: String) async throws -> Int { try await exchange(port, "GET", path).status }
+
+    private func running(_ port: Int) async throws -> Bool { try await exchange(port, "GET", "load").text.contains(":1") }
 
     /// Waits for the process without holding a thread; one that goes on for a minute is killed.
     private func end(of process: Process) async throws {

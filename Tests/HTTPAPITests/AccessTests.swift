@@ -4,6 +4,7 @@ import Inputs
 import JSON
 import Serving
 import Synchronization
+import TestClient
 import Testing
 
 /// Keys, hosts and origins, over a socket.

@@ -3,6 +3,7 @@ import Foundation
 import Inputs
 import JSON
 import Serving
+import TestClient
 import Testing
 
 @Suite struct BadInputTests {

@@ -4,6 +4,7 @@ import JSON
 import Plan
 import Serving
 import Synchronization
+import TestClient
 import Testing
 
 /// What real clients send beside the plain form of the API.

@@ -4,6 +4,7 @@ import Inputs
 import JSON
 import Seeded
 import Serving
+import TestClient
 import Testing
 
 /// Clients of every temper against a small server: texts, pictures of random sizes, bodies that fill the memory, requests that

@@ -4,6 +4,7 @@ import HTTPAPI
 import Inputs
 import JSON
 import Serving
+import TestClient
 import Testing
 
 /// What HTTP/1 asks of a server besides answers, and what clients that misbehave may not do to others.

@@ -2,6 +2,7 @@ import Dispatch
 import Inputs
 import JSON
 import Serving
+import TestClient
 import Testing
 
 @Suite struct StatusTests {

@@ -1,19 +1,18 @@
-import Foundation
+package import Foundation
 import Glibc
-import Inputs
-import JSON
+package import JSON
 
 /// An HTTP/1.1 client of one connection, on plain sockets.
-final class HTTPClient: @unchecked Sendable {
-    struct Answer: Sendable {
-        var status = 0
-        var headers: [String: String] = [:]
-        var body: [UInt8] = []
+package final class HTTPClient: @unchecked Sendable {
+    package struct Answer: Sendable {
+        package var status = 0
+        package var headers: [String: String] = [:]
+        package var body: [UInt8] = []
 
-        var text: String { String(decoding: body, as: UTF8.self) }
-        var json: JSONValue { (try? JSONValue(parsing: body)) ?? .null }
+        package var text: String { String(decoding: body, as: UTF8.self) }
+        package var json: JSONValue { (try? JSONValue(parsing: body)) ?? .null }
         /// The `data:` lines of a stream.
-        var events: [String] {
+        package var events: [String] {
             text.split(separator: "\n\n", omittingEmptySubsequences: true).map { String($0.dropFirst("data: ".count)) }
         }
     }
@@ -21,7 +20,8 @@ final class HTTPClient: @unchecked Sendable {
     private let descriptor: Int32
     private var buffer: [UInt8] = []
 
-    init(port: Int) throws {
+    /// Connects to a port of this machine; a server that says nothing for `patience` seconds is an error.
+    package init(port: Int, patience: Int = 20) throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
@@ -34,16 +34,16 @@ final class HTTPClient: @unchecked Sendable {
         }
         guard status == 0 else { throw POSIXError(.ECONNREFUSED) }
         // A server that never answers fails the test instead of holding it up.
-        var patience = timeval(tv_sec: 20, tv_usec: 0)
+        var patience = timeval(tv_sec: patience, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
     }
 
     deinit { Glibc.close(descriptor) }
 
     /// Goes away; nothing more may be sent or received.
-    func close() { shutdown(descriptor, Int32(SHUT_RDWR)) }
+    package func close() { shutdown(descriptor, Int32(SHUT_RDWR)) }
 
-    func send(_ bytes: [UInt8]) throws {
+    package func send(_ bytes: [UInt8]) throws {
         var sent = 0
         while sent < bytes.count {
             let count = bytes.withUnsafeBytes {
@@ -55,7 +55,7 @@ final class HTTPClient: @unchecked Sendable {
     }
 
     /// Sends spaces for as long as they are taken, and returns how many megabytes were.
-    func flood(megabytes: Int) -> Int {
+    package func flood(megabytes: Int) -> Int {
         var patience = timeval(tv_sec: 1, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
         let piece = [UInt8](repeating: 0x20, count: 1 << 20)
@@ -64,13 +64,13 @@ final class HTTPClient: @unchecked Sendable {
         } ?? megabytes
     }
 
-    func send(_ method: String, _ path: String, body: [UInt8] = []) throws {
-        let head = "\(method) \(path) HTTP/1.1\r\nHost: test\r\nContent-Length: \(body.count)\r\n\r\n"
+    package func send(_ method: String, _ path: String, body: [UInt8] = []) throws {
+        let head = "\(method) \(path) HTTP/1.1\r\nHost: localhost\r\nContent-Length: \(body.count)\r\n\r\n"
         try send(Array(head.utf8) + body)
     }
 
     /// Appends what arrives next to the buffer; false at the end of the connection.
-    func receive() -> Bool {
+    package func receive() -> Bool {
         var chunk = [UInt8](repeating: 0, count: 65536)
         let count = recv(descriptor, &chunk, chunk.count, 0)
         guard count > 0 else { return false }
@@ -79,7 +79,7 @@ final class HTTPClient: @unchecked Sendable {
     }
 
     /// Everything up to the end of the connection; nil when the server keeps it open.
-    func rest() -> String? {
+    package func rest() -> String? {
         var chunk = [UInt8](repeating: 0, count: 65536)
         while true {
             let count = recv(descriptor, &chunk, chunk.count, 0)
@@ -90,7 +90,7 @@ final class HTTPClient: @unchecked Sendable {
     }
 
     /// Reads one whole answer.
-    func answer() throws -> Answer {
+    package func answer() throws -> Answer {
         var answer = Answer()
         while range(of: "\r\n\r\n", from: 0) == nil { guard receive() else { throw POSIXError(.ECONNRESET) } }
         let end = range(of: "\r\n\r\n", from: 0) ?? 0
@@ -132,39 +132,8 @@ final class HTTPClient: @unchecked Sendable {
     }
 }
 
-extension TestServer {
-    /// One request on a connection of its own, off the shared threads.
-    func request(_ method: String, _ path: String, _ body: JSONValue? = nil) async throws -> HTTPClient.Answer {
-        try await request(method, path, bytes: body?.serialized ?? [])
-    }
-
-    func request(_ method: String, _ path: String, bytes: [UInt8]) async throws -> HTTPClient.Answer {
-        let port = port
-        return try await blocking {
-            let client = try HTTPClient(port: port)
-            try client.send(method, path, body: bytes)
-            return try client.answer()
-        }
-    }
-
-    /// Asks for a chat completion of a greeting, with fields added or replaced.
-    func chat(_ fields: KeyValuePairs<String, JSONValue> = [:]) async throws -> HTTPClient.Answer {
-        try await request("POST", "/v1/chat/completions", Self.body(fields))
-    }
-
-    static func body(_ fields: KeyValuePairs<String, JSONValue>) -> JSONValue {
-        var object = JSONObject()
-        object["model"] = .string(modelName)
-        object["messages"] = [["role": "user", "content": "hello"]]
-        object["max_tokens"] = 8
-        object["ignore_eos"] = true
-        for (name, value) in fields { object[name] = value }
-        return .object(object)
-    }
-}
-
 /// Runs work that blocks on a thread of its own.
-func blocking<Value: Sendable>(_ work: @escaping @Sendable () throws -> Value) async throws -> Value {
+package func blocking<Value: Sendable>(_ work: @escaping @Sendable () throws -> Value) async throws -> Value {
     try await withCheckedThrowingContinuation { continuation in
         Thread.detachNewThread { continuation.resume(with: Result { try work() }) }
     }
