@@ -92,14 +92,14 @@ let package = Package(
         module(
             "HTTPAPI", ["Budgets", "CHeap", "Serving", "Inputs", "JSON", "Plan", hummingbird, hummingbirdCore, httpTypes, lifecycle, logging, nioCore, nioHTTP1]),
 
-        module("Tooling", [argumentParser]),
+        module("CommandLineSupport", [argumentParser]),
         tool(
             "vlmc",
-            ["Tooling", "Budgets", "ChatTemplates", "Compiler", "CPUBackend", "Execution", "HuggingFace", "Passes", "IR", "Inputs", "JSON", "Plan", "ArtifactFormat", "Serving", "Tensors"]),
+            ["CommandLineSupport", "Budgets", "ChatTemplates", "Compiler", "CPUBackend", "Execution", "HuggingFace", "Passes", "IR", "Inputs", "JSON", "Plan", "ArtifactFormat", "Serving", "Tensors"]),
         tool(
             "vlm-serve",
-            ["CHeap", "Tooling", "HTTPAPI", "Serving", "CPUBackend", "Execution", "Inputs", "JSON", "Plan", "ArtifactFormat", lifecycle, logging, unixSignals]),
-        tool("vlm-cache", ["Tooling", "ArtifactFormat", "CPUBackend", "Plan", "Serving"]),
+            ["CHeap", "CommandLineSupport", "HTTPAPI", "Serving", "CPUBackend", "Execution", "Inputs", "JSON", "Plan", "ArtifactFormat", lifecycle, logging, unixSignals]),
+        tool("vlm-cache", ["CommandLineSupport", "ArtifactFormat", "CPUBackend", "Plan", "Serving"]),
 
         .executableTarget(name: "kernel-bench", dependencies: ["CKernels", "COpenBLAS"], path: "Tests/Benchmarks/Kernels"),
         .target(

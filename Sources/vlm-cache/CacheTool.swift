@@ -1,7 +1,7 @@
 import ArgumentParser
 import ArtifactFormat
+import CommandLineSupport
 import Foundation
-import Tooling
 
 /// Looks into the store of compiled models and tidies it.
 @main

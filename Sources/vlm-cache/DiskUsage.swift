@@ -1,6 +1,6 @@
 import ArgumentParser
 import ArtifactFormat
-import Tooling
+import CommandLineSupport
 
 struct DiskUsage: ParsableCommand {
     static let configuration = CommandConfiguration(

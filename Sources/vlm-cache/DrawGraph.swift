@@ -1,6 +1,6 @@
 import ArgumentParser
 import ArtifactFormat
-import Tooling
+import CommandLineSupport
 
 struct DrawGraph: ParsableCommand {
     enum Format: String, ExpressibleByArgument, CaseIterable { case text, dot, svg }

@@ -1,6 +1,6 @@
 import ArgumentParser
 import ArtifactFormat
-import Tooling
+import CommandLineSupport
 
 struct Passes: ParsableCommand {
     static let configuration = CommandConfiguration(

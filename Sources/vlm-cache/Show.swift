@@ -1,7 +1,7 @@
 import ArgumentParser
 import ArtifactFormat
+import CommandLineSupport
 import CPUBackend
-import Tooling
 
 struct Show: ParsableCommand {
     static let configuration = CommandConfiguration(

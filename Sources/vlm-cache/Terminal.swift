@@ -1,6 +1,6 @@
 import ArtifactFormat
+import CommandLineSupport
 import Foundation
-import Tooling
 
 /// Output for people and scripts: results on stdout, everything else on stderr.
 struct Terminal {

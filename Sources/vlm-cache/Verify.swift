@@ -1,8 +1,8 @@
 import ArgumentParser
 import ArtifactFormat
+import CommandLineSupport
 import CPUBackend
 import Serving
-import Tooling
 
 struct Verify: ParsableCommand {
     static let configuration = CommandConfiguration(

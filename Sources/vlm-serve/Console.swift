@@ -1,5 +1,5 @@
+import CommandLineSupport
 import Glibc
-import Tooling
 
 /// Lines on stderr. A line that cannot be written is dropped: nobody who fails to read may stop or hold up the server.
 enum Console {

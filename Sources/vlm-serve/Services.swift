@@ -1,11 +1,11 @@
 import ArtifactFormat
+import CommandLineSupport
 import Foundation
 import HTTPAPI
 import Plan
 import ServiceLifecycle
 import Serving
 import Synchronization
-import Tooling
 
 /// Loads the input pipeline beside the engine, says when the server is ready, and ends the process when it cannot be.
 struct StartService: Service {

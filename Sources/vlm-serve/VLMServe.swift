@@ -1,10 +1,10 @@
 import ArgumentParser
 import ArtifactFormat
 import CHeap
+import CommandLineSupport
 import CPUBackend
 import Foundation
 import Serving
-import Tooling
 
 /// `vlm-serve`: answers chat requests about text and pictures with a compiled model.
 @main

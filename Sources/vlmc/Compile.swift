@@ -1,12 +1,12 @@
 import ArgumentParser
 import ArtifactFormat
-import CPUBackend
+import CommandLineSupport
 import Compiler
+import CPUBackend
 import Foundation
 import IR
 import Plan
 import Serving
-import Tooling
 
 struct Compile: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,6 +1,6 @@
+import CommandLineSupport
 import Foundation
 import IR
-import Tooling
 
 /// What `VLM_DEBUG` asks for: each level shows more, and none changes an artifact.
 enum DebugLevel: Int, Comparable {

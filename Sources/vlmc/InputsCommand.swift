@@ -2,6 +2,7 @@ import ArgumentParser
 import ArtifactFormat
 import Budgets
 import ChatTemplates
+import CommandLineSupport
 import Compiler
 import Foundation
 import HuggingFace
@@ -9,7 +10,6 @@ import Inputs
 import JSON
 import Plan
 import Tensors
-import Tooling
 
 struct InputsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,11 +1,11 @@
 import ArgumentParser
 import ArtifactFormat
+import CommandLineSupport
 import Compiler
 import Foundation
 import IR
 import Passes
 import Plan
-import Tooling
 
 struct Opt: ParsableCommand {
     static let configuration = CommandConfiguration(

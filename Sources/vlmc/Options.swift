@@ -1,10 +1,10 @@
 import ArgumentParser
 import ArtifactFormat
-import CPUBackend
+import CommandLineSupport
 import Compiler
+import CPUBackend
 import Foundation
 import Plan
-import Tooling
 
 /// Which store; the same everywhere.
 struct StoreOption: ParsableArguments {

@@ -1,11 +1,11 @@
 import ArtifactFormat
+import CommandLineSupport
 import Foundation
 import HuggingFace
 import Inputs
 import JSON
 import Plan
 import Tensors
-import Tooling
 
 /// What transformers computed, as the generator of references writes it.
 struct Recording {

@@ -1,10 +1,10 @@
 import ArgumentParser
 import Budgets
 import ChatTemplates
+import CommandLineSupport
 import Foundation
 import Inputs
 import JSON
-import Tooling
 
 struct Render: ParsableCommand {
     static let configuration = CommandConfiguration(

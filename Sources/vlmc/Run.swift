@@ -1,11 +1,11 @@
 import ArgumentParser
 import ArtifactFormat
+import CommandLineSupport
 import Execution
 import Foundation
 import Inputs
 import JSON
 import Plan
-import Tooling
 
 struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,10 +1,10 @@
 import ArtifactFormat
+import CommandLineSupport
 import Compiler
 import Foundation
 import Glibc
 import IR
 import Synchronization
-import Tooling
 
 /// A failure with one message for stderr; the process exits with code 1.
 struct Failure: Error, CustomStringConvertible {

@@ -1,12 +1,12 @@
 import ArgumentParser
 import ArtifactFormat
 import ChatTemplates
+import CommandLineSupport
 import Compiler
 import Foundation
 import HuggingFace
 import Inputs
 import JSON
-import Tooling
 
 struct Tokenize: ParsableCommand {
     static let configuration = CommandConfiguration(

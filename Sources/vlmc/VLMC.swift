@@ -1,7 +1,7 @@
 import ArgumentParser
 import ArtifactFormat
+import CommandLineSupport
 import Compiler
-import Tooling
 
 /// `vlmc`: compiles HuggingFace vision-language models ahead of time.
 @main

@@ -32,17 +32,19 @@ import Testing
             "Budgets", "CHeap", "Foundation", "HTTPTypes", "Hummingbird", "HummingbirdCore", "Inputs", "JSON", "Logging", "NIOCore", "NIOHTTP1",
             "ServiceLifecycle", "Plan", "Serving",
         ],
-        "Tooling": ["ArgumentParser", "Foundation"],
+        "CommandLineSupport": ["ArgumentParser", "Foundation"],
         "vlmc": [
-            "ArgumentParser", "ArtifactFormat", "Budgets", "CPUBackend", "ChatTemplates", "Compiler", "Execution", "Foundation", "HuggingFace",
-            "IR", "Inputs", "JSON", "Passes", "Plan", "Serving", "Tensors", "Tooling",
+            "ArgumentParser", "ArtifactFormat", "Budgets", "CPUBackend", "ChatTemplates", "CommandLineSupport", "Compiler", "Execution",
+            "Foundation", "HuggingFace", "IR", "Inputs", "JSON", "Passes", "Plan", "Serving", "Tensors",
         ],
         "vlm-serve": [
-            "ArgumentParser", "ArtifactFormat", "CHeap", "CPUBackend", "Execution", "Foundation", "HTTPAPI", "Inputs", "JSON", "Logging", "Plan",
-            "ServiceLifecycle", "Serving", "Tooling", "UnixSignals",
+            "ArgumentParser", "ArtifactFormat", "CHeap", "CPUBackend", "CommandLineSupport", "Execution", "Foundation", "HTTPAPI", "Inputs",
+            "JSON", "Logging", "Plan", "ServiceLifecycle", "Serving", "UnixSignals",
         ],
         // The self-test of `verify` runs the artifact as a server does.
-        "vlm-cache": ["ArgumentParser", "ArtifactFormat", "CPUBackend", "Foundation", "Plan", "Serving", "Tensors", "Tooling"],
+        "vlm-cache": [
+            "ArgumentParser", "ArtifactFormat", "CPUBackend", "CommandLineSupport", "Foundation", "Plan", "Serving", "Tensors",
+        ],
     ]
 
     /// Part of every toolchain, and of no consequence for the layers.
