@@ -42,10 +42,8 @@ import Testing
         try process.run()
         defer { kill(process.processIdentifier, SIGKILL) }
         try await ready(port)
-        // An answer of some seconds.
-        let body = #"{"model":"model","messages":[{"role":"user","content":"hi"}],"ignore_eos":true,"max_tokens":4000}"#
-        let answer = Task { try await exchange(port, "POST", "v1/chat/completions", Array(body.utf8)) }
-        for _ in 0..<500 where try await running(port) == false { try await Task.sleep(for: .milliseconds(5)) }
+        let reader = try await stuckReader(port)
+        defer { close(reader) }
         process.terminate()
         // As supervisors do that tell the process and its group.
         usleep(5000)
@@ -55,7 +53,6 @@ import Testing
         process.interrupt()
         try await end(of: process)
         #expect(process.terminationReason == .exit && process.terminationStatus == 1)
-        _ = await answer.result
     }
 
     @Test func aReaderThatIsStuckDoesNotHoldUpTheEnd() async throws {
@@ -66,12 +63,8 @@ import Testing
         try process.run()
         defer { kill(process.processIdentifier, SIGKILL) }
         try await ready(port)
-        let descriptor = try connection(port)
-        defer { close(descriptor) }
-        let body = #"{"model":"model","messages":[{"role":"user","content":"hi"}],"ignore_eos":true,"stream":true,"max_tokens":4000}"#
-        let text = "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
-        #expect(send(descriptor, text, text.utf8.count, Int32(MSG_NOSIGNAL)) == text.utf8.count)
-        for _ in 0..<500 where try await running(port) == false { try await Task.sleep(for: .milliseconds(5)) }
+        let reader = try await stuckReader(port)
+        defer { close(reader) }
         let began = ContinuousClock.now
         process.terminate()
         try await end(of: process)
@@ -103,6 +96,20 @@ extension ServerProcessTests {
         }
         try #require(status == 0)
         return Int(UInt16(bigEndian: address.sin_port))
+    }
+
+    /// A connection with an answer of some seconds under way, of which its client takes very little.
+    private func stuckReader(_ port: Int) async throws -> Int32 {
+        let descriptor = try connection(port)
+        let body = #"{"model":"model","messages":[{"role":"user","content":"hi"}],"ignore_eos":true,"stream":true,"max_tokens":4000}"#
+        let text = "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
+        #expect(send(descriptor, text, text.utf8.count, Int32(MSG_NOSIGNAL)) == text.utf8.count)
+        for _ in 0..<6000 {
+            if try await running(port) { return descriptor }
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        close(descriptor)
+        throw POSIXError(.ETIMEDOUT)
     }
 
     /// A connection whose client takes very little.
