@@ -83,20 +83,24 @@ def file_names(state: dict, attention, internlm2: bool) -> dict[str, torch.Tenso
 
 
 class Pieces:
-    """InternLM2's tokenizer: a sentencepiece model, and tokens that only `tokenizer_config.json` declares."""
+    """InternLM2's tokenizer: a sentencepiece model, and tokens that `tokenizer_config.json` declares, its control pieces among them.
+
+    A declared token is split off wherever a text has it (`PreTrainedTokenizer.tokens_trie`); sentencepiece itself would spell `</s>` out.
+    """
 
     def __init__(self):
         self.file = sentencepiece_model()
         self.model = sentencepiece.SentencePieceProcessor(model_proto=self.file)
         start = self.model.get_piece_size()
         self.added = {t: start + i for i, t in enumerate(["<|im_end|>", "<|im_start|>", *SPECIALS])}
+        self.declared = {**{t: i for i, t in enumerate(["<unk>", "<s>", "</s>"])}, **self.added}
 
     def __len__(self):
         return self.model.get_piece_size() + len(self.added)
 
     def encode(self, text: str) -> list[int]:
-        split = re.split("(" + "|".join(map(re.escape, self.added)) + ")", text)
-        return [1] + [i for part in split for i in ([self.added[part]] if part in self.added else self.model.encode(part))]
+        split = re.split("(" + "|".join(map(re.escape, self.declared)) + ")", text)
+        return [1] + [i for part in split for i in ([self.declared[part]] if part in self.declared else self.model.encode(part))]
 
     def decode(self, tokens: list[int], special: bool) -> str:
         names = {i: t for t, i in self.added.items()}
@@ -111,11 +115,10 @@ class Pieces:
 
     def save(self, folder: Path):
         (folder / "tokenizer.model").write_bytes(self.file)
-        declared = {**{t: i for i, t in enumerate(["<unk>", "<s>", "</s>"])}, **self.added}
         flags = {"lstrip": False, "normalized": False, "rstrip": False, "single_word": False, "special": True}
         write_facts(folder / "tokenizer_config.json", {
-            "added_tokens_decoder": {str(i): {"content": t, **flags} for t, i in declared.items()}, "bos_token": "<s>", "eos_token": "</s>",
-            "unk_token": "<unk>", "pad_token": "</s>", "tokenizer_class": "InternLM2Tokenizer",
+            "added_tokens_decoder": {str(i): {"content": t, **flags} for t, i in self.declared.items()},
+            "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "</s>", "tokenizer_class": "InternLM2Tokenizer",
             "auto_map": {"AutoTokenizer": ["tokenization_internlm2.InternLM2Tokenizer", None]}})
 
 
