@@ -119,7 +119,9 @@ let package = Package(
         tests("IR", ["IR", "Plan", "Seeded", "Tensors"], exclude: ["Fixtures"]),
         tests("Inputs", ["Budgets", "ChatTemplates", "HuggingFace", "Inputs", "JSON", "Models", "Plan", "Seeded"], exclude: ["Fixtures"]),
         tests("JSON", ["JSON", "Seeded"]),
-        tests("Models", ["Compiler", "HuggingFace", "IR", "Inputs", "JSON", "Models", "Plan", "Reference", "Tensors", crypto]),
+        tests(
+            "Models",
+            ["Budgets", "ChatTemplates", "Compiler", "HuggingFace", "IR", "Inputs", "JSON", "Models", "Plan", "Reference", "Tensors", crypto]),
         tests("Passes", ["HuggingFace", "IR", "JSON", "Models", "Passes", "Plan", "Reference", "Seeded", "Tensors"]),
         tests("Reference", ["IR", "Reference", "Tensors"]),
         .target(

@@ -71,8 +71,9 @@ extension VisionTensor.Content {
     fileprivate func form(patchBytes: Int) -> (element: DType, extents: [Int]) {
         switch self {
         case .pixels: (.u8, [patchBytes])
+        case .values: (.f32, [patchBytes])
         case .patchPositions: (.i32, [2])
-        case .tableRows, .classRows, .featureRows, .learnedRows, .queryRows: (.i32, [])
+        case .tableRows, .classRows, .keptRows, .featureRows, .learnedRows, .queryRows: (.i32, [])
         case .blendRows(let rule): (.i32, [rule.count])
         case .blendWeights(let rule): (.f32, [rule.count])
         case .featureBlendRows: (.i32, [4])

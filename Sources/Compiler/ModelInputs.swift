@@ -22,6 +22,12 @@ extension ModelDirectory {
         try inputs(of: Architectures.definition(for: self), tokenizer)
     }
 
+    /// The chat template of the directory, else that of its family.
+    package func foundTemplate() throws(CheckpointError) -> FoundTemplate? {
+        if let template = try chatTemplate() { return template }
+        return FoundTemplate(family: try inputs(try tokenizer()))
+    }
+
     /// Throws where the tokenizer does not know the token that stands for a picture.
     func inputs(of definition: any ModelDefinition, _ tokenizer: Tokenizer) throws(CheckpointError) -> InputSpec {
         let spec = try definition.inputs(TokenNames(text: { tokenizer.token($0) }, token: { tokenizer.id(of: $0) }))

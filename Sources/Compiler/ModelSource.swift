@@ -38,8 +38,8 @@ package struct ModelSource {
             let cache = DigestCache(directory: store.recordsPath(.digests))
             checkpoint = definition.effective(try Checkpoint(directory: files.path, cache: cache))
             tokenizer = try files.tokenizer()
-            template = try files.chatTemplate()
             inputs = try files.inputs(of: definition, tokenizer)
+            template = try files.chatTemplate() ?? FoundTemplate(family: inputs)
         } catch { throw .checkpoint(error) }
         do throws(ArtifactError) {
             var sections = [SectionName.tokenizer: tokenizer.compiled, .inputs: try JSONCoding.encode(inputs)]
@@ -89,6 +89,14 @@ extension ModelSource {
             return ["\(directory)/\(template.file): \(error): \(refused). Mend the template and compile again"]
         }
         return []
+    }
+}
+
+extension FoundTemplate {
+    /// The template that a family has for directories without one.
+    init?(family inputs: InputSpec) {
+        guard let source = inputs.chatTemplate else { return nil }
+        self.init(source: source, file: "the family's own template")
     }
 }
 

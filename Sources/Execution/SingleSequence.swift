@@ -85,8 +85,9 @@ package final class SingleSequence {
         return cut.lowerBound
     }
 
-    /// The logits after one more token, whose rotary position is the same on every axis; by the first decode gear or `gear`.
-    package func decode(_ token: Int32, position: Int32, gear: Int? = nil) throws(BackendError) -> [Float] {
+    /// The logits after one more token, whose rotary position is the same on every axis, or 0 on all but `axis`; by the first decode gear
+    /// or `gear`.
+    package func decode(_ token: Int32, position: Int32, axis used: Int? = nil, gear: Int? = nil) throws(BackendError) -> [Float] {
         guard let gear = gear ?? model.program.limits.gears.first else { throw .unsupported("the artifact has no decode gear") }
         for row in 0..<gear {
             io.ids[row] = 0
@@ -97,7 +98,7 @@ package final class SingleSequence {
         }
         for index in 0..<io.positionAxes * gear { io.positions[index] = 0 }
         io.ids[0] = token
-        for axis in 0..<io.positionAxes { io.positions[axis * gear] = position }
+        for axis in 0..<io.positionAxes { io.positions[axis * gear] = axis == used ?? axis ? position : 0 }
         io.slots[0] = Int32(length)
         io.reach[0] = Int32(length)
         length += 1

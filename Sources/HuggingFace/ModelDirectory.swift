@@ -141,6 +141,11 @@ extension ModelDirectory {
 package struct FoundTemplate: Sendable {
     package let source: String
     package let file: String
+
+    package init(source: String, file: String) {
+        self.source = source
+        self.file = file
+    }
 }
 
 extension JSONValue {

@@ -24,16 +24,15 @@ extension Gemma3 {
         )
         let token = try top.imageToken(vocabulary: text.vocabulary, or: 262_144)
         picture = try Self.pictures(directory.imageProcessor(), tower, poolSize: poolSize, token: token)
-        common = try directory.inputs(vocabulary: text.vocabulary, positions: .sequential(start: 0), config)
+        common = try directory.inputs(vocabulary: text.vocabulary, positions: text.positions, config)
     }
 
     /// `Gemma3ImageProcessor`: one square, whatever becomes of the ratio.
+    ///
+    /// The file's `do_pan_and_scan` counts for nothing: `Gemma3Processor` calls with its own default, which is false.
     private static func pictures(
         _ section: ConfigSection, _ tower: PatchTower, poolSize: Int, token: Int32
     ) throws(CheckpointError) -> PictureSpec {
-        if try section.bool("do_pan_and_scan") ?? false {
-            throw section.error("do_pan_and_scan", "is true, which is not supported", .unsupported)
-        }
         let file = try ProcessorFile(section, types: ["Gemma3ImageProcessor"], defaults: .half, filter: .bilinear)
         let side = try file.tileSide(tower)
         return PictureSpec(

@@ -16,7 +16,7 @@ extension Idefics3 {
         quantization = try config.quantization()
         let token = try top.imageToken(vocabulary: text.vocabulary, or: 128_257)
         picture = try Self.pictures(directory.imageProcessor(), tower, mergeSize, token: token)
-        common = try directory.inputs(vocabulary: text.vocabulary, positions: .sequential(start: 0), config)
+        common = try directory.inputs(vocabulary: text.vocabulary, positions: text.positions, config)
     }
 
     /// `Idefics3ImageProcessor`: tiles of the picture in its ratio, then the whole of it; a picture of one tile is that alone.

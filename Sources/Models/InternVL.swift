@@ -20,6 +20,8 @@ package struct InternVL: ModelDefinition {
     private let quantization: AWQConfig?
     private let picture: PictureSpec
     private let common: InputSpec
+    /// `template` of the remote layout.
+    private let turns: TurnTemplate?
 
     package init(_ directory: ModelDirectory) throws(CheckpointError) {
         let config = try directory.config()
@@ -41,7 +43,8 @@ package struct InternVL: ModelDefinition {
         quantization = try config.quantization()
         picture = try isRemote
             ? Self.remotePictures(top, tower, mergeSize) : Self.pictures(directory.imageProcessor(), tower, mergeSize, top, text.vocabulary)
-        common = try directory.inputs(vocabulary: text.vocabulary, positions: .sequential(start: 0), config)
+        turns = isRemote ? try Self.turns(top) : nil
+        common = try directory.inputs(vocabulary: text.vocabulary, positions: text.positions, config)
     }
 
     package func inputs(_ tokens: TokenNames) throws(CheckpointError) -> InputSpec {
@@ -54,6 +57,7 @@ package struct InternVL: ModelDefinition {
             picture.prompt.token = token
         }
         spec.picture = picture.named(tokens, fallback: Self.contextToken)
+        spec.chatTemplate = turns?.source
         return spec
     }
 

@@ -38,7 +38,15 @@ package struct Llava: ModelDefinition {
     package func inputs(_ tokens: TokenNames) -> InputSpec {
         var spec = common
         spec.picture = picture.named(tokens, fallback: "<image>")
+        if packing == .tiles { spec.chatTemplate = Self.turns(spec.picture?.prompt.marker ?? "").source }
         return spec
+    }
+
+    /// The turns of Vicuna, which LLaVA-1.5 was trained with.
+    private static func turns(_ marker: String) -> TurnTemplate {
+        TurnTemplate(
+            system: ("", nil), user: "USER: ", assistant: "ASSISTANT: ", answer: "ASSISTANT:", systemEnding: " ", userEnding: " ",
+            assistantEnding: "</s>", picture: marker + "\n")
     }
 
     package var geometry: ModelGeometry { ModelGeometry(text, patchSize: tower.patchSize, mergeSize: 1) }

@@ -43,6 +43,6 @@ extension Llava {
         quantization = try config.quantization()
         let token = try top.imageToken(vocabulary: text.vocabulary)
         picture = try Self.pictures(directory.imageProcessor(), tower, packing, token: token, top: top)
-        common = try directory.inputs(vocabulary: text.vocabulary, positions: .sequential(start: 0), config)
+        common = try directory.inputs(vocabulary: text.vocabulary, positions: text.positions, config)
     }
 }

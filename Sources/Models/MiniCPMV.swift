@@ -45,23 +45,36 @@ package struct MiniCPMV: ModelDefinition {
             throw top.error("hidden_size", "is \(text.width), which does not divide into heads of 128")
         }
         quantization = try config.quantization()
-        picture = try Self.pictures(directory.imageProcessor(), tower, queries: resampler.queries, hasNumbers: number == 2.6)
-        common = try directory.inputs(vocabulary: text.vocabulary, positions: .sequential(start: 0), config)
+        picture = try Self.pictures(directory.imageProcessor(), tower, queries: resampler.queries)
+        common = try directory.inputs(vocabulary: text.vocabulary, positions: text.positions, config)
         file = config.file
     }
 
     private let file: String
 
     package func inputs(_ tokens: TokenNames) throws(CheckpointError) -> InputSpec {
-        guard !padsSlices else { throw CheckpointError(.unsupported, file: file, "version 2.5 pads slices, which is not supported") }
         guard let token = tokens.token("<unk>") else {
             throw CheckpointError(.inconsistent, file: file, "pictures stand as <unk>, which the tokenizer does not have")
         }
         var spec = common
         spec.picture = picture
         spec.picture?.prompt.token = token
+        spec.chatTemplate = padsSlices ? Self.headers : Self.turns
         return spec
     }
+
+    /// The template of Llama 3's tokenizer: texts alone.
+    private static let headers =
+        "{% for message in messages %}{{ bos_token if loop.first else '' }}"
+        + "{{ '<|start_header_id|>' ~ message.role ~ '<|end_header_id|>\\n\\n' }}"
+        + "{{ message.content | trim ~ '<|eot_id|>' }}{% endfor %}{% if add_generation_prompt %}"
+        + "{{ '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}{% endif %}"
+
+    /// The template of Qwen2's tokenizer: texts alone.
+    private static let turns =
+        "{% for message in messages %}{% if loop.first and message.role != 'system' %}{{ '<|im_start|>system\\nYou are a helpful assistant."
+        + "<|im_end|>\\n' }}{% endif %}{{ '<|im_start|>' ~ message.role ~ '\\n' ~ message.content ~ '<|im_end|>\\n' }}{% endfor %}"
+        + "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 
     package var geometry: ModelGeometry { ModelGeometry(text, patchSize: tower.patchSize, mergeSize: 1) }
 
@@ -91,7 +104,8 @@ package struct MiniCPMV: ModelDefinition {
             let keys = b.add(values, tracer.wavePositions(places, width: resampler.width))
             let queries = b.gather(tracer.resamplerQueries(resampler), b.input("query_rows", TensorType(.i32, ["M"])))
             let mixed = tracer.scope("attn") {
-                tracer.resample(queries, keys: keys, values: values, resampler, rows: "M", keyRows: keyRows)
+                tracer.resample(
+                    queries, keys: keys, values: values, resampler, rows: "M", keyRows: keyRows, padsSlices ? .keptQueries : .queries)
             }
             let normed = tracer.layerNorm("ln_post", mixed, width: resampler.width, eps: resampler.eps)
             return b.matmul(normed, tracer.parameter("proj", [.fixed(resampler.width), .fixed(resampler.width)]))

@@ -19,6 +19,9 @@ package struct PaliGemma: ModelDefinition {
         var spec = common
         spec.spans = .prompt
         spec.picture = picture.named(tokens, fallback: "<image>")
+        spec.chatTemplate = Self.chatTemplate(spec.picture?.prompt.marker ?? "<image>")
+        let begin = spec.specialTokens["bos_token"] ?? "<bos>"
+        spec.picture?.prompt.spacing = .framed(behind: begin, end: "\n")
         return spec
     }
 

@@ -2,6 +2,16 @@ package import HuggingFace
 import Plan
 
 extension PaliGemma {
+    /// The processor's prompt of messages: all pictures, then all texts, line by line; it knows no turns.
+    static func chatTemplate(_ marker: String) -> String {
+        let parts = "{% for message in messages %}{% if message.content is not string %}{% for part in message.content %}"
+        let ends = "{% endfor %}{% endif %}{% endfor %}"
+        func line(_ text: String) -> String { "{{ ns.before ~ \(text) }}{% set ns.before = '\\n' %}" }
+        return parts + "{% if part.type == 'image' %}{{ '\(marker)' }}{% endif %}" + ends
+            + "{% set ns = namespace(before='') %}{% for message in messages %}{% if message.content is string %}\(line("message.content"))"
+            + "{% else %}{% for part in message.content %}{% if part.type == 'text' %}\(line("part.text")){% endif %}" + ends
+    }
+
     package init(_ directory: ModelDirectory) throws(CheckpointError) {
         let config = try directory.config()
         let top = try config.originalSection()

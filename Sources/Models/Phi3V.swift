@@ -14,6 +14,8 @@ package struct Phi3V: ModelDefinition {
     /// Blocks in the checkpoint.
     private let blocks: Int
     private let quantization: AWQConfig?
+    private let picture: PictureSpec
+    private let common: InputSpec
     private static let mergeSize = 2
 
     /// The tower is CLIP ViT-L/14 at 336, which no configuration says; one for tests may have other extents.
@@ -38,13 +40,14 @@ package struct Phi3V: ModelDefinition {
             throw top.error("embd_layer.use_hd_transform", "is false, which is not supported", .unsupported)
         }
         quantization = try config.quantization()
-        file = config.file
+        common = try directory.inputs(vocabulary: text.vocabulary, positions: text.positions, config)
+        picture = try Self.pictures(directory.imageProcessor(), tower, mergeSize: Self.mergeSize)
     }
 
-    private let file: String
-
-    package func inputs(_ tokens: TokenNames) throws(CheckpointError) -> InputSpec {
-        throw CheckpointError(.unsupported, file: file, "pictures of Phi-3-vision are resized as floats, which is not supported yet")
+    package func inputs(_ tokens: TokenNames) -> InputSpec {
+        var spec = common
+        spec.picture = picture
+        return spec
     }
 
     package var geometry: ModelGeometry { ModelGeometry(text, patchSize: tower.patchSize, mergeSize: Self.mergeSize) }

@@ -22,7 +22,7 @@ extension Pixtral {
         quantization = try config.quantization()
         let token = try top.imageToken(vocabulary: text.vocabulary, or: isMerged ? 10 : 32_000)
         picture = try Self.pictures(directory.imageProcessor(), tower, side: mergeSize ?? 1, token: token)
-        common = try directory.inputs(vocabulary: text.vocabulary, positions: .sequential(start: 0), config)
+        common = try directory.inputs(vocabulary: text.vocabulary, positions: text.positions, config)
     }
 
     /// `PixtralImageProcessor`, with squares of patches for its patches, as `PixtralProcessor` has it.

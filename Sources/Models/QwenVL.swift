@@ -56,25 +56,33 @@ package struct QwenVL: ModelDefinition {
                 VisionTensor("table_weights", .blendWeights(.bicubic(side: 16))),
             ], segments: [VisionSegments("tiles", .tiles), VisionSegments("queries", .queries(count: resampler.queries))],
             features: .queries(count: resampler.queries),
-            prompt: PicturePrompt(
-                marker: "", token: 0, tokenText: "<imgpad>",
-                pieces: [.text("Picture {picture}: <img>"), .features, .text("</img>\n")]))
-        common = try directory.inputs(vocabulary: text.vocabulary, positions: .sequential(start: 0), config)
+            prompt: PicturePrompt(marker: "<img>", token: 0, tokenText: "", spacing: .located(closing: "</img>", openings: Self.openings)),
+            dropsAlpha: true)
+        common = try directory.inputs(vocabulary: text.vocabulary, positions: text.positions, config)
         file = config.file
     }
 
     private let file: String
 
     package func inputs(_ tokens: TokenNames) throws(CheckpointError) -> InputSpec {
-        guard let token = tokens.token(picture.prompt.tokenText) else {
+        guard let token = tokens.token("<imgpad>") else {
             throw CheckpointError(.inconsistent, file: file, "pictures stand as <imgpad>, which the tokenizer does not have")
         }
         var picture = picture
         picture.prompt.token = token
         var spec = common
-        spec.picture = picture.named(tokens, fallback: "<imgpad>")
+        spec.picture = picture
+        spec.chatTemplate = Self.turns.source
         return spec
     }
+
+    private static let openings = ["system", "user", "assistant"].map { "<|im_start|>\($0)\n" }
+
+    /// `make_context` and `from_list_format` of its tokenizer.
+    private static let turns = TurnTemplate(
+        system: (openings[0], "You are a helpful assistant."), user: openings[1], assistant: openings[2],
+        systemEnding: "<|im_end|>\n", userEnding: "<|im_end|>\n", assistantEnding: "<|im_end|>\n",
+        picture: "Picture {picture}:<img>{place}</img>\n")
 
     /// Patches of a picture.
     private let tilePatches: Int

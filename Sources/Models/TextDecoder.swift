@@ -23,7 +23,7 @@ package struct TextDecoder: ModelDefinition {
         let config = try directory.config()
         text = try DecoderConfiguration(config.originalSection())
         quantization = try config.quantization()
-        spec = try directory.inputs(vocabulary: text.vocabulary, positions: .sequential(start: 0), config)
+        spec = try directory.inputs(vocabulary: text.vocabulary, positions: text.positions, config)
     }
 
     package func inputs(_ tokens: TokenNames) -> InputSpec { spec }

@@ -37,7 +37,9 @@ final class ActiveRequest {
 
     var sequence: SequenceState {
         let pictures = request.prompt.pictures.map { PictureTokens(tokens: $0.tokens, digest: $0.digest) }
-        return SequenceState(id: id, prompt: request.prompt.ids, pictures: pictures, spans: request.prompt.spans, salt: request.cacheSalt)
+        let prompt = request.prompt
+        return SequenceState(
+            id: id, prompt: prompt.ids, pictures: pictures, spans: prompt.spans, lengths: prompt.lengths, salt: request.cacheSalt)
     }
 
     /// Tokens generated so far.

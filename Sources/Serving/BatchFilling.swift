@@ -23,7 +23,7 @@ extension StepIO {
             contextLengths[index] = Int32(item.start + item.count)
             for (place, block) in sequence.blocks.enumerated() { blockTables[index * maxBlocks + place] = block }
             fillTokens(sequence, item, row: row, blockSize: blockSize)
-            fillPositions(request.request.prompt, item, row: row)
+            fillPositions(sequence, request.request.prompt, item, row: row)
             fillPictures(request, item, row: row)
             row += item.count
             if item.samples {
@@ -45,12 +45,16 @@ extension StepIO {
         }
     }
 
-    private func fillPositions(_ prompt: Prompt, _ item: Batch.Item, row: Int) {
+    private func fillPositions(_ sequence: SequenceState, _ prompt: Prompt, _ item: Batch.Item, row: Int) {
+        let used = sequence.positionAxis
         let count = prompt.ids.count
         for axis in 0..<positionAxes {
             for offset in 0..<item.count {
                 let index = item.start + offset
-                let position = index < count ? prompt.positions[axis * count + index] : Int32(index) + prompt.positionDelta
+                let position =
+                    if let used { axis == used ? Int32(index) : 0 } else if index < count { prompt.positions[axis * count + index] } else {
+                        Int32(index) + prompt.positionDelta
+                    }
                 positions[axis * tokenCount + row + offset] = position
             }
         }

@@ -8,17 +8,21 @@ package struct Prompt: Sendable {
     package var positions: [Int32]
     /// Rotary position minus index of every token that follows the prompt.
     package var positionDelta: Int32
+    /// Which axis positions stand on, where lengths tell; the others are 0.
+    package var lengths: LengthAxes?
     package var pictures: [Picture]
     /// Ranges of tokens that see each other whole, for models whose masks have spans; ascending and disjoint.
     package var spans: [Range<Int>]
 
     package init(
-        ids: [Int32], positions: [Int32], positionDelta: Int32, pictures: [Picture] = [], spans: [Range<Int>] = []
+        ids: [Int32], positions: [Int32], positionDelta: Int32, pictures: [Picture] = [], spans: [Range<Int>] = [],
+        lengths: LengthAxes? = nil
     ) {
         self.spans = spans
         self.ids = ids
         self.positions = positions
         self.positionDelta = positionDelta
+        self.lengths = lengths
         self.pictures = pictures
     }
 

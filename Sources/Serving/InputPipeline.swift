@@ -82,7 +82,7 @@ package struct InputPipeline: Sendable {
         forms = MessageForms { messages in try render(messages, .generous()) }
         self.newDecoder = newDecoder
         self.encode = encode
-        imageDecoder = ImageDecoder(maxPixels: maxImagePixels)
+        imageDecoder = ImageDecoder(spec.picture, maxPixels: maxImagePixels)
         reader = spec.picture.map { PictureReader($0) }
         self.maxPatches = maxPatches
         self.contextLength = contextLength
@@ -122,13 +122,13 @@ package struct InputPipeline: Sendable {
         messages: JSONValue, pictures: [EncodedPicture], salt: String = "", budget: WorkBudget = .generous()
     ) throws(InputError) -> Prompt {
         if let refusal { throw .badPrompt(refusal) }
-        try checkHeaders(of: pictures, budget)
+        let company = try checkHeaders(of: pictures, budget)
         var read: [ReadPicture] = []
-        for picture in pictures { read.append(try self.read(picture, isAlone: pictures.count == 1, budget)) }
-        let typed = TypedPlaceholders(forms.adapted(messages), prompt: spec.picture?.prompt)
+        for picture in pictures { read.append(try self.read(picture, among: company, budget)) }
+        let typed = TypedPlaceholders(messages, prompt: spec.picture?.prompt)
         let text: String
         do {
-            text = try render(typed.messages, budget)
+            text = try render(forms.adapted(typed.messages, spec.picture?.prompt), budget)
         } catch {
             try Self.check(budget)
             throw .badPrompt("the chat template refuses these messages: \(error)")
@@ -144,8 +144,8 @@ package struct InputPipeline: Sendable {
             throw .badPrompt("\(error)")
         }
         return Prompt(
-            ids: prepared.inputIDs, positions: prepared.positions.ids, positionDelta: prepared.positions.delta,
-            pictures: prepared.pictures.map { picture($0, salt) }, spans: prepared.spans)
+            ids: prepared.tokens, positions: prepared.positions.ids, positionDelta: prepared.positions.delta,
+            pictures: prepared.pictures.map { picture($0, salt) }, spans: prepared.spans, lengths: spec.positions.lengths)
     }
 
     private func checkLength(of text: String) throws(InputError) {
@@ -162,22 +162,31 @@ package struct InputPipeline: Sendable {
     }
 
     /// Reads headers alone: thousands of small files, or a few of very many pixels, would keep a worker busy for minutes.
-    private func checkHeaders(of pictures: [EncodedPicture], _ budget: WorkBudget) throws(InputError) {
-        guard let reader else { return }
-        var tokens = 0
-        var pixels = 0
+    private func checkHeaders(of pictures: [EncodedPicture], _ budget: WorkBudget) throws(InputError) -> PictureCompany {
+        guard let reader else { return .none }
+        var sizes: [PictureSize] = []
         for picture in pictures {
             try Self.check(budget)
-            do {
-                let size = try imageDecoder.header(of: picture.file).uprightSize
-                pixels += size.width * size.height
-                let layout = try reader.layout(width: size.width, height: size.height, isAlone: pictures.count == 1)
-                guard layout.rows <= maxPatches else { throw ImageError.tooManyPatches(count: layout.rows, limit: maxPatches) }
-                tokens += FeatureTable(reader.spec, layout).count
-            } catch {
-                throw .badPicture(place: picture.place, reason: "\(error)")
+            sizes.append(
+                try Self.placed(picture) { () throws(ImageError) in
+                    let size = try imageDecoder.header(of: picture.file).uprightSize
+                    // Throws for a size that cannot be read.
+                    _ = try reader.layout(width: size.width, height: size.height)
+                    return PictureSize(width: size.width, height: size.height)
+                })
+        }
+        guard let first = pictures.first else { return .none }
+        let company = try Self.placed(first) { () throws(ImageError) in try PictureCompany(reader.spec, of: sizes) }
+        var tokens = 0
+        for (picture, size) in zip(pictures, sizes) {
+            try Self.check(budget)
+            tokens += try Self.placed(picture) { () throws(ImageError) in
+                let layout = try reader.layout(width: size.width, height: size.height, among: company)
+                guard layout.rows <= maxPatches else { throw .tooManyPatches(count: layout.rows, limit: maxPatches) }
+                return FeatureTable(reader.spec, layout).count
             }
         }
+        let pixels = sizes.reduce(0) { $0 + $1.width * $1.height }
         let pixelLimit = imageDecoder.maxPixels.multipliedReportingOverflow(by: Self.pixelShare)
         guard pixelLimit.overflow || pixels <= pixelLimit.partialValue else {
             throw .tooManyPixels(count: pixels, limit: pixelLimit.partialValue)
@@ -185,18 +194,24 @@ package struct InputPipeline: Sendable {
         guard tokens < contextLength else {
             throw .tooLong(what: "\(pictures.count) pictures", leastTokens: tokens, contextLength: contextLength)
         }
+        return company
     }
 
-    private func read(_ picture: EncodedPicture, isAlone: Bool, _ budget: WorkBudget) throws(InputError) -> ReadPicture {
+    /// What `body` throws as an error of the picture's place.
+    private static func placed<Result>(_ picture: EncodedPicture, _ body: () throws(ImageError) -> Result) throws(InputError) -> Result {
+        do throws(ImageError) { return try body() } catch {
+            if case .stopped(let reason) = error { throw .stopped(reason) }
+            throw .badPicture(place: picture.place, reason: "\(error)")
+        }
+    }
+
+    private func read(_ picture: EncodedPicture, among others: PictureCompany, _ budget: WorkBudget) throws(InputError) -> ReadPicture {
         guard let reader else {
             throw .badPicture(place: picture.place, reason: "the model reads text only")
         }
-        do throws(ImageError) {
+        return try Self.placed(picture) { () throws(ImageError) in
             let decoded = try imageDecoder.decode(picture.file, budget: budget)
-            return try reader.read(decoded, isAlone: isAlone, maxPatches: maxPatches, budget: budget)
-        } catch {
-            if case .stopped(let reason) = error { throw .stopped(reason) }
-            throw .badPicture(place: picture.place, reason: "\(error)")
+            return try reader.read(decoded, among: others, maxPatches: maxPatches, budget: budget)
         }
     }
 
@@ -209,8 +224,11 @@ package struct InputPipeline: Sendable {
             hasher.update(picture.layout.size.height)
             hasher.update(picture.features.count)
             for tensor in picture.input.tensors {
-                guard case .bytes(let bytes) = tensor.values else { continue }
-                bytes.withUnsafeBytes { hasher.update($0) }
+                switch tensor.values {
+                case .bytes(let bytes): bytes.withUnsafeBytes { hasher.update($0) }
+                case .integers(let integers): integers.withUnsafeBytes { hasher.update($0) }
+                case .floats(let floats): floats.withUnsafeBytes { hasher.update($0) }
+                }
             }
         }
         return Picture(tokens: prepared.tokens, digest: digest, input: picture.input)

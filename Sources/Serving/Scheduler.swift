@@ -102,9 +102,10 @@ package struct Scheduler {
         }
     }
 
-    /// Appends a sampled token to a running sequence.
+    /// Appends a sampled token to a running sequence, which begins anew where it has outgrown its axis of positions.
     package mutating func append(_ token: Int32, toSequence id: Int) {
-        if let index = running.firstIndex(where: { $0.id == id }) { running[index].append(token) }
+        guard let index = running.firstIndex(where: { $0.id == id }), running[index].append(token) else { return }
+        releaseBlocks(of: index)
     }
 
     /// The first running sequence that waits for embeddings, and which of its pictures.

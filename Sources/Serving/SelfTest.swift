@@ -140,7 +140,8 @@ package enum SelfTest {
             SingleSequence.Prompt(ids: prompt.ids, positions: prompt.positions, imageRows: rows, embeddings: embeddings, spans: prompt.spans))
         for (index, token) in continuation.enumerated() {
             let position = Int32(prompt.ids.count + index) + prompt.positionDelta
-            logits = try sequence.decode(token, position: position, gear: gears[index % gears.count])
+            let axis = prompt.lengths?.axis(prompt: prompt.ids.count, known: prompt.ids.count)
+            logits = try sequence.decode(token, position: position, axis: axis, gear: gears[index % gears.count])
         }
         return logits
     }

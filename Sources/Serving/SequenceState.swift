@@ -19,11 +19,16 @@ package struct SequenceState: Sendable {
     /// Prompt tokens found in the cache when the sequence first ran; nil before.
     package var cachedTokens: Int?
 
+    /// Which axis positions stand on, where lengths tell.
+    private let lengths: LengthAxes?
     private let salt: String
     private var digests: [ContentDigest] = []
 
-    package init(id: Int, prompt: [Int32], pictures: [PictureTokens] = [], spans: [Range<Int>] = [], salt: String = "") {
+    package init(
+        id: Int, prompt: [Int32], pictures: [PictureTokens] = [], spans: [Range<Int>] = [], lengths: LengthAxes? = nil, salt: String = ""
+    ) {
         self.id = id
+        self.lengths = lengths
         self.spans = spans
         tokens = prompt
         promptCount = prompt.count
@@ -35,7 +40,17 @@ package struct SequenceState: Sendable {
     package var pending: Int { tokens.count - computed }
     package var generated: Int { tokens.count - promptCount }
 
-    package mutating func append(_ token: Int32) { tokens.append(token) }
+    /// The one axis that positions stand on; nil where they stand on all.
+    package var positionAxis: Int? { lengths?.axis(prompt: promptCount, known: known) }
+
+    /// Returns whether the sequence has outgrown its axis: nothing of it is computed then.
+    package mutating func append(_ token: Int32) -> Bool {
+        let axis = positionAxis
+        tokens.append(token)
+        guard positionAxis != axis else { return false }
+        (computed, publishedBlocks, digests) = (0, 0, [])
+        return true
+    }
 
     /// The last position that a token sees: its own, or the end of its span.
     package func reach(of position: Int) -> Int { span(at: position).map { $0.upperBound - 1 } ?? position }
@@ -59,7 +74,12 @@ package struct SequenceState: Sendable {
             let crossing = spans.filter { $0.overlaps(range) }
             let seen = range.lowerBound..<max(range.upperBound, crossing.last?.upperBound ?? 0)
             let next = ContentDigest { hasher in
-                if let parent { hasher.update(parent) } else { hasher.update(salt) }
+                if let parent {
+                    hasher.update(parent)
+                } else {
+                    hasher.update(salt)
+                    if let positionAxis { hasher.update(positionAxis) }
+                }
                 hasher.update(tokens[seen])
                 for span in crossing {
                     hasher.update(span.lowerBound - range.lowerBound)

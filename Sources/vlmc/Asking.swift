@@ -49,17 +49,14 @@ struct OpenedModel {
     /// Messages with pictures as tokens, patches and positions: what a server makes of them.
     func prepare(_ messages: [JSONValue], pictures: [Image]) throws -> PreparedPrompt {
         guard let template else { throw Failure("the artifact has no chat template") }
-        let context = spec.templateContext(messages: .array(messages))
-        let rendered = try ChatTemplate(source: template).render(context, budget: .generous())
+        let rendered = try Conversation(messages).rendered(by: ChatTemplate(source: template), spec)
         return try prepare(rendered: rendered, pictures: pictures)
     }
 
     /// Rendered text with pictures as tokens, patches and positions; what stands for the pictures may be written out in it.
     func prepare(rendered: String, pictures: [Image]) throws -> PreparedPrompt {
-        let read = try pictures.map { image in
-            guard let picture = spec.picture else { throw Failure("the model takes no pictures") }
-            return try PictureReader(picture).read(image, isAlone: pictures.count == 1, keepsPixels: true)
-        }
+        if spec.picture == nil, !pictures.isEmpty { throw Failure("the model takes no pictures") }
+        let read = try spec.picture.map { try PictureReader($0).readAll(pictures) } ?? []
         let tokenizer = tokenizer
         let assembler = PromptAssembler(spec: spec) { try tokenizer.boundedIDs(of: $0, addSpecialTokens: $1) }
         return try assembler.prepare(rendered: assembler.collapsed(rendered, read), pictures: read)
@@ -90,6 +87,6 @@ extension PreparedPrompt {
                 next += 1
             }
         }
-        return SingleSequence.Prompt(ids: inputIDs, positions: positions.ids, imageRows: rows, embeddings: embeddings, spans: spans)
+        return SingleSequence.Prompt(ids: tokens, positions: positions.ids, imageRows: rows, embeddings: embeddings, spans: spans)
     }
 }

@@ -41,7 +41,7 @@ struct InputsCommand: ParsableCommand {
         let conversation = try Conversation(document, relativeTo: URL(fileURLWithPath: messages).deletingLastPathComponent())
         let prompt = try Failure.wrapping {
             let pictures = try conversation.pictures(spec)
-            let rendered = try Sources.template(directory).render(conversation.context(spec), budget: .generous())
+            let rendered = try conversation.rendered(by: Sources.template(directory), spec)
             let assembler = PromptAssembler(spec: spec) { try tokenizer.boundedIDs(of: $0, addSpecialTokens: $1) }
             return try assembler.prepare(rendered: rendered, pictures: pictures)
         }
@@ -93,25 +93,34 @@ struct Conversation {
         self.folder = folder
     }
 
-    /// What the template sees.
-    func context(_ spec: InputSpec) -> JSONObject {
-        spec.templateContext(messages: .array(messages), extra: extra)
+    init(_ messages: [JSONValue]) { (self.messages, extra, folder) = (messages, JSONObject(), URL(fileURLWithPath: ".")) }
+
+    /// The text that the template makes of the messages.
+    func rendered(by template: ChatTemplate, _ spec: InputSpec) throws(ChatTemplateError) -> String {
+        func render(_ messages: JSONValue, _ extra: JSONObject) throws(ChatTemplateError) -> String {
+            try template.render(spec.templateContext(messages: messages, extra: extra), budget: .generous())
+        }
+        let forms = MessageForms { try render($0, JSONObject()) }
+        return try render(forms.adapted(.array(messages), spec.picture?.prompt), extra)
     }
 
     /// All pictures in the order of their parts, as the model reads them; an error names the part.
     func pictures(_ spec: InputSpec) throws(Failure) -> [ReadPicture] {
         let references = try Failure.wrapping { () throws(PictureSourceError) in try PictureReference.all(in: messages) }
-        var pictures: [ReadPicture] = []
+        guard let picture = spec.picture else {
+            guard let first = references.first else { return [] }
+            throw Failure("\(first.place): the model takes no pictures")
+        }
+        var images: [Image] = []
         for reference in references {
             do {
-                guard let picture = spec.picture else { throw Failure("the model takes no pictures") }
-                let image = try ImageDecoder().decode(try bytes(reference.source))
-                pictures.append(try PictureReader(picture).read(image, isAlone: references.count == 1, keepsPixels: true))
-            } catch {
-                throw Failure("\(reference.place): \(error)")
-            }
+                let image = try ImageDecoder(picture).decode(try bytes(reference.source))
+                // Throws for a size that cannot be read.
+                _ = try PictureReader(picture).layout(width: image.width, height: image.height)
+                images.append(image)
+            } catch { throw Failure("\(reference.place): \(error)") }
         }
-        return pictures
+        return try Failure.wrapping { () throws(ImageError) in try PictureReader(picture).readAll(images) }
     }
 
     private func bytes(_ source: PictureSource) throws -> [UInt8] {

@@ -64,14 +64,15 @@ struct Parity: ParsableCommand {
         let width = opened.artifact.program.vocabularySize
         var steps = try Failure.wrapping { () throws(BackendError) in try sequence.prefill(prompt.sequence(features)) }
         var position = (prompt.positions.ids.max() ?? -1) + 1
+        let axis = opened.spec.positions.lengths?.axis(prompt: prompt.tokens.count, known: prompt.tokens.count)
         for token in tokens.dropLast() {
-            steps += try Failure.wrapping { () throws(BackendError) in try sequence.decode(token, position: position) }
+            steps += try Failure.wrapping { () throws(BackendError) in try sequence.decode(token, position: position, axis: axis) }
             position += 1
         }
         if let expected = recording.floats("step_logits") {
             rows.append(ParityRow(close: "step logits", Array(steps.prefix(expected.count)), expected))
         }
-        var choice = GreedyChoice(opened.spec, prompt: prompt.inputIDs)
+        var choice = GreedyChoice(opened.spec, prompt: prompt.tokens)
         let greedy = tokens.indices.map { step in
             defer { choice.append(tokens[step]) }
             return choice.token(steps[step * width..<(step + 1) * width])

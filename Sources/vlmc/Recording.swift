@@ -52,7 +52,7 @@ struct Recording {
         var names = facts["images"]?.arrayValue?.compactMap(\.stringValue) ?? []
         if facts["images"] == nil, floats("image_features") != nil || floats("inputs.pixel_values") != nil { names = ["image.png"] }
         let pictures = try names.map { name in
-            try ImageDecoder().decode(try InputFile.read("\(directory)/\(name)"))
+            try ImageDecoder(opened.spec.picture).decode(try InputFile.read("\(directory)/\(name)"))
         }
         return try opened.prepare(rendered: text, pictures: pictures)
     }

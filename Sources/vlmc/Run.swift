@@ -32,7 +32,7 @@ struct Run: ParsableCommand {
         let clock = ContinuousClock()
         let start = clock.now
         let opened = try OpenedModel(try store.artifact(artifact), threads: computing.threads)
-        let prompt = try Failure.wrapping { try opened.prepare([message()], pictures: try pictures()) }
+        let prompt = try Failure.wrapping { try opened.prepare([message()], pictures: try pictures(opened.spec.picture)) }
         let limit = opened.artifact.program.limits.maxModelLength
         guard prompt.inputIDs.count < limit else {
             throw Failure("the prompt has \(prompt.inputIDs.count) tokens, the artifact takes \(limit) with the answer")
@@ -53,10 +53,10 @@ struct Run: ParsableCommand {
         Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18
     }
 
-    private func pictures() throws -> [Image] {
+    private func pictures(_ spec: PictureSpec?) throws -> [Image] {
         try images.map { path in
             let bytes = try Failure.wrapping { () throws(FileError) in try InputFile.read(path) }
-            do { return try ImageDecoder().decode(bytes) } catch { throw Failure("\(path): \(error)") }
+            do { return try ImageDecoder(spec).decode(bytes) } catch { throw Failure("\(path): \(error)") }
         }
     }
 
@@ -80,8 +80,9 @@ struct Run: ParsableCommand {
         var logits = try sequence.prefill(prompt.sequence(features))
         let first = ContinuousClock().now
         var position = (prompt.positions.ids.max() ?? -1) + 1
+        let axis = opened.spec.positions.lengths?.axis(prompt: prompt.tokens.count, known: prompt.tokens.count)
         var decoder = IncrementalDecoder(opened.tokenizer, skipSpecialTokens: true)
-        var choice = GreedyChoice(opened.spec, prompt: prompt.inputIDs)
+        var choice = GreedyChoice(opened.spec, prompt: prompt.tokens)
         var count = 0
         while true {
             count += 1
@@ -90,7 +91,7 @@ struct Run: ParsableCommand {
             if opened.spec.endTokenIDs.contains(token) { break }
             try StandardOutput.write(decoder.append(token))
             guard prompt.inputIDs.count + count < capacity, count < maxTokens else { break }
-            logits = try sequence.decode(token, position: position)
+            logits = try sequence.decode(token, position: position, axis: axis)
             position += 1
         }
         try StandardOutput.write(decoder.finish())

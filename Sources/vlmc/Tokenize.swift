@@ -106,7 +106,7 @@ enum Sources {
                 return String(decoding: try artifact.section(.chatTemplate), as: UTF8.self)
             }
         } else {
-            source = try Failure.wrapping { () throws(CheckpointError) in try ModelDirectory(path).chatTemplate()?.source }
+            source = try Failure.wrapping { () throws(CheckpointError) in try ModelDirectory(path).foundTemplate()?.source }
         }
         guard let source else { throw Failure("\(path) has no chat template") }
         return try Failure.wrapping { () throws(ChatTemplateError) in try ChatTemplate(source: source) }

@@ -20,7 +20,7 @@ import Testing
     static let refused: [String: String] = [
         "gemma4": "is unknown; the known ones are", "glm_ocr": "is unknown; the known ones are", "lfm2_vl": "is unknown; the known ones are",
         "lighton_ocr": "is unknown; the known ones are", "minicpmv4_6": "is unknown; the known ones are",
-        "qwen3_5": "is unknown; the known ones are", "minicpmv_2_5": "version 2.5 pads slices", "phi3_v": "resized as floats",
+        "qwen3_5": "is unknown; the known ones are",
         "qwen2_vl_awq_gemv": "only the AWQ layout", "qwen2_vl_ct_fp8": "which is not supported", "qwen2_vl_ct_mxfp4": "which is not supported",
         "qwen2_vl_ct_nvfp4": "which is not supported", "qwen2_vl_ct_w4a16": "which is not supported",
         "qwen2_vl_ct_w4a16_act": "which is not supported", "qwen2_vl_ct_w4a16_asym": "which is not supported",
@@ -29,9 +29,6 @@ import Testing
         "qwen2_vl_gptq_asym_act": "which is not supported", "qwen2_vl_gptq_channel": "which is not supported",
         "qwen2_vl_gptq_sym": "which is not supported", "qwen2_vl_gptq_v2": "which is not supported",
     ]
-
-    /// Records whose prompt is more than a template's text, so that it is not made here: PaliGemma's, with `<bos>` behind the picture.
-    static let unprompted: Set<String> = ["paligemma", "paligemma2"]
 
     @Test(arguments: directories) func equalsTransformers(_ directory: URL) throws {
         let space = try Workspace()
@@ -42,7 +39,6 @@ import Testing
             return
         }
         let artifact = try space.compile(directory.path, "--precision", "exact")
-        if Self.unprompted.contains(name) { return }
         let outcome = try space.vlmc("parity", artifact, "--reference", directory.path)
         #expect(outcome.status == 0, "\(name):\n\(outcome.output)\(outcome.errors)")
     }

@@ -6,15 +6,12 @@ import Testing
     /// Layouts and generations of files that hold the same model: they differ in nothing that a server does.
     private static let twins = ["_hubstyle", "_v452", "_new", "_tied", "_sharded", "_reppen", "_base", "_ct_", "_gptq_", "_fp8_", "_gemv"]
 
-    /// Models whose template takes text only, so that nothing says where a picture stands.
-    private static let unmarked: Set<String> = ["minicpmv_2_6"]
-
-    /// One directory of each model with a chat template.
+    /// One directory of each model that can chat.
     static let directories = FamilyParityTests.directories.filter { directory in
         let name = directory.lastPathComponent
-        return FamilyParityTests.refused[name] == nil && !FamilyParityTests.unprompted.contains(name)
-            && FileManager.default.fileExists(atPath: directory.appending(path: "chat_template.jinja").path)
-            && !twins.contains { name.contains($0) }
+        // Families with pictures have a template of their own where the directory has none.
+        return FamilyParityTests.refused[name] == nil && !twins.contains { name.contains($0) }
+            && ["chat_template.jinja", "image.png"].contains { FileManager.default.fileExists(atPath: directory.appending(path: $0).path) }
     }
 
     /// Tokens of each answer: more than two blocks.
@@ -90,7 +87,7 @@ import Testing
         var all = [[user("Hello")], [user(words)], [user(words + " and " + words)], [user(words + ", then 13")], [user("Tell me more.")]]
         all.append([user("Hi"), ["role": "assistant", "content": "Yes?"], user(words)])
         let sees = FileManager.default.fileExists(atPath: directory.appending(path: "image.png").path)
-        guard sees, !unmarked.contains(directory.lastPathComponent) else { return all }
+        guard sees else { return all }
         let images = FamilyParityTests.folders[0].appending(path: "_images")
         let (tall, wide, small) = try (
             Data(contentsOf: images.appending(path: "77x333.png")), Data(contentsOf: images.appending(path: "320x240.png")),

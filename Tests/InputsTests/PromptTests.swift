@@ -97,6 +97,48 @@ struct PromptAssemblerTests {
         #expect(prompt.positions.delta == -2)
     }
 
+    /// The first Qwen-VL's `make_context` tokenizes contents apart, and `tokenization_qwen.py` writes paths as their bytes.
+    @Test func placesAreBytesAndContentsAreTokenizedApart() throws {
+        var spec = Self.spec
+        spec.positions = .sequential(start: 0)
+        spec.picture?.prompt = PicturePrompt(
+            marker: "<img>", token: 255, tokenText: "", spacing: .located(closing: "</img>", openings: ["user\n", "assistant\n"]))
+        let assembler = PromptAssembler(spec: spec) { text, adds in [Int32(text.utf8.count), adds ? 1 : 0] }
+        let prompt = try assembler.prepare(
+            rendered: "user\n\nHi<img>e\u{301}</img>\nassistant\n", pictures: [Self.picture(2, 8)])
+        #expect(prompt.inputIDs == [5, 0, 8, 0, 195, 169, 255, 255, 17, 0])
+        #expect(prompt.pictures.map(\.tokens.ranges) == [[4..<8]])
+        for text in ["<img>a", "<img>abcde</img>"] {
+            #expect(throws: PromptError.self) { try assembler.prepare(rendered: text, pictures: [Self.picture(2, 8)]) }
+        }
+    }
+
+    /// Phi-3-vision's `_convert_images_texts_to_inputs`: every text has the special tokens, the ids of pictures are below zero.
+    @Test func textsBetweenNumberedPicturesAreTokenizedApart() throws {
+        var spec = Self.spec
+        spec.positions = .sequential(start: 0)
+        spec.picture?.prompt = PicturePrompt(marker: "<|image_{picture}|>", token: 3, tokenText: "", spacing: .apart)
+        let assembler = PromptAssembler(spec: spec) { text, adds in [Int32(text.utf8.count), adds ? 1 : 0] }
+        let pictures = [try Self.picture(2, 4), try Self.picture(2, 2)]
+        let prompt = try assembler.prepare(rendered: "ab<|image_1|><|image_2|>c", pictures: pictures)
+        #expect(prompt.inputIDs == [2, 1, -1, -1, 0, 1, -2, 1, 1])
+        #expect(prompt.tokens == [2, 1, 3, 3, 0, 1, 3, 1, 1])
+        #expect(throws: PromptError.self) { try assembler.prepare(rendered: "ab<|image_1|>", pictures: pictures) }
+        #expect(throws: PromptError.self) { try assembler.prepare(rendered: "<|image_2|><|image_1|>", pictures: pictures) }
+    }
+
+    /// `PaliGemmaProcessor`: the pictures, the tokenizer's beginning, the text, a line break.
+    @Test func aFramedTextHasItsEndsAroundIt() throws {
+        var spec = Self.spec
+        spec.positions = .sequential(start: 1)
+        spec.spans = .prompt
+        spec.picture?.prompt.spacing = .framed(behind: "^", end: "$")
+        let (pictures, assembler) = ([try Self.picture(2, 4), try Self.picture(2, 2)], Self.assembler(spec))
+        let prompt = try assembler.prepare(rendered: "<pad><pad>ab", pictures: pictures)
+        #expect(prompt.inputIDs == [0, 0, 0, 94, 97, 98, 36] && prompt.spans == [0..<7])
+        #expect(try assembler.prepare(rendered: "ab", pictures: []).inputIDs == [94, 97, 98, 36])
+    }
+
     @Test func adjacentPicturesStayApart() throws {
         let prompt = try Self.assembler().prepare(
             rendered: "<pad><pad>", pictures: [Self.picture(2, 2), Self.picture(2, 4)])

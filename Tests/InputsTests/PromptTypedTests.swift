@@ -89,6 +89,12 @@ import Testing
         #expect(forms.adapted(text) == (form == .parts ? [["role": "user", "content": [["type": "text", "text": "a"]]]] : text))
         let picture: JSONValue = [["role": "user", "content": [["type": "text", "text": "a"], ["type": "image"]]]]
         #expect(forms.adapted(picture) == picture)
+        var prompt = PicturePrompt(marker: "<|image_{picture}|>", token: 0, tokenText: "")
+        let marked: JSONValue = [["role": "user", "content": "a\n<|image_1|>"]]
+        #expect(forms.adapted(picture, prompt) == (form == .text ? marked : picture))
+        prompt.mention = PictureMention(ending: "\n", separator: "")
+        let run: JSONValue = [["role": "user", "content": "a<|image_1|>\n"]]
+        #expect(forms.adapted(picture, prompt) == (form == .text ? run : picture))
         if source.contains("system") {
             let system: JSONValue = [["role": "system", "content": [["type": "text", "text": "a"]]]]
             #expect(forms.adapted(system) == [["role": "system", "content": "a"]])

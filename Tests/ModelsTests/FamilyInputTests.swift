@@ -1,3 +1,5 @@
+import Budgets
+import ChatTemplates
 import Compiler
 import Crypto
 import Foundation
@@ -28,7 +30,7 @@ import Testing
         }
 
         func image(_ path: String) throws -> Image {
-            try ImageDecoder().decode(Array(Data(contentsOf: URL(fileURLWithPath: "\(directory)/\(path)"))))
+            try ImageDecoder(spec.picture).decode(Array(Data(contentsOf: URL(fileURLWithPath: "\(directory)/\(path)"))))
         }
 
         /// The picture of a case by its place in the prompt.
@@ -38,7 +40,7 @@ import Testing
 
         func read(_ images: [Image]) throws -> [ReadPicture] {
             guard let picture = spec.picture else { return [] }
-            return try images.map { try PictureReader(picture).read($0, isAlone: images.count == 1, keepsPixels: true) }
+            return try PictureReader(picture).readAll(images)
         }
 
         func ids(_ prompt: String, _ pictures: [ReadPicture]) throws -> [Int32] {
@@ -46,9 +48,6 @@ import Testing
             return try assembler.prepare(rendered: assembler.collapsed(prompt, pictures), pictures: pictures).inputIDs
         }
     }
-
-    /// Prompts that are more than a template's text (PaliGemma's), and texts in which sentencepiece's own control pieces are typed.
-    private static let isOther: @Sendable (String) -> Bool = { $0.hasPrefix("paligemma") || $0 == "internvl_chat_internlm2" }
 
     static let names = FamilyRecord.names.filter { FileManager.default.fileExists(atPath: FamilyRecord.path(of: $0) + "/cases.json") }
 
@@ -58,7 +57,7 @@ import Testing
 
     private static func integers(_ value: JSONValue?) -> [Int32] { value?.arrayValue?.compactMap { $0.intValue.map(Int32.init) } ?? [] }
 
-    @Test(arguments: names.filter { !isOther($0) }) func promptsEqualTransformers(_ name: String) throws {
+    @Test(arguments: names) func promptsEqualTransformers(_ name: String) throws {
         guard let cases = try Cases(name) else { return }
         for (kind, expected) in cases.json["cases"]?.objectValue ?? [:] {
             let prompt = expected["prompt"]?.stringValue ?? ""
@@ -74,6 +73,53 @@ import Testing
         for text in cases.json["texts"]?.arrayValue ?? [] {
             let ids = try cases.tokenizer.encode(text["text"]?.stringValue ?? "", addSpecialTokens: true)
             #expect(ids == Self.integers(text["input_ids"]), "\(name): \(text["text"]?.stringValue ?? "")")
+        }
+    }
+
+    /// The conversation of `Tests/Oracle/families/cases.py` that has this name, and which of its pictures are in it.
+    private static func conversation(_ name: String, seesPictures: Bool) -> (messages: JSONValue, pictures: [Int])? {
+        let (first, second): (JSONValue, JSONValue) = (
+            ["type": "image", "image": "assets/image.png"], ["type": "image", "image": "assets/image2.png"]
+        )
+        func text(_ text: String) -> JSONValue { ["type": "text", "text": .string(text)] }
+        func turns(_ contents: [JSONValue]...) -> JSONValue {
+            .array(contents.enumerated().map { ["role": $0.offset % 2 == 0 ? "user" : "assistant", "content": .array($0.element)] })
+        }
+        switch name {
+        case "text_only": return (turns([text("Hello, naïve 42!")]), [])
+        case "two_images": return (turns([first, second, text("Both?")]), [0, 1])
+        case "multi_turn":
+            let question = seesPictures ? [first, text("One?")] : [text("One?")]
+            return (turns(question, [text("A café, 7.")], [text("And now?")]), seesPictures ? [0] : [])
+        case "text_first": return (turns([text("Look at this: "), first]), [0])
+        case "two_turns_with_images": return (turns([first, text("One?")], [text("Yes.")], [second, text("Two?")]), [0, 1])
+        default: return nil
+        }
+    }
+
+    @Test(arguments: names) func conversationsEqualTransformers(_ name: String) throws {
+        guard let cases = try Cases(name), let found = try ModelDirectory(cases.directory).foundTemplate() else { return }
+        let template = try ChatTemplate(source: found.source)
+        func render(_ messages: JSONValue) throws -> String {
+            try template.render(cases.spec.templateContext(messages: messages), budget: .generous())
+        }
+        let forms = MessageForms(render: render)
+        let assembler = PromptAssembler(spec: cases.spec) { try cases.tokenizer.encode($0, addSpecialTokens: $1) }
+        func check(_ messages: JSONValue, _ images: [Image], _ expected: JSONValue, _ place: String) throws {
+            let rendered = try render(forms.adapted(messages, cases.spec.picture?.prompt))
+            let prompt = try assembler.prepare(rendered: rendered, pictures: cases.read(images))
+            #expect(prompt.inputIDs == Self.integers(expected["input_ids"]), "\(name), \(place): \(rendered)")
+        }
+        for (kind, expected) in cases.json["cases"]?.objectValue ?? [:] {
+            guard let (messages, pictures) = Self.conversation(kind, seesPictures: cases.spec.picture != nil) else { continue }
+            try check(messages, pictures.map { try cases.image($0) }, expected, kind)
+        }
+        let short: JSONValue = [["role": "user", "content": [
+            ["type": "image", "image": "assets/image.png"], ["type": "text", "text": cases.json["size_prompt"] ?? ""],
+        ]]]
+        let folder = cases.json["images_dir"]?.stringValue ?? ""
+        for (size, expected) in cases.json["prompts"]?.objectValue ?? [:] where expected["error"] == nil {
+            try check(short, [cases.image("\(folder)/\(size).png")], expected, size)
         }
     }
 
@@ -93,5 +139,28 @@ import Testing
             guard let prompt = cases.json["prompts"]?[size] else { continue }
             #expect(read[0].features.count == prompt["placeholders"]?.intValue, "features of \(name), \(size)")
         }
+    }
+
+    /// Families whose own code calls Pillow's `convert("RGB")`; transformers' processors lay transparent pictures on white.
+    private static let dropping = ["internvl_chat", "minicpmv_2", "phi3_v", "qwen_vl"]
+
+    @Test(arguments: names) func transparentPicturesBecomeOpaqueAsInTransformers(_ name: String) throws {
+        guard let picture = try Cases(name)?.spec.picture else { return }
+        #expect(picture.dropsAlpha == Self.dropping.contains { name.hasPrefix($0) }, "\(name)")
+    }
+
+    /// `Gemma3Processor` overrules the file by its own default.
+    @Test func panAndScanIsOffWhateverTheFileSays() throws {
+        let (original, copy) = (FamilyRecord.path(of: "gemma3"), FileManager.default.temporaryDirectory.path + "/vlm-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(atPath: copy, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: copy) }
+        for file in ["config.json", "processor_config.json", "tokenizer.json", "tokenizer_config.json"] {
+            var text = try String(contentsOfFile: "\(original)/\(file)", encoding: .utf8)
+            text.replace("\"do_resize\": true", with: "\"do_resize\": true, \"do_pan_and_scan\": true")
+            #expect(file != "processor_config.json" || text.contains("do_pan_and_scan"))
+            try text.write(toFile: "\(copy)/\(file)", atomically: true, encoding: .utf8)
+        }
+        let (expected, found) = (try ModelDirectory(original), try ModelDirectory(copy))
+        #expect(try found.inputs(found.tokenizer()).picture == expected.inputs(expected.tokenizer()).picture)
     }
 }

@@ -71,6 +71,22 @@ import Testing
         #expect(try step(&scheduler).items.first?.start == 0)
     }
 
+    /// Longrope turns every token otherwise once the sequence is longer than it was trained for (HF `Phi3ForCausalLM` drops its cache).
+    @Test(arguments: [true, false]) func aSequenceThatOutgrowsItsAxisBeginsAnew(_ grows: Bool) throws {
+        var scheduler = scheduler()
+        scheduler.add(SequenceState(id: 1, prompt: Array(0..<18), lengths: LengthAxes(longest: [20], grows: grows)))
+        var parts: [Batch.Item] = []
+        var axes: [Int?] = []
+        for _ in 0..<5 {
+            parts.append(try #require(step(&scheduler).items.first))
+            axes.append(scheduler.running[0].positionAxis)
+        }
+        #expect(parts.map(\.start) == (grows ? [0, 18, 19, 0, 21] : [0, 18, 19, 20, 21]))
+        #expect(parts.map(\.count) == (grows ? [18, 1, 1, 21, 1] : [18, 1, 1, 1, 1]))
+        #expect(axes == (grows ? [0, 0, 1, 1, 1] : [0, 0, 0, 0, 0]))
+        #expect(parts.allSatisfy { $0.samples })
+    }
+
     @Test func choosesTheSmallestGear() throws {
         var scheduler = scheduler(gears: [1, 4])
         for id in 1...3 { scheduler.add(sequence(id, count: 3, first: Int32(id) * 50)) }

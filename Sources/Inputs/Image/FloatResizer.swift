@@ -3,8 +3,8 @@ package import Budgets
 /// Interpolates float pictures as torch's `F.interpolate` does without antialias and with `align_corners=False`.
 ///
 /// Each output takes two (bilinear) or four (bicubic, a = -0.75) neighbours of a row, then of a column; neighbours outside are
-/// those at the edge. Weights and sums are 32-bit, places and weights by fused multiplication as in torch's builds for AVX2 and
-/// AVX-512; results differ from theirs in the last bits only.
+/// those at the edge. Places, weights and sums are 32-bit and by fused multiplication as in torch's builds for AVX2 and AVX-512: equal to
+/// theirs where the weights are, which those of scales that are whole numbers are; else results differ in the last bits.
 package struct FloatResizer: Sendable {
     package enum Filter: String, Sendable, Hashable, CaseIterable { case bilinear, bicubic }
 
@@ -22,28 +22,33 @@ package struct FloatResizer: Sendable {
         budget: WorkBudget = .generous()
     ) throws(WorkLimitError) -> [Float] {
         precondition(values.count == height * width * channels && min(values.count, toHeight, toWidth) > 0, "values do not match the size")
-        let columns = taps(from: width, to: toWidth)
-        let rows = taps(from: height, to: toHeight)
-        let rowCount = toWidth * channels
+        let (count, rowCount) = (filter == .bilinear ? 2 : 4, toWidth * channels)
+        let (columns, rows) = (taps(from: width, to: toWidth), taps(from: height, to: toHeight))
         var narrow = [Float](repeating: 0, count: height * rowCount)
         for y in 0..<height {
             try budget.spend(4 * rowCount)
             for x in 0..<toWidth {
+                let taps = columns[count * x..<count * (x + 1)]
                 for c in 0..<channels {
-                    var sum: Float = 0
-                    for tap in columns[x] { sum += values[(y * width + tap.index) * channels + c] * tap.weight }
-                    narrow[y * rowCount + x * channels + c] = sum
+                    narrow[y * rowCount + x * channels + c] = Self.sum(taps) { values[(y * width + $0) * channels + c] }
                 }
             }
         }
         var out = [Float](repeating: 0, count: toHeight * rowCount)
         for y in 0..<toHeight {
             try budget.spend(4 * rowCount)
-            for tap in rows[y] {
-                for i in 0..<rowCount { out[y * rowCount + i] += narrow[tap.index * rowCount + i] * tap.weight }
-            }
+            let taps = rows[count * y..<count * (y + 1)]
+            for i in 0..<rowCount { out[y * rowCount + i] = Self.sum(taps) { narrow[$0 * rowCount + i] } }
         }
         return out
+    }
+
+    /// The first product is added to the second, then the others follow.
+    private static func sum(_ taps: ArraySlice<Tap>, _ value: (Int) -> Float) -> Float {
+        let first = taps.startIndex
+        var sum = (value(taps[first + 1].index) * taps[first + 1].weight).addingProduct(value(taps[first].index), taps[first].weight)
+        for tap in taps.dropFirst(2) { sum.addProduct(value(tap.index), tap.weight) }
+        return sum
     }
 
     private struct Tap {
@@ -51,10 +56,10 @@ package struct FloatResizer: Sendable {
         var weight: Float
     }
 
-    /// The neighbours of every output along one side.
-    private func taps(from sizeIn: Int, to sizeOut: Int) -> [[Tap]] {
+    /// The neighbours of every output along one side, two or four of each.
+    private func taps(from sizeIn: Int, to sizeOut: Int) -> [Tap] {
         let scale = Float(sizeIn) / Float(sizeOut)
-        return (0..<sizeOut).map { output in
+        return (0..<sizeOut).flatMap { output in
             let place = Float(-0.5).addingProduct(scale, Float(output) + 0.5)
             switch filter {
             case .bilinear:

@@ -38,6 +38,8 @@ package enum ImageError: Error, Hashable, CustomStringConvertible {
     case stopped(WorkLimitError)
     /// HF's `smart_resize` refuses pictures more than 200 times as long as they are wide.
     case aspectRatio(width: Int, height: Int)
+    /// Of one side nothing would be left.
+    case tooThin(width: Int, height: Int)
     /// The processor does not resize and the sides are not multiples of its cell.
     case sizeNotMultiple(width: Int, height: Int, multiple: Int)
     /// The resized picture would have more patches than the model accepts.
@@ -63,6 +65,8 @@ package enum ImageError: Error, Hashable, CustomStringConvertible {
         case .stopped(let reason): reason.description
         case .aspectRatio(let width, let height):
             "the picture of \(width)×\(height) pixels is more than 200 times as long as it is wide; crop it"
+        case .tooThin(let width, let height):
+            "of the picture of \(width)×\(height) pixels nothing is left when it is resized to what the model sees; crop it"
         case .sizeNotMultiple(let width, let height, let multiple):
             "the picture of \(width)×\(height) pixels is not resized by this model (do_resize is false); "
                 + "both sides must be multiples of \(multiple)"

@@ -1,5 +1,6 @@
 package import Budgets
 internal import CImage
+package import Plan
 
 /// Turns a picture file into an upright RGB picture, as `transformers` 5 loads it: Pillow's `open`, the first frame or page,
 /// `exif_transpose`, alpha composited on white, CMYK as Adobe stores it. 16-bit samples keep their high byte.
@@ -23,6 +24,11 @@ package struct ImageDecoder: Sendable {
     package init(maxPixels: Int = defaultMaxPixels, alpha: AlphaRule = .onWhite) {
         self.maxPixels = maxPixels
         self.alpha = alpha
+    }
+
+    /// For the pictures of a model.
+    package init(_ spec: PictureSpec?, maxPixels: Int = defaultMaxPixels) {
+        self.init(maxPixels: maxPixels, alpha: spec?.dropsAlpha ?? false ? .dropped : .onWhite)
     }
 
     /// The header of a file that may be decoded.

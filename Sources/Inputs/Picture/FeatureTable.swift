@@ -35,6 +35,35 @@ package struct FeatureTable: Sendable, Hashable {
                 columns.append(count)
             }
         case .stitched(let bases, let grid, let most): stitch(spec, layout, bases, grid, most)
+        case .lines(let grid, let whole, let side):
+            resultCount = layout.tiles.reduce(0) { $0 + $1.patches / (side * side) }
+            appendLines(of: grid, layout, side)
+            appendLearned(1)
+            appendLines(of: whole, layout, side)
+        }
+        if spec.pixels.padsTiles { resultCount = layout.tiles.reduce(0) { $0 + $1.patches } }
+    }
+
+    private mutating func appendLearned(_ row: Int32) {
+        rows.append(0)
+        learned.append(row)
+    }
+
+    /// The cells of all tiles of a view line by line, the learned row 0 behind each line.
+    private mutating func appendLines(of view: Int, _ layout: PictureLayout, _ side: Int) {
+        var (starts, next): ([Int], Int) = ([], 0)
+        for tile in layout.tiles {
+            if tile.view == view { starts.append(next) }
+            next += tile.patches / (side * side)
+        }
+        guard let frame = layout.frames[view], let tile = layout.tiles.first(where: { $0.view == view }) else { return }
+        let (tall, wide) = (tile.gridHeight / side, tile.gridWidth / side)
+        for line in 0..<tall * frame.tileRows {
+            for column in 0..<frame.tileColumns {
+                let start = starts[line / tall * frame.tileColumns + column] + line % tall * wide
+                append(start..<start + wide)
+            }
+            appendLearned(0)
         }
     }
 
@@ -141,21 +170,27 @@ package struct FeatureTable: Sendable, Hashable {
 
 extension PictureSpec {
     /// What the vision entry reads of a picture.
-    func input(_ layout: PictureLayout, _ features: FeatureTable, pixels bytes: [UInt8]) -> VisionInput {
+    func input(_ layout: PictureLayout, _ features: FeatureTable, pixels: VisionInput.Values) -> VisionInput {
         var bounds: [String: [Int32]] = [:]
         for segments in segments { bounds[segments.name] = self.bounds(segments.content, layout) }
         return VisionInput(
             patches: layout.rows, results: features.resultCount, features: features.count,
-            tensors: tensors.map { input($0, layout, features, bytes) }, segments: bounds)
+            tensors: tensors.map { input($0, layout, features, pixels) }, segments: bounds)
     }
 
-    private func input(_ tensor: VisionTensor, _ layout: PictureLayout, _ features: FeatureTable, _ bytes: [UInt8]) -> VisionInput.Tensor {
+    private func input(
+        _ tensor: VisionTensor, _ layout: PictureLayout, _ features: FeatureTable, _ values: VisionInput.Values
+    ) -> VisionInput.Tensor {
         func patches(_ values: VisionInput.Values, lines: Int = 1) -> VisionInput.Tensor { .init(tensor.name, values, of: .patch, lines: lines) }
         switch tensor.content {
-        case .pixels: return patches(.bytes(bytes))
+        case .pixels, .values: return patches(values)
         case .patchPositions:
-            let places = rows(layout, classRow: { _ in (0, 0) }) { _, row, column in (row, column) }
-            return patches(.integers(places.map { Int32($0.0) } + places.map { Int32($0.1) }), lines: 2)
+            let places = rows(layout, classRow: { _ in (0, 0) }, isKept: true) { _, row, column in (row, column) }
+            let integers = places.map { Int32($0.0) } + places.map { Int32($0.1) }
+            return .init(tensor.name, .integers(integers), of: pixels.padsTiles ? .result : .patch, lines: 2)
+        case .keptRows:
+            let isKept = rows(layout, classRow: { _ in false }) { _, _, _ in true }
+            return .init(tensor.name, .integers(isKept.indices.filter { isKept[$0] }.map(Int32.init)), of: .result, indexes: .patch)
         case .tableRows(let rule): return patches(.integers(tableRows(rule, layout)))
         case .blendRows(let rule): return patches(.integers(blend(rule, layout).flatMap { $0.map { Int32($0.row) } }))
         case .blendWeights(let rule): return patches(.floats(blend(rule, layout).flatMap { $0.map(\.weight) }))
@@ -169,13 +204,16 @@ extension PictureSpec {
         }
     }
 
-    /// Something of every row: of class rows by their number, of patches by their place in their tile.
+    /// Something of every row: of class rows by their number, of patches by their place in their tile; rows that fill a tile up are as
+    /// class row 0, and left out of those that are kept.
     private func rows<Value>(
-        _ layout: PictureLayout, classRow: (Int) -> Value, patch: (PictureLayout.Tile, _ row: Int, _ column: Int) -> Value
+        _ layout: PictureLayout, classRow: (Int) -> Value, isKept: Bool = false,
+        patch: (PictureLayout.Tile, _ row: Int, _ column: Int) -> Value
     ) -> [Value] {
         layout.tiles.flatMap { tile in
             (0..<pixels.classRows).map(classRow)
                 + PictureLayout.places(pixels.order, height: tile.gridHeight, width: tile.gridWidth).map { patch(tile, $0.row, $0.column) }
+                + (0..<(isKept ? 0 : tile.padding)).map { _ in classRow(0) }
         }
     }
 
@@ -183,6 +221,11 @@ extension PictureSpec {
         switch rule {
         case .raster(let columns):
             return rows(layout, classRow: Int32.init) { _, row, column in Int32(row * columns + column + pixels.classRows) }
+        case .lineBuckets(let side, let fraction):
+            return layout.tiles.flatMap { tile in
+                let count = tile.patches + tile.padding
+                return (0..<count).map { Int32(TableRows.bucket($0, of: count, side: side, fraction)) }
+            }
         case .buckets(let side, let fraction):
             var known: [Int: [Int]] = [:]
             func bucket(_ index: Int, of count: Int) -> Int {
@@ -216,7 +259,8 @@ extension PictureSpec {
         func append(_ rows: Int) { bounds.append(bounds[bounds.count - 1] + Int32(rows)) }
         switch content {
         case .pictures: append(layout.rows)
-        case .tiles: for tile in layout.tiles { append(tile.patches + pixels.classRows) }
+        case .tiles: for tile in layout.tiles { append(tile.patches + tile.padding + pixels.classRows) }
+        case .kept: for tile in layout.tiles { append(tile.patches) }
         case .queries(let count): for _ in layout.tiles { append(count) }
         case .windows:
             guard case .windows(let side, let window) = pixels.order else { return bounds }

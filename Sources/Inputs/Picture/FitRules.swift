@@ -29,7 +29,7 @@ extension FitRule {
             let (height, width) = try smartResize(
                 height: start.height, width: start.width, factor: multiple, minPixels: minPixels, maxPixels: maxPixels)
             return PictureLayout.Frame(resized: PictureSize(width: width, height: height))
-        case .exact(let width, let height):
+        case .exact(let width, let height), .interpolated(let width, let height):
             return PictureLayout.Frame(resized: PictureSize(width: width, height: height))
         case .cover(let edge, let width, let height): return Self.covering(size, edge, PictureSize(width: width, height: height))
         case .padded(let side):
@@ -46,7 +46,30 @@ extension FitRule {
         case .slices(let side, let most, let multiple): return Slicing(side: side, most: most, multiple: multiple).slices(size)
         case .longestEdge(let edge): return PictureLayout.Frame(resized: Self.longestEdge(size, edge))
         case .multiples(let side): return Self.multiples(size, side)
+        case .pages(let side, let most): return try Self.page(size, side, most)
         }
+    }
+
+    /// `HD_transform` and `padding_336` of Phi-3-vision's processor.
+    private static func page(_ size: PictureSize, _ side: Int, _ most: Int) throws(ImageError) -> PictureLayout.Frame {
+        let isTurned = size.width < size.height
+        let (long, short) = isTurned ? (size.height, size.width) : (size.width, size.height)
+        let ratio = Double(long) / Double(short)
+        var columns = 1
+        while Double(columns) * (Double(columns) / ratio).rounded(.up) <= Double(most) { columns += 1 }
+        let width = max(columns - 1, 1) * side
+        let height = Int(Double(width) / ratio)
+        guard height > 0 else { throw .tooThin(width: size.width, height: size.height) }
+        let rows = (height + side - 1) / side
+        func upright(_ width: Int, _ height: Int) -> PictureSize {
+            isTurned ? PictureSize(width: height, height: width) : PictureSize(width: width, height: height)
+        }
+        var frame = PictureLayout.Frame(resized: upright(width, height), canvas: upright(width, rows * side))
+        let margin = (rows * side - height) / 2
+        (frame.left, frame.top) = isTurned ? (margin, 0) : (0, margin)
+        (frame.tileRows, frame.tileColumns) = isTurned ? (width / side, rows) : (rows, width / side)
+        frame.isTurned = isTurned
+        return frame
     }
 
     private static func longestEdge(_ size: PictureSize, _ edge: Int) -> PictureSize {

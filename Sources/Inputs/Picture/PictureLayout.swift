@@ -9,6 +9,8 @@ package struct PictureLayout: Sendable, Hashable {
         package var canvas: PictureSize
         /// Left and top of the resized picture on the canvas; below zero where it is cropped.
         package var (left, top) = (0, 0)
+        /// Whether the picture is fitted as if it lay on its side; sizes and places are those of the upright one.
+        package var isTurned = false
         /// What the picture is padded to before it is resized, in its middle; nil where it is not.
         package var padded: PictureSize?
         /// Rows and columns of tiles.
@@ -31,6 +33,8 @@ package struct PictureLayout: Sendable, Hashable {
         /// Patches in a column, and in a row.
         package var gridHeight: Int
         package var gridWidth: Int
+        /// Rows of zeros behind the patches.
+        package var padding = 0
 
         package var patches: Int { gridHeight * gridWidth }
     }
@@ -44,8 +48,7 @@ package struct PictureLayout: Sendable, Hashable {
     /// Rows of the vision entry's inputs: patches, and rows of class tokens.
     package let rows: Int
 
-    /// - Parameter isAlone: whether the prompt has no other picture.
-    package init(_ spec: PictureSpec, width: Int, height: Int, isAlone: Bool = true) throws(ImageError) {
+    package init(_ spec: PictureSpec, width: Int, height: Int, among others: PictureCompany = .none) throws(ImageError) {
         size = PictureSize(width: width, height: height)
         var frames: [Frame?] = []
         for view in spec.views {
@@ -53,8 +56,8 @@ package struct PictureLayout: Sendable, Hashable {
                 switch view.condition {
                 case .always: true
                 case .split(let index): (frames[index]?.tileCount ?? 1) > 1
-                case .alone: isAlone
-                case .amongOthers: !isAlone
+                case .alone: others.isAlone
+                case .amongOthers: !others.isAlone
                 }
             let start = view.source.map { frames[$0]?.canvas } ?? size
             guard holds, let start else {
@@ -86,8 +89,38 @@ package struct PictureLayout: Sendable, Hashable {
                 }
             }
         }
+        if spec.pixels.padsTiles {
+            let longest = tiles.reduce(others.longestTile) { max($0, $1.patches) }
+            for index in tiles.indices { tiles[index].padding = longest - tiles[index].patches }
+        }
         self.tiles = tiles
-        rows = tiles.reduce(0) { $0 + $1.patches + spec.pixels.classRows }
+        rows = tiles.reduce(0) { $0 + $1.patches + $1.padding + spec.pixels.classRows }
+    }
+}
+
+/// What of a prompt's other pictures matters to how one of them is read.
+package struct PictureCompany: Sendable, Hashable {
+    /// Whether there is no other.
+    package var isAlone: Bool
+    /// Patches of the longest tile of any picture, where tiles are filled up to it.
+    package var longestTile: Int
+
+    /// That of a picture alone.
+    package static let none = PictureCompany(isAlone: true, longestTile: 0)
+
+    /// That of the pictures of one prompt, by their sizes.
+    package init(_ spec: PictureSpec, of sizes: [PictureSize]) throws(ImageError) {
+        self.init(isAlone: sizes.count == 1, longestTile: 0)
+        guard spec.pixels.padsTiles else { return }
+        for size in sizes {
+            let layout = try PictureLayout(spec, width: size.width, height: size.height, among: self)
+            longestTile = max(longestTile, layout.tiles.map(\.patches).max() ?? 0)
+        }
+    }
+
+    private init(isAlone: Bool, longestTile: Int) {
+        self.isAlone = isAlone
+        self.longestTile = longestTile
     }
 }
 

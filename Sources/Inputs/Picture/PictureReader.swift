@@ -10,7 +10,7 @@ package struct ReadPicture: Sendable, Hashable {
     /// What the vision entry reads.
     package let input: VisionInput
     /// By view, where they were asked for.
-    let canvases: [Image?]
+    let canvases: [Canvas?]
 
     /// HF `image_grid_thw`: frames, and patches in a column and a row of the first tile.
     package var grid: [Int] { [1, layout.tiles[0].gridHeight, layout.tiles[0].gridWidth] }
@@ -23,74 +23,185 @@ package struct PictureReader: Sendable {
     package init(_ spec: PictureSpec) { self.spec = spec }
 
     /// Where everything of a picture of `width` × `height` pixels will lie, without touching pixels.
-    package func layout(width: Int, height: Int, isAlone: Bool = true) throws(ImageError) -> PictureLayout {
-        try PictureLayout(spec, width: width, height: height, isAlone: isAlone)
+    package func layout(width: Int, height: Int, among others: PictureCompany = .none) throws(ImageError) -> PictureLayout {
+        try PictureLayout(spec, width: width, height: height, among: others)
+    }
+
+    /// The pictures of one prompt, kept with their pixels.
+    package func readAll(_ images: [Image]) throws(ImageError) -> [ReadPicture] {
+        let others = try PictureCompany(spec, of: images.map { PictureSize(width: $0.width, height: $0.height) })
+        var pictures: [ReadPicture] = []
+        for image in images { pictures.append(try read(image, among: others, keepsPixels: true)) }
+        return pictures
     }
 
     /// Resizes a picture and cuts it; nothing is resized when there would be more than `maxPatches` rows.
     ///
-    /// - Parameter keepsPixels: whether `pixelValues` will be asked for.
+    /// - Parameters:
+    ///   - others: the prompt's other pictures.
+    ///   - keepsPixels: whether `pixelValues` will be asked for.
     package func read(
-        _ image: Image, isAlone: Bool = true, maxPatches: Int = 1 << 20, keepsPixels: Bool = false, budget: WorkBudget = .generous()
+        _ image: Image, among others: PictureCompany = .none, maxPatches: Int = 1 << 20, keepsPixels: Bool = false,
+        budget: WorkBudget = .generous()
     ) throws(ImageError) -> ReadPicture {
-        let layout = try layout(width: image.width, height: image.height, isAlone: isAlone)
+        let layout = try layout(width: image.width, height: image.height, among: others)
         guard layout.rows <= maxPatches else { throw .tooManyPatches(count: layout.rows, limit: maxPatches) }
-        let canvases = try canvases(of: image, layout, budget)
-        var bytes = [UInt8](repeating: 0, count: layout.rows * spec.pixels.patchBytes)
-        var row = 0
-        for tile in layout.tiles {
-            row += spec.pixels.classRows
-            guard let canvas = canvases[tile.view], let frame = layout.frames[tile.view] else { continue }
-            let places = PictureLayout.places(spec.pixels.order, height: tile.gridHeight, width: tile.gridWidth)
-            let (top, left) = (tile.row * frame.tile.height, tile.column * frame.tile.width)
-            cut(canvas, places, top: top, left: left, into: &bytes, from: row)
-            row += tile.patches
-        }
+        let canvases: [Canvas?]
+        do throws(WorkLimitError) { canvases = try self.canvases(of: image, layout, budget) } catch { throw .stopped(error) }
         let features = FeatureTable(spec, layout)
+        let takesValues = spec.tensors.contains { $0.content == .values }
+        let pixels: VisionInput.Values = takesValues ? .floats(values(canvases, layout)) : .bytes(bytes(canvases, layout))
         return ReadPicture(
-            layout: layout, features: features, input: spec.input(layout, features, pixels: bytes), canvases: keepsPixels ? canvases : [])
+            layout: layout, features: features, input: spec.input(layout, features, pixels: pixels), canvases: keepsPixels ? canvases : [])
     }
 
     /// By view; nil for those that are not there.
-    private func canvases(of image: Image, _ layout: PictureLayout, _ budget: WorkBudget) throws(ImageError) -> [Image?] {
-        var canvases: [Image?] = []
+    private func canvases(of image: Image, _ layout: PictureLayout, _ budget: WorkBudget) throws(WorkLimitError) -> [Canvas?] {
+        var canvases: [Canvas?] = []
         for (view, frame) in zip(spec.views, layout.frames) {
-            guard let frame, let start = view.source.map({ canvases[$0] }) ?? image else {
+            let start: Canvas? = if let source = view.source { canvases[source] } else { .bytes(image) }
+            guard let frame, let start else {
                 canvases.append(nil)
                 continue
             }
-            let resizer = Resizer(filter: view.filter, precision: view.precision)
-            do throws(WorkLimitError) {
-                var start = start
-                if let size = frame.padded {
-                    let (left, top) = ((size.width - start.width) / 2, (size.height - start.height) / 2)
-                    start = start.placed(on: size, left: left, top: top, view.background)
-                }
-                let resized = try resizer.resize(start, width: frame.resized.width, height: frame.resized.height, budget: budget)
-                let isWhole = frame.canvas == frame.resized && frame.left == 0 && frame.top == 0
-                canvases.append(isWhole ? resized : resized.placed(on: frame.canvas, left: frame.left, top: frame.top, view.background))
-            } catch { throw .stopped(error) }
+            if case .interpolated(let width, let height) = view.fit {
+                let filter: FloatResizer.Filter = view.filter == .bilinear ? .bilinear : .bicubic
+                let values = try FloatResizer(filter: filter).resize(
+                    start.values(spec.pixels), height: start.height, width: start.width, channels: 3, toHeight: height, toWidth: width,
+                    budget: budget)
+                canvases.append(.values(values, width: width, height: height))
+            } else if case .bytes(let start) = start {
+                canvases.append(.bytes(try canvas(of: start, view, frame, budget)))
+            } else {
+                canvases.append(nil)
+            }
         }
         return canvases
     }
 
-    private func cut(
-        _ canvas: Image, _ places: [(row: Int, column: Int)], top: Int, left: Int, into bytes: inout [UInt8], from row: Int
+    private func canvas(
+        of start: Image, _ view: ViewSpec, _ frame: PictureLayout.Frame, _ budget: WorkBudget
+    ) throws(WorkLimitError) -> Image {
+        let resizer = Resizer(filter: view.filter, precision: view.precision)
+        var start = start
+        if let size = frame.padded {
+            let (left, top) = ((size.width - start.width) / 2, (size.height - start.height) / 2)
+            start = start.placed(on: size, left: left, top: top, view.background)
+        }
+        let size = frame.resized
+        let resized =
+            frame.isTurned
+            ? try resizer.resize(start.transposed, width: size.height, height: size.width, budget: budget).transposed
+            : try resizer.resize(start, width: size.width, height: size.height, budget: budget)
+        let isWhole = frame.canvas == frame.resized && frame.left == 0 && frame.top == 0
+        return isWhole ? resized : resized.placed(on: frame.canvas, left: frame.left, top: frame.top, view.background)
+    }
+
+    /// Calls `body` with the canvas, the corner and the row of each patch.
+    private func forEachPatch(
+        _ canvases: [Canvas?], _ layout: PictureLayout, _ body: (Canvas, _ top: Int, _ left: Int, _ row: Int) -> Void
     ) {
+        var row = 0
+        let side = spec.pixels.patchSize
+        for tile in layout.tiles {
+            row += spec.pixels.classRows
+            guard let canvas = canvases[tile.view], let frame = layout.frames[tile.view] else { continue }
+            let (top, left) = (tile.row * frame.tile.height, tile.column * frame.tile.width)
+            let places = PictureLayout.places(spec.pixels.order, height: tile.gridHeight, width: tile.gridWidth)
+            for (index, place) in places.enumerated() { body(canvas, top + place.row * side, left + place.column * side, row + index) }
+            row += tile.patches + tile.padding
+        }
+    }
+
+    private func bytes(_ canvases: [Canvas?], _ layout: PictureLayout) -> [UInt8] {
         let (side, rowBytes) = (spec.pixels.patchSize, spec.pixels.patchBytes)
+        var bytes = [UInt8](repeating: 0, count: layout.rows * rowBytes)
         bytes.withUnsafeMutableBufferPointer { target in
-            canvas.pixels.withUnsafeBufferPointer { pixels in
-                guard let target = target.baseAddress, let pixels = pixels.baseAddress else { return }
-                for (index, place) in places.enumerated() {
-                    let corner = (top + place.row * side) * canvas.width + left + place.column * side
-                    cimage_cut_patch(pixels + 3 * corner, Int64(3 * canvas.width), Int64(side), target + (row + index) * rowBytes)
+            guard let target = target.baseAddress else { return }
+            forEachPatch(canvases, layout) { canvas, top, left, row in
+                guard case .bytes(let image) = canvas else { return }
+                image.pixels.withUnsafeBufferPointer { pixels in
+                    guard let pixels = pixels.baseAddress else { return }
+                    let corner = 3 * (top * image.width + left)
+                    cimage_cut_patch(pixels + corner, Int64(3 * image.width), Int64(side), target + row * rowBytes)
                 }
             }
         }
+        return bytes
+    }
+
+    private func values(_ canvases: [Canvas?], _ layout: PictureLayout) -> [Float] {
+        let side = spec.pixels.patchSize
+        var values = [Float](repeating: 0, count: layout.rows * spec.pixels.patchBytes)
+        let table = spec.pixels.valueTable
+        forEachPatch(canvases, layout) { canvas, top, left, row in
+            var target = row * spec.pixels.patchBytes
+            for channel in 0..<3 {
+                for y in top..<top + side {
+                    for x in left..<left + side {
+                        values[target] = canvas.value(x, y, channel, table)
+                        target += 1
+                    }
+                }
+            }
+        }
+        return values
+    }
+}
+
+/// What a view makes of a picture.
+enum Canvas: Sendable, Hashable {
+    case bytes(Image)
+    /// `[height, width, 3]`, rescaled and normalized.
+    case values([Float], width: Int, height: Int)
+
+    var width: Int {
+        switch self {
+        case .bytes(let image): image.width
+        case .values(_, let width, _): width
+        }
+    }
+
+    var height: Int {
+        switch self {
+        case .bytes(let image): image.height
+        case .values(_, _, let height): height
+        }
+    }
+
+    /// One value as the network takes it; `table` is that of the bytes.
+    func value(_ x: Int, _ y: Int, _ channel: Int, _ table: [Float]) -> Float {
+        switch self {
+        case .bytes(let image): table[256 * channel + Int(image.pixels[3 * (y * image.width + x) + channel])]
+        case .values(let values, let width, _): values[3 * (y * width + x) + channel]
+        }
+    }
+
+    /// `[height, width, 3]`, rescaled and normalized.
+    func values(_ spec: PixelSpec) -> [Float] {
+        guard case .bytes(let image) = self else {
+            if case .values(let values, _, _) = self { return values }
+            return []
+        }
+        let table = spec.valueTable
+        return image.pixels.enumerated().map { table[256 * ($0.offset % 3) + Int($0.element)] }
     }
 }
 
 extension Image {
+    /// Rows for columns.
+    fileprivate var transposed: Image {
+        var pixels: [UInt8] = []
+        pixels.reserveCapacity(self.pixels.count)
+        for x in 0..<width {
+            for y in 0..<height {
+                let place = 3 * (y * width + x)
+                pixels += self.pixels[place..<place + 3]
+            }
+        }
+        return Image(width: height, height: width, pixels: pixels)
+    }
+
     /// The picture on a canvas of one colour; what lies beyond the canvas is cropped.
     fileprivate func placed(on canvas: PictureSize, left: Int, top: Int, _ background: [UInt8]) -> Image {
         var pixels = [UInt8](repeating: background[0], count: 3 * canvas.width * canvas.height)
@@ -145,7 +256,7 @@ extension PictureSpec {
         case .strips:
             let values = pictures.flatMap { picture in picture.layout.tiles.flatMap { strip($0, of: picture) } }
             return ([values.count], values)
-        case .tiles, .pictures, .prompt:
+        case .tiles, .pictures, .filledPictures, .prompt:
             let planes = pictures.map { picture in picture.layout.tiles.map { plane($0, of: picture) } }
             let sizes = pictures.flatMap { picture in picture.layout.tiles.compactMap { picture.layout.frames[$0.view]?.tile } }
             let (height, width) = (sizes.map(\.height).max() ?? 0, sizes.map(\.width).max() ?? 0)
@@ -160,12 +271,12 @@ extension PictureSpec {
                 }
                 return result
             }
-            guard pixels.form == .pictures else {
+            guard [.pictures, .filledPictures].contains(pixels.form) else {
                 let values = planes.flatMap { $0.flatMap(padded) }
                 let shape = [values.count / max(area, 1), 3, height, width]
                 return (pixels.form == .prompt ? [1] + shape : shape, values)
             }
-            let most = planes.map(\.count).max() ?? 0
+            let most = pixels.form == .pictures ? planes.map(\.count).max() ?? 0 : tilesMax
             let values = planes.flatMap { $0.flatMap(padded) + Array(repeating: 0, count: (most - $0.count) * area) }
             return ([pictures.count, most, 3, height, width], values)
         }
@@ -177,12 +288,12 @@ extension PictureSpec {
             let canvas = picture.canvases[tile.view]
         else { return (PictureSize(width: 0, height: 0), []) }
         let (size, table) = (frame.tile, pixels.valueTable)
+        let (top, left) = (tile.row * size.height, tile.column * size.width)
         var values: [Float] = []
         values.reserveCapacity(3 * size.width * size.height)
         for channel in 0..<3 {
             for y in 0..<size.height {
-                let start = (tile.row * size.height + y) * canvas.width + tile.column * size.width
-                for x in 0..<size.width { values.append(table[256 * channel + Int(canvas.pixels[3 * (start + x) + channel])]) }
+                for x in 0..<size.width { values.append(canvas.value(left + x, top + y, channel, table)) }
             }
         }
         return (size, values)

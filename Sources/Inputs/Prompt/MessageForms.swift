@@ -1,4 +1,5 @@
 package import JSON
+package import Plan
 
 /// The forms of content that a chat template takes from each role: a text, a list of parts, or both.
 ///
@@ -37,21 +38,37 @@ package struct MessageForms: Sendable {
     }
 
     /// The messages in a form that the template takes: parts that are texts are joined by line breaks, a text becomes a part.
-    package func adapted(_ messages: JSONValue) -> JSONValue {
+    ///
+    /// Parts with pictures are joined as `prompt` says, the markers of the pictures in their places.
+    package func adapted(_ messages: JSONValue, _ prompt: PicturePrompt? = nil) -> JSONValue {
         guard !textOnly.isEmpty || !partsOnly.isEmpty, let list = messages.arrayValue else { return messages }
-        return .array(list.map(adaptedMessage))
+        var pictures = 0
+        return .array(list.map { adaptedMessage($0, prompt, &pictures) })
     }
 
-    private func adaptedMessage(_ message: JSONValue) -> JSONValue {
+    /// - Parameter pictures: those before the message; grows by its own.
+    private func adaptedMessage(_ message: JSONValue, _ prompt: PicturePrompt?, _ pictures: inout Int) -> JSONValue {
+        let parts = message["content"]?.arrayValue
+        let first = pictures
+        pictures += parts?.count(where: PictureSource.isPicture) ?? 0
         guard var members = message.objectValue, let role = members["role"]?.stringValue else { return message }
         if partsOnly.contains(role), let text = members["content"]?.stringValue {
             members["content"] = text.isEmpty ? [] : [["type": "text", "text": .string(text)]]
         }
-        if textOnly.contains(role), let parts = members["content"]?.arrayValue {
-            let texts = parts.compactMap { $0["type"] == "text" ? $0["text"]?.stringValue : nil }
-            guard texts.count == parts.count else { return message }
-            members["content"] = .string(texts.joined(separator: "\n"))
+        guard textOnly.contains(role), let parts else { return .object(members) }
+        var (texts, number): ([String], Int) = ([], first)
+        for part in parts {
+            if let prompt, PictureSource.isPicture(part) {
+                number += 1
+                texts.append(prompt.marker(number) + prompt.mention.ending)
+            } else if part["type"] == "text", let text = part["text"]?.stringValue {
+                texts.append(text)
+            } else {
+                return message
+            }
         }
+        let separator = number > first ? prompt?.mention.separator : nil
+        members["content"] = .string(texts.joined(separator: separator ?? "\n"))
         return .object(members)
     }
 }

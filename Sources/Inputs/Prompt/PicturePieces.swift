@@ -70,3 +70,8 @@ struct PicturePieces {
         if case .text(let last)? = parts.last { parts[parts.count - 1] = .text(last + text) } else { parts.append(.text(text)) }
     }
 }
+
+extension PicturePrompt {
+    /// What stands for a picture in the rendered template; `number` is its own, from 1.
+    func marker(_ number: Int) -> String { marker.replacing("{picture}", with: String(number)) }
+}

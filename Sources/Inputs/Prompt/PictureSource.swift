@@ -74,6 +74,9 @@ package enum PictureSource: Sendable, Hashable {
         self = try .init(location: location)
     }
 
+    /// Whether a message part says that it is a picture.
+    static func isPicture(_ part: JSONValue) -> Bool { part["type"]?.stringValue.map(types.contains) ?? false }
+
     /// The types of parts that are pictures.
     fileprivate static let types: Set<String> = ["image", "image_url", "input_image"]
 }

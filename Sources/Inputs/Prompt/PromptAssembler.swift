@@ -3,8 +3,10 @@ package import Plan
 
 /// A prompt as the model reads it.
 package struct PreparedPrompt: Sendable {
-    /// Token ids; what takes a picture's features stands once per feature.
+    /// Token ids as HuggingFace shows them; what takes a picture's features stands once per feature.
     package let inputIDs: [Int32]
+    /// The ids that the model reads: tokens of its vocabulary.
+    package let tokens: [Int32]
     /// Positions of the tokens.
     package let positions: TokenPositions
     /// The pictures in the order of the prompt.
@@ -39,8 +41,8 @@ package struct PromptAssembler: Sendable {
         rendered: String, pictures: [ReadPicture], mark: Unicode.Scalar? = nil
     ) throws(PromptError) -> PreparedPrompt {
         if !pictures.isEmpty, spec.picture == nil { throw .noVision(pictures: pictures.count) }
-        let (text, runs) = try expanded(rendered, pictures)
-        let (ids, runTokens) = try located(runs, in: try tokens(of: text, mark: mark))
+        let (ids, runTokens) = try spec.picture?.prompt.isWritten ?? true
+            ? whole(rendered, pictures, mark) : apart(rendered, pictures, mark)
         if ids.count > Int(Int32.max) / 4 { throw .tooLong(tokens: ids.count) }
         let prepared = zip(pictures, runTokens).map { PreparedPicture(picture: $0, tokens: TokenRanges($1)) }
         let positions = spec.positions.positions(count: ids.count, pictures: prepared.compactMap(PictureSpan.init))
@@ -50,12 +52,99 @@ package struct PromptAssembler: Sendable {
             case .pictures: prepared.flatMap(\.tokens.ranges)
             case .prompt: [ids.indices]
             }
-        return PreparedPrompt(inputIDs: ids, positions: positions, pictures: prepared, spans: spans)
+        let tokens = ids.contains { $0 < 0 } ? ids.map { $0 < 0 ? spec.picture?.prompt.token ?? 0 : $0 } : ids
+        return PreparedPrompt(inputIDs: ids, tokens: tokens, positions: positions, pictures: prepared, spans: spans)
+    }
+
+    private func whole(
+        _ rendered: String, _ pictures: [ReadPicture], _ mark: Unicode.Scalar?
+    ) throws(PromptError) -> (ids: [Int32], spans: [[Range<Int>]]) {
+        let (text, runs) = try expanded(rendered, pictures)
+        let ids = try tokens(of: text, mark: mark, adds: addsSpecialTokens(to: text))
+        if ids.isEmpty { throw .empty }
+        return try located(runs, in: ids)
+    }
+
+    /// Every text between pictures for itself, and between them as many ids as the picture has features.
+    private func apart(
+        _ rendered: String, _ pictures: [ReadPicture], _ mark: Unicode.Scalar?
+    ) throws(PromptError) -> (ids: [Int32], spans: [[Range<Int>]]) {
+        guard let prompt = spec.picture?.prompt else { return ([], []) }
+        var (ids, spans): ([Int32], [[Range<Int>]]) = ([], [])
+        for (index, piece) in try texts(rendered, pictures: pictures.count).enumerated() {
+            var text = piece
+            if index > 0 {
+                let (start, count) = (ids.count, pictures[index - 1].features.count)
+                if case .located(let closing, _) = prompt.spacing {
+                    let place = try place(in: piece, before: closing, prompt, mark, limit: count)
+                    ids += place.bytes.map(Int32.init) + repeatElement(prompt.token, count: count - place.bytes.count)
+                    text = place.rest
+                } else {
+                    ids += repeatElement(Int32(-index), count: count)
+                }
+                spans.append([start..<ids.count])
+            }
+            if case .located(_, let openings) = prompt.spacing {
+                if index < pictures.count { text += prompt.marker }
+                for part in cut(text, behind: openings) { ids += try tokens(of: part, mark: mark, adds: false) }
+            } else {
+                ids += try tokens(of: text, mark: mark, adds: true)
+            }
+        }
+        if ids.isEmpty { throw .empty }
+        return (ids, spans)
+    }
+
+    /// The bytes of where a picture is, and the text from `closing` on.
+    private func place(
+        in text: String, before closing: String, _ prompt: PicturePrompt, _ mark: Unicode.Scalar?, limit: Int
+    ) throws(PromptError) -> (bytes: [UInt8], rest: String) {
+        let parts = text.split(separator: closing, maxSplits: 1, omittingEmptySubsequences: false)
+        guard parts.count == 2 else { throw .unclosed(marker: prompt.marker, closing: closing) }
+        let path = String(String.UnicodeScalarView(parts[0].unicodeScalars.filter { $0 != mark }))
+        let bytes = Array(path.precomposedStringWithCanonicalMapping.utf8)
+        guard bytes.count <= limit else { throw .placeTooLong(bytes: bytes.count, limit: limit) }
+        return (bytes, closing + parts[1])
+    }
+
+    /// The text in parts, which end where one of `openings` ends.
+    private func cut(_ text: String, behind openings: [String]) -> [String] {
+        let bytes = Array(text.utf8)
+        let ends = openings.flatMap { LiteralSearch(Array($0.utf8)).matches(in: bytes, 0..<bytes.count).map(\.upperBound) }
+        var (parts, start): ([String], Int) = ([], 0)
+        for end in ends.sorted() + [bytes.count] where end > start {
+            parts.append(String(decoding: bytes[start..<end], as: UTF8.self))
+            start = end
+        }
+        return parts
+    }
+
+    /// What stands before, between and behind the markers of so many pictures; throws where there are not as many.
+    private func texts(_ rendered: String, pictures: Int) throws(PromptError) -> [String] {
+        guard let prompt = spec.picture?.prompt, !prompt.marker.isEmpty else { return [rendered] }
+        let isNumbered = prompt.marker(1) != prompt.marker
+        guard isNumbered else {
+            let pieces = split(Array(rendered.utf8), by: Array(prompt.marker.utf8))
+            guard pieces.count - 1 == pictures else {
+                throw .placeholderCount(placeholder: prompt.marker, found: pieces.count - 1, pictures: pictures)
+            }
+            return pieces.map { String(decoding: $0, as: UTF8.self) }
+        }
+        var (texts, rest): ([String], ArraySlice<UInt8>) = ([], ArraySlice(rendered.utf8))
+        while let place = LiteralSearch(Array(prompt.marker(texts.count + 1).utf8)).matches(in: Array(rest), 0..<rest.count).first {
+            texts.append(String(decoding: rest.prefix(place.lowerBound), as: UTF8.self))
+            rest = rest.dropFirst(place.upperBound)
+        }
+        guard texts.count == pictures else {
+            let marker = prompt.marker(min(texts.count, pictures) + 1)
+            throw .placeholderCount(placeholder: marker, found: texts.count, pictures: pictures)
+        }
+        return texts + [String(decoding: rest, as: UTF8.self)]
     }
 
     /// A text in which what stands for the pictures is written out, with their markers again.
     package func collapsed(_ text: String, _ pictures: [ReadPicture]) -> String {
-        guard let prompt = spec.picture?.prompt else { return text }
+        guard let prompt = spec.picture?.prompt, prompt.isWritten else { return text }
         var (done, rest) = ("", text[...])
         for (index, picture) in pictures.enumerated() {
             let parts = PicturePieces(prompt, picture.layout, picture.features, number: index + 1).parts.map { part in
@@ -65,7 +154,7 @@ package struct PromptAssembler: Sendable {
                 }
             }
             guard let place = rest.range(of: parts.joined()) else { return text }
-            done += rest[..<place.lowerBound] + prompt.marker
+            done += rest[..<place.lowerBound] + prompt.marker(index + 1)
             rest = rest[place.upperBound...]
         }
         return done + rest
@@ -74,46 +163,45 @@ package struct PromptAssembler: Sendable {
     /// The rendered text with what stands for each picture, one token's text for each run of features; and the runs, by picture.
     private func expanded(_ rendered: String, _ pictures: [ReadPicture]) throws(PromptError) -> (text: String, runs: [[Int]]) {
         guard let prompt = spec.picture?.prompt, !prompt.marker.isEmpty else { return (rendered, []) }
-        let pieces = split(Array(rendered.utf8), by: Array(prompt.marker.utf8))
-        guard pieces.count - 1 == pictures.count else {
-            throw .placeholderCount(placeholder: prompt.marker, found: pieces.count - 1, pictures: pictures.count)
-        }
-        var bytes = Array(pieces[0])
+        let pieces = try texts(rendered, pictures: pictures.count)
+        var text = pieces[0]
+        if pictures.isEmpty, case .framed(let behind, _) = prompt.spacing { text = behind + text }
         var runs: [[Int]] = []
         for (index, (piece, picture)) in zip(pieces.dropFirst(), pictures).enumerated() {
             var counts: [Int] = []
             for part in PicturePieces(prompt, picture.layout, picture.features, number: index + 1).parts {
                 switch part {
-                case .text(let text): bytes += text.utf8
+                case .text(let part): text += part
                 case .features(let count):
-                    bytes += prompt.tokenText.utf8
+                    text += prompt.tokenText
                     counts.append(count)
                 }
             }
             runs.append(counts)
-            bytes += piece
+            if index + 1 == pictures.count, case .framed(let behind, _) = prompt.spacing { text += behind }
+            text += piece
         }
-        return (String(decoding: bytes, as: UTF8.self), runs)
+        if case .framed(_, let end) = prompt.spacing { text += end }
+        return (text, runs)
     }
 
     /// A processor adds the tokenizer's special tokens unless the template wrote the first of them; a tokenizer alone adds none to chats
     /// (`ProcessorMixin.apply_chat_template`, `PreTrainedTokenizerBase.apply_chat_template`).
     private func addsSpecialTokens(to text: String) -> Bool {
-        guard spec.picture != nil else { return false }
+        guard let prompt = spec.picture?.prompt else { return false }
+        if case .framed = prompt.spacing { return false }
         guard let begin = spec.specialTokens["bos_token"], !begin.isEmpty else { return true }
         return !text.utf8.starts(with: begin.utf8)
     }
 
-    private func tokens(of text: String, mark: Unicode.Scalar?) throws(PromptError) -> [Int32] {
+    private func tokens(of text: String, mark: Unicode.Scalar?, adds: Bool) throws(PromptError) -> [Int32] {
         let pieces = mark.map { split(Array(text.utf8), by: Array(String($0).utf8)).map { String(decoding: $0, as: UTF8.self) } } ?? [text]
-        let adds = addsSpecialTokens(to: text)
         var ids: [Int32] = []
         do {
             for (index, piece) in pieces.enumerated() { ids += try encode(piece, adds && index == 0) }
         } catch {
             throw .tokenizer("\(error)")
         }
-        if ids.isEmpty { throw .empty }
         if let stray = ids.first(where: { $0 < 0 || $0 >= spec.vocabularySize }) {
             throw .tokenBeyondVocabulary(token: stray, size: spec.vocabularySize)
         }

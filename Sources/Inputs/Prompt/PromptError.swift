@@ -12,6 +12,10 @@ package enum PromptError: Error, Hashable, CustomStringConvertible {
     case empty
     /// More tokens than positions can count.
     case tooLong(tokens: Int)
+    /// Nothing closes what opens a picture's place.
+    case unclosed(marker: String, closing: String)
+    /// A picture's place has more bytes than the picture has tokens.
+    case placeTooLong(bytes: Int, limit: Int)
     /// The tokenizer failed.
     case tokenizer(String)
 
@@ -32,6 +36,10 @@ package enum PromptError: Error, Hashable, CustomStringConvertible {
             "the prompt has no tokens"
         case .tooLong(let tokens):
             "the prompt has \(tokens) tokens, more than positions can count"
+        case .unclosed(let marker, let closing):
+            "the rendered prompt holds \(marker) without \(closing) behind it"
+        case .placeTooLong(let bytes, let limit):
+            "the path of a picture has \(bytes) bytes, more than the \(limit) that the model has tokens for; use a shorter one"
         case .tokenizer(let message):
             message
         }

@@ -47,6 +47,10 @@ extension PositionScheme {
         switch self {
         case .sequential(let start):
             return TokenPositions(ids: (0..<count).map { Int32($0 + start) }, axes: 1, delta: Int32(start))
+        case .byLength(let lengths):
+            let used = lengths.axis(prompt: count, known: count)
+            let ids = (0..<axes).flatMap { axis in (0..<count).map { axis == used ? Int32($0) : 0 } }
+            return TokenPositions(ids: ids, axes: axes, delta: 0)
         case .mrope(let merge):
             var ids = [Int32](repeating: 0, count: 3 * count)
             var token = 0

@@ -13,7 +13,8 @@ package struct TypedPlaceholders: Sendable {
     package let mark: Unicode.Scalar?
 
     package init(_ messages: JSONValue, prompt: PicturePrompt?) {
-        let texts = prompt.map { $0.marker == $0.tokenText ? [$0.marker] : [$0.marker, $0.tokenText] } ?? []
+        let marker = prompt?.marker.split(separator: "{picture}", omittingEmptySubsequences: false).first.map(String.init)
+        let texts = Set([marker, prompt?.tokenText].compactMap(\.self)).sorted()
         let typed = texts.filter { $0.unicodeScalars.count > 1 && messages.containsText(Array($0.utf8)) }
         let mark = typed.isEmpty ? nil : Self.candidates.first { !messages.containsText(Array(String($0).utf8)) }
         self.mark = mark

@@ -1,6 +1,7 @@
 import Foundation
 import HuggingFace
 import IR
+import Plan
 import Tensors
 
 /// The frequencies of a rotary embedding and the axis of the positions that each of them turns with.
@@ -14,8 +15,8 @@ struct RotaryFrequencies {
     /// Other frequencies for sequences of other lengths. The positions have an axis for `inverse` and one for each of these: a
     /// sequence's position stands on the axis of its length, zero on the others.
     var alternatives: [[Double]] = []
-    /// The longest sequence for each set of frequencies but the last.
-    var longest: [Int] = []
+    /// Which set of frequencies is for which sequences; nil where there is one.
+    var lengths: LengthAxes?
 
     /// Rows of the `positions` input.
     var positionAxes: Int { alternatives.isEmpty ? (axes.max() ?? 0) + 1 : alternatives.count + 1 }

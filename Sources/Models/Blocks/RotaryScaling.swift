@@ -1,5 +1,6 @@
 import Foundation
 import HuggingFace
+import Plan
 
 extension RotaryFrequencies {
     /// The frequencies of a text model, of the rope types that `known` lists (`ROPE_INIT_FUNCTIONS` of transformers).
@@ -69,7 +70,7 @@ extension RotaryFrequencies {
         let long = try scaled(factors("long_factor"))
         if maxPositions > original {
             alternatives = [long]
-            longest = [original]
+            lengths = LengthAxes(longest: [original], grows: true)
         }
         let key = "attention_factor"
         if try rope.section.double(key) != nil {
@@ -91,6 +92,7 @@ extension RotaryFrequencies {
         guard try config.bool("use_dynamic_ntk") ?? true, headDim > 2 else { return }
         var length = try config.size("seq_length", or: 2048, in: 2...1 << 20)
         var alpha = 1.0
+        var longest: [Int] = []
         while length < maxPositions {
             longest.append(length)
             length *= 2
@@ -98,6 +100,7 @@ extension RotaryFrequencies {
             let theta = base * pow(alpha, Double(headDim) / Double(headDim - 2))
             alternatives.append(Self.geometric(theta: theta, dimension: headDim))
         }
+        if !longest.isEmpty { lengths = LengthAxes(longest: longest, grows: false) }
     }
 
     /// The axis of each of `count` frequencies by `mrope_section`.

@@ -1,5 +1,6 @@
 import HuggingFace
 import IR
+import Plan
 
 /// What a causal decoder computes: its extents, and every choice in which the known ones differ.
 ///
@@ -46,6 +47,9 @@ struct DecoderConfiguration {
 
     /// Rows of the `positions` input.
     var positionAxes: Int { rotaries[0].positionAxes }
+
+    /// How positions of one axis are counted from 0.
+    var positions: PositionScheme { rotaries[0].lengths.map(PositionScheme.byLength) ?? .sequential(start: 0) }
 
     /// The distinct masks of the layers, in the order of first use.
     var masks: [CausalMask] {

@@ -30,9 +30,9 @@ extension ModelTracer {
 
     /// `torch.nn.MultiheadAttention` of queries `[M, W]` to keys and values `[K, W]`, with the places added where they matter.
     func resample(
-        _ queries: Value, keys: Value, values: Value, _ resampler: Resampler, rows: Dim, keyRows: Dim
+        _ queries: Value, keys: Value, values: Value, _ resampler: Resampler, rows: Dim, keyRows: Dim, _ mask: SegmentMask = .queries
     ) -> Value {
-        let visible = segmentInput(.queries, queries: rows, keys: keyRows)
+        let visible = segmentInput(mask, queries: rows, keys: keyRows)
         let (shape, width) = (resampler.attention, resampler.width)
         let weight = parameter("in_proj_weight", [.fixed(3 * width), .fixed(width)])
         let bias = parameter("in_proj_bias", [.fixed(3 * width)])

@@ -14,6 +14,8 @@ struct SegmentMask {
     static let windows = SegmentMask(name: "visible_windows", queries: "windows", keys: "windows")
     /// Learned queries and the patches of the tile that they sum up.
     static let queries = SegmentMask(name: "visible_keys", queries: "queries", keys: "tiles")
+    /// As `queries`, without the rows that fill tiles up.
+    static let keptQueries = SegmentMask(name: "visible_keys", queries: "queries", keys: "kept")
 }
 
 /// How bytes become what a network takes: `(byte · factor − mean) / deviation`.

@@ -14,10 +14,12 @@ package struct InputSpec: Sendable, Hashable, Codable {
     package var generation: GenerationDefaults
     /// Special tokens by the names under which chat templates know them: `bos_token`, `eos_token`, ….
     package var specialTokens: [String: String]
+    /// The family's own template for chats, for directories that have none; nil where nobody has one.
+    package var chatTemplate: String?
 
     package init(
         picture: PictureSpec? = nil, positions: PositionScheme, spans: SpanScheme = .none, vocabularySize: Int, endTokenIDs: [Int32],
-        generation: GenerationDefaults = .init(), specialTokens: [String: String] = [:]
+        generation: GenerationDefaults = .init(), specialTokens: [String: String] = [:], chatTemplate: String? = nil
     ) {
         self.picture = picture
         self.positions = positions
@@ -26,6 +28,7 @@ package struct InputSpec: Sendable, Hashable, Codable {
         self.endTokenIDs = endTokenIDs
         self.generation = generation
         self.specialTokens = specialTokens
+        self.chatTemplate = chatTemplate
     }
 }
 
@@ -44,13 +47,40 @@ package enum PositionScheme: Sendable, Hashable, Codable {
     case sequential(start: Int)
     /// Three axes (time, height, width); a picture spans its merged grid (HF `Qwen2VLModel.get_rope_index`).
     case mrope(mergeSize: Int)
+    /// One axis for each set of rotary frequencies: positions 0, 1, … stand on that of the sequence's length and are 0 on the others.
+    case byLength(LengthAxes)
 
     /// Number of position rows per token.
     package var axes: Int {
         switch self {
         case .sequential: 1
         case .mrope: 3
+        case .byLength(let lengths): lengths.longest.count + 1
         }
+    }
+
+    /// Which axis positions stand on, where lengths tell.
+    package var lengths: LengthAxes? {
+        if case .byLength(let lengths) = self { lengths } else { nil }
+    }
+}
+
+/// Which of several axes a sequence's positions stand on, by its length.
+package struct LengthAxes: Sendable, Hashable, Codable {
+    /// The longest sequences of all axes but the last; they rise.
+    package var longest: [Int]
+    /// Whether all tokens count, so that a sequence that outgrows its axis is computed again (longrope), or those of the prompt alone (the
+    /// first Qwen).
+    package var grows: Bool
+
+    package init(longest: [Int], grows: Bool) {
+        self.longest = longest
+        self.grows = grows
+    }
+
+    package func axis(prompt: Int, known: Int) -> Int {
+        let length = grows ? known : prompt
+        return longest.firstIndex { length <= $0 } ?? longest.count
     }
 }
 

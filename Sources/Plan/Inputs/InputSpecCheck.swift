@@ -7,6 +7,15 @@ private struct FieldCheck {
         return range.contains(value) ? nil : "\(name) is \(value), not in \(range.lowerBound) … \(range.upperBound)"
     }
 
+    /// Lengths above zero that rise.
+    func contradiction(ofLengths lengths: [Int]) -> String? {
+        if let reason = within("positions.longest's count", lengths.count, 1...64) { return reason }
+        for (length, next) in zip(lengths, lengths.dropFirst() + [1 << 31]) {
+            if let reason = within("positions.longest", length, 1...next - 1) { return reason }
+        }
+        return nil
+    }
+
     /// The first field that is out of its range.
     func first(_ fields: [(String, Int, ClosedRange<Int>)]) -> String? {
         for (field, value, range) in fields {
@@ -31,6 +40,7 @@ extension InputSpec {
             switch positions {
             case .mrope(let side): check.within("positions.mergeSize", side, 1...64)
             case .sequential(let start): check.within("positions.start", start, 0...1 << 16)
+            case .byLength(let lengths): check.contradiction(ofLengths: lengths.longest)
             }
         if let reason { return reason }
         if let reason = check.within("generation.maxNewTokens", generation.maxNewTokens ?? 0, 0...Int(Int32.max)) { return reason }
@@ -47,7 +57,7 @@ extension PictureSpec {
         }
         guard (1...16).contains(order.count), order.allSatisfy(views.indices.contains) else { return "picture.order names no view, or one that is not there" }
         if let reason = pixels.contradiction(FieldCheck(place: "picture.pixels")) { return reason }
-        guard tensors.count(where: { $0.content == .pixels }) == 1 else { return "picture.tensors has not one of pixels" }
+        guard tensors.count(where: { [.pixels, .values].contains($0.content) }) == 1 else { return "picture.tensors has not one of pixels" }
         guard Set(tensors.map(\.name)).count == tensors.count else { return "picture.tensors has two of one name" }
         for tensor in tensors {
             if let reason = tensor.content.side.flatMap({ check.within("tensors' \(tensor.name)", $0, 1...1 << 16) }) { return reason }
@@ -61,6 +71,13 @@ extension PictureSpec {
             guard pixels.order == .raster else { return "picture.features are stitched, but the patches are not in raster order" }
             guard (bases + [grid]).allSatisfy(views.indices.contains) else { return "picture.features are of views that are not there" }
             if let most, let reason = check.within("features.stitched.most", most, 1...1 << 10) { return reason }
+        case .lines(let grid, let whole, let side):
+            guard views.indices.contains(grid), views.indices.contains(whole) else {
+                return "picture.features are of views that are not there"
+            }
+            guard side == pixels.order.cellSide, order.first == whole, order.last == grid, order.count == 2 else {
+                return "picture.features are lines of cells of \(side), which are not those of the patches"
+            }
         }
         return prompt.contradiction(vocabularySize: vocabularySize, views: views.count)
     }
@@ -74,7 +91,7 @@ extension PictureSpec {
             guard let side = views[index].tile else {
                 let tiles =
                     switch views[index].fit {
-                    case .aspectTiles(_, _, let most), .slices(_, let most, _): most
+                    case .aspectTiles(_, _, let most), .slices(_, let most, _), .pages(_, let most): most
                     default: 1
                     }
                 rows += pixelsAtMost / (patch * patch) + tiles * pixels.classRows
@@ -90,19 +107,23 @@ extension PictureSpec {
         switch features {
         case .cells(let side): return max(rows / (side * side), 1)
         // A tile has one cell at least.
-        case .queries(let count):
-            let tiles = order.reduce(0) { tiles, index in
-                let view = views[index]
-                switch view.fit {
-                case .slices(_, let most, _), .aspectTiles(_, _, let most): return tiles + most
-                default:
-                    guard let side = view.tile, let pixels = maxPixels(of: view) else { return tiles + 1 }
-                    return tiles + pixels / (side * side)
-                }
-            }
-            return tiles * count
+        case .queries(let count): return tilesMax * count
         // Each line has a learned row behind it, and is one patch long at least.
         case .stitched: return 2 * rows + 1
+        case .lines(_, _, let side): return 2 * (rows / (side * side)) + 1
+        }
+    }
+
+    /// No picture has more tiles than this; those of a view without a bound count as one.
+    package var tilesMax: Int {
+        order.reduce(0) { tiles, index in
+            let view = views[index]
+            switch view.fit {
+            case .slices(_, let most, _), .aspectTiles(_, _, let most), .pages(_, let most): return tiles + most
+            default:
+                guard let side = view.tile, let pixels = maxPixels(of: view) else { return tiles + 1 }
+                return tiles + pixels / (side * side)
+            }
         }
     }
 
@@ -118,10 +139,10 @@ extension PictureSpec {
             let smallest = Double(minPixels)
             let grown = smallest + cell * smallest.squareRoot() * (200.0.squareRoot() + 1) + cell * cell
             return Int(max(shrunk, grown))
-        case .exact(let width, let height), .cover(_, let width, let height): return width * height
+        case .exact(let width, let height), .cover(_, let width, let height), .interpolated(let width, let height): return width * height
         case .padded(let side): return side * side
         case .pinpoints(let sizes): return sizes.reduce(0) { max($0, $1.width * $1.height) }
-        case .aspectTiles(let side, _, let most): return side * side * most
+        case .aspectTiles(let side, _, let most), .pages(let side, let most): return side * side * most
         case .longest(let longest, let multiple):
             let side = (longest + multiple - 1) / multiple * multiple
             return side * side
@@ -145,10 +166,12 @@ extension VisionTensor.Content {
     /// The side of the table, or the number of queries, that it counts in.
     fileprivate var side: Int? {
         switch self {
-        case .tableRows(.raster(let side)), .tableRows(.buckets(let side, _)), .queryRows(let side): side
+        case .tableRows(.raster(let side)), .tableRows(.buckets(let side, _)), .tableRows(.lineBuckets(let side, _)): side
+        case .queryRows(let side): side
         case .blendRows(.bilinear(let side, _)), .blendWeights(.bilinear(let side, _)): side
         case .blendRows(.bicubic(let side)), .blendWeights(.bicubic(let side)): side
-        case .pixels, .patchPositions, .classRows, .featureRows, .featureBlendRows, .featureBlendWeights, .learnedRows: nil
+        case .pixels, .values, .patchPositions, .keptRows, .classRows, .featureRows, .featureBlendRows, .featureBlendWeights: nil
+        case .learnedRows: nil
         }
     }
 }
@@ -164,7 +187,8 @@ extension ViewSpec {
         case .keep(let multiple): return check.within("fit.multiple", multiple, sides)
         case .smart(let least, let most, let multiple, _):
             return check.first([("fit.minPixels", least, 1...pixelsMax), ("fit.maxPixels", most, 1...pixelsMax), ("fit.multiple", multiple, 1...1 << 16)])
-        case .exact(let width, let height): return check.first([("fit.width", width, sides), ("fit.height", height, sides)])
+        case .exact(let width, let height), .interpolated(let width, let height):
+            return check.first([("fit.width", width, sides), ("fit.height", height, sides)])
         case .cover(let edge, let width, let height):
             return check.first([("fit.edge", edge, sides), ("fit.width", width, sides), ("fit.height", height, sides)])
         case .padded(let side): return check.within("fit.side", side, sides)
@@ -181,6 +205,7 @@ extension ViewSpec {
             return check.first([("fit.side", side, 1...1 << 14), ("fit.most", most, 1...64), ("fit.multiple", multiple, 1...1 << 12)])
         case .longestEdge(let edge): return check.within("fit.edge", edge, 1...1 << 14)
         case .multiples(let side): return check.within("fit.side", side, 1...1 << 14)
+        case .pages(let side, let most): return check.first([("fit.side", side, 1...1 << 14), ("fit.most", most, 1...64)])
         }
     }
 }
@@ -206,7 +231,9 @@ extension PicturePrompt {
     fileprivate func contradiction(vocabularySize: Int, views: Int) -> String? {
         let check = FieldCheck(place: "picture.prompt")
         if let reason = check.within("token", Int(token), 0...vocabularySize - 1) { return reason }
-        for (field, text) in [("marker", marker), ("tokenText", tokenText)] {
+        var texts = [("marker", marker)]
+        if isWritten { texts.append(("tokenText", tokenText)) }
+        for (field, text) in texts {
             if let reason = check.within("\(field)'s length", text.utf8.count, 1...1024) { return reason }
         }
         return pieces.lazy.compactMap { $0.contradiction(check, views) }.first

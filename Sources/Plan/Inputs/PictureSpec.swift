@@ -15,10 +15,13 @@ package struct PictureSpec: Sendable, Hashable, Codable {
     package var segments: [VisionSegments]
     package var features: FeatureRule
     package var prompt: PicturePrompt
+    /// Whether colours with alpha are taken as they are stored (Pillow's `convert("RGB")`, which families' own code calls), and not laid on
+    /// white as transformers' processors do.
+    package var dropsAlpha: Bool
 
     package init(
         views: [ViewSpec], order: [Int] = [0], pixels: PixelSpec, tensors: [VisionTensor], segments: [VisionSegments],
-        features: FeatureRule, prompt: PicturePrompt
+        features: FeatureRule, prompt: PicturePrompt, dropsAlpha: Bool = false
     ) {
         self.views = views
         self.order = order
@@ -27,6 +30,7 @@ package struct PictureSpec: Sendable, Hashable, Codable {
         self.segments = segments
         self.features = features
         self.prompt = prompt
+        self.dropsAlpha = dropsAlpha
     }
 }
 
@@ -98,6 +102,11 @@ package enum FitRule: Sendable, Hashable, Codable {
     case longestEdge(edge: Int)
     /// Both sides grow to multiples of `side`, the longer one first, which cut the canvas into tiles (Idefics3's split).
     case multiples(side: Int)
+    /// As wide as `most` tiles of `side` allow in the picture's ratio, then filled up to whole tiles above and below; a portrait picture
+    /// as if it lay on its side (Phi-3-vision's HD transform).
+    case pages(side: Int, most: Int)
+    /// Exactly this size, of the values that the network takes instead of bytes: torch's `interpolate` without antialias.
+    case interpolated(width: Int, height: Int)
 }
 
 /// Sides in pixels.
@@ -119,6 +128,8 @@ package struct PixelSpec: Sendable, Hashable, Codable {
     package var temporalPatchSize: Int
     /// Rows before the patches of each tile that stand for class tokens; their bytes are zero.
     package var classRows: Int
+    /// Whether rows of zeros fill every tile up to the longest of the prompt (MiniCPM-V 2.5).
+    package var padsTiles: Bool
     /// How the patches of a tile follow each other.
     package var order: PatchOrder
     /// Factor that maps bytes to the range of the network, usually 1/255; nil leaves bytes as they are.
@@ -151,6 +162,8 @@ package struct PixelSpec: Sendable, Hashable, Codable {
         case tiles
         /// `[pictures, tiles, C, H, W]`, shorter pictures filled up with zeros.
         case pictures
+        /// As `pictures`, filled up to the most tiles that a picture can have.
+        case filledPictures
         /// `[1, tiles, C, H, W]`, the tiles of all pictures of a prompt.
         case prompt
         /// `[C, h, w · patches]` for each tile.
@@ -159,7 +172,7 @@ package struct PixelSpec: Sendable, Hashable, Codable {
 
     package init(
         patchSize: Int, temporalPatchSize: Int = 1, classRows: Int = 0, order: PatchOrder = .raster, rescaleFactor: Double?,
-        normalization: Normalization?, isStepwise: Bool = false, form: Form
+        normalization: Normalization?, isStepwise: Bool = false, padsTiles: Bool = false, form: Form
     ) {
         self.patchSize = patchSize
         self.temporalPatchSize = temporalPatchSize
@@ -168,6 +181,7 @@ package struct PixelSpec: Sendable, Hashable, Codable {
         self.rescaleFactor = rescaleFactor
         self.normalization = normalization
         self.isStepwise = isStepwise
+        self.padsTiles = padsTiles
         self.form = form
     }
 
@@ -203,15 +217,19 @@ package struct VisionTensor: Sendable, Hashable, Codable {
     package enum Content: Sendable, Hashable, Codable {
         /// u8 `[P, 3 · p²]`: bytes of a patch, channel by channel.
         case pixels
-        /// i32 `[2, P]`: row and column of each patch in its tile.
+        /// f32 `[P, 3 · p²]`: a patch as the network takes it, rescaled and normalized, channel by channel.
+        case values
+        /// i32 `[2, P]`: row and column of each patch in its tile; `[2, K]` without the rows that fill tiles up.
         case patchPositions
+        /// i32 `[K]`: the rows of patches, without those that fill tiles up.
+        case keptRows
         /// i32 `[P]`: the row of a learned position table, class rows first.
         case tableRows(TableRule)
         /// i32 `[P, k]`: the rows of a learned table that are blended for a patch.
         case blendRows(BlendRule)
         /// f32 `[P, k]`: their weights.
         case blendWeights(BlendRule)
-        /// i32 `[P]`: the class row's number, −1 for a patch.
+        /// i32 `[P]`: the class row's number, 0 for a row that fills a tile up, −1 for a patch.
         case classRows
         /// i32 `[M]`: the row of the tower's result that becomes a feature; those of features that stand elsewhere are 0.
         case featureRows
@@ -237,6 +255,8 @@ package enum TableRule: Sendable, Hashable, Codable {
     case raster(columns: Int)
     /// Rows and columns by the fraction of the tile's side that lies before them, in f32, on a table of `side` × `side`.
     case buckets(side: Int, FractionRule)
+    /// As `buckets`, of a tile that is one line of all its rows, in the first row of a table of `side` × `side`.
+    case lineBuckets(side: Int, FractionRule)
 
     /// How the fraction of place `i` of `k` is computed.
     package enum FractionRule: String, Sendable, Hashable, Codable {
@@ -270,8 +290,10 @@ package struct VisionSegments: Sendable, Hashable, Codable {
     package enum Content: Sendable, Hashable, Codable {
         /// The patches of one picture.
         case pictures
-        /// The patches of one tile.
+        /// The patches of one tile, with the rows that fill it up.
         case tiles
+        /// The patches of one tile, without the rows that fill it up.
+        case kept
         /// The patches of one window of the order.
         case windows
         /// So many features of each tile.
@@ -294,23 +316,70 @@ package enum FeatureRule: Sendable, Hashable, Codable {
     /// (LLaVA-NeXT `pack_image_features`); a picture without view `grid` has the learned row at its end. Planes of more than `most`
     /// tiles' patches are shrunk to that.
     case stitched(bases: [Int], grid: Int, most: Int?)
+    /// Squares of `side` × `side` patches: of view `grid` the tiles joined, the learned row 0 behind each line; the learned row 1; then
+    /// view `whole`, the learned row 0 behind each line (Phi-3-vision).
+    case lines(grid: Int, whole: Int, side: Int)
 }
 
 /// What stands for a picture in the text of a prompt.
 package struct PicturePrompt: Sendable, Hashable, Codable {
-    /// What stands once per picture in the rendered template, such as `<image>`.
+    /// What stands once per picture in the rendered template, such as `<image>`; `{picture}` is the picture's number from 1.
     package var marker: String
-    /// The token that takes a feature, and its text.
+    /// The token that takes a feature, and its text, which is empty where the text has none (`spacing`).
     package var token: Int32
     package var tokenText: String
     /// What takes the marker's place.
     package var pieces: [PromptPiece]
+    /// What stands for a picture in a message's text, where a template takes no pictures.
+    package var mention: PictureMention
+    package var spacing: Spacing
 
-    package init(marker: String, token: Int32, tokenText: String, pieces: [PromptPiece] = [.features]) {
+    /// Whether a token of the text stands for features.
+    package var isWritten: Bool {
+        switch spacing {
+        case .whole, .framed: true
+        case .located, .apart: false
+        }
+    }
+
+    /// How the text and its pictures become tokens.
+    package enum Spacing: Sendable, Hashable, Codable {
+        /// The whole text is tokenized at once, a token of it standing for each run of features.
+        case whole
+        /// As `whole`, within what a processor puts around the text itself, the tokenizer nothing: `behind` the last picture, or first
+        /// where there is none, and `end` (PaliGemma).
+        case framed(behind: String, end: String)
+        /// Between the marker and `closing` stands where the picture is: HuggingFace's ids of the features are its bytes, and `token` for
+        /// the rest. What follows each of `openings` is tokenized for itself (the first Qwen-VL).
+        case located(closing: String, openings: [String])
+        /// The texts between pictures are tokenized each for itself, each with the tokenizer's special tokens; HuggingFace's ids of the
+        /// features are the negative number of the picture (Phi-3-vision).
+        case apart
+    }
+
+    package init(
+        marker: String, token: Int32, tokenText: String, pieces: [PromptPiece] = [.features], mention: PictureMention = PictureMention(),
+        spacing: Spacing = .whole
+    ) {
         self.marker = marker
         self.token = token
         self.tokenText = tokenText
         self.pieces = pieces
+        self.mention = mention
+        self.spacing = spacing
+    }
+}
+
+/// How pictures and texts of a message become one text.
+package struct PictureMention: Sendable, Hashable, Codable {
+    /// What stands behind the marker of a picture.
+    package var ending: String
+    /// What stands between parts.
+    package var separator: String
+
+    package init(ending: String = "", separator: String = "\n") {
+        self.ending = ending
+        self.separator = separator
     }
 }
 

@@ -66,7 +66,7 @@ def of_a_size(subject, out: Path, size: tuple[int, int]) -> tuple[dict, dict]:
     row = inputs["input_ids"][0]
     text = ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids")
     return ({k: described(v) for k, v in inputs.items() if k not in text},
-            {"placeholders": int((row == subject.placeholder).sum()), "input_ids": row.tolist()})
+            {"placeholders": len(subject.slots(inputs)), "input_ids": row.tolist()})
 
 
 def write_cases(folder: Path, out: Path, subject, cases: dict[str, list[dict]]) -> float | None:

@@ -91,6 +91,14 @@ def old_bare_processor(folder: Path):
     (folder / "chat_template.json").unlink()
 
 
+def panning(folder: Path):
+    """Gemma 3 with squares of a picture's pieces asked for in the file, which its processor overrules."""
+    known = read(folder / "processor_config.json")
+    asked = {"do_pan_and_scan": True, "pan_and_scan_min_crop_size": 24, "pan_and_scan_max_num_crops": 3,
+             "pan_and_scan_min_ratio_to_activate": 1.2}
+    write_facts(folder / "processor_config.json", {**known, "image_processor": {**known["image_processor"], **asked}})
+
+
 def template_in_tokenizer(folder: Path):
     """The template in `tokenizer_config.json`."""
     template = folder / "chat_template.jinja"
@@ -197,6 +205,7 @@ FAMILIES = {
 OTHERS = {
     "gemma3_v452": (laid(google.gemma3, renamed(llava_452), has_cases=False), "thin"),
     "gemma3_hubstyle": (laid(google.gemma3, renamed(clip_inside), old_processor, has_cases=False), "thin"),
+    "gemma3_pan": (laid(google.gemma3, panning, has_cases=False), "thin"),
     "paligemma_hubstyle": (laid(google.paligemma, renamed(clip_inside), old_bare_processor, has_cases=False), "thin"),
     "internvl_v452": (laid(internvl.internvl, renamed(plain_452), template_in_tokenizer, has_cases=False), "thin"),
     "pixtral_v452": (laid(mistral.pixtral, renamed(plain_452), template_in_tokenizer, has_cases=False), "thin"),

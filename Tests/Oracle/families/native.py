@@ -69,6 +69,10 @@ class Native:
         config = self.model.config
         return getattr(config, "image_token_id", None) or config.image_token_index
 
+    def slots(self, inputs: dict) -> torch.Tensor:
+        """Which tokens of the prompt the features stand for."""
+        return (inputs["input_ids"][0] == self.placeholder).nonzero()[:, 0]
+
     def randomize(self, seed: int):
         randomize(self.model, seed, self.dtype, self.embed, self.head)
 
