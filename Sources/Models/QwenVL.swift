@@ -54,6 +54,7 @@ package struct QwenVL: ModelDefinition {
             tensors: [
                 VisionTensor("pixels", .pixels), VisionTensor("table_rows", .blendRows(.bicubic(side: 16))),
                 VisionTensor("table_weights", .blendWeights(.bicubic(side: 16))),
+                VisionTensor("query_rows", .queryRows(count: resampler.queries)),
             ], segments: [VisionSegments("tiles", .tiles), VisionSegments("queries", .queries(count: resampler.queries))],
             features: .queries(count: resampler.queries),
             prompt: PicturePrompt(marker: "<img>", token: 0, tokenText: "", spacing: .located(closing: "</img>", openings: Self.openings)),
@@ -99,24 +100,23 @@ package struct QwenVL: ModelDefinition {
 
     package func trace(_ checkpoint: CheckpointTypes, bounds: TraceBounds) throws(CheckpointError) -> Module {
         var entries = TraceEntries(decoder: text, pictures: PictureRows(), rewrites: Self.rewrites, quantization: quantization)
-        entries.visionSymbols = [("N", max(bounds.patches / tilePatches, 1))]
+        entries.visionSymbols = [("N", max(bounds.patches / tilePatches, 1)), ("M", bounds.features)]
         return try entries.module(checkpoint, bounds) { vision($0, PixelScale(picture.pixels)) }
     }
 
     private func vision(_ tracer: ModelTracer, _ scale: PixelScale) -> Value {
         let b = tracer.b
         let (count, width) = (Dim.fixed(resampler.queries), Dim.fixed(resampler.width))
-        let rows = Dim(resampler.queries, times: "N")
         let patches = Dim(tilePatches, times: "N")
         let encoded = tracer.scope("visual") { tracer.encode(tower, scale, rows: patches) }
         return tracer.scope("projector") {
             let values = tracer.resamplerKeys(encoded.rows, resampler)
             let places = tracer.parameter("pos_embed", [count, width])
-            let queries = b.add(tracer.resamplerQueries(resampler), places)
-            let repeated = b.reshape(b.expand(b.reshape(queries, [1, count, width]), ["N", count, width]), [rows, width])
+            let placed = b.add(tracer.resamplerQueries(resampler), places)
+            let queries = b.gather(placed, b.input("query_rows", TensorType(.i32, ["M"])))
             let blended = encoded.blend.map { tracer.blended(places, $0, width: resampler.width) } ?? values
             let mixed = tracer.scope("attn") {
-                tracer.resample(repeated, keys: b.add(values, blended), values: values, resampler, rows: rows, keyRows: patches)
+                tracer.resample(queries, keys: b.add(values, blended), values: values, resampler, rows: "M", keyRows: patches)
             }
             let normed = tracer.layerNorm("ln_post", mixed, width: resampler.width, eps: resampler.eps)
             return b.matmul(normed, tracer.parameter("proj", [width, width]))
