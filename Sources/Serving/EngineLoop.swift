@@ -121,6 +121,7 @@ final class EngineLoop {
             let logits = UnsafeMutableBufferPointer(
                 rebasing: io.logits[row * io.vocabularySize..<(row + 1) * io.vocabularySize])
             row += 1
+            if item.isReplay { continue }
             let token = sampler.sample(
                 logits, request.request.sampling, seen: request.seen, position: request.generatedCount)
             guard let token else {
@@ -194,7 +195,7 @@ extension EngineLoop {
     private func record(_ batch: Batch, gear: Int?) {
         state.updateMetrics { metrics in
             metrics.iterationTokens.observe(Double(batch.tokenCount))
-            metrics.generationTokens += batch.items.reduce(0) { $0 + ($1.samples ? 1 : 0) }
+            metrics.generationTokens += batch.items.reduce(0) { $0 + ($1.samples && !$1.isReplay ? 1 : 0) }
             guard let gear else { return }
             metrics.gearSteps[gear, default: 0] += 1
             metrics.gearPadding[gear, default: 0] += gear - batch.items.count

@@ -87,8 +87,17 @@ package struct Scheduler {
         batch.items.removeAll(keepingCapacity: true)
         if reserveBlocks() { admit() }
         var budget = limits.maxBatchedTokens
-        for index in running.indices where running[index].pending == 1 { schedule(index, &budget) }
-        for index in running.indices where running[index].pending > 1 { schedule(index, &budget) }
+        if running.contains(where: \.isPromptSpan) {
+            // Either prompts or what is behind them: a batch of both would be one for `extend`.
+            scheduleAll(decoding: false, &budget)
+            if batch.items.isEmpty {
+                budget = limits.gears.last ?? budget
+                scheduleAll(decoding: true, &budget)
+            }
+        } else {
+            scheduleAll(decoding: true, &budget)
+            scheduleAll(decoding: false, &budget)
+        }
         guard !batch.items.isEmpty else { return nil }
         batch.entry = entry()
         return batch
@@ -205,6 +214,11 @@ extension Scheduler {
         }
     }
 
+    /// Schedules the running sequences whose next token is one for `decode`, or the others.
+    private mutating func scheduleAll(decoding: Bool, _ budget: inout Int) {
+        for index in running.indices where running[index].isDecoding == decoding { schedule(index, &budget) }
+    }
+
     /// Adds the next tokens of a running sequence to the batch, unless a picture among them is not encoded yet or a span does not
     /// fit any more.
     private mutating func schedule(_ index: Int, _ budget: inout Int) {
@@ -213,16 +227,18 @@ extension Scheduler {
         guard count > 0 else { return }
         let range = sequence.computed..<sequence.computed + count
         guard sequence.hasEmbeddings(for: range) else { return }
+        let isReplay = sequence.isPromptSpan && sequence.isDecoding && range.upperBound < sequence.known
         batch.items.append(
             Batch.Item(
                 index: index, id: sequence.id, start: range.lowerBound, count: count,
-                samples: range.upperBound == sequence.known))
+                samples: range.upperBound == sequence.known || isReplay, isReplay: isReplay))
         budget -= count
     }
 
     private func entry() -> Entry {
         let isDecode = batch.items.allSatisfy {
-            $0.count == 1 && $0.samples && !running[$0.index].isImageToken($0.start)
+            let sequence = running[$0.index]
+            return $0.count == 1 && $0.samples && !sequence.isImageToken($0.start) && (!sequence.isPromptSpan || sequence.isDecoding)
         }
         if isDecode, let gear = limits.gears.first(where: { $0 >= batch.items.count }) { return .decode(gear: gear) }
         return .extend
@@ -238,10 +254,13 @@ package struct Batch: Sendable {
         /// First token to compute.
         package var start: Int
         package var count: Int
-        /// Whether the last of the tokens yields a new one.
+        /// Whether the last of the tokens has logits.
         package var samples: Bool
+        /// Whether the token that they would yield is known: a decode step of a sequence that begins anew.
+        package var isReplay: Bool
 
-        package init(index: Int, id: Int, start: Int, count: Int, samples: Bool) {
+        package init(index: Int, id: Int, start: Int, count: Int, samples: Bool, isReplay: Bool = false) {
+            self.isReplay = isReplay
             self.index = index
             self.id = id
             self.start = start

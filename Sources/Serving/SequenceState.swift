@@ -52,6 +52,12 @@ package struct SequenceState: Sendable {
         return true
     }
 
+    /// Whether the prompt is one span: tokens behind it see less than its own do in `extend`, so that `decode` alone computes them.
+    package var isPromptSpan: Bool { spans == [0..<promptCount] }
+
+    /// Whether the next token is one for `decode`.
+    package var isDecoding: Bool { isPromptSpan ? computed >= promptCount : pending == 1 }
+
     /// The last position that a token sees: its own, or the end of its span.
     package func reach(of position: Int) -> Int { span(at: position).map { $0.upperBound - 1 } ?? position }
 
@@ -60,7 +66,8 @@ package struct SequenceState: Sendable {
     /// How many of the next tokens a batch with room for `budget` computes: a batch never ends inside a span, whose tokens see
     /// its end. 0 where the next span needs more room.
     package func chunk(budget: Int) -> Int {
-        let count = min(pending, budget)
+        let most = !isPromptSpan ? pending : isDecoding ? 1 : promptCount - computed
+        let count = min(pending, most, budget)
         guard count > 0, let cut = span(at: computed + count), cut.lowerBound < computed + count else { return count }
         return max(0, cut.lowerBound - computed)
     }

@@ -27,7 +27,7 @@ import Testing
     private func run(_ scheduler: inout Scheduler) -> Batch? {
         guard let batch = scheduler.nextBatch() else { return nil }
         scheduler.commit()
-        for item in batch.items where item.samples { scheduler.append(500, toSequence: item.id) }
+        for item in batch.items where item.samples && !item.isReplay { scheduler.append(500, toSequence: item.id) }
         return batch
     }
 
@@ -55,6 +55,43 @@ import Testing
         #expect(parts.map(\.start) == [0, 20, 52, 60] && parts.map(\.count) == [20, 32, 8, 30])
         #expect(scheduler.running[0].reach(of: 19) == 19 && scheduler.running[0].reach(of: 20) == 44)
         #expect(scheduler.running[0].reach(of: 45) == 49 && scheduler.running[0].reach(of: 90) == 90)
+    }
+
+    /// What is behind a prompt that is one span has a window, which `extend` does not know there.
+    @Test func behindAPromptThatIsASpanTokensAreDecoded() throws {
+        var scheduler = scheduler(blocks: 4, caches: false)
+        scheduler.add(SequenceState(id: 1, prompt: Array(0..<20), spans: [0..<20]))
+        var batch = try step(&scheduler)
+        #expect(batch.entry == .extend && batch.items.map(\.count) == [20])
+        scheduler.add(SequenceState(id: 2, prompt: Array(0..<10), spans: [0..<10]))
+        batch = try step(&scheduler)
+        #expect(batch.entry == .extend && batch.items.map(\.id) == [2])
+        for _ in 0..<4 {
+            batch = try step(&scheduler)
+            #expect(batch.entry == .decode(gear: 2) && batch.items.map(\.id) == [1, 2])
+        }
+        while scheduler.counts.preemptions == 0 { _ = run(&scheduler) }
+        scheduler.remove(1)
+        let known = try #require(scheduler.waiting.first).known
+        batch = try step(&scheduler)
+        #expect(batch.entry == .extend && batch.items.map(\.count) == [10] && batch.items.allSatisfy { !$0.samples })
+        for start in 10..<known {
+            batch = try step(&scheduler)
+            #expect(batch.entry == .decode(gear: 1) && batch.items.map(\.start) == [start])
+            #expect(batch.items.map(\.isReplay) == [start + 1 < known])
+        }
+        #expect(scheduler.running[0].known == known + 1)
+    }
+
+    /// A prompt's last token is none for `decode` either, where all before it are cached.
+    @Test func theLastTokenOfAPromptThatIsASpanIsExtended() throws {
+        var scheduler = scheduler()
+        for id in 1...2 {
+            scheduler.add(SequenceState(id: id, prompt: Array(0..<17), spans: [0..<17]))
+            let batch = try step(&scheduler)
+            #expect(batch.entry == .extend && batch.items.map(\.count) == [id == 1 ? 17 : 1])
+            scheduler.remove(id)
+        }
     }
 
     /// The rest of a span whose beginning is cached is computed at once too.
