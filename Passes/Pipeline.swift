@@ -24,6 +24,8 @@ package func pipeline(gears: [Int], policy: KernelPolicy) -> PassPipeline {
         fuseLinear,
         // Needs linear layers; before they are joined, so that int4 weights are joined packed.
         fuseAWQDequant,
+        // Before they are joined: queries, keys and values that one layer has in groups become three.
+        splitGroups,
         // One read of the input and one large product instead of three.
         fuseQKV,
         // Needs queries and keys side by side in one value.

@@ -24,7 +24,7 @@ struct StepCheck {
         case .rmsNorm, .layerNorm: try checkNorm(activations: 1)
         case .addRMSNorm, .addLayerNorm: try checkNorm(activations: 2)
         case .rotaryTable: try checkRotaryTable()
-        case .rotary(let heads, let headDim): try checkRotary(heads: heads, headDim: headDim)
+        case .rotary(let heads, let headDim, let parts): try checkRotary(heads: heads, headDim: headDim, parts: parts)
         case .kvWrite(let layer): try checkCacheWrite(layer: layer)
         case .pagedAttention(let attention): try check(attention)
         case .segmentAttention(let attention): try check(attention)
@@ -32,10 +32,20 @@ struct StepCheck {
         case .embed: try checkEmbed()
         case .selectRows, .gatherRows: try checkIndexedRows()
         case .widen, .add: try checkElements()
-        case .plain(let kernel):
-            if let reason = kernel.contradiction(step.inputs.map(\.type), step.outputs.map(\.type)) {
-                throw Contradiction(reason: "\(place): \(reason)")
-            }
+        case .scale: try checkScale()
+        case .scaleRows:
+            try checkShapes(.map(.mul))
+            try require(try floats(step.inputs[1]).columns == 1, "\(step.inputs[1].type) is not one number for each row")
+            try requireSame(try floats(step.outputs[0]), [try floats(step.inputs[0])])
+            try require(step.inputs[0].type.shape[0] == step.inputs[1].type.shape[0], "\(step.inputs[1].type) has other rows")
+        case .copyRows: try checkShapes(.copy(.reshape))
+        case .copyColumns(let start): try checkShapes(.slice(axis: 1, start: start))
+        case .joinColumns: try checkShapes(.concat(axis: 1))
+        case .blendRows:
+            try checkShapes(.matmul(transposesB: false))
+            try require(step.inputs[0].type.shape[1] == 1, "\(step.inputs[0].type) is not one weight for each row")
+            try require(step.inputs[0].type.shape[0] == step.inputs[1].type.shape[0], "\(step.inputs[1].type) has other rows")
+        case .plain(let kernel): try checkShapes(kernel)
         }
     }
 
@@ -202,15 +212,17 @@ extension StepCheck {
         _ = try integers(step.inputs[0])
         try require(
             positions.count == 2 && positions[1] == cos.rows, "\(step.inputs[0].type) are not positions for \(cos.type)")
-        try require(try floats(step.inputs[1]).count == cos.columns, "\(step.inputs[1].type) are not the frequencies")
-        try require(try integers(step.inputs[2]).count == cos.columns, "\(step.inputs[2].type) are not the axes")
+        let count = try floats(step.inputs[1]).count
+        try require(cos.columns > 0 && count > 0 && count % cos.columns == 0, "\(step.inputs[1].type) are not the frequencies")
+        try require(try integers(step.inputs[2]).count == count, "\(step.inputs[2].type) are not the axes")
     }
 
-    private func checkRotary(heads: Int, headDim: Int) throws(Contradiction) {
+    private func checkRotary(heads: Int, headDim: Int, parts: Int) throws(Contradiction) {
         let (x, y) = (try floats(step.inputs[0]), try floats(step.outputs[0]))
         try require([x, y], heads: heads, headDim: headDim)
         try requireSame(x, [y])
-        try require(headDim % 2 == 0, "heads of \(headDim) have no halves")
+        let isCut = parts > 0 && parts <= headDim && headDim % (2 * parts) == 0
+        try require(isCut, "heads of \(headDim) have no halves in \(parts) parts")
         for slot in step.inputs[1...] {
             let table = try floats(slot)
             try require(
@@ -298,6 +310,22 @@ extension StepCheck {
         let table = try floats(step.inputs[step.kernel == .selectRows ? 1 : 0])
         if step.kernel == .selectRows { try requireSame(y, [try floats(step.inputs[0])]) }
         try require(table.columns == y.columns, "\(table.type) has other columns")
+    }
+
+    /// What the fallback for an op asks of the types.
+    private func checkShapes(_ kernel: PlainKernel) throws(Contradiction) {
+        if let reason = kernel.contradiction(step.inputs.map(\.type), step.outputs.map(\.type)) {
+            throw Contradiction(reason: "\(place): \(reason)")
+        }
+    }
+
+    private func checkScale() throws(Contradiction) {
+        let (x, y) = (try floats(step.inputs[0]), try floats(step.outputs[0]))
+        try requireSame(x, [y])
+        let last = step.outputs[0].type.shape.dims.last?.fixedValue
+        guard case .weight = step.inputs[1].place, let width = last, [1, width].contains(try floats(step.inputs[1]).count) else {
+            throw Contradiction(reason: "\(place): \(step.inputs[1].type) is not a weight of 1 or \(last ?? 0) elements")
+        }
     }
 
     /// Kernels that go over all elements as if they were one row.

@@ -6,17 +6,24 @@ import Tensors
 ///     %1 = matmul %x, (cast %w) {transpose_b}
 ///     %2 = add %1, (cast %b)                      →      %2 = linear %x, %w, %b
 package let fuseLinear = Pass("fuse-linear", .fused) { editor throws(PassError) in
-    try editor.apply([product])
+    try editor.apply([product, turnedProduct])
     try editor.apply([bias])
 }
 
 private let product = Rule("product") { p in
     p.matmul(p.value("x"), p.value("w"), transposeB: true)
-} check: { m throws(Refusal) in
+} check: { m throws(Refusal) in try requireWeight(m) } rewrite: { m, e in e.linear(m["x"], m["w"]) }
+
+/// A weight that has a row for each input.
+private let turnedProduct = Rule("turned-product") { p in
+    p.matmul(p.value("x"), p.value("w"))
+} check: { m throws(Refusal) in try requireWeight(m) } rewrite: { m, e in e.linear(m["x"], e.transpose(m["w"], [1, 0])) }
+
+private func requireWeight(_ m: Match) throws(Refusal) {
     try m.require(m.type("w").shape.rank == 2, "the right side is not a matrix", at: "w")
     try m.require(m.graph.isConstant(m["w"]), "the right side is not a weight", at: "w")
     try m.require(!m.graph.isConstant(m["x"]), "both sides are weights", at: "x")
-} rewrite: { m, e in e.linear(m["x"], m["w"]) }
+}
 
 private let bias = Rule("bias") { p in
     p.add(p.some(Linear.self, p.value("x"), p.value("w"), named: "y"), p.value("b"))

@@ -8,7 +8,8 @@ import Tensors
 ///     %y = add (mul %x, %c), (mul (rotate_half %x), %s)  %y = rotary %x, %cos, %sin
 package let fuseRotary = Pass("fuse-rotary", .fused) { editor throws(PassError) in
     try editor.apply([rotation])
-    try editor.apply([cosines, sines])
+    try editor.apply([rotationInParts])
+    try editor.apply([cosines, sines, cosinesOfSums, sinesOfSums])
     joinTables(editor)
 }
 
@@ -36,6 +37,29 @@ private let rotation = Rule("rotation") { p in
     return e.rotary(m["x"], cos: m["cos"], sin: m["sin"])
 }
 
+/// A head whose parts turn by themselves, their halves brought together before and back behind.
+private let rotationInParts = Rule("rotation-in-parts") { p in
+    func swapped(_ x: PatternValue, _ name: String) -> PatternValue {
+        let cut = p.some(Reshape.self, x, named: "cut.\(name)")
+        return p.some(Reshape.self, p.some(Transpose.self, cut, named: "swap.\(name)"), named: "join.\(name)")
+    }
+    return swapped(p.some(Rotary.self, swapped(p.value("x"), "before"), p.value("cos"), p.value("sin"), named: "y"), "behind")
+} rewrite: { m, e throws(Refusal) in
+    let (whole, before, behind) = (m.type("join.before").shape, m.type("cut.before").shape, m.type("cut.behind").shape)
+    try m.require(m.op("y", as: Rotary.self) == Rotary(), "parts of parts turn", at: "y")
+    guard whole.rank == 3, before.rank == 5, let heads = whole[1].fixedValue, let depth = whole[2].fixedValue,
+        let parts = before[2].fixedValue, parts > 0, depth % (2 * parts) == 0
+    else { throw Refusal("the heads are not cut into parts", at: m["cut.before"]) }
+    let half = Dim.fixed(depth / 2 / parts)
+    try m.require(before.dims == [whole[0], .fixed(heads), .fixed(parts), 2, half], "the parts have no two halves", at: "cut.before")
+    try m.require(behind.dims == [whole[0], .fixed(heads), 2, .fixed(parts), half], "the halves are cut otherwise behind", at: "cut.behind")
+    for name in ["swap.before", "swap.behind"] {
+        try m.require(m.op(name, as: Transpose.self).perm == [0, 1, 3, 2, 4], "parts and halves do not change places", at: name)
+    }
+    try m.require(m.graph.type(of: m.root.result).shape == whole, "the result has another shape", at: "cut.behind")
+    return e.rotary(e.reshape(m["x"], whole), cos: m["cos"], sin: m["sin"], parts: parts)
+}
+
 private let cosines = Rule("cosines") { p in p.cos(angles(p)) } rewrite: { m, e throws(Refusal) in try table(m, e).cos }
 
 private let sines = Rule("sines") { p in p.sin(angles(p)) } rewrite: { m, e throws(Refusal) in try table(m, e).sin }
@@ -59,12 +83,42 @@ private func table(_ m: Match, _ e: Editor) throws(Refusal) -> (cos: ValueID, si
     return e.rotaryTable(m["positions"], m["frequencies"], axes: axes)
 }
 
+private let cosinesOfSums = Rule("cosines-of-sums") { p in p.cos(summedAngles(p)) } rewrite: { m, e throws(Refusal) in try sums(m, e).cos }
+
+private let sinesOfSums = Rule("sines-of-sums") { p in p.sin(summedAngles(p)) } rewrite: { m, e throws(Refusal) in try sums(m, e).sin }
+
+/// Frequencies of every axis, of which a token's position stands on one.
+private func summedAngles(_ p: PatternBuilder) -> PatternValue {
+    let turned = p.shared(p.cast(p.shared(p.transpose(p.value("positions"), [1, 0])), to: .f32))
+    return p.shared(p.matmul(turned, p.value("table")))
+}
+
+private func sums(_ m: Match, _ e: Editor) throws(Refusal) -> (cos: ValueID, sin: ValueID) {
+    let (positions, table) = (m.type("positions"), m.type("table"))
+    guard positions.shape.rank == 2, positions.element == .i32 else {
+        throw Refusal("the positions are not rows of integers", at: m["positions"])
+    }
+    guard table.element == .f32, table.shape.rank == 2, table.shape[0] == positions.shape[0], let sets = table.shape[0].fixedValue,
+        let count = table.shape[1].fixedValue, m.graph.isConstant(m["table"])
+    else { throw Refusal("there are no frequencies for each axis", at: m["table"]) }
+    let axes = (0..<sets).flatMap { Array(repeating: $0, count: count) }
+    return e.rotaryTable(m["positions"], e.reshape(m["table"], [.fixed(sets * count)]), axes: axes, sets: sets)
+}
+
 /// Cosine and sine of the same angles come from the same table.
 private func joinTables(_ editor: Editor) {
+    /// Frequencies may have been seen under another shape.
+    func sources(of node: Node) -> [ValueID] {
+        node.operands.map { value in
+            guard let producer = editor.graph.producer(of: value), producer.op is Reshape else { return value }
+            return producer.operands[0]
+        }
+    }
     var known: [[ValueID]: [Node]] = [:]
     for node in editor.graph.nodes where node.op is RotaryTable {
-        guard let earlier = known[node.operands]?.first(where: { $0.op.equals(node.op) }) else {
-            known[node.operands, default: []].append(node)
+        let operands = sources(of: node)
+        guard let earlier = known[operands]?.first(where: { $0.op.equals(node.op) }) else {
+            known[operands, default: []].append(node)
             continue
         }
         editor.rewrite("one-table", at: node) {

@@ -28,7 +28,7 @@ private func rotation(behind value: ValueID, in graph: Graph) -> Node? {
 }
 
 private func merge(_ q: Node, _ k: Node, _ editor: Editor) throws(Refusal) {
-    guard q.operands.dropFirst() == k.operands.dropFirst() else {
+    guard let parts = q.op(as: Rotary.self)?.parts, q.op.equals(k.op), q.operands.dropFirst() == k.operands.dropFirst() else {
         throw Refusal("queries and keys turn by different angles", at: k.result)
     }
     let (left, right) = (try Heads(of: q, in: editor.graph), try Heads(of: k, in: editor.graph))
@@ -43,7 +43,7 @@ private func merge(_ q: Node, _ k: Node, _ editor: Editor) throws(Refusal) {
     let heads = left.count + right.count
     let joined = editor.reshape(
         editor.slice(left.whole, axis: left.axis, columns), [left.tokens, .fixed(heads), .fixed(left.depth)])
-    let turned = editor.rotary(joined, cos: q.operands[1], sin: q.operands[2])
+    let turned = editor.rotary(joined, cos: q.operands[1], sin: q.operands[2], parts: parts)
     editor.replace(q.result, with: editor.slice(turned, axis: 1, 0..<left.count))
     editor.replace(k.result, with: editor.slice(turned, axis: 1, left.count..<heads))
 }

@@ -86,7 +86,7 @@ struct KernelChoice {
         if let op = node.op(as: Attention.self) { return attentionRefusal(name, op, node) }
         switch name {
         case .view, .linear, .rmsNorm, .layerNorm, .addRMSNorm, .addLayerNorm, .rotaryTable, .gatedActivation, .embed, .selectRows, .plain,
-            .pagedAttention, .segmentAttention:
+            .pagedAttention, .segmentAttention, .copyRows:
             return nil
         case .rotary: return types[0].shape.rank == 3 ? nil : "x \(types[0]) has no heads"
         case .kvWrite:
@@ -96,6 +96,17 @@ struct KernelChoice {
         case .gatherRows: return storage.constants.contains(node.operands[0]) ? "x is a weight" : nil
         case .widen: return node.op(as: Cast.self)?.to == .f32 ? nil : "it casts to another type"
         case .add: return types[0] == types[1] ? nil : "a is \(types[0]), b is \(types[1])"
+        case .scale:
+            let isRow = types[1].shape.dims.allSatisfy { $0 == 1 || $0 == types[0].shape.dims.last }
+            return isRow && graph.type(of: node.result) == types[0] ? nil : "a is \(types[0]), b is \(types[1])"
+        case .scaleRows:
+            let isColumn = types[1].shape.dims == [types[0].shape[0]] + Array(repeating: 1, count: types[0].shape.rank - 1)
+            return isColumn ? nil : "a is \(types[0]), b is \(types[1])"
+        case .copyColumns: return node.op(as: Slice.self)?.axis == 1 ? nil : "columns are not what is taken"
+        case .joinColumns: return node.op(as: Concat.self)?.axis == 1 ? nil : "columns are not what is joined"
+        case .blendRows:
+            let isBlend = node.op(as: Matmul.self)?.transposeB == false && types[0].shape[1] == 1 && types[0].shape[0] == types[1].shape[0]
+            return isBlend ? nil : "a is \(types[0]), b is \(types[1])"
         }
     }
 }

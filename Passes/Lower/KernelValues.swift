@@ -14,7 +14,9 @@ extension Graph {
         case .addRMSNorm: return node.op(as: AddRMSNorm.self).map { .addRMSNorm(eps: Float($0.eps)) }
         case .addLayerNorm: return node.op(as: AddLayerNorm.self).map { .addLayerNorm(eps: Float($0.eps)) }
         case .rotaryTable: return .rotaryTable
-        case .rotary: return heads(of: node.operands[0]).map { .rotary(heads: $0.count, headDim: $0.width) }
+        case .rotary:
+            guard let op = node.op(as: Rotary.self), let heads = heads(of: node.operands[0]) else { return nil }
+            return .rotary(heads: heads.count, headDim: heads.width, parts: op.parts)
         case .kvWrite: return stateRole(of: node.operands[0]).map { .kvWrite(layer: $0.layer) }
         case .pagedAttention:
             guard let op = node.op(as: Attention.self), let query = heads(of: node.operands[0]), let role = stateRole(of: node.operands[1]),
@@ -37,6 +39,12 @@ extension Graph {
         case .gatherRows: return .gatherRows
         case .widen: return .widen
         case .add: return .add
+        case .scale: return .scale
+        case .scaleRows: return .scaleRows
+        case .copyRows: return .copyRows
+        case .copyColumns: return node.op(as: Slice.self).map { .copyColumns(start: $0.start) }
+        case .joinColumns: return .joinColumns
+        case .blendRows: return .blendRows
         case .plain(let op): return plain(op, node).map(Kernel.plain)
         }
     }

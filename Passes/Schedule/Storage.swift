@@ -95,7 +95,9 @@ package struct Storage {
     }
 
     private mutating func addViews(of node: Node) {
-        if node.operands.allSatisfy(constants.contains) {
+        // What is as long as a symbol says cannot be packed.
+        let isFixed = node.operands.isEmpty || node.results.allSatisfy { graph.type(of: $0).shape.fixed != nil }
+        if isFixed, node.operands.allSatisfy(constants.contains) {
             constants.formUnion(node.results)
             return
         }

@@ -37,3 +37,22 @@ void vlm_bf16_to_f32(const uint16_t *x, float *y, int64_t begin, int64_t end, vl
 void vlm_f32_to_bf16(const float *x, uint16_t *y, int64_t begin, int64_t end, vlm_isa isa) {
   DISPATCH(f32_to_bf16, x, y, begin, end);
 }
+
+// Straight loops over a row; the compiler vectorizes them.
+static void scale_row(const float *x, const float *w, float *y, int64_t columns) {
+  for (int64_t i = 0; i < columns; i++) y[i] = x[i] * w[i];
+}
+
+static void scale_by(const float *x, float w, float *y, int64_t count) {
+  for (int64_t i = 0; i < count; i++) y[i] = x[i] * w;
+}
+
+void vlm_scale(const vlm_scale_args *a, int64_t begin, int64_t end, vlm_isa isa) {
+  (void)isa;
+  for (int64_t r = begin; r < end; r++) {
+    const float *x = a->x + r * a->x_stride, *w = a->w + r * a->w_stride;
+    float *y = a->y + r * a->y_stride;
+    if (a->w_step) scale_row(x, w, y, a->columns);
+    else scale_by(x, w[0], y, a->columns);
+  }
+}

@@ -4,9 +4,11 @@ void vlm_rotary_table(const vlm_rotary_table_args *a, int64_t begin, int64_t end
   (void)isa;
   for (int64_t t = begin; t < end; t++)
     for (int64_t i = 0; i < a->pairs; i++) {
-      int32_t position = a->positions[(a->axis ? a->axis[i] : 0) * a->positions_stride + t];
+      float angle = (float)a->positions[(a->axis ? a->axis[i] : 0) * a->positions_stride + t] * a->inv_freq[i];
+      for (int64_t j = i + a->pairs; j < a->sets * a->pairs; j += a->pairs)
+        angle += (float)a->positions[(a->axis ? a->axis[j] : 0) * a->positions_stride + t] * a->inv_freq[j];
       float cosine, sine;
-      vlm_cos_sin1((float)position * a->inv_freq[i], &cosine, &sine);
+      vlm_cos_sin1(angle, &cosine, &sine);
       a->cos[t * a->pairs + i] = cosine * a->scale;
       a->sin[t * a->pairs + i] = sine * a->scale;
     }
@@ -23,12 +25,15 @@ static void rotate_head(const float *x, float *y, const float *cosine, const flo
 
 void vlm_rotary(const vlm_rotary_args *a, int64_t begin, int64_t end, vlm_isa isa) {
   (void)isa;
-  int64_t half = a->rotary_dim / 2;
+  int64_t half = a->rotary_dim / 2, parts = a->parts > 1 ? a->parts : 1, inside = half / parts;
   for (int64_t t = begin; t < end; t++)
     for (int64_t h = 0; h < a->heads; h++) {
       const float *x = a->x + t * a->x_stride + h * a->head_dim;
       float *y = a->y + t * a->y_stride + h * a->head_dim;
-      rotate_head(x, y, a->cos + t * half, a->sin + t * half, half);
+      for (int64_t p = 0; p < parts; p++) {
+        int64_t angle = t * half + p * inside;
+        rotate_head(x + 2 * p * inside, y + 2 * p * inside, a->cos + angle, a->sin + angle, inside);
+      }
       for (int64_t i = 2 * half; i < a->head_dim && x != y; i++) y[i] = x[i];
     }
 }

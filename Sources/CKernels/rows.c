@@ -27,3 +27,20 @@ vlm_status vlm_select_rows(const vlm_rows_args *a, int64_t begin, int64_t end, v
   }
   return VLM_OK;
 }
+
+void vlm_copy_rows(const vlm_copy_rows_args *a, int64_t begin, int64_t end, vlm_isa isa) {
+  (void)isa;
+  for (int64_t t = begin; t < end; t++) copy_row(a->x + t * a->x_stride, a->y + t * a->y_stride, a->columns);
+}
+
+static void blend_row(const float *w, const float *x, float *y, int64_t count, int64_t columns) {
+  for (int64_t i = 0; i < columns; i++) y[i] = 0;
+  for (int64_t j = 0; j < count; j++)
+    for (int64_t i = 0; i < columns; i++) y[i] += w[j] * x[j * columns + i];
+}
+
+void vlm_blend_rows(const vlm_blend_rows_args *a, int64_t begin, int64_t end, vlm_isa isa) {
+  (void)isa;
+  for (int64_t t = begin; t < end; t++)
+    blend_row(a->w + t * a->count, a->x + t * a->count * a->columns, a->y + t * a->columns, a->count, a->columns);
+}

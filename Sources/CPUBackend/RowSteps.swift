@@ -91,6 +91,7 @@ final class RotaryTableStep: RowStep {
     override func bind(_ context: RunContext) {
         super.bind(context)
         arguments.pairs = Int64(outputs[0].columns)
+        arguments.sets = Int64(inputs[1].rows.value(context) / max(outputs[0].columns, 1))
         arguments.positions = UnsafePointer(inputs[0].integers(context))
         arguments.positions_stride = Int64(rows)
         arguments.inv_freq = UnsafePointer(inputs[1].floats(context))
@@ -107,12 +108,13 @@ final class RotaryTableStep: RowStep {
     }
 }
 
-/// Rotates each head, half against half.
+/// Rotates each part of each head, half against half.
 final class RotaryStep: RowStep {
     private var arguments = vlm_rotary_args()
 
-    init(heads: Int, headDim: Int, inputs: [Operand], outputs: [Operand], origin: String, isa: vlm_isa) {
+    init(heads: Int, headDim: Int, parts: Int, inputs: [Operand], outputs: [Operand], origin: String, isa: vlm_isa) {
         arguments.heads = Int64(heads)
+        arguments.parts = Int64(parts)
         arguments.head_dim = Int64(headDim)
         arguments.rotary_dim = Int64(headDim)
         super.init(inputs: inputs, outputs: outputs, origin: origin, isa: isa)
@@ -263,6 +265,36 @@ final class ElementStep: RowStep {
         case .widen: vlm_u8_to_f32(first.assumingMemoryBound(to: UInt8.self), result, begin, end, isa)
         case .add: vlm_add(first.assumingMemoryBound(to: Float.self), second, result, begin, end, isa)
         }
+    }
+}
+
+/// Rows times a number, times one for each of their elements, or each times a number of its own.
+final class ScaleStep: RowStep {
+    private var arguments = vlm_scale_args()
+    private let isRowwise: Bool
+    /// Rows of the last axis in each row of memory, such as heads, where those are what is scaled.
+    private let groups: Int
+
+    init(isRowwise: Bool, inputs: [Operand], outputs: [Operand], origin: String, isa: vlm_isa) {
+        self.isRowwise = isRowwise
+        groups = isRowwise ? 1 : outputs[0].columns / max(outputs[0].width, 1)
+        super.init(inputs: inputs, outputs: outputs, origin: origin, isa: isa)
+    }
+
+    override func bind(_ context: RunContext) {
+        super.bind(context)
+        arguments.columns = Int64(outputs[0].columns / groups)
+        arguments.x = UnsafePointer(inputs[0].floats(context))
+        arguments.x_stride = Int64(isRowwise ? inputs[0].stride : outputs[0].width)
+        arguments.w = UnsafePointer(inputs[1].floats(context))
+        arguments.w_step = isRowwise || inputs[1].rows.value(context) * inputs[1].columns == 1 ? 0 : 1
+        arguments.w_stride = isRowwise ? 1 : 0
+        arguments.y = outputs[0].floats(context)
+        arguments.y_stride = Int64(isRowwise ? outputs[0].stride : outputs[0].width)
+    }
+
+    override func run(_ phase: Int, _ items: Range<Int>, thread: Int) {
+        withUnsafePointer(to: arguments) { vlm_scale($0, Int64(items.lowerBound * groups), Int64(items.upperBound * groups), isa) }
     }
 }
 

@@ -38,9 +38,9 @@ struct StepPreparer {
         case .rotaryTable:
             try checkAxes(of: step)
             return RotaryTableStep(inputs: inputs, outputs: outputs, origin: origin, isa: isa)
-        case .rotary(let heads, let headDim):
+        case .rotary(let heads, let headDim, let parts):
             return RotaryStep(
-                heads: heads, headDim: headDim, inputs: inputs, outputs: outputs, origin: origin, isa: isa)
+                heads: heads, headDim: headDim, parts: parts, inputs: inputs, outputs: outputs, origin: origin, isa: isa)
         case .kvWrite(let layer):
             return KVWriteStep(layer: layer, operands: inputs, origin: origin, environment)
         case .pagedAttention(let attention):
@@ -60,6 +60,13 @@ struct StepPreparer {
                 selects: step.kernel == .selectRows, inputs: inputs, outputs: outputs, origin: origin, isa: isa)
         case .widen: return ElementStep(.widen, inputs: inputs, outputs: outputs, origin: origin, isa: isa)
         case .add: return ElementStep(.add, inputs: inputs, outputs: outputs, origin: origin, isa: isa)
+        case .scale, .scaleRows:
+            return ScaleStep(isRowwise: step.kernel == .scaleRows, inputs: inputs, outputs: outputs, origin: origin, isa: isa)
+        case .copyRows, .joinColumns:
+            return JoinStep(keepsRows: step.kernel == .joinColumns, inputs: inputs, outputs: outputs, origin: origin, isa: isa)
+        case .copyColumns(let start):
+            return CopyColumnsStep(start: start, inputs: inputs, outputs: outputs, origin: origin, isa: isa)
+        case .blendRows: return BlendStep(inputs: inputs, outputs: outputs, origin: origin, isa: isa)
         case .plain(let kernel): return try PlainStep.make(kernel, inputs: inputs, outputs: outputs, origin: origin)
         }
     }

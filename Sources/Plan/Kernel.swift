@@ -51,7 +51,8 @@ package enum Kernel: Sendable, Hashable, Codable {
     case addRMSNorm(eps: Float)
     case addLayerNorm(eps: Float)
     case rotaryTable
-    case rotary(heads: Int, headDim: Int)
+    /// Each head is so many parts that turn by themselves.
+    case rotary(heads: Int, headDim: Int, parts: Int)
     case kvWrite(layer: Int)
     case pagedAttention(PagedAttention)
     case segmentAttention(SegmentAttention)
@@ -61,6 +62,12 @@ package enum Kernel: Sendable, Hashable, Codable {
     case gatherRows
     case widen
     case add
+    case scale
+    case scaleRows
+    case copyRows
+    case copyColumns(start: Int)
+    case joinColumns
+    case blendRows
     case plain(PlainKernel)
 
     package struct Linear: Sendable, Hashable, Codable {
@@ -146,6 +153,12 @@ extension Kernel {
         case .gatherRows: .gatherRows
         case .widen: .widen
         case .add: .add
+        case .scale: .scale
+        case .scaleRows: .scaleRows
+        case .copyRows: .copyRows
+        case .copyColumns: .copyColumns
+        case .joinColumns: .joinColumns
+        case .blendRows: .blendRows
         case .plain(let plain): .plain(plain.op)
         }
     }

@@ -8,7 +8,8 @@ package enum KernelName: Sendable, Hashable {
     case kvWrite, pagedAttention, segmentAttention
     case gatedActivation
     case embed, selectRows, gatherRows
-    case widen, add
+    case widen, add, scale, scaleRows
+    case copyRows, copyColumns, joinColumns, blendRows
     /// The fallback for one op of the IR.
     case plain(PlainOp)
 
@@ -37,6 +38,12 @@ package enum KernelName: Sendable, Hashable {
         case .gatherRows: "gather_rows"
         case .widen: "widen_u8"
         case .add: "add"
+        case .scale: "scale"
+        case .scaleRows: "scale_rows"
+        case .copyRows: "copy_rows"
+        case .copyColumns: "copy_columns"
+        case .joinColumns: "join_columns"
+        case .blendRows: "blend_rows"
         case .plain(let op): "plain_\(op.rawValue)"
         }
     }

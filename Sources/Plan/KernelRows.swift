@@ -15,7 +15,7 @@ extension KernelRegistry {
             [OperandRule("x", rank: 2...8), OperandRule("residual"), .vector("w"), .vector("b")], [OperandRule("sum"), OperandRule("y")],
             cost: .perElement(8)),
         KernelRow(
-            .rotaryTable, "rotary_table", "Cosine and sine of `positions[axes[i]] · inv_freq[i]`.",
+            .rotaryTable, "rotary_table", "Cosine and sine of `positions[axes[i]] · inv_freq[i]`, summed over sets.",
             [
                 OperandRule("positions", .i32, .whole, rank: 2...2), OperandRule("inv_freq", .f32, .dense, rank: 1...1),
                 OperandRule("axes", .i32, .dense, rank: 1...1, isWeight: true),
@@ -49,6 +49,25 @@ extension KernelRegistry {
         KernelRow(
             .add, "add", "`y = a + b` of one shape.", [OperandRule("a", .f32, .dense, rank: 0...8), OperandRule("b", .f32, .dense, rank: 0...8)],
             [OperandRule("y", .f32, .dense, rank: 0...8)], cost: .perElement(1)),
+        KernelRow(
+            .scale, "mul", "`y = a · b` with a weight `b` of one number, or of one for each element of a row.",
+            [OperandRule("a", .f32, .dense), OperandRule("b", .f32, .dense, rank: 0...1, isWeight: true)], [OperandRule("y", .f32, .dense)],
+            cost: .perElement(1)),
+        KernelRow(
+            .scaleRows, "mul", "`y = a · b` with a number of `b` for each row.",
+            [OperandRule("a", rank: 2...8), OperandRule("b", .f32, .dense, rank: 2...8)], [OperandRule("y", rank: 2...8)], cost: .perElement(1)),
+        KernelRow(
+            .copyRows, "reshape", "Rows that lie apart, one right after the other.", [OperandRule("x")], [OperandRule("y", .f32, .dense)],
+            cost: .movement),
+        KernelRow(
+            .copyColumns, "slice", "Some columns of each row.", [OperandRule("x", rank: 2...2)], [OperandRule("y", rank: 2...2)], cost: .movement),
+        KernelRow(
+            .joinColumns, "concat", "Rows of several matrices beside each other.", [OperandRule("xs", rank: 2...2, isRepeated: true)],
+            [OperandRule("y", rank: 2...2)], cost: .movement),
+        KernelRow(
+            .blendRows, "matmul", "`y[r] = Σ_j a[r, 0, j] · b[r, j]`: rows of `b`, weighted.",
+            [OperandRule("a", .f32, .dense, rank: 3...3), OperandRule("b", .f32, .dense, rank: 3...3)],
+            [OperandRule("y", .f32, .dense, rank: 3...3)], cost: .product),
     ]
 }
 

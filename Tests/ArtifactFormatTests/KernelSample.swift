@@ -78,7 +78,7 @@ enum KernelSample {
         step(.rmsNorm(eps: 1e-6), [value(0, "T", 8), constant("norm")], [value(1, "T", 8)]),
         step(linear(.f32, "qkv", hasBias: true), [value(1, "T", 8), constant("qkv"), constant("bias")], [value(2, "T", 8)]),
         step(
-            .rotary(heads: 2, headDim: 4), [value(2, "T", 2, 4), value(4, "T", 2), value(5, "T", 2)], [value(2, "T", 2, 4)]),
+            .rotary(heads: 2, headDim: 4, parts: 1), [value(2, "T", 2, 4), value(4, "T", 2), value(5, "T", 2)], [value(2, "T", 2, 4)]),
         step(.kvWrite(layer: 0), [value(2, "T", 2, 4), value(2, "T", 2, 4), input(.slots, .i32, ["T"])], []),
         step(
             .pagedAttention(.init(layer: 0, heads: 2, scale: 0.5, softcap: 50, mask: .causal(window: 7, spans: true))),
@@ -97,6 +97,12 @@ enum KernelSample {
             .addLayerNorm(eps: 1e-6), [value(2, "T", 8), value(0, "T", 8), constant("norm"), constant("bias")],
             [value(0, "T", 8), value(1, "T", 8)]),
         step(.add, [value(0, "T", 8), value(1, "T", 8)], [value(2, "T", 8)]),
+        step(.scale, [value(2, "T", 8), constant("norm")], [value(2, "T", 8)]),
+        step(.scaleRows, [value(2, "T", 2, 4), value(4, "T", 1, 1)], [value(3, "T", 2, 4)]),
+        step(.copyRows, [value(2, "T", 8)], [value(3, "T", 2, 4)]),
+        step(.copyColumns(start: 4), [value(2, "T", 8)], [value(3, "T", 4)]),
+        step(.joinColumns, [value(2, "T", 4), value(4, "T", 4), value(5, "T", 8)], [value(3, "T", 16)]),
+        step(.blendRows, [value(4, "T", 1, 2), value(3, "T", 2, 8)], [value(1, "T", 1, 8)]),
         step(.plain(.copy(.copy)), [value(2, "T", 8)], [value(3, "T", 2, 4)]),
         step(
             .gatherRows, [value(2, "T", 8), input(.sampleRows, .i32, ["B"])],

@@ -120,7 +120,7 @@ import Testing
         Damage("rotary_table", "are not positions") { $0.inputs[0].type.shape = [3, 63] },
         Damage("rotary_table", "has not the extents") { $0.outputs[1].type.shape = [63, 2] },
         Damage("rotary_table", "lie apart") { $0.outputs[1].place = .arena(offset: 0, stride: 3) },
-        Damage("rotary_table", "are not the frequencies") { $0.inputs[1] = Slot(.weight(0), TensorType(.f32, [8])) },
+        Damage("rotary_table", "are not the frequencies") { $0.inputs[1] = Slot(.arena(offset: 0, stride: 1), TensorType(.f32, [3])) },
         Damage("rotary_table", "are not the axes") {
             $0.outputs[0].type.shape = ["T", 1]
             $0.outputs[1].type.shape = ["T", 1]
@@ -130,8 +130,29 @@ import Testing
         },
         Damage("rotary_table", "is no weight") { $0.inputs[2] = Slot(.input(.sampleRows), TensorType(.i32, [2])) },
         Damage("rotary", "have no halves") {
-            $0.kernel = .rotary(heads: 8, headDim: 1)
+            $0.kernel = .rotary(heads: 8, headDim: 1, parts: 1)
             $0.inputs[0].type.shape = ["T", 8, 1]
+        },
+        Damage("rotary", "in 4 parts") { $0.kernel = .rotary(heads: 2, headDim: 4, parts: 4) },
+        Damage("rotary", "in 0 parts") { $0.kernel = .rotary(heads: 2, headDim: 4, parts: 0) },
+        Damage("scale", "has not the extents") { $0.inputs[0].type.shape = [63, 8] },
+        Damage("scale", "is not a weight of 1 or 8") { $0.inputs[1] = Slot(.weight(2), TensorType(.f32, [2])) },
+        Damage("scale", "is no weight") { $0.inputs[1] = $0.inputs[0] },
+        Damage("scale_rows", "is not mul of") { $0.outputs[0].type.shape = ["T", 4, 2] },
+        Damage("scale_rows", "is not one number for each row") { $0.inputs[1] = $0.inputs[0] },
+        Damage("scale_rows", "has other rows") { $0.inputs[1].type.shape = [1, 1, 1] },
+        Damage("copy_rows", "is not reshape of") { $0.inputs[0].type.shape = [63, 8] },
+        Damage("copy_rows", "lie apart") { $0.outputs[0].place = .arena(offset: 0, stride: 9) },
+        Damage("copy_columns", "is not slice of") { $0.kernel = .copyColumns(start: 5) },
+        Damage("copy_columns", "is not slice of") { $0.inputs[0].type.shape = [63, 8] },
+        Damage("join_columns", "is not concat of") { $0.inputs[1].type.shape = ["T", 3] },
+        Damage("join_columns", "is not concat of") { $0.inputs[1].type.shape = [63, 4] },
+        Damage("blend_rows", "is not matmul of") { $0.outputs[0].type.shape = ["T", 2, 4] },
+        Damage("blend_rows", "has other rows") { $0.inputs[1].type.shape = [1, 2, 8] },
+        Damage("blend_rows", "is not one weight for each row") {
+            $0.inputs[0].type.shape = ["T", 2, 1]
+            $0.inputs[1] = Slot(.arena(offset: 12288, stride: 4), TensorType(.f32, ["T", 1, 4]))
+            $0.outputs[0].type.shape = ["T", 2, 4]
         },
         Damage("rotary", "has not the extents") { $0.inputs[0].type.shape = [63, 2, 4] },
         Damage("rotary", "is not 2 heads of 4") { $0.outputs[0].type.shape = ["T", 4] },
@@ -187,7 +208,7 @@ import Testing
     @Test func everyKernelHasASoundStep() {
         let program = KernelSample.program()
         #expect(program.contradiction(weights: KernelSample.weights) == nil)
-        #expect(Set(program.plans.flatMap(\.steps).map(\.kernel.name)).count == 32)
+        #expect(Set(program.plans.flatMap(\.steps).map(\.kernel.name)).count == 38)
     }
 
     @Test func fallbacksAreCounted() throws {

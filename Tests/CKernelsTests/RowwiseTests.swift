@@ -51,6 +51,43 @@ private let activations = [
         }
     }
 
+    @Test("rows are scaled by a number or element by element", arguments: [1, 7, 16, 100])
+    func scale(columns: Int) {
+        var random = Dice(UInt64(columns))
+        let x = Guarded(random.floats(3 * columns)), w = Guarded(random.floats(max(columns, 3))), y = Guarded(x.count) { _ in Float.nan }
+        let width = Int64(columns)
+        for (step, stride) in [(0, 0), (1, 0), (0, 1)] {
+            var a = vlm_scale_args(
+                columns: width, x: x.pointer, x_stride: width, w: w.pointer, w_step: Int64(step), w_stride: Int64(stride), y: y.pointer,
+                y_stride: width)
+            vlm_scale(&a, 0, 1, 0)
+            vlm_scale(&a, 1, 3, 0)
+            #expect(y.values == x.values.indices.map { x[$0] * w[$0 % columns * step + $0 / columns * stride] })
+        }
+    }
+
+    @Test("rows are copied beside each other and blended", arguments: [1, 7, 16, 100])
+    func movement(columns: Int) {
+        var random = Dice(UInt64(columns))
+        let (rows, count) = (3, 4)
+        let x = Guarded(random.floats(rows * count * columns)), w = Guarded(random.floats(rows * count))
+        let joined = Guarded(2 * rows * columns) { _ in Float.nan }, blend = Guarded(rows * columns) { _ in Float.nan }
+        for (source, target) in [(0, columns), (columns, 0)] {
+            var a = vlm_copy_rows_args(
+                columns: Int64(columns), x: x.pointer + source, x_stride: Int64(2 * columns), y: joined.pointer + target, y_stride: Int64(2 * columns))
+            vlm_copy_rows(&a, 0, 1, 0)
+            vlm_copy_rows(&a, 1, Int64(rows), 0)
+        }
+        #expect(joined.values == joined.values.indices.map { x[$0 / columns % 2 == 0 ? $0 + columns : $0 - columns] })
+        var b = vlm_blend_rows_args(columns: Int64(columns), count: Int64(count), w: w.pointer, x: x.pointer, y: blend.pointer)
+        vlm_blend_rows(&b, 0, 2, 0)
+        vlm_blend_rows(&b, 2, Int64(rows), 0)
+        let expected = blend.values.indices.map { at in
+            (0..<count).reduce(0.0) { $0 + Double(w[at / columns * count + $1]) * Double(x[(at / columns * count + $1) * columns + at % columns]) }
+        }
+        #expect(relativeError(blend.values, expected) < 1e-6)
+    }
+
     @Test("sums and conversions are exact", arguments: [1, 7, 8, 15, 16, 17, 100])
     func simple(count: Int) {
         var random = Dice(UInt64(count))
@@ -104,42 +141,48 @@ private let activations = [
 }
 
 @Suite struct RotaryTests {
-    @Test("tables are within 1 ulp of f64 cosine and sine, per axis")
-    func table() {
-        let positions = Guarded<Int32>([0, 1, 77, 99_999, 5, 12_345, 1_000_000, 3]), axis = Guarded<Int32>([0, 1, 0, 1, 1])
-        let frequency = Guarded<Float>([1, 0.31622776, 0.1, 0.5, 1e-4]), c = Guarded<Float>(20) { _ in .nan }, s = Guarded<Float>(20) { _ in .nan }
+    /// With two sets a position stands on one axis, the other is 0.
+    @Test("tables are within 1 ulp of f64 cosine and sine, per axis", arguments: [1, 2])
+    func table(sets: Int) {
+        let positions = Guarded<Int32>(sets == 1 ? [0, 1, 77, 99_999, 5, 12_345, 1_000_000, 3] : [0, 1, 77, 0, 5, 0, 0, 3])
+        let axis = Guarded<Int32>(Array([0, 1, 0, 1, 1, 1, 0, 1, 0, 0].prefix(5 * sets)))
+        let frequency = Guarded<Float>(Array([1, 0.31622776, 0.1, 0.5, 1e-4, 0.9, 0.3, 0.09, 0.4, 1e-3].prefix(5 * sets)))
+        let c = Guarded<Float>(20) { _ in .nan }, s = Guarded<Float>(20) { _ in .nan }
         var a = vlm_rotary_table_args(
-            pairs: 5, positions: positions.pointer, positions_stride: 4, axis: axis.pointer, inv_freq: frequency.pointer, scale: 1, cos: c.pointer,
+            pairs: 5, sets: Int64(sets), positions: positions.pointer, positions_stride: 4, axis: axis.pointer, inv_freq: frequency.pointer, scale: 1, cos: c.pointer,
             sin: s.pointer)
         for isa in featureSets {
             vlm_rotary_table(&a, 0, 2, isa)
             vlm_rotary_table(&a, 2, 4, isa)
             for t in 0..<4 {
                 for i in 0..<5 {
-                    let angle = Double(Float(positions[Int(axis[i]) * 4 + t]) * frequency[i])
+                    let parts = stride(from: i, to: axis.count, by: 5)
+                    let angle = Double(parts.reduce(Float(0)) { $0 + Float(positions[Int(axis[$1]) * 4 + t]) * frequency[$1] })
                     #expect(ulps(c[t * 5 + i], cos64(angle)) <= 1 && ulps(s[t * 5 + i], sin64(angle)) <= 1, "angle \(angle)")
                 }
             }
         }
     }
 
-    @Test("halves are rotated in place and out of place", arguments: [(80, 80), (128, 128), (64, 32), (6, 6)])
-    func rotate(dim: Int, rotary: Int) {
+    @Test("halves are rotated in place and out of place", arguments: [(80, 80, 1), (128, 128, 1), (64, 32, 1), (6, 6, 0), (64, 64, 2), (64, 32, 16)])
+    func rotate(dim: Int, rotary: Int, parts: Int) {
         var random = Dice(UInt64(dim))
         let heads = 3, rows = 4, half = rotary / 2, x = Guarded(random.floats(rows * heads * dim)), y = Guarded(x.count) { x[$0] }
         let c = Guarded(random.floats(rows * half)), s = Guarded(random.floats(rows * half))
         let expected = (0..<x.count).map { at in
             let i = at % dim, t = at / (heads * dim)
             if i >= rotary { return Double(x[at]) }
-            let k = t * half + i % half, other = i < half ? -Double(x[at + half]) : Double(x[at - half])
+            let inside = half / max(parts, 1), j = i % (2 * inside)
+            let k = t * half + i / (2 * inside) * inside + j % inside
+            let other = j < inside ? -Double(x[at + inside]) : Double(x[at - inside])
             return Double(x[at]) * Double(c[k]) + other * Double(s[k])
         }
         for isa in featureSets {
             for source in [x, y] {
                 for i in 0..<x.count { y[i] = source === x ? .nan : x[i] }
                 var a = vlm_rotary_args(
-                    heads: Int64(heads), head_dim: Int64(dim), rotary_dim: Int64(rotary), x: source.pointer, x_stride: Int64(heads * dim),
-                    y: y.pointer, y_stride: Int64(heads * dim), cos: c.pointer, sin: s.pointer)
+                    heads: Int64(heads), head_dim: Int64(dim), rotary_dim: Int64(rotary), parts: Int64(parts), x: source.pointer,
+                    x_stride: Int64(heads * dim), y: y.pointer, y_stride: Int64(heads * dim), cos: c.pointer, sin: s.pointer)
                 vlm_rotary(&a, 0, Int64(rows), isa)
                 #expect(relativeError(y.values, expected) < 1e-6)
             }

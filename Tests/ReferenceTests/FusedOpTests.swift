@@ -115,6 +115,32 @@ import Testing
         }
     }
 
+    /// Positions on either axis, whose frequencies differ.
+    @Test func rotaryTableOfSets() throws {
+        let positions = Tensor(ints: [0, 1, 2, 0, 0, 0, 0, 0, 3, 9], [2, 5])
+        try agree([positions, noise([2, 4], seed: 23)]) { b, v in
+            let table = b.rotaryTable(v[0], b.reshape(v[1], [8]), axes: [0, 0, 0, 0, 1, 1, 1, 1], sets: 2)
+            let angles = b.matmul(b.cast(b.transpose(v[0], [1, 0]), to: .f32), v[1])
+            return [table.cos, table.sin, b.cos(angles), b.sin(angles)]
+        }
+    }
+
+    /// Two parts of a head, each half against half; and as many as pairs, which are neighbours.
+    @Test(arguments: [2, 4]) func rotaryInParts(parts: Int) throws {
+        let angles = noise([5, 4], seed: 21)
+        try agree([angles, noise([5, 2, 8], seed: 22)]) { b, v in
+            let (cos, sin) = (b.cos(v[0]), b.sin(v[0]))
+            let each = (0..<parts).map { part in
+                let (start, half) = (part * 8 / parts, 4 / parts)
+                let first = b.slice(v[1], axis: 2, start..<start + half), second = b.slice(v[1], axis: 2, start + half..<start + 2 * half)
+                func angle(_ x: Value) -> Value { b.reshape(b.slice(x, axis: 1, part * half..<(part + 1) * half), [5, 1, .fixed(half)]) }
+                let (c, s) = (angle(cos), angle(sin))
+                return [b.sub(b.mul(first, c), b.mul(second, s)), b.add(b.mul(second, c), b.mul(first, s))]
+            }
+            return [b.rotary(v[1], cos: cos, sin: sin, parts: parts), b.concat(each.flatMap { $0 }, axis: 2)]
+        }
+    }
+
     /// Token 3 sees nothing, and gets zeros on both sides.
     @Test(arguments: [0, 0.4]) func groupedAttention(softcap: Double) throws {
         let visible = Tensor(ints: [1, 0, 0, 1, 1, 0, 1, 1, 1, 0, 0, 0], [4, 3], .bool)

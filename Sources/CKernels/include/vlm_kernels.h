@@ -211,13 +211,15 @@ void vlm_rms_norm(const vlm_norm_args *args, int64_t begin, int64_t end, vlm_isa
 void vlm_layer_norm(const vlm_norm_args *args, int64_t begin, int64_t end, vlm_isa isa);
 
 // cos[t, i], sin[t, i] = scale · cos, sin(angle) with angle = f32(positions[axis[i], t]) · inv_freq[i] rounded to f32, as
-// HF's rotary embeddings do.
+// HF's rotary embeddings do. With more than one set, axis and inv_freq are so many lists behind each other, and an angle is the sum over
+// them.
 typedef struct vlm_rotary_table_args {
   int64_t pairs;             // D/2
+  int64_t sets;              // 0 is 1
   const int32_t *positions;  // [axes, positions_stride]
   int64_t positions_stride;
-  const int32_t *axis;       // [pairs]; NULL: all 0
-  const float *inv_freq;     // [pairs]
+  const int32_t *axis;       // [sets · pairs]; NULL: all 0
+  const float *inv_freq;     // [sets · pairs]
   float scale;               // 1 unless the model scales its rotary table
   float *cos;                // [T, pairs]
   float *sin;
@@ -225,9 +227,11 @@ typedef struct vlm_rotary_table_args {
 void vlm_rotary_table(const vlm_rotary_table_args *args, int64_t begin, int64_t end, vlm_isa isa);
 
 // Rotates x[T, heads, head_dim]: with p = rotary_dim/2, y[i] = x[i]·cos[t,i] − x[i+p]·sin[t,i] and
-// y[i+p] = x[i+p]·cos[t,i] + x[i]·sin[t,i] for i < p (NeoX halves); dims from rotary_dim on are copied. y may be x.
+// y[i+p] = x[i+p]·cos[t,i] + x[i]·sin[t,i] for i < p (NeoX halves); dims from rotary_dim on are copied. With more than one part
+// each of them turns so by itself, by its share of the angles: two parts are two axes, p parts are neighbours. y may be x.
 typedef struct vlm_rotary_args {
   int64_t heads, head_dim, rotary_dim;
+  int64_t parts;  // a divisor of p; 0 is 1
   const float *x;
   int64_t x_stride;  // elements between tokens; heads are head_dim apart
   float *y;
@@ -344,6 +348,19 @@ void vlm_gated(const vlm_gated_args *args, int64_t begin, int64_t end, vlm_isa i
 void vlm_add(const float *a, const float *b, float *y, int64_t begin, int64_t end, vlm_isa isa);
 void vlm_exp(const float *x, float *y, int64_t begin, int64_t end, vlm_isa isa);
 
+// y[r, i] = x[r, i] · w[r · w_stride + i · w_step] for rows [begin, end); a step or stride of 0 is one number for a row or a column.
+// y may be x.
+typedef struct vlm_scale_args {
+  int64_t columns;
+  const float *x;  // [R, columns]
+  int64_t x_stride;
+  const float *w;
+  int64_t w_step, w_stride;
+  float *y;
+  int64_t y_stride;
+} vlm_scale_args;
+void vlm_scale(const vlm_scale_args *args, int64_t begin, int64_t end, vlm_isa isa);
+
 // y[i] = f32(x[i]) for elements [begin, end) of bytes.
 void vlm_u8_to_f32(const uint8_t *x, float *y, int64_t begin, int64_t end, vlm_isa isa);
 
@@ -365,6 +382,25 @@ typedef struct vlm_rows_args {
 } vlm_rows_args;
 vlm_status vlm_gather_rows(const vlm_rows_args *args, int64_t begin, int64_t end, vlm_isa isa);
 vlm_status vlm_select_rows(const vlm_rows_args *args, int64_t begin, int64_t end, vlm_isa isa);
+
+// y[t] = x[t] for rows [begin, end) of two matrices whose rows may lie apart.
+typedef struct vlm_copy_rows_args {
+  int64_t columns;
+  const float *x;
+  int64_t x_stride;
+  float *y;
+  int64_t y_stride;
+} vlm_copy_rows_args;
+void vlm_copy_rows(const vlm_copy_rows_args *args, int64_t begin, int64_t end, vlm_isa isa);
+
+// y[t] = Σ_j w[t, j] · x[t · count + j] for rows [begin, end), summed in the order of j; all without gaps.
+typedef struct vlm_blend_rows_args {
+  int64_t columns, count;
+  const float *w;  // [T, count]
+  const float *x;  // [T · count, columns]
+  float *y;
+} vlm_blend_rows_args;
+void vlm_blend_rows(const vlm_blend_rows_args *args, int64_t begin, int64_t end, vlm_isa isa);
 
 typedef enum vlm_rate {
   VLM_RATE_READ = 0,      // memory reads; one iteration is one pass over `bytes`

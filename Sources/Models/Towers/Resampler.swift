@@ -50,9 +50,9 @@ extension ModelTracer {
     func wavePositions(_ places: Value, width: Int) -> Value {
         let quarter = width / 4
         let frequencies = (0..<quarter).map { Double(Float(1 / pow(10_000, Double($0) / Double(quarter)))) }
-        let floats = b.cast(b.transpose(places, [1, 0]), to: .f32)
         func waves(_ axis: Int) -> [Value] {
-            let angles = b.mul(b.slice(floats, axis: 1, axis..<axis + 1), b.constant(frequencies))
+            let axes = b.one(Constant(Array(repeating: Double(axis), count: quarter), TensorType(.i32, [.fixed(quarter)])))
+            let angles = b.mul(b.cast(b.transpose(b.gather(places, axes), [1, 0]), to: .f32), b.constant(frequencies))
             return [b.sin(angles), b.cos(angles)]
         }
         return b.concat(waves(1) + waves(0), axis: 1)
