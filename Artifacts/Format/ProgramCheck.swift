@@ -72,10 +72,11 @@ private struct ProgramCheck {
     private func checkCache() throws(Contradiction) {
         let kv = program.kv
         try require(
-            isSize(kv.layers, atMost: 1 << 16) && isSize(kv.heads, atMost: 1 << 16) && isSize(kv.headDim, atMost: 1 << 16)
-                && (kv.element == .f32 || kv.element == .bf16), "the KV layout is out of range")
-        let count = product([2, kv.layers, kv.heads, kv.headDim, kv.element.byteCount])
-        try require(count.map { $0 <= 1 << 40 } ?? false, "the KV layout is out of range")
+            isSize(kv.layers.count, atMost: 1 << 12) && (kv.element == .f32 || kv.element == .bf16), "the KV layout is out of range")
+        for layer in kv.layers {
+            let isSound = isSize(layer.heads, atMost: 1 << 12) && isSize(layer.headDim, atMost: 1 << 12)
+            try require(isSound, "the KV layout is out of range")
+        }
     }
 
     private func check(_ weight: WeightEntry) throws(Contradiction) {

@@ -233,23 +233,23 @@ extension StepCheck {
     private func checkCacheWrite(layer: Int) throws(Contradiction) {
         try checkDecoder(layer: layer)
         let (k, v) = (try floats(step.inputs[0]), try floats(step.inputs[1]))
-        try require([k, v], heads: program.kv.heads, headDim: program.kv.headDim)
+        let cache = program.kv.layers[layer]
+        try require([k, v], heads: cache.heads, headDim: cache.headDim)
         try requireSame(k, [v])
         try requireIndex(step.inputs[2], for: k)
     }
 
     private func check(_ attention: Kernel.PagedAttention) throws(Contradiction) {
         try checkDecoder(layer: attention.layer)
-        try require(
-            attention.heads > 0 && attention.heads % program.kv.heads == 0,
-            "\(attention.heads) heads over \(program.kv.heads) KV heads")
+        let cache = program.kv.layers[attention.layer]
+        try require(attention.heads > 0 && attention.heads % cache.heads == 0, "\(attention.heads) heads over \(cache.heads) KV heads")
         try checkScores(scale: attention.scale, softcap: attention.softcap)
         guard case .causal(let window, _) = attention.mask else {
             throw Contradiction(reason: "\(place): the mask over a cache is \(attention.mask)")
         }
         try require(isCount(window ?? 1), "the window is \(window ?? 0), not in 1 … 2^31 − 1")
         let (q, y) = (try floats(step.inputs[0]), try floats(step.outputs[0]))
-        try require([q, y], heads: attention.heads, headDim: program.kv.headDim)
+        try require([q, y], heads: attention.heads, headDim: cache.headDim)
         try requireSame(q, [y])
         // The rows are those of the batch, whatever the shape says.
         try require(q.rows == batchRows, "\(q.type) has not a row for each token of the batch")
@@ -278,7 +278,7 @@ extension StepCheck {
 
     private func checkDecoder(layer: Int) throws(Contradiction) {
         try require(plan.entry != .vision, "pictures have no cache")
-        try require(layer >= 0 && layer < program.kv.layers, "there is no layer \(layer)")
+        try require(program.kv.layers.indices.contains(layer), "there is no layer \(layer)")
     }
 
     /// Tokens of the largest batch of the plan.

@@ -23,7 +23,7 @@ final class KVWriteStep: PreparedStep {
     override func bind(_ context: RunContext) {
         super.bind(context)
         rows = k.rows.value(context)
-        arguments.layout = environment.kv.kernelLayout
+        arguments.layout = environment.kv.kernelLayout(layer)
         arguments.blocks = Int64(environment.kv.blockCount)
         arguments.k = UnsafePointer(k.floats(context))
         arguments.v = UnsafePointer(v.floats(context))
@@ -72,7 +72,7 @@ final class PagedAttentionStep: PreparedStep {
         self.hasSpans = hasSpans
         super.init(origin: origin)
         // Scratch grows with the blocks, whose size is chosen later.
-        var layout = environment.kv.kernelLayout(blockSize: Self.largestBlock)
+        var layout = environment.kv.kernelLayout(layer, blockSize: Self.largestBlock)
         let bytes = vlm_paged_attention_scratch_bytes(&layout, arguments.heads)
         guard bytes > 0 else { throw .malformed("the KV layout of \(origin) is not one that attention reads") }
         environment.scratch.reserve(thread: bytes)
@@ -81,7 +81,7 @@ final class PagedAttentionStep: PreparedStep {
     override func bind(_ context: RunContext) {
         super.bind(context)
         guard let io = context.io else { return }
-        arguments.layout = environment.kv.kernelLayout
+        arguments.layout = environment.kv.kernelLayout(layer)
         arguments.blocks = Int64(environment.kv.blockCount)
         arguments.sequences = Int64(io.sequenceCount)
         arguments.query_start = UnsafePointer(io.queryStarts.baseAddress)

@@ -9,8 +9,13 @@ final class KVStorage {
     private(set) var blockCount = 0
     private var base: UnsafeMutableRawPointer?
     private var byteCount = 0
+    /// Bytes of one token in the layers before each.
+    private let starts: [Int]
 
-    init(_ layout: KVLayout) { self.layout = layout }
+    init(_ layout: KVLayout) {
+        self.layout = layout
+        starts = layout.layers.reduce(into: [0]) { $0.append($0[$0.count - 1] + layout.tokenBytes($1)) }
+    }
 
     deinit { if let base { munmap(base, byteCount) } }
 
@@ -28,26 +33,25 @@ final class KVStorage {
         return true
     }
 
-    /// The geometry that the kernels are told.
-    var kernelLayout: vlm_kv_layout { kernelLayout(blockSize: blockSize) }
+    /// The geometry of a layer that the kernels are told.
+    func kernelLayout(_ layer: Int) -> vlm_kv_layout { kernelLayout(layer, blockSize: blockSize) }
 
     /// The geometry with blocks of so many tokens.
-    func kernelLayout(blockSize: Int) -> vlm_kv_layout {
+    func kernelLayout(_ layer: Int, blockSize: Int) -> vlm_kv_layout {
+        let own = layout.layers[layer]
         var result = vlm_kv_layout()
         result.dtype = layout.element == .bf16 ? VLM_BF16 : VLM_F32
-        result.kv_heads = Int64(layout.heads)
-        result.head_dim = Int64(layout.headDim)
+        result.kv_heads = Int64(own.heads)
+        result.head_dim = Int64(own.headDim)
         result.block_size = Int64(blockSize)
-        result.head_stride = Int64(layout.headDim * blockSize)
-        result.block_stride = Int64(layout.heads * layout.headDim * blockSize)
+        result.head_stride = Int64(own.headDim * blockSize)
+        result.block_stride = Int64(own.width * blockSize)
         return result
     }
 
-    func keys(_ layer: Int) -> UnsafeMutableRawPointer? { base.map { $0 + 2 * layer * halfLayerBytes } }
+    func keys(_ layer: Int) -> UnsafeMutableRawPointer? { base.map { $0 + starts[layer] * blockSize * blockCount } }
 
-    func values(_ layer: Int) -> UnsafeMutableRawPointer? { base.map { $0 + (2 * layer + 1) * halfLayerBytes } }
-
-    private var halfLayerBytes: Int {
-        layout.heads * layout.headDim * blockSize * blockCount * layout.element.byteCount
+    func values(_ layer: Int) -> UnsafeMutableRawPointer? {
+        base.map { $0 + (starts[layer] + layout.tokenBytes(layout.layers[layer]) / 2) * blockSize * blockCount }
     }
 }

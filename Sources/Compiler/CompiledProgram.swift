@@ -75,12 +75,30 @@ struct CompiledProgram {
         let geometry = compilation.source.definition.geometry
         let program = Program(
             plans: plans, limits: compilation.limits,
-            kv: KVLayout(
-                layers: geometry.layers, heads: geometry.kvHeads, headDim: geometry.headDim, element: kvElement),
+            kv: KVLayout(layers: try cacheLayers(module), element: kvElement),
             vocabularySize: geometry.vocabularySize, hiddenSize: geometry.hiddenSize,
             positionAxes: geometry.positionAxes)
         let sources = Dictionary(module.weights.map { ($0.name, $0.source) }) { first, _ in first }
         return (program, table.requests, sources)
+    }
+
+    /// What the layers of the decoder keep of a token, by the states of its keys.
+    private static func cacheLayers(_ module: Module) throws(CompileError) -> [KVLayout.Layer] {
+        var layers: [Int: KVLayout.Layer] = [:]
+        for graph in module.graphs {
+            for state in graph.states {
+                let extents = graph.type(of: state.value).shape.dims.map(\.fixedValue)
+                guard case .keys(let layer)? = state.role, extents.count == 3, let heads = extents[1], let headDim = extents[2]
+                else { continue }
+                layers[layer] = KVLayout.Layer(heads: heads, headDim: headDim)
+            }
+        }
+        var ordered: [KVLayout.Layer] = []
+        for index in 0..<layers.count {
+            guard let layer = layers[index] else { throw .internalInconsistency("layer \(index) has no cache, but a later one has") }
+            ordered.append(layer)
+        }
+        return ordered
     }
 
     /// Writes every section but the weights.

@@ -61,10 +61,11 @@ struct Show: ParsableCommand {
         }
         print(terminal.dim("per token of a full batch (vision: per patch); + for each token of context attended to") + "\n")
         let cache = summary.cache
+        let kinds = cache.kinds.map { "\($0.layers)×\($0.heads)×\($0.headDim)" }.joined(separator: " + ")
         let blocks = cache.bytesPerBlock.compactMap { size, bytes in Int(size).map { ($0, bytes) } }.sorted { $0.0 < $1.0 }
         print(
             terminal.heading("KV CACHE")
-                + "  layers × heads × size: \(cache.layers)×\(cache.heads)×\(cache.headDim), \(cache.element): "
+                + "  layers × heads × size: \(kinds), \(cache.element): "
                 + "\(Figures.bytes(cache.bytesPerToken)) per token")
         print("  blocks    " + blocks.map { "\($0.0): \(Figures.bytes($0.1))" }.joined(separator: "  ") + "\n")
     }

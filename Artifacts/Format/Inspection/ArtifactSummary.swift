@@ -18,9 +18,14 @@ package struct ArtifactSummary: Sendable, Codable {
 
     package struct CacheSummary: Sendable, Codable {
         package var element: String
-        package var layers: Int
-        package var heads: Int
-        package var headDim: Int
+        /// Layers that are alike, in the order of the first of each kind.
+        package struct Kind: Sendable, Codable {
+            package var layers: Int
+            package var heads: Int
+            package var headDim: Int
+        }
+
+        package var kinds: [Kind]
         package var bytesPerToken: Int
         /// Bytes of one block by its number of tokens.
         package var bytesPerBlock: [String: Int]
@@ -77,8 +82,7 @@ package struct ArtifactSummary: Sendable, Codable {
         entries = program.plans.map { EntrySummary($0, artifact) }
         let kv = program.kv
         cache = CacheSummary(
-            element: kv.element.rawValue, layers: kv.layers, heads: kv.heads, headDim: kv.headDim,
-            bytesPerToken: kv.tokenBytes,
+            element: kv.element.rawValue, kinds: CacheSummary.Kind.all(kv), bytesPerToken: kv.tokenBytes,
             bytesPerBlock: Dictionary(uniqueKeysWithValues: [16, 32, 64, 128].map { ("\($0)", kv.blockBytes(size: $0)) }))
         weights = WeightGroup.all(artifact.weights)
         layers = LinearGroup.all(artifact)
@@ -203,5 +207,17 @@ package struct LinearGroup: Sendable, Hashable, Codable {
             }
         }
         return parts.map { $0.first == $0.last ? "\($0.first)" : "\($0.first)-\($0.last)" }.joined(separator: ",")
+    }
+}
+
+extension ArtifactSummary.CacheSummary.Kind {
+    fileprivate static func all(_ kv: KVLayout) -> [Self] {
+        kv.layers.reduce(into: []) { kinds, layer in
+            if let index = kinds.firstIndex(where: { $0.heads == layer.heads && $0.headDim == layer.headDim }) {
+                kinds[index].layers += 1
+            } else {
+                kinds.append(Self(layers: 1, heads: layer.heads, headDim: layer.headDim))
+            }
+        }
     }
 }

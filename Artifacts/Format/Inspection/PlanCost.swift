@@ -45,9 +45,11 @@ private struct StepCounter {
         case .product: cost.flops += 2 * outputs * innerExtent(of: step)
         case .attention(let readsCache):
             cost.attentionFlopsPerContextToken += 4 * outputs
-            guard readsCache, let heads = step.kernel.queryHeads else { return }
-            let rows = outputs / Double(max(heads * program.kv.headDim, 1))
-            cost.cacheBytesPerContextToken += Double(program.kv.tokenBytes) / Double(max(program.kv.layers, 1)) * rows
+            let layers = program.kv.layers
+            guard readsCache, case .pagedAttention(let attention) = step.kernel, layers.indices.contains(attention.layer) else { return }
+            let layer = layers[attention.layer]
+            let rows = outputs / Double(max(attention.heads * layer.headDim, 1))
+            cost.cacheBytesPerContextToken += Double(program.kv.tokenBytes(layer)) * rows
         }
     }
 
@@ -66,11 +68,5 @@ private struct StepCounter {
 
     private func elements(_ slot: Slot) -> Double {
         slot.type.shape.values(plan.bounds).map { $0.reduce(1) { $0 * Double($1) } } ?? 0
-    }
-}
-
-extension Kernel {
-    fileprivate var queryHeads: Int? {
-        if case .pagedAttention(let attention) = self { attention.heads } else { nil }
     }
 }
