@@ -16,6 +16,9 @@ package enum Architectures {
         Idefics3.self,
         Pixtral.self,
         PaddleOCRVL.self,
+        LightOnOCR.self,
+        GLMOCR.self,
+        Gemma4.self,
         TextDecoder.self,
     ]
 

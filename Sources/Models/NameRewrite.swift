@@ -86,6 +86,12 @@ enum NameTables {
         .init("attention_norm", "input_layernorm"), .init("ffn_norm", "post_attention_layernorm"),
     ]
 
+    /// `GlmOcrTextModel`, whose norms stand around both halves of a layer.
+    static let glm: [NameRewrite.Part] = [
+        .init("post_attention_layernorm", "pre_feedforward_layernorm"), .init("post_self_attn_layernorm", "post_attention_layernorm"),
+        .init("post_mlp_layernorm", "post_feedforward_layernorm"),
+    ]
+
     /// The first Qwen, behind `transformer.`.
     static let qwen: [NameRewrite.Part] = [
         .init("wte", "embed_tokens"), .init("ln_f", "norm"), .init("h", "layers"), .init("ln_1", "input_layernorm"),
@@ -113,11 +119,17 @@ enum NameTables {
         .init("norm2", "layer_norm2"), .init("mlp.linear_fc1", "mlp.fc1"), .init("mlp.linear_fc2", "mlp.fc2"),
     ]
 
-    /// `PixtralVisionModel`
-    static let pixtralVision: [NameRewrite.Part] = [
-        .init("transformer.layers", "encoder.layers"), .init("attention.o_proj", "self_attn.out_proj"), .init("attention", "self_attn"),
-        .init("feed_forward", "mlp"), .init("attention_norm", "layer_norm1"), .init("ffn_norm", "layer_norm2"),
-    ]
+    /// `PixtralVisionModel` behind a start.
+    static func pixtralTower(_ start: String) -> [NameRewrite] {
+        let layers: [NameRewrite.Part] = [
+            .init("transformer.layers", "encoder.layers"), .init("attention.o_proj", "self_attn.out_proj"), .init("attention", "self_attn"),
+            .init("feed_forward", "mlp"), .init("attention_norm", "layer_norm1"), .init("ffn_norm", "layer_norm2"),
+        ]
+        return [
+            NameRewrite(start + "patch_conv.", "visual.embeddings.patch_embedding."), NameRewrite(start + "ln_pre.", "visual.pre_layrnorm."),
+            NameRewrite(start, "visual.", layers),
+        ]
+    }
 
     /// The tower of the first Qwen-VL.
     static let openCLIP: [NameRewrite.Part] = [

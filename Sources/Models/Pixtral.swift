@@ -35,13 +35,8 @@ package struct Pixtral: ModelDefinition {
 
     package var geometry: ModelGeometry { ModelGeometry(text, patchSize: tower.patchSize, mergeSize: mergeSize ?? 1) }
 
-    private static let towerNames = ["vision_tower.", "model.vision_tower."].flatMap { start in
-        [
-            NameRewrite(start + "patch_conv.", "visual.embeddings.patch_embedding."), NameRewrite(start + "ln_pre.", "visual.pre_layrnorm."),
-            NameRewrite(start, "visual.", NameTables.pixtralVision),
-        ]
-    }
-    private static let rewrites = NameTables.wrapped() + towerNames + NameTables.projector
+    private static let rewrites =
+        NameTables.wrapped() + ["vision_tower.", "model.vision_tower."].flatMap(NameTables.pixtralTower) + NameTables.projector
 
     package func effective(_ checkpoint: Checkpoint) -> Checkpoint { text.effective(checkpoint, Self.rewrites) }
 
@@ -62,10 +57,8 @@ package struct Pixtral: ModelDefinition {
 
     /// Normalized patches of a square beside each other, channel by channel (`Mistral3PatchMerger`).
     private func merged(_ rows: Value, _ tracer: ModelTracer) -> Value {
-        let b = tracer.b
         let normed = tracer.rmsNorm("norm", rows, width: tower.width, eps: text.eps)
-        let squares = b.transpose(b.reshape(normed, ["M", .fixed(cell), .fixed(tower.width)]), [0, 2, 1])
-        let joined = b.reshape(squares, ["M", .fixed(cell * tower.width)])
+        let joined = tracer.joinedSquares(normed, count: cell, width: tower.width)
         return tracer.scope("patch_merger") {
             tracer.linear("merging_layer", joined, from: cell * tower.width, to: tower.width, bias: false)
         }

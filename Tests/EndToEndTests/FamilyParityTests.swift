@@ -18,8 +18,7 @@ import Testing
 
     /// What is not supported yet, with words of the message that says so.
     static let refused: [String: String] = [
-        "gemma4": "is unknown; the known ones are", "glm_ocr": "is unknown; the known ones are", "lfm2_vl": "is unknown; the known ones are",
-        "lighton_ocr": "is unknown; the known ones are", "minicpmv4_6": "is unknown; the known ones are",
+        "lfm2_vl": "is unknown; the known ones are", "minicpmv4_6": "is unknown; the known ones are",
         "qwen3_5": "is unknown; the known ones are",
         "qwen2_vl_awq_gemv": "only the AWQ layout", "qwen2_vl_ct_fp8": "which is not supported", "qwen2_vl_ct_mxfp4": "which is not supported",
         "qwen2_vl_ct_nvfp4": "which is not supported", "qwen2_vl_ct_w4a16": "which is not supported",

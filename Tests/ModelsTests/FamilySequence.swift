@@ -1,6 +1,7 @@
 import IR
 import JSON
 import Models
+import Plan
 import Reference
 import Tensors
 
@@ -16,13 +17,11 @@ struct FamilySequence {
         self.record = record
         ids = record.recorded("inputs.input_ids")!.ints
         slots = ids.count + steps
-        let geometry = record.definition.geometry
-        let shape = [slots, geometry.kvHeads, geometry.headDim]
-        let zero = Tensor(Array(repeating: 0, count: shape.reduce(1, *)), shape)
         states = [:]
-        for layer in 0..<geometry.layers {
-            states["kv.\(layer).k"] = zero
-            states["kv.\(layer).v"] = zero
+        guard let graph = record.module.graph("decode") else { return }
+        for state in graph.states {
+            let shape = [slots] + graph.type(of: state.value).shape.dims.dropFirst().compactMap(\.fixedValue)
+            states[state.name] = Tensor(Array(repeating: 0, count: shape.reduce(1, *)), shape)
         }
     }
 
@@ -71,17 +70,19 @@ struct FamilySequence {
 
     /// The tokens of the prompt that see each other.
     private func spans() -> [Range<Int>] {
-        guard let types = record.recorded("inputs.token_type_ids")?.ints else { return [] }
-        let shared: Int32 = record.modelType == "paligemma" ? 0 : 1
-        var spans: [Range<Int>] = []
-        for index in types.indices where types[index] == shared {
-            if let last = spans.last, last.upperBound == index {
-                spans[spans.count - 1] = last.lowerBound..<index + 1
-            } else {
-                spans.append(index..<index + 1)
+        guard case .success(let spec) = record.spec else { return [] }
+        switch spec.spans {
+        case .none: return []
+        case .prompt: return [0..<ids.count]
+        case .pictures:
+            return ids.indices.filter(isImage).reduce(into: [Range<Int>]()) { spans, index in
+                if let last = spans.last, last.upperBound == index {
+                    spans[spans.count - 1] = last.lowerBound..<index + 1
+                } else {
+                    spans.append(index..<index + 1)
+                }
             }
         }
-        return spans
     }
 
     private func given(_ entry: String, _ inputs: [String: Tensor]) -> [String: Tensor] {

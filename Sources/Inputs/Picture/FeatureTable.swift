@@ -27,6 +27,7 @@ package struct FeatureTable: Sendable, Hashable {
                 counts.append(count)
                 columns.append(tile.gridWidth / side)
             }
+        case .squares(let side): for tile in layout.tiles { appendSquares(of: tile, side) }
         case .queries(let count):
             for _ in layout.tiles {
                 append(resultCount..<resultCount + count)
@@ -79,6 +80,23 @@ package struct FeatureTable: Sendable, Hashable {
         }
         rows += ordered
         learned += Array(repeating: -1, count: count)
+    }
+
+    /// The whole squares of a tile whose patches are in raster order.
+    private mutating func appendSquares(of tile: PictureLayout.Tile, _ side: Int) {
+        let (height, width) = (tile.gridHeight / side, tile.gridWidth / side)
+        var (all, weights) = blend ?? ([], [])
+        for index in 0..<height * width {
+            let corner = resultCount + index / width * side * tile.gridWidth + index % width * side
+            rows.append(Int32(corner))
+            all += (0..<side * side).map { Int32(corner + $0 / side * tile.gridWidth + $0 % side) }
+            weights += Array(repeating: 1 / Float(side * side), count: side * side)
+        }
+        blend = (all, weights)
+        learned += Array(repeating: -1, count: height * width)
+        resultCount += tile.patches
+        counts.append(height * width)
+        columns.append(width)
     }
 
     private mutating func append(_ range: Range<Int>) {

@@ -29,6 +29,9 @@ extension FitRule {
             let (height, width) = try smartResize(
                 height: start.height, width: start.width, factor: multiple, minPixels: minPixels, maxPixels: maxPixels)
             return PictureLayout.Frame(resized: PictureSize(width: width, height: height))
+        case .volume(let minPixels, let maxPixels, let multiple, let frames):
+            return PictureLayout.Frame(resized: try Self.volume(size, minPixels, maxPixels, multiple, frames))
+        case .fill(let maxPixels, let multiple): return PictureLayout.Frame(resized: Self.filled(size, maxPixels, multiple))
         case .exact(let width, let height), .interpolated(let width, let height):
             return PictureLayout.Frame(resized: PictureSize(width: width, height: height))
         case .cover(let edge, let width, let height): return Self.covering(size, edge, PictureSize(width: width, height: height))
@@ -70,6 +73,36 @@ extension FitRule {
         (frame.tileRows, frame.tileColumns) = isTurned ? (width / side, rows) : (rows, width / side)
         frame.isTurned = isTurned
         return frame
+    }
+
+    /// `smart_resize` of `Glm46VImageProcessor`.
+    private static func volume(
+        _ size: PictureSize, _ minPixels: Int, _ maxPixels: Int, _ multiple: Int, _ frames: Int
+    ) throws(ImageError) -> PictureSize {
+        let least = Double(multiple)
+        var start = size
+        if size.height < multiple || size.width < multiple {
+            let scale = max(least / Double(size.height), least / Double(size.width))
+            start = PictureSize(width: Int(Double(size.width) * scale), height: Int(Double(size.height) * scale))
+        }
+        let (height, width) = try smartResize(
+            height: start.height, width: start.width, factor: multiple, minPixels: minPixels, maxPixels: maxPixels, frames: frames)
+        return PictureSize(width: width, height: height)
+    }
+
+    /// `get_aspect_ratio_preserving_size` of `Gemma4ImageProcessor`.
+    private static func filled(_ size: PictureSize, _ maxPixels: Int, _ multiple: Int) -> PictureSize {
+        let (tall, wide) = (Double(size.height), Double(size.width))
+        let factor = (Double(maxPixels) / (tall * wide)).squareRoot()
+        func cells(_ length: Double) -> Int { Int((factor * length / Double(multiple)).rounded(.down)) }
+        let most = maxPixels / (multiple * multiple)
+        var (rows, columns) = (cells(tall), cells(wide))
+        if rows == 0 {
+            (rows, columns) = (1, min(Int((wide / tall).rounded(.down)), most))
+        } else if columns == 0 {
+            (rows, columns) = (min(Int((tall / wide).rounded(.down)), most), 1)
+        }
+        return PictureSize(width: columns * multiple, height: rows * multiple)
     }
 
     private static func longestEdge(_ size: PictureSize, _ edge: Int) -> PictureSize {

@@ -256,6 +256,13 @@ extension PictureSpec {
         case .strips:
             let values = pictures.flatMap { picture in picture.layout.tiles.flatMap { strip($0, of: picture) } }
             return ([values.count], values)
+        case .filledPatches:
+            let most = maxRows ?? 0
+            let values = pictures.flatMap { picture in
+                let rows = picture.layout.tiles.flatMap { interleaved($0, of: picture) }
+                return rows + Array(repeating: 0, count: max(most * pixels.patchBytes - rows.count, 0))
+            }
+            return ([pictures.count, most, pixels.patchBytes], values)
         case .tiles, .pictures, .filledPictures, .prompt:
             let planes = pictures.map { picture in picture.layout.tiles.map { plane($0, of: picture) } }
             let sizes = pictures.flatMap { picture in picture.layout.tiles.compactMap { picture.layout.frames[$0.view]?.tile } }
@@ -309,6 +316,19 @@ extension PictureSpec {
                     let start = (channel * plane.size.height + row * side + y) * plane.size.width
                     values += plane.values[start..<start + tile.gridWidth * side]
                 }
+            }
+        }
+        return values
+    }
+
+    /// A tile as `[P, p · p · 3]`: its patches in raster order, channel after channel of each pixel.
+    private func interleaved(_ tile: PictureLayout.Tile, of picture: ReadPicture) -> [Float] {
+        let (plane, side) = (plane(tile, of: picture), pixels.patchSize)
+        var values: [Float] = []
+        for patch in 0..<tile.patches {
+            for pixel in 0..<side * side {
+                let (y, x) = (patch / tile.gridWidth * side + pixel / side, patch % tile.gridWidth * side + pixel % side)
+                for channel in 0..<3 { values.append(plane.values[(channel * plane.size.height + y) * plane.size.width + x]) }
             }
         }
         return values

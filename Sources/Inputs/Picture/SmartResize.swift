@@ -1,9 +1,9 @@
 /// The size of a picture for the model: both sides multiples of `factor`, the area between the bounds, the ratio kept
-/// as nearly as that allows.
+/// as nearly as that allows. The bounds are of so many equal frames together.
 ///
-/// Source: HF `smart_resize` (Qwen2-VL), with Python's rounding of halves to even and its float arithmetic.
+/// Source: HF `smart_resize` (Qwen2-VL, GLM), with Python's rounding of halves to even and its float arithmetic.
 package func smartResize(
-    height: Int, width: Int, factor: Int, minPixels: Int, maxPixels: Int
+    height: Int, width: Int, factor: Int, minPixels: Int, maxPixels: Int, frames: Int = 1
 ) throws(ImageError) -> (height: Int, width: Int) {
     let tall = Double(height)
     let wide = Double(width)
@@ -12,15 +12,16 @@ package func smartResize(
     func multiple(_ cells: Double) -> Int { Int(cells) * factor }
     let nearHeight = multiple((tall / cell).rounded(.toNearestOrEven))
     let nearWidth = multiple((wide / cell).rounded(.toNearestOrEven))
-    if nearHeight * nearWidth > maxPixels {
-        let beta = (tall * wide / Double(maxPixels)).squareRoot()
+    let pixels = Double(frames) * tall * wide
+    if frames * nearHeight * nearWidth > maxPixels {
+        let beta = (pixels / Double(maxPixels)).squareRoot()
         return (
             max(factor, multiple((tall / beta / cell).rounded(.down))),
             max(factor, multiple((wide / beta / cell).rounded(.down)))
         )
     }
-    if nearHeight * nearWidth < minPixels {
-        let beta = (Double(minPixels) / (tall * wide)).squareRoot()
+    if frames * nearHeight * nearWidth < minPixels {
+        let beta = (Double(minPixels) / pixels).squareRoot()
         return (multiple((tall * beta / cell).rounded(.up)), multiple((wide * beta / cell).rounded(.up)))
     }
     return (nearHeight, nearWidth)

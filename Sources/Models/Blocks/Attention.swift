@@ -2,7 +2,7 @@ import IR
 import Tensors
 
 /// The extents of grouped attention; `kvHeads` divides `heads`.
-struct AttentionShape {
+struct AttentionShape: Hashable {
     var heads: Int
     var kvHeads: Int
     var headDim: Int

@@ -13,6 +13,9 @@ extension ModelTracer {
         }
     }
 
+    /// `y = x / √(mean(x²) + eps)`, a norm without a weight.
+    func bareNorm(_ x: Value, eps: Double) -> Value { b.mul(x, b.rsqrt(b.add(b.mean(b.square(x)), b.literal(eps)))) }
+
     /// `y = (x − mean) / √(var + eps) · w + b` by the layer `name`, over rows of that width (`torch.nn.LayerNorm`).
     func layerNorm(_ name: String, _ x: Value, width: Int, eps: Double) -> Value {
         scope(name) {

@@ -12,6 +12,9 @@ struct RotaryFrequencies {
     var axes: [Int]
     /// What queries and keys grow by when turned; attention scales its scores by the square instead.
     var magnitude = 1.0
+    /// How many equal parts of a head turn by themselves, half against half, each with its share of the frequencies; as many as there are
+    /// frequencies where neighbouring elements turn together.
+    var parts = 1
     /// Other frequencies for sequences of other lengths. The positions have an axis for `inverse` and one for each of these: a
     /// sequence's position stands on the axis of its length, zero on the others.
     var alternatives: [[Double]] = []
@@ -54,6 +57,8 @@ struct RotaryTables {
     var magnitude: Double
     /// How many elements of a head turn, `R`; the others stay.
     var dimension: Int
+    /// Of the frequencies.
+    var parts: Int
 }
 
 extension ModelTracer {
@@ -71,17 +76,34 @@ extension ModelTracer {
             angles = b.matmul(b.cast(b.transpose(positions, [1, 0]), to: .f32), table)
         }
         func twice(_ half: Value) -> Value { b.reshape(b.concat([half, half], axis: 1), [tokens, 1, .fixed(2 * count)]) }
-        return RotaryTables(cos: twice(b.cos(angles)), sin: twice(b.sin(angles)), magnitude: frequencies.magnitude, dimension: 2 * count)
+        return RotaryTables(
+            cos: twice(b.cos(angles)), sin: twice(b.sin(angles)), magnitude: frequencies.magnitude, dimension: 2 * count,
+            parts: frequencies.parts)
     }
 
     /// `x · cos + rotate_half(x) · sin` for `x` `[T, H, D]`, of the first elements of each head (`apply_rotary_pos_emb`).
     func rotate(_ x: Value, _ tables: RotaryTables, headDim: Int) -> Value {
         let turning = tables.dimension
         let part = turning == headDim ? x : b.slice(x, axis: 2, 0..<turning)
-        let first = b.slice(part, axis: 2, 0..<turning / 2)
-        let second = b.slice(part, axis: 2, turning / 2..<turning)
-        let turned = b.concat([b.neg(second), first], axis: 2)
-        let result = b.add(b.mul(part, tables.cos), b.mul(turned, tables.sin))
+        let result = tables.parts == 1 ? turned(part, tables) : turnedInParts(part, tables)
         return turning == headDim ? result : b.concat([result, b.slice(x, axis: 2, turning..<headDim)], axis: 2)
+    }
+
+    private func turned(_ x: Value, _ tables: RotaryTables) -> Value {
+        let half = tables.dimension / 2
+        let swapped = b.concat([b.neg(b.slice(x, axis: 2, half..<2 * half)), b.slice(x, axis: 2, 0..<half)], axis: 2)
+        return b.add(b.mul(x, tables.cos), b.mul(swapped, tables.sin))
+    }
+
+    /// Parts of a head that turn by themselves: their halves are brought together before and back behind.
+    private func turnedInParts(_ x: Value, _ tables: RotaryTables) -> Value {
+        let whole = x.type.shape
+        // What stands for a value after an error has no heads.
+        guard whole.rank == 3 else { return x }
+        let (tokens, heads, parts) = (whole[0], whole[1], Dim.fixed(tables.parts))
+        let half = Dim.fixed(tables.dimension / 2 / tables.parts)
+        let cut = b.reshape(x, [tokens, heads, parts, 2, half])
+        let y = turned(b.reshape(b.transpose(cut, [0, 1, 3, 2, 4]), whole), tables)
+        return b.reshape(b.transpose(b.reshape(y, [tokens, heads, 2, parts, half]), [0, 1, 3, 2, 4]), whole)
     }
 }

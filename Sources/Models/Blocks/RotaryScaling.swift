@@ -7,6 +7,11 @@ extension RotaryFrequencies {
     ///
     /// `dynamic` changes nothing: it scales beyond `maxPositions` only, which no context is.
     init(_ rope: RopeSettings, _ axes: RotaryAxes, headDim: Int, maxPositions: Int) throws(CheckpointError) {
+        if rope.type == "proportional" {
+            let factor = try rope.section.double("factor") == nil ? 1 : rope.section.positive("factor")
+            self.init(proportional: rope.theta, part: rope.partialFactor, factor: factor, headDim: headDim)
+            return
+        }
         let dimension = Int(Double(headDim) * rope.partialFactor)
         guard dimension >= 2, dimension % 2 == 0 else {
             throw rope.section.error("partial_rotary_factor", "is \(rope.partialFactor), which makes \(dimension) elements of a head turn")
@@ -33,6 +38,13 @@ extension RotaryFrequencies {
     }
 
     private static let known = ["default", "dynamic", "linear", "llama3", "longrope", "yarn"]
+
+    /// `_compute_proportional_rope_parameters`: the first pairs of a head turn as those of the whole head would, the others stay.
+    init(proportional theta: Double, part: Double, factor: Double, headDim: Int) {
+        let turning = min(Int((part * Double(headDim) / 2).rounded(.down)), headDim / 2)
+        let all = Self.geometric(theta: theta, dimension: headDim)
+        self.init(inverse: all.indices.map { $0 < turning ? Double(Float(all[$0] / factor)) : 0 })
+    }
 
     /// `_compute_llama3_parameters`: long waves are slowed, short ones stay, those between are blended.
     private mutating func scaleByWavelength(_ rope: RopeSettings) throws(CheckpointError) {

@@ -29,6 +29,12 @@ extension ModelTracer {
         }
     }
 
+    /// Squares of `count` patches, row after row, each joined to one row channel by channel (`torch.nn.functional.unfold`).
+    func joinedSquares(_ rows: Value, count: Int, width: Int) -> Value {
+        let squares = b.transpose(b.reshape(rows, ["M", .fixed(count), .fixed(width)]), [0, 2, 1])
+        return b.reshape(squares, ["M", .fixed(count * width)])
+    }
+
     /// Attention of patches inside pictures, q, k and v from one layer (`VisionAttention`).
     func packedAttention(_ x: Value, _ shape: AttentionShape, _ rotary: RotaryTables, visible: Value, tokens: Dim) -> Value {
         let width = shape.queryWidth

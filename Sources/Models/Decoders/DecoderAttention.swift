@@ -15,37 +15,62 @@ struct LayerContext {
     var growth: Value?
 }
 
+/// Keys and values of a layer with those of the call at hand, `[S, KVH, D]` each.
+struct LayerCache {
+    var keys: Value
+    var values: Value
+}
+
 extension ModelTracer {
-    /// Causal self-attention over a key-value cache.
+    /// Causal self-attention over a key-value cache: that of an earlier layer, or one of its own, which it adds to `caches`.
     ///
     /// New keys and values go to `slots` of the states `kv.<layer>.k` and `.v` first, so a token sees itself.
-    func cachedAttention(_ x: Value, _ text: DecoderConfiguration, _ context: LayerContext) -> Value {
-        let shape = text.attention
-        var (q, k, v) = projections(x, text, tokens: context.tokens)
-        if text.normalizesHeads {
-            q = rmsNorm("q_norm", q, width: shape.headDim, eps: text.eps, addsOne: text.normsAddOne)
-            k = rmsNorm("k_norm", k, width: shape.headDim, eps: text.eps, addsOne: text.normsAddOne)
-        }
-        let cache = TensorType(.f32, ["S", .fixed(shape.kvHeads), .fixed(shape.headDim)])
-        let names = ["k", "v"].map { "kv.\(context.layer).\($0)" }
-        let states = (
-            b.state(names[0], cache, .keys(layer: context.layer)), b.state(names[1], cache, .values(layer: context.layer))
-        )
-        let keys = b.kvWrite(states.0, rotate(k, context.rotary, headDim: shape.headDim), context.slots)
-        let values = b.kvWrite(states.1, v, context.slots)
-        b.update(names[0], keys)
-        b.update(names[1], values)
-        q = rotate(q, context.rotary, headDim: shape.headDim)
+    func cachedAttention(
+        _ x: Value, _ text: DecoderConfiguration, _ context: LayerContext, _ caches: inout [Int: LayerCache]
+    ) -> Value {
+        let layer = text.layers[context.layer]
+        let shape = text.heads(of: layer)
+        let rows = projections(x, text, layer, tokens: context.tokens)
+        if let k = rows.k, let v = rows.v { caches[context.layer] = stored(k, v, text, shape, context) }
+        var q = turned("q_norm", rows.q, shape, text, context)
         if let growth = context.growth { q = b.mul(q, growth) }
+        guard let cache = caches[layer.source ?? context.layer] else { return q }
         let mixed = attention(
-            q, keys, values, visible: context.visible, shape, magnitude: context.rotary.magnitude, divisor: text.scoreDivisor,
+            q, cache.keys, cache.values, visible: context.visible, shape, magnitude: context.rotary.magnitude, divisor: text.scoreDivisor,
             cap: text.scoreCap, tokens: context.tokens)
         return linear("o_proj", mixed, from: shape.queryWidth, to: text.width, bias: text.outputBias)
     }
 
-    /// Queries `[T, H, D]`, keys and values `[T, KVH, D]`.
-    private func projections(_ x: Value, _ text: DecoderConfiguration, tokens: Dim) -> (Value, Value, Value) {
-        let (shape, width) = (text.attention, text.width)
+    /// Queries or keys, normalized where the decoder does it, and turned.
+    private func turned(
+        _ name: String, _ x: Value, _ shape: AttentionShape, _ text: DecoderConfiguration, _ context: LayerContext
+    ) -> Value {
+        var x = x
+        if text.normalizesHeads { x = rmsNorm(name, x, width: shape.headDim, eps: text.eps, addsOne: text.normsAddOne) }
+        return rotate(x, context.rotary, headDim: shape.headDim)
+    }
+
+    /// The states of a layer with new keys and values.
+    private func stored(
+        _ k: Value, _ v: Value, _ text: DecoderConfiguration, _ shape: AttentionShape, _ context: LayerContext
+    ) -> LayerCache {
+        let type = TensorType(.f32, ["S", .fixed(shape.kvHeads), .fixed(shape.headDim)])
+        let names = ["k", "v"].map { "kv.\(context.layer).\($0)" }
+        let states = (b.state(names[0], type, .keys(layer: context.layer)), b.state(names[1], type, .values(layer: context.layer)))
+        let turned = turned("k_norm", k, shape, text, context)
+        let cache = LayerCache(
+            keys: b.kvWrite(states.0, turned, context.slots),
+            values: b.kvWrite(states.1, text.normalizesValues ? bareNorm(v, eps: text.eps) : v, context.slots))
+        b.update(names[0], cache.keys)
+        b.update(names[1], cache.values)
+        return cache
+    }
+
+    /// Queries `[T, H, D]`, keys and values `[T, KVH, D]`; no keys and values for a layer that sees those of another.
+    private func projections(
+        _ x: Value, _ text: DecoderConfiguration, _ layer: DecoderLayer, tokens: Dim
+    ) -> (q: Value, k: Value?, v: Value?) {
+        let (shape, width) = (text.heads(of: layer), text.width)
         let headDim = Dim.fixed(shape.headDim)
         let heads: Shape = [tokens, .fixed(shape.heads), headDim]
         let kvHeads: Shape = [tokens, .fixed(shape.kvHeads), headDim]
@@ -53,7 +78,9 @@ extension ModelTracer {
         switch text.projections {
         case .separate:
             let q = b.reshape(linear("q_proj", x, from: width, to: shape.queryWidth, bias: text.queryBias), heads)
+            guard layer.source == nil else { return (q, nil, nil) }
             let k = b.reshape(linear("k_proj", x, from: width, to: shape.keyWidth, bias: text.queryBias), kvHeads)
+            guard !layer.valuesAreKeys else { return (q, k, k) }
             let v = b.reshape(linear("v_proj", x, from: width, to: shape.keyWidth, bias: text.queryBias), kvHeads)
             return (q, k, v)
         case .rows:

@@ -32,6 +32,14 @@ struct DecoderConfiguration {
     var normalizesResults = false
     /// Whether queries and keys are normalized, head by head.
     var normalizesHeads = false
+    /// Whether values are normalized, head by head and without a weight.
+    var normalizesValues = false
+    /// Whether what a layer gives is multiplied by a number of its own.
+    var scalesLayers = false
+    /// Rows that are given to each layer beside what it reads.
+    var layerInputs: LayerInputs?
+    /// Tokens that are embedded as another one.
+    var padded: PaddedTokens?
     /// Scores are divided by it.
     var scoreDivisor: Double
     /// Scores go through `c · tanh(x / c)`.
@@ -58,7 +66,16 @@ struct DecoderConfiguration {
         }
     }
 
-    func mask(_ layer: DecoderLayer) -> CausalMask { CausalMask(window: spans == .whole ? nil : layer.window, spans: spans) }
+    func mask(_ layer: DecoderLayer) -> CausalMask {
+        switch spans {
+        case .none, .withinWindow: CausalMask(window: layer.window, spans: spans)
+        case .withinLocal: CausalMask(window: layer.window, spans: layer.window == nil ? .none : spans)
+        case .whole: CausalMask(window: nil, spans: spans)
+        }
+    }
+
+    /// The heads of a layer.
+    func heads(of layer: DecoderLayer) -> AttentionShape { layer.attention ?? attention }
 }
 
 /// In what one layer of a decoder differs from the others.
@@ -67,6 +84,27 @@ struct DecoderLayer: Hashable {
     var rotary = 0
     /// How many tokens back it sees, itself included; nil for all.
     var window: Int?
+    /// Its heads, where they are not those of the decoder.
+    var attention: AttentionShape?
+    /// Its inner width, where it is not that of the decoder.
+    var inner: Int?
+    /// The layer before it whose keys and values it sees; nil for its own.
+    var source: Int?
+    /// Whether values come from the layer of the keys, neither weighted nor turned.
+    var valuesAreKeys = false
+}
+
+/// A table of rows of `width` elements for each layer, which are added to a projection of the embedded tokens (`Gemma4TextModel`).
+struct LayerInputs {
+    var width: Int
+    /// Rows of the table.
+    var vocabulary: Int
+}
+
+/// Tokens whose rows come from elsewhere, and the token that is embedded in their place.
+struct PaddedTokens {
+    var ids: [Int32]
+    var pad: Int32
 }
 
 /// Where queries, keys and values of a layer come from.
@@ -84,6 +122,8 @@ enum SpanRule {
     case none
     /// Up to the span's end, back as far as the window.
     case withinWindow
+    /// The same in layers of a window; the others see no further.
+    case withinLocal
     /// The whole span, which is the prompt, whatever the window: `extend` has none, `decode` has it.
     case whole
 }

@@ -59,6 +59,10 @@ struct DecoderKind {
     var logitCap: Double?
     /// How rotary frequencies share out the axes of the positions.
     var axes = RotaryAxes.one
+    /// Whether neighbouring elements of a head turn together, not those of its halves.
+    var turnsNeighbours = false
+    /// A window is one even where it hides nothing in the longest context.
+    var keepsWindows = false
     /// Layers of a window turn by other frequencies.
     var hasLocalRotary = false
     /// `rotary_emb_base`, `use_dynamic_ntk` and `use_logn_attn` instead of rope parameters.
@@ -71,6 +75,7 @@ extension DecoderKind {
         "llama": llama, "mistral": mistral, "qwen2": qwen2, "qwen3": qwen3, "gemma": gemma, "gemma2": gemma2, "gemma3_text": gemma3,
         "phi3": phi3, "phi3_v": phi3, "internlm2": internLM2, "paddleocr_vl_text": paddle, "paddleocr_vl": paddle, "qwen": qwen,
         "qwen2_vl_text": qwen2VL, "qwen2_vl": qwen2VL, "qwen2_5_vl_text": qwen2VL, "qwen2_5_vl": qwen2VL, "qwen3_vl_text": qwen3VL,
+        "glm_ocr_text": glm, "gemma4_text": gemma4,
     ]
 
     /// `LlamaConfig`; SmolLM2 and Vicuna are Llamas.
@@ -125,6 +130,14 @@ extension DecoderKind {
         windows: .allButEach(6), activationKey: "hidden_activation", activation: .geluTanh, biasKey: "attention_bias", isGemma: true,
         normalizesResults: true, normalizesHeads: true, queryScalar: 256, hasLocalRotary: true)
 
+    /// `Gemma4TextConfig`
+    static let gemma4 = DecoderKind(
+        defaults: Defaults(
+            vocabulary: 262_144, width: 2304, inner: 9216, layers: 30, heads: 8, kvHeads: 4, headDim: 256, maxPositions: 131_072,
+            theta: 1_000_000, window: 512, isTied: true),
+        windows: .allButEach(6), activationKey: "hidden_activation", activation: .geluTanh, biasKey: "attention_bias",
+        normalizesResults: true, normalizesHeads: true, keepsWindows: true, hasLocalRotary: true)
+
     /// `Phi3Config`
     static let phi3 = DecoderKind(
         defaults: Defaults(vocabulary: 32_064, width: 3072, inner: 8192, maxPositions: 4096, eps: 1e-5), windows: .everyLayer,
@@ -140,6 +153,12 @@ extension DecoderKind {
             vocabulary: 103_424, width: 1024, inner: 3072, layers: 18, heads: 16, kvHeads: 2, headDim: 128, maxPositions: 131_072,
             eps: 1e-5, theta: 500_000, isTied: true),
         biasKey: "use_bias", feedForwardBiasKey: "use_bias", axes: .chunked)
+
+    /// `GlmOcrTextConfig`
+    static let glm = DecoderKind(
+        defaults: Defaults(
+            vocabulary: 59_392, width: 1024, inner: 4096, layers: 16, heads: 16, kvHeads: 8, maxPositions: 131_072, eps: 1e-5),
+        hasFusedGate: true, normalizesResults: true, axes: .chunked, turnsNeighbours: true)
 
     /// `QWenConfig`
     static let qwen = DecoderKind(

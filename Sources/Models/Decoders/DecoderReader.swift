@@ -46,6 +46,9 @@ extension DecoderConfiguration {
         embeddingScale = kind.isGemma ? Double(width).squareRoot() : nil
         normalizesResults = kind.normalizesResults
         normalizesHeads = kind.normalizesHeads
+        if kind.turnsNeighbours {
+            for index in rotaries.indices { rotaries[index].parts = rotaries[index].inverse.count }
+        }
         if let scalar = kind.queryScalar {
             scoreDivisor = (config.has("query_pre_attn_scalar") ? try config.positive("query_pre_attn_scalar") : scalar).squareRoot()
         }
@@ -104,7 +107,8 @@ extension DecoderConfiguration {
         }
         let given = config.has("sliding_window") ? try config.int("sliding_window") : kind.defaults.window
         if let given, given < 1 { throw config.error("sliding_window", "is \(given), expected a number above zero") }
-        let windowed = isUsed ? given.map { DecoderLayer(rotary: kind.hasLocalRotary ? 1 : 0, window: $0 < maxPositions ? $0 : nil) } : nil
+        let windowed = isUsed
+            ? given.map { DecoderLayer(rotary: kind.hasLocalRotary ? 1 : 0, window: $0 < maxPositions || kind.keepsWindows ? $0 : nil) } : nil
         if let types = try config.strings("layer_types") { return try layers(config, types, windowed, count) }
         guard let windowed else { return all }
         switch kind.windows {

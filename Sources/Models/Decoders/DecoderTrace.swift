@@ -18,7 +18,8 @@ extension ModelTracer {
         let context = cacheContext(text.masks, tokens: "T")
         let sampled = b.input(InputRole.sampleRows.rawValue, TensorType(.i32, ["B"]))
         let tables = tokenTables(text)
-        var x = embedding(ids, text, tables)
+        let known = embedded(ids, text)
+        var x = embedding(known, text, tables)
         var added: [Value] = []
         if let pictures, let rows {
             func part(_ index: Int) -> Value {
@@ -26,10 +27,11 @@ extension ModelTracer {
                 return b.slice(rows.embeds, axis: 1, index * text.width..<(index + 1) * text.width)
             }
             x = b.selectRows(x, part(0), rows.index)
-            let nothing = b.sub(x, x)
+            let nothing = b.mul(x, b.literal(0))
             added = (0..<pictures.addedLayers).map { b.selectRows(nothing, part($0 + 1), rows.index) }
         }
-        return logits(b.gather(decoder(x, positions, text, context, added: added), sampled), text, tables)
+        let own = layerInputs(known, x, text, tokens: "T")
+        return logits(b.gather(decoder(x, positions, text, context, added: added, own: own), sampled), text, tables)
     }
 
     /// The entry `decode`: one token for each of `B` sequences to logits f32 `[B, V]`.
@@ -40,7 +42,10 @@ extension ModelTracer {
         alone.spans = .none
         let context = cacheContext(alone.masks, tokens: "B")
         let tables = tokenTables(text)
-        return logits(decoder(embedding(ids, text, tables), positions, alone, context, added: []), text, tables)
+        let known = embedded(ids, text)
+        let x = embedding(known, text, tables)
+        let own = layerInputs(known, x, text, tokens: "B")
+        return logits(decoder(x, positions, alone, context, added: [], own: own), text, tables)
     }
 
     /// The modules whose weights embed tokens and score them: tied ones are one, whichever of the two the checkpoint has.
@@ -60,9 +65,10 @@ extension ModelTracer {
         capped(linear(tables.head, x, from: text.width, to: text.vocabulary, bias: false), text.logitCap)
     }
 
-    /// Embedded tokens to hidden states after the last norm; `added` holds what the first layers' results grow by.
+    /// Embedded tokens to hidden states after the last norm; `added` holds what the first layers' results grow by, `own` the rows that
+    /// are each layer's own.
     private func decoder(
-        _ embedded: Value, _ positions: Value, _ text: DecoderConfiguration, _ context: CacheContext, added: [Value]
+        _ embedded: Value, _ positions: Value, _ text: DecoderConfiguration, _ context: CacheContext, added: [Value], own: [Value]
     ) -> Value {
         scope("model") {
             let tables = text.rotaries.enumerated().map { index, frequencies in
@@ -71,16 +77,18 @@ extension ModelTracer {
             }
             let growth = queryGrowth(positions, text, tokens: context.tokens)
             var x = embedded
+            var caches: [Int: LayerCache] = [:]
             for (index, layer) in text.layers.enumerated() {
                 guard let rotary = tables[layer.rotary], let visible = context.visible[text.mask(layer)] else { continue }
                 x = scope("layers.\(index)") {
                     let turn = LayerContext(layer: index, rotary: rotary, visible: visible, slots: context.slots, tokens: context.tokens, growth: growth)
                     let normed = norm("input_layernorm", x, text)
-                    let mixed = scope("self_attn") { cachedAttention(normed, text, turn) }
+                    let mixed = scope("self_attn") { cachedAttention(normed, text, turn, &caches) }
                     let y = b.add(x, text.normalizesResults ? norm("post_attention_layernorm", mixed, text) : mixed)
                     let inner = norm(text.normalizesResults ? "pre_feedforward_layernorm" : "post_attention_layernorm", y, text)
-                    let fed = scope("mlp") { feedForward(inner, text) }
-                    return b.add(y, text.normalizesResults ? norm("post_feedforward_layernorm", fed, text) : fed)
+                    let fed = scope("mlp") { feedForward(inner, text, layer.inner ?? text.inner) }
+                    let result = b.add(y, text.normalizesResults ? norm("post_feedforward_layernorm", fed, text) : fed)
+                    return scaledLayer(index < own.count ? joined(result, own[index], text) : result, text)
                 }
                 if index < added.count { x = b.add(x, added[index]) }
             }
@@ -92,10 +100,47 @@ extension ModelTracer {
         rmsNorm(name, x, width: text.width, eps: text.eps, addsOne: text.normsAddOne)
     }
 
-    private func feedForward(_ x: Value, _ text: DecoderConfiguration) -> Value {
+    private func feedForward(_ x: Value, _ text: DecoderConfiguration, _ inner: Int) -> Value {
         let bias = text.feedForwardBias
-        if text.hasFusedGate { return fusedGateMLP(x, width: text.width, inner: text.inner, text.activation, bias: bias) }
-        return gatedMLP(x, width: text.width, inner: text.inner, text.activation, bias: bias)
+        if text.hasFusedGate { return fusedGateMLP(x, width: text.width, inner: inner, text.activation, bias: bias) }
+        return gatedMLP(x, width: text.width, inner: inner, text.activation, bias: bias)
+    }
+}
+
+extension ModelTracer {
+    /// The ids with which tokens are embedded.
+    private func embedded(_ ids: Value, _ text: DecoderConfiguration) -> Value {
+        guard let padded = text.padded else { return ids }
+        func literal(_ id: Int32) -> Value { b.literal(Double(id), TensorType(.i32, [])) }
+        return padded.ids.reduce(ids) { b.where(b.cast(b.sub(ids, literal($1)), to: .bool), $0, literal(padded.pad)) }
+    }
+
+    /// For each layer rows `[T, w]` of the tokens and of what they are embedded as (`project_per_layer_inputs`).
+    private func layerInputs(_ ids: Value, _ x: Value, _ text: DecoderConfiguration, tokens: Dim) -> [Value] {
+        guard let own = text.layerInputs else { return [] }
+        let count = text.layers.count
+        let (width, packed, layers) = (Dim.fixed(own.width), count * own.width, Shape([tokens, .fixed(count), .fixed(own.width)]))
+        return scope("model") {
+            let table = scope("embed_tokens_per_layer") { stored("weight", [.fixed(own.vocabulary), .fixed(packed)]) }
+            let rows = b.mul(widened(b.gather(table, ids)), b.literal(Double(own.width).squareRoot()))
+            let projected = linear("per_layer_model_projection", x, from: text.width, to: packed, bias: false)
+            let scaled = b.reshape(b.mul(projected, b.literal(1 / Double(text.width).squareRoot())), layers)
+            let normed = rmsNorm("per_layer_projection_norm", scaled, width: own.width, eps: text.eps)
+            let sums = b.mul(b.add(normed, b.reshape(rows, layers)), b.literal(0.5.squareRoot()))
+            return (0..<count).map { b.reshape(b.slice(sums, axis: 1, $0..<$0 + 1), [tokens, width]) }
+        }
+    }
+
+    /// What a layer gives with its own rows, gated by it.
+    private func joined(_ x: Value, _ own: Value, _ text: DecoderConfiguration) -> Value {
+        guard let width = text.layerInputs?.width else { return x }
+        let gate = activate(linear("per_layer_input_gate", x, from: text.width, to: width, bias: false), text.activation)
+        let added = linear("per_layer_projection", b.mul(gate, own), from: width, to: text.width, bias: false)
+        return b.add(x, rmsNorm("post_per_layer_input_norm", added, width: text.width, eps: text.eps))
+    }
+
+    private func scaledLayer(_ x: Value, _ text: DecoderConfiguration) -> Value {
+        text.scalesLayers ? b.mul(x, parameter("layer_scalar", [1])) : x
     }
 }
 

@@ -35,6 +35,8 @@ struct PatchTower {
     var isGated = false
     /// Whether queries and keys are normalized over the whole width.
     var normalizesQueries = false
+    /// Whether queries and keys are normalized, head by head.
+    var normalizesHeads = false
     /// Whether what attention and feed-forward give is scaled element by element before it is added.
     var scalesResults = false
     var hasFirstNorm = false
@@ -148,6 +150,10 @@ extension ModelTracer {
             parts[1] = rmsNorm("k_norm", parts[1], width: shape.queryWidth, eps: tower.norm.eps)
         }
         var (q, k, v) = (b.reshape(parts[0], heads), b.reshape(parts[1], heads), b.reshape(parts[2], heads))
+        if tower.normalizesHeads {
+            q = norm("q_norm", q, tower.norm, width: shape.headDim)
+            k = norm("k_norm", k, tower.norm, width: shape.headDim)
+        }
         if let tables { (q, k) = (rotate(q, tables, headDim: shape.headDim), rotate(k, tables, headDim: shape.headDim)) }
         v = attention(q, k, v, visible: visible, shape, tokens: rows)
         return linear("out_proj", v, from: shape.queryWidth, to: tower.width, bias: tower.hasOutputBias)

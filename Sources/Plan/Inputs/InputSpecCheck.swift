@@ -65,6 +65,9 @@ extension PictureSpec {
         switch features {
         case .cells(let side):
             guard side == pixels.order.cellSide else { return "picture.features are of cells of \(side), but the patches are in those of \(pixels.order.cellSide)" }
+        case .squares(let side):
+            guard pixels.order == .raster else { return "picture.features are of squares, but the patches are not in raster order" }
+            if let reason = check.within("features.squares.side", side, 1...64) { return reason }
         case .queries(let count):
             if let reason = check.within("features.queries.count", count, 1...1 << 16) { return reason }
         case .stitched(let bases, let grid, let most):
@@ -105,7 +108,7 @@ extension PictureSpec {
     /// No vision call of so many rows makes more features than this.
     package func maxFeatures(rows: Int) -> Int {
         switch features {
-        case .cells(let side): return max(rows / (side * side), 1)
+        case .cells(let side), .squares(let side): return max(rows / (side * side), 1)
         // A tile has one cell at least.
         case .queries(let count): return tilesMax * count
         // Each line has a learned row behind it, and is one patch long at least.
@@ -131,14 +134,10 @@ extension PictureSpec {
     private func maxPixels(of view: ViewSpec) -> Int? {
         switch view.fit {
         case .keep: return nil
-        case .smart(let minPixels, let maxPixels, let multiple, _):
-            // Long pictures pass `maxPixels`: the short side never falls below one cell, and the ratio goes up to 200.
-            let cell = Double(multiple)
-            let longest = (200 * Double(maxPixels)).squareRoot()
-            let shrunk = max(Double(maxPixels), cell * max(longest, cell))
-            let smallest = Double(minPixels)
-            let grown = smallest + cell * smallest.squareRoot() * (200.0.squareRoot() + 1) + cell * cell
-            return Int(max(shrunk, grown))
+        case .volume(let minPixels, let maxPixels, let multiple, let frames):
+            return Self.smartPixels(minPixels / frames + 1, maxPixels / frames, multiple)
+        case .smart(let minPixels, let maxPixels, let multiple, _): return Self.smartPixels(minPixels, maxPixels, multiple)
+        case .fill(let maxPixels, _): return maxPixels
         case .exact(let width, let height), .cover(_, let width, let height), .interpolated(let width, let height): return width * height
         case .padded(let side): return side * side
         case .pinpoints(let sizes): return sizes.reduce(0) { max($0, $1.width * $1.height) }
@@ -155,6 +154,16 @@ extension PictureSpec {
             let most = Int(Double(pixels).squareRoot()) + side
             return most * most + side * pixels
         }
+    }
+
+    private static func smartPixels(_ minPixels: Int, _ maxPixels: Int, _ multiple: Int) -> Int {
+        // Long pictures pass `maxPixels`: the short side never falls below one cell, and the ratio goes up to 200.
+        let cell = Double(multiple)
+        let longest = (200 * Double(maxPixels)).squareRoot()
+        let shrunk = max(Double(maxPixels), cell * max(longest, cell))
+        let smallest = Double(minPixels)
+        let grown = smallest + cell * smallest.squareRoot() * (200.0.squareRoot() + 1) + cell * cell
+        return Int(max(shrunk, grown))
     }
 
     private static func slicePixels(_ side: Int, _ multiple: Int) -> Int {
@@ -185,6 +194,13 @@ extension ViewSpec {
         let sides = 1...sideMax
         switch fit {
         case .keep(let multiple): return check.within("fit.multiple", multiple, sides)
+        case .volume(let least, let most, let multiple, let frames):
+            return check.first([
+                ("fit.minPixels", least, 1...pixelsMax), ("fit.maxPixels", most, 1...pixelsMax), ("fit.multiple", multiple, 1...1 << 16),
+                ("fit.frames", frames, 1...64),
+            ])
+        case .fill(let most, let multiple):
+            return check.first([("fit.multiple", multiple, 1...1 << 12), ("fit.maxPixels", most, multiple * multiple...pixelsMax)])
         case .smart(let least, let most, let multiple, _):
             return check.first([("fit.minPixels", least, 1...pixelsMax), ("fit.maxPixels", most, 1...pixelsMax), ("fit.multiple", multiple, 1...1 << 16)])
         case .exact(let width, let height), .interpolated(let width, let height):

@@ -81,6 +81,12 @@ package enum FitRule: Sendable, Hashable, Codable {
     /// Both sides become multiples of `multiple`, the area within both bounds (HF `smart_resize`); with `growsShortSide` the shorter
     /// side is first brought to one multiple (PaddleOCR-VL).
     case smart(minPixels: Int, maxPixels: Int, multiple: Int, growsShortSide: Bool)
+    /// As `smart` for the pixels of so many equal frames together; a picture with a side below one multiple first grows in its ratio
+    /// (GLM).
+    case volume(minPixels: Int, maxPixels: Int, multiple: Int, frames: Int)
+    /// The largest size in about the picture's ratio with sides of whole multiples and at most so many pixels; a side is at least one
+    /// multiple (Gemma 4).
+    case fill(maxPixels: Int, multiple: Int)
     /// Exactly this size, whatever becomes of the ratio.
     case exact(width: Int, height: Int)
     /// The shorter side becomes `edge`, and the middle is cropped to `width` × `height` (CLIP's processor).
@@ -168,6 +174,8 @@ package struct PixelSpec: Sendable, Hashable, Codable {
         case prompt
         /// `[C, h, w · patches]` for each tile.
         case strips
+        /// `[pictures, P, h · w · C]` in raster order, filled up with rows of zeros to the most that the rule of the view allows.
+        case filledPatches
     }
 
     package init(
@@ -233,9 +241,9 @@ package struct VisionTensor: Sendable, Hashable, Codable {
         case classRows
         /// i32 `[M]`: the row of the tower's result that becomes a feature; those of features that stand elsewhere are 0.
         case featureRows
-        /// i32 `[M, 4]`: the rows of the tower's result that are blended to a feature.
+        /// i32 `[M, k]`: the rows of the tower's result that make a feature, `side²` of a square, 4 of a place that is blended.
         case featureBlendRows
-        /// f32 `[M, 4]`: their weights.
+        /// f32 `[M, k]`: their weights.
         case featureBlendWeights
         /// i32 `[M]`: which of `count` learned queries makes the feature.
         case queryRows(count: Int)
@@ -310,6 +318,9 @@ package struct VisionSegments: Sendable, Hashable, Codable {
 package enum FeatureRule: Sendable, Hashable, Codable {
     /// One for each square of `side` × `side` patches, in raster order, tile after tile.
     case cells(side: Int)
+    /// One for each whole square of `side` × `side` patches, in raster order, tile after tile; patches that are in raster order too may be
+    /// left over at the right and at the bottom.
+    case squares(side: Int)
     /// So many learned queries for each tile.
     case queries(count: Int)
     /// All patches of the views `bases`; then of view `grid` the tiles joined, the background cut off, the learned row 0 behind each line

@@ -1,6 +1,9 @@
 """Models of documents and of phones: PaddleOCR-VL, LightOnOCR, GLM-OCR, LFM2-VL, Gemma 4."""
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import transformers as hf
 
 from .extents import Extents
@@ -37,7 +40,8 @@ def paddleocr_vl(e: Extents) -> Native:
     return Native(hf.PaddleOCRVLForConditionalGeneration(config), processor, (97, 60), stop=[2])
 
 
-def lighton_ocr(e: Extents) -> Native:
+def lighton_ocr(e: Extents, patch: int = 20) -> Native:
+    """`patch` is that of the processor: whole squares of the tower's patches, or, as published first, one of them."""
     tok = wrapped(byte_level(QWEN2, QWEN_SPECIALS, nfc=True), eos_token="<|im_end|>", pad_token="<|endoftext|>", extra_special_tokens={
         "image_token": "<|image_pad|>", "image_break_token": "<|vision_pad|>", "image_end_token": "<|vision_end|>"})
     image, end, pad = ids(tok, "<|image_pad|>", "<|im_end|>", "<|endoftext|>")
@@ -46,11 +50,11 @@ def lighton_ocr(e: Extents) -> Native:
              "patch_size": 10, "hidden_act": "silu", "rope_parameters": {"rope_type": "default", "rope_theta": 10000}}
     config = hf.LightOnOcrConfig(vision_config=tower, text_config=text, image_token_id=image, spatial_merge_size=2,
                                  tie_word_embeddings=True)
-    pictures = hf.PixtralImageProcessor(size={"longest_edge": 80}, patch_size={"height": 20, "width": 20})
+    pictures = hf.PixtralImageProcessor(size={"longest_edge": 80}, patch_size={"height": patch, "width": patch})
     opening, close, ask = CHATML
     processor = hf.LightOnOcrProcessor(image_processor=pictures, tokenizer=tok, patch_size=10, spatial_merge_size=2,
                                        chat_template=turns("", opening, "<|image_pad|>", close, ask))
-    return Native(hf.LightOnOcrForConditionalGeneration(config), processor, (120, 90), stop=[end], pad=pad, embed=0.35)
+    return Native(hf.LightOnOcrForConditionalGeneration(config), processor, (120, 90 if patch == 20 else 70), stop=[end], pad=pad, embed=0.35)
 
 
 def glm_ocr(e: Extents) -> Native:
@@ -96,7 +100,7 @@ def lfm2_vl(e: Extents) -> Native:
     return Native(hf.Lfm2VlForConditionalGeneration(config), processor, (75, 50), stop=[end], pad=pad, embed=0.35)
 
 
-def gemma4(e: Extents) -> Native:
+def gemma4(e: Extents, sight: dict | None = None, rewrites=(), **more) -> Native:
     """With per-layer embeddings and layers that share keys and values; without its hearing half."""
     marks = ["<|turn>", "<turn|>", "<|image>", "<image|>", "<|image|>", "<|audio>", "<audio|>", "<|audio|>", "<|video|>"]
     tok = wrapped(pieces("gemma", marks, bos="<bos>", head=GEMMA_HEAD), bos_token="<bos>", eos_token="<eos>", unk_token="<unk>",
@@ -105,19 +109,43 @@ def gemma4(e: Extents) -> Native:
                       "boa_token": "<|audio>", "eoa_token": "<audio|>"})
     image, begin, end, turn, video = ids(tok, "<|image|>", "<|image>", "<image|>", "<turn|>", "<|video|>")
     rows = vocabulary(tok)
-    text = e.text(rows, num_hidden_layers=4, head_dim=16, global_head_dim=32, sliding_window=12, num_kv_shared_layers=2,
-                  layer_types=["sliding_attention", "full_attention"] * 2, hidden_size_per_layer_input=8, vocab_size_per_layer_input=rows,
-                  use_bidirectional_attention="vision", final_logit_softcapping=30.0)
+    usual = dict(num_hidden_layers=4, head_dim=16, global_head_dim=32, sliding_window=12, num_kv_shared_layers=2,
+                 layer_types=["sliding_attention", "full_attention"] * 2, hidden_size_per_layer_input=8, vocab_size_per_layer_input=rows,
+                 use_bidirectional_attention="vision", final_logit_softcapping=30.0)
+    text = e.text(rows, **usual) | more
     tower = e.vision(num_key_value_heads=e.vision_heads, head_dim=e.width // e.vision_heads, patch_size=4, position_embedding_size=224)
-    config = hf.Gemma4Config(text_config=text, vision_config=tower, audio_config=None, image_token_id=image, boi_token_id=begin,
-                             eoi_token_id=end, video_token_id=video)
-    pictures = hf.Gemma4ImageProcessor(patch_size=4, max_soft_tokens=70)
+    config = hf.Gemma4Config(text_config=text, vision_config=tower | (sight or {}), audio_config=None, image_token_id=image,
+                             boi_token_id=begin, eoi_token_id=end, video_token_id=video)
+    pictures = hf.Gemma4ImageProcessor(patch_size=config.vision_config.patch_size, max_soft_tokens=70)
     chat = turns("{{ bos_token }}", "{{ '<|turn>' + ('model' if message['role'] == 'assistant' else message['role']) + '\\n' }}",
                  "<|image|>", "{{ '<turn|>\\n' }}", "<|turn>model\\n")
     processor = hf.Gemma4Processor(feature_extractor=hf.Gemma4AudioFeatureExtractor(), image_processor=pictures, tokenizer=tok,
                                    video_processor=hf.Gemma4VideoProcessor(), chat_template=chat, image_seq_length=70)
-    return Native(hf.Gemma4ForConditionalGeneration(config), processor, (75, 50), stop=[1, turn], embed=0.4 / e.hidden ** 0.5)
+    return Native(hf.Gemma4ForConditionalGeneration(config), processor, (75, 50), stop=[1, turn], embed=0.4 / e.hidden ** 0.5,
+                  rewrites=rewrites)
+
+
+def gemma4_wide(e: Extents) -> Native:
+    """As the small ones are published: no sight forward, wide feed-forwards in layers that share, clipped linear layers, heads by kind."""
+    return gemma4(e, dict(use_clipped_linears=True, patch_size=2), (heads_by_kind,), use_bidirectional_attention=None, use_double_wide_mlp=True)
+
+
+def gemma4_dense(e: Extents) -> Native:
+    """As the large one: neither per-layer embeddings nor sharing; layers that see everything have keys for values."""
+    return gemma4(e, dict(standardize=True, patch_size=2), num_hidden_layers=3, num_kv_shared_layers=0, hidden_size_per_layer_input=0,
+                  layer_types=["sliding_attention"] * 2 + ["full_attention"], attention_k_eq_v=True, num_key_value_heads=e.heads,
+                  num_global_key_value_heads=1)
+
+
+def heads_by_kind(folder: Path):
+    """The extents of heads as older files have them."""
+    file = folder / "config.json"
+    config = json.loads(file.read_text())
+    config["text_config"]["global_head_dim"] = next(iter(config["text_config"].pop("per_layer_config").values()))["head_dim"]
+    file.write_text(json.dumps(config, indent=2) + "\n")
 
 
 FAMILIES = {"paddleocr_vl": (paddleocr_vl, "lean")}
-DOCUMENTS = {"lighton_ocr": (lighton_ocr, "lean"), "glm_ocr": (glm_ocr, "lean"), "lfm2_vl": (lfm2_vl, "lean"), "gemma4": (gemma4, "lean")}
+DOCUMENTS = {"lighton_ocr": (lighton_ocr, "lean"), "lighton_ocr_loose": (lambda e: lighton_ocr(e, patch=10), "lean"),
+             "glm_ocr": (glm_ocr, "lean"), "lfm2_vl": (lfm2_vl, "lean"), "gemma4": (gemma4, "lean"),
+             "gemma4_wide": (gemma4_wide, "lean"), "gemma4_dense": (gemma4_dense, "lean")}

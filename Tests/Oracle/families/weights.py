@@ -9,6 +9,10 @@ NORMS = ("ln_q", "ln_kv", "ln_post", "ln_pre", "ln_1", "ln_2", "ln_f", "pre_layr
 TABLES = ("position_embedding", "positional_embedding", "pos_embed", "embeddings.class_embedding", "cls_token")
 OUTPUTS = ("o_proj", "down_proj", "out_proj", "fc2", "linear_2", "linear_fc2", "attn.proj", "mlp.2", "projection_layer", ".w2.")
 
+# Mean and deviation of what is kept as buffers: scales, and bounds that some numbers pass.
+BUFFERS = {"layer_scalar": (0.7, 0.1), "std_bias": (0.0, 0.5), "std_scale": (1.0, 0.2), "input_min": (-1.5, 0.1), "input_max": (1.5, 0.1),
+           "output_min": (-1.2, 0.1), "output_max": (1.2, 0.1)}
+
 
 def is_norm(module: str) -> bool:
     last = module.rsplit(".", 1)[-1].lower()
@@ -59,6 +63,8 @@ def randomize(model, seed: int, dtype=torch.float32, embed=1.0, head=0.6):
             mean, deviation = spread(name, weight.shape, name.rpartition(".")[0] in centred, embed, head)
             value = mean + deviation * torch.randn(weight.shape, generator=dice)
         weight.copy_(value.to(dtype))
-    for name, scale in model.named_buffers():
-        if name.endswith("layer_scalar"):
-            scale.copy_((0.7 + 0.1 * torch.randn(scale.shape, generator=dice)).to(dtype))
+    for name, buffer in model.named_buffers():
+        leaf = name.rpartition(".")[2]
+        if leaf in BUFFERS:
+            mean, deviation = BUFFERS[leaf]
+            buffer.copy_((mean + deviation * torch.randn(buffer.shape, generator=dice)).to(dtype))
