@@ -13,8 +13,13 @@ extension ModelDirectory {
     /// The tokenizer of `tokenizer.json`, `tokenizer.model` or `*.tiktoken`, with the tokens that the files beside it declare.
     package func tokenizer() throws(CheckpointError) -> Tokenizer {
         do throws(TokenizerError) {
-            return try TokenizerSource(names: names) { bytes($0) }.tokenizer()
+            return try TokenizerSource(names: names, rankSpecials: RankSpecials.all) { bytes($0) }.tokenizer()
         } catch { throw CheckpointError(.unsupported, file: path, "\(error)") }
+    }
+
+    /// The file that the tokenizer is made of, if there is one.
+    var tokenizerFile: String {
+        ["tokenizer.json", "tokenizer.model"].first { bytes($0) != nil } ?? names.filter { $0.hasSuffix(".tiktoken") }.min() ?? ""
     }
 
     /// How requests become tokens and patches, by the family that `config.json` names; needs no weights.

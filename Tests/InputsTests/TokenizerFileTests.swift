@@ -1,6 +1,7 @@
 import Foundation
 import Inputs
 import JSON
+import Models
 import Testing
 
 /// Unigram models, models of sentencepiece and rank files of tiktoken, next to the libraries that define them.
@@ -19,7 +20,7 @@ import Testing
         case "unigram", "fallback": return try TextFixture.tokenizer(kind)
         case "ranks":
             let file = try TextFixture.bytes("tokenizer/ranks.tiktoken")
-            return try TokenizerSource(names: ["any.tiktoken"]) { $0 == "any.tiktoken" ? file : nil }.tokenizer()
+            return try TokenizerSource(names: ["any.tiktoken"], rankSpecials: RankSpecials.all) { $0 == "any.tiktoken" ? file : nil }.tokenizer()
         default:
             let file = try TextFixture.bytes("tokenizer/\(kind).model")
             let files = ["tokenizer.model": file, "tokenizer_config.json": config ?? Self.declaring(pieces)]

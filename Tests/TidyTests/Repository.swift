@@ -35,6 +35,19 @@ enum Repository {
         return names.filter { !$0.hasPrefix(".") }.sorted()
     }
 
+    /// Bytes of all files in folders called `Fixtures` or `Corpus`.
+    static var fixtureBytes: Int {
+        ["Tests", "Passes"].reduce(0) { bytes, folder in
+            let files = FileManager.default.enumerator(atPath: "\(root)/\(folder)")
+            return bytes + (files?.reduce(0) { bytes, entry in
+                guard let path = entry as? String, path.contains("Fixtures/") || path.contains("Corpus/"),
+                    let attributes = try? FileManager.default.attributesOfItem(atPath: "\(root)/\(folder)/\(path)")
+                else { return bytes }
+                return bytes + (attributes[.type] as? FileAttributeType == .typeRegular ? attributes[.size] as? Int ?? 0 : 0)
+            } ?? 0)
+        }
+    }
+
     private static var paths: [String] {
         let top = ((try? FileManager.default.contentsOfDirectory(atPath: root)) ?? []).filter(isWanted)
         return top + folders.flatMap(walk)

@@ -6,6 +6,7 @@ import Testing
     static let maxFunctionLines = 60
     static let maxExecutableFileLines = 150
     static let maxModelFamilyLines = 250
+    static let maxFixtureBytes = 60_000_000
 
     @Test func filesAreSmall() {
         let violations = Repository.files.filter { $0.suffix != "md" }.flatMap(Self.longFile)
@@ -25,6 +26,12 @@ import Testing
         #expect(Self.longFunctions(SourceFile(path: "Sources/CKernels/a.c", text: c)).map(\.line) == [1])
         let requirements = "protocol P {\n    func a() -> Int\n    var b: Int { get }\n}\nstruct S {\n\(body)\n}"
         #expect(Self.longFunctions(SourceFile(path: "Sources/A/P.swift", text: requirements)).isEmpty)
+    }
+
+    /// A checkout is cloned whole: what is larger is made by a generator.
+    @Test func fixturesAreSmallTogether() {
+        let bytes = Repository.fixtureBytes
+        #expect(bytes > 1 << 20 && bytes <= Self.maxFixtureBytes, "fixtures have \(bytes) bytes; at most \(Self.maxFixtureBytes)")
     }
 
     static func longFile(_ file: SourceFile) -> [Violation] {

@@ -17,6 +17,9 @@ struct SourceFile: Sendable {
         code = isCode ? Self.split(CodeScanner.blanked(text)) : []
     }
 
+    /// The lines with comments blanked; string literals stand.
+    var uncommented: [String] { code.isEmpty ? [] : Self.split(CodeScanner.blanked(text, keepsLiterals: true)) }
+
     var suffix: String { URL(fileURLWithPath: path).pathExtension }
     var isTest: Bool { path.hasPrefix("Tests/") }
 
@@ -69,9 +72,12 @@ struct CodeScanner {
     private let bytes: [UInt8]
     private var result: [UInt8]
     private var position = 0
+    private var keepsLiterals = false
+    private var isInLiteral = false
 
-    static func blanked(_ text: String) -> String {
+    static func blanked(_ text: String, keepsLiterals: Bool = false) -> String {
         var scanner = CodeScanner(text)
+        scanner.keepsLiterals = keepsLiterals
         while scanner.position < scanner.bytes.count { scanner.step() }
         return String(decoding: scanner.result, as: UTF8.self)
     }
@@ -93,7 +99,8 @@ struct CodeScanner {
     /// Blanks `count` bytes but line ends.
     private mutating func blank(_ count: Int) {
         for _ in 0..<min(count, bytes.count - position) {
-            if bytes[position] != UInt8(ascii: "\n") { result[position] = UInt8(ascii: " ") }
+            let isKept = keepsLiterals && isInLiteral || bytes[position] == UInt8(ascii: "\n")
+            if !isKept { result[position] = UInt8(ascii: " ") }
             position += 1
         }
     }
@@ -124,6 +131,9 @@ struct CodeScanner {
     }
 
     private mutating func skipString(_ hashes: Int) {
+        let isInner = isInLiteral
+        isInLiteral = true
+        defer { isInLiteral = isInner }
         let fence = [UInt8](repeating: UInt8(ascii: "#"), count: hashes)
         let isLong = begins("\"\"\"")
         let end = [UInt8](repeating: UInt8(ascii: "\""), count: isLong ? 3 : 1) + fence

@@ -20,6 +20,17 @@ import Testing
     /// What transformers' configuration classes fill in, by their names.
     private static let classDefaults = "Sources/HuggingFace/ClassDefaults.swift"
 
+    /// Whether a file is to know no family.
+    private static func isNeutral(_ file: SourceFile) -> Bool {
+        // A pass may name the class whose mathematics it finds.
+        file.module != nil && file.module != "Models" && file.module != "Passes" && file.path != classDefaults
+    }
+
+    /// One of these stands where a family's token or name does.
+    private static let familySigns = [
+        "<", "[", "wen", "WEN", "lava", "LAVA", "ntern", "ini", "emma", "ixtral", "istral", "hi3", "defics", "mol", "addle",
+    ]
+
     private static let codeRules = [
         Rule(
             name: "no traps on demand", applies: { $0.suffix == "swift" && !$0.isTest },
@@ -38,6 +49,26 @@ import Testing
                     "names a model family; say what differs in ModelDefinition or InputSpec")
             },
             path: "Sources/Serving/A.swift", bad: "if isQwen { }", good: "let a = 1  // as Qwen2-VL does"),
+        Rule(
+            name: "no family's tokens and names in texts outside Models",
+            applies: { $0.suffix == "swift" && !$0.isTest && isNeutral($0) },
+            check: {
+                $0.search(
+                    $0.uncommented, for: familySigns,
+                    /"[^"]*(?:<\||\[\/?(?:IMG|INST)|<\/?(?:image|img|start_of|end_of|row_|slice)|qwen|llava|internvl|internlm|minicpm|gemma|pixtral|mistral|phi3|idefics|smolvlm|paddleocr)/
+                        .ignoresCase(),
+                    "holds a token or a name of one family; let the definition in Models say it")
+            },
+            path: "Sources/Inputs/A.swift", bad: #"let token = "<|image_pad|>""#, good: #"let token = spec.token  // "<|image_pad|>""#),
+        Rule(
+            name: "no token ids outside Models", applies: { $0.suffix == "swift" && !$0.isTest && isNeutral($0) },
+            check: {
+                $0.search(
+                    $0.code, for: ["32", "92", "128", "151", "255", "256", "262"],
+                    /\b(?:32_?0[0-6]\d|92_?5\d\d|128_?[0-2]\d\d|151_?[6-9]\d\d|255_?999|256_?000|262_?[012]\d\d)\b/,
+                    "looks like the id of a family's token; read it from the model's files")
+            },
+            path: "Sources/Serving/A.swift", bad: "if id == 151_655 { }", good: "if id == spec.token { }  // 151_655"),
         Rule(
             name: "no section banners", applies: { !$0.code.isEmpty || ["py", "sh"].contains($0.suffix) },
             check: { file in

@@ -1,10 +1,10 @@
 extension TokenizerDefinition {
     /// A rank file of tiktoken: lines of a token's bytes in base64 and its id, which is its rank as well.
     ///
-    /// The text is brought into NFC, split as the published tokenizers of this layout split it, and merged by rank; the special
-    /// tokens, found in the normalized text, have the ids behind the last rank. Throws for lines of another kind, and where the
+    /// The text is brought into NFC, split as the published tokenizers of this layout split it, and merged by rank; `specials`,
+    /// found in the normalized text, have the ids behind the last rank. Throws for lines of another kind, and where the
     /// ranks leave an id or a byte out.
-    init(ranks bytes: [UInt8], name: String) throws(TokenizerError) {
+    init(ranks bytes: [UInt8], name: String, specials: [String]) throws(TokenizerError) {
         var tokens: [(text: String, id: Int)] = []
         for (number, line) in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
             let parts = line.split { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\r") }
@@ -28,18 +28,13 @@ extension TokenizerDefinition {
         }
         model = .bytePair(BytePairModel(ranks: vocabulary))
         decoders = [.byteLevel]
-        addedTokens = Self.rankSpecials.enumerated().map { index, content in
+        addedTokens = specials.enumerated().map { index, content in
             AddedToken(id: Int32(tokens.count + index), content: content, isNormalized: true, isSpecial: true)
         }
     }
 
     private static let rankPattern =
         #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#
-
-    private static let rankSpecials =
-        ["<|endoftext|>", "<|im_start|>", "<|im_end|>"] + (0..<205).map { "<|extra_\($0)|>" } + [
-            "<ref>", "</ref>", "<box>", "</box>", "<quad>", "</quad>", "<img>", "</img>", "<imgpad>",
-        ]
 }
 
 extension BytePairModel {

@@ -7,6 +7,7 @@ package struct TokenizerSource {
     private let json: [UInt8]?
     private let sentencePiece: [UInt8]?
     private let ranks: (name: String, bytes: [UInt8])?
+    private let rankSpecials: [String]
     private let config: [UInt8]?
     private let addedTokens: [UInt8]?
     private let specialTokens: [UInt8]?
@@ -20,8 +21,10 @@ package struct TokenizerSource {
 
     /// - Parameters:
     ///   - names: the names of the directory's files.
+    ///   - rankSpecials: the special tokens behind those of a rank file, which holds none.
     ///   - bytes: the content of one of them.
-    package init(names: some Sequence<String>, bytes: (String) -> [UInt8]?) {
+    package init(names: some Sequence<String>, rankSpecials: [String] = [], bytes: (String) -> [UInt8]?) {
+        self.rankSpecials = rankSpecials
         json = bytes("tokenizer.json")
         sentencePiece = bytes("tokenizer.model")
         ranks = names.filter { $0.hasSuffix(".tiktoken") }.min().flatMap { name in bytes(name).map { (name, $0) } }
@@ -37,7 +40,7 @@ package struct TokenizerSource {
             specialTokensMap: try Self.parsed(specialTokens, "special_tokens_map.json"))
         if let json { return try Tokenizer(json: json, declared: declared) }
         if let sentencePiece { return try Tokenizer(TokenizerDefinition(sentencePiece: sentencePiece, declared: declared)) }
-        if let ranks { return try Tokenizer(TokenizerDefinition(ranks: ranks.bytes, name: ranks.name)) }
+        if let ranks { return try Tokenizer(TokenizerDefinition(ranks: ranks.bytes, name: ranks.name, specials: rankSpecials)) }
         throw TokenizerError(
             reason: .missing, place: "",
             message: "there is no tokenizer.json, tokenizer.model or *.tiktoken; save the tokenizer with transformers' save_pretrained")
