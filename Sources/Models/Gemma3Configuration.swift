@@ -5,7 +5,7 @@ extension Gemma3 {
     package init(_ directory: ModelDirectory) throws(CheckpointError) {
         let config = try directory.config()
         let top = try config.originalSection()
-        var text = try DecoderConfiguration(top.required("text_config"), assumed: "gemma3_text", isTied: top.bool("tie_word_embeddings") ?? true)
+        var text = try DecoderConfiguration(top.required("text_config"), own: "gemma3_text", isTied: top.bool("tie_word_embeddings") ?? true)
         text.spans = .withinWindow
         self.text = text
         var tower = try PatchTower.siglip(top.required("vision_config"))

@@ -7,7 +7,7 @@ extension PaddleOCRVL {
         let config = try directory.config()
         let top = try config.originalSection()
         let section = try top.section("text_config") ?? top
-        text = try DecoderConfiguration(section, assumed: "paddleocr_vl_text", isTied: top.bool("tie_word_embeddings"))
+        text = try DecoderConfiguration(section, own: "paddleocr_vl_text", isTied: top.bool("tie_word_embeddings"))
         let vision = try top.required("vision_config")
         tower = try .paddle(vision)
         mergeSize = try vision.size("spatial_merge_size", or: 2, in: 1...16)

@@ -8,7 +8,7 @@ extension Qwen25VL {
         let config = try directory.config()
         let top = try config.originalSection()
         let section = try top.section("text_config") ?? top
-        text = try DecoderConfiguration(section, assumed: "qwen2_5_vl_text", isTied: top.bool("tie_word_embeddings"))
+        text = try DecoderConfiguration(section, own: "qwen2_5_vl_text", isTied: top.bool("tie_word_embeddings"))
         let vision = try top.required("vision_config")
         var tower = try PatchTower(
             qwen: vision, QwenTowerDefaults(width: 3584, inner: 3420, activation: .silu, depth: 32, patchSize: 14))

@@ -6,6 +6,7 @@ import Tensors
 /// Qwen2-VL (`Qwen2VLForConditionalGeneration`; arXiv 2409.12191): a vision tower over patches of any picture size, a merger of
 /// 2×2 patches into one token, and a Qwen2 decoder with rotary positions on three axes.
 package struct Qwen2VL: ModelDefinition {
+    package static let title = "Qwen2-VL"
     package static let architectures = ["Qwen2VLForConditionalGeneration"]
     package static let modelTypes = ["qwen2_vl"]
 
@@ -33,7 +34,7 @@ package struct Qwen2VL: ModelDefinition {
         let config = try directory.config()
         let top = try config.section()
         text = try DecoderConfiguration(
-            top.required("text_config"), assumed: "qwen2_vl_text", isTied: top.bool("tie_word_embeddings") ?? false)
+            top.required("text_config"), own: "qwen2_vl_text", isTied: top.bool("tie_word_embeddings") ?? false)
         vision = try Vision(top.required("vision_config"), textWidth: text.width)
         quantization = try config.quantization()
         pictures = try Qwen2VLPictures(directory.imageProcessor())

@@ -6,7 +6,7 @@ extension Qwen3VL {
     package init(_ directory: ModelDirectory) throws(CheckpointError) {
         let config = try directory.config()
         let top = try config.originalSection()
-        text = try DecoderConfiguration(top.required("text_config"), assumed: "qwen3_vl_text", isTied: top.bool("tie_word_embeddings"))
+        text = try DecoderConfiguration(top.required("text_config"), own: "qwen3_vl_text", isTied: top.bool("tie_word_embeddings"))
         let vision = try top.required("vision_config")
         var tower = try PatchTower(
             qwen: vision, QwenTowerDefaults(width: 1152, inner: 4304, activation: .geluTanh, depth: 27, patchSize: 16))

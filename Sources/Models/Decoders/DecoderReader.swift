@@ -4,12 +4,18 @@ import IR
 extension DecoderConfiguration {
     /// Reads the section of `config.json` that describes the text model, of either generation.
     ///
-    /// What the section leaves out is the default of the class that `model_type` names, `assumed` where it names none.
-    init(_ config: ConfigSection, assumed: String? = nil, isTied: Bool? = nil) throws(CheckpointError) {
-        guard let type = try config.string("model_type") ?? assumed else { throw config.error("model_type", "is missing") }
-        guard let kind = DecoderKind.byModelType[type] ?? assumed.flatMap({ DecoderKind.byModelType[$0] }) else {
+    /// What the section leaves out is the default of the class that `model_type` names.
+    ///
+    /// - Parameters:
+    ///   - assumed: the type where the section names none.
+    ///   - own: the type of a family that has a decoder class of its own, whatever the section calls it.
+    init(_ config: ConfigSection, assumed: String? = nil, own: String? = nil, isTied: Bool? = nil) throws(CheckpointError) {
+        guard let type = try config.string("model_type") ?? assumed ?? own else { throw config.error("model_type", "is missing") }
+        guard let kind = DecoderKind.byModelType[type] ?? own.flatMap({ DecoderKind.byModelType[$0] }) else {
             let known = DecoderKind.byModelType.keys.sorted().joined(separator: ", ")
-            throw config.error("model_type", "is \"\(type)\", an unknown decoder; the known ones are: \(known)", .unsupported)
+            let near = Relatives.nearest(to: type, among: Array(DecoderKind.byModelType.keys)).joined(separator: ", ")
+            let relatives = near.isEmpty ? "" : ". Of the same line: \(near)"
+            throw config.error("model_type", "is \"\(type)\", an unknown decoder; the known ones are: \(known)\(relatives)", .unsupported)
         }
         try self.init(config, kind, isTied: isTied)
     }
