@@ -178,7 +178,7 @@ package struct Compilation {
             kvElement: kvElement)
     }
 
-    private var kvElement: DType { options.precision == .exact ? .f32 : .bf16 }
+    var kvElement: DType { options.precision == .exact ? .f32 : .bf16 }
 
     private func compile(
         _ key: ArtifactKey, _ digests: WeightDigests, _ start: CompileReport

@@ -31,6 +31,16 @@ package struct Machine: Sendable, Codable, Hashable {
         }
     }
 
+    /// Operations that one thread can do in a nanosecond with many rows; 0 where it was not measured.
+    func gigaOperations(of target: Target, _ precision: ArtifactKey.Precision) -> Double {
+        switch arithmetic(for: target, precision) {
+        case .bf16: rates["bf16 GFLOP/s"] ?? 0
+        case .int8: rates["int8 GOP/s"] ?? 0
+        case .blas: rates[Self.libraryRate] ?? 0
+        case .f32: rates[Self.kernelRate] ?? rates["f32 GFLOP/s"] ?? 0
+        }
+    }
+
     private static let (kernelRate, libraryRate) = ("f32 linear GFLOP/s", "OpenBLAS GFLOP/s")
     private static let (clearly, byFar) = (1.15, 1.5)
 

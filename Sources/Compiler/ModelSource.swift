@@ -28,13 +28,14 @@ package struct ModelSource {
     /// - Parameters:
     ///   - directory: the model's own, or its folder in HuggingFace's cache.
     ///   - store: remembers the digests of weights.
-    package init(directory: String, store: Store) throws(CompileError) {
+    ///   - families: those that are known.
+    package init(directory: String, store: Store, families: FamilyTable = .standard) throws(CompileError) {
         let files: ModelDirectory
         do throws(CheckpointError) {
             files = try ModelDirectory(directory)
             (self.directory, name) = (files.path, files.name)
             architecture = try files.config().architectures.first ?? ""
-            definition = try Architectures.definition(for: files)
+            definition = try families.definition(for: files)
             let cache = DigestCache(directory: store.recordsPath(.digests))
             checkpoint = definition.effective(try Checkpoint(directory: files.path, cache: cache))
             tokenizer = try files.tokenizer()
@@ -47,6 +48,18 @@ package struct ModelSource {
             self.sections = sections
         } catch { throw .artifact(error) }
         digests = files.digests(of: sections)
+    }
+
+    /// What was examined, of which plans can be made and nothing stored.
+    init(
+        _ files: ModelDirectory, _ checkpoint: Checkpoint, _ definition: any ModelDefinition, _ tokenizer: Tokenizer, _ inputs: InputSpec,
+        _ template: FoundTemplate?
+    ) {
+        (directory, name, architecture) = (files.path, files.name, "")
+        (self.checkpoint, self.definition, self.tokenizer, self.inputs) = (checkpoint, definition, tokenizer, inputs)
+        self.template = template
+        sections = [:]
+        digests = ArtifactKey.ConfigDigests(config: "")
     }
 
     /// Digest of all tensors' names, types and shapes.
@@ -71,15 +84,15 @@ package struct ModelSource {
 extension ModelSource {
     /// What does not keep the model from compiling and will be missed, each with its place and the next step.
     package var warnings: [String] {
-        templateWarnings + tokenizerWarnings
+        Self.warnings(of: template, in: directory) + Self.warnings(of: tokenizer, in: directory)
     }
 
-    private var tokenizerWarnings: [String] {
+    static func warnings(of tokenizer: Tokenizer, in directory: String) -> [String] {
         guard let fault = tokenizer.fault else { return [] }
         return ["\(directory)/tokenizer.json was tried on \(fault). Requests with such texts will be refused; mend it and compile again"]
     }
 
-    private var templateWarnings: [String] {
+    static func warnings(of template: FoundTemplate?, in directory: String) -> [String] {
         let refused = "requests for chats will be refused"
         guard let template else {
             let names = ModelDirectory.templateNames.joined(separator: ", ")

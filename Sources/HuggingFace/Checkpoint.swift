@@ -30,25 +30,41 @@ package struct Checkpoint: Sendable {
     ///
     /// Digests come from `cache` where it knows them, and go there.
     package init(directory: String, cache: DigestCache? = nil) throws(CheckpointError) {
-        let names = try Self.list(directory)
-        let files: [SafetensorsFile]
+        let (checkpoint, faults) = Self.examined(directory: directory, cache: cache)
+        if let first = faults.first { throw first }
+        guard let checkpoint else { throw CheckpointError(.missing, file: directory, "has no weights") }
+        self = checkpoint
+    }
+
+    /// The tensors of those files that can be used, nil where there are none, and why the others cannot.
+    package static func examined(directory: String, cache: DigestCache? = nil) -> (checkpoint: Checkpoint?, faults: [CheckpointError]) {
+        var faults: [CheckpointError] = []
+        var files: [SafetensorsFile] = []
         var absent: [String: String] = [:]
-        if names.contains("model.safetensors") {
-            files = [try SafetensorsFile(path: directory + "/model.safetensors")]
-        } else if names.contains("model.safetensors.index.json") {
-            (files, absent) = try Self.openShards(directory)
-        } else {
-            throw Self.missingWeights(directory, names)
-        }
-        let tensors = files.flatMap(\.tensors).sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
-        guard !tensors.isEmpty else { throw CheckpointError(.malformed, file: directory, "holds safetensors files without a tensor") }
+        do throws(CheckpointError) {
+            let names = try list(directory)
+            if names.contains("model.safetensors") {
+                files = [try SafetensorsFile(path: directory + "/model.safetensors")]
+            } else if names.contains("model.safetensors.index.json") {
+                (files, absent) = try openShards(directory, &faults)
+            } else {
+                throw missingWeights(directory, names)
+            }
+            if files.flatMap(\.tensors).isEmpty, faults.isEmpty {
+                throw CheckpointError(.malformed, file: directory, "holds safetensors files without a tensor")
+            }
+        } catch { faults.append(error) }
+        let all = files.flatMap(\.tensors).sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
         var owners: [String: String] = [:]
-        for tensor in tensors {
-            guard let other = owners.updateValue(tensor.file.path, forKey: tensor.name) else { continue }
-            throw CheckpointError(
-                .inconsistent, file: tensor.file.path, tensor: tensor.name, "is also in \(other); a tensor may be in one shard only")
+        let tensors = all.filter { tensor in
+            guard let other = owners.updateValue(tensor.file.path, forKey: tensor.name) else { return true }
+            faults.append(
+                CheckpointError(
+                    .inconsistent, file: tensor.file.path, tensor: tensor.name, "is also in \(other); a tensor may be in one shard only"))
+            return false
         }
-        self.init(directory: directory, files: files, tensors: tensors, absent: absent, cache: cache)
+        guard !tensors.isEmpty else { return (nil, faults) }
+        return (Checkpoint(directory: directory, files: files, tensors: tensors, absent: absent, cache: cache), faults)
     }
 
     /// The same files with these tensors, sorted by name.
@@ -86,8 +102,8 @@ package struct Checkpoint: Sendable {
         }
     }
 
-    /// The names of the entries of a directory.
-    static func list(_ directory: String) throws(CheckpointError) -> Set<String> {
+    /// The names of the entries of a directory; throws where there is none, or nothing in it.
+    package static func list(_ directory: String) throws(CheckpointError) -> Set<String> {
         var isDirectory: ObjCBool = false
         guard FileManager.default.fileExists(atPath: directory, isDirectory: &isDirectory) else {
             throw CheckpointError(.missing, file: directory, "no such directory")
@@ -125,7 +141,7 @@ package struct Checkpoint: Sendable {
 
     /// Opens the shards of an index that are there; returns them, and by the tensors that are in none of them where they should be.
     private static func openShards(
-        _ directory: String
+        _ directory: String, _ faults: inout [CheckpointError]
     ) throws(CheckpointError) -> (files: [SafetensorsFile], absent: [String: String]) {
         let path = directory + "/model.safetensors.index.json"
         guard let map = try JSONValue(contentsOf: path)["weight_map"]?.objectValue, !map.isEmpty else {
@@ -147,11 +163,14 @@ package struct Checkpoint: Sendable {
         var absent: [String: String] = [:]
         for (shard, names) in namesByShard.sorted(by: { $0.key < $1.key }) {
             let shardPath = directory + "/" + shard
-            let file = FileManager.default.fileExists(atPath: shardPath) ? try SafetensorsFile(path: shardPath) : nil
+            var file: SafetensorsFile?
+            do throws(CheckpointError) {
+                if FileManager.default.fileExists(atPath: shardPath) { file = try SafetensorsFile(path: shardPath) }
+            } catch { faults.append(error) }
             for name in names where file?[name] == nil { absent[name] = shard }
             if let file { files.append(file) }
         }
-        guard !files.isEmpty else {
+        guard !files.isEmpty || !faults.isEmpty else {
             let shard = namesByShard.keys.sorted().first ?? ""
             throw CheckpointError(
                 .missing, file: "\(directory)/\(shard)", "this shard, named by model.safetensors.index.json, is missing; download it")

@@ -23,23 +23,46 @@ package struct ModelDirectory: Sendable {
 
     /// - Parameter given: the model's own directory, or its folder in HuggingFace's cache.
     package init(_ given: String) throws(CheckpointError) {
+        let (directory, faults) = try Self.examined(given)
+        if let first = faults.first { throw first }
+        self = directory
+    }
+
+    /// The directory with those of its files that can be read, and why the others cannot: pointers of Git LFS, links that lead nowhere.
+    package static func examined(_ given: String) throws(CheckpointError) -> (directory: ModelDirectory, faults: [CheckpointError]) {
         let location = try ModelLocation(given)
         var contents: [String: [UInt8]] = [:]
+        var faults: [CheckpointError] = []
         let ranks = ((try? FileManager.default.contentsOfDirectory(atPath: location.path)) ?? []).filter { $0.hasSuffix(".tiktoken") }
-        for name in Self.looked + ranks {
-            let path = "\(location.path)/\(name)"
-            guard FileManager.default.fileExists(atPath: path) else { continue }
-            guard let data = FileManager.default.contents(atPath: path) else {
-                throw CheckpointError(.io, file: path, "cannot be read; may you read it?")
-            }
-            if LargeFilePointer.isPointer(data) { throw LargeFilePointer.error(path) }
-            contents[name] = Array(data)
+        for name in Self.looked + ranks.sorted() {
+            do throws(CheckpointError) { contents[name] = try read("\(location.path)/\(name)") } catch { faults.append(error) }
         }
         var documents: [String: Result<JSONValue, CheckpointError>] = [:]
         for (name, bytes) in contents where name.hasSuffix(".json") && name != Self.tokenizerFile {
             documents[name] = Result { () throws(CheckpointError) in try JSONValue(bytes, of: "\(location.path)/\(name)") }
         }
-        self.init(path: location.path, name: location.name, contents: contents, documents: documents)
+        return (ModelDirectory(path: location.path, name: location.name, contents: contents, documents: documents), faults)
+    }
+
+    /// The bytes of a file; nil where there is none.
+    private static func read(_ path: String) throws(CheckpointError) -> [UInt8]? {
+        guard FileManager.default.fileExists(atPath: path) else {
+            if isDangling(path) { throw danglingLink(path) }
+            return nil
+        }
+        guard let data = FileManager.default.contents(atPath: path) else {
+            throw CheckpointError(.io, file: path, "cannot be read; may you read it?")
+        }
+        if LargeFilePointer.isPointer(data) { throw LargeFilePointer.error(path) }
+        return Array(data)
+    }
+
+    /// What is wrong with JSON files that are there, by the order of their names.
+    package var documentFaults: [(name: String, error: CheckpointError)] {
+        documents.sorted { $0.key < $1.key }.compactMap { name, document in
+            guard case .failure(let error) = document else { return nil }
+            return (name, error)
+        }
     }
 
     /// The same directory with another file of that name.

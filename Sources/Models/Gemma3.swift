@@ -6,6 +6,7 @@ import Tensors
 /// Gemma 3 (arXiv 2503.19786): one square picture through SigLIP, squares of patches averaged to one row, one linear layer, a decoder
 /// whose pictures' tokens see each other.
 package struct Gemma3: ModelDefinition {
+    package static let title = "Gemma 3"
     package static let architectures = ["Gemma3ForConditionalGeneration"]
     package static let modelTypes = ["gemma3"]
 

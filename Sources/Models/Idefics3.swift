@@ -6,6 +6,7 @@ import Tensors
 /// Idefics3 and SmolVLM (arXiv 2408.12637, 2504.05299): tiles of a fixed size through SigLIP, squares of patches joined to one row, one
 /// linear layer, a Llama.
 package struct Idefics3: ModelDefinition {
+    package static let title = "Idefics3 and SmolVLM"
     package static let architectures = ["Idefics3ForConditionalGeneration", "SmolVLMForConditionalGeneration"]
     package static let modelTypes = ["idefics3", "smolvlm"]
 

@@ -6,6 +6,7 @@ import Tensors
 /// InternVL 2 to 3 (arXiv 2312.14238), as transformers has it and as its own code had it before: tiles of a fixed size through
 /// InternViT, squares of patches joined to one row, two linear layers.
 package struct InternVL: ModelDefinition {
+    package static let title = "InternVL"
     package static let architectures = ["InternVLForConditionalGeneration", "InternVLChatModel"]
     package static let modelTypes = ["internvl", "internvl_chat"]
 

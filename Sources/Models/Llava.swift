@@ -6,6 +6,7 @@ import Tensors
 /// LLaVA-1.5, LLaVA-NeXT and LLaVA-OneVision (arXiv 2310.03744, 2408.03326): tiles of a fixed size through CLIP or SigLIP, two
 /// linear layers, any decoder.
 package struct Llava: ModelDefinition {
+    package static let title = "LLaVA"
     package static let architectures = [
         "LlavaForConditionalGeneration", "LlavaNextForConditionalGeneration", "LlavaOnevisionForConditionalGeneration",
     ]

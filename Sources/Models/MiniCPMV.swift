@@ -6,6 +6,7 @@ import Tensors
 
 /// MiniCPM-V 2.5 and 2.6 (arXiv 2408.01800): slices of any shape through SigLIP, each summed up by the same number of learned queries.
 package struct MiniCPMV: ModelDefinition {
+    package static let title = "MiniCPM-V"
     package static let architectures = ["MiniCPMV"]
     package static let modelTypes = ["minicpmv"]
 

@@ -7,6 +7,9 @@ package import Plan
 /// A definition is a value that checks its configuration when made; tracing checks every tensor it uses against what the
 /// configuration implies. Both name the key or tensor at fault.
 package protocol ModelDefinition: Sendable {
+    /// What people call the family.
+    static var title: String { get }
+
     /// The `architectures` entries of `config.json` that this definition computes.
     static var architectures: [String] { get }
 
@@ -39,6 +42,8 @@ package protocol ModelDefinition: Sendable {
 }
 
 extension ModelDefinition {
+    package static var title: String { "\(Self.self)" }
+
     package static func computes(_ config: ModelConfig) -> Bool { true }
 
     package func effective(_ checkpoint: Checkpoint) -> Checkpoint { checkpoint }

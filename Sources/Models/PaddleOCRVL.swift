@@ -6,6 +6,7 @@ import Tensors
 /// PaddleOCR-VL (arXiv 2510.14528): a SigLIP over patches of any picture size, its table of places blended to the grid, with rotary
 /// places too, squares of patches joined to one row, two linear layers, an Ernie 4.5 with positions on three axes.
 package struct PaddleOCRVL: ModelDefinition {
+    package static let title = "PaddleOCR-VL"
     package static let architectures = ["PaddleOCRVLForConditionalGeneration"]
     package static let modelTypes = ["paddleocr_vl"]
 

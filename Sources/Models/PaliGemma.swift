@@ -6,6 +6,7 @@ import Tensors
 /// PaliGemma 1 and 2 (arXiv 2407.07726, 2412.03555): one square picture through SigLIP, one linear layer, a Gemma whose prompt's
 /// tokens all see each other. Positions start at 1.
 package struct PaliGemma: ModelDefinition {
+    package static let title = "PaliGemma"
     package static let architectures = ["PaliGemmaForConditionalGeneration"]
     package static let modelTypes = ["paligemma"]
 

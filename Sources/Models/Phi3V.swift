@@ -6,6 +6,7 @@ import Tensors
 /// Phi-3-vision and Phi-3.5-vision (arXiv 2404.14219): tiles through CLIP, squares of patches joined, lines and views set apart by
 /// learned rows, two linear layers.
 package struct Phi3V: ModelDefinition {
+    package static let title = "Phi-3-vision"
     package static let architectures = ["Phi3VForCausalLM"]
     package static let modelTypes = ["phi3_v"]
 

@@ -6,6 +6,7 @@ import Tensors
 /// Pixtral (arXiv 2410.07073) and Mistral Small 3.1: a tower over patches of any picture size with rotary places on two axes, squares of
 /// patches joined to one row in the latter, two linear layers, a Mistral.
 package struct Pixtral: ModelDefinition {
+    package static let title = "Pixtral and Mistral 3"
     package static let architectures = ["LlavaForConditionalGeneration", "Mistral3ForConditionalGeneration"]
     package static let modelTypes = ["llava", "mistral3"]
 

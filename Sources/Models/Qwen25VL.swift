@@ -6,6 +6,7 @@ import Tensors
 /// Qwen2.5-VL (arXiv 2502.13923): a tower over patches of any picture size that looks at windows in most blocks, a merger of squares
 /// of patches into one token, and Qwen2-VL's decoder.
 package struct Qwen25VL: ModelDefinition {
+    package static let title = "Qwen2.5-VL"
     package static let architectures = ["Qwen2_5_VLForConditionalGeneration"]
     package static let modelTypes = ["qwen2_5_vl"]
 

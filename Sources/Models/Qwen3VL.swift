@@ -6,6 +6,7 @@ import Tensors
 /// Qwen3-VL: a tower over patches of any picture size with a learned table of places blended to its grid, a merger of squares of
 /// patches into one token, and mergers of earlier blocks whose rows are added after the first layers of the decoder (deepstack).
 package struct Qwen3VL: ModelDefinition {
+    package static let title = "Qwen3-VL"
     package static let architectures = ["Qwen3VLForConditionalGeneration"]
     package static let modelTypes = ["qwen3_vl"]
 

@@ -5,6 +5,7 @@ import Tensors
 
 /// The first Qwen-VL (arXiv 2308.12966): one square picture through OpenCLIP's ViT, summed up by 256 learned queries.
 package struct QwenVL: ModelDefinition {
+    package static let title = "Qwen-VL"
     package static let architectures = ["QWenLMHeadModel"]
     package static let modelTypes = ["qwen"]
 

@@ -4,6 +4,7 @@ package import Plan
 
 /// Causal language models that read text only: Llama, Mistral, Qwen, Gemma, Phi-3, InternLM2.
 package struct TextDecoder: ModelDefinition {
+    package static let title = "text alone"
     package static let architectures = [
         "LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM", "GemmaForCausalLM", "Gemma2ForCausalLM",
         "Gemma3ForCausalLM", "Phi3ForCausalLM", "InternLM2ForCausalLM", "QWenLMHeadModel",

@@ -1,0 +1,119 @@
+import ArtifactFormat
+import CKernels
+import Inputs
+import Plan
+import Tensors
+
+/// What a planned model takes of memory and time, counted from its plans.
+struct Estimate {
+    private let program: Program
+    private let weights: [WeightEntry]
+    private let picture: Diagnosis.Picture?
+    private let machine: Machine
+    private let threads: Int
+    private let gigaOperations: Double
+
+    init(_ compiled: CompiledProgram, _ compilation: Compilation, picture: Diagnosis.Picture?, threads: Int) {
+        program = compiled.program
+        weights = compiled.requests.map { request in
+            WeightEntry(
+                name: request.origin, layout: request.layout, shape: request.shape, offset: 0, byteCount: request.packedBytes, key: "",
+                sources: [])
+        }
+        self.picture = picture
+        self.threads = threads
+        machine = compilation.machine
+        gigaOperations = machine.gigaOperations(of: compilation.options.target, compilation.options.precision)
+    }
+
+    /// Contexts worth a row: the longest, and shorter ones in steps of four.
+    private var contexts: [Int] {
+        let most = program.limits.maxModelLength
+        return stride(from: 10, through: 18, by: 2).map { 1 << $0 }.filter { $0 < most }.suffix(2) + [most]
+    }
+
+    private func plan(_ entry: Entry) -> ExecutionPlan? { program.plans.first { $0.entry == entry } }
+
+    /// The share of its bounds that the usual picture takes of the vision entry.
+    private var pictureShare: Double {
+        picture.map { min(1, Double($0.patches) / Double(max(program.limits.maxPatches, 1))) } ?? 0
+    }
+
+    var memory: MemoryNeed {
+        let packed = weights.reduce(0) { $0 + $1.byteCount }
+        let arena = program.plans.filter { $0.entry != .vision }.map(\.arenaBytes).max() ?? 0
+        let pictureArena = Int(Double(plan(.vision)?.arenaBytes ?? 0) * pictureShare)
+        let features = (picture?.tokens ?? 0) * program.imageWidth * MemoryLayout<Float>.stride
+        let logits = program.limits.maxSequences * program.vocabularySize * MemoryLayout<Float>.stride
+        var need = MemoryNeed(
+            weights: packed, arena: arena + logits, pictureArena: pictureArena, cachePerToken: program.kv.tokenBytes, perPicture: features,
+            cases: [])
+        for context in contexts {
+            for pictures in picture == nil ? [0] : [0, 1, 4] {
+                for gear in program.limits.gears {
+                    let isPossible = pictures * (picture?.tokens ?? 0) < context
+                    let base = Double(packed) + Double(need.arena) + (pictures > 0 ? Double(pictureArena) : 0)
+                    let sequence = Double(context) * Double(need.cachePerToken) + Double(pictures * features)
+                    let bytes = min(base + Double(gear) * sequence, 1e18)
+                    need.cases.append(.init(gear: gear, context: context, pictures: pictures, bytes: isPossible ? Int(bytes) : nil))
+                }
+            }
+        }
+        return need
+    }
+
+    var speed: ExpectedSpeed? {
+        guard let bandwidth = machine.rates["read GB/s"], bandwidth > 0, gigaOperations > 0 else { return nil }
+        func seconds(_ bytes: Double, _ operations: Double) -> Double {
+            max(bytes / (bandwidth * 1e9), operations / (gigaOperations * 1e9)) / Double(threads)
+        }
+        func price(_ entry: Entry) -> PlanCost? { plan(entry).map { PlanCost($0, of: program, weights: weights) } }
+        func rate(_ cost: PlanCost, context: Int) -> Double {
+            let bytes = cost.weightBytes + Double(context) * cost.cacheBytesPerContextToken
+            let time = seconds(bytes, cost.flops + Double(context) * cost.attentionFlopsPerContextToken)
+            return time > 0 ? Double(cost.rows) / time : 0
+        }
+        var cases: [ExpectedSpeed.Case] = []
+        for context in contexts {
+            for gear in program.limits.gears {
+                guard let cost = price(.decode(gear: gear)) else { continue }
+                cases.append(.init(gear: gear, context: context, tokensPerSecond: rate(cost, context: context)))
+            }
+        }
+        var pictureTime: Double?
+        if let cost = price(.vision), let picture {
+            let attention = cost.attentionFlopsPerContextToken * Double(picture.patches)
+            pictureTime = seconds(cost.weightBytes, (cost.flops + attention) * pictureShare)
+        }
+        var promptRate = 0.0
+        if let cost = price(.extend) { promptRate = rate(cost, context: min(cost.rows, program.limits.maxModelLength) / 2) }
+        return ExpectedSpeed(
+            processor: machine.processor, threads: threads,
+            promptTokensPerSecond: promptRate, secondsPerPicture: pictureTime, cases: cases)
+    }
+}
+
+extension WeightRequest {
+    /// Bytes once it is packed.
+    fileprivate var packedBytes: Int {
+        let elements = shape.reduce(1, *)
+        guard shape.count == 2 else { return elements * 4 }
+        func panels(_ format: vlm_weight_format, group: Int = 0) -> Int {
+            Int(vlm_weight_bytes(format, Int64(shape[0]), Int64(shape[1]), Int64(group)))
+        }
+        switch layout {
+        case .plain, .indices: return elements * 4
+        case .f32Panels: return panels(VLM_WEIGHT_F32)
+        case .bf16Panels: return panels(VLM_WEIGHT_BF16)
+        case .int4Blocks(let group): return panels(VLM_WEIGHT_INT4, group: group)
+        }
+    }
+}
+
+extension ModelSource {
+    /// A photograph of 1024 × 768, or nil where no picture is read.
+    var usualPicture: Diagnosis.Picture? {
+        guard let spec = inputs.picture, let layout = try? PictureLayout(spec, width: 1024, height: 768) else { return nil }
+        return Diagnosis.Picture(width: 1024, height: 768, tokens: FeatureTable(spec, layout).count, patches: layout.rows)
+    }
+}
