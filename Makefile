@@ -6,10 +6,10 @@ BIN := .build/$(CONFIGURATION)
 PACKAGES := libopenblas-dev libjpeg-dev libpng-dev libwebp-dev libgif-dev libtiff-dev libzstd-dev libpcre2-dev libutf8proc-dev pkg-config curl jq
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help deps build test sanitized fuzz families demo install clean
+.PHONY: help deps build test test-families sanitized fuzz families demo install clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 deps: ## install the missing system packages (Debian)
 	@missing=$$(for package in $(PACKAGES); do \
@@ -48,6 +48,12 @@ families: ## make the tiny models that are not committed, in .build/families (FA
 	@if $(PYTHON) -c 'import sentencepiece, tiktoken, torch, transformers' 2>/dev/null; then \
 	  cd Tests/Oracle && $(PYTHON) -m families $(FAMILIES) --out $(CURDIR)/.build/families; \
 	else echo "families: skipped" $$(cat Tests/Families/Fixtures/generated.txt)", $(PYTHON) lacks what Tests/Oracle/requirements.txt lists"; fi
+
+TESTS := swift test -c $(CONFIGURATION) --disable-testable-imports
+
+test-families: deps ## compare every family with transformers (VLM_FAMILIES=FOLDER: the records there as well)
+	@[ -d .build/families ] || $(MAKE) families
+	$(TESTS) --filter '\.(FamilyTests|FamilyInputTests|FamilyParityTests)/'
 
 demo: build ## compile the demo model, serve it and ask about pictures
 	Artifacts/Demo/demo.sh $(BIN)

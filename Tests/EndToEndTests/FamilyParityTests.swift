@@ -3,11 +3,11 @@ import Testing
 
 /// Directories of every family beside what transformers computed, in exact arithmetic, through the programs that people use.
 ///
-/// The records are those of the repository and those that `make families` makes.
+/// The records are those of the repository, those that `make families` makes, and those of a folder that VLM_FAMILIES names.
 @Suite struct FamilyParityTests {
     static let folders = [
         Workspace.repository.appending(path: "Tests/Families/Fixtures"), Workspace.repository.appending(path: ".build/families"),
-    ]
+    ] + [ProcessInfo.processInfo.environment["VLM_FAMILIES"]].compactMap(\.self).map { URL(fileURLWithPath: $0) }
 
     static let directories: [URL] = folders.flatMap { folder in
         let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
