@@ -6,7 +6,7 @@ BIN := .build/$(CONFIGURATION)
 PACKAGES := libopenblas-dev libjpeg-dev libpng-dev libwebp-dev libgif-dev libtiff-dev libzstd-dev libpcre2-dev libutf8proc-dev pkg-config curl jq
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help deps build test test-families sanitized fuzz families demo install clean
+.PHONY: help deps build test test-families models-page sanitized fuzz families demo install clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ TESTS := swift test -c $(CONFIGURATION) --disable-testable-imports
 test-families: deps ## compare every family with transformers (VLM_FAMILIES=FOLDER: the records there as well)
 	@[ -d .build/families ] || $(MAKE) families
 	$(TESTS) --filter '\.(FamilyTests|FamilyInputTests|FamilyParityTests)/'
+
+models-page: deps ## write docs/models.md and the README's table again
+	VLM_BLESS=1 $(TESTS) --filter '\.ModelsPageTests/'
 
 demo: build ## compile the demo model, serve it and ask about pictures
 	Artifacts/Demo/demo.sh $(BIN)

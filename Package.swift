@@ -113,7 +113,7 @@ let package = Package(
         tests("CPUBackend", ["AllocationCounter", "ArtifactFormat", "ArtifactSamples", "CPUBackend", "Compiler", "Execution", "IR", "Passes", "Plan", "Reference", "Seeded", "Serving", "Tensors"]),
         tests("ChatTemplates", ["Budgets", "ChatTemplates", "JSON", "Seeded"], exclude: ["Fixtures"]),
         tests("CacheTool", ["vlm-cache", "ArtifactFormat", "ArtifactSamples"]),
-        tests("EndToEnd", ["vlmc", "vlm-serve", "vlm-cache", "TestClient"], exclude: ["Fixtures"]),
+        tests("EndToEnd", ["vlmc", "vlm-serve", "vlm-cache", "Models", "TestClient"], exclude: ["Fixtures"]),
         tests("HTTPAPI", ["Budgets", "HTTPAPI", "Serving", "Execution", "Inputs", "JSON", "Plan", "Seeded", "Tensors", "TestClient"]),
         tests("HuggingFace", ["HuggingFace", "JSON", "Tensors"]),
         tests("IR", ["IR", "Plan", "Seeded", "Tensors"], exclude: ["Fixtures"]),
