@@ -121,7 +121,7 @@ let package = Package(
         tests("JSON", ["JSON", "Seeded"]),
         tests(
             "Models",
-            ["Budgets", "ChatTemplates", "Compiler", "HuggingFace", "IR", "Inputs", "JSON", "Models", "Plan", "Reference", "Tensors", crypto]),
+            ["ArtifactFormat", "Budgets", "ChatTemplates", "CPUBackend", "Compiler", "HuggingFace", "IR", "Inputs", "JSON", "Models", "Plan", "Reference", "Serving", "Tensors", crypto]),
         tests("Passes", ["HuggingFace", "IR", "JSON", "Models", "Passes", "Plan", "Reference", "Seeded", "Tensors"]),
         tests("Reference", ["IR", "Reference", "Tensors"]),
         .target(

@@ -6,7 +6,7 @@ import Tensors
 ///
 /// Blocks extend it. The first weight that is missing or does not fit is kept in `failure`, with the names of all that are missing;
 /// later values are place holders.
-final class ModelTracer {
+package final class ModelTracer {
     let b: GraphBuilder
     let catalog: WeightCatalog
     let quantization: AWQConfig?
@@ -26,7 +26,7 @@ final class ModelTracer {
         return failure
     }
 
-    func scope<R>(_ name: String, _ body: () -> R) -> R { b.scope(name, body) }
+    package func scope<R>(_ name: String, _ body: () -> R) -> R { b.scope(name, body) }
 
     /// The tensor `leaf` of the current module, as f32.
     func parameter(_ leaf: String, _ shape: Shape) -> Value { widened(stored(leaf, shape)) }

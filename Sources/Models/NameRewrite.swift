@@ -1,5 +1,5 @@
 /// One way in which checkpoints spell tensor names that start alike.
-struct NameRewrite {
+package struct NameRewrite {
     /// How names start in the checkpoint.
     var spelled: String
     /// How they start here.
@@ -7,7 +7,7 @@ struct NameRewrite {
     /// What runs of whole components behind the start are called here.
     var parts: [Part] = []
 
-    struct Part {
+    package struct Part {
         var spelled: String
         var canonical: String
 
@@ -34,7 +34,7 @@ struct NameRewrite {
 }
 
 /// Tensors that a family knows and does not use, by their canonical names.
-enum NamePattern {
+package enum NamePattern {
     case prefix(String)
     case suffix(String)
     case containing(String)
@@ -57,9 +57,9 @@ extension [NamePattern] {
 
 /// The spellings of decoders and towers that several families share; the canonical names are those of `LlamaForCausalLM` and, behind
 /// `visual.`, of `SiglipVisionModel`.
-enum NameTables {
+package enum NameTables {
     /// `language_model.…` (before 4.52 and from 5.0 on) and `model.language_model.…` (4.52 to 4.57).
-    static func wrapped(_ decoder: [NameRewrite.Part] = []) -> [NameRewrite] {
+    package static func wrapped(_ decoder: [NameRewrite.Part] = []) -> [NameRewrite] {
         [
             NameRewrite("language_model.model.", "model.", decoder),
             NameRewrite("language_model.output.", "lm_head."),
@@ -69,13 +69,13 @@ enum NameTables {
     }
 
     /// A tower that other models call `vision_tower`, with or without the model inside it.
-    static func tower(_ parts: [NameRewrite.Part] = []) -> [NameRewrite] {
+    package static func tower(_ parts: [NameRewrite.Part] = []) -> [NameRewrite] {
         ["vision_tower.vision_model.", "model.vision_tower.vision_model.", "vision_tower.", "model.vision_tower."].map {
             NameRewrite($0, "visual.", parts)
         }
     }
 
-    static let projector = [
+    package static let projector = [
         NameRewrite("multi_modal_projector.", "projector."), NameRewrite("model.multi_modal_projector.", "projector."),
     ]
 

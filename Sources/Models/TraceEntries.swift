@@ -1,20 +1,20 @@
-import HuggingFace
-import IR
+package import HuggingFace
+package import IR
 
 /// How a family's checkpoint becomes a module of entries.
-struct TraceEntries {
+package struct TraceEntries {
     var decoder: DecoderConfiguration
     /// nil: the family reads text only.
     var pictures: PictureRows?
     var rewrites: [NameRewrite]
     /// Tensors that are known and not used.
-    var ignored: [NamePattern] = []
+    package var ignored: [NamePattern] = []
     var quantization: AWQConfig?
     /// Symbols of the vision entry with their bounds.
-    var visionSymbols: [(name: String, bound: Int)] = []
+    package var visionSymbols: [(name: String, bound: Int)] = []
 
     /// Records `vision` if there is one, `extend` and `decode`; a weight that does not fit, is missing or has no use is an error.
-    func module(
+    package func module(
         _ checkpoint: CheckpointTypes, _ bounds: TraceBounds, vision: ((ModelTracer) -> Value)? = nil
     ) throws(CheckpointError) -> Module {
         let catalog = try WeightCatalog(checkpoint, rewrites: rewrites)
@@ -44,5 +44,12 @@ struct TraceEntries {
         } catch {
             throw failure ?? CheckpointError(.inconsistent, file: catalog.location, "cannot be traced: \(error)")
         }
+    }
+}
+
+extension TraceEntries {
+    /// Those of a family whose weights are not quantized.
+    package init(_ decoder: DecoderConfiguration, pictures: PictureRows?, rewrites: [NameRewrite]) {
+        self.init(decoder: decoder, pictures: pictures, rewrites: rewrites, quantization: nil)
     }
 }

@@ -44,12 +44,15 @@ struct FamilyRecord {
 
     static let bounds = TraceBounds(tokens: 1024, rows: 1024, slots: 2048, imageRows: 1024, patches: 4096, features: 1024)
 
-    init(_ name: String) throws {
+    /// - Parameters:
+    ///   - name: a record's name, or a directory.
+    ///   - families: those that are known.
+    init(_ name: String, families: FamilyTable = .standard) throws {
         self.name = name
         directory = Self.path(of: name)
         let files = try ModelDirectory(directory)
         config = try files.config()
-        definition = try Architectures.definition(for: files)
+        definition = try families.definition(for: files)
         checkpoint = definition.effective(try Checkpoint(directory: directory))
         expected = try SafetensorsFile(path: directory + "/expected.safetensors")
         module = try definition.trace(CheckpointTypes(checkpoint), bounds: Self.bounds)

@@ -1,7 +1,7 @@
 import HuggingFace
-import IR
+package import IR
 
-typealias ActivationFunction = Activation
+package typealias ActivationFunction = Activation
 
 extension ActivationFunction {
     /// By the names in `ACT2FN` of transformers.

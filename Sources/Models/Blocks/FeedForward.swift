@@ -1,4 +1,4 @@
-import IR
+package import IR
 
 extension ModelTracer {
     /// `down(act(gate(x)) · up(x))` (`Qwen2MLP`).
@@ -16,7 +16,7 @@ extension ModelTracer {
     }
 
     /// `second(act(first(x)))`; the layers have the names that the family gives them.
-    func mlp(
+    package func mlp(
         _ x: Value, _ first: String, _ second: String, from inputs: Int, inner: Int, to outputs: Int, _ function: ActivationFunction,
         bias: Bool = true
     ) -> Value {

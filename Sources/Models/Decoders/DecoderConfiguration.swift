@@ -5,10 +5,10 @@ import Plan
 /// What a causal decoder computes: its extents, and every choice in which the known ones differ.
 ///
 /// Tensors have the names of `LlamaForCausalLM`; a `NameRewrite` brings others to them.
-struct DecoderConfiguration {
-    var width: Int
+package struct DecoderConfiguration: Sendable {
+    package var width: Int
     var inner: Int
-    var vocabulary: Int
+    package var vocabulary: Int
     var attention: AttentionShape
     var activation: ActivationFunction
     var eps: Double

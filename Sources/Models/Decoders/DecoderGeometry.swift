@@ -2,7 +2,7 @@ import HuggingFace
 
 extension ModelGeometry {
     /// That of a decoder with pictures of such patches, merged by squares of such a side.
-    init(_ text: DecoderConfiguration, patchSize: Int, mergeSize: Int) {
+    package init(_ text: DecoderConfiguration, patchSize: Int, mergeSize: Int) {
         self.init(
             layers: text.layers.count, heads: text.attention.heads, kvHeads: text.attention.kvHeads, headDim: text.attention.headDim,
             hiddenSize: text.width, vocabularySize: text.vocabulary, maxPositions: text.maxPositions, positionAxes: text.positionAxes,

@@ -1,4 +1,4 @@
-import HuggingFace
+package import HuggingFace
 import IR
 
 extension DecoderConfiguration {
@@ -9,7 +9,7 @@ extension DecoderConfiguration {
     /// - Parameters:
     ///   - assumed: the type where the section names none.
     ///   - own: the type of a family that has a decoder class of its own, whatever the section calls it.
-    init(_ config: ConfigSection, assumed: String? = nil, own: String? = nil, isTied: Bool? = nil) throws(CheckpointError) {
+    package init(_ config: ConfigSection, assumed: String? = nil, own: String? = nil, isTied: Bool? = nil) throws(CheckpointError) {
         guard let type = try config.string("model_type") ?? assumed ?? own else { throw config.error("model_type", "is missing") }
         guard let kind = DecoderKind.byModelType[type] ?? own.flatMap({ DecoderKind.byModelType[$0] }) else {
             let known = DecoderKind.byModelType.keys.sorted().joined(separator: ", ")

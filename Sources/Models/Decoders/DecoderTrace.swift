@@ -145,9 +145,11 @@ extension ModelTracer {
 }
 
 /// What an `extend` entry takes of pictures.
-struct PictureRows {
+package struct PictureRows {
     /// How many layers' results the rows are added to as well.
-    var addedLayers = 0
+    var addedLayers: Int
+
+    package init(addedLayers: Int = 0) { self.addedLayers = addedLayers }
 
     func width(_ text: DecoderConfiguration) -> Int { text.width * (1 + addedLayers) }
 }

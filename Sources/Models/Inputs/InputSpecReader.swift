@@ -1,9 +1,9 @@
-import HuggingFace
-import Plan
+package import HuggingFace
+package import Plan
 
 extension ModelDirectory {
     /// What every family's requests have in common: the vocabulary, what ends an answer, how it is sampled, the special tokens.
-    func inputs(vocabulary: Int, positions: PositionScheme, _ config: ModelConfig) throws(CheckpointError) -> InputSpec {
+    package func inputs(vocabulary: Int, positions: PositionScheme, _ config: ModelConfig) throws(CheckpointError) -> InputSpec {
         InputSpec(
             positions: positions, vocabularySize: vocabulary,
             endTokenIDs: config.generation.eosTokenIDs.map { Int32(clamping: $0) }, generation: GenerationDefaults(config.generation),
@@ -13,7 +13,7 @@ extension ModelDirectory {
 
 extension ConfigSection {
     /// The token that stands for a picture; `standard` is the class default.
-    func imageToken(vocabulary: Int, or standard: Int? = nil) throws(CheckpointError) -> Int32 {
+    package func imageToken(vocabulary: Int, or standard: Int? = nil) throws(CheckpointError) -> Int32 {
         let key = has("image_token_index") && !has("image_token_id") ? "image_token_index" : "image_token_id"
         return try token(key, vocabulary: vocabulary, or: standard)
     }

@@ -1,9 +1,9 @@
-import HuggingFace
+package import HuggingFace
 import JSON
-import Plan
+package import Plan
 
 /// What the file of an image processor says that most of them have in common: the resize, the scale, the normalization.
-struct ProcessorFile {
+package struct ProcessorFile {
     let section: ConfigSection
     let filter: ResampleFilter
     let precision: ResizePrecision
@@ -13,7 +13,7 @@ struct ProcessorFile {
     /// - Parameters:
     ///   - types: the classes that the family's pictures are read by, without the suffixes `Fast` and `Pil`.
     ///   - defaults: what the class normalizes by where the file is silent.
-    init(
+    package init(
         _ section: ConfigSection, types: [String], defaults: PixelSpec.Normalization = .clip, filter standard: ResampleFilter = .bicubic,
         precision: ResizePrecision = .torchvision
     ) throws(CheckpointError) {
@@ -37,7 +37,7 @@ struct ProcessorFile {
     }
 
     /// Both sides of the one square that becomes a tile of the tower.
-    func tileSide(_ tower: PatchTower) throws(CheckpointError) -> Int {
+    package func tileSide(_ tower: PatchTower) throws(CheckpointError) -> Int {
         let side = try side() ?? tower.gridSide * tower.patchSize
         try check(side: side, tower, "size")
         return side
@@ -50,14 +50,14 @@ struct ProcessorFile {
     }
 
     /// A view by the file's filter.
-    func view(
+    package func view(
         _ fit: FitRule, source: Int? = nil, condition: ViewSpec.Condition = .always, background: [UInt8] = [0, 0, 0], tile: Int? = nil
     ) -> ViewSpec {
         ViewSpec(fit, source: source, condition: condition, filter: filter, precision: precision, background: background, tile: tile)
     }
 
     /// Rows of the tower's patches.
-    func pixels(_ tower: PatchTower, order: PatchOrder = .raster, form: PixelSpec.Form) -> PixelSpec {
+    package func pixels(_ tower: PatchTower, order: PatchOrder = .raster, form: PixelSpec.Form) -> PixelSpec {
         PixelSpec(
             patchSize: tower.patchSize, classRows: tower.firstRows == .classToken ? 1 : 0, order: order, rescaleFactor: rescaleFactor,
             normalization: normalization, isStepwise: precision == .pillow, form: form)
@@ -73,7 +73,7 @@ extension PixelSpec.Normalization {
 
 extension PatchTower {
     /// The named inputs that a tower of fixed tiles reads; its table is of `side` × `side` places.
-    func tensors(_ more: VisionTensor...) -> [VisionTensor] {
+    package func tensors(_ more: VisionTensor...) -> [VisionTensor] {
         let side = Int(Double(tilePatches).squareRoot())
         var tensors = [VisionTensor("pixels", .pixels), VisionTensor("table_rows", .tableRows(.raster(columns: side)))]
         if firstRows == .classToken { tensors.append(VisionTensor("class_rows", .classRows)) }
@@ -86,7 +86,7 @@ extension PatchTower {
 
 extension PictureSpec {
     /// The program with the text of its token, which is the marker too where that is empty.
-    func named(_ tokens: TokenNames, fallback: String) -> PictureSpec {
+    package func named(_ tokens: TokenNames, fallback: String) -> PictureSpec {
         var spec = self
         spec.prompt.tokenText = tokens.text(spec.prompt.token) ?? fallback
         if spec.prompt.marker.isEmpty { spec.prompt.marker = spec.prompt.tokenText }

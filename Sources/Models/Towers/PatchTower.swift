@@ -1,20 +1,20 @@
 import HuggingFace
-import IR
-import Tensors
+package import IR
+package import Tensors
 
 /// A vision tower: patches of pictures through a stack of pre-norm transformer blocks, with every choice in which the known ones
 /// differ.
 ///
 /// Tensors have the names of `SiglipVisionModel`, with those of CLIP for what only that has; a `NameRewrite` brings others to them.
-struct PatchTower {
-    var width: Int
+package struct PatchTower: Sendable {
+    package var width: Int
     var inner: Int
     /// How many blocks are run; a checkpoint may have more.
-    var depth: Int
+    package var depth: Int
     var attention: AttentionShape
     var activation: ActivationFunction
     var norm: TowerNorm
-    var patchSize: Int
+    package var patchSize: Int
     /// Frames that one row of the kernel spans; nil where the kernel has no such axis.
     var frames: Int?
     var hasPatchBias = true
@@ -74,7 +74,7 @@ extension ModelTracer {
     ///
     /// Makes the inputs `pixels`, `class_rows`, `table_rows`, `table_weights`, `patch_positions`, `visible` and `visible_windows`
     /// as far as the tower needs them.
-    func encode(
+    package func encode(
         _ tower: PatchTower, _ pixelScale: PixelScale, rows: Dim, observe: (Int, Value) -> Void = { _, _ in }
     ) -> (rows: Value, blend: RowBlend?) {
         var (x, blend) = patchEmbedding(tower, pixelScale, rows: rows)

@@ -1,5 +1,5 @@
-import IR
-import Plan
+package import IR
+package import Plan
 import Tensors
 
 /// A mask of a vision entry, and its name among the inputs.
@@ -19,7 +19,7 @@ struct SegmentMask {
 }
 
 /// How bytes become what a network takes: `(byte · factor − mean) / deviation`.
-struct PixelScale {
+package struct PixelScale {
     var factor: Double?
     var mean: [Double]
     var deviation: [Double]
@@ -30,7 +30,7 @@ struct PixelScale {
         self.deviation = deviation
     }
 
-    init(_ pixels: PixelSpec) {
+    package init(_ pixels: PixelSpec) {
         factor = pixels.rescaleFactor
         mean = pixels.normalization?.mean ?? [0, 0, 0]
         deviation = pixels.normalization?.deviation ?? [1, 1, 1]
@@ -38,7 +38,7 @@ struct PixelScale {
 }
 
 /// Rows that are weighted sums of a table's rows.
-struct RowBlend {
+package struct RowBlend {
     /// i32 `[R, k]`
     var index: Value
     /// f32 `[R, k]`
@@ -77,7 +77,7 @@ extension ModelTracer {
     }
 
     /// `[N · (1 + count), W]` without the first row of each tile, `[N · count, W]`.
-    func droppingClassRows(_ x: Value, count: Int, width: Int) -> Value {
+    package func droppingClassRows(_ x: Value, count: Int, width: Int) -> Value {
         let tiles = b.reshape(x, ["N", .fixed(count + 1), .fixed(width)])
         return b.reshape(b.slice(tiles, axis: 1, 1..<count + 1), [Dim(count, times: "N"), .fixed(width)])
     }

@@ -1,9 +1,9 @@
-import HuggingFace
+package import HuggingFace
 import IR
-import Tensors
+package import Tensors
 
 /// Class defaults of a vision tower's configuration.
-struct TowerDefaults {
+package struct TowerDefaults {
     var width = 768
     var inner = 3072
     var blocks = 12
@@ -16,7 +16,7 @@ struct TowerDefaults {
 
 extension PatchTower {
     /// `CLIPVisionConfig`
-    static func clip(_ config: ConfigSection, _ defaults: TowerDefaults? = nil) throws(CheckpointError) -> PatchTower {
+    package static func clip(_ config: ConfigSection, _ defaults: TowerDefaults? = nil) throws(CheckpointError) -> PatchTower {
         var tower = try PatchTower(config, defaults ?? TowerDefaults(activation: .quickGelu, eps: 1e-5, patchSize: 32))
         tower.hasPatchBias = false
         tower.firstRows = .classToken
@@ -131,10 +131,10 @@ extension PatchTower {
     }
 
     /// Rows of one tile that are patches; a tile has one more where there is a class token.
-    var tilePatches: Int { (positions ?? 0) - (firstRows == .classToken ? 1 : 0) }
+    package var tilePatches: Int { (positions ?? 0) - (firstRows == .classToken ? 1 : 0) }
 
     /// Rows of one tile.
-    var tileRows: Dim { Dim(positions ?? 0, times: "N") }
+    package var tileRows: Dim { Dim(positions ?? 0, times: "N") }
 
     /// How many blocks must run for `hidden_states[layer]`, where 0 is what enters the first and negative ones count from the end.
     func blocks(for layer: Int, _ config: ConfigSection, _ key: String) throws(CheckpointError) -> Int {
@@ -144,7 +144,7 @@ extension PatchTower {
     }
 
     /// The tensors of blocks from `count` on, which are not run.
-    static func unused(from count: Int, of blocks: Int) -> [NamePattern] {
+    package static func unused(from count: Int, of blocks: Int) -> [NamePattern] {
         (min(count, blocks)..<blocks).map { .prefix("visual.encoder.layers.\($0).") }
     }
 }
