@@ -102,7 +102,7 @@ extension ServerProcessTests {
     private func stuckReader(_ port: Int) async throws -> Int32 {
         let descriptor = try connection(port)
         let body = #"{"model":"model","messages":[{"role":"user","content":"hi"}],"ignore_eos":true,"stream":true,"max_tokens":4000}"#
-        let text = "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
+        let text = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
         #expect(send(descriptor, text, text.utf8.count, Int32(MSG_NOSIGNAL)) == text.utf8.count)
         for _ in 0..<6000 {
             if try await running(port) { return descriptor }
