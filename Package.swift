@@ -88,18 +88,20 @@ let package = Package(
             ["Budgets", "ChatTemplates", "HuggingFace", "JSON", "Models", "Passes", "IR", "Plan", "ArtifactFormat", "CKernels", "COpenBLAS", "Reference", "Inputs", "Tensors", crypto]),
         module("Execution", ["Plan", "ArtifactFormat", "Tensors"]),
         module("CPUBackend", ["Execution", "ArtifactFormat", "Plan", "Tensors", "CKernels", "COpenBLAS"]),
-        module("Serving", ["ArtifactFormat", "Budgets", "ChatTemplates", "Execution", "Inputs", "JSON", "Plan", crypto]),
+        module("Serving", ["Budgets", "Execution", "Inputs", "JSON", "Plan", crypto]),
+        module(
+            "ModelRuntime", ["ArtifactFormat", "ChatTemplates", "Execution", "Inputs", "JSON", "Plan", "Serving"]),
         module(
             "HTTPAPI", ["Budgets", "CHeap", "Serving", "Inputs", "JSON", "Plan", hummingbird, hummingbirdCore, httpTypes, lifecycle, logging, nioCore, nioHTTP1]),
 
         module("CommandLineSupport", [argumentParser]),
         tool(
             "vlmc",
-            ["CommandLineSupport", "Budgets", "ChatTemplates", "Compiler", "CPUBackend", "Execution", "HuggingFace", "Passes", "IR", "Inputs", "JSON", "Plan", "ArtifactFormat", "Serving", "Tensors"]),
+            ["CommandLineSupport", "Budgets", "ChatTemplates", "Compiler", "CPUBackend", "HuggingFace", "ModelRuntime", "Passes", "IR", "Inputs", "JSON", "Plan", "ArtifactFormat", "Serving", "Tensors"]),
         tool(
             "vlm-serve",
-            ["CHeap", "CommandLineSupport", "HTTPAPI", "Serving", "CPUBackend", "Execution", "Inputs", "JSON", "Plan", "ArtifactFormat", lifecycle, logging, unixSignals]),
-        tool("vlm-cache", ["CommandLineSupport", "ArtifactFormat", "CPUBackend", "Plan", "Serving"]),
+            ["CHeap", "CommandLineSupport", "HTTPAPI", "ModelRuntime", "Serving", "CPUBackend", "Plan", "ArtifactFormat", lifecycle, logging, unixSignals]),
+        tool("vlm-cache", ["CommandLineSupport", "ArtifactFormat", "CPUBackend", "ModelRuntime", "Plan"]),
 
         .executableTarget(name: "kernel-bench", dependencies: ["CKernels", "COpenBLAS"], path: "Tests/Benchmarks/Kernels"),
         .target(
@@ -110,7 +112,7 @@ let package = Package(
         .target(name: "TestClient", dependencies: ["JSON"], path: "Tests/Support/TestClient", swiftSettings: settings),
         .target(name: "Seeded", path: "Tests/Support/Seeded", swiftSettings: settings),
         .target(name: "AllocationCounter", path: "Tests/Support/AllocationCounter"),
-        tests("CPUBackend", ["AllocationCounter", "ArtifactFormat", "ArtifactSamples", "CPUBackend", "Compiler", "Execution", "IR", "Passes", "Plan", "Reference", "Seeded", "Serving", "Tensors"]),
+        tests("CPUBackend", ["AllocationCounter", "ArtifactFormat", "ArtifactSamples", "CPUBackend", "Compiler", "Execution", "IR", "ModelRuntime", "Passes", "Plan", "Reference", "Seeded", "Serving", "Tensors"]),
         tests("ChatTemplates", ["Budgets", "ChatTemplates", "JSON", "Seeded"], exclude: ["Fixtures"]),
         tests("CacheTool", ["vlm-cache", "ArtifactFormat", "ArtifactSamples"]),
         tests("EndToEnd", ["vlmc", "vlm-serve", "vlm-cache", "Models", "TestClient"], exclude: ["Fixtures"]),
@@ -121,14 +123,14 @@ let package = Package(
         tests("JSON", ["JSON", "Seeded"]),
         tests(
             "Models",
-            ["ArtifactFormat", "Budgets", "ChatTemplates", "CPUBackend", "Compiler", "HuggingFace", "IR", "Inputs", "JSON", "Models", "Plan", "Reference", "Serving", "Tensors", crypto]),
+            ["ArtifactFormat", "Budgets", "ChatTemplates", "CPUBackend", "Compiler", "HuggingFace", "IR", "Inputs", "JSON", "ModelRuntime", "Models", "Plan", "Reference", "Tensors", crypto]),
         tests("Passes", ["HuggingFace", "IR", "JSON", "Models", "Passes", "Plan", "Reference", "Seeded", "Tensors"]),
         tests("Reference", ["IR", "Reference", "Tensors"]),
         .target(
             name: "FuzzTargets",
             dependencies: [
                 "ArtifactFormat", "ArtifactSamples", "Budgets", "ChatTemplates", "Compiler", "CPUBackend", "Execution", "HTTPAPI",
-                "HuggingFace", "Inputs", "JSON", "Plan", "Seeded", "Serving", "Tensors",
+                "HuggingFace", "Inputs", "JSON", "ModelRuntime", "Plan", "Seeded", "Serving", "Tensors",
             ],
             path: "Tests/Fuzz/Targets", swiftSettings: settings),
         .executableTarget(name: "fuzz-targets", dependencies: ["FuzzTargets"], path: "Tests/Fuzz/Driver", swiftSettings: settings),

@@ -5,8 +5,8 @@ import Tensors
 /// An opened artifact: checked, its weights mapped, its other sections read when asked for.
 ///
 /// It stays readable while another compile replaces its directory: everything is read through the directory that was
-/// opened. An open artifact holds a shared lock, so that `gc` and `rm` leave it alone.
-package final class Artifact {
+/// opened. An open artifact holds a shared lock, so that `gc` and `rm` leave it alone. Threads may share it: it is only read.
+package final class Artifact: @unchecked Sendable {
     package let path: String
     package let manifest: Manifest
     package let program: Program

@@ -45,6 +45,7 @@ package struct CompileOptions: Sendable {
         guard length <= modelLength else {
             throw .badOption("--max-model-len \(length) is above the model's own limit of \(modelLength) (max_position_embeddings)")
         }
+        guard length > 1 else { throw .badOption("--max-model-len \(length) has no room for a prompt and a token behind it") }
         let sequences = maxSequences ?? gears?.max() ?? Self.defaultMaxSequences
         let (sequencesMax, tokensMax) = (Program.Limits.sequencesMax, Program.Limits.batchedTokensMax)
         guard sequences <= sequencesMax else { throw .badOption("--max-num-seqs \(sequences) is above \(sequencesMax)") }

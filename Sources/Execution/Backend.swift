@@ -2,7 +2,7 @@ package import ArtifactFormat
 package import Plan
 
 /// Turns artifacts into models that run on one kind of device.
-package protocol Backend {
+package protocol Backend: Sendable {
     /// Maps the weights and prepares every plan; nothing is compiled and no plan is changed.
     func load(_ artifact: Artifact) throws(BackendError) -> any LoadedModel
 }

@@ -72,8 +72,8 @@ struct APIError: Error, Sendable, Equatable {
         switch error {
         case .promptTooLong: self = .invalid(error.description, param: "messages", code: "context_length_exceeded")
         case .promptEmpty, .spanTooLong: self = .invalid(error.description, param: "messages")
-        // Tokenizer and model come from one artifact, which contradicts itself.
-        case .tokenOutOfRange: self = .failed(error.description)
+        // Tokenizer and model come from one artifact, which contradicts itself; no route asks for a probe.
+        case .tokenOutOfRange, .probeNotAlone: self = .failed(error.description)
         case .maxTokensTooLarge(let maxTokens, let tokens, let length):
             self = .invalid(
                 "\(maxTokensField) \(maxTokens) is too large: the model's context holds \(length) tokens and the prompt has "

@@ -5,26 +5,26 @@ final class ActiveRequest {
     let id: Int
     let request: GenerationRequest
     let arrival: ContinuousClock.Instant
-    private let events: AsyncStream<GenerationEvent>.Continuation
+    private let deliver: @Sendable (GenerationEvent) -> Void
     private var decoder: any TokenTextDecoder
     private var stream: TextStream
     private var generated = 0
     /// Tokens of prompt and output; kept only for a repetition penalty.
     private(set) var seen: SeenTokens?
     /// Embeddings of each picture, once at hand.
-    var embeddings: [Embeddings?]
+    private(set) var embeddings: [Embeddings?]
     var firstStep: ContinuousClock.Instant?
     var firstToken: ContinuousClock.Instant?
     var lastToken: ContinuousClock.Instant?
 
     init(
         id: Int, request: GenerationRequest, arrival: ContinuousClock.Instant, vocabularySize: Int,
-        events: AsyncStream<GenerationEvent>.Continuation
+        deliver: @escaping @Sendable (GenerationEvent) -> Void
     ) {
         self.id = id
         self.request = request
         self.arrival = arrival
-        self.events = events
+        self.deliver = deliver
         decoder = request.decoder
         stream = TextStream(stops: request.stops)
         embeddings = Array(repeating: nil, count: request.prompt.pictures.count)
@@ -39,11 +39,17 @@ final class ActiveRequest {
         let pictures = request.prompt.pictures.map { PictureTokens(tokens: $0.tokens, digest: $0.digest) }
         let prompt = request.prompt
         return SequenceState(
-            id: id, prompt: prompt.ids, pictures: pictures, spans: prompt.spans, lengths: prompt.lengths, salt: request.cacheSalt)
+            id: id, prompt: prompt.ids, pictures: pictures, spans: prompt.spans, lengths: prompt.lengths, salt: request.cacheSalt,
+            gears: request.probe?.gears ?? [])
     }
 
     /// Tokens generated so far.
     var generatedCount: Int { generated }
+
+    func setEmbeddings(_ embeddings: Embeddings, of picture: Int) {
+        self.embeddings[picture] = embeddings
+        request.probe?.take(.picture(picture, embeddings.values))
+    }
 
     /// Takes a sampled token, passes its text on, and says whether the request has ended; throws where its tokens have no text.
     func take(_ token: Int32, maxModelLength: Int) throws -> FinishReason? {
@@ -70,17 +76,15 @@ final class ActiveRequest {
         usage.cachedTokens = min(cachedTokens, usage.promptTokens)
         usage.imageTokens = request.prompt.pictures.reduce(0) { $0 + $1.tokens.count }
         let completion = Completion(reason: reason, stop: stream.stop, usage: usage)
-        events.yield(.finished(completion))
-        events.finish()
+        deliver(.finished(completion))
         return completion
     }
 
     func fail(_ message: String) {
-        events.yield(.failed(message))
-        events.finish()
+        deliver(.failed(message))
     }
 
     private func send(_ text: String) {
-        if !text.isEmpty { events.yield(.text(text)) }
+        if !text.isEmpty { deliver(.text(text)) }
     }
 }

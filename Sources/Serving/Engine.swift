@@ -51,20 +51,46 @@ package final class Engine: Sendable {
 
     /// Takes a request; dropping its events cancels it.
     package func submit(_ request: GenerationRequest) throws(AdmissionError) -> Generation {
-        try check(request)
         let (stream, events) = AsyncStream<GenerationEvent>.makeStream()
         let mailbox = mailbox
-        let arrival = ContinuousClock.now
-        var number = 0
-        try state.admit(limit: configuration.maxSequences + configuration.maxQueued) { id in
+        let id = try post(request) { id in
             events.onTermination = { reason in
                 if case .cancelled = reason { mailbox.post(.cancel(id: id)) }
             }
-            mailbox.post(.submit(id: id, request, arrival: arrival, events))
+        } deliver: { event in
+            events.yield(event)
+            if event.isLast { events.finish() }
+        }
+        return Generation(events: stream) { mailbox.post(.cancel(id: id)) }
+    }
+
+    /// Posts a request and returns its id.
+    ///
+    /// - Parameters:
+    ///   - prepare: called with the id before the engine knows of the request.
+    ///   - deliver: takes what the request yields; called on the engine's thread.
+    func post(
+        _ request: GenerationRequest, _ prepare: (Int) -> Void = { _ in }, deliver: @escaping @Sendable (GenerationEvent) -> Void
+    ) throws(AdmissionError) -> Int {
+        try check(request)
+        let arrival = ContinuousClock.now
+        var number = 0
+        try state.admit(limit: configuration.maxSequences + configuration.maxQueued) { id in
+            prepare(id)
+            mailbox.post(.submit(id: id, request, arrival: arrival, deliver: deliver))
             number = id
         }
-        let id = number
-        return Generation(events: stream) { mailbox.post(.cancel(id: id)) }
+        return number
+    }
+
+    func cancel(_ id: Int) { mailbox.post(.cancel(id: id)) }
+
+    /// Ends the requests at work with reason `abort`, and the thread, however far it is; returns when it has ended.
+    package func stop() {
+        guard state.beginDraining() else { return }
+        mailbox.post(.abort)
+        mailbox.post(.drain)
+        while state.phase == .draining { Thread.sleep(forTimeInterval: 0.001) }
     }
 
     /// Refuses new requests, lets those at work end, and returns when the thread has; after `timeout` they are aborted.
@@ -94,6 +120,7 @@ package final class Engine: Sendable {
         if let span = request.prompt.spans.first(where: { $0.count > spanMax }) {
             throw .spanTooLong(tokens: span.count, limit: spanMax)
         }
+        if request.probe?.readsWholePrompt == true, configuration.maxSequences > 1 || configuration.cachesPrefixes { throw .probeNotAlone }
         let size = configuration.vocabularySize
         if let token = request.prompt.ids.first(where: { $0 < 0 || Int($0) >= size }) {
             throw .tokenOutOfRange(token: token, vocabularySize: size)

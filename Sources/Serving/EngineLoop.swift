@@ -23,23 +23,31 @@ final class EngineLoop {
         configuration: EngineConfiguration, state: EngineState, mailbox: Mailbox<EngineCommand>,
         log: @escaping @Sendable (String) -> Void, load: () throws -> any LoadedModel
     ) {
-        let clock = ContinuousClock()
         do {
-            let began = clock.now
-            let model = try load()
-            try model.reserveKV(blockSize: configuration.blockSize, blockCount: configuration.blockCount)
-            let loaded = clock.now
-            let loop = try EngineLoop(model, configuration, state, mailbox, log)
-            let warmUp = WarmUp(model: model, configuration: configuration, io: loop.io)
-            try warmUp.run { done, count in state.advance(to: .warming(done: done, of: count)) }
-            let phases = [("load", (loaded - began).seconds), ("warm-up", (clock.now - loaded).seconds)]
-            state.updateMetrics { $0.startup += phases.map { (phase: $0.0, seconds: $0.1) } }
-            state.advance(to: .serving)
-            loop.run()
+            try serve(configuration, state, mailbox, log, load)
             state.phase = .stopped
         } catch {
             state.phase = .failed("\(error)")
         }
+    }
+
+    /// Everything from loading the model to the end of the last request; the model is gone when it returns.
+    private static func serve(
+        _ configuration: EngineConfiguration, _ state: EngineState, _ mailbox: Mailbox<EngineCommand>,
+        _ log: @escaping @Sendable (String) -> Void, _ load: () throws -> any LoadedModel
+    ) throws {
+        let clock = ContinuousClock()
+        let began = clock.now
+        let model = try load()
+        try model.reserveKV(blockSize: configuration.blockSize, blockCount: configuration.blockCount)
+        let loaded = clock.now
+        let loop = try EngineLoop(model, configuration, state, mailbox, log)
+        let warmUp = WarmUp(model: model, configuration: configuration, io: loop.io)
+        try warmUp.run { done, count in state.advance(to: .warming(done: done, of: count)) }
+        let phases = [("load", (loaded - began).seconds), ("warm-up", (clock.now - loaded).seconds)]
+        state.updateMetrics { $0.startup += phases.map { (phase: $0.0, seconds: $0.1) } }
+        state.advance(to: .serving)
+        loop.run()
     }
 
     private init(
@@ -77,11 +85,13 @@ final class EngineLoop {
 
     private func obey(_ command: EngineCommand) {
         switch command {
-        case .submit(let id, let request, let arrival, let events):
+        case .submit(let id, let request, let arrival, let deliver):
             let active = ActiveRequest(
-                id: id, request: request, arrival: arrival, vocabularySize: configuration.vocabularySize, events: events)
+                id: id, request: request, arrival: arrival, vocabularySize: configuration.vocabularySize, deliver: deliver)
             requests[id] = active
-            scheduler.add(active.sequence)
+            var sequence = active.sequence
+            if request.probe?.readsWholePrompt == true { sequence.chunkMax = io.maxSequences }
+            scheduler.add(sequence)
         case .cancel(let id): end(id, .abort)
         case .drain: isDraining = true
         case .abort: for id in requests.keys.sorted() { end(id, .abort) }
@@ -96,7 +106,7 @@ final class EngineLoop {
         io.fill(batch, gear: gear, running: scheduler.running, blockSize: configuration.blockSize, requests: requests)
         let began = ContinuousClock.now
         do {
-            try model.run(batch.entry, io)
+            try run(batch)
         } catch {
             for item in batch.items { fail(item.id, "\(error)") }
             return true
@@ -111,6 +121,28 @@ final class EngineLoop {
         return true
     }
 
+    /// Runs the batch in `io`. A probe that reads its whole prompt is shown the logits of each token in the batch, as many in a run as can
+    /// be sampled: only a span of more tokens is computed several times.
+    private func run(_ batch: Batch) throws(BackendError) {
+        guard let item = batch.items.first, let request = requests[item.id], let probe = request.request.probe, probe.readsWholePrompt,
+            request.generatedCount == 0
+        else { return try model.run(batch.entry, io) }
+        let width = io.vocabularySize
+        guard batch.entry == .extend else {
+            try model.run(batch.entry, io)
+            return probe.take(.prompt(Array(io.logits[..<width])))
+        }
+        for first in stride(from: 0, to: item.count, by: io.maxSequences) {
+            io.sampleCount = min(io.maxSequences, item.count - first)
+            for sample in 0..<io.sampleCount { io.sampleRows[sample] = Int32(first + sample) }
+            try model.run(.extend, io)
+            probe.take(.prompt(Array(io.logits[..<(io.sampleCount * width)])))
+        }
+        // The next token is chosen from the first row.
+        let last = (io.sampleCount - 1) * width
+        for token in 0..<width { io.logits[token] = io.logits[last + token] }
+    }
+
     /// Samples a token for each sequence that wants one and passes it on.
     private func deliver(_ batch: Batch, began: ContinuousClock.Instant, now: ContinuousClock.Instant) {
         var row = 0
@@ -122,9 +154,12 @@ final class EngineLoop {
                 rebasing: io.logits[row * io.vocabularySize..<(row + 1) * io.vocabularySize])
             row += 1
             if item.isReplay { continue }
-            let token = sampler.sample(
+            let probe = request.request.probe
+            let shown = probe.map { _ in Array(logits) }
+            let choice = sampler.sample(
                 logits, request.request.sampling, seen: request.seen, position: request.generatedCount)
-            guard let token else {
+            if let shown { probe?.take(.step(shown, choice: choice)) }
+            guard let token = probe?.token(request.generatedCount) ?? choice else {
                 fail(item.id, "the model's output holds no numbers")
                 continue
             }

@@ -57,7 +57,7 @@ final class EngineState: Sendable {
 
 /// What handlers post to the engine's thread.
 enum EngineCommand: Sendable {
-    case submit(id: Int, GenerationRequest, arrival: ContinuousClock.Instant, AsyncStream<GenerationEvent>.Continuation)
+    case submit(id: Int, GenerationRequest, arrival: ContinuousClock.Instant, deliver: @Sendable (GenerationEvent) -> Void)
     case cancel(id: Int)
     /// Ends the thread once nothing is left to do.
     case drain

@@ -72,10 +72,13 @@ package struct GenerationRequest: Sendable {
     package var decoder: any TokenTextDecoder
     /// Prompts share cached prefixes only under the same salt.
     package var cacheSalt: String
+    /// What is shown of the computation; nil for nothing.
+    package var probe: Probe?
 
     package init(
         prompt: Prompt, sampling: SamplingParameters = SamplingParameters(), maxTokens: Int, endTokens: [Int32] = [],
-        ignoresEnd: Bool = false, stops: [String] = [], decoder: any TokenTextDecoder, cacheSalt: String = ""
+        ignoresEnd: Bool = false, stops: [String] = [], decoder: any TokenTextDecoder, cacheSalt: String = "",
+        probe: Probe? = nil
     ) {
         self.prompt = prompt
         self.sampling = sampling
@@ -85,6 +88,7 @@ package struct GenerationRequest: Sendable {
         self.stops = stops
         self.decoder = decoder
         self.cacheSalt = cacheSalt
+        self.probe = probe
     }
 
     /// Bytes that the request holds until it ends, about.
@@ -139,6 +143,14 @@ package enum GenerationEvent: Sendable {
     case finished(Completion)
     /// The request failed alone; the server goes on.
     case failed(String)
+
+    /// Whether nothing follows.
+    var isLast: Bool {
+        switch self {
+        case .text: false
+        case .finished, .failed: true
+        }
+    }
 }
 
 /// A request at work.
@@ -166,6 +178,8 @@ package enum AdmissionError: Error, Sendable, Equatable, CustomStringConvertible
     /// More tokens that see each other than a batch surely has room for.
     case spanTooLong(tokens: Int, limit: Int)
     case tokenOutOfRange(token: Int32, vocabularySize: Int)
+    /// A probe that reads its whole prompt, in an engine of several sequences or one that caches prefixes.
+    case probeNotAlone
     case queueFull(waiting: Int)
     case notServing(EnginePhase)
 
@@ -182,6 +196,7 @@ package enum AdmissionError: Error, Sendable, Equatable, CustomStringConvertible
             "\(tokens) tokens of the prompt have to be computed at once, and a batch has room for \(limit); compile with a larger "
                 + "--max-num-batched-tokens"
         case .tokenOutOfRange(let token, let size): "token \(token) is outside the vocabulary of \(size)"
+        case .probeNotAlone: "logits of whole prompts are read by an engine of one sequence that caches no prefixes"
         case .queueFull(let waiting): "the server is busy: \(waiting) requests are waiting"
         case .notServing(let phase): "the server is \(phase)"
         }

@@ -46,8 +46,8 @@ package enum InputError: Error, Sendable, CustomStringConvertible {
 
 /// Turns messages and pictures into prompts, as the model was compiled to read them.
 package struct InputPipeline: Sendable {
-    private let spec: InputSpec
-    private let render: @Sendable (JSONValue, WorkBudget) throws -> String
+    package let spec: InputSpec
+    private let render: @Sendable (JSONValue, JSONObject, WorkBudget) throws -> String
     private let encode: @Sendable (String, Bool, WorkBudget) throws -> [Int32]
     /// Why no messages can be rendered; nil where they can.
     package let refusal: String?
@@ -67,19 +67,19 @@ package struct InputPipeline: Sendable {
     ///   - contextLength: tokens; what is certainly longer is refused before it is decoded or tokenized.
     ///   - refusal: why no messages can be rendered, which then is the answer to all of them; nil where they can.
     ///   - tokenBytesMax: most bytes of text that one token stands for; nil where bytes tell nothing about tokens.
-    ///   - render: the chat template over `messages`, with the prompt for an answer appended.
+    ///   - render: the chat template over `messages`, with the prompt for an answer appended, and over what else it may see.
     ///   - encode: text with special tokens spelled out to ids, nothing added.
     package init(
         spec: InputSpec, modelKey: String, maxPatches: Int, maxImagePixels: Int, contextLength: Int = .max,
         tokenBytesMax: Int? = nil, refusal: String? = nil,
-        render: @escaping @Sendable (JSONValue, WorkBudget) throws -> String,
+        render: @escaping @Sendable (_ messages: JSONValue, _ extra: JSONObject, WorkBudget) throws -> String,
         encode: @escaping @Sendable (String, _ addsSpecialTokens: Bool, WorkBudget) throws -> [Int32],
         newDecoder: @escaping @Sendable () -> any TokenTextDecoder
     ) {
         self.spec = spec
         self.render = render
         self.refusal = refusal
-        forms = MessageForms { messages in try render(messages, .generous()) }
+        forms = MessageForms { messages in try render(messages, JSONObject(), .generous()) }
         self.newDecoder = newDecoder
         self.encode = encode
         imageDecoder = ImageDecoder(spec.picture, maxPixels: maxImagePixels)
@@ -121,31 +121,61 @@ package struct InputPipeline: Sendable {
     package func prompt(
         messages: JSONValue, pictures: [EncodedPicture], salt: String = "", budget: WorkBudget = .generous()
     ) throws(InputError) -> Prompt {
+        prompt(try prepared(messages: messages, pictures: pictures, budget: budget), salt: salt)
+    }
+
+    /// A prepared prompt in the engine's terms.
+    package func prompt(_ prepared: PreparedPrompt, salt: String = "") -> Prompt {
+        Prompt(
+            ids: prepared.tokens, positions: prepared.positions.ids, positionDelta: prepared.positions.delta,
+            pictures: prepared.pictures.map { picture($0, salt) }, spans: prepared.spans, lengths: spec.positions.lengths)
+    }
+
+    /// Tokens, positions and pictures of messages in the template's form.
+    ///
+    /// - Parameters:
+    ///   - extra: what the template may see besides; see `InputSpec.templateContext`.
+    ///   - keepsPixels: whether the pictures' pixel values will be asked for.
+    package func prepared(
+        messages: JSONValue, extra: JSONObject = JSONObject(), pictures: [EncodedPicture], keepsPixels: Bool = false,
+        budget: WorkBudget = .generous()
+    ) throws(InputError) -> PreparedPrompt {
         if let refusal { throw .badPrompt(refusal) }
-        let company = try checkHeaders(of: pictures, budget)
-        var read: [ReadPicture] = []
-        for picture in pictures { read.append(try self.read(picture, among: company, budget)) }
+        let read = try read(pictures, keepsPixels, budget)
         let typed = TypedPlaceholders(messages, prompt: spec.picture?.prompt)
         let text: String
         do {
-            text = try render(forms.adapted(typed.messages, spec.picture?.prompt), budget)
+            text = try render(forms.adapted(typed.messages, spec.picture?.prompt), extra, budget)
         } catch {
             try Self.check(budget)
             throw .badPrompt("the chat template refuses these messages: \(error)")
         }
+        return try assembled(text, read, mark: typed.mark, budget)
+    }
+
+    /// The same of a text that a template has rendered, in which what stands for the pictures may be written out.
+    package func prepared(
+        rendered text: String, pictures: [EncodedPicture], keepsPixels: Bool = false, budget: WorkBudget = .generous()
+    ) throws(InputError) -> PreparedPrompt {
+        let read = try read(pictures, keepsPixels, budget)
+        return try assembled(assembler(budget).collapsed(text, read), read, mark: nil, budget)
+    }
+
+    private func assembler(_ budget: WorkBudget) -> PromptAssembler {
+        PromptAssembler(spec: spec) { [encode] text, adds in try encode(text, adds, budget) }
+    }
+
+    private func assembled(
+        _ text: String, _ pictures: [ReadPicture], mark: Unicode.Scalar?, _ budget: WorkBudget
+    ) throws(InputError) -> PreparedPrompt {
         try checkLength(of: text)
         try Self.check(budget)
-        let assembler = PromptAssembler(spec: spec) { [encode] text, adds in try encode(text, adds, budget) }
-        let prepared: PreparedPrompt
         do {
-            prepared = try assembler.prepare(rendered: text, pictures: read, mark: typed.mark)
+            return try assembler(budget).prepare(rendered: text, pictures: pictures, mark: mark)
         } catch {
             try Self.check(budget)
             throw .badPrompt("\(error)")
         }
-        return Prompt(
-            ids: prepared.tokens, positions: prepared.positions.ids, positionDelta: prepared.positions.delta,
-            pictures: prepared.pictures.map { picture($0, salt) }, spans: prepared.spans, lengths: spec.positions.lengths)
     }
 
     private func checkLength(of text: String) throws(InputError) {
@@ -205,13 +235,22 @@ package struct InputPipeline: Sendable {
         }
     }
 
-    private func read(_ picture: EncodedPicture, among others: PictureCompany, _ budget: WorkBudget) throws(InputError) -> ReadPicture {
+    private func read(_ pictures: [EncodedPicture], _ keepsPixels: Bool, _ budget: WorkBudget) throws(InputError) -> [ReadPicture] {
+        let company = try checkHeaders(of: pictures, budget)
+        var read: [ReadPicture] = []
+        for picture in pictures { read.append(try self.read(picture, among: company, keepsPixels, budget)) }
+        return read
+    }
+
+    private func read(
+        _ picture: EncodedPicture, among others: PictureCompany, _ keepsPixels: Bool, _ budget: WorkBudget
+    ) throws(InputError) -> ReadPicture {
         guard let reader else {
             throw .badPicture(place: picture.place, reason: "the model reads text only")
         }
         return try Self.placed(picture) { () throws(ImageError) in
             let decoded = try imageDecoder.decode(picture.file, budget: budget)
-            return try reader.read(decoded, among: others, maxPatches: maxPatches, budget: budget)
+            return try reader.read(decoded, among: others, maxPatches: maxPatches, keepsPixels: keepsPixels, budget: budget)
         }
     }
 

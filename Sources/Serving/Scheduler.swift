@@ -240,7 +240,8 @@ extension Scheduler {
             let sequence = running[$0.index]
             return $0.count == 1 && $0.samples && !sequence.isImageToken($0.start) && (!sequence.isPromptSpan || sequence.isDecoding)
         }
-        if isDecode, let gear = limits.gears.first(where: { $0 >= batch.items.count }) { return .decode(gear: gear) }
+        let least = batch.items.reduce(batch.items.count) { max($0, running[$1.index].leastGear) }
+        if isDecode, let gear = limits.gears.first(where: { $0 >= least }) { return .decode(gear: gear) }
         return .extend
     }
 }

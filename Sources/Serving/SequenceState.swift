@@ -16,19 +16,25 @@ package struct SequenceState: Sendable {
     package var blocks: [Int32] = []
     /// Full blocks that the pool has been told about.
     package var publishedBlocks = 0
+    /// Most tokens that a batch takes of the sequence, unless a span has more.
+    package var chunkMax = Int.max
     /// Prompt tokens found in the cache when the sequence first ran; nil before.
     package var cachedTokens: Int?
 
     /// Which axis positions stand on, where lengths tell.
     private let lengths: LengthAxes?
     private let salt: String
+    /// The least gear of each decode step, again from the first one after the last; empty for any.
+    private let gears: [Int]
     private var digests: [ContentDigest] = []
 
     package init(
-        id: Int, prompt: [Int32], pictures: [PictureTokens] = [], spans: [Range<Int>] = [], lengths: LengthAxes? = nil, salt: String = ""
+        id: Int, prompt: [Int32], pictures: [PictureTokens] = [], spans: [Range<Int>] = [], lengths: LengthAxes? = nil, salt: String = "",
+        gears: [Int] = []
     ) {
         self.id = id
         self.lengths = lengths
+        self.gears = gears
         self.spans = spans
         tokens = prompt
         promptCount = prompt.count
@@ -39,6 +45,9 @@ package struct SequenceState: Sendable {
     package var known: Int { tokens.count }
     package var pending: Int { tokens.count - computed }
     package var generated: Int { tokens.count - promptCount }
+
+    /// The least gear that decodes the last generated token.
+    package var leastGear: Int { gears.isEmpty ? 1 : gears[max(generated - 1, 0) % gears.count] }
 
     /// The one axis that positions stand on; nil where they stand on all.
     package var positionAxis: Int? { lengths?.axis(prompt: promptCount, known: known) }
@@ -67,7 +76,12 @@ package struct SequenceState: Sendable {
     /// its end. 0 where the next span needs more room.
     package func chunk(budget: Int) -> Int {
         let most = !isPromptSpan ? pending : isDecoding ? 1 : promptCount - computed
-        let count = min(pending, most, budget)
+        let small = whole(min(pending, most, budget, chunkMax))
+        return small > 0 ? small : whole(min(pending, most, budget))
+    }
+
+    /// At most `count` of the next tokens, whose last is not inside a span.
+    private func whole(_ count: Int) -> Int {
         guard count > 0, let cut = span(at: computed + count), cut.lowerBound < computed + count else { return count }
         return max(0, cut.lowerBound - computed)
     }

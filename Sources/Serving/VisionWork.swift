@@ -77,7 +77,7 @@ struct VisionWork {
         var missing: [Int] = []
         for picture in needed.pictures {
             if let embeddings = cache.find(request.request.prompt.pictures[picture].digest) {
-                request.embeddings[picture] = embeddings
+                request.setEmbeddings(embeddings, of: picture)
                 ready.append(Ready(id: needed.id, picture: picture))
             } else {
                 missing.append(picture)
@@ -123,7 +123,7 @@ struct VisionWork {
             cache.insert(embeddings, for: picture.digest)
             for same in request.request.prompt.pictures.indices
             where request.request.prompt.pictures[same].digest == picture.digest {
-                request.embeddings[same] = embeddings
+                request.setEmbeddings(embeddings, of: same)
                 ready.append(Ready(id: job.id, picture: same))
             }
         }

@@ -2,7 +2,7 @@ import ArgumentParser
 import ArtifactFormat
 import CommandLineSupport
 import CPUBackend
-import Serving
+import ModelRuntime
 
 struct Verify: ParsableCommand {
     static let configuration = CommandConfiguration(

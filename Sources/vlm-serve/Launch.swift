@@ -1,10 +1,9 @@
 import ArtifactFormat
 import CPUBackend
-import Execution
 import Foundation
 import HTTPAPI
 import Logging
-import Plan
+import ModelRuntime
 import ServiceLifecycle
 import Serving
 
@@ -18,7 +17,7 @@ struct LaunchError: Error, CustomStringConvertible {
 /// Opens an artifact, starts the engine and the HTTP server, and runs until told to stop.
 struct Launch {
     /// The artifact's directory.
-    private let artifact: String
+    private let path: String
     /// Whether an artifact is served whoever may have written it.
     private let trustsOthers: Bool
     private let network: NetworkOptions
@@ -33,29 +32,23 @@ struct Launch {
         let environment = ProcessInfo.processInfo.environment
         trustsOthers = trustStore || Store.trustsOthers(environment)
         guard !FileManager.default.fileExists(atPath: name) else {
-            artifact = name
+            path = name
             return
         }
-        artifact = try Store.resolve(option: store, environment: environment, trustsOthers: trustsOthers).findOne(name)
+        path = try Store.resolve(option: store, environment: environment, trustsOthers: trustsOthers).findOne(name)
     }
 
     func run() async throws {
         let began = ContinuousClock.now
         let signals = await StopSignals()
         defer { signals.cancel() }
-        let opened = try open()
-        let program = opened.artifact.program
-        let configuration = try EngineConfiguration(
-            program: program, options: engine.options(imageCacheBytes: inputs.imageCacheBytes),
-            availableBytes: MachineMemory.availableBytes)
-        let threads = engine.threads
+        let artifact = try open()
         let logs = network.logLevel == .debug || network.logLevel == .info
-        let running = Engine(configuration: configuration, log: { line in if logs { Console.log(line) } }) {
-            try opened.artifact.checkWeights()
-            return try CPUBackend(threads: threads).load(opened.artifact)
-        }
-        let model = ServedModel(names: names(opened.artifact), baseName: baseName(opened.artifact), root: artifact, engine: running)
-        let report = StartReport(artifact: opened.artifact, configuration: configuration, began: began, isShown: logs)
+        let session = try Session(
+            artifact, on: CPUBackend(threads: engine.threads), options: engine.options(imageCacheBytes: inputs.imageCacheBytes),
+            log: { line in if logs { Console.log(line) } })
+        let model = ServedModel(names: names(artifact), baseName: baseName(artifact), root: path, engine: session.engine)
+        let report = StartReport(artifact: artifact, configuration: session.engine.configuration, began: began, isShown: logs)
         var options = APIServer.Options()
         options.host = network.host
         options.port = network.port
@@ -71,12 +64,14 @@ struct Launch {
         let door = DoorSign(host: network.host)
         options.onListening = { port in door.port = port }
         let start = StartService(model: model, report: report, door: door) { [inputs] in
-            try Self.pipeline(opened.artifact, configuration: configuration, maxImagePixels: inputs.maxImagePixels)
+            let pipeline = try session.pipeline(maxImagePixels: inputs.maxImagePixels)
+            if let fault = pipeline.refusal { Console.say("warning: \(fault)") }
+            return pipeline
         }
         let timeout = Duration.seconds(network.shutdownTimeout)
         try await serve(
             [
-                APIServer(model: model, options: options), start, DrainService(engine: running, timeout: timeout),
+                APIServer(model: model, options: options), start, DrainService(engine: session.engine, timeout: timeout),
             ], timeout: timeout, signals)
     }
 
@@ -100,40 +95,25 @@ struct Launch {
         }
     }
 
-    /// An artifact that threads may share: it is only read.
-    private struct Opened: @unchecked Sendable {
-        let artifact: Artifact
-    }
-
-    private func open() throws -> Opened {
+    private func open() throws -> Artifact {
         let files = FileManager.default
-        let isModel = ["/config.json", "/snapshots"].contains { files.fileExists(atPath: artifact + $0) }
-        if isModel, !files.fileExists(atPath: artifact + "/manifest.json") {
+        let isModel = ["/config.json", "/snapshots"].contains { files.fileExists(atPath: path + $0) }
+        if isModel, !files.fileExists(atPath: path + "/manifest.json") {
             throw LaunchError(
-                "\(artifact) is a model directory, not an artifact; compile it first:\n"
-                    + "  vlm-serve \"$(vlmc compile \(artifact))\"")
+                "\(path) is a model directory, not an artifact; compile it first:\n"
+                    + "  vlm-serve \"$(vlmc compile \(path))\"")
         }
-        if let warning = try Store.checkTrust(artifact: artifact, trustsOthers: trustsOthers) { Console.say("warning: \(warning)") }
-        let opened = try Artifact.open(directory: artifact)
-        try opened.requireRunnable(on: CPUBackend.features)
-        return Opened(artifact: opened)
+        if let warning = try Store.checkTrust(artifact: path, trustsOthers: trustsOthers) { Console.say("warning: \(warning)") }
+        let artifact = try Artifact.open(directory: path)
+        try artifact.requireRunnable(on: CPUBackend.features)
+        return artifact
     }
 
-    private func baseName(_ opened: Artifact) -> String? {
-        network.servedModelNames.isEmpty ? opened.manifest.provenance.model : nil
+    private func baseName(_ artifact: Artifact) -> String? {
+        network.servedModelNames.isEmpty ? artifact.manifest.provenance.model : nil
     }
 
-    private func names(_ opened: Artifact) -> [String] {
-        network.servedModelNames.isEmpty ? [opened.manifest.provenance.model, artifact] : network.servedModelNames
-    }
-
-    /// Tokenizer, chat template and picture processor of an artifact.
-    private static func pipeline(
-        _ artifact: Artifact, configuration: EngineConfiguration, maxImagePixels: Int
-    ) throws -> InputPipeline {
-        let pipeline = try InputPipeline(
-            artifact, maxPatches: configuration.maxPatches, maxImagePixels: maxImagePixels, contextLength: configuration.maxModelLength)
-        if let fault = pipeline.refusal { Console.say("warning: \(fault)") }
-        return pipeline
+    private func names(_ artifact: Artifact) -> [String] {
+        network.servedModelNames.isEmpty ? [artifact.manifest.provenance.model, path] : network.servedModelNames
     }
 }

@@ -5,8 +5,8 @@ import Compiler
 import CPUBackend
 import Foundation
 import IR
+import ModelRuntime
 import Plan
-import Serving
 
 struct Compile: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,14 +1,13 @@
 import ArgumentParser
-import ArtifactFormat
 import Budgets
-import ChatTemplates
 import CommandLineSupport
-import Compiler
 import Foundation
 import HuggingFace
 import Inputs
 import JSON
+import ModelRuntime
 import Plan
+import Serving
 import Tensors
 
 struct InputsCommand: ParsableCommand {
@@ -34,25 +33,15 @@ struct InputsCommand: ParsableCommand {
     @OptionGroup var store: StoreOption
 
     func run() throws {
-        let directory = try store.source(model)
-        let tokenizer = try Sources.tokenizer(directory)
-        let spec = try spec(directory, tokenizer)
+        let inputs = try Sources.inputs(try store.source(model))
         let document = try Sources.json(messages)
         let conversation = try Conversation(document, relativeTo: URL(fileURLWithPath: messages).deletingLastPathComponent())
-        let prompt = try Failure.wrapping {
-            let pictures = try conversation.pictures(spec)
-            let rendered = try conversation.rendered(by: Sources.template(directory), spec)
-            let assembler = PromptAssembler(spec: spec) { try tokenizer.boundedIDs(of: $0, addSpecialTokens: $1) }
-            return try assembler.prepare(rendered: rendered, pictures: pictures)
+        let pictures = try conversation.pictures()
+        let prompt = try WorkBudget.prepare { budget throws(InputError) in
+            try inputs.pipeline().prepared(
+                messages: .array(conversation.messages), extra: conversation.extra, pictures: pictures, keepsPixels: true, budget: budget)
         }
-        try Failure.wrapping { try write(prompt, spec) }
-    }
-
-    private func spec(_ directory: String, _ tokenizer: Tokenizer) throws -> InputSpec {
-        guard Sources.isArtifact(directory) else {
-            return try Failure.wrapping { () throws(CheckpointError) in try ModelDirectory(directory).inputs(tokenizer) }
-        }
-        return try Failure.wrapping { () throws(ArtifactError) in try Artifact.open(directory: directory).inputSpec() }
+        try Failure.wrapping { try write(prompt, inputs.spec) }
     }
 
     private func write(_ prompt: PreparedPrompt, _ spec: InputSpec) throws {
@@ -79,7 +68,7 @@ struct InputsCommand: ParsableCommand {
 /// Messages with their pictures, and what else a chat template may see.
 struct Conversation {
     let messages: [JSONValue]
-    private let extra: JSONObject
+    let extra: JSONObject
     private let folder: URL
 
     init(_ document: JSONValue, relativeTo folder: URL) throws(Failure) {
@@ -93,34 +82,18 @@ struct Conversation {
         self.folder = folder
     }
 
-    init(_ messages: [JSONValue]) { (self.messages, extra, folder) = (messages, JSONObject(), URL(fileURLWithPath: ".")) }
-
-    /// The text that the template makes of the messages.
-    func rendered(by template: ChatTemplate, _ spec: InputSpec) throws(ChatTemplateError) -> String {
-        func render(_ messages: JSONValue, _ extra: JSONObject) throws(ChatTemplateError) -> String {
-            try template.render(spec.templateContext(messages: messages, extra: extra), budget: .generous())
-        }
-        let forms = MessageForms { try render($0, JSONObject()) }
-        return try render(forms.adapted(.array(messages), spec.picture?.prompt), extra)
-    }
-
-    /// All pictures in the order of their parts, as the model reads them; an error names the part.
-    func pictures(_ spec: InputSpec) throws(Failure) -> [ReadPicture] {
+    /// The files of all pictures in the order of their parts; an error names the part.
+    func pictures() throws(Failure) -> [EncodedPicture] {
         let references = try Failure.wrapping { () throws(PictureSourceError) in try PictureReference.all(in: messages) }
-        guard let picture = spec.picture else {
-            guard let first = references.first else { return [] }
-            throw Failure("\(first.place): the model takes no pictures")
-        }
-        var images: [Image] = []
+        var pictures: [EncodedPicture] = []
         for reference in references {
             do {
-                let image = try ImageDecoder(picture).decode(try bytes(reference.source))
-                // Throws for a size that cannot be read.
-                _ = try PictureReader(picture).layout(width: image.width, height: image.height)
-                images.append(image)
-            } catch { throw Failure("\(reference.place): \(error)") }
+                pictures.append(EncodedPicture(file: try bytes(reference.source), place: reference.place))
+            } catch {
+                throw Failure("\(reference.place): \(error)")
+            }
         }
-        return try Failure.wrapping { () throws(ImageError) in try PictureReader(picture).readAll(images) }
+        return pictures
     }
 
     private func bytes(_ source: PictureSource) throws -> [UInt8] {

@@ -1,11 +1,9 @@
 import ArgumentParser
-import ArtifactFormat
-import Execution
 import Foundation
-import HuggingFace
 import Inputs
+import ModelRuntime
 import Plan
-import Tensors
+import Serving
 
 struct Parity: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -28,55 +26,47 @@ struct Parity: ParsableCommand {
 
     func run() throws {
         let recording = try Recording(reference)
-        let opened = try OpenedModel(try store.artifact(artifact), threads: computing.threads)
-        let rows = try compare(opened, recording)
+        let session = try computing.session(try store.artifact(artifact))
+        let rows = try compare(session, recording)
         print("what             max abs diff   cosine      bar        verdict")
         for row in rows { print(row.text) }
         guard rows.allSatisfy(\.passes) else { throw ExitCode(1) }
     }
 
-    private func compare(_ opened: OpenedModel, _ recording: Recording) throws -> [ParityRow] {
-        let prompt = try Failure.wrapping { try recording.prompt(opened) }
-        var rows = [ParityRow(equal: "token ids", prompt.inputIDs, recording.ids)]
+    private func compare(_ session: Session, _ recording: Recording) throws -> [ParityRow] {
+        let pipeline = try Failure.wrapping { () throws(SessionError) in try session.pipeline() }
+        let prepared = try recording.prepared(pipeline)
+        var rows = [ParityRow(equal: "token ids", prepared.inputIDs, recording.ids)]
         if let positions = recording.integers("position_ids") {
-            rows.append(ParityRow(equal: "position ids", prompt.positions.ids, positions))
+            rows.append(ParityRow(equal: "position ids", prepared.positions.ids, positions))
         }
-        if let pixels = recording.floats("inputs.pixel_values"), let picture = opened.spec.picture {
-            let values = picture.pixelValues(of: prompt.pictures.map(\.picture)).values
+        if let pixels = recording.floats("inputs.pixel_values"), let picture = pipeline.spec.picture {
+            let values = picture.pixelValues(of: prepared.pictures.map(\.picture)).values
             rows.append(ParityRow(close: "pixel values", values, pixels, within: 1e-5, cosine: nil))
         }
+        return try Failure.wrapping { () throws(SessionError) in try rows + outputs(session, pipeline, prepared, recording) }
+    }
+
+    /// What the engine computes of the recorded prompt and the recorded tokens behind it.
+    private func outputs(
+        _ session: Session, _ pipeline: InputPipeline, _ prepared: PreparedPrompt, _ recording: Recording
+    ) throws(SessionError) -> [ParityRow] {
+        let prompt = pipeline.prompt(prepared)
+        let penalty = pipeline.greedySampling.repetitionPenalty
         let tokens = recording.newTokens
-        let sequence = try Failure.wrapping { () throws(BackendError) in
-            try SingleSequence(opened.model, capacity: prompt.inputIDs.count + tokens.count)
-        }
-        let features = try Failure.wrapping { () throws(BackendError) in try sequence.encode(prompt.vision) }
+        let found = try session.outputs(of: prompt, continuation: tokens.isEmpty ? [0] : tokens, repetitionPenalty: penalty)
+        var rows: [ParityRow] = []
         if let expected = recording.imageFeatures() {
-            rows.append(ParityRow(close: "image features", features, expected))
+            rows.append(ParityRow(close: "image features", Array(found.pictures.joined()), expected))
         }
         if let expected = recording.floats("prefill_logits") ?? recording.floats("prefill_logits_last64") {
-            let logits = try Failure.wrapping { () throws(BackendError) in
-                try sequence.prefill(prompt.sequence(features), everyRow: true)
-            }
+            let logits = try session.outputs(of: prompt, continuation: [0], readsWholePrompt: true).prompt
             rows.append(ParityRow(close: "prefill logits", Array(logits.suffix(expected.count)), expected))
         }
-        // Once more as a server reads it, many rows at a time; the steps go on from there.
-        sequence.restart()
-        let width = opened.artifact.program.vocabularySize
-        var steps = try Failure.wrapping { () throws(BackendError) in try sequence.prefill(prompt.sequence(features)) }
-        var position = (prompt.positions.ids.max() ?? -1) + 1
-        let axis = opened.spec.positions.lengths?.axis(prompt: prompt.tokens.count, known: prompt.tokens.count)
-        for token in tokens.dropLast() {
-            steps += try Failure.wrapping { () throws(BackendError) in try sequence.decode(token, position: position, axis: axis) }
-            position += 1
-        }
         if let expected = recording.floats("step_logits") {
-            rows.append(ParityRow(close: "step logits", Array(steps.prefix(expected.count)), expected))
+            rows.append(ParityRow(close: "step logits", Array(found.steps.joined().prefix(expected.count)), expected))
         }
-        var choice = GreedyChoice(opened.spec, prompt: prompt.tokens)
-        let greedy = tokens.indices.map { step in
-            defer { choice.append(tokens[step]) }
-            return choice.token(steps[step * width..<(step + 1) * width])
-        }
+        let greedy = found.choices.prefix(tokens.count).map { $0 ?? -1 }
         return rows + [ParityRow(equal: "greedy tokens", greedy, tokens)]
     }
 }

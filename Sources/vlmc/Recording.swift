@@ -1,10 +1,11 @@
-import ArtifactFormat
+import Budgets
 import CommandLineSupport
 import Foundation
 import HuggingFace
 import Inputs
 import JSON
 import Plan
+import Serving
 import Tensors
 
 /// What transformers computed, as the generator of references writes it.
@@ -46,15 +47,17 @@ struct Recording {
         return (0..<first.count / width).flatMap { row in parts.flatMap { $0[row * width..<(row + 1) * width] } }
     }
 
-    /// The recorded prompt with its pictures, as its processor read it.
-    func prompt(_ opened: OpenedModel) throws -> PreparedPrompt {
+    /// The recorded prompt with its pictures, as the artifact reads it.
+    func prepared(_ pipeline: InputPipeline) throws -> PreparedPrompt {
         guard let text = facts["prompt"]?.stringValue else { throw Failure("\(directory)/expected.json: there is no prompt") }
         var names = facts["images"]?.arrayValue?.compactMap(\.stringValue) ?? []
         if facts["images"] == nil, floats("image_features") != nil || floats("inputs.pixel_values") != nil { names = ["image.png"] }
         let pictures = try names.map { name in
-            try ImageDecoder(opened.spec.picture).decode(try InputFile.read("\(directory)/\(name)"))
+            EncodedPicture(file: try Failure.wrapping { () throws(FileError) in try InputFile.read("\(directory)/\(name)") }, place: name)
         }
-        return try opened.prepare(rendered: text, pictures: pictures)
+        return try WorkBudget.prepare { budget throws(InputError) in
+            try pipeline.prepared(rendered: text, pictures: pictures, keepsPixels: true, budget: budget)
+        }
     }
 
     private static func integers(_ tensor: TensorView?) -> [Int32]? {

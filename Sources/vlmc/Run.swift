@@ -1,11 +1,11 @@
 import ArgumentParser
-import ArtifactFormat
+import Budgets
 import CommandLineSupport
-import Execution
 import Foundation
 import Inputs
 import JSON
-import Plan
+import ModelRuntime
+import Serving
 
 struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -31,21 +31,25 @@ struct Run: ParsableCommand {
         guard maxTokens > 0 else { throw Failure("--max-tokens \(maxTokens) must be at least 1") }
         let clock = ContinuousClock()
         let start = clock.now
-        let opened = try OpenedModel(try store.artifact(artifact), threads: computing.threads)
-        let prompt = try Failure.wrapping { try opened.prepare([message()], pictures: try pictures(opened.spec.picture)) }
-        let limit = opened.artifact.program.limits.maxModelLength
-        guard prompt.inputIDs.count < limit else {
-            throw Failure("the prompt has \(prompt.inputIDs.count) tokens, the artifact takes \(limit) with the answer")
+        let session = try computing.session(try store.artifact(artifact))
+        let pipeline = try Failure.wrapping { () throws(SessionError) in try session.pipeline() }
+        let files = try files()
+        let prompt = try WorkBudget.prepare { budget throws(InputError) in
+            try pipeline.prompt(messages: [message()], pictures: files, budget: budget)
         }
-        let capacity = prompt.inputIDs.count + min(maxTokens, limit - prompt.inputIDs.count)
+        try Failure.wrapping { () throws(EngineFailure) in try session.engine.waitUntilServing() }
         let loaded = clock.now
-        let (tokens, first) = try answer(opened, prompt, capacity)
+        let room = session.engine.configuration.maxModelLength - prompt.ids.count
+        let request = GenerationRequest(
+            prompt: prompt, sampling: pipeline.greedySampling, maxTokens: min(maxTokens, room), endTokens: pipeline.endTokens,
+            decoder: pipeline.makeDecoder())
+        let (tokens, first) = try answer(session.engine, request)
         let end = clock.now
         try StandardOutput.write("\n")
         let rate = Double(max(tokens - 1, 0)) / max(seconds(end - first), 1e-9)
         StandardError.say(
             String(
-                format: "%d prompt tokens; ready %.2f s, first token %.2f s, %d tokens at %.1f tokens/s", prompt.inputIDs.count,
+                format: "%d prompt tokens; ready %.2f s, first token %.2f s, %d tokens at %.1f tokens/s", prompt.ids.count,
                 seconds(loaded - start), seconds(first - loaded), tokens, rate))
     }
 
@@ -53,10 +57,9 @@ struct Run: ParsableCommand {
         Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18
     }
 
-    private func pictures(_ spec: PictureSpec?) throws -> [Image] {
+    private func files() throws -> [EncodedPicture] {
         try images.map { path in
-            let bytes = try Failure.wrapping { () throws(FileError) in try InputFile.read(path) }
-            do { return try ImageDecoder(spec).decode(bytes) } catch { throw Failure("\(path): \(error)") }
+            EncodedPicture(file: try Failure.wrapping { () throws(FileError) in try InputFile.read(path) }, place: path)
         }
     }
 
@@ -71,30 +74,19 @@ struct Run: ParsableCommand {
         return object([("role", "user"), ("content", .array(pictures + [text]))])
     }
 
-    /// Streams the answer; returns the number of its tokens and when the first one was there.
-    private func answer(
-        _ opened: OpenedModel, _ prompt: PreparedPrompt, _ capacity: Int
-    ) throws -> (tokens: Int, first: ContinuousClock.Instant) {
-        let sequence = try SingleSequence(opened.model, capacity: capacity)
-        let features = try sequence.encode(prompt.vision)
-        var logits = try sequence.prefill(prompt.sequence(features))
-        let first = ContinuousClock().now
-        var position = (prompt.positions.ids.max() ?? -1) + 1
-        let axis = opened.spec.positions.lengths?.axis(prompt: prompt.tokens.count, known: prompt.tokens.count)
-        var decoder = IncrementalDecoder(opened.tokenizer, skipSpecialTokens: true)
-        var choice = GreedyChoice(opened.spec, prompt: prompt.tokens)
-        var count = 0
-        while true {
-            count += 1
-            let token = choice.token(logits[...])
-            choice.append(token)
-            if opened.spec.endTokenIDs.contains(token) { break }
-            try StandardOutput.write(decoder.append(token))
-            guard prompt.inputIDs.count + count < capacity, count < maxTokens else { break }
-            logits = try sequence.decode(token, position: position, axis: axis)
-            position += 1
+    /// Streams the answer; returns the number of its tokens and when its first text was there.
+    private func answer(_ engine: Engine, _ request: GenerationRequest) throws -> (tokens: Int, first: ContinuousClock.Instant) {
+        var first: ContinuousClock.Instant?
+        do {
+            let completion = try engine.answer(request) { text in
+                if first == nil { first = ContinuousClock.now }
+                try StandardOutput.write(text)
+            }
+            return (completion.usage.completionTokens, first ?? ContinuousClock.now)
+        } catch let error as OutputError {
+            throw error
+        } catch {
+            throw Failure("\(error)")
         }
-        try StandardOutput.write(decoder.finish())
-        return (count, first)
     }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import ArtifactFormat
+import Budgets
 import ChatTemplates
 import CommandLineSupport
 import Compiler
@@ -7,6 +8,7 @@ import Foundation
 import HuggingFace
 import Inputs
 import JSON
+import ModelRuntime
 
 struct Tokenize: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -59,8 +61,16 @@ struct Tokenize: ParsableCommand {
             guard let value = try document(line).stringValue else { throw Failure("no JSON string: \(line.prefix(60))") }
             text = value
         }
-        let ids = try Failure.wrapping { () throws(TokenizationError) in try tokenizer.boundedIDs(of: text) }
+        let ids = try Failure.wrapping { () throws(TokenizationError) in try boundedIDs(of: text, tokenizer) }
         return "[" + ids.map(String.init).joined(separator: ", ") + "]"
+    }
+
+    /// Throws when the text takes more than a minute of processor time.
+    private func boundedIDs(of text: String, _ tokenizer: Tokenizer) throws(TokenizationError) -> [Int32] {
+        let budget = WorkBudget(cpuLimit: .seconds(60))
+        return try budget.onThisThread { () throws(TokenizationError) in
+            try tokenizer.encode(text, addSpecialTokens: false, budget: budget)
+        }
     }
 
     private func text(_ line: String, _ tokenizer: Tokenizer) throws -> String {
@@ -87,7 +97,20 @@ enum Sources {
         guard isArtifact(path) else {
             return try Failure.wrapping { () throws(CheckpointError) in try ModelDirectory(path).tokenizer() }
         }
-        return try Failure.wrapping { try Tokenizer(compiled: try Artifact.open(directory: path).section(.tokenizer)) }
+        return try Failure.wrapping { try Artifact.open(directory: path).tokenizer() }
+    }
+
+    /// What makes inputs of requests; needs no weights.
+    static func inputs(_ path: String) throws -> ModelInputs {
+        guard isArtifact(path) else {
+            return try Failure.wrapping { () throws(CheckpointError) in
+                let directory = try ModelDirectory(path)
+                let tokenizer = try directory.tokenizer()
+                return ModelInputs(
+                    spec: try directory.inputs(tokenizer), tokenizer: tokenizer, template: try directory.foundTemplate()?.source)
+            }
+        }
+        return try Failure.wrapping { try ModelInputs(Artifact.open(directory: path)) }
     }
 
     /// The chat template of a directory, an artifact or a file of its own.
@@ -100,11 +123,7 @@ enum Sources {
         if !isDirectory.boolValue {
             source = String(decoding: try Failure.wrapping { () throws(FileError) in try InputFile.read(path) }, as: UTF8.self)
         } else if isArtifact(path) {
-            source = try Failure.wrapping {
-                let artifact = try Artifact.open(directory: path)
-                guard artifact.has(.chatTemplate) else { return nil }
-                return String(decoding: try artifact.section(.chatTemplate), as: UTF8.self)
-            }
+            source = try Failure.wrapping { () throws(ArtifactError) in try Artifact.open(directory: path).chatTemplate() }
         } else {
             source = try Failure.wrapping { () throws(CheckpointError) in try ModelDirectory(path).foundTemplate()?.source }
         }

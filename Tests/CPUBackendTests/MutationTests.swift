@@ -2,7 +2,7 @@ import ArtifactFormat
 import ArtifactSamples
 import CPUBackend
 import Foundation
-import Plan
+import ModelRuntime
 import Serving
 import Testing
 
@@ -20,24 +20,15 @@ import Testing
         try artifact.checkWeights()
         if let golden = try artifact.golden() { _ = SelfTest.mismatch(golden, of: artifact, on: CPUBackend(threads: 1)) }
         _ = try SelfTest.record(artifact, on: CPUBackend(threads: 1))
-        try serve(Shared(artifact: artifact))
-    }
-
-    /// An artifact that threads may share: it is only read.
-    private struct Shared: @unchecked Sendable {
-        let artifact: Artifact
+        try serve(artifact)
     }
 
     /// Starts an engine, which warms every plan.
-    private static func serve(_ shared: Shared) throws {
-        let configuration = try EngineConfiguration(program: shared.artifact.program, options: EngineOptions(), availableBytes: 64 << 20)
-        let engine = Engine(configuration: configuration, log: { _ in }) { try CPUBackend(threads: 1).load(shared.artifact) }
-        while true {
-            switch engine.phase {
-            case .loading, .warming: usleep(500)
-            default: return
-            }
-        }
+    private static func serve(_ artifact: Artifact) throws {
+        let session = try Session(artifact, on: CPUBackend(threads: 1), availableBytes: 64 << 20)
+        defer { session.engine.stop() }
+        // A model that cannot be loaded is an answer.
+        try? session.engine.waitUntilServing()
     }
 
     private func copy(_ artifact: Artifact) throws -> String {

@@ -2,8 +2,8 @@ import ArtifactFormat
 import CPUBackend
 import Compiler
 import Foundation
+import ModelRuntime
 import Plan
-import Serving
 
 /// A store of a test's own, removed with it.
 final class TemporaryStore {

@@ -119,7 +119,7 @@ final class TestServer: Sendable {
         return InputPipeline(
             spec: spec, modelKey: "null", maxPatches: 256, maxImagePixels: 1_000_000, contextLength: contextLength,
             tokenBytesMax: options.tokenBytesMax,
-            render: { messages, _ in
+            render: { messages, _, _ in
                 options.onRender(messages)
                 return try render(messages)
             },

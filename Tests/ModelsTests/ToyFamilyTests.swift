@@ -4,10 +4,10 @@ import Compiler
 import Foundation
 import HuggingFace
 import Inputs
+import ModelRuntime
 import Models
 import Plan
 import Reference
-import Serving
 import Testing
 
 /// docs/adding-a-model.md followed with its example: a family that is in no table, on a directory that names it.

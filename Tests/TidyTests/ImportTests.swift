@@ -26,24 +26,25 @@ import Testing
         "Inputs": ["Budgets", "JSON", "Plan", "Texts", "CImage", "CPCRE2", "CUTF8Proc", "Foundation"],
         "Execution": ["ArtifactFormat", "Plan", "Tensors"],
         "CPUBackend": ["ArtifactFormat", "CKernels", "COpenBLAS", "Execution", "Foundation", "Plan", "Tensors"],
-        // The way of requests through an artifact's sections is the server's and the self-test's.
-        "Serving": ["ArtifactFormat", "Budgets", "ChatTemplates", "Crypto", "Execution", "Foundation", "Inputs", "JSON", "Plan"],
+        "Serving": ["Budgets", "Crypto", "Execution", "Foundation", "Inputs", "JSON", "Plan"],
+        // Opens artifacts: the engine's and the sections' types meet here and nowhere else.
+        "ModelRuntime": ["ArtifactFormat", "ChatTemplates", "Execution", "Foundation", "Inputs", "JSON", "Plan", "Serving"],
         "HTTPAPI": [
             "Budgets", "CHeap", "Foundation", "HTTPTypes", "Hummingbird", "HummingbirdCore", "Inputs", "JSON", "Logging", "NIOCore", "NIOHTTP1",
             "ServiceLifecycle", "Plan", "Serving",
         ],
         "CommandLineSupport": ["ArgumentParser", "Foundation"],
         "vlmc": [
-            "ArgumentParser", "ArtifactFormat", "Budgets", "CPUBackend", "ChatTemplates", "CommandLineSupport", "Compiler", "Execution",
-            "Foundation", "HuggingFace", "IR", "Inputs", "JSON", "Passes", "Plan", "Serving", "Tensors",
+            "ArgumentParser", "ArtifactFormat", "Budgets", "CPUBackend", "ChatTemplates", "CommandLineSupport", "Compiler",
+            "Foundation", "HuggingFace", "IR", "Inputs", "JSON", "ModelRuntime", "Passes", "Plan", "Serving", "Tensors",
         ],
         "vlm-serve": [
-            "ArgumentParser", "ArtifactFormat", "CHeap", "CPUBackend", "CommandLineSupport", "Execution", "Foundation", "HTTPAPI", "Inputs",
-            "JSON", "Logging", "Plan", "ServiceLifecycle", "Serving", "UnixSignals",
+            "ArgumentParser", "ArtifactFormat", "CHeap", "CPUBackend", "CommandLineSupport", "Foundation", "HTTPAPI", "Logging",
+            "ModelRuntime", "Plan", "ServiceLifecycle", "Serving", "UnixSignals",
         ],
         // The self-test of `verify` runs the artifact as a server does.
         "vlm-cache": [
-            "ArgumentParser", "ArtifactFormat", "CPUBackend", "CommandLineSupport", "Foundation", "Plan", "Serving", "Tensors",
+            "ArgumentParser", "ArtifactFormat", "CPUBackend", "CommandLineSupport", "Foundation", "ModelRuntime", "Plan", "Tensors",
         ],
     ]
 

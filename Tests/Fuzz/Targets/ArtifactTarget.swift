@@ -3,9 +3,9 @@ import ArtifactSamples
 import CPUBackend
 import Compiler
 import Foundation
+import ModelRuntime
 import Plan
 import Seeded
-import Serving
 
 extension FuzzTarget {
     /// Artifacts with one other value or some other bytes and digests that agree again: refused, or they answer a request. An

@@ -72,7 +72,7 @@ final class FuzzServer: Sendable {
             endTokenIDs: [257], generation: GenerationDefaults(doSample: false))
         return InputPipeline(
             spec: spec, modelKey: "", maxPatches: 256, maxImagePixels: 1 << 20, contextLength: 256, tokenBytesMax: tokenizer.maxTokenBytes,
-            render: { messages, budget in try template.render(spec.templateContext(messages: messages), now: 0, budget: budget) },
+            render: { messages, _, budget in try template.render(spec.templateContext(messages: messages), now: 0, budget: budget) },
             encode: { text, adds, budget in try tokenizer.encode(text, addSpecialTokens: adds, budget: budget) },
             newDecoder: { IncrementalDecoder(tokenizer, skipSpecialTokens: true) })
     }

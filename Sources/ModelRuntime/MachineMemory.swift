@@ -1,10 +1,10 @@
-import Foundation
+internal import Foundation
 
 /// Memory that this process may still take.
-enum MachineMemory {
+package enum MachineMemory {
     /// What the kernel calls available, and not more than each control group leaves that the process is in, nor than
     /// the limit of its address space (`ulimit -v`) leaves.
-    static var availableBytes: Int {
+    package static var availableBytes: Int {
         let groups = text("/proc/self/cgroup").map(ControlGroup.all(in:)) ?? []
         let bounds = groups.compactMap(\.availableBytes) + [addressSpaceBytes].compactMap { $0 }
         return bounds.reduce(kernelBytes ?? 1 << 30, min)

@@ -3,6 +3,7 @@ package import Execution
 internal import Inputs
 internal import JSON
 internal import Plan
+internal import Serving
 
 /// The self-test of artifacts: a request goes the way that a server's requests go, and a backend computes what follows.
 ///
@@ -19,16 +20,16 @@ package enum SelfTest {
     private static let plainLength = 8
 
     /// Runs the artifact and records what it makes of the request.
-    package static func record(_ artifact: Artifact, on backend: some Backend) throws(ArtifactInputsError) -> Golden {
-        try ArtifactInputsError.wrapping { try recordAnswer(artifact, on: backend) }
+    package static func record(_ artifact: Artifact, on backend: some Backend) throws(SessionError) -> Golden {
+        try SessionError.wrapping { try recordAnswer(artifact, on: backend) }
     }
 
     private static func recordAnswer(_ artifact: Artifact, on backend: some Backend) throws -> Golden {
         let program = artifact.program
         let prompt = try recorded(artifact)
-        let room = min(program.limits.gears.count, program.limits.maxModelLength - prompt.ids.count)
+        let room = min(program.limits.gears.count, program.limits.maxModelLength - 1 - prompt.ids.count)
         let continuation = tokens(room, program, from: plainLength)
-        let logits = try logits(of: artifact, prompt, continuation, on: backend)
+        let logits = try logits(of: artifact, prompt.prompt, continuation, on: backend)
         let largest = logits.reduce(1) { max($0, abs($1)) }
         return Golden(
             request: prompt.request, prompt: prompt.ids, continuation: continuation, logits: logits,
@@ -47,7 +48,7 @@ package enum SelfTest {
             guard prompt.request?.patches == golden.request?.patches else {
                 return "the request's picture becomes other patches than were recorded"
             }
-            return golden.mismatch(try logits(of: artifact, prompt, golden.continuation, on: backend))
+            return golden.mismatch(try logits(of: artifact, prompt.prompt, golden.continuation, on: backend))
         } catch {
             return "\(error)"
         }
@@ -75,14 +76,17 @@ package enum SelfTest {
         if artifact.has(.inputs), artifact.has(.tokenizer) {
             // Sections that cannot be read are an error; a request that is refused is not.
             _ = try pipeline(artifact)
+            let spanMax = limits.maxBatchedTokens - limits.maxSequences + 1
             for picture in [picture, nil] {
-                guard let asked = try? ask(artifact, question, picture), asked.ids.count + limits.gears.count <= limits.maxModelLength else {
+                guard let asked = try? ask(artifact, question, picture), asked.ids.count + limits.gears.count < limits.maxModelLength,
+                    asked.prompt.spans.allSatisfy({ $0.count <= spanMax })
+                else {
                     continue
                 }
                 return asked
             }
         }
-        return Asked(plain: tokens(min(plainLength, limits.maxModelLength), artifact.program, from: 0), artifact.program)
+        return Asked(plain: tokens(min(plainLength, limits.maxModelLength - 1), artifact.program, from: 0), artifact.program)
     }
 
     private static func tokens(_ count: Int, _ program: Program, from first: Int) -> [Int32] {
@@ -91,8 +95,8 @@ package enum SelfTest {
 
     private static func pipeline(_ artifact: Artifact) throws -> InputPipeline {
         let limits = artifact.program.limits
-        return try InputPipeline(
-            artifact, maxPatches: limits.maxPatches, maxImagePixels: 1 << 20, contextLength: limits.maxModelLength)
+        return try ModelInputs(artifact).pipeline(
+            maxPatches: limits.maxPatches, maxImagePixels: 1 << 20, contextLength: limits.maxModelLength)
     }
 
     private static func ask(_ artifact: Artifact, _ question: String, _ picture: [UInt8]?) throws -> Asked {
@@ -117,32 +121,23 @@ package enum SelfTest {
         return Asked(request, prompt)
     }
 
+    /// The logits of the last token. The prompt is read, then each token decoded by the next gear.
     private static func logits(
-        of artifact: Artifact, _ asked: Asked, _ continuation: [Int32], on backend: some Backend
-    ) throws(BackendError) -> [Float] {
-        let model = try backend.load(artifact)
-        let (prompt, gears) = (asked.prompt, model.program.limits.gears)
-        let sequence = try SingleSequence(model, capacity: prompt.ids.count + continuation.count)
-        var rows = [Int32](repeating: -1, count: prompt.ids.count)
-        var embeddings: [Float] = []
-        var next: Int32 = 0
-        for picture in prompt.pictures {
-            embeddings += try sequence.encode([picture.input])
-            for token in picture.tokens.ranges.joined() {
-                rows[token] = next
-                next += 1
-            }
-        }
-        guard embeddings.count == Int(next) * model.program.imageWidth else {
-            throw .malformed("\(next) tokens stand for \(embeddings.count / model.program.imageWidth) rows of a picture's embeddings")
-        }
-        var logits = try sequence.prefill(
-            SingleSequence.Prompt(ids: prompt.ids, positions: prompt.positions, imageRows: rows, embeddings: embeddings, spans: prompt.spans))
-        for (index, token) in continuation.enumerated() {
-            let position = Int32(prompt.ids.count + index) + prompt.positionDelta
-            let axis = prompt.lengths?.axis(prompt: prompt.ids.count, known: prompt.ids.count)
-            logits = try sequence.decode(token, position: position, axis: axis, gear: gears[index % gears.count])
-        }
-        return logits
+        of artifact: Artifact, _ prompt: Prompt, _ continuation: [Int32], on backend: some Backend
+    ) throws -> [Float] {
+        let session = try session(artifact, tokens: prompt.ids.count + continuation.count + 1, on: backend)
+        defer { session.engine.stop() }
+        // What follows the last token is not computed.
+        let outputs = try session.outputs(of: prompt, continuation: continuation + [0], gears: artifact.program.limits.gears)
+        return outputs.steps.last ?? []
+    }
+
+    /// An engine whose cache holds one sequence of so many tokens.
+    private static func session(_ artifact: Artifact, tokens: Int, on backend: some Backend) throws -> Session {
+        var options = EngineOptions()
+        let blockBytes = max(artifact.program.kvBlockBytes(blockSize: options.blockSize), 1)
+        let (bytes, overflow) = blockBytes.multipliedReportingOverflow(by: (tokens + options.blockSize - 1) / options.blockSize)
+        options.kvCacheBytes = overflow ? .max : bytes
+        return try Session(artifact, on: backend, options: options, availableBytes: .max)
     }
 }

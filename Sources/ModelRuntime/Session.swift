@@ -1,0 +1,47 @@
+package import ArtifactFormat
+package import Execution
+internal import Inputs
+internal import Plan
+package import Serving
+
+/// An artifact at work: an engine that answers prompts, and what makes prompts of requests.
+///
+/// The server and every tool that asks a model something open artifacts here and nowhere else: what is compared, asked once or tested
+/// goes the way of what is served.
+package final class Session: Sendable {
+    package let artifact: Artifact
+    package let engine: Engine
+
+    /// Starts the engine, which checks the weights and loads the model on a thread of its own; its phase says how far it is.
+    ///
+    /// - Parameters:
+    ///   - options: what the engine may use, at most what the artifact was compiled for.
+    ///   - availableBytes: memory that is free now.
+    ///   - log: takes lines for the operator; called on the engine's thread.
+    package init(
+        _ artifact: Artifact, on backend: some Backend, options: EngineOptions = EngineOptions(),
+        availableBytes: Int = MachineMemory.availableBytes, log: @escaping @Sendable (String) -> Void = { _ in }
+    ) throws(ConfigurationError) {
+        self.artifact = artifact
+        let configuration = try EngineConfiguration(program: artifact.program, options: options, availableBytes: availableBytes)
+        engine = Engine(configuration: configuration, log: log) {
+            try artifact.checkWeights()
+            return try backend.load(artifact)
+        }
+    }
+
+    /// An engine for one request at a time, which computes every prompt as a whole.
+    package static func single(_ artifact: Artifact, on backend: some Backend) throws(ConfigurationError) -> Session {
+        var options = EngineOptions()
+        options.maxSequences = 1
+        options.cachesPrefixes = false
+        return try Session(artifact, on: backend, options: options)
+    }
+
+    /// Reads tokenizer and template, which takes a moment; they are not kept.
+    package func pipeline(maxImagePixels: Int = ImageDecoder.defaultMaxPixels) throws(SessionError) -> InputPipeline {
+        let configuration = engine.configuration
+        return try ModelInputs(artifact).pipeline(
+            maxPatches: configuration.maxPatches, maxImagePixels: maxImagePixels, contextLength: configuration.maxModelLength)
+    }
+}
