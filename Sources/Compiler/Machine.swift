@@ -17,7 +17,7 @@ package struct Machine: Sendable, Codable, Hashable {
     package var unsettled: [String]?
 
     /// The arithmetic for many rows. Balanced: bf16 dot products where they beat f32 multiply-adds clearly. Exact: OpenBLAS,
-    /// unless it is out of its depth on this processor.
+    /// unless the kernels' f32 is far faster on this processor.
     package func arithmetic(for target: Target, _ precision: ArtifactKey.Precision) -> Arithmetic {
         switch precision {
         case .exact:

@@ -9,7 +9,7 @@ internal import ServiceLifecycle
 internal import Serving
 internal import Synchronization
 
-/// The HTTP door: OpenAI's routes over a served model.
+/// The HTTP server: OpenAI's routes over a served model.
 package struct APIServer: Service {
     package struct Options: Sendable {
         package var host = "127.0.0.1"

@@ -81,7 +81,7 @@ final class ByteBudget: Sendable {
             return waiter
         }
         waiter?.continuation.resume(returning: false)
-        // The next one may be smaller.
+        // The next request in the queue may need less.
         change(by: 0)
     }
 

@@ -4,7 +4,7 @@ internal import HummingbirdCore
 internal import NIOHTTP1
 internal import Serving
 
-/// Lets in who may come in, turns every error into OpenAI's form, counts requests, and logs them without their content.
+/// Checks access, turns every error into OpenAI's form, counts requests, and logs them without their content.
 struct ErrorMapping: RouterMiddleware {
     typealias Context = APIContext
 

@@ -1,6 +1,6 @@
 import Testing
 
-/// Who may import whom: two houses, compiler and runtime, with `Plan` and the artifact as the door between them.
+/// Who may import whom: two halves, compiler and runtime, with `Plan` and the artifact as the interface between them.
 @Suite struct ImportTests {
     /// Modules and libraries that each module may import besides the toolchain's own.
     static let table: [String: Set<String>] = [
