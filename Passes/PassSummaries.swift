@@ -9,7 +9,7 @@ package let passSummaries: [String: String] = [
     "fuse-rotary": "Finds rotary embedding, its angles as one table and each rotation as one op (`apply_rotary_pos_emb`).",
     "fuse-attention": "Finds masked attention with keys repeated for grouped heads, its scores capped or not (`eager_attention_forward`).",
     "fuse-linear": "Turns products with weights, and the biases after them, into linear layers.",
-    "fuse-awq-dequant": "Keeps AWQ's int4 weights as they are: one layer instead of unpacking and multiplying.",
+    "fuse-dequantize": "Keeps weights as the numbers of few bits that they are, whatever their layout: one layer instead of unpacking and multiplying.",
     "split-groups": "Splits a layer whose outputs are read in pieces that lie apart (InternLM2's `wqkv`): a layer for each, over its rows of the weight.",
     "fuse-qkv": "Joins the projections of queries, keys and values: one layer over stacked weights, read by columns.",
     "merge-rotary": "Turns queries and keys at once where they lie side by side: one rotation over the heads of both.",

@@ -23,7 +23,7 @@ package func pipeline(gears: [Int], policy: KernelPolicy) -> PassPipeline {
         // What is left of products with weights.
         fuseLinear,
         // Needs linear layers; before they are joined, so that int4 weights are joined packed.
-        fuseAWQDequant,
+        fuseDequantize(policy),
         // Before they are joined: queries, keys and values that one layer has in groups become three.
         splitGroups,
         // One read of the input and one large product instead of three.

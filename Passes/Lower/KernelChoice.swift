@@ -153,11 +153,13 @@ extension KernelChoice {
         return KernelRegistry.linear(.bf16, arithmetic, on: policy.features)
     }
 
-    /// The element types of the checkpoint tensors that a weight lines up; nil when it computes with them.
+    /// The element types of the checkpoint tensors that a weight lines up or unpacks; nil when it computes with them.
     private func storedElements(of value: ValueID) -> Set<DType>? {
         guard let node = graph.producer(of: value) else { return nil }
         switch node.op {
         case let weight as Weight: return [weight.type.element]
+        // Small floats times a scale: what the checkpoint has is less than bf16.
+        case is Dequantize: return [.u8]
         case is Cast, is Concat, is Reshape, is Slice:
             var joined: Set<DType> = []
             for operand in node.operands {

@@ -107,10 +107,10 @@ static int4_output int4_block(void *packed, int64_t inputs, int64_t group, int64
   return (int4_output){(uint8_t *)packed + (size_t)(o / VLM_PANEL) * panel + (size_t)g * bytes, group, o % VLM_PANEL};
 }
 
-static void int4_set_scale(int4_output b, uint16_t scale, unsigned zero) {
+static void int4_set_scale(int4_output b, uint16_t scale, uint16_t zero) {
   uint16_t *tail = (uint16_t *)(b.block + b.group * VLM_PANEL / 2);
   tail[b.lane] = scale;
-  tail[VLM_PANEL + b.lane] = vlm_small_to_f16(zero);
+  tail[VLM_PANEL + b.lane] = zero;
 }
 
 // Byte of inputs k and k + 4, k % 8 < 4, of the block.
@@ -136,7 +136,7 @@ vlm_status vlm_pack_int4(const vlm_pack_int4_args *a) {
       const uint8_t *q = a->q + i * a->inputs + g * a->group;
       for (int64_t k = 0; k < a->group; k += 8)
         for (int64_t j = 0; j < 4; j++) *int4_byte(b, k + j) = (uint8_t)((q[k + j] & 15) | (q[k + 4 + j] & 15) << 4);
-      int4_set_scale(b, a->scales[i * groups + g], a->zeros[i * groups + g] & 15);
+      int4_set_scale(b, a->scales[i * groups + g], vlm_small_to_f16(a->zeros[i * groups + g] & 15));
     }
   if (a->count > 0 && a->first + a->count == a->outputs) int4_pad(a->packed, a->outputs, a->inputs, a->group);
   return VLM_OK;
@@ -165,11 +165,13 @@ vlm_status vlm_pack_awq(const vlm_pack_awq_args *a) {
   int64_t count = a->source_end - a->source_begin, words = a->source_outputs / 8;
   if (a->first < 0 || count > a->outputs - a->first) return VLM_BAD_SHAPE;
   for (int64_t g = 0; g < a->inputs / a->group; g++) {
-    const int32_t *q = a->qweight + g * a->group * words, *zeros = a->qzeros + g * words;
+    const int32_t *q = a->qweight + g * a->group * words;
     for (int64_t c = a->source_begin; c < a->source_end; c++) {
       int4_output b = int4_block(a->packed, a->inputs, a->group, a->first + c - a->source_begin, g);
       unsigned shift = awq_shift(c);
-      int4_set_scale(b, a->scales[g * a->source_outputs + c], (uint32_t)zeros[c / 8] >> shift & 15);
+      int64_t at = g * a->source_outputs + c;
+      uint16_t zero = a->zeros ? a->zeros[at] : vlm_small_to_f16((uint32_t)a->qzeros[g * words + c / 8] >> shift & 15);
+      int4_set_scale(b, a->scales[at], zero);
       for (int64_t k = 0; k < a->group; k += 8) {
         uint32_t eight = awq_eight(q + k * words + c / 8, words, shift);
         for (int j = 0; j < 4; j++) *int4_byte(b, k + j) = (uint8_t)(eight >> 8 * j);

@@ -17,6 +17,8 @@ package struct ModelSource {
     /// The class that `config.json` names, the one to use first; empty where it names none.
     let architecture: String
     package let definition: any ModelDefinition
+    /// How the checkpoint is quantized; nil where it is not.
+    let quantization: QuantizationConfig?
     package let tokenizer: Tokenizer
     package let inputs: InputSpec
     /// The chat template; nil where the directory has none.
@@ -36,6 +38,7 @@ package struct ModelSource {
             (self.directory, name) = (files.path, files.name)
             architecture = try files.config().architectures.first ?? ""
             definition = try families.definition(for: files)
+            quantization = try files.config().quantization()
             let cache = DigestCache(directory: store.recordsPath(.digests))
             checkpoint = definition.effective(try Checkpoint(directory: files.path, cache: cache))
             tokenizer = try files.tokenizer()
@@ -60,6 +63,13 @@ package struct ModelSource {
         self.template = template
         sections = [:]
         digests = ArtifactKey.ConfigDigests(config: "")
+        quantization = nil
+    }
+
+    /// What speaks against the checkpoint being quantized as `name` says; nil where it is.
+    package func quantizationMismatch(_ name: String) -> String? {
+        guard let quantization else { return name.lowercased() == "none" ? nil : "the checkpoint is not quantized" }
+        return quantization.isCalled(name) ? nil : "the checkpoint is quantized by \(quantization.summary)"
     }
 
     /// Digest of all tensors' names, types and shapes.

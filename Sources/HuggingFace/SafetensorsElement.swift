@@ -19,11 +19,11 @@ package enum SafetensorsElement: String, Sendable, Hashable, CaseIterable {
         }
     }
 
-    /// The type we compute with; nil for those that are not supported.
+    /// The type we compute with; nil for those that are not supported. FP8 weights are bytes, which their recipe unpacks.
     package var dtype: DType? {
         switch self {
         case .bool: .bool
-        case .u8: .u8
+        case .u8, .f8e4m3: .u8
         case .i8: .i8
         case .i16: .i16
         case .i32: .i32

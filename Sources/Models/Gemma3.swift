@@ -14,7 +14,7 @@ package struct Gemma3: ModelDefinition {
     let tower: PatchTower
     /// Side of the square of patches that becomes a row.
     let poolSize: Int
-    let quantization: AWQConfig?
+    let quantization: QuantizationConfig?
     /// Without the tokens' texts.
     let picture: PictureSpec
     /// What stands before and behind a picture's tokens.

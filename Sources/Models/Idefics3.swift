@@ -13,7 +13,7 @@ package struct Idefics3: ModelDefinition {
     let text: DecoderConfiguration
     let tower: PatchTower
     let mergeSize: Int
-    let quantization: AWQConfig?
+    let quantization: QuantizationConfig?
     let picture: PictureSpec
     let common: InputSpec
 

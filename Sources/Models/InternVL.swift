@@ -18,7 +18,7 @@ package struct InternVL: ModelDefinition {
     private let mergeSize: Int
     private let activation: ActivationFunction
     private let isRemote: Bool
-    private let quantization: AWQConfig?
+    private let quantization: QuantizationConfig?
     private let picture: PictureSpec
     private let common: InputSpec
     /// `template` of the remote layout.

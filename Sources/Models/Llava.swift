@@ -32,7 +32,7 @@ package struct Llava: ModelDefinition {
     let packing: Packing
     let activation: ActivationFunction
     let projectorBias: Bool
-    let quantization: AWQConfig?
+    let quantization: QuantizationConfig?
     let picture: PictureSpec
     let common: InputSpec
 

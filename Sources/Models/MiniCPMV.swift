@@ -15,7 +15,7 @@ package struct MiniCPMV: ModelDefinition {
     /// Blocks in the checkpoint.
     private let blocks: Int
     private let resampler: Resampler
-    private let quantization: AWQConfig?
+    private let quantization: QuantizationConfig?
     private let picture: PictureSpec
     private let common: InputSpec
 

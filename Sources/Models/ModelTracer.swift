@@ -9,11 +9,11 @@ import Tensors
 package final class ModelTracer {
     let b: GraphBuilder
     let catalog: WeightCatalog
-    let quantization: AWQConfig?
+    let quantization: QuantizationConfig?
     private var firstFailure: CheckpointError?
     private var missing: [String] = []
 
-    init(_ builder: GraphBuilder, catalog: WeightCatalog, quantization: AWQConfig?) {
+    init(_ builder: GraphBuilder, catalog: WeightCatalog, quantization: QuantizationConfig?) {
         b = builder
         self.catalog = catalog
         self.quantization = quantization
@@ -51,31 +51,20 @@ package final class ModelTracer {
     /// `y = x · Wᵀ + bias` by the layer `name` of the current module (`torch.nn.Linear`), quantized when its tensors are.
     func linear(_ name: String, _ x: Value, from inputs: Int, to outputs: Int, bias: Bool) -> Value {
         scope(name) {
-            let y = b.matmul(x, linearWeight(from: inputs, to: outputs), transposeB: true)
-            return bias ? b.add(y, parameter("bias", [.fixed(outputs)])) : y
+            let layout = WeightLayout(self, inputs: inputs, outputs: outputs)
+            let y = b.matmul(layout.input(x), layout.weight, transposeB: true)
+            return bias || layout.isQuantized && has("bias") ? b.add(y, parameter("bias", [.fixed(outputs)])) : y
         }
     }
+
+    /// The shape that the checkpoint gives the tensor `leaf` of the current module; nil where it has none.
+    func declaredShape(_ leaf: String) -> Shape? { catalog.declarations[path(leaf)]?.type.shape }
 
     /// Whether the checkpoint has the tensor `leaf` of the current module.
     func has(_ leaf: String) -> Bool { catalog.declarations[path(leaf)] != nil }
 
-    private func linearWeight(from inputs: Int, to outputs: Int) -> Value {
-        guard has("qweight") else { return parameter("weight", [.fixed(outputs), .fixed(inputs)]) }
-        guard !has("weight") else { return refuse("qweight", "is there beside a weight of the same layer; remove one of them") }
-        guard let group = quantization?.groupSize else {
-            return refuse("qweight", "is a quantized weight, but config.json has no quantization_config")
-        }
-        guard inputs % group == 0, outputs % 8 == 0 else {
-            return refuse("qweight", "cannot be: \(inputs) inputs in groups of \(group), \(outputs) outputs packed by 8")
-        }
-        let (groups, packed) = (Dim.fixed(inputs / group), Dim.fixed(outputs / 8))
-        return b.dequantizeAWQ(
-            stored("qweight", [.fixed(inputs), packed], expecting: "i32") { $0 == .i32 },
-            stored("qzeros", [groups, packed], expecting: "i32") { $0 == .i32 },
-            stored("scales", [groups, .fixed(outputs)]), group: group)
-    }
-
-    private func stored(_ leaf: String, _ shape: Shape, expecting elements: String, _ valid: (DType) -> Bool) -> Value {
+    /// The tensor `leaf` of the current module in one of the types that `valid` accepts.
+    func stored(_ leaf: String, _ shape: Shape, expecting elements: String, _ valid: (DType) -> Bool) -> Value {
         guard let declaration = catalog.declarations[path(leaf)] else {
             let place = catalog.absent[path(leaf)].map { "; the index says that it is in \($0): download that file again" } ?? ""
             return refuse(leaf, "is missing; config.json implies \(shape)\(place)", .missing)
@@ -91,7 +80,8 @@ package final class ModelTracer {
 
     private func path(_ leaf: String) -> String { b.origin.isEmpty ? leaf : "\(b.origin).\(leaf)" }
 
-    private func refuse(_ leaf: String, _ message: String, _ reason: CheckpointError.Reason = .inconsistent) -> Value {
+    /// Keeps the failure; the value stands in for a tensor that cannot be used.
+    func refuse(_ leaf: String, _ message: String, _ reason: CheckpointError.Reason = .inconsistent) -> Value {
         let name = path(leaf)
         if reason == .missing, !missing.contains(name) { missing.append(name) }
         if firstFailure == nil {

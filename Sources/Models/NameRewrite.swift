@@ -53,6 +53,11 @@ extension [NamePattern] {
     static let derived: [NamePattern] = [
         .suffix("rotary_emb.inv_freq"), .suffix("rotary_pos_emb.inv_freq"), .suffix("position_ids"),
     ]
+
+    /// What quantized layers say of themselves and no layout needs.
+    static let quantizationFacts: [NamePattern] = [
+        .suffix(".weight_shape"), .suffix(".input_scale"), .suffix(".input_global_scale"),
+    ]
 }
 
 /// The spellings of decoders and towers that several families share; the canonical names are those of `LlamaForCausalLM` and, behind

@@ -12,7 +12,7 @@ package struct PaliGemma: ModelDefinition {
 
     let text: DecoderConfiguration
     let tower: PatchTower
-    let quantization: AWQConfig?
+    let quantization: QuantizationConfig?
     let picture: PictureSpec
     let common: InputSpec
 

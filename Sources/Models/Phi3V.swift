@@ -14,7 +14,7 @@ package struct Phi3V: ModelDefinition {
     private let tower: PatchTower
     /// Blocks in the checkpoint.
     private let blocks: Int
-    private let quantization: AWQConfig?
+    private let quantization: QuantizationConfig?
     private let picture: PictureSpec
     private let common: InputSpec
     private static let mergeSize = 2

@@ -16,7 +16,7 @@ package struct Pixtral: ModelDefinition {
     let mergeSize: Int?
     let activation: ActivationFunction
     let projectorBias: Bool
-    let quantization: AWQConfig?
+    let quantization: QuantizationConfig?
     let picture: PictureSpec
     let common: InputSpec
 

@@ -27,7 +27,7 @@ package struct Qwen2VL: ModelDefinition {
     private let vision: Vision
     private let pictures: Qwen2VLPictures
     private let imageToken: Int32
-    private let quantization: AWQConfig?
+    private let quantization: QuantizationConfig?
     private let common: InputSpec
 
     package init(_ directory: ModelDirectory) throws(CheckpointError) {

@@ -15,7 +15,7 @@ package struct Qwen3VL: ModelDefinition {
     let mergeSize: Int
     /// The blocks whose rows are merged beside those of the last.
     let earlier: [Int]
-    let quantization: AWQConfig?
+    let quantization: QuantizationConfig?
     let picture: PictureSpec
     let common: InputSpec
 

@@ -12,7 +12,7 @@ package struct QwenVL: ModelDefinition {
     private let text: DecoderConfiguration
     private let tower: PatchTower
     private let resampler: Resampler
-    private let quantization: AWQConfig?
+    private let quantization: QuantizationConfig?
     private let picture: PictureSpec
     private let common: InputSpec
 

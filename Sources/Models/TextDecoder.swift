@@ -12,7 +12,7 @@ package struct TextDecoder: ModelDefinition {
     package static let modelTypes = ["llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "phi3", "internlm2", "qwen"]
 
     private let text: DecoderConfiguration
-    private let quantization: AWQConfig?
+    private let quantization: QuantizationConfig?
     private let spec: InputSpec
 
     /// The first Qwen with a `visual` part is another family.

@@ -9,7 +9,7 @@ package struct TraceEntries {
     var rewrites: [NameRewrite]
     /// Tensors that are known and not used.
     package var ignored: [NamePattern] = []
-    var quantization: AWQConfig?
+    var quantization: QuantizationConfig?
     /// Symbols of the vision entry with their bounds.
     package var visionSymbols: [(name: String, bound: Int)] = []
 
@@ -26,7 +26,7 @@ package struct TraceEntries {
         try record("extend", module, catalog) { $0.extend(decoder, pictures: pictures) }
         try record("decode", module, catalog) { $0.decode(decoder) }
         let traced = module.finish()
-        try catalog.requireUse(traced.weights, ignoring: ignored + .derived)
+        try catalog.requireUse(traced.weights, ignoring: ignored + .derived + (quantization == nil ? [] : .quantizationFacts))
         return traced
     }
 

@@ -44,6 +44,9 @@ struct Compile: ParsableCommand {
             """)
     var rewriteLimit: Int?
 
+    @Option(help: "What the checkpoint is quantized by, such as awq, gptq, compressed-tensors, fp8, smoothquant: an error where it is not.")
+    var quantization: String?
+
     @Flag(help: "Compile even if the store has the artifact.")
     var force = false
 
@@ -66,6 +69,7 @@ struct Compile: ParsableCommand {
         }
         options.rewriteLimit = rewriteLimit
         let source = try Failure.wrapping { () throws(CompileError) in try ModelSource(directory: directory, store: store) }
+        if let quantization, let fact = source.quantizationMismatch(quantization) { throw Failure("--quantization \(quantization): \(fact)") }
         source.warnings.forEach(Terminal.warn)
         let machine = try model.resolvedMachine(store)
         let display = CompileDisplay()

@@ -53,7 +53,7 @@ import Testing
                 var a = vlm_pack_awq_args(
                     outputs: Int64(outputs), inputs: Int64(inputs), group: Int64(group), source_outputs: Int64(width),
                     source_begin: Int64(begin), source_end: Int64(end), first: Int64(first + begin), qweight: q.pointer, qzeros: zeros.pointer,
-                    scales: scales.pointer, packed: packed.pointer)
+                    scales: scales.pointer, zeros: nil, packed: packed.pointer)
                 #expect(vlm_pack_awq(&a) == VLM_OK)
             }
             func nibble(_ words: Guarded<Int32>, _ row: Int, _ column: Int) -> Float {

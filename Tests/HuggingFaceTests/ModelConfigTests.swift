@@ -51,16 +51,16 @@ import Testing
     }
 
     @Test func readsQuantization() throws {
-        func awq(_ body: String) throws -> AWQConfig? { try config(#"{"model_type": "qwen2_vl", "quantization_config": \#(body)}"#).quantization() }
+        func awq(_ body: String) throws -> QuantizationConfig? { try config(#"{"model_type": "qwen2_vl", "quantization_config": \#(body)}"#).quantization() }
         #expect(try config(#"{"model_type": "qwen2_vl"}"#).quantization() == nil)
         let parsed = try awq(#"{"quant_method": "awq", "bits": 4, "group_size": 64, "version": "GEMM", "zero_point": true, "modules_to_not_convert": ["visual"]}"#)
         #expect(parsed?.groupSize == 64)
         #expect(parsed?.modulesToNotConvert == ["visual"])
         #expect(try awq(#"{"quant_method": "awq", "version": "gemm", "format": "gemv", "backend": "auto"}"#)?.groupSize == 128)
         for (body, culprit) in [
-            (#"{"quant_method": "gptq", "bits": 4}"#, "gptq"), (#"{"bits": 4}"#, "quant_method"),
+            (#"{"quant_method": "gptq", "bits": 3}"#, "cross the borders of words"), (#"{"quant_method": "bitsandbytes"}"#, "while loading"), (#"{"bits": 4}"#, "quant_method"),
             (#"{"quant_method": "awq", "bits": 3}"#, "bits"), (#"{"quant_method": "awq", "group_size": 0}"#, "group_size"),
-            (#"{"quant_method": "awq", "version": "gemv"}"#, "gemv"), (#"{"quant_method": "awq", "zero_point": false}"#, "zero_point"),
+            (#"{"quant_method": "awq", "version": "marlin"}"#, "marlin"), (#"{"quant_method": "awq", "zero_point": false}"#, "zero_point"),
             (#"{"quant_method": "awq", "group_size": 48}"#, "quantization_config.group_size is 48; the known sizes are: 32, 64, 128"),
             (#"{"quant_method": "awq", "q_group_size": 16}"#, "quantization_config.q_group_size is 16"),
             (#"{"quant_method": "awq", "group_size": -1}"#, "quantization_config.group_size is -1, one group for each whole column"),

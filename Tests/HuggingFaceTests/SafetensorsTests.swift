@@ -41,7 +41,7 @@ import Testing
         ("{" + good, 8, nil, "valid JSON"),
         ("{" + good + "," + good + "}", 8, nil, "occurs twice"),
         (#"{"x":{"dtype":"F31","shape":[2],"data_offsets":[0,8]}}"#, 8, "x", "unknown dtype \"F31\""),
-        (#"{"x":{"dtype":"F8_E4M3","shape":[8],"data_offsets":[0,8]}}"#, 8, "x", "F8_E4M3"),
+        (#"{"x":{"dtype":"F8_E5M2","shape":[8],"data_offsets":[0,8]}}"#, 8, "x", "F8_E5M2"),
         (#"{"x":{"shape":[2],"data_offsets":[0,8]}}"#, 8, "x", "no dtype"),
         (#"{"x":{"dtype":"F32","data_offsets":[0,8]}}"#, 8, "x", "no shape"),
         (#"{"x":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}}"#, 8, "x", "shape"),

@@ -30,7 +30,9 @@ import Testing
 
     /// Ops that models may trace, besides weights and the cache: each runs without a kernel of its own.
     @Test func everyPlainOpHasAFallback() {
-        let packed: Set = ["literal", "constant", "weight", "dequantize_awq", "kv_write", "pack", "pack_awq"]
+        let packed: Set = [
+            "literal", "constant", "weight", "unpack", "dequantize", "int4_words", "group_order", "dequantize_awq", "kv_write", "pack", "pack_awq",
+        ]
         let missing = OpTable.all.map { $0.schema }.filter { schema in
             !schema.isFused && !packed.contains(schema.name)
                 && !KernelRegistry.rows(computing: schema.name).contains { $0.name.isFallback }

@@ -73,7 +73,7 @@ size_t vlm_panel_bytes(vlm_weight_format format, int64_t inputs, int64_t group);
 
 // Bytes of an int4 block of VLM_PANEL outputs × group inputs: group/8 steps of 128 bytes (byte 4·o + j of a step holds
 // input 8·step + j of output o in its low nibble and input 8·step + 4 + j in its high nibble), VLM_PANEL f16 scales,
-// VLM_PANEL f16 zeros (whole numbers 0..15). W = (q − zero) · scale.
+// VLM_PANEL f16 zeros (whole numbers 0..16). W = (q − zero) · scale.
 size_t vlm_int4_block_bytes(int64_t group);
 
 // Packs `count` checkpoint rows [count, inputs] (row-major, type `source_type`, `source_stride` elements between rows)
@@ -99,6 +99,7 @@ typedef struct vlm_pack_awq_args {
   const int32_t *qweight;
   const int32_t *qzeros;
   const uint16_t *scales;
+  const uint16_t *zeros;  // f16 [inputs/group, source_outputs], whole numbers 0..16, instead of qzeros; or NULL
   void *packed;
 } vlm_pack_awq_args;
 vlm_status vlm_pack_awq(const vlm_pack_awq_args *args);

@@ -54,7 +54,10 @@ package struct WeightPacker {
         if case .failure(let error) = outcome { throw .artifact(error) }
     }
 
-    private func evaluate(_ request: WeightRequest) throws(CompileError) -> Tensor {
+    private func evaluate(_ request: WeightRequest) throws(CompileError) -> Tensor { try evaluated(request)[0] }
+
+    /// All results of a recipe, at least one.
+    private func evaluated(_ request: WeightRequest) throws(CompileError) -> [Tensor] {
         let evaluator = Evaluator { name throws(EvaluationError) in
             guard let view = tensors[name], let shape = view.type.shape.fixed,
                 let tensor = Tensor(view.type.element, shape, bytes: view.bytes)
@@ -62,7 +65,7 @@ package struct WeightPacker {
             return tensor
         }
         do throws(EvaluationError) {
-            return try evaluator.run(request.recipe.graph).results[0]
+            return try evaluator.run(request.recipe.graph).results
         } catch {
             throw .unsupported("packing a weight of \(request.origin): \(error)")
         }
@@ -98,15 +101,22 @@ package struct WeightPacker {
         let (outputs, inputs) = (request.shape[0], request.shape[1])
         let reader = PartReader(graph: request.recipe.graph, tensors: tensors)
         let results = request.recipe.graph.results
-        guard results.count == 3, let weights = reader.columns(of: results[0]), let zeros = reader.columns(of: results[1]),
-            let scales = reader.columns(of: results[2]), weights.count == zeros.count, weights.count == scales.count
-        else { throw .unsupported("packing \(request.origin): its int4 weights are computed, not stored") }
-        let sources = zip(weights, zip(zeros, scales)).map { AWQSource($0, zeros: $1.0, scales: $1.1) }
+        guard results.count == 3 else { throw .internalInconsistency("packing \(request.origin): int4 weights have three parts") }
+        let sources: [AWQSource]
+        if let weights = reader.columns(of: results[0]), let zeros = reader.columns(of: results[1]),
+            let scales = reader.columns(of: results[2]), request.recipe.graph.type(of: results[1]).element == .i32, weights.count == zeros.count, weights.count == scales.count
+        {
+            sources = zip(weights, zip(zeros, scales)).map { AWQSource($0, zeros: $1.0, scales: $1.1) }
+        } else {
+            guard let source = AWQSource(try evaluated(request)) else { throw .unsupported("packing \(request.origin): a zero is not 0 … 16") }
+            sources = [source]
+        }
         let panelBytes = vlm_panel_bytes(VLM_WEIGHT_INT4, Int64(inputs), Int64(group))
         guard panelBytes > 0 else { throw .unsupported("\(request.origin): int4 groups of \(group) over \(inputs) inputs; known: 32, 64, 128") }
         try packInChunks(outputs: outputs, panelBytes: panelBytes, write) { rows, target in
             AWQSource.pack(sources, rows, inputs: inputs, group: group, to: target)
         }
+        withExtendedLifetime(sources) {}
     }
 
     /// Packs panel by panel on all cores, a chunk at a time; `pack` fills the panels of a range of output rows.
@@ -206,14 +216,44 @@ private struct RowSource: @unchecked Sendable {
     }
 }
 
+/// Words at an address that stays.
+private final class ComputedWords {
+    private let memory: UnsafeMutableBufferPointer<Int32>
+
+    init(_ words: [Int32]) {
+        memory = .allocate(capacity: max(words.count, 1))
+        _ = memory.initialize(from: words)
+    }
+
+    var pointer: UnsafePointer<Int32> { UnsafePointer(memory.baseAddress!) }
+
+    deinit { memory.deallocate() }
+}
+
 /// Output columns of AWQ's packed int4 weights, zeros and scales.
 private struct AWQSource: @unchecked Sendable {
     let weights: UnsafePointer<Int32>
-    let zeros: UnsafePointer<Int32>
+    /// Packed as the weights are; nil where `zeroNumbers` has them.
+    let zeros: UnsafePointer<Int32>?
+    /// f16 bits of whole numbers; empty where the zeros are packed.
+    let zeroNumbers: [UInt16]
     /// f16 bits; owned where the checkpoint has another type.
     let scales: [UInt16]
     let sourceOutputs: Int
     let columns: Range<Int>
+    /// What `weights` points into where a recipe computed them.
+    private let owned: ComputedWords?
+
+    /// Of computed words, whole zeros 0 … 16 and scales; nil for other zeros.
+    init?(_ parts: [Tensor]) {
+        guard parts[1].element.isFloat, parts[1].floats.allSatisfy({ (0...16).contains($0) && $0.rounded() == $0 }) else { return nil }
+        let words = ComputedWords(parts[0].ints)
+        (owned, weights, zeros) = (words, words.pointer, nil)
+        zeroNumbers = parts[1].floats.map { Float16($0).bitPattern }
+        scales = parts[2].floats.map { Float16($0).bitPattern }
+        sourceOutputs = parts[2].shape[1]
+        columns = 0..<sourceOutputs
+    }
 
     init(_ weights: TensorPart, zeros: TensorPart, scales: TensorPart) {
         self.weights = weights.tensor.bytes.bindMemory(to: Int32.self).baseAddress!
@@ -221,6 +261,7 @@ private struct AWQSource: @unchecked Sendable {
         self.scales = scales.tensor.halfBits
         sourceOutputs = scales.tensor.type.shape.dims.last?.fixedValue ?? 0
         columns = scales.range
+        (owned, zeroNumbers) = (nil, [])
     }
 
     static func pack(
@@ -242,8 +283,11 @@ private struct AWQSource: @unchecked Sendable {
                 arguments.qzeros = source.zeros
                 arguments.packed = target
                 let status = source.scales.withUnsafeBufferPointer { scales in
-                    arguments.scales = scales.baseAddress
-                    return vlm_pack_awq(&arguments)
+                    source.zeroNumbers.withUnsafeBufferPointer { zeros in
+                        arguments.scales = scales.baseAddress
+                        if source.zeros == nil { arguments.zeros = zeros.baseAddress }
+                        return vlm_pack_awq(&arguments)
+                    }
                 }
                 guard status == VLM_OK else { return false }
             }

@@ -3,7 +3,8 @@ package import Tensors
 /// Unpacks AutoAWQ's GEMM layout: `w[o, i] = (q[i, o] − z[i / group, o]) · scales[i / group, o]`.
 ///
 /// `qweight` is i32 `[in, out/8]`, `qzeros` i32 `[in/group, out/8]`, `scales` `[in/group, out]`; each i32 holds eight 4-bit
-/// numbers whose columns lie in the nibbles 0 4 1 5 2 6 3 7, lowest first. The result is f32 `[out, in]`.
+/// numbers whose columns lie in the nibbles 0 4 1 5 2 6 3 7, lowest first. Zeros of a real type `[in/group, out]` are the whole numbers
+/// 0 … 16 themselves. The result is f32 `[out, in]`.
 package struct DequantizeAWQ: Op {
     package var group: Int
 
@@ -64,8 +65,8 @@ private enum AWQRules {
             throw TypeError("qweight \(weight) has no fixed extents")
         }
         guard group > 0, inputs % group == 0 else { throw TypeError("group \(group) does not divide the \(inputs) inputs") }
-        try TypeRules.element(zeros, .i32, "qzeros")
-        try TypeRules.shape(zeros, [.fixed(inputs / group), .fixed(packed)], "qzeros")
+        guard zeros.element == .i32 || zeros.element.isFloat else { throw TypeError("qzeros hold \(zeros.element.rawValue)") }
+        try TypeRules.shape(zeros, [.fixed(inputs / group), .fixed(zeros.element == .i32 ? packed : packed * 8)], "qzeros")
         try TypeRules.float(scales, "scales")
         try TypeRules.shape(scales, [.fixed(inputs / group), .fixed(packed * 8)], "scales")
         return (inputs, packed * 8)
@@ -86,5 +87,5 @@ extension OpWriter {
 }
 
 enum Quantization {
-    static let ops: [any Op.Type] = [DequantizeAWQ.self, QuantizedLinearAWQ.self]
+    static let ops: [any Op.Type] = [Unpack.self, Dequantize.self, Int4Words.self, GroupOrder.self, DequantizeAWQ.self, QuantizedLinearAWQ.self]
 }

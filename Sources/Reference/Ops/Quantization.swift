@@ -1,4 +1,5 @@
 package import IR
+import Tensors
 
 /// AutoAWQ's GEMM layout.
 private enum AWQ {
@@ -9,6 +10,7 @@ private enum AWQ {
     static func dequantize(_ weight: Tensor, _ zeros: Tensor, _ scales: Tensor, group: Int) -> [Float] {
         let (inputs, packed) = (weight.shape[0], weight.shape[1])
         let (q, z, s) = (weight.ints, zeros.ints, scales.floats)
+        let isPacked = zeros.element == .i32
         let outputs = packed * 8
         var result = Array(repeating: Float(0), count: inputs * outputs)
         for i in 0..<inputs {
@@ -16,7 +18,7 @@ private enum AWQ {
             for o in 0..<outputs {
                 let shift = 4 * nibbles[o % 8]
                 let level = (q[i * packed + o / 8] >> shift) & 15
-                let zero = (z[block * packed + o / 8] >> shift) & 15
+                let zero = isPacked ? (z[block * packed + o / 8] >> shift) & 15 : z[block * outputs + o]
                 result[o * inputs + i] = Float(level - zero) * s[block * outputs + o]
             }
         }

@@ -93,12 +93,6 @@ def int8_per_token(module, given):
     return ((given[0] / scale).round().clamp(-128, 127) * scale,)
 
 
-def fp8_per_token(module, given):
-    """Dynamic FP8 activations: the scale is the largest over 448."""
-    scale = (given[0].abs().amax(-1, keepdim=True) / 448.0).clamp_min(torch.finfo(torch.float32).eps)
-    return ((given[0] / scale).clamp(-448, 448).to(torch.float8_e4m3fn).float() * scale,)
-
-
 EIGHT, TOKEN = scheme(8, "int", "channel"), scheme(8, "int", "token", dynamic=True)
 FLOAT, FLOAT_TOKEN = scheme(8, "float", "channel"), scheme(8, "float", "token", dynamic=True)
 LAYOUTS = {
@@ -116,7 +110,7 @@ LAYOUTS = {
     "ct_w4a16_channel": Layout(integers(packing.compressed, group=-1, symmetric=True), packed_config(True, group=-1)),
     "ct_w8a8": Layout(int8_rows, compressed_config("int-quantized", EIGHT, TOKEN), rounding=int8_per_token),
     "ct_fp8": Layout(fp8_rows, compressed_config("float-quantized", FLOAT)),
-    "ct_fp8_dynamic": Layout(fp8_rows, compressed_config("float-quantized", FLOAT, FLOAT_TOKEN), rounding=fp8_per_token),
+    "ct_fp8_dynamic": Layout(fp8_rows, compressed_config("float-quantized", FLOAT, FLOAT_TOKEN)),
     "ct_mxfp4": Layout(mxfp4, compressed_config("mxfp4-pack-quantized", scheme(4, "float", "group", group_size=32,
                                                                                scale_dtype="torch.uint8"))),
     "ct_nvfp4": Layout(nvfp4, compressed_config("nvfp4-pack-quantized", scheme(4, "float", "tensor_group", group_size=16,

@@ -1,0 +1,173 @@
+package import IR
+import Tensors
+
+/// Keeps weights as the numbers of few bits that they are, whatever their layout: one layer instead of unpacking and multiplying.
+///
+///     %1 = dequantize_awq %qweight, %qzeros, %scales
+///     %2 = linear %x, %1, %b                      →      %2 = quantized_linear_awq %x, %qweight, %qzeros, %scales, %b
+///
+/// Codes of other layouts become AWQ's words, in the order of their groups, in which the layer's input is then gathered; codes of eight
+/// bits are two halves of four over the input twice.
+package func fuseDequantize(_ policy: KernelPolicy) -> Pass {
+    Pass("fuse-dequantize", .fused) { editor throws(PassError) in
+        try editor.apply([withBias, withoutBias])
+        var fusion = CodeFusion(editor: editor, policy: policy)
+        for node in editor.graph.nodes { fusion.fuse(node) }
+        editor.eraseDead()
+    }
+}
+
+private func weight(_ p: PatternBuilder) -> PatternValue {
+    p.shared(
+        p.some(DequantizeAWQ.self, p.value("qweight"), p.value("qzeros"), p.value("scales"), named: "weight"))
+}
+
+private let withoutBias = Rule("int4-layer") { p in
+    p.some(Linear.self, p.value("x"), weight(p), named: "y")
+} rewrite: { m, e throws(Refusal) in try quantized(m, e, bias: nil) }
+
+private let withBias = Rule("int4-layer-with-bias") { p in
+    p.some(Linear.self, p.value("x"), weight(p), p.value("b"), named: "y")
+} rewrite: { m, e throws(Refusal) in try quantized(m, e, bias: m["b"]) }
+
+private func quantized(_ m: Match, _ e: Editor, bias: ValueID?) throws(Refusal) -> ValueID {
+    try m.require(m.op("y", as: Linear.self).activation == .none, "the layer has an activation", at: "y")
+    let group = try m.op("weight", as: DequantizeAWQ.self).group
+    return e.quantizedLinearAWQ(m["x"], m["qweight"], m["qzeros"], m["scales"], bias: bias, group: group)
+}
+
+/// Writes layers over codes of one graph, and what several of them read once.
+private struct CodeFusion {
+    private struct Lined: Hashable {
+        let input: ValueID
+        let order: ValueID
+    }
+
+    /// A weight of codes in groups, as the int4 kernels could have it.
+    private struct Codes {
+        let weight: Node
+        let bits: Int
+        let isSigned: Bool
+        /// Whether inputs lie in the order of their groups, whatever list says it.
+        let isSorted: Bool
+        /// Inputs of a group of the kernels, and how many such groups share a scale.
+        let group, repeats: Int
+        let outputs: Int
+        let groups: Int
+    }
+
+    private let editor: Editor
+    private let policy: KernelPolicy
+    private var doubled: [ValueID: ValueID] = [:]
+    private var lined: [Lined: ValueID] = [:]
+
+    init(editor: Editor, policy: KernelPolicy) { (self.editor, self.policy) = (editor, policy) }
+
+    mutating func fuse(_ node: Node) {
+        guard let layer = node.op(as: Linear.self), let weight = editor.graph.producer(of: node.operands[1]), weight.op is Dequantize else {
+            return
+        }
+        editor.rewrite("codes", at: node) { () throws(Refusal) in
+            let codes = try codes(of: weight)
+            var input = codes.isSigned && !policy.isExact ? unrounded(node.operands[0]) : node.operands[0]
+            var numbers = transposed(weight.operands[0])
+            if let order = weight.operand("order") {
+                let sorted = editor.groupOrder(order, group: codes.group * codes.repeats, isSorted: codes.isSorted)
+                if !codes.isSorted { input = try gathered(input, order, sorted) }
+                numbers = editor.gather(numbers, sorted)
+            }
+            if codes.bits == 8 { input = twice(input) }
+            let parts = parts(numbers, codes)
+            let made = editor.quantizedLinearAWQ(
+                input, parts.words, parts.zeros, parts.scales, bias: node.operand("bias"), group: codes.group, activation: layer.activation)
+            editor.replace(node.result, with: made)
+            editor.eraseIfDead(node.id)
+        }
+    }
+
+    private func codes(of weight: Node) throws(Refusal) -> Codes {
+        let stored = weight.operands[0]
+        guard let op = weight.op(as: Dequantize.self), op.rows == 1, let kind = kind(of: stored) else {
+            throw Refusal("no kernel reads such weights packed: they are written out as \(policy.isExact ? "f32" : "bf16")", at: stored)
+        }
+        let shape = editor.type(of: weight.result).shape
+        guard let outputs = shape[0].fixedValue, let inputs = shape[1].fixedValue, outputs % 8 == 0 else {
+            throw Refusal("the outputs are not in eights", at: weight.result)
+        }
+        let span = min(op.columns, inputs)
+        guard inputs % span == 0, let group = [128, 64, 32].first(where: { span % $0 == 0 }) else {
+            throw Refusal("the int4 kernels have no groups of \(span) inputs", at: weight.result)
+        }
+        if policy.isExact, editor.type(of: weight.operands[1]).element == .f32 {
+            throw Refusal("its scales are f32, which the f16 of int4 blocks does not hold exactly", at: weight.operands[1])
+        }
+        return Codes(
+            weight: weight, bits: kind.bits, isSigned: kind.isSigned, isSorted: op.isSorted, group: group, repeats: span / group, outputs: outputs,
+            groups: inputs / span)
+    }
+
+    /// Of how many bits codes are; nil for small floats.
+    private func kind(of value: ValueID) -> (bits: Int, isSigned: Bool)? {
+        if editor.type(of: value).element == .i8 { return (8, true) }
+        guard let node = editor.graph.producer(of: value) else { return nil }
+        if let op = node.op(as: Unpack.self) { return op.element == .u4 ? (4, false) : op.element == .u8 ? (8, false) : nil }
+        return node.op is Transpose ? kind(of: node.operands[0]) : nil
+    }
+
+    /// Words, zeros and scales as the layer reads them, the high halves of codes before the low ones.
+    private func parts(_ numbers: ValueID, _ codes: Codes) -> (words: ValueID, zeros: ValueID, scales: ValueID) {
+        let type = TensorType(.i32, [.fixed(codes.groups), .fixed(codes.outputs)])
+        func literal(_ value: Double) -> ValueID { editor.literal(value, type) }
+        func real(_ zeros: ValueID) -> ValueID { repeated(editor.cast(zeros, to: .f32), codes) }
+        let stored = codes.weight.operand("zeros").map(transposed)
+        let scales = transposed(codes.weight.operands[1])
+        if codes.bits == 4 { return (editor.int4Words(numbers), real(stored ?? literal(0)), repeated(scales, codes)) }
+        let zeros = codes.isSigned ? stored.map { editor.add($0, literal(128)) } ?? literal(128) : stored ?? literal(0)
+        let high = editor.div(zeros, literal(16))
+        let low = editor.sub(zeros, editor.mul(high, literal(16)))
+        let fine = editor.cast(scales, to: .f32)
+        let coarse = editor.mul(fine, editor.literal(16, editor.type(of: fine)))
+        return (
+            editor.concat([editor.int4Words(numbers, .high), editor.int4Words(numbers, .low)], axis: 0),
+            editor.concat([real(high), real(low)], axis: 0),
+            editor.concat([repeated(coarse, codes), repeated(fine, codes)], axis: 0)
+        )
+    }
+
+    private func repeated(_ value: ValueID, _ codes: Codes) -> ValueID {
+        codes.repeats == 1 ? value : editor.repeat(value, axis: 0, count: codes.repeats)
+    }
+
+    private func transposed(_ value: ValueID) -> ValueID {
+        if let node = editor.graph.producer(of: value), node.op(as: Transpose.self)?.perm == [1, 0] { return node.operands[0] }
+        return editor.transpose(value, [1, 0])
+    }
+
+    private mutating func twice(_ input: ValueID) -> ValueID {
+        if let known = doubled[input] { return known }
+        let made = editor.concat([input, input], axis: editor.type(of: input).shape.rank - 1)
+        doubled[input] = made
+        return made
+    }
+
+    private mutating func gathered(_ input: ValueID, _ order: ValueID, _ sorted: ValueID) throws(Refusal) -> ValueID {
+        guard editor.type(of: input).shape.rank == 2 else { throw Refusal("the input is no matrix whose columns could be gathered", at: input) }
+        let key = Lined(input: input, order: order)
+        if let known = lined[key] { return known }
+        let made = editor.transpose(editor.gather(editor.transpose(input, [1, 0]), sorted), [1, 0])
+        lined[key] = made
+        return made
+    }
+
+    /// What a value was before it was divided by a scale, rounded and multiplied by that scale again; kernels round rows themselves.
+    private func unrounded(_ value: ValueID) -> ValueID {
+        guard let product = editor.graph.producer(of: value), product.op is Mul else { return value }
+        var current = product.operands[0]
+        for _ in 0..<8 {
+            guard let node = editor.graph.producer(of: current), !node.operands.isEmpty else { return value }
+            if node.op is Div { return node.operands[1] == product.operands[1] ? node.operands[0] : value }
+            current = node.operands[0]
+        }
+        return value
+    }
+}

@@ -1,0 +1,105 @@
+import IR
+import Tensors
+
+/// The numbers of small floats.
+private enum SmallFloat {
+    /// Bias 7, no infinity, all ones is NaN.
+    static func f8e4m3(_ bits: Int32) -> Float {
+        let (exponent, mantissa) = (Int(bits >> 3) & 15, Float(bits & 7))
+        if bits & 127 == 127 { return .nan }
+        let size = exponent == 0 ? mantissa * 0x1p-9 : Float(sign: .plus, exponent: exponent - 7, significand: 1 + mantissa / 8)
+        return bits & 128 == 0 ? size : -size
+    }
+
+    static func e2m1(_ bits: Int32) -> Float {
+        let size: Float = [0, 0.5, 1, 1.5, 2, 3, 4, 6][Int(bits & 7)]
+        return bits & 8 == 0 ? size : -size
+    }
+
+    static func e8m0(_ bits: Int32) -> Float {
+        bits == 255 ? .nan : Float(Double(sign: .plus, exponent: Int(bits) - 127, significand: 1))
+    }
+}
+
+extension Unpack: Evaluable {
+    package func evaluate(_ call: Call) -> [Tensor] {
+        let (x, source) = (call[0], call[0].ints)
+        let inner = x.shape[(axis + 1)...].reduce(1, *)
+        let (count, width) = (element.count, 32 / (element == .u8 ? 4 : 8))
+        var codes: [Int32] = []
+        codes.reserveCapacity(source.count * count)
+        // One word of the packed axis after the other, and the numbers of each beside those of the words in its row.
+        for outer in stride(from: 0, to: source.count, by: max(inner, 1)) {
+            for lane in 0..<count {
+                for word in source[outer..<outer + inner] {
+                    codes.append(count == 1 ? word : (word >> Int32(lane * width)) & Int32(1 << width - 1))
+                }
+            }
+        }
+        switch element {
+        case .u4, .u8: return [Tensor(ints: codes.map { $0 + Int32(offset) }, call.shape, .i32)]
+        case .f8e4m3: return call.result(codes.map(SmallFloat.f8e4m3))
+        case .e2m1: return call.result(codes.map(SmallFloat.e2m1))
+        case .e8m0: return call.result(codes.map(SmallFloat.e8m0))
+        }
+    }
+}
+
+/// What a list of groups is that a checkpoint says it is not.
+private let unsorted = EvaluationError(
+    "inputs (g_idx) are not in the order of their groups, though the quantization_config's desc_act is false; set it to true")
+
+extension Dequantize: Evaluable {
+    package func evaluate(_ call: Call) throws(EvaluationError) -> [Tensor] {
+        let (outputs, inputs) = (call.shape[0], call.shape[1])
+        let (codes, scales) = (call[0].floats, call[1].floats)
+        let zeros = hasZeros ? call[2].floats : nil
+        let width = call[1].shape[1]
+        var group = (0..<inputs).map { $0 / columns }
+        if hasOrder {
+            let order = call[hasZeros ? 3 : 2]
+            group = order.ints.map(Int.init)
+            if isSorted, group.enumerated().contains(where: { $1 != $0 / columns }) { throw unsorted }
+            guard group.allSatisfy((0..<width).contains) else { throw EvaluationError("an input belongs to none of the \(width) groups") }
+        }
+        var result: [Float] = []
+        result.reserveCapacity(codes.count)
+        for o in 0..<outputs {
+            let row = o / rows * width
+            for i in 0..<inputs { result.append((codes[o * inputs + i] - (zeros?[row + group[i]] ?? 0)) * scales[row + group[i]]) }
+        }
+        return call.result(result)
+    }
+}
+
+extension Int4Words: Evaluable {
+    package func evaluate(_ call: Call) throws(EvaluationError) -> [Tensor] {
+        let (least, most): (Int32, Int32) = (call[0].element == .i8 ? -128 : 0, part == .whole ? 15 : 255)
+        let codes = call[0].ints.map { $0 - least }
+        if let wrong = codes.first(where: { !(0...most).contains($0) }) { throw EvaluationError("\(wrong) is no code 0 … \(most)") }
+        let shift: UInt32 = part == .high ? 4 : 0
+        let shifts: [UInt32] = [0, 16, 4, 20, 8, 24, 12, 28]
+        var words: [Int32] = []
+        words.reserveCapacity(codes.count / 8)
+        for start in stride(from: 0, to: codes.count, by: 8) {
+            var word: UInt32 = 0
+            for lane in 0..<8 { word |= (UInt32(codes[start + lane]) >> shift & 15) << shifts[lane] }
+            words.append(Int32(bitPattern: word))
+        }
+        return [Tensor(ints: words, call.shape, .i32)]
+    }
+}
+
+extension GroupOrder: Evaluable {
+    package func evaluate(_ call: Call) throws(EvaluationError) -> [Tensor] {
+        var members = Array(repeating: [Int32](), count: call[0].count / group)
+        for (input, number) in call[0].ints.enumerated() {
+            guard members.indices.contains(Int(number)) else { throw EvaluationError("an input belongs to none of the \(members.count) groups") }
+            members[Int(number)].append(Int32(input))
+        }
+        guard members.allSatisfy({ $0.count == group }) else { throw EvaluationError("not every group has \(group) inputs") }
+        let order = members.flatMap { $0 }
+        if isSorted, order.enumerated().contains(where: { $1 != Int32($0) }) { throw unsorted }
+        return [Tensor(ints: order, call.shape, .i32)]
+    }
+}

@@ -1,0 +1,69 @@
+import IR
+import Reference
+import Tensors
+import Testing
+
+/// The layouts of packed weights, each on an array made by hand.
+struct UnpackingTests {
+    /// 0 … 7, the first in the lowest bits.
+    private static let ascending: Int32 = 0x7654_3210
+
+    @Test func unpacksAlongEitherAxis() throws {
+        let words = Tensor(ints: [Self.ascending, 0x1111_1111], [1, 2])
+        #expect(try evaluate(Unpack(.u4, axis: 1), words)[0].ints == [0, 1, 2, 3, 4, 5, 6, 7, 1, 1, 1, 1, 1, 1, 1, 1])
+        let down = try evaluate(Unpack(.u4, axis: 0), words)[0]
+        #expect(down.shape == [8, 2])
+        #expect(down.ints == [0, 1, 1, 1, 2, 1, 3, 1, 4, 1, 5, 1, 6, 1, 7, 1])
+    }
+
+    @Test func addsTheOffsetOfGPTQ() throws {
+        #expect(try evaluate(Unpack(.u4, axis: 1, offset: 1), Tensor(ints: [-1], [1, 1]))[0].ints == Array(repeating: 16, count: 8))
+    }
+
+    @Test func unpacksBytesOfWords() throws {
+        #expect(try evaluate(Unpack(.u8, axis: 1), Tensor(ints: [Int32(bitPattern: 0xFF80_0201)], [1, 1]))[0].ints == [1, 2, 128, 255])
+    }
+
+    @Test func unpacksSmallFloats() throws {
+        func floats(_ element: CodeElement, _ bytes: [Int32]) throws -> [Float] {
+            try evaluate(Unpack(element, axis: 1), Tensor(ints: bytes, [1, bytes.count], .u8))[0].floats
+        }
+        #expect(try floats(.f8e4m3, [0, 1, 8, 0x38, 0x7E, 0xB8]) == [0, 0x1p-9, 0x1p-6, 1, 448, -1])
+        #expect(try floats(.f8e4m3, [0x7F, 0xFF]).allSatisfy(\.isNaN))
+        #expect(try floats(.e2m1, [0x21, 0xF7]) == [0.5, 1, 6, -6])
+        #expect(try floats(.e8m0, [127, 128, 124]) == [1, 2, 0.125])
+    }
+
+    @Test func dequantizesGroupsBlocksAndOrders() throws {
+        let codes = Tensor(ints: [1, 2, 3, 4, 5, 6, 7, 8], [2, 4])
+        let (scales, zeros) = (Tensor([1, 2, 3, 4], [2, 2]), Tensor(ints: [1, 1, 2, 2], [2, 2]))
+        #expect(try evaluate(Dequantize(rows: 1, columns: 2, hasZeros: true), codes, scales, zeros)[0].floats == [0, 1, 4, 6, 9, 12, 20, 24])
+        let blocks = try evaluate(Dequantize(rows: 2, columns: 3), codes, Tensor([1, 10], [1, 2]))[0]
+        #expect(blocks.floats == [1, 2, 3, 40, 5, 6, 7, 80])
+        let order = Tensor(ints: [1, 0, 1, 0], [4])
+        let ordered = Dequantize(rows: 1, columns: 2, hasOrder: true)
+        #expect(try evaluate(ordered, codes, scales, order)[0].floats == [2, 2, 6, 4, 20, 18, 28, 24])
+        let sorted = Dequantize(rows: 1, columns: 2, hasOrder: true, isSorted: true)
+        #expect(throws: (any Error).self) { try evaluate(sorted, codes, scales, order) }
+    }
+
+    /// Whatever a layout unpacks to, the words are those of AutoAWQ: here columns 0 … 7.
+    @Test func writesAWQWords() throws {
+        let codes = Tensor(ints: Array(0..<8), [1, 8])
+        #expect(try evaluate(Int4Words(), codes)[0].ints == [0x7531_6420])
+        #expect(throws: (any Error).self) { try evaluate(Int4Words(), Tensor(ints: Array(9..<17), [1, 8])) }
+        let bytes = Tensor(ints: (0..<8).map { 16 * $0 + 3 }, [1, 8])
+        #expect(try evaluate(Int4Words(.high), bytes)[0].ints == [0x7531_6420])
+        #expect(try evaluate(Int4Words(.low), bytes)[0].ints == [0x3333_3333])
+        #expect(try evaluate(Int4Words(.high), Tensor(ints: (0..<8).map { 16 * $0 - 128 }, [1, 8], .i8))[0].ints == [0x7531_6420])
+    }
+
+    @Test func sortsInputsByTheirGroups() throws {
+        #expect(try evaluate(GroupOrder(group: 2), Tensor(ints: [2, 0, 1, 0, 2, 1], [6]))[0].ints == [1, 3, 2, 5, 0, 4])
+        #expect(try evaluate(GroupOrder(group: 2, isSorted: true), Tensor(ints: [0, 0, 1, 1], [4]))[0].ints == [0, 1, 2, 3])
+        #expect(throws: (any Error).self) { try evaluate(GroupOrder(group: 2, isSorted: true), Tensor(ints: [0, 1, 0, 1], [4])) }
+        for groups: [Int32] in [[0, 0, 0, 1], [0, 0, 1, 2], [0, 0, -1, 1]] {
+            #expect(throws: (any Error).self) { try evaluate(GroupOrder(group: 2), Tensor(ints: groups, [4])) }
+        }
+    }
+}
