@@ -58,16 +58,36 @@ package struct WeightPacker {
 
     /// All results of a recipe, at least one.
     private func evaluated(_ request: WeightRequest) throws(CompileError) -> [Tensor] {
-        let evaluator = Evaluator { name throws(EvaluationError) in
-            guard let view = tensors[name], let shape = view.type.shape.fixed,
-                let tensor = Tensor(view.type.element, shape, bytes: view.bytes)
-            else { throw EvaluationError("tensor \(name) cannot be read") }
-            return tensor
-        }
         do throws(EvaluationError) {
-            return try evaluator.run(request.recipe.graph).results
-        } catch {
-            throw .unsupported("packing a weight of \(request.origin): \(error)")
+            return try RecipeStream(graph: request.recipe.graph, tensors: tensors).values()
+        } catch { throw Self.failure(request, error) }
+    }
+
+    private static func failure(_ request: WeightRequest, _ error: EvaluationError) -> CompileError {
+        .unsupported("packing a weight of \(request.origin): \(error)")
+    }
+
+    /// Packs a recipe that computes something, some output rows at a time: `boxes` says which part of each result they are, and `pack`
+    /// puts the values into the panels of that many rows.
+    private func packComputed(
+        _ request: WeightRequest, panelBytes: Int, _ write: (UnsafeRawBufferPointer) throws(ArtifactError) -> Void,
+        boxes: @Sendable (Range<Int>) -> [[Range<Int>]],
+        _ pack: @escaping @Sendable ([Tensor], Range<Int>, UnsafeMutableRawPointer) throws(CompileError) -> Void
+    ) throws(CompileError) {
+        let outputs = request.shape[0]
+        let stream = RecipeStream(graph: request.recipe.graph, tensors: tensors)
+        let atOnce = RecipeStream.rowsAtOnce(inputs: request.shape[1], panel: Int(VLM_PANEL))
+        let parts = stride(from: 0, to: outputs, by: atOnce).map { $0..<min($0 + atOnce, outputs) }
+        guard stream.hasBoxes(parts.map(boxes)) else {
+            let values = try evaluated(request)
+            return try packInChunks(outputs: outputs, panelBytes: panelBytes, write) { rows, target throws(CompileError) in
+                try pack(values, rows, target)
+            }
+        }
+        try packInChunks(outputs: outputs, panelBytes: panelBytes, rowsAtOnce: atOnce, write) { rows, target throws(CompileError) in
+            let values: [Tensor]
+            do throws(EvaluationError) { values = try stream.values(boxes(rows)) } catch { throw Self.failure(request, error) }
+            try pack(values, 0..<rows.count, target)
         }
     }
 
@@ -76,23 +96,24 @@ package struct WeightPacker {
         _ write: (UnsafeRawBufferPointer) throws(ArtifactError) -> Void
     ) throws(CompileError) {
         let (outputs, inputs) = (request.shape[0], request.shape[1])
+        let panelBytes = vlm_panel_bytes(format, Int64(inputs), 0)
         let reader = PartReader(graph: request.recipe.graph, tensors: tensors)
-        let sources: [RowSource]
-        var evaluated: Tensor?
         if let parts = reader.rows(of: request.recipe.graph.results[0]), parts.allSatisfy({ $0.tensor.type.element.kernelType != nil }) {
-            sources = parts.map { RowSource($0, inputs: inputs) }
-        } else {
-            let tensor = try evaluate(request).cast(to: .f32)
-            evaluated = tensor
-            sources = tensor.floats.withUnsafeBufferPointer {
-                [RowSource(base: UnsafeRawPointer($0.baseAddress!), type: VLM_F32, rows: outputs, bytesPerRow: inputs * 4)]
+            let sources = parts.map { RowSource($0, inputs: inputs) }
+            return try packInChunks(outputs: outputs, panelBytes: panelBytes, write) { rows, target throws(CompileError) in
+                try Self.require(RowSource.pack(sources, rows, inputs: inputs, format, to: target))
             }
         }
-        let panelBytes = vlm_panel_bytes(format, Int64(inputs), 0)
-        try packInChunks(outputs: outputs, panelBytes: panelBytes, write) { rows, target in
-            RowSource.pack(sources, rows, inputs: inputs, format, to: target)
+        let columns = request.recipe.graph.type(of: request.recipe.graph.results[0]).shape.dims.dropFirst().map { 0..<($0.fixedValue ?? 0) }
+        try packComputed(request, panelBytes: panelBytes, write) { [[$0] + columns] } _: { values, rows, target throws(CompileError) in
+            let isPacked = values[0].cast(to: .f32).floats.withUnsafeBufferPointer { floats in
+                let source = RowSource(
+                    base: UnsafeRawPointer(floats.baseAddress!), type: VLM_F32, rows: floats.count / max(inputs, 1),
+                    bytesPerRow: inputs * 4)
+                return RowSource.pack([source], rows, inputs: inputs, format, to: target)
+            }
+            try Self.require(isPacked)
         }
-        withExtendedLifetime(evaluated) {}
     }
 
     private func packAWQ(
@@ -102,44 +123,59 @@ package struct WeightPacker {
         let reader = PartReader(graph: request.recipe.graph, tensors: tensors)
         let results = request.recipe.graph.results
         guard results.count == 3 else { throw .internalInconsistency("packing \(request.origin): int4 weights have three parts") }
-        let sources: [AWQSource]
-        if let weights = reader.columns(of: results[0]), let zeros = reader.columns(of: results[1]),
-            let scales = reader.columns(of: results[2]), request.recipe.graph.type(of: results[1]).element == .i32, weights.count == zeros.count, weights.count == scales.count
-        {
-            sources = zip(weights, zip(zeros, scales)).map { AWQSource($0, zeros: $1.0, scales: $1.1) }
-        } else {
-            guard let source = AWQSource(try evaluated(request)) else { throw .unsupported("packing \(request.origin): a zero is not 0 … 16") }
-            sources = [source]
-        }
         let panelBytes = vlm_panel_bytes(VLM_WEIGHT_INT4, Int64(inputs), Int64(group))
-        guard panelBytes > 0 else { throw .unsupported("\(request.origin): int4 groups of \(group) over \(inputs) inputs; known: 32, 64, 128") }
-        try packInChunks(outputs: outputs, panelBytes: panelBytes, write) { rows, target in
-            AWQSource.pack(sources, rows, inputs: inputs, group: group, to: target)
+        guard panelBytes > 0 else {
+            throw .unsupported("\(request.origin): int4 groups of \(group) over \(inputs) inputs; known: 32, 64, 128")
         }
-        withExtendedLifetime(sources) {}
+        let zeroWidth = request.recipe.graph.type(of: results[1]).element == .i32 ? 8 : 1
+        if zeroWidth == 8, let weights = reader.columns(of: results[0]), let zeros = reader.columns(of: results[1]),
+            let scales = reader.columns(of: results[2]), weights.count == zeros.count, weights.count == scales.count
+        {
+            let sources = zip(weights, zip(zeros, scales)).map { AWQSource($0, zeros: $1.0, scales: $1.1) }
+            return try packInChunks(outputs: outputs, panelBytes: panelBytes, write) { rows, target throws(CompileError) in
+                try Self.require(AWQSource.pack(sources, rows, inputs: inputs, group: group, to: target))
+            }
+        }
+        let groups = 0..<inputs / group
+        try packComputed(request, panelBytes: panelBytes, write) { rows in
+            func words(_ count: Int) -> Range<Int> { rows.lowerBound / count..<rows.upperBound / count }
+            return [[0..<inputs, words(8)], [groups, words(zeroWidth)], [groups, rows]]
+        } _: { values, rows, target throws(CompileError) in
+            guard let source = AWQSource(values) else { throw .unsupported("packing \(request.origin): a zero is not 0 … 16") }
+            try Self.require(AWQSource.pack([source], rows, inputs: inputs, group: group, to: target))
+        }
+    }
+
+    private static func require(_ isPacked: Bool) throws(CompileError) {
+        guard isPacked else { throw .internalInconsistency("a weight has a shape that its packing kernel refuses") }
     }
 
     /// Packs panel by panel on all cores, a chunk at a time; `pack` fills the panels of a range of output rows.
     private func packInChunks(
-        outputs: Int, panelBytes: Int, _ write: (UnsafeRawBufferPointer) throws(ArtifactError) -> Void,
-        _ pack: @Sendable (Range<Int>, UnsafeMutableRawPointer) -> Bool
+        outputs: Int, panelBytes: Int, rowsAtOnce: Int = Int(VLM_PANEL),
+        _ write: (UnsafeRawBufferPointer) throws(ArtifactError) -> Void,
+        _ pack: @Sendable (Range<Int>, UnsafeMutableRawPointer) throws(CompileError) -> Void
     ) throws(CompileError) {
-        let panel = Int(VLM_PANEL)
-        let panels = (outputs + panel - 1) / panel
-        let chunk = max(1, min(panels, Self.chunkBytes / max(panelBytes, 1)))
-        let target = SendablePointer(buffer.reserve(chunk * panelBytes))
-        for first in stride(from: 0, to: panels, by: chunk) {
-            let count = min(chunk, panels - first)
-            let failures = Atomic<Int>(0)
+        let panels = rowsAtOnce / Int(VLM_PANEL)
+        let whole = (outputs + Int(VLM_PANEL) - 1) / Int(VLM_PANEL)
+        let parts = (whole + panels - 1) / panels
+        let chunk = max(1, min(parts, Self.chunkBytes / max(panels * panelBytes, 1)))
+        let target = SendablePointer(buffer.reserve(chunk * panels * panelBytes))
+        for first in stride(from: 0, to: parts, by: chunk) {
+            let count = min(chunk, parts - first)
+            let failure = Mutex<CompileError?>(nil)
             DispatchQueue.concurrentPerform(iterations: count) { index in
-                let rows = (first + index) * panel..<min((first + index + 1) * panel, outputs)
-                if !pack(rows, target.pointer + index * panelBytes) { failures.add(1, ordering: .relaxed) }
+                let rows = (first + index) * rowsAtOnce..<min((first + index + 1) * rowsAtOnce, outputs)
+                do throws(CompileError) {
+                    try pack(rows, target.pointer + index * panels * panelBytes)
+                } catch {
+                    failure.withLock { $0 = $0 ?? error }
+                }
             }
-            guard failures.load(ordering: .relaxed) == 0 else {
-                throw .internalInconsistency("a weight has a shape that its packing kernel refuses")
-            }
+            if let error = failure.withLock({ $0 }) { throw error }
+            let filled = min(count * panels, whole - first * panels)
             do throws(ArtifactError) {
-                try write(UnsafeRawBufferPointer(start: target.pointer, count: count * panelBytes))
+                try write(UnsafeRawBufferPointer(start: target.pointer, count: filled * panelBytes))
             } catch { throw .artifact(error) }
         }
     }
@@ -241,15 +277,16 @@ private struct AWQSource: @unchecked Sendable {
     let scales: [UInt16]
     let sourceOutputs: Int
     let columns: Range<Int>
-    /// What `weights` points into where a recipe computed them.
-    private let owned: ComputedWords?
+    /// What `weights` and `zeros` point into where a recipe computed them.
+    private let owned: [ComputedWords]
 
-    /// Of computed words, whole zeros 0 … 16 and scales; nil for other zeros.
+    /// Of computed words, zeros (words too, or whole numbers 0 … 16) and scales; nil for other zeros.
     init?(_ parts: [Tensor]) {
-        guard parts[1].element.isFloat, parts[1].floats.allSatisfy({ (0...16).contains($0) && $0.rounded() == $0 }) else { return nil }
-        let words = ComputedWords(parts[0].ints)
-        (owned, weights, zeros) = (words, words.pointer, nil)
-        zeroNumbers = parts[1].floats.map { Float16($0).bitPattern }
+        let isReal = parts[1].element.isFloat
+        guard !isReal || parts[1].floats.allSatisfy({ (0...16).contains($0) && $0.rounded() == $0 }) else { return nil }
+        owned = [ComputedWords(parts[0].ints)] + (isReal ? [] : [ComputedWords(parts[1].ints)])
+        (weights, zeros) = (owned[0].pointer, isReal ? nil : owned[1].pointer)
+        zeroNumbers = isReal ? parts[1].floats.map { Float16($0).bitPattern } : []
         scales = parts[2].floats.map { Float16($0).bitPattern }
         sourceOutputs = parts[2].shape[1]
         columns = 0..<sourceOutputs
@@ -261,7 +298,7 @@ private struct AWQSource: @unchecked Sendable {
         self.scales = scales.tensor.halfBits
         sourceOutputs = scales.tensor.type.shape.dims.last?.fixedValue ?? 0
         columns = scales.range
-        (owned, zeroNumbers) = (nil, [])
+        (owned, zeroNumbers) = ([], [])
     }
 
     static func pack(
