@@ -14,7 +14,7 @@ package struct GLMOCR: ModelDefinition {
     let mergeSize: Int
     /// Inner width of the merger.
     let mergerInner: Int
-    let quantization: AWQConfig?
+    let quantization: QuantizationConfig?
     let picture: PictureSpec
     let common: InputSpec
 

@@ -42,7 +42,7 @@ package struct Gemma4: ModelDefinition {
     let text: DecoderConfiguration
     /// nil: the model reads text only.
     let sight: Sight?
-    let quantization: AWQConfig?
+    let quantization: QuantizationConfig?
     let common: InputSpec
 
     package func inputs(_ tokens: TokenNames) -> InputSpec {

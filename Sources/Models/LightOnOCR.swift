@@ -13,7 +13,7 @@ package struct LightOnOCR: ModelDefinition {
     let tower: PatchTower
     /// Side of the square of patches that becomes a row.
     let mergeSize: Int
-    let quantization: AWQConfig?
+    let quantization: QuantizationConfig?
     let picture: PictureSpec
     let common: InputSpec
 
