@@ -46,6 +46,8 @@ package func pipeline(gears: [Int], policy: KernelPolicy) -> PassPipeline {
         selectKernels(policy),
         // Needs the kernels, whose layouts the weights take.
         packWeights,
+        // Needs the packed weights, whose groups the rows share.
+        packActivations,
         // Needs to know which nodes run.
         planMemory,
     ])

@@ -20,6 +20,7 @@ struct StepCheck {
         }
         for (rule, slot) in zip(rules + row.results, step.inputs + step.outputs) { try check(slot, rule) }
         switch step.kernel {
+        case .packActivations(let layout): try check(layout)
         case .linear(let linear): try check(linear)
         case .rmsNorm, .layerNorm: try checkNorm(activations: 1)
         case .addRMSNorm, .addLayerNorm: try checkNorm(activations: 2)
@@ -76,6 +77,7 @@ extension StepCheck {
         case .u8: try require(element(of: slot) == .u8, "\(slot.type) in \(slot.place) are no pixels")
         case .any: try checkPlain(slot)
         case .packed: return _ = try packed(slot)
+        case .packedRows: _ = try packedRows(slot)
         }
         if rule.isWeight, case .weight = slot.place {} else if rule.isWeight {
             throw Contradiction(reason: "\(place): \(rule.name) is no weight")
@@ -129,6 +131,16 @@ extension StepCheck {
             }
         try require(isInteger, "\(slot.type) in \(slot.place) is not read as i32")
         return try extents(slot)
+    }
+
+    /// A slot that a kernel reads or writes as packed rows, which begin at multiples of 64 bytes.
+    private func packedRows(_ slot: Slot) throws(Contradiction) -> Extents {
+        guard case .arena(let offset, _) = slot.place, slot.type.element == .u8, offset % 64 == 0 else {
+            throw Contradiction(reason: "\(place): \(slot.type) in \(slot.place) are no packed rows")
+        }
+        let extents = try extents(slot)
+        try requireContiguous([extents])
+        return extents
     }
 
     /// A weight in panels or blocks, the only layouts that linear layers and tables read.
@@ -186,13 +198,27 @@ extension StepCheck {
         try require(
             weight.shape == [linear.outputs, linear.inputs] && weight.layout == linear.layout,
             "weight \(weight.name) has another shape or layout")
-        let (x, y) = (try floats(step.inputs[0]), try floats(step.outputs[0]))
+        let (x, y) = (linear.activations == nil ? try floats(step.inputs[0]) : try packedRows(step.inputs[0]), try floats(step.outputs[0]))
+        guard let width = linear.activations.map({ $0.rowBytes(inputs: linear.inputs) }) ?? linear.inputs else {
+            throw Contradiction(reason: "\(place): \(linear.inputs) inputs have no rows in \(linear.arithmetic.rawValue)")
+        }
         try require(
-            x.count % linear.inputs == 0 && y.columns % linear.outputs == 0 && x.count / linear.inputs == y.count / linear.outputs,
+            x.count % width == 0 && y.columns % linear.outputs == 0 && x.count / width == y.count / linear.outputs,
             "\(x.type) to \(y.type) is not \(linear.inputs) inputs to \(linear.outputs) outputs")
-        if x.columns != linear.inputs { try requireContiguous([x]) }
+        if x.columns != width { try requireContiguous([x]) }
         if y.columns != linear.outputs { try requireContiguous([y]) }
         if linear.hasBias { try vector(step.inputs[2], count: linear.outputs) }
+    }
+
+    /// Each row of x becomes a packed row.
+    private func check(_ layout: ActivationLayout) throws(Contradiction) {
+        let (x, y) = (try floats(step.inputs[0]), try packedRows(step.outputs[0]))
+        let width = step.inputs[0].type.shape.dims.last?.fixedValue ?? 0
+        guard let bytes = layout.rowBytes(inputs: width) else {
+            throw Contradiction(reason: "\(place): \(x.type) has no rows for \(layout)")
+        }
+        try require(x.count % width == 0 && y.count % bytes == 0 && x.count / width == y.count / bytes, "\(y.type) are not the rows of \(x.type)")
+        if x.columns != width { try requireContiguous([x]) }
     }
 
     /// x, then what is added to it, then the norm's vectors.

@@ -68,6 +68,7 @@ struct KernelChoice {
             case .u8: type.element == .u8 && !isConstant
             case .any: isConstant ? type.element == .f32 || type.element == .i32 : type.element.hasPlainKernel
             case .packed: type.element.isFloat
+            case .packedRows: type.element == .f32 && !isConstant
             }
         guard fits else { return "\(rule.name) is \(isConstant ? "a constant " : "")\(type)" }
         return layoutRefusal(of: rule, type)
@@ -85,8 +86,8 @@ struct KernelChoice {
         let types = node.operands.map(graph.type(of:))
         if let op = node.op(as: Attention.self) { return attentionRefusal(name, op, node) }
         switch name {
-        case .view, .linear, .rmsNorm, .layerNorm, .addRMSNorm, .addLayerNorm, .rotaryTable, .gatedActivation, .embed, .selectRows, .plain,
-            .pagedAttention, .segmentAttention, .copyRows:
+        case .view, .packActivations, .linear, .rmsNorm, .layerNorm, .addRMSNorm, .addLayerNorm, .rotaryTable, .gatedActivation, .embed,
+            .selectRows, .plain, .pagedAttention, .segmentAttention, .copyRows:
             return nil
         case .rotary: return types[0].shape.rank == 3 ? nil : "x \(types[0]) has no heads"
         case .kvWrite:

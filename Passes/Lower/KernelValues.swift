@@ -8,6 +8,7 @@ extension Graph {
     package func kernel(of node: Node) -> Kernel? {
         switch node.kernel {
         case nil, .view: return nil
+        case .packActivations: return node.op(as: PackActivations.self).map { .packActivations($0.layout) }
         case .linear(_, let arithmetic): return linear(node, arithmetic)
         case .rmsNorm: return node.op(as: RMSNorm.self).map { .rmsNorm(eps: Float($0.eps)) }
         case .layerNorm: return node.op(as: LayerNorm.self).map { .layerNorm(eps: Float($0.eps)) }

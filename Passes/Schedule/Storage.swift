@@ -90,7 +90,7 @@ package struct Storage {
     }
 
     private mutating func own(_ value: ValueID) {
-        let width = graph.type(of: value).rowWidth
+        let width = graph.storedType(of: value).rowWidth
         views[value] = View(root: value, column: 0, stride: width, width: width, keepsRows: true)
     }
 
@@ -169,7 +169,7 @@ package struct Storage {
 
 extension TensorType {
     /// Elements of one row: the product of all extents but the first; nil where one of them is a symbol's.
-    var rowWidth: Int? {
+    package var rowWidth: Int? {
         let inner = shape.dims.dropFirst()
         return inner.contains { $0.symbol != nil } ? nil : inner.reduce(1) { $0 * $1.factor }
     }

@@ -80,29 +80,28 @@ static inline uint16_t vlm_small_to_f16(unsigned v) {
   return (uint16_t)((exponent + 15) << 10 | (v << (10 - exponent) & 0x3ff));
 }
 
-// Where the parts of `prepared` lie for VLM_LINEAR_INT4_INT8: q i8 [rows, inputs], scale f32 [groups, rows], and
-// sum i32 [groups, rows] = Σ q.
-enum { VLM_I8_CENTRE = 16 };
-typedef struct {
-  int8_t *q;
-  float *scale;
-  int32_t *sum;
-  int64_t groups;
-} vlm_prepared_i8;
+enum { VLM_I8_CENTRE_BITS = 4, VLM_I8_CENTRE = 1 << VLM_I8_CENTRE_BITS };
 
-static inline vlm_prepared_i8 vlm_prepared_i8_of(const vlm_linear_args *a) {
-  int64_t groups = a->inputs / a->group;
-  size_t q_bytes = vlm_align64((size_t)(a->rows * a->inputs));
-  size_t scale_bytes = vlm_align64((size_t)(a->rows * groups) * sizeof(float));
-  char *base = a->prepared;
-  return (vlm_prepared_i8){(int8_t *)base, (float *)(base + q_bytes), (int32_t *)(base + q_bytes + scale_bytes), groups};
+// What follows the int8 numbers of a group in a packed row.
+typedef struct {
+  float scale;
+  int32_t sum;
+} vlm_i8_tail;
+
+// Bytes from one group of a packed int8 row to the next.
+static inline int64_t vlm_i8_group_bytes(int64_t group) { return group + (int64_t)sizeof(vlm_i8_tail); }
+
+static inline vlm_i8_tail vlm_i8_tail_at(const void *end) {
+  vlm_i8_tail tail;
+  __builtin_memcpy(&tail, end, sizeof tail);
+  return tail;
 }
 
-// Elements between rows of `prepared` for VLM_LINEAR_BF16_BF16.
-static inline int64_t vlm_prepared_bf16_stride(int64_t inputs) { return (inputs + 31) / 32 * 32; }
+// Elements of a packed bf16 row.
+static inline int64_t vlm_bf16_row(int64_t inputs) { return (inputs + 31) / 32 * 32; }
 
 // A version of the linear kernel computes panels [begin, end) of checked arguments.
 typedef void vlm_linear_fn(const vlm_linear_args *args, int64_t begin, int64_t end, void *scratch);
-typedef void vlm_prepare_fn(const vlm_linear_args *args, int64_t begin, int64_t end);
+typedef void vlm_pack_activations_fn(const vlm_pack_activations_args *args, int64_t begin, int64_t end);
 
 #endif

@@ -1,25 +1,13 @@
 #include "internal.h"
 
 #define VLM_LINEAR_TILE(kind, features, function) vlm_linear_fn function;
-#define VLM_PREPARE_TILE(kind, features, function) vlm_prepare_fn function;
 #include "linear_tiles.inl"
 #undef VLM_LINEAR_TILE
-#undef VLM_PREPARE_TILE
 
 static const struct { vlm_linear_kind kind; vlm_isa features; vlm_linear_fn *run; const char *name; } linear_tiles[] = {
 #define VLM_LINEAR_TILE(kind, features, function) {VLM_LINEAR_##kind, features, function, #function},
-#define VLM_PREPARE_TILE(kind, features, function)
 #include "linear_tiles.inl"
 #undef VLM_LINEAR_TILE
-#undef VLM_PREPARE_TILE
-};
-
-static const struct { vlm_linear_kind kind; vlm_isa features; vlm_prepare_fn *run; } prepare_tiles[] = {
-#define VLM_LINEAR_TILE(kind, features, function)
-#define VLM_PREPARE_TILE(kind, features, function) {VLM_LINEAR_##kind, features, function},
-#include "linear_tiles.inl"
-#undef VLM_LINEAR_TILE
-#undef VLM_PREPARE_TILE
 };
 
 // The index of the tile that the dispatcher takes for a valid kind.
@@ -34,13 +22,6 @@ const char *vlm_linear_version_name(vlm_linear_kind kind, vlm_isa isa) {
   return (uint32_t)kind < VLM_LINEAR_KINDS ? linear_tiles[linear_version(kind, isa)].name : NULL;
 }
 
-static vlm_prepare_fn *prepare_version(vlm_linear_kind kind, vlm_isa isa) {
-  vlm_prepare_fn *best = NULL;
-  for (size_t i = 0; i < sizeof prepare_tiles / sizeof *prepare_tiles; i++)
-    if (prepare_tiles[i].kind == kind && vlm_has(isa, prepare_tiles[i].features)) best = prepare_tiles[i].run;
-  return best;
-}
-
 vlm_weight_format vlm_linear_format(vlm_linear_kind kind) {
   switch (kind) {
     case VLM_LINEAR_BF16_F32: case VLM_LINEAR_BF16_BF16: return VLM_WEIGHT_BF16;
@@ -50,11 +31,13 @@ vlm_weight_format vlm_linear_format(vlm_linear_kind kind) {
   return VLM_WEIGHT_F32;
 }
 
-size_t vlm_linear_prepared_bytes(vlm_linear_kind kind, int64_t rows, int64_t inputs, int64_t group) {
-  if (rows <= 0 || inputs <= 0) return 0;
-  if (kind == VLM_LINEAR_BF16_BF16) return (size_t)(rows * vlm_prepared_bf16_stride(inputs)) * 2;
-  if (kind != VLM_LINEAR_INT4_INT8 || group <= 0) return 0;
-  return vlm_align64((size_t)(rows * inputs)) + 2 * vlm_align64((size_t)(rows * (inputs / group)) * sizeof(float));
+int vlm_linear_rows(vlm_linear_kind kind) {
+  switch (kind) {
+    case VLM_LINEAR_BF16_BF16: return VLM_ROWS_BF16;
+    case VLM_LINEAR_INT4_INT8: return VLM_ROWS_INT8;
+    case VLM_LINEAR_BF16_F32: case VLM_LINEAR_F32_F32: case VLM_LINEAR_INT4_F32: return -1;
+  }
+  return -1;
 }
 
 size_t vlm_linear_scratch_bytes(void) { return 288 << 10; }
@@ -63,16 +46,7 @@ static vlm_status check(const vlm_linear_args *a) {
   vlm_weight_format format = vlm_linear_format(a->kind);
   if (a->rows < 0 || vlm_weight_bytes(format, a->outputs, a->inputs, a->group) == 0) return VLM_BAD_SHAPE;
   if ((uint32_t)a->kind >= VLM_LINEAR_KINDS || (uint32_t)a->activation >= VLM_ACTIVATIONS) return VLM_BAD_SHAPE;
-  if (!vlm_is_aligned(a->weight) || !vlm_is_aligned(a->prepared)) return VLM_BAD_ALIGNMENT;
-  return VLM_OK;
-}
-
-vlm_status vlm_linear_prepare(const vlm_linear_args *a, int64_t begin, int64_t end, vlm_isa isa) {
-  vlm_status status = check(a);
-  vlm_prepare_fn *run = prepare_version(a->kind, isa);
-  if (status != VLM_OK || begin >= end || !run) return status;
-  if (begin < 0 || end > a->rows || !a->prepared) return VLM_BAD_SHAPE;
-  run(a, begin, end);
+  if (!vlm_is_aligned(a->weight) || !vlm_is_aligned(a->packed)) return VLM_BAD_ALIGNMENT;
   return VLM_OK;
 }
 
@@ -80,7 +54,7 @@ vlm_status vlm_linear(const vlm_linear_args *a, int64_t begin, int64_t end, void
   vlm_status status = check(a);
   if (status != VLM_OK || begin >= end || a->rows == 0) return status;
   if (begin < 0 || end > vlm_panels(a->outputs)) return VLM_BAD_SHAPE;
-  if (prepare_version(a->kind, isa) && !a->prepared) return VLM_BAD_SHAPE;
+  if (vlm_linear_rows(a->kind) >= 0 && !a->packed) return VLM_BAD_SHAPE;
   if (!vlm_is_aligned(scratch)) return VLM_BAD_ALIGNMENT;
   linear_tiles[linear_version(a->kind, isa)].run(a, begin, end, scratch);
   return VLM_OK;

@@ -28,11 +28,11 @@ void vlm_linear_bf16_f32_generic(const vlm_linear_args *a, int64_t begin, int64_
 
 void vlm_linear_bf16_bf16_generic(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
   (void)scratch;
-  int64_t stride = vlm_prepared_bf16_stride(a->inputs);
+  int64_t stride = vlm_bf16_row(a->inputs);
   for (int64_t p = begin; p < end; p++) {
     const uint16_t *w = (const uint16_t *)((const char *)a->weight + (size_t)p * vlm_panel_bytes(VLM_WEIGHT_BF16, a->inputs, 0));
     for (int64_t t = 0; t < a->rows; t++) {
-      const uint16_t *row = (const uint16_t *)a->prepared + t * stride;
+      const uint16_t *row = (const uint16_t *)a->packed + t * stride;
       float sum[VLM_PANEL] = {0};
       for (int64_t k = 0; k < a->inputs; k++) {
         float x = vlm_from_bf16(row[k]);
@@ -84,54 +84,23 @@ void vlm_linear_int4_f32_generic(const vlm_linear_args *a, int64_t begin, int64_
 
 void vlm_linear_int4_int8_generic(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
   (void)scratch;
-  vlm_prepared_i8 x = vlm_prepared_i8_of(a);
-  int64_t bytes = (int64_t)vlm_int4_block_bytes(a->group);
+  int64_t groups = a->inputs / a->group, bytes = (int64_t)vlm_int4_block_bytes(a->group);
+  int64_t step = vlm_i8_group_bytes(a->group), stride = (int64_t)vlm_row_bytes(VLM_ROWS_INT8, a->inputs, a->group);
   for (int64_t p = begin; p < end; p++)
     for (int64_t t = 0; t < a->rows; t++) {
       float sum[VLM_PANEL] = {0};
-      for (int64_t g = 0; g < x.groups; g++) {
-        const uint8_t *block = (const uint8_t *)a->weight + (p * x.groups + g) * bytes;
+      for (int64_t g = 0; g < groups; g++) {
+        const uint8_t *block = (const uint8_t *)a->weight + (p * groups + g) * bytes;
         const uint16_t *scale = (const uint16_t *)(block + a->group * VLM_PANEL / 2), *zero = scale + VLM_PANEL;
-        const int8_t *q = x.q + t * a->inputs + g * a->group;
-        float x_scale = x.scale[g * a->rows + t];
+        const int8_t *q = (const int8_t *)a->packed + t * stride + g * step;
+        vlm_i8_tail x = vlm_i8_tail_at(q + a->group);
         for (int o = 0; o < VLM_PANEL; o++) {
           int32_t dot = 0;
           for (int64_t k = 0; k < a->group; k++) dot += q[k] * nibble(block, k, o);
-          dot -= (int32_t)vlm_from_f16(zero[o]) * x.sum[g * a->rows + t];
-          sum[o] += vlm_from_f16(scale[o]) * ((float)dot * x_scale);
+          dot -= (int32_t)vlm_from_f16(zero[o]) * x.sum;
+          sum[o] += vlm_from_f16(scale[o]) * ((float)dot * x.scale);
         }
       }
       finish(a, t, p, sum);
-    }
-}
-
-void vlm_prepare_bf16_generic(const vlm_linear_args *a, int64_t begin, int64_t end) {
-  int64_t stride = vlm_prepared_bf16_stride(a->inputs);
-  for (int64_t t = begin; t < end; t++) {
-    uint16_t *row = (uint16_t *)a->prepared + t * stride;
-    for (int64_t k = 0; k < a->inputs; k++) row[k] = vlm_to_bf16(a->x[t * a->x_stride + k]);
-    for (int64_t k = a->inputs; k < stride; k++) row[k] = 0;
-  }
-}
-
-void vlm_prepare_i8_generic(const vlm_linear_args *a, int64_t begin, int64_t end) {
-  vlm_prepared_i8 p = vlm_prepared_i8_of(a);
-  for (int64_t t = begin; t < end; t++)
-    for (int64_t g = 0; g < p.groups; g++) {
-      const float *x = a->x + t * a->x_stride + g * a->group;
-      float most = 0;
-      for (int64_t k = 0; k < a->group; k++) most = vlm_abs1(x[k]) > most ? vlm_abs1(x[k]) : most;
-      bool usable = most > 1e-30f;
-      float inverse = usable ? 127.0f / most : 0, scale = usable ? most / 127.0f : 0;
-      int32_t sum = 0;
-      for (int64_t k = 0; k < a->group; k++) {
-        float r = vlm_round1(x[k] * inverse);
-        r = r < 127.0f ? r : 127.0f;
-        int8_t q = (int8_t)(r > -127.0f ? r : -127.0f);
-        p.q[t * a->inputs + g * a->group + k] = q;
-        sum += q;
-      }
-      p.scale[g * a->rows + t] = scale;
-      p.sum[g * a->rows + t] = sum;
     }
 }

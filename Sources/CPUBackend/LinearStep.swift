@@ -3,12 +3,12 @@ import COpenBLAS
 import Execution
 import Plan
 
-/// `y = activation(x · Wᵀ + bias)`; preparing the rows is a phase of its own where the arithmetic needs it.
+/// `y = activation(x · Wᵀ + bias)`, of packed rows where the arithmetic asks for them.
 final class LinearStep: PreparedStep {
     private var arguments: vlm_linear_args
     private let x, y: Operand
     private let environment: StepEnvironment
-    private let prepares: Bool
+    private let readsPackedRows: Bool
     private let panels: Int
     /// Whether many rows go to OpenBLAS.
     private let mayUseBLAS: Bool
@@ -34,10 +34,8 @@ final class LinearStep: PreparedStep {
         x = operands[0]
         y = output
         self.environment = environment
+        readsPackedRows = linear.activations != nil
         panels = Int(vlm_panels(arguments.outputs))
-        let prepared = vlm_linear_prepared_bytes(arguments.kind, Int64(maxRows), arguments.inputs, arguments.group)
-        prepares = prepared > 0
-        environment.scratch.reserve(shared: prepared)
         environment.scratch.reserve(thread: vlm_linear_scratch_bytes())
         mayUseBLAS =
             linear.arithmetic == .blas && maxRows >= Int(VLM_OPENBLAS_ROWS) && environment.threads <= Int(VLM_OPENBLAS_THREADS)
@@ -48,28 +46,25 @@ final class LinearStep: PreparedStep {
 
     override func bind(_ context: RunContext) {
         super.bind(context)
-        arguments.rows = Int64(x.rows.value(context) * x.columns) / max(arguments.inputs, 1)
-        arguments.x = UnsafePointer(x.floats(context))
-        arguments.x_stride = Int64(x.columns == Int(arguments.inputs) ? x.stride : Int(arguments.inputs))
-        arguments.prepared = prepares ? environment.scratch.shared : nil
+        arguments.rows = Int64(y.rows.value(context) * y.columns) / max(arguments.outputs, 1)
+        if readsPackedRows {
+            arguments.packed = UnsafeRawPointer(x.address(context))
+        } else {
+            arguments.x = UnsafePointer(x.floats(context))
+            arguments.x_stride = Int64(x.columns == Int(arguments.inputs) ? x.stride : Int(arguments.inputs))
+        }
         arguments.y = y.floats(context)
         arguments.y_stride = Int64(y.columns == Int(arguments.outputs) ? y.stride : Int(arguments.outputs))
     }
 
     override var operations: Double { 2 * Double(arguments.rows) * Double(arguments.inputs) * Double(arguments.outputs) }
 
-    override var phaseCount: Int { prepares ? 2 : 1 }
-
-    override func itemCount(_ phase: Int) -> Int {
-        guard arguments.rows > 0 else { return 0 }
-        return prepares && phase == 0 ? Int(arguments.rows) : panels
-    }
+    override func itemCount(_ phase: Int) -> Int { arguments.rows > 0 ? panels : 0 }
 
     private var usesBLAS: Bool { mayUseBLAS && arguments.rows >= Int(VLM_OPENBLAS_ROWS) }
 
     override func grain(_ phase: Int) -> Int {
         if usesBLAS { return Self.blasGrain }
-        if prepares && phase == 0 { return max(1, 65_536 / Int(arguments.inputs)) }
         let panelWork = Int(arguments.inputs) * Int(VLM_PANEL) * Int(max(arguments.rows, 1))
         return max(Self.streams, 131_072 / max(panelWork, 1) / Self.streams * Self.streams)
     }
@@ -83,11 +78,49 @@ final class LinearStep: PreparedStep {
         let begin = Int64(items.lowerBound), end = Int64(items.upperBound)
         let (scratch, isa) = (environment.scratch.thread(thread), environment.isa)
         let status = withUnsafePointer(to: arguments) { arguments in
-            if prepares && phase == 0 { return vlm_linear_prepare(arguments, begin, end, isa) }
             if usesBLAS && vlm_openblas_linear(arguments, begin, end, scratch, isa) { return VLM_OK }
             return vlm_linear(arguments, begin, end, scratch, isa)
         }
         context.check(status)
+    }
+}
+
+/// Rows of activations in the form that linear layers multiply.
+final class PackActivationsStep: RowStep {
+    private var arguments = vlm_pack_activations_args()
+
+    init(_ layout: ActivationLayout, inputs: [Operand], outputs: [Operand], origin: String, isa: vlm_isa) throws(BackendError) {
+        arguments.inputs = Int64(inputs[0].width)
+        switch layout {
+        case .bf16: arguments.format = VLM_ROWS_BF16
+        case .int8(let group):
+            arguments.format = VLM_ROWS_INT8
+            arguments.group = Int64(group)
+        }
+        guard vlm_row_bytes(arguments.format, arguments.inputs, arguments.group) == outputs[0].width else {
+            throw .malformed("rows of \(outputs[0].width) bytes in \(origin) are not \(inputs[0].width) numbers in \(layout)")
+        }
+        super.init(inputs: inputs, outputs: outputs, origin: origin, isa: isa)
+    }
+
+    override func bind(_ context: RunContext) {
+        super.bind(context)
+        let x = inputs[0]
+        arguments.rows = Int64(x.rows.value(context) * x.columns) / max(arguments.inputs, 1)
+        arguments.x = UnsafePointer(x.floats(context))
+        arguments.x_stride = Int64(x.columns == Int(arguments.inputs) ? x.stride : Int(arguments.inputs))
+        arguments.packed = outputs[0].address(context)
+    }
+
+    override func itemCount(_ phase: Int) -> Int { Int(arguments.rows) }
+
+    override func grain(_ phase: Int) -> Int { max(1, 65_536 / max(Int(arguments.inputs), 1)) }
+
+    override var operations: Double { 3 * Double(arguments.rows) * Double(arguments.inputs) }
+
+    override func run(_ phase: Int, _ items: Range<Int>, thread: Int) {
+        let begin = Int64(items.lowerBound), end = Int64(items.upperBound)
+        context.check(withUnsafePointer(to: arguments) { vlm_pack_activations($0, begin, end, isa) })
     }
 }
 

@@ -35,10 +35,9 @@ struct StepEnvironment {
     let symbols: SymbolTable
 }
 
-/// Memory that kernels use inside one call, and what is shared between the phases of one step.
+/// Memory that kernels use inside one call.
 final class Scratch {
     private(set) var threadBytes = 0
-    private(set) var sharedBytes = 0
     private var memory: Arena
     private var base: UnsafeMutableRawPointer
     private let threads: Int
@@ -54,16 +53,11 @@ final class Scratch {
     /// Asks for at least this much per thread; before `allocate`.
     func reserve(thread bytes: Int) { threadBytes = max(threadBytes, (bytes + 4095) & ~4095) }
 
-    /// Asks for at least this much between phases; before `allocate`.
-    func reserve(shared bytes: Int) { sharedBytes = max(sharedBytes, (bytes + 4095) & ~4095) }
-
     /// Makes the memory; once, after all steps are prepared.
     func allocate() throws(BackendError) {
-        memory = try Arena(byteCount: sharedBytes + threads * threadBytes, for: Self.purpose)
+        memory = try Arena(byteCount: threads * threadBytes, for: Self.purpose)
         base = memory.base
     }
 
-    var shared: UnsafeMutableRawPointer { base }
-
-    func thread(_ index: Int) -> UnsafeMutableRawPointer { base + sharedBytes + index * threadBytes }
+    func thread(_ index: Int) -> UnsafeMutableRawPointer { base + index * threadBytes }
 }

@@ -24,12 +24,14 @@ struct StepPreparer {
             throw .malformed("step \(step.kernel.name) of \(origin) has the wrong number of operands")
         }
         switch step.kernel {
+        case .packActivations(let layout):
+            return try PackActivationsStep(layout, inputs: inputs, outputs: outputs, origin: origin, isa: isa)
         case .linear(let linear):
-            guard let rows = step.inputs[0].type.shape.values(bounds)?.reduce(1, *) else {
+            guard let results = step.outputs[0].type.shape.values(bounds)?.reduce(1, *) else {
                 throw .malformed("step \(step.kernel.name) of \(origin) has an unknown symbol")
             }
             return try LinearStep(
-                linear, operands: inputs, output: outputs[0], maxRows: rows / max(linear.inputs, 1), origin: origin,
+                linear, operands: inputs, output: outputs[0], maxRows: results / max(linear.outputs, 1), origin: origin,
                 environment)
         case .rmsNorm(let eps), .addRMSNorm(let eps):
             return NormStep(centered: false, eps: eps, inputs: inputs, outputs: outputs, origin: origin, isa: isa)

@@ -15,6 +15,14 @@ package enum Arithmetic: String, Sendable, Hashable, Codable, CaseIterable {
     case bf16
     /// Activations quantized per row and group to int8, dot products in i32.
     case int8
+
+    /// Whether rows are packed before they are multiplied.
+    package var packsActivations: Bool {
+        switch self {
+        case .f32, .blas: false
+        case .bf16, .int8: true
+        }
+    }
 }
 
 /// How a packed weight lies in memory; the layouts are those of the C kernels.
@@ -45,6 +53,7 @@ package enum WeightLayout: Sendable, Hashable, Codable, CustomStringConvertible 
 ///
 /// Operand order is the order of `Step.inputs`, as the kernel's row says.
 package enum Kernel: Sendable, Hashable, Codable {
+    case packActivations(ActivationLayout)
     case linear(Linear)
     case rmsNorm(eps: Float)
     case layerNorm(eps: Float)
@@ -137,6 +146,7 @@ extension Kernel {
     /// What the registry calls it; nil for a linear layer over a layout that is none of linear layers'.
     package var registered: KernelName? {
         switch self {
+        case .packActivations(let layout): .packActivations(layout.element)
         case .linear(let linear): linear.layout.linearWeights.map { .linear($0, linear.arithmetic) }
         case .rmsNorm: .rmsNorm
         case .layerNorm: .layerNorm

@@ -2,6 +2,7 @@
 package enum KernelName: Sendable, Hashable {
     /// None: the value is its operand seen under another shape.
     case view
+    case packActivations(ActivationLayout.Element)
     case linear(LinearWeights, Arithmetic)
     case rmsNorm, layerNorm, addRMSNorm, addLayerNorm
     case rotaryTable, rotary
@@ -22,6 +23,7 @@ package enum KernelName: Sendable, Hashable {
     package var text: String {
         switch self {
         case .view: "view"
+        case .packActivations(let element): "pack_activations_\(element.rawValue)"
         case .linear(let weights, let arithmetic): "linear_\(weights.rawValue)_\(arithmetic.rawValue)"
         case .rmsNorm: "rms_norm"
         case .layerNorm: "layer_norm"

@@ -13,6 +13,8 @@ package struct OperandRule: Sendable, Hashable {
         case any
         /// A weight in panels or blocks.
         case packed
+        /// Rows of activations in the form that the kernel multiplies.
+        case packedRows
     }
 
     /// How they may lie.
@@ -89,7 +91,7 @@ package struct KernelRow: Sendable {
 
 /// Every kernel there is, each once; what computes an op stands in the order of preference, fallbacks last.
 package enum KernelRegistry {
-    package static let all: [KernelRow] = linearRows + layers + PlainOp.allCases.map(KernelRow.init) + [view]
+    package static let all: [KernelRow] = packing + linearRows + layers + PlainOp.allCases.map(KernelRow.init) + [view]
 
     private static let byName = Dictionary(all.map { ($0.name.text, $0) }) { first, _ in first }
     private static let byOp = Dictionary(grouping: all.filter { $0.op != nil }) { $0.op ?? "" }
@@ -116,8 +118,17 @@ package enum KernelRegistry {
         KernelRow(
             .linear(weights, arithmetic), weights == .int4 ? "quantized_linear_awq" : "linear",
             "`y = activation(x · Wᵀ + bias)`, weights \(weights.rawValue), products \(arithmetic.rawValue).",
-            [OperandRule("x"), OperandRule("w", .packed, rank: 2...2, isWeight: true), .vector("bias", isOptional: true)], needs: needs,
+            [
+                OperandRule("x", arithmetic.packsActivations ? .packedRows : .f32), OperandRule("w", .packed, rank: 2...2, isWeight: true),
+                .vector("bias", isOptional: true),
+            ], needs: needs,
             cost: .product)
+    }
+
+    private static let packing = ActivationLayout.Element.allCases.map { element in
+        KernelRow(
+            .packActivations(element), "pack_activations", "Rows of x as linear layers in \(element.rawValue) multiply them.", [OperandRule("x")],
+            [OperandRule("y", .packedRows, .dense)], cost: .perElement(3))
     }
 
     private static let linearRows: [KernelRow] = [

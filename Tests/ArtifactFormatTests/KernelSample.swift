@@ -83,7 +83,8 @@ enum KernelSample {
         step(
             .pagedAttention(.init(layer: 0, heads: 2, scale: 0.5, softcap: 50, mask: .causal(window: 7, spans: true))),
             [value(2, "T", 2, 4)], [value(3, "T", 2, 4)]),
-        step(linear(.bf16, "qkv"), [value(3, "T", 8), constant("qkv")], [value(1, "T", 8)]),
+        step(.packActivations(.bf16), [value(3, "T", 8)], [packedRows(2)]),
+        step(linear(.bf16, "qkv"), [packedRows(2), constant("qkv")], [value(1, "T", 8)]),
         step(
             .addRMSNorm(eps: 1e-6), [value(1, "T", 8), value(0, "T", 8), constant("norm")],
             [value(0, "T", 8), value(2, "T", 8)]),
@@ -127,6 +128,8 @@ enum KernelSample {
         step(.plain(.selectRows), [value(2, "T", 8), value(1, "T", 8), input(.imageRows, .i32, ["T"])], [value(3, "T", 8)]),
     ]
 
+    /// Rows of eight numbers as bf16.
+    private static func packedRows(_ index: Int) -> Slot { Slot(.arena(offset: index * 4096, stride: 64), TensorType(.u8, ["T", 64])) }
     private static func flags(_ index: Int) -> Slot { Slot(.arena(offset: index * 4096, stride: 8), TensorType(.bool, ["T", 8])) }
     private static func numbers(_ index: Int) -> Slot { Slot(.arena(offset: index * 4096, stride: 2), TensorType(.i32, ["T", 2])) }
 

@@ -57,6 +57,10 @@ import Testing
         Damage("select_rows", "has not the extents") { $0.inputs[0].type.shape = [63, 8] },
         Damage("select_rows", "has other columns") { $0.inputs[1] = Slot(.arena(offset: 0, stride: 4), TensorType(.f32, ["T", 4])) },
         Damage("select_rows", "is not one index for each row") { $0.inputs[2].type.shape = [63] },
+        Damage("pack_activations_bf16", "has no rows for int8 group 16") { $0.kernel = .packActivations(.int8(group: 16)) },
+        Damage("pack_activations_bf16", "are not the rows of") { $0.outputs[0] = Slot(.arena(offset: 8192, stride: 32), TensorType(.u8, ["T", 32])) },
+        Damage("linear_bf16_bf16", "are no packed rows") { $0.inputs[0] = Slot(.arena(offset: 0, stride: 8), TensorType(.f32, ["T", 8])) },
+        Damage("linear_bf16_bf16", "are no packed rows") { $0.inputs[0].place = .arena(offset: 32, stride: 64) },
         Damage("gather_rows", "has other columns") { $0.inputs[0].type.shape = ["T", 4] },
         Damage("gather_rows", "is not one index for each row") { $0.inputs[1].type.shape = [3] },
         Damage("gated_activation", "is not twice as wide") { $0.inputs[0].type.shape = ["T", 8] },
@@ -208,7 +212,7 @@ import Testing
     @Test func everyKernelHasASoundStep() {
         let program = KernelSample.program()
         #expect(program.contradiction(weights: KernelSample.weights) == nil)
-        #expect(Set(program.plans.flatMap(\.steps).map(\.kernel.name)).count == 38)
+        #expect(Set(program.plans.flatMap(\.steps).map(\.kernel.name)).count == 39)
     }
 
     @Test func fallbacksAreCounted() throws {

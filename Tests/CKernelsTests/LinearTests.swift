@@ -10,6 +10,9 @@ private struct LinearCase: CustomTestStringConvertible {
     var residual = false
     var seed: UInt64 = 1
 
+    /// The form in which the kind reads activations; nil for f32.
+    var rowFormat: vlm_row_format? { vlm_linear_rows(kind) < 0 ? nil : vlm_row_format(UInt32(vlm_linear_rows(kind))) }
+
     var testDescription: String {
         "kind \(kind.rawValue) \(rows)×\(inputs)→\(outputs) group \(group) activation \(activation.rawValue) residual \(residual)"
     }
@@ -20,7 +23,7 @@ private func activate(_ activation: vlm_activation, _ x: Double) -> Double { ref
 private final class LinearFixture {
     let c: LinearCase
     let x, bias, residual, y: Guarded<Float>
-    let weight, prepared, memory: Guarded<UInt8>
+    let weight, packed, memory: Guarded<UInt8>
     var dense: [Double]  // [outputs, inputs], as the packed weight represents it
 
     init(_ c: LinearCase) {
@@ -32,7 +35,8 @@ private final class LinearFixture {
         residual = Guarded(random.floats(c.rows * c.outputs))
         y = Guarded(c.rows * c.outputs) { _ in .nan }
         weight = Guarded(vlm_weight_bytes(format, Int64(c.outputs), Int64(c.inputs), Int64(c.group)), aligned: true) { _ in 0xff }
-        prepared = scratch(vlm_linear_prepared_bytes(c.kind, Int64(c.rows), Int64(c.inputs), Int64(c.group)))
+        let row = c.rowFormat.map { vlm_row_bytes($0, Int64(c.inputs), Int64(c.group)) } ?? 0
+        packed = scratch(c.rows * row)
         memory = scratch(vlm_linear_scratch_bytes())
         dense = []
         if format == VLM_WEIGHT_INT4 { dense = packInt4(c, &random, weight) } else { dense = packRows(c, format, &random, weight) }
@@ -41,17 +45,25 @@ private final class LinearFixture {
     func arguments() -> vlm_linear_args {
         vlm_linear_args(
             kind: c.kind, activation: c.activation, rows: Int64(c.rows), inputs: Int64(c.inputs), outputs: Int64(c.outputs),
-            group: Int64(c.group), x: x.pointer, x_stride: Int64(c.inputs), prepared: prepared.count > 0 ? prepared.pointer : nil,
-            weight: weight.pointer, bias: bias.pointer, residual: c.residual ? UnsafePointer(residual.pointer) : nil,
+            group: Int64(c.group), x: x.pointer, x_stride: Int64(c.inputs), packed: c.rowFormat == nil ? nil : packed.pointer, weight: weight.pointer, bias: bias.pointer, residual: c.residual ? UnsafePointer(residual.pointer) : nil,
             residual_stride: Int64(c.outputs), y: y.pointer, y_stride: Int64(c.outputs))
+    }
+
+    /// Packs the activations where the kind reads them so.
+    func pack(_ rows: Range<Int>, _ isa: vlm_isa) {
+        guard let format = c.rowFormat else { return }
+        var a = vlm_pack_activations_args(
+            format: format, rows: Int64(c.rows), inputs: Int64(c.inputs), group: Int64(c.group), x: x.pointer, x_stride: Int64(c.inputs),
+            packed: packed.pointer)
+        #expect(vlm_pack_activations(&a, Int64(rows.lowerBound), Int64(rows.upperBound), isa) == VLM_OK)
     }
 
     /// Runs in two ranges of rows and of panels.
     func run(_ isa: vlm_isa) -> [Float] {
         var a = arguments()
-        let half = Int64(c.rows / 2), panels = vlm_panels(Int64(c.outputs)), middle = panels / 2
-        #expect(vlm_linear_prepare(&a, 0, half, isa) == VLM_OK)
-        #expect(vlm_linear_prepare(&a, half, Int64(c.rows), isa) == VLM_OK)
+        let half = c.rows / 2, panels = vlm_panels(Int64(c.outputs)), middle = panels / 2
+        pack(0..<half, isa)
+        pack(half..<c.rows, isa)
         #expect(vlm_linear(&a, 0, middle, memory.pointer, isa) == VLM_OK)
         #expect(vlm_linear(&a, middle, panels, memory.pointer, isa) == VLM_OK)
         return y.values
@@ -152,7 +164,7 @@ private func packInt4(_ c: LinearCase, _ random: inout Dice, _ weight: Guarded<U
             for i in 0..<fixture.y.count { fixture.y[i] = fixture.residual[i] }
             var a = fixture.arguments()
             a.residual = UnsafePointer(fixture.y.pointer)
-            #expect(vlm_linear_prepare(&a, 0, a.rows, isa) == VLM_OK)
+            fixture.pack(0..<c.rows, isa)
             #expect(vlm_linear(&a, 0, vlm_panels(a.outputs), fixture.memory.pointer, isa) == VLM_OK)
             #expect(relativeError(fixture.y.values, expected.map(Double.init)) < 2e-5, "isa \(isa)")
         }
@@ -170,7 +182,7 @@ private func packInt4(_ c: LinearCase, _ random: inout Dice, _ weight: Guarded<U
             for rows in 1..<most {
                 var a = fixture.arguments()
                 a.rows = Int64(rows)
-                #expect(vlm_linear_prepare(&a, 0, a.rows, isa) == VLM_OK)
+                fixture.pack(0..<rows, isa)
                 #expect(vlm_linear(&a, 0, vlm_panels(a.outputs), fixture.memory.pointer, isa) == VLM_OK)
                 let count = rows * shape.outputs
                 #expect(fixture.y.values[..<count] == all[..<count], "isa \(isa), \(rows) rows")
@@ -200,8 +212,16 @@ private func packInt4(_ c: LinearCase, _ random: inout Dice, _ weight: Guarded<U
         a.group = 48
         #expect(vlm_linear(&a, 0, 2, fixture.memory.pointer, 0) == VLM_BAD_SHAPE)
         a = fixture.arguments()
-        a.prepared = nil
+        a.packed = nil
         #expect(vlm_linear(&a, 0, 2, fixture.memory.pointer, 0) == VLM_BAD_SHAPE)
+        var rows = vlm_pack_activations_args(
+            format: VLM_ROWS_INT8, rows: 2, inputs: 64, group: 32, x: fixture.x.pointer, x_stride: 64, packed: fixture.packed.pointer)
+        #expect(vlm_pack_activations(&rows, 0, 3, 0) == VLM_BAD_SHAPE && vlm_pack_activations(&rows, -1, 2, 0) == VLM_BAD_SHAPE)
+        rows.packed = UnsafeMutableRawPointer(fixture.packed.pointer) + 4
+        #expect(vlm_pack_activations(&rows, 0, 2, 0) == VLM_BAD_ALIGNMENT)
+        for (inputs, group) in [(64, 24), (64, 0), (100, 32), (0, 32), (-32, 32)] {
+            #expect(vlm_row_bytes(VLM_ROWS_INT8, Int64(inputs), Int64(group)) == 0)
+        }
         #expect(vlm_weight_bytes(VLM_WEIGHT_F32, .max, .max, 0) == 0)
         #expect(vlm_weight_bytes(VLM_WEIGHT_INT4, 32, 100, 32) == 0)
     }

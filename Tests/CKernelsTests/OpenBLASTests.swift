@@ -24,7 +24,7 @@ import Testing
             let expected = Guarded<Float>(rows * outputs) { _ in .nan }, found = Guarded<Float>(rows * outputs) { _ in .nan }
             var a = vlm_linear_args(
                 kind: kind, activation: isActivated ? VLM_ACTIVATION_SILU : VLM_ACTIVATION_NONE, rows: Int64(rows), inputs: Int64(inputs),
-                outputs: Int64(outputs), group: 0, x: x.pointer, x_stride: Int64(inputs), prepared: nil, weight: packed.pointer,
+                outputs: Int64(outputs), group: 0, x: x.pointer, x_stride: Int64(inputs), packed: nil, weight: packed.pointer,
                 bias: hasBias ? UnsafePointer(bias.pointer) : nil, residual: hasResidual ? UnsafePointer(added.pointer) : nil,
                 residual_stride: Int64(outputs), y: expected.pointer, y_stride: Int64(outputs))
             let panels = vlm_panels(Int64(outputs))

@@ -25,7 +25,7 @@ import Testing
         let lines = try #require(try tool.run("ls", "--json").json() as? [[String: Any]])
         #expect(Set(lines.compactMap { $0["path"] as? String }) == [first, second])
         let show = try tool.run("show", "first")
-        for text in ["linear_bf16_bf16", "decode.4", "bf16 panels", "max-num-batched-tokens", "64 B per token", "runs here"] {
+        for text in ["linear_bf16_f32", "decode.4", "bf16 panels", "max-num-batched-tokens", "64 B per token", "runs here"] {
             #expect(show.output.contains(text), "\(text) is not shown")
         }
         let summary = try #require(try tool.run("show", first, "--json").json() as? [String: Any])

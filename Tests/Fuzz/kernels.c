@@ -91,11 +91,15 @@ static void linear(source *s) {
     if (weight != 0 && (!a.weight || (a.rows > 0 && (!a.x || !a.y)))) return;
     if (byte(s) % 2 && a.outputs > 0) a.bias = exact(s, a.outputs, sizeof(float));
     if (byte(s) % 2) a.residual = a.y;
-    size_t prepared = weight == 0 || byte(s) % 8 == 0 ? 0 : vlm_linear_prepared_bytes(a.kind, a.rows, a.inputs, a.group);
-    if (prepared > 0) a.prepared = buffer(s, (int64_t)prepared, 1);
     vlm_isa isa = isa_of(s);
-    vlm_linear_prepare(&a, first, last, isa);
-    vlm_linear_prepare(&a, 0, a.rows, isa);
+    vlm_pack_activations_args rows = {
+        .format = (vlm_row_format)vlm_linear_rows(a.kind), .rows = a.rows, .inputs = a.inputs, .group = a.group, .x = a.x, .x_stride = a.x_stride};
+    int64_t packed = weight == 0 || byte(s) % 8 == 0 ? 0 : product(a.rows, (int64_t)vlm_row_bytes(rows.format, a.inputs, a.group), 1);
+    if (packed > 0) a.packed = rows.packed = buffer(s, packed, 1);
+    if (rows.packed) {
+        vlm_pack_activations(&rows, first, last, isa);
+        vlm_pack_activations(&rows, 0, a.rows, isa);
+    }
     void *scratch = buffer(s, (int64_t)vlm_linear_scratch_bytes(), 1);
     if (scratch) vlm_linear(&a, begin, end, scratch, isa);
 }

@@ -65,8 +65,12 @@ import Testing
             // vir 1 · stage: planned
             symbol T <= 4
             graph @decode(%x: f32[T, 2]) -> f32[T, 2] {
-              %0 = neg %x : f32[T, 2] via "plain_neg" at 64+32 // model.norm
-              return %0
+              %0 = neg %x : f32[T, 2] via "plain_neg" at 64+32 by 4 // model.norm
+              %1 = exp %0 : f32[T, 2] via "plain_exp" at result 0
+              %2 = reshape %x {dims = [T, 1, 2]} : f32[T, 1, 2] via "view" at input x
+              %3 = reshape %2 {dims = [T, 2]} : f32[T, 2] via "view" at input x
+              %4 = add %1, %3 : f32[T, 2] via "add" at result 0
+              return %4
             }
             """
         let module = try Parser.parse(text)
@@ -74,7 +78,8 @@ import Testing
         let node = try #require(module.graphs[0].nodes.first)
         #expect(node.kernel?.text == "plain_neg")
         #expect(node.origin == "model.norm")
-        #expect(module.graphs[0][node.result].place == Place(offset: 64, byteCount: 32))
+        #expect(module.graphs[0][node.result].place == .arena(Place.Region(offset: 64, byteCount: 32, stride: 4)))
+        #expect(module.graphs[0].nodes.dropFirst().prefix(2).map { module.graphs[0][$0.result].place } == [.result(0), .input("x")])
         #expect(try Parser.parse(Printer.print(module)) == module.compacted())
     }
 }

@@ -32,6 +32,7 @@ import Testing
     @Test func everyPlainOpHasAFallback() {
         let packed: Set = [
             "literal", "constant", "weight", "unpack", "dequantize", "int4_words", "group_order", "dequantize_awq", "kv_write", "pack", "pack_awq",
+            "pack_activations",
         ]
         let missing = OpTable.all.map { $0.schema }.filter { schema in
             !schema.isFused && !packed.contains(schema.name)
@@ -83,6 +84,7 @@ import Testing
             case .u8: "u8"
             case .any: "any"
             case .packed: "packed"
+            case .packedRows: "packed rows"
             }
         let layout =
             switch rule.layout {

@@ -81,10 +81,10 @@ import Testing
 
     /// The planned places of values that live at the same step are apart, and rotation happens in place.
     private func expectSound(_ lifeTimes: LifeTimes, _ storage: Storage, _ graph: Graph, _ bounds: [String: Int]) throws {
-        var places: [(life: LifeTimes.Life, place: Place)] = []
-        for life in lifeTimes.lives { places.append((life, try #require(graph[life.root].place))) }
+        var places: [(life: LifeTimes.Life, place: Place.Region)] = []
+        for life in lifeTimes.lives { places.append((life, try #require(graph[life.root].place?.region))) }
         for (index, a) in places.enumerated() {
-            #expect(a.place.byteCount >= graph.type(of: a.life.root).byteCount(bounds) ?? .max)
+            #expect(a.place.byteCount >= graph.storedType(of: a.life.root).byteCount(bounds) ?? .max)
             for b in places.dropFirst(index + 1) where a.life.first <= b.life.last && b.life.first <= a.life.last {
                 let apart =
                     a.place.offset + a.place.byteCount <= b.place.offset || b.place.offset + b.place.byteCount <= a.place.offset
@@ -92,7 +92,7 @@ import Testing
             }
         }
         for node in graph.nodes where node.op is Rotary {
-            #expect(storage.view(node.result)?.root == storage.view(node.operands[0])?.root, "a rotation copies in @\(graph.name)")
+            #expect(graph[node.result].place == graph[node.operands[0]].place, "a rotation copies in @\(graph.name)")
         }
     }
 }

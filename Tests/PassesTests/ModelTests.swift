@@ -65,6 +65,22 @@ import Testing
         #expect(int4 == (name.contains("awq") ? 4 * layers : 0))
     }
 
+    /// A linear layer reads packed rows exactly where its arithmetic is of such, and one packing serves all that read the same rows.
+    @Test(arguments: TracedModel.names) func rowsArePackedOnce(name: String) throws {
+        var module = try TracedModel(name).module
+        _ = try TracedModel.pipeline.run(on: &module)
+        for graph in module.graphs {
+            for node in graph.nodes {
+                guard case .linear(_, let arithmetic)? = node.kernel else { continue }
+                #expect((graph.producer(of: node.operands[0])?.op is PackActivations) == arithmetic.packsActivations)
+            }
+            let packed = graph.nodes.filter { $0.op is PackActivations }.map(\.operands)
+            #expect(Set(packed).count == packed.count)
+        }
+        let nodes = module.graphs.flatMap(\.nodes)
+        #expect(nodes.contains { $0.op is PackActivations })
+    }
+
     /// Each layer's keys and values are stored at once, layer after layer.
     @Test func cachesAreWrittenInOrder() throws {
         var module = try TracedModel("demo").module
@@ -85,10 +101,11 @@ import Testing
         #expect(module.graphs.allSatisfy { graph in graph.nodes.allSatisfy { $0.kernel?.isFallback != true } })
     }
 
-    /// How many nodes of each op run.
+    /// How many nodes of each op run, besides those that only pack rows.
     private func census(_ module: Module, _ name: String) throws -> [String: Int] {
         let graph = try #require(module.graph(name))
-        return Dictionary(Storage(graph).runningNodes.map { ($0.op.mnemonic, 1) }, uniquingKeysWith: +)
+        let nodes = Storage(graph).runningNodes.filter { !($0.op is PackActivations) }
+        return Dictionary(nodes.map { ($0.op.mnemonic, 1) }, uniquingKeysWith: +)
     }
 
     private static func index(_ name: String, after prefix: String) -> Int? {

@@ -140,13 +140,35 @@ typedef struct vlm_unpack_panels_args {
 } vlm_unpack_panels_args;
 vlm_status vlm_unpack_panels(const vlm_unpack_panels_args *args, int64_t begin, int64_t end);
 
+// Forms of activation rows that linear layers read instead of f32.
+typedef enum vlm_row_format {
+  VLM_ROWS_BF16 = 0,  // rounded to nearest even, zeros up to a multiple of 32
+  VLM_ROWS_INT8 = 1,  // for each group its numbers q as int8, then their f32 scale (greatest |x| / 127), then i32 Σ q
+} vlm_row_format;
+enum { VLM_ROW_FORMATS = 2 };
+
+// Bytes of one packed row, a multiple of 64; 0 for shapes that do not exist. `group` is a multiple of 16 that divides
+// `inputs`, for int8 alone.
+size_t vlm_row_bytes(vlm_row_format format, int64_t inputs, int64_t group);
+
+typedef struct vlm_pack_activations_args {
+  vlm_row_format format;
+  int64_t rows, inputs, group;
+  const float *x;  // [rows, inputs]
+  int64_t x_stride;
+  void *packed;    // rows of vlm_row_bytes each
+} vlm_pack_activations_args;
+
+// Packs rows [begin, end).
+vlm_status vlm_pack_activations(const vlm_pack_activations_args *args, int64_t begin, int64_t end, vlm_isa isa);
+
 // Weight format and arithmetic of a linear layer.
 typedef enum vlm_linear_kind {
   VLM_LINEAR_BF16_F32 = 0,   // bf16 weights, f32 arithmetic
-  VLM_LINEAR_BF16_BF16 = 1,  // bf16 weights, activations rounded to bf16, f32 sums (vdpbf16ps); needs prepare
+  VLM_LINEAR_BF16_BF16 = 1,  // bf16 weights, rows packed as bf16, f32 sums (vdpbf16ps)
   VLM_LINEAR_F32_F32 = 2,    // f32 weights, f32 arithmetic
   VLM_LINEAR_INT4_F32 = 3,   // int4 weights dequantized, f32 arithmetic
-  VLM_LINEAR_INT4_INT8 = 4,  // int4 weights, activations int8 per row and group, integer dots, f32 sums; needs prepare
+  VLM_LINEAR_INT4_INT8 = 4,  // int4 weights, rows packed as int8, integer dots, f32 sums
 } vlm_linear_kind;
 enum { VLM_LINEAR_KINDS = 5 };
 
@@ -157,9 +179,9 @@ typedef struct vlm_linear_args {
   vlm_activation activation;
   int64_t rows, inputs, outputs;
   int64_t group;         // int4 kinds: 32, 64 or 128
-  const float *x;        // [rows, inputs]; not read by kinds that need prepare
+  const float *x;        // [rows, inputs]; not read by kinds over packed rows
   int64_t x_stride;
-  void *prepared;        // kinds that need prepare: written by vlm_linear_prepare, 64-byte aligned; else NULL
+  const void *packed;    // kinds over packed rows: rows of vlm_row_bytes each, 64-byte aligned; else NULL
   const void *weight;    // packed, 64-byte aligned
   const float *bias;
   const float *residual;
@@ -174,15 +196,11 @@ vlm_weight_format vlm_linear_format(vlm_linear_kind kind);
 // The name of the version that vlm_linear takes (op_types_tile_isa); NULL for an unknown kind.
 const char *vlm_linear_version_name(vlm_linear_kind kind, vlm_isa isa);
 
-// Bytes of `prepared`; 0 for kinds that read x directly.
-size_t vlm_linear_prepared_bytes(vlm_linear_kind kind, int64_t rows, int64_t inputs, int64_t group);
+// The form of rows that a kind reads; -1 for kinds that read f32.
+int vlm_linear_rows(vlm_linear_kind kind);
 
 // Bytes of scratch of one vlm_linear call, for any shape and kind.
 size_t vlm_linear_scratch_bytes(void);
-
-// Writes rows [begin, end) of `prepared` from x: bf16 pairs, or int8 with scale and sum per group. To be complete for all
-// rows before vlm_linear starts. Does nothing for kinds that read x directly.
-vlm_status vlm_linear_prepare(const vlm_linear_args *args, int64_t begin, int64_t end, vlm_isa isa);
 
 // Computes the outputs of panels [begin, end) (of vlm_panels(outputs)) for all rows. Few rows stream the weights once from
 // memory; many rows are blocked for the caches. Either way a row's result is the same bits, however many rows there are.

@@ -82,18 +82,18 @@ static thin_run_fn *const thin_runs[] = {TILES(THIN)};
 #undef THIN
 
 static void thin_block(const vlm_linear_args *a, const linear_block *b) {
-  int64_t stride = vlm_prepared_bf16_stride(a->inputs), pairs = vlm_ceil_div(a->inputs, 2);
-  thin_layer layer = {.x = (const uint16_t *)a->prepared + b->row * stride, .x_stride = stride * 2, .x_unit = 4,
+  int64_t stride = vlm_bf16_row(a->inputs), pairs = vlm_ceil_div(a->inputs, 2);
+  thin_layer layer = {.x = (const uint16_t *)a->packed + b->row * stride, .x_stride = stride * 2, .x_unit = 4,
                       .weights = (const uint32_t *)a->weight + b->panel * pairs * VLM_PANEL, .unit_bytes = VLM_PANEL * 4,
                       .panel_bytes = pairs * VLM_PANEL * 4, .units = pairs, .pass = TILE_ROWS};
   thin_panels(&layer, b, thin_runs);
 }
 
 static void tall_block(const vlm_linear_args *a, const linear_block *b) {
-  int64_t stride = vlm_prepared_bf16_stride(a->inputs), pairs = vlm_ceil_div(a->inputs, 2);
+  int64_t stride = vlm_bf16_row(a->inputs), pairs = vlm_ceil_div(a->inputs, 2);
   const uint32_t *w = (const uint32_t *)a->weight + (b->panel * pairs + b->k / 2) * VLM_PANEL;
   for (int64_t t = 0; t < b->rows; t += TILE_ROWS) {
-    const uint16_t *x = (const uint16_t *)a->prepared + (b->row + t) * stride + b->k;
+    const uint16_t *x = (const uint16_t *)a->packed + (b->row + t) * stride + b->k;
     float *sums = b->sums + t * VLM_PANEL;
     linear_prefetch(b, w + pairs * VLM_PANEL, b->k_count / 2 * VLM_PANEL * 4, t, TILE_ROWS);
     switch (vlm_min(TILE_ROWS, b->rows - t)) {

@@ -11,13 +11,10 @@
 
 enum { TILE_ROWS = 12, THIN_ROWS = 24, INPUTS = 1024, STREAMS = 4, PREFETCH = 2176, STEP_BYTES = VLM_PANEL * 4 };
 
-// The activations of the first row of a tile.
+// The activations of a tile: where the first row's first group begins, and bytes between rows.
 typedef struct {
-  const int8_t *q;
-  int64_t q_stride;
-  const float *scale;  // of the first group; that of the next is scale_stride further, like the sum
-  const int32_t *sum;
-  int64_t scale_stride;
+  const char *groups;
+  int64_t stride;
 } tile_rows;
 
 // The weights of a tile: `groups` groups of a panel (of `panels` panels, for thin).
@@ -28,9 +25,8 @@ typedef struct {
 } tile_weights;
 
 static tile_rows rows_at(const vlm_linear_args *a, int64_t row, int64_t k) {
-  vlm_prepared_i8 x = vlm_prepared_i8_of(a);
-  int64_t at = k / a->group * a->rows + row;
-  return (tile_rows){x.q + row * a->inputs + k, a->inputs, x.scale + at, x.sum + at, a->rows};
+  int64_t stride = (int64_t)vlm_row_bytes(VLM_ROWS_INT8, a->inputs, a->group);
+  return (tile_rows){(const char *)a->packed + row * stride + k / a->group * vlm_i8_group_bytes(a->group), stride};
 }
 
 static tile_weights weights_at(const vlm_linear_args *a, const linear_block *b) {
@@ -45,17 +41,20 @@ static inline __m512i four(const void *q) {
   return _mm512_set1_epi32(v);
 }
 
-// sums += scale · x_scale · (dot − zero · x_sum) for one group; the zero of `centred` weights is VLM_I8_CENTRE. Dots are
-// integers, so few rows and many have the same sums.
-VLM_INLINE void add_group(__m512i dot[][2], const uint16_t *tail, const tile_rows *x, float *sums, const bool centred, const int rows) {
+// sums += scale · x.scale · (dot − zero · x.sum) for one group, whose ends `at` points to; the zero of `centred` weights is
+// VLM_I8_CENTRE. Dots are integers, so few rows and many have the same sums.
+VLM_INLINE void add_group(__m512i dot[][2], const uint16_t *tail, const row_pointers *at, int64_t stride, float *sums, const bool centred,
+                          const int rows) {
 #pragma clang loop unroll(full)
   for (int n = 0; n < 2; n++) {
     v_f32 scale = v_from_f16(tail + 16 * n);
     __m512i zero = _mm512_cvtps_epi32(v_from_f16(tail + VLM_PANEL + 16 * n));
 #pragma clang loop unroll(full)
     for (int m = 0; m < rows; m++) {
-      __m512i shift = centred ? _mm512_set1_epi32(VLM_I8_CENTRE * x->sum[m]) : _mm512_mullo_epi32(zero, _mm512_set1_epi32(x->sum[m]));
-      v_f32 product = v_mul(_mm512_cvtepi32_ps(_mm512_sub_epi32(dot[m][n], shift)), v_set1(x->scale[m]));
+      __m512i x_sum = four(row_pointer(at, stride, m, offsetof(vlm_i8_tail, sum)));
+      __m512i shift = centred ? _mm512_slli_epi32(x_sum, VLM_I8_CENTRE_BITS) : _mm512_mullo_epi32(zero, x_sum);
+      v_f32 x_scale = _mm512_castsi512_ps(four(row_pointer(at, stride, m, offsetof(vlm_i8_tail, scale))));
+      v_f32 product = v_mul(_mm512_cvtepi32_ps(_mm512_sub_epi32(dot[m][n], shift)), x_scale);
       float *sum = sums + m * VLM_PANEL + 16 * n;
       v_store(sum, v_fma(scale, product, v_load(sum)));
     }
@@ -65,7 +64,7 @@ VLM_INLINE void add_group(__m512i dot[][2], const uint16_t *tail, const tile_row
 // Adds one group straight from its int4 block: every 64 bytes are split into two vectors of u8.
 VLM_INLINE void thin_group(tile_rows x, const uint8_t *w, int64_t group, int64_t ahead, float *sums, const int rows) {
   const __m512i low = _mm512_set1_epi8(15);
-  row_pointers at = row_pointers_at(x.q, x.q_stride, rows);
+  row_pointers at = row_pointers_at(x.groups, x.stride, rows);
   __m512i dot[12][2];
 #pragma clang loop unroll(full)
   for (int m = 0; m < rows; m++) dot[m][0] = dot[m][1] = _mm512_setzero_si512();
@@ -78,7 +77,7 @@ VLM_INLINE void thin_group(tile_rows x, const uint8_t *w, int64_t group, int64_t
     __m512i a1 = _mm512_and_si512(v1, low), b1 = _mm512_and_si512(_mm512_srli_epi16(v1, 4), low);
 #pragma clang loop unroll(full)
     for (int m = 0; m < rows; m++) {
-      __m512i first = four(row_pointer(&at, x.q_stride, m, 0)), second = four(row_pointer(&at, x.q_stride, m, 4));
+      __m512i first = four(row_pointer(&at, x.stride, m, 0)), second = four(row_pointer(&at, x.stride, m, 4));
       dot[m][0] = _mm512_dpbusd_epi32(dot[m][0], a0, first);
       dot[m][1] = _mm512_dpbusd_epi32(dot[m][1], a1, first);
       dot[m][0] = _mm512_dpbusd_epi32(dot[m][0], b0, second);
@@ -87,13 +86,13 @@ VLM_INLINE void thin_group(tile_rows x, const uint8_t *w, int64_t group, int64_t
   }
   _mm_prefetch((const char *)w + ahead, _MM_HINT_T0);
   _mm_prefetch((const char *)w + ahead + 64, _MM_HINT_T0);
-  add_group(dot, (const uint16_t *)w, &x, sums, false, rows);
+  add_group(dot, (const uint16_t *)w, &at, x.stride, sums, false, rows);
 }
 
 // Adds whole panels that come from memory, a group of each in turn: memory serves several streams of a core faster than
 // one. The prefetch of a panel's end is the beginning of the panel that takes its place.
 VLM_INLINE void thin(tile_rows x, const tile_weights *w, float *sums, const int rows) {
-  for (int64_t g = 0; g < w->groups; g++, x.q += w->group, x.scale += x.scale_stride, x.sum += x.scale_stride) {
+  for (int64_t g = 0; g < w->groups; g++, x.groups += vlm_i8_group_bytes(w->group)) {
     int64_t ahead = PREFETCH + ((g + 1) * w->block_bytes + PREFETCH > w->panel_bytes ? (w->panels - 1) * w->panel_bytes : 0);
     for (int64_t p = 0; p < w->panels; p++)
       thin_group(x, w->blocks + p * w->panel_bytes + g * w->block_bytes, w->group, ahead, sums + p * LINEAR_ROWS * VLM_PANEL, rows);
@@ -102,27 +101,28 @@ VLM_INLINE void thin(tile_rows x, const tile_weights *w, float *sums, const int 
 
 // Adds a run of groups from unpacked weights; the scales are still in the blocks.
 VLM_INLINE void tall(tile_rows x, const tile_weights *w, float *sums, const int rows) {
-  row_pointers at = row_pointers_at(x.q, x.q_stride, rows);
+  row_pointers at = row_pointers_at(x.groups, x.stride, rows);
   const uint8_t *u8 = w->u8, *tail = w->blocks + w->group * VLM_PANEL / 2;
-  for (int64_t g = 0; g < w->groups; g++, x.scale += x.scale_stride, x.sum += x.scale_stride, tail += w->block_bytes) {
+  for (int64_t g = 0; g < w->groups; g++, tail += w->block_bytes) {
     __m512i dot[12][2];
 #pragma clang loop unroll(full)
     for (int m = 0; m < rows; m++) dot[m][0] = dot[m][1] = _mm512_setzero_si512();
-    row_pointers_prefetch(&at, x.q_stride, 128, rows);
-    if (w->group > 64) row_pointers_prefetch(&at, x.q_stride, 192, rows);
+    row_pointers_prefetch(&at, x.stride, 128, rows);
+    if (w->group > 64) row_pointers_prefetch(&at, x.stride, 192, rows);
     for (int64_t step = 0; step < w->group; step += 16, row_pointers_advance(&at, 16, rows)) {
 #pragma clang loop unroll(full)
       for (int i = 0; i < 4; i++, u8 += STEP_BYTES) {
         __m512i w0 = _mm512_load_si512(u8), w1 = _mm512_load_si512(u8 + 64);
 #pragma clang loop unroll(full)
         for (int m = 0; m < rows; m++) {
-          __m512i value = four(row_pointer(&at, x.q_stride, m, 4 * i));
+          __m512i value = four(row_pointer(&at, x.stride, m, 4 * i));
           dot[m][0] = _mm512_dpbusd_epi32(dot[m][0], w0, value);
           dot[m][1] = _mm512_dpbusd_epi32(dot[m][1], w1, value);
         }
       }
     }
-    add_group(dot, (const uint16_t *)tail, &x, sums, true, rows);
+    add_group(dot, (const uint16_t *)tail, &at, x.stride, sums, true, rows);
+    row_pointers_advance(&at, (int64_t)sizeof(vlm_i8_tail), rows);
   }
 }
 

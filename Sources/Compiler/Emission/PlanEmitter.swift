@@ -8,7 +8,7 @@ struct PlanEmitter {
     private let graph: Graph
     private let module: Module
     private let entry: Entry
-    private let storage: Storage
+    private let constness: Constness
     private let inputPlace: (String, TensorType) -> Slot.Place?
     private var steps: [Step] = []
 
@@ -21,15 +21,16 @@ struct PlanEmitter {
         self.graph = graph
         self.module = module
         self.entry = entry
-        storage = Storage(graph)
+        constness = Constness(graph)
     }
 
     mutating func emit(into table: inout WeightTable) throws(CompileError) -> ExecutionPlan {
-        for node in storage.runningNodes { try emit(node, &table) }
-        let lives = LifeTimes(graph, storage).lives
+        let nodes = graph.nodes.filter { constness.runs($0) && $0.kernel != .view }
+        for node in nodes { try emit(node, &table) }
         let bounds = module.bounds
-        let sizes = lives.map { graph.type(of: $0.root).byteCount(bounds) ?? 0 }
-        let ends = lives.compactMap { graph[$0.root].place.map { $0.offset + $0.byteCount } }
+        let stored = nodes.flatMap(\.results).filter { graph[$0].place?.region != nil }
+        let sizes = stored.map { graph.storedType(of: $0).byteCount(bounds) ?? 0 }
+        let ends = stored.compactMap { graph[$0].place?.region.map { $0.offset + $0.byteCount } }
         let outputs = graph.results.enumerated().map { index, value in
             ExecutionPlan.Output(name: index == 0 ? entry.outputName : "\(index)", type: graph.type(of: value))
         }
@@ -86,8 +87,8 @@ extension PlanEmitter {
     }
 
     private func slot(_ value: ValueID, of node: Node, _ table: inout WeightTable) throws(CompileError) -> Slot {
-        let type = graph.type(of: value)
-        if storage.constants.contains(value) {
+        let type = graph.storedType(of: value)
+        if constness.isConstant(value) {
             guard let packing = PackedWeight(value, in: graph) else {
                 throw .internalInconsistency("\(node.op.mnemonic) in \(node.origin) reads a constant that is not packed")
             }
@@ -95,27 +96,27 @@ extension PlanEmitter {
                 recipe: Recipe(of: packing.values, in: graph), layout: packing.layout, shape: packing.shape, origin: node.origin)
             return Slot(.weight(table.index(of: request)), type)
         }
-        guard let view = storage.view(value) else {
-            throw .internalInconsistency("a value without storage in \(node.origin)")
-        }
-        if case .input(let index) = graph[view.root].definition {
-            let input = graph.inputs[index]
-            let isTensor = entry == .vision && input.mask == nil
-            let tensor = isTensor ? Slot.Place.tensor(try tensor(index, node)) : nil
-            guard let place = inputPlace(input.name, graph.type(of: view.root)) ?? tensor else {
-                throw .internalInconsistency("unknown input \(graph.inputs[index].name)")
-            }
+        switch place(of: value) {
+        case .arena(let region): return Slot(.arena(offset: region.offset, stride: region.stride ?? type.rowWidth), type)
+        case .result(let position): return Slot(.output(position), type)
+        case .input(let name):
+            guard let place = try slotPlace(ofInput: name, node) else { throw .internalInconsistency("unknown input \(name)") }
             guard case .arena(let offset, _) = place else { return Slot(place, type) }
-            return Slot(.arena(offset: offset, stride: view.stride), type)
+            return Slot(.arena(offset: offset, stride: type.rowWidth), type)
+        case nil: throw .internalInconsistency("a value without a place in \(node.origin)")
         }
-        if let index = graph.results.firstIndex(where: { storage.view($0)?.root == view.root }) {
-            return Slot(.output(index), type)
-        }
-        guard let place = graph[view.root].place else {
-            throw .internalInconsistency("a value without a place in \(node.origin)")
-        }
-        let offset = place.offset + view.column * type.element.byteCount
-        return Slot(.arena(offset: offset, stride: view.stride), type)
+    }
+
+    private func place(of value: ValueID) -> Place? {
+        if case .input(let position) = graph[value].definition { return .input(graph.inputs[position].name) }
+        return graph[value].place
+    }
+
+    private func slotPlace(ofInput name: String, _ node: Node) throws(CompileError) -> Slot.Place? {
+        guard let index = graph.inputs.firstIndex(where: { $0.name == name }) else { return nil }
+        let input = graph.inputs[index]
+        if let place = inputPlace(name, graph.type(of: input.value)) { return place }
+        return entry == .vision && input.mask == nil ? .tensor(try tensor(index, node)) : nil
     }
 }
 

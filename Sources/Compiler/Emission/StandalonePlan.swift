@@ -43,7 +43,7 @@ package struct StandalonePlan {
 
     /// Room behind the graph's own values.
     private static func places(_ graph: Graph, _ bounds: [String: Int]) -> (inputs: [String: Int], results: [Int], end: Int) {
-        var end = graph.nodes.flatMap(\.results).compactMap { graph[$0].place.map { $0.offset + $0.byteCount } }.max() ?? 0
+        var end = graph.nodes.flatMap(\.results).compactMap { graph[$0].place?.region.map { $0.offset + $0.byteCount } }.max() ?? 0
         func room(_ value: ValueID) -> Int {
             let start = (end + 63) / 64 * 64
             end = start + (graph.type(of: value).byteCount(bounds) ?? 0)

@@ -39,15 +39,33 @@ extension Node: Hashable {
     }
 }
 
-/// Where a value lives in the arena of a planned graph, in bytes.
-package struct Place: Sendable, Hashable {
-    package var offset: Int
-    package var byteCount: Int
+/// Where a value of a planned graph lies.
+package enum Place: Sendable, Hashable {
+    /// In the arena.
+    case arena(Region)
+    /// In the memory that the caller brings for the result at this position.
+    case result(Int)
+    /// In the memory of an input, which it shows under another shape.
+    case input(String)
 
-    package init(offset: Int, byteCount: Int) {
-        self.offset = offset
-        self.byteCount = byteCount
+    /// Part of the arena. Values whose regions overlap while both live are columns of one another, or stored over one another.
+    package struct Region: Sendable, Hashable {
+        /// Bytes before the first element.
+        package var offset: Int
+        /// Bytes from there to the end of what the value lies in.
+        package var byteCount: Int
+        /// Elements from one row to the next, where something lies between rows.
+        package var stride: Int?
+
+        package init(offset: Int, byteCount: Int, stride: Int? = nil) {
+            self.offset = offset
+            self.byteCount = byteCount
+            self.stride = stride
+        }
     }
+
+    /// The part of the arena; nil for what lies outside.
+    package var region: Region? { if case .arena(let region) = self { region } else { nil } }
 }
 
 /// What a graph knows about one value.

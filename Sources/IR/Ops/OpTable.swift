@@ -9,7 +9,7 @@ package enum OpTable {
         ("Movement", Movement.ops),
         ("Rows and state", Rows.ops),
         ("Quantized weights", Quantization.ops),
-        ("Packed weights", Packing.ops),
+        ("Packed weights and activations", Packing.ops),
         ("Norms", Norms.ops),
         ("Linear layers", LinearLayers.ops),
         ("Rotary embedding", RotaryEmbeddings.ops),

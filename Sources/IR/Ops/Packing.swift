@@ -1,3 +1,4 @@
+package import Plan
 package import Tensors
 
 /// How the numbers of a packed weight lie in memory.
@@ -70,6 +71,59 @@ package struct PackAWQ: Op {
     package func flops(_ operands: [TensorType], _ results: [TensorType], _ count: (Shape) -> Double) -> Double { 0 }
 }
 
+/// Rows of activations as the kernels of a linear layer read them: the same numbers, rounded as the layout's own type asks.
+///
+/// The value keeps its type; `Graph.storedType` says which bytes it takes.
+package struct PackActivations: Op {
+    package var element: ActivationLayout.Element
+    /// Numbers that share a scale; 0 where none do.
+    package var group: Int
+
+    package init(_ layout: ActivationLayout) {
+        element = layout.element
+        if case .int8(let size) = layout { group = size } else { group = 0 }
+    }
+
+    package var layout: ActivationLayout {
+        switch element {
+        case .bf16: .bf16
+        case .int8: .int8(group: group)
+        }
+    }
+
+    package static let schema = OpSchema(
+        "pack_activations", "Rows of activations as the kernels of a linear layer read them, rounded as `element` asks.",
+        blank: PackActivations(.bf16), operands: ["x"],
+        attributes: [.init("element", \.element), .init("group", \.group)])
+
+    package func infer(_ operands: [TensorType]) throws(TypeError) -> [TensorType] {
+        let x = operands[0]
+        try TypeRules.element(x, .f32, "x")
+        guard layout.bytes(of: x) != nil else { throw TypeError("x \(x) has no rows for \(layout)") }
+        return [x]
+    }
+
+    /// Moves and rounds only.
+    package func flops(_ operands: [TensorType], _ results: [TensorType], _ count: (Shape) -> Double) -> Double { 0 }
+}
+
+extension ActivationLayout.Element: AttributeConvertible {
+    package static var attributeKind: AttributeKind { .word(allCases.map(\.rawValue)) }
+    package init?(_ value: AttributeValue) {
+        guard case .word(let word) = value else { return nil }
+        self.init(rawValue: word)
+    }
+    package var attributeValue: AttributeValue { .word(rawValue) }
+}
+
+extension Graph {
+    /// What a value takes in memory: the bytes of packed rows, else elements of its type.
+    package func storedType(of value: ValueID) -> TensorType {
+        let type = type(of: value)
+        return producer(of: value)?.op(as: PackActivations.self)?.layout.bytes(of: type) ?? type
+    }
+}
+
 extension Op {
     /// Whether the result is a weight as kernels read it.
     package var packsWeights: Bool { self is Pack || self is PackAWQ }
@@ -77,11 +131,12 @@ extension Op {
 
 extension OpWriter {
     package func pack(_ w: Operand, _ layout: PackedLayout) -> Operand { one(Pack(layout), w) }
+    package func packActivations(_ x: Operand, _ layout: ActivationLayout) -> Operand { one(PackActivations(layout), x) }
     package func packAWQ(_ qweight: Operand, _ qzeros: Operand, _ scales: Operand, group: Int) -> Operand {
         one(PackAWQ(group: group), qweight, qzeros, scales)
     }
 }
 
 enum Packing {
-    static let ops: [any Op.Type] = [Pack.self, PackAWQ.self]
+    static let ops: [any Op.Type] = [Pack.self, PackAWQ.self, PackActivations.self]
 }

@@ -222,15 +222,20 @@ struct GraphParser {
         try cursor.expect("}")
     }
 
+    private mutating func parsePlace() throws(ParseError) -> Place {
+        if cursor.acceptWord("result") { return .result(try cursor.int()) }
+        if cursor.acceptWord("input") { return .input(try cursor.word("an input")) }
+        let offset = try cursor.int()
+        try cursor.expect("+")
+        let byteCount = try cursor.int()
+        return .arena(Place.Region(offset: offset, byteCount: byteCount, stride: cursor.acceptWord("by") ? try cursor.int() : nil))
+    }
+
     private mutating func parsePlaces(count: Int) throws(ParseError) -> [Place] {
         guard cursor.acceptWord("at") else { return [] }
         var places: [Place] = []
         let token = cursor.current
-        repeat {
-            let offset = try cursor.int()
-            try cursor.expect("+")
-            places.append(Place(offset: offset, byteCount: try cursor.int()))
-        } while cursor.accept(",")
+        repeat { places.append(try parsePlace()) } while cursor.accept(",")
         guard places.count == count else { throw cursor.error("expected \(count) places, not \(places.count)", at: token) }
         return places
     }

@@ -61,9 +61,17 @@ package struct Printer {
         if let kernel = node.kernel { text += " via \(quoted(kernel.text))" }
         let places = node.results.compactMap { graph[$0].place }
         if places.count == node.results.count {
-            text += " at " + places.map { "\($0.offset)+\($0.byteCount)" }.joined(separator: ", ")
+            text += " at " + places.map(print).joined(separator: ", ")
         }
         return node.origin.isEmpty ? text : padded(text, originColumn) + "  // \(node.origin)"
+    }
+
+    private static func print(_ place: Place) -> String {
+        switch place {
+        case .arena(let region): "\(region.offset)+\(region.byteCount)" + (region.stride.map { " by \($0)" } ?? "")
+        case .result(let position): "result \(position)"
+        case .input(let name): "input \(name)"
+        }
     }
 
     /// The node without results and types, such as `rms_norm %x, %w {eps = 1e-06}`.

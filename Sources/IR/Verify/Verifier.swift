@@ -154,14 +154,14 @@ package struct Verifier {
     private mutating func checkStage(_ graph: Graph, _ names: ValueNames) {
         let constness = Constness(graph)
         let uses = Uses(graph)
-        let outside = graph.storedOutside
+        let updates = Set(graph.states.map(\.updated))
         let stage = module.stage
         for node in graph.nodes {
             let place = "graph @\(graph.name), \(names[node.result])"
             let op = node.op.mnemonic
             let runs = constness.runs(node)
             let hasPlace = node.results.contains { graph[$0].place != nil }
-            let lacksPlace = node.kernel != .view && node.results.contains { graph[$0].place == nil && !outside.contains($0) }
+            let lacksPlace = node.results.contains { graph[$0].place == nil && !updates.contains($0) }
             switch stage {
             case .traced:
                 require(!node.op.schema.isFused, "\(place): \(op) is a fused op, which stage traced does not have")
@@ -179,9 +179,9 @@ package struct Verifier {
     }
 
     private mutating func checkPlace(_ value: ValueID, _ graph: Graph, _ at: String) {
-        guard let place = graph[value].place else { return }
+        guard let place = graph[value].place?.region else { return }
         require(place.offset >= 0 && place.byteCount >= 0, "\(at): the place \(place.offset)+\(place.byteCount) is negative")
-        let type = graph.type(of: value)
+        let type = graph.storedType(of: value)
         var needed: Int? = type.element.byteCount
         for extent in type.shape.values(module.bounds) ?? [] {
             needed = needed.flatMap { count in
@@ -191,14 +191,5 @@ package struct Verifier {
         }
         let fits = needed.map { $0 <= place.byteCount } ?? false
         require(fits, "\(at): \(type) does not fit in \(place.byteCount) bytes")
-    }
-}
-
-extension Graph {
-    /// Values that lie where the caller says: what leaves the graph, and what is seen as such through views.
-    fileprivate var storedOutside: Set<ValueID> {
-        var values = Set(outputs)
-        for node in nodes.reversed() where node.kernel == .view && values.contains(node.result) { values.formUnion(node.operands) }
-        return values
     }
 }

@@ -10,7 +10,7 @@ struct KernelBench {
     private let pool: UnsafeMutableRawBufferPointer  // weights, larger than the caches
     private let x, y: UnsafeMutablePointer<Float>
     private let scratch: [UnsafeMutableRawPointer]
-    private let prepared: UnsafeMutableRawPointer
+    private let packed: UnsafeMutableRawPointer
     private static let activations = 512 * 17920
     /// Inputs and outputs of the large layers of decoder and vision tower.
     private static let layers = [(1536, 2048), (1536, 17920), (8960, 1536), (1280, 3840), (1280, 5120)]
@@ -28,7 +28,7 @@ struct KernelBench {
         y = .allocate(capacity: Self.activations)
         for i in 0..<Self.activations { (x[i], y[i]) = (Float(i % 127 - 63) / 64, 0) }
         scratch = (0..<threads).map { _ in .allocate(byteCount: 8 << 20, alignment: 64) }
-        prepared = .allocate(byteCount: 64 << 20, alignment: 64)
+        packed = .allocate(byteCount: 64 << 20, alignment: 64)
     }
 
     /// Seconds of `items` split evenly over the threads; `body` gets a range and its thread.
@@ -81,8 +81,18 @@ struct KernelBench {
     private func linear(_ kind: vlm_linear_kind, rows: Int, _ shape: (inputs: Int, outputs: Int), offset: Int = 0) -> vlm_linear_args {
         vlm_linear_args(
             kind: kind, activation: VLM_ACTIVATION_NONE, rows: Int64(rows), inputs: Int64(shape.inputs), outputs: Int64(shape.outputs),
-            group: 128, x: x, x_stride: Int64(shape.inputs), prepared: prepared, weight: pool.baseAddress! + offset, bias: nil, residual: nil,
+            group: 128, x: x, x_stride: Int64(shape.inputs), packed: packed, weight: pool.baseAddress! + offset, bias: nil, residual: nil,
             residual_stride: 0, y: y, y_stride: Int64(shape.outputs))
+    }
+
+    /// Packs the activations where the kind reads them so.
+    private func pack(_ linear: vlm_linear_args) {
+        let format = vlm_linear_rows(linear.kind)
+        guard format >= 0 else { return }
+        var arguments = vlm_pack_activations_args(
+            format: vlm_row_format(UInt32(format)), rows: linear.rows, inputs: linear.inputs, group: linear.group, x: linear.x,
+            x_stride: linear.x_stride, packed: packed)
+        _ = vlm_pack_activations(&arguments, 0, linear.rows, isa)
     }
 
     private var kinds: [(String, vlm_linear_kind)] {
@@ -105,7 +115,7 @@ struct KernelBench {
             for rows in [192, 256, 512] {
                 for shape in Self.layers {
                     let arguments = linear(kind, rows: rows, shape)
-                    _ = withUnsafePointer(to: arguments) { vlm_linear_prepare($0, 0, Int64(rows), isa) }
+                    pack(arguments)
                     let work = 2e-9 * Double(rows * shape.0 * shape.1)
                     report("\(name) \(rows) rows \(shape.0)→\(shape.1)", work: work, unit: "GOP/s", rate: peak(kind)) { _ in run(arguments) }
                 }
@@ -146,7 +156,7 @@ struct KernelBench {
                     guard bytes <= pool.count - (1 << 20), rows * shape.1 <= Self.activations else { continue }
                     let slots = max(1, (pool.count - bytes) / (bytes + 4096))
                     let first = linear(kind, rows: rows, shape)
-                    _ = withUnsafePointer(to: first) { vlm_linear_prepare($0, 0, Int64(rows), isa) }
+                    pack(first)
                     report("\(name) \(rows) rows \(shape.0)→\(shape.1)", work: Double(bytes) * 1e-9, unit: "GB/s", rate: VLM_RATE_READ) { round in
                         run(linear(kind, rows: rows, shape, offset: round % slots * ((bytes + 4095) / 4096 * 4096)))
                     }

@@ -1,26 +1,29 @@
 import IR
 import Passes
+import Plan
 import Reference
 import Tensors
 
-/// Runs a planned graph as a backend does: every value in its place of one arena, read and written through its view.
+/// Runs a planned graph as a backend does: every value in its place, which is all that says what shares memory with what.
 ///
 /// Each step is computed by Reference, so that whatever differs from `Evaluator` is the fault of the plan.
 struct ArenaMachine {
     private let graph: Graph
-    private let storage: Storage
+    private let constness: Constness
     private let evaluator: Evaluator
     private var arena: [Float]
     private var inputs: [ValueID: Tensor] = [:]
-    private var outputs: [ValueID: [Float]] = [:]
+    private var outputs: [Int: [Float]] = [:]
     private var bindings: [String: Int] = [:]
+    /// The numbers behind packed rows, whose bytes are marked in the arena.
+    private var packed: [ValueID: Tensor] = [:]
 
     /// - Parameter evaluator: gives the weights.
     init(_ graph: Graph, evaluator: Evaluator) throws {
         self.graph = graph
         self.evaluator = evaluator
-        storage = Storage(graph)
-        let ends = graph.nodes.flatMap(\.results).compactMap { graph[$0].place.map { $0.offset + $0.byteCount } }
+        constness = Constness(graph)
+        let ends = graph.nodes.flatMap(\.results).compactMap { graph[$0].place?.region.map { $0.offset + $0.byteCount } }
         arena = Array(repeating: .nan, count: (ends.max() ?? 0) / 4)
     }
 
@@ -28,7 +31,7 @@ struct ArenaMachine {
         self.bindings = bindings
         for input in graph.inputs { inputs[input.value] = given[input.name] }
         for state in graph.states { inputs[state.value] = states[state.name] }
-        for node in storage.runningNodes { try step(node) }
+        for node in graph.nodes where constness.runs(node) && node.kernel != .view { try step(node) }
         var updated: [String: Tensor] = [:]
         for state in graph.states { updated[state.name] = inputs[state.value] }
         return (try graph.results.map { try read($0) }, updated)
@@ -41,7 +44,7 @@ struct ArenaMachine {
     }
 
     private mutating func writeCache(_ node: Node) throws {
-        let caches = node.operands[..<2].compactMap { storage.view($0)?.root }
+        let caches = node.operands[..<2].map(state)
         var operands: [Tensor] = []
         for cache in caches {
             guard let old = inputs[cache] else { throw EvaluationError("a state without a tensor") }
@@ -49,6 +52,12 @@ struct ArenaMachine {
         }
         for value in node.operands[2...] { operands.append(try read(value)) }
         for (cache, tensor) in zip(caches, try compute(node.op, operands)) { inputs[cache] = tensor }
+    }
+
+    /// The state that a value has come from through the ops that store into it; the value itself when it is none.
+    private func state(of value: ValueID) -> ValueID {
+        guard let node = graph.producer(of: value), node.op is StoreKV, let position = node.results.firstIndex(of: value) else { return value }
+        return state(of: node.operands[position])
     }
 
     private func compute(_ op: any Op, _ operands: [Tensor]) throws -> [Tensor] {
@@ -61,39 +70,58 @@ struct ArenaMachine {
     }
 
     private func read(_ value: ValueID) throws -> Tensor {
-        guard let view = storage.view(value) else { return try evaluator.constant(value, in: graph) }
+        if constness.isConstant(value) { return try evaluator.constant(value, in: graph) }
         let shape = try extents(value)
-        if let tensor = inputs[view.root] { return tensor.reshaped(shape) }
-        let (offset, isOutput) = try place(view)
-        let memory = isOutput ? outputs[view.root] ?? [] : arena
-        let indices = indices(view, offset, shape)
+        if let tensor = inputs[state(of: value)] { return tensor.reshaped(shape) }
+        if let rows = packed[value] { return try unmarked(value, rows) }
+        let memory: [Float], indices: [Int]
+        switch graph[value].place {
+        case .arena(let region): (memory, indices) = (arena, self.indices(shape, from: region.offset / 4, stride: region.stride))
+        case .result(let position): (memory, indices) = (outputs[position] ?? [], self.indices(shape))
+        case .input(let name):
+            guard let tensor = graph.input(named: name).flatMap({ inputs[$0.value] }) else { throw EvaluationError("an unknown input") }
+            return tensor.reshaped(shape)
+        case nil: throw EvaluationError("a value without a place")
+        }
         guard indices.allSatisfy(memory.indices.contains) else { throw EvaluationError("a read outside of memory") }
         return Tensor(indices.map { memory[$0] }, shape)
     }
 
     private mutating func write(_ value: ValueID, _ tensor: Tensor) throws {
-        guard let view = storage.view(value) else { throw EvaluationError("a constant is written") }
-        let (offset, isOutput) = try place(view)
-        var memory = isOutput ? outputs[view.root] ?? Array(repeating: .nan, count: tensor.count) : arena
-        for (index, number) in zip(indices(view, offset, tensor.shape), tensor.floats) {
-            guard memory.indices.contains(index) else { throw EvaluationError("a write outside of memory") }
-            memory[index] = number
+        switch graph[value].place {
+        case .arena(let region):
+            if graph.producer(of: value)?.op is PackActivations {
+                for index in try marked(value) { arena[index] = Self.mark(value) }
+                packed[value] = tensor
+                return
+            }
+            for (index, number) in zip(indices(tensor.shape, from: region.offset / 4, stride: region.stride), tensor.floats) {
+                guard arena.indices.contains(index) else { throw EvaluationError("a write outside of memory") }
+                arena[index] = number
+            }
+        case .result(let position): outputs[position] = tensor.floats
+        case .input, nil: throw EvaluationError("a value that is written has no memory")
         }
-        if isOutput { outputs[view.root] = memory } else { arena = memory }
     }
 
-    /// Where the root of a view starts, in elements.
-    private func place(_ view: Storage.View) throws -> (offset: Int, isOutput: Bool) {
-        if graph.results.contains(where: { storage.view($0)?.root == view.root }) { return (0, true) }
-        guard let place = graph[view.root].place else { throw EvaluationError("a value without a place") }
-        return (place.offset / 4, false)
+    private func unmarked(_ value: ValueID, _ rows: Tensor) throws -> Tensor {
+        guard try marked(value).allSatisfy({ arena[$0] == Self.mark(value) }) else { throw EvaluationError("packed rows are written over") }
+        return rows
     }
 
-    private func indices(_ view: Storage.View, _ offset: Int, _ shape: [Int]) -> [Int] {
+    /// The elements of the arena that packed rows take.
+    private func marked(_ value: ValueID) throws -> Range<Int> {
+        guard let start = graph[value].place?.region?.offset, let bytes = graph.storedType(of: value).byteCount(bindings),
+            start / 4 + bytes / 4 <= arena.count
+        else { throw EvaluationError("packed rows outside of memory") }
+        return start / 4..<start / 4 + bytes / 4
+    }
+
+    private static func mark(_ value: ValueID) -> Float { 1e9 + Float(value.index) * 64 }
+
+    private func indices(_ shape: [Int], from start: Int = 0, stride: Int? = nil) -> [Int] {
         let width = shape.dropFirst().reduce(1, *)
-        return (0..<(shape.first ?? 1)).flatMap { row in
-            (0..<width).map { offset + row * (view.stride ?? width) + view.column + $0 }
-        }
+        return (0..<(shape.first ?? 1)).flatMap { row in (0..<width).map { start + row * (stride ?? width) + $0 } }
     }
 
     private func extents(_ value: ValueID) throws -> [Int] {

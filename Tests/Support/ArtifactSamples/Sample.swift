@@ -44,7 +44,7 @@ package final class Sample {
         let logits = TensorType(.f32, [.symbol("B"), 8])
         let rowBytes = rows * 32
         func slot(_ index: Int) -> Slot { Slot(.arena(offset: index * rowBytes, stride: 8), hidden) }
-        let linear = Kernel.Linear(arithmetic: .bf16, layout: .bf16Panels, inputs: 8, outputs: 8)
+        let linear = Kernel.Linear(arithmetic: .f32, layout: .bf16Panels, inputs: 8, outputs: 8)
         let weight = Slot(.weight(1), TensorType(.bf16, [8, 8]))
         let query = Slot(.arena(offset: 2 * rowBytes, stride: 8), heads)
         let layer = [

@@ -5,23 +5,23 @@
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c"))), apply_to = function)
 #include "simd_avx512.h"
 
-void vlm_prepare_bf16_avx512(const vlm_linear_args *a, int64_t begin, int64_t end) {
-  int64_t stride = vlm_prepared_bf16_stride(a->inputs);
+void vlm_pack_bf16_rows_avx512(const vlm_pack_activations_args *a, int64_t begin, int64_t end) {
+  int64_t stride = vlm_bf16_row(a->inputs);
   for (int64_t t = begin; t < end; t++)
     for (int64_t k = 0; k < stride; k += 16)
-      v_to_bf16((uint16_t *)a->prepared + t * stride + k, v_load_part(v_first(a->inputs - k), a->x + t * a->x_stride + k));
+      v_to_bf16((uint16_t *)a->packed + t * stride + k, v_load_part(v_first(a->inputs - k), a->x + t * a->x_stride + k));
 }
 
-void vlm_prepare_i8_avx512(const vlm_linear_args *a, int64_t begin, int64_t end) {
-  vlm_prepared_i8 p = vlm_prepared_i8_of(a);
+void vlm_pack_int8_rows_avx512(const vlm_pack_activations_args *a, int64_t begin, int64_t end) {
+  int64_t groups = a->inputs / a->group, stride = (int64_t)vlm_row_bytes(VLM_ROWS_INT8, a->inputs, a->group);
   const v_f32 limit = v_set1(127);
-  for (int64_t t = begin; t < end; t++)
-    for (int64_t g = 0; g < p.groups; g++) {
+  for (int64_t t = begin; t < end; t++) {
+    int8_t *q = (int8_t *)a->packed + t * stride;
+    for (int64_t g = 0; g < groups; g++, q += vlm_i8_group_bytes(a->group)) {
       const float *x = a->x + t * a->x_stride + g * a->group;
-      int8_t *q = p.q + t * a->inputs + g * a->group;
       v_f32 greatest = v_zero();
       for (int64_t k = 0; k < a->group; k += 16) greatest = v_max(v_abs(v_load(x + k)), greatest);
-      float most = v_most(greatest), inverse = most > 1e-30f ? 127.0f / most : 0, scale = most > 1e-30f ? most / 127.0f : 0;
+      float most = v_most(greatest), inverse = most > 1e-30f ? 127.0f / most : 0;
       __m512i sum = _mm512_setzero_si512();
       for (int64_t k = 0; k < a->group; k += 16) {
         v_f32 r = v_max(v_min(v_mul(v_load(x + k), v_set1(inverse)), limit), v_sub(v_zero(), limit));
@@ -29,9 +29,10 @@ void vlm_prepare_i8_avx512(const vlm_linear_args *a, int64_t begin, int64_t end)
         sum = _mm512_add_epi32(sum, whole);
         _mm_storeu_si128((void *)(q + k), _mm512_cvtepi32_epi8(whole));
       }
-      p.scale[g * a->rows + t] = scale;
-      p.sum[g * a->rows + t] = _mm512_reduce_add_epi32(sum);
+      vlm_i8_tail tail = {most > 1e-30f ? most / 127.0f : 0, _mm512_reduce_add_epi32(sum)};
+      __builtin_memcpy(q + a->group, &tail, sizeof tail);
     }
+  }
 }
 #pragma clang attribute pop
 #endif
