@@ -6,6 +6,7 @@ import Tensors
 /// GLM-OCR: a tower over patches of any picture size with rotary places and normalized heads, squares of patches convolved to one row,
 /// a gated merger, and a GLM decoder that turns neighbouring elements of a head, with positions on three axes.
 package struct GLMOCR: ModelDefinition {
+    package static let title = "GLM-OCR"
     package static let architectures = ["GlmOcrForConditionalGeneration"]
     package static let modelTypes = ["glm_ocr"]
 

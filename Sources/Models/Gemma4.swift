@@ -7,6 +7,7 @@ import Tensors
 /// one linear layer, and a decoder of two kinds of layers, of which the last may share the keys and values of earlier ones and every one
 /// may be given an embedding of its own. What hears is not computed.
 package struct Gemma4: ModelDefinition {
+    package static let title = "Gemma 4"
     package static let architectures = ["Gemma4ForConditionalGeneration", "Gemma4ForCausalLM"]
     package static let modelTypes = ["gemma4", "gemma4_text"]
 
