@@ -41,6 +41,7 @@ private struct ProgramCheck {
         for weight in weights { try check(weight) }
         try checkEntries()
         for plan in program.plans { try check(plan) }
+        try checkStates()
     }
 
     private func require(_ holds: Bool, _ reason: @autoclosure () -> String) throws(Contradiction) {
@@ -77,6 +78,17 @@ private struct ProgramCheck {
             let isSound = isSize(layer.heads, atMost: 1 << 12) && isSize(layer.headDim, atMost: 1 << 12)
             try require(isSound, "the KV layout is out of range")
         }
+    }
+
+    /// Every layer's state is as large in each step that reads it, and those of all sequences fit memory.
+    private func checkStates() throws(Contradiction) {
+        var widths: [StateRole: Int] = [:]
+        for state in program.states {
+            let other = widths.updateValue(state.width, forKey: state.role)
+            try require(other == nil, "the state \(state.role) has \(other ?? 0) values, and \(state.width) in another step")
+        }
+        let all = product([program.limits.maxSequences, program.stateBytes])
+        try require(all.map { $0 <= 1 << 40 } ?? false, "the states of \(program.limits.maxSequences) sequences take more than 2^40 bytes")
     }
 
     private func check(_ weight: WeightEntry) throws(Contradiction) {
@@ -204,7 +216,7 @@ private struct ProgramCheck {
         let isFixedRow = type.shape.dims.dropFirst().allSatisfy { $0.symbol == nil }
         let fits =
             switch role {
-            case .ids, .slots, .imageRows: type.element == .i32 && extents.count == 1 && count <= most
+            case .ids, .slots, .imageRows, .stateSlots, .ordinals: type.element == .i32 && extents.count == 1 && count <= most
             case .sampleRows: type.element == .i32 && extents.count == 1 && count <= limits.maxSequences
             case .positions:
                 type.element == .i32 && extents.count == 2 && extents[0] == program.positionAxes && extents[1] <= most

@@ -29,6 +29,8 @@ struct StepCheck {
         case .kvWrite(let layer): try checkCacheWrite(layer: layer)
         case .pagedAttention(let attention): try check(attention)
         case .segmentAttention(let attention): try check(attention)
+        case .shortConvolution(let convolution): try check(convolution)
+        case .gatedDelta(let delta): try check(delta)
         case .gatedActivation: try checkGatedActivation()
         case .embed: try checkEmbed()
         case .selectRows, .gatherRows: try checkIndexedRows()
@@ -293,6 +295,44 @@ extension StepCheck {
         try require([k, v], heads: kvHeads, headDim: headDim)
         try requireSame(y, [q])
         try requireSame(k, [v])
+    }
+
+    private func check(_ convolution: Kernel.ShortConvolution) throws(Contradiction) {
+        let (channels, taps) = (convolution.channels, convolution.taps)
+        try require(channels > 0 && (2...64).contains(taps), "a convolution of \(taps) taps over \(channels) channels")
+        try checkState(layer: convolution.layer)
+        let (x, w, y) = (try floats(step.inputs[0]), try floats(step.inputs[1]), try floats(step.outputs[0]))
+        try requireSame(y, [x])
+        try require(x.columns == channels, "\(x.type) has not \(channels) channels")
+        try require(w.rows == channels && w.columns == taps, "\(w.type) is not \(taps) taps of \(channels) channels")
+        for slot in step.inputs[2...] { try requireIndex(slot, for: x) }
+    }
+
+    private func check(_ delta: Kernel.GatedDelta) throws(Contradiction) {
+        try checkState(layer: delta.layer)
+        try require(
+            delta.keyHeads > 0 && delta.heads > 0 && delta.heads % delta.keyHeads == 0, "\(delta.heads) heads over \(delta.keyHeads) key heads")
+        let (q, k, v) = (try floats(step.inputs[0]), try floats(step.inputs[1]), try floats(step.inputs[2]))
+        let y = try floats(step.outputs[0])
+        try require([q, k], heads: delta.keyHeads, headDim: delta.keyDim)
+        try require([v, y], heads: delta.heads, headDim: delta.valueDim)
+        try requireSame(q, [k])
+        try requireSame(v, [y])
+        try require(q.rows == v.rows, "\(q.type) has not a row for each of \(v.type)")
+        for slot in step.inputs[3...4] {
+            let scale = try floats(slot)
+            try require(scale.rows == v.rows && scale.columns == delta.heads, "\(scale.type) is not one number for each head of \(v.type)")
+        }
+        for slot in step.inputs[5...] { try requireIndex(slot, for: v) }
+    }
+
+    /// The state itself is as large as the kernel says, in every plan.
+    private func checkState(layer: Int) throws(Contradiction) {
+        try require(plan.entry != .vision, "pictures have no states")
+        try require((0...1 << 16).contains(layer), "there is no layer \(layer)")
+        guard let state = step.kernel.state, state.width > 0 else {
+            throw Contradiction(reason: "\(place): the state is out of range")
+        }
     }
 
     private func checkScores(scale: Float, softcap: Float) throws(Contradiction) {

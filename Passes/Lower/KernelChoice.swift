@@ -89,6 +89,12 @@ struct KernelChoice {
         case .view, .packActivations, .linear, .rmsNorm, .layerNorm, .addRMSNorm, .addLayerNorm, .rotaryTable, .gatedActivation, .embed,
             .selectRows, .plain, .pagedAttention, .segmentAttention, .copyRows:
             return nil
+        case .shortConvolution:
+            guard case .columns? = graph.stateRole(of: node.operands[0]) else { return "the state is not a layer's columns" }
+            return nil
+        case .gatedDelta:
+            guard case .recurrent? = graph.stateRole(of: node.operands[0]) else { return "the state is not a layer's recurrent one" }
+            return nil
         case .rotary: return types[0].shape.rank == 3 ? nil : "x \(types[0]) has no heads"
         case .kvWrite:
             let roles = node.operands[..<2].map(graph.stateRole(of:))

@@ -33,6 +33,15 @@ extension Graph {
             return .segmentAttention(
                 Kernel.SegmentAttention(
                     heads: query.count, kvHeads: key.count, headDim: query.width, scale: Float(op.scale), softcap: Float(op.softcap), mask: mask))
+        case .shortConvolution:
+            guard let role = stateRole(of: node.operands[0]), let extents = type(of: node.operands[2]).shape.fixed else { return nil }
+            return .shortConvolution(Kernel.ShortConvolution(layer: role.layer, channels: extents[0], taps: extents[1]))
+        case .gatedDelta:
+            guard let role = stateRole(of: node.operands[0]), let key = heads(of: node.operands[1]), let value = heads(of: node.operands[3]) else {
+                return nil
+            }
+            return .gatedDelta(
+                Kernel.GatedDelta(layer: role.layer, keyHeads: key.count, heads: value.count, keyDim: key.width, valueDim: value.width))
         case .gatedActivation:
             return node.op(as: GatedActivation.self).flatMap { Plan.Activation($0.activation) }.map(Kernel.gatedActivation)
         case .embed: return .embed

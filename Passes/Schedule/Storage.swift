@@ -101,8 +101,10 @@ package struct Storage {
             constants.formUnion(node.results)
             return
         }
-        if node.op is KVWrite || node.op is StoreKV {
-            for (result, cache) in zip(node.results, node.operands) { views[result] = views[cache] }
+        if node.op.storesState {
+            for (position, result) in node.results.enumerated() {
+                if let state = node.op.updatedOperand(ofResult: position) { views[result] = views[node.operands[state]] } else { own(result) }
+            }
             return
         }
         if node.kernel?.isFallback != true, let view = views[node.operands[0]].flatMap({ derived(node, from: $0) }) {

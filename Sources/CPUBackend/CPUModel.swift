@@ -37,7 +37,8 @@ final class CPUModel: LoadedModel {
         visionContext = RunContext(arena: visionArena.base, symbols: symbols)
 
         let scratch = try Scratch(threads: threads)
-        let environment = StepEnvironment(isa: isa, threads: threads, scratch: scratch, kv: kv, symbols: symbols)
+        let states = try StateStorage(program.states, sequences: program.limits.maxSequences)
+        let environment = StepEnvironment(isa: isa, threads: threads, scratch: scratch, kv: kv, states: states, symbols: symbols)
         let weights = ArtifactWeights(artifact: artifact, indices: indices)
         for plan in program.plans {
             let steps = try StepPreparer(weights: weights, environment: environment, bounds: plan.bounds).prepare(plan)

@@ -24,7 +24,8 @@ package final class PlanRunner {
         self.weights = try HeldWeights(weights)
         let scratch = try Scratch(threads: threads)
         let kv = KVStorage(KVLayout(layers: 1, heads: 1, headDim: 1, element: .f32))
-        let environment = StepEnvironment(isa: target.isa, threads: threads, scratch: scratch, kv: kv, symbols: symbols)
+        let environment = StepEnvironment(
+            isa: target.isa, threads: threads, scratch: scratch, kv: kv, states: try StateStorage([], sequences: 0), symbols: symbols)
         steps = try StepPreparer(weights: self.weights, environment: environment, bounds: plan.bounds).prepare(plan)
         try scratch.allocate()
     }

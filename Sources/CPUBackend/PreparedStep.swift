@@ -32,6 +32,7 @@ struct StepEnvironment {
     /// Grows while steps are prepared.
     let scratch: Scratch
     let kv: KVStorage
+    let states: StateStorage
     let symbols: SymbolTable
 }
 

@@ -134,6 +134,8 @@ extension RunContext {
         case .imageRows: UnsafeMutableRawPointer(io?.imageRows.baseAddress)
         case .imageEmbeds: UnsafeMutableRawPointer(io?.imageEmbeds.baseAddress)
         case .sampleRows: UnsafeMutableRawPointer(io?.sampleRows.baseAddress)
+        case .stateSlots: UnsafeMutableRawPointer(io?.stateSlots.baseAddress)
+        case .ordinals: UnsafeMutableRawPointer(io?.ordinals.baseAddress)
         }
     }
 }

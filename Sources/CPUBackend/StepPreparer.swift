@@ -49,6 +49,9 @@ struct StepPreparer {
             return try PagedAttentionStep(attention, operands: inputs, output: outputs[0], origin: origin, environment)
         case .segmentAttention(let attention):
             return try SegmentAttentionStep(attention, operands: inputs, output: outputs[0], origin: origin, environment)
+        case .shortConvolution(let convolution):
+            return try ShortConvolutionStep(convolution, operands: inputs, output: outputs[0], origin: origin, environment.states)
+        case .gatedDelta(let delta): return try GatedDeltaStep(delta, operands: inputs, output: outputs[0], origin: origin, environment.states)
         case .gatedActivation(let activation):
             return GatedActivationStep(activation, inputs: inputs, outputs: outputs, origin: origin, isa: isa)
         case .embed:

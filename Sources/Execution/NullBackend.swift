@@ -13,6 +13,10 @@ package final class NullModel: LoadedModel {
     private let beforeRun: @Sendable (Entry) -> Void
     private var blockSize = 1
     private var cache: [UInt64] = []
+    /// Of programs that keep states: by slot, what the tokens of its sequence have left and how many they are.
+    private var states: [(hash: UInt64, count: Int32)]
+    /// By row of the batch, the state behind its token.
+    private var stateOfRow: [UInt64] = []
     private let vision: UnsafeMutableBufferPointer<Float>
     private var visionCount = 0
     private var visionStepsLeft = 0
@@ -30,6 +34,7 @@ package final class NullModel: LoadedModel {
         self.merge = merge
         self.failsOnToken = failsOnToken
         self.beforeRun = beforeRun
+        states = Array(repeating: (hash: 0, count: 0), count: program.keepsStates ? program.limits.maxSequences : 0)
         vision = .allocate(capacity: program.limits.maxPatches / merge * program.hiddenSize)
         vision.initialize(repeating: 0)
     }
@@ -60,6 +65,7 @@ package final class NullModel: LoadedModel {
             throw .unsupported("token \(failsOnToken) fails on purpose")
         }
         for row in 0..<io.tokenCount where io.slots[row] >= 0 { cache[Int(io.slots[row])] = content(of: row, io) }
+        if !states.isEmpty { try readInOrder(io) }
         for sequence in 0..<io.sequenceCount { try lookAhead(sequence, io) }
         for sample in 0..<io.sampleCount { writeLogits(sample, io) }
     }
@@ -94,6 +100,19 @@ package final class NullModel: LoadedModel {
 
     package var visionOutput: UnsafeBufferPointer<Float> {
         UnsafeBufferPointer(rebasing: vision[..<visionCount])
+    }
+
+    /// Takes the tokens of each sequence to its state, one after another.
+    private func readInOrder(_ io: StepIO) throws(BackendError) {
+        stateOfRow = Array(repeating: 0, count: io.tokenCount)
+        for row in 0..<io.tokenCount where io.stateSlots[row] >= 0 {
+            let (slot, ordinal) = (Int(io.stateSlots[row]), io.ordinals[row])
+            if ordinal == 0 { states[slot] = (seed, 0) }
+            guard states[slot].count == ordinal else { throw .malformed("row \(row) is token \(ordinal) behind \(states[slot].count)") }
+            mix(&states[slot].hash, content(of: row, io))
+            states[slot].count += 1
+            stateOfRow[row] = states[slot].hash
+        }
     }
 
     /// Tokens that see behind themselves leave what they see, which must be in the batch.
@@ -135,6 +154,7 @@ package final class NullModel: LoadedModel {
             let block = Int(io.blockTables[sequence * io.maxBlocks + position / blockSize])
             mix(&hash, cache[block * blockSize + position % blockSize])
         }
+        if !states.isEmpty { mix(&hash, stateOfRow[row]) }
         for token in 0..<io.vocabularySize {
             mix(&hash, UInt64(token))
             io.logits[sample * io.vocabularySize + token] = Float(hash >> 40) * 0x1p-22

@@ -42,6 +42,10 @@ package final class StepIO {
     package let blockTables: UnsafeMutableBufferPointer<Int32>
     /// i32[maxSequences]: token rows whose logits are wanted.
     package let sampleRows: UnsafeMutableBufferPointer<Int32>
+    /// i32[maxTokens]: the slot that keeps the states of the token's sequence; −1 touches none.
+    package let stateSlots: UnsafeMutableBufferPointer<Int32>
+    /// i32[maxTokens]: the token's place in its sequence; states begin as zeros before 0.
+    package let ordinals: UnsafeMutableBufferPointer<Int32>
     /// f32[maxSequences, vocabularySize].
     package let logits: UnsafeMutableBufferPointer<Float>
 
@@ -59,7 +63,8 @@ package final class StepIO {
         self.vocabularySize = vocabularySize
         let counts = [
             (maxTokens, 1), (positionAxes, maxTokens), (maxTokens, 1), (maxTokens, 1), (maxTokens, 1), (maxTokens, hiddenSize), (maxSequences, 1),
-            (maxSequences, 1), (maxSequences, 1), (maxSequences, maxBlocks), (maxSequences, 1), (maxSequences, vocabularySize),
+            (maxSequences, 1), (maxSequences, 1), (maxSequences, maxBlocks), (maxSequences, 1), (maxTokens, 1), (maxTokens, 1),
+            (maxSequences, vocabularySize),
         ]
         memory = try Arena(elements: counts, of: 4, for: "the buffers of a batch")
         var next = memory.base
@@ -78,8 +83,11 @@ package final class StepIO {
         contextLengths = take(maxSequences)
         blockTables = take(maxSequences * maxBlocks)
         sampleRows = take(maxSequences)
+        stateSlots = take(maxTokens)
+        ordinals = take(maxTokens)
         logits = take(maxSequences * vocabularySize)
         slots.update(repeating: -1)
         imageRows.update(repeating: -1)
+        stateSlots.update(repeating: -1)
     }
 }

@@ -4,11 +4,13 @@ package enum Architectures {
         Llava.self,
         InternVL.self,
         MiniCPMV.self,
+        MiniCPMV46.self,
         Phi3V.self,
         QwenVL.self,
         Qwen2VL.self,
         Qwen25VL.self,
         Qwen3VL.self,
+        Qwen35.self,
         Gemma3.self,
         PaliGemma.self,
         Idefics3.self,
@@ -17,6 +19,7 @@ package enum Architectures {
         LightOnOCR.self,
         GLMOCR.self,
         Gemma4.self,
+        LFM2VL.self,
         TextDecoder.self,
     ]
 }

@@ -37,7 +37,8 @@ package protocol ModelDefinition: Sendable {
     ///
     /// Symbols: `T` tokens, `B` sampled rows (in `decode` also tokens), `S` cache slots, `I` rows of image embeddings, `M` merged
     /// cells of pictures (a picture has `mergeSize² · M` patches). Inputs have the names of `InputRole`; states are
-    /// `kv.<layer>.k` and `kv.<layer>.v`, f32 `[S, KVH, D]`.
+    /// `kv.<n>.k` and `kv.<n>.v`, f32 `[S, KVH, D]`, of the n-th layer that attends, and of `R` sequences `columns.<layer>` and
+    /// `recurrent.<layer>`.
     func trace(_ checkpoint: CheckpointTypes, bounds: TraceBounds) throws(CheckpointError) -> Module
 }
 

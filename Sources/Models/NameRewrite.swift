@@ -97,6 +97,13 @@ package enum NameTables {
         .init("post_mlp_layernorm", "post_feedforward_layernorm"),
     ]
 
+    /// `Lfm2Model`
+    static let lfm2: [NameRewrite.Part] = [
+        .init("feed_forward.w1", "mlp.gate_proj"), .init("feed_forward.w3", "mlp.up_proj"), .init("feed_forward.w2", "mlp.down_proj"),
+        .init("operator_norm", "input_layernorm"), .init("ffn_norm", "post_attention_layernorm"), .init("embedding_norm", "norm"),
+        .init("self_attn.out_proj", "self_attn.o_proj"), .init("q_layernorm", "q_norm"), .init("k_layernorm", "k_norm"),
+    ]
+
     /// The first Qwen, behind `transformer.`.
     static let qwen: [NameRewrite.Part] = [
         .init("wte", "embed_tokens"), .init("ln_f", "norm"), .init("h", "layers"), .init("ln_1", "input_layernorm"),

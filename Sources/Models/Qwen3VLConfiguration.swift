@@ -8,13 +8,7 @@ extension Qwen3VL {
         let top = try config.originalSection()
         text = try DecoderConfiguration(top.required("text_config"), own: "qwen3_vl_text", isTied: top.bool("tie_word_embeddings"))
         let vision = try top.required("vision_config")
-        var tower = try PatchTower(
-            qwen: vision, QwenTowerDefaults(width: 1152, inner: 4304, activation: .geluTanh, depth: 27, patchSize: 16))
-        let places = try vision.size("num_position_embeddings", or: 2304, in: 1...1 << 16)
-        let side = Int(Double(places).squareRoot())
-        guard side * side == places else { throw vision.error("num_position_embeddings", "is \(places), which is no square") }
-        tower.positions = places
-        tower.blendedRows = 4
+        let tower = try PatchTower.qwen3(vision)
         self.tower = tower
         mergeSize = try vision.size("spatial_merge_size", or: 2, in: 1...16)
         earlier = try vision.ints("deepstack_visual_indexes") ?? [8, 16, 24]
@@ -25,13 +19,34 @@ extension Qwen3VL {
             throw vision.error("out_hidden_size", "is not the width of the text model, \(text.width)")
         }
         quantization = try config.quantization()
-        let pictures = try Qwen2VLPictures(directory.imageProcessor())
-        try pictures.check(patchSize: tower.patchSize, mergeSize: mergeSize, frames: tower.frames ?? 1, of: config)
-        var picture = pictures.spec(token: try top.imageToken(vocabulary: text.vocabulary, or: 151_655), text: "")
-        let blend = BlendRule.bilinear(side: side, alignsCorners: true)
+        picture = try Qwen2VLPictures(directory.imageProcessor()).spec(
+            tower, mergeSize: mergeSize, token: top.imageToken(vocabulary: text.vocabulary, or: 151_655), of: config)
+        common = try directory.inputs(vocabulary: text.vocabulary, positions: .mrope(mergeSize: mergeSize), config)
+    }
+}
+
+extension PatchTower {
+    /// `Qwen3VLVisionConfig` and `Qwen3_5VisionConfig`: a learned table of places beside the rotation.
+    static func qwen3(_ vision: ConfigSection) throws(CheckpointError) -> PatchTower {
+        var tower = try PatchTower(
+            qwen: vision, QwenTowerDefaults(width: 1152, inner: 4304, activation: .geluTanh, depth: 27, patchSize: 16))
+        let places = try vision.size("num_position_embeddings", or: 2304, in: 1...1 << 16)
+        let side = Int(Double(places).squareRoot())
+        guard side * side == places else { throw vision.error("num_position_embeddings", "is \(places), which is no square") }
+        tower.positions = places
+        tower.blendedRows = 4
+        return tower
+    }
+}
+
+extension Qwen2VLPictures {
+    /// The program for such a tower, whose table is blended to a picture's grid.
+    func spec(_ tower: PatchTower, mergeSize: Int, token: Int32, of config: ModelConfig) throws(CheckpointError) -> PictureSpec {
+        try check(patchSize: tower.patchSize, mergeSize: mergeSize, frames: tower.frames ?? 1, of: config)
+        var picture = spec(token: token, text: "")
+        let blend = BlendRule.bilinear(side: tower.gridSide, alignsCorners: true)
         picture.tensors += [VisionTensor("table_rows", .blendRows(blend)), VisionTensor("table_weights", .blendWeights(blend))]
         picture.segments = [VisionSegments("tiles", .tiles)]
-        self.picture = picture
-        common = try directory.inputs(vocabulary: text.vocabulary, positions: .mrope(mergeSize: mergeSize), config)
+        return picture
     }
 }

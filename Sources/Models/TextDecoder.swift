@@ -2,14 +2,17 @@ package import HuggingFace
 package import IR
 package import Plan
 
-/// Causal language models that read text only: Llama, Mistral, Qwen, Gemma, Phi-3, InternLM2.
+/// Causal language models that read text only: Llama, Mistral, Qwen, Gemma, Phi-3, InternLM2, LFM2.
 package struct TextDecoder: ModelDefinition {
     package static let title = "text alone"
     package static let architectures = [
         "LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM", "GemmaForCausalLM", "Gemma2ForCausalLM",
-        "Gemma3ForCausalLM", "Phi3ForCausalLM", "InternLM2ForCausalLM", "QWenLMHeadModel",
+        "Gemma3ForCausalLM", "Phi3ForCausalLM", "InternLM2ForCausalLM", "QWenLMHeadModel", "Qwen3_5ForCausalLM", "Lfm2ForCausalLM",
     ]
-    package static let modelTypes = ["llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "phi3", "internlm2", "qwen"]
+    package static let modelTypes = [
+        "llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "phi3", "internlm2", "qwen",
+        "qwen3_5_text", "lfm2",
+    ]
 
     private let text: DecoderConfiguration
     private let quantization: QuantizationConfig?
@@ -35,7 +38,7 @@ package struct TextDecoder: ModelDefinition {
 
     private static let rewrites = [
         NameRewrite("transformer.", "model.", NameTables.qwen), NameRewrite("output.", "lm_head."),
-        NameRewrite("model.", "model.", NameTables.internLM2),
+        NameRewrite("model.", "model.", NameTables.internLM2 + NameTables.lfm2),
     ]
 
     package func trace(_ checkpoint: CheckpointTypes, bounds: TraceBounds) throws(CheckpointError) -> Module {

@@ -20,6 +20,7 @@ package struct TraceEntries {
         let catalog = try WeightCatalog(checkpoint, rewrites: rewrites)
         let module = ModuleBuilder(weights: Array(catalog.declarations.values))
         var symbols = [("T", bounds.tokens), ("B", bounds.rows), ("S", bounds.slots)]
+        if decoder.keepsStates { symbols.append(("R", bounds.rows)) }
         if pictures != nil { symbols.append(("I", bounds.imageRows)) }
         for (name, bound) in symbols + visionSymbols.map({ ($0.name, $0.bound) }) { module.symbol(name, bound: bound) }
         if let vision { try record("vision", module, catalog, vision) }

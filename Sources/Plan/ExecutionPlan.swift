@@ -32,6 +32,10 @@ package enum InputRole: String, Sendable, Hashable, Codable, CaseIterable {
     case imageEmbeds = "image_embeds"
     /// i32[B], the rows whose logits are wanted.
     case sampleRows = "sample_rows"
+    /// i32[T], the slot in which the states of each token's sequence are kept; −1 touches none.
+    case stateSlots = "state_slots"
+    /// i32[T], each token's place in its sequence; states begin as zeros before 0.
+    case ordinals
 }
 
 /// Where a step finds or leaves a value.

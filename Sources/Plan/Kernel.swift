@@ -65,6 +65,8 @@ package enum Kernel: Sendable, Hashable, Codable {
     case kvWrite(layer: Int)
     case pagedAttention(PagedAttention)
     case segmentAttention(SegmentAttention)
+    case shortConvolution(ShortConvolution)
+    case gatedDelta(GatedDelta)
     case gatedActivation(Activation)
     case embed
     case selectRows
@@ -157,6 +159,8 @@ extension Kernel {
         case .kvWrite: .kvWrite
         case .pagedAttention: .pagedAttention
         case .segmentAttention: .segmentAttention
+        case .shortConvolution: .shortConvolution
+        case .gatedDelta: .gatedDelta
         case .gatedActivation: .gatedActivation
         case .embed: .embed
         case .selectRows: .selectRows

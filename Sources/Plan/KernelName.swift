@@ -7,6 +7,7 @@ package enum KernelName: Sendable, Hashable {
     case rmsNorm, layerNorm, addRMSNorm, addLayerNorm
     case rotaryTable, rotary
     case kvWrite, pagedAttention, segmentAttention
+    case shortConvolution, gatedDelta
     case gatedActivation
     case embed, selectRows, gatherRows
     case widen, add, scale, scaleRows
@@ -34,6 +35,8 @@ package enum KernelName: Sendable, Hashable {
         case .kvWrite: "kv_write"
         case .pagedAttention: "paged_attention"
         case .segmentAttention: "segment_attention"
+        case .shortConvolution: "short_convolution"
+        case .gatedDelta: "gated_delta"
         case .gatedActivation: "gated_activation"
         case .embed: "embed"
         case .selectRows: "select_rows"

@@ -65,6 +65,8 @@ package enum KernelCost: Sendable, Hashable {
     case product
     /// Grows with the tokens that are attended to, whose keys and values are read from the cache or from operands.
     case attention(readsCache: Bool)
+    /// So many operations for each element of the results and each element that the first operand's rows end in.
+    case recurrence(Double)
 }
 
 /// A kernel as everybody sees it: the compiler that chooses, the artifact's checks, the backend, the documents.
@@ -91,7 +93,7 @@ package struct KernelRow: Sendable {
 
 /// Every kernel there is, each once; what computes an op stands in the order of preference, fallbacks last.
 package enum KernelRegistry {
-    package static let all: [KernelRow] = packing + linearRows + layers + PlainOp.allCases.map(KernelRow.init) + [view]
+    package static let all: [KernelRow] = packing + linearRows + layers + recurrences + PlainOp.allCases.map(KernelRow.init) + [view]
 
     private static let byName = Dictionary(all.map { ($0.name.text, $0) }) { first, _ in first }
     private static let byOp = Dictionary(grouping: all.filter { $0.op != nil }) { $0.op ?? "" }

@@ -71,6 +71,21 @@ extension KernelRegistry {
     ]
 }
 
+extension KernelRegistry {
+    /// The kernels that keep a state of each sequence.
+    static let recurrences: [KernelRow] = [
+        KernelRow(
+            .shortConvolution, "short_convolution", "A causal convolution along each sequence, channel by channel.",
+            [OperandRule("x", rank: 2...2), OperandRule("w", .f32, .dense, rank: 2...2, isWeight: true)] + places, cost: .perElement(8)),
+        KernelRow(
+            .gatedDelta, "gated_delta", "The gated delta rule along each sequence, head by head.",
+            ["q", "k", "v"].map { OperandRule($0, rank: 3...3) } + ["decay", "gain"].map { OperandRule($0, rank: 2...2) } + places,
+            [OperandRule("y", rank: 3...3)], cost: .recurrence(7)),
+    ]
+
+    private static let places = ["slots", "ordinals"].map { OperandRule($0, .i32, .dense, rank: 1...1) }
+}
+
 extension KernelRow {
     /// The fallback for an op.
     init(_ op: PlainOp) {

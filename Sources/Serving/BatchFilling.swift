@@ -41,6 +41,8 @@ extension StepIO {
             let block = Int(sequence.blocks[position / blockSize])
             slots[row + offset] = Int32(block * blockSize + position % blockSize)
             reach[row + offset] = Int32(sequence.reach(of: position))
+            stateSlots[row + offset] = sequence.stateSlot
+            ordinals[row + offset] = Int32(position)
             imageRows[row + offset] = -1
         }
     }
@@ -85,6 +87,8 @@ extension StepIO {
             ids[row] = 0
             slots[row] = -1
             reach[row] = 0
+            stateSlots[row] = -1
+            ordinals[row] = 0
             imageRows[row] = -1
             for axis in 0..<positionAxes { positions[axis * gear + row] = 0 }
             queryStarts[row] = Int32(row)

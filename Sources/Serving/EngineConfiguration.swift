@@ -11,7 +11,8 @@ package struct EngineOptions: Sendable {
     package var kvCacheBytes: Int?
     /// Share of the available memory that the KV cache may take, (0, 1].
     package var memoryShare = 0.5
-    package var cachesPrefixes = true
+    /// Nil: unless the model keeps states of sequences, which no other sequence can go on with.
+    package var cachesPrefixes: Bool?
     package var imageCacheBytes = 512 << 20
     /// Requests that may wait beyond those that run.
     package var maxQueued = 1024
@@ -66,10 +67,14 @@ package struct EngineConfiguration: Sendable {
         guard (0...1 << 20).contains(options.maxQueued) else {
             throw .invalid("--max-num-queued-reqs \(options.maxQueued) is not in 0 … 1048576")
         }
+        if options.cachesPrefixes == true, program.keepsStates {
+            throw .invalid("--enable-prefix-caching: the model keeps a state of each sequence, which cached blocks do not hold; leave it out")
+        }
+        let available = try Self.availableBytes(availableBytes, sequences: sequences, stateBytes: program.stateBytes)
         blockBytes = max(program.kvBlockBytes(blockSize: options.blockSize), 1)
         blockSize = options.blockSize
         blockCount = try Self.blockCount(
-            options, blockBytes: blockBytes, sequences: sequences, length: length, availableBytes: availableBytes)
+            options, blockBytes: blockBytes, sequences: sequences, length: length, availableBytes: available)
         let capacity = blockCount * blockSize
         if let asked = options.maxModelLength, asked > capacity {
             throw .invalid(
@@ -81,11 +86,21 @@ package struct EngineConfiguration: Sendable {
         maxBatchedTokens = batched
         let enough = limits.gears.firstIndex { $0 >= sequences } ?? limits.gears.count - 1
         gears = Array(limits.gears.prefix(enough + 1))
-        cachesPrefixes = options.cachesPrefixes
+        cachesPrefixes = options.cachesPrefixes ?? !program.keepsStates
         imageCacheBytes = options.imageCacheBytes
         maxQueued = options.maxQueued
         maxPatches = limits.maxPatches
         vocabularySize = program.vocabularySize
+    }
+
+    /// What is left beside the states of all sequences.
+    private static func availableBytes(_ bytes: Int, sequences: Int, stateBytes: Int) throws(ConfigurationError) -> Int {
+        let (states, overflow) = sequences.multipliedReportingOverflow(by: stateBytes)
+        guard stateBytes == 0 || !overflow && states < bytes else {
+            throw .invalid(
+                "no memory for the states of \(sequences) sequences: each takes \(stateBytes) bytes, \(bytes) are free; give less --max-num-seqs")
+        }
+        return bytes - states
     }
 
     private static func blockCount(

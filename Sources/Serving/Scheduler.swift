@@ -44,11 +44,14 @@ package struct Scheduler {
     package private(set) var waiting: [SequenceState] = []
     package private(set) var counts = Counts()
     private var batch = Batch()
+    /// Slots of recurrent states that no running sequence has, the next one last.
+    private var freeStateSlots: [Int32]
 
     package init(_ limits: Limits) {
         precondition(limits.maxBatchedTokens >= limits.maxSequences && limits.maxSequences > 0 && limits.blockCount > 0)
         self.limits = limits
         pool = BlockPool(blockSize: limits.blockSize, blockCount: limits.blockCount)
+        freeStateSlots = (0..<Int32(limits.maxSequences)).reversed()
         running.reserveCapacity(limits.maxSequences)
         batch.items.reserveCapacity(limits.maxSequences)
     }
@@ -73,7 +76,7 @@ package struct Scheduler {
     @discardableResult
     package mutating func remove(_ id: Int) -> Bool {
         if let index = running.firstIndex(where: { $0.id == id }) {
-            releaseBlocks(of: index)
+            releasePlace(of: index)
             running.remove(at: index)
             return true
         }
@@ -155,7 +158,7 @@ extension Scheduler {
 
     private mutating func preemptYoungest() {
         let index = running.count - 1
-        releaseBlocks(of: index)
+        releasePlace(of: index)
         var sequence = running.removeLast()
         sequence.computed = 0
         sequence.publishedBlocks = 0
@@ -169,6 +172,13 @@ extension Scheduler {
         running[index].blocks.removeAll(keepingCapacity: true)
     }
 
+    /// Frees the blocks and forgets the recurrent states.
+    private mutating func releasePlace(of index: Int) {
+        releaseBlocks(of: index)
+        freeStateSlots.append(running[index].stateSlot)
+        running[index].stateSlot = -1
+    }
+
     /// Lets waiting sequences run in order while there are places and blocks for all their known tokens.
     private mutating func admit() {
         while running.count < limits.maxSequences, !waiting.isEmpty {
@@ -177,6 +187,7 @@ extension Scheduler {
             let headroom = running.count
             guard pool.freeCount - hits.freeCount >= needed + headroom else { return }
             var sequence = waiting.removeFirst()
+            sequence.stateSlot = freeStateSlots.removeLast()
             for block in hits.blocks { pool.retain(block) }
             sequence.blocks = hits.blocks
             for _ in 0..<needed {

@@ -14,6 +14,8 @@ package struct SequenceState: Sendable {
     package var computed = 0
     /// Cache blocks in order.
     package var blocks: [Int32] = []
+    /// Where the sequence's recurrent states are kept while it runs; −1 else.
+    package var stateSlot: Int32 = -1
     /// Full blocks that the pool has been told about.
     package var publishedBlocks = 0
     /// Most tokens that a batch takes of the sequence, unless a span has more.

@@ -32,6 +32,7 @@ struct WarmUp {
             io.ids[row] = 0
             io.slots[row] = block * Int32(configuration.blockSize)
             io.reach[row] = 0
+            (io.stateSlots[row], io.ordinals[row]) = (Int32(row), 0)
             io.imageRows[row] = -1
             io.queryStarts[row] = Int32(row)
             io.queryCounts[row] = 1

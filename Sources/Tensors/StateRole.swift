@@ -4,12 +4,14 @@ package enum StateRole: Sendable, Hashable, Codable {
     case keys(layer: Int)
     /// The values beside them.
     case values(layer: Int)
-    /// What a layer that reads tokens one after another keeps of those it has read.
+    /// The last columns that a layer's short convolution has read, for each sequence.
+    case columns(layer: Int)
+    /// What a layer that reads tokens one after another keeps of those it has read, for each sequence.
     case recurrent(layer: Int)
 
     package var layer: Int {
         switch self {
-        case .keys(let layer), .values(let layer), .recurrent(let layer): layer
+        case .keys(let layer), .values(let layer), .columns(let layer), .recurrent(let layer): layer
         }
     }
 
@@ -18,13 +20,14 @@ package enum StateRole: Sendable, Hashable, Codable {
         switch self {
         case .keys: "keys"
         case .values: "values"
+        case .columns: "columns"
         case .recurrent: "recurrent"
         }
     }
 
     /// The role that text spells `word(layer)`; nil for another word.
     package init?(word: String, layer: Int) {
-        let all: [StateRole] = [.keys(layer: layer), .values(layer: layer), .recurrent(layer: layer)]
+        let all: [StateRole] = [.keys(layer: layer), .values(layer: layer), .columns(layer: layer), .recurrent(layer: layer)]
         guard let role = all.first(where: { $0.word == word }) else { return nil }
         self = role
     }

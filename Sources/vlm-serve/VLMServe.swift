@@ -83,8 +83,10 @@ struct EngineFlags: ParsableArguments {
         name: [.customLong("gpu-memory-utilization"), .customLong("memory-utilization")],
         help: "Share of the free memory that the KV cache may take.")
     var memoryUtilization = 0.5
-    @Flag(inversion: .prefixedNo, help: "Reuse the KV cache of prompts that begin alike.")
-    var enablePrefixCaching = true
+    @Flag(
+        inversion: .prefixedNo,
+        help: "Reuse the KV cache of prompts that begin alike; done unless the model keeps a state of each sequence, which cannot be reused.")
+    var enablePrefixCaching: Bool?
     @Option(help: "Requests that may wait beyond those that run; more are answered 429.")
     var maxNumQueuedReqs = 1024
     @Option(help: "Threads that compute; one per core unless given.")

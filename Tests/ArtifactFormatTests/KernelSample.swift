@@ -9,6 +9,7 @@ enum KernelSample {
         weight("norm", .plain, [8]), weight("qkv", .bf16Panels, [8, 8]), weight("frequencies", .plain, [2]),
         weight("axes", .indices, [2]), weight("table", .f32Panels, [16, 8]), weight("bias", .plain, [8]),
         weight("up", .f32Panels, [16, 8]), weight("merger", .f32Panels, [8, 32]),
+        weight("taps", .plain, [8, 4]),
     ]
 
     private static func weight(_ name: String, _ layout: WeightLayout, _ shape: [Int]) -> WeightEntry {
@@ -88,6 +89,13 @@ enum KernelSample {
         step(
             .addRMSNorm(eps: 1e-6), [value(1, "T", 8), value(0, "T", 8), constant("norm")],
             [value(0, "T", 8), value(2, "T", 8)]),
+        step(
+            .shortConvolution(.init(layer: 0, channels: 8, taps: 4)),
+            [value(1, "T", 8), constant("taps"), input(.stateSlots, .i32, ["T"]), input(.ordinals, .i32, ["T"])], [value(1, "T", 8)]),
+        step(
+            .gatedDelta(.init(layer: 0, keyHeads: 1, heads: 2, keyDim: 8, valueDim: 4)),
+            [value(1, "T", 1, 8), value(1, "T", 1, 8), value(1, "T", 2, 4), value(4, "T", 2), value(5, "T", 2)]
+                + [input(.stateSlots, .i32, ["T"]), input(.ordinals, .i32, ["T"])], [value(3, "T", 2, 4)]),
         step(linear(.f32, "up"), [value(2, "T", 8), constant("up")], [value(3, "T", 16)]),
         step(.gatedActivation(.silu), [value(3, "T", 16)], [value(1, "T", 8)]),
     ]

@@ -94,6 +94,34 @@ import Testing
         },
     ]
 
+    static let recurrences: [Damage] = [
+        Damage("short_convolution", "a convolution of 1 taps") { $0.kernel = .shortConvolution(.init(layer: 0, channels: 8, taps: 1)) },
+        Damage("short_convolution", "there is no layer -1") { $0.kernel = .shortConvolution(.init(layer: -1, channels: 8, taps: 4)) },
+        Damage("short_convolution", "the state is out of range") { $0.kernel = .shortConvolution(.init(layer: 0, channels: .max, taps: 4)) },
+        Damage("short_convolution", "has not 4 channels") { $0.kernel = .shortConvolution(.init(layer: 0, channels: 4, taps: 4)) },
+        Damage("short_convolution", "is not 3 taps of 8 channels") { $0.kernel = .shortConvolution(.init(layer: 0, channels: 8, taps: 3)) },
+        Damage("short_convolution", "has not the extents") { $0.inputs[0].type.shape = [63, 8] },
+        Damage("short_convolution", "is not one index for each row") { $0.inputs[2].type.shape = [63] },
+        Damage("short_convolution", "is not the input ordinals") { $0.inputs[3].type.shape = [65] },
+        Damage("short_convolution", "is no weight") { $0.inputs[1] = Slot(.arena(offset: 0, stride: 4), TensorType(.f32, [8, 4])) },
+        Damage("gated_delta", "3 heads over 2 key heads") {
+            $0.kernel = .gatedDelta(.init(layer: 0, keyHeads: 2, heads: 3, keyDim: 4, valueDim: 4))
+        },
+        Damage("gated_delta", "the state is out of range") {
+            $0.kernel = .gatedDelta(.init(layer: 0, keyHeads: 1, heads: 2, keyDim: 1 << 28, valueDim: 4))
+        },
+        Damage("gated_delta", "is not 1 heads of 4") {
+            $0.kernel = .gatedDelta(.init(layer: 0, keyHeads: 1, heads: 2, keyDim: 4, valueDim: 4))
+        },
+        Damage("gated_delta", "has not the extents") { $0.inputs[1].type.shape = [63, 1, 8] },
+        Damage("gated_delta", "has not a row for each") {
+            $0.inputs[0].type.shape = [63, 1, 8]
+            $0.inputs[1].type.shape = [63, 1, 8]
+        },
+        Damage("gated_delta", "is not one number for each head") { $0.inputs[3] = Slot(.arena(offset: 0, stride: 1), TensorType(.f32, ["T", 1])) },
+        Damage("gated_delta", "is not one index for each row") { $0.inputs[6].type.shape = [63] },
+    ]
+
     static let plain: [Damage] = [
         Damage("plain_add", "is not add of") { $0.inputs[0].type.shape = ["T", 4] },
         Damage("plain_add", "does not take the elements") { $0.inputs[1].type.element = .i32 },
@@ -212,7 +240,7 @@ import Testing
     @Test func everyKernelHasASoundStep() {
         let program = KernelSample.program()
         #expect(program.contradiction(weights: KernelSample.weights) == nil)
-        #expect(Set(program.plans.flatMap(\.steps).map(\.kernel.name)).count == 39)
+        #expect(Set(program.plans.flatMap(\.steps).map(\.kernel.name)).count == 41)
     }
 
     @Test func fallbacksAreCounted() throws {
@@ -222,7 +250,22 @@ import Testing
         #expect(vision.fallbacks.isEmpty)
     }
 
-    @Test(arguments: places + rows + layers + plain + attention) func damageIsNamed(_ damage: Damage) throws {
+    @Test func statesAreAlikeInEveryPlan() throws {
+        var program = KernelSample.program()
+        #expect(program.states.map(\.width) == [24, 64])
+        let step = try #require(program.plans[0].steps.firstIndex { $0.kernel.name == "short_convolution" })
+        let plan = try #require(program.plans.firstIndex { $0.entry == .decode(gear: 4) })
+        var other = program.plans[0].steps[step]
+        other.inputs[1] = Slot(.weight(0), TensorType(.f32, [4, 2]))
+        other.kernel = .shortConvolution(.init(layer: 0, channels: 4, taps: 2))
+        for slot in [0, 2, 3] { other.inputs[slot].type.shape[0] = 4 }
+        other.inputs[0] = Slot(.arena(offset: 0, stride: 4), TensorType(.f32, [4, 4]))
+        other.outputs[0] = other.inputs[0]
+        program.plans[plan].steps.insert(other, at: 0)
+        #expect(program.contradiction(weights: KernelSample.weights)?.contains("the state columns(0) has 24 values, and 4 in another") == true)
+    }
+
+    @Test(arguments: places + rows + layers + plain + attention + recurrences) func damageIsNamed(_ damage: Damage) throws {
         let reason = try damage.applied(to: KernelSample.program()).contradiction(weights: KernelSample.weights)
         #expect(reason?.contains(damage.reason) == true, "\(reason ?? "nothing is found")")
     }

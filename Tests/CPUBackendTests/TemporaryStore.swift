@@ -15,9 +15,9 @@ final class TemporaryStore {
     deinit { try? FileManager.default.removeItem(atPath: path) }
 
     /// Compiles one of the tiny models for this machine.
-    func compile(_ name: String, _ precision: ArtifactKey.Precision) throws -> Artifact {
+    func compile(_ name: String, _ precision: ArtifactKey.Precision, from folder: String = "EndToEndTests") throws -> Artifact {
         let tests = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().path
-        let directory = tests + "/EndToEndTests/Fixtures/" + name
+        let directory = "\(tests)/\(folder)/Fixtures/\(name)"
         var options = CompileOptions(directory: directory, target: .here)
         options.precision = precision
         let source = try ModelSource(directory: directory, store: store)

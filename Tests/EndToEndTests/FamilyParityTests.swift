@@ -16,20 +16,9 @@ import Testing
         }
     }
 
-    /// What is not supported yet, with words of the message that says so.
-    static let refused: [String: String] = [
-        "lfm2_vl": "is unknown; the known ones are", "minicpmv4_6": "is unknown; the known ones are",
-        "qwen3_5": "is unknown; the known ones are",
-    ]
-
     @Test(arguments: directories) func equalsTransformers(_ directory: URL) throws {
         let space = try Workspace()
         let name = directory.lastPathComponent
-        if let word = Self.refused[name] {
-            let outcome = try space.vlmc("compile", directory.path, "--precision", "exact")
-            #expect(outcome.status == 1 && outcome.errors.contains(word), "\(name): \(outcome.errors)")
-            return
-        }
         let artifact = try space.compile(directory.path, "--precision", "exact")
         let outcome = try space.vlmc("parity", artifact, "--reference", directory.path)
         #expect(outcome.status == 0, "\(name):\n\(outcome.output)\(outcome.errors)")

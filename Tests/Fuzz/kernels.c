@@ -3,6 +3,7 @@
 // Sizes, ranges, indices and enum values are the input's. Every buffer is as large as the contract says for them, to the
 // byte, so that a kernel which takes what it should refuse reads or writes outside.
 #include "vlm_kernels.h"
+#include "vlm_recurrence.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -222,10 +223,30 @@ static void segments(source *s) {
     if (a.q && a.k && a.v && a.y && scratch) vlm_segment_attention(&a, number(s, 3), number(s, 8), scratch, isa_of(s));
 }
 
+static void recurrences(source *s) {
+    vlm_sequences rows = {.rows = byte(s) % 12, .count = byte(s) % 4};
+    rows.slots = indices(s, rows.rows, 4), rows.ordinals = indices(s, rows.rows, 3);
+    vlm_short_convolution_args c = {.channels = number(s, 20), .taps = number(s, 5)};
+    c.x_stride = c.y_stride = c.channels;
+    int64_t kept = product(c.channels, c.taps - 1, 1), all = product(rows.rows, c.channels, 1);
+    c.sequences = rows, c.sequences.state = exact(s, product(rows.count, kept, 1), sizeof(float));
+    c.x = c.y = exact(s, all, sizeof(float)), c.weight = exact(s, product(c.channels, c.taps, 1), sizeof(float));
+    if (!rows.slots || !rows.ordinals || !c.sequences.state || !c.y || !c.weight) return;
+    vlm_short_convolution(&c, number(s, 20), number(s, 20));
+    vlm_gated_delta_args d = {.key_heads = number(s, 3), .heads = number(s, 6), .key_dim = number(s, 9), .value_dim = number(s, 9)};
+    int64_t keys = product(d.key_heads, d.key_dim, 1), values = product(d.heads, d.value_dim, 1);
+    d.sequences = rows, d.sequences.state = exact(s, product(rows.count, values, d.key_dim), sizeof(float));
+    d.q_stride = d.k_stride = keys, d.v_stride = d.y_stride = values, d.decay_stride = d.gain_stride = d.heads;
+    d.q = d.k = exact(s, product(rows.rows, keys, 1), sizeof(float)), d.v = exact(s, product(rows.rows, values, 1), sizeof(float));
+    d.y = exact(s, product(rows.rows, values, 1), sizeof(float));
+    d.decay = d.gain = exact(s, product(rows.rows, d.heads, 1), sizeof(float));
+    if (d.sequences.state && d.q && d.v && d.y && d.decay) vlm_gated_delta(&d, number(s, 6), number(s, 6));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static void (*const kernels[])(source *) = {linear, pack, pack_int4, rows, attention, segments};
+    static void (*const kernels[])(source *) = {linear, pack, pack_int4, rows, attention, segments, recurrences};
     source s = {data, size};
-    kernels[byte(&s) % 6](&s);
+    kernels[byte(&s) % 7](&s);
     while (buffer_count > 0) free(buffers[--buffer_count]);
     return 0;
 }

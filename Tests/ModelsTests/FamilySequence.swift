@@ -18,10 +18,11 @@ struct FamilySequence {
         ids = record.recorded("inputs.input_ids")!.ints
         slots = ids.count + steps
         states = [:]
-        guard let graph = record.module.graph("decode") else { return }
+        guard let graph = record.module.graph("extend") else { return }
+        // Of two sequences' states this one's are the second; what they hold before it begins must not matter.
         for state in graph.states {
-            let shape = [slots] + graph.type(of: state.value).shape.dims.dropFirst().compactMap(\.fixedValue)
-            states[state.name] = Tensor(Array(repeating: 0, count: shape.reduce(1, *)), shape)
+            let shape = graph.type(of: state.value).shape.values(["S": slots, "R": 2]) ?? []
+            states[state.name] = Tensor(Array(repeating: 7, count: shape.reduce(1, *)), shape)
         }
     }
 
@@ -85,6 +86,12 @@ struct FamilySequence {
         }
     }
 
+    /// Where states are kept, for some tokens.
+    private func places(_ range: Range<Int>) -> [String: Tensor] {
+        let slots = Tensor(ints: Array(repeating: 1, count: range.count), [range.count])
+        return ["state_slots": slots, "ordinals": Tensor(ints: range.map(Int32.init), [range.count])]
+    }
+
     private func given(_ entry: String, _ inputs: [String: Tensor]) -> [String: Tensor] {
         let names = Set(record.module.graph(entry)?.inputs.map(\.name) ?? [])
         return inputs.filter { names.contains($0.key) }
@@ -102,7 +109,7 @@ struct FamilySequence {
         let width = record.module.graph("extend")?.inputs.first { $0.name == "image_embeds" }
             .flatMap { record.module.graph("extend")?.type(of: $0.value).shape.dims.last?.fixedValue }
         inputs["image_embeds"] = images ?? Tensor([], [0, width ?? 0])
-        inputs.merge(try masks("extend", range)) { first, _ in first }
+        inputs.merge(try masks("extend", range).merging(places(range)) { first, _ in first }) { first, _ in first }
         let outcome = try record.run("extend", given("extend", inputs), states: states)
         states = outcome.states
         length = range.upperBound
@@ -113,7 +120,7 @@ struct FamilySequence {
     mutating func decode(_ token: Int32) throws -> Tensor {
         let range = length..<length + 1
         var inputs = ["ids": Tensor(ints: [token], [1]), "positions": positions(range), "slots": Tensor(ints: [Int32(length)], [1])]
-        inputs.merge(try masks("decode", range)) { first, _ in first }
+        inputs.merge(try masks("decode", range).merging(places(range)) { first, _ in first }) { first, _ in first }
         let outcome = try record.run("decode", given("decode", inputs), states: states)
         states = outcome.states
         length += 1

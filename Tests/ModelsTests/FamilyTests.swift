@@ -12,12 +12,7 @@ import Testing
 @Suite struct FamilyTests {
     static let differenceMax: Float = 1e-3
 
-    /// Directories of families that are refused.
-    static let isElsewhere: @Sendable (String) -> Bool = { name in
-        ["qwen3_5", "minicpmv4_6", "lfm2_vl"].contains { name.contains($0) }
-    }
-
-    @Test(arguments: FamilyRecord.names.filter { !isElsewhere($0) })
+    @Test(arguments: FamilyRecord.names)
     func equalsTheRecord(name: String) throws {
         let record = try FamilyRecord(name)
         try Verifier.verify(record.module)

@@ -114,6 +114,31 @@ import Testing
         #expect(throws: EvaluationError.self) { try evaluate(KVWrite(), table, rows, indices(3, 0)) }
     }
 
+    /// Rows of two sequences in turns; the second begins in the middle, a row between them is padding.
+    @Test func convolvesAlongSequences() throws {
+        let state = Tensor([1, 2, 9, 9], [2, 2, 1])
+        let (x, w) = (Tensor([3, 5, 7, 4], [4, 1]), matrix([100, 10, 1]))
+        let outcome = try evaluate(ShortConvolution(), state, x, w, indices(0, 1, -1, 0), indices(2, 0, 0, 3))
+        #expect(outcome[0].floats == [123, 5, 0, 234])
+        #expect(outcome[1] == Tensor([3, 4, 0, 5], [2, 2, 1]))
+        #expect(throws: EvaluationError.self) { try evaluate(ShortConvolution(), state, x, w, indices(0, 2, -1, 0), indices(2, 0, 0, 3)) }
+    }
+
+    /// Two heads over one key: the memory decays, is corrected by what it lacks of the value, and is read by the query.
+    @Test func correctsItsMemory() throws {
+        let state = Tensor([1, 2, 3, 4], [1, 2, 2, 1])
+        let q = Tensor([1, 1, 1, 0], [2, 1, 2]), k = Tensor([1, 0, 0, 1], [2, 1, 2])
+        let v = Tensor([10, 20, 30, 40], [2, 2, 1])
+        let decay = matrix([0.5, 1], [1, 0.5]), gain = matrix([1, 0.5], [0.5, 1])
+        let outcome = try evaluate(GatedDelta(), state, q, k, v, decay, gain, indices(0, 0), indices(1, 2))
+        // Head 0: [1, 2] → [0.5, 1] → [10, 1], read 11; [10, 1] → + 0.5 · 29 on the second, read 10.
+        // Head 1: [3, 4] → + 0.5 · 17 on the first, read 15.5; → [5.75, 2] → [5.75, 40], read 5.75.
+        #expect(outcome[0].floats == [11, 15.5, 10, 5.75])
+        #expect(outcome[1].floats == [10, 15.5, 5.75, 40])
+        let anew = try evaluate(GatedDelta(), state, q, k, v, decay, gain, indices(0, -1), indices(0, 0))
+        #expect(anew[0].floats == [10, 10, 0, 0] && anew[1].floats == [10, 0, 10, 0])
+    }
+
     @Test func literals() throws {
         #expect(try evaluate(Literal(0.1, .init(.bf16, [2])))[0].floats == [0.100_097_656_25, 0.100_097_656_25])
         #expect(try evaluate(Literal(-3, .init(.i32, [])))[0].ints == [-3])

@@ -4,6 +4,7 @@ import Inputs
 import Plan
 import Serving
 import Synchronization
+import Tensors
 import Testing
 
 @Suite struct EngineTests {
@@ -170,6 +171,20 @@ import Testing
         #expect(less.maxSequences == 3 && less.maxModelLength == 100 && less.gears == [1, 2, 4])
         #expect(try configure { $0.maxSequences = 2 }.gears == [1, 2])
         #expect(try configure { $0.kvCacheBytes = 4 * 1024 }.maxModelLength == 64)
+    }
+
+    @Test func modelsWithStatesDoNotCachePrefixes() throws {
+        let program = testProgram(keepsStates: true)
+        #expect(program.states.map(\.width) == [16] && program.stateBytes == 64)
+        func configure(_ caches: Bool?, availableBytes: Int = 1 << 24) throws -> EngineConfiguration {
+            var options = EngineOptions()
+            options.cachesPrefixes = caches
+            return try EngineConfiguration(program: program, options: options, availableBytes: availableBytes)
+        }
+        #expect(try !configure(nil).cachesPrefixes && !configure(false).cachesPrefixes)
+        let error = try #require(throws: ConfigurationError.self) { try configure(true) }
+        #expect(error.description.hasPrefix("--enable-prefix-caching: the model keeps a state"))
+        #expect(throws: ConfigurationError.self) { try configure(nil, availableBytes: 4 * 64) }
     }
 
     @Test func namesTheFlagThatDoesNotFit() throws {

@@ -47,6 +47,19 @@ import Testing
         #expect(batch.entry == .decode(gear: 2))
     }
 
+    @Test func runningSequencesHaveStateSlotsOfTheirOwn() throws {
+        var scheduler = scheduler(blocks: 5, sequences: 3)
+        for id in 1...4 { scheduler.add(sequence(id, count: 20, first: Int32(100 * id))) }
+        _ = try step(&scheduler)
+        #expect(scheduler.running.map(\.stateSlot) == [0, 1])
+        #expect(scheduler.waiting.map(\.stateSlot) == [-1, -1])
+        scheduler.remove(1)
+        _ = try step(&scheduler)
+        #expect(scheduler.running.map(\.stateSlot) == [1, 0])
+        while scheduler.counts.preemptions == 0 { _ = try step(&scheduler) }
+        #expect(scheduler.running.map(\.stateSlot) == [1] && scheduler.waiting.first?.stateSlot == -1)
+    }
+
     @Test func chunksDoNotEndInsideSpans() throws {
         var scheduler = scheduler(batched: 32)
         #expect(scheduler.spanMax == 29)

@@ -15,9 +15,10 @@ import Testing
         var maxSequences = 4
         var maxBatchedTokens = 32
         var imageCacheBytes = 1 << 20
+        var keepsStates = false
 
         var testDescription: String {
-            "seed \(seed), \(blockCount) blocks of \(blockSize), prefixes \(cachesPrefixes), gears \(gears)"
+            "seed \(seed), \(blockCount) blocks of \(blockSize), prefixes \(cachesPrefixes), gears \(gears), states \(keepsStates)"
         }
     }
 
@@ -31,14 +32,17 @@ import Testing
         Scene(seed: 7, blockSize: 64, blockCount: 5, gears: [1, 2], maxSequences: 2, maxBatchedTokens: 7),
         Scene(seed: 8, blockCount: 17, gears: [1, 3, 8], maxSequences: 8, maxBatchedTokens: 8, imageCacheBytes: 0),
         Scene(seed: 9, blockCount: 20, gears: [1], maxSequences: 1, maxBatchedTokens: 1),
+        Scene(seed: 10, keepsStates: true),
+        Scene(seed: 11, blockCount: 16, gears: [1, 3, 8], maxSequences: 8, keepsStates: true),
     ]
 
     private func engine(_ scene: Scene, alone: Bool = false) throws -> Engine {
         let program = testProgram(
-            gears: scene.gears, maxSequences: scene.maxSequences, maxBatchedTokens: scene.maxBatchedTokens)
+            gears: scene.gears, maxSequences: scene.maxSequences, maxBatchedTokens: scene.maxBatchedTokens,
+            keepsStates: scene.keepsStates)
         var options = EngineOptions()
         options.blockSize = scene.blockSize
-        options.cachesPrefixes = alone ? false : scene.cachesPrefixes
+        if !scene.keepsStates { options.cachesPrefixes = alone ? false : scene.cachesPrefixes }
         options.imageCacheBytes = scene.imageCacheBytes
         let blockBytes = program.kvBlockBytes(blockSize: scene.blockSize)
         options.kvCacheBytes = (alone ? 64 : scene.blockCount) * blockBytes
@@ -82,6 +86,7 @@ import Testing
         try await busy.whenIdle()
         #expect(busy.metrics.kvUsage == 0)
         #expect(busy.metrics.running == 0 && busy.metrics.waiting == 0)
+        #expect(scene.keepsStates ? busy.metrics.prefixQueries == 0 : true)
         if scene.blockCount == 16 { #expect(busy.metrics.preemptions > 0) }
         await busy.drain(timeout: .seconds(5))
         #expect(busy.phase == .stopped)

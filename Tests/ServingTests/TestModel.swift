@@ -7,8 +7,10 @@ import Tensors
 /// A small program that the null model runs.
 func testProgram(
     gears: [Int] = [1, 2, 4], maxSequences: Int = 4, maxModelLength: Int = 256, maxBatchedTokens: Int = 32,
-    vocabularySize: Int = 61
+    vocabularySize: Int = 61, keepsStates: Bool = false
 ) -> Program {
+    let convolution = Step(.shortConvolution(.init(layer: 0, channels: 8, taps: 3)), inputs: [], outputs: [], origin: "conv")
+    let extend = ExecutionPlan(entry: .extend, outputs: [], steps: [convolution], bounds: [:], arenaBytes: 0, unsharedBytes: 0)
     let vision = ExecutionPlan(
         entry: .vision,
             tensors: [
@@ -16,7 +18,7 @@ func testProgram(
                 .init(name: "patch_positions", type: TensorType(.i32, [2, Dim(4, times: "M")])),
             ], outputs: [], steps: [], bounds: ["M": 64], arenaBytes: 0, unsharedBytes: 0)
     return Program(
-        plans: [vision],
+        plans: [vision] + (keepsStates ? [extend] : []),
         limits: Program.Limits(
             gears: gears, maxSequences: maxSequences, maxModelLength: maxModelLength,
             maxBatchedTokens: maxBatchedTokens, maxPatches: 256),

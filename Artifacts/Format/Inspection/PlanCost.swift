@@ -43,6 +43,7 @@ private struct StepCounter {
         case .movement: break
         case .perElement(let operations): cost.flops += operations * outputs
         case .product: cost.flops += 2 * outputs * innerExtent(of: step)
+        case .recurrence(let operations): cost.flops += operations * outputs * innerExtent(of: step)
         case .attention(let readsCache):
             cost.attentionFlopsPerContextToken += 4 * outputs
             let layers = program.kv.layers

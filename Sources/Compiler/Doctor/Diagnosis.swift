@@ -80,7 +80,7 @@ package struct MemoryNeed: Sendable, Codable {
     }
     /// Packed weights, which processes that serve the artifact share.
     package var weights: Int
-    /// What computing the decoder takes.
+    /// What computing the decoder takes, with the states of all sequences where layers keep some.
     package var arena: Int
     /// What one picture takes while it is computed.
     package var pictureArena: Int

@@ -45,8 +45,9 @@ struct Estimate {
         let pictureArena = Int(Double(plan(.vision)?.arenaBytes ?? 0) * pictureShare)
         let features = (picture?.tokens ?? 0) * program.imageWidth * MemoryLayout<Float>.stride
         let logits = program.limits.maxSequences * program.vocabularySize * MemoryLayout<Float>.stride
+        let states = program.limits.maxSequences * program.stateBytes
         var need = MemoryNeed(
-            weights: packed, arena: arena + logits, pictureArena: pictureArena, cachePerToken: program.kv.tokenBytes, perPicture: features,
+            weights: packed, arena: arena + logits + states, pictureArena: pictureArena, cachePerToken: program.kv.tokenBytes, perPicture: features,
             cases: [])
         for context in contexts {
             for pictures in picture == nil ? [0] : [0, 1, 4] {

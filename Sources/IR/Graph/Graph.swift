@@ -64,7 +64,7 @@ package struct Graph: Sendable, Hashable {
     package func stateRole(of value: ValueID) -> StateRole? {
         if case .state(let index) = values[value.index].definition { return states[index].role }
         guard let node = producer(of: value), let position = node.results.firstIndex(of: value) else { return nil }
-        return node.op is KVWrite || node.op is StoreKV ? stateRole(of: node.operands[position]) : nil
+        return node.op.updatedOperand(ofResult: position).flatMap { stateRole(of: node.operands[$0]) }
     }
 
     /// The mask of an input; nil for any other value.

@@ -11,12 +11,24 @@ package protocol Op: Sendable, Hashable {
     /// The one spelling of attributes that can be written in several ways, such as a negative axis.
     func normalized(for operands: [TensorType]) -> Self
 
+    /// For each result that is a state with something stored in it, the operand that the state was before; nil for other results, and
+    /// no entries where there is no such result.
+    var updates: [Int?] { get }
+
     /// Floating-point operations for these types; `count` gives the elements of a shape.
     func flops(_ operands: [TensorType], _ results: [TensorType], _ count: (Shape) -> Double) -> Double
 }
 
 extension Op {
     package func normalized(for operands: [TensorType]) -> Self { self }
+
+    package var updates: [Int?] { [] }
+
+    /// The operand that a result is, with something stored in it; nil for a result that is new.
+    package func updatedOperand(ofResult position: Int) -> Int? { position < updates.count ? updates[position] : nil }
+
+    /// Whether a result is a state with something stored in it.
+    package var storesState: Bool { updates.contains { $0 != nil } }
 
     /// One operation per element of the results.
     package func flops(_ operands: [TensorType], _ results: [TensorType], _ count: (Shape) -> Double) -> Double {

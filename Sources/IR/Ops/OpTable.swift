@@ -14,6 +14,7 @@ package enum OpTable {
         ("Linear layers", LinearLayers.ops),
         ("Rotary embedding", RotaryEmbeddings.ops),
         ("Attention", AttentionOps.ops),
+        ("Recurrence", Recurrences.ops),
     ]
 
     package static let all: [any Op.Type] = families.flatMap(\.ops)

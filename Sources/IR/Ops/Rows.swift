@@ -48,6 +48,8 @@ package struct KVWrite: Op {
         "kv_write", "The cache with rows stored: `y = cache` but `y[slots[t]] = rows[t]`; a negative slot stores nothing.",
         blank: KVWrite(), operands: ["cache", "rows", "slots"])
 
+    package var updates: [Int?] { [0] }
+
     package func infer(_ operands: [TensorType]) throws(TypeError) -> [TensorType] {
         let (cache, rows, slots) = (operands[0], operands[1], operands[2])
         try TypeRules.minimumRank(cache, 2, "cache")
@@ -70,6 +72,8 @@ package struct StoreKV: Op {
     package static let schema = OpSchema(
         "kv_store", "Keys and values of a layer with rows stored, as `kv_write` stores each.", blank: StoreKV(),
         operands: ["keys", "values", "k", "v", "slots"], results: ["keys", "values"], isFused: true)
+
+    package var updates: [Int?] { [0, 1] }
 
     package func infer(_ operands: [TensorType]) throws(TypeError) -> [TensorType] {
         let keys = try KVWrite().infer([operands[0], operands[2], operands[4]])

@@ -260,7 +260,7 @@ extension PictureSpec {
     private func blend(_ rule: BlendRule, _ layout: PictureLayout) -> [[TableRows.Tap]] {
         let side =
             switch rule {
-            case .bilinear(let side, _), .bicubic(let side): side
+            case .bilinear(let side, _), .bicubic(let side), .antialiased(let side): side
             }
         func first(_: Int) -> [TableRows.Tap] { (0..<rule.count).map { TableRows.Tap(row: 0, weight: $0 == 0 ? 1 : 0) } }
         return rows(layout, classRow: first) { tile, row, column in
@@ -280,6 +280,9 @@ extension PictureSpec {
         case .tiles: for tile in layout.tiles { append(tile.patches + tile.padding + pixels.classRows) }
         case .kept: for tile in layout.tiles { append(tile.patches) }
         case .queries(let count): for _ in layout.tiles { append(count) }
+        case .runs(let count):
+            for tile in layout.tiles { for first in stride(from: 0, to: tile.patches, by: count) { append(min(count, tile.patches - first)) } }
+        case .cells(let side): for tile in layout.tiles { append(tile.patches / (side * side)) }
         case .windows:
             guard case .windows(let side, let window) = pixels.order else { return bounds }
             for tile in layout.tiles {

@@ -32,6 +32,8 @@ extension FitRule {
         case .volume(let minPixels, let maxPixels, let multiple, let frames):
             return PictureLayout.Frame(resized: try Self.volume(size, minPixels, maxPixels, multiple, frames))
         case .fill(let maxPixels, let multiple): return PictureLayout.Frame(resized: Self.filled(size, maxPixels, multiple))
+        case .bounded(let minPixels, let maxPixels, let multiple):
+            return PictureLayout.Frame(resized: Self.withinArea(size, minPixels, maxPixels, multiple))
         case .exact(let width, let height), .interpolated(let width, let height):
             return PictureLayout.Frame(resized: PictureSize(width: width, height: height))
         case .cover(let edge, let width, let height): return Self.covering(size, edge, PictureSize(width: width, height: height))
@@ -103,6 +105,20 @@ extension FitRule {
             (rows, columns) = (min(Int((tall / wide).rounded(.down)), most), 1)
         }
         return PictureSize(width: columns * multiple, height: rows * multiple)
+    }
+
+    /// `Lfm2VlImageProcessor.smart_resize`
+    private static func withinArea(_ size: PictureSize, _ minPixels: Int, _ maxPixels: Int, _ multiple: Int) -> PictureSize {
+        let (width, height, cell) = (Double(size.width), Double(size.height), Double(multiple))
+        func sides(_ rule: FloatingPointRoundingRule, dividedBy factor: Double = 1, times other: Double = 1, least: Int) -> PictureSize {
+            func side(_ length: Double) -> Int { max(Int(min(length / factor * other / cell, 0x1p30).rounded(rule)) * multiple, least) }
+            return PictureSize(width: side(width), height: side(height))
+        }
+        let near = sides(.toNearestOrEven, least: multiple)
+        let area = near.width * near.height
+        if area > maxPixels { return sides(.down, dividedBy: (height * width / Double(maxPixels)).squareRoot(), least: multiple) }
+        if area < minPixels { return sides(.up, times: (Double(minPixels) / (height * width)).squareRoot(), least: 0) }
+        return near
     }
 
     private static func longestEdge(_ size: PictureSize, _ edge: Int) -> PictureSize {

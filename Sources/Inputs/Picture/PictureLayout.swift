@@ -58,6 +58,8 @@ package struct PictureLayout: Sendable, Hashable {
                 case .split(let index): (frames[index]?.tileCount ?? 1) > 1
                 case .alone: others.isAlone
                 case .amongOthers: !others.isAlone
+                case .without(let index): frames[index] == nil
+                case .larger(let pixels, let multiple, let least): size.area(multiple: multiple, least: least) > pixels
                 }
             let start = view.source.map { frames[$0]?.canvas } ?? size
             guard holds, let start else {
@@ -124,6 +126,14 @@ package struct PictureCompany: Sendable, Hashable {
     }
 }
 
+extension PictureSize {
+    /// The area with each side rounded to a multiple, halves to even, and `least` at least.
+    fileprivate func area(multiple: Int, least: Int) -> Int {
+        func rounded(_ side: Int) -> Int { max(Int((Double(side) / Double(multiple)).rounded(.toNearestOrEven)) * multiple, least) }
+        return rounded(width) * rounded(height)
+    }
+}
+
 extension PictureLayout {
     /// Row and column of the patches of a tile, in the order in which they are read.
     static func places(_ order: PatchOrder, height: Int, width: Int) -> [(row: Int, column: Int)] {
@@ -142,6 +152,10 @@ extension PictureLayout {
         switch order {
         case .raster: cells(0..<height, 0..<width, 1, columnsFirst: false)
         case .cells(let side, let columnsFirst): cells(0..<height, 0..<width, side, columnsFirst: columnsFirst)
+        case .nested:
+            for top in stride(from: 0, to: height, by: 4) {
+                for left in stride(from: 0, to: width, by: 4) { cells(top..<top + 4, left..<left + 4, 2, columnsFirst: false) }
+            }
         case .windows(let side, let window):
             let step = side * window
             for top in stride(from: 0, to: height, by: step) {

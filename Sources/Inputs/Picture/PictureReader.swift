@@ -263,6 +263,19 @@ extension PictureSpec {
                 return rows + Array(repeating: 0, count: max(most * pixels.patchBytes - rows.count, 0))
             }
             return ([pictures.count, most, pixels.patchBytes], values)
+        case .strip:
+            let strips = pictures.flatMap { picture in picture.layout.tiles.map { strip($0, of: picture) } }
+            let lines = 3 * pixels.patchSize
+            var values: [Float] = []
+            for line in 0..<lines {
+                for strip in strips { values += strip[line * strip.count / lines..<(line + 1) * strip.count / lines] }
+            }
+            return ([1, 3, pixels.patchSize, values.count / max(lines, 1)], values)
+        case .padded(let rows):
+            let tiles = pictures.flatMap { picture in picture.layout.tiles.map { channelsLast($0, of: picture) } }
+            let count = tiles.reduce(rows * pixels.patchBytes) { max($0, $1.count) }
+            let values = tiles.flatMap { $0 + Array(repeating: 0, count: count - $0.count) }
+            return ([tiles.count, count / max(pixels.patchBytes, 1), pixels.patchBytes], values)
         case .tiles, .pictures, .filledPictures, .prompt:
             let planes = pictures.map { picture in picture.layout.tiles.map { plane($0, of: picture) } }
             let sizes = pictures.flatMap { picture in picture.layout.tiles.compactMap { picture.layout.frames[$0.view]?.tile } }
@@ -304,6 +317,22 @@ extension PictureSpec {
             }
         }
         return (size, values)
+    }
+
+    /// The patches of a tile in raster order as `[patches, p, p, 3]`.
+    private func channelsLast(_ tile: PictureLayout.Tile, of picture: ReadPicture) -> [Float] {
+        let (plane, side) = (plane(tile, of: picture), pixels.patchSize)
+        let area = plane.size.width * plane.size.height
+        var values: [Float] = []
+        values.reserveCapacity(3 * area)
+        for index in 0..<tile.patches {
+            let corner = index / tile.gridWidth * side * plane.size.width + index % tile.gridWidth * side
+            for pixel in 0..<side * side {
+                let place = corner + pixel / side * plane.size.width + pixel % side
+                for channel in 0..<3 { values.append(plane.values[channel * area + place]) }
+            }
+        }
+        return values
     }
 
     /// A tile as `[3, p, p · patches]`: its patches side by side.

@@ -118,9 +118,10 @@ extension RotaryFrequencies {
     /// The axis of each of `count` frequencies by `mrope_section`.
     private static func axes(_ rope: ConfigSection, _ order: RotaryAxes, count: Int) throws(CheckpointError) -> [Int] {
         let given = try rope.ints("mrope_section")
-        let standard = order == .interleaved ? [24, 20, 20] : [16, 24, 24]
+        let partial = count == 32 ? [11, 11, 10] : [24, 20, 20]
+        let standard = order == .interleaved ? partial : [16, 24, 24]
         let sections = given ?? standard
-        guard given != nil || count == 64 else {
+        guard given != nil || count == standard.reduce(0, +) else {
             throw rope.error("mrope_section", "is missing; its default \(sections) is for heads of 128, these have \(2 * count)")
         }
         var total = 0

@@ -18,11 +18,17 @@ extension ModelTracer {
         return b.reshape(x, [patches, .fixed(3 * frames * patchSize * patchSize)])
     }
 
-    /// A convolution whose kernel is as large as a patch, thus a matrix product (`PatchEmbed`).
-    func patchProjection(_ name: String, _ patches: Value, patchSize: Int, frames: Int?, width: Int, bias: Bool) -> Value {
+    /// A convolution whose kernel is as large as a patch, thus a matrix product (`PatchEmbed`); with `hasChannelsLast` its weight is a
+    /// linear layer's over patches whose pixels are together (`Siglip2VisionEmbeddings`).
+    func patchProjection(
+        _ name: String, _ patches: Value, patchSize: Int, frames: Int?, width: Int, bias: Bool, hasChannelsLast: Bool = false
+    ) -> Value {
         scope(name) {
             let side = Dim.fixed(patchSize)
-            let kernel = parameter("weight", Shape([.fixed(width), 3] + (frames.map { [.fixed($0)] } ?? []) + [side, side]))
+            let area = Dim.fixed(patchSize * patchSize)
+            let kernel = hasChannelsLast
+                ? b.transpose(b.reshape(parameter("weight", [.fixed(width), .fixed(3 * patchSize * patchSize)]), [.fixed(width), area, 3]), [0, 2, 1])
+                : parameter("weight", Shape([.fixed(width), 3] + (frames.map { [.fixed($0)] } ?? []) + [side, side]))
             let elements = 3 * (frames ?? 1) * patchSize * patchSize
             let y = b.matmul(patches, b.reshape(kernel, [.fixed(width), .fixed(elements)]), transposeB: true)
             return bias ? b.add(y, parameter("bias", [.fixed(width)])) : y

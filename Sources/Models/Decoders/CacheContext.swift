@@ -9,13 +9,16 @@ struct CacheContext {
     var slots: Value
     /// bool `[T, S]` for each mask of the decoder.
     var visible: [CausalMask: Value]
+    /// Where states are kept, of decoders that keep some.
+    var places: (slots: Value, ordinals: Value)?
 }
 
 extension ModelTracer {
-    func cacheContext(_ masks: [CausalMask], tokens: Dim) -> CacheContext {
+    func cacheContext(_ text: DecoderConfiguration, tokens: Dim) -> CacheContext {
         let slots = b.input(InputRole.slots.rawValue, TensorType(.i32, [tokens]))
-        let visible = masks.map { ($0, causalInput($0, tokens: tokens)) }
-        return CacheContext(tokens: tokens, slots: slots, visible: Dictionary(uniqueKeysWithValues: visible))
+        let visible = text.masks.map { ($0, causalInput($0, tokens: tokens)) }
+        let places = text.keepsStates ? sequencePlaces(tokens: tokens) : nil
+        return CacheContext(tokens: tokens, slots: slots, visible: Dictionary(uniqueKeysWithValues: visible), places: places)
     }
 
     private func causalInput(_ mask: CausalMask, tokens: Dim) -> Value {

@@ -21,6 +21,9 @@ package struct DecoderConfiguration: Sendable {
     var rotaries: [RotaryFrequencies]
     /// Where queries, keys and values come from.
     var projections = QueryProjections.separate
+    /// Of the layers that convolve, and of those that are delta nets.
+    var convolution: ConvolutionShape?
+    var deltaNet: DeltaNetShape?
     /// Whether gate and up-projection are one layer's rows, the gate first.
     var hasFusedGate = false
     var queryBias = false
@@ -61,7 +64,7 @@ package struct DecoderConfiguration: Sendable {
 
     /// The distinct masks of the layers, in the order of first use.
     var masks: [CausalMask] {
-        layers.map(mask).reduce(into: []) { known, mask in
+        layers.filter { $0.mixer == .attention }.map(mask).reduce(into: []) { known, mask in
             if !known.contains(mask) { known.append(mask) }
         }
     }
@@ -92,6 +95,7 @@ struct DecoderLayer: Hashable {
     var source: Int?
     /// Whether values come from the layer of the keys, neither weighted nor turned.
     var valuesAreKeys = false
+    var mixer = LayerMixer.attention
 }
 
 /// A table of rows of `width` elements for each layer, which are added to a projection of the embedded tokens (`Gemma4TextModel`).
@@ -111,6 +115,8 @@ struct PaddedTokens {
 enum QueryProjections {
     /// Three layers.
     case separate
+    /// Three layers; each query has beside it what its result is gated by.
+    case gated
     /// One layer, its rows those of all queries, then all keys, then all values.
     case rows
     /// One layer, its rows grouped by key-value head: the queries of the group, its key, its value.

@@ -65,6 +65,12 @@ struct DecoderKind {
     var keepsWindows = false
     /// Layers of a window turn by other frequencies.
     var hasLocalRotary = false
+    /// How the layers mix tokens that do not attend.
+    var mixer = LayerMixer.attention
+    /// Norms add one.
+    var normsAddOne = false
+    /// Default of `partial_rotary_factor`.
+    var partialRotary = 1.0
     /// `rotary_emb_base`, `use_dynamic_ntk` and `use_logn_attn` instead of rope parameters.
     var isDynamicNTK = false
 }
@@ -76,6 +82,7 @@ extension DecoderKind {
         "phi3": phi3, "phi3_v": phi3, "internlm2": internLM2, "paddleocr_vl_text": paddle, "paddleocr_vl": paddle, "qwen": qwen,
         "qwen2_vl_text": qwen2VL, "qwen2_vl": qwen2VL, "qwen2_5_vl_text": qwen2VL, "qwen2_5_vl": qwen2VL, "qwen3_vl_text": qwen3VL,
         "glm_ocr_text": glm, "gemma4_text": gemma4,
+        "qwen3_5_text": qwen35, "qwen3_5": qwen35, "lfm2": lfm2,
     ]
 
     /// `LlamaConfig`; SmolLM2 and Vicuna are Llamas.
@@ -106,6 +113,19 @@ extension DecoderKind {
         defaults: Defaults(
             vocabulary: 151_936, inner: 22_016, kvHeads: 32, headDim: 128, maxPositions: 128_000, theta: 500_000),
         biasKey: "attention_bias", normalizesHeads: true, axes: .interleaved)
+
+    /// `Qwen3_5TextConfig`
+    static let qwen35 = DecoderKind(
+        defaults: Defaults(
+            vocabulary: 248_320, width: 4096, inner: 12_288, heads: 16, kvHeads: 4, headDim: 256, theta: 10_000),
+        biasKey: "attention_bias", projections: .gated, normalizesHeads: true, axes: .interleaved, mixer: .deltaNet, normsAddOne: true,
+        partialRotary: 0.25)
+
+    /// `Lfm2Config`
+    static let lfm2 = DecoderKind(
+        defaults: Defaults(
+            vocabulary: 65_536, width: 2560, inner: 12_288, kvHeads: 8, maxPositions: 128_000, eps: 1e-5, theta: 1_000_000, isTied: true),
+        epsKey: "norm_eps", normalizesHeads: true, mixer: .convolution)
 
     /// `GemmaConfig`
     static let gemma = DecoderKind(

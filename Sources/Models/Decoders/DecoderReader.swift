@@ -40,6 +40,7 @@ extension DecoderConfiguration {
         layers = try Self.layers(config, kind, count, maxPositions: maxPositions)
         rotaries = try Self.rotaries(config, kind, headDim: attention.headDim, maxPositions: maxPositions)
         try readChoices(config, kind)
+        try readStates(config, kind)
     }
 
     private mutating func readChoices(_ config: ConfigSection, _ kind: DecoderKind) throws(CheckpointError) {
@@ -48,7 +49,7 @@ extension DecoderConfiguration {
         outputBias = try kind.biasKey.map { key throws(CheckpointError) in try config.bool(key) ?? false } ?? false
         queryBias = kind.hasQueryBias || outputBias
         feedForwardBias = try kind.feedForwardBiasKey.map { key throws(CheckpointError) in try config.bool(key) ?? false } ?? false
-        normsAddOne = kind.isGemma
+        normsAddOne = kind.isGemma || kind.normsAddOne
         embeddingScale = kind.isGemma ? Double(width).squareRoot() : nil
         normalizesResults = kind.normalizesResults
         normalizesHeads = kind.normalizesHeads
@@ -104,6 +105,7 @@ extension DecoderConfiguration {
     private static func layers(
         _ config: ConfigSection, _ kind: DecoderKind, _ count: Int, maxPositions: Int
     ) throws(CheckpointError) -> [DecoderLayer] {
+        if kind.mixer != .attention { return try mixedLayers(config, kind.mixer, count) }
         let all = Array(repeating: DecoderLayer(), count: count)
         var isUsed = true
         switch kind.windows {
@@ -159,7 +161,9 @@ extension DecoderConfiguration {
             try RotaryFrequencies(rope, kind.axes, headDim: headDim, maxPositions: maxPositions)
         }
         if kind.isDynamicNTK { return [try RotaryFrequencies(dynamicNTK: config, headDim: headDim, maxPositions: maxPositions)] }
-        guard kind.hasLocalRotary else { return [try frequencies(RopeSettings(config, theta: kind.defaults.theta))] }
+        guard kind.hasLocalRotary else {
+            return [try frequencies(RopeSettings(config, theta: kind.defaults.theta, partialFactor: kind.partialRotary))]
+        }
         if let each = try config.section("rope_parameters"), let full = try each.section("full_attention") {
             let local = try each.required("sliding_attention")
             return [

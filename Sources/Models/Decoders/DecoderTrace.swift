@@ -15,7 +15,7 @@ extension ModelTracer {
             rows = (index, b.input(InputRole.imageEmbeds.rawValue, TensorType(.f32, ["I", .fixed(pictures.width(text))])))
         }
         let positions = b.input(InputRole.positions.rawValue, TensorType(.i32, [.fixed(text.positionAxes), "T"]))
-        let context = cacheContext(text.masks, tokens: "T")
+        let context = cacheContext(text, tokens: "T")
         let sampled = b.input(InputRole.sampleRows.rawValue, TensorType(.i32, ["B"]))
         let tables = tokenTables(text)
         let known = embedded(ids, text)
@@ -40,7 +40,7 @@ extension ModelTracer {
         let positions = b.input(InputRole.positions.rawValue, TensorType(.i32, [.fixed(text.positionAxes), "B"]))
         var alone = text
         alone.spans = .none
-        let context = cacheContext(alone.masks, tokens: "B")
+        let context = cacheContext(alone, tokens: "B")
         let tables = tokenTables(text)
         let known = embedded(ids, text)
         let x = embedding(known, text, tables)
@@ -72,18 +72,16 @@ extension ModelTracer {
     ) -> Value {
         scope("model") {
             let tables = text.rotaries.enumerated().map { index, frequencies in
-                let isUsed = text.layers.contains { $0.rotary == index }
+                let isUsed = text.layers.contains { $0.mixer == .attention && $0.rotary == index }
                 return isUsed ? scope("rotary_emb") { rotaryTables(positions, frequencies, tokens: context.tokens) } : nil
             }
             let growth = queryGrowth(positions, text, tokens: context.tokens)
             var x = embedded
             var caches: [Int: LayerCache] = [:]
             for (index, layer) in text.layers.enumerated() {
-                guard let rotary = tables[layer.rotary], let visible = context.visible[text.mask(layer)] else { continue }
                 x = scope("layers.\(index)") {
-                    let turn = LayerContext(layer: index, rotary: rotary, visible: visible, slots: context.slots, tokens: context.tokens, growth: growth)
                     let normed = norm("input_layernorm", x, text)
-                    let mixed = scope("self_attn") { cachedAttention(normed, text, turn, &caches) }
+                    let mixed = mixed(normed, text, index, context, tables, growth, &caches)
                     let y = b.add(x, text.normalizesResults ? norm("post_attention_layernorm", mixed, text) : mixed)
                     let inner = norm(text.normalizesResults ? "pre_feedforward_layernorm" : "post_attention_layernorm", y, text)
                     let fed = scope("mlp") { feedForward(inner, text, layer.inner ?? text.inner) }
@@ -94,6 +92,26 @@ extension ModelTracer {
             }
             return norm("norm", x, text)
         }
+    }
+
+    /// What a layer makes of its tokens, each with those before it.
+    private func mixed(
+        _ x: Value, _ text: DecoderConfiguration, _ index: Int, _ context: CacheContext, _ tables: [RotaryTables?], _ growth: Value?,
+        _ caches: inout [Int: LayerCache]
+    ) -> Value {
+        let layer = text.layers[index]
+        if layer.mixer == .attention, let rotary = tables[layer.rotary], let visible = context.visible[text.mask(layer)] {
+            let cache = text.layers[..<index].count { $0.mixer == .attention }
+            let turn = LayerContext(
+                layer: index, cache: cache, rotary: rotary, visible: visible, slots: context.slots, tokens: context.tokens, growth: growth)
+            return scope("self_attn") { cachedAttention(x, text, turn, &caches) }
+        }
+        guard let places = context.places else { return x }
+        if layer.mixer == .convolution, let shape = text.convolution {
+            return scope("conv") { gatedConvolution(x, text, shape, layer: index, places) }
+        }
+        guard let shape = text.deltaNet else { return x }
+        return scope("linear_attn") { deltaNet(x, text, shape, layer: index, tokens: context.tokens, places) }
     }
 
     private func norm(_ name: String, _ x: Value, _ text: DecoderConfiguration) -> Value {

@@ -11,13 +11,13 @@ struct RopeSettings {
     let originalPositions: Int?
     let partialFactor: Double
 
-    /// Reads `rope_parameters`, else `rope_theta` and `rope_scaling` of a text section; `theta` is the class default.
-    init(_ text: ConfigSection, theta: Double) throws(CheckpointError) {
+    /// Reads `rope_parameters`, else `rope_theta` and `rope_scaling` of a text section; `theta` and `partialFactor` are class defaults.
+    init(_ text: ConfigSection, theta: Double, partialFactor: Double = 1) throws(CheckpointError) {
         let (current, old) = (try text.section("rope_parameters"), try text.section("rope_scaling"))
-        try self.init(current ?? old, of: text, theta: theta)
+        try self.init(current ?? old, of: text, theta: theta, partialFactor: partialFactor)
     }
 
-    init(_ rope: ConfigSection?, of text: ConfigSection, theta standard: Double) throws(CheckpointError) {
+    init(_ rope: ConfigSection?, of text: ConfigSection, theta standard: Double, partialFactor: Double = 1) throws(CheckpointError) {
         section = rope ?? text
         let (current, old) = (try rope?.string("rope_type"), try rope?.string("type"))
         let named = current ?? old ?? "default"
@@ -32,8 +32,8 @@ struct RopeSettings {
         originalPositions = try holder.double(key) == nil ? nil : Int(holder.positive(key))
         let partial = "partial_rotary_factor"
         let partialHolder = try section.double(partial) != nil ? section : text
-        partialFactor = try partialHolder.double(partial) == nil ? 1 : partialHolder.positive(partial)
-        guard partialFactor <= 1 else { throw partialHolder.error(partial, "is \(partialFactor), expected at most 1") }
+        self.partialFactor = try partialHolder.double(partial) == nil ? partialFactor : partialHolder.positive(partial)
+        guard self.partialFactor <= 1 else { throw partialHolder.error(partial, "is \(self.partialFactor), expected at most 1") }
     }
 }
 

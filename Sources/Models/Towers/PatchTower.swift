@@ -26,6 +26,10 @@ package struct PatchTower: Sendable {
     var positions: Int?
     /// How many rows of the table are blended for one patch; nil for one that is taken as it is.
     var blendedRows: Int?
+    /// Whether the whole table is resized to a tile's grid, each row weighted.
+    var resizesTable = false
+    /// Whether the kernel is stored as a linear layer's rows, with the channels last.
+    var hasChannelsLast = false
     var rotary: RotaryFrequencies?
     var projections = TowerProjections.separate
     var hasQueryBias = true
@@ -94,7 +98,8 @@ extension ModelTracer {
         return (tower.hasLastNorm ? norm("post_layernorm", x, tower) : x, blend)
     }
 
-    private func patchEmbedding(_ tower: PatchTower, _ pixelScale: PixelScale, rows: Dim) -> (Value, RowBlend?) {
+    /// Rows that enter the first block, and the table's blend for others to use.
+    func patchEmbedding(_ tower: PatchTower, _ pixelScale: PixelScale, rows: Dim) -> (Value, RowBlend?) {
         scope("embeddings") {
             let element: DType = tower.takesBytes ? .u8 : .f32
             let bytes = Dim.fixed(3 * tower.patchSize * tower.patchSize)
@@ -102,7 +107,8 @@ extension ModelTracer {
             let patches = tower.takesBytes
                 ? normalizedPatches(pixels, pixelScale, patchSize: tower.patchSize, frames: tower.frames ?? 1, patches: rows) : pixels
             var x = patchProjection(
-                "patch_embedding", patches, patchSize: tower.patchSize, frames: tower.frames, width: tower.width, bias: tower.hasPatchBias)
+                "patch_embedding", patches, patchSize: tower.patchSize, frames: tower.frames, width: tower.width, bias: tower.hasPatchBias,
+                hasChannelsLast: tower.hasChannelsLast)
             if tower.firstRows != .none {
                 let row = Shape([1, .fixed(tower.width)])
                 let first = tower.firstRows == .classToken
@@ -112,6 +118,9 @@ extension ModelTracer {
             }
             guard let positions = tower.positions else { return (x, nil) }
             let table = scope("position_embedding") { padded("weight", [.fixed(positions), .fixed(tower.width)]) }
+            if tower.resizesTable {
+                return (b.add(x, b.matmul(b.input("table_weights", TensorType(.f32, [rows, .fixed(positions)])), table)), nil)
+            }
             guard let count = tower.blendedRows else {
                 return (b.add(x, b.gather(table, b.input("table_rows", TensorType(.i32, [rows])))), nil)
             }
@@ -126,7 +135,7 @@ extension ModelTracer {
         norm.isRootMeanSquare ? rmsNorm(name, x, width: width, eps: norm.eps) : layerNorm(name, x, width: width, eps: norm.eps)
     }
 
-    private func block(_ x: Value, _ tower: PatchTower, _ tables: RotaryTables?, visible: Value, rows: Dim) -> Value {
+    func block(_ x: Value, _ tower: PatchTower, _ tables: RotaryTables?, visible: Value, rows: Dim) -> Value {
         let (width, inner, bias) = (tower.width, tower.inner, tower.hasFeedForwardBias)
         func scaled(_ x: Value, _ leaf: String) -> Value { tower.scalesResults ? b.mul(x, parameter(leaf, [.fixed(width)])) : x }
         let normed = norm("layer_norm1", x, tower)
@@ -141,7 +150,8 @@ extension ModelTracer {
         return b.add(y, scaled(fed, "ls2"))
     }
 
-    private func attention(_ x: Value, _ tower: PatchTower, _ tables: RotaryTables?, visible: Value, rows: Dim) -> Value {
+    /// The attention of a block, by the layers of the current module.
+    func attention(_ x: Value, _ tower: PatchTower, _ tables: RotaryTables?, visible: Value, rows: Dim) -> Value {
         let shape = tower.attention
         let heads: Shape = [rows, .fixed(shape.heads), .fixed(shape.headDim)]
         var parts = projections(x, tower, rows: rows)

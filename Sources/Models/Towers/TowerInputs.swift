@@ -12,6 +12,8 @@ struct SegmentMask {
     static let tiles = SegmentMask(name: "visible", queries: "tiles", keys: "tiles")
     /// Patches of one window.
     static let windows = SegmentMask(name: "visible_windows", queries: "windows", keys: "windows")
+    /// Rows that squares of patches of one tile have become.
+    static let squares = SegmentMask(name: "visible_squares", queries: "squares", keys: "squares")
     /// Learned queries and the patches of the tile that they sum up.
     static let queries = SegmentMask(name: "visible_keys", queries: "queries", keys: "tiles")
     /// As `queries`, without the rows that fill tiles up.

@@ -59,6 +59,9 @@ extension PictureSpec {
         if let reason = pixels.contradiction(FieldCheck(place: "picture.pixels")) { return reason }
         guard tensors.count(where: { [.pixels, .values].contains($0.content) }) == 1 else { return "picture.tensors has not one of pixels" }
         guard Set(tensors.map(\.name)).count == tensors.count else { return "picture.tensors has two of one name" }
+        for rows in segments {
+            if let reason = rows.content.count.flatMap({ check.within("segments' \(rows.name)", $0, 1...1 << 16) }) { return reason }
+        }
         for tensor in tensors {
             if let reason = tensor.content.side.flatMap({ check.within("tensors' \(tensor.name)", $0, 1...1 << 16) }) { return reason }
         }
@@ -136,7 +139,8 @@ extension PictureSpec {
         case .keep: return nil
         case .volume(let minPixels, let maxPixels, let multiple, let frames):
             return Self.smartPixels(minPixels / frames + 1, maxPixels / frames, multiple)
-        case .smart(let minPixels, let maxPixels, let multiple, _): return Self.smartPixels(minPixels, maxPixels, multiple)
+        case .smart(let minPixels, let maxPixels, let multiple, _), .bounded(let minPixels, let maxPixels, let multiple):
+            return Self.smartPixels(minPixels, maxPixels, multiple)
         case .fill(let maxPixels, _): return maxPixels
         case .exact(let width, let height), .cover(_, let width, let height), .interpolated(let width, let height): return width * height
         case .padded(let side): return side * side
@@ -179,8 +183,19 @@ extension VisionTensor.Content {
         case .queryRows(let side): side
         case .blendRows(.bilinear(let side, _)), .blendWeights(.bilinear(let side, _)): side
         case .blendRows(.bicubic(let side)), .blendWeights(.bicubic(let side)): side
+        case .blendRows(.antialiased(let side)), .blendWeights(.antialiased(let side)): side * side
         case .pixels, .values, .patchPositions, .keptRows, .classRows, .featureRows, .featureBlendRows, .featureBlendWeights: nil
         case .learnedRows: nil
+        }
+    }
+}
+
+extension VisionSegments.Content {
+    /// The number that it counts in.
+    fileprivate var count: Int? {
+        switch self {
+        case .queries(let count), .runs(let count), .cells(let count): count
+        case .pictures, .tiles, .kept, .windows: nil
         }
     }
 }
@@ -188,7 +203,16 @@ extension VisionTensor.Content {
 extension ViewSpec {
     fileprivate func contradiction(_ check: FieldCheck, _ index: Int) -> String? {
         if let source, !(0..<index).contains(source) { return "\(check.place).source is \(source), no view before it" }
-        if case .split(let view) = condition, !(0..<index).contains(view) { return "\(check.place).condition is of view \(view), none before it" }
+        switch condition {
+        case .split(let view), .without(let view):
+            guard (0..<index).contains(view) else { return "\(check.place).condition is of view \(view), none before it" }
+        case .larger(let pixels, let multiple, let least):
+            let fields = [
+                ("condition.pixels", pixels, 0...1 << 52), ("condition.multiple", multiple, 1...1 << 16), ("condition.least", least, 0...1 << 16),
+            ]
+            if let reason = check.first(fields) { return reason }
+        case .always, .alone, .amongOthers: break
+        }
         guard background.count == 3 else { return "\(check.place).background has not three channels" }
         if let tile, let reason = check.within("tile", tile, 1...sideMax) { return reason }
         let sides = 1...sideMax
@@ -201,7 +225,7 @@ extension ViewSpec {
             ])
         case .fill(let most, let multiple):
             return check.first([("fit.multiple", multiple, 1...1 << 12), ("fit.maxPixels", most, multiple * multiple...pixelsMax)])
-        case .smart(let least, let most, let multiple, _):
+        case .smart(let least, let most, let multiple, _), .bounded(let least, let most, let multiple):
             return check.first([("fit.minPixels", least, 1...pixelsMax), ("fit.maxPixels", most, 1...pixelsMax), ("fit.multiple", multiple, 1...1 << 16)])
         case .exact(let width, let height), .interpolated(let width, let height):
             return check.first([("fit.width", width, sides), ("fit.height", height, sides)])
@@ -234,6 +258,7 @@ extension PixelSpec {
             ("order.side", side, 1...64),
         ]
         if case .windows(_, let window) = order { fields.append(("order.window", window, 1...1024)) }
+        if case .padded(let rows) = form { fields.append(("form.rows", rows, 1...1 << 24)) }
         if let reason = check.first(fields) { return reason }
         guard let normalization else { return nil }
         guard normalization.mean.count == 3, normalization.deviation.count == 3, !normalization.deviation.contains(0) else {

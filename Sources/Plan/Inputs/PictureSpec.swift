@@ -58,6 +58,10 @@ package struct ViewSpec: Sendable, Hashable, Codable {
         case alone
         /// Where the prompt has several.
         case amongOthers
+        /// Of more than `pixels`, each side rounded to a multiple of `multiple`, and `least` at least (LFM2-VL).
+        case larger(pixels: Int, multiple: Int, least: Int)
+        /// Where that view is not there.
+        case without(view: Int)
     }
 
     package init(
@@ -87,6 +91,8 @@ package enum FitRule: Sendable, Hashable, Codable {
     /// The largest size in about the picture's ratio with sides of whole multiples and at most so many pixels; a side is at least one
     /// multiple (Gemma 4).
     case fill(maxPixels: Int, multiple: Int)
+    /// As `smart`, whatever the ratio, and no side below one multiple before the area is looked at (LFM2-VL).
+    case bounded(minPixels: Int, maxPixels: Int, multiple: Int)
     /// Exactly this size, whatever becomes of the ratio.
     case exact(width: Int, height: Int)
     /// The shorter side becomes `edge`, and the middle is cropped to `width` × `height` (CLIP's processor).
@@ -159,7 +165,7 @@ package struct PixelSpec: Sendable, Hashable, Codable {
         }
     }
 
-    package enum Form: String, Sendable, Hashable, Codable {
+    package enum Form: Sendable, Hashable, Codable {
         /// `[P, C · T · h · w]` in the order of cells, and `image_grid_thw`.
         case patches
         /// `[P, C, h, w]` in raster order, and `image_grid_thw`.
@@ -176,6 +182,10 @@ package struct PixelSpec: Sendable, Hashable, Codable {
         case strips
         /// `[pictures, P, h · w · C]` in raster order, filled up with rows of zeros to the most that the rule of the view allows.
         case filledPatches
+        /// `[1, C, h, w · patches]`, the patches of all tiles of a prompt in raster order.
+        case strip
+        /// `[tiles, rows, h · w · C]`: the patches of a tile in raster order, filled up with zeros to so many rows, or as many as the longest has.
+        case padded(rows: Int)
     }
 
     package init(
@@ -205,6 +215,8 @@ package enum PatchOrder: Sendable, Hashable, Codable {
     case raster
     /// Squares of `side` × `side` patches follow each other in raster order; inside one, rows come first, or columns.
     case cells(side: Int, columnsFirst: Bool)
+    /// Squares of 4 × 4 patches follow each other in raster order, inside them squares of 2 × 2, inside those patches.
+    case nested
     /// Squares of `window` × `window` cells follow each other, cut off at the edges; inside them cells of `side` (Qwen2.5-VL).
     case windows(side: Int, window: Int)
 
@@ -212,6 +224,7 @@ package enum PatchOrder: Sendable, Hashable, Codable {
     package var cellSide: Int {
         switch self {
         case .raster: 1
+        case .nested: 4
         case .cells(let side, _), .windows(let side, _): side
         }
     }
@@ -272,18 +285,23 @@ package enum TableRule: Sendable, Hashable, Codable {
         case range
         /// `min(i · (1 / k), 1 − 1e-6)`
         case product
+        /// `i / k`
+        case quotient
     }
 }
 
-/// How a learned table of `side` × `side` positions is resized to a tile (`torch.nn.functional.interpolate`, no antialias).
+/// How a learned table of `side` × `side` positions is resized to a tile (`torch.nn.functional.interpolate`).
 package enum BlendRule: Sendable, Hashable, Codable {
     case bilinear(side: Int, alignsCorners: Bool)
     /// Keys' weights with a = −0.75.
     case bicubic(side: Int)
+    /// Bilinear with antialias, and without aligned corners: each row of the table has a weight, in their order.
+    case antialiased(side: Int)
 
     /// Rows that are blended for one patch.
     package var count: Int {
         switch self {
+        case .antialiased(let side): side * side
         case .bilinear: 4
         case .bicubic: 16
         }
@@ -306,6 +324,10 @@ package struct VisionSegments: Sendable, Hashable, Codable {
         case windows
         /// So many features of each tile.
         case queries(count: Int)
+        /// So many patches, one run behind the other in each tile.
+        case runs(count: Int)
+        /// The squares of `side` × `side` patches of one tile, each one row.
+        case cells(side: Int)
     }
 
     package init(_ name: String, _ content: Content) {

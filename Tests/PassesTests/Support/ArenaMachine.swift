@@ -38,26 +38,24 @@ struct ArenaMachine {
     }
 
     private mutating func step(_ node: Node) throws {
-        if node.op is StoreKV { return try writeCache(node) }
         let operands = try node.operands.map { try read($0) }
-        for (value, tensor) in zip(node.results, try compute(node.op, operands)) { try write(value, tensor) }
-    }
-
-    private mutating func writeCache(_ node: Node) throws {
-        let caches = node.operands[..<2].map(state)
-        var operands: [Tensor] = []
-        for cache in caches {
-            guard let old = inputs[cache] else { throw EvaluationError("a state without a tensor") }
-            operands.append(old)
+        for (position, tensor) in try compute(node.op, operands).enumerated() {
+            guard let operand = node.op.updatedOperand(ofResult: position) else {
+                try write(node.results[position], tensor)
+                continue
+            }
+            let state = state(of: node.operands[operand])
+            guard inputs[state] != nil else { throw EvaluationError("a state without a tensor") }
+            inputs[state] = tensor
         }
-        for value in node.operands[2...] { operands.append(try read(value)) }
-        for (cache, tensor) in zip(caches, try compute(node.op, operands)) { inputs[cache] = tensor }
     }
 
     /// The state that a value has come from through the ops that store into it; the value itself when it is none.
     private func state(of value: ValueID) -> ValueID {
-        guard let node = graph.producer(of: value), node.op is StoreKV, let position = node.results.firstIndex(of: value) else { return value }
-        return state(of: node.operands[position])
+        guard let node = graph.producer(of: value), let position = node.results.firstIndex(of: value),
+            let operand = node.op.updatedOperand(ofResult: position)
+        else { return value }
+        return state(of: node.operands[operand])
     }
 
     private func compute(_ op: any Op, _ operands: [Tensor]) throws -> [Tensor] {
