@@ -13,7 +13,7 @@ import Testing
     @Test func everyOpRuns() throws {
         let module = try Parser.parse(Fixture.text("IRTests/Fixtures/every-op.vir"))
         let graph = module.graphs[0]
-        let sizes = ["T": 3, "S": 5, "M": 2, "I": 2]
+        let sizes = ["T": 3, "S": 5, "M": 2, "I": 2, "R": 2]
         var tensors: [String: Tensor] = [:]
         for (name, value) in graph.inputs.map({ ($0.name, $0.value) }) + graph.states.map({ ($0.name, $0.value) }) {
             let type = graph.type(of: value)
@@ -30,7 +30,7 @@ import Testing
         var count = 0
         let outcome = try evaluator.run(graph, inputs: tensors, states: tensors) { _, _ in count += 1 }
         #expect(count == graph.nodeCount)
-        #expect(outcome.results.map(\.shape) == [[3, 8], [8, 8], [3, 1]])
+        #expect(outcome.results.map(\.shape) == [[3, 8], [8, 8], [3, 1], [3, 2, 2]])
         #expect(outcome.results.allSatisfy { $0.floats.allSatisfy(\.isFinite) })
         #expect(outcome.states["kv.0.k"]?.shape == [5, 1, 4])
         #expect(outcome.states["kv.0.k"] != tensors["kv.0.k"])
