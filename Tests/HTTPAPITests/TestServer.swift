@@ -2,6 +2,7 @@ import Budgets
 import Dispatch
 import Execution
 import Foundation
+import Gates
 import HTTPAPI
 import Inputs
 import JSON
@@ -21,6 +22,8 @@ final class TestServer: Sendable {
         var maxBodyBytes = 1 << 20
         /// How long a step takes.
         var stepMilliseconds = 0
+        /// Each step passes it.
+        var stepGate = Gate()
         /// The model is loaded once this is signalled.
         var loadGate: DispatchSemaphore?
         var failsOnToken: Int32?
@@ -55,6 +58,7 @@ final class TestServer: Sendable {
         let engine = Engine(configuration: configuration, log: { _ in }) {
             options.loadGate?.wait()
             return NullModel(program: program, failsOnToken: options.failsOnToken) { _ in
+                options.stepGate.pass()
                 if options.stepMilliseconds > 0 { Thread.sleep(forTimeInterval: Double(options.stepMilliseconds) / 1000) }
             }
         }
@@ -81,6 +85,11 @@ final class TestServer: Sendable {
         port = await iterator.next() ?? 0
         self.engine = engine
         while options.loadGate == nil, !model.isReady { try await Task.sleep(for: .milliseconds(1)) }
+    }
+
+    /// Returns when a request is being computed; what it does must last until then.
+    func whenRunning() async throws {
+        while engine.metrics.running == 0 { try await Task.sleep(for: .milliseconds(1)) }
     }
 
     func stop() async {

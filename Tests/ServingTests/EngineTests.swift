@@ -1,5 +1,6 @@
 import Budgets
 import Execution
+import Gates
 import Inputs
 import Plan
 import Serving
@@ -91,14 +92,17 @@ import Testing
     }
 
     @Test func boundsItsQueue() async throws {
+        let gate = Gate()
         let engine = try engine(maxQueued: 2) { program in
-            NullModel(program: program, beforeRun: { _ in usleepMilliseconds(2) })
+            NullModel(program: program, beforeRun: { _ in gate.pass() })
         }
         try await engine.whenServing()
+        gate.close()
         var generations: [Generation] = []
         for _ in 0..<6 { generations.append(try engine.submit(request([1], maxTokens: 100))) }
         #expect(throws: AdmissionError.queueFull(waiting: 6)) { try engine.submit(request([1], maxTokens: 1)) }
         #expect(throws: AdmissionError.queueFull(waiting: 6)) { try engine.checkAdmission() }
+        gate.open()
         generations.removeAll()
         try await engine.whenIdle()
         #expect(await engine.run(request([1], maxTokens: 1)).reason == .length)
@@ -106,25 +110,31 @@ import Testing
     }
 
     @Test func drainsAndThenRefuses() async throws {
+        let gate = Gate()
         let engine = try engine { program in
-            NullModel(program: program, beforeRun: { _ in usleepMilliseconds(1) })
+            NullModel(program: program, beforeRun: { _ in gate.pass() })
         }
         try await engine.whenServing()
+        gate.close()
         async let outcome = engine.run(request([1], maxTokens: 60))
-        try await Task.sleep(for: .milliseconds(20))
-        await engine.drain(timeout: .seconds(10))
+        while engine.inFlight == 0 { try await Task.sleep(for: .milliseconds(1)) }
+        async let drained: Void = engine.drain(timeout: .seconds(600))
+        while engine.phase != .draining { try await Task.sleep(for: .milliseconds(1)) }
+        gate.open()
+        await drained
         #expect(await outcome.completionTokens == 60)
         #expect(engine.phase == .stopped)
         #expect(throws: AdmissionError.notServing(.stopped)) { try engine.submit(request([1], maxTokens: 1)) }
     }
 
     @Test func abortsWhatDoesNotEndInTime() async throws {
+        // All 250 tokens take fifty seconds.
         let engine = try engine { program in
-            NullModel(program: program, beforeRun: { _ in usleepMilliseconds(5) })
+            NullModel(program: program, beforeRun: { _ in usleepMilliseconds(200) })
         }
         try await engine.whenServing()
         async let outcome = engine.run(request([1], maxTokens: 250))
-        try await Task.sleep(for: .milliseconds(30))
+        while engine.inFlight == 0 { try await Task.sleep(for: .milliseconds(1)) }
         await engine.drain(timeout: .milliseconds(30))
         #expect(await outcome.reason == .abort)
         #expect(engine.phase == .stopped)
