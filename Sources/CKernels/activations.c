@@ -1,12 +1,14 @@
 #include "internal.h"
 
-vlm_pack_activations_fn vlm_pack_bf16_rows_generic, vlm_pack_int8_rows_generic, vlm_pack_bf16_rows_avx512, vlm_pack_int8_rows_avx512;
+vlm_pack_activations_fn vlm_pack_bf16_rows_generic, vlm_pack_int8_rows_generic, vlm_pack_int8_rows_avx2, vlm_pack_bf16_rows_avx512,
+    vlm_pack_int8_rows_avx512;
 
 // Versions of each format, the last whose features the machine has being taken.
 static const struct { vlm_row_format format; vlm_isa features; vlm_pack_activations_fn *run; } versions[] = {
     {VLM_ROWS_BF16, 0, vlm_pack_bf16_rows_generic},
     {VLM_ROWS_INT8, 0, vlm_pack_int8_rows_generic},
 #if VLM_X86_64
+    {VLM_ROWS_INT8, VLM_FEATURES_AVX2, vlm_pack_int8_rows_avx2},
     {VLM_ROWS_BF16, VLM_FEATURES_AVX512, vlm_pack_bf16_rows_avx512},
     {VLM_ROWS_INT8, VLM_FEATURES_AVX512, vlm_pack_int8_rows_avx512},
 #endif

@@ -66,11 +66,9 @@ final class LinearStep: PreparedStep {
     override func grain(_ phase: Int) -> Int {
         if usesBLAS { return Self.blasGrain }
         let panelWork = Int(arguments.inputs) * Int(VLM_PANEL) * Int(max(arguments.rows, 1))
-        return max(Self.streams, 131_072 / max(panelWork, 1) / Self.streams * Self.streams)
+        return max(1, 131_072 / max(panelWork, 1))
     }
 
-    /// Panels that kernels read side by side when there are few rows.
-    private static let streams = 4
     /// Panels for which it is worth that OpenBLAS packs the rows of x once more.
     private static let blasGrain = 8
 

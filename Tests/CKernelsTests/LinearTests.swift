@@ -149,6 +149,36 @@ private func packInt4(_ c: LinearCase, _ random: inout Dice, _ weight: Guarded<U
         }
     }
 
+    @Test("integer arithmetic is the same bits on every instruction set with vectors")
+    func integersAreTheSameBits() {
+        for var c in Self.cases(VLM_LINEAR_INT4_INT8, seed: 17) {
+            c.activation = VLM_ACTIVATION_NONE
+            let fixture = LinearFixture(c), vectors = featureSets.dropFirst(), first = vectors.first.map(fixture.run)
+            for isa in vectors.dropFirst() { #expect(fixture.run(isa) == first, "\(c.testDescription) isa \(isa)") }
+        }
+    }
+
+    /// Every product and every sum of products is as far from zero as it can be.
+    @Test("integer sums have room for the greatest numbers", arguments: [32, 64, 128], [(UInt8(15), UInt8(0)), (0, 15), (15, 15), (0, 0)])
+    func integersHaveRoom(group: Int, levels: (q: UInt8, zero: UInt8)) {
+        let (rows, inputs, outputs) = (7, 2 * group, 40)
+        let fixture = LinearFixture(LinearCase(kind: VLM_LINEAR_INT4_INT8, rows: rows, inputs: inputs, outputs: outputs, group: group))
+        let q = Guarded(outputs * inputs) { _ in levels.q }, zeros = Guarded(outputs * 2) { _ in levels.zero }
+        let scales = Guarded(outputs * 2) { _ in Float16(1).bitPattern }
+        var packing = vlm_pack_int4_args(
+            outputs: Int64(outputs), inputs: Int64(inputs), group: Int64(group), first: 0, count: Int64(outputs), q: q.pointer,
+            scales: scales.pointer, zeros: zeros.pointer, packed: fixture.weight.pointer)
+        #expect(vlm_pack_int4(&packing) == VLM_OK)
+        for i in 0..<fixture.x.count { fixture.x[i] = i / inputs % 2 == 0 ? 127 : -127 }
+        for isa in featureSets {
+            let y = fixture.run(isa)
+            for t in 0..<rows {
+                let sum = Float((t % 2 == 0 ? 127 : -127) * inputs * (Int(levels.q) - Int(levels.zero)))
+                for o in 0..<outputs { #expect(y[t * outputs + o] == sum + fixture.bias[o], "isa \(isa) row \(t) output \(o)") }
+            }
+        }
+    }
+
     @Test("many panels, several blocks of rows and of inputs", arguments: kinds.map(\.rawValue))
     func blocks(kind: UInt32) {
         let fixture = LinearFixture(LinearCase(kind: vlm_linear_kind(rawValue: kind), rows: 205, inputs: 1152, outputs: 330, group: 64, seed: 5))

@@ -84,9 +84,8 @@ static thin_run_fn *const thin_runs[] = {TILES(THIN)};
 static void thin_block(const vlm_linear_args *a, const linear_block *b) {
   int64_t stride = vlm_bf16_row(a->inputs), pairs = vlm_ceil_div(a->inputs, 2);
   thin_layer layer = {.x = (const uint16_t *)a->packed + b->row * stride, .x_stride = stride * 2, .x_unit = 4,
-                      .weights = (const uint32_t *)a->weight + b->panel * pairs * VLM_PANEL, .unit_bytes = VLM_PANEL * 4,
-                      .panel_bytes = pairs * VLM_PANEL * 4, .units = pairs, .pass = TILE_ROWS};
-  thin_panels(&layer, b, thin_runs);
+                      .weights = (const uint32_t *)a->weight + b->panel * pairs * VLM_PANEL, .unit_bytes = VLM_PANEL * 4, .units = pairs, .pass = TILE_ROWS};
+  thin_panel(&layer, b, thin_runs);
 }
 
 static void tall_block(const vlm_linear_args *a, const linear_block *b) {
@@ -106,8 +105,8 @@ static void tall_block(const vlm_linear_args *a, const linear_block *b) {
 }
 
 void vlm_linear_bf16_bf16_12x32_avx512bf16(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
-  if (a->rows <= THIN_ROWS) linear_blocks(a, begin, end, scratch, thin_block, (linear_cut){THIN_PANELS, THIN_PANELS, a->inputs});
-  else linear_blocks(a, begin, end, scratch, tall_block, (linear_cut){LINEAR_PANELS, 1, INPUTS});
+  if (a->rows <= THIN_ROWS) linear_blocks(a, begin, end, scratch, thin_block, (linear_cut){1, a->inputs});
+  else linear_blocks(a, begin, end, scratch, tall_block, (linear_cut){LINEAR_PANELS, INPUTS});
 }
 #pragma clang attribute pop
 #endif

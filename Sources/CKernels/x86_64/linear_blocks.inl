@@ -2,11 +2,11 @@
 // of one block to f32 sums in scratch; the finished sums get bias, activation and residual and go to y.
 
 typedef struct {
-  int64_t panel, panels;    // of VLM_PANEL outputs
+  int64_t panel;            // of VLM_PANEL outputs
   int64_t row, rows;        // the block's rows
   int64_t k, k_count;       // the block's inputs
   float *weights;           // scratch for LINEAR_WEIGHTS bytes of unpacked weights
-  float *sums;              // [panels, LINEAR_ROWS, VLM_PANEL]
+  float *sums;              // [rows, VLM_PANEL]
   bool accumulate;          // whether sums hold earlier inputs' products
 } linear_block;
 
@@ -29,13 +29,6 @@ static inline void linear_finish_row(const vlm_linear_args *a, int64_t row, int6
   }
 }
 
-// All panels of a row in turn, so that y is written along its rows.
-static void linear_finish(const vlm_linear_args *a, const linear_block *b) {
-  for (int64_t t = 0; t < b->rows; t++)
-    for (int64_t p = 0; p < b->panels; p++)
-      linear_finish_row(a, b->row + t, b->panel + p, b->sums + (p * LINEAR_ROWS + t) * VLM_PANEL);
-}
-
 // Prefetches the share of the next weights that belongs to rows [t, t + rows) of a block; few rows stream by themselves.
 static inline void linear_prefetch(const linear_block *b, const void *next, int64_t bytes, int64_t t, int64_t rows) {
   if (b->rows < LINEAR_PREFETCH_ROWS) return;
@@ -43,10 +36,9 @@ static inline void linear_prefetch(const linear_block *b, const void *next, int6
   for (int64_t i = first; i < last; i += 64) __builtin_prefetch((const char *)next + i, 0, 2);
 }
 
-// How a range of panels is cut: the panels whose sums are in scratch at once, those of one call of the block function, and
-// the inputs of one call.
+// How a range of panels is cut: the panels whose sums are in scratch at once, and the inputs of one call.
 typedef struct {
-  int64_t panels, panels_per_call, inputs_per_call;
+  int64_t panels, inputs;
 } linear_cut;
 
 static void linear_blocks(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch, linear_block_fn *run, linear_cut cut) {
@@ -55,17 +47,15 @@ static void linear_blocks(const vlm_linear_args *a, int64_t begin, int64_t end, 
     for (int64_t first = begin; first < end; first += cut.panels) {
       int64_t last = vlm_min(end, first + cut.panels);
       linear_block b = {.row = row, .rows = vlm_min(LINEAR_ROWS, a->rows - row), .weights = scratch};
-      for (b.k = 0; b.k < a->inputs; b.k += cut.inputs_per_call)
-        for (b.panel = first; b.panel < last; b.panel += cut.panels_per_call) {
-          b.panels = vlm_min(cut.panels_per_call, last - b.panel);
-          b.k_count = vlm_min(cut.inputs_per_call, a->inputs - b.k);
+      for (b.k = 0; b.k < a->inputs; b.k += cut.inputs)
+        for (b.panel = first; b.panel < last; b.panel++) {
+          b.k_count = vlm_min(cut.inputs, a->inputs - b.k);
           b.sums = sums + (b.panel - first) * LINEAR_ROWS * VLM_PANEL;
           b.accumulate = b.k > 0;
           run(a, &b);
         }
-      b.panel = first;
-      b.panels = last - first;
-      b.sums = sums;
-      linear_finish(a, &b);
+      // All panels of a row in turn, so that y is written along its rows.
+      for (int64_t t = 0; t < b.rows; t++)
+        for (int64_t p = first; p < last; p++) linear_finish_row(a, row + t, p, sums + ((p - first) * LINEAR_ROWS + t) * VLM_PANEL);
     }
 }

@@ -25,7 +25,12 @@ static void block_bf16(const vlm_linear_args *a, const linear_block *b) {
   const uint32_t *next = w + vlm_ceil_div(a->inputs, 2) * VLM_PANEL;
   float *y = b->weights;
   for (int64_t k = 0; k < b->k_count; k += 2, w += VLM_PANEL, y += 2 * VLM_PANEL)
-    for (int n = 0; n < VLM_PANEL; n += V_WIDTH) v_split_bf16(w + n, y + n, y + VLM_PANEL + n);
+    for (int n = 0; n < VLM_PANEL; n += V_WIDTH) {
+      v_f32 even, odd;
+      v_pair_bf16(w + n, &even, &odd);
+      v_store(y + n, even);
+      v_store(y + VLM_PANEL + n, odd);
+    }
   multiply_block(a, b, b->weights, next, b->k_count / 2 * VLM_PANEL * (int64_t)sizeof *w);
 }
 
@@ -40,7 +45,11 @@ static void block_int4(const vlm_linear_args *a, const linear_block *b) {
     for (int n = 0; n < VLM_PANEL; n += V_WIDTH) {
       v_f32 scale = v_from_f16(tail + n), zero = v_from_f16(tail + VLM_PANEL + n);
       for (int64_t step = 0; step < a->group; step += 8)
-        v_split_int4(w + step / 8 * (VLM_PANEL * 4) + n * 4, scale, zero, y + (k + step) * VLM_PANEL + n);
+#pragma clang loop unroll(full)
+        for (int j = 0; j < 8; j++) {
+          v_f32 q = v_nibbles(w + step / 8 * (VLM_PANEL * 4) + n * 4, j);
+          v_store(y + (k + step + j) * VLM_PANEL + n, v_mul(v_sub(q, zero), scale));
+        }
     }
   }
   multiply_block(a, b, b->weights, next, b->k_count / a->group * (int64_t)bytes);

@@ -9,7 +9,7 @@
 #include "linear_blocks.inl"
 #include "row_pointers.inl"
 
-enum { TILE_ROWS = 12, THIN_ROWS = 24, INPUTS = 1024, STREAMS = 4, PREFETCH = 2176, STEP_BYTES = VLM_PANEL * 4 };
+enum { TILE_ROWS = 12, THIN_ROWS = 24, INPUTS = 1024, PREFETCH = 2176, STEP_BYTES = VLM_PANEL * 4 };
 
 // The activations of a tile: where the first row's first group begins, and bytes between rows.
 typedef struct {
@@ -17,11 +17,11 @@ typedef struct {
   int64_t stride;
 } tile_rows;
 
-// The weights of a tile: `groups` groups of a panel (of `panels` panels, for thin).
+// The weights of a tile of many rows: `groups` groups of a panel.
 typedef struct {
   const uint8_t *blocks;  // packed int4
-  const uint8_t *u8;      // unpacked [inputs/4][VLM_PANEL][4], each q − zero + VLM_I8_CENTRE (tall)
-  int64_t group, groups, panels, panel_bytes, block_bytes;
+  const uint8_t *u8;      // unpacked [inputs/4][VLM_PANEL][4], each q − zero + VLM_I8_CENTRE
+  int64_t group, groups, block_bytes;
 } tile_weights;
 
 static tile_rows rows_at(const vlm_linear_args *a, int64_t row, int64_t k) {
@@ -29,10 +29,8 @@ static tile_rows rows_at(const vlm_linear_args *a, int64_t row, int64_t k) {
   return (tile_rows){(const char *)a->packed + row * stride + k / a->group * vlm_i8_group_bytes(a->group), stride};
 }
 
-static tile_weights weights_at(const vlm_linear_args *a, const linear_block *b) {
-  int64_t bytes = (int64_t)vlm_int4_block_bytes(a->group), panel = a->inputs / a->group * bytes;
-  const uint8_t *blocks = (const uint8_t *)a->weight + b->panel * panel + b->k / a->group * bytes;
-  return (tile_weights){blocks, (const uint8_t *)b->weights, a->group, b->k_count / a->group, b->panels, panel, bytes};
+static const uint8_t *blocks_at(const vlm_linear_args *a, int64_t panel, int64_t k) {
+  return (const uint8_t *)a->weight + (panel * (a->inputs / a->group) + k / a->group) * (int64_t)vlm_int4_block_bytes(a->group);
 }
 
 static inline __m512i four(const void *q) {
@@ -48,11 +46,12 @@ VLM_INLINE void add_group(__m512i dot[][2], const uint16_t *tail, const row_poin
 #pragma clang loop unroll(full)
   for (int n = 0; n < 2; n++) {
     v_f32 scale = v_from_f16(tail + 16 * n);
+    // |x.sum| < 2¹⁵, and the high halves of zero are 0.
     __m512i zero = _mm512_cvtps_epi32(v_from_f16(tail + VLM_PANEL + 16 * n));
 #pragma clang loop unroll(full)
     for (int m = 0; m < rows; m++) {
       __m512i x_sum = four(row_pointer(at, stride, m, offsetof(vlm_i8_tail, sum)));
-      __m512i shift = centred ? _mm512_slli_epi32(x_sum, VLM_I8_CENTRE_BITS) : _mm512_mullo_epi32(zero, x_sum);
+      __m512i shift = centred ? _mm512_slli_epi32(x_sum, VLM_I8_CENTRE_BITS) : _mm512_madd_epi16(zero, x_sum);
       v_f32 x_scale = _mm512_castsi512_ps(four(row_pointer(at, stride, m, offsetof(vlm_i8_tail, scale))));
       v_f32 product = v_mul(_mm512_cvtepi32_ps(_mm512_sub_epi32(dot[m][n], shift)), x_scale);
       float *sum = sums + m * VLM_PANEL + 16 * n;
@@ -61,7 +60,8 @@ VLM_INLINE void add_group(__m512i dot[][2], const uint16_t *tail, const row_poin
   }
 }
 
-// Adds one group straight from its int4 block: every 64 bytes are split into two vectors of u8.
+// Adds one group straight from its int4 block: every 64 bytes are split into two vectors of u8. `ahead`: bytes to the weight to
+// prefetch meanwhile.
 VLM_INLINE void thin_group(tile_rows x, const uint8_t *w, int64_t group, int64_t ahead, float *sums, const int rows) {
   const __m512i low = _mm512_set1_epi8(15);
   row_pointers at = row_pointers_at(x.groups, x.stride, rows);
@@ -87,16 +87,6 @@ VLM_INLINE void thin_group(tile_rows x, const uint8_t *w, int64_t group, int64_t
   _mm_prefetch((const char *)w + ahead, _MM_HINT_T0);
   _mm_prefetch((const char *)w + ahead + 64, _MM_HINT_T0);
   add_group(dot, (const uint16_t *)w, &at, x.stride, sums, false, rows);
-}
-
-// Adds whole panels that come from memory, a group of each in turn: memory serves several streams of a core faster than
-// one. The prefetch of a panel's end is the beginning of the panel that takes its place.
-VLM_INLINE void thin(tile_rows x, const tile_weights *w, float *sums, const int rows) {
-  for (int64_t g = 0; g < w->groups; g++, x.groups += vlm_i8_group_bytes(w->group)) {
-    int64_t ahead = PREFETCH + ((g + 1) * w->block_bytes + PREFETCH > w->panel_bytes ? (w->panels - 1) * w->panel_bytes : 0);
-    for (int64_t p = 0; p < w->panels; p++)
-      thin_group(x, w->blocks + p * w->panel_bytes + g * w->block_bytes, w->group, ahead, sums + p * LINEAR_ROWS * VLM_PANEL, rows);
-  }
 }
 
 // Adds a run of groups from unpacked weights; the scales are still in the blocks.
@@ -128,28 +118,32 @@ VLM_INLINE void tall(tile_rows x, const tile_weights *w, float *sums, const int 
 
 #define TILES(DO) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12)
 #define DEFINE(R) \
-  static __attribute__((noinline)) void thin_##R(tile_rows x, const tile_weights *w, float *sums) { thin(x, w, sums, R); } \
+  static __attribute__((noinline)) void thin_##R(tile_rows x, const uint8_t *w, int64_t group, int64_t ahead, float *sums) { \
+    thin_group(x, w, group, ahead, sums, R); \
+  } \
   static __attribute__((noinline)) void tall_##R(tile_rows x, const tile_weights *w, float *sums) { tall(x, w, sums, R); }
 TILES(DEFINE)
 #undef DEFINE
 
 static void clear(const linear_block *b) {
-  for (int64_t p = 0; p < b->panels && !b->accumulate; p++)
-    __builtin_memset(b->sums + p * LINEAR_ROWS * VLM_PANEL, 0, (size_t)(b->rows * VLM_PANEL) * sizeof(float));
+  if (!b->accumulate) __builtin_memset(b->sums, 0, (size_t)(b->rows * VLM_PANEL) * sizeof(float));
 }
 
+// All rows visit a group while it is in the first cache.
 static void thin_block(const vlm_linear_args *a, const linear_block *b) {
-  int64_t passes = vlm_ceil_div(b->rows, TILE_ROWS), step = vlm_ceil_div(b->rows, passes);
-  tile_weights w = weights_at(a, b);
+  int64_t step = vlm_ceil_div(b->rows, vlm_ceil_div(b->rows, TILE_ROWS)), bytes = (int64_t)vlm_int4_block_bytes(a->group);
+  const uint8_t *w = blocks_at(a, b->panel, 0);
+  tile_rows first = rows_at(a, b->row, 0);
   clear(b);
-  for (int64_t t = 0; t < b->rows; t += step) {
-    tile_rows x = rows_at(a, b->row + t, 0);
-    switch (vlm_min(step, b->rows - t)) {
-#define CASE(R) case R: thin_##R(x, &w, b->sums + t * VLM_PANEL); break;
-      TILES(CASE)
+  for (int64_t k = 0; k < a->inputs; k += a->group, w += bytes, first.groups += vlm_i8_group_bytes(a->group)) {
+    tile_rows x = first;
+    for (int64_t t = 0, ahead = PREFETCH; t < b->rows; t += step, x.groups += step * x.stride, ahead = 0)
+      switch (vlm_min(step, b->rows - t)) {
+#define CASE(R) case R: thin_##R(x, w, a->group, ahead, b->sums + t * VLM_PANEL); break;
+        TILES(CASE)
 #undef CASE
-      default: break;
-    }
+        default: break;
+      }
   }
 }
 
@@ -174,12 +168,13 @@ static void split(const tile_weights *w, uint8_t *y) {
 }
 
 static void tall_block(const vlm_linear_args *a, const linear_block *b) {
-  tile_weights w = weights_at(a, b);
+  int64_t bytes = (int64_t)vlm_int4_block_bytes(a->group);
+  tile_weights w = {blocks_at(a, b->panel, b->k), (const uint8_t *)b->weights, a->group, b->k_count / a->group, bytes};
   split(&w, (uint8_t *)b->weights);
   clear(b);
   for (int64_t t = 0; t < b->rows; t += TILE_ROWS) {
     tile_rows x = rows_at(a, b->row + t, b->k);
-    linear_prefetch(b, w.blocks + w.panel_bytes, w.block_bytes * w.groups, t, TILE_ROWS);
+    linear_prefetch(b, w.blocks + a->inputs / a->group * bytes, bytes * w.groups, t, TILE_ROWS);
     switch (vlm_min(TILE_ROWS, b->rows - t)) {
 #define CASE(R) case R: tall_##R(x, &w, b->sums + t * VLM_PANEL); break;
       TILES(CASE)
@@ -190,8 +185,8 @@ static void tall_block(const vlm_linear_args *a, const linear_block *b) {
 }
 
 void vlm_linear_int4_int8_12x32_avx512vnni(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
-  if (a->rows <= THIN_ROWS) linear_blocks(a, begin, end, scratch, thin_block, (linear_cut){STREAMS, STREAMS, a->inputs});
-  else linear_blocks(a, begin, end, scratch, tall_block, (linear_cut){LINEAR_PANELS, 1, INPUTS});
+  if (a->rows <= THIN_ROWS) linear_blocks(a, begin, end, scratch, thin_block, (linear_cut){1, a->inputs});
+  else linear_blocks(a, begin, end, scratch, tall_block, (linear_cut){LINEAR_PANELS, INPUTS});
 }
 #pragma clang attribute pop
 #endif

@@ -1,10 +1,10 @@
-// Few rows, whose weights come from memory. Memory serves several streams of a core faster than one, so a few panels are read
-// side by side, some KiB of each in turn. Every sum sees its inputs in order, as it does among many rows: a row's result does
-// not depend on how many others are computed with it.
+// Few rows, whose weights come from memory: a panel is read once, in visits of some KiB that stay in the first cache while all
+// rows pass. Every sum sees its inputs in order, as it does among many rows: a row's result does not depend on how many
+// others are computed with it.
 
-enum { THIN_ROWS = 24, THIN_PANELS = 4, THIN_BYTES = 2048 };
+enum { THIN_ROWS = 24, THIN_BYTES = 2048 };
 
-// A run of units (pairs of inputs, or int4 groups) of one panel for the rows of one pass.
+// A run of units (pairs of inputs, or int4 groups) of a panel for the rows of one pass.
 typedef struct {
   const void *x;      // of the run's first unit
   int64_t x_stride;   // bytes between rows
@@ -18,26 +18,21 @@ typedef void thin_run_fn(const thin_piece *piece, float *sums);
 typedef struct {
   const void *x;
   int64_t x_stride, x_unit;  // bytes between rows, and of a unit
-  const void *weights;       // of the first panel
-  int64_t unit_bytes, panel_bytes, units, group;
+  const void *weights;       // of the panel
+  int64_t unit_bytes, units, group;
   int64_t pass;              // most rows of a run
 } thin_layer;
 
-// Sums of a block's panels; runs[R − 1] adds a run of R rows.
-static void thin_panels(const thin_layer *l, const linear_block *b, thin_run_fn *const *runs) {
-  const int64_t passes = vlm_ceil_div(b->rows, l->pass), per_pass = vlm_ceil_div(b->rows, passes);
-  const int64_t per_visit = vlm_max(1, THIN_BYTES / l->unit_bytes), bytes = per_visit * l->unit_bytes;
-  for (int64_t p = 0; p < b->panels; p++)
-    __builtin_memset(b->sums + p * LINEAR_ROWS * VLM_PANEL, 0, (size_t)(b->rows * VLM_PANEL) * sizeof(float));
-  for (int64_t first = 0; first < l->units; first += per_visit)
-    for (int64_t p = 0; p < b->panels; p++) {
-      // The prefetch of a panel's end is the beginning of the panel that takes its place.
-      bool ends = first * l->unit_bytes + 2 * bytes > l->panel_bytes;
-      thin_piece piece = {.x_stride = l->x_stride, .group = l->group, .weights = (const char *)l->weights + p * l->panel_bytes + first * l->unit_bytes,
-                          .units = vlm_min(per_visit, l->units - first), .ahead = bytes + (ends ? (b->panels - 1) * l->panel_bytes : 0)};
-      for (int64_t t = 0; t < b->rows; t += per_pass, piece.ahead = 0) {
-        piece.x = (const char *)l->x + t * l->x_stride + first * l->x_unit;
-        runs[vlm_min(per_pass, b->rows - t) - 1](&piece, b->sums + p * LINEAR_ROWS * VLM_PANEL + t * VLM_PANEL);
-      }
+// Sums of a block's panel; runs[R − 1] adds a run of R rows.
+static void thin_panel(const thin_layer *l, const linear_block *b, thin_run_fn *const *runs) {
+  const int64_t per_pass = vlm_ceil_div(b->rows, vlm_ceil_div(b->rows, l->pass)), per_visit = vlm_max(1, THIN_BYTES / l->unit_bytes);
+  __builtin_memset(b->sums, 0, (size_t)(b->rows * VLM_PANEL) * sizeof(float));
+  for (int64_t first = 0; first < l->units; first += per_visit) {
+    thin_piece piece = {.x_stride = l->x_stride, .group = l->group, .weights = (const char *)l->weights + first * l->unit_bytes,
+                        .units = vlm_min(per_visit, l->units - first), .ahead = per_visit * l->unit_bytes};
+    for (int64_t t = 0; t < b->rows; t += per_pass, piece.ahead = 0) {
+      piece.x = (const char *)l->x + t * l->x_stride + first * l->x_unit;
+      runs[vlm_min(per_pass, b->rows - t) - 1](&piece, b->sums + t * VLM_PANEL);
     }
+  }
 }

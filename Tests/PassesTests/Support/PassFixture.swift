@@ -59,11 +59,11 @@ struct PassFixture: CustomTestStringConvertible {
 }
 
 extension PassFixture.Case {
-    /// The pass with this name under the flags that the title ends with: `· exact`, `· blas` (exact too), `· bf16`, `· vnni`.
+    /// The pass with this name under the flags that the title ends with: `· exact`, `· blas` (exact too), `· bf16`, `· int8`.
     func pass(_ name: String) -> Pass? {
-        let hasBF16 = title.hasSuffix("· bf16"), hasBLAS = title.hasSuffix("· blas"), isExact = hasBLAS || title.hasSuffix("· exact"), hasInteger = title.hasSuffix("· vnni")
+        let hasBF16 = title.hasSuffix("· bf16"), hasBLAS = title.hasSuffix("· blas"), isExact = hasBLAS || title.hasSuffix("· exact"), hasInteger = title.hasSuffix("· int8")
         let policy = KernelPolicy(
-            isExact: isExact, features: hasInteger ? [.avx512f, .avx512vnni] : hasBF16 ? [.avx512f, .avx512bf16] : [],
+            isExact: isExact, features: hasInteger ? [.avx2] : hasBF16 ? [.avx512f, .avx512bf16] : [],
             arithmetic: hasBLAS ? .blas : hasBF16 ? .bf16 : .f32)
         return pipeline(gears: [1, 4], policy: policy).pass(named: name)
     }
