@@ -17,9 +17,10 @@ typedef struct {
 // query i sees up to first_limit + i of them, or with `reach` up to reach[i] − position, and none before first_hidden + i.
 typedef struct {
   int64_t count;
-  const float *k;  // [head_dim, k_stride], tokens contiguous; columns up to k_stride may be read
+  bool bf16;       // whether k and v are bf16, which the generic version does not read; else f32
+  const void *k;   // [head_dim, k_stride], tokens contiguous; columns up to k_stride may be read
   int64_t k_stride;
-  const float *v;  // [count, v_stride]; columns up to head_dim rounded up to 16 may be read
+  const void *v;   // [count, v_stride]; columns up to head_dim rounded up to 16 may be read
   int64_t v_stride;
   int64_t first_limit, rows_per_query;
   int64_t first_hidden;    // far below zero: no window
@@ -37,6 +38,7 @@ enum {
   VLM_KEYS_MAX = 256,          // keys in a tile
   VLM_ATTENTION_STEP = 12,     // query rows whose scores are in scratch at once
   VLM_PAGED_ROWS = 60,         // query rows of a paged work item, unless a group has more heads
+  VLM_DIRECT_ROWS = 12,        // most query rows for which bf16 keys are widened as they are read
   VLM_SEGMENT_ROWS = 252,      // query rows of a segment work item
   VLM_SEGMENT_KEYS = 128,       // keys copied to scratch at a time
 };

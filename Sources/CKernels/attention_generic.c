@@ -4,11 +4,11 @@ static float exp2_of(float x) { return vlm_exp1(x * VLM_LN2); }
 
 // Scores of the keys hidden ..< visible of a row; returns the greatest.
 static float score_row(const vlm_query_tile *tile, const vlm_key_tile *keys, int64_t row, int64_t hidden, int64_t visible) {
-  const float *q = tile->q + row * tile->stride;
+  const float *q = tile->q + row * tile->stride, *k = keys->k;
   float most = tile->most[row];
   for (int64_t j = hidden; j < visible; j++) {
     float dot = 0;
-    for (int64_t i = 0; i < tile->head_dim; i++) dot += q[i] * keys->k[i * keys->k_stride + j];
+    for (int64_t i = 0; i < tile->head_dim; i++) dot += q[i] * k[i * keys->k_stride + j];
     if (keys->softcap > 0) dot = keys->softcap * vlm_tanh1(dot / keys->softcap);
     tile->scores[j] = dot;
     if (dot > most) most = dot;
@@ -17,6 +17,7 @@ static float score_row(const vlm_query_tile *tile, const vlm_key_tile *keys, int
 }
 
 void vlm_attend_generic(const vlm_query_tile *tile, const vlm_key_tile *keys) {
+  const float *v = keys->v;
   for (int64_t row = 0; row < tile->rows; row++) {
     int64_t hidden = vlm_hidden(keys, row), visible = vlm_visible(keys, row);
     if (hidden >= visible) continue;
@@ -26,7 +27,7 @@ void vlm_attend_generic(const vlm_query_tile *tile, const vlm_key_tile *keys) {
     for (int64_t j = hidden; j < visible; j++) {
       float p = exp2_of(tile->scores[j] - most);
       sum += p;
-      for (int64_t i = 0; i < tile->head_dim; i++) out[i] += p * keys->v[j * keys->v_stride + i];
+      for (int64_t i = 0; i < tile->head_dim; i++) out[i] += p * v[j * keys->v_stride + i];
     }
     tile->most[row] = most;
     float *total = tile->sum + row * VLM_SUM_LANES;

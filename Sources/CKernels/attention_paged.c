@@ -43,18 +43,25 @@ static void widen_values(const vlm_kv_layout *l, const void *v_cache, int64_t of
   }
 }
 
-// The first `count` keys and values of a block as f32: in place, or converted to scratch.
+// The first `count` keys and values of a block: in place, or as f32 in scratch.
 static vlm_key_tile block_keys(const vlm_paged_attention_args *a, vlm_attention_scratch *s, int64_t block, int64_t head,
                                int64_t count, vlm_isa isa) {
   const vlm_kv_layout *l = &a->layout;
   int64_t offset = block * l->block_stride + head * l->head_stride;
   vlm_key_tile keys = {.count = count, .k = (const float *)a->k_cache + offset, .k_stride = l->block_size,
                        .v = (const float *)a->v_cache + offset, .v_stride = l->head_dim};
+  bool whole = l->head_dim == s->tile.stride;
+  if (l->dtype == VLM_BF16 && whole && s->tile.rows <= VLM_DIRECT_ROWS && vlm_has(isa, VLM_ISA_AVX2)) {
+    keys.bf16 = true;
+    keys.k = (const uint16_t *)a->k_cache + offset;
+    keys.v = (const uint16_t *)a->v_cache + offset;
+    return keys;
+  }
   if (l->dtype == VLM_BF16) {
     vlm_bf16_to_f32((const uint16_t *)a->k_cache + offset, s->k, 0, l->head_dim * l->block_size, isa);
     keys.k = s->k;
   }
-  if (l->dtype == VLM_BF16 || l->head_dim != s->tile.stride) {
+  if (l->dtype == VLM_BF16 || !whole) {
     widen_values(l, a->v_cache, offset, count, s, isa);
     keys.v = s->v;
     keys.v_stride = s->tile.stride;

@@ -42,4 +42,25 @@ extension Engine {
             arrived.removeAll(keepingCapacity: true)
         }
     }
+
+    /// Answers requests side by side while the caller's thread waits; completions in the order of the requests.
+    package func answers(_ requests: [GenerationRequest]) throws -> [Completion] {
+        let events = Mailbox<(index: Int, event: GenerationEvent)>()
+        for (index, request) in requests.enumerated() {
+            _ = try post(request) { events.post((index, $0)) }
+        }
+        var arrived: [(index: Int, event: GenerationEvent)] = [], completions: [Int: Completion] = [:]
+        while completions.count < requests.count {
+            events.drain(into: &arrived, waits: true)
+            for (index, event) in arrived {
+                switch event {
+                case .text: break
+                case .finished(let completion): completions[index] = completion
+                case .failed(let reason): throw EngineFailure(description: reason)
+                }
+            }
+            arrived.removeAll(keepingCapacity: true)
+        }
+        return requests.indices.compactMap { completions[$0] }
+    }
 }

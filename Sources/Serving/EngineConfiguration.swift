@@ -6,7 +6,7 @@ package struct EngineOptions: Sendable {
     package var maxSequences: Int?
     package var maxModelLength: Int?
     package var maxBatchedTokens: Int?
-    package var blockSize = 16
+    package var blockSize = 64
     /// Bytes of the KV cache; wins over `memoryShare`.
     package var kvCacheBytes: Int?
     /// Share of the available memory that the KV cache may take, (0, 1].

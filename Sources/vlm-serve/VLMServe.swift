@@ -76,7 +76,7 @@ struct EngineFlags: ParsableArguments {
     @Option(help: "Tokens computed in one step.")
     var maxNumBatchedTokens: Int?
     @Option(help: "Tokens of a KV cache block: 16, 32, 64 or 128.")
-    var blockSize = 16
+    var blockSize = EngineOptions().blockSize
     @Option(help: "Bytes of the KV cache, at most the memory that is free; wins over --gpu-memory-utilization.")
     var kvCacheBytes: Int?
     @Option(

@@ -173,7 +173,7 @@ import Testing
     @Test func takesTheProgramsLimitsUnlessLessIsAsked() throws {
         let whole = try configure { _ in }
         #expect(whole.maxSequences == 4 && whole.maxModelLength == 256 && whole.gears == [1, 2, 4])
-        #expect(whole.blockCount == 128 && whole.maxConcurrency == 8)
+        #expect(whole.blockCount == 32 && whole.maxConcurrency == 8)
         let less = try configure {
             $0.maxSequences = 3
             $0.maxModelLength = 100

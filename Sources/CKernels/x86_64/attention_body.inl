@@ -1,13 +1,31 @@
 // One run of keys against a query tile, GEMM_ROWS query rows at a time: scores by gemm, online softmax, values by gemm.
 
+#define GEMM_DEFINE(R) \
+  static __attribute__((noinline)) void gemm_bf16_##R##x2(const gemm_tile *g) { gemm_rows(g, true, R, 2); } \
+  static __attribute__((noinline)) void gemm_bf16_##R##x1(const gemm_tile *g) { gemm_rows(g, true, R, 1); }
+GEMM_CASES(GEMM_DEFINE)
+#undef GEMM_DEFINE
+
+// As gemm, with B in bf16.
+static inline void gemm_bf16(const gemm_tile *g, int64_t rows, int vectors) {
+  switch (rows) {
+#define GEMM_CALL(R) case R: vectors == 2 ? gemm_bf16_##R##x2(g) : gemm_bf16_##R##x1(g); break;
+    GEMM_CASES(GEMM_CALL)
+#undef GEMM_CALL
+    default: break;
+  }
+}
+
 // columns of C in steps of two vectors; `width` is a multiple of V_WIDTH.
-static void gemm_wide(gemm_tile g, int64_t rows, int64_t width) {
-  const float *b = g.b;
+static void gemm_wide(gemm_tile g, int64_t rows, int64_t width, bool bf16) {
+  const char *b = g.b;
   float *c = g.c;
   for (int64_t n = 0; n < width; n += 2 * V_WIDTH) {
-    g.b = b + n;
+    int vectors = n + 2 * V_WIDTH <= width ? 2 : 1;
+    g.b = b + n * (bf16 ? 2 : 4);
     g.c = c + n;
-    gemm(&g, rows, n + 2 * V_WIDTH <= width ? 2 : 1);
+    if (bf16) gemm_bf16(&g, rows, vectors);
+    else gemm(&g, rows, vectors);
   }
 }
 
@@ -119,11 +137,11 @@ static void attend(const vlm_query_tile *tile, const vlm_key_tile *keys) {
     int64_t width = vlm_ceil_div(most, V_WIDTH) * V_WIDTH;
     gemm_tile scores = {.k = tile->head_dim, .a = tile->q + row * tile->stride, .a_stride = tile->stride, .b = keys->k,
                         .b_stride = keys->k_stride, .c = tile->scores, .c_stride = VLM_KEYS_MAX, .accumulate = false};
-    gemm_wide(scores, rows, width);
+    gemm_wide(scores, rows, width, keys->bf16);
     softmax_rows(tile, keys, row, rows, width);
     gemm_tile values = {.k = most, .a = tile->scores, .a_stride = VLM_KEYS_MAX, .b = keys->v, .b_stride = keys->v_stride,
                         .c = tile->out + row * tile->stride, .c_stride = tile->stride, .accumulate = true};
-    gemm_wide(values, rows, tile->stride);
+    gemm_wide(values, rows, tile->stride, keys->bf16);
   }
 }
 
