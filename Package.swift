@@ -71,6 +71,7 @@ let package = Package(
         .target(name: "COpenBLAS", dependencies: ["CKernels"]),
 
         module("Budgets"),
+        module("HostLimits"),
         module("JSON"),
         module("Texts"),
         module("ChatTemplates", ["Budgets", "JSON", "Texts"]),
@@ -78,29 +79,29 @@ let package = Package(
         module("Plan", ["Tensors"]),
         module("IR", ["Plan", "Tensors"]),
         module("Reference", ["IR", "Tensors", "COpenBLAS"]),
-        module("HuggingFace", ["JSON", "Tensors", crypto]),
+        module("HuggingFace", ["HostLimits", "JSON", "Tensors", crypto]),
         module("Models", ["HuggingFace", "IR", "JSON", "Plan", "Tensors"]),
         module("Passes", ["IR", "Plan", "Reference", "Tensors"], path: "Passes", exclude: ["Fixtures"]),
         module("ArtifactFormat", ["Plan", "Tensors", "CZstd", crypto], path: "Artifacts/Format"),
         module("Inputs", ["Budgets", "JSON", "Plan", "Texts", "CImage", "CPCRE2", "CUTF8Proc"]),
         module(
             "Compiler",
-            ["Budgets", "ChatTemplates", "HuggingFace", "JSON", "Models", "Passes", "IR", "Plan", "ArtifactFormat", "CKernels", "COpenBLAS", "Reference", "Inputs", "Tensors", crypto]),
+            ["Budgets", "ChatTemplates", "HuggingFace", "JSON", "Models", "Passes", "IR", "Plan", "ArtifactFormat", "CKernels", "COpenBLAS", "HostLimits", "Reference", "Inputs", "Tensors", crypto]),
         module("Execution", ["Plan", "ArtifactFormat", "Tensors"]),
-        module("CPUBackend", ["Execution", "ArtifactFormat", "Plan", "Tensors", "CKernels", "COpenBLAS"]),
+        module("CPUBackend", ["Execution", "ArtifactFormat", "HostLimits", "Plan", "Tensors", "CKernels", "COpenBLAS"]),
         module("Serving", ["Budgets", "Execution", "Inputs", "JSON", "Plan", crypto]),
         module(
-            "ModelRuntime", ["ArtifactFormat", "ChatTemplates", "Execution", "Inputs", "JSON", "Plan", "Serving"]),
+            "ModelRuntime", ["ArtifactFormat", "ChatTemplates", "Execution", "HostLimits", "Inputs", "JSON", "Plan", "Serving"]),
         module(
             "HTTPAPI", ["Budgets", "CHeap", "Serving", "Inputs", "JSON", "Plan", hummingbird, hummingbirdCore, httpTypes, lifecycle, logging, nioCore, nioHTTP1]),
 
         module("CommandLineSupport", [argumentParser]),
         tool(
             "vlmc",
-            ["CommandLineSupport", "Budgets", "ChatTemplates", "Compiler", "CPUBackend", "HuggingFace", "ModelRuntime", "Passes", "IR", "Inputs", "JSON", "Plan", "ArtifactFormat", "Serving", "Tensors"]),
+            ["CommandLineSupport", "Budgets", "ChatTemplates", "Compiler", "CPUBackend", "HostLimits", "HuggingFace", "ModelRuntime", "Passes", "IR", "Inputs", "JSON", "Plan", "ArtifactFormat", "Serving", "Tensors"]),
         tool(
             "vlm-serve",
-            ["CHeap", "CommandLineSupport", "HTTPAPI", "ModelRuntime", "Serving", "CPUBackend", "Plan", "ArtifactFormat", lifecycle, logging, unixSignals]),
+            ["CHeap", "CommandLineSupport", "HostLimits", "HTTPAPI", "ModelRuntime", "Serving", "CPUBackend", "Plan", "ArtifactFormat", lifecycle, logging, unixSignals]),
         tool("vlm-cache", ["CommandLineSupport", "ArtifactFormat", "CPUBackend", "ModelRuntime", "Plan"]),
 
         .executableTarget(name: "kernel-bench", dependencies: ["CKernels", "COpenBLAS"], path: "Tests/Benchmarks/Kernels"),
@@ -118,6 +119,7 @@ let package = Package(
         tests("CacheTool", ["vlm-cache", "ArtifactFormat", "ArtifactSamples"]),
         tests("EndToEnd", ["vlmc", "vlm-serve", "vlm-cache", "Models", "TestClient"], exclude: ["Fixtures"]),
         tests("HTTPAPI", ["Budgets", "HTTPAPI", "Serving", "Execution", "Gates", "Inputs", "JSON", "Plan", "Seeded", "Tensors", "TestClient"]),
+        tests("HostLimits", ["HostLimits"]),
         tests("HuggingFace", ["HuggingFace", "JSON", "Tensors"]),
         tests("IR", ["IR", "Plan", "Seeded", "Tensors"], exclude: ["Fixtures"]),
         tests("Inputs", ["Budgets", "ChatTemplates", "HuggingFace", "Inputs", "JSON", "Models", "Plan", "Seeded"], exclude: ["Fixtures"]),

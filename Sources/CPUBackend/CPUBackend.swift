@@ -1,7 +1,7 @@
 package import ArtifactFormat
 import CKernels
 package import Execution
-import Foundation
+import HostLimits
 package import Plan
 
 /// Runs artifacts on this machine's processor.
@@ -12,10 +12,10 @@ package struct CPUBackend: Backend {
     /// How many threads may be asked for.
     package static let threadRange = 1...1024
 
-    /// - Parameter threads: nil for one per available core.
+    /// - Parameter threads: nil for what `Processors` says.
     package init(threads: Int? = nil) {
         let range = Self.threadRange
-        self.threads = min(max(threads ?? Self.availableCores, range.lowerBound), range.upperBound)
+        self.threads = min(max(threads ?? Processors.ofThisProcess.threads, range.lowerBound), range.upperBound)
     }
 
     package func load(_ artifact: Artifact) throws(BackendError) -> any LoadedModel {
@@ -35,9 +35,6 @@ package struct CPUBackend: Backend {
         let bits = vlm_cpu_features()
         return Set(Target.allCases.filter { bits & $0.isa == $0.isa }.flatMap(\.features))
     }
-
-    /// Cores this process may use.
-    package static var availableCores: Int { max(1, ProcessInfo.processInfo.activeProcessorCount) }
 }
 
 extension Target {

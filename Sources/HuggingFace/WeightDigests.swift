@@ -1,5 +1,6 @@
 import Crypto
 import Foundation
+package import HostLimits
 import Synchronization
 import Tensors
 
@@ -20,7 +21,7 @@ extension Checkpoint {
     /// few megabytes of memory. `progress` gets byte counts as they are done, from any of those threads.
     /// Throws `.notFinite`, naming the tensor, when a weight is NaN or infinite.
     package func digests(
-        workers: Int = ProcessInfo.processInfo.activeProcessorCount,
+        workers: Int = Processors.ofThisProcess.threads,
         progress: @Sendable (_ byteCount: Int) -> Void = { _ in }
     ) throws(CheckpointError) -> WeightDigests {
         var digests: [String: String] = [:]

@@ -48,7 +48,8 @@ struct Launch {
             artifact, on: CPUBackend(threads: engine.threads), options: engine.options(imageCacheBytes: inputs.imageCacheBytes),
             log: { line in if logs { Console.log(line) } })
         let model = ServedModel(names: names(artifact), baseName: baseName(artifact), root: path, engine: session.engine)
-        let report = StartReport(artifact: artifact, configuration: session.engine.configuration, began: began, isShown: logs)
+        let report = StartReport(
+            artifact: artifact, configuration: session.engine.configuration, threads: engine.threadsAndWhy, began: began, isShown: logs)
         var options = APIServer.Options()
         options.host = network.host
         options.port = network.port

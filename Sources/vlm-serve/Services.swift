@@ -69,7 +69,9 @@ struct StartReport: Sendable {
     private let began: ContinuousClock.Instant
     private let isShown: Bool
 
-    init(artifact: Artifact, configuration: EngineConfiguration, began: ContinuousClock.Instant, isShown: Bool) {
+    init(
+        artifact: Artifact, configuration: EngineConfiguration, threads: String, began: ContinuousClock.Instant, isShown: Bool
+    ) {
         self.began = began
         self.isShown = isShown
         let manifest = artifact.manifest
@@ -79,6 +81,7 @@ struct StartReport: Sendable {
         lines = [
             "model        \(manifest.provenance.model) (\(manifest.provenance.architecture))",
             "target       \(manifest.key.target.rawValue), tuned for \(manifest.tuning.processor)",
+            "threads      \(threads)",
             "gears        \(configuration.gears.map(String.init).joined(separator: ", ")) for at most "
                 + "\(configuration.maxSequences) sequences, \(configuration.maxBatchedTokens) tokens per step",
             "KV cache     \(blocks) blocks of \(configuration.blockSize) tokens, \(kvBytes)",

@@ -4,6 +4,7 @@ import CHeap
 import CommandLineSupport
 import CPUBackend
 import Foundation
+import HostLimits
 import Serving
 
 /// `vlm-serve`: answers chat requests about text and pictures with a compiled model.
@@ -89,13 +90,20 @@ struct EngineFlags: ParsableArguments {
     var enablePrefixCaching: Bool?
     @Option(help: "Requests that may wait beyond those that run; more are answered 429.")
     var maxNumQueuedReqs = 1024
-    @Option(help: "Threads that compute; one per core unless given.")
+    @Option(help: "Threads that compute; unless given, one per core that this process may use, not more than its control groups' quota keeps at work.")
     var threads: Int?
 
     func validate() throws {
         if let threads, !CPUBackend.threadRange.contains(threads) {
             throw ValidationError("--threads \(threads) is not in \(CPUBackend.threadRange.lowerBound) … \(CPUBackend.threadRange.upperBound)")
         }
+    }
+
+    /// How many threads compute, and for what reason.
+    var threadsAndWhy: String {
+        let found = Processors.ofThisProcess
+        let byItself = "\(found.threads), \(found.reason)"
+        return threads.map { "\($0), as --threads says; else it were \(byItself)" } ?? byItself
     }
 
     func options(imageCacheBytes: Int) -> EngineOptions {

@@ -7,7 +7,7 @@ import Serving
 
 /// How a question is computed.
 struct ComputeOptions: ParsableArguments {
-    @Option(help: "Threads that compute. Default: one per core.")
+    @Option(help: "Threads that compute. Default: one per core that this process may use, not more than its control groups' quota keeps at work.")
     var threads: Int?
 
     func validate() throws {

@@ -3,6 +3,7 @@ import CPUBackend
 import CommandLineSupport
 import Compiler
 import Foundation
+import HostLimits
 
 struct Doctor: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -28,7 +29,7 @@ struct Doctor: ParsableCommand {
     func run() throws {
         let store = try store.resolved()
         var examination = Examination(
-            try model.options(directory), store: store, threads: computing.threads ?? CPUBackend.availableCores)
+            try model.options(directory), store: store, threads: computing.threads ?? Processors.ofThisProcess.threads)
         try examination.run { try model.resolvedMachine(store) }
         let diagnosis = examination.diagnosis
         if json {

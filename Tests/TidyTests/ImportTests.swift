@@ -10,25 +10,26 @@ import Testing
         "IR": ["Plan", "Tensors"],
         "Reference": ["IR", "Tensors", "COpenBLAS"],
         "Budgets": [],
+        "HostLimits": ["Foundation"],
         "JSON": [],
         "Texts": [],
         "ChatTemplates": ["Budgets", "JSON", "Texts", "Foundation"],
-        "HuggingFace": ["JSON", "Tensors", "Crypto", "Foundation"],
+        "HuggingFace": ["HostLimits", "JSON", "Tensors", "Crypto", "Foundation"],
         // A definition reads its configuration from the checkpoint's own type.
         "Models": ["HuggingFace", "IR", "JSON", "Plan", "Tensors", "Foundation"],
         "Passes": ["IR", "Plan", "Reference", "Tensors"],
         "ArtifactFormat": ["Plan", "Tensors", "CZstd", "Crypto", "Foundation"],
         // Tokenizer and template are compiled ahead (Inputs); small weights are computed when packed (Reference).
         "Compiler": [
-            "ArtifactFormat", "Budgets", "CKernels", "COpenBLAS", "ChatTemplates", "Crypto", "Foundation", "HuggingFace", "IR", "Inputs",
-            "JSON", "Models", "Passes", "Plan", "Reference", "Tensors",
+            "ArtifactFormat", "Budgets", "CKernels", "COpenBLAS", "ChatTemplates", "Crypto", "Foundation", "HostLimits", "HuggingFace", "IR",
+            "Inputs", "JSON", "Models", "Passes", "Plan", "Reference", "Tensors",
         ],
         "Inputs": ["Budgets", "JSON", "Plan", "Texts", "CImage", "CPCRE2", "CUTF8Proc", "Foundation"],
         "Execution": ["ArtifactFormat", "Plan", "Tensors"],
-        "CPUBackend": ["ArtifactFormat", "CKernels", "COpenBLAS", "Execution", "Foundation", "Plan", "Tensors"],
+        "CPUBackend": ["ArtifactFormat", "CKernels", "COpenBLAS", "Execution", "Foundation", "HostLimits", "Plan", "Tensors"],
         "Serving": ["Budgets", "Crypto", "Execution", "Foundation", "Inputs", "JSON", "Plan"],
         // Opens artifacts: the engine's and the sections' types meet here and nowhere else.
-        "ModelRuntime": ["ArtifactFormat", "ChatTemplates", "Execution", "Foundation", "Inputs", "JSON", "Plan", "Serving"],
+        "ModelRuntime": ["ArtifactFormat", "ChatTemplates", "Execution", "Foundation", "HostLimits", "Inputs", "JSON", "Plan", "Serving"],
         "HTTPAPI": [
             "Budgets", "CHeap", "Foundation", "HTTPTypes", "Hummingbird", "HummingbirdCore", "Inputs", "JSON", "Logging", "NIOCore", "NIOHTTP1",
             "ServiceLifecycle", "Plan", "Serving",
@@ -36,10 +37,10 @@ import Testing
         "CommandLineSupport": ["ArgumentParser", "Foundation"],
         "vlmc": [
             "ArgumentParser", "ArtifactFormat", "Budgets", "CPUBackend", "ChatTemplates", "CommandLineSupport", "Compiler",
-            "Foundation", "HuggingFace", "IR", "Inputs", "JSON", "ModelRuntime", "Passes", "Plan", "Serving", "Tensors",
+            "Foundation", "HostLimits", "HuggingFace", "IR", "Inputs", "JSON", "ModelRuntime", "Passes", "Plan", "Serving", "Tensors",
         ],
         "vlm-serve": [
-            "ArgumentParser", "ArtifactFormat", "CHeap", "CPUBackend", "CommandLineSupport", "Foundation", "HTTPAPI", "Logging",
+            "ArgumentParser", "ArtifactFormat", "CHeap", "CPUBackend", "CommandLineSupport", "Foundation", "HTTPAPI", "HostLimits", "Logging",
             "ModelRuntime", "Plan", "ServiceLifecycle", "Serving", "UnixSignals",
         ],
         // The self-test of `verify` runs the artifact as a server does.
