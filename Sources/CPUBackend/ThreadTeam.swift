@@ -22,7 +22,8 @@ package protocol TeamWork: AnyObject {
 /// A fixed set of threads that compute the items of one step together; the calling thread is number 0.
 ///
 /// A step never waits for a thread that took none of its items, so a thread that the system holds back costs little.
-/// Between steps the others spin for some tens of microseconds, then sleep. Nothing is allocated per step.
+/// Between steps the others spin for some tens of microseconds, then sleep. Whoever waits soon yields the processor between looks, so
+/// that where threads share one, the thread that has work gets it. Nothing is allocated per step.
 package final class ThreadTeam: @unchecked Sendable {
     package let count: Int
 
@@ -42,6 +43,8 @@ package final class ThreadTeam: @unchecked Sendable {
 
     /// How often a waiting thread looks before it sleeps; some 50 µs.
     private static let spins = 2000
+    /// How often it looks before it yields for the first time, some microseconds, and from one time to the next.
+    private static let (eagerSpins, yieldInterval) = (128, 16)
 
     /// Starts `count − 1` threads; `count` is at least 1.
     package init(count: Int) {
@@ -73,7 +76,7 @@ package final class ThreadTeam: @unchecked Sendable {
 
     deinit {
         stopping.store(true, ordering: .sequentiallyConsistent)
-        openStep(items: 0)
+        openStep(items: 0, helpers: threads.count)
         for thread in threads { pthread_join(thread, nil) }
         pthread_mutex_destroy(mutex)
         pthread_cond_destroy(condition)
@@ -100,19 +103,30 @@ package final class ThreadTeam: @unchecked Sendable {
         let share = max(grain, items / ((threads.count + 1) * 4))
         chunk.store((share + grain - 1) / grain * grain, ordering: .relaxed)
         finished.store(0, ordering: .relaxed)
-        let step = openStep(items: items)
+        let step = openStep(items: items, helpers: (items - 1) / chunk.load(ordering: .relaxed))
         takeItems(of: step, thread: 0)
-        while finished.load(ordering: .acquiring) < items { vlm_spin_hint() }
+        var looks = 0
+        while finished.load(ordering: .acquiring) < items { Self.pass(&looks) }
     }
 
-    /// Lets threads take items of what was set up last; returns the step's number.
+    /// Passes the time between two looks of a waiting thread.
+    private static func pass(_ looks: inout Int) {
+        looks += 1
+        vlm_spin_hint()
+        if looks >= eagerSpins, looks % yieldInterval == 0 { sched_yield() }
+    }
+
+    /// Lets threads take items of what was set up last, and wakes as many as `helpers` of those that sleep; returns the step's number.
     @discardableResult
-    private func openStep(items: Int) -> UInt64 {
+    private func openStep(items: Int, helpers: Int) -> UInt64 {
         let step = ((open.load(ordering: .relaxed) >> 32) &+ 1) & 0xffff_ffff
         open.store(step << 32 | UInt64(items), ordering: .sequentiallyConsistent)
-        if sleeping.load(ordering: .sequentiallyConsistent) > 0 {
+        let asleep = sleeping.load(ordering: .sequentiallyConsistent)
+        // Threads that look will take items before one that must be woken does.
+        let wanted = min(helpers - (threads.count - asleep), asleep)
+        if wanted > 0 {
             pthread_mutex_lock(mutex)
-            pthread_cond_broadcast(condition)
+            if wanted == asleep { pthread_cond_broadcast(condition) } else { for _ in 0..<wanted { pthread_cond_signal(condition) } }
             pthread_mutex_unlock(mutex)
         }
         return step
@@ -143,10 +157,11 @@ package final class ThreadTeam: @unchecked Sendable {
 
     /// The number of the step that is open, once it is another than `seen`.
     private func waitForStep(after seen: UInt64) -> UInt64 {
-        for _ in 0..<Self.spins {
+        var looks = 0
+        while looks < Self.spins {
             let step = open.load(ordering: .acquiring) >> 32
             if step != seen { return step }
-            vlm_spin_hint()
+            Self.pass(&looks)
         }
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }

@@ -103,7 +103,7 @@ struct EngineFlags: ParsableArguments {
     var threadsAndWhy: String {
         let found = Processors.ofThisProcess
         let byItself = "\(found.threads), \(found.reason)"
-        return threads.map { "\($0), as --threads says; else it were \(byItself)" } ?? byItself
+        return threads.map { "\($0), by --threads; without it \(byItself)" } ?? byItself
     }
 
     func options(imageCacheBytes: Int) -> EngineOptions {
