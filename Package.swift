@@ -89,7 +89,7 @@ let package = Package(
             ["Budgets", "ChatTemplates", "HuggingFace", "JSON", "Models", "Passes", "IR", "Plan", "ArtifactFormat", "CKernels", "COpenBLAS", "HostLimits", "Reference", "Inputs", "Tensors", crypto]),
         module("Execution", ["Plan", "ArtifactFormat", "Tensors"]),
         module("CPUBackend", ["Execution", "ArtifactFormat", "HostLimits", "Plan", "Tensors", "CKernels", "COpenBLAS"]),
-        module("Serving", ["Budgets", "Execution", "Inputs", "JSON", "Plan", crypto]),
+        module("Serving", ["Budgets", "CKernels", "Execution", "Inputs", "JSON", "Plan", crypto]),
         module(
             "ModelRuntime", ["ArtifactFormat", "ChatTemplates", "Execution", "HostLimits", "Inputs", "JSON", "Plan", "Serving"]),
         module(
@@ -139,7 +139,7 @@ let package = Package(
             path: "Tests/Fuzz/Targets", swiftSettings: settings),
         .executableTarget(name: "fuzz-targets", dependencies: ["FuzzTargets"], path: "Tests/Fuzz/Driver", swiftSettings: settings),
         tests("Fuzz", ["FuzzTargets"]),
-        tests("Serving", ["Budgets", "Serving", "Execution", "Gates", "Inputs", "Plan", "Seeded", "Tensors"]),
+        tests("Serving", ["Budgets", "CKernels", "Serving", "Execution", "Gates", "Inputs", "Plan", "Seeded", "Tensors"]),
         tests("Tidy", []),
     ]
 )

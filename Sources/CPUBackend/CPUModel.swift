@@ -10,6 +10,7 @@ final class CPUModel: LoadedModel {
     let program: Program
     private let artifact: Artifact
     private let team: ThreadTeam
+    private let rowItems = RowItems()
     private let kv: KVStorage
     private let indices = IndexTables()
     private let decoderContext, visionContext: RunContext
@@ -139,6 +140,14 @@ final class CPUModel: LoadedModel {
         visionBuffers?.result ?? UnsafeBufferPointer(start: nil, count: 0)
     }
 
+    var rowThreads: Int { team.count }
+
+    func run(rows count: Int, _ work: any RowWork) {
+        (rowItems.work, rowItems.count) = (work, count)
+        team.run(rowItems)
+        rowItems.work = nil
+    }
+
     private func throwFailure(_ context: RunContext) throws(BackendError) {
         let status = context.failure.exchange(0, ordering: .relaxed)
         switch status {
@@ -147,5 +156,19 @@ final class CPUModel: LoadedModel {
         case VLM_BAD_ALIGNMENT.rawValue: throw .malformed("a packed weight is not aligned")
         default: throw .malformed("a step has a shape that its kernel does not support")
         }
+    }
+}
+
+/// Rows as items of a team.
+private final class RowItems: TeamWork {
+    var work: (any RowWork)?
+    var count = 0
+    let phaseCount = 1
+
+    func itemCount(_ phase: Int) -> Int { count }
+    func grain(_ phase: Int) -> Int { 1 }
+
+    func run(_ phase: Int, _ items: Range<Int>, thread: Int) {
+        for row in items { work?.run(row: row, thread: thread) }
     }
 }

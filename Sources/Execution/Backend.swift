@@ -30,11 +30,29 @@ package protocol LoadedModel: AnyObject {
     /// Goes on encoding for about `budget` floating-point operations; true once `visionOutput` is complete.
     func advanceVision(budget: Double) throws(BackendError) -> Bool
 
+    /// Most rows that `run(rows:_:)` computes at once.
+    var rowThreads: Int { get }
+
+    /// Runs `work` for each of the rows 0 ..< `count`, on the threads that compute.
+    func run(rows count: Int, _ work: any RowWork)
+
     /// f32[M, H]: embeddings of the pictures of the last finished encoding, in input order.
     var visionOutput: UnsafeBufferPointer<Float> { get }
 }
 
+/// Work on rows that do not depend on each other.
+package protocol RowWork: AnyObject {
+    /// - Parameter thread: below `LoadedModel.rowThreads`; one row at a time is computed under each number.
+    func run(row: Int, thread: Int)
+}
+
 extension LoadedModel {
+    package var rowThreads: Int { 1 }
+
+    package func run(rows count: Int, _ work: any RowWork) {
+        for row in 0..<count { work.run(row: row, thread: 0) }
+    }
+
     package func warm(_ entry: Entry, _ io: StepIO) throws(BackendError) {
         guard entry == .vision else { return try run(entry, io) }
         while try !advanceVision(budget: .infinity) {}

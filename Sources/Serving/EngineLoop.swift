@@ -10,7 +10,7 @@ final class EngineLoop {
     private let log: @Sendable (String) -> Void
     private let io: StepIO
     private var scheduler: Scheduler
-    private var sampler = Sampler()
+    private let sampling: RowSampling
     private var vision: VisionWork
     private var requests: [Int: ActiveRequest] = [:]
     private var commands: [EngineCommand] = []
@@ -61,6 +61,7 @@ final class EngineLoop {
         self.log = log
         let limit = configuration.maxModelLength
         io = try model.makeStepIO(maxBlocks: (limit + configuration.blockSize - 1) / configuration.blockSize)
+        sampling = RowSampling(threads: model.rowThreads, capacity: io.maxSequences)
         vision = VisionWork(cacheBytes: configuration.imageCacheBytes, hiddenSize: model.program.imageWidth)
         scheduler = Scheduler(
             Scheduler.Limits(
@@ -143,21 +144,32 @@ final class EngineLoop {
         for token in 0..<width { io.logits[token] = io.logits[last + token] }
     }
 
-    /// Samples a token for each sequence that wants one and passes it on.
+    /// Chooses a token for each sequence that wants one.
+    private func choose(_ batch: Batch) {
+        sampling.removeAll()
+        var row = 0
+        for item in batch.items where item.samples {
+            guard let request = requests[item.id] else { continue }
+            if !item.isReplay {
+                let logits = UnsafeMutableBufferPointer(rebasing: io.logits[row * io.vocabularySize..<(row + 1) * io.vocabularySize])
+                sampling.add(logits, of: request)
+            }
+            row += 1
+        }
+        sampling.run(on: model)
+    }
+
+    /// Passes the chosen tokens on.
     private func deliver(_ batch: Batch, began: ContinuousClock.Instant, now: ContinuousClock.Instant) {
+        choose(batch)
         var row = 0
         for item in batch.items {
             guard let request = requests[item.id] else { continue }
             noteFirstStep(request, at: began)
-            guard item.samples else { continue }
-            let logits = UnsafeMutableBufferPointer(
-                rebasing: io.logits[row * io.vocabularySize..<(row + 1) * io.vocabularySize])
+            guard item.samples, !item.isReplay else { continue }
+            let (choice, shown) = sampling[row]
             row += 1
-            if item.isReplay { continue }
             let probe = request.request.probe
-            let shown = probe.map { _ in Array(logits) }
-            let choice = sampler.sample(
-                logits, request.request.sampling, seen: request.seen, position: request.generatedCount)
             if let shown { probe?.take(.step(shown, choice: choice)) }
             guard let token = probe?.token(request.generatedCount) ?? choice else {
                 fail(item.id, "the model's output holds no numbers")

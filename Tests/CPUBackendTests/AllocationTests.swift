@@ -3,6 +3,7 @@ import ArtifactFormat
 import CPUBackend
 import Execution
 import Plan
+import Synchronization
 import Tensors
 import Testing
 
@@ -18,15 +19,45 @@ import Testing
         for block in 0..<32 { io.blockTables[block] = Int32(block) }
         let rows = artifact.program.limits.maxBatchedTokens
         #expect(rows >= 300, "too few for OpenBLAS")
+        let sampled = Rows(count: 9, threads: model.rowThreads)
+        #expect(model.rowThreads == threads)
         for _ in 0..<3 {
             io.fill(tokens: 300, context: 300, samples: 1)
             #expect(try allocations { try model.run(.extend, io) } == 0)
             for gear in artifact.program.limits.gears {
                 io.fill(tokens: gear, context: 301, samples: gear)
                 #expect(try allocations { try model.run(.decode(gear: gear), io) } == 0)
+                #expect(allocations { model.run(rows: sampled.count, sampled) } == 0)
             }
             try model.beginVision(picture(artifact.program, rows: 12, columns: 16))
             #expect(try allocations { while try !model.advanceVision(budget: 1e6) {} } == 0)
+        }
+        #expect(sampled.isSound(after: 3 * artifact.program.limits.gears.count))
+    }
+
+    /// Rows that count how often they are computed, and by how many at once under one thread's number.
+    private final class Rows: RowWork {
+        let count: Int
+        private let times: [Times]
+        private let running: [Times]
+        private let clashes = Atomic<Int>(0)
+
+        private final class Times: Sendable { let value = Atomic<Int>(0) }
+
+        init(count: Int, threads: Int) {
+            self.count = count
+            times = (0..<count).map { _ in Times() }
+            running = (0..<threads).map { _ in Times() }
+        }
+
+        func run(row: Int, thread: Int) {
+            if running[thread].value.add(1, ordering: .relaxed).newValue != 1 { clashes.add(1, ordering: .relaxed) }
+            times[row].value.add(1, ordering: .relaxed)
+            running[thread].value.subtract(1, ordering: .relaxed)
+        }
+
+        func isSound(after runs: Int) -> Bool {
+            clashes.load(ordering: .relaxed) == 0 && times.allSatisfy { $0.value.load(ordering: .relaxed) == runs }
         }
     }
 

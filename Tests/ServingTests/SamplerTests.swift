@@ -1,11 +1,14 @@
+import CKernels
+import Foundation
+import Seeded
 import Serving
 import Testing
 
 @Suite struct SamplerTests {
     private func sample(
-        _ logits: [Float], _ parameters: SamplingParameters, seen: [Int32] = [], position: Int = 0
+        _ logits: [Float], _ parameters: SamplingParameters, seen: [Int32] = [], position: Int = 0, isa: vlm_isa = vlm_cpu_features()
     ) -> Int32? {
-        var sampler = Sampler()
+        let sampler = Sampler(isa: isa)
         var logits = logits
         var set = SeenTokens(vocabularySize: logits.count)
         for token in seen { set.insert(token) }
@@ -81,5 +84,83 @@ import Testing
         }
         #expect(run(1) == run(1))
         #expect(run(1) != run(2))
+    }
+
+    /// A row as models give them: a few tokens stand out of many.
+    private func row(_ count: Int, _ dice: inout Dice) -> [Float] {
+        (0..<count).map { _ in
+            let height = Float.random(in: 0...1, using: &dice)
+            return height * height * height * 24 - 12
+        }
+    }
+
+    private func choices(_ dice: inout Dice) -> SamplingParameters {
+        parameters {
+            $0.temperature = dice.pick([0.3, 0.7, 1, 2])!
+            $0.topK = dice.pick([0, 1, 5, 40, 700])!
+            $0.topP = dice.pick([1, 0.95, 0.5, 0.01])!
+            $0.minP = dice.pick([0, 0.05])!
+            $0.repetitionPenalty = dice.pick([1, 1.2])!
+            $0.seed = dice.next()
+        }
+    }
+
+    @Test func everyProcessorChoosesTheSameTokens() {
+        var dice = Dice(5)
+        let sets = [VLM_ISA_GENERIC, VLM_ISA_AVX2, VLM_ISA_AVX2 | VLM_ISA_AVX512].filter { vlm_cpu_features() & $0 == $0 }
+        for round in 0..<300 {
+            let logits = row(dice.pick([17, 1000, 20_011])!, &dice), parameters = choices(&dice)
+            let tokens = Set(sets.map { sample(logits, parameters, seen: [1, 2, 3], position: round, isa: $0) })
+            #expect(tokens.count == 1 && tokens != [nil], "round \(round)")
+        }
+    }
+
+    /// The rules in their plainest form, on sorted tokens in f64.
+    private func likely(_ logits: [Float], _ parameters: SamplingParameters) -> Set<Int32> {
+        let top = logits.max()!
+        var order = logits.indices.sorted { (logits[$1], $0) < (logits[$0], $1) }
+        if parameters.topK > 0, parameters.topK < order.count {
+            let least = logits[order[parameters.topK - 1]]
+            order = order.filter { logits[$0] >= least }
+        }
+        let weights = order.map { Float(exp(Double((logits[$0] - top) / parameters.temperature))) }
+        let share = Double(parameters.topP) * weights.reduce(0.0) { $0 + Double($1) }
+        var (kept, sum): (Set<Int32>, Double) = ([], 0)
+        for (token, weight) in zip(order, weights) where kept.isEmpty || sum < share {
+            sum += Double(weight)
+            if weight >= parameters.minP { kept.insert(Int32(token)) }
+        }
+        return kept
+    }
+
+    @Test func whatIsDrawnIsLikelyEnough() {
+        var dice = Dice(9)
+        for _ in 0..<40 {
+            let logits = row(dice.pick([9, 300, 3000])!, &dice)
+            var parameters = choices(&dice)
+            parameters.repetitionPenalty = 1
+            let allowed = likely(logits, parameters)
+            let drawn = Set((0..<300).compactMap { sample(logits, parameters, position: $0) })
+            #expect(drawn.isSubset(of: allowed))
+            // Few enough that each has come.
+            if allowed.count <= 2, parameters.minP == 0.05 { #expect(drawn == allowed) }
+        }
+    }
+
+    @Test func equallyLikelyTokensComeInTheirOrder() {
+        let logits = [Float](repeating: 1, count: 3000)
+        let drawn = Set((0..<500).compactMap { sample(logits, parameters { $0.topP = 0.0009 }, position: $0) })
+        #expect(drawn == [0, 1, 2])
+    }
+
+    @Test func aSamplerForgetsTheRowBefore() {
+        var dice = Dice(3)
+        let sampler = Sampler()
+        for round in 0..<200 {
+            var logits = row(dice.pick([30, 5000])!, &dice)
+            let parameters = choices(&dice), fresh = sample(logits, parameters, position: round)
+            let again = logits.withUnsafeMutableBufferPointer { sampler.sample($0, parameters, seen: nil, position: round) }
+            #expect(again == fresh)
+        }
     }
 }

@@ -27,7 +27,8 @@ import Testing
         "Inputs": ["Budgets", "JSON", "Plan", "Texts", "CImage", "CPCRE2", "CUTF8Proc", "Foundation"],
         "Execution": ["ArtifactFormat", "Plan", "Tensors"],
         "CPUBackend": ["ArtifactFormat", "CKernels", "COpenBLAS", "Execution", "Foundation", "HostLimits", "Plan", "Tensors"],
-        "Serving": ["Budgets", "Crypto", "Execution", "Foundation", "Inputs", "JSON", "Plan"],
+        // The sampler reduces rows of logits by kernels.
+        "Serving": ["Budgets", "CKernels", "Crypto", "Execution", "Foundation", "Inputs", "JSON", "Plan"],
         // Opens artifacts: the engine's and the sections' types meet here and nowhere else.
         "ModelRuntime": ["ArtifactFormat", "ChatTemplates", "Execution", "Foundation", "HostLimits", "Inputs", "JSON", "Plan", "Serving"],
         "HTTPAPI": [

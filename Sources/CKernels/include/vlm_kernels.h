@@ -421,6 +421,34 @@ typedef struct vlm_blend_rows_args {
 } vlm_blend_rows_args;
 void vlm_blend_rows(const vlm_blend_rows_args *args, int64_t begin, int64_t end, vlm_isa isa);
 
+// What choosing a token asks of a row of logits. All versions give the same bits: sums have fixed lanes and a fixed order, and no operation
+// is fused, so that a seed's tokens do not depend on the processor.
+enum { VLM_SAMPLING_CHUNK = 1024, VLM_SAMPLING_BLOCK = 64 };
+
+// The first index of the greatest number in x[count]; NaN is passed over. −1 where there is no number.
+int64_t vlm_first_greatest(const float *x, int64_t count, vlm_isa isa);
+
+// y[b] = the greatest number of x[VLM_SAMPLING_BLOCK·b ..< VLM_SAMPLING_BLOCK·(b + 1)]; −∞ where there is none.
+void vlm_block_greatest(const float *x, int64_t count, float *y, vlm_isa isa);
+
+// Writes the indices i of x[i] ≥ least, ascending, to `indices`, which has room for `count`; returns how many there are.
+int64_t vlm_at_least(const float *x, int64_t count, float least, int32_t *indices, vlm_isa isa);
+
+// y[i] = w where w ≥ least, else 0, with w = e^((x[i] − top) / temperature) where x[i] ≥ limit, else 0; 0 for NaN. Weights below e^−87
+// are 0, others within 2 ulp. top is finite and the greatest of x. sums[c] = Σ y of chunk c, in f32: top + log Σ e^(x − top) is the
+// log-sum-exp of a row at temperature 1. y may be x, or NULL where sums alone are wanted.
+typedef struct vlm_sampling_weights_args {
+  int64_t count;
+  const float *x;
+  float top, temperature, limit, least;
+  float *y;
+  float *sums;  // [vlm_sampling_chunks(count)]
+} vlm_sampling_weights_args;
+int64_t vlm_sampling_chunks(int64_t count);
+
+// Computes chunks [begin, end) of VLM_SAMPLING_CHUNK elements.
+void vlm_sampling_weights(const vlm_sampling_weights_args *args, int64_t begin, int64_t end, vlm_isa isa);
+
 typedef enum vlm_rate {
   VLM_RATE_READ = 0,      // memory reads; one iteration is one pass over `bytes`
   VLM_RATE_F32_FMA = 1,   // f32 multiply-adds

@@ -1,5 +1,6 @@
 #include "../elementwise.h"
 #include "../norm.h"
+#include "../sampling.h"
 
 #if VLM_X86_64
 #include <immintrin.h>
@@ -9,5 +10,6 @@
 #define V_NAME(name) vlm_##name##_avx2
 #include "elementwise_body.inl"
 #include "norm_body.inl"
+#include "sampling_body.inl"
 #pragma clang attribute pop
 #endif

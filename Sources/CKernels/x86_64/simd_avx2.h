@@ -44,7 +44,10 @@ static inline v_f32 v_copysign(v_f32 a, v_f32 s) {
 static inline v_f32 v_select(v_mask m, v_f32 yes, v_f32 no) { return _mm256_blendv_ps(no, yes, _mm256_castsi256_ps(m)); }
 static inline v_mask v_less(v_f32 a, v_f32 b) { return _mm256_castps_si256(_mm256_cmp_ps(a, b, _CMP_LT_OQ)); }
 static inline v_mask v_greater(v_f32 a, v_f32 b) { return _mm256_castps_si256(_mm256_cmp_ps(a, b, _CMP_GT_OQ)); }
+static inline v_mask v_equal(v_f32 a, v_f32 b) { return _mm256_castps_si256(_mm256_cmp_ps(a, b, _CMP_EQ_OQ)); }
+static inline v_mask v_at_least(v_f32 a, v_f32 b) { return _mm256_castps_si256(_mm256_cmp_ps(a, b, _CMP_GE_OQ)); }
 static inline v_mask v_is_nan(v_f32 a) { return _mm256_castps_si256(_mm256_cmp_ps(a, a, _CMP_UNORD_Q)); }
+static inline uint32_t v_bits(v_mask m) { return (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(m)); }
 static inline float v_most(v_f32 a) {
   __m128 x = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
   x = _mm_max_ps(x, _mm_movehl_ps(x, x));

@@ -33,7 +33,10 @@ static inline v_f32 v_copysign(v_f32 a, v_f32 s) {
 static inline v_f32 v_select(v_mask m, v_f32 yes, v_f32 no) { return _mm512_mask_blend_ps(m, no, yes); }
 static inline v_mask v_less(v_f32 a, v_f32 b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
 static inline v_mask v_greater(v_f32 a, v_f32 b) { return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ); }
+static inline v_mask v_equal(v_f32 a, v_f32 b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
+static inline v_mask v_at_least(v_f32 a, v_f32 b) { return _mm512_cmp_ps_mask(a, b, _CMP_GE_OQ); }
 static inline v_mask v_is_nan(v_f32 a) { return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q); }
+static inline uint32_t v_bits(v_mask m) { return m; }
 static inline float v_most(v_f32 a) { return _mm512_reduce_max_ps(a); }
 
 // Sum of the lanes in f64.
