@@ -1,11 +1,16 @@
 #include "rate.h"
 
+// Lanes of f32 in the widest registers.
+static double lanes(vlm_isa isa) { return vlm_has(isa, VLM_FEATURES_AVX512) ? 16 : vlm_has(isa, VLM_FEATURES_AVX2) ? 8 : 1; }
+
 double vlm_rate_work(vlm_rate rate, size_t bytes, vlm_isa isa) {
   switch (rate) {
     case VLM_RATE_READ: return (double)(bytes / 512 * 512);
-    case VLM_RATE_F32_FMA: return 2 * VLM_RATE_CHAINS * (vlm_has(isa, VLM_FEATURES_AVX512) ? 16 : vlm_has(isa, VLM_FEATURES_AVX2) ? 8 : 1);
+    case VLM_RATE_F32_FMA: return 2 * VLM_RATE_CHAINS * lanes(isa);
     case VLM_RATE_BF16_DOT: return vlm_has(isa, VLM_FEATURES_BF16) ? 64 * VLM_RATE_CHAINS : 0;
     case VLM_RATE_INT8_DOT: return vlm_has(isa, VLM_FEATURES_VNNI) ? 128 * VLM_RATE_CHAINS : 0;
+    case VLM_RATE_INT8_PAIRS: return vlm_has(isa, VLM_FEATURES_AVX2) ? 8 * lanes(isa) * VLM_RATE_CHAINS : 0;
+    case VLM_RATE_INT16_PAIRS: return vlm_has(isa, VLM_FEATURES_AVX2) ? 4 * lanes(isa) * VLM_RATE_CHAINS : 0;
   }
   return 0;
 }
@@ -34,14 +39,18 @@ static uint64_t fma_generic(int64_t iterations) {
 uint64_t vlm_rate_run(vlm_rate rate, int64_t iterations, const void *buffer, size_t bytes, vlm_isa isa) {
   if (vlm_rate_work(rate, bytes, isa) == 0) return 0;
 #if VLM_X86_64
-  bool wide = vlm_has(isa, VLM_FEATURES_AVX512);
+  bool wide = vlm_has(isa, VLM_FEATURES_AVX512), narrow = vlm_has(isa, VLM_FEATURES_AVX2);
   switch (rate) {
-    case VLM_RATE_READ: return wide ? vlm_rate_read_avx512(iterations, buffer, bytes) : read_generic(iterations, buffer, bytes);
+    case VLM_RATE_READ:
+      if (wide) return vlm_rate_read_avx512(iterations, buffer, bytes);
+      return narrow ? vlm_rate_read_avx2(iterations, buffer, bytes) : read_generic(iterations, buffer, bytes);
     case VLM_RATE_F32_FMA:
       if (wide) return vlm_rate_fma_avx512(iterations);
-      return vlm_has(isa, VLM_FEATURES_AVX2) ? vlm_rate_fma_avx2(iterations) : fma_generic(iterations);
+      return narrow ? vlm_rate_fma_avx2(iterations) : fma_generic(iterations);
     case VLM_RATE_BF16_DOT: return vlm_rate_bf16_avx512bf16(iterations);
     case VLM_RATE_INT8_DOT: return vlm_rate_int8_avx512vnni(iterations);
+    case VLM_RATE_INT8_PAIRS: return wide ? vlm_rate_int8_pairs_avx512(iterations) : vlm_rate_int8_pairs_avx2(iterations);
+    case VLM_RATE_INT16_PAIRS: return wide ? vlm_rate_int16_pairs_avx512(iterations) : vlm_rate_int16_pairs_avx2(iterations);
   }
 #endif
   return rate == VLM_RATE_READ ? read_generic(iterations, buffer, bytes) : fma_generic(iterations);

@@ -2,11 +2,16 @@
 #define VLM_RATE_H
 #include "internal.h"
 
-enum { VLM_RATE_CHAINS = 16 };  // independent dependency chains
+enum { VLM_RATE_CHAINS = 12 };  // independent dependency chains, so few that registers hold them
 
+uint64_t vlm_rate_read_avx2(int64_t iterations, const void *buffer, size_t bytes);
 uint64_t vlm_rate_read_avx512(int64_t iterations, const void *buffer, size_t bytes);
 uint64_t vlm_rate_fma_avx2(int64_t iterations);
 uint64_t vlm_rate_fma_avx512(int64_t iterations);
+uint64_t vlm_rate_int8_pairs_avx2(int64_t iterations);
+uint64_t vlm_rate_int8_pairs_avx512(int64_t iterations);
+uint64_t vlm_rate_int16_pairs_avx2(int64_t iterations);
+uint64_t vlm_rate_int16_pairs_avx512(int64_t iterations);
 uint64_t vlm_rate_bf16_avx512bf16(int64_t iterations);
 uint64_t vlm_rate_int8_avx512vnni(int64_t iterations);
 

@@ -10,9 +10,12 @@ package struct RateRounds: Sendable {
         var second: Double?
     }
     private var bests: [String: Best] = [:]
+    /// Rates for which no more rounds are measured.
+    private let informative: Set<String>
     private var count = 0
 
-    package init() {}
+    /// - Parameter informative: rates that decide nothing, for which no more rounds are measured.
+    package init(informative: Set<String> = []) { self.informative = informative }
 
     /// Adds one round's rates by name.
     package mutating func add(_ round: [String: Double]) {
@@ -29,9 +32,14 @@ package struct RateRounds: Sendable {
     /// The best of each rate.
     package var rates: [String: Double] { bests.mapValues(\.first) }
 
+    /// How far below the best of each rate the next best round is, as a share of it; 1 for a rate measured once.
+    package var spreads: [String: Double] {
+        bests.mapValues { ((1 - ($0.second ?? 0) / max($0.first, .leastNormalMagnitude)) * 1000).rounded() / 1000 }
+    }
+
     /// Rates whose two best rounds are more than 10 % apart, sorted: their best may be far from what the machine can do.
     package var unsettled: [String] {
-        bests.filter { $0.value.second ?? 0 < (1 - Self.agreement) * $0.value.first }.keys.sorted()
+        bests.filter { !informative.contains($0.key) && $0.value.second ?? 0 < (1 - Self.agreement) * $0.value.first }.keys.sorted()
     }
 
     /// Whether more rounds are to be measured.

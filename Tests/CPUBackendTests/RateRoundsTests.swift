@@ -23,6 +23,13 @@ import Testing
         #expect(busy.rates["a"] == 203 && busy.unsettled.isEmpty && count == 8)
     }
 
+    @Test func ratesThatDecideNothingAreNotWaitedFor() {
+        var rounds = RateRounds(informative: ["all"])
+        for rate in [50, 100, 80, 20.0] { rounds.add(["all": rate, "one": 7]) }
+        #expect(!rounds.wantsMore && rounds.unsettled.isEmpty && rounds.rates["all"] == 100)
+        #expect(rounds.spreads == ["all": 0.2, "one": 0])
+    }
+
     @Test func whatNeverAgreesIsMarked() {
         let (busy, count) = Self.measured((1...100).map { (round: Int) -> Double in Double(10 * round * round) })
         #expect(busy.rates == ["a": 2560, "steady": 5] && busy.unsettled == ["a"] && count == 16)

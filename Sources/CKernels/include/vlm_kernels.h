@@ -454,7 +454,10 @@ typedef enum vlm_rate {
   VLM_RATE_F32_FMA = 1,   // f32 multiply-adds
   VLM_RATE_BF16_DOT = 2,  // vdpbf16ps; needs VLM_ISA_AVX512_BF16
   VLM_RATE_INT8_DOT = 3,  // vpdpbusd; needs VLM_ISA_AVX512_VNNI
+  VLM_RATE_INT8_PAIRS = 4,   // vpmaddubsw and a sum in 16 bits; needs VLM_ISA_AVX2
+  VLM_RATE_INT16_PAIRS = 5,  // vpmaddwd and a sum in 32 bits; needs VLM_ISA_AVX2
 } vlm_rate;
+enum { VLM_RATES = 6 };
 
 // Bytes read, or operations (a multiply and an add are two), in one iteration; 0 if `isa` cannot run it.
 double vlm_rate_work(vlm_rate rate, size_t bytes, vlm_isa isa);

@@ -44,21 +44,63 @@ __attribute__((target(AVX512 ",avx512vnni"))) uint64_t vlm_rate_int8_avx512vnni(
   return (uint64_t)_mm512_reduce_add_epi32(a[0]);
 }
 
+// vpmaddubsw and vpaddw: the product is made anew for each chain, since `y` might have changed.
+#define INT8_PAIRS(BITS) \
+  __m##BITS##i x = _mm##BITS##_set1_epi8(3), y = _mm##BITS##_set1_epi8(-2); \
+  RUN(__m##BITS##i, _mm##BITS##_set1_epi16((short)i), _mm##BITS##_add_epi16(a[i], _mm##BITS##_maddubs_epi16(x, fresh(y))))
+
+// vpmaddwd and vpaddd.
+#define INT16_PAIRS(BITS) \
+  __m##BITS##i x = _mm##BITS##_set1_epi16(3), y = _mm##BITS##_set1_epi16(-2); \
+  RUN(__m##BITS##i, _mm##BITS##_set1_epi32(i), _mm##BITS##_add_epi32(a[i], _mm##BITS##_madd_epi16(x, fresh(y))))
+
+// A value that the compiler does not know to be the one before.
+#define fresh(v) ({ KEEP(v); v; })
+
+__attribute__((target("avx2,fma"))) uint64_t vlm_rate_int8_pairs_avx2(int64_t iterations) {
+  INT8_PAIRS(256)
+  return (uint64_t)_mm256_extract_epi64(a[0], 0);
+}
+
+__attribute__((target(AVX512))) uint64_t vlm_rate_int8_pairs_avx512(int64_t iterations) {
+  INT8_PAIRS(512)
+  return (uint64_t)_mm512_reduce_add_epi64(a[0]);
+}
+
+__attribute__((target("avx2,fma"))) uint64_t vlm_rate_int16_pairs_avx2(int64_t iterations) {
+  INT16_PAIRS(256)
+  return (uint64_t)_mm256_extract_epi64(a[0], 0);
+}
+
+__attribute__((target(AVX512))) uint64_t vlm_rate_int16_pairs_avx512(int64_t iterations) {
+  INT16_PAIRS(512)
+  return (uint64_t)_mm512_reduce_add_epi64(a[0]);
+}
+
 // Four places of the buffer at once, a quarter each.
+#define READ(TYPE, WIDTH, ZERO, OR, LOAD) \
+  TYPE a = ZERO, b = a, c = a, d = a; \
+  size_t quarter = bytes / 512 * 128; \
+  for (int64_t n = 0; n < iterations; n++) { \
+    const char *p = buffer; \
+    for (size_t i = 0; i < quarter; i += 128, p += 128) \
+      for (size_t part = 0; part < 128; part += WIDTH) { \
+        a = OR(a, LOAD((const void *)(p + part))); \
+        b = OR(b, LOAD((const void *)(p + part + quarter))); \
+        c = OR(c, LOAD((const void *)(p + part + 2 * quarter))); \
+        d = OR(d, LOAD((const void *)(p + part + 3 * quarter))); \
+      } \
+    KEEP(a); \
+  } \
+  a = OR(OR(a, b), OR(c, d));
+
+__attribute__((target("avx2,fma"))) uint64_t vlm_rate_read_avx2(int64_t iterations, const void *buffer, size_t bytes) {
+  READ(__m256i, 32, _mm256_setzero_si256(), _mm256_or_si256, _mm256_load_si256)
+  return (uint64_t)(_mm256_extract_epi64(a, 0) | _mm256_extract_epi64(a, 1) | _mm256_extract_epi64(a, 2) | _mm256_extract_epi64(a, 3));
+}
+
 __attribute__((target(AVX512))) uint64_t vlm_rate_read_avx512(int64_t iterations, const void *buffer, size_t bytes) {
-  __m512i a = _mm512_setzero_si512(), b = a, c = a, d = a;
-  size_t quarter = bytes / 512 * 128;
-  for (int64_t n = 0; n < iterations; n++) {
-    const char *p = buffer;
-    for (size_t i = 0; i < quarter; i += 128, p += 128)
-      for (size_t half = 0; half < 128; half += 64) {
-        a = _mm512_or_si512(a, _mm512_load_si512(p + half));
-        b = _mm512_or_si512(b, _mm512_load_si512(p + half + quarter));
-        c = _mm512_or_si512(c, _mm512_load_si512(p + half + 2 * quarter));
-        d = _mm512_or_si512(d, _mm512_load_si512(p + half + 3 * quarter));
-      }
-    KEEP(a);
-  }
-  return (uint64_t)_mm512_reduce_or_epi64(_mm512_or_si512(_mm512_or_si512(a, b), _mm512_or_si512(c, d)));
+  READ(__m512i, 64, _mm512_setzero_si512(), _mm512_or_si512, _mm512_load_si512)
+  return (uint64_t)_mm512_reduce_or_epi64(a);
 }
 #endif

@@ -64,9 +64,9 @@ struct Estimate {
     }
 
     var speed: ExpectedSpeed? {
-        guard let bandwidth = machine.rates["read GB/s"], bandwidth > 0, gigaOperations > 0 else { return nil }
+        guard let bandwidth = machine.gigabytes(threads: threads), gigaOperations > 0 else { return nil }
         func seconds(_ bytes: Double, _ operations: Double) -> Double {
-            max(bytes / (bandwidth * 1e9), operations / (gigaOperations * 1e9)) / Double(threads)
+            max(bytes / (bandwidth * 1e9), operations / (gigaOperations * 1e9 * Double(threads)))
         }
         func price(_ entry: Entry) -> PlanCost? { plan(entry).map { PlanCost($0, of: program, weights: weights) } }
         func rate(_ cost: PlanCost, context: Int) -> Double {
