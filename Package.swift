@@ -139,7 +139,7 @@ let package = Package(
             path: "Tests/Fuzz/Targets", swiftSettings: settings),
         .executableTarget(name: "fuzz-targets", dependencies: ["FuzzTargets"], path: "Tests/Fuzz/Driver", swiftSettings: settings),
         tests("Fuzz", ["FuzzTargets"]),
-        tests("Serving", ["Budgets", "CKernels", "Serving", "Execution", "Gates", "Inputs", "Plan", "Seeded", "Tensors"]),
+        tests("Serving", ["AllocationCounter", "Budgets", "CKernels", "Serving", "Execution", "Gates", "Inputs", "Plan", "Seeded", "Tensors"]),
         tests("Tidy", []),
     ]
 )

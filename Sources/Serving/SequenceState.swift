@@ -64,7 +64,7 @@ package struct SequenceState: Sendable {
     }
 
     /// Whether the prompt is one span: tokens behind it see less than its own do in `extend`, so that `decode` alone computes them.
-    package var isPromptSpan: Bool { spans == [0..<promptCount] }
+    package var isPromptSpan: Bool { spans.count == 1 && spans[0] == 0..<promptCount }
 
     /// Whether the next token is one for `decode`.
     package var isDecoding: Bool { isPromptSpan ? computed >= promptCount : pending == 1 }

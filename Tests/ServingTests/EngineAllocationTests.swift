@@ -1,0 +1,76 @@
+import AllocationCounter
+import Execution
+import Plan
+import Serving
+import Synchronization
+import Testing
+
+/// What the engine's thread allocates between two steps.
+@Suite struct EngineAllocationTests {
+    /// Counts on the engine's thread from the end of a run to the beginning of the next.
+    private final class CountingModel: LoadedModel {
+        private let model: NullModel
+        private let between: @Sendable (Entry, Int) -> Void
+        private var counts = false
+
+        init(_ model: NullModel, between: @escaping @Sendable (Entry, Int) -> Void) {
+            (self.model, self.between) = (model, between)
+        }
+
+        var program: Program { model.program }
+        var visionOutput: UnsafeBufferPointer<Float> { model.visionOutput }
+
+        func reserveKV(blockSize: Int, blockCount: Int) throws(BackendError) {
+            try model.reserveKV(blockSize: blockSize, blockCount: blockCount)
+        }
+        func makeStepIO(maxBlocks: Int) throws(BackendError) -> StepIO { try model.makeStepIO(maxBlocks: maxBlocks) }
+        func beginVision(_ input: VisionInput) throws(BackendError) { try model.beginVision(input) }
+        func advanceVision(budget: Double) throws(BackendError) -> Bool { try model.advanceVision(budget: budget) }
+
+        func run(_ entry: Entry, _ io: StepIO) throws(BackendError) {
+            if counts { between(entry, Int(allocation_counter_stop())) }
+            try model.run(entry, io)
+            counts = true
+            allocation_counter_start()
+        }
+    }
+
+    /// Text that takes no memory, so that the engine's own remains.
+    private struct Silent: TokenTextDecoder {
+        mutating func append(_ token: Int32) -> String { "" }
+        mutating func finish() -> String { "" }
+    }
+
+    /// What grows with a sequence has grown long before; a block of the cache that is full is written down under its digest.
+    @Test(arguments: [false, true]) func decodingAllocatesNothing(samples: Bool) async throws {
+        let found = Mutex<[(entry: Entry, allocations: Int)]>([])
+        let program = testProgram(vocabularySize: 3001)
+        let configuration = try EngineConfiguration(program: program, options: EngineOptions(), availableBytes: 1 << 24)
+        let engine = Engine(configuration: configuration, log: { _ in }) {
+            CountingModel(NullModel(program: program)) { entry, count in found.withLock { $0.append((entry, count)) } }
+        }
+        try await engine.whenServing()
+        found.withLock {
+            $0.removeAll()
+            $0.reserveCapacity(1000)
+        }
+        let prompt = Prompt(text: [1, 2, 3], axes: 3)
+        var request = GenerationRequest(prompt: prompt, maxTokens: 200, ignoresEnd: true, decoder: Silent())
+        if samples {
+            (request.sampling.topK, request.sampling.topP, request.sampling.repetitionPenalty) = (20, 0.9, 1.1)
+        } else {
+            request.sampling.temperature = 0
+        }
+        let outcome = await engine.run(request)
+        #expect(outcome.completionTokens == 200)
+        // The first is what came before the prompt, the second what came between prompt and decoding.
+        let counts = found.withLock { $0 }
+        #expect(counts.count == 200 && counts.dropFirst().allSatisfy { $0.entry == .decode(gear: 1) })
+        for (index, count) in counts.enumerated().dropFirst(130) {
+            let computed = prompt.ids.count + index - 1
+            let most = computed % configuration.blockSize == 0 ? 2 : 0
+            #expect(count.allocations <= most, "\(count.allocations) with \(computed) tokens in the cache")
+        }
+        await engine.drain(timeout: .seconds(1))
+    }
+}
