@@ -99,8 +99,8 @@ private struct ProgramCheck {
         try require(
             !overflow && weight.byteCount >= bits / 8 + (bits % 8 == 0 ? 0 : 1),
             "weight \(weight.name) is too short for its shape")
-        if case .int4Blocks(let group) = weight.layout {
-            try require(isSize(group, atMost: 1 << 20), "weight \(weight.name) has group size \(group)")
+        if weight.layout.isInBlocks {
+            try require(isSize(weight.layout.group, atMost: 1 << 20), "weight \(weight.name) has group size \(weight.layout.group)")
         }
         try require(
             !weight.layout.isPacked || weight.shape.count == 2, "weight \(weight.name) is packed but no matrix")
@@ -287,7 +287,15 @@ extension WeightLayout {
     var isPacked: Bool {
         switch self {
         case .plain, .indices: false
-        case .f32Panels, .bf16Panels, .int4Blocks: true
+        case .f32Panels, .bf16Panels, .int4Blocks, .f8Blocks, .f4Blocks: true
+        }
+    }
+
+    /// Whether groups of its inputs have scales.
+    fileprivate var isInBlocks: Bool {
+        switch self {
+        case .plain, .indices, .f32Panels, .bf16Panels: false
+        case .int4Blocks, .f8Blocks, .f4Blocks: true
         }
     }
 
@@ -296,7 +304,8 @@ extension WeightLayout {
         switch self {
         case .plain, .indices, .f32Panels: 32
         case .bf16Panels: 16
-        case .int4Blocks: 4
+        case .f8Blocks: 8
+        case .int4Blocks, .f4Blocks: 4
         }
     }
 }

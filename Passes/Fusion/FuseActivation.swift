@@ -26,7 +26,7 @@ extension Op {
         case var layer as Linear where layer.activation == .none:
             layer.activation = activation
             return layer
-        case var layer as QuantizedLinearAWQ where layer.activation == .none:
+        case var layer as any QuantizedLayer where layer.activation == .none:
             layer.activation = activation
             return layer
         default: return nil

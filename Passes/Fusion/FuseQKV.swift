@@ -21,7 +21,7 @@ package let fuseQKV = Pass("fuse-qkv", .fused, isOptional: true) { editor in
 private func layer(behind value: ValueID, in graph: Graph) -> Node? {
     guard let node = graph.producer(of: value) else { return nil }
     switch node.op {
-    case is Linear, is QuantizedLinearAWQ: return node
+    case is Linear, is any QuantizedLayer: return node
     case is Reshape, is Rotary: return layer(behind: node.operands[0], in: graph)
     case is KVWrite: return node.operand("rows").flatMap { layer(behind: $0, in: graph) }
     default: return nil

@@ -9,7 +9,7 @@ struct JoinedLayers {
     init(_ layers: [Node]) { self.layers = layers }
 
     /// Whether a node is a layer that can be joined.
-    static func isLayer(_ node: Node) -> Bool { node.op is Linear || node.op is QuantizedLinearAWQ }
+    static func isLayer(_ node: Node) -> Bool { node.op is Linear || node.op is any QuantizedLayer }
 
     /// Replaces the layers; a miss says why they stay apart.
     func join(in editor: Editor, rule: String) {
@@ -63,8 +63,7 @@ struct JoinedLayers {
     private func stacked(by editor: Editor) -> ValueID {
         let first = layers[0]
         let parameters = first.op.operandNames.enumerated().dropFirst().map { index, name in
-            let isPacked = first.op is QuantizedLinearAWQ && name != "bias"
-            return editor.concat(layers.map { $0.operands[index] }, axis: isPacked ? 1 : 0)
+            editor.concat(layers.map { $0.operands[index] }, axis: first.op.outputAxis(of: name))
         }
         return editor.write(first.op, [first.operands[0]] + parameters)[0]
     }
@@ -72,8 +71,8 @@ struct JoinedLayers {
     /// One layer over f32 weights; a bias that some lack is zero there.
     private func levelled(by editor: Editor) -> ValueID {
         let weights = layers.map { layer in
-            guard let op = layer.op(as: QuantizedLinearAWQ.self) else { return widened(layer.operands[1], editor) }
-            return editor.dequantizeAWQ(layer.operands[1], layer.operands[2], layer.operands[3], group: op.group)
+            guard let op = layer.op as? any QuantizedLayer else { return widened(layer.operands[1], editor) }
+            return op.dequantized(op.parts(of: layer.operands), editor)
         }
         let weight = editor.concat(weights, axis: 0)
         guard layers.contains(where: { $0.operand("bias") != nil }) else { return editor.linear(layers[0].operands[0], weight) }
@@ -90,11 +89,17 @@ struct JoinedLayers {
 }
 
 extension Op {
+    /// The axis of a layer's parameter along which its outputs lie.
+    func outputAxis(of parameter: String) -> Int {
+        guard let layer = self as? any QuantizedLayer, parameter != "bias" else { return 0 }
+        return type(of: layer).outputAxis
+    }
+
     /// Whether a layer does no more than multiply and add its bias.
     fileprivate var isPlainLayer: Bool {
         switch self {
         case let layer as Linear: layer.activation == .none
-        case let layer as QuantizedLinearAWQ: layer.activation == .none
+        case let layer as any QuantizedLayer: layer.activation == .none
         default: false
         }
     }

@@ -49,8 +49,7 @@ private struct Groups {
         let ranges = (0..<outer).map { ($0 * dims[axis] + slice.start) * inner..<($0 * dims[axis] + slice.end) * inner }
         var operands = [layer.operands[0]]
         for (value, name) in zip(layer.operands, layer.op.operandNames).dropFirst() {
-            let isPacked = layer.op is QuantizedLinearAWQ && name != "bias"
-            operands.append(try rows(ranges, of: value, axis: isPacked ? 1 : 0, editor))
+            operands.append(try rows(ranges, of: value, axis: layer.op.outputAxis(of: name), editor))
         }
         let made = editor.write(layer.op, operands)[0]
         for reader in editor.readers(of: piece.result) where reader.op is Reshape {

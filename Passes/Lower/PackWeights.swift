@@ -58,9 +58,9 @@ private struct WeightPacking {
 
     mutating func run() throws(PassError) -> (Graph, PassReport) {
         for id in editor.graph.nodes.map(\.id) {
-            // Packing one int4 layer gives the next another operand.
+            // Packing one quantized layer gives the next another operand.
             guard let current = editor.graph[id], constness.runs(current), current.kernel != .view else { continue }
-            let node = packingAWQ(current) ?? current
+            let node = packingLayer(current) ?? current
             for (index, operand) in node.operands.enumerated() where isPackable(operand) {
                 pack(operand, at: index, of: node)
             }
@@ -85,15 +85,14 @@ private struct WeightPacking {
         }
     }
 
-    /// Makes an int4 layer a linear layer over packed int4 weights.
-    private func packingAWQ(_ node: Node) -> Node? {
-        guard let op = node.op(as: QuantizedLinearAWQ.self), node.operands[1...3].allSatisfy(constness.isConstant) else {
-            return nil
-        }
+    /// Makes a quantized layer a linear layer over its weight in blocks.
+    private func packingLayer(_ node: Node) -> Node? {
+        guard let op = node.op as? any QuantizedLayer, case .linear(let weights, _) = node.kernel else { return nil }
+        let parts = op.parts(of: node.operands)
+        guard parts.allSatisfy(constness.isConstant) else { return nil }
         var layer: ValueID?
-        editor.rewrite("int4_blocks", at: node) { () throws(Refusal) in
-            let weight = editor.packAWQ(node.operands[1], node.operands[2], node.operands[3], group: op.group)
-            let made = editor.linear(node.operands[0], weight, bias: op.hasBias ? node.operands[4] : nil, activation: op.activation)
+        editor.rewrite("\(weights.rawValue)_blocks", at: node) { () throws(Refusal) in
+            let made = editor.linear(node.operands[0], op.packed(parts, editor), bias: node.operand("bias"), activation: op.activation)
             editor.replace(node.result, with: made)
             editor.eraseIfDead(node.id)
             layer = made
@@ -114,13 +113,13 @@ private struct WeightPacking {
 }
 
 extension Node {
-    /// The panels that the node's kernel reads; nil where it reads int4 or is no linear layer.
+    /// The panels that the node's kernel reads; nil where it reads blocks or is no linear layer.
     fileprivate var panels: PackedLayout? {
         guard case .linear(let weights, _) = kernel else { return nil }
         switch weights {
         case .f32: return .f32Panels
         case .bf16: return .bf16Panels
-        case .int4: return nil
+        case .int4, .f8, .f4: return nil
         }
     }
 }

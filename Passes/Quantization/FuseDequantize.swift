@@ -7,7 +7,7 @@ import Tensors
 ///     %2 = linear %x, %1, %b                      →      %2 = quantized_linear_awq %x, %qweight, %qzeros, %scales, %b
 ///
 /// Codes of other layouts become AWQ's words, in the order of their groups, in which the layer's input is then gathered; codes of eight
-/// bits are two halves of four over the input twice.
+/// bits are two halves of four over the input twice. Small floats stay as they are, with a scale for each output and group of inputs.
 package func fuseDequantize(_ policy: KernelPolicy) -> Pass {
     Pass("fuse-dequantize", .fused) { editor throws(PassError) in
         try editor.apply([withBias, withoutBias])
@@ -67,6 +67,16 @@ private struct CodeFusion {
         guard let layer = node.op(as: Linear.self), let weight = editor.graph.producer(of: node.operands[1]), weight.op is Dequantize else {
             return
         }
+        if let unpack = smallFloats(weight) {
+            editor.rewrite("floats", at: node) { () throws(Refusal) in
+                let (scales, group) = try scales(of: weight, unpack.op)
+                let made = editor.quantizedLinearFloats(
+                    node.operands[0], unpack.bytes, scales, bias: node.operand("bias"), unpack.op.element, group: group, activation: layer.activation)
+                editor.replace(node.result, with: made)
+                editor.eraseIfDead(node.id)
+            }
+            return
+        }
         editor.rewrite("codes", at: node) { () throws(Refusal) in
             let codes = try codes(of: weight)
             var input = codes.isSigned && !policy.isExact ? unrounded(node.operands[0]) : node.operands[0]
@@ -83,6 +93,38 @@ private struct CodeFusion {
             editor.replace(node.result, with: made)
             editor.eraseIfDead(node.id)
         }
+    }
+
+    /// The bytes that a weight's codes are unpacked from; nil for integers.
+    private func smallFloats(_ weight: Node) -> (op: Unpack, bytes: ValueID)? {
+        guard let node = editor.graph.producer(of: weight.operands[0]), let op = node.op(as: Unpack.self), !op.element.isInteger else { return nil }
+        return (op, node.operands[0])
+    }
+
+    /// A weight's scales as `[outputs, groups]`, and the inputs of a group.
+    private func scales(of weight: Node, _ unpack: Unpack) throws(Refusal) -> (ValueID, group: Int) {
+        let shape = editor.type(of: weight.result).shape
+        guard let op = weight.op(as: Dequantize.self), !op.hasZeros, !op.hasOrder, unpack.axis == 1, unpack.element != .e8m0,
+            let outputs = shape[0].fixedValue, let inputs = shape[1].fixedValue
+        else {
+            throw Refusal("no kernel reads such weights packed: they are written out as \(policy.isExact ? "f32" : "bf16")", at: weight.operands[0])
+        }
+        let span = op.columns >= inputs ? inputs : op.columns
+        // One scale for all inputs, or as many as there are: what is left of FP8 may be a smaller group.
+        let mayEnd = unpack.element == .f8e4m3
+        guard let group = [128, 64, 32, 16].first(where: { mayEnd && span == inputs || span % $0 == 0 && (mayEnd || inputs % $0 == 0) }) else {
+            throw Refusal("the kernels have no groups of \(span) inputs", at: weight.result)
+        }
+        let groups = (inputs + group - 1) / group
+        let repeats = span == inputs ? groups : span / group
+        var scales = weight.operands[1]
+        if op.rows > 1 { scales = fitted(editor.repeat(scales, axis: 0, count: op.rows), axis: 0, outputs) }
+        if repeats > 1 { scales = fitted(editor.repeat(scales, axis: 1, count: repeats), axis: 1, groups) }
+        return (scales, group)
+    }
+
+    private func fitted(_ value: ValueID, axis: Int, _ extent: Int) -> ValueID {
+        editor.type(of: value).shape[axis] == .fixed(extent) ? value : editor.slice(value, axis: axis, 0..<extent)
     }
 
     private func codes(of weight: Node) throws(Refusal) -> Codes {

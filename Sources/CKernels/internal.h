@@ -80,6 +80,32 @@ static inline uint16_t vlm_small_to_f16(unsigned v) {
   return (uint16_t)((exponent + 15) << 10 | (v << (10 - exponent) & 0x3ff));
 }
 
+// 2⁻⁸ times an e4m3 number that is not NaN: the same exponent and mantissa as f16.
+static inline float vlm_from_f8(uint8_t code) { return vlm_from_f16((uint16_t)((code & 0x80) << 8 | (code & 0x7f) << 7)); }
+
+// An e2m1 number, of the lowest four bits.
+static inline float vlm_from_f4(unsigned code) {
+  static const float magnitudes[8] = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6};
+  return code & 8 ? -magnitudes[code & 7] : magnitudes[code & 7];
+}
+
+// Bytes of the codes of n inputs in a block of small floats, before which VLM_PANEL scales lie.
+static inline int64_t vlm_float_code_bytes(vlm_weight_format format, int64_t n) { return n * VLM_PANEL / (format == VLM_WEIGHT_F4 ? 2 : 1); }
+enum { VLM_FLOAT_SCALE_BYTES = VLM_PANEL * 4 };
+
+// Bytes from one block of small floats to the next.
+static inline int64_t vlm_float_block_bytes(vlm_weight_format format, int64_t group) {
+  return VLM_FLOAT_SCALE_BYTES + vlm_float_code_bytes(format, group);
+}
+
+// Input k of an output of a block of small floats, times the output's scale.
+static inline float vlm_float_value(vlm_weight_format format, const uint8_t *block, int64_t lane, int64_t k) {
+  const uint8_t *codes = block + VLM_FLOAT_SCALE_BYTES;
+  float scale = ((const float *)block)[lane];
+  if (format == VLM_WEIGHT_F8) return vlm_from_f8(codes[k * VLM_PANEL + lane % (VLM_PANEL / 2) * 2 + lane / (VLM_PANEL / 2)]) * scale;
+  return vlm_from_f4(codes[k / 8 * (VLM_PANEL * 4) + lane * 4 + k % 8 / 2] >> k % 2 * 4) * scale;
+}
+
 enum { VLM_I8_CENTRE_BITS = 4, VLM_I8_CENTRE = 1 << VLM_I8_CENTRE_BITS };
 
 // What follows the int8 numbers of a group in a packed row.

@@ -104,3 +104,43 @@ void vlm_linear_int4_int8_generic(const vlm_linear_args *a, int64_t begin, int64
       finish(a, t, p, sum);
     }
 }
+
+static float rounded(float x) { return vlm_from_bf16(vlm_to_bf16(x)); }
+
+// In f32, or with rows and weights rounded to bf16.
+static void floats_generic(const vlm_linear_args *a, int64_t begin, int64_t end, const vlm_weight_format format, const bool bf16) {
+  const int64_t panel_bytes = (int64_t)vlm_panel_bytes(format, a->inputs, a->group), bytes = vlm_float_block_bytes(format, a->group);
+  for (int64_t p = begin; p < end; p++)
+    for (int64_t t = 0; t < a->rows; t++) {
+      const uint8_t *panel = (const uint8_t *)a->weight + p * panel_bytes;
+      float sum[VLM_PANEL] = {0};
+      for (int64_t k = 0; k < a->inputs; k++) {
+        float x = bf16 ? vlm_from_bf16(((const uint16_t *)a->packed)[t * vlm_bf16_row(a->inputs) + k]) : a->x[t * a->x_stride + k];
+        for (int o = 0; o < VLM_PANEL; o++) {
+          float w = vlm_float_value(format, panel + k / a->group * bytes, o, k % a->group);
+          sum[o] += x * (bf16 ? rounded(w) : w);
+        }
+      }
+      finish(a, t, p, sum);
+    }
+}
+
+void vlm_linear_f8_f32_generic(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
+  (void)scratch;
+  floats_generic(a, begin, end, VLM_WEIGHT_F8, false);
+}
+
+void vlm_linear_f4_f32_generic(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
+  (void)scratch;
+  floats_generic(a, begin, end, VLM_WEIGHT_F4, false);
+}
+
+void vlm_linear_f8_bf16_generic(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
+  (void)scratch;
+  floats_generic(a, begin, end, VLM_WEIGHT_F8, true);
+}
+
+void vlm_linear_f4_bf16_generic(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
+  (void)scratch;
+  floats_generic(a, begin, end, VLM_WEIGHT_F4, true);
+}

@@ -12,6 +12,8 @@ static bool valid_shape(vlm_weight_format format, int64_t outputs, int64_t input
   switch (format) {
     case VLM_WEIGHT_BF16: case VLM_WEIGHT_F32: return true;
     case VLM_WEIGHT_INT4: return valid_group(inputs, group);
+    case VLM_WEIGHT_F8: return group == 16 || valid_group(group, group);
+    case VLM_WEIGHT_F4: return inputs % 16 == 0 && (group == 16 || valid_group(inputs, group));
   }
   return false;
 }
@@ -24,6 +26,8 @@ size_t vlm_panel_bytes(vlm_weight_format format, int64_t inputs, int64_t group) 
     case VLM_WEIGHT_BF16: return (size_t)vlm_ceil_div(inputs, 2) * VLM_PANEL * 4;
     case VLM_WEIGHT_F32: return (size_t)inputs * VLM_PANEL * 4;
     case VLM_WEIGHT_INT4: return (size_t)(inputs / group) * vlm_int4_block_bytes(group);
+    case VLM_WEIGHT_F8: case VLM_WEIGHT_F4:
+      return (size_t)(vlm_ceil_div(inputs, group) * VLM_FLOAT_SCALE_BYTES + vlm_float_code_bytes(format, inputs));
   }
   return 0;
 }
@@ -142,6 +146,43 @@ vlm_status vlm_pack_int4(const vlm_pack_int4_args *a) {
   return VLM_OK;
 }
 
+// One output's codes and scales of each block; without a source those of padding.
+static void pack_float_row(const vlm_pack_floats_args *a, int64_t o, const uint8_t *codes, const float *scales) {
+  const int64_t bytes = vlm_float_block_bytes(a->format, a->group), lane = o % VLM_PANEL;
+  uint8_t *block = (uint8_t *)a->packed + (size_t)(o / VLM_PANEL) * vlm_panel_bytes(a->format, a->inputs, a->group);
+  for (int64_t k = 0; k < a->inputs; k += a->group, block += bytes) {
+    int64_t count = vlm_min(a->group, a->inputs - k);
+    uint8_t *to = block + VLM_FLOAT_SCALE_BYTES;
+    float scale = scales ? scales[k / a->group] : 0;
+    if (a->format == VLM_WEIGHT_F4) {
+      to += lane * 4;
+      for (int64_t i = 0; i < count; i += 8, to += VLM_PANEL * 4) {
+        if (codes) __builtin_memcpy(to, codes + (k + i) / 2, 4);
+        else __builtin_memset(to, 0, 4);
+      }
+    } else {
+      to += lane % (VLM_PANEL / 2) * 2 + lane / (VLM_PANEL / 2);
+      scale *= 256;
+      for (int64_t i = 0; i < count; i++, to += VLM_PANEL) {
+        *to = codes ? codes[k + i] : 0;
+        if ((*to & 0x7f) == 0x7f) scale = vlm_from_bits(0x7fc00000);
+      }
+    }
+    ((float *)block)[lane] = scale;
+  }
+}
+
+vlm_status vlm_pack_floats(const vlm_pack_floats_args *a) {
+  if (a->format != VLM_WEIGHT_F8 && a->format != VLM_WEIGHT_F4) return VLM_BAD_SHAPE;
+  if (!valid_shape(a->format, a->outputs, a->inputs, a->group)) return VLM_BAD_SHAPE;
+  if (a->first < 0 || a->count < 0 || a->count > a->outputs - a->first) return VLM_BAD_SHAPE;
+  int64_t groups = vlm_ceil_div(a->inputs, a->group), row = a->format == VLM_WEIGHT_F4 ? a->inputs / 2 : a->inputs;
+  for (int64_t i = 0; i < a->count; i++) pack_float_row(a, a->first + i, a->codes + i * row, a->scales + i * groups);
+  if (a->count > 0 && a->first + a->count == a->outputs)
+    for (int64_t o = a->outputs; o < vlm_panels(a->outputs) * VLM_PANEL; o++) pack_float_row(a, o, NULL, NULL);
+  return VLM_OK;
+}
+
 // The nibble of column c in its AWQ word.
 static unsigned awq_shift(int64_t c) {
   static const uint8_t position[8] = {0, 4, 1, 5, 2, 6, 3, 7};
@@ -196,6 +237,8 @@ static float packed_value(const vlm_unpack_rows_args *a, const char *panel, int6
       const uint8_t *block = (const uint8_t *)panel + (size_t)(k / a->group) * vlm_int4_block_bytes(a->group);
       return int4_value(block, a->group, lane, k % a->group);
     }
+    case VLM_WEIGHT_F8: case VLM_WEIGHT_F4:
+      return vlm_float_value(a->format, (const uint8_t *)panel + k / a->group * vlm_float_block_bytes(a->format, a->group), lane, k % a->group);
   }
   return 0;
 }

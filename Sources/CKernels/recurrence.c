@@ -69,6 +69,7 @@ static void correct(
 
 vlm_status vlm_gated_delta(const vlm_gated_delta_args *a, int64_t begin, int64_t end) {
   if (a->heads < 1 || a->key_heads < 1 || a->heads % a->key_heads != 0 || a->key_dim < 1 || a->value_dim < 1) return VLM_BAD_SHAPE;
+  if (a->key_dim > (INT64_C(1) << 31) / a->value_dim) return VLM_BAD_SHAPE;
   vlm_status status = check(&a->sequences, a->heads, begin, end);
   if (status != VLM_OK) return status;
   int64_t group = a->heads / a->key_heads, size = a->key_dim * a->value_dim;

@@ -26,7 +26,7 @@ final class LinearStep: PreparedStep {
         arguments.activation = linear.activation.kernelValue
         arguments.inputs = Int64(linear.inputs)
         arguments.outputs = Int64(linear.outputs)
-        if case .int4Blocks(let group) = linear.layout { arguments.group = Int64(group) }
+        arguments.group = Int64(linear.layout.group)
         if case .memory(let weight) = operands[1].place { arguments.weight = weight }
         if linear.hasBias, case .memory(let bias) = operands[2].place {
             arguments.bias = bias.assumingMemoryBound(to: Float.self)
@@ -131,8 +131,12 @@ extension Kernel.Linear {
         case (.bf16Panels, .bf16): VLM_LINEAR_BF16_BF16
         case (.bf16Panels, .f32), (.bf16Panels, .blas): VLM_LINEAR_BF16_F32
         case (.f32Panels, .f32), (.f32Panels, .blas): VLM_LINEAR_F32_F32
-        case (.int4Blocks, .blas), (.int4Blocks, .bf16), (.bf16Panels, .int8), (.f32Panels, .bf16), (.f32Panels, .int8), (.plain, _),
-            (.indices, _):
+        case (.f8Blocks, .f32): VLM_LINEAR_F8_F32
+        case (.f8Blocks, .bf16): VLM_LINEAR_F8_BF16
+        case (.f4Blocks, .f32): VLM_LINEAR_F4_F32
+        case (.f4Blocks, .bf16): VLM_LINEAR_F4_BF16
+        case (.int4Blocks, .blas), (.int4Blocks, .bf16), (.bf16Panels, .int8), (.f32Panels, .bf16), (.f32Panels, .int8),
+            (.f8Blocks, .blas), (.f8Blocks, .int8), (.f4Blocks, .blas), (.f4Blocks, .int8), (.plain, _), (.indices, _):
             nil
         }
     }

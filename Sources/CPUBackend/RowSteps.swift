@@ -178,7 +178,7 @@ final class EmbedStep: RowStep {
 
     init(table: WeightEntry, inputs: [Operand], outputs: [Operand], origin: String, isa: vlm_isa) {
         arguments.format = table.layout.kernelFormat
-        if case .int4Blocks(let group) = table.layout { arguments.group = Int64(group) }
+        arguments.group = Int64(table.layout.group)
         arguments.outputs = Int64(table.shape.first ?? 0)
         arguments.inputs = Int64(table.shape.last ?? 0)
         groups = inputs[1].columns
@@ -303,6 +303,8 @@ extension WeightLayout {
         switch self {
         case .bf16Panels: VLM_WEIGHT_BF16
         case .int4Blocks: VLM_WEIGHT_INT4
+        case .f8Blocks: VLM_WEIGHT_F8
+        case .f4Blocks: VLM_WEIGHT_F4
         case .f32Panels, .plain, .indices: VLM_WEIGHT_F32
         }
     }

@@ -108,18 +108,16 @@ struct StepPreparer {
             throw .malformed("weight \(index) does not exist")
         }
         let weight = weights.entries[index]
-        var group = 0
         switch weight.layout {
         case .plain: return base
         case .indices:
             guard let copy = try weights.table(index).baseAddress else { return base }
             return UnsafeRawPointer(copy)
-        case .int4Blocks(let size): group = size
-        case .f32Panels, .bf16Panels: break
+        case .f32Panels, .bf16Panels, .int4Blocks, .f8Blocks, .f4Blocks: break
         }
         guard weight.shape.count == 2 else { throw .malformed("weight \(weight.name) is packed but no matrix") }
         let bytes = vlm_weight_bytes(
-            weight.layout.kernelFormat, Int64(weight.shape[0]), Int64(weight.shape[1]), Int64(group))
+            weight.layout.kernelFormat, Int64(weight.shape[0]), Int64(weight.shape[1]), Int64(weight.layout.group))
         guard bytes > 0 else {
             throw .malformed("weight \(weight.name) has shape \(weight.shape), which no kernel reads as \(weight.layout)")
         }

@@ -37,6 +37,10 @@ package enum WeightLayout: Sendable, Hashable, Codable, CustomStringConvertible 
     case bf16Panels
     /// Unsigned int4 with f16 scales and zero points per group of `group` inputs.
     case int4Blocks(group: Int)
+    /// FP8 (e4m3) with an f32 scale per output and group of `group` inputs, the last of which may be smaller.
+    case f8Blocks(group: Int)
+    /// FP4 (e2m1) with an f32 scale per output and group of `group` inputs.
+    case f4Blocks(group: Int)
 
     package var description: String {
         switch self {
@@ -45,6 +49,16 @@ package enum WeightLayout: Sendable, Hashable, Codable, CustomStringConvertible 
         case .f32Panels: "f32 panels"
         case .bf16Panels: "bf16 panels"
         case .int4Blocks(let group): "int4 group \(group)"
+        case .f8Blocks(let group): "f8 group \(group)"
+        case .f4Blocks(let group): "f4 group \(group)"
+        }
+    }
+
+    /// Inputs that share a scale; 0 for layouts without scales.
+    package var group: Int {
+        switch self {
+        case .plain, .indices, .f32Panels, .bf16Panels: 0
+        case .int4Blocks(let group), .f8Blocks(let group), .f4Blocks(let group): group
         }
     }
 }
@@ -204,6 +218,8 @@ extension WeightLayout {
         case .f32Panels: .f32
         case .bf16Panels: .bf16
         case .int4Blocks: .int4
+        case .f8Blocks: .f8
+        case .f4Blocks: .f4
         }
     }
 }

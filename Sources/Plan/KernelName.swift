@@ -17,7 +17,16 @@ package enum KernelName: Sendable, Hashable {
 
     /// The layout of a linear layer's packed weight, whatever its group.
     package enum LinearWeights: String, Sendable, Hashable {
-        case f32, bf16, int4
+        case f32, bf16, int4, f8, f4
+
+        /// The op of the IR that such a layer is.
+        package var op: String {
+            switch self {
+            case .f32, .bf16: "linear"
+            case .int4: "quantized_linear_awq"
+            case .f8, .f4: "quantized_linear_floats"
+            }
+        }
     }
 
     /// As IR text and inspection print it: `linear_bf16_f32`, `rms_norm`, `plain_transpose`.

@@ -118,7 +118,7 @@ package enum KernelRegistry {
 
     private static func linearRow(_ weights: KernelName.LinearWeights, _ arithmetic: Arithmetic, needs: Set<CPUFeature> = []) -> KernelRow {
         KernelRow(
-            .linear(weights, arithmetic), weights == .int4 ? "quantized_linear_awq" : "linear",
+            .linear(weights, arithmetic), weights.op,
             "`y = activation(x · Wᵀ + bias)`, weights \(weights.rawValue), products \(arithmetic.rawValue).",
             [
                 OperandRule("x", arithmetic.packsActivations ? .packedRows : .f32), OperandRule("w", .packed, rank: 2...2, isWeight: true),
@@ -136,6 +136,7 @@ package enum KernelRegistry {
     private static let linearRows: [KernelRow] = [
         linearRow(.f32, .f32), linearRow(.f32, .blas), linearRow(.bf16, .f32), linearRow(.bf16, .blas),
         linearRow(.bf16, .bf16, needs: [.avx512f, .avx512bf16]), linearRow(.int4, .f32),
-        linearRow(.int4, .int8, needs: [.avx2]),
+        linearRow(.int4, .int8, needs: [.avx2]), linearRow(.f8, .f32),
+        linearRow(.f8, .bf16, needs: [.avx512f, .avx512bf16]), linearRow(.f4, .f32), linearRow(.f4, .bf16, needs: [.avx512f, .avx512bf16]),
     ]
 }

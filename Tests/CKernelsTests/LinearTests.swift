@@ -39,7 +39,11 @@ private final class LinearFixture {
         packed = scratch(c.rows * row)
         memory = scratch(vlm_linear_scratch_bytes())
         dense = []
-        if format == VLM_WEIGHT_INT4 { dense = packInt4(c, &random, weight) } else { dense = packRows(c, format, &random, weight) }
+        switch format {
+        case VLM_WEIGHT_INT4: dense = packInt4(c, &random, weight)
+        case VLM_WEIGHT_F8, VLM_WEIGHT_F4: dense = packFloats(c, format, &random, weight)
+        default: dense = packRows(c, format, &random, weight)
+        }
     }
 
     func arguments() -> vlm_linear_args {
@@ -76,7 +80,7 @@ private final class LinearFixture {
                 var sum = Double(bias[o])
                 for k in 0..<c.inputs {
                     let value = x[t * c.inputs + k]
-                    sum += Double(c.kind == VLM_LINEAR_BF16_BF16 ? bf16(value) : value) * dense[o * c.inputs + k]
+                    sum += Double(c.rowFormat == VLM_ROWS_BF16 ? bf16(value) : value) * dense[o * c.inputs + k]
                 }
                 result[t * c.outputs + o] = activate(c.activation, sum) + (c.residual ? Double(residual[t * c.outputs + o]) : 0)
             }
@@ -113,15 +117,45 @@ private func packInt4(_ c: LinearCase, _ random: inout Dice, _ weight: Guarded<U
     }
 }
 
+/// Packs random codes in two calls, the later outputs first.
+private func packFloats(_ c: LinearCase, _ format: vlm_weight_format, _ random: inout Dice, _ weight: Guarded<UInt8>) -> [Double] {
+    let groups = (c.inputs + c.group - 1) / c.group, isF8 = format == VLM_WEIGHT_F8, width = isF8 ? c.inputs : c.inputs / 2
+    let codes = Guarded(c.outputs * width) { _ in
+        let code = UInt8.random(in: 0...255, using: &random)
+        return isF8 && code & 0x7f == 0x7f ? 0x7e : code
+    }
+    let scales = Guarded(c.outputs * groups) { _ in Float.random(in: 0.001...0.1, using: &random) * (isF8 ? 0.01 : 1) }
+    let first = c.outputs / 3
+    for (begin, count) in [(first, c.outputs - first), (0, first)] {
+        var a = vlm_pack_floats_args(
+            format: format, outputs: Int64(c.outputs), inputs: Int64(c.inputs), group: Int64(c.group), first: Int64(begin),
+            count: Int64(count), codes: codes.pointer + begin * width, scales: scales.pointer + begin * groups, packed: weight.pointer)
+        #expect(vlm_pack_floats(&a) == VLM_OK)
+    }
+    return (0..<c.outputs * c.inputs).map { i in
+        let (o, k) = (i / c.inputs, i % c.inputs)
+        let code = isF8 ? e4m3(codes[i]) : e2m1(codes[i / 2] >> UInt8(4 * (k % 2)) & 15)
+        let value = code * Double(scales[o * groups + k / c.group])
+        return c.rowFormat == VLM_ROWS_BF16 ? Double(bf16(Float(value))) : value
+    }
+}
+
 @Suite struct LinearTests {
-    static let kinds = [VLM_LINEAR_BF16_F32, VLM_LINEAR_BF16_BF16, VLM_LINEAR_F32_F32, VLM_LINEAR_INT4_F32, VLM_LINEAR_INT4_INT8]
+    static let kinds = [
+        VLM_LINEAR_BF16_F32, VLM_LINEAR_BF16_BF16, VLM_LINEAR_F32_F32, VLM_LINEAR_INT4_F32, VLM_LINEAR_INT4_INT8,
+        VLM_LINEAR_F8_F32, VLM_LINEAR_F4_F32, VLM_LINEAR_F8_BF16, VLM_LINEAR_F4_BF16,
+    ]
+
+    private static func isInt4(_ kind: vlm_linear_kind) -> Bool { vlm_linear_format(kind) == VLM_WEIGHT_INT4 }
+
+    /// Whether inputs come in whole groups.
+    private static func isWhole(_ kind: vlm_linear_kind) -> Bool { isInt4(kind) || vlm_linear_format(kind) == VLM_WEIGHT_F4 }
 
     private static func cases(_ kind: vlm_linear_kind, seed: UInt64) -> [LinearCase] {
         var random = Dice(seed), cases: [LinearCase] = []
         for rows in [1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 16, 17, 24, 25, 37, 200] {
-            let group = [32, 64, 128].randomElement(using: &random)!
-            let int4 = vlm_linear_format(kind) == VLM_WEIGHT_INT4
-            let inputs = int4 ? group * Int.random(in: 1...(rows < 20 ? 12 : 4), using: &random) : Int.random(in: 1...(rows < 20 ? 1300 : 300), using: &random)
+            let group = (isInt4(kind) ? [32, 64, 128] : [16, 32, 64, 128]).randomElement(using: &random)!
+            let inputs = isWhole(kind) ? group * Int.random(in: 1...(rows < 20 ? 12 : 4), using: &random) : Int.random(in: 1...(rows < 20 ? 1300 : 300), using: &random)
             let activation = vlm_activation(rawValue: UInt32.random(in: 0...4, using: &random))
             cases.append(LinearCase(
                 kind: kind, rows: rows, inputs: inputs, outputs: Int.random(in: 1...100, using: &random), group: group,
@@ -204,8 +238,7 @@ private func packInt4(_ c: LinearCase, _ random: inout Dice, _ weight: Guarded<U
     @Test("a row is the same bits among any number of rows", arguments: kinds.map(\.rawValue), [(130, 32), (256, 128)])
     func rowsDoNotMeet(kind: UInt32, shape: (outputs: Int, inputs: Int)) {
         let kind = vlm_linear_kind(rawValue: kind), most = 60
-        let isInt4 = vlm_linear_format(kind) == VLM_WEIGHT_INT4
-        let inputs = isInt4 ? 4 * shape.inputs : 4 * shape.inputs + 1
+        let inputs = Self.isWhole(kind) ? 4 * shape.inputs : 4 * shape.inputs + 1
         let fixture = LinearFixture(LinearCase(kind: kind, rows: most, inputs: inputs, outputs: shape.outputs, group: 64, residual: true))
         for isa in featureSets {
             let all = fixture.run(isa)
@@ -254,5 +287,8 @@ private func packInt4(_ c: LinearCase, _ random: inout Dice, _ weight: Guarded<U
         }
         #expect(vlm_weight_bytes(VLM_WEIGHT_F32, .max, .max, 0) == 0)
         #expect(vlm_weight_bytes(VLM_WEIGHT_INT4, 32, 100, 32) == 0)
+        #expect(vlm_weight_bytes(VLM_WEIGHT_F4, 32, 100, 16) == 0 && vlm_weight_bytes(VLM_WEIGHT_F4, 32, 64, 0) == 0)
+        for group: Int64 in [-16, 0, 8, 48, 256] { #expect(vlm_weight_bytes(VLM_WEIGHT_F8, 32, 256, group) == 0) }
+        #expect(vlm_weight_bytes(VLM_WEIGHT_F8, 33, 37, 32) == 2 * (37 * 32 + 2 * 128))
     }
 }

@@ -23,3 +23,17 @@ func ulps(_ value: Float, _ exact: Double) -> Double {
     if Double(value) == exact { return 0 }
     return abs(Double(value) - exact) / Double(Float(exact).magnitude.ulp)
 }
+
+/// The number of an FP8 code.
+func e4m3(_ code: UInt8) -> Double {
+    let (exponent, mantissa) = (Int(code >> 3) & 15, Double(code & 7))
+    if code & 127 == 127 { return .nan }
+    let size = exponent == 0 ? mantissa * 0x1p-9 : (1 + mantissa / 8) * Double(sign: .plus, exponent: exponent - 7, significand: 1)
+    return code & 128 == 0 ? size : -size
+}
+
+/// The number of an FP4 code, 0 … 15.
+func e2m1(_ code: UInt8) -> Double {
+    let size = [0, 0.5, 1, 1.5, 2, 3, 4, 6][Int(code & 7)]
+    return code & 8 == 0 ? size : -size
+}

@@ -29,7 +29,9 @@ import Testing
         for layout in ["gptq_channel", "ct_w4a16_channel", "gptq_asym_act", "ct_w4a16_act"] {
             #expect(try size(layout) < four * 23 / 20, "\(layout)")
         }
-        for layout in ["gptq_8bit", "ct_w8a8"] { #expect(try size(layout) < four * 11 / 5, "\(layout)") }
+        for layout in ["gptq_8bit", "ct_w8a8", "ct_fp8", "fp8_block"] { #expect(try size(layout) < four * 11 / 5, "\(layout)") }
+        #expect(try size("ct_mxfp4") < four * 11 / 10)
+        #expect(try size("ct_nvfp4") < four * 4 / 3)
     }
 
     @Test(arguments: [

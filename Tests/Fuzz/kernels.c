@@ -75,12 +75,12 @@ static int64_t product(int64_t a, int64_t b, int64_t c) {
     return a > BYTES_MAX / b || a * b > BYTES_MAX / c ? -1 : a * b * c;
 }
 
-static const int64_t groups[] = {32, 64, 128};
+static const int64_t groups[] = {32, 64, 128, 16};
 
 static void linear(source *s) {
-    vlm_linear_args a = {.kind = (vlm_linear_kind)number(s, 5), .activation = (vlm_activation)number(s, 6)};
+    vlm_linear_args a = {.kind = (vlm_linear_kind)number(s, 9), .activation = (vlm_activation)number(s, 6)};
     a.rows = number(s, 17), a.inputs = byte(s) % 2 ? groups[byte(s) % 3] * (1 + byte(s) % 3) : number(s, 200);
-    a.outputs = number(s, 100), a.group = pick(s, groups, 3);
+    a.outputs = number(s, 100), a.group = pick(s, groups, 4);
     a.x_stride = a.inputs, a.y_stride = a.residual_stride = a.outputs;
     int64_t begin = number(s, 4), end = number(s, 5), first = number(s, 17), last = number(s, 17);
     size_t weight = vlm_weight_bytes(vlm_linear_format(a.kind), a.outputs, a.inputs, a.group);
@@ -125,6 +125,19 @@ static void pack(source *s) {
     if (panels.y && (panels.count < 0 || panels.count <= 4)) vlm_unpack_panels(&panels, begin, end);
 }
 
+static void pack_floats(source *s) {
+    vlm_pack_floats_args a = {.format = byte(s) % 8 ? VLM_WEIGHT_F8 + byte(s) % 2 : (vlm_weight_format)number(s, 5), .outputs = number(s, 100)};
+    a.group = pick(s, groups, 4), a.inputs = byte(s) % 2 ? 16 * (byte(s) % 20) : number(s, 300);
+    a.first = number(s, 40), a.count = number(s, 70);
+    size_t bytes = vlm_weight_bytes(a.format, a.outputs, a.inputs, a.group);
+    if (bytes > BYTES_MAX) return;
+    int64_t parts = bytes && a.group > 0 ? (a.inputs + a.group - 1) / a.group : 0;
+    a.packed = bytes ? buffer(s, (int64_t)bytes, 1) : NULL;
+    a.codes = exact(s, product(a.count, a.format == VLM_WEIGHT_F4 ? a.inputs / 2 : a.inputs, 1), 1);
+    a.scales = exact(s, product(a.count, parts, 1), sizeof(float));
+    if (bytes == 0 || a.count <= 0 || (a.codes && a.scales && a.packed)) vlm_pack_floats(&a);
+}
+
 static void pack_int4(source *s) {
     int64_t group = pick(s, groups, 3), inputs = group > 0 && group < 256 ? group * (byte(s) % 4) : number(s, 200);
     int64_t outputs = number(s, 100), first = number(s, 40), count = number(s, 70);
@@ -141,6 +154,7 @@ static void pack_int4(source *s) {
     awq.qweight = exact(s, product(inputs, awq.source_outputs / 8, 1), 4);
     awq.qzeros = exact(s, product(parts, awq.source_outputs / 8, 1), 4), awq.scales = exact(s, product(parts, awq.source_outputs, 1), 2);
     if (bytes == 0 || (awq.qweight && awq.qzeros && awq.scales && packed)) vlm_pack_awq(&awq);
+    pack_floats(s);
 }
 
 static void rows(source *s) {
@@ -153,8 +167,8 @@ static void rows(source *s) {
     if (!a.x || !a.a || !a.y || !a.index) return;
     vlm_gather_rows(&a, begin, end, 0);
     vlm_select_rows(&a, begin, end, 0);
-    vlm_unpack_rows_args unpack = {.format = (vlm_weight_format)number(s, 3), .outputs = number(s, 40), .inputs = number(s, 160)};
-    unpack.group = pick(s, groups, 3), unpack.ids = a.index, unpack.y_stride = unpack.inputs;
+    vlm_unpack_rows_args unpack = {.format = (vlm_weight_format)number(s, 5), .outputs = number(s, 40), .inputs = number(s, 160)};
+    unpack.group = pick(s, groups, 4), unpack.ids = a.index, unpack.y_stride = unpack.inputs;
     size_t bytes = vlm_weight_bytes(unpack.format, unpack.outputs, unpack.inputs, unpack.group);
     if (bytes > BYTES_MAX) return;
     unpack.packed = bytes ? buffer(s, (int64_t)bytes, 1) : NULL;
@@ -228,7 +242,7 @@ static void recurrences(source *s) {
     rows.slots = indices(s, rows.rows, 4), rows.ordinals = indices(s, rows.rows, 3);
     vlm_short_convolution_args c = {.channels = number(s, 20), .taps = number(s, 5)};
     c.x_stride = c.y_stride = c.channels;
-    int64_t kept = product(c.channels, c.taps - 1, 1), all = product(rows.rows, c.channels, 1);
+    int64_t kept = c.taps < 1 ? 0 : product(c.channels, c.taps - 1, 1), all = product(rows.rows, c.channels, 1);
     c.sequences = rows, c.sequences.state = exact(s, product(rows.count, kept, 1), sizeof(float));
     c.x = c.y = exact(s, all, sizeof(float)), c.weight = exact(s, product(c.channels, c.taps, 1), sizeof(float));
     if (!rows.slots || !rows.ordinals || !c.sequences.state || !c.y || !c.weight) return;

@@ -171,4 +171,18 @@ import Testing
             ]
         }
     }
+
+    @Test(arguments: [CodeElement.f8e4m3, .e2m1]) func layersOfSmallFloats(element: CodeElement) throws {
+        let bytes = noise([8, 40 / element.count], seed: 19)
+        let codes = Tensor(ints: bytes.floats.map { Int32(bitPattern: $0.bitPattern &* 2_654_435_761) >> 24 & 0xBF }, bytes.shape, .u8)
+        try agree([noise([3, 40], seed: 20), codes, noise([8, 3], seed: 21), noise([8], seed: 22)]) { b, v in
+            let dense = b.matmul(v[0], b.dequantize(b.unpack(v[1], element), v[2], columns: 16), transposeB: true)
+            return [
+                b.quantizedLinearFloats(v[0], v[1], v[2], element, group: 16),
+                b.quantizedLinearFloats(v[0], v[1], v[2], bias: v[3], element, group: 16, activation: .silu),
+                b.linear(v[0], b.one(PackFloats(element, group: 16), v[1], v[2])),
+                dense, Self.activate(b, .silu, b.add(dense, v[3])), dense,
+            ]
+        }
+    }
 }

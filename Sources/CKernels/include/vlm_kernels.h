@@ -57,6 +57,8 @@ typedef enum vlm_weight_format {
   VLM_WEIGHT_BF16 = 0,  // [panels][⌈inputs/2⌉][VLM_PANEL][2] bf16; an odd last input is padded with zero
   VLM_WEIGHT_F32 = 1,   // [panels][inputs][VLM_PANEL] f32
   VLM_WEIGHT_INT4 = 2,  // [panels][inputs/group] blocks; see vlm_int4_block_bytes
+  VLM_WEIGHT_F8 = 3,    // [panels][⌈inputs/group⌉] blocks of e4m3; see vlm_pack_floats
+  VLM_WEIGHT_F4 = 4,    // [panels][inputs/group] blocks of e2m1
 } vlm_weight_format;
 
 enum { VLM_PANEL = 32 };
@@ -64,8 +66,8 @@ enum { VLM_PANEL = 32 };
 // Number of panels of `outputs` rows.
 int64_t vlm_panels(int64_t outputs);
 
-// Bytes of a packed weight; 0 if the shape is not supported. `group` (32, 64 or 128; inputs a multiple of it) matters for
-// VLM_WEIGHT_INT4 only.
+// Bytes of a packed weight; 0 if the shape is not supported. `group` matters for formats in blocks: 32, 64 or 128 for
+// VLM_WEIGHT_INT4, also 16 for small floats. Inputs are a multiple of it, but for VLM_WEIGHT_F8, whose last group may be smaller.
 size_t vlm_weight_bytes(vlm_weight_format format, int64_t outputs, int64_t inputs, int64_t group);
 
 // Bytes of one panel; panel p starts at p times this.
@@ -115,6 +117,24 @@ typedef struct vlm_pack_int4_args {
   void *packed;
 } vlm_pack_int4_args;
 vlm_status vlm_pack_int4(const vlm_pack_int4_args *args);
+
+// Packs `count` rows of small floats as outputs first, first+1, … of a weight with `outputs` rows in all. W = code · scale,
+// one rounding to f32. A block of VLM_PANEL outputs × n inputs (the group, or what is left of the inputs) is VLM_PANEL f32
+// scales, then the codes:
+// - VLM_WEIGHT_F8: codes [count, inputs] of e4m3. For each input VLM_PANEL bytes: byte 2·i is output i, byte 2·i + 1 output
+//   VLM_PANEL/2 + i. Scales are kept 2⁸-fold, so that those of 2¹²⁰ and more count as infinite. A NaN among the codes (0x7f, 0xff)
+//   makes all numbers of its output and block NaN: a product with that output is NaN either way.
+// - VLM_WEIGHT_F4: codes [count, inputs/2] of e2m1, two in a byte, the first in the low half. For each 8 inputs VLM_PANEL words,
+//   whose lowest four bits are the first input.
+typedef struct vlm_pack_floats_args {
+  vlm_weight_format format;  // VLM_WEIGHT_F8 or VLM_WEIGHT_F4
+  int64_t outputs, inputs, group;
+  int64_t first, count;
+  const uint8_t *codes;
+  const float *scales;  // [count, ⌈inputs/group⌉]
+  void *packed;
+} vlm_pack_floats_args;
+vlm_status vlm_pack_floats(const vlm_pack_floats_args *args);
 
 // Writes rows ids[begin..<end) of a packed weight to y as f32: y[i, 0..<inputs) = W[ids[i], :]. Used for embeddings that
 // share the head's weight. An id outside 0..<outputs gives VLM_BAD_INDEX.
@@ -169,8 +189,12 @@ typedef enum vlm_linear_kind {
   VLM_LINEAR_F32_F32 = 2,    // f32 weights, f32 arithmetic
   VLM_LINEAR_INT4_F32 = 3,   // int4 weights dequantized, f32 arithmetic
   VLM_LINEAR_INT4_INT8 = 4,  // int4 weights, rows packed as int8, integer dots, f32 sums
+  VLM_LINEAR_F8_F32 = 5,     // e4m3 weights times their scales, f32 arithmetic
+  VLM_LINEAR_F4_F32 = 6,     // e2m1 weights times their scales, f32 arithmetic
+  VLM_LINEAR_F8_BF16 = 7,    // e4m3 weights times their scales rounded to bf16, rows packed as bf16, f32 sums
+  VLM_LINEAR_F4_BF16 = 8,    // the same of e2m1 weights
 } vlm_linear_kind;
-enum { VLM_LINEAR_KINDS = 5 };
+enum { VLM_LINEAR_KINDS = 9 };
 
 // y[rows, outputs] = activation(x[rows, inputs] · W[outputs, inputs]ᵗ + bias[outputs]) + residual[rows, outputs].
 // `bias` and `residual` may be NULL; `residual` may be `y` itself (same stride). y aliases nothing else.
@@ -178,7 +202,7 @@ typedef struct vlm_linear_args {
   vlm_linear_kind kind;
   vlm_activation activation;
   int64_t rows, inputs, outputs;
-  int64_t group;         // int4 kinds: 32, 64 or 128
+  int64_t group;         // of weights in blocks
   const float *x;        // [rows, inputs]; not read by kinds over packed rows
   int64_t x_stride;
   const void *packed;    // kinds over packed rows: rows of vlm_row_bytes each, 64-byte aligned; else NULL

@@ -9,10 +9,11 @@
 #include "row_pointers.inl"
 #include "linear_thin.inl"
 
+#include "linear_floats.inl"
+
 enum { TILE_ROWS = 12, INPUTS = 1024 };
 
-VLM_INLINE void step(const row_pointers *x, int64_t x_stride, const int offset, const uint32_t *w, v_f32 sum[][2], const int rows) {
-  __m512bh w0 = (__m512bh)_mm512_loadu_si512(w), w1 = (__m512bh)_mm512_loadu_si512(w + 16);
+VLM_INLINE void add_pairs(const row_pointers *x, int64_t x_stride, const int offset, __m512bh w0, __m512bh w1, v_f32 sum[][2], const int rows) {
 #pragma clang loop unroll(full)
   for (int m = 0; m < rows; m++) {
     int32_t pair;
@@ -21,6 +22,10 @@ VLM_INLINE void step(const row_pointers *x, int64_t x_stride, const int offset, 
     sum[m][0] = _mm512_dpbf16_ps(sum[m][0], value, w0);
     sum[m][1] = _mm512_dpbf16_ps(sum[m][1], value, w1);
   }
+}
+
+VLM_INLINE void step(const row_pointers *x, int64_t x_stride, const int offset, const uint32_t *w, v_f32 sum[][2], const int rows) {
+  add_pairs(x, x_stride, offset, (__m512bh)_mm512_loadu_si512(w), (__m512bh)_mm512_loadu_si512(w + 16), sum, rows);
 }
 
 // Adds a run of pairs to the sums of up to 12 rows.
@@ -67,19 +72,83 @@ VLM_INLINE void thin_run(const thin_piece *p, float *sums, const int rows) {
     for (int n = 0; n < 2; n++) v_store(sums + m * VLM_PANEL + n * 16, sum[m][n]);
 }
 
+// Two inputs' weights as pairs of bf16, rounded to nearest even.
+VLM_INLINE __m512bh pairs_of(v_f32 even, v_f32 odd) {
+  const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2,
+                                         17, 1, 16, 0);
+  return (__m512bh)_mm512_permutexvar_epi16(order, (__m512i)_mm512_cvtne2ps_pbh(odd, even));
+}
+
+// The pairs of inputs `first` and `first + 1` of a block; without the second its weights are zero.
+VLM_INLINE void float_pairs(const uint8_t *codes, const float *scales, const vlm_weight_format format, const int first, bool both, __m512bh pairs[2]) {
+  v_f32 even[2], odd[2] = {v_zero(), v_zero()};
+  if (format == VLM_WEIGHT_F8) {
+    weights_f8(codes + first * VLM_PANEL, scales, even);
+    if (both) weights_f8(codes + (first + 1) * VLM_PANEL, scales, odd);
+  } else {
+    weights_f4(codes, scales, first, even);
+    weights_f4(codes, scales, first + 1, odd);
+  }
+  pairs[0] = pairs_of(even[0], odd[0]);
+  pairs[1] = pairs_of(even[1], odd[1]);
+}
+
+// Adds a run of blocks of small floats to the sums of up to 12 rows.
+VLM_INLINE void thin_floats(const thin_piece *p, float *sums, const vlm_weight_format format, const int rows) {
+  v_f32 sum[12][2];
+  __m512bh pairs[2];
+#pragma clang loop unroll(full)
+  for (int m = 0; m < rows; m++)
+#pragma clang loop unroll(full)
+    for (int n = 0; n < 2; n++) sum[m][n] = v_load(sums + m * VLM_PANEL + n * 16);
+  row_pointers x = row_pointers_at(p->x, p->x_stride, rows);
+  const uint8_t *codes = p->weights;
+  const int inputs = format == VLM_WEIGHT_F8 ? 4 : 8;  // of 128 bytes
+  for (int64_t unit = 0; unit < p->units; unit++) {
+    const float *scales = (const float *)codes;
+    fetch(codes, p->ahead);
+    fetch(codes + 64, p->ahead);
+    codes += VLM_FLOAT_SCALE_BYTES;
+    int64_t left = p->group;
+    for (; left >= inputs; left -= inputs, codes += 4 * VLM_PANEL, row_pointers_advance(&x, 2 * inputs, rows)) {
+      fetch(codes, p->ahead);
+      fetch(codes + 64, p->ahead);
+#pragma clang loop unroll(full)
+      for (int j = 0; j < inputs; j += 2) {
+        float_pairs(codes, scales, format, j, true, pairs);
+        add_pairs(&x, p->x_stride, 2 * j, pairs[0], pairs[1], sum, rows);
+      }
+    }
+    for (; left > 0 && format == VLM_WEIGHT_F8; left -= 2, codes += 2 * VLM_PANEL, row_pointers_advance(&x, 4, rows)) {
+      float_pairs(codes, scales, format, 0, left > 1, pairs);
+      add_pairs(&x, p->x_stride, 0, pairs[0], pairs[1], sum, rows);
+    }
+  }
+#pragma clang loop unroll(full)
+  for (int m = 0; m < rows; m++)
+#pragma clang loop unroll(full)
+    for (int n = 0; n < 2; n++) v_store(sums + m * VLM_PANEL + n * 16, sum[m][n]);
+}
+
 #define TILES(DO) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12)
 #define DEFINE(R) \
   static __attribute__((noinline)) void tile_##R(const uint16_t *x, int64_t x_stride, const uint32_t *w, int64_t pairs, float *sums, \
                                                  bool accumulate) { \
     tile(x, x_stride, w, pairs, sums, accumulate, R); \
   } \
-  static __attribute__((noinline)) void thin_##R(const thin_piece *p, float *sums) { thin_run(p, sums, R); }
+  static __attribute__((noinline)) void thin_##R(const thin_piece *p, float *sums) { thin_run(p, sums, R); } \
+  static __attribute__((noinline)) void thin_f8_##R(const thin_piece *p, float *sums) { thin_floats(p, sums, VLM_WEIGHT_F8, R); } \
+  static __attribute__((noinline)) void thin_f4_##R(const thin_piece *p, float *sums) { thin_floats(p, sums, VLM_WEIGHT_F4, R); }
 TILES(DEFINE)
 #undef DEFINE
 
 #define THIN(R) thin_##R,
-static thin_run_fn *const thin_runs[] = {TILES(THIN)};
+#define THIN_F8(R) thin_f8_##R,
+#define THIN_F4(R) thin_f4_##R,
+static thin_run_fn *const thin_runs[] = {TILES(THIN)}, *const f8_runs[] = {TILES(THIN_F8)}, *const f4_runs[] = {TILES(THIN_F4)};
 #undef THIN
+#undef THIN_F8
+#undef THIN_F4
 
 static void thin_block(const vlm_linear_args *a, const linear_block *b) {
   int64_t stride = vlm_bf16_row(a->inputs), pairs = vlm_ceil_div(a->inputs, 2);
@@ -88,13 +157,21 @@ static void thin_block(const vlm_linear_args *a, const linear_block *b) {
   thin_panel(&layer, b, thin_runs);
 }
 
-static void tall_block(const vlm_linear_args *a, const linear_block *b) {
-  int64_t stride = vlm_bf16_row(a->inputs), pairs = vlm_ceil_div(a->inputs, 2);
-  const uint32_t *w = (const uint32_t *)a->weight + (b->panel * pairs + b->k / 2) * VLM_PANEL;
+static void thin_block_floats(const vlm_linear_args *a, const linear_block *b) {
+  thin_layer layer = thin_float_layer(a, b, TILE_ROWS);
+  layer.x = (const uint16_t *)a->packed + b->row * vlm_bf16_row(a->inputs);
+  layer.x_stride = vlm_bf16_row(a->inputs) * 2;
+  layer.x_unit = a->group * 2;
+  thin_panel(&layer, b, vlm_linear_format(a->kind) == VLM_WEIGHT_F8 ? f8_runs : f4_runs);
+}
+
+// `next` are the packed weights that come after, `bytes` of them.
+static void multiply_tall(const vlm_linear_args *a, const linear_block *b, const uint32_t *w, const void *next, int64_t bytes) {
+  int64_t stride = vlm_bf16_row(a->inputs);
   for (int64_t t = 0; t < b->rows; t += TILE_ROWS) {
     const uint16_t *x = (const uint16_t *)a->packed + (b->row + t) * stride + b->k;
     float *sums = b->sums + t * VLM_PANEL;
-    linear_prefetch(b, w + pairs * VLM_PANEL, b->k_count / 2 * VLM_PANEL * 4, t, TILE_ROWS);
+    linear_prefetch(b, next, bytes, t, TILE_ROWS);
     switch (vlm_min(TILE_ROWS, b->rows - t)) {
 #define CASE(R) case R: tile_##R(x, stride, w, vlm_ceil_div(b->k_count, 2), sums, b->accumulate); break;
       TILES(CASE)
@@ -104,9 +181,49 @@ static void tall_block(const vlm_linear_args *a, const linear_block *b) {
   }
 }
 
+static void tall_block(const vlm_linear_args *a, const linear_block *b) {
+  int64_t pairs = vlm_ceil_div(a->inputs, 2);
+  const uint32_t *w = (const uint32_t *)a->weight + (b->panel * pairs + b->k / 2) * VLM_PANEL;
+  multiply_tall(a, b, w, w + pairs * VLM_PANEL, b->k_count / 2 * VLM_PANEL * 4);
+}
+
+// Blocks of small floats → pairs of bf16.
+VLM_INLINE void tall_floats(const vlm_linear_args *a, const linear_block *b, const vlm_weight_format format) {
+  const int64_t bytes = vlm_float_block_bytes(format, a->group);
+  const uint8_t *first = float_panel(a, format, b->panel) + b->k / a->group * bytes, *block = first;
+  uint32_t *w = (uint32_t *)b->weights;
+  const int inputs = format == VLM_WEIGHT_F8 ? 2 : 8;
+  for (int64_t k = 0; k < b->k_count; k += a->group, block += bytes) {
+    const int64_t count = vlm_min(a->group, b->k_count - k);
+    const uint8_t *codes = block + VLM_FLOAT_SCALE_BYTES;
+    for (int64_t i = 0; i < count; i += inputs, codes += vlm_float_code_bytes(format, inputs))
+#pragma clang loop unroll(full)
+      for (int j = 0; j < inputs; j += 2, w += VLM_PANEL) {
+        __m512bh pairs[2];
+        float_pairs(codes, (const float *)block, format, j, i + 1 < count, pairs);
+        _mm512_storeu_si512(w, (__m512i)pairs[0]);
+        _mm512_storeu_si512(w + 16, (__m512i)pairs[1]);
+      }
+  }
+  multiply_tall(a, b, (const uint32_t *)b->weights, first + vlm_panel_bytes(format, a->inputs, a->group), block - first);
+}
+
+static void tall_block_f8(const vlm_linear_args *a, const linear_block *b) { tall_floats(a, b, VLM_WEIGHT_F8); }
+static void tall_block_f4(const vlm_linear_args *a, const linear_block *b) { tall_floats(a, b, VLM_WEIGHT_F4); }
+
 void vlm_linear_bf16_bf16_12x32_avx512bf16(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
   if (a->rows <= THIN_ROWS) linear_blocks(a, begin, end, scratch, thin_block, (linear_cut){1, a->inputs});
   else linear_blocks(a, begin, end, scratch, tall_block, (linear_cut){LINEAR_PANELS, INPUTS});
+}
+
+void vlm_linear_f8_bf16_12x32_avx512bf16(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
+  if (a->rows <= THIN_ROWS) linear_blocks(a, begin, end, scratch, thin_block_floats, (linear_cut){1, a->inputs});
+  else linear_blocks(a, begin, end, scratch, tall_block_f8, (linear_cut){LINEAR_PANELS, INPUTS});
+}
+
+void vlm_linear_f4_bf16_12x32_avx512bf16(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
+  if (a->rows <= THIN_ROWS) linear_blocks(a, begin, end, scratch, thin_block_floats, (linear_cut){1, a->inputs});
+  else linear_blocks(a, begin, end, scratch, tall_block_f4, (linear_cut){LINEAR_PANELS, INPUTS});
 }
 #pragma clang attribute pop
 #endif

@@ -37,5 +37,17 @@ void vlm_linear_f32_f32_12x32_avx512(const vlm_linear_args *a, int64_t begin, in
 void vlm_linear_int4_f32_12x32_avx512(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
   linear_f32(a, begin, end, scratch, thin_block_int4, block_int4);
 }
+
+#define THIN_FLOAT_CASES(DO) GEMM_CASES(DO)
+enum { THIN_FLOAT_PASS = GEMM_ROWS };
+#include "linear_floats_body.inl"
+
+void vlm_linear_f8_f32_12x32_avx512(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
+  linear_f32(a, begin, end, scratch, thin_block_floats, block_f8);
+}
+
+void vlm_linear_f4_f32_12x32_avx512(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
+  linear_f32(a, begin, end, scratch, thin_block_floats, block_f4);
+}
 #pragma clang attribute pop
 #endif

@@ -4,7 +4,7 @@
 
 enum { THIN_ROWS = 24, THIN_BYTES = 2048 };
 
-// A run of units (pairs of inputs, or int4 groups) of a panel for the rows of one pass.
+// A run of units (pairs of inputs, or groups) of one panel for the rows of one pass.
 typedef struct {
   const void *x;      // of the run's first unit
   int64_t x_stride;   // bytes between rows
@@ -20,6 +20,7 @@ typedef struct {
   int64_t x_stride, x_unit;  // bytes between rows, and of a unit
   const void *weights;       // of the panel
   int64_t unit_bytes, units, group;
+  int64_t tail;              // inputs of a smaller group behind the units
   int64_t pass;              // most rows of a run
 } thin_layer;
 
@@ -34,5 +35,10 @@ static void thin_panel(const thin_layer *l, const linear_block *b, thin_run_fn *
       piece.x = (const char *)l->x + t * l->x_stride + first * l->x_unit;
       runs[vlm_min(per_pass, b->rows - t) - 1](&piece, b->sums + t * VLM_PANEL);
     }
+  }
+  for (int64_t t = 0; t < b->rows && l->tail > 0; t += per_pass) {
+    thin_piece piece = {.x = (const char *)l->x + t * l->x_stride + l->units * l->x_unit, .x_stride = l->x_stride, .units = 1, .group = l->tail,
+                        .weights = (const char *)l->weights + l->units * l->unit_bytes};
+    runs[vlm_min(per_pass, b->rows - t) - 1](&piece, b->sums + t * VLM_PANEL);
   }
 }

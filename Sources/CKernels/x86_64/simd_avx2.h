@@ -92,3 +92,21 @@ static inline void v_transpose(const v_f32 in[8], v_f32 out[8]) {
     out[4 + c] = _mm256_permute2f128_ps(s[c], s[4 + c], 0x31);
   }
 }
+
+// The 32 codes of an input, 2⁻⁸ times: the low bytes of words are outputs 0 ..< 16, the high ones 16 ..< 32.
+static inline void v_widen_f8(const uint8_t *codes, v_f32 w[4]) {
+  const __m128i bits = _mm_set1_epi16((short)0xbf80);
+#pragma clang loop unroll(full)
+  for (int n = 0; n < 2; n++) {
+    __m128i v = _mm_loadu_si128((const void *)(codes + 16 * n));
+    w[n] = _mm256_cvtph_ps(_mm_and_si128(_mm_srai_epi16(_mm_slli_epi16(v, 8), 1), bits));
+    w[2 + n] = _mm256_cvtph_ps(_mm_and_si128(_mm_srai_epi16(v, 1), bits));
+  }
+}
+
+// Code j of 8 words of e2m1.
+static inline v_f32 v_pick_f4(const uint8_t *codes, const int j) {
+  const v_f32 magnitudes = _mm256_setr_ps(0, 0.5f, 1, 1.5f, 2, 3, 4, 6);
+  __m256i v = _mm256_loadu_si256((const void *)codes);
+  return v_copysign(_mm256_permutevar8x32_ps(magnitudes, _mm256_srli_epi32(v, 4 * j)), _mm256_castsi256_ps(_mm256_slli_epi32(v, 28 - 4 * j)));
+}

@@ -80,3 +80,16 @@ static inline void v_transpose(const v_f32 in[16], v_f32 out[16]) {
     out[12 + c] = _mm512_shuffle_f32x4(b, e, 0xdd);
   }
 }
+
+// The 32 codes of an input, 2⁻⁸ times: the low bytes of words are outputs 0 ..< 16, the high ones 16 ..< 32.
+static inline void v_widen_f8(const uint8_t *codes, v_f32 w[2]) {
+  const __m256i bits = _mm256_set1_epi16((short)0xbf80), v = _mm256_loadu_si256((const void *)codes);
+  w[0] = _mm512_cvtph_ps(_mm256_and_si256(_mm256_srai_epi16(_mm256_slli_epi16(v, 8), 1), bits));
+  w[1] = _mm512_cvtph_ps(_mm256_and_si256(_mm256_srai_epi16(v, 1), bits));
+}
+
+// Code j of 16 words of e2m1.
+static inline v_f32 v_pick_f4(const uint8_t *codes, const int j) {
+  const v_f32 numbers = _mm512_setr_ps(0, 0.5f, 1, 1.5f, 2, 3, 4, 6, -0.0f, -0.5f, -1, -1.5f, -2, -3, -4, -6);
+  return _mm512_permutexvar_ps(_mm512_srli_epi32(_mm512_loadu_si512(codes), (unsigned)(4 * j)), numbers);
+}

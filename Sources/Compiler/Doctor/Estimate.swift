@@ -99,14 +99,16 @@ extension WeightRequest {
     fileprivate var packedBytes: Int {
         let elements = shape.reduce(1, *)
         guard shape.count == 2 else { return elements * 4 }
-        func panels(_ format: vlm_weight_format, group: Int = 0) -> Int {
-            Int(vlm_weight_bytes(format, Int64(shape[0]), Int64(shape[1]), Int64(group)))
+        func panels(_ format: vlm_weight_format) -> Int {
+            Int(vlm_weight_bytes(format, Int64(shape[0]), Int64(shape[1]), Int64(layout.group)))
         }
         switch layout {
         case .plain, .indices: return elements * 4
         case .f32Panels: return panels(VLM_WEIGHT_F32)
         case .bf16Panels: return panels(VLM_WEIGHT_BF16)
-        case .int4Blocks(let group): return panels(VLM_WEIGHT_INT4, group: group)
+        case .int4Blocks: return panels(VLM_WEIGHT_INT4)
+        case .f8Blocks: return panels(VLM_WEIGHT_F8)
+        case .f4Blocks: return panels(VLM_WEIGHT_F4)
         }
     }
 }

@@ -31,6 +31,8 @@ package struct WeightPacker {
         case .f32Panels: try packPanels(request, VLM_WEIGHT_F32, write)
         case .bf16Panels: try packPanels(request, VLM_WEIGHT_BF16, write)
         case .int4Blocks(let group): try packAWQ(request, group: group, write)
+        case .f8Blocks: try packFloats(request, VLM_WEIGHT_F8, write)
+        case .f4Blocks: try packFloats(request, VLM_WEIGHT_F4, write)
         }
     }
 
@@ -143,6 +145,35 @@ package struct WeightPacker {
         } _: { values, rows, target throws(CompileError) in
             guard let source = AWQSource(values) else { throw .unsupported("packing \(request.origin): a zero is not 0 … 16") }
             try Self.require(AWQSource.pack([source], rows, inputs: inputs, group: group, to: target))
+        }
+    }
+
+    /// Codes and scales, as the recipe computes them.
+    private func packFloats(
+        _ request: WeightRequest, _ format: vlm_weight_format, _ write: (UnsafeRawBufferPointer) throws(ArtifactError) -> Void
+    ) throws(CompileError) {
+        let (inputs, group) = (request.shape[1], request.layout.group)
+        let widths = request.recipe.graph.results.map { request.recipe.graph.type(of: $0).shape.dims.last?.fixedValue ?? 0 }
+        guard widths.count == 2 else { throw .internalInconsistency("packing \(request.origin): small floats have two parts") }
+        let panelBytes = vlm_panel_bytes(format, Int64(inputs), Int64(group))
+        guard panelBytes > 0 else { throw .unsupported("\(request.origin): groups of \(group) small floats over \(inputs) inputs") }
+        try packComputed(request, panelBytes: panelBytes, write) { rows in
+            widths.map { [rows, 0..<$0] }
+        } _: { values, rows, target throws(CompileError) in
+            let codes = values[0].ints[rows.lowerBound * widths[0]..<rows.upperBound * widths[0]].map(UInt8.init(truncatingIfNeeded:))
+            let isPacked = values[1].cast(to: .f32).floats.withUnsafeBufferPointer { scales in
+                codes.withUnsafeBufferPointer { codes in
+                    var arguments = vlm_pack_floats_args()
+                    arguments.format = format
+                    (arguments.outputs, arguments.count) = (Int64(rows.count), Int64(rows.count))
+                    (arguments.inputs, arguments.group) = (Int64(inputs), Int64(group))
+                    arguments.codes = codes.baseAddress
+                    arguments.scales = scales.baseAddress.map { $0 + rows.lowerBound * widths[1] }
+                    arguments.packed = target
+                    return vlm_pack_floats(&arguments) == VLM_OK
+                }
+            }
+            try Self.require(isPacked)
         }
     }
 

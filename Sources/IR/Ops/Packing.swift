@@ -126,17 +126,14 @@ extension Graph {
 
 extension Op {
     /// Whether the result is a weight as kernels read it.
-    package var packsWeights: Bool { self is Pack || self is PackAWQ }
+    package var packsWeights: Bool { self is Pack || self is PackAWQ || self is PackFloats }
 }
 
 extension OpWriter {
     package func pack(_ w: Operand, _ layout: PackedLayout) -> Operand { one(Pack(layout), w) }
     package func packActivations(_ x: Operand, _ layout: ActivationLayout) -> Operand { one(PackActivations(layout), x) }
-    package func packAWQ(_ qweight: Operand, _ qzeros: Operand, _ scales: Operand, group: Int) -> Operand {
-        one(PackAWQ(group: group), qweight, qzeros, scales)
-    }
 }
 
 enum Packing {
-    static let ops: [any Op.Type] = [Pack.self, PackAWQ.self, PackActivations.self]
+    static let ops: [any Op.Type] = [Pack.self, PackAWQ.self, PackFloats.self, PackActivations.self]
 }

@@ -20,8 +20,25 @@ package struct DequantizeAWQ: Op {
     }
 }
 
+/// A linear layer whose weight stays quantized: its operands are x, the parts of the weight, and perhaps a bias.
+package protocol QuantizedLayer: Op {
+    var activation: Activation { get set }
+    var hasBias: Bool { get }
+    /// The axis of each part along which the outputs lie.
+    static var outputAxis: Int { get }
+    /// The weight `[outputs, inputs]` of such parts, written as what it means.
+    func dequantized<Writer: OpWriter>(_ parts: [Writer.Operand], _ writer: Writer) -> Writer.Operand
+    /// The weight of such parts, laid out for its kernels.
+    func packed<Writer: OpWriter>(_ parts: [Writer.Operand], _ writer: Writer) -> Writer.Operand
+}
+
+extension QuantizedLayer {
+    /// Of a layer's operands those that are its weight.
+    package func parts<Operand>(of operands: [Operand]) -> [Operand] { Array(operands.dropFirst().dropLast(hasBias ? 1 : 0)) }
+}
+
 /// A linear layer over AutoAWQ's int4 weights: `y = activation(x · dequantize_awq(qweight, qzeros, scales)ᵀ + bias)`.
-package struct QuantizedLinearAWQ: Op {
+package struct QuantizedLinearAWQ: QuantizedLayer {
     package var group: Int
     package var activation: Activation
     package var hasBias: Bool
@@ -37,21 +54,37 @@ package struct QuantizedLinearAWQ: Op {
         blank: QuantizedLinearAWQ(group: 128), operands: ["x", "qweight", "qzeros", "scales", .optional("bias", \.hasBias)],
         attributes: [.init("group", \.group), .init("activation", \.activation)], isFused: true)
 
+    package static let outputAxis = 1
+
     package func infer(_ operands: [TensorType]) throws(TypeError) -> [TensorType] {
-        let x = operands[0]
-        try TypeRules.float(x, "x")
-        try TypeRules.minimumRank(x, 1, "x")
         let (inputs, outputs) = try AWQRules.check(operands[1], operands[2], operands[3], group: group)
-        try TypeRules.same(x.shape[x.shape.rank - 1], .fixed(inputs), "inner extents of x and qweight differ")
-        if hasBias {
-            try TypeRules.float(operands[4], "bias")
-            try TypeRules.shape(operands[4], [.fixed(outputs)], "bias")
-        }
-        return [TensorType(x.element, x.shape.replacing(x.shape.rank - 1, with: .fixed(outputs)))]
+        return try QuantizedLayerRules.result(operands[0], [.fixed(outputs), .fixed(inputs)], bias: hasBias ? operands[4] : nil)
+    }
+
+    package func dequantized<Writer: OpWriter>(_ parts: [Writer.Operand], _ writer: Writer) -> Writer.Operand {
+        writer.dequantizeAWQ(parts[0], parts[1], parts[2], group: group)
+    }
+
+    package func packed<Writer: OpWriter>(_ parts: [Writer.Operand], _ writer: Writer) -> Writer.Operand {
+        writer.one(PackAWQ(group: group), parts[0], parts[1], parts[2])
     }
 
     package func flops(_ operands: [TensorType], _ results: [TensorType], _ count: (Shape) -> Double) -> Double {
         2 * count(results[0].shape) * count([operands[1].shape[0]])
+    }
+}
+
+enum QuantizedLayerRules {
+    /// The result of a layer over `x` whose weight is of that shape.
+    static func result(_ x: TensorType, _ weight: Shape, bias: TensorType?) throws(TypeError) -> [TensorType] {
+        try TypeRules.float(x, "x")
+        try TypeRules.minimumRank(x, 1, "x")
+        try TypeRules.same(x.shape[x.shape.rank - 1], weight[1], "inner extents of x and the weight differ")
+        if let bias {
+            try TypeRules.float(bias, "bias")
+            try TypeRules.shape(bias, [weight[0]], "bias")
+        }
+        return [TensorType(x.element, x.shape.replacing(x.shape.rank - 1, with: weight[0]))]
     }
 }
 
@@ -87,5 +120,7 @@ extension OpWriter {
 }
 
 enum Quantization {
-    static let ops: [any Op.Type] = [Unpack.self, Dequantize.self, Int4Words.self, GroupOrder.self, DequantizeAWQ.self, QuantizedLinearAWQ.self]
+    static let ops: [any Op.Type] = [
+        Unpack.self, Dequantize.self, Int4Words.self, GroupOrder.self, DequantizeAWQ.self, QuantizedLinearAWQ.self, QuantizedLinearFloats.self,
+    ]
 }

@@ -37,8 +37,26 @@ extension PackAWQ: Evaluable {
 extension QuantizedLinearAWQ: Evaluable {
     package func evaluate(_ call: Call) throws(EvaluationError) -> [Tensor] {
         let weight = AWQ.dequantize(call[1], call[2], call[3], group: group)
-        var y = try Gemm.linear(call[0].floats, weight, inputs: call[1].shape[0], outputs: call[1].shape[1] * 8)
-        Epilogue.add(hasBias ? call[4] : nil, to: &y)
+        return try layer(call, weight, inputs: call[1].shape[0], outputs: call[1].shape[1] * 8, bias: hasBias ? call[4] : nil)
+    }
+}
+
+extension PackFloats: Evaluable {
+    package func evaluate(_ call: Call) -> [Tensor] { call.result(SmallFloat.weight(call[0], call[1], element, group: group)) }
+}
+
+extension QuantizedLinearFloats: Evaluable {
+    package func evaluate(_ call: Call) throws(EvaluationError) -> [Tensor] {
+        let weight = SmallFloat.weight(call[1], call[2], element, group: group)
+        let (outputs, width) = (call[1].shape[0], call[1].shape[1])
+        return try layer(call, weight, inputs: width * element.count, outputs: outputs, bias: hasBias ? call[3] : nil)
+    }
+}
+
+extension QuantizedLayer {
+    fileprivate func layer(_ call: Call, _ weight: [Float], inputs: Int, outputs: Int, bias: Tensor?) throws(EvaluationError) -> [Tensor] {
+        var y = try Gemm.linear(call[0].floats, weight, inputs: inputs, outputs: outputs)
+        Epilogue.add(bias, to: &y)
         if activation != .none { y = y.map { Functions.apply(activation, $0) } }
         return call.result(y)
     }

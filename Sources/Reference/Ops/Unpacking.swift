@@ -2,7 +2,7 @@ import IR
 import Tensors
 
 /// The numbers of small floats.
-private enum SmallFloat {
+enum SmallFloat {
     /// Bias 7, no infinity, all ones is NaN.
     static func f8e4m3(_ bits: Int32) -> Float {
         let (exponent, mantissa) = (Int(bits >> 3) & 15, Float(bits & 7))
@@ -18,6 +18,17 @@ private enum SmallFloat {
 
     static func e8m0(_ bits: Int32) -> Float {
         bits == 255 ? .nan : Float(Double(sign: .plus, exponent: Int(bits) - 127, significand: 1))
+    }
+
+    /// The weight `[outputs, inputs]` of codes as bytes and a scale for each output and group.
+    static func weight(_ codes: Tensor, _ scales: Tensor, _ element: CodeElement, group: Int) -> [Float] {
+        let (width, groups, bytes, scales) = (codes.shape[1] * element.count, scales.shape[1], codes.ints, scales.floats)
+        return (0..<codes.shape[0] * width).map { index in
+            let (o, i) = (index / width, index % width)
+            let byte = bytes[index / element.count]
+            let code = element == .e2m1 ? e2m1(byte >> Int32(4 * (i % 2)) & 15) : f8e4m3(byte)
+            return code * scales[o * groups + i / group]
+        }
     }
 }
 

@@ -72,7 +72,7 @@ struct KernelBench {
 
     private func peak(_ kind: vlm_linear_kind) -> vlm_rate {
         switch kind {
-        case VLM_LINEAR_BF16_BF16: VLM_RATE_BF16_DOT
+        case VLM_LINEAR_BF16_BF16, VLM_LINEAR_F8_BF16, VLM_LINEAR_F4_BF16: VLM_RATE_BF16_DOT
         case VLM_LINEAR_INT4_INT8: VLM_RATE_INT8_DOT
         default: VLM_RATE_F32_FMA
         }
@@ -98,7 +98,8 @@ struct KernelBench {
     private var kinds: [(String, vlm_linear_kind)] {
         let all = [
             ("bf16·f32", VLM_LINEAR_BF16_F32), ("bf16·bf16", VLM_LINEAR_BF16_BF16), ("f32·f32", VLM_LINEAR_F32_F32),
-            ("int4·f32", VLM_LINEAR_INT4_F32), ("int4·int8", VLM_LINEAR_INT4_INT8),
+            ("int4·f32", VLM_LINEAR_INT4_F32), ("int4·int8", VLM_LINEAR_INT4_INT8), ("f8·f32", VLM_LINEAR_F8_F32), ("f8·bf16", VLM_LINEAR_F8_BF16),
+            ("f4·f32", VLM_LINEAR_F4_F32), ("f4·bf16", VLM_LINEAR_F4_BF16),
         ]
         return all.filter { vlm_rate_work(peak($0.1), 0, isa) > 0 }
     }
