@@ -71,7 +71,8 @@ private struct CodeFusion {
             editor.rewrite("floats", at: node) { () throws(Refusal) in
                 let (scales, group) = try scales(of: weight, unpack.op)
                 let made = editor.quantizedLinearFloats(
-                    node.operands[0], unpack.bytes, scales, bias: node.operand("bias"), unpack.op.element, group: group, activation: layer.activation)
+                    node.operands[0], unpack.bytes, scales, bias: node.operand("bias"), unpack.op.element, group: group,
+                    activation: layer.activation)
                 editor.replace(node.result, with: made)
                 editor.eraseIfDead(node.id)
             }
@@ -97,7 +98,8 @@ private struct CodeFusion {
 
     /// The bytes that a weight's codes are unpacked from; nil for integers.
     private func smallFloats(_ weight: Node) -> (op: Unpack, bytes: ValueID)? {
-        guard let node = editor.graph.producer(of: weight.operands[0]), let op = node.op(as: Unpack.self), !op.element.isInteger else { return nil }
+        let node = editor.graph.producer(of: weight.operands[0])
+        guard let node, let op = node.op(as: Unpack.self), !op.element.isInteger else { return nil }
         return (op, node.operands[0])
     }
 
@@ -112,7 +114,8 @@ private struct CodeFusion {
         let span = op.columns >= inputs ? inputs : op.columns
         // One scale for all inputs, or as many as there are: what is left of FP8 may be a smaller group.
         let mayEnd = unpack.element == .f8e4m3
-        guard let group = [128, 64, 32, 16].first(where: { mayEnd && span == inputs || span % $0 == 0 && (mayEnd || inputs % $0 == 0) }) else {
+        let group = [128, 64, 32, 16].first { mayEnd && span == inputs || span % $0 == 0 && (mayEnd || inputs % $0 == 0) }
+        guard let group else {
             throw Refusal("the kernels have no groups of \(span) inputs", at: weight.result)
         }
         let groups = (inputs + group - 1) / group
