@@ -76,7 +76,7 @@ package final class ThreadTeam: @unchecked Sendable {
 
     deinit {
         stopping.store(true, ordering: .sequentiallyConsistent)
-        openStep(items: 0, helpers: threads.count)
+        openStep(items: 0)
         for thread in threads { pthread_join(thread, nil) }
         pthread_mutex_destroy(mutex)
         pthread_cond_destroy(condition)
@@ -103,7 +103,7 @@ package final class ThreadTeam: @unchecked Sendable {
         let share = max(grain, items / ((threads.count + 1) * 4))
         chunk.store((share + grain - 1) / grain * grain, ordering: .relaxed)
         finished.store(0, ordering: .relaxed)
-        let step = openStep(items: items, helpers: (items - 1) / chunk.load(ordering: .relaxed))
+        let step = openStep(items: items)
         takeItems(of: step, thread: 0)
         var looks = 0
         while finished.load(ordering: .acquiring) < items { Self.pass(&looks) }
@@ -116,20 +116,24 @@ package final class ThreadTeam: @unchecked Sendable {
         if looks >= eagerSpins, looks % yieldInterval == 0 { sched_yield() }
     }
 
-    /// Lets threads take items of what was set up last, and wakes as many as `helpers` of those that sleep; returns the step's number.
+    /// Lets threads take items of what was set up last; returns the step's number. A step of no items is one that all have to see.
     @discardableResult
-    private func openStep(items: Int, helpers: Int) -> UInt64 {
+    private func openStep(items: Int) -> UInt64 {
         let step = ((open.load(ordering: .relaxed) >> 32) &+ 1) & 0xffff_ffff
         open.store(step << 32 | UInt64(items), ordering: .sequentiallyConsistent)
         let asleep = sleeping.load(ordering: .sequentiallyConsistent)
-        // Threads that look will take items before one that must be woken does.
-        let wanted = min(helpers - (threads.count - asleep), asleep)
-        if wanted > 0 {
-            pthread_mutex_lock(mutex)
-            if wanted == asleep { pthread_cond_broadcast(condition) } else { for _ in 0..<wanted { pthread_cond_signal(condition) } }
-            pthread_mutex_unlock(mutex)
-        }
+        if asleep > 0 { wake(asleep, forItems: items) }
         return step
+    }
+
+    /// Wakes as many of the threads that sleep as there are chunks for, beside this thread and those that look: they come first.
+    private func wake(_ asleep: Int, forItems items: Int) {
+        let helpers = items == 0 ? threads.count : (items - 1) / chunk.load(ordering: .relaxed)
+        let wanted = min(helpers - (threads.count - asleep), asleep)
+        guard wanted > 0 else { return }
+        pthread_mutex_lock(mutex)
+        if wanted == asleep { pthread_cond_broadcast(condition) } else { for _ in 0..<wanted { pthread_cond_signal(condition) } }
+        pthread_mutex_unlock(mutex)
     }
 
     private func takeItems(of step: UInt64, thread: Int) {
