@@ -75,7 +75,7 @@ package struct Machine: Sendable, Codable, Hashable {
         return "something disturbed the measuring; the two best rounds differ in \(shares)"
     }
 
-    /// This machine as the store remembers it, else as measured now; takes about 0.5 s once, and up to 3 s while it is busy.
+    /// This machine as the store remembers it, else as measured now; takes about a second once, and up to 3 s while it is busy.
     ///
     /// What was remembered in spite of `unsettled` rates is measured again, and kept if that is no better.
     package static func current(_ store: Store) -> Machine {
