@@ -1,6 +1,6 @@
 import Crypto
 import Foundation
-package import HostLimits
+internal import HostLimits
 import Synchronization
 import Tensors
 
