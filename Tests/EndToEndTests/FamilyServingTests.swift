@@ -27,7 +27,9 @@ import Testing
         let requests = try Self.conversations(directory).map { messages in
             ["model": "m", "temperature": 0, "max_tokens": Self.length, "ignore_eos": true, "messages": messages] as [String: Any]
         }
-        let quiet = try Server(artifact, "--served-model-name", "m", "--max-num-seqs", "1", "--no-enable-prefix-caching")
+        // Small blocks, so that short sequences share some and outgrow others.
+        let common = ["--served-model-name", "m", "--block-size", "16"]
+        let quiet = try Server(artifact, common + ["--max-num-seqs", "1", "--no-enable-prefix-caching"])
         var alone: [Answer] = []
         for request in requests { alone.append(try Answer(await quiet.chat(JSONSerialization.data(withJSONObject: request)))) }
         #expect(quiet.stop() == 0)
@@ -36,12 +38,16 @@ import Testing
         // Hardly more room than the longest needs: the others wait, or are preempted as they grow.
         let longest = alone.map { $0.promptTokens + Self.length + 15 }.max() ?? 0
         let bytes = try (longest / 16 + 2) * Self.bytesPerBlock(space, artifact)
-        let busy = try Server(artifact, "--served-model-name", "m", "--max-num-batched-tokens", "128", "--kv-cache-bytes", "\(bytes)")
-        for round in 0..<2 {
+        let busy = try Server(artifact, common + ["--max-num-batched-tokens", "128", "--kv-cache-bytes", "\(bytes)"])
+        // Where a picture takes many times what a text does, the room for two of them is room for all texts.
+        let mayPreempt = longest <= 1024
+        var preemptions = 0.0
+        // On a busy machine requests may come one after the other, and are asked again.
+        for round in 0..<8 where round < 2 || (mayPreempt && preemptions == 0) {
             let answers = try await withThrowingTaskGroup(of: (Int, Answer).self) { group in
                 for (index, request) in requests.enumerated() {
                     var request = request
-                    if index % 2 == round {
+                    if index % 2 == round % 2 {
                         request["stream"] = true
                         request["stream_options"] = ["include_usage": true]
                     }
@@ -53,10 +59,9 @@ import Testing
             for (index, answer) in alone.enumerated() {
                 #expect(answers[index] == answer, "\(directory.lastPathComponent), request \(index), round \(round)")
             }
+            preemptions = try await busy.metric("vllm:num_preemptions_total")
         }
-        // Where a picture takes many times what a text does, the room for two of them is room for all texts.
-        let preemptions = try await busy.metric("vllm:num_preemptions_total")
-        #expect(preemptions > 0 || longest > 1024, "\(directory.lastPathComponent) was not preempted")
+        #expect(preemptions > 0 || !mayPreempt, "\(directory.lastPathComponent) was not preempted")
         let hits = try await busy.metric("vllm:prefix_cache_hits_total")
         #expect((hits > 0) != Self.stateful.contains(directory.lastPathComponent), "\(directory.lastPathComponent): \(hits) hits in the prefix cache")
         #expect(busy.stop() == 0)

@@ -6,7 +6,9 @@ final class Server: @unchecked Sendable {
     private let running: Running
     private let port: Int
 
-    init(_ artifact: String, _ flags: String...) throws {
+    convenience init(_ artifact: String, _ flags: String...) throws { try self.init(artifact, flags) }
+
+    init(_ artifact: String, _ flags: [String]) throws {
         running = try Command("vlm-serve", [artifact, "--host", "127.0.0.1", "--port", "0"] + flags).start()
         guard let line = running.line(with: "listening on "), let port = line.split(separator: ":").last.flatMap({ Int($0) }) else {
             throw Workspace.CompileFailure(message: "vlm-serve ended")
