@@ -36,13 +36,13 @@ package struct Machine: Sendable, Codable, Hashable {
         }
     }
 
-    /// Operations that one thread can do in a nanosecond with many rows; 0 where it was not measured.
-    func gigaOperations(of target: Target, _ precision: ArtifactKey.Precision) -> Double {
-        switch arithmetic(for: target, precision) {
-        case .bf16: rates[RateKind.bf16.rawValue] ?? 0
-        case .int8: rates[RateKind.int8.rawValue] ?? 0
-        case .blas: rates[Self.libraryRate] ?? 0
-        case .f32: rates[Self.kernelRate] ?? rates[RateKind.f32.rawValue] ?? 0
+    /// Operations that one thread can do in a nanosecond with many rows; nil where it was not measured.
+    func gigaOperations(_ arithmetic: Arithmetic) -> Double? {
+        switch arithmetic {
+        case .bf16: rates[RateKind.bf16.rawValue]
+        case .int8: rates[RateKind.int8.rawValue] ?? rates[RateKind.int8Pairs.rawValue]
+        case .blas: rates[Self.libraryRate]
+        case .f32: rates[Self.kernelRate] ?? rates[RateKind.f32.rawValue]
         }
     }
 

@@ -3,7 +3,7 @@ package struct Histogram: Sendable {
     package let bounds: [Double]
     /// Observations in each interval, the last above all bounds.
     private var counts: [Int]
-    private var sum = 0.0
+    package private(set) var sum = 0.0
 
     package init(_ bounds: [Double]) {
         self.bounds = bounds

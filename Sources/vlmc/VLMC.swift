@@ -16,7 +16,7 @@ struct VLMC: ToolCommand {
             """,
         version: toolVersion,
         subcommands: [
-            Doctor.self, Compile.self, Run.self, Parity.self, Tokenize.self, Render.self, InputsCommand.self, Opt.self, Explain.self,
+            Doctor.self, Compile.self, Run.self, Bench.self, Parity.self, Tokenize.self, Render.self, InputsCommand.self, Opt.self, Explain.self,
             MachineCommand.self,
         ])
 

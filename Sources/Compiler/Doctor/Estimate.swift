@@ -11,7 +11,6 @@ struct Estimate {
     private let picture: Diagnosis.Picture?
     private let machine: Machine
     private let threads: Int
-    private let gigaOperations: Double
 
     init(_ compiled: CompiledProgram, _ compilation: Compilation, picture: Diagnosis.Picture?, threads: Int) {
         program = compiled.program
@@ -23,7 +22,6 @@ struct Estimate {
         self.picture = picture
         self.threads = threads
         machine = compilation.machine
-        gigaOperations = machine.gigaOperations(of: compilation.options.target, compilation.options.precision)
     }
 
     /// Contexts worth a row: the longest, and shorter ones in steps of four.
@@ -64,33 +62,19 @@ struct Estimate {
     }
 
     var speed: ExpectedSpeed? {
-        guard let bandwidth = machine.gigabytes(threads: threads), gigaOperations > 0 else { return nil }
-        func seconds(_ bytes: Double, _ operations: Double) -> Double {
-            max(bytes / (bandwidth * 1e9), operations / (gigaOperations * 1e9 * Double(threads)))
-        }
-        func price(_ entry: Entry) -> PlanCost? { plan(entry).map { PlanCost($0, of: program, weights: weights) } }
-        func rate(_ cost: PlanCost, context: Int) -> Double {
-            let bytes = cost.weightBytes + Double(context) * cost.cacheBytesPerContextToken
-            let time = seconds(bytes, cost.flops + Double(context) * cost.attentionFlopsPerContextToken)
-            return time > 0 ? Double(cost.rows) / time : 0
-        }
+        let floors = SpeedFloors(program, weights: weights, machine: machine, threads: threads)
+        let limits = program.limits
         var cases: [ExpectedSpeed.Case] = []
         for context in contexts {
-            for gear in program.limits.gears {
-                guard let cost = price(.decode(gear: gear)) else { continue }
-                cases.append(.init(gear: gear, context: context, tokensPerSecond: rate(cost, context: context)))
+            for gear in limits.gears {
+                guard let rate = floors.decodeRate(sequences: gear, context: context) else { continue }
+                cases.append(.init(gear: gear, context: context, tokensPerSecond: rate))
             }
         }
-        var pictureTime: Double?
-        if let cost = price(.vision), let picture {
-            let attention = cost.attentionFlopsPerContextToken * Double(picture.patches)
-            pictureTime = seconds(cost.weightBytes, (cost.flops + attention) * pictureShare)
-        }
-        var promptRate = 0.0
-        if let cost = price(.extend) { promptRate = rate(cost, context: min(cost.rows, program.limits.maxModelLength) / 2) }
+        guard let promptRate = floors.prefillRate(tokens: min(limits.maxBatchedTokens, limits.maxModelLength)) else { return nil }
         return ExpectedSpeed(
-            processor: machine.processor, threads: threads,
-            promptTokensPerSecond: promptRate, secondsPerPicture: pictureTime, cases: cases)
+            processor: machine.processor, threads: threads, promptTokensPerSecond: promptRate,
+            secondsPerPicture: picture.flatMap { floors.pictureSeconds(patches: min($0.patches, limits.maxPatches)) }, cases: cases)
     }
 }
 

@@ -1,0 +1,128 @@
+import ArgumentParser
+import ArtifactFormat
+import CPUBackend
+import CommandLineSupport
+import Compiler
+import Foundation
+import ModelRuntime
+import Serving
+
+struct Bench: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Measure how fast an artifact starts, reads prompts, decodes and encodes pictures, each beside its floor.",
+        discussion: """
+            Every figure is measured several times in turns, and shown as the median and the extremes. The floor is what the machine \
+            could do at best: the bytes that are read over the measured bandwidth, or the operations over the measured rate, \
+            whichever takes longer. On a busy machine measure again.
+            """)
+
+    @Argument(help: "An artifact's directory, the beginning of its key, or its model's name.")
+    var artifact: String
+
+    @Option(help: "Tokens of each prompt.")
+    var prompt = 512
+
+    @Option(help: "Tokens that each sequence decodes.")
+    var tokens = 32
+
+    @Option(help: "Sequences that decode side by side, such as 1,4,16. Default: each gear of the artifact.")
+    var sequences: String?
+
+    @Option(name: .customLong("image"), help: "A picture to measure with; may be given several times.")
+    var images: [String] = []
+
+    @Option(help: "How often each figure is measured.")
+    var rounds = 3
+
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    @OptionGroup var store: StoreOption
+    @OptionGroup var computing: ComputeOptions
+
+    func run() throws {
+        guard prompt > 0, tokens > 1, rounds > 0 else { throw Failure("--prompt and --rounds must be at least 1, --tokens at least 2") }
+        let machine = Machine.current(try store.resolved())
+        machine.warning.map(Terminal.warn)
+        let directory = try store.artifact(artifact)
+        var run = try BenchRun(directory, threads: computing.threads, machine: machine, prompt: prompt, tokens: tokens)
+        let counts = try counts(run.gears)
+        var figures: [BenchFigure] = [run.start]
+        var samples: [[BenchFigure]] = []
+        for _ in 0..<rounds {
+            var round = [try run.prefill()]
+            for count in counts { round.append(try run.decode(count)) }
+            for image in images { round.append(try run.picture(image)) }
+            samples.append(round)
+        }
+        for index in samples[0].indices {
+            var figure = samples[0][index]
+            figure.values = samples.flatMap { $0[index].values }.sorted()
+            figures.append(figure)
+        }
+        try StandardOutput.write(json ? try jsonText(figures) : BenchTable(figures, heading: run.heading).text)
+    }
+
+    private func counts(_ gears: [Int]) throws -> [Int] {
+        guard let sequences else { return gears }
+        return try sequences.split(separator: ",", omittingEmptySubsequences: false).map { word in
+            guard let count = Int(word), count > 0, count <= gears.last ?? 1 else {
+                throw Failure("--sequences \(sequences): \"\(word)\" is not in 1 … \(gears.last ?? 1)")
+            }
+            return count
+        }
+    }
+
+    private func jsonText(_ figures: [BenchFigure]) throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        return String(decoding: try encoder.encode(figures), as: UTF8.self) + "\n"
+    }
+}
+
+/// Something measured, in the order of its values.
+struct BenchFigure: Encodable {
+    var name: String
+    var unit: String
+    var values: [Double]
+    /// The best that the machine could do, in the same unit; nil where it was not measured.
+    var floor: Double?
+
+    var median: Double { values[values.count / 2] }
+    /// The part of what is possible that was reached; rates grow, times shrink.
+    var share: Double? { floor.map { unit == Self.seconds ? $0 / median : median / $0 } }
+
+    static let seconds = "s"
+    static let rate = "tokens/s"
+}
+
+/// Figures as people read them.
+struct BenchTable {
+    private let figures: [BenchFigure]
+    private let heading: String
+
+    init(_ figures: [BenchFigure], heading: String) {
+        self.figures = figures
+        self.heading = heading
+    }
+
+    var text: String {
+        var rows = [["", "median", "least … most", "", "possible", "share"]]
+        for figure in figures {
+            rows.append([
+                figure.name, Self.number(figure.median),
+                "\(Self.number(figure.values.first ?? 0)) … \(Self.number(figure.values.last ?? 0))", figure.unit,
+                figure.floor.map(Self.number) ?? "", figure.share.map { String(format: "%.0f %%", 100 * $0) } ?? "",
+            ])
+        }
+        let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
+        let lines = rows.map { row in
+            var line = zip(row, widths).map { $0 + String(repeating: " ", count: $1 - $0.count) }.joined(separator: "  ")
+            while line.last == " " { line.removeLast() }
+            return line
+        }
+        return ([heading] + lines).joined(separator: "\n") + "\n"
+    }
+
+    private static func number(_ value: Double) -> String { String(format: value < 10 ? "%.3f" : "%.1f", value) }
+}

@@ -1,0 +1,137 @@
+import ArtifactFormat
+import Budgets
+import CPUBackend
+import CommandLineSupport
+import Compiler
+import Foundation
+import HostLimits
+import Inputs
+import JSON
+import ModelRuntime
+import Plan
+import Serving
+import Synchronization
+
+/// The engine that a server would run, measured.
+struct BenchRun {
+    let start: BenchFigure
+    let heading: String
+    private let session: Session
+    private let floors: SpeedFloors
+    private let prompt, tokens: Int
+    private var pipeline: InputPipeline?
+    private var dice = SystemRandomNumberGenerator()
+
+    init(_ directory: String, threads: Int?, machine: Machine, prompt: Int, tokens: Int) throws {
+        let began = ContinuousClock.now
+        let artifact = try Failure.wrapping { () throws(ArtifactError) in try Artifact.open(directory: directory) }
+        var options = EngineOptions()
+        options.cachesPrefixes = false
+        options.imageCacheBytes = 0
+        session = try Failure.wrapping { () throws(ConfigurationError) in
+            try Session(artifact, on: CPUBackend(threads: threads), options: options)
+        }
+        let engine = session.engine
+        try Failure.wrapping { () throws(EngineFailure) in try engine.waitUntilServing() }
+        start = BenchFigure(name: "start", unit: BenchFigure.seconds, values: [Self.seconds(since: began)])
+        let count = threads ?? Processors.ofThisProcess.threads
+        floors = SpeedFloors(artifact.program, weights: artifact.weights, machine: machine, threads: count)
+        heading = "\(artifact.manifest.provenance.model), \(artifact.manifest.key.precision.rawValue), \(count) \(count == 1 ? "thread" : "threads") of \(machine.processor)"
+        let room = engine.configuration.maxModelLength
+        guard prompt + tokens + 2 * engine.configuration.maxSequences <= room else {
+            throw Failure("--prompt \(prompt) and --tokens \(tokens) do not fit into the context of \(room) tokens")
+        }
+        (self.prompt, self.tokens) = (prompt, tokens)
+    }
+
+    var gears: [Int] { session.engine.configuration.gears }
+
+    mutating func prefill() throws -> BenchFigure {
+        let times = TokenTimes(), began = ContinuousClock.now
+        _ = try session.engine.answers([request(times, maxTokens: 1)])
+        let rate = Double(prompt) / Self.seconds(began, times.first)
+        return BenchFigure(name: "prefill \(prompt)", unit: BenchFigure.rate, values: [rate], floor: floors.prefillRate(tokens: prompt))
+    }
+
+    /// Decodes so many sequences; the time counts from when all have a token until the first has them all.
+    mutating func decode(_ count: Int) throws -> BenchFigure {
+        let times = (0..<count).map { _ in TokenTimes() }
+        // Prompts are read one after the other, and who is done begins to decode.
+        let requests = times.map { request($0, maxTokens: tokens + 2 * count) }
+        _ = try session.engine.answers(requests)
+        guard let from = times.map(\.first).max(), let to = times.map(\.last).min(), from < to else {
+            throw Failure("--tokens \(tokens) are too few to see \(count) sequences decode side by side")
+        }
+        let made = times.reduce(0) { $0 + $1.count(after: from, upTo: to) }
+        return BenchFigure(
+            name: "decode \(count)", unit: BenchFigure.rate, values: [Double(made) / Self.seconds(from, to)],
+            floor: floors.decodeRate(sequences: count, context: prompt + tokens / 2))
+    }
+
+    /// From a picture's bytes to its embeddings.
+    mutating func picture(_ path: String) throws -> BenchFigure {
+        let inputs = try pipeline ?? Failure.wrapping { () throws(SessionError) in try session.pipeline() }
+        pipeline = inputs
+        let file = EncodedPicture(file: try Failure.wrapping { () throws(FileError) in try InputFile.read(path) }, place: path)
+        let began = ContinuousClock.now
+        let prompt = try WorkBudget.prepare { budget throws(InputError) in
+            try inputs.prompt(messages: [.picture], pictures: [file], budget: budget)
+        }
+        let prepared = Self.seconds(since: began), encoded = session.engine.metrics.imageEncode.sum
+        _ = try session.engine.answers([GenerationRequest(prompt: prompt, maxTokens: 1, decoder: TokenTimes().decoder)])
+        let encoding = session.engine.metrics.imageEncode.sum - encoded
+        let patches = prompt.pictures.reduce(0) { $0 + $1.input.patches }
+        return BenchFigure(
+            name: "picture \(URL(filePath: path).lastPathComponent)", unit: BenchFigure.seconds, values: [prepared + encoding],
+            floor: floors.pictureSeconds(patches: patches))
+    }
+
+    private mutating func request(_ times: TokenTimes, maxTokens: Int) -> GenerationRequest {
+        let program = session.artifact.program
+        let ids = (0..<prompt).map { _ in Int32.random(in: 0..<Int32(program.vocabularySize), using: &dice) }
+        return GenerationRequest(
+            prompt: Prompt(text: ids, axes: program.positionAxes), maxTokens: maxTokens, ignoresEnd: true, decoder: times.decoder)
+    }
+
+    private static func seconds(_ from: ContinuousClock.Instant, _ to: ContinuousClock.Instant) -> Double {
+        (to - from) / .seconds(1)
+    }
+
+    private static func seconds(since began: ContinuousClock.Instant) -> Double { seconds(began, .now) }
+}
+
+/// When a sequence's tokens were there.
+private final class TokenTimes: Sendable {
+    private let times = Mutex<[ContinuousClock.Instant]>([])
+
+    var first: ContinuousClock.Instant { times.withLock { $0[0] } }
+    var last: ContinuousClock.Instant { times.withLock { $0[$0.count - 1] } }
+    var decoder: some TokenTextDecoder { Clock(times: self) }
+
+    func count(after from: ContinuousClock.Instant, upTo to: ContinuousClock.Instant) -> Int {
+        times.withLock { $0.count { $0 > from && $0 <= to } }
+    }
+
+    /// Notes the time instead of making text.
+    private struct Clock: TokenTextDecoder {
+        var times: TokenTimes
+
+        mutating func append(_ token: Int32) -> String {
+            times.times.withLock { $0.append(.now) }
+            return ""
+        }
+
+        mutating func finish() -> String { "" }
+    }
+}
+
+extension JSONValue {
+    /// A user's message of one picture.
+    fileprivate static var picture: JSONValue {
+        var part = JSONObject(), message = JSONObject()
+        part["type"] = "image"
+        message["role"] = "user"
+        message["content"] = .array([.object(part)])
+        return .object(message)
+    }
+}
