@@ -1,4 +1,5 @@
 #include "internal.h"
+#include "screen.h"
 
 int64_t vlm_panels(int64_t outputs) { return outputs <= 0 ? 0 : (outputs - 1) / VLM_PANEL + 1; }
 
@@ -14,6 +15,7 @@ static bool valid_shape(vlm_weight_format format, int64_t outputs, int64_t input
     case VLM_WEIGHT_INT4: return valid_group(inputs, group);
     case VLM_WEIGHT_F8: return group == 16 || valid_group(group, group);
     case VLM_WEIGHT_F4: return inputs % 16 == 0 && (group == 16 || valid_group(inputs, group));
+    case VLM_WEIGHT_INT8: return inputs <= VLM_SCREEN_INPUTS;
   }
   return false;
 }
@@ -28,6 +30,7 @@ size_t vlm_panel_bytes(vlm_weight_format format, int64_t inputs, int64_t group) 
     case VLM_WEIGHT_INT4: return (size_t)(inputs / group) * vlm_int4_block_bytes(group);
     case VLM_WEIGHT_F8: case VLM_WEIGHT_F4:
       return (size_t)(vlm_ceil_div(inputs, group) * VLM_FLOAT_SCALE_BYTES + vlm_float_code_bytes(format, inputs));
+    case VLM_WEIGHT_INT8: return (size_t)vlm_screen_panel_bytes(inputs);
   }
   return 0;
 }
@@ -76,11 +79,28 @@ static void zero_output(vlm_weight_format format, void *packed, size_t panel_byt
   for (size_t step = 0; step < panel_bytes; step += VLM_PANEL * 4) __builtin_memset(p + step, 0, 4);
 }
 
+// Rows for screening; a padding output is one of zeros.
+static void pack_rows_int8(const vlm_pack_rows_args *a) {
+  size_t panel_bytes = vlm_panel_bytes(VLM_WEIGHT_INT8, a->inputs, 0), element = a->source_type == VLM_F32 ? 4 : 2;
+  for (int64_t i = 0; i < a->count; i++) {
+    int64_t o = a->first + i;
+    const char *row = (const char *)a->source + i * a->source_stride * (int64_t)element;
+    vlm_screen_pack_output((char *)a->packed + (size_t)(o / VLM_PANEL) * panel_bytes, o % VLM_PANEL, a->source_type, row, a->inputs);
+  }
+  if (a->count > 0 && a->first + a->count == a->outputs)
+    for (int64_t o = a->outputs; o < vlm_panels(a->outputs) * VLM_PANEL; o++)
+      vlm_screen_pack_output((char *)a->packed + (size_t)(o / VLM_PANEL) * panel_bytes, o % VLM_PANEL, a->source_type, NULL, a->inputs);
+}
+
 vlm_status vlm_pack_rows(const vlm_pack_rows_args *a) {
-  if (a->format != VLM_WEIGHT_BF16 && a->format != VLM_WEIGHT_F32) return VLM_BAD_SHAPE;
+  if (a->format == VLM_WEIGHT_INT4) return VLM_BAD_SHAPE;
   if (!valid_shape(a->format, a->outputs, a->inputs, 0)) return VLM_BAD_SHAPE;
   if (a->first < 0 || a->count < 0 || a->count > a->outputs - a->first) return VLM_BAD_SHAPE;
   if (a->source_type != VLM_F32 && a->source_type != VLM_BF16 && a->source_type != VLM_F16) return VLM_BAD_SHAPE;
+  if (a->format == VLM_WEIGHT_INT8) {
+    pack_rows_int8(a);
+    return VLM_OK;
+  }
   size_t panel_bytes = vlm_panel_bytes(a->format, a->inputs, 0), element = a->source_type == VLM_F32 ? 4 : 2;
   bool copies = a->format == VLM_WEIGHT_BF16 && a->source_type == VLM_BF16;
   for (int64_t i = 0; i < a->count; i++) {
@@ -223,6 +243,12 @@ vlm_status vlm_pack_awq(const vlm_pack_awq_args *a) {
   return VLM_OK;
 }
 
+static float int8_value(const vlm_unpack_rows_args *a, const char *panel, int64_t lane, int64_t k) {
+  const vlm_screen_tail *tail = (const vlm_screen_tail *)(panel + vlm_screen_steps(a->inputs) * VLM_SCREEN_STEP);
+  int q = ((const uint8_t *)panel)[k / 4 * VLM_SCREEN_STEP + lane * 4 + k % 4] - VLM_SCREEN_CENTRE;
+  return (float)q * tail->scale[lane];
+}
+
 static float int4_value(const uint8_t *block, int64_t group, int64_t lane, int64_t k) {
   const uint16_t *tail = (const uint16_t *)(block + group * VLM_PANEL / 2);
   unsigned byte = block[k / 8 * (VLM_PANEL * 4) + lane * 4 + k % 4], q = k % 8 < 4 ? byte & 15 : byte >> 4;
@@ -239,6 +265,7 @@ static float packed_value(const vlm_unpack_rows_args *a, const char *panel, int6
     }
     case VLM_WEIGHT_F8: case VLM_WEIGHT_F4:
       return vlm_float_value(a->format, (const uint8_t *)panel + k / a->group * vlm_float_block_bytes(a->format, a->group), lane, k % a->group);
+    case VLM_WEIGHT_INT8: return int8_value(a, panel, lane, k);
   }
   return 0;
 }

@@ -4,6 +4,7 @@
 // byte, so that a kernel which takes what it should refuse reads or writes outside.
 #include "vlm_kernels.h"
 #include "vlm_recurrence.h"
+#include "vlm_screen.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -257,10 +258,35 @@ static void recurrences(source *s) {
     if (d.sequences.state && d.q && d.v && d.y && d.decay) vlm_gated_delta(&d, number(s, 6), number(s, 6));
 }
 
+static void screen(source *s) {
+    vlm_screen_args a = {.rows = number(s, 9), .inputs = number(s, 200), .outputs = number(s, 100)};
+    a.x_stride = a.inputs, a.y_stride = a.outputs;
+    int64_t begin = number(s, 4), end = number(s, 5), first = number(s, 9), last = number(s, 9), panels = vlm_panels(a.outputs);
+    size_t weight = vlm_weight_bytes(VLM_WEIGHT_INT8, a.outputs, a.inputs, 0);
+    if (weight > BYTES_MAX || a.rows > 64) return;
+    a.weight = buffer(s, (int64_t)weight, 1);
+    a.coded = buffer(s, product(a.rows, (int64_t)vlm_screen_row_bytes(a.inputs), 1), 1);
+    if (byte(s) % 2) a.x = exact(s, product(a.rows, a.inputs, 1), sizeof(float));
+    else a.packed = buffer(s, product(a.rows, (int64_t)vlm_row_bytes(VLM_ROWS_BF16, a.inputs, 0), 1), 1);
+    a.y = exact(s, product(a.rows, a.outputs, 1), sizeof(float));
+    a.lower = exact(s, product(a.rows, panels, 1), sizeof(float)), a.upper = exact(s, product(a.rows, panels, 1), sizeof(float));
+    if (weight != 0 && (!a.weight || !a.coded || !a.y || !a.lower || !a.upper || (!a.x && !a.packed))) return;
+    vlm_screen_code(&a, first, last);
+    if (a.rows > 0 && weight != 0 && vlm_screen_code(&a, 0, a.rows) != VLM_OK) return;
+    vlm_isa isa = isa_of(s);
+    vlm_screen(&a, begin, end, isa);
+    if (weight == 0 || vlm_screen(&a, 0, panels, isa) != VLM_OK) return;
+    vlm_screen_choice choice = {.rows = a.rows, .panels = panels, .lower = a.lower, .upper = a.upper};
+    choice.wanted = indices(s, a.rows, 5), choice.reach = exact(s, a.rows, sizeof(float)), choice.chosen = exact(s, panels, sizeof(int32_t));
+    if (choice.wanted && choice.reach && choice.chosen) vlm_screen_choose(&choice);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static void (*const kernels[])(source *) = {linear, pack, pack_int4, rows, attention, segments, recurrences};
     source s = {data, size};
-    kernels[byte(&s) % 7](&s);
+    uint8_t which = byte(&s);
+    if (which == 255) screen(&s);
+    else kernels[which % 7](&s);
     while (buffer_count > 0) free(buffers[--buffer_count]);
     return 0;
 }

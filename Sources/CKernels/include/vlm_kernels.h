@@ -59,6 +59,8 @@ typedef enum vlm_weight_format {
   VLM_WEIGHT_INT4 = 2,  // [panels][inputs/group] blocks; see vlm_int4_block_bytes
   VLM_WEIGHT_F8 = 3,    // [panels][⌈inputs/group⌉] blocks of e4m3; see vlm_pack_floats
   VLM_WEIGHT_F4 = 4,    // [panels][inputs/group] blocks of e2m1
+  VLM_WEIGHT_INT8 = 5,  // for screening alone: [panels] of u8 [⌈inputs/4⌉][VLM_PANEL][4], each q + 128, then VLM_PANEL each of f32
+                        // scales, ‖w − ŵ‖ and ‖ŵ‖, where w is what VLM_WEIGHT_BF16 has and ŵ = scale · q
 } vlm_weight_format;
 
 enum { VLM_PANEL = 32 };
@@ -82,7 +84,7 @@ size_t vlm_int4_block_bytes(int64_t group);
 // as outputs first, first+1, … of a weight with `outputs` rows in all. Any order and any ranges; the call that contains
 // the last output also fills the padding. VLM_WEIGHT_BF16 rounds to nearest even.
 typedef struct vlm_pack_rows_args {
-  vlm_weight_format format;  // VLM_WEIGHT_BF16 or VLM_WEIGHT_F32
+  vlm_weight_format format;  // not VLM_WEIGHT_INT4
   vlm_dtype source_type;
   int64_t outputs, inputs;
   int64_t first, count;

@@ -1,0 +1,66 @@
+#include "../screen.h"
+
+#if VLM_X86_64
+#include <immintrin.h>
+#define TARGET "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c"
+#pragma clang attribute push(__attribute__((target(TARGET))), apply_to = function)
+#include "simd_avx512.h"
+
+static inline v_f32 screen_from_i32(const int32_t *sums, int32_t shift) {
+  return _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_loadu_si512(sums), _mm512_set1_epi32(shift)));
+}
+#include "screen_body.inl"
+
+// Rows whose sums are in registers, and how far ahead of what is read: panels lie one behind another and are read in one stream.
+enum { TILE_ROWS = 6, PREFETCH = 2048 };
+
+static inline __m512i four(const int8_t *x) {
+  int32_t v;
+  __builtin_memcpy(&v, x, 4);
+  return _mm512_set1_epi32(v);
+}
+
+// One panel for the rows from `row` on.
+VLM_INLINE void tile(const vlm_screen_args *a, int64_t panel, int64_t row, const int rows) {
+  int64_t steps = vlm_screen_steps(a->inputs), stride = vlm_screen_row_stride(a->inputs);
+  const uint8_t *w = (const uint8_t *)a->weight + panel * vlm_screen_panel_bytes(a->inputs);
+  const int8_t *x = (const int8_t *)a->coded + row * stride + 64;
+  __m512i high[TILE_ROWS][2], low[TILE_ROWS][2];
+#pragma clang loop unroll(full)
+  for (int m = 0; m < rows; m++) high[m][0] = high[m][1] = low[m][0] = low[m][1] = _mm512_setzero_si512();
+  for (int64_t s = 0; s < steps; s++, w += VLM_SCREEN_STEP, x += 8) {
+    __m512i w0 = _mm512_load_si512(w), w1 = _mm512_load_si512(w + 64);
+    _mm_prefetch((const char *)w + PREFETCH, _MM_HINT_T0);
+    _mm_prefetch((const char *)w + PREFETCH + 64, _MM_HINT_T0);
+#pragma clang loop unroll(full)
+    for (int m = 0; m < rows; m++) {
+      __m512i first = four(x + m * stride), second = four(x + m * stride + 4);
+      high[m][0] = _mm512_dpbusd_epi32(high[m][0], w0, first);
+      high[m][1] = _mm512_dpbusd_epi32(high[m][1], w1, first);
+      low[m][0] = _mm512_dpbusd_epi32(low[m][0], w0, second);
+      low[m][1] = _mm512_dpbusd_epi32(low[m][1], w1, second);
+    }
+  }
+  for (int m = 0; m < rows; m++) {
+    int32_t sums[2][VLM_PANEL];
+    for (int n = 0; n < 2; n++) {
+      _mm512_storeu_si512(sums[0] + 16 * n, high[m][n]);
+      _mm512_storeu_si512(sums[1] + 16 * n, low[m][n]);
+    }
+    screen_finish(a, row + m, panel, w, sums[0], sums[1]);
+  }
+}
+
+void vlm_screen_int8_avx512vnni(const vlm_screen_args *a, int64_t begin, int64_t end) {
+  int64_t passes = vlm_ceil_div(a->rows, TILE_ROWS), rows = vlm_ceil_div(a->rows, passes);
+  for (int64_t panel = begin; panel < end; panel++)
+    for (int64_t row = 0; row < a->rows; row += rows)
+      switch (vlm_min(rows, a->rows - row)) {
+#define CASE(R) case R: tile(a, panel, row, R); break;
+        CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6)
+#undef CASE
+        default: break;
+      }
+}
+#pragma clang attribute pop
+#endif
