@@ -115,7 +115,7 @@ let package = Package(
         .target(name: "Seeded", path: "Tests/Support/Seeded", swiftSettings: settings),
         .target(name: "AllocationCounter", path: "Tests/Support/AllocationCounter"),
         .target(name: "OneProcessor", path: "Tests/Support/OneProcessor"),
-        tests("CPUBackend", ["AllocationCounter", "ArtifactFormat", "ArtifactSamples", "CPUBackend", "Compiler", "Execution", "IR", "ModelRuntime", "OneProcessor", "Passes", "Plan", "Reference", "Seeded", "Serving", "Tensors"]),
+        tests("CPUBackend", ["AllocationCounter", "ArtifactFormat", "ArtifactSamples", "CPUBackend", "Compiler", "Execution", "HuggingFace", "IR", "ModelRuntime", "OneProcessor", "Passes", "Plan", "Reference", "Seeded", "Serving", "Tensors"]),
         tests("ChatTemplates", ["Budgets", "ChatTemplates", "JSON", "Seeded"], exclude: ["Fixtures"]),
         tests("CacheTool", ["vlm-cache", "ArtifactFormat", "ArtifactSamples"]),
         tests("EndToEnd", ["vlmc", "vlm-serve", "vlm-cache", "Models", "TestClient"], exclude: ["Fixtures"]),

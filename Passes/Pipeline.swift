@@ -46,6 +46,8 @@ package func pipeline(gears: [Int], policy: KernelPolicy) -> PassPipeline {
         selectKernels(policy),
         // Needs the kernels, whose layouts the weights take.
         packWeights,
+        // Needs the packed head, of whose recipe it makes another weight; before rows are packed, for it as for other layers.
+        screenHead(policy),
         // Needs the packed weights, whose groups the rows share.
         packActivations,
         // Needs to know which nodes run.

@@ -22,6 +22,7 @@ struct StepCheck {
         switch step.kernel {
         case .packActivations(let layout): try check(layout)
         case .linear(let linear): try check(linear)
+        case .screenedLinear(let linear): try checkScreened(linear)
         case .rmsNorm, .layerNorm: try checkNorm(activations: 1)
         case .addRMSNorm, .addLayerNorm: try checkNorm(activations: 2)
         case .rotaryTable: try checkRotaryTable()
@@ -210,6 +211,20 @@ extension StepCheck {
         if x.columns != width { try requireContiguous([x]) }
         if y.columns != linear.outputs { try requireContiguous([y]) }
         if linear.hasBias { try vector(step.inputs[2], count: linear.outputs) }
+    }
+
+    /// A linear layer into the logits, whose int8 weight has the extents of the other.
+    private func checkScreened(_ linear: Kernel.Linear) throws(Contradiction) {
+        try check(linear)
+        let screen = try packed(step.inputs[2])
+        try require(
+            screen.layout == .int8Panels && screen.shape == [linear.outputs, linear.inputs], "weight \(screen.name) has another shape or layout")
+        try require(linear.activation == .none, "a screened layer has an activation")
+        try require(linear.inputs <= 1 << 16, "a screened layer has \(linear.inputs) inputs")
+        // What is wanted of a row is said for the rows of the logits alone.
+        guard plan.entry != .vision, case .output = step.outputs[0].place else {
+            throw Contradiction(reason: "\(place): a screened layer makes no logits")
+        }
     }
 
     /// Each row of x becomes a packed row.

@@ -10,6 +10,10 @@ extension Graph {
         case nil, .view: return nil
         case .packActivations: return node.op(as: PackActivations.self).map { .packActivations($0.layout) }
         case .linear(_, let arithmetic): return linear(node, arithmetic)
+        case .screenedLinear(let arithmetic):
+            guard let weight = PackedWeight(node.operands[1], in: self) else { return nil }
+            return .screenedLinear(
+                Kernel.Linear(arithmetic: arithmetic, layout: weight.layout, inputs: weight.shape[1], outputs: weight.shape[0]))
         case .rmsNorm: return node.op(as: RMSNorm.self).map { .rmsNorm(eps: Float($0.eps)) }
         case .layerNorm: return node.op(as: LayerNorm.self).map { .layerNorm(eps: Float($0.eps)) }
         case .addRMSNorm: return node.op(as: AddRMSNorm.self).map { .addRMSNorm(eps: Float($0.eps)) }
@@ -124,6 +128,7 @@ extension WeightLayout {
         case .indices: self = .indices
         case .f32Panels: self = .f32Panels
         case .bf16Panels: self = .bf16Panels
+        case .int8Panels: self = .int8Panels
         }
     }
 }

@@ -14,7 +14,7 @@ package let packActivations = Pass("pack-activations", .packed) { module, report
         let editor = Editor(module.graphs[index], report: report)
         var packed: [Key: ValueID] = [:]
         for node in editor.graph.nodes {
-            guard case .linear(let linear)? = editor.graph.kernel(of: node), let layout = linear.activations,
+            guard let layout = editor.graph.kernel(of: node)?.activations,
                 !(editor.graph.producer(of: node.operands[0])?.op is PackActivations)
             else { continue }
             let key = Key(value: node.operands[0], layout: layout)

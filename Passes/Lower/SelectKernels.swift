@@ -13,6 +13,8 @@ package struct KernelPolicy: Sendable, Hashable {
     /// From this many rows on BLAS is worth unpacking a weight for. Every other arithmetic is that of all rows, so that a
     /// token's value does not depend on how many others are computed with it.
     package var blasRows = 256
+    /// From this many bytes on a bf16 weight is worth screening: smaller ones stay in caches, or take little of a step.
+    package var screenedBytes = 32 << 20
 
     package init(isExact: Bool, features: Set<CPUFeature>, arithmetic: Arithmetic) {
         self.isExact = isExact

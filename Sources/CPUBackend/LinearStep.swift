@@ -4,12 +4,12 @@ import Execution
 import Plan
 
 /// `y = activation(x · Wᵀ + bias)`, of packed rows where the arithmetic asks for them.
-final class LinearStep: PreparedStep {
-    private var arguments: vlm_linear_args
+class LinearStep: PreparedStep {
+    private(set) final var arguments: vlm_linear_args
     private let x, y: Operand
-    private let environment: StepEnvironment
-    private let readsPackedRows: Bool
-    private let panels: Int
+    final let environment: StepEnvironment
+    final let readsPackedRows: Bool
+    final let panels: Int
     /// Whether many rows go to OpenBLAS.
     private let mayUseBLAS: Bool
 
@@ -136,7 +136,8 @@ extension Kernel.Linear {
         case (.f4Blocks, .f32): VLM_LINEAR_F4_F32
         case (.f4Blocks, .bf16): VLM_LINEAR_F4_BF16
         case (.int4Blocks, .blas), (.int4Blocks, .bf16), (.bf16Panels, .int8), (.f32Panels, .bf16), (.f32Panels, .int8),
-            (.f8Blocks, .blas), (.f8Blocks, .int8), (.f4Blocks, .blas), (.f4Blocks, .int8), (.plain, _), (.indices, _):
+            (.f8Blocks, .blas), (.f8Blocks, .int8), (.f4Blocks, .blas), (.f4Blocks, .int8), (.int8Panels, _), (.plain, _),
+            (.indices, _):
             nil
         }
     }

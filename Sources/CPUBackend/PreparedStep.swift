@@ -38,7 +38,7 @@ struct StepEnvironment {
 
 /// Memory that kernels use inside one call.
 final class Scratch {
-    private(set) var threadBytes = 0
+    private(set) var threadBytes = 0, sharedBytes = 0
     private var memory: Arena
     private var base: UnsafeMutableRawPointer
     private let threads: Int
@@ -54,11 +54,16 @@ final class Scratch {
     /// Asks for at least this much per thread; before `allocate`.
     func reserve(thread bytes: Int) { threadBytes = max(threadBytes, (bytes + 4095) & ~4095) }
 
+    /// Asks for at least so much that all threads share while a step runs; before `allocate`.
+    func reserve(shared bytes: Int) { sharedBytes = max(sharedBytes, bytes) }
+
     /// Makes the memory; once, after all steps are prepared.
     func allocate() throws(BackendError) {
-        memory = try Arena(byteCount: threads * threadBytes, for: Self.purpose)
+        memory = try Arena(byteCount: threads * threadBytes + sharedBytes, for: Self.purpose)
         base = memory.base
     }
 
     func thread(_ index: Int) -> UnsafeMutableRawPointer { base + index * threadBytes }
+
+    var shared: UnsafeMutableRawPointer { base + threads * threadBytes }
 }

@@ -27,12 +27,9 @@ struct StepPreparer {
         case .packActivations(let layout):
             return try PackActivationsStep(layout, inputs: inputs, outputs: outputs, origin: origin, isa: isa)
         case .linear(let linear):
-            guard let results = step.outputs[0].type.shape.values(bounds)?.reduce(1, *) else {
-                throw .malformed("step \(step.kernel.name) of \(origin) has an unknown symbol")
-            }
-            return try LinearStep(
-                linear, operands: inputs, output: outputs[0], maxRows: results / max(linear.outputs, 1), origin: origin,
-                environment)
+            return try LinearStep(linear, operands: inputs, output: outputs[0], maxRows: maxRows(of: step), origin: origin, environment)
+        case .screenedLinear(let linear):
+            return try ScreenedLinearStep(linear, operands: inputs, output: outputs[0], maxRows: maxRows(of: step), origin: origin, environment)
         case .rmsNorm(let eps), .addRMSNorm(let eps):
             return NormStep(centered: false, eps: eps, inputs: inputs, outputs: outputs, origin: origin, isa: isa)
         case .layerNorm(let eps), .addLayerNorm(let eps):
@@ -76,6 +73,14 @@ struct StepPreparer {
         }
     }
 
+    /// Most rows of a linear layer.
+    private func maxRows(of step: Step) throws(BackendError) -> Int {
+        guard let results = step.outputs[0].type.shape.values(bounds)?.reduce(1, *) else {
+            throw .malformed("step \(step.kernel.name) of \(step.origin) has an unknown symbol")
+        }
+        return results / max(step.kernel.linear?.outputs ?? 1, 1)
+    }
+
     private func operands(_ slots: [Slot]) throws(BackendError) -> [Operand] {
         var result: [Operand] = []
         for slot in slots {
@@ -113,7 +118,7 @@ struct StepPreparer {
         case .indices:
             guard let copy = try weights.table(index).baseAddress else { return base }
             return UnsafeRawPointer(copy)
-        case .f32Panels, .bf16Panels, .int4Blocks, .f8Blocks, .f4Blocks: break
+        case .f32Panels, .bf16Panels, .int8Panels, .int4Blocks, .f8Blocks, .f4Blocks: break
         }
         guard weight.shape.count == 2 else { throw .malformed("weight \(weight.name) is packed but no matrix") }
         let bytes = vlm_weight_bytes(

@@ -53,8 +53,9 @@ package struct Compilation {
 
     /// The passes, after every flag had its say.
     package var passes: PassPipeline {
-        let policy = KernelPolicy(
+        var policy = KernelPolicy(
             isExact: options.precision == .exact, features: options.target.features, arithmetic: arithmetic)
+        if let bytes = options.screenedBytes { policy.screenedBytes = bytes }
         return pipeline(gears: limits.gears, policy: policy)
     }
 

@@ -16,6 +16,9 @@ package struct CompileOptions: Sendable {
     /// nil for the model's own limit.
     package var maxModelLength: Int?
     package var maxBatchedTokens: Int?
+    /// Bytes from which on a bf16 head is screened; nil for the passes' own number. It is in no key: tests alone change it, in stores of
+    /// their own.
+    package var screenedBytes: Int?
     /// Compiles again although the store has the artifact.
     package var isForced = false
     /// Stops the pipeline after this stage; nothing is packed or stored then.

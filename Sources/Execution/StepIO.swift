@@ -42,12 +42,20 @@ package final class StepIO {
     package let blockTables: UnsafeMutableBufferPointer<Int32>
     /// i32[maxSequences]: token rows whose logits are wanted.
     package let sampleRows: UnsafeMutableBufferPointer<Int32>
+    /// i32[maxSequences], for each row of `logits`: how many of the greatest must be the model's, the others being below them, whatever they
+    /// are; all are where it is 0, and `noLogits` says that nobody reads the row. Zeros at first.
+    package let wantedLogits: UnsafeMutableBufferPointer<Int32>
+    /// f32[maxSequences] ≥ 0: logits so far below the last of those must be the model's too.
+    package let logitReach: UnsafeMutableBufferPointer<Float>
     /// i32[maxTokens]: the slot that keeps the states of the token's sequence; −1 touches none.
     package let stateSlots: UnsafeMutableBufferPointer<Int32>
     /// i32[maxTokens]: the token's place in its sequence; states begin as zeros before 0.
     package let ordinals: UnsafeMutableBufferPointer<Int32>
     /// f32[maxSequences, vocabularySize].
     package let logits: UnsafeMutableBufferPointer<Float>
+
+    /// In `wantedLogits`: the row only fills a gear.
+    package static let noLogits: Int32 = -1
 
     private let memory: Arena
 
@@ -63,7 +71,8 @@ package final class StepIO {
         self.vocabularySize = vocabularySize
         let counts = [
             (maxTokens, 1), (positionAxes, maxTokens), (maxTokens, 1), (maxTokens, 1), (maxTokens, 1), (maxTokens, hiddenSize), (maxSequences, 1),
-            (maxSequences, 1), (maxSequences, 1), (maxSequences, maxBlocks), (maxSequences, 1), (maxTokens, 1), (maxTokens, 1),
+            (maxSequences, 1), (maxSequences, 1), (maxSequences, maxBlocks), (maxSequences, 1), (maxSequences, 1), (maxSequences, 1), (maxTokens, 1),
+            (maxTokens, 1),
             (maxSequences, vocabularySize),
         ]
         memory = try Arena(elements: counts, of: 4, for: "the buffers of a batch")
@@ -83,6 +92,8 @@ package final class StepIO {
         contextLengths = take(maxSequences)
         blockTables = take(maxSequences * maxBlocks)
         sampleRows = take(maxSequences)
+        wantedLogits = take(maxSequences)
+        logitReach = take(maxSequences)
         stateSlots = take(maxTokens)
         ordinals = take(maxTokens)
         logits = take(maxSequences * vocabularySize)

@@ -44,6 +44,11 @@ package enum ActivationLayout: Sendable, Hashable, Codable, CustomStringConverti
     }
 }
 
+extension Kernel {
+    /// The layout of the rows that a linear layer reads; nil for f32 and for other kernels.
+    package var activations: ActivationLayout? { linear?.activations }
+}
+
 extension Kernel.Linear {
     /// The layout of the rows it reads; nil for f32.
     package var activations: ActivationLayout? {

@@ -35,6 +35,8 @@ package enum WeightLayout: Sendable, Hashable, Codable, CustomStringConvertible 
     case f32Panels
     /// bf16 panels of output rows, pairs of inputs interleaved.
     case bf16Panels
+    /// int8 panels of output rows with a scale and a bound of the error for each, of what other panels have as bf16.
+    case int8Panels
     /// Unsigned int4 with f16 scales and zero points per group of `group` inputs.
     case int4Blocks(group: Int)
     /// FP8 (e4m3) with an f32 scale per output and group of `group` inputs, the last of which may be smaller.
@@ -48,6 +50,7 @@ package enum WeightLayout: Sendable, Hashable, Codable, CustomStringConvertible 
         case .indices: "i32"
         case .f32Panels: "f32 panels"
         case .bf16Panels: "bf16 panels"
+        case .int8Panels: "int8 panels"
         case .int4Blocks(let group): "int4 group \(group)"
         case .f8Blocks(let group): "f8 group \(group)"
         case .f4Blocks(let group): "f4 group \(group)"
@@ -69,6 +72,8 @@ package enum WeightLayout: Sendable, Hashable, Codable, CustomStringConvertible 
 package enum Kernel: Sendable, Hashable, Codable {
     case packActivations(ActivationLayout)
     case linear(Linear)
+    /// A linear layer over bf16 panels whose outputs are scored from int8 panels first.
+    case screenedLinear(Linear)
     case rmsNorm(eps: Float)
     case layerNorm(eps: Float)
     case addRMSNorm(eps: Float)
@@ -164,6 +169,7 @@ extension Kernel {
         switch self {
         case .packActivations(let layout): .packActivations(layout.element)
         case .linear(let linear): linear.layout.linearWeights.map { .linear($0, linear.arithmetic) }
+        case .screenedLinear(let linear): linear.layout == .bf16Panels && !linear.hasBias ? .screenedLinear(linear.arithmetic) : nil
         case .rmsNorm: .rmsNorm
         case .layerNorm: .layerNorm
         case .addRMSNorm: .addRMSNorm
@@ -207,14 +213,22 @@ extension Kernel {
         return rules.count == count ? rules : nil
     }
 
-    private var hasBias: Bool { if case .linear(let linear) = self { linear.hasBias } else { false } }
+    /// The parameters of a linear layer, screened or not; nil for another kernel.
+    package var linear: Linear? {
+        switch self {
+        case .linear(let linear), .screenedLinear(let linear): linear
+        default: nil
+        }
+    }
+
+    private var hasBias: Bool { linear?.hasBias ?? false }
 }
 
 extension WeightLayout {
     /// What linear layers call it; nil for layouts of vectors.
     package var linearWeights: KernelName.LinearWeights? {
         switch self {
-        case .plain, .indices: nil
+        case .plain, .indices, .int8Panels: nil
         case .f32Panels: .f32
         case .bf16Panels: .bf16
         case .int4Blocks: .int4

@@ -4,6 +4,7 @@ package enum KernelName: Sendable, Hashable {
     case view
     case packActivations(ActivationLayout.Element)
     case linear(LinearWeights, Arithmetic)
+    case screenedLinear(Arithmetic)
     case rmsNorm, layerNorm, addRMSNorm, addLayerNorm
     case rotaryTable, rotary
     case kvWrite, pagedAttention, segmentAttention
@@ -35,6 +36,7 @@ package enum KernelName: Sendable, Hashable {
         case .view: "view"
         case .packActivations(let element): "pack_activations_\(element.rawValue)"
         case .linear(let weights, let arithmetic): "linear_\(weights.rawValue)_\(arithmetic.rawValue)"
+        case .screenedLinear(let arithmetic): "screened_linear_bf16_\(arithmetic.rawValue)"
         case .rmsNorm: "rms_norm"
         case .layerNorm: "layer_norm"
         case .addRMSNorm: "add_rms_norm"

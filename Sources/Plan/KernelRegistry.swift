@@ -93,7 +93,7 @@ package struct KernelRow: Sendable {
 
 /// Every kernel there is, each once; what computes an op stands in the order of preference, fallbacks last.
 package enum KernelRegistry {
-    package static let all: [KernelRow] = packing + linearRows + layers + recurrences + PlainOp.allCases.map(KernelRow.init) + [view]
+    package static let all: [KernelRow] = packing + linearRows + screenedRows + layers + recurrences + PlainOp.allCases.map(KernelRow.init) + [view]
 
     private static let byName = Dictionary(all.map { ($0.name.text, $0) }) { first, _ in first }
     private static let byOp = Dictionary(grouping: all.filter { $0.op != nil }) { $0.op ?? "" }
@@ -125,6 +125,17 @@ package enum KernelRegistry {
                 .vector("bias", isOptional: true),
             ], needs: needs,
             cost: .product)
+    }
+
+    /// Layers whose readers want the greatest outputs alone.
+    private static let screenedRows: [KernelRow] = [(.bf16, [.avx512f, .avx512bf16]), (.f32, [.avx2, .fma])].map { arithmetic, needs in
+        KernelRow(
+            .screenedLinear(arithmetic), "screened_linear",
+            "`y = x · Wᵀ` where it may be wanted, a score from int8 weights elsewhere; products \(arithmetic.rawValue).",
+            [
+                OperandRule("x", arithmetic.packsActivations ? .packedRows : .f32, rank: 2...2),
+                OperandRule("w", .packed, rank: 2...2, isWeight: true), OperandRule("screen", .packed, rank: 2...2, isWeight: true),
+            ], [OperandRule("y", rank: 2...2)], needs: needs, cost: .product)
     }
 
     private static let packing = ActivationLayout.Element.allCases.map { element in

@@ -43,6 +43,9 @@ final class ActiveRequest {
             gears: request.probe?.gears ?? [])
     }
 
+    /// Which logits of a step are read, as `StepIO` counts them; a probe reads all.
+    var wantedLogits: (count: Int32, reach: Float) { request.probe == nil ? request.sampling.wantedLogits : (0, 0) }
+
     /// Tokens generated so far.
     var generatedCount: Int { generated }
 

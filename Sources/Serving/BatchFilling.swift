@@ -28,6 +28,8 @@ extension StepIO {
             row += item.count
             if item.samples {
                 sampleRows[sampleCount] = Int32(row - 1)
+                let wanted = item.isReplay ? (count: Self.noLogits, reach: 0) : request.wantedLogits
+                (wantedLogits[sampleCount], logitReach[sampleCount]) = wanted
                 sampleCount += 1
             }
         }
@@ -95,6 +97,7 @@ extension StepIO {
             queryCounts[row] = 0
             contextLengths[row] = 0
             sampleRows[row] = Int32(row)
+            (wantedLogits[row], logitReach[row]) = (Self.noLogits, 0)
         }
     }
 }

@@ -135,7 +135,7 @@ final class EngineLoop {
         }
         for first in stride(from: 0, to: item.count, by: io.maxSequences) {
             io.sampleCount = min(io.maxSequences, item.count - first)
-            for sample in 0..<io.sampleCount { io.sampleRows[sample] = Int32(first + sample) }
+            for sample in 0..<io.sampleCount { (io.sampleRows[sample], io.wantedLogits[sample]) = (Int32(first + sample), 0) }
             try model.run(.extend, io)
             probe.take(.prompt(Array(io.logits[..<(io.sampleCount * width)])))
         }

@@ -1,3 +1,5 @@
+internal import Foundation
+
 /// How the next token is chosen from logits; the order of the steps is that of HuggingFace's generation.
 package struct SamplingParameters: Sendable, Equatable {
     /// ≥ 0; below 1e-5 the largest logit wins.
@@ -16,6 +18,24 @@ package struct SamplingParameters: Sendable, Equatable {
     package init() {}
 
     package var isGreedy: Bool { temperature < 1e-5 }
+}
+
+extension SamplingParameters {
+    /// The k for which `wantedLogits` says less than all.
+    private static let topKMax = 64
+
+    /// Which logits decide: so many of the greatest, with those equal to the last, and what lies less than `reach` below it; all where the
+    /// count is 0. The sampler gives every other one no part, whatever number stands there, as long as it is below these.
+    package var wantedLogits: (count: Int32, reach: Float) {
+        // A penalty may put any logit on top.
+        if repetitionPenalty != 1 { return (0, 0) }
+        if isGreedy { return (1, 0) }
+        if topK > 0 { return topK <= Self.topKMax ? (Int32(topK), 0) : (0, 0) }
+        // The nucleus is a share of what all weigh.
+        guard minP > 0, topP == 1 else { return (0, 0) }
+        // A tenth of a percent more than the share, so that rounding takes nothing away.
+        return (1, temperature * (0.001 - logf(minP)))
+    }
 }
 
 /// Numbers in [0, 1) that depend on a seed and a position only, so a request's draws do not depend on its neighbours.

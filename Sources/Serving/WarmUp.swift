@@ -39,6 +39,8 @@ struct WarmUp {
             io.contextLengths[row] = 1
             io.blockTables[row * io.maxBlocks] = block
             io.sampleRows[row] = Int32(row)
+            // `extend` computes all logits, the gears those of greedy requests.
+            (io.wantedLogits[row], io.logitReach[row]) = (entry == .extend ? 0 : 1, 0)
             for axis in 0..<io.positionAxes { io.positions[axis * rows + row] = 0 }
         }
         try model.warm(entry, io)

@@ -9,7 +9,7 @@ enum KernelSample {
         weight("norm", .plain, [8]), weight("qkv", .bf16Panels, [8, 8]), weight("frequencies", .plain, [2]),
         weight("axes", .indices, [2]), weight("table", .f32Panels, [16, 8]), weight("bias", .plain, [8]),
         weight("up", .f32Panels, [16, 8]), weight("merger", .f32Panels, [8, 32]),
-        weight("taps", .plain, [8, 4]),
+        weight("taps", .plain, [8, 4]), weight("screen", .int8Panels, [8, 8]),
     ]
 
     private static func weight(_ name: String, _ layout: WeightLayout, _ shape: [Int]) -> WeightEntry {
@@ -20,7 +20,7 @@ enum KernelSample {
     static func program() -> Program {
         var program = Sample.program()
         program.plans[0] = ExecutionPlan(
-            entry: .extend, outputs: [.init(name: "logits", type: TensorType(.f32, ["B", 8]))], steps: tokens + layer + plain + tail,
+            entry: .extend, outputs: [.init(name: "logits", type: TensorType(.f32, ["B", 8]))], steps: tokens + layer + plain + tail + [screened],
             bounds: ["T": 64, "B": 4, "I": 64], arenaBytes: 6 * 4096, unsharedBytes: 6 * 4096)
         program.plans.append(
             ExecutionPlan(
@@ -117,6 +117,12 @@ enum KernelSample {
             .gatherRows, [value(2, "T", 8), input(.sampleRows, .i32, ["B"])],
             [Slot(.output(0), TensorType(.f32, ["B", 8]))]),
     ]
+
+    /// Its result is the logits, as the last of `tail` is: two steps may store the same.
+    private static let screened = step(
+        .screenedLinear(Kernel.Linear(arithmetic: .bf16, layout: .bf16Panels, inputs: 8, outputs: 8)),
+        [Slot(.arena(offset: 4 * 4096, stride: 64), TensorType(.u8, ["B", 64])), constant("qkv"), constant("screen")],
+        [Slot(.output(0), TensorType(.f32, ["B", 8]))])
 
     /// A value in the arena whose rows are as long as a symbol says.
     private static func heads(_ index: Int) -> Slot { Slot(.arena(offset: index * 4096, stride: nil), TensorType(.f32, [2, "T", 4])) }

@@ -50,6 +50,20 @@ import Testing
         Damage("rms_norm", "is not read as f32") { $0.inputs[1] = Slot(.weight(4), TensorType(.f32, [128])) },
     ]
 
+    static let screened: [Damage] = [
+        Damage("screened_linear_bf16_bf16", "weight qkv has another shape or layout") { $0.inputs[2] = $0.inputs[1] },
+        Damage("screened_linear_bf16_bf16", "weight screen has another shape or layout") { $0.inputs[1] = $0.inputs[2] },
+        Damage("screened_linear_bf16_bf16", "no packed weight") { $0.inputs[2] = Slot(.weight(0), TensorType(.f32, [8, 1])) },
+        Damage("screened_linear_bf16_bf16", "makes no logits") { $0.outputs[0].place = .arena(offset: 0, stride: 8) },
+        Damage("screened_linear_bf16_bf16", "an activation") {
+            $0.kernel = .screenedLinear(.init(arithmetic: .bf16, layout: .bf16Panels, inputs: 8, outputs: 8, activation: .relu))
+        },
+        Damage("screened_linear_bf16_bf16", "no row of the registry") {
+            $0.kernel = .screenedLinear(.init(arithmetic: .bf16, layout: .f32Panels, inputs: 8, outputs: 8))
+        },
+        Damage("screened_linear_bf16_bf16", "instead of") { $0.inputs.removeLast() },
+    ]
+
     static let rows: [Damage] = [
         Damage("embed", "are not 4 wide") { $0.outputs[0].type.shape = ["T", 4] },
         Damage("embed", "is not one index for each row") { $0.inputs[1].type.shape = [63] },
@@ -240,7 +254,7 @@ import Testing
     @Test func everyKernelHasASoundStep() {
         let program = KernelSample.program()
         #expect(program.contradiction(weights: KernelSample.weights) == nil)
-        #expect(Set(program.plans.flatMap(\.steps).map(\.kernel.name)).count == 41)
+        #expect(Set(program.plans.flatMap(\.steps).map(\.kernel.name)).count == 42)
     }
 
     @Test func fallbacksAreCounted() throws {
@@ -265,7 +279,7 @@ import Testing
         #expect(program.contradiction(weights: KernelSample.weights)?.contains("the state columns(0) has 24 values, and 4 in another") == true)
     }
 
-    @Test(arguments: places + rows + layers + plain + attention + recurrences) func damageIsNamed(_ damage: Damage) throws {
+    @Test(arguments: places + screened + rows + layers + plain + attention + recurrences) func damageIsNamed(_ damage: Damage) throws {
         let reason = try damage.applied(to: KernelSample.program()).contradiction(weights: KernelSample.weights)
         #expect(reason?.contains(damage.reason) == true, "\(reason ?? "nothing is found")")
     }

@@ -12,7 +12,7 @@ import Testing
     @Test(arguments: [ArtifactKey.Precision.exact, .balanced], [1, 2])
     func noStepAllocates(precision: ArtifactKey.Precision, threads: Int) throws {
         let store = TemporaryStore()
-        let artifact = try store.compile("qwen2_vl_hubstyle", precision)
+        let artifact = try store.compile("qwen2_vl_hubstyle", precision, screenedBytes: 0)
         let model = try CPUBackend(threads: threads).load(artifact)
         try model.reserveKV(blockSize: 16, blockCount: 32)
         let io = try model.makeStepIO(maxBlocks: 32)
@@ -105,6 +105,7 @@ extension StepIO {
             (queryStarts[row], queryCounts[row]) = (Int32(row), row == 0 ? Int32(isDecode ? 1 : tokens) : 0)
             contextLengths[row] = row == 0 ? Int32(context) : 0
         }
+        for sample in 0..<samples { wantedLogits[sample] = isDecode ? 1 : 0 }
         for sample in 0..<samples { sampleRows[sample] = Int32(isDecode ? sample : tokens - 1) }
     }
 }

@@ -2,8 +2,11 @@ import ArtifactFormat
 import CPUBackend
 import Compiler
 import Foundation
+import HuggingFace
 import ModelRuntime
 import Plan
+import Seeded
+import Tensors
 
 /// A store of a test's own, removed with it.
 final class TemporaryStore {
@@ -12,14 +15,21 @@ final class TemporaryStore {
 
     init() { store = Store(root: path) }
 
-    deinit { try? FileManager.default.removeItem(atPath: path) }
+    /// A model directory of this store's own.
+    private var wide: String?
 
-    /// Compiles one of the tiny models for this machine.
-    func compile(_ name: String, _ precision: ArtifactKey.Precision, from folder: String = "EndToEndTests") throws -> Artifact {
+    deinit { for path in [path, wide].compactMap({ $0 }) { try? FileManager.default.removeItem(atPath: path) } }
+
+    /// Compiles one of the tiny models, `demo`, or `wide`, for this machine.
+    func compile(
+        _ name: String, _ precision: ArtifactKey.Precision, from folder: String = "EndToEndTests", screenedBytes: Int? = nil, gears: [Int]? = nil
+    ) throws -> Artifact {
         let tests = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().path
-        let directory = "\(tests)/\(folder)/Fixtures/\(name)"
+        let demo = "\(tests)/../Artifacts/Demo/model"
+        let directory = name == "demo" ? demo : name == "wide" ? try widened(demo) : "\(tests)/\(folder)/Fixtures/\(name)"
         var options = CompileOptions(directory: directory, target: .here)
         options.precision = precision
+        (options.screenedBytes, options.gears) = (screenedBytes, gears)
         let source = try ModelSource(directory: directory, store: store)
         var compilation = try Compilation(source, options: options, store: store, machine: .current(store)) { _ in }
         compilation.golden = { artifact throws(ArtifactError) in
@@ -27,5 +37,30 @@ final class TemporaryStore {
         }
         let report = try compilation.run()
         return try Artifact.open(directory: report.artifact)
+    }
+
+    /// The demo model with many more tokens, whose embeddings are noise.
+    private func widened(_ demo: String) throws -> String {
+        let directory = path + "-wide", (was, count) = (768, 8192)
+        defer { wide = directory }
+        try FileManager.default.copyItem(atPath: demo, toPath: directory)
+        let config = try String(contentsOfFile: directory + "/config.json", encoding: .utf8)
+        let other = config.replacing("\"vocab_size\": \(was)", with: "\"vocab_size\": \(count)")
+        try other.write(toFile: directory + "/config.json", atomically: true, encoding: .utf8)
+        let file = try SafetensorsFile(path: demo + "/model.safetensors")
+        var writer = SafetensorsWriter(), random = Dice(3)
+        for tensor in file.tensors {
+            var shape = tensor.type.shape.fixed ?? [], bytes = tensor.withBytes { Array($0) }
+            if shape.first == was, tensor.name.hasSuffix("embed_tokens.weight") {
+                let noise = (0..<(count - was) * shape[1]).map { _ in
+                    UInt16((0..<4).reduce(Float(0)) { sum, _ in sum + Float.random(in: -0.02...0.02, using: &random) }.bitPattern >> 16)
+                }
+                bytes += noise.withUnsafeBytes { Array($0) }
+                shape[0] = count
+            }
+            writer.add(tensor.name, tensor.type.element, shape: shape, bytes: bytes)
+        }
+        try writer.write(to: directory + "/model.safetensors")
+        return directory
     }
 }

@@ -74,6 +74,12 @@ import Testing
         }
     }
 
+    @Test func screenedLayers() throws {
+        try agree([x, noise([6, 8], seed: 4, .f16)]) { b, v in
+            [b.screenedLinear(v[0], v[1], v[1]), b.matmul(v[0], b.cast(v[1], to: .f32), transposeB: true)]
+        }
+    }
+
     @Test(arguments: Activation.allCases) func gatedActivations(activation: Activation) throws {
         try agree([x]) { b, v in
             let (gate, up) = (b.slice(v[0], axis: 1, 0..<4), b.slice(v[0], axis: 1, 4..<8))
@@ -89,10 +95,15 @@ import Testing
     @Test func packedWeights() throws {
         let w = noise([4, 3], seed: 7)
         let results = try evaluate([w]) { b, v in
-            [b.pack(v[0], .plain), b.pack(v[0], .f32Panels), b.pack(v[0], .bf16Panels), b.cast(v[0], to: .bf16)]
+            [b.pack(v[0], .plain), b.pack(v[0], .f32Panels), b.pack(v[0], .bf16Panels), b.cast(v[0], to: .bf16), b.pack(v[0], .int8Panels)]
         }
         #expect(results[0].floats == w.floats && results[1].floats == w.floats)
         #expect(results[2].floats == results[3].floats && results[2].floats != w.floats && results[2].element == .f32)
+        for row in 0..<4 {
+            let (exact, coarse) = (results[2].floats[row * 3..<row * 3 + 3], results[4].floats[row * 3..<row * 3 + 3])
+            let step = exact.reduce(0) { max($0, abs($1)) } / 127
+            #expect(zip(exact, coarse).allSatisfy { abs($0 - $1) <= 0.51 * step } && exact != coarse)
+        }
     }
 
     /// HuggingFace's M-RoPE: `cat(freqs, freqs)`, sections taken axis by axis, `rotate_half`.

@@ -51,6 +51,37 @@ import Testing
         #expect(sample([3, 1, 1], greedy, seen: [0]) == 0)
     }
 
+    @Test func wantedLogitsAreThoseThatDecide() {
+        func wanted(_ change: (inout SamplingParameters) -> Void) -> Int32 { parameters(change).wantedLogits.count }
+        #expect(wanted { $0.temperature = 0 } == 1)
+        #expect(wanted { ($0.temperature, $0.topP) = (0, 0.5) } == 1)
+        #expect(wanted { ($0.temperature, $0.repetitionPenalty) = (0, 1.1) } == 0, "a penalty may put any token on top")
+        #expect(wanted { $0.topK = 20 } == 20)
+        #expect(wanted { ($0.topK, $0.topP, $0.minP) = (20, 0.8, 0.1) } == 20)
+        #expect(wanted { $0.topK = 1000 } == 0)
+        #expect(wanted { _ in } == 0 && wanted { $0.topP = 0.9 } == 0, "what all tokens weigh decides")
+        #expect(wanted { $0.minP = 0.1 } == 1 && wanted { ($0.minP, $0.topP) = (0.1, 0.9) } == 0)
+    }
+
+    /// Whatever stands below the wanted logits: the same draws.
+    @Test(arguments: 1...40) func otherLogitsTakeNoPart(seed: UInt64) {
+        var random = Dice(seed)
+        let parameters = parameters {
+            $0.temperature = random.once(in: 4) ? 0 : Float.random(in: 0.01...3, using: &random)
+            $0.topK = random.pick([0, 1, 3, 40]) ?? 0
+            $0.minP = $0.topK == 0 ? random.pick([0.001, 0.05, 1]) ?? 1 : random.pick([0, 0.2]) ?? 0
+            $0.topP = $0.topK > 0 && random.once(in: 2) ? 0.7 : 1
+        }
+        let logits = (0..<500).map { _ in (Float.random(in: -8...8, using: &random) * 4).rounded() / 4 }
+        let wanted = parameters.wantedLogits, last = logits.sorted(by: >)[Int(wanted.count) - 1]
+        let limit = last - wanted.reach
+        let others = logits.map { $0 >= limit ? $0 : min(limit.nextDown, Float.random(in: limit - 3...limit, using: &random)) }
+        #expect(wanted.count > 0 && (others != logits || limit < -7))
+        for position in 0..<200 {
+            #expect(sample(others, parameters, position: position) == sample(logits, parameters, position: position))
+        }
+    }
+
     @Test func topKAndTopPLimitWhatCanBeDrawn() {
         let logits: [Float] = [0, 1, 2, 3, 4]
         func drawn(_ parameters: SamplingParameters) -> Set<Int32> {

@@ -167,7 +167,7 @@ package struct LinearGroup: Sendable, Hashable, Codable {
         var positions: [LinearGroup: Int] = [:]
         var numbers: [[Int]] = []
         for step in plan.steps {
-            guard case .linear(let linear) = step.kernel, case .weight(let index) = step.inputs[1].place else { continue }
+            guard let linear = step.kernel.linear, case .weight(let index) = step.inputs[1].place else { continue }
             let (pattern, number) = split(step.origin)
             let group = LinearGroup(
                 entry: plan.entry.description, origin: pattern, kernel: step.kernel.name,

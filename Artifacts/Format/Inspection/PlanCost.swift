@@ -56,12 +56,12 @@ private struct StepCounter {
 
     /// How many products are summed for one element of the result.
     private func innerExtent(of step: Step) -> Double {
-        if case .linear(let linear) = step.kernel { return Double(linear.inputs) }
-        return Double(step.inputs.first?.type.shape.dims.last?.value(plan.bounds) ?? 0)
+        Double(step.kernel.linear?.inputs ?? step.inputs.first?.type.shape.dims.last?.value(plan.bounds) ?? 0)
     }
 
-    /// Tables are read row by row, everything else whole.
+    /// Tables are read row by row, of screened layers the scores' weight and few panels of the other, everything else whole.
     private func bytes(of weight: WeightEntry, readBy step: Step) -> Double {
+        if case .screenedLinear = step.kernel, weight.layout != .int8Panels { return 0 }
         guard step.kernel == .embed, let rows = weight.shape.first, rows > 0 else { return Double(weight.byteCount) }
         let wanted = step.outputs.first?.type.shape.dims.first?.value(plan.bounds) ?? 1
         return Double(weight.byteCount) / Double(rows) * Double(min(wanted, rows))

@@ -30,6 +30,7 @@ package struct WeightPacker {
         case .plain, .indices: try packPlain(request, write)
         case .f32Panels: try packPanels(request, VLM_WEIGHT_F32, write)
         case .bf16Panels: try packPanels(request, VLM_WEIGHT_BF16, write)
+        case .int8Panels: try packPanels(request, VLM_WEIGHT_INT8, write)
         case .int4Blocks(let group): try packAWQ(request, group: group, write)
         case .f8Blocks: try packFloats(request, VLM_WEIGHT_F8, write)
         case .f4Blocks: try packFloats(request, VLM_WEIGHT_F4, write)

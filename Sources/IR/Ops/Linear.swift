@@ -35,6 +35,25 @@ package struct Linear: Op {
     }
 }
 
+/// A linear layer whose readers may want its greatest outputs alone: `y = x · wᵀ`.
+///
+/// `screen` is the same weight once more, from which a kernel may score all outputs first.
+package struct ScreenedLinear: Op {
+    package static let schema = OpSchema(
+        "screened_linear", "`y = x · wᵀ`; `screen` is `w` once more, from which kernels find the outputs that may be wanted.",
+        blank: ScreenedLinear(), operands: ["x", "w", "screen"], isFused: true)
+
+    package func infer(_ operands: [TensorType]) throws(TypeError) -> [TensorType] {
+        try TypeRules.float(operands[2], "screen")
+        try TypeRules.shape(operands[2], operands[1].shape, "screen")
+        return try Linear().infer(Array(operands[..<2]))
+    }
+
+    package func flops(_ operands: [TensorType], _ results: [TensorType], _ count: (Shape) -> Double) -> Double {
+        Linear().flops(operands, results, count)
+    }
+}
+
 /// A gated activation of a joined projection: `y = activation(x[…, ..<I]) · x[…, I...]` (`Qwen2MLP`).
 package struct GatedActivation: Op {
     package var activation: Activation
@@ -59,9 +78,10 @@ extension OpWriter {
     package func linear(_ x: Operand, _ w: Operand, bias: Operand? = nil, activation: Activation = .none) -> Operand {
         write(Linear(activation: activation, hasBias: bias != nil), [x, w] + [bias].compactMap { $0 })[0]
     }
+    package func screenedLinear(_ x: Operand, _ w: Operand, _ screen: Operand) -> Operand { one(ScreenedLinear(), x, w, screen) }
     package func gatedActivation(_ x: Operand, _ activation: Activation) -> Operand { one(GatedActivation(activation), x) }
 }
 
 enum LinearLayers {
-    static let ops: [any Op.Type] = [Linear.self, GatedActivation.self]
+    static let ops: [any Op.Type] = [Linear.self, ScreenedLinear.self, GatedActivation.self]
 }

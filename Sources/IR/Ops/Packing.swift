@@ -11,6 +11,8 @@ package enum PackedLayout: String, Sendable, Hashable, CaseIterable {
     case f32Panels = "f32_panels"
     /// bf16 panels of output rows, pairs of inputs interleaved.
     case bf16Panels = "bf16_panels"
+    /// int8 panels of output rows, each with its scale and a bound of its error.
+    case int8Panels = "int8_panels"
 }
 
 extension PackedLayout: AttributeConvertible {
@@ -42,7 +44,7 @@ package struct Pack: Op {
             try TypeRules.element(w, .i32, "w")
             return [w]
         case .plain: try TypeRules.float(w, "w")
-        case .f32Panels, .bf16Panels:
+        case .f32Panels, .bf16Panels, .int8Panels:
             try TypeRules.float(w, "w")
             try TypeRules.rank(w, 2, "w")
         }

@@ -20,6 +20,10 @@ extension Linear: Evaluable {
     }
 }
 
+extension ScreenedLinear: Evaluable {
+    package func evaluate(_ call: Call) throws(EvaluationError) -> [Tensor] { try Linear().evaluate(call) }
+}
+
 extension GatedActivation: Evaluable {
     package func evaluate(_ call: Call) -> [Tensor] {
         let x = call[0].floats

@@ -62,9 +62,10 @@ extension PassFixture.Case {
     /// The pass with this name under the flags that the title ends with: `· exact`, `· blas` (exact too), `· bf16`, `· int8`.
     func pass(_ name: String) -> Pass? {
         let hasBF16 = title.hasSuffix("· bf16"), hasBLAS = title.hasSuffix("· blas"), isExact = hasBLAS || title.hasSuffix("· exact"), hasInteger = title.hasSuffix("· int8")
-        let policy = KernelPolicy(
+        var policy = KernelPolicy(
             isExact: isExact, features: hasInteger ? [.avx2] : hasBF16 ? [.avx512f, .avx512bf16] : [],
             arithmetic: hasBLAS ? .blas : hasBF16 ? .bf16 : .f32)
+        policy.screenedBytes = 64
         return pipeline(gears: [1, 4], policy: policy).pass(named: name)
     }
 
