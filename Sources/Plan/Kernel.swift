@@ -60,7 +60,7 @@ package enum WeightLayout: Sendable, Hashable, Codable, CustomStringConvertible 
     /// Inputs that share a scale; 0 for layouts without scales.
     package var group: Int {
         switch self {
-        case .plain, .indices, .f32Panels, .bf16Panels: 0
+        case .plain, .indices, .f32Panels, .bf16Panels, .int8Panels: 0
         case .int4Blocks(let group), .f8Blocks(let group), .f4Blocks(let group): group
         }
     }

@@ -61,7 +61,5 @@ package struct SpeedFloors {
 
 extension Step {
     /// What the products of a step are computed in.
-    fileprivate var arithmetic: Arithmetic {
-        if case .linear(let linear) = kernel { linear.arithmetic } else { .f32 }
-    }
+    fileprivate var arithmetic: Arithmetic { kernel.linear?.arithmetic ?? .f32 }
 }
