@@ -11,7 +11,8 @@ struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Measure how fast an artifact starts, reads prompts, decodes and encodes pictures, each beside its floor.",
         discussion: """
-            Every figure is measured several times in turns, and shown as the median and the extremes. The floor is what the machine \
+            Prompts are of random tokens, decoding is greedy, and no cache helps. Every figure is measured several times in turns, and \
+            shown as the median and the extremes. The floor is what the machine \
             could do at best: the bytes that are read over the measured bandwidth, or the operations over the measured rate, \
             whichever takes longer. On a busy machine measure again.
             """)

@@ -89,8 +89,11 @@ struct BenchRun {
     private mutating func request(_ times: TokenTimes, maxTokens: Int) -> GenerationRequest {
         let program = session.artifact.program
         let ids = (0..<prompt).map { _ in Int32.random(in: 0..<Int32(program.vocabularySize), using: &dice) }
+        var sampling = SamplingParameters()
+        sampling.temperature = 0
         return GenerationRequest(
-            prompt: Prompt(text: ids, axes: program.positionAxes), maxTokens: maxTokens, ignoresEnd: true, decoder: times.decoder)
+            prompt: Prompt(text: ids, axes: program.positionAxes), sampling: sampling, maxTokens: maxTokens, ignoresEnd: true,
+            decoder: times.decoder)
     }
 
     private static func seconds(_ from: ContinuousClock.Instant, _ to: ContinuousClock.Instant) -> Double {
