@@ -74,8 +74,8 @@ def text_shape(name: str, t: dict) -> list[int]:
     h, i, v = t["hidden_size"], t["intermediate_size"], t["vocab_size"]
     q, kv = head * t["num_attention_heads"], head * t["num_key_value_heads"]
     rules = {
-        r"q_proj\.weight": [q, h], r"[kv]_proj\.weight": [kv, h], r"q_proj\.bias": [q], r"[kv]_proj\.bias": [kv],
-        r"(o_proj|\.wo)\.weight": [h, q], r"(qkv_proj|wqkv)\.weight": [q + 2 * kv, h],
+        r"(qkv_proj|wqkv)\.weight": [q + 2 * kv, h], r"q_proj\.weight": [q, h], r"[kv]_proj\.weight": [kv, h], r"q_proj\.bias": [q], r"[kv]_proj\.bias": [kv],
+        r"(o_proj|\.wo)\.weight": [h, q],
         r"(gate_proj|\.up_proj|w1|w3)\.weight": [i, h], r"gate_up_proj\.weight": [2 * i, h], r"(down_proj|w2)\.weight": [h, i],
         r"(embed_tokens|tok_embeddings|lm_head|output)\.weight": [v, h], r"norm\.weight": [h],
     }
