@@ -14,7 +14,8 @@ struct Bench: ParsableCommand {
             Prompts are of random tokens, decoding is greedy, and no cache helps. Every figure is measured several times in turns, and \
             shown as the median and the extremes. The floor is what the machine \
             could do at best: the bytes that are read over the measured bandwidth, or the operations over the measured rate, \
-            whichever takes longer. On a busy machine measure again.
+            whichever takes longer; a model small enough for the caches may do better than memory. On a busy machine measure \
+            again.
             """)
 
     @Argument(help: "An artifact's directory, the beginning of its key, or its model's name.")
