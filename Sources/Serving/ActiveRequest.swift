@@ -29,7 +29,7 @@ final class ActiveRequest {
         stream = TextStream(stops: request.stops)
         embeddings = Array(repeating: nil, count: request.prompt.pictures.count)
         if request.sampling.repetitionPenalty != 1 {
-            var seen = SeenTokens(vocabularySize: vocabularySize)
+            var seen = SeenTokens(vocabularySize: vocabularySize, capacity: request.longest)
             for token in request.prompt.ids { seen.insert(token) }
             self.seen = seen
         }
@@ -39,8 +39,8 @@ final class ActiveRequest {
         let pictures = request.prompt.pictures.map { PictureTokens(tokens: $0.tokens, digest: $0.digest) }
         let prompt = request.prompt
         return SequenceState(
-            id: id, prompt: prompt.ids, pictures: pictures, spans: prompt.spans, lengths: prompt.lengths, salt: request.cacheSalt,
-            gears: request.probe?.gears ?? [])
+            id: id, prompt: prompt.ids, longest: request.longest, pictures: pictures, spans: prompt.spans, lengths: prompt.lengths,
+            salt: request.cacheSalt, gears: request.probe?.gears ?? [])
     }
 
     /// Which logits of a step are read, as `StepIO` counts them; a probe reads all.

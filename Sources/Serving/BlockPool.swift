@@ -29,6 +29,7 @@ package struct BlockPool {
     package init(blockSize: Int, blockCount: Int) {
         self.blockSize = blockSize
         blocks = Array(repeating: Block(), count: blockCount)
+        index.reserveCapacity(blockCount)
         for block in 0..<Int32(blockCount) { link(last: block) }
     }
 

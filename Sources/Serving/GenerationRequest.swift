@@ -91,6 +91,9 @@ package struct GenerationRequest: Sendable {
         self.probe = probe
     }
 
+    /// Most tokens that prompt and output have together.
+    var longest: Int { prompt.ids.count + maxTokens }
+
     /// Bytes that the request holds until it ends, about.
     package var heldBytes: Int {
         let tokens = MemoryLayout<Int32>.stride * (prompt.ids.count + prompt.positions.count)

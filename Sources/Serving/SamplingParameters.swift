@@ -63,7 +63,11 @@ package struct SeenTokens: Sendable {
     private var bits: [UInt64]
     package private(set) var tokens: [Int32] = []
 
-    package init(vocabularySize: Int) { bits = Array(repeating: 0, count: (vocabularySize + 63) / 64) }
+    /// - Parameter capacity: most tokens that are inserted without more memory being taken.
+    package init(vocabularySize: Int, capacity: Int = 0) {
+        bits = Array(repeating: 0, count: (vocabularySize + 63) / 64)
+        tokens.reserveCapacity(min(capacity, vocabularySize))
+    }
 
     package mutating func insert(_ token: Int32) {
         guard token >= 0, Int(token) < bits.count * 64 else { return }

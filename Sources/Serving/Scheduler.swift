@@ -189,7 +189,8 @@ extension Scheduler {
             var sequence = waiting.removeFirst()
             sequence.stateSlot = freeStateSlots.removeLast()
             for block in hits.blocks { pool.retain(block) }
-            sequence.blocks = hits.blocks
+            sequence.reserve(blocks: pool.blocks(for: sequence.longest))
+            sequence.blocks.append(contentsOf: hits.blocks)
             for _ in 0..<needed {
                 if let block = pool.allocate() { sequence.blocks.append(block) }
             }

@@ -7,6 +7,8 @@ package struct SequenceState: Sendable {
     /// Prompt and generated tokens.
     package private(set) var tokens: [Int32]
     package let promptCount: Int
+    /// Most tokens that prompt and output have together; what grows with the tokens takes its memory before the first step.
+    package let longest: Int
     package var pictures: [PictureTokens]
     /// Ranges of the prompt inside which all tokens see each other where masks have spans; ascending and disjoint.
     package let spans: [Range<Int>]
@@ -31,8 +33,8 @@ package struct SequenceState: Sendable {
     private var digests: [ContentDigest] = []
 
     package init(
-        id: Int, prompt: [Int32], pictures: [PictureTokens] = [], spans: [Range<Int>] = [], lengths: LengthAxes? = nil, salt: String = "",
-        gears: [Int] = []
+        id: Int, prompt: [Int32], longest: Int = 0, pictures: [PictureTokens] = [], spans: [Range<Int>] = [], lengths: LengthAxes? = nil,
+        salt: String = "", gears: [Int] = []
     ) {
         self.id = id
         self.lengths = lengths
@@ -40,8 +42,16 @@ package struct SequenceState: Sendable {
         self.spans = spans
         tokens = prompt
         promptCount = prompt.count
+        self.longest = max(longest, prompt.count)
         self.pictures = pictures
         self.salt = salt
+    }
+
+    /// Takes the memory for all tokens that there will be and for the blocks under them.
+    package mutating func reserve(blocks count: Int) {
+        tokens.reserveCapacity(longest)
+        blocks.reserveCapacity(count)
+        digests.reserveCapacity(count)
     }
 
     package var known: Int { tokens.count }
@@ -59,7 +69,8 @@ package struct SequenceState: Sendable {
         let axis = positionAxis
         tokens.append(token)
         guard positionAxis != axis else { return false }
-        (computed, publishedBlocks, digests) = (0, 0, [])
+        (computed, publishedBlocks) = (0, 0)
+        digests.removeAll(keepingCapacity: true)
         return true
     }
 

@@ -3,7 +3,8 @@ import Glibc
 import TestClient
 import Testing
 
-/// How `vlm-serve` lives and ends as a process: with an stderr that takes nothing, and by signals.
+/// How `vlm-serve` lives and ends as a process: with an stderr that takes nothing, and by signals. What a test does between two
+/// looks at the process runs on a thread of its own, where other tests do not hold it up.
 @Suite struct ServerProcessTests {
     /// What standard error may be.
     enum Errors: String, CaseIterable {
@@ -11,65 +12,71 @@ import Testing
     }
 
     @Test(arguments: Errors.allCases) func servesWhateverStandardErrorIs(errors: Errors) async throws {
-        let space = try Workspace()
-        let port = try freePort()
-        let pipe = Pipe()
-        let process = try server(space.compile(Workspace.demoModel), port, closesErrors: errors == .closed)
-        switch errors {
-        case .fullDisk: process.standardError = FileHandle(forWritingAtPath: "/dev/full")
-        case .closed: break
-        case .pipeWithoutReader:
-            process.standardError = pipe
-            try pipe.fileHandleForReading.close()
-        case .fullPipe:
-            process.standardError = pipe
-            fill(pipe.fileHandleForWriting.fileDescriptor)
+        try await blocking {
+            let space = try Workspace()
+            let port = try freePort()
+            let pipe = Pipe()
+            let process = try server(space.compile(Workspace.demoModel), port, closesErrors: errors == .closed)
+            switch errors {
+            case .fullDisk: process.standardError = FileHandle(forWritingAtPath: "/dev/full")
+            case .closed: break
+            case .pipeWithoutReader:
+                process.standardError = pipe
+                try pipe.fileHandleForReading.close()
+            case .fullPipe:
+                process.standardError = pipe
+                fill(pipe.fileHandleForWriting.fileDescriptor)
+            }
+            try process.run()
+            defer { kill(process.processIdentifier, SIGKILL) }
+            ready(port)
+            for _ in 0..<20 { #expect(try get(port, "live") == 200) }
+            process.terminate()
+            end(of: process)
+            #expect(process.terminationReason == .exit && process.terminationStatus == 0)
         }
-        try process.run()
-        defer { kill(process.processIdentifier, SIGKILL) }
-        try await ready(port)
-        for _ in 0..<20 { #expect(try await get(port, "live") == 200) }
-        process.terminate()
-        try await end(of: process)
-        #expect(process.terminationReason == .exit && process.terminationStatus == 0)
     }
 
     @Test func aSecondSignalEndsItAtOnce() async throws {
-        let space = try Workspace()
-        let port = try freePort()
-        let process = try server(space.compile(Workspace.demoModel), port, "--shutdown-timeout", "600")
-        process.standardError = FileHandle.nullDevice
-        try process.run()
-        defer { kill(process.processIdentifier, SIGKILL) }
-        try await ready(port)
-        let reader = try await stuckReader(port)
-        defer { close(reader) }
-        process.terminate()
-        // As supervisors do that tell the process and its group.
-        usleep(5000)
-        process.terminate()
-        try await Task.sleep(for: .milliseconds(150))
-        #expect(process.isRunning)
-        process.interrupt()
-        try await end(of: process)
-        #expect(process.terminationReason == .exit && process.terminationStatus == 1)
+        try await blocking {
+            let space = try Workspace()
+            let port = try freePort()
+            let process = try server(space.compile(Workspace.demoModel), port, "--shutdown-timeout", "600")
+            process.standardError = FileHandle.nullDevice
+            try process.run()
+            defer { kill(process.processIdentifier, SIGKILL) }
+            ready(port)
+            let reader = try stuckReader(port)
+            defer { close(reader) }
+            process.terminate()
+            // As supervisors do that tell the process and its group.
+            usleep(5000)
+            process.terminate()
+            usleep(150_000)
+            #expect(process.isRunning)
+            process.interrupt()
+            end(of: process)
+            #expect(process.terminationReason == .exit && process.terminationStatus == 1)
+        }
     }
 
     @Test func aReaderThatIsStuckDoesNotHoldUpTheEnd() async throws {
-        let space = try Workspace()
-        let port = try freePort()
-        let process = try server(space.compile(Workspace.demoModel), port, "--shutdown-timeout", "1")
-        process.standardError = FileHandle.nullDevice
-        try process.run()
-        defer { kill(process.processIdentifier, SIGKILL) }
-        try await ready(port)
-        let reader = try await stuckReader(port)
-        defer { close(reader) }
-        let began = ContinuousClock.now
-        process.terminate()
-        try await end(of: process)
-        #expect(process.terminationReason == .exit && process.terminationStatus == 0)
-        #expect(ContinuousClock.now - began < .seconds(10))
+        try await blocking {
+            let space = try Workspace()
+            let port = try freePort()
+            let process = try server(space.compile(Workspace.demoModel), port, "--shutdown-timeout", "1")
+            process.standardError = FileHandle.nullDevice
+            try process.run()
+            defer { kill(process.processIdentifier, SIGKILL) }
+            ready(port)
+            let reader = try stuckReader(port)
+            defer { close(reader) }
+            let began = ContinuousClock.now
+            process.terminate()
+            end(of: process)
+            #expect(process.terminationReason == .exit && process.terminationStatus == 0)
+            #expect(ContinuousClock.now - began < .seconds(10))
+        }
     }
 }
 
@@ -99,14 +106,14 @@ extension ServerProcessTests {
     }
 
     /// A connection with an answer of some seconds under way, of which its client takes very little.
-    private func stuckReader(_ port: Int) async throws -> Int32 {
+    private func stuckReader(_ port: Int) throws -> Int32 {
         let descriptor = try connection(port)
         let body = #"{"model":"model","messages":[{"role":"user","content":"hi"}],"ignore_eos":true,"stream":true,"max_tokens":4000}"#
         let text = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
         #expect(send(descriptor, text, text.utf8.count, Int32(MSG_NOSIGNAL)) == text.utf8.count)
         for _ in 0..<6000 {
-            if try await running(port) { return descriptor }
-            try await Task.sleep(for: .milliseconds(5))
+            if try running(port) { return descriptor }
+            usleep(5000)
         }
         close(descriptor)
         throw POSIXError(.ETIMEDOUT)
@@ -144,31 +151,29 @@ extension ServerProcessTests {
         _ = fcntl(descriptor, F_SETFL, flags)
     }
 
-    private func exchange(_ port: Int, _ method: String, _ path: String, _ body: [UInt8] = []) async throws -> HTTPClient.Answer {
-        try await blocking {
-            let client = try HTTPClient(port: port, patience: 60)
-            try client.send(method, "/" + path, body: body)
-            return try client.answer()
-        }
+    private func exchange(_ port: Int, _ method: String, _ path: String, _ body: [UInt8] = []) throws -> HTTPClient.Answer {
+        let client = try HTTPClient(port: port, patience: 60)
+        try client.send(method, "/" + path, body: body)
+        return try client.answer()
     }
 
-    private func get(_ port: Int, _ path: String) async throws -> Int { try await exchange(port, "GET", path).status }
+    private func get(_ port: Int, _ path: String) throws -> Int { try exchange(port, "GET", path).status }
 
-    private func running(_ port: Int) async throws -> Bool { try await exchange(port, "GET", "load").text.contains(":1") }
+    private func running(_ port: Int) throws -> Bool { try exchange(port, "GET", "load").text.contains(":1") }
 
-    /// Waits for the process without holding a thread; one that goes on for a minute is killed.
-    private func end(of process: Process) async throws {
-        for _ in 0..<6000 where process.isRunning { try await Task.sleep(for: .milliseconds(10)) }
+    /// Waits for the process; one that goes on for a minute is killed.
+    private func end(of process: Process) {
+        for _ in 0..<6000 where process.isRunning { usleep(10_000) }
         guard process.isRunning else { return }
         Issue.record("the server does not end")
         kill(process.processIdentifier, SIGKILL)
         process.waitUntilExit()
     }
 
-    private func ready(_ port: Int) async throws {
+    private func ready(_ port: Int) {
         for _ in 0..<400 {
-            if let status = try? await get(port, "health"), status == 200 { return }
-            try await Task.sleep(for: .milliseconds(50))
+            if let status = try? get(port, "health"), status == 200 { return }
+            usleep(50_000)
         }
         Issue.record("the server does not get ready")
     }

@@ -40,10 +40,10 @@ import Testing
             }
             return try await group.reduce(into: []) { $0 += $1 }
         }
-        #expect(ContinuousClock.now - began < .seconds(60))
+        #expect(ContinuousClock.now - began < .seconds(300))
         for sight in seen {
             #expect(sight.request.mayEnd(with: sight.status), "\(sight.request): \(sight.status ?? 0)")
-            #expect(sight.request.kind != .text || sight.seconds < 30, "\(sight.request) took \(sight.seconds) s")
+            #expect(sight.request.kind != .text || sight.seconds < 300, "\(sight.request) took \(sight.seconds) s")
         }
         #expect(seen.contains { $0.status == 200 })
         try await Self.checkCalm(server)

@@ -50,7 +50,7 @@ import Testing
     @Test(arguments: ["NFC", "NFD", "NFKC", "NFKD"]) func timeIsLinear(_ form: String) throws {
         let tokenizer = try normalizing(["type": .string(form)])
         let text = "a" + String(repeating: low + high, count: 65_000)
-        let time = try ContinuousClock().measure { _ = try tokenizer.encode(text, addSpecialTokens: false) }
+        let time = try threadTime { _ = try tokenizer.encode(text, addSpecialTokens: false) }
         #expect(time < .seconds(3), "\(time)")
     }
 }
