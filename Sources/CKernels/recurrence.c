@@ -43,28 +43,32 @@ vlm_status vlm_short_convolution(const vlm_short_convolution_args *a, int64_t be
   return VLM_OK;
 }
 
-// One head of one row; `state` is [key_dim, value_dim], and y holds the correction of the value before it holds the result.
+// Columns of a state that are computed together.
+enum { COLUMNS = 64 };
+
+// Columns [0, count) of one head of one row; `state` is [key_dim, value_dim]. Sums are f64: what a later norm divides by may be tiny.
 static void correct(
-    const vlm_gated_delta_args *a, float *state, const float *q, const float *k, const float *v, float decay, float gain, float *y) {
-  int64_t width = a->value_dim;
-  for (int64_t e = 0; e < width; e++) y[e] = 0;
+    const vlm_gated_delta_args *a, float *state, const float *q, const float *k, const float *v, float decay, float gain, int64_t count,
+    float *y) {
+  double sums[COLUMNS] = {0};
+  float change[COLUMNS];
   for (int64_t d = 0; d < a->key_dim; d++) {
-    float *row = state + d * width;
-    for (int64_t e = 0; e < width; e++) {
+    float *row = state + d * a->value_dim;
+    for (int64_t e = 0; e < count; e++) {
       row[e] *= decay;
-      y[e] += row[e] * k[d];
+      sums[e] += (double)row[e] * k[d];
     }
   }
-  for (int64_t e = 0; e < width; e++) y[e] = (v[e] - y[e]) * gain;
+  for (int64_t e = 0; e < count; e++) change[e] = (float)((v[e] - sums[e]) * gain);
+  for (int64_t e = 0; e < count; e++) sums[e] = 0;
   for (int64_t d = 0; d < a->key_dim; d++) {
-    float *row = state + d * width;
-    for (int64_t e = 0; e < width; e++) row[e] += k[d] * y[e];
+    float *row = state + d * a->value_dim;
+    for (int64_t e = 0; e < count; e++) {
+      row[e] += k[d] * change[e];
+      sums[e] += (double)row[e] * q[d];
+    }
   }
-  for (int64_t e = 0; e < width; e++) y[e] = 0;
-  for (int64_t d = 0; d < a->key_dim; d++) {
-    const float *row = state + d * width;
-    for (int64_t e = 0; e < width; e++) y[e] += row[e] * q[d];
-  }
+  for (int64_t e = 0; e < count; e++) y[e] = (float)sums[e];
 }
 
 vlm_status vlm_gated_delta(const vlm_gated_delta_args *a, int64_t begin, int64_t end) {
@@ -84,9 +88,11 @@ vlm_status vlm_gated_delta(const vlm_gated_delta_args *a, int64_t begin, int64_t
       if (a->sequences.ordinals[t] == 0)
         for (int64_t i = 0; i < size; i++) state[i] = 0;
       int64_t key = h / group * a->key_dim;
-      correct(
-          a, state, a->q + t * a->q_stride + key, a->k + t * a->k_stride + key, a->v + t * a->v_stride + h * a->value_dim,
-          a->decay[t * a->decay_stride + h], a->gain[t * a->gain_stride + h], y);
+      for (int64_t e = 0; e < a->value_dim; e += COLUMNS)
+        correct(
+            a, state + e, a->q + t * a->q_stride + key, a->k + t * a->k_stride + key, a->v + t * a->v_stride + h * a->value_dim + e,
+            a->decay[t * a->decay_stride + h], a->gain[t * a->gain_stride + h], a->value_dim - e < COLUMNS ? a->value_dim - e : COLUMNS,
+            y + e);
     }
   return VLM_OK;
 }
