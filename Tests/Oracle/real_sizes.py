@@ -1,6 +1,8 @@
 """Directories in the shapes of published models, with random weights: what compiling and serving them takes.
 
-    python real_sizes.py NAME OUT      NAME: one of MODELS, or "all" for a folder of each
+    python real_sizes.py NAME OUT [LAYOUT]      NAME: one of MODELS, or "all" for a folder of each
+
+LAYOUT is how 4-bit weights are stored, one of LAYOUTS; awq_gemm when it is not given.
 
 Names of tensors, tokenizer, template and processor are those of a small record in Tests/Families/Fixtures; extents are those that the
 published config.json has. Weights repeat a megabyte of random values, so that a directory of 5 GB is written in seconds. The answers
@@ -66,7 +68,7 @@ MODELS = {
 
 VISION = re.compile(r"^(vision_tower|visual|vision_model|vpm|.*vision_embed_tokens\.img_processor)\.")
 LAYER = re.compile(r"\.(layers|blocks)\.(\d+)\.")
-BYTES = {"F16": 2, "BF16": 2, "I32": 4}
+BYTES = {"F16": 2, "BF16": 2, "I32": 4, "U8": 1, "EXPONENTS": 1, "F8_E4M3": 1}
 
 
 def text_shape(name: str, t: dict) -> list[int]:
@@ -112,16 +114,93 @@ def projector_shape(name: str, tiny: list[int], t: dict, v: dict, more: dict) ->
     return next((shape for rule, shape in rules.items() if re.search(f"({rule})$", name)), [big])
 
 
-def quantized(name: str, shape: list[int], group: int = 128):
-    """AutoAWQ's tensors of a linear layer, GEMM layout."""
-    out, inputs = shape
-    stem = name.removesuffix("weight")
-    yield stem + "qweight", "I32", [inputs, out // 8]
-    yield stem + "qzeros", "I32", [inputs // group, out // 8]
-    yield stem + "scales", "F16", [inputs // group, out]
+def awq_gemm(out: int, inputs: int):
+    yield "qweight", "I32", [inputs, out // 8]
+    yield "qzeros", "I32", [inputs // GROUP, out // 8]
+    yield "scales", "F16", [inputs // GROUP, out]
 
 
-def tensors(header: dict, four_bit: bool, text: dict, vision: dict, more: dict):
+def awq_gemv(out: int, inputs: int):
+    groups = (inputs // GROUP + 7) // 8
+    yield "qweight", "I32", [out, inputs // 8]
+    yield "qzeros", "I32", [out, groups]
+    yield "scales", "F16", [out, groups * 8]
+
+
+def gptq(out: int, inputs: int):
+    yield "qweight", "I32", [inputs // 8, out]
+    yield "qzeros", "I32", [inputs // GROUP, out // 8]
+    yield "scales", "F16", [inputs // GROUP, out]
+    yield "g_idx", "GROUPS", [inputs]
+
+
+def gptq_act(out: int, inputs: int):
+    yield from list(gptq(out, inputs))[:3]
+    yield "g_idx", "SHUFFLED", [inputs]
+
+
+def ct_int4(out: int, inputs: int):
+    yield "weight_packed", "I32", [out, inputs // 8]
+    yield "weight_scale", "F16", [out, inputs // GROUP]
+    yield "weight_shape", "SHAPE", [out, inputs]
+
+
+def ct_int4_act(out: int, inputs: int):
+    yield from ct_int4(out, inputs)
+    yield "weight_g_idx", "SHUFFLED", [inputs]
+
+
+def ct_int4_asym(out: int, inputs: int):
+    yield from ct_int4(out, inputs)
+    yield "weight_zero_point", "I32", [out // 8, inputs // GROUP]
+
+
+def ct_mxfp4(out: int, inputs: int):
+    yield "weight_packed", "U8", [out, inputs // 2]
+    yield "weight_scale", "EXPONENTS", [out, inputs // 32]
+
+
+def ct_nvfp4(out: int, inputs: int):
+    yield "weight_packed", "U8", [out, inputs // 2]
+    yield "weight_scale", "F8_E4M3", [out, inputs // 16]
+    yield "weight_global_scale", "F32", [1]
+
+
+GROUP = 128
+# Name: the tensors of a linear layer, and the record in Tests/Families/Fixtures whose configuration it has.
+LAYOUTS = {
+    "awq_gemm": (awq_gemm, "awq_gemm"), "awq_gemv": (awq_gemv, "awq_gemv"), "gptq": (gptq, "gptq_sym"),
+    "gptq_act": (gptq_act, "gptq_asym_act"), "ct_int4": (ct_int4, "ct_w4a16"), "ct_int4_asym": (ct_int4_asym, "ct_w4a16_asym"),
+    "ct_int4_act": (ct_int4_act, "ct_w4a16_act"), "ct_mxfp4": (ct_mxfp4, "ct_mxfp4"), "ct_nvfp4": (ct_nvfp4, "ct_nvfp4"),
+}
+
+
+def quantization(layout: str) -> dict:
+    """What config.json says of a layout."""
+    record = FIXTURES / f"qwen2_vl_{LAYOUTS[layout][1]}" / "config.json"
+    text = json.dumps(json.loads(record.read_text())["quantization_config"])
+    if "fp4" not in layout:
+        text = text.replace('"group_size": 32', f'"group_size": {GROUP}')
+    value = json.loads(text)
+    if "modules_to_not_convert" in value:
+        value["modules_to_not_convert"] = ["vision_tower", "visual", "vpm", "resampler", "img_processor"]
+    return value
+
+
+def content(dtype: str, shape: list[int]) -> bytes:
+    """The bytes of a tensor that is no plain repetition, or nothing."""
+    if dtype in ("GROUPS", "SHUFFLED"):
+        groups = np.arange(shape[0], dtype=np.int32) // GROUP
+        return (groups if dtype == "GROUPS" else np.random.default_rng(3).permutation(groups)).tobytes()
+    if dtype == "SHAPE":
+        return np.array(shape, dtype=np.int64).tobytes()
+    return np.full(1, 64, np.float32).tobytes() if dtype == "F32" else b""
+
+
+STORED = {"GROUPS": "I32", "SHUFFLED": "I32", "SHAPE": "I64", "EXPONENTS": "U8"}
+
+
+def tensors(header: dict, layout: str | None, text: dict, vision: dict, more: dict):
     for name, fact in header.items():
         layer = LAYER.search(name)
         if name == "__metadata__" or layer and layer[2] != "0":
@@ -137,15 +216,16 @@ def tensors(header: dict, four_bit: bool, text: dict, vision: dict, more: dict):
             full = LAYER.sub(lambda m: f".{m[1]}.{index}.", name)
             if "q_norm" in name or "k_norm" in name:
                 continue
-            if four_bit and layer and not is_vision and len(shape) == 2:
-                yield from quantized(full, shape)
+            if layout and layer and not is_vision and len(shape) == 2:
+                for part, dtype, extents in LAYOUTS[layout][0](*shape):
+                    yield full.removesuffix("weight") + part, dtype, extents
             else:
                 yield full, fact["dtype"], shape
                 if vision.get("norm_type") == "layer_norm" and re.search(r"norm[12]\.weight$", name) and is_vision:
                     yield full.removesuffix("weight") + "bias", fact["dtype"], shape
 
 
-def merged(config: dict, text: dict, vision: dict, more: dict, four_bit: bool) -> dict:
+def merged(config: dict, text: dict, vision: dict, more: dict, layout: str | None) -> dict:
     config = {**config, **more}
     text_key = next((key for key in ("text_config", "llm_config") if key in config), None)
     config = {**config, **text} if text_key is None else {**config, text_key: {**config[text_key], **text}}
@@ -154,19 +234,19 @@ def merged(config: dict, text: dict, vision: dict, more: dict, four_bit: bool) -
     if "img_processor" in config:
         config["img_processor"] = {key: value for key, value in config["img_processor"].items() if key != "_tiny_override"}
         config["img_processor"]["image_dim_out"] = vision["hidden_size"]
-    if four_bit:
-        config["quantization_config"] = dict(quant_method="awq", bits=4, group_size=128, zero_point=True, version="gemm",
-                                             modules_to_not_convert=["vision_tower", "visual", "vpm", "resampler", "img_processor"])
+    if layout:
+        config["quantization_config"] = quantization(layout)
     return config
 
 
-def make(name: str, out: Path) -> None:
+def make(name: str, out: Path, layout: str) -> None:
     record, four_bit, text, vision, more, processor = MODELS[name]
+    layout = layout if four_bit else None
     out.mkdir(parents=True)
     for file in (FIXTURES / record).iterdir():
         if not file.name.startswith(("model", "expected", "cases")):
             shutil.copy(file, out)
-    config = merged(json.loads((FIXTURES / record / "config.json").read_text()), text, vision, more, four_bit)
+    config = merged(json.loads((FIXTURES / record / "config.json").read_text()), text, vision, more, layout)
     (out / "config.json").write_text(json.dumps(config, indent=1))
     for file in out.glob("*processor_config.json"):
         value = json.loads(file.read_text())
@@ -174,23 +254,27 @@ def make(name: str, out: Path) -> None:
         file.write_text(json.dumps(value, indent=1))
     tiny = (FIXTURES / record / "model.safetensors").read_bytes()
     size = int.from_bytes(tiny[:8], "little")
-    listed = list(tensors(json.loads(tiny[8:8 + size]), four_bit, text, vision, more))
+    listed = list(tensors(json.loads(tiny[8:8 + size]), layout, text, vision, more))
     header, offset = {}, 0
     for full, dtype, shape in listed:
-        count = int(np.prod(shape)) * BYTES[dtype]
-        header[full] = dict(dtype=dtype, shape=shape, data_offsets=[offset, offset + count])
+        count = len(content(dtype, shape)) or int(np.prod(shape)) * BYTES[dtype]
+        extents = [2] if dtype == "SHAPE" else shape
+        header[full] = dict(dtype=STORED.get(dtype, dtype), shape=extents, data_offsets=[offset, offset + count])
         offset += count
     rng = np.random.default_rng(7)
     normal = rng.standard_normal(1 << 19).astype(np.float32) * 0.02
     pools = {
         "F16": normal.astype(np.float16).tobytes(), "I32": rng.bytes(1 << 20),
+        "U8": rng.bytes(1 << 20), "EXPONENTS": bytes([118, 119, 120]) * (1 << 18), "F8_E4M3": bytes([0x30, 0x38, 0x34]) * (1 << 18),
         "BF16": (normal.view(np.uint32) >> 16).astype(np.uint16).tobytes(),
     }
     text_header = json.dumps(header).encode()
     with open(out / "model.safetensors", "wb") as file:
         file.write(len(text_header).to_bytes(8, "little") + text_header)
         for full, dtype, shape in listed:
-            pool, left = pools[dtype], int(np.prod(shape)) * BYTES[dtype]
+            whole = content(dtype, shape)
+            file.write(whole)
+            pool, left = pools.get(dtype), 0 if whole else int(np.prod(shape)) * BYTES[dtype]
             while left > 0:
                 file.write(pool[:left])
                 left -= len(pool)
@@ -199,5 +283,6 @@ def make(name: str, out: Path) -> None:
 
 if __name__ == "__main__":
     wanted, target = sys.argv[1], Path(sys.argv[2])
+    kind = sys.argv[3] if len(sys.argv) > 3 else "awq_gemm"
     for model in MODELS if wanted == "all" else [wanted]:
-        make(model, target / model if wanted == "all" else target)
+        make(model, target / model if wanted == "all" else target, kind)
