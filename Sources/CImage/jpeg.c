@@ -72,7 +72,7 @@ static void on_progress(j_common_ptr info) {
 static void on_start(j_decompress_ptr info) { (void)info; }
 
 static boolean on_empty(j_decompress_ptr info) {
-    fail((error_state *)info->err, CIMAGE_TRUNCATED, "the file ends inside the picture");
+    fail((error_state *)info->err, CIMAGE_TRUNCATED, "the file ends inside the image");
     return FALSE;
 }
 
@@ -89,7 +89,7 @@ static void convert_inks(const uint8_t *inks, uint8_t *rgb, uint32_t width) {
         for (int c = 0; c < 3; c++) rgb[3 * x + c] = cimage_ink(255u - inks[4 * x + c], 255u - inks[4 * x + 3]);
 }
 
-static void read_picture(j_decompress_ptr info, uint32_t width, uint32_t height, uint8_t *rgb) {
+static void read_image(j_decompress_ptr info, uint32_t width, uint32_t height, uint8_t *rgb) {
     error_state *error = (error_state *)info->err;
     jpeg_read_header(info, TRUE);
     if (info->image_width != width || info->image_height != height)
@@ -147,7 +147,7 @@ cimage_status cimage_decode_jpeg(const uint8_t *data, size_t size, cimage_target
         progress.progress_monitor = on_progress;
         info.src = &source;
         info.progress = &progress;
-        read_picture(&info, target->width, target->height, target->rgb);
+        read_image(&info, target->width, target->height, target->rgb);
     }
     jpeg_destroy_decompress(&info);
     return cimage_end(target, error.status, error.text);

@@ -12,7 +12,7 @@ struct VLMC: ToolCommand {
         discussion: """
             A first answer:
               artifact=$(vlmc compile Artifacts/Demo/model)
-              vlmc run "$artifact" --image picture.jpg "What is in the picture?"
+              vlmc run "$artifact" --image photo.jpg "What is in the image?"
             """,
         version: toolVersion,
         subcommands: [
