@@ -1,31 +1,13 @@
 // One run of keys against a query tile, GEMM_ROWS query rows at a time: scores by gemm, online softmax, values by gemm.
 
-#define GEMM_DEFINE(R) \
-  static __attribute__((noinline)) void gemm_bf16_##R##x2(const gemm_tile *g) { gemm_rows(g, true, R, 2); } \
-  static __attribute__((noinline)) void gemm_bf16_##R##x1(const gemm_tile *g) { gemm_rows(g, true, R, 1); }
-GEMM_CASES(GEMM_DEFINE)
-#undef GEMM_DEFINE
-
-// As gemm, with B in bf16.
-static inline void gemm_bf16(const gemm_tile *g, int64_t rows, int vectors) {
-  switch (rows) {
-#define GEMM_CALL(R) case R: vectors == 2 ? gemm_bf16_##R##x2(g) : gemm_bf16_##R##x1(g); break;
-    GEMM_CASES(GEMM_CALL)
-#undef GEMM_CALL
-    default: break;
-  }
-}
-
-// columns of C in steps of two vectors; `width` is a multiple of V_WIDTH.
-static void gemm_wide(gemm_tile g, int64_t rows, int64_t width, bool bf16) {
-  const char *b = g.b;
+// Columns of C in steps of two vectors; `width` is a multiple of V_WIDTH.
+static void gemm_wide(gemm_tile g, int64_t rows, int64_t width) {
+  const float *b = g.b;
   float *c = g.c;
   for (int64_t n = 0; n < width; n += 2 * V_WIDTH) {
-    int vectors = n + 2 * V_WIDTH <= width ? 2 : 1;
-    g.b = b + n * (bf16 ? 2 : 4);
+    g.b = b + n;
     g.c = c + n;
-    if (bf16) gemm_bf16(&g, rows, vectors);
-    else gemm(&g, rows, vectors);
+    gemm(&g, rows, n + 2 * V_WIDTH <= width ? 2 : 1);
   }
 }
 
@@ -121,27 +103,32 @@ VLM_INLINE void softmax_rows(const vlm_query_tile *tile, const vlm_key_tile *key
 
 // The share of the next keys and values that belongs to query rows [row, row + rows).
 static void prefetch_next(const vlm_query_tile *tile, const vlm_key_tile *keys, int64_t row, int64_t rows) {
-  int64_t bytes = tile->head_dim * (int64_t)sizeof(float);
   for (int64_t j = keys->next_count * row / tile->rows; j < keys->next_count * (row + rows) / tile->rows; j++)
-    for (int64_t i = 0; i < bytes + 63; i += 64) {
-      __builtin_prefetch((const char *)(keys->next_k + j * keys->next_k_stride) + i, 0, 2);
-      __builtin_prefetch((const char *)(keys->next_v + j * keys->next_v_stride) + i, 0, 2);
+    for (int64_t i = 0; i < keys->next_bytes + 63; i += 64) {
+      __builtin_prefetch((const char *)keys->next_k + j * keys->next_k_stride + i, 0, 2);
+      __builtin_prefetch((const char *)keys->next_v + j * keys->next_v_stride + i, 0, 2);
     }
+}
+
+// A product of query rows with keys or values.
+static void attend_product(gemm_tile product, int64_t rows, int64_t width, const vlm_key_tile *keys, const void *next) {
+  if (keys->streams) stream_wide((stream_tile){product, next}, rows, width, keys->bf16);
+  else gemm_wide(product, rows, width);
 }
 
 static void attend(const vlm_query_tile *tile, const vlm_key_tile *keys) {
   for (int64_t row = 0; row < tile->rows; row += GEMM_ROWS) {
     int64_t rows = vlm_min(GEMM_ROWS, tile->rows - row), most = vlm_most_visible(keys, row, rows);
     if (most == 0) continue;
-    prefetch_next(tile, keys, row, rows);
+    if (!keys->streams) prefetch_next(tile, keys, row, rows);
     int64_t width = vlm_ceil_div(most, V_WIDTH) * V_WIDTH;
     gemm_tile scores = {.k = tile->head_dim, .a = tile->q + row * tile->stride, .a_stride = tile->stride, .b = keys->k,
                         .b_stride = keys->k_stride, .c = tile->scores, .c_stride = VLM_KEYS_MAX, .accumulate = false};
-    gemm_wide(scores, rows, width, keys->bf16);
+    attend_product(scores, rows, width, keys, keys->next_k);
     softmax_rows(tile, keys, row, rows, width);
     gemm_tile values = {.k = most, .a = tile->scores, .a_stride = VLM_KEYS_MAX, .b = keys->v, .b_stride = keys->v_stride,
                         .c = tile->out + row * tile->stride, .c_stride = tile->stride, .accumulate = true};
-    gemm_wide(values, rows, tile->stride, keys->bf16);
+    attend_product(values, rows, tile->stride, keys, keys->next_v);
   }
 }
 
@@ -157,4 +144,9 @@ static void transpose(const float *x, int64_t x_stride, int64_t rows, int64_t co
       for (int i = 0; i < V_WIDTH; i++)
         if (c + i < columns) v_store(y + (c + i) * y_stride + r, out[i]);
     }
+}
+
+static void fold(float *total, float kept, const float *out, float added, int64_t floats) {
+  v_f32 keep = v_set1(kept), add = v_set1(added);
+  for (int64_t i = 0; i < floats; i += V_WIDTH) v_store(total + i, v_fma(v_load(out + i), add, v_mul(v_load(total + i), keep)));
 }
