@@ -24,6 +24,7 @@ static void reset_row(vlm_attention_scratch *s, int64_t row) {
 void vlm_query_load(vlm_attention_scratch *s, int64_t row, const float *x, float scale) {
   float *q = s->q + row * s->tile.stride;
   for (int64_t i = 0; i < s->tile.head_dim; i++) q[i] = x[i] * (scale * VLM_LOG2E);
+  for (int64_t i = s->tile.head_dim; i < s->tile.stride; i++) q[i] = 0;
   reset_row(s, row);
 }
 

@@ -7,7 +7,7 @@
 typedef struct {
   int64_t rows, head_dim;
   int64_t stride;  // elements between rows of q and out; head_dim rounded up to 16
-  const float *q;  // [rows, head_dim], already scaled by scale · log₂e
+  float *q;        // [rows, head_dim], scaled by scale · log₂e and padded with zeros; what the kernel makes of it stays in its rows
   float *out;      // [rows, head_dim] Σ 2^(score − most)·v
   float *most;     // [rows]
   float *sum;      // [rows, VLM_SUM_LANES] Σ 2^(score − most), spread over lanes
@@ -18,7 +18,8 @@ typedef struct {
 // query i sees up to first_limit + i of them, or with `reach` up to reach[i] − position, and none before first_hidden + i.
 typedef struct {
   int64_t count;
-  bool bf16;       // whether k and v are bf16, which the generic version does not read; else f32
+  bool bf16;       // whether k and v are bf16, which the generic version does not read; else f32. On AVX512_BF16 queries and weights are
+                   // then rounded to bf16
   const void *k;   // [head_dim, k_stride], tokens contiguous; columns up to k_stride may be read
   int64_t k_stride;
   const void *v;   // [count, v_stride]; columns up to head_dim rounded up to 16 may be read
@@ -28,6 +29,7 @@ typedef struct {
   int64_t position;        // of the first key in its sequence, against `reach`
   const int32_t *reach;    // last position that each query sees; NULL: first_limit says it
   float softcap;           // in the scores' unit, times log₂e; 0: none
+  bool first;              // whether the query rows have met no keys yet
   bool streams;            // whether k and v are read where they lie, for few rows; the generic version does not ask
   const void *next_k, *next_v;  // what to prefetch meanwhile: next_count rows of next_bytes, strides in bytes; `streams`: in one piece
   int64_t next_count, next_bytes, next_k_stride, next_v_stride;

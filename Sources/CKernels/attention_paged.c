@@ -79,13 +79,13 @@ size_t vlm_paged_attention_scratch_bytes(const vlm_kv_layout *l, int64_t heads) 
 
 size_t vlm_paged_partial_bytes(const vlm_kv_layout *l) { return (size_t)vlm_partial_floats(l->head_dim) * sizeof(float); }
 
-// `count` rows of V as f32, padded to the tile's stride.
-static void widen_values(const vlm_kv_layout *l, const void *v, int64_t count, vlm_attention_scratch *s, vlm_isa isa) {
+// `count` rows of V, padded to the tile's stride: as they are, or bf16 as f32.
+static void pad_values(const vlm_kv_layout *l, const char *v, int64_t count, bool widen, vlm_attention_scratch *s, vlm_isa isa) {
+  int64_t bytes = l->head_dim * element_bytes(l), stride = s->tile.stride * (widen ? 4 : element_bytes(l));
   for (int64_t j = 0; j < count; j++) {
-    int64_t at = j * l->head_dim;
-    float *y = s->v + j * s->tile.stride;
-    if (l->dtype == VLM_F32) __builtin_memcpy(y, (const float *)v + at, (size_t)l->head_dim * sizeof(float));
-    else vlm_bf16_to_f32((const uint16_t *)v + at, y, 0, l->head_dim, isa);
+    void *y = (char *)s->v + j * stride;
+    if (widen) vlm_bf16_to_f32((const uint16_t *)(const void *)(v + j * bytes), y, 0, l->head_dim, isa);
+    else __builtin_memcpy(y, v + j * bytes, (size_t)bytes);
   }
 }
 
@@ -98,17 +98,17 @@ static const char *block_at(const vlm_paged_attention_args *a, const void *cache
 static vlm_key_tile block_keys(const vlm_paged_attention_args *a, vlm_attention_scratch *s, int64_t block, int64_t head,
                                int64_t count, vlm_isa isa) {
   const vlm_kv_layout *l = &a->layout;
-  const void *k = block_at(a, a->k_cache, block, head), *v = block_at(a, a->v_cache, block, head);
+  const char *k = block_at(a, a->k_cache, block, head), *v = block_at(a, a->v_cache, block, head);
   vlm_key_tile keys = {.count = count, .k = k, .k_stride = l->block_size, .v = v, .v_stride = l->head_dim};
-  bool whole = l->head_dim == s->tile.stride, few = s->tile.rows <= VLM_DIRECT_ROWS;
+  bool whole = l->head_dim == s->tile.stride, few = s->tile.rows <= VLM_DIRECT_ROWS, bf16 = l->dtype == VLM_BF16;
   keys.streams = whole && few;
-  keys.bf16 = l->dtype == VLM_BF16 && keys.streams && vlm_has(isa, VLM_ISA_AVX2);
-  if (l->dtype == VLM_BF16 && !keys.bf16) {
-    vlm_bf16_to_f32(k, s->k, 0, l->head_dim * l->block_size, isa);
+  keys.bf16 = bf16 && (vlm_has(isa, VLM_FEATURES_BF16) || (keys.streams && vlm_has(isa, VLM_ISA_AVX2)));
+  if (bf16 && !keys.bf16) {
+    vlm_bf16_to_f32((const uint16_t *)(const void *)k, s->k, 0, l->head_dim * l->block_size, isa);
     keys.k = s->k;
   }
-  if ((l->dtype == VLM_BF16 && !keys.bf16) || !whole) {
-    widen_values(l, v, count, s, isa);
+  if ((bf16 && !keys.bf16) || !whole) {
+    pad_values(l, v, count, bf16 && !keys.bf16, s, isa);
     keys.v = s->v;
     keys.v_stride = s->tile.stride;
   }
@@ -181,6 +181,7 @@ static void run_item(const vlm_paged_attention_args *a, const paged_item *item, 
     vlm_key_tile keys = block_keys(a, &s, block, item->head, vlm_min(l->block_size, range.end - j), isa);
     keys.first_limit = first_visible - j;
     keys.rows_per_query = group;
+    keys.first = j == range.begin;
     keys.first_hidden = first_hidden - j;
     keys.position = j;
     keys.reach = a->reach ? a->reach + row0 : NULL;

@@ -33,7 +33,8 @@ typedef struct vlm_kv_write_args {
 } vlm_kv_write_args;
 vlm_status vlm_kv_write(const vlm_kv_write_args *args, int64_t begin, int64_t end, vlm_isa isa);
 
-// Causal attention of ragged query runs over the paged cache: softmax(scale · q·kᵗ)·v, f32 arithmetic, online softmax.
+// Causal attention of ragged query runs over the paged cache: softmax(scale · q·kᵗ)·v, f32 arithmetic, online softmax. On
+// VLM_ISA_AVX512_BF16 with a bf16 cache the scaled queries and the exponentials are rounded to bf16 for the products; sums are f32.
 // Sequence s has query rows query_start[s] ..< query_start[s] + query_count[s] and context_length[s] tokens in the cache,
 // its own queries included: query i sees the first context_length − query_count + i + 1. Query head h reads kv head
 // h / (heads / kv_heads). Sequences with query_count 0 are skipped. With a window a query sees only the last `window` of those;
