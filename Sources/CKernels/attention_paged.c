@@ -193,8 +193,10 @@ static void run_item(const vlm_paged_attention_args *a, const paged_item *item, 
     for (int64_t r = 0; r < s.tile.rows; r++) vlm_query_fold(&s, r, partials + r * stride, fold);
   }
   if (item->partial >= 0) return;
-  for (int64_t r = 0; r < s.tile.rows; r++)
-    vlm_partial_store(partials + r * stride, l->head_dim, a->y + (row0 + r / group) * a->y_stride + (item->head * group + r % group) * l->head_dim);
+  for (int64_t r = 0; r < s.tile.rows; r++) {
+    float *y = a->y + (row0 + r / group) * a->y_stride + (item->head * group + r % group) * l->head_dim;
+    vlm_partial_store(partials + r * stride, l->head_dim, y);
+  }
 }
 
 static vlm_status check_sequence(const vlm_paged_attention_args *a, int64_t s) {
@@ -248,7 +250,8 @@ int64_t vlm_paged_attention_merges(const vlm_paged_attention_args *a) {
 }
 
 // Merges the chunks of one row of a query head, in their order.
-static void merge_row(const vlm_paged_attention_args *a, int64_t sequence, const work_plan *plan, int64_t query, int64_t head, vlm_isa isa) {
+static void merge_row(const vlm_paged_attention_args *a, int64_t sequence, const work_plan *plan, int64_t query, int64_t head,
+                      vlm_isa isa) {
   vlm_fold_fn *fold = vlm_fold_version(isa);
   int64_t group = group_size(a), rows = a->query_count[sequence] * group, dim = a->layout.head_dim, stride = vlm_partial_floats(dim);
   float *total = a->partials + (plan->partial + head / group * rows + query * group + head % group) * stride;

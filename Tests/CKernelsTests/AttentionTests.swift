@@ -134,7 +134,8 @@ private final class PagedFixture {
                     let row = (Int(starts[s]) + i) * heads + h, kv = h / (heads / kvHeads)
                     let at = { (j: Int, d: Int) in (j * self.kvHeads + kv) * self.dim + d }
                     result += attend(
-                        Array(q[row * dim..<(row + 1) * dim]), scale: roundingQueries ? 1 / log2e : scale, softcap: softcap, visible: visible,
+                        Array(q[row * dim..<(row + 1) * dim]), scale: roundingQueries ? 1 / log2e : scale, softcap: softcap,
+                        visible: visible,
                         key: { self.keys[s][at($0, $1)] }, value: { self.values[s][at($0, $1)] })
                 }
             }
@@ -153,7 +154,9 @@ private final class PagedFixture {
                 heads: heads, kvHeads: kvHeads, dim: dim, block: block, bf16Cache: bf16Cache, counts: [1, 21, 0, 1, 9, 3],
                 contexts: [1, 21, 5, 67, 2 * block + 9, 16], seed: UInt64(dim))
             let expected = fixture.expected()
-            for isa in featureSets { #expect(relativeError(fixture.run(isa), expected(isa)) < fixture.tolerance(isa), "isa \(isa) bf16 \(bf16Cache)") }
+            for isa in featureSets {
+                #expect(relativeError(fixture.run(isa), expected(isa)) < fixture.tolerance(isa), "isa \(isa) bf16 \(bf16Cache)")
+            }
         }
     }
 
@@ -204,7 +207,8 @@ private final class PagedFixture {
         var random = Dice(seed &+ 70)
         let kvHeads = [1, 2, 3][Int(seed % 3)], group = Int(seed % 8) + 1, counts = [1, 3, 30, 2, 0, 1]
         let fixture = PagedFixture(
-            heads: kvHeads * group, kvHeads: kvHeads, dim: [64, 72, 80, 96, 128, 256][Int(seed % 6)], block: [16, 64, 128, 48][Int(seed / 2 % 4)],
+            heads: kvHeads * group, kvHeads: kvHeads, dim: [64, 72, 80, 96, 128, 256][Int(seed % 6)],
+            block: [16, 64, 128, 48][Int(seed / 2 % 4)],
             bf16Cache: seed % 2 == 0, counts: counts, contexts: [1300, 514, 1030, 90, 700, 512], seed: seed)
         if seed % 3 == 1 { fixture.window = Int.random(in: 1...900, using: &random) }
         if seed % 4 == 3 { fixture.softcap = 2 }
@@ -218,9 +222,9 @@ private final class PagedFixture {
         for isa in featureSets {
             let whole = fixture.run(isa)
             #expect(relativeError(whole, expected(isa)) < fixture.tolerance(isa), "isa \(isa)")
-            for (partials, pieces) in [(4 * fixture.heads, 1), (9 * fixture.heads, 2), (100 * fixture.heads, 5), (1000 * fixture.heads, 64)] {
-                let bits = fixture.run(isa, partials: partials, pieces: Int64(pieces)).map(\.bitPattern)
-                #expect(bits == whole.map(\.bitPattern), "isa \(isa), room for \(partials)")
+            for (chunks, pieces) in [(4, 1), (9, 2), (100, 5), (1000, 64)] {
+                let bits = fixture.run(isa, partials: chunks * fixture.heads, pieces: Int64(pieces)).map(\.bitPattern)
+                #expect(bits == whole.map(\.bitPattern), "isa \(isa), room for \(chunks) chunks")
             }
         }
     }
@@ -235,7 +239,8 @@ private final class PagedFixture {
                 let row = (Int(fixture.starts[sequence]) + query) * width
                 for partials in [0, 100 * fixture.heads] {
                     let alone = fixture.runAlone(sequence: sequence, query: query, isa, partials: partials)
-                    #expect(alone.map(\.bitPattern) == batch[row..<row + width].map(\.bitPattern), "isa \(isa), query \(query) of \(sequence)")
+                    let same = alone.map(\.bitPattern) == batch[row..<row + width].map(\.bitPattern)
+                    #expect(same, "isa \(isa), query \(query) of \(sequence)")
                 }
             }
         }
