@@ -79,7 +79,7 @@ struct APIError: Error, Sendable, Equatable {
                 "\(maxTokensField) \(maxTokens) is too large: the model's context holds \(length) tokens and the prompt has "
                     + "\(tokens), which leaves \(length - tokens)",
                 param: maxTokensField, code: "context_length_exceeded")
-        case .pictureTooLarge: self = .invalid(error.description, param: "messages", code: "image_too_large")
+        case .imageTooLarge: self = .invalid(error.description, param: "messages", code: "image_too_large")
         case .queueFull: self = .overloaded(error.description)
         case .notServing: self = .unavailable(error.description)
         }
@@ -87,7 +87,7 @@ struct APIError: Error, Sendable, Equatable {
 
     init(_ error: InputError) {
         switch error {
-        case .badPicture(let place, _): self = .invalid(error.description, param: place, code: "invalid_image")
+        case .badImage(let place, _): self = .invalid(error.description, param: place, code: "invalid_image")
         case .badPrompt: self = .invalid(error.description, param: "messages")
         case .tooLong:
             self = .invalid(error.description, param: "messages", code: "context_length_exceeded")

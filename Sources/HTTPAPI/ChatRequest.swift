@@ -5,9 +5,9 @@ internal import Serving
 /// A request for a chat completion, checked.
 struct ChatRequest: Sendable {
     var model: String
-    /// In the chat template's form: a picture is `{"type": "image"}`.
+    /// In the chat template's form: an image is `{"type": "image"}`.
     var messages: JSONValue
-    var pictures: [EncodedPicture]
+    var images: [EncodedImage]
     var sampling: SamplingParameters
     /// Nil for the model's own number, and at most what the context holds.
     var maxTokens: Int?
@@ -15,7 +15,7 @@ struct ChatRequest: Sendable {
     var maxTokensField = "max_tokens"
     var stops: [String]
     var ignoresEnd: Bool
-    /// Requests of another salt share no cached prompts and pictures with this one.
+    /// Requests of another salt share no cached prompts and images with this one.
     var cacheSalt: String
     var streams: Bool
     var includesUsage: Bool
@@ -45,7 +45,7 @@ struct ChatRequest: Sendable {
         guard let model = try fields.string("model") else { throw .invalid("model is required", param: "model") }
         self.model = model
         let reader = MessageReader()
-        (messages, pictures) = try reader.read(fields.value("messages"))
+        (messages, images) = try reader.read(fields.value("messages"))
         sampling = try Self.sampling(fields, defaults: defaults, seed: seed)
         if let limit = try Self.maxTokens(fields) {
             maxTokensField = limit.field

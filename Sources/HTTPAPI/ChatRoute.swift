@@ -105,20 +105,20 @@ struct ChatRoute: Sendable {
         }
     }
 
-    /// Parses, decodes pictures and renders, away from the event loops.
+    /// Parses, decodes images and renders, away from the event loops.
     private func prepare(_ body: [UInt8], _ peer: String) async throws -> Prepared {
         guard let pipeline = model.pipeline else { throw APIError.unavailable("the server is loading") }
         let model = model
         let budget = WorkBudget(cpuLimit: preparationLimit, deadline: .now + preparationDeadline)
         var lane: WorkerPool.Lane = body.count <= Self.shortBodyBytes ? .short : .long
         let request = try await run(lane, peer, budget) { try Self.read(body, model, pipeline) }
-        if !request.pictures.isEmpty { lane = .long }
+        if !request.images.isEmpty { lane = .long }
         let (prepared, seconds) = try await run(lane, peer, budget) {
             let began = ContinuousClock.now
             let prepared = try Self.prepare(request, model, pipeline, budget)
             return (prepared, (ContinuousClock.now - began).seconds)
         }
-        if !prepared.request.pictures.isEmpty {
+        if !prepared.request.images.isEmpty {
             model.engine.updateMetrics { $0.imagePreprocess.observe(seconds) }
         }
         return prepared
@@ -153,7 +153,7 @@ struct ChatRoute: Sendable {
         let prompt: Prompt
         do throws(InputError) {
             prompt = try pipeline.prompt(
-                messages: request.messages, pictures: request.pictures, salt: request.cacheSalt, budget: budget)
+                messages: request.messages, images: request.images, salt: request.cacheSalt, budget: budget)
         } catch {
             throw APIError(error)
         }

@@ -11,7 +11,7 @@ final class ActiveRequest {
     private var generated = 0
     /// Tokens of prompt and output; kept only for a repetition penalty.
     private(set) var seen: SeenTokens?
-    /// Embeddings of each picture, once at hand.
+    /// Embeddings of each image, once at hand.
     private(set) var embeddings: [Embeddings?]
     var firstStep: ContinuousClock.Instant?
     var firstToken: ContinuousClock.Instant?
@@ -27,7 +27,7 @@ final class ActiveRequest {
         self.deliver = deliver
         decoder = request.decoder
         stream = TextStream(stops: request.stops)
-        embeddings = Array(repeating: nil, count: request.prompt.pictures.count)
+        embeddings = Array(repeating: nil, count: request.prompt.images.count)
         if request.sampling.repetitionPenalty != 1 {
             var seen = SeenTokens(vocabularySize: vocabularySize, capacity: request.longest)
             for token in request.prompt.ids { seen.insert(token) }
@@ -36,10 +36,10 @@ final class ActiveRequest {
     }
 
     var sequence: SequenceState {
-        let pictures = request.prompt.pictures.map { PictureTokens(tokens: $0.tokens, digest: $0.digest) }
+        let images = request.prompt.images.map { ImageTokens(tokens: $0.tokens, digest: $0.digest) }
         let prompt = request.prompt
         return SequenceState(
-            id: id, prompt: prompt.ids, longest: request.longest, pictures: pictures, spans: prompt.spans, lengths: prompt.lengths,
+            id: id, prompt: prompt.ids, longest: request.longest, images: images, spans: prompt.spans, lengths: prompt.lengths,
             salt: request.cacheSalt, gears: request.probe?.gears ?? [])
     }
 
@@ -49,9 +49,9 @@ final class ActiveRequest {
     /// Tokens generated so far.
     var generatedCount: Int { generated }
 
-    func setEmbeddings(_ embeddings: Embeddings, of picture: Int) {
-        self.embeddings[picture] = embeddings
-        request.probe?.take(.picture(picture, embeddings.values))
+    func setEmbeddings(_ embeddings: Embeddings, of image: Int) {
+        self.embeddings[image] = embeddings
+        request.probe?.take(.image(image, embeddings.values))
     }
 
     /// Takes a sampled token, passes its text on, and says whether the request has ended; throws where its tokens have no text.
@@ -77,7 +77,7 @@ final class ActiveRequest {
         usage.promptTokens = request.prompt.ids.count
         usage.completionTokens = generated
         usage.cachedTokens = min(cachedTokens, usage.promptTokens)
-        usage.imageTokens = request.prompt.pictures.reduce(0) { $0 + $1.tokens.count }
+        usage.imageTokens = request.prompt.images.reduce(0) { $0 + $1.tokens.count }
         let completion = Completion(reason: reason, stop: stream.stop, usage: usage)
         deliver(.finished(completion))
         return completion

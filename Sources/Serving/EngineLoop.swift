@@ -1,7 +1,7 @@
 internal import Execution
 internal import Plan
 
-/// What runs on the engine's thread: drain the mailbox, run a batch, deliver tokens, encode a slice of a picture.
+/// What runs on the engine's thread: drain the mailbox, run a batch, deliver tokens, encode a slice of an image.
 final class EngineLoop {
     private let model: any LoadedModel
     private let configuration: EngineConfiguration
@@ -187,11 +187,11 @@ final class EngineLoop {
         }
     }
 
-    /// Encodes a slice of the next picture that a running sequence waits for.
+    /// Encodes a slice of the next image that a running sequence waits for.
     private func encode(whileDecoding: Bool) {
         do {
             for ready in try vision.advance(model, scheduler, requests, sharing: whileDecoding) {
-                scheduler.markReady(ready.id, picture: ready.picture)
+                scheduler.markReady(ready.id, image: ready.image)
             }
         } catch {
             fail(error.id, error.message)

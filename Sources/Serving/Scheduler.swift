@@ -85,7 +85,7 @@ package struct Scheduler {
         return true
     }
 
-    /// The next step's work; nil when nothing can run before pictures are encoded or sequences arrive.
+    /// The next step's work; nil when nothing can run before images are encoded or sequences arrive.
     package mutating func nextBatch() -> Batch? {
         batch.items.removeAll(keepingCapacity: true)
         if reserveBlocks() { admit() }
@@ -120,23 +120,23 @@ package struct Scheduler {
         releaseBlocks(of: index)
     }
 
-    /// The first running sequence that waits for embeddings, and which of its pictures.
-    package func picturesNeeded() -> (id: Int, pictures: [Int])? {
+    /// The first running sequence that waits for embeddings, and which of its images.
+    package func imagesNeeded() -> (id: Int, images: [Int])? {
         for sequence in running {
-            let needed = sequence.pictures.indices.filter {
-                !sequence.pictures[$0].isReady && sequence.pictures[$0].tokens.upperBound > sequence.computed
+            let needed = sequence.images.indices.filter {
+                !sequence.images[$0].isReady && sequence.images[$0].tokens.upperBound > sequence.computed
             }
             if !needed.isEmpty { return (sequence.id, needed) }
         }
         return nil
     }
 
-    /// Takes note that embeddings of a picture are at hand; they must stay so until the sequence is removed.
-    package mutating func markReady(_ id: Int, picture: Int) {
+    /// Takes note that embeddings of an image are at hand; they must stay so until the sequence is removed.
+    package mutating func markReady(_ id: Int, image: Int) {
         if let index = running.firstIndex(where: { $0.id == id }) {
-            running[index].pictures[picture].isReady = true
+            running[index].images[image].isReady = true
         } else if let index = waiting.firstIndex(where: { $0.id == id }) {
-            waiting[index].pictures[picture].isReady = true
+            waiting[index].images[image].isReady = true
         }
     }
 }
@@ -231,7 +231,7 @@ extension Scheduler {
         for index in running.indices where running[index].isDecoding == decoding { schedule(index, &budget) }
     }
 
-    /// Adds the next tokens of a running sequence to the batch, unless a picture among them is not encoded yet or a span does not
+    /// Adds the next tokens of a running sequence to the batch, unless an image among them is not encoded yet or a span does not
     /// fit any more.
     private mutating func schedule(_ index: Int, _ budget: inout Int) {
         let sequence = running[index]

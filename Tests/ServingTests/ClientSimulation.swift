@@ -2,7 +2,7 @@ import Plan
 import Seeded
 import Serving
 
-/// Clients of the scheduler in simulated time, where a tick is a step of the model: they come with texts and pictures, are
+/// Clients of the scheduler in simulated time, where a tick is a step of the model: they come with texts and images, are
 /// refused when all places are taken, go away, and are given up at their deadline. All of it is drawn from a seed.
 struct ClientSimulation {
     struct Setting: Sendable {
@@ -23,7 +23,7 @@ struct ClientSimulation {
     private struct Client {
         var arrival: Int
         var prompt: [Int32]
-        var pictures: [PictureTokens]
+        var images: [ImageTokens]
         var answer: Int
         /// Ticks after the arrival.
         var leaves: Int
@@ -31,8 +31,8 @@ struct ClientSimulation {
         /// The tick by which the answer must have ended, whoever came before.
         var bound = 0
 
-        /// Ticks that the request takes at most once it is the oldest: all its tokens again, its pictures, its answer.
-        func alone(_ rowsPerTick: Int) -> Int { (prompt.count + answer) / rowsPerTick + answer + 4 * pictures.count + 4 }
+        /// Ticks that the request takes at most once it is the oldest: all its tokens again, its images, its answer.
+        func alone(_ rowsPerTick: Int) -> Int { (prompt.count + answer) / rowsPerTick + answer + 4 * images.count + 4 }
     }
 
     /// What one run came to; equal for equal settings.
@@ -52,7 +52,7 @@ struct ClientSimulation {
     /// Clients in the scheduler, by the id that they have there.
     private var live: [Int: Int] = [:]
     private var nextID = 1
-    private var encoding: (id: Int, picture: Int, ready: Int)?
+    private var encoding: (id: Int, image: Int, ready: Int)?
     private var result: Result
 
     static let blockSize = 16
@@ -78,7 +78,7 @@ struct ClientSimulation {
         }
     }
 
-    /// A small text, a text that fills half of the cache, or some pictures; a third begins as others do.
+    /// A small text, a text that fills half of the cache, or some images; a third begins as others do.
     private mutating func client(_ arrival: Int) -> Client {
         let capacity = setting.blockCount * Self.blockSize
         let isLarge = Int.random(in: 0..<4, using: &dice) == 0
@@ -86,18 +86,18 @@ struct ClientSimulation {
         for _ in 0..<Int.random(in: 1...(isLarge ? capacity / 2 : 12), using: &dice) {
             prompt.append(Int32.random(in: 1..<60, using: &dice))
         }
-        var pictures: [PictureTokens] = []
+        var images: [ImageTokens] = []
         for _ in 0..<max(0, Int.random(in: -4...3, using: &dice)) {
             let (kind, count) = (Int.random(in: 0..<3, using: &dice), Int.random(in: 1...20, using: &dice))
             let digest = ContentDigest { $0.update(kind) }
-            pictures.append(PictureTokens(tokens: TokenRanges([prompt.count..<prompt.count + count]), digest: digest))
+            images.append(ImageTokens(tokens: TokenRanges([prompt.count..<prompt.count + count]), digest: digest))
             prompt += Array(repeating: 60, count: count) + [1]
         }
         prompt = Array(prompt.prefix(capacity - 1))
-        pictures.removeAll { $0.tokens.upperBound > prompt.count }
+        images.removeAll { $0.tokens.upperBound > prompt.count }
         let isPatient = Bool.random(using: &dice)
         return Client(
-            arrival: arrival, prompt: prompt, pictures: pictures,
+            arrival: arrival, prompt: prompt, images: images,
             answer: Int.random(in: 1...min(60, capacity - prompt.count), using: &dice),
             leaves: isPatient ? .max : Int.random(in: 0...80, using: &dice),
             deadline: Int.random(in: 0..<4, using: &dice) == 0 ? Int.random(in: 1...300, using: &dice) : .max)
@@ -145,7 +145,7 @@ extension ClientSimulation {
             }
             let ahead = live.values.reduce(0) { $0 + clients[$1].alone(rows) }
             clients[index].bound = result.ticks + ahead + clients[index].alone(rows)
-            scheduler.add(SequenceState(id: nextID, prompt: clients[index].prompt, pictures: clients[index].pictures))
+            scheduler.add(SequenceState(id: nextID, prompt: clients[index].prompt, images: clients[index].images))
             live[nextID] = index
             nextID += 1
         }
@@ -164,20 +164,20 @@ extension ClientSimulation {
         }
     }
 
-    /// Encodes one picture at a time, for as many ticks as the dice say.
+    /// Encodes one image at a time, for as many ticks as the dice say.
     private mutating func encode() {
         if let current = encoding, live[current.id] == nil { encoding = nil }
         if let current = encoding, current.ready <= result.ticks {
-            scheduler.markReady(current.id, picture: current.picture)
+            scheduler.markReady(current.id, image: current.image)
             encoding = nil
         }
-        guard encoding == nil, let needed = scheduler.picturesNeeded(), let picture = needed.pictures.first else { return }
-        encoding = (needed.id, picture, result.ticks + Int.random(in: 1...3, using: &dice))
+        guard encoding == nil, let needed = scheduler.imagesNeeded(), let image = needed.images.first else { return }
+        encoding = (needed.id, image, result.ticks + Int.random(in: 1...3, using: &dice))
     }
 
     private mutating func step() {
         guard let batch = scheduler.nextBatch() else {
-            if !live.isEmpty, scheduler.picturesNeeded() == nil { fault("nothing runs and nothing is waited for") }
+            if !live.isEmpty, scheduler.imagesNeeded() == nil { fault("nothing runs and nothing is waited for") }
             return
         }
         check(batch)
