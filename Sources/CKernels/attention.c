@@ -14,25 +14,68 @@ vlm_attention_scratch vlm_attention_scratch_of(void *scratch, int64_t rows, int6
   return (vlm_attention_scratch){{rows, head_dim, d, q, out, most, sum, scores}, q, k, v};
 }
 
-void vlm_query_load(vlm_attention_scratch *s, int64_t row, const float *x, float scale) {
-  float *q = s->q + row * s->tile.stride, *out = s->tile.out + row * s->tile.stride;
-  for (int64_t i = 0; i < s->tile.head_dim; i++) q[i] = x[i] * (scale * VLM_LOG2E);
+static void reset_row(vlm_attention_scratch *s, int64_t row) {
+  float *out = s->tile.out + row * s->tile.stride;
   for (int64_t i = 0; i < s->tile.stride; i++) out[i] = 0;
   s->tile.most[row] = -__builtin_inff();
   for (int i = 0; i < VLM_SUM_LANES; i++) s->tile.sum[row * VLM_SUM_LANES + i] = 0;
 }
 
-void vlm_query_store(const vlm_attention_scratch *s, int64_t row, float *y) {
-  const float *out = s->tile.out + row * s->tile.stride;
+void vlm_query_load(vlm_attention_scratch *s, int64_t row, const float *x, float scale) {
+  float *q = s->q + row * s->tile.stride;
+  for (int64_t i = 0; i < s->tile.head_dim; i++) q[i] = x[i] * (scale * VLM_LOG2E);
+  for (int64_t i = s->tile.head_dim; i < s->tile.stride; i++) q[i] = 0;
+  reset_row(s, row);
+}
+
+static float row_sum(const vlm_attention_scratch *s, int64_t row) {
   float sum = 0;
   for (int i = 0; i < VLM_SUM_LANES; i++) sum += s->tile.sum[row * VLM_SUM_LANES + i];
+  return sum;
+}
+
+// y = out / sum; a sum of 0 gives zeros.
+static void finish(const float *out, float sum, int64_t head_dim, float *y) {
   float inverse = sum > 0 ? 1.0f / sum : sum;
-  for (int64_t i = 0; i < s->tile.head_dim; i++) y[i] = out[i] * inverse;
+  for (int64_t i = 0; i < head_dim; i++) y[i] = out[i] * inverse;
+}
+
+void vlm_query_store(const vlm_attention_scratch *s, int64_t row, float *y) {
+  const float *out = s->tile.out + row * s->tile.stride;
+  finish(out, row_sum(s, row), s->tile.head_dim, y);
+}
+
+int64_t vlm_partial_floats(int64_t head_dim) { return VLM_PARTIAL_HEAD + padded(head_dim); }
+
+void vlm_partial_clear(float *partial) {
+  partial[0] = -__builtin_inff();
+  partial[1] = 0;
+}
+
+void vlm_partial_fold(float *total, float most, float sum, const float *out, int64_t head_dim, vlm_fold_fn *fold) {
+  if (sum == 0) return;
+  float both = total[0] > most ? total[0] : most, kept = 0, added = 1;
+  if (total[1] == 0) {
+    __builtin_memcpy(total + VLM_PARTIAL_HEAD, out, (size_t)padded(head_dim) * sizeof(float));
+  } else {
+    kept = vlm_exp1((total[0] - both) * VLM_LN2);
+    added = vlm_exp1((most - both) * VLM_LN2);
+    fold(total + VLM_PARTIAL_HEAD, kept, out, added, padded(head_dim));
+  }
+  total[0] = both;
+  total[1] = total[1] * kept + sum * added;
+}
+
+void vlm_partial_store(const float *partial, int64_t head_dim, float *y) { finish(partial + VLM_PARTIAL_HEAD, partial[1], head_dim, y); }
+
+void vlm_query_fold(vlm_attention_scratch *s, int64_t row, float *total, vlm_fold_fn *fold) {
+  vlm_partial_fold(total, s->tile.most[row], row_sum(s, row), s->tile.out + row * s->tile.stride, s->tile.head_dim, fold);
+  reset_row(s, row);
 }
 
 vlm_attend_fn *vlm_attend_version(vlm_isa isa) {
   vlm_attend_fn *best = NULL;
-#define VLM_ATTEND_TILE(features, attend, transpose) if (vlm_has(isa, features)) best = attend;
+#define VLM_ATTEND_TILE(features, attend, transpose, fold) if (vlm_has(isa, features)) best = attend;
 #include "attention_tiles.inl"
 #undef VLM_ATTEND_TILE
   return best;
@@ -40,7 +83,15 @@ vlm_attend_fn *vlm_attend_version(vlm_isa isa) {
 
 vlm_transpose_fn *vlm_transpose_version(vlm_isa isa) {
   vlm_transpose_fn *best = NULL;
-#define VLM_ATTEND_TILE(features, attend, transpose) if (vlm_has(isa, features)) best = transpose;
+#define VLM_ATTEND_TILE(features, attend, transpose, fold) if (vlm_has(isa, features)) best = transpose;
+#include "attention_tiles.inl"
+#undef VLM_ATTEND_TILE
+  return best;
+}
+
+vlm_fold_fn *vlm_fold_version(vlm_isa isa) {
+  vlm_fold_fn *best = NULL;
+#define VLM_ATTEND_TILE(features, attend, transpose, fold) if (vlm_has(isa, features)) best = fold;
 #include "attention_tiles.inl"
 #undef VLM_ATTEND_TILE
   return best;

@@ -39,3 +39,7 @@ void vlm_transpose_generic(const float *x, int64_t x_stride, int64_t rows, int64
   for (int64_t r = 0; r < rows; r++)
     for (int64_t c = 0; c < columns; c++) y[c * y_stride + r] = x[r * x_stride + c];
 }
+
+void vlm_fold_generic(float *total, float kept, const float *out, float added, int64_t floats) {
+  for (int64_t i = 0; i < floats; i++) total[i] = total[i] * kept + out[i] * added;
+}

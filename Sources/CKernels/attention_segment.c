@@ -41,7 +41,8 @@ static void segment_item(const vlm_segment_attention_args *a, int64_t segment, i
       .count = count, .k = s.k, .k_stride = VLM_SEGMENT_KEYS, .v = s.v, .v_stride = s.tile.stride, .first_limit = count, .rows_per_query = 1,
       .first_hidden = VLM_NO_WINDOW, .softcap = a->softcap * VLM_LOG2E,
       .next_k = k + count * a->k_stride, .next_v = v + count * a->v_stride, .next_count = vlm_min(VLM_SEGMENT_KEYS, keys - j - count),
-      .next_k_stride = a->k_stride, .next_v_stride = a->v_stride};
+      .next_bytes = a->head_dim * (int64_t)sizeof(float), .next_k_stride = a->k_stride * (int64_t)sizeof(float),
+      .next_v_stride = a->v_stride * (int64_t)sizeof(float)};
     attend(&s.tile, &tile);
   }
   for (int64_t r = 0; r < s.tile.rows; r++)

@@ -54,6 +54,8 @@ final class PagedAttentionStep: PreparedStep {
     private let hasSpans: Bool
     /// Most tokens of a block that the kernels take.
     private static let largestBlock = 256
+    /// Chunks of contexts for each thread that there is room for.
+    private static let chunksPerThread = 64
 
     init(
         _ attention: Kernel.PagedAttention, operands: [Operand], output: Operand, origin: String, _ environment: StepEnvironment
@@ -76,11 +78,15 @@ final class PagedAttentionStep: PreparedStep {
         let bytes = vlm_paged_attention_scratch_bytes(&layout, arguments.heads)
         guard bytes > 0 else { throw .malformed("the KV layout of \(origin) is not one that attention reads") }
         environment.scratch.reserve(thread: bytes)
+        guard environment.threads > 1 else { return }
+        arguments.partial_count = Int64(Self.chunksPerThread * environment.threads) * arguments.heads
+        environment.scratch.reserve(shared: Int(arguments.partial_count) * vlm_paged_partial_bytes(&layout))
     }
 
     override func bind(_ context: RunContext) {
         super.bind(context)
         guard let io = context.io else { return }
+        if arguments.partial_count > 0 { arguments.partials = environment.scratch.shared.assumingMemoryBound(to: Float.self) }
         arguments.layout = environment.kv.kernelLayout(layer)
         arguments.blocks = Int64(environment.kv.blockCount)
         arguments.sequences = Int64(io.sequenceCount)
@@ -98,15 +104,21 @@ final class PagedAttentionStep: PreparedStep {
         arguments.v_cache = UnsafeRawPointer(environment.kv.values(layer))
     }
 
+    /// The items, then the rows of contexts that were split.
+    override var phaseCount: Int { 2 }
+
     override func itemCount(_ phase: Int) -> Int {
-        withUnsafePointer(to: arguments) { Int(vlm_paged_attention_items($0)) }
+        withUnsafePointer(to: arguments) { Int(phase == 0 ? vlm_paged_attention_items($0) : vlm_paged_attention_merges($0)) }
     }
 
+    override func grain(_ phase: Int) -> Int { phase == 0 ? 1 : 8 }
+
     override func run(_ phase: Int, _ items: Range<Int>, thread: Int) {
+        let (begin, end) = (Int64(items.lowerBound), Int64(items.upperBound))
         let status = withUnsafePointer(to: arguments) {
-            vlm_paged_attention(
-                $0, Int64(items.lowerBound), Int64(items.upperBound), environment.scratch.thread(thread),
-                environment.isa)
+            phase == 0
+                ? vlm_paged_attention($0, begin, end, environment.scratch.thread(thread), environment.isa)
+                : vlm_paged_attention_merge($0, begin, end, environment.isa)
         }
         context.check(status)
     }

@@ -25,6 +25,7 @@ final class KVStorage {
         guard !overflow, bytes > 0 else { return false }
         let memory = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
         guard let memory, memory != MAP_FAILED else { return false }
+        madvise(memory, bytes, MADV_HUGEPAGE)
         if let base { munmap(base, byteCount) }
         base = memory
         byteCount = bytes

@@ -2,6 +2,7 @@
 //
 // Sizes, ranges, indices and enum values are the input's. Every buffer is as large as the contract says for them, to the
 // byte, so that a kernel which takes what it should refuse reads or writes outside.
+#include "vlm_attention.h"
 #include "vlm_kernels.h"
 #include "vlm_recurrence.h"
 #include "vlm_screen.h"
@@ -198,18 +199,21 @@ static void attention(source *s) {
     int64_t width = product(a.heads, l.head_dim, 1);
     a.q_stride = a.y_stride = width;
     int32_t *start = indices(s, a.sequences, 6), *count = indices(s, a.sequences, 6);
-    a.query_start = start, a.query_count = count, a.context_length = indices(s, a.sequences, 60);
+    a.query_start = start, a.query_count = count, a.context_length = indices(s, a.sequences, byte(s) % 2 ? 60 : 640);
     a.block_table = indices(s, a.sequences * a.table_stride, 5);
     a.softcap = (float)number(s, 2), a.window = number(s, 40);
     int64_t need = 0;
     for (int64_t i = 0; start && count && i < a.sequences; i++)
         if (start[i] >= 0 && count[i] > 0 && (int64_t)start[i] + count[i] > need) need = (int64_t)start[i] + count[i];
     if (byte(s) % 2) a.reach = indices(s, need, 60);
+    if (byte(s) % 2) a.partial_count = byte(s), a.partials = buffer(s, product(a.partial_count, (l.head_dim + 15) / 16 * 16 + 16, 4), 1);
     a.q = a.y = exact(s, product(need, width, 1), sizeof(float));
     size_t scratch_bytes = l.head_dim < 4096 && width >= 0 ? vlm_paged_attention_scratch_bytes(&l, a.heads) : BYTES_MAX + 1;
     void *scratch = buffer(s, (int64_t)scratch_bytes, 1);
     if (!a.q || !scratch || !a.query_start || !a.query_count || !a.context_length || !a.block_table) return;
     vlm_paged_attention(&a, number(s, 3), number(s, 8), scratch, isa_of(s));
+    if (vlm_paged_attention(&a, 0, vlm_paged_attention_items(&a), scratch, isa_of(s)) != VLM_OK) return;
+    vlm_paged_attention_merge(&a, number(s, 3), vlm_paged_attention_merges(&a), isa_of(s));
 }
 
 static void segments(source *s) {

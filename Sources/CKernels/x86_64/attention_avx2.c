@@ -8,11 +8,14 @@
 #define GEMM_ROWS 6
 #define GEMM_CASES_12(DO)
 #include "gemm_body.inl"
+#define STREAM_WIDE 2
+#include "stream_body.inl"
 #include "attention_body.inl"
 
 void vlm_attend_avx2(const vlm_query_tile *tile, const vlm_key_tile *keys) { attend(tile, keys); }
 void vlm_transpose_avx2(const float *x, int64_t x_stride, int64_t rows, int64_t columns, float *y, int64_t y_stride) {
   transpose(x, x_stride, rows, columns, y, y_stride);
 }
+void vlm_fold_avx2(float *total, float kept, const float *out, float added, int64_t floats) { fold(total, kept, out, added, floats); }
 #pragma clang attribute pop
 #endif

@@ -8,11 +8,14 @@
 #define GEMM_ROWS 12
 #define GEMM_CASES_12(DO) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12)
 #include "gemm_body.inl"
+#define STREAM_WIDE 6
+#include "stream_body.inl"
 #include "attention_body.inl"
 
 void vlm_attend_avx512(const vlm_query_tile *tile, const vlm_key_tile *keys) { attend(tile, keys); }
 void vlm_transpose_avx512(const float *x, int64_t x_stride, int64_t rows, int64_t columns, float *y, int64_t y_stride) {
   transpose(x, x_stride, rows, columns, y, y_stride);
 }
+void vlm_fold_avx512(float *total, float kept, const float *out, float added, int64_t floats) { fold(total, kept, out, added, floats); }
 #pragma clang attribute pop
 #endif

@@ -168,7 +168,7 @@ struct KernelBench {
 
     func attention() {
         segment()
-        for (queries, context) in [(1, 1024), (256, 1024)] {
+        for (queries, context) in [(1, 1024), (1, 16384), (256, 1024), (256, 8192)] {
             for dtype in [VLM_F32, VLM_BF16] { paged(queries: queries, context: context, dtype) }
         }
     }
@@ -190,27 +190,31 @@ struct KernelBench {
     }
 
     private func paged(queries: Int, context: Int, _ dtype: vlm_dtype) {
-        let block = 32, layout = vlm_kv_layout(
+        let block = 64, dots = dtype == VLM_BF16 && isa & VLM_ISA_AVX512_BF16 != 0, layout = vlm_kv_layout(
             dtype: dtype, kv_heads: 2, head_dim: 128, block_size: Int64(block), block_stride: Int64(2 * 128 * block), head_stride: Int64(128 * block))
         let table = (0..<Int32(context / block)).map { $0 }, start: [Int32] = [0], count = [Int32(queries)], length = [Int32(context)]
+        let valuesAt = 16 << 20, bytes = 2 * 2 * 128 * context * (dtype == VLM_F32 ? 4 : 2)
         let visible = Double(queries) * (Double(context) - Double(queries - 1) / 2)
         var a = vlm_paged_attention_args()
         (a.layout, a.blocks, a.heads, a.scale, a.sequences) = (layout, Int64(table.count), 12, 0.1, 1)
         (a.table_stride, a.q, a.q_stride, a.y, a.y_stride) = (Int64(table.count), UnsafePointer(x), 1536, y, 1536)
-        a.k_cache = UnsafeRawPointer(pool.baseAddress!)
-        a.v_cache = UnsafeRawPointer(pool.baseAddress! + (8 << 20))
         start.withUnsafeBufferPointer { start in
             count.withUnsafeBufferPointer { count in
                 length.withUnsafeBufferPointer { length in
                     table.withUnsafeBufferPointer { table in
                         (a.query_start, a.query_count, a.context_length) = (start.baseAddress, count.baseAddress, length.baseAddress)
                         a.block_table = table.baseAddress
-                        let items = vlm_paged_attention_items(&a), arguments = a
+                        let items = vlm_paged_attention_items(&a)
+                        // A token reads its cache from memory, another place in each round; of a prompt operations count.
                         report(
                             "paged attention \(queries) of \(context), \(dtype == VLM_F32 ? "f32" : "bf16") cache",
-                            work: 4e-9 * visible * 12 * 128, unit: "GFLOP/s", rate: VLM_RATE_F32_FMA
-                        ) { _ in
-                            seconds(items) { begin, end, t in
+                            work: queries == 1 ? Double(bytes) * 1e-9 : 4e-9 * visible * 12 * 128, unit: queries == 1 ? "GB/s" : "GFLOP/s",
+                            rate: queries == 1 ? VLM_RATE_READ : dots ? VLM_RATE_BF16_DOT : VLM_RATE_F32_FMA
+                        ) { round in
+                            let keys = pool.baseAddress! + (queries == 1 ? round % 14 * (2 * valuesAt) : 0)
+                            (a.k_cache, a.v_cache) = (UnsafeRawPointer(keys), UnsafeRawPointer(keys + valuesAt))
+                            let arguments = a
+                            return seconds(items) { begin, end, t in
                                 withUnsafePointer(to: arguments) { _ = vlm_paged_attention($0, begin, end, scratch[t], isa) }
                             }
                         }
