@@ -85,14 +85,15 @@ struct APIError: Error, Sendable, Equatable {
         }
     }
 
-    init(_ error: InputError) {
+    /// - Parameter place: the field that holds what was read.
+    init(_ error: InputError, place field: String = "messages") {
         switch error {
         case .badPicture(let place, _): self = .invalid(error.description, param: place, code: "invalid_image")
-        case .badPrompt: self = .invalid(error.description, param: "messages")
+        case .badPrompt: self = .invalid(error.description, param: field)
         case .tooLong:
-            self = .invalid(error.description, param: "messages", code: "context_length_exceeded")
-        case .tooManyPixels: self = .invalid(error.description, param: "messages", code: "image_too_large")
-        case .stopped(.cpuTime): self = .invalid(error.description, param: "messages", code: "request_too_costly")
+            self = .invalid(error.description, param: field, code: "context_length_exceeded")
+        case .tooManyPixels: self = .invalid(error.description, param: field, code: "image_too_large")
+        case .stopped(.cpuTime): self = .invalid(error.description, param: field, code: "request_too_costly")
         case .stopped(.deadline): self = .overloaded(error.description)
         case .stopped(.cancelled), .stopped(.slice): self = .unavailable(error.description)
         }

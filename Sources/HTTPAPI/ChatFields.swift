@@ -6,7 +6,9 @@ enum ChatFields {
     /// Read by `ChatRequest`.
     static let supported: Set<String> = [
         "model", "messages", "max_tokens", "max_completion_tokens", "temperature", "top_p", "top_k", "seed", "stop",
-        "ignore_eos", "repetition_penalty", "stream", "stream_options", "cache_salt",
+        "ignore_eos", "repetition_penalty", "stream", "stream_options", "cache_salt", "min_p", "min_tokens", "presence_penalty",
+        "frequency_penalty", "include_stop_str_in_output", "stop_token_ids", "logit_bias", "bad_words", "allowed_token_ids",
+        "skip_special_tokens",
     ]
 
     /// Without effect on the answer.
@@ -18,10 +20,8 @@ enum ChatFields {
     /// Not built yet; the values that ask for nothing are accepted.
     static let unsupported: [String: [JSONValue]] = [
         "n": [1], "best_of": [1], "use_beam_search": [false], "length_penalty": [1], "early_stopping": [false],
-        "min_p": [0], "min_tokens": [0], "presence_penalty": [0], "frequency_penalty": [0],
-        "include_stop_str_in_output": [false], "stop_token_ids": [[]],
         "logprobs": [false], "top_logprobs": [0], "prompt_logprobs": [], "echo": [false],
-        "logit_bias": [[:]], "bad_words": [[]], "skip_special_tokens": [true], "spaces_between_special_tokens": [true],
+        "spaces_between_special_tokens": [true],
         "guided_json": [], "guided_regex": [], "guided_choice": [], "guided_grammar": [],
         "guided_decoding_backend": [], "guided_whitespace_pattern": [], "structured_outputs": [],
         "response_format": [["type": "text"]],

@@ -17,7 +17,7 @@ struct ChatResponse: Sendable {
             "message": ["role": "assistant", "content": .string(text), "refusal": nil],
             "logprobs": nil,
             "finish_reason": .string(completion.reason.rawValue),
-            "stop_reason": completion.stop.map { .string($0) } ?? .null,
+            "stop_reason": completion.stopReason,
         ]
         return [
             "id": .string(id), "object": "chat.completion", "created": .int(created), "model": .string(model),
@@ -38,7 +38,7 @@ struct ChatResponse: Sendable {
     func ending(_ completion: Completion, withUsage: Bool) -> JSONValue {
         chunk(
             delta: [:], finishReason: .string(completion.reason.rawValue),
-            stopReason: completion.stop.map { .string($0) } ?? .null, withUsage: withUsage)
+            stopReason: completion.stopReason, withUsage: withUsage)
     }
 
     /// The piece after the last one, which counts tokens.
@@ -78,6 +78,17 @@ struct ChatResponse: Sendable {
             "total_tokens": .int(usage.promptTokens + usage.completionTokens),
             "prompt_tokens_details": .object(details),
         ]
+    }
+}
+
+extension Completion {
+    /// The stop string or stop token that ended the text, else null.
+    var stopReason: JSONValue {
+        switch stop {
+        case .text(let text): .string(text)
+        case .token(let token): .int(Int(token))
+        case nil: .null
+        }
     }
 }
 

@@ -48,13 +48,13 @@ struct ChatRoute: Sendable {
         do throws(AdmissionError) {
             generation = try model.engine.submit(prepared.generation)
         } catch {
-            throw APIError(error, maxTokensField: prepared.request.maxTokensField)
+            throw APIError(error, maxTokensField: prepared.request.options.maxTokensField)
         }
         let answer = ChatResponse(
             id: "chatcmpl-" + UUID().uuidString.replacing("-", with: "").lowercased(), model: model.name,
             created: Int(Date().timeIntervalSince1970), reportsCachedTokens: reportsCachedTokens)
-        if prepared.request.streams {
-            return stream(generation, answer, withUsage: prepared.request.includesUsage, context, holdings)
+        if prepared.request.options.streams {
+            return stream(generation, answer, withUsage: prepared.request.options.includesUsage, context, holdings)
         }
         return try await context.channel.onClientGone(generation.cancel) {
             try await whole(generation, answer, holdings)
@@ -138,7 +138,10 @@ struct ChatRoute: Sendable {
         _ body: [UInt8], _ model: ServedModel, _ pipeline: InputPipeline
     ) throws(APIError) -> ChatRequest {
         let request = try ChatRequest(
-            body, maxValues: maxBodyValues, defaults: pipeline.defaultSampling, seed: .random(in: 0 ... .max))
+            body, maxValues: maxBodyValues,
+            AnswerOptions.Surroundings(
+                sampling: pipeline.defaultSampling, vocabularySize: model.engine.configuration.vocabularySize,
+                endTokens: pipeline.endTokens, seed: .random(in: 0 ... .max)))
         guard model.answers(to: request.model) else {
             throw .invalid(
                 "the model \(request.model.prefix(200)) does not exist; this server has \(model.name)", param: "model",
@@ -153,18 +156,14 @@ struct ChatRoute: Sendable {
         let prompt: Prompt
         do throws(InputError) {
             prompt = try pipeline.prompt(
-                messages: request.messages, pictures: request.pictures, salt: request.cacheSalt, budget: budget)
+                messages: request.messages, pictures: request.pictures, salt: request.options.cacheSalt, budget: budget)
         } catch {
             throw APIError(error)
         }
         let room = model.engine.configuration.maxModelLength - prompt.ids.count
-        return Prepared(
-            request: request,
-            generation: GenerationRequest(
-                prompt: prompt, sampling: request.sampling,
-                maxTokens: request.maxTokens ?? max(min(room, pipeline.defaultMaxTokens ?? room), 1),
-                endTokens: pipeline.endTokens, ignoresEnd: request.ignoresEnd, stops: request.stops,
-                decoder: pipeline.makeDecoder(), cacheSalt: request.cacheSalt))
+        let generation = try pipeline.generation(
+            prompt, request.options, maxTokens: max(min(room, pipeline.defaultMaxTokens ?? room), 1), budget)
+        return Prepared(request: request, generation: generation)
     }
 
     private func whole(

@@ -8,9 +8,8 @@ final class ActiveRequest {
     private let deliver: @Sendable (GenerationEvent) -> Void
     private var decoder: any TokenTextDecoder
     private var stream: TextStream
-    private var generated = 0
-    /// Tokens of prompt and output; kept only for a repetition penalty.
-    private(set) var seen: SeenTokens?
+    private(set) var policy: TokenPolicy
+    private var stopToken: Int32?
     /// Embeddings of each picture, once at hand.
     private(set) var embeddings: [Embeddings?]
     var firstStep: ContinuousClock.Instant?
@@ -26,13 +25,11 @@ final class ActiveRequest {
         self.arrival = arrival
         self.deliver = deliver
         decoder = request.decoder
-        stream = TextStream(stops: request.stops)
+        stream = TextStream(stops: request.stops, includesStop: request.includesStop)
         embeddings = Array(repeating: nil, count: request.prompt.pictures.count)
-        if request.sampling.repetitionPenalty != 1 {
-            var seen = SeenTokens(vocabularySize: vocabularySize, capacity: request.longest)
-            for token in request.prompt.ids { seen.insert(token) }
-            self.seen = seen
-        }
+        policy = TokenPolicy(
+            request.sampling, request.rules, ends: request.endTokens + request.stopTokens, prompt: request.prompt.ids,
+            maxTokens: request.maxTokens, vocabularySize: vocabularySize)
     }
 
     var sequence: SequenceState {
@@ -44,10 +41,10 @@ final class ActiveRequest {
     }
 
     /// Which logits of a step are read, as `StepIO` counts them; a probe reads all.
-    var wantedLogits: (count: Int32, reach: Float) { request.probe == nil ? request.sampling.wantedLogits : (0, 0) }
+    var wantedLogits: (count: Int32, reach: Float) { request.probe == nil ? policy.wantedLogits : (0, 0) }
 
     /// Tokens generated so far.
-    var generatedCount: Int { generated }
+    var generatedCount: Int { policy.position }
 
     func setEmbeddings(_ embeddings: Embeddings, of picture: Int) {
         self.embeddings[picture] = embeddings
@@ -56,29 +53,39 @@ final class ActiveRequest {
 
     /// Takes a sampled token, passes its text on, and says whether the request has ended; throws where its tokens have no text.
     func take(_ token: Int32, maxModelLength: Int) throws -> FinishReason? {
-        generated += 1
-        seen?.insert(token)
-        if !request.ignoresEnd, request.endTokens.contains(token) {
+        policy.take(token)
+        let mayStop = generatedCount >= request.rules.minTokens
+        if mayStop, ends(token) {
+            if stopToken != nil, request.includesStop { send(stream.append(try decoder.append(token))) }
             send(stream.append(try decoder.finish()))
             send(stream.finish())
             return .stop
         }
-        send(stream.append(try decoder.append(token)))
+        send(stream.append(try decoder.append(token), mayStop: mayStop))
         if stream.stop != nil { return .stop }
-        guard generated >= request.maxTokens || request.prompt.ids.count + generated >= maxModelLength else { return nil }
-        send(stream.append(try decoder.finish()))
+        guard generatedCount >= request.maxTokens || request.prompt.ids.count + generatedCount >= maxModelLength else { return nil }
+        send(stream.append(try decoder.finish(), mayStop: mayStop))
         if stream.stop != nil { return .stop }
         send(stream.finish())
         return .length
     }
 
+    private func ends(_ token: Int32) -> Bool {
+        if request.stopTokens.contains(token) {
+            stopToken = token
+            return true
+        }
+        return !request.ignoresEnd && request.endTokens.contains(token)
+    }
+
     func finish(_ reason: FinishReason, cachedTokens: Int) -> Completion {
         var usage = Usage()
         usage.promptTokens = request.prompt.ids.count
-        usage.completionTokens = generated
+        usage.completionTokens = generatedCount
         usage.cachedTokens = min(cachedTokens, usage.promptTokens)
         usage.imageTokens = request.prompt.pictures.reduce(0) { $0 + $1.tokens.count }
-        let completion = Completion(reason: reason, stop: stream.stop, usage: usage)
+        let stop = stream.stop.map { StopCause.text($0) } ?? stopToken.map { .token($0) }
+        let completion = Completion(reason: reason, stop: stop, usage: usage)
         deliver(.finished(completion))
         return completion
     }

@@ -170,9 +170,13 @@ final class EngineLoop {
             let (choice, shown) = sampling[row]
             row += 1
             let probe = request.request.probe
-            if let shown { probe?.take(.step(shown, choice: choice)) }
-            guard let token = probe?.token(request.generatedCount) ?? choice else {
-                fail(item.id, "the model's output holds no numbers")
+            if let shown { probe?.take(.step(shown, choice: try? choice.get())) }
+            let given = probe?.token(request.generatedCount).map { Result<Int32, RowSampling.Fault>.success($0) }
+            let token: Int32
+            switch given ?? choice {
+            case .success(let chosen): token = chosen
+            case .failure(let fault):
+                fail(item.id, fault.description)
                 continue
             }
             scheduler.append(token, toSequence: item.id)

@@ -62,13 +62,18 @@ package protocol TokenTextDecoder: Sendable {
 package struct GenerationRequest: Sendable {
     package var prompt: Prompt
     package var sampling: SamplingParameters
+    package var rules = TokenRules()
     /// Most tokens to generate, at least 1.
     package var maxTokens: Int
     /// Tokens that end the text, such as the model's end-of-text; ignored under `ignoresEnd`.
     package var endTokens: [Int32]
     package var ignoresEnd: Bool
-    /// Texts that end the text, themselves dropped.
+    /// Further tokens that end the text, `ignoresEnd` or not.
+    package var stopTokens: [Int32] = []
+    /// Texts that end the text.
     package var stops: [String]
+    /// Whether the stop string or the text of the stop token that was met is shown.
+    package var includesStop = false
     package var decoder: any TokenTextDecoder
     /// Prompts share cached prefixes only under the same salt.
     package var cacheSalt: String
@@ -105,7 +110,7 @@ package struct GenerationRequest: Sendable {
 
 /// Why a text ended.
 package enum FinishReason: String, Sendable, CaseIterable {
-    /// An end token or stop string.
+    /// An end token, a stop token or a stop string.
     case stop
     /// `maxTokens` or the end of the context.
     case length
@@ -113,14 +118,20 @@ package enum FinishReason: String, Sendable, CaseIterable {
     case abort
 }
 
+/// What a request named as an end and its text met.
+package enum StopCause: Sendable, Equatable {
+    case text(String)
+    case token(Int32)
+}
+
 /// How a request ended.
 package struct Completion: Sendable {
     package var reason: FinishReason
-    /// The stop string that ended the text.
-    package var stop: String?
+    /// Nil where the model's own end or the length ended the text.
+    package var stop: StopCause?
     package var usage: Usage
 
-    package init(reason: FinishReason, stop: String? = nil, usage: Usage) {
+    package init(reason: FinishReason, stop: StopCause? = nil, usage: Usage) {
         self.reason = reason
         self.stop = stop
         self.usage = usage

@@ -52,7 +52,7 @@ package struct InputPipeline: Sendable {
     /// Why no messages can be rendered; nil where they can.
     package let refusal: String?
     private let forms: MessageForms
-    private let newDecoder: @Sendable () -> any TokenTextDecoder
+    private let newDecoder: @Sendable (_ skipsSpecialTokens: Bool) -> any TokenTextDecoder
     private let imageDecoder: ImageDecoder
     private let reader: PictureReader?
     private let maxPatches: Int
@@ -74,7 +74,7 @@ package struct InputPipeline: Sendable {
         tokenBytesMax: Int? = nil, refusal: String? = nil,
         render: @escaping @Sendable (_ messages: JSONValue, _ extra: JSONObject, WorkBudget) throws -> String,
         encode: @escaping @Sendable (String, _ addsSpecialTokens: Bool, WorkBudget) throws -> [Int32],
-        newDecoder: @escaping @Sendable () -> any TokenTextDecoder
+        newDecoder: @escaping @Sendable (_ skipsSpecialTokens: Bool) -> any TokenTextDecoder
     ) {
         self.spec = spec
         self.render = render
@@ -111,7 +111,31 @@ package struct InputPipeline: Sendable {
     /// Most tokens of an answer where the request sets no number; nil where the model does not either.
     package var defaultMaxTokens: Int? { spec.generation.maxNewTokens.flatMap { $0 > 0 ? $0 : nil } }
 
-    package func makeDecoder() -> any TokenTextDecoder { newDecoder() }
+    package func makeDecoder(skipsSpecialTokens: Bool = true) -> any TokenTextDecoder { newDecoder(skipsSpecialTokens) }
+
+    /// The runs of tokens that spell a word, as it stands and behind a space, of which an output must hold none; by the rules of vLLM's
+    /// `bad_words`: the form behind a space counts where it has as many tokens and begins with another one.
+    package func barred(_ words: [String], budget: WorkBudget) throws(InputError) -> [[Int32]] {
+        var runs: [[Int32]] = []
+        for word in words {
+            let bare = String(word.drop { $0.isWhitespace })
+            let plain = try tokens(of: bare, addsSpecialTokens: false, budget: budget)
+            let spaced = try tokens(of: " " + bare, addsSpecialTokens: false, budget: budget)
+            if !plain.isEmpty { runs.append(plain) }
+            if !spaced.isEmpty, spaced.count == plain.count, spaced[0] != plain[0] { runs.append(spaced) }
+        }
+        return runs
+    }
+
+    /// The tokens of a text in which special tokens may be spelled out.
+    package func tokens(of text: String, addsSpecialTokens: Bool, budget: WorkBudget) throws(InputError) -> [Int32] {
+        try checkLength(of: text)
+        try Self.check(budget)
+        do { return try encode(text, addsSpecialTokens, budget) } catch {
+            try Self.check(budget)
+            throw .badPrompt("\(error)")
+        }
+    }
 
     /// Most pixels of all pictures of one request together, in multiples of what one picture may have.
     private static let pixelShare = 8

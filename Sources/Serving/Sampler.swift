@@ -37,18 +37,14 @@ package final class Sampler {
         indices.deallocate()
     }
 
-    /// The next token, or nil when no logit is a number.
+    /// The next token, or nil when no logit is a number. Penalties and rules are `TokenPolicy`'s, applied before.
     ///
     /// - Parameters:
     ///   - logits: changed in place.
-    ///   - seen: tokens of prompt and output; needed for a repetition penalty only.
     ///   - position: count of tokens generated before.
     package func sample(
-        _ logits: UnsafeMutableBufferPointer<Float>, _ parameters: SamplingParameters, seen: SeenTokens?, position: Int
+        _ logits: UnsafeMutableBufferPointer<Float>, _ parameters: SamplingParameters, position: Int
     ) -> Int32? {
-        if let seen, parameters.repetitionPenalty != 1 {
-            penalize(logits, seen.tokens, by: parameters.repetitionPenalty)
-        }
         guard let base = logits.baseAddress else { return nil }
         let best = Int(vlm_first_greatest(base, Int64(logits.count), isa))
         guard best >= 0 else { return nil }
@@ -58,13 +54,6 @@ package final class Sampler {
         guard parameters.topP < 1 else { return draw(logits, unit * total) ?? Int32(best) }
         let count = keepNucleus(logits, parameters, total: total)
         return draw(logits, unit, among: count) ?? Int32(best)
-    }
-
-    private func penalize(_ logits: UnsafeMutableBufferPointer<Float>, _ tokens: [Int32], by penalty: Float) {
-        for token in tokens where Int(token) < logits.count {
-            let value = logits[Int(token)]
-            logits[Int(token)] = value < 0 ? value * penalty : value / penalty
-        }
     }
 
     /// Replaces logits by probabilities in units of the likeliest token's, 0 for tokens that do not take part; returns their sum.

@@ -12,6 +12,10 @@ package struct SamplingParameters: Sendable, Equatable {
     package var minP: Float = 0
     /// > 0: logits of tokens seen in prompt or output are divided by it when positive, multiplied when negative.
     package var repetitionPenalty: Float = 1
+    /// Taken from the logit of each token that the output holds.
+    package var presencePenalty: Float = 0
+    /// Taken from a token's logit as many times as the output holds it.
+    package var frequencyPenalty: Float = 0
     /// Same seed, same request: same tokens.
     package var seed: UInt64 = 0
 
@@ -28,7 +32,7 @@ extension SamplingParameters {
     /// count is 0. The sampler gives every other one no part, whatever number stands there, as long as it is below these.
     package var wantedLogits: (count: Int32, reach: Float) {
         // A penalty may put any logit on top.
-        if repetitionPenalty != 1 { return (0, 0) }
+        if repetitionPenalty != 1 || presencePenalty != 0 || frequencyPenalty != 0 { return (0, 0) }
         if isGreedy { return (1, 0) }
         if topK > 0 { return topK <= Self.topKMax ? (Int32(topK), 0) : (0, 0) }
         // The nucleus is a share of what all weigh.
