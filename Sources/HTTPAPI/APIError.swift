@@ -67,11 +67,13 @@ struct APIError: Error, Sendable, Equatable {
         self.retryAfter = retryAfter
     }
 
-    /// - Parameter maxTokensField: the field in which the request set its most tokens.
-    init(_ error: AdmissionError, maxTokensField: String = "max_tokens") {
+    /// - Parameters:
+    ///   - field: the field that holds the prompt.
+    ///   - maxTokensField: the field in which the request set its most tokens.
+    init(_ error: AdmissionError, place field: String = "messages", maxTokensField: String = "max_tokens") {
         switch error {
-        case .promptTooLong: self = .invalid(error.description, param: "messages", code: "context_length_exceeded")
-        case .promptEmpty, .spanTooLong: self = .invalid(error.description, param: "messages")
+        case .promptTooLong: self = .invalid(error.description, param: field, code: "context_length_exceeded")
+        case .promptEmpty, .spanTooLong: self = .invalid(error.description, param: field)
         // Tokenizer and model come from one artifact, which contradicts itself; no route asks for a probe.
         case .tokenOutOfRange, .probeNotAlone: self = .failed(error.description)
         case .maxTokensTooLarge(let maxTokens, let tokens, let length):
@@ -79,7 +81,8 @@ struct APIError: Error, Sendable, Equatable {
                 "\(maxTokensField) \(maxTokens) is too large: the model's context holds \(length) tokens and the prompt has "
                     + "\(tokens), which leaves \(length - tokens)",
                 param: maxTokensField, code: "context_length_exceeded")
-        case .pictureTooLarge: self = .invalid(error.description, param: "messages", code: "image_too_large")
+        case .pictureTooLarge: self = .invalid(error.description, param: field, code: "image_too_large")
+        case .tooManyAnswers: self = .invalid(error.description, param: "n")
         case .queueFull: self = .overloaded(error.description)
         case .notServing: self = .unavailable(error.description)
         }

@@ -21,7 +21,14 @@ struct AnswerOptions: Sendable {
     var cacheSalt: String
     var streams: Bool
     var includesUsage: Bool
+    /// How many of the likeliest tokens are told beside each token's log probability; nil for neither.
+    var logprobs: Int?
+    /// Answers that are shown of each prompt, and those that are made, of which the likeliest are shown.
+    var n: Int
+    var bestOf: Int
 
+    /// Most answers to one prompt.
+    static let maxAnswers = 128
     /// Most stop strings, and most bytes of one.
     static let maxStops = 16
     static let maxStopBytes = 1024
@@ -37,7 +44,8 @@ struct AnswerOptions: Sendable {
         var seed: UInt64
     }
 
-    init(_ fields: FieldReader, _ model: Surroundings) throws(APIError) {
+    init(_ fields: FieldReader, _ model: Surroundings, logprobs: Int?) throws(APIError) {
+        self.logprobs = logprobs
         let tokens = SamplingFields(fields: fields, vocabularySize: model.vocabularySize)
         sampling = try tokens.sampling(defaults: model.sampling, seed: model.seed)
         stopTokens = try tokens.stopTokens()
@@ -57,6 +65,25 @@ struct AnswerOptions: Sendable {
         cacheSalt = try fields.string("cache_salt") ?? ""
         streams = try fields.boolean("stream") ?? false
         includesUsage = try Self.includesUsage(fields, streams: streams)
+        (n, bestOf) = try Self.answers(fields)
+        if sampling.isGreedy, bestOf > 1 {
+            throw .invalid("\(n > 1 ? "n" : "best_of") must be 1 when temperature is 0: all answers would be the same", param: n > 1 ? "n" : "best_of")
+        }
+        if streams, bestOf > n { throw .invalid("best_of must be n when stream is true", param: "best_of") }
+    }
+
+    private static func answers(_ fields: FieldReader) throws(APIError) -> (n: Int, bestOf: Int) {
+        func count(_ name: String) throws(APIError) -> Int? {
+            guard let count = try fields.integer(name) else { return nil }
+            guard (1...maxAnswers).contains(count) else {
+                throw .invalid("\(name) must be at least 1 and at most \(maxAnswers), not \(count)", param: name)
+            }
+            return count
+        }
+        let n = try count("n") ?? 1
+        let bestOf = try count("best_of") ?? n
+        guard bestOf >= n else { throw .invalid("best_of \(bestOf) must be at least n, which is \(n)", param: "best_of") }
+        return (n, bestOf)
     }
 
     private static func maxTokens(_ fields: FieldReader) throws(APIError) -> (field: String, count: Int)? {

@@ -1,3 +1,4 @@
+internal import Budgets
 internal import Inputs
 internal import JSON
 internal import Serving
@@ -10,36 +11,37 @@ struct ChatRequest: Sendable {
     var pictures: [EncodedPicture]
     var options: AnswerOptions
 
-    /// Reads a request's JSON.
-    ///
-    /// - Parameters:
-    ///   - maxValues: most values of the JSON document.
-    init(_ body: [UInt8], maxValues: Int, _ surroundings: AnswerOptions.Surroundings) throws(APIError) {
-        let json: JSONValue
-        do {
-            json = try JSONValue(parsing: body, countLimit: maxValues)
-        } catch {
-            throw Self.foreignForm(body) ?? .invalid(error.description, code: "invalid_json")
-        }
-        guard let object = json.objectValue else {
-            throw .invalid("the body must be a JSON object, not \(json.kind)")
-        }
+    init(_ object: JSONObject, _ surroundings: AnswerOptions.Surroundings) throws(APIError) {
         let fields = FieldReader(object: object)
-        try ChatFields.check(object)
+        try FieldTable.chat.check(object)
         guard let model = try fields.string("model") else { throw .invalid("model is required", param: "model") }
         self.model = model
-        let reader = MessageReader()
-        (messages, pictures) = try reader.read(fields.value("messages"))
-        options = try AnswerOptions(fields, surroundings)
+        (messages, pictures) = try MessageReader().read(fields.value("messages"))
+        options = try AnswerOptions(fields, surroundings, logprobs: Self.logprobs(fields))
     }
 
-    /// Tells whoever posts a form, by the first bytes of a body that is no JSON; nil for other bodies.
-    private static func foreignForm(_ body: [UInt8]) -> APIError? {
-        let isMultipart = body.starts(with: Array("--".utf8))
-        let name = body.prefix { (0x21...0x7E).contains($0) && $0 != UInt8(ascii: "=") && !"{}[]\"".utf8.contains($0) }
-        guard isMultipart || !name.isEmpty && body.dropFirst(name.count).first == UInt8(ascii: "=") else { return nil }
-        return .invalid(
-            "the body is a \(isMultipart ? "multipart" : "URL-encoded") form; send JSON with Content-Type: application/json",
-            code: "unsupported_media_type", status: 415)
+    private static func logprobs(_ fields: FieldReader) throws(APIError) -> Int? {
+        let isAsked = try fields.boolean("logprobs") ?? false
+        guard let count = try fields.integer("top_logprobs") else { return isAsked ? 0 : nil }
+        guard (0...likeliestMax).contains(count) else {
+            throw .invalid("top_logprobs must be at least 0 and at most \(likeliestMax), not \(count)", param: "top_logprobs")
+        }
+        guard isAsked || count == 0 else {
+            throw .invalid("top_logprobs is only allowed when logprobs is true", param: "top_logprobs")
+        }
+        return isAsked ? count : nil
+    }
+
+    /// The prompt, and what is asked of the engine.
+    func plan(_ pipeline: InputPipeline, contextLength: Int, _ budget: WorkBudget) throws(APIError) -> AnswerPlan {
+        let prompt: Prompt
+        do throws(InputError) {
+            prompt = try pipeline.prompt(messages: messages, pictures: pictures, salt: options.cacheSalt, budget: budget)
+        } catch {
+            throw APIError(error)
+        }
+        let room = contextLength - prompt.ids.count
+        let generation = try pipeline.generation(prompt, options, maxTokens: max(min(room, pipeline.defaultMaxTokens ?? room), 1), budget)
+        return AnswerPlan(groups: [GenerationGroup(generation, count: options.bestOf)], options: options)
     }
 }

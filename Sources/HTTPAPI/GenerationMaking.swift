@@ -17,6 +17,7 @@ extension InputPipeline {
         generation.rules = options.rules
         generation.stopTokens = options.stopTokens
         generation.includesStop = options.includesStop
+        generation.logprobs = options.logprobs ?? (options.bestOf > options.n ? 0 : nil)
         guard generation.rules.minTokens <= generation.maxTokens else {
             throw .invalid(
                 "min_tokens \(generation.rules.minTokens) is more than the \(generation.maxTokens) tokens that the answer may have",

@@ -101,13 +101,20 @@ struct SamplingFields {
     /// A list of tokens of the vocabulary; nil where there is none.
     func tokens(_ name: String) throws(APIError) -> [Int32]? {
         guard let value = fields.value(name) else { return nil }
-        guard let list = value.arrayValue else { throw fields.mismatch(name, value, "a list of token ids") }
+        return try tokens(name, of: value, param: name)
+    }
+
+    /// - Parameters:
+    ///   - name: the place of the list.
+    ///   - param: the field that holds it.
+    func tokens(_ name: String, of value: JSONValue, param: String) throws(APIError) -> [Int32] {
+        guard let list = value.arrayValue else { throw fields.mismatch(name, value, "a list of token ids", param: param) }
         var tokens: [Int32] = []
         tokens.reserveCapacity(list.count)
         for (index, value) in list.enumerated() {
-            guard let token = value.intValue else { throw fields.mismatch("\(name)[\(index)]", value, "a token id", param: name) }
+            guard let token = value.intValue else { throw fields.mismatch("\(name)[\(index)]", value, "a token id", param: param) }
             guard isToken(token) else {
-                throw .invalid("\(name)[\(index)] \(token) is no token: the vocabulary has \(vocabularySize)", param: name)
+                throw .invalid("\(name)[\(index)] \(token) is no token: the vocabulary has \(vocabularySize)", param: param)
             }
             tokens.append(Int32(token))
         }

@@ -1,6 +1,14 @@
 internal import Plan
 
-/// A request that the engine works on.
+/// Embeddings of the pictures of a prompt, which all answers to it read.
+final class PictureEmbeddings {
+    /// By picture, once at hand.
+    fileprivate(set) var values: [Embeddings?]
+
+    init(count: Int) { values = Array(repeating: nil, count: count) }
+}
+
+/// A request that the engine works on: one answer to a prompt.
 final class ActiveRequest {
     let id: Int
     let request: GenerationRequest
@@ -10,15 +18,17 @@ final class ActiveRequest {
     private var stream: TextStream
     private(set) var policy: TokenPolicy
     private var stopToken: Int32?
-    /// Embeddings of each picture, once at hand.
-    private(set) var embeddings: [Embeddings?]
+    private var logprobSum = 0.0
+    /// The id of the first answer to the same prompt; nil for an answer alone.
+    private let group: Int?
+    private let pictures: PictureEmbeddings
     var firstStep: ContinuousClock.Instant?
     var firstToken: ContinuousClock.Instant?
     var lastToken: ContinuousClock.Instant?
 
     init(
-        id: Int, request: GenerationRequest, arrival: ContinuousClock.Instant, vocabularySize: Int,
-        deliver: @escaping @Sendable (GenerationEvent) -> Void
+        id: Int, request: GenerationRequest, of group: Int?, embeddings: PictureEmbeddings, arrival: ContinuousClock.Instant,
+        vocabularySize: Int, deliver: @escaping @Sendable (GenerationEvent) -> Void
     ) {
         self.id = id
         self.request = request
@@ -26,34 +36,46 @@ final class ActiveRequest {
         self.deliver = deliver
         decoder = request.decoder
         stream = TextStream(stops: request.stops, includesStop: request.includesStop)
-        embeddings = Array(repeating: nil, count: request.prompt.pictures.count)
+        self.group = group
+        pictures = embeddings
         policy = TokenPolicy(
             request.sampling, request.rules, ends: request.endTokens + request.stopTokens, prompt: request.prompt.ids,
             maxTokens: request.maxTokens, vocabularySize: vocabularySize)
     }
 
+    var isFirstOfGroup: Bool { group == nil || group == id }
+
+    /// Embeddings of each picture, once at hand.
+    var embeddings: [Embeddings?] { pictures.values }
+
     var sequence: SequenceState {
         let pictures = request.prompt.pictures.map { PictureTokens(tokens: $0.tokens, digest: $0.digest) }
         let prompt = request.prompt
         return SequenceState(
-            id: id, prompt: prompt.ids, longest: request.longest, pictures: pictures, spans: prompt.spans, lengths: prompt.lengths,
+            id: id, group: group, prompt: prompt.ids, longest: request.longest, pictures: pictures, spans: prompt.spans, lengths: prompt.lengths,
             salt: request.cacheSalt, gears: request.probe?.gears ?? [])
     }
 
-    /// Which logits of a step are read, as `StepIO` counts them; a probe reads all.
-    var wantedLogits: (count: Int32, reach: Float) { request.probe == nil ? policy.wantedLogits : (0, 0) }
+    /// Which logits of a step are read, as `StepIO` counts them; a probe and log probabilities read all.
+    var wantedLogits: (count: Int32, reach: Float) { request.probe == nil && request.logprobs == nil ? policy.wantedLogits : (0, 0) }
 
     /// Tokens generated so far.
     var generatedCount: Int { policy.position }
 
     func setEmbeddings(_ embeddings: Embeddings, of picture: Int) {
-        self.embeddings[picture] = embeddings
+        pictures.values[picture] = embeddings
         request.probe?.take(.picture(picture, embeddings.values))
     }
 
     /// Takes a sampled token, passes its text on, and says whether the request has ended; throws where its tokens have no text.
-    func take(_ token: Int32, maxModelLength: Int) throws -> FinishReason? {
+    ///
+    /// - Parameter choice: the token's log probability and its company, where they were asked for.
+    func take(_ token: Int32, _ choice: TokenChoice?, maxModelLength: Int) throws -> FinishReason? {
         policy.take(token)
+        if let choice {
+            logprobSum += Double(choice.chosen.logprob)
+            deliver(.token(choice))
+        }
         let mayStop = generatedCount >= request.rules.minTokens
         if mayStop, ends(token) {
             if stopToken != nil, request.includesStop { send(stream.append(try decoder.append(token))) }
@@ -85,7 +107,7 @@ final class ActiveRequest {
         usage.cachedTokens = min(cachedTokens, usage.promptTokens)
         usage.imageTokens = request.prompt.pictures.reduce(0) { $0 + $1.tokens.count }
         let stop = stream.stop.map { StopCause.text($0) } ?? stopToken.map { .token($0) }
-        let completion = Completion(reason: reason, stop: stop, usage: usage)
+        let completion = Completion(reason: reason, stop: stop, usage: usage, logprob: request.logprobs.map { _ in logprobSum })
         deliver(.finished(completion))
         return completion
     }

@@ -35,6 +35,7 @@ extension Engine {
                         cancel(id)
                         throw error
                     }
+                case .token: break
                 case .finished(let completion): return completion
                 case .failed(let reason): throw EngineFailure(description: reason)
                 }
@@ -54,7 +55,7 @@ extension Engine {
             events.drain(into: &arrived, waits: true)
             for (index, event) in arrived {
                 switch event {
-                case .text: break
+                case .text, .token: break
                 case .finished(let completion): completions[index] = completion
                 case .failed(let reason): throw EngineFailure(description: reason)
                 }

@@ -67,7 +67,7 @@ final class EngineLoop {
             Scheduler.Limits(
                 gears: configuration.gears, maxSequences: configuration.maxSequences,
                 maxBatchedTokens: configuration.maxBatchedTokens, blockSize: configuration.blockSize,
-                blockCount: configuration.blockCount, cachesPrefixes: configuration.cachesPrefixes))
+                blockCount: configuration.blockCount, cachesPrefixes: configuration.cachesPrefixes, sharesPrompts: configuration.sharesPrompts))
     }
 
     private func run() {
@@ -86,14 +86,19 @@ final class EngineLoop {
 
     private func obey(_ command: EngineCommand) {
         switch command {
-        case .submit(let id, let request, let arrival, let deliver):
-            let active = ActiveRequest(
-                id: id, request: request, arrival: arrival, vocabularySize: configuration.vocabularySize, deliver: deliver)
-            requests[id] = active
-            var sequence = active.sequence
-            if request.probe?.readsWholePrompt == true { sequence.chunkMax = io.maxSequences }
-            scheduler.add(sequence)
-        case .cancel(let id): end(id, .abort)
+        case .submit(let id, let group, let arrival, let deliver):
+            let embeddings = PictureEmbeddings(count: group.request.prompt.pictures.count)
+            for branch in 0..<group.count {
+                let active = ActiveRequest(
+                    id: id + branch, request: group.branch(branch), of: group.count > 1 ? id : nil, embeddings: embeddings, arrival: arrival,
+                    vocabularySize: configuration.vocabularySize
+                ) { deliver(branch, $0) }
+                requests[active.id] = active
+                var sequence = active.sequence
+                if active.request.probe?.readsWholePrompt == true { sequence.chunkMax = io.maxSequences }
+                scheduler.add(sequence)
+            }
+        case .cancel(let ids): for id in ids { end(id, .abort) }
         case .drain: isDraining = true
         case .abort: for id in requests.keys.sorted() { end(id, .abort) }
         }
@@ -168,6 +173,7 @@ final class EngineLoop {
             noteFirstStep(request, at: began)
             guard item.samples, !item.isReplay else { continue }
             let (choice, shown) = sampling[row]
+            let told = sampling.choice(row: row)
             row += 1
             let probe = request.request.probe
             if let shown { probe?.take(.step(shown, choice: try? choice.get())) }
@@ -183,7 +189,7 @@ final class EngineLoop {
             noteToken(request, at: now)
             report.generated += 1
             do {
-                guard let reason = try request.take(token, maxModelLength: configuration.maxModelLength) else { continue }
+                guard let reason = try request.take(token, told, maxModelLength: configuration.maxModelLength) else { continue }
                 ended.append((item.id, reason))
             } catch {
                 fail(item.id, "\(error)")
@@ -226,10 +232,11 @@ extension EngineLoop {
     private func noteFirstStep(_ request: ActiveRequest, at now: ContinuousClock.Instant) {
         guard request.firstStep == nil else { return }
         request.firstStep = now
-        report.prompt += request.request.prompt.ids.count
+        let promptTokens = request.isFirstOfGroup ? request.request.prompt.ids.count : 0
+        report.prompt += promptTokens
         state.updateMetrics {
             $0.queueTime.observe((now - request.arrival).seconds)
-            $0.promptTokens += request.request.prompt.ids.count
+            $0.promptTokens += promptTokens
         }
     }
 

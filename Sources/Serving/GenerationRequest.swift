@@ -75,6 +75,8 @@ package struct GenerationRequest: Sendable {
     /// Whether the stop string or the text of the stop token that was met is shown.
     package var includesStop = false
     package var decoder: any TokenTextDecoder
+    /// How many of the likeliest tokens are told beside each token and its log probability, at most `likeliestMax`; nil for neither.
+    package var logprobs: Int?
     /// Prompts share cached prefixes only under the same salt.
     package var cacheSalt: String
     /// What is shown of the computation; nil for nothing.
@@ -130,8 +132,11 @@ package struct Completion: Sendable {
     /// Nil where the model's own end or the length ended the text.
     package var stop: StopCause?
     package var usage: Usage
+    /// The log probability of all tokens together; nil where none were asked for.
+    package var logprob: Double?
 
-    package init(reason: FinishReason, stop: StopCause? = nil, usage: Usage) {
+    package init(reason: FinishReason, stop: StopCause? = nil, usage: Usage, logprob: Double? = nil) {
+        self.logprob = logprob
         self.reason = reason
         self.stop = stop
         self.usage = usage
@@ -150,8 +155,10 @@ package struct Usage: Sendable, Equatable {
     package init() {}
 }
 
-/// What a request yields, in order: any number of texts, then one end.
+/// What a request yields, in order: any number of texts and tokens, then one end.
 package enum GenerationEvent: Sendable {
+    /// A token, before its text, where log probabilities were asked for.
+    case token(TokenChoice)
     /// Text of one or more tokens, never empty.
     case text(String)
     case finished(Completion)
@@ -161,7 +168,7 @@ package enum GenerationEvent: Sendable {
     /// Whether nothing follows.
     var isLast: Bool {
         switch self {
-        case .text: false
+        case .text, .token: false
         case .finished, .failed: true
         }
     }
@@ -194,6 +201,8 @@ package enum AdmissionError: Error, Sendable, Equatable, CustomStringConvertible
     case tokenOutOfRange(token: Int32, vocabularySize: Int)
     /// A probe that reads its whole prompt, in an engine of several sequences or one that caches prefixes.
     case probeNotAlone
+    /// More answers than the engine ever takes at once.
+    case tooManyAnswers(count: Int, limit: Int)
     case queueFull(waiting: Int)
     case notServing(EnginePhase)
 
@@ -211,6 +220,7 @@ package enum AdmissionError: Error, Sendable, Equatable, CustomStringConvertible
                 + "--max-num-batched-tokens"
         case .tokenOutOfRange(let token, let size): "token \(token) is outside the vocabulary of \(size)"
         case .probeNotAlone: "logits of whole prompts are read by an engine of one sequence that caches no prefixes"
+        case .tooManyAnswers(let count, let limit): "\(count) answers are asked for, more than the \(limit) that may wait and run at once"
         case .queueFull(let waiting): "the server is busy: \(waiting) requests are waiting"
         case .notServing(let phase): "the server is \(phase)"
         }

@@ -53,6 +53,8 @@ package struct InputPipeline: Sendable {
     package let refusal: String?
     private let forms: MessageForms
     private let newDecoder: @Sendable (_ skipsSpecialTokens: Bool) -> any TokenTextDecoder
+    /// The bytes that a token stands for inside a text.
+    package let tokenBytes: @Sendable (Int32) -> [UInt8]
     private let imageDecoder: ImageDecoder
     private let reader: PictureReader?
     private let maxPatches: Int
@@ -74,8 +76,10 @@ package struct InputPipeline: Sendable {
         tokenBytesMax: Int? = nil, refusal: String? = nil,
         render: @escaping @Sendable (_ messages: JSONValue, _ extra: JSONObject, WorkBudget) throws -> String,
         encode: @escaping @Sendable (String, _ addsSpecialTokens: Bool, WorkBudget) throws -> [Int32],
-        newDecoder: @escaping @Sendable (_ skipsSpecialTokens: Bool) -> any TokenTextDecoder
+        newDecoder: @escaping @Sendable (_ skipsSpecialTokens: Bool) -> any TokenTextDecoder,
+        tokenBytes: @escaping @Sendable (Int32) -> [UInt8]
     ) {
+        self.tokenBytes = tokenBytes
         self.spec = spec
         self.render = render
         self.refusal = refusal
@@ -153,6 +157,30 @@ package struct InputPipeline: Sendable {
         Prompt(
             ids: prepared.tokens, positions: prepared.positions.ids, positionDelta: prepared.positions.delta,
             pictures: prepared.pictures.map { picture($0, salt) }, spans: prepared.spans, lengths: spec.positions.lengths)
+    }
+
+    /// A prompt of tokens alone.
+    package func prompt(tokens: [Int32]) -> Prompt {
+        let positions = spec.positions.positions(count: tokens.count, pictures: [])
+        let spans: [Range<Int>] = spec.spans == .prompt && !tokens.isEmpty ? [tokens.indices] : []
+        return Prompt(
+            ids: tokens, positions: positions.ids, positionDelta: positions.delta, spans: spans, lengths: spec.positions.lengths)
+    }
+
+    /// The text of tokens.
+    package func text(of tokens: [Int32], skipsSpecialTokens: Bool, budget: WorkBudget) throws(InputError) -> String {
+        var decoder = makeDecoder(skipsSpecialTokens: skipsSpecialTokens)
+        var text = ""
+        do {
+            for token in tokens {
+                try budget.check()
+                text += try decoder.append(token)
+            }
+            return text + (try decoder.finish())
+        } catch {
+            try Self.check(budget)
+            throw .badPrompt("\(error)")
+        }
     }
 
     /// Tokens, positions and pictures of messages in the template's form.

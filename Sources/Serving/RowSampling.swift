@@ -5,6 +5,8 @@ internal import Execution
 final class RowSampling: RowWork {
     private struct Row {
         var logits: UnsafeMutableBufferPointer<Float>
+        /// How many of the likeliest tokens are told beside the chosen one's log probability; nil for neither.
+        var logprobs: Int?
         /// Nil once the token is chosen.
         var policy: TokenPolicy?
         /// The logits as they were, for a request that shows them.
@@ -15,6 +17,7 @@ final class RowSampling: RowWork {
     private let samplers: [Sampler]
     /// By row; below 0 where there is none.
     private let choices: UnsafeMutableBufferPointer<Int32>
+    private let logprobs: RowLogprobs
 
     /// - Parameters:
     ///   - threads: most rows that are computed at once.
@@ -22,6 +25,7 @@ final class RowSampling: RowWork {
     init(threads: Int, capacity: Int) {
         samplers = (0..<threads).map { _ in Sampler() }
         choices = .allocate(capacity: capacity)
+        logprobs = RowLogprobs(capacity: capacity)
         rows.reserveCapacity(capacity)
     }
 
@@ -33,7 +37,7 @@ final class RowSampling: RowWork {
     func add(_ logits: UnsafeMutableBufferPointer<Float>, of request: ActiveRequest) {
         precondition(rows.count < choices.count, "more rows than sequences")
         let shown = request.request.probe.map { _ in Array(logits) }
-        rows.append(Row(logits: logits, policy: request.policy, shown: shown))
+        rows.append(Row(logits: logits, logprobs: request.request.logprobs, policy: request.policy, shown: shown))
     }
 
     /// Chooses a token for each row.
@@ -44,13 +48,30 @@ final class RowSampling: RowWork {
     }
 
     func run(row: Int, thread: Int) {
-        let (sampler, logits, index) = (samplers[thread], rows[row].logits, row)
+        let (sampler, logits) = (samplers[thread], rows[row].logits)
         guard let policy = rows[row].policy else { return }
+        guard let count = rows[row].logprobs else {
+            choices[row] = choose(logits, policy, sampler)
+            return
+        }
+        let sum = sampler.logSum(logits)
+        let found = sampler.writeLikeliest(count, of: logits, sum, to: logprobs.room(row: row))
+        let raw = sampler.copy(logits)
+        choices[row] = choose(logits, policy, sampler)
+        if choices[row] >= 0 { logprobs.set(sum.logprob(of: raw[Int(choices[row])]), likeliest: found, row: row) }
+    }
+
+    private func choose(_ logits: UnsafeMutableBufferPointer<Float>, _ policy: TokenPolicy, _ sampler: Sampler) -> Int32 {
         policy.apply(to: logits)
         let choice = sampler.sample(logits, policy.sampling, position: policy.position)
         // Only where nothing else is left is such a logit the greatest.
         let isBarred = policy.rules.restricts && choice.map { logits[Int($0)] == -.infinity } ?? false
-        choices[index] = isBarred ? Self.allBarred : choice ?? Self.noNumber
+        return isBarred ? Self.allBarred : choice ?? Self.noNumber
+    }
+
+    /// The log probabilities of a row's choice and of what was likely in its place; nil for a row that asks for none.
+    func choice(row: Int) -> TokenChoice? {
+        rows[row].logprobs == nil || choices[row] < 0 ? nil : logprobs.choice(choices[row], row: row)
     }
 
     private static let noNumber: Int32 = -1

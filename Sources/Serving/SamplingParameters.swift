@@ -22,6 +22,13 @@ package struct SamplingParameters: Sendable, Equatable {
     package init() {}
 
     package var isGreedy: Bool { temperature < 1e-5 }
+
+    /// The parameters of one of several answers to a prompt: each has a seed of its own that follows from the request's.
+    func branch(_ index: Int) -> SamplingParameters {
+        var parameters = self
+        if index > 0 { parameters.seed = CounterRandom(seed: seed).derived(UInt64(index)) }
+        return parameters
+    }
 }
 
 extension SamplingParameters {
@@ -53,6 +60,9 @@ package struct CounterRandom: Sendable {
         let bits = Self.mix(seed ^ Self.mix(UInt64(truncatingIfNeeded: position) &+ 0xD1B5_4A32_D192_ED03))
         return Double(bits >> 11) * 0x1p-53
     }
+
+    /// Another seed for each index.
+    func derived(_ index: UInt64) -> UInt64 { Self.mix(seed &+ index &* 0x9E37_79B9_7F4A_7C15) }
 
     /// The finalizer of SplitMix64.
     private static func mix(_ value: UInt64) -> UInt64 {

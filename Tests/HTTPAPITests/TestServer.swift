@@ -142,7 +142,7 @@ final class TestServer: Sendable {
                 }
                 return text.utf8.map { $0 == 1 ? 257 : Int32($0) }
             },
-            newDecoder: { _ in PrintableDecoder() })
+            newDecoder: { _ in PrintableDecoder() }, tokenBytes: { [UInt8(97 + $0 % 26)] })
     }
 
     private static func render(_ messages: JSONValue) throws -> String {
