@@ -47,6 +47,8 @@ package enum InputError: Error, Sendable, CustomStringConvertible {
 /// Turns messages and pictures into prompts, as the model was compiled to read them.
 package struct InputPipeline: Sendable {
     package let spec: InputSpec
+    /// What answers are like where requests do not say; at first the model's own.
+    package var generation: GenerationDefaults
     private let render: @Sendable (JSONValue, JSONObject, WorkBudget) throws -> String
     private let encode: @Sendable (String, Bool, WorkBudget) throws -> [Int32]
     /// Why no messages can be rendered; nil where they can.
@@ -81,6 +83,7 @@ package struct InputPipeline: Sendable {
     ) {
         self.tokenBytes = tokenBytes
         self.spec = spec
+        generation = spec.generation
         self.render = render
         self.refusal = refusal
         forms = MessageForms { messages in try render(messages, JSONObject(), .generous()) }
@@ -100,9 +103,8 @@ package struct InputPipeline: Sendable {
     /// Tokens that end the model's texts.
     package var endTokens: [Int32] { spec.endTokenIDs }
 
-    /// The model's own sampling, from its generation_config.json; greedy where that says so.
+    /// Sampling where requests do not say: the model's own, from its generation_config.json; greedy where that says so.
     package var defaultSampling: SamplingParameters {
-        let generation = spec.generation
         var sampling = SamplingParameters()
         sampling.temperature = generation.doSample == false ? 0 : Float(generation.temperature ?? 1)
         sampling.topP = Float(generation.topP ?? 1)
@@ -113,7 +115,7 @@ package struct InputPipeline: Sendable {
     }
 
     /// Most tokens of an answer where the request sets no number; nil where the model does not either.
-    package var defaultMaxTokens: Int? { spec.generation.maxNewTokens.flatMap { $0 > 0 ? $0 : nil } }
+    package var defaultMaxTokens: Int? { generation.maxNewTokens.flatMap { $0 > 0 ? $0 : nil } }
 
     package func makeDecoder(skipsSpecialTokens: Bool = true) -> any TokenTextDecoder { newDecoder(skipsSpecialTokens) }
 
@@ -147,9 +149,10 @@ package struct InputPipeline: Sendable {
     /// The prompt for messages in the template's form, whose pictures are `pictures` in order; every stage charges `budget`.
     /// Pictures of another `salt` are other pictures to the cache of embeddings.
     package func prompt(
-        messages: JSONValue, pictures: [EncodedPicture], salt: String = "", budget: WorkBudget = .generous()
+        messages: JSONValue, extra: JSONObject = JSONObject(), pictures: [EncodedPicture], salt: String = "",
+        budget: WorkBudget = .generous()
     ) throws(InputError) -> Prompt {
-        prompt(try prepared(messages: messages, pictures: pictures, budget: budget), salt: salt)
+        prompt(try prepared(messages: messages, extra: extra, pictures: pictures, budget: budget), salt: salt)
     }
 
     /// A prepared prompt in the engine's terms.

@@ -37,6 +37,7 @@ struct VLMServe: AsyncParsableCommand {
     @OptionGroup(title: "Network") var network: NetworkOptions
     @OptionGroup(title: "Engine") var engine: EngineFlags
     @OptionGroup(title: "Inputs") var inputs: InputFlags
+    @OptionGroup(title: "Answers") var answers: AnswerFlags
 
     static func main() async {
         ProcessSignals.prepare()
@@ -59,7 +60,7 @@ struct VLMServe: AsyncParsableCommand {
     func run() async throws {
         do {
             try await Launch(
-                named: artifact, store: store, trustStore: trustStore, network: network, engine: engine, inputs: inputs
+                named: artifact, store: store, trustStore: trustStore, network: network, engine: engine, inputs: inputs, answers: answers
             ).run()
         } catch {
             Console.error("\(error)")

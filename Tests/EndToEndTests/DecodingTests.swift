@@ -51,4 +51,24 @@ import Testing
         }
         #expect(server.stop() == 0)
     }
+
+    /// What requests leave out comes from another file, or from nowhere.
+    @Test func defaultsComeFromWhereTheServerIsTold() async throws {
+        let space = try Workspace()
+        let artifact = try space.compile(Workspace.demoModel)
+        let folder = URL(fileURLWithPath: space.path("defaults"))
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        let question = Data(#"{"model": "model", "messages": [{"role": "user", "content": "Hello!"}], "ignore_eos": true}"#.utf8)
+        func tokens(_ server: Server) async throws -> Int? {
+            let json = try await JSONSerialization.jsonObject(with: server.chat(question)) as? [String: Any]
+            return (json?["usage"] as? [String: Any])?["completion_tokens"] as? Int
+        }
+        try Data(#"{"max_new_tokens": 7, "do_sample": false}"#.utf8).write(to: folder.appending(path: "generation_config.json"))
+        let server = try Server(artifact, "--generation-config", folder.path)
+        #expect(try await tokens(server) == 7)
+        #expect(server.stop() == 0)
+        try Data(#"{"top_k": "all"}"#.utf8).write(to: folder.appending(path: "generation_config.json"))
+        let refused = try Command("vlm-serve", [artifact, "--generation-config", folder.path]).run()
+        #expect(refused.status == 1 && refused.errors.contains("top_k must be a whole number"), "\(refused.errors)")
+    }
 }
