@@ -56,6 +56,10 @@ struct APIError: Error, Sendable, Equatable {
         APIError(status: 500, message: message, type: "server_error", code: "internal_error")
     }
 
+    init(_ failure: GenerationFailure) {
+        self = failure.isOfRequest ? .invalid(failure.description, code: "no_token_allowed") : .failed(failure.description)
+    }
+
     init(
         status: Int, message: String, type: String, param: String? = nil, code: String? = nil, retryAfter: Int? = nil
     ) {

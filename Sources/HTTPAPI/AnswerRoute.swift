@@ -85,7 +85,7 @@ struct AnswerRoute: Sendable {
             case .text(let piece): answers[item.branch].text += piece
             case .failed(let reason):
                 generation.cancel()
-                throw APIError.failed(reason)
+                throw APIError(reason)
             case .finished(let completion):
                 answers[item.branch].completion = completion
                 left -= 1

@@ -42,7 +42,7 @@ struct AnswerStream<Writer: AnswerWriting>: Sendable {
             return bytes + counting + ServerSentEvent.done
         case .failed(let reason):
             hasFailed = true
-            return ServerSentEvent.bytes(APIError.failed(reason).body) + ServerSentEvent.done
+            return ServerSentEvent.bytes(APIError(reason).body) + ServerSentEvent.done
         }
     }
 

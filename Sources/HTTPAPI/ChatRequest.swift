@@ -9,6 +9,8 @@ struct ChatRequest: Sendable {
     /// In the chat template's form: a picture is `{"type": "image"}`.
     var messages: JSONValue
     var pictures: [EncodedPicture]
+    /// What the template sees besides.
+    var extra: JSONObject
     var options: AnswerOptions
 
     init(_ object: JSONObject, _ surroundings: AnswerOptions.Surroundings) throws(APIError) {
@@ -17,6 +19,7 @@ struct ChatRequest: Sendable {
         guard let model = try fields.string("model") else { throw .invalid("model is required", param: "model") }
         self.model = model
         (messages, pictures) = try MessageReader().read(fields.value("messages"))
+        extra = try TemplateFields.read(fields)
         options = try AnswerOptions(fields, surroundings, logprobs: Self.logprobs(fields))
     }
 
@@ -36,7 +39,7 @@ struct ChatRequest: Sendable {
     func plan(_ pipeline: InputPipeline, contextLength: Int, _ budget: WorkBudget) throws(APIError) -> AnswerPlan {
         let prompt: Prompt
         do throws(InputError) {
-            prompt = try pipeline.prompt(messages: messages, pictures: pictures, salt: options.cacheSalt, budget: budget)
+            prompt = try pipeline.prompt(messages: messages, extra: extra, pictures: pictures, salt: options.cacheSalt, budget: budget)
         } catch {
             throw APIError(error)
         }

@@ -27,13 +27,12 @@ struct FieldTable: Sendable {
 
 extension FieldTable {
     static let chat = FieldTable(
-        supported: answers.union(["messages", "max_completion_tokens", "top_logprobs"]), harmless: hints,
+        supported: answers.union(["messages", "max_completion_tokens", "top_logprobs", "add_generation_prompt", "chat_template_kwargs"]), harmless: hints,
         unsupported: later.merging(
             [
                 "echo": [false], "tools": [[]], "tool_choice": ["none", "auto"], "parallel_tool_calls": [true, false],
                 "functions": [[]], "function_call": ["none", "auto"], "mm_processor_kwargs": [[:]], "min_pixels": [], "max_pixels": [],
-                "chat_template": [], "chat_template_kwargs": [[:]], "add_generation_prompt": [true],
-                "continue_final_message": [false], "add_special_tokens": [false], "documents": [[]], "prompt": [],
+                "chat_template": [], "continue_final_message": [false], "add_special_tokens": [false], "documents": [[]], "prompt": [],
                 "modalities": [["text"]], "audio": [], "prediction": [], "reasoning_effort": ["none"], "web_search_options": [],
             ], uniquingKeysWith: { $1 }))
 
@@ -42,13 +41,13 @@ extension FieldTable {
         unsupported: later.merging(["suffix": [""], "prompt_embeds": [], "messages": []], uniquingKeysWith: { $1 }))
 
     static let tokenize = FieldTable(
-        supported: ["model", "prompt", "messages", "add_special_tokens", "add_generation_prompt"], harmless: [],
+        supported: ["model", "prompt", "messages", "add_special_tokens", "add_generation_prompt", "chat_template_kwargs"], harmless: hints,
         unsupported: [
-            "continue_final_message": [false], "return_token_strs": [false], "chat_template": [], "chat_template_kwargs": [[:]],
+            "continue_final_message": [false], "return_token_strs": [false], "chat_template": [],
             "mm_processor_kwargs": [[:]], "tools": [[]],
         ])
 
-    static let detokenize = FieldTable(supported: ["model", "tokens"], harmless: [], unsupported: [:])
+    static let detokenize = FieldTable(supported: ["model", "tokens"], harmless: hints, unsupported: [:])
 
     /// What `AnswerOptions` and every request for answers read.
     private static let answers: Set<String> = [

@@ -12,7 +12,7 @@ struct TokenRoutes: Sendable {
     private struct Source: Sendable {
         enum Content: Sendable {
             case text(String, addsSpecialTokens: Bool)
-            case messages(JSONValue, [EncodedPicture], addsGenerationPrompt: Bool)
+            case messages(JSONValue, [EncodedPicture], extra: JSONObject)
         }
         var content: Content
 
@@ -30,7 +30,7 @@ struct TokenRoutes: Sendable {
             }
             guard try fields.boolean("add_special_tokens") != true else { throw .unsupported("add_special_tokens", possible: [false]) }
             let (messages, pictures) = try MessageReader().read(fields.value("messages"))
-            content = .messages(messages, pictures, addsGenerationPrompt: try fields.boolean("add_generation_prompt") ?? true)
+            content = .messages(messages, pictures, extra: try TemplateFields.read(fields))
         }
 
         var isLong: Bool {
@@ -43,9 +43,7 @@ struct TokenRoutes: Sendable {
             do throws(InputError) {
                 switch content {
                 case .text(let text, let adds): return try pipeline.tokens(of: text, addsSpecialTokens: adds, budget: budget)
-                case .messages(let messages, let pictures, let adds):
-                    var extra = JSONObject()
-                    extra["add_generation_prompt"] = .bool(adds)
+                case .messages(let messages, let pictures, let extra):
                     return try pipeline.prepared(messages: messages, extra: extra, pictures: pictures, budget: budget).tokens
                 }
             } catch {

@@ -16,7 +16,11 @@ final class ActiveRequest {
     private let deliver: @Sendable (GenerationEvent) -> Void
     private var decoder: any TokenTextDecoder
     private var stream: TextStream
-    private(set) var policy: TokenPolicy
+    /// Nil until the first token is to be chosen: what waits holds no memory for it.
+    private(set) var policy: TokenPolicy?
+    private let vocabularySize: Int
+    /// Tokens generated so far.
+    private(set) var generatedCount = 0
     private var stopToken: Int32?
     private var logprobSum = 0.0
     /// The id of the first answer to the same prompt; nil for an answer alone.
@@ -38,9 +42,7 @@ final class ActiveRequest {
         stream = TextStream(stops: request.stops, includesStop: request.includesStop)
         self.group = group
         pictures = embeddings
-        policy = TokenPolicy(
-            request.sampling, request.rules, ends: request.endTokens + request.stopTokens, prompt: request.prompt.ids,
-            maxTokens: request.maxTokens, vocabularySize: vocabularySize)
+        self.vocabularySize = vocabularySize
     }
 
     var isFirstOfGroup: Bool { group == nil || group == id }
@@ -56,11 +58,15 @@ final class ActiveRequest {
             salt: request.cacheSalt, gears: request.probe?.gears ?? [])
     }
 
-    /// Which logits of a step are read, as `StepIO` counts them; a probe and log probabilities read all.
-    var wantedLogits: (count: Int32, reach: Float) { request.probe == nil && request.logprobs == nil ? policy.wantedLogits : (0, 0) }
-
-    /// Tokens generated so far.
-    var generatedCount: Int { policy.position }
+    /// Which logits of the next step that chooses a token are read, as `StepIO` counts them; a probe and log probabilities read all.
+    func beginChoice() -> (count: Int32, reach: Float) {
+        if policy == nil {
+            policy = TokenPolicy(
+                request.sampling, request.rules, ends: request.endTokens + request.stopTokens, prompt: request.prompt.ids,
+                maxTokens: request.maxTokens, vocabularySize: vocabularySize)
+        }
+        return request.probe == nil && request.logprobs == nil ? policy?.wantedLogits ?? (0, 0) : (0, 0)
+    }
 
     func setEmbeddings(_ embeddings: Embeddings, of picture: Int) {
         pictures.values[picture] = embeddings
@@ -71,7 +77,8 @@ final class ActiveRequest {
     ///
     /// - Parameter choice: the token's log probability and its company, where they were asked for.
     func take(_ token: Int32, _ choice: TokenChoice?, maxModelLength: Int) throws -> FinishReason? {
-        policy.take(token)
+        policy?.take(token)
+        generatedCount += 1
         if let choice {
             logprobSum += Double(choice.chosen.logprob)
             deliver(.token(choice))
@@ -112,8 +119,8 @@ final class ActiveRequest {
         return completion
     }
 
-    func fail(_ message: String) {
-        deliver(.failed(message))
+    func fail(_ failure: GenerationFailure) {
+        deliver(.failed(failure))
     }
 
     private func send(_ text: String) {

@@ -37,7 +37,7 @@ extension Engine {
                     }
                 case .token: break
                 case .finished(let completion): return completion
-                case .failed(let reason): throw EngineFailure(description: reason)
+                case .failed(let reason): throw EngineFailure(description: reason.description)
                 }
             }
             arrived.removeAll(keepingCapacity: true)
@@ -57,7 +57,7 @@ extension Engine {
                 switch event {
                 case .text, .token: break
                 case .finished(let completion): completions[index] = completion
-                case .failed(let reason): throw EngineFailure(description: reason)
+                case .failed(let reason): throw EngineFailure(description: reason.description)
                 }
             }
             arrived.removeAll(keepingCapacity: true)

@@ -182,7 +182,7 @@ final class EngineLoop {
             switch given ?? choice {
             case .success(let chosen): token = chosen
             case .failure(let fault):
-                fail(item.id, fault.description)
+                fail(item.id, fault.description, isOfRequest: fault == .allBarred)
                 continue
             }
             scheduler.append(token, toSequence: item.id)
@@ -218,11 +218,11 @@ final class EngineLoop {
         state.updateMetrics { $0.record(completion, of: request, at: now) }
     }
 
-    private func fail(_ id: Int, _ message: String) {
+    private func fail(_ id: Int, _ message: String, isOfRequest: Bool = false) {
         guard let request = requests.removeValue(forKey: id) else { return }
         scheduler.remove(id)
         state.leave()
-        request.fail(message)
+        request.fail(GenerationFailure(message, isOfRequest: isOfRequest))
         state.updateMetrics { $0.failures += 1 }
         log("request \(id) failed: \(message)")
     }

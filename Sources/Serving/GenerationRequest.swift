@@ -104,7 +104,8 @@ package struct GenerationRequest: Sendable {
     /// Bytes that the request holds until it ends, about.
     package var heldBytes: Int {
         let tokens = MemoryLayout<Int32>.stride * (prompt.ids.count + prompt.positions.count)
-        return prompt.pictures.reduce(4096 + tokens) { sum, picture in
+        let ruleBytes = MemoryLayout<Int32>.stride * (2 * rules.biases.count + (rules.allowed?.count ?? 0) + rules.barred.reduce(0) { $0 + 8 + $1.count })
+        return prompt.pictures.reduce(4096 + tokens + ruleBytes) { sum, picture in
             sum + picture.input.byteCount
         }
     }
@@ -155,6 +156,18 @@ package struct Usage: Sendable, Equatable {
     package init() {}
 }
 
+/// Why a request failed.
+package struct GenerationFailure: Error, Sendable, CustomStringConvertible {
+    package let description: String
+    /// Whether the request asks for what cannot be.
+    package let isOfRequest: Bool
+
+    package init(_ description: String, isOfRequest: Bool = false) {
+        self.description = description
+        self.isOfRequest = isOfRequest
+    }
+}
+
 /// What a request yields, in order: any number of texts and tokens, then one end.
 package enum GenerationEvent: Sendable {
     /// A token, before its text, where log probabilities were asked for.
@@ -163,7 +176,7 @@ package enum GenerationEvent: Sendable {
     case text(String)
     case finished(Completion)
     /// The request failed alone; the server goes on.
-    case failed(String)
+    case failed(GenerationFailure)
 
     /// Whether nothing follows.
     var isLast: Bool {

@@ -150,7 +150,7 @@ extension Engine {
                 case .finished(let completion):
                     outcome.reason = completion.reason
                     outcome.completionTokens = completion.usage.completionTokens
-                case .failed(let why): outcome.failure = why
+                case .failed(let why): outcome.failure = why.description
                 }
             }
         } catch {
@@ -169,7 +169,7 @@ extension Engine {
                 case .finished(let completion):
                     outcomes[item.branch].reason = completion.reason
                     outcomes[item.branch].completionTokens = completion.usage.completionTokens
-                case .failed(let why): outcomes[item.branch].failure = why
+                case .failed(let why): outcomes[item.branch].failure = why.description
                 }
             }
         } catch {
