@@ -19,6 +19,7 @@ struct CompletionRequest: Sendable {
 
     /// Tokens of an answer where neither request nor model say how many.
     private static let defaultMaxTokens = 16
+    private static let maxPrompts = 1024
 
     init(_ object: JSONObject, _ surroundings: AnswerOptions.Surroundings) throws(APIError) {
         let fields = FieldReader(object: object)
@@ -53,6 +54,9 @@ struct CompletionRequest: Sendable {
         }
         guard let first = list.first else { throw .invalid("prompt must not be empty", param: "prompt") }
         if first.intValue != nil { return try [.tokens(tokens.tokens("prompt") ?? [])] }
+        guard list.count <= maxPrompts else {
+            throw .invalid("prompt holds \(list.count) prompts, more than \(maxPrompts)", param: "prompt")
+        }
         var prompts: [Source] = []
         for (index, element) in list.enumerated() {
             let place = "prompt[\(index)]"

@@ -100,11 +100,10 @@ final class ActiveRequest {
     }
 
     private func ends(_ token: Int32) -> Bool {
-        if request.stopTokens.contains(token) {
-            stopToken = token
-            return true
-        }
-        return !request.ignoresEnd && request.endTokens.contains(token)
+        if !request.ignoresEnd, request.endTokens.contains(token) { return true }
+        guard request.stopTokens.contains(token) else { return false }
+        stopToken = token
+        return true
     }
 
     func finish(_ reason: FinishReason, cachedTokens: Int) -> Completion {

@@ -47,6 +47,8 @@ import Testing
         let best = try await server.chat(["n": 2, "best_of": 6, "seed": 1, "temperature": 2, "max_tokens": 5]).json
         #expect(texts(best) == ranked.prefix(2).compactMap { $0 } && best["choices"]?[0]?["logprobs"] == .null)
         #expect(best["usage"]?["completion_tokens"] == 30)
+        let many = try await server.chat(["n": 128, "temperature": 1])
+        #expect(many.status == 400 && many.json["error"]?["param"] == "n" && many.text.contains("more than the 104"), "\(many.text)")
         for (fields, param) in [(["n": 3, "best_of": 2], "best_of"), (["n": 1, "best_of": 2, "stream": true], "best_of")] as [(KeyValuePairs<String, JSONValue>, String)] {
             var object = TestServer.body(fields).objectValue ?? JSONObject()
             object["temperature"] = 1

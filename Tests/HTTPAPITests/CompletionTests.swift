@@ -93,6 +93,7 @@ import Testing
             ("prompt", 5, "prompt must be a string"), ("prompt", [1, 300], "prompt[1] 300 is no token"),
             ("prompt", [[1], [2, "x"]], "prompt[1][1] must be a token id"), ("prompt", ["a", 1], "prompt[1] must be a string or a list"),
             ("prompt", [1, "a"], "prompt[1] must be a token id"), ("prompt", [[]], "the prompt is empty"),
+            ("prompt", .array(Array(repeating: "x", count: 1025)), "prompt holds 1025 prompts"),
             ("prompt", .string(String(repeating: "x", count: 600)), "600 tokens"), ("suffix", "x", "suffix must be \"\""),
             ("logprobs", 21, "logprobs must be at least 0"), ("logprobs", true, "logprobs must be a whole number"),
             ("messages", ["x"], "messages is not supported"), ("top_logprobs", 1, "unknown field top_logprobs"),
