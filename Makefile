@@ -30,14 +30,14 @@ SANITIZED := clang -g -O1 -fuse-ld=lld -fsanitize=fuzzer,address,undefined -fno-
 FUZZER_FLAGS = -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 -timeout=10 -print_final_stats=1 -verbosity=0 -artifact_prefix=.build/fuzz/
 
 sanitized: deps
-	@mkdir -p .build/fuzz/pictures .build/fuzz/kernels
+	@mkdir -p .build/fuzz/images .build/fuzz/kernels
 	$(SANITIZED) -ISources/CImage/include Tests/Fuzz/image.c Sources/CImage/*.c -ljpeg -lpng -lwebp -lgif -o .build/fuzz/image
 	$(SANITIZED) -fno-sanitize=alignment -ISources/CKernels -ISources/CKernels/include \
 	  Tests/Fuzz/kernels.c Sources/CKernels/*.c Sources/CKernels/x86_64/*.c -o .build/fuzz/kernel-checks
 
 fuzz: deps sanitized ## try damaged inputs of every kind, each for FUZZ_SECONDS (60)
 	swift build -c $(CONFIGURATION) --product fuzz-targets
-	.build/fuzz/image $(FUZZER_FLAGS) .build/fuzz/pictures Tests/InputsTests/Fixtures/image/files
+	.build/fuzz/image $(FUZZER_FLAGS) .build/fuzz/images Tests/InputsTests/Fixtures/image/files
 	.build/fuzz/kernel-checks $(FUZZER_FLAGS) -max_len=400 -len_control=0 .build/fuzz/kernels Tests/Fuzz/Corpus/kernels
 	$(BIN)/fuzz-targets --seconds $(FUZZ_SECONDS)
 
@@ -58,7 +58,7 @@ test-families: deps ## compare every family with transformers (VLM_FAMILIES=FOLD
 models-page: deps ## write docs/models.md and the README's table again
 	VLM_BLESS=1 $(TESTS) --filter '\.ModelsPageTests/'
 
-demo: build ## compile the demo model, serve it and ask about pictures
+demo: build ## compile the demo model, serve it and ask about images
 	Artifacts/Demo/demo.sh $(BIN)
 
 install: build ## copy the three programs to PREFIX/bin

@@ -15,7 +15,7 @@ package let passSummaries: [String: String] = [
     "merge-rotary": "Turns queries and keys at once where they lie side by side: one rotation over the heads of both.",
     "fuse-gated-activation": "Joins the gate and the way up of a gated MLP, or finds them joined, and gates one half of the columns by the other.",
     "fuse-activation": "Puts an activation into the linear layer before it.",
-    "fold-image-normalization": "Folds mean, deviation and the repeated frame of a still picture into the patch embedding's weight and bias.",
+    "fold-image-normalization": "Folds mean, deviation and the repeated frame of a still image into the patch embedding's weight and bias.",
     "fuse-residual-norm": "Joins a residual sum with the norm that reads it; the sum stays available.",
     "join-cache-writes": "Stores keys and values of a layer at once, as caches take them.",
     "bucket-decode-gears": "Makes one decode graph per gear, a fixed number of sequences each.",

@@ -5,16 +5,16 @@ package struct Golden: Sendable, Hashable {
     /// A question that goes the way of a server's requests, and what the artifact made of it when it was compiled.
     package struct Request: Sendable, Hashable, Codable {
         package var question: String
-        /// The picture that stands before the question, a PNG file; nil where the artifact takes none.
-        package var picture: [UInt8]?
+        /// The image that stands before the question, a PNG file; nil where the artifact takes none.
+        package var image: [UInt8]?
         /// i32[axes, tokens]: rotary positions, axis after axis.
         package var positions: [Int32]
-        /// SHA-256 of the picture's patches and of where they lie; empty without a picture.
+        /// SHA-256 of the image's patches and of where they lie; empty without an image.
         package var patches: String
 
-        package init(question: String, picture: [UInt8]?, positions: [Int32], patches: String) {
+        package init(question: String, image: [UInt8]?, positions: [Int32], patches: String) {
             self.question = question
-            self.picture = picture
+            self.image = image
             self.positions = positions
             self.patches = patches
         }

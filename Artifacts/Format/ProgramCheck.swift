@@ -157,8 +157,8 @@ private struct ProgramCheck {
     /// What a vision plan reads has rows of one kind, and fits memory.
     private func checkTensors(of plan: ExecutionPlan) throws(Contradiction) {
         let name = plan.entry.description
-        try require(plan.tensors.isEmpty == (plan.entry != .vision), "\(name) reads \(plan.tensors.count) tensors of pictures")
-        try require(plan.tensors.count <= 64, "\(name) reads \(plan.tensors.count) tensors of pictures, more than 64")
+        try require(plan.tensors.isEmpty == (plan.entry != .vision), "\(name) reads \(plan.tensors.count) tensors of images")
+        try require(plan.tensors.count <= 64, "\(name) reads \(plan.tensors.count) tensors of images, more than 64")
         for tensor in plan.tensors {
             let isRead = [.u8, .i32, .f32].contains(tensor.type.element)
             try require(

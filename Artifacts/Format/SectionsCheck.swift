@@ -4,7 +4,7 @@ import Tensors
 /// Whether the sections of an artifact fit each other, each of them being sound by itself.
 ///
 /// Afterwards what `inputs.json` makes of any request fits the program: token ids its vocabulary, positions its axes, patches the
-/// pixels that its vision plan reads, and a picture's tokens the rows of its embeddings. What only the tokenizer and the template
+/// pixels that its vision plan reads, and an image's tokens the rows of its embeddings. What only the tokenizer and the template
 /// show is for those who read them.
 struct SectionsCheck {
     let program: Program
@@ -15,7 +15,7 @@ struct SectionsCheck {
         if let reason = inputs.contradiction { return reason }
         do {
             try checkTokens()
-            try checkPictures()
+            try checkImages()
             return nil
         } catch {
             return error.reason
@@ -35,33 +35,33 @@ struct SectionsCheck {
             "positions have \(inputs.positions.axes) axes, but the program's have \(program.positionAxes)")
     }
 
-    private func checkPictures() throws(Contradiction) {
-        guard let picture = inputs.picture else {
-            return try require(program.plans.allSatisfy { $0.entry != .vision }, "picture is missing, but the program takes pictures")
+    private func checkImages() throws(Contradiction) {
+        guard let image = inputs.image else {
+            return try require(program.plans.allSatisfy { $0.entry != .vision }, "image is missing, but the program takes images")
         }
         guard let plan = program.plans.first(where: { $0.entry == .vision }) else {
-            throw Contradiction(reason: "picture is there, but the program takes no pictures")
+            throw Contradiction(reason: "image is there, but the program takes no images")
         }
         for tensor in plan.tensors {
-            guard let made = picture.tensors.first(where: { $0.name == tensor.name }) else {
-                throw Contradiction(reason: "picture.tensors has no \(tensor.name), which the program reads")
+            guard let made = image.tensors.first(where: { $0.name == tensor.name }) else {
+                throw Contradiction(reason: "image.tensors has no \(tensor.name), which the program reads")
             }
-            let form = made.content.form(patchBytes: picture.pixels.patchBytes)
+            let form = made.content.form(patchBytes: image.pixels.patchBytes)
             let dims = tensor.type.shape.dims
             let fixed = dims.filter { $0.symbol == nil }.map(\.factor)
             try require(
                 tensor.type.element == form.element && fixed == form.extents && dims.count(where: { $0.symbol != nil }) == 1,
-                "picture.tensors makes \(tensor.name) of \(form.element) \(form.extents), but the program reads \(tensor.type)")
+                "image.tensors makes \(tensor.name) of \(form.element) \(form.extents), but the program reads \(tensor.type)")
         }
         for step in plan.steps {
             guard case .segmentAttention(let attention) = step.kernel, case .segments(let queries, let keys) = attention.mask else { continue }
             for name in [queries, keys] {
-                try require(picture.segments.contains { $0.name == name }, "picture.segments has no \(name), which the program reads")
+                try require(image.segments.contains { $0.name == name }, "image.segments has no \(name), which the program reads")
             }
         }
         if case .mrope(let merge) = inputs.positions {
-            let side = picture.pixels.order.cellSide
-            try require(merge == side, "positions.mergeSize is \(merge), but picture.pixels.order has cells of \(side)")
+            let side = image.pixels.order.cellSide
+            try require(merge == side, "positions.mergeSize is \(merge), but image.pixels.order has cells of \(side)")
         }
     }
 }

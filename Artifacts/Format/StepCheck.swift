@@ -106,7 +106,7 @@ extension StepCheck {
         try require(isPlain && slot.type.element.hasPlainKernel, "\(slot.type) in \(slot.place) is not read by plain kernels")
     }
 
-    /// The element of a picture's tensor; nil for a slot that is none.
+    /// The element of an image's tensor; nil for a slot that is none.
     private func element(of slot: Slot) -> DType? {
         if case .tensor(let index) = slot.place { plan.tensors[index].type.element } else { nil }
     }
@@ -299,9 +299,9 @@ extension StepCheck {
     }
 
     private func check(_ attention: Kernel.SegmentAttention) throws(Contradiction) {
-        try require(plan.entry == .vision, "segments are of pictures")
+        try require(plan.entry == .vision, "segments are of images")
         try checkScores(scale: attention.scale, softcap: attention.softcap)
-        guard case .segments = attention.mask else { throw Contradiction(reason: "\(place): the mask inside pictures is \(attention.mask)") }
+        guard case .segments = attention.mask else { throw Contradiction(reason: "\(place): the mask inside images is \(attention.mask)") }
         let (heads, kvHeads, headDim) = (attention.heads, attention.kvHeads, attention.headDim)
         try require(heads > 0 && kvHeads > 0 && heads % kvHeads == 0, "\(heads) heads over \(kvHeads) KV heads")
         let (q, y) = (try floats(step.inputs[0]), try floats(step.outputs[0]))
@@ -343,7 +343,7 @@ extension StepCheck {
 
     /// The state itself is as large as the kernel says, in every plan.
     private func checkState(layer: Int) throws(Contradiction) {
-        try require(plan.entry != .vision, "pictures have no states")
+        try require(plan.entry != .vision, "images have no states")
         try require((0...1 << 16).contains(layer), "there is no layer \(layer)")
         guard let state = step.kernel.state, state.width > 0 else {
             throw Contradiction(reason: "\(place): the state is out of range")
@@ -358,7 +358,7 @@ extension StepCheck {
     private func isCount(_ value: Int) -> Bool { value > 0 && value <= Int(Int32.max) }
 
     private func checkDecoder(layer: Int) throws(Contradiction) {
-        try require(plan.entry != .vision, "pictures have no cache")
+        try require(plan.entry != .vision, "images have no cache")
         try require(program.kv.layers.indices.contains(layer), "there is no layer \(layer)")
     }
 

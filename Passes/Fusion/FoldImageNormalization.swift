@@ -1,7 +1,7 @@
 package import IR
 import Tensors
 
-/// Folds mean, deviation and the repeated frame of a still picture into the patch embedding's weight and bias.
+/// Folds mean, deviation and the repeated frame of a still image into the patch embedding's weight and bias.
 ///
 /// With `n = (u − mean) / dev` and the same `n` in every frame, `W · n = (Σ_frames W / dev) · u − (Σ_frames W / dev) · mean`; a bias of
 /// the patch embedding's own is added.
@@ -29,26 +29,26 @@ private func frames(hasBias: Bool) -> Rule {
         let frames = p.some(Expand.self, p.some(Reshape.self, normal(p), named: "frame"), named: "frames")
         return embedded(p, p.some(Reshape.self, frames), hasBias: hasBias)
     } rewrite: { m, e throws(Refusal) in
-        let picture = try Picture(m, hasBias: hasBias)
+        let image = try Image(m, hasBias: hasBias)
         guard m.type("frames").shape.rank == 4, let count = m.type("frames").shape[2].fixedValue else {
             throw Refusal("the patches are not [P, C, frames, area]", at: m["frames"])
         }
-        let (channels, area) = (Dim.fixed(picture.channels), Dim.fixed(picture.area))
-        try m.require(m.type("frame").shape == [picture.patches, channels, 1, area], "the picture is not one frame", at: "frame")
+        let (channels, area) = (Dim.fixed(image.channels), Dim.fixed(image.area))
+        try m.require(m.type("frame").shape == [image.patches, channels, 1, area], "the image is not one frame", at: "frame")
         try m.require(
-            m.type("frames").shape == [picture.patches, channels, .fixed(count), area], "the frames are not repeated", at: "frames")
-        return try picture.folded(m, e, frames: count, bias: hasBias ? m["b"] : nil)
+            m.type("frames").shape == [image.patches, channels, .fixed(count), area], "the frames are not repeated", at: "frames")
+        return try image.folded(m, e, frames: count, bias: hasBias ? m["b"] : nil)
     }
 }
 
 private func oneFrame(hasBias: Bool) -> Rule {
     Rule(hasBias ? "image-normalization-and-bias-of-one-frame" : "image-normalization-of-one-frame") { p in
         embedded(p, p.some(Reshape.self, normal(p)), hasBias: hasBias)
-    } rewrite: { m, e throws(Refusal) in try Picture(m, hasBias: hasBias).folded(m, e, frames: 1, bias: hasBias ? m["b"] : nil) }
+    } rewrite: { m, e throws(Refusal) in try Image(m, hasBias: hasBias).folded(m, e, frames: 1, bias: hasBias ? m["b"] : nil) }
 }
 
 /// The extents of patches, after checks of what both rules have in common.
-private struct Picture {
+private struct Image {
     let patches: Dim
     let channels: Int
     let area: Int
@@ -69,7 +69,7 @@ private struct Picture {
         }
     }
 
-    /// The layer over bytes, for a weight that has `frames` times the pixels of the picture.
+    /// The layer over bytes, for a weight that has `frames` times the pixels of the image.
     func folded(_ m: Match, _ e: Editor, frames: Int, bias: ValueID?) throws(Refusal) -> ValueID {
         let (channels, area) = (Dim.fixed(channels), Dim.fixed(area))
         let pixels = Dim.fixed(self.channels * self.area)

@@ -129,7 +129,7 @@ static cimage_status read_rows(const uint8_t *data, size_t size, const bmp_heade
         if (!cimage_goes_on(target, target->width)) return cimage_end(target, CIMAGE_STOPPED, "stopped");
         const uint64_t at = header->pixels + y * stride;
         if (at > size || (uint64_t)(size - at) < ((uint64_t)header->width * header->bits + 7) / 8)
-            return cimage_end(target, CIMAGE_TRUNCATED, "the file ends inside the picture");
+            return cimage_end(target, CIMAGE_TRUNCATED, "the file ends inside the image");
         uint8_t *rgb = row_of(header, y, target);
         if (header->bits > 16) read_wide_row(data + at, header->bits, places, target, rgb);
         else if (header->bits == 16) read_short_row(data + at, has_six_greens, target, rgb);
@@ -154,7 +154,7 @@ static void put(run_writer *writer, unsigned number) {
     writer->done++;
 }
 
-// The next bytes of a run-length coded picture.
+// The next bytes of a run-length coded image.
 typedef struct {
     const uint8_t *data;
     size_t at, size;

@@ -26,12 +26,12 @@ static cimage_status fail(const GifFileType *gif, int code, cimage_target *targe
     if (code == D_GIF_ERR_NOT_ENOUGH_MEM) status = CIMAGE_NO_MEMORY;
     else if (code == D_GIF_ERR_READ_FAILED || code == D_GIF_ERR_EOF_TOO_SOON) {
         status = CIMAGE_TRUNCATED;
-        text = "the file ends inside the picture";
+        text = "the file ends inside the image";
     }
-    return cimage_end(target, status, text ? text : "the coded picture is damaged");
+    return cimage_end(target, status, text ? text : "the coded image is damaged");
 }
 
-// Reads up to the first picture; `transparent` is the number of the colour without ink, or -1.
+// Reads up to the first image; `transparent` is the number of the colour without ink, or -1.
 static cimage_status find_frame(GifFileType *gif, int *transparent, cimage_target *target) {
     *transparent = -1;
     for (;;) {
@@ -40,7 +40,7 @@ static cimage_status find_frame(GifFileType *gif, int *transparent, cimage_targe
         if (DGifGetRecordType(gif, &record) == GIF_ERROR) return fail(gif, 0, target);
         if (record == IMAGE_DESC_RECORD_TYPE)
             return DGifGetImageDesc(gif) == GIF_ERROR ? fail(gif, 0, target) : CIMAGE_OK;
-        if (record != EXTENSION_RECORD_TYPE) return cimage_end(target, CIMAGE_CORRUPT, "there is no picture in the file");
+        if (record != EXTENSION_RECORD_TYPE) return cimage_end(target, CIMAGE_CORRUPT, "there is no image in the file");
         int code;
         GifByteType *block;
         if (DGifGetExtension(gif, &code, &block) == GIF_ERROR) return fail(gif, 0, target);

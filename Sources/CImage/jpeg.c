@@ -72,7 +72,7 @@ static void on_progress(j_common_ptr info) {
 static void on_start(j_decompress_ptr info) { (void)info; }
 
 static boolean on_empty(j_decompress_ptr info) {
-    fail((error_state *)info->err, CIMAGE_TRUNCATED, "the file ends inside the picture");
+    fail((error_state *)info->err, CIMAGE_TRUNCATED, "the file ends inside the image");
     return FALSE;
 }
 

@@ -32,7 +32,7 @@ static void on_read(png_structp png, png_bytep target, size_t count) {
     reader *state = png_get_io_ptr(png);
     if (count > state->remaining) {
         state->status = CIMAGE_TRUNCATED;
-        png_error(png, "the file ends inside the picture");
+        png_error(png, "the file ends inside the image");
     }
     memcpy(target, state->data, count);
     state->data += count;
@@ -77,7 +77,7 @@ static void choose_transforms(png_structp png, png_infop info, int drops_alpha) 
     if ((type & PNG_COLOR_MASK_COLOR) == 0) png_set_gray_to_rgb(png);
 }
 
-// Rows with alpha go through `*scratch`: one row, or the whole picture where the file is interlaced.
+// Rows with alpha go through `*scratch`: one row, or the whole image where the file is interlaced.
 static void read_rows(png_structp png, png_infop info, int passes, uint32_t width, uint32_t height, uint8_t *rgb,
                       uint8_t *volatile *scratch) {
     size_t channels = png_get_channels(png, info);
@@ -136,7 +136,7 @@ cimage_status cimage_decode_png(const uint8_t *data, size_t size, cimage_target 
     return cimage_end(target, state.status, state.text);
 }
 
-// A picture of one pixel whose only text is the stream, up to where its data would start; sums are not checked.
+// An image of one pixel whose only text is the stream, up to where its data would start; sums are not checked.
 static uint8_t *text_file(const uint8_t *stream, size_t size, size_t *total) {
     static const uint8_t head[] = {0x89, 'P', 'N', 'G', 13, 10, 26, 10, 0, 0, 0, 13, 'I', 'H', 'D', 'R', 0, 0, 0,
                                    1,    0,   0,   0,   1,  8,  0,  0,  0, 0, 0, 0,  0,   0};

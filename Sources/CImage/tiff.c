@@ -73,7 +73,7 @@ static TIFF *open_file(const cimage_tiff_library *tiff, tiff_source *source) {
     tiff->options_set_error_handler(options, on_error, source);
     tiff->options_set_warning_handler(options, on_warning, NULL);
     TIFF *file = tiff->open(
-        "picture", "r", source, on_read, on_write, on_seek, on_close, on_size, on_map, on_unmap, options);
+        "image", "r", source, on_read, on_write, on_seek, on_close, on_size, on_map, on_unmap, options);
     tiff->options_free(options);
     return file;
 }
@@ -89,13 +89,13 @@ static cimage_status check_parts(const cimage_tiff_library *tiff, TIFF *file, co
         if (i % 65536 == 0 && !cimage_goes_on(target, 65536)) return cimage_end(target, CIMAGE_STOPPED, "stopped");
         const uint64_t offset = tiff->part_offset(file, i), bytes = tiff->part_bytes(file, i);
         if (offset > source->size || bytes > source->size - offset)
-            return cimage_end(target, CIMAGE_TRUNCATED, "the file ends inside the picture");
+            return cimage_end(target, CIMAGE_TRUNCATED, "the file ends inside the image");
         if (offset == 0 || bytes == 0) return cimage_end(target, CIMAGE_CORRUPT, "a strip or tile has no data");
     }
     return CIMAGE_OK;
 }
 
-// The rest of reading: what the layout says, the rows of one picture, and room for the sample behind the colours.
+// The rest of reading: what the layout says, the rows of one image, and room for the sample behind the colours.
 typedef struct {
     const cimage_tiff_library *tiff;
     TIFF *file;

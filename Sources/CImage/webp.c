@@ -5,7 +5,7 @@
 
 #include <webp/decode.h>
 
-// One still picture: a whole file, or the first frame of an animation and its place on the canvas.
+// One still image: a whole file, or the first frame of an animation and its place on the canvas.
 typedef struct {
     const uint8_t *data;
     size_t size;
@@ -18,13 +18,13 @@ static cimage_status end(cimage_target *target, VP8StatusCode code) {
     case VP8_STATUS_OK: return cimage_end(target, CIMAGE_OK, "");
     case VP8_STATUS_OUT_OF_MEMORY: return cimage_end(target, CIMAGE_NO_MEMORY, "out of memory");
     case VP8_STATUS_SUSPENDED:
-    case VP8_STATUS_NOT_ENOUGH_DATA: return cimage_end(target, CIMAGE_TRUNCATED, "the file ends inside the picture");
+    case VP8_STATUS_NOT_ENOUGH_DATA: return cimage_end(target, CIMAGE_TRUNCATED, "the file ends inside the image");
     case VP8_STATUS_UNSUPPORTED_FEATURE: return cimage_end(target, CIMAGE_UNSUPPORTED, "a coding that libwebp does not know");
-    default: return cimage_end(target, CIMAGE_CORRUPT, "the coded picture is damaged");
+    default: return cimage_end(target, CIMAGE_CORRUPT, "the coded image is damaged");
     }
 }
 
-// The first frame: a chunk "ANMF" of place, size, sixteen bytes in all, and the chunks of a still picture.
+// The first frame: a chunk "ANMF" of place, size, sixteen bytes in all, and the chunks of a still image.
 static cimage_status find_frame(still *found, cimage_target *target) {
     size_t at = 12;
     while (found->size - at >= 8) {

@@ -112,7 +112,7 @@ final class PagedAttentionStep: PreparedStep {
     }
 }
 
-/// Full attention inside each picture.
+/// Full attention inside each image.
 final class SegmentAttentionStep: PreparedStep {
     private var arguments = vlm_segment_attention_args()
     private let q, k, v, y: Operand

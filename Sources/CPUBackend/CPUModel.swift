@@ -5,7 +5,7 @@ import Plan
 import Synchronization
 import Tensors
 
-/// A loaded model on the CPU: prepared plans over two arenas, one for the decoder's entries and one for pictures.
+/// A loaded model on the CPU: prepared plans over two arenas, one for the decoder's entries and one for images.
 final class CPUModel: LoadedModel {
     let program: Program
     private let artifact: Artifact
@@ -99,7 +99,7 @@ final class CPUModel: LoadedModel {
         case .decode(let gear):
             guard let prepared = decode[gear] else { throw .unsupported("no decode gear \(gear) in the artifact") }
             return prepared
-        case .vision: throw .unsupported("pictures are encoded by beginVision")
+        case .vision: throw .unsupported("images are encoded by beginVision")
         }
     }
 

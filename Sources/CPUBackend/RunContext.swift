@@ -44,7 +44,7 @@ final class RunContext {
     private let places: [PlanSymbol: Int]
     /// The batch of an `extend` or `decode` run.
     var io: StepIO?
-    /// The pictures of a vision run.
+    /// The images of a vision run.
     var vision: VisionBuffers?
     /// The first status other than OK that a kernel returned.
     let failure = Atomic<UInt32>(0)

@@ -20,7 +20,7 @@ final class VisionBuffers {
         guard let count = plan.outputs.first?.type.shape.values(plan.bounds)?.reduce(1, *) else {
             throw .malformed("the vision plan has no output")
         }
-        let what = "the buffers of pictures"
+        let what = "the buffers of images"
         var tensors: [Arena] = []
         for tensor in plan.tensors {
             guard let extents = tensor.type.shape.values(plan.bounds) else { throw .malformed("the input \(tensor.name) has no bound") }
@@ -85,7 +85,7 @@ struct VisionShape {
         self.plan = plan
         self.maxPatches = maxPatches
         for tensor in plan.tensors where tensor.type.shape.dims.count(where: { $0.symbol != nil }) != 1 {
-            throw .malformed("the input \(tensor.name) of pictures does not have rows of one kind")
+            throw .malformed("the input \(tensor.name) of images does not have rows of one kind")
         }
     }
 

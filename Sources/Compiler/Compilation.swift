@@ -66,7 +66,7 @@ package struct Compilation {
         let bounds = TraceBounds(
             tokens: limits.maxBatchedTokens, rows: limits.maxSequences, slots: limits.maxModelLength,
             imageRows: limits.maxBatchedTokens, patches: max(1, limits.maxPatches),
-            features: max(1, source.inputs.picture?.maxFeatures(rows: limits.maxPatches) ?? 1))
+            features: max(1, source.inputs.image?.maxFeatures(rows: limits.maxPatches) ?? 1))
         do throws(CheckpointError) {
             return try source.definition.trace(CheckpointTypes(source.checkpoint), bounds: bounds)
         } catch { throw .checkpoint(error) }

@@ -36,7 +36,7 @@ package struct CompileOptions: Sendable {
     package static let defaultMaxSequences = 8
     package static let defaultMaxBatchedTokens = 512
 
-    /// The limits for a model that takes `modelLength` tokens and pictures of `patches` patches.
+    /// The limits for a model that takes `modelLength` tokens and images of `patches` patches.
     package func limits(modelLength: Int, patches: Int, cell: Int) throws(CompileError) -> Program.Limits {
         for (flag, value) in [
             ("--max-num-seqs", maxSequences), ("--max-model-len", maxModelLength),

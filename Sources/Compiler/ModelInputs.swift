@@ -33,17 +33,17 @@ extension ModelDirectory {
         return FoundTemplate(family: try inputs(try tokenizer()))
     }
 
-    /// Throws where the tokenizer does not know the token that stands for a picture.
+    /// Throws where the tokenizer does not know the token that stands for an image.
     func inputs(of definition: any ModelDefinition, _ tokenizer: Tokenizer) throws(CheckpointError) -> InputSpec {
         let spec = try definition.inputs(TokenNames(text: { tokenizer.token($0) }, token: { tokenizer.id(of: $0) }))
         do throws(TokenizationError) {
             guard try !spec.hasPlaceholder(of: tokenizer) else { return spec }
-        } catch { throw CheckpointError(.unsupported, file: path, "the placeholder of pictures has no tokens: \(error)") }
-        guard let prompt = spec.picture?.prompt else { return spec }
+        } catch { throw CheckpointError(.unsupported, file: path, "the placeholder of images has no tokens: \(error)") }
+        guard let prompt = spec.image?.prompt else { return spec }
         let looked = Self.tokenizerNames.map { bytes($0) == nil ? "\($0) (not there)" : $0 }.joined(separator: ", ")
         throw CheckpointError(
             .inconsistent, file: path,
-            "no tokenizer file makes \(prompt.tokenText) the added token \(prompt.token), which stands for a picture by config.json; "
+            "no tokenizer file makes \(prompt.tokenText) the added token \(prompt.token), which stands for an image by config.json; "
                 + "looked in \(looked). Save the tokenizer again with transformers' save_pretrained")
     }
 

@@ -81,12 +81,12 @@ package struct ModelSource {
 
     /// Most patches of a vision call: what the processor allows, and not more than fill the context.
     func maxPatches(modelLength: Int) -> Int {
-        guard let picture = inputs.picture else { return 0 }
-        let cell = picture.pixels.order.cellSide * picture.pixels.order.cellSide
+        guard let image = inputs.image else { return 0 }
+        let cell = image.pixels.order.cellSide * image.pixels.order.cellSide
         let fitting = max(modelLength, 0) * cell
-        guard let most = picture.maxRows else { return fitting }
+        guard let most = image.maxRows else { return fitting }
         // Where features are other than cells, rows tell nothing of tokens.
-        guard case .cells = picture.features, picture.pixels.classRows == 0 else { return most }
+        guard case .cells = image.features, image.pixels.classRows == 0 else { return most }
         return min(most, fitting)
     }
 }

@@ -35,7 +35,7 @@ package struct SpeedFloors {
     }
 
     /// Seconds of the vision tower for so many patches that all see each other.
-    package func pictureSeconds(patches: Int) -> Double? {
+    package func imageSeconds(patches: Int) -> Double? {
         guard let plan = plan(.vision) else { return nil }
         return seconds(plan, share: Double(patches) / Double(max(program.limits.maxPatches, 1)), context: Double(patches))
     }

@@ -21,10 +21,10 @@ package protocol LoadedModel: AnyObject {
     func run(_ entry: Entry, _ io: StepIO) throws(BackendError)
 
     /// Runs what makes later runs of the entry as fast as they get: at least each kernel once. What it computes means nothing.
-    /// For `vision`, pictures were begun.
+    /// For `vision`, images were begun.
     func warm(_ entry: Entry, _ io: StepIO) throws(BackendError)
 
-    /// Begins encoding pictures; an encoding in progress is dropped.
+    /// Begins encoding images; an encoding in progress is dropped.
     func beginVision(_ input: VisionInput) throws(BackendError)
 
     /// Goes on encoding for about `budget` floating-point operations; true once `visionOutput` is complete.
@@ -36,7 +36,7 @@ package protocol LoadedModel: AnyObject {
     /// Runs `work` for each of the rows 0 ..< `count`, on the threads that compute.
     func run(rows count: Int, _ work: any RowWork)
 
-    /// f32[M, H]: embeddings of the pictures of the last finished encoding, in input order.
+    /// f32[M, H]: embeddings of the images of the last finished encoding, in input order.
     var visionOutput: UnsafeBufferPointer<Float> { get }
 }
 

@@ -2,7 +2,7 @@ package import Plan
 
 /// A model of no weights, for tests of everything around a model.
 ///
-/// Its logits depend on a seed and on the sequence's own tokens, positions and picture embeddings alone, read back from
+/// Its logits depend on a seed and on the sequence's own tokens, positions and image embeddings alone, read back from
 /// a simulated cache through the block tables: a batch that is put together wrongly yields other tokens.
 package final class NullModel: LoadedModel {
     package let program: Program

@@ -7,7 +7,7 @@ extension Program {
 
     package func plan(for entry: Entry) -> ExecutionPlan? { plans.first { $0.entry == entry } }
 
-    /// Whether one vision call takes all of these pictures.
+    /// Whether one vision call takes all of these images.
     package func takes(_ inputs: [VisionInput]) -> Bool {
         guard inputs.reduce(0, { $0 + $1.patches }) <= limits.maxPatches else { return false }
         return plan(for: .vision)?.tensors.allSatisfy { tensor in
@@ -19,7 +19,7 @@ extension Program {
 
 extension ExecutionPlan {
     /// A call that computes nothing of meaning, for warming up: each symbol at `size`, or at its bound where that is less. Nil for a plan
-    /// that is of no pictures.
+    /// that is of no images.
     package func blankVisionInput(size: Int) -> VisionInput? {
         guard entry == .vision else { return nil }
         func value(_ dim: Dim) -> Int { dim.symbol.map { dim.factor * min(size, bounds[$0] ?? size) } ?? dim.factor }

@@ -85,7 +85,7 @@ struct APIError: Error, Sendable, Equatable {
                 "\(maxTokensField) \(maxTokens) is too large: the model's context holds \(length) tokens and the prompt has "
                     + "\(tokens), which leaves \(length - tokens)",
                 param: maxTokensField, code: "context_length_exceeded")
-        case .pictureTooLarge: self = .invalid(error.description, param: field, code: "image_too_large")
+        case .imageTooLarge: self = .invalid(error.description, param: field, code: "image_too_large")
         case .tooManyAnswers: self = .invalid(error.description, param: "n")
         case .queueFull: self = .overloaded(error.description)
         case .notServing: self = .unavailable(error.description)
@@ -95,7 +95,7 @@ struct APIError: Error, Sendable, Equatable {
     /// - Parameter place: the field that holds what was read.
     init(_ error: InputError, place field: String = "messages") {
         switch error {
-        case .badPicture(let place, _): self = .invalid(error.description, param: place, code: "invalid_image")
+        case .badImage(let place, _): self = .invalid(error.description, param: place, code: "invalid_image")
         case .badPrompt: self = .invalid(error.description, param: field)
         case .tooLong:
             self = .invalid(error.description, param: field, code: "context_length_exceeded")

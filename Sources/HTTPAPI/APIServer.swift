@@ -20,7 +20,7 @@ package struct APIServer: Service {
         package var maxBodyBytes = 64 << 20
         /// Bytes of all requests at once, in all their forms.
         package var maxHeldBytes = 1 << 30
-        /// Threads that read texts, and as many again that decode pictures.
+        /// Threads that read texts, and as many again that decode images.
         package var workers = 2
         /// Seconds of processor time that preparing one request may take.
         package var preparationCPUSeconds = 30.0

@@ -17,7 +17,7 @@ struct AnswerOptions: Sendable {
     var includesStop: Bool
     var ignoresEnd: Bool
     var skipsSpecialTokens: Bool
-    /// Requests of another salt share no cached prompts and pictures with this one.
+    /// Requests of another salt share no cached prompts and images with this one.
     var cacheSalt: String
     var streams: Bool
     var includesUsage: Bool

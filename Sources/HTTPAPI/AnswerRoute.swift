@@ -21,11 +21,11 @@ struct AnswerRoute: Sendable {
             let read = try ChatRequest(object, model.surroundings(pipeline))
             try model.check(name: read.model)
             return read
-        } isLong: { !$0.pictures.isEmpty } make: { read, pipeline, budget throws(APIError) in
+        } isLong: { !$0.images.isEmpty } make: { read, pipeline, budget throws(APIError) in
             let began = ContinuousClock.now
             let plan = try read.plan(pipeline, contextLength: model.engine.configuration.maxModelLength, budget)
             let seconds = (ContinuousClock.now - began).seconds
-            if !read.pictures.isEmpty { model.engine.updateMetrics { $0.imagePreprocess.observe(seconds) } }
+            if !read.images.isEmpty { model.engine.updateMetrics { $0.imagePreprocess.observe(seconds) } }
             return plan
         } heldBytes: { $0.heldBytes }
         let head = head("chatcmpl-", plan)

@@ -6,9 +6,9 @@ internal import Serving
 /// A request for a chat completion, checked.
 struct ChatRequest: Sendable {
     var model: String
-    /// In the chat template's form: a picture is `{"type": "image"}`.
+    /// In the chat template's form: an image is `{"type": "image"}`.
     var messages: JSONValue
-    var pictures: [EncodedPicture]
+    var images: [EncodedImage]
     /// What the template sees besides.
     var extra: JSONObject
     var options: AnswerOptions
@@ -18,7 +18,7 @@ struct ChatRequest: Sendable {
         try FieldTable.chat.check(object)
         guard let model = try fields.string("model") else { throw .invalid("model is required", param: "model") }
         self.model = model
-        (messages, pictures) = try MessageReader().read(fields.value("messages"))
+        (messages, images) = try MessageReader().read(fields.value("messages"))
         extra = try TemplateFields.read(fields)
         options = try AnswerOptions(fields, surroundings, logprobs: Self.logprobs(fields))
     }
@@ -39,7 +39,7 @@ struct ChatRequest: Sendable {
     func plan(_ pipeline: InputPipeline, contextLength: Int, _ budget: WorkBudget) throws(APIError) -> AnswerPlan {
         let prompt: Prompt
         do throws(InputError) {
-            prompt = try pipeline.prompt(messages: messages, extra: extra, pictures: pictures, salt: options.cacheSalt, budget: budget)
+            prompt = try pipeline.prompt(messages: messages, extra: extra, images: images, salt: options.cacheSalt, budget: budget)
         } catch {
             throw APIError(error)
         }

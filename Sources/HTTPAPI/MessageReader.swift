@@ -2,7 +2,7 @@ internal import Inputs
 internal import JSON
 internal import Serving
 
-/// Reads `messages`: texts for the chat template, pictures as files.
+/// Reads `messages`: texts for the chat template, images as files.
 struct MessageReader {
     /// Roles of the API with those of chat templates: a developer's words are a system message.
     private static let roles = [
@@ -15,22 +15,22 @@ struct MessageReader {
     ]
     private static let laterPartFields: Set<String> = ["min_pixels", "max_pixels", "fps", "file_id"]
 
-    func read(_ value: JSONValue?) throws(APIError) -> (messages: JSONValue, pictures: [EncodedPicture]) {
+    func read(_ value: JSONValue?) throws(APIError) -> (messages: JSONValue, images: [EncodedImage]) {
         guard let value else { throw .invalid("messages is required", param: "messages") }
         guard let list = value.arrayValue else {
             throw .invalid("messages must be a list, not \(value.kind)", param: "messages")
         }
         guard !list.isEmpty else { throw .invalid("messages must not be empty", param: "messages") }
-        var pictures: [EncodedPicture] = []
+        var images: [EncodedImage] = []
         var messages: [JSONValue] = []
         for (index, message) in list.enumerated() {
-            messages.append(try self.message(message, place: "messages[\(index)]", &pictures))
+            messages.append(try self.message(message, place: "messages[\(index)]", &images))
         }
-        return (.array(messages), pictures)
+        return (.array(messages), images)
     }
 
     private func message(
-        _ value: JSONValue, place: String, _ pictures: inout [EncodedPicture]
+        _ value: JSONValue, place: String, _ images: inout [EncodedImage]
     ) throws(APIError) -> JSONValue {
         guard let object = value.objectValue else { throw .invalid("\(place) must be an object", param: place) }
         let fields = FieldReader(object: object, prefix: place + ".")
@@ -49,7 +49,7 @@ struct MessageReader {
         case .array(let parts):
             var read: [JSONValue] = []
             for (index, part) in parts.enumerated() {
-                read.append(try self.part(part, place: "\(place).content[\(index)]", &pictures))
+                read.append(try self.part(part, place: "\(place).content[\(index)]", &images))
             }
             content = .array(read)
         case nil where role == "assistant": content = .string(try fields.string("refusal") ?? "")
@@ -69,7 +69,7 @@ struct MessageReader {
     }
 
     private func part(
-        _ value: JSONValue, place: String, _ pictures: inout [EncodedPicture]
+        _ value: JSONValue, place: String, _ images: inout [EncodedImage]
     ) throws(APIError) -> JSONValue {
         if case .string = value { return ["type": "text", "text": value] }
         guard let object = value.objectValue else { throw .invalid("\(place) must be an object or a string", param: place) }
@@ -85,7 +85,7 @@ struct MessageReader {
             guard let text = try fields.string(name) else { throw .invalid("\(place).\(name) is required", param: "\(place).\(name)") }
             return ["type": "text", "text": .string(text)]
         case "image_url", "input_image":
-            pictures.append(EncodedPicture(file: try picture(object, place: place), place: place))
+            images.append(EncodedImage(file: try image(object, place: place), place: place))
             return ["type": "image"]
         case let later where Self.laterParts.contains(later):
             throw .invalid(
@@ -96,7 +96,7 @@ struct MessageReader {
     }
 
     /// The file of `image_url`: an object with `url`, or the URL itself.
-    private func picture(_ object: JSONObject, place: String) throws(APIError) -> [UInt8] {
+    private func image(_ object: JSONObject, place: String) throws(APIError) -> [UInt8] {
         guard let source = FieldReader(object: object).value("image_url") else {
             throw .invalid("\(place).image_url is required", param: "\(place).image_url")
         }
@@ -108,15 +108,15 @@ struct MessageReader {
             if let detail = inner["detail"] { try check(detail: detail, place: place) }
         }
         guard let url else { throw .invalid("\(place).image_url must be a URL or an object with a url", param: place) }
-        let location: PictureSource
-        do throws(PictureSourceError) {
-            location = try PictureSource(location: url)
+        let location: ImageSource
+        do throws(ImageSourceError) {
+            location = try ImageSource(location: url)
         } catch {
             throw .invalid("\(place): \(error.description)", param: place, code: "invalid_image_url")
         }
         guard case .bytes(let file) = location else {
             throw .invalid(
-                "\(place): pictures by address are not supported yet; send a data: URL, such as data:image/png;base64,…",
+                "\(place): images by address are not supported yet; send a data: URL, such as data:image/png;base64,…",
                 param: place, code: "unsupported_parameter")
         }
         return file

@@ -12,7 +12,7 @@ struct TokenRoutes: Sendable {
     private struct Source: Sendable {
         enum Content: Sendable {
             case text(String, addsSpecialTokens: Bool)
-            case messages(JSONValue, [EncodedPicture], extra: JSONObject)
+            case messages(JSONValue, [EncodedImage], extra: JSONObject)
         }
         var content: Content
 
@@ -29,12 +29,12 @@ struct TokenRoutes: Sendable {
                 throw .invalid("prompt and messages are not possible together", param: "prompt")
             }
             guard try fields.boolean("add_special_tokens") != true else { throw .unsupported("add_special_tokens", possible: [false]) }
-            let (messages, pictures) = try MessageReader().read(fields.value("messages"))
-            content = .messages(messages, pictures, extra: try TemplateFields.read(fields))
+            let (messages, images) = try MessageReader().read(fields.value("messages"))
+            content = .messages(messages, images, extra: try TemplateFields.read(fields))
         }
 
         var isLong: Bool {
-            if case .messages(_, let pictures, _) = content { return !pictures.isEmpty }
+            if case .messages(_, let images, _) = content { return !images.isEmpty }
             return false
         }
 
@@ -43,8 +43,8 @@ struct TokenRoutes: Sendable {
             do throws(InputError) {
                 switch content {
                 case .text(let text, let adds): return try pipeline.tokens(of: text, addsSpecialTokens: adds, budget: budget)
-                case .messages(let messages, let pictures, let extra):
-                    return try pipeline.prepared(messages: messages, extra: extra, pictures: pictures, budget: budget).tokens
+                case .messages(let messages, let images, let extra):
+                    return try pipeline.prepared(messages: messages, extra: extra, images: images, budget: budget).tokens
                 }
             } catch {
                 throw APIError(error, place: isText ? "prompt" : "messages")

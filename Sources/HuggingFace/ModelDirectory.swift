@@ -110,7 +110,7 @@ package struct ModelDirectory: Sendable {
 }
 
 extension ModelDirectory {
-    /// What the processor says of pictures: processor_config.json where it holds an image processor, as older directories do not;
+    /// What the processor says of images: processor_config.json where it holds an image processor, as older directories do not;
     /// else preprocessor_config.json.
     package func imageProcessor() throws(CheckpointError) -> ConfigSection {
         if let config = try document("processor_config.json"), config.members["image_processor"]?.objectValue != nil {

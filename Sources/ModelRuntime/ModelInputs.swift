@@ -22,7 +22,7 @@ package struct ModelInputs: Sendable {
     /// Nil where there is none that can be used; then `fault` says why.
     private let template: ChatTemplate?
     private let fault: String?
-    /// Tells models apart whose picture embeddings differ.
+    /// Tells models apart whose image embeddings differ.
     private let key: String
 
     /// - Parameter template: the chat template's source; nil for a model without one.
@@ -53,16 +53,16 @@ package struct ModelInputs: Sendable {
         }
         guard try SessionError.wrapping({ try spec.hasPlaceholder(of: tokenizer) }) else {
             throw SessionError(
-                description: "\(artifact.path): section inputs.json is malformed: picture.prompt.tokenText is not the token "
-                    + "\(spec.picture?.prompt.token ?? 0) of the artifact's tokenizer; rebuild it with vlmc compile --force")
+                description: "\(artifact.path): section inputs.json is malformed: image.prompt.tokenText is not the token "
+                    + "\(spec.image?.prompt.token ?? 0) of the artifact's tokenizer; rebuild it with vlmc compile --force")
         }
     }
 
     /// The way from requests to prompts. Where there is no template that can be used, its `refusal` says why.
     ///
     /// - Parameters:
-    ///   - maxPatches: most patches of one picture.
-    ///   - maxImagePixels: more pixels than this are refused by a picture's header alone.
+    ///   - maxPatches: most patches of one image.
+    ///   - maxImagePixels: more pixels than this are refused by an image's header alone.
     ///   - contextLength: tokens; what is certainly longer is refused before it is decoded or tokenized.
     package func pipeline(
         maxPatches: Int = 1 << 20, maxImagePixels: Int = ImageDecoder.defaultMaxPixels, contextLength: Int = .max

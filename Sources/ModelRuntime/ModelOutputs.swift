@@ -3,8 +3,8 @@ internal import Synchronization
 
 /// What a model computed for a prompt and the tokens behind it.
 package struct ModelOutputs: Sendable {
-    /// f32[rows, image width] of each picture, in order: its embeddings.
-    package var pictures: [[Float]] = []
+    /// f32[rows, image width] of each image, in order: its embeddings.
+    package var images: [[Float]] = []
     /// f32[tokens, vocabulary]: logits of the prompt's tokens, where they were asked for.
     package var prompt: [Float] = []
     /// f32[vocabulary] for each token behind the prompt: what it was chosen from.
@@ -37,18 +37,18 @@ extension Session {
             try engine.waitUntilServing()
             _ = try engine.answer(request)
         }
-        return found.outputs(pictures: prompt.pictures.count)
+        return found.outputs(images: prompt.images.count)
     }
 }
 
 /// Collects what the engine's thread shows.
 private final class Found: Sendable {
-    private let values = Mutex((outputs: ModelOutputs(), pictures: [Int: [Float]]()))
+    private let values = Mutex((outputs: ModelOutputs(), images: [Int: [Float]]()))
 
     @Sendable func take(_ finding: Probe.Finding) {
         values.withLock { values in
             switch finding {
-            case .picture(let index, let embeddings): values.pictures[index] = embeddings
+            case .image(let index, let embeddings): values.images[index] = embeddings
             case .prompt(let logits): values.outputs.prompt += logits
             case .step(let logits, let choice):
                 values.outputs.steps.append(logits)
@@ -57,10 +57,10 @@ private final class Found: Sendable {
         }
     }
 
-    func outputs(pictures count: Int) -> ModelOutputs {
+    func outputs(images count: Int) -> ModelOutputs {
         values.withLock { values in
             var outputs = values.outputs
-            outputs.pictures = (0..<count).map { values.pictures[$0] ?? [] }
+            outputs.images = (0..<count).map { values.images[$0] ?? [] }
             return outputs
         }
     }

@@ -7,13 +7,13 @@ internal import Serving
 
 /// The self-test of artifacts: a request goes the way that a server's requests go, and a backend computes what follows.
 ///
-/// A question behind a picture becomes tokens, positions and patches by the artifact's own template, tokenizer and processor; the
-/// picture is encoded, the prompt prefilled, and each gear decodes one more token. An artifact that takes no pictures, or whose
+/// A question behind an image becomes tokens, positions and patches by the artifact's own template, tokenizer and processor; the
+/// image is encoded, the prompt prefilled, and each gear decodes one more token. An artifact that takes no images, or whose
 /// context has no room for one, is asked without; one that answers no chats reads tokens that stand for themselves.
 package enum SelfTest {
     private static let question = "What is in the picture, and which color is it?"
     /// Four colors in squares, 56 × 42 pixels.
-    private static let picture = Base64.decode(
+    private static let image = Base64.decode(
         ("iVBORw0KGgoAAAANSUhEUgAAADgAAAAqAgMAAACb9nAdAAAADFBMVEXwICAgQOAgwEDw8OBktnYZAAAALklEQVR42mNgYGBgDQ0NXbVq1fr///8zDAMu"
             + "kBkFZAOZH0BSw4CL8CjIn8OACwAPBSDQVt4llgAAAABJRU5ErkJggg==").utf8)
     /// Tokens that are prefilled where they stand for themselves, unless the artifact takes fewer.
@@ -40,13 +40,13 @@ package enum SelfTest {
     package static func mismatch(_ golden: Golden, of artifact: Artifact, on backend: some Backend) -> String? {
         do {
             let prompt =
-                try golden.request.map { try ask(artifact, $0.question, $0.picture) } ?? Asked(plain: golden.prompt, artifact.program)
+                try golden.request.map { try ask(artifact, $0.question, $0.image) } ?? Asked(plain: golden.prompt, artifact.program)
             guard prompt.ids == golden.prompt else { return "the request becomes other tokens than were recorded" }
             guard prompt.request?.positions == golden.request?.positions else {
                 return "the request's tokens have other positions than were recorded"
             }
             guard prompt.request?.patches == golden.request?.patches else {
-                return "the request's picture becomes other patches than were recorded"
+                return "the request's image becomes other patches than were recorded"
             }
             return golden.mismatch(try logits(of: artifact, prompt.prompt, golden.continuation, on: backend))
         } catch {
@@ -77,8 +77,8 @@ package enum SelfTest {
             // Sections that cannot be read are an error; a request that is refused is not.
             _ = try pipeline(artifact)
             let spanMax = limits.maxBatchedTokens - limits.maxSequences + 1
-            for picture in [picture, nil] {
-                guard let asked = try? ask(artifact, question, picture), asked.ids.count + limits.gears.count < limits.maxModelLength,
+            for image in [image, nil] {
+                guard let asked = try? ask(artifact, question, image), asked.ids.count + limits.gears.count < limits.maxModelLength,
                     asked.prompt.spans.allSatisfy({ $0.count <= spanMax })
                 else {
                     continue
@@ -99,25 +99,25 @@ package enum SelfTest {
             maxPatches: limits.maxPatches, maxImagePixels: 1 << 20, contextLength: limits.maxModelLength)
     }
 
-    private static func ask(_ artifact: Artifact, _ question: String, _ picture: [UInt8]?) throws -> Asked {
+    private static func ask(_ artifact: Artifact, _ question: String, _ image: [UInt8]?) throws -> Asked {
         let text: JSONValue = ["type": "text", "text": .string(question)]
-        let parts: [JSONValue] = picture == nil ? [text] : [["type": "image"], text]
+        let parts: [JSONValue] = image == nil ? [text] : [["type": "image"], text]
         let messages: JSONValue = [["role": "user", "content": .array(parts)]]
-        let pictures = picture.map { [EncodedPicture(file: $0, place: "the self-test's picture")] } ?? []
-        let prompt = try pipeline(artifact).prompt(messages: messages, pictures: pictures)
+        let images = image.map { [EncodedImage(file: $0, place: "the self-test's image")] } ?? []
+        let prompt = try pipeline(artifact).prompt(messages: messages, images: images)
         var digest = Digest()
-        for picture in prompt.pictures {
-            for tensor in picture.input.tensors {
+        for image in prompt.images {
+            for tensor in image.input.tensors {
                 switch tensor.values {
                 case .bytes(let bytes): digest.update(bytes)
                 case .integers(let numbers): numbers.withUnsafeBytes { digest.update($0) }
                 case .floats(let numbers): numbers.withUnsafeBytes { digest.update($0) }
                 }
             }
-            for (_, bounds) in picture.input.segments.sorted(by: { $0.key < $1.key }) { bounds.withUnsafeBytes { digest.update($0) } }
+            for (_, bounds) in image.input.segments.sorted(by: { $0.key < $1.key }) { bounds.withUnsafeBytes { digest.update($0) } }
         }
         let request = Golden.Request(
-            question: question, picture: picture, positions: prompt.positions, patches: prompt.pictures.isEmpty ? "" : digest.finish())
+            question: question, image: image, positions: prompt.positions, patches: prompt.images.isEmpty ? "" : digest.finish())
         return Asked(request, prompt)
     }
 

@@ -3,7 +3,7 @@ package import IR
 package import Plan
 import Tensors
 
-/// GLM-OCR: a tower over patches of any picture size with rotary places and normalized heads, squares of patches convolved to one row,
+/// GLM-OCR: a tower over patches of any image size with rotary places and normalized heads, squares of patches convolved to one row,
 /// a gated merger, and a GLM decoder that turns neighbouring elements of a head, with positions on three axes.
 package struct GLMOCR: ModelDefinition {
     package static let title = "GLM-OCR"
@@ -16,12 +16,12 @@ package struct GLMOCR: ModelDefinition {
     /// Inner width of the merger.
     let mergerInner: Int
     let quantization: QuantizationConfig?
-    let picture: PictureSpec
+    let image: ImageSpec
     let common: InputSpec
 
     package func inputs(_ tokens: TokenNames) -> InputSpec {
         var spec = common
-        spec.picture = picture.named(tokens, fallback: "<|image|>")
+        spec.image = image.named(tokens, fallback: "<|image|>")
         return spec
     }
 
@@ -39,11 +39,11 @@ package struct GLMOCR: ModelDefinition {
     package func effective(_ checkpoint: Checkpoint) -> Checkpoint { text.effective(checkpoint, Self.rewrites) }
 
     package func trace(_ checkpoint: CheckpointTypes, bounds: TraceBounds) throws(CheckpointError) -> Module {
-        var entries = TraceEntries(decoder: text, pictures: PictureRows(), rewrites: Self.rewrites, quantization: quantization)
+        var entries = TraceEntries(decoder: text, images: ImageRows(), rewrites: Self.rewrites, quantization: quantization)
         // A layer behind the last predicts further tokens.
         entries.ignored = [.prefix("model.layers.\(text.layers.count).")]
         entries.visionSymbols = [("M", max(bounds.patches / cell, 1))]
-        return try entries.module(checkpoint, bounds) { vision($0, PixelScale(picture.pixels)) }
+        return try entries.module(checkpoint, bounds) { vision($0, PixelScale(image.pixels)) }
     }
 
     /// Patches in squares to image rows (`GlmOcrVisionModel`).

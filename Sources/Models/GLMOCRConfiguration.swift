@@ -17,14 +17,14 @@ extension GLMOCR {
         mergerInner = 3 * text.width
         quantization = try config.quantization()
         let token = try top.imageToken(vocabulary: text.vocabulary, or: 59_280)
-        picture = try Self.pictures(directory.imageProcessor(), tower, mergeSize, token: token)
+        image = try Self.images(directory.imageProcessor(), tower, mergeSize, token: token)
         common = try directory.inputs(vocabulary: text.vocabulary, positions: .mrope(mergeSize: mergeSize), config)
     }
 
     /// `Glm46VImageProcessor`
-    private static func pictures(
+    private static func images(
         _ section: ConfigSection, _ tower: PatchTower, _ mergeSize: Int, token: Int32
-    ) throws(CheckpointError) -> PictureSpec {
+    ) throws(CheckpointError) -> ImageSpec {
         let file = try ProcessorFile(section, types: ["Glm46VImageProcessor"])
         let frames = tower.frames ?? 1
         let extents = [("patch_size", 14, tower.patchSize), ("merge_size", 2, mergeSize), ("temporal_patch_size", 2, frames)]
@@ -37,11 +37,11 @@ extension GLMOCR {
             minPixels: bounds.least, maxPixels: bounds.most, multiple: tower.patchSize * mergeSize, frames: frames)
         var pixels = file.pixels(tower, order: .cells(side: mergeSize, columnsFirst: false), form: .patches)
         pixels.temporalPatchSize = frames
-        return PictureSpec(
+        return ImageSpec(
             views: [file.view(fit)], pixels: pixels,
             tensors: [VisionTensor("pixels", .pixels), VisionTensor("patch_positions", .patchPositions)],
             segments: [VisionSegments("tiles", .tiles)], features: .cells(side: mergeSize),
-            prompt: PicturePrompt(marker: "", token: token, tokenText: ""))
+            prompt: ImagePrompt(marker: "", token: token, tokenText: ""))
     }
 }
 

@@ -3,8 +3,8 @@ package import IR
 package import Plan
 import Tensors
 
-/// Gemma 3 (arXiv 2503.19786): one square picture through SigLIP, squares of patches averaged to one row, one linear layer, a decoder
-/// whose pictures' tokens see each other.
+/// Gemma 3 (arXiv 2503.19786): one square image through SigLIP, squares of patches averaged to one row, one linear layer, a decoder
+/// whose images' tokens see each other.
 package struct Gemma3: ModelDefinition {
     package static let title = "Gemma 3"
     package static let architectures = ["Gemma3ForConditionalGeneration"]
@@ -16,15 +16,15 @@ package struct Gemma3: ModelDefinition {
     let poolSize: Int
     let quantization: QuantizationConfig?
     /// Without the tokens' texts.
-    let picture: PictureSpec
-    /// What stands before and behind a picture's tokens.
+    let image: ImageSpec
+    /// What stands before and behind an image's tokens.
     let borders: (opening: Int32, closing: Int32)
     let common: InputSpec
 
     package func inputs(_ tokens: TokenNames) -> InputSpec {
         var spec = common
-        spec.spans = .pictures
-        spec.picture = pictures(tokens)
+        spec.spans = .images
+        spec.image = images(tokens)
         return spec
     }
 
@@ -35,10 +35,10 @@ package struct Gemma3: ModelDefinition {
     package func effective(_ checkpoint: Checkpoint) -> Checkpoint { text.effective(checkpoint, Self.rewrites) }
 
     package func trace(_ checkpoint: CheckpointTypes, bounds: TraceBounds) throws(CheckpointError) -> Module {
-        var entries = TraceEntries(decoder: text, pictures: PictureRows(), rewrites: Self.rewrites, quantization: quantization)
+        var entries = TraceEntries(decoder: text, images: ImageRows(), rewrites: Self.rewrites, quantization: quantization)
         entries.ignored = [.prefix("visual.head.")]
         entries.visionSymbols = [("N", max(bounds.patches / tower.tilePatches, 1))]
-        return try entries.module(checkpoint, bounds) { vision($0, PixelScale(picture.pixels)) }
+        return try entries.module(checkpoint, bounds) { vision($0, PixelScale(image.pixels)) }
     }
 
     private func vision(_ tracer: ModelTracer, _ scale: PixelScale) -> Value {

@@ -23,30 +23,30 @@ extension Gemma3 {
             try top.token("eoi_token_index", vocabulary: text.vocabulary, or: 256_000)
         )
         let token = try top.imageToken(vocabulary: text.vocabulary, or: 262_144)
-        picture = try Self.pictures(directory.imageProcessor(), tower, poolSize: poolSize, token: token)
+        image = try Self.images(directory.imageProcessor(), tower, poolSize: poolSize, token: token)
         common = try directory.inputs(vocabulary: text.vocabulary, positions: text.positions, config)
     }
 
     /// `Gemma3ImageProcessor`: one square, whatever becomes of the ratio.
     ///
     /// The file's `do_pan_and_scan` counts for nothing: `Gemma3Processor` calls with its own default, which is false.
-    private static func pictures(
+    private static func images(
         _ section: ConfigSection, _ tower: PatchTower, poolSize: Int, token: Int32
-    ) throws(CheckpointError) -> PictureSpec {
+    ) throws(CheckpointError) -> ImageSpec {
         let file = try ProcessorFile(section, types: ["Gemma3ImageProcessor"], defaults: .half, filter: .bilinear)
         let side = try file.tileSide(tower)
-        return PictureSpec(
+        return ImageSpec(
             views: [file.view(.exact(width: side, height: side))],
             pixels: file.pixels(tower, order: .cells(side: poolSize, columnsFirst: false), form: .tiles), tensors: tower.tensors(),
             segments: [VisionSegments("tiles", .tiles)], features: .cells(side: poolSize),
-            prompt: PicturePrompt(marker: "", token: token, tokenText: ""))
+            prompt: ImagePrompt(marker: "", token: token, tokenText: ""))
     }
 
-    /// The template's token opens a picture in the prompt as well.
-    func pictures(_ tokens: TokenNames) -> PictureSpec {
+    /// The template's token opens an image in the prompt as well.
+    func images(_ tokens: TokenNames) -> ImageSpec {
         let opening = tokens.text(borders.opening) ?? "<start_of_image>"
         let closing = tokens.text(borders.closing) ?? "<end_of_image>"
-        var spec = picture
+        var spec = image
         spec.prompt.marker = opening
         spec.prompt.pieces = [.text("\n\n" + opening), .features, .text(closing + "\n\n")]
         return spec.named(tokens, fallback: "<image_soft_token>")

@@ -3,7 +3,7 @@ package import IR
 package import Plan
 import Tensors
 
-/// Gemma 4: a tower over patches of any picture size with learned and rotary places on two axes, squares of patches averaged to one row,
+/// Gemma 4: a tower over patches of any image size with learned and rotary places on two axes, squares of patches averaged to one row,
 /// one linear layer, and a decoder of two kinds of layers, of which the last may share the keys and values of earlier ones and every one
 /// may be given an embedding of its own. What hears is not computed.
 package struct Gemma4: ModelDefinition {
@@ -31,12 +31,12 @@ package struct Gemma4: ModelDefinition {
         var isStandardized: Bool
     }
 
-    /// What a family with pictures has beside its decoder.
+    /// What a family with images has beside its decoder.
     struct Sight {
         var tower: Tower
         /// Without the tokens' texts.
-        var picture: PictureSpec
-        /// What stands before and behind a picture's tokens.
+        var image: ImageSpec
+        /// What stands before and behind an image's tokens.
         var borders: (opening: Int32, closing: Int32)
     }
 
@@ -49,11 +49,11 @@ package struct Gemma4: ModelDefinition {
     package func inputs(_ tokens: TokenNames) -> InputSpec {
         guard let sight else { return common }
         var spec = common
-        spec.spans = text.spans == .none ? .none : .pictures
-        var picture = sight.picture
+        spec.spans = text.spans == .none ? .none : .images
+        var image = sight.image
         let (opening, closing) = (tokens.text(sight.borders.opening) ?? "<|image>", tokens.text(sight.borders.closing) ?? "<image|>")
-        picture.prompt.pieces = [.text(opening), .features, .text(closing)]
-        spec.picture = picture.named(tokens, fallback: "<|image|>")
+        image.prompt.pieces = [.text(opening), .features, .text(closing)]
+        spec.image = image.named(tokens, fallback: "<|image|>")
         return spec
     }
 
@@ -72,11 +72,11 @@ package struct Gemma4: ModelDefinition {
         var entries = TraceEntries(decoder: text, rewrites: Self.rewrites, quantization: quantization)
         entries.ignored = [.prefix("model.audio_tower."), .prefix("model.embed_audio.")] + text.unusedCaches
         guard let sight else { return try entries.module(checkpoint, bounds) }
-        entries.pictures = PictureRows()
+        entries.images = ImageRows()
         let tower = sight.tower
         entries.visionSymbols = [("M", max(bounds.patches / (tower.poolSize * tower.poolSize), 1))]
         return try entries.module(checkpoint, bounds) { tracer in
-            let pooled = tracer.scope("visual") { tracer.encode(tower, PixelScale(sight.picture.pixels)) }
+            let pooled = tracer.scope("visual") { tracer.encode(tower, PixelScale(sight.image.pixels)) }
             return tracer.scope("projector") {
                 let normed = tracer.bareNorm(pooled, eps: tower.eps)
                 return tracer.linear("embedding_projection", normed, from: tower.width, to: text.width, bias: false)

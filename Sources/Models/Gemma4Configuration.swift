@@ -18,7 +18,7 @@ extension Gemma4 {
         let tower = try Tower(vision)
         let token = try top.imageToken(vocabulary: text.vocabulary, or: 258_880)
         sight = Sight(
-            tower: tower, picture: try Self.pictures(directory.imageProcessor(), tower, token: token),
+            tower: tower, image: try Self.images(directory.imageProcessor(), tower, token: token),
             borders: (
                 try top.token("boi_token_id", vocabulary: text.vocabulary, or: 255_999),
                 try top.token("eoi_token_id", vocabulary: text.vocabulary, or: 258_882)
@@ -26,7 +26,7 @@ extension Gemma4 {
     }
 
     /// `Gemma4ImageProcessor`
-    private static func pictures(_ section: ConfigSection, _ tower: Tower, token: Int32) throws(CheckpointError) -> PictureSpec {
+    private static func images(_ section: ConfigSection, _ tower: Tower, token: Int32) throws(CheckpointError) -> ImageSpec {
         let none = PixelSpec.Normalization(mean: [0, 0, 0], deviation: [1, 1, 1])
         let isNormalized = try section.bool("do_normalize") ?? false
         let file = try ProcessorFile(section, types: ["Gemma4ImageProcessor"], defaults: none)
@@ -41,14 +41,14 @@ extension Gemma4 {
             throw section.error("max_soft_tokens", "is \(tokens), too many for the \(tower.places) places of the tower", .inconsistent)
         }
         let multiple = tower.patchSize * tower.poolSize
-        return PictureSpec(
+        return ImageSpec(
             views: [file.view(.fill(maxPixels: tokens * multiple * multiple, multiple: multiple))],
             pixels: PixelSpec(
                 patchSize: tower.patchSize, order: .cells(side: tower.poolSize, columnsFirst: false), rescaleFactor: file.rescaleFactor,
                 normalization: isNormalized ? file.normalization : nil, form: .filledPatches),
             tensors: [VisionTensor("pixels", .pixels), VisionTensor("patch_positions", .patchPositions)],
             segments: [VisionSegments("tiles", .tiles)], features: .cells(side: tower.poolSize),
-            prompt: PicturePrompt(marker: "", token: token, tokenText: ""))
+            prompt: ImagePrompt(marker: "", token: token, tokenText: ""))
     }
 }
 

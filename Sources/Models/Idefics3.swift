@@ -14,12 +14,12 @@ package struct Idefics3: ModelDefinition {
     let tower: PatchTower
     let mergeSize: Int
     let quantization: QuantizationConfig?
-    let picture: PictureSpec
+    let image: ImageSpec
     let common: InputSpec
 
     package func inputs(_ tokens: TokenNames) -> InputSpec {
         var spec = common
-        spec.picture = picture.named(tokens, fallback: "<image>")
+        spec.image = image.named(tokens, fallback: "<image>")
         return spec
     }
 
@@ -33,11 +33,11 @@ package struct Idefics3: ModelDefinition {
     package func effective(_ checkpoint: Checkpoint) -> Checkpoint { text.effective(checkpoint, Self.rewrites) }
 
     package func trace(_ checkpoint: CheckpointTypes, bounds: TraceBounds) throws(CheckpointError) -> Module {
-        var entries = TraceEntries(decoder: text, pictures: PictureRows(), rewrites: Self.rewrites, quantization: quantization)
+        var entries = TraceEntries(decoder: text, images: ImageRows(), rewrites: Self.rewrites, quantization: quantization)
         let cell = mergeSize * mergeSize
         entries.visionSymbols = [("N", max(bounds.patches / tower.tilePatches, 1))]
         return try entries.module(checkpoint, bounds) { tracer in
-            let scale = PixelScale(picture.pixels)
+            let scale = PixelScale(image.pixels)
             let rows = tracer.scope("visual") { tracer.encode(tower, scale, rows: tower.tileRows).rows }
             let width = cell * tower.width
             let joined = tracer.b.reshape(rows, [Dim(tower.tilePatches / cell, times: "N"), .fixed(width)])

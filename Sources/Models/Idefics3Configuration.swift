@@ -15,14 +15,14 @@ extension Idefics3 {
         }
         quantization = try config.quantization()
         let token = try top.imageToken(vocabulary: text.vocabulary, or: 128_257)
-        picture = try Self.pictures(directory.imageProcessor(), tower, mergeSize, token: token)
+        image = try Self.images(directory.imageProcessor(), tower, mergeSize, token: token)
         common = try directory.inputs(vocabulary: text.vocabulary, positions: text.positions, config)
     }
 
-    /// `Idefics3ImageProcessor`: tiles of the picture in its ratio, then the whole of it; a picture of one tile is that alone.
-    private static func pictures(
+    /// `Idefics3ImageProcessor`: tiles of the image in its ratio, then the whole of it; an image of one tile is that alone.
+    private static func images(
         _ section: ConfigSection, _ tower: PatchTower, _ mergeSize: Int, token: Int32
-    ) throws(CheckpointError) -> PictureSpec {
+    ) throws(CheckpointError) -> ImageSpec {
         let types = ["Idefics3ImageProcessor", "SmolVLMImageProcessor"]
         let file = try ProcessorFile(section, types: types, defaults: .half, filter: .lanczos)
         let side = try section.section("max_image_size")?.size("longest_edge", in: 1...1 << 12) ?? 364
@@ -31,17 +31,17 @@ extension Idefics3 {
         let square = FitRule.exact(width: side, height: side)
         let isSplit = try section.flag("do_image_splitting")
         let tiles = isSplit ? FitRule.multiples(side: side) : square
-        return PictureSpec(
+        return ImageSpec(
             views: [
                 file.view(.longestEdge(edge: edge)), file.view(tiles, source: 0), file.view(square, source: 1, condition: .split(view: 1)),
             ], order: [1, 2], pixels: file.pixels(tower, order: .cells(side: mergeSize, columnsFirst: false), form: .prompt),
             tensors: [
                 VisionTensor("pixels", .pixels), VisionTensor("table_rows", .tableRows(.buckets(side: tower.gridSide, .product))),
             ], segments: [VisionSegments("tiles", .tiles)], features: .cells(side: mergeSize),
-            prompt: PicturePrompt(marker: "", token: token, tokenText: "", pieces: pieces))
+            prompt: ImagePrompt(marker: "", token: token, tokenText: "", pieces: pieces))
     }
 
-    /// The views are the picture before it is cut, its tiles, and the whole of it beside them.
+    /// The views are the image before it is cut, its tiles, and the whole of it beside them.
     private static var pieces: [PromptPiece] {
         let mark = "<fake_token_around_image>"
         let whole = mark + "<global-img>"

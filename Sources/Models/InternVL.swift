@@ -19,7 +19,7 @@ package struct InternVL: ModelDefinition {
     private let activation: ActivationFunction
     private let isRemote: Bool
     private let quantization: QuantizationConfig?
-    private let picture: PictureSpec
+    private let image: ImageSpec
     private let common: InputSpec
     /// `template` of the remote layout.
     private let turns: TurnTemplate?
@@ -42,22 +42,22 @@ package struct InternVL: ModelDefinition {
         self.tower = tower
         activation = top.has("projector_hidden_act") ? try ActivationFunction(top, "projector_hidden_act") : .gelu
         quantization = try config.quantization()
-        picture = try isRemote
-            ? Self.remotePictures(top, tower, mergeSize) : Self.pictures(directory.imageProcessor(), tower, mergeSize, top, text.vocabulary)
+        image = try isRemote
+            ? Self.remoteImages(top, tower, mergeSize) : Self.images(directory.imageProcessor(), tower, mergeSize, top, text.vocabulary)
         turns = isRemote ? try Self.turns(top) : nil
         common = try directory.inputs(vocabulary: text.vocabulary, positions: text.positions, config)
     }
 
     package func inputs(_ tokens: TokenNames) throws(CheckpointError) -> InputSpec {
         var spec = common
-        var picture = picture
+        var image = image
         if isRemote {
             guard let token = tokens.token(Self.contextToken) else {
-                throw CheckpointError(.inconsistent, file: "the tokenizer", "has no token \(Self.contextToken), which stands for pictures")
+                throw CheckpointError(.inconsistent, file: "the tokenizer", "has no token \(Self.contextToken), which stands for images")
             }
-            picture.prompt.token = token
+            image.prompt.token = token
         }
-        spec.picture = picture.named(tokens, fallback: Self.contextToken)
+        spec.image = image.named(tokens, fallback: Self.contextToken)
         spec.chatTemplate = turns?.source
         return spec
     }
@@ -76,12 +76,12 @@ package struct InternVL: ModelDefinition {
     package func effective(_ checkpoint: Checkpoint) -> Checkpoint { text.effective(checkpoint, rewrites) }
 
     package func trace(_ checkpoint: CheckpointTypes, bounds: TraceBounds) throws(CheckpointError) -> Module {
-        var entries = TraceEntries(decoder: text, pictures: PictureRows(), rewrites: rewrites, quantization: quantization)
+        var entries = TraceEntries(decoder: text, images: ImageRows(), rewrites: rewrites, quantization: quantization)
         entries.ignored = PatchTower.unused(from: tower.depth, of: blocks) + [.prefix("visual.embeddings.mask_token")]
         let cell = mergeSize * mergeSize
         entries.visionSymbols = [("N", max(bounds.patches / (tower.positions ?? 1), 1))]
         return try entries.module(checkpoint, bounds) { tracer in
-            let scale = PixelScale(picture.pixels)
+            let scale = PixelScale(image.pixels)
             let rows = tracer.scope("visual") { tracer.encode(tower, scale, rows: tower.tileRows).rows }
             let patches = tracer.droppingClassRows(rows, count: tower.tilePatches, width: tower.width)
             let width = cell * tower.width

@@ -3,7 +3,7 @@ package import IR
 package import Plan
 import Tensors
 
-/// LFM2-VL: a picture in its own ratio, or tiles of it, through SigLIP 2, squares of patches joined to one row, and a decoder of which
+/// LFM2-VL: an image in its own ratio, or tiles of it, through SigLIP 2, squares of patches joined to one row, and a decoder of which
 /// most layers are short convolutions.
 package struct LFM2VL: ModelDefinition {
     package static let title = "LFM2-VL"
@@ -17,7 +17,7 @@ package struct LFM2VL: ModelDefinition {
     let projector: Projector
     let quantization: QuantizationConfig?
     /// Without the tokens' texts.
-    let picture: PictureSpec
+    let image: ImageSpec
     let common: InputSpec
 
     struct Projector {
@@ -29,7 +29,7 @@ package struct LFM2VL: ModelDefinition {
 
     package func inputs(_ tokens: TokenNames) -> InputSpec {
         var spec = common
-        spec.picture = picture.named(tokens, fallback: "<image>")
+        spec.image = image.named(tokens, fallback: "<image>")
         return spec
     }
 
@@ -42,10 +42,10 @@ package struct LFM2VL: ModelDefinition {
     package func effective(_ checkpoint: Checkpoint) -> Checkpoint { text.effective(checkpoint, Self.rewrites) }
 
     package func trace(_ checkpoint: CheckpointTypes, bounds: TraceBounds) throws(CheckpointError) -> Module {
-        var entries = TraceEntries(decoder: text, pictures: PictureRows(), rewrites: Self.rewrites, quantization: quantization)
+        var entries = TraceEntries(decoder: text, images: ImageRows(), rewrites: Self.rewrites, quantization: quantization)
         entries.ignored = [.prefix("visual.head.")]
         entries.visionSymbols = [("M", max(bounds.patches / cell, 1))]
-        return try entries.module(checkpoint, bounds) { vision($0, PixelScale(picture.pixels)) }
+        return try entries.module(checkpoint, bounds) { vision($0, PixelScale(image.pixels)) }
     }
 
     private func vision(_ tracer: ModelTracer, _ scale: PixelScale) -> Value {

@@ -18,14 +18,14 @@ extension LFM2VL {
             hasNorm: try top.bool("projector_use_layernorm") ?? true, hasBias: try top.bool("projector_bias") ?? true)
         quantization = try config.quantization()
         let token = try top.imageToken(vocabulary: text.vocabulary, or: 396)
-        picture = try Self.pictures(directory.imageProcessor(), tower, mergeSize: mergeSize, token: token)
+        image = try Self.images(directory.imageProcessor(), tower, mergeSize: mergeSize, token: token)
         common = try directory.inputs(vocabulary: text.vocabulary, positions: .sequential(start: 0), config)
     }
 
-    /// `Lfm2VlImageProcessor`: a small picture in its ratio; a large one in tiles, and then as a whole.
-    private static func pictures(
+    /// `Lfm2VlImageProcessor`: a small image in its ratio; a large one in tiles, and then as a whole.
+    private static func images(
         _ section: ConfigSection, _ tower: PatchTower, mergeSize: Int, token: Int32
-    ) throws(CheckpointError) -> PictureSpec {
+    ) throws(CheckpointError) -> ImageSpec {
         let file = try ProcessorFile(section, types: ["Lfm2VlImageProcessor"], defaults: .half, filter: .bilinear)
         let patch = try section.given("encoder_patch_size", in: 1...256) ?? 16
         let factor = try section.given("downsample_factor", in: 1...16) ?? 2
@@ -60,17 +60,17 @@ extension LFM2VL {
             pieces = [.text("<|image_start|>"), .view(0, split, otherwise: overview), .text("<|image_end|>")]
             longest = max(longest, (side / patch) * (side / patch))
         }
-        return PictureSpec(
+        return ImageSpec(
             views: views, order: Array(views.indices),
             pixels: file.pixels(tower, order: .cells(side: factor, columnsFirst: false), form: .padded(rows: longest)),
             tensors: [VisionTensor("pixels", .pixels), VisionTensor("table_weights", .blendWeights(.antialiased(side: tower.gridSide)))],
             segments: [VisionSegments("tiles", .tiles)], features: .cells(side: factor),
-            prompt: PicturePrompt(marker: "", token: token, tokenText: "", pieces: pieces))
+            prompt: ImagePrompt(marker: "", token: token, tokenText: "", pieces: pieces))
     }
 }
 
 extension PatchTower {
-    /// `Siglip2VisionConfig`: patches of any picture size, as rows of a linear layer; the whole table is resized to a picture's grid.
+    /// `Siglip2VisionConfig`: patches of any image size, as rows of a linear layer; the whole table is resized to an image's grid.
     static func siglip2(_ config: ConfigSection) throws(CheckpointError) -> PatchTower {
         var tower = try PatchTower(config, TowerDefaults(activation: .geluTanh, eps: 1e-6))
         let places = try config.size("num_patches", or: 256, in: 1...1 << 12)

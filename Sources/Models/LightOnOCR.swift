@@ -3,7 +3,7 @@ package import IR
 package import Plan
 import Tensors
 
-/// LightOnOCR (arXiv 2601.14251): Pixtral's tower over patches of any picture size, whole squares of patches joined to one row, two
+/// LightOnOCR (arXiv 2601.14251): Pixtral's tower over patches of any image size, whole squares of patches joined to one row, two
 /// linear layers, a Qwen3.
 package struct LightOnOCR: ModelDefinition {
     package static let architectures = ["LightOnOcrForConditionalGeneration"]
@@ -14,12 +14,12 @@ package struct LightOnOCR: ModelDefinition {
     /// Side of the square of patches that becomes a row.
     let mergeSize: Int
     let quantization: QuantizationConfig?
-    let picture: PictureSpec
+    let image: ImageSpec
     let common: InputSpec
 
     package func inputs(_ tokens: TokenNames) -> InputSpec {
         var spec = common
-        spec.picture = picture.named(tokens, fallback: "<|image_pad|>")
+        spec.image = image.named(tokens, fallback: "<|image_pad|>")
         return spec
     }
 
@@ -35,9 +35,9 @@ package struct LightOnOCR: ModelDefinition {
     package func effective(_ checkpoint: Checkpoint) -> Checkpoint { text.effective(checkpoint, Self.rewrites) }
 
     package func trace(_ checkpoint: CheckpointTypes, bounds: TraceBounds) throws(CheckpointError) -> Module {
-        var entries = TraceEntries(decoder: text, pictures: PictureRows(), rewrites: Self.rewrites, quantization: quantization)
+        var entries = TraceEntries(decoder: text, images: ImageRows(), rewrites: Self.rewrites, quantization: quantization)
         entries.visionSymbols = [("P", bounds.patches), ("M", bounds.features)]
-        return try entries.module(checkpoint, bounds) { vision($0, PixelScale(picture.pixels)) }
+        return try entries.module(checkpoint, bounds) { vision($0, PixelScale(image.pixels)) }
     }
 
     /// Patches in raster order to image rows; patches beyond the last whole square are seen by the others and make no row.

@@ -12,7 +12,7 @@ package struct Llava: ModelDefinition {
     ]
     package static let modelTypes = ["llava", "llava_next", "llava_onevision"]
 
-    /// How the rows of a picture's tiles become the rows that stand in the prompt.
+    /// How the rows of an image's tiles become the rows that stand in the prompt.
     enum Packing {
         /// As they are.
         case tiles
@@ -33,13 +33,13 @@ package struct Llava: ModelDefinition {
     let activation: ActivationFunction
     let projectorBias: Bool
     let quantization: QuantizationConfig?
-    let picture: PictureSpec
+    let image: ImageSpec
     let common: InputSpec
 
     package func inputs(_ tokens: TokenNames) -> InputSpec {
         var spec = common
-        spec.picture = picture.named(tokens, fallback: "<image>")
-        if packing == .tiles { spec.chatTemplate = Self.turns(spec.picture?.prompt.marker ?? "").source }
+        spec.image = image.named(tokens, fallback: "<image>")
+        if packing == .tiles { spec.chatTemplate = Self.turns(spec.image?.prompt.marker ?? "").source }
         return spec
     }
 
@@ -47,7 +47,7 @@ package struct Llava: ModelDefinition {
     private static func turns(_ marker: String) -> TurnTemplate {
         TurnTemplate(
             system: ("", nil), user: "USER: ", assistant: "ASSISTANT: ", answer: "ASSISTANT:", systemEnding: " ", userEnding: " ",
-            assistantEnding: "</s>", picture: marker + "\n")
+            assistantEnding: "</s>", image: marker + "\n")
     }
 
     package var geometry: ModelGeometry { ModelGeometry(text, patchSize: tower.patchSize, mergeSize: 1) }
@@ -59,12 +59,12 @@ package struct Llava: ModelDefinition {
 
     package func trace(_ checkpoint: CheckpointTypes, bounds: TraceBounds) throws(CheckpointError) -> Module {
         let deepest = depths.max() ?? 0
-        var entries = TraceEntries(decoder: text, pictures: PictureRows(), rewrites: Self.rewrites, quantization: quantization)
+        var entries = TraceEntries(decoder: text, images: ImageRows(), rewrites: Self.rewrites, quantization: quantization)
         entries.ignored = [.prefix("visual.post_layernorm."), .prefix("visual.head.")] + PatchTower.unused(from: deepest, of: blocks)
         if packing == .tiles { entries.ignored.append(.prefix("image_newline")) }
         entries.visionSymbols = [("N", max(bounds.patches / (tower.positions ?? 1), 1))]
         if packing != .tiles { entries.visionSymbols.append(("M", bounds.features)) }
-        return try entries.module(checkpoint, bounds) { $0.vision(self, PixelScale(picture.pixels)) }
+        return try entries.module(checkpoint, bounds) { $0.vision(self, PixelScale(image.pixels)) }
     }
 }
 

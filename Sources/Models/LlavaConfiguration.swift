@@ -42,7 +42,7 @@ extension Llava {
         projectorBias = try top.bool("multimodal_projector_bias") ?? true
         quantization = try config.quantization()
         let token = try top.imageToken(vocabulary: text.vocabulary)
-        picture = try Self.pictures(directory.imageProcessor(), tower, packing, token: token, top: top)
+        image = try Self.images(directory.imageProcessor(), tower, packing, token: token, top: top)
         common = try directory.inputs(vocabulary: text.vocabulary, positions: text.positions, config)
     }
 }

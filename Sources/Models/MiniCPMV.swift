@@ -16,10 +16,10 @@ package struct MiniCPMV: ModelDefinition {
     private let blocks: Int
     private let resampler: Resampler
     private let quantization: QuantizationConfig?
-    private let picture: PictureSpec
+    private let image: ImageSpec
     private let common: InputSpec
 
-    /// Whether all slices of a picture are padded to the longest before the tower, and the padding dropped behind it (2.5).
+    /// Whether all slices of an image are padded to the longest before the tower, and the padding dropped behind it (2.5).
     private var padsSlices: Bool { tower.firstRows == .padding }
 
     package init(_ directory: ModelDirectory) throws(CheckpointError) {
@@ -46,7 +46,7 @@ package struct MiniCPMV: ModelDefinition {
             throw top.error("hidden_size", "is \(text.width), which does not divide into heads of 128")
         }
         quantization = try config.quantization()
-        picture = try Self.pictures(directory.imageProcessor(), tower, queries: resampler.queries)
+        image = try Self.images(directory.imageProcessor(), tower, queries: resampler.queries)
         common = try directory.inputs(vocabulary: text.vocabulary, positions: text.positions, config)
         file = config.file
     }
@@ -55,11 +55,11 @@ package struct MiniCPMV: ModelDefinition {
 
     package func inputs(_ tokens: TokenNames) throws(CheckpointError) -> InputSpec {
         guard let token = tokens.token("<unk>") else {
-            throw CheckpointError(.inconsistent, file: file, "pictures stand as <unk>, which the tokenizer does not have")
+            throw CheckpointError(.inconsistent, file: file, "images stand as <unk>, which the tokenizer does not have")
         }
         var spec = common
-        spec.picture = picture
-        spec.picture?.prompt.token = token
+        spec.image = image
+        spec.image?.prompt.token = token
         spec.chatTemplate = padsSlices ? Self.headers : Self.turns
         return spec
     }
@@ -86,11 +86,11 @@ package struct MiniCPMV: ModelDefinition {
     package func effective(_ checkpoint: Checkpoint) -> Checkpoint { text.effective(checkpoint, Self.rewrites) }
 
     package func trace(_ checkpoint: CheckpointTypes, bounds: TraceBounds) throws(CheckpointError) -> Module {
-        var entries = TraceEntries(decoder: text, pictures: PictureRows(), rewrites: Self.rewrites, quantization: quantization)
+        var entries = TraceEntries(decoder: text, images: ImageRows(), rewrites: Self.rewrites, quantization: quantization)
         entries.ignored = PatchTower.unused(from: tower.depth, of: blocks) + [.suffix("resampler.pos_embed"), .prefix("visual.head.")]
         entries.visionSymbols = [("P", bounds.patches), ("M", bounds.features)]
         if padsSlices { entries.visionSymbols.append(("K", bounds.patches)) }
-        return try entries.module(checkpoint, bounds) { vision($0, PixelScale(picture.pixels)) }
+        return try entries.module(checkpoint, bounds) { vision($0, PixelScale(image.pixels)) }
     }
 
     private func vision(_ tracer: ModelTracer, _ scale: PixelScale) -> Value {

@@ -26,14 +26,14 @@ extension MiniCPMV46 {
         joiningBlock = mode == "4x" ? nil : block
         quantization = try config.quantization()
         let token = try top.imageToken(vocabulary: text.vocabulary)
-        picture = try Self.pictures(directory.imageProcessor(), tower, joins: joiningBlock != nil, token: token)
+        image = try Self.images(directory.imageProcessor(), tower, joins: joiningBlock != nil, token: token)
         common = try directory.inputs(vocabulary: text.vocabulary, positions: .sequential(start: 0), config)
     }
 
-    /// `MiniCPMV4_6ImageProcessor`: the picture as a whole, and slices of it where it is large.
-    private static func pictures(
+    /// `MiniCPMV4_6ImageProcessor`: the image as a whole, and slices of it where it is large.
+    private static func images(
         _ section: ConfigSection, _ tower: PatchTower, joins: Bool, token: Int32
-    ) throws(CheckpointError) -> PictureSpec {
+    ) throws(CheckpointError) -> ImageSpec {
         let file = try ProcessorFile(section, types: ["MiniCPMV4_6ImageProcessor"], defaults: .half)
         guard try section.string("downsample_mode") ?? "16x" == (joins ? "16x" : "4x") else {
             throw section.error("downsample_mode", "is not that of config.json", .inconsistent)
@@ -50,12 +50,12 @@ extension MiniCPMV46 {
         let slice: [PromptPiece] = [.text("<slice>"), .features, .text("</slice>")]
         let segments: [VisionSegments] =
             [VisionSegments("tiles", .tiles)] + (joins ? [VisionSegments("windows", .runs(count: 4)), VisionSegments("squares", .cells(side: 2))] : [])
-        return PictureSpec(
+        return ImageSpec(
             views: fits.map { file.view($0) }, order: [0, 1],
             pixels: file.pixels(tower, order: joins ? .nested : .cells(side: 2, columnsFirst: false), form: .strip),
             tensors: [VisionTensor("pixels", .pixels), VisionTensor("table_rows", .tableRows(.buckets(side: tower.gridSide, .quotient)))],
             segments: segments, features: .cells(side: joins ? 4 : 2),
-            prompt: PicturePrompt(
+            prompt: ImagePrompt(
                 marker: "", token: token, tokenText: "",
                 pieces: number + whole + [.view(1, [.tiles(view: 1, slice, between: "", rowEnd: "\n")], otherwise: [])]))
     }

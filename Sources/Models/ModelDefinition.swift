@@ -36,7 +36,7 @@ package protocol ModelDefinition: Sendable {
     /// Records the entries `vision`, `extend` and `decode` at stage `traced`; a family that reads text only has no `vision`.
     ///
     /// Symbols: `T` tokens, `B` sampled rows (in `decode` also tokens), `S` cache slots, `I` rows of image embeddings, `M` merged
-    /// cells of pictures (a picture has `mergeSize² · M` patches). Inputs have the names of `InputRole`; states are
+    /// cells of images (an image has `mergeSize² · M` patches). Inputs have the names of `InputRole`; states are
     /// `kv.<n>.k` and `kv.<n>.v`, f32 `[S, KVH, D]`, of the n-th layer that attends, and of `R` sequences `columns.<layer>` and
     /// `recurrent.<layer>`.
     func trace(_ checkpoint: CheckpointTypes, bounds: TraceBounds) throws(CheckpointError) -> Module

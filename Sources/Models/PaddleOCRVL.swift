@@ -3,7 +3,7 @@ package import IR
 package import Plan
 import Tensors
 
-/// PaddleOCR-VL (arXiv 2510.14528): a SigLIP over patches of any picture size, its table of places blended to the grid, with rotary
+/// PaddleOCR-VL (arXiv 2510.14528): a SigLIP over patches of any image size, its table of places blended to the grid, with rotary
 /// places too, squares of patches joined to one row, two linear layers, an Ernie 4.5 with positions on three axes.
 package struct PaddleOCRVL: ModelDefinition {
     package static let title = "PaddleOCR-VL"
@@ -14,12 +14,12 @@ package struct PaddleOCRVL: ModelDefinition {
     let tower: PatchTower
     let mergeSize: Int
     let quantization: QuantizationConfig?
-    let picture: PictureSpec
+    let image: ImageSpec
     let common: InputSpec
 
     package func inputs(_ tokens: TokenNames) -> InputSpec {
         var spec = common
-        spec.picture = picture.named(tokens, fallback: "<|IMAGE_PLACEHOLDER|>")
+        spec.image = image.named(tokens, fallback: "<|IMAGE_PLACEHOLDER|>")
         return spec
     }
 
@@ -37,11 +37,11 @@ package struct PaddleOCRVL: ModelDefinition {
     package func effective(_ checkpoint: Checkpoint) -> Checkpoint { text.effective(checkpoint, Self.rewrites) }
 
     package func trace(_ checkpoint: CheckpointTypes, bounds: TraceBounds) throws(CheckpointError) -> Module {
-        var entries = TraceEntries(decoder: text, pictures: PictureRows(), rewrites: Self.rewrites, quantization: quantization)
+        var entries = TraceEntries(decoder: text, images: ImageRows(), rewrites: Self.rewrites, quantization: quantization)
         entries.ignored = [.containing("packing_position_embedding"), .prefix("visual.head.")]
         entries.visionSymbols = [("M", max(bounds.patches / cell, 1))]
         return try entries.module(checkpoint, bounds) { tracer in
-            let scale = PixelScale(picture.pixels)
+            let scale = PixelScale(image.pixels)
             let width = cell * tower.width
             let rows = tracer.scope("visual") { tracer.encode(tower, scale, rows: Dim(cell, times: "M")).rows }
             return tracer.scope("projector") {

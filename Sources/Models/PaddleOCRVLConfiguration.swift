@@ -13,14 +13,14 @@ extension PaddleOCRVL {
         mergeSize = try vision.size("spatial_merge_size", or: 2, in: 1...16)
         quantization = try config.quantization()
         let token = try top.imageToken(vocabulary: text.vocabulary, or: 100_295)
-        picture = try Self.pictures(directory.imageProcessor(), tower, mergeSize, token: token)
+        image = try Self.images(directory.imageProcessor(), tower, mergeSize, token: token)
         common = try directory.inputs(vocabulary: text.vocabulary, positions: .mrope(mergeSize: mergeSize), config)
     }
 
     /// `PaddleOCRVLImageProcessor`
-    private static func pictures(
+    private static func images(
         _ section: ConfigSection, _ tower: PatchTower, _ mergeSize: Int, token: Int32
-    ) throws(CheckpointError) -> PictureSpec {
+    ) throws(CheckpointError) -> ImageSpec {
         let file = try ProcessorFile(section, types: ["PaddleOCRVLImageProcessor"])
         for (key, standard, known) in [("patch_size", 14, tower.patchSize), ("merge_size", 2, mergeSize), ("temporal_patch_size", 1, 1)] {
             let given = try section.given(key, in: 1...1024) ?? standard
@@ -30,13 +30,13 @@ extension PaddleOCRVL {
         let fit = FitRule.smart(
             minPixels: bounds.least, maxPixels: bounds.most, multiple: tower.patchSize * mergeSize, growsShortSide: true)
         let blend = BlendRule.bilinear(side: tower.gridSide, alignsCorners: false)
-        return PictureSpec(
+        return ImageSpec(
             views: [file.view(fit)],
             pixels: file.pixels(tower, order: .cells(side: mergeSize, columnsFirst: false), form: .rasterPatches),
             tensors: [
                 VisionTensor("pixels", .pixels), VisionTensor("patch_positions", .patchPositions),
                 VisionTensor("table_rows", .blendRows(blend)), VisionTensor("table_weights", .blendWeights(blend)),
             ], segments: [VisionSegments("tiles", .tiles)], features: .cells(side: mergeSize),
-            prompt: PicturePrompt(marker: "", token: token, tokenText: ""))
+            prompt: ImagePrompt(marker: "", token: token, tokenText: ""))
     }
 }

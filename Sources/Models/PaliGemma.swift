@@ -3,7 +3,7 @@ package import IR
 package import Plan
 import Tensors
 
-/// PaliGemma 1 and 2 (arXiv 2407.07726, 2412.03555): one square picture through SigLIP, one linear layer, a Gemma whose prompt's
+/// PaliGemma 1 and 2 (arXiv 2407.07726, 2412.03555): one square image through SigLIP, one linear layer, a Gemma whose prompt's
 /// tokens all see each other. Positions start at 1.
 package struct PaliGemma: ModelDefinition {
     package static let title = "PaliGemma"
@@ -13,16 +13,16 @@ package struct PaliGemma: ModelDefinition {
     let text: DecoderConfiguration
     let tower: PatchTower
     let quantization: QuantizationConfig?
-    let picture: PictureSpec
+    let image: ImageSpec
     let common: InputSpec
 
     package func inputs(_ tokens: TokenNames) -> InputSpec {
         var spec = common
         spec.spans = .prompt
-        spec.picture = picture.named(tokens, fallback: "<image>")
-        spec.chatTemplate = Self.chatTemplate(spec.picture?.prompt.marker ?? "<image>")
+        spec.image = image.named(tokens, fallback: "<image>")
+        spec.chatTemplate = Self.chatTemplate(spec.image?.prompt.marker ?? "<image>")
         let begin = spec.specialTokens["bos_token"] ?? "<bos>"
-        spec.picture?.prompt.spacing = .framed(behind: begin, end: "\n")
+        spec.image?.prompt.spacing = .framed(behind: begin, end: "\n")
         return spec
     }
 
@@ -33,11 +33,11 @@ package struct PaliGemma: ModelDefinition {
     package func effective(_ checkpoint: Checkpoint) -> Checkpoint { text.effective(checkpoint, Self.rewrites) }
 
     package func trace(_ checkpoint: CheckpointTypes, bounds: TraceBounds) throws(CheckpointError) -> Module {
-        var entries = TraceEntries(decoder: text, pictures: PictureRows(), rewrites: Self.rewrites, quantization: quantization)
+        var entries = TraceEntries(decoder: text, images: ImageRows(), rewrites: Self.rewrites, quantization: quantization)
         entries.ignored = [.prefix("visual.head.")]
         entries.visionSymbols = [("N", max(bounds.patches / tower.tilePatches, 1))]
         return try entries.module(checkpoint, bounds) { tracer in
-            let scale = PixelScale(picture.pixels)
+            let scale = PixelScale(image.pixels)
             let rows = tracer.scope("visual") { tracer.encode(tower, scale, rows: tower.tileRows).rows }
             return tracer.scope("projector") { tracer.linear("linear", rows, from: tower.width, to: text.width, bias: true) }
         }

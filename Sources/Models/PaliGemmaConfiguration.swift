@@ -2,7 +2,7 @@ package import HuggingFace
 import Plan
 
 extension PaliGemma {
-    /// The processor's prompt of messages: all pictures, then all texts, line by line; it knows no turns.
+    /// The processor's prompt of messages: all images, then all texts, line by line; it knows no turns.
     static func chatTemplate(_ marker: String) -> String {
         let parts = "{% for message in messages %}{% if message.content is not string %}{% for part in message.content %}"
         let ends = "{% endfor %}{% endif %}{% endfor %}"
@@ -25,10 +25,10 @@ extension PaliGemma {
         let file = try ProcessorFile(directory.imageProcessor(), types: ["SiglipImageProcessor"], defaults: .half)
         let side = try file.tileSide(tower)
         let token = try top.imageToken(vocabulary: text.vocabulary, or: 256_000)
-        picture = PictureSpec(
+        image = ImageSpec(
             views: [file.view(.exact(width: side, height: side))], pixels: file.pixels(tower, form: .tiles), tensors: tower.tensors(),
             segments: [VisionSegments("tiles", .tiles)], features: .cells(side: 1),
-            prompt: PicturePrompt(marker: "", token: token, tokenText: ""))
+            prompt: ImagePrompt(marker: "", token: token, tokenText: ""))
         common = try directory.inputs(vocabulary: text.vocabulary, positions: .sequential(start: 1), config)
     }
 }

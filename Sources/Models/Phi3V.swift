@@ -15,7 +15,7 @@ package struct Phi3V: ModelDefinition {
     /// Blocks in the checkpoint.
     private let blocks: Int
     private let quantization: QuantizationConfig?
-    private let picture: PictureSpec
+    private let image: ImageSpec
     private let common: InputSpec
     private static let mergeSize = 2
 
@@ -42,12 +42,12 @@ package struct Phi3V: ModelDefinition {
         }
         quantization = try config.quantization()
         common = try directory.inputs(vocabulary: text.vocabulary, positions: text.positions, config)
-        picture = try Self.pictures(directory.imageProcessor(), tower, mergeSize: Self.mergeSize)
+        image = try Self.images(directory.imageProcessor(), tower, mergeSize: Self.mergeSize)
     }
 
     package func inputs(_ tokens: TokenNames) -> InputSpec {
         var spec = common
-        spec.picture = picture
+        spec.image = image
         return spec
     }
 
@@ -61,7 +61,7 @@ package struct Phi3V: ModelDefinition {
     package func effective(_ checkpoint: Checkpoint) -> Checkpoint { text.effective(checkpoint, Self.rewrites) }
 
     package func trace(_ checkpoint: CheckpointTypes, bounds: TraceBounds) throws(CheckpointError) -> Module {
-        var entries = TraceEntries(decoder: text, pictures: PictureRows(), rewrites: Self.rewrites, quantization: quantization)
+        var entries = TraceEntries(decoder: text, images: ImageRows(), rewrites: Self.rewrites, quantization: quantization)
         entries.ignored = [.prefix("visual.post_layernorm."), .prefix("projector.wte.")] + PatchTower.unused(from: tower.depth, of: blocks)
         entries.visionSymbols = [("N", max(bounds.patches / (tower.positions ?? 1), 1)), ("M", bounds.features)]
         return try entries.module(checkpoint, bounds) { vision($0, PixelScale(factor: nil, mean: [0, 0, 0], deviation: [1, 1, 1])) }

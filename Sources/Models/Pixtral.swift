@@ -3,7 +3,7 @@ package import IR
 package import Plan
 import Tensors
 
-/// Pixtral (arXiv 2410.07073) and Mistral Small 3.1: a tower over patches of any picture size with rotary places on two axes, squares of
+/// Pixtral (arXiv 2410.07073) and Mistral Small 3.1: a tower over patches of any image size with rotary places on two axes, squares of
 /// patches joined to one row in the latter, two linear layers, a Mistral.
 package struct Pixtral: ModelDefinition {
     package static let title = "Pixtral and Mistral 3"
@@ -17,7 +17,7 @@ package struct Pixtral: ModelDefinition {
     let activation: ActivationFunction
     let projectorBias: Bool
     let quantization: QuantizationConfig?
-    let picture: PictureSpec
+    let image: ImageSpec
     let common: InputSpec
 
     /// One of its names is LLaVA's; the tower tells them apart.
@@ -27,7 +27,7 @@ package struct Pixtral: ModelDefinition {
 
     package func inputs(_ tokens: TokenNames) -> InputSpec {
         var spec = common
-        spec.picture = picture.named(tokens, fallback: "[IMG]")
+        spec.image = image.named(tokens, fallback: "[IMG]")
         return spec
     }
 
@@ -42,9 +42,9 @@ package struct Pixtral: ModelDefinition {
     package func effective(_ checkpoint: Checkpoint) -> Checkpoint { text.effective(checkpoint, Self.rewrites) }
 
     package func trace(_ checkpoint: CheckpointTypes, bounds: TraceBounds) throws(CheckpointError) -> Module {
-        var entries = TraceEntries(decoder: text, pictures: PictureRows(), rewrites: Self.rewrites, quantization: quantization)
+        var entries = TraceEntries(decoder: text, images: ImageRows(), rewrites: Self.rewrites, quantization: quantization)
         entries.visionSymbols = [("M", max(bounds.patches / cell, 1))]
-        return try entries.module(checkpoint, bounds) { vision($0, PixelScale(picture.pixels)) }
+        return try entries.module(checkpoint, bounds) { vision($0, PixelScale(image.pixels)) }
     }
 
     private func vision(_ tracer: ModelTracer, _ scale: PixelScale) -> Value {

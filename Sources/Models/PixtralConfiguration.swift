@@ -21,23 +21,23 @@ extension Pixtral {
         projectorBias = try top.bool("multimodal_projector_bias") ?? !isMerged
         quantization = try config.quantization()
         let token = try top.imageToken(vocabulary: text.vocabulary, or: isMerged ? 10 : 32_000)
-        picture = try Self.pictures(directory.imageProcessor(), tower, side: mergeSize ?? 1, token: token)
+        image = try Self.images(directory.imageProcessor(), tower, side: mergeSize ?? 1, token: token)
         common = try directory.inputs(vocabulary: text.vocabulary, positions: text.positions, config)
     }
 
     /// `PixtralImageProcessor`, with squares of patches for its patches, as `PixtralProcessor` has it.
-    private static func pictures(
+    private static func images(
         _ section: ConfigSection, _ tower: PatchTower, side: Int, token: Int32
-    ) throws(CheckpointError) -> PictureSpec {
+    ) throws(CheckpointError) -> ImageSpec {
         let file = try ProcessorFile(section, types: ["PixtralImageProcessor"])
         let size = try section.section("size")
         let longest = size?.has("longest_edge") ?? false ? try size?.size("longest_edge", in: 1...1 << 14) : try file.side()
         let fit = FitRule.longest(longest: longest ?? 1024, multiple: tower.patchSize * side)
-        return PictureSpec(
+        return ImageSpec(
             views: [file.view(fit)], pixels: file.pixels(tower, order: .cells(side: side, columnsFirst: false), form: .tiles),
             tensors: [VisionTensor("pixels", .pixels), VisionTensor("patch_positions", .patchPositions)],
             segments: [VisionSegments("tiles", .tiles)], features: .cells(side: side),
-            prompt: PicturePrompt(
+            prompt: ImagePrompt(
                 marker: "", token: token, tokenText: "", pieces: [.lines([.features], between: "[IMG_BREAK]"), .text("[IMG_END]")]))
     }
 }

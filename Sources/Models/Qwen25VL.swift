@@ -3,7 +3,7 @@ package import IR
 package import Plan
 import Tensors
 
-/// Qwen2.5-VL (arXiv 2502.13923): a tower over patches of any picture size that looks at windows in most blocks, a merger of squares
+/// Qwen2.5-VL (arXiv 2502.13923): a tower over patches of any image size that looks at windows in most blocks, a merger of squares
 /// of patches into one token, and Qwen2-VL's decoder.
 package struct Qwen25VL: ModelDefinition {
     package static let title = "Qwen2.5-VL"
@@ -14,12 +14,12 @@ package struct Qwen25VL: ModelDefinition {
     let tower: PatchTower
     let mergeSize: Int
     let quantization: QuantizationConfig?
-    let picture: PictureSpec
+    let image: ImageSpec
     let common: InputSpec
 
     package func inputs(_ tokens: TokenNames) -> InputSpec {
         var spec = common
-        spec.picture = picture.named(tokens, fallback: "<|image_pad|>")
+        spec.image = image.named(tokens, fallback: "<|image_pad|>")
         return spec
     }
 
@@ -39,9 +39,9 @@ package struct Qwen25VL: ModelDefinition {
     package func effective(_ checkpoint: Checkpoint) -> Checkpoint { text.effective(checkpoint, Self.rewrites) }
 
     package func trace(_ checkpoint: CheckpointTypes, bounds: TraceBounds) throws(CheckpointError) -> Module {
-        var entries = TraceEntries(decoder: text, pictures: PictureRows(), rewrites: Self.rewrites, quantization: quantization)
+        var entries = TraceEntries(decoder: text, images: ImageRows(), rewrites: Self.rewrites, quantization: quantization)
         entries.visionSymbols = [("M", max(bounds.patches / cell, 1))]
-        return try entries.module(checkpoint, bounds) { vision($0, PixelScale(picture.pixels)) }
+        return try entries.module(checkpoint, bounds) { vision($0, PixelScale(image.pixels)) }
     }
 
     /// Patches in the order of windows to image rows in the order of the prompt.

@@ -24,15 +24,15 @@ extension Qwen25VL {
         quantization = try config.quantization()
         let window = try vision.size("window_size", or: 112, in: 1...1 << 12) / (tower.patchSize * mergeSize)
         guard window > 0 else { throw vision.error("window_size", "is less than the side of a merged square, \(tower.patchSize * mergeSize)") }
-        let pictures = try Qwen2VLPictures(directory.imageProcessor())
-        try pictures.check(patchSize: tower.patchSize, mergeSize: mergeSize, frames: tower.frames ?? 1, of: config)
+        let images = try Qwen2VLImages(directory.imageProcessor())
+        try images.check(patchSize: tower.patchSize, mergeSize: mergeSize, frames: tower.frames ?? 1, of: config)
         let token = try top.imageToken(vocabulary: text.vocabulary, or: 151_655)
-        picture = Self.windowed(pictures.spec(token: token, text: ""), side: mergeSize, window: window)
+        image = Self.windowed(images.spec(token: token, text: ""), side: mergeSize, window: window)
         common = try directory.inputs(vocabulary: text.vocabulary, positions: .mrope(mergeSize: mergeSize), config)
     }
 
     /// The patches window by window, and the features brought back to the order of the prompt.
-    private static func windowed(_ spec: PictureSpec, side: Int, window: Int) -> PictureSpec {
+    private static func windowed(_ spec: ImageSpec, side: Int, window: Int) -> ImageSpec {
         var spec = spec
         spec.pixels.order = .windows(side: side, window: window)
         spec.tensors.append(VisionTensor("feature_rows", .featureRows))

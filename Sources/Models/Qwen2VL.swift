@@ -3,7 +3,7 @@ package import IR
 package import Plan
 import Tensors
 
-/// Qwen2-VL (`Qwen2VLForConditionalGeneration`; arXiv 2409.12191): a vision tower over patches of any picture size, a merger of
+/// Qwen2-VL (`Qwen2VLForConditionalGeneration`; arXiv 2409.12191): a vision tower over patches of any image size, a merger of
 /// 2×2 patches into one token, and a Qwen2 decoder with rotary positions on three axes.
 package struct Qwen2VL: ModelDefinition {
     package static let title = "Qwen2-VL"
@@ -25,7 +25,7 @@ package struct Qwen2VL: ModelDefinition {
 
     private let text: DecoderConfiguration
     private let vision: Vision
-    private let pictures: Qwen2VLPictures
+    private let images: Qwen2VLImages
     private let imageToken: Int32
     private let quantization: QuantizationConfig?
     private let common: InputSpec
@@ -37,15 +37,15 @@ package struct Qwen2VL: ModelDefinition {
             top.required("text_config"), own: "qwen2_vl_text", isTied: top.bool("tie_word_embeddings") ?? false)
         vision = try Vision(top.required("vision_config"), textWidth: text.width)
         quantization = try config.quantization()
-        pictures = try Qwen2VLPictures(directory.imageProcessor())
-        try pictures.check(patchSize: vision.patchSize, mergeSize: vision.mergeSize, frames: vision.frames, of: config)
+        images = try Qwen2VLImages(directory.imageProcessor())
+        try images.check(patchSize: vision.patchSize, mergeSize: vision.mergeSize, frames: vision.frames, of: config)
         imageToken = try top.imageToken(vocabulary: text.vocabulary)
         common = try directory.inputs(vocabulary: text.vocabulary, positions: .mrope(mergeSize: vision.mergeSize), config)
     }
 
     package func inputs(_ tokens: TokenNames) -> InputSpec {
         var spec = common
-        spec.picture = pictures.spec(token: imageToken, text: "").named(tokens, fallback: "<|image_pad|>")
+        spec.image = images.spec(token: imageToken, text: "").named(tokens, fallback: "<|image_pad|>")
         return spec
     }
 
@@ -62,9 +62,9 @@ package struct Qwen2VL: ModelDefinition {
 
     package func trace(_ checkpoint: CheckpointTypes, bounds: TraceBounds) throws(CheckpointError) -> Module {
         let entries = TraceEntries(
-            decoder: text, pictures: PictureRows(), rewrites: Self.rewrites, quantization: quantization,
+            decoder: text, images: ImageRows(), rewrites: Self.rewrites, quantization: quantization,
             visionSymbols: [("M", max(bounds.patches / (vision.mergeSize * vision.mergeSize), 1))])
-        return try entries.module(checkpoint, bounds) { $0.vision(vision, pictures.pixels, textWidth: text.width) }
+        return try entries.module(checkpoint, bounds) { $0.vision(vision, images.pixels, textWidth: text.width) }
     }
 }
 
@@ -75,7 +75,7 @@ extension ModelTracer {
         let patches = Dim(cell, times: "M")
         let pixels = b.input("pixels", TensorType(.u8, [patches, .fixed(image.patchBytes)]))
         let positions = b.input("patch_positions", TensorType(.i32, [2, patches]))
-        let visible = b.mask("visible", .segments("pictures"), queries: patches, keys: patches)
+        let visible = b.mask("visible", .segments("images"), queries: patches, keys: patches)
         return scope("visual") {
             let rotary = scope("rotary_pos_emb") { rotaryTables(positions, vision.rotary, tokens: patches) }
             var x = scope("patch_embed") {

@@ -13,12 +13,12 @@ package struct Qwen35: ModelDefinition {
     let tower: PatchTower
     let mergeSize: Int
     let quantization: QuantizationConfig?
-    let picture: PictureSpec
+    let image: ImageSpec
     let common: InputSpec
 
     package func inputs(_ tokens: TokenNames) -> InputSpec {
         var spec = common
-        spec.picture = picture.named(tokens, fallback: "<|image_pad|>")
+        spec.image = image.named(tokens, fallback: "<|image_pad|>")
         return spec
     }
 
@@ -37,10 +37,10 @@ package struct Qwen35: ModelDefinition {
     package func effective(_ checkpoint: Checkpoint) -> Checkpoint { text.effective(checkpoint, Self.rewrites) }
 
     package func trace(_ checkpoint: CheckpointTypes, bounds: TraceBounds) throws(CheckpointError) -> Module {
-        var entries = TraceEntries(decoder: text, pictures: PictureRows(), rewrites: Self.rewrites, quantization: quantization)
+        var entries = TraceEntries(decoder: text, images: ImageRows(), rewrites: Self.rewrites, quantization: quantization)
         entries.ignored = [.prefix("mtp.")]
         entries.visionSymbols = [("M", max(bounds.patches / cell, 1))]
-        return try entries.module(checkpoint, bounds) { vision($0, PixelScale(picture.pixels)) }
+        return try entries.module(checkpoint, bounds) { vision($0, PixelScale(image.pixels)) }
     }
 
     /// Patches in squares to image rows.

@@ -13,7 +13,7 @@ extension Qwen35 {
             throw vision.error("out_hidden_size", "is not the width of the text model, \(text.width)")
         }
         quantization = try config.quantization()
-        picture = try Qwen2VLPictures(directory.imageProcessor()).spec(
+        image = try Qwen2VLImages(directory.imageProcessor()).spec(
             tower, mergeSize: mergeSize, token: top.imageToken(vocabulary: text.vocabulary, or: 248_056), of: config)
         common = try directory.inputs(vocabulary: text.vocabulary, positions: .mrope(mergeSize: mergeSize), config)
     }

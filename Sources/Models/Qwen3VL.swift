@@ -3,7 +3,7 @@ package import IR
 package import Plan
 import Tensors
 
-/// Qwen3-VL: a tower over patches of any picture size with a learned table of places blended to its grid, a merger of squares of
+/// Qwen3-VL: a tower over patches of any image size with a learned table of places blended to its grid, a merger of squares of
 /// patches into one token, and mergers of earlier blocks whose rows are added after the first layers of the decoder (deepstack).
 package struct Qwen3VL: ModelDefinition {
     package static let title = "Qwen3-VL"
@@ -16,12 +16,12 @@ package struct Qwen3VL: ModelDefinition {
     /// The blocks whose rows are merged beside those of the last.
     let earlier: [Int]
     let quantization: QuantizationConfig?
-    let picture: PictureSpec
+    let image: ImageSpec
     let common: InputSpec
 
     package func inputs(_ tokens: TokenNames) -> InputSpec {
         var spec = common
-        spec.picture = picture.named(tokens, fallback: "<|image_pad|>")
+        spec.image = image.named(tokens, fallback: "<|image_pad|>")
         return spec
     }
 
@@ -41,10 +41,10 @@ package struct Qwen3VL: ModelDefinition {
 
     package func trace(_ checkpoint: CheckpointTypes, bounds: TraceBounds) throws(CheckpointError) -> Module {
         var entries = TraceEntries(
-            decoder: text, pictures: PictureRows(addedLayers: earlier.count), rewrites: Self.rewrites, quantization: quantization)
+            decoder: text, images: ImageRows(addedLayers: earlier.count), rewrites: Self.rewrites, quantization: quantization)
         entries.ignored = [.prefix("mtp.")]
         entries.visionSymbols = [("M", max(bounds.patches / cell, 1))]
-        return try entries.module(checkpoint, bounds) { vision($0, PixelScale(picture.pixels)) }
+        return try entries.module(checkpoint, bounds) { vision($0, PixelScale(image.pixels)) }
     }
 
     /// Patches in squares to image rows, those for later layers beside each other.

@@ -19,7 +19,7 @@ extension Qwen3VL {
             throw vision.error("out_hidden_size", "is not the width of the text model, \(text.width)")
         }
         quantization = try config.quantization()
-        picture = try Qwen2VLPictures(directory.imageProcessor()).spec(
+        image = try Qwen2VLImages(directory.imageProcessor()).spec(
             tower, mergeSize: mergeSize, token: top.imageToken(vocabulary: text.vocabulary, or: 151_655), of: config)
         common = try directory.inputs(vocabulary: text.vocabulary, positions: .mrope(mergeSize: mergeSize), config)
     }
@@ -39,14 +39,14 @@ extension PatchTower {
     }
 }
 
-extension Qwen2VLPictures {
-    /// The program for such a tower, whose table is blended to a picture's grid.
-    func spec(_ tower: PatchTower, mergeSize: Int, token: Int32, of config: ModelConfig) throws(CheckpointError) -> PictureSpec {
+extension Qwen2VLImages {
+    /// The program for such a tower, whose table is blended to an image's grid.
+    func spec(_ tower: PatchTower, mergeSize: Int, token: Int32, of config: ModelConfig) throws(CheckpointError) -> ImageSpec {
         try check(patchSize: tower.patchSize, mergeSize: mergeSize, frames: tower.frames ?? 1, of: config)
-        var picture = spec(token: token, text: "")
+        var image = spec(token: token, text: "")
         let blend = BlendRule.bilinear(side: tower.gridSide, alignsCorners: true)
-        picture.tensors += [VisionTensor("table_rows", .blendRows(blend)), VisionTensor("table_weights", .blendWeights(blend))]
-        picture.segments = [VisionSegments("tiles", .tiles)]
-        return picture
+        image.tensors += [VisionTensor("table_rows", .blendRows(blend)), VisionTensor("table_weights", .blendWeights(blend))]
+        image.segments = [VisionSegments("tiles", .tiles)]
+        return image
     }
 }

@@ -3,7 +3,7 @@ package import IR
 package import Plan
 import Tensors
 
-/// The first Qwen-VL (arXiv 2308.12966): one square picture through OpenCLIP's ViT, summed up by 256 learned queries.
+/// The first Qwen-VL (arXiv 2308.12966): one square image through OpenCLIP's ViT, summed up by 256 learned queries.
 package struct QwenVL: ModelDefinition {
     package static let title = "Qwen-VL"
     package static let architectures = ["QWenLMHeadModel"]
@@ -13,7 +13,7 @@ package struct QwenVL: ModelDefinition {
     private let tower: PatchTower
     private let resampler: Resampler
     private let quantization: QuantizationConfig?
-    private let picture: PictureSpec
+    private let image: ImageSpec
     private let common: InputSpec
 
     /// That without a `visual` part reads text only.
@@ -49,7 +49,7 @@ package struct QwenVL: ModelDefinition {
         }
         quantization = try config.quantization()
         let side = grid * patchSize
-        picture = PictureSpec(
+        image = ImageSpec(
             views: [ViewSpec(.exact(width: side, height: side), filter: .bicubic, precision: .pillow)],
             pixels: PixelSpec(patchSize: patchSize, rescaleFactor: 1 / 255, normalization: .clip, isStepwise: true, form: .tiles),
             tensors: [
@@ -58,7 +58,7 @@ package struct QwenVL: ModelDefinition {
                 VisionTensor("query_rows", .queryRows(count: resampler.queries)),
             ], segments: [VisionSegments("tiles", .tiles), VisionSegments("queries", .queries(count: resampler.queries))],
             features: .queries(count: resampler.queries),
-            prompt: PicturePrompt(marker: "<img>", token: 0, tokenText: "", spacing: .located(closing: "</img>", openings: Self.openings)),
+            prompt: ImagePrompt(marker: "<img>", token: 0, tokenText: "", spacing: .located(closing: "</img>", openings: Self.openings)),
             dropsAlpha: true)
         common = try directory.inputs(vocabulary: text.vocabulary, positions: text.positions, config)
         file = config.file
@@ -68,12 +68,12 @@ package struct QwenVL: ModelDefinition {
 
     package func inputs(_ tokens: TokenNames) throws(CheckpointError) -> InputSpec {
         guard let token = tokens.token("<imgpad>") else {
-            throw CheckpointError(.inconsistent, file: file, "pictures stand as <imgpad>, which the tokenizer does not have")
+            throw CheckpointError(.inconsistent, file: file, "images stand as <imgpad>, which the tokenizer does not have")
         }
-        var picture = picture
-        picture.prompt.token = token
+        var image = image
+        image.prompt.token = token
         var spec = common
-        spec.picture = picture
+        spec.image = image
         spec.chatTemplate = Self.turns.source
         return spec
     }
@@ -84,9 +84,9 @@ package struct QwenVL: ModelDefinition {
     private static let turns = TurnTemplate(
         system: (openings[0], "You are a helpful assistant."), user: openings[1], assistant: openings[2],
         systemEnding: "<|im_end|>\n", userEnding: "<|im_end|>\n", assistantEnding: "<|im_end|>\n",
-        picture: "Picture {picture}:<img>{place}</img>\n")
+        image: "Picture {image}:<img>{place}</img>\n")
 
-    /// Patches of a picture.
+    /// Patches of an image.
     private let tilePatches: Int
 
     package var geometry: ModelGeometry { ModelGeometry(text, patchSize: tower.patchSize, mergeSize: 1) }
@@ -100,9 +100,9 @@ package struct QwenVL: ModelDefinition {
     package func effective(_ checkpoint: Checkpoint) -> Checkpoint { text.effective(checkpoint, Self.rewrites) }
 
     package func trace(_ checkpoint: CheckpointTypes, bounds: TraceBounds) throws(CheckpointError) -> Module {
-        var entries = TraceEntries(decoder: text, pictures: PictureRows(), rewrites: Self.rewrites, quantization: quantization)
+        var entries = TraceEntries(decoder: text, images: ImageRows(), rewrites: Self.rewrites, quantization: quantization)
         entries.visionSymbols = [("N", max(bounds.patches / tilePatches, 1)), ("M", bounds.features)]
-        return try entries.module(checkpoint, bounds) { vision($0, PixelScale(picture.pixels)) }
+        return try entries.module(checkpoint, bounds) { vision($0, PixelScale(image.pixels)) }
     }
 
     private func vision(_ tracer: ModelTracer, _ scale: PixelScale) -> Value {

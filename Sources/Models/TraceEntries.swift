@@ -5,7 +5,7 @@ package import IR
 package struct TraceEntries {
     var decoder: DecoderConfiguration
     /// nil: the family reads text only.
-    var pictures: PictureRows?
+    var images: ImageRows?
     var rewrites: [NameRewrite]
     /// Tensors that are known and not used.
     package var ignored: [NamePattern] = []
@@ -21,10 +21,10 @@ package struct TraceEntries {
         let module = ModuleBuilder(weights: Array(catalog.declarations.values))
         var symbols = [("T", bounds.tokens), ("B", bounds.rows), ("S", bounds.slots)]
         if decoder.keepsStates { symbols.append(("R", bounds.rows)) }
-        if pictures != nil { symbols.append(("I", bounds.imageRows)) }
+        if images != nil { symbols.append(("I", bounds.imageRows)) }
         for (name, bound) in symbols + visionSymbols.map({ ($0.name, $0.bound) }) { module.symbol(name, bound: bound) }
         if let vision { try record("vision", module, catalog, vision) }
-        try record("extend", module, catalog) { $0.extend(decoder, pictures: pictures) }
+        try record("extend", module, catalog) { $0.extend(decoder, images: images) }
         try record("decode", module, catalog) { $0.decode(decoder) }
         let traced = module.finish()
         try catalog.requireUse(traced.weights, ignoring: ignored + .derived + (quantization == nil ? [] : .quantizationFacts))
@@ -50,7 +50,7 @@ package struct TraceEntries {
 
 extension TraceEntries {
     /// Those of a family whose weights are not quantized.
-    package init(_ decoder: DecoderConfiguration, pictures: PictureRows?, rewrites: [NameRewrite]) {
-        self.init(decoder: decoder, pictures: pictures, rewrites: rewrites, quantization: nil)
+    package init(_ decoder: DecoderConfiguration, images: ImageRows?, rewrites: [NameRewrite]) {
+        self.init(decoder: decoder, images: images, rewrites: rewrites, quantization: nil)
     }
 }

@@ -2,7 +2,7 @@ package import Tensors
 
 /// Which of a model's computations a plan performs.
 package enum Entry: Sendable, Hashable, Codable, CustomStringConvertible {
-    /// Patches of pictures to image embeddings.
+    /// Patches of images to image embeddings.
     case vision
     /// Ragged tokens of several sequences: prefill chunks and mixed batches.
     case extend
@@ -88,7 +88,7 @@ package struct ExecutionPlan: Sendable, Hashable, Codable {
             self.type = type
         }
     }
-    /// What a vision plan reads of pictures; rows count in one symbol.
+    /// What a vision plan reads of images; rows count in one symbol.
     package struct NamedTensor: Sendable, Hashable, Codable {
         package var name: String
         package var type: TensorType
@@ -164,7 +164,7 @@ package struct Program: Sendable, Hashable, Codable {
     /// Rotary axes of a position: 3 for M-RoPE, 1 for plain rotary embedding.
     package var positionAxes: Int
 
-    /// Elements of what the vision entry makes for each token of a picture: the hidden size, or a multiple where later layers add more.
+    /// Elements of what the vision entry makes for each token of an image: the hidden size, or a multiple where later layers add more.
     package var imageWidth: Int {
         let vision = plans.first { $0.entry == .vision }
         return vision?.outputs.first?.type.shape.dims.last?.fixedValue ?? hiddenSize
@@ -180,7 +180,7 @@ package struct Program: Sendable, Hashable, Codable {
         package var maxSequences: Int
         package var maxModelLength: Int
         package var maxBatchedTokens: Int
-        /// Most patches of pictures in one vision call.
+        /// Most patches of images in one vision call.
         package var maxPatches: Int
 
         /// The most that a compile may ask for, and that a reader takes.

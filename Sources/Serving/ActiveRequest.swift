@@ -1,8 +1,8 @@
 internal import Plan
 
-/// Embeddings of the pictures of a prompt, which all answers to it read.
-final class PictureEmbeddings {
-    /// By picture, once at hand.
+/// Embeddings of the images of a prompt, which all answers to it read.
+final class ImageEmbeddings {
+    /// By image, once at hand.
     fileprivate(set) var values: [Embeddings?]
 
     init(count: Int) { values = Array(repeating: nil, count: count) }
@@ -25,13 +25,13 @@ final class ActiveRequest {
     private var logprobSum = 0.0
     /// The id of the first answer to the same prompt; nil for an answer alone.
     private let group: Int?
-    private let pictures: PictureEmbeddings
+    private let images: ImageEmbeddings
     var firstStep: ContinuousClock.Instant?
     var firstToken: ContinuousClock.Instant?
     var lastToken: ContinuousClock.Instant?
 
     init(
-        id: Int, request: GenerationRequest, of group: Int?, embeddings: PictureEmbeddings, arrival: ContinuousClock.Instant,
+        id: Int, request: GenerationRequest, of group: Int?, embeddings: ImageEmbeddings, arrival: ContinuousClock.Instant,
         vocabularySize: Int, deliver: @escaping @Sendable (GenerationEvent) -> Void
     ) {
         self.id = id
@@ -41,20 +41,20 @@ final class ActiveRequest {
         decoder = request.decoder
         stream = TextStream(stops: request.stops, includesStop: request.includesStop)
         self.group = group
-        pictures = embeddings
+        images = embeddings
         self.vocabularySize = vocabularySize
     }
 
     var isFirstOfGroup: Bool { group == nil || group == id }
 
-    /// Embeddings of each picture, once at hand.
-    var embeddings: [Embeddings?] { pictures.values }
+    /// Embeddings of each image, once at hand.
+    var embeddings: [Embeddings?] { images.values }
 
     var sequence: SequenceState {
-        let pictures = request.prompt.pictures.map { PictureTokens(tokens: $0.tokens, digest: $0.digest) }
+        let images = request.prompt.images.map { ImageTokens(tokens: $0.tokens, digest: $0.digest) }
         let prompt = request.prompt
         return SequenceState(
-            id: id, group: group, prompt: prompt.ids, longest: request.longest, pictures: pictures, spans: prompt.spans, lengths: prompt.lengths,
+            id: id, group: group, prompt: prompt.ids, longest: request.longest, images: images, spans: prompt.spans, lengths: prompt.lengths,
             salt: request.cacheSalt, gears: request.probe?.gears ?? [])
     }
 
@@ -68,9 +68,9 @@ final class ActiveRequest {
         return request.probe == nil && request.logprobs == nil ? policy?.wantedLogits ?? (0, 0) : (0, 0)
     }
 
-    func setEmbeddings(_ embeddings: Embeddings, of picture: Int) {
-        pictures.values[picture] = embeddings
-        request.probe?.take(.picture(picture, embeddings.values))
+    func setEmbeddings(_ embeddings: Embeddings, of image: Int) {
+        images.values[image] = embeddings
+        request.probe?.take(.image(image, embeddings.values))
     }
 
     /// Takes a sampled token, passes its text on, and says whether the request has ended; throws where its tokens have no text.
@@ -111,7 +111,7 @@ final class ActiveRequest {
         usage.promptTokens = request.prompt.ids.count
         usage.completionTokens = generatedCount
         usage.cachedTokens = min(cachedTokens, usage.promptTokens)
-        usage.imageTokens = request.prompt.pictures.reduce(0) { $0 + $1.tokens.count }
+        usage.imageTokens = request.prompt.images.reduce(0) { $0 + $1.tokens.count }
         let stop = stream.stop.map { StopCause.text($0) } ?? stopToken.map { .token($0) }
         let completion = Completion(reason: reason, stop: stop, usage: usage, logprob: request.logprobs.map { _ in logprobSum })
         deliver(.finished(completion))

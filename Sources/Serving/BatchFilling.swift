@@ -24,7 +24,7 @@ extension StepIO {
             for (place, block) in sequence.blocks.enumerated() { blockTables[index * maxBlocks + place] = block }
             fillTokens(sequence, item, row: row, blockSize: blockSize)
             fillPositions(sequence, request.request.prompt, item, row: row)
-            fillPictures(request, item, row: row)
+            fillImages(request, item, row: row)
             row += item.count
             if item.samples {
                 sampleRows[sampleCount] = Int32(row - 1)
@@ -64,11 +64,11 @@ extension StepIO {
         }
     }
 
-    private func fillPictures(_ request: ActiveRequest, _ item: Batch.Item, row: Int) {
+    private func fillImages(_ request: ActiveRequest, _ item: Batch.Item, row: Int) {
         let chunk = item.start..<item.start + item.count
-        for (index, picture) in request.request.prompt.pictures.enumerated() {
+        for (index, image) in request.request.prompt.images.enumerated() {
             guard let embeddings = request.embeddings[index] else { continue }
-            for part in picture.tokens.parts(in: chunk) {
+            for part in image.tokens.parts(in: chunk) {
                 let first = part.first * hiddenSize
                 embeddings.values.withUnsafeBufferPointer { values in
                     let source = UnsafeBufferPointer(rebasing: values[first..<first + part.tokens.count * hiddenSize])

@@ -145,10 +145,10 @@ package final class Engine: Sendable {
         if let token = request.prompt.ids.first(where: { $0 < 0 || Int($0) >= size }) {
             throw .tokenOutOfRange(token: token, vocabularySize: size)
         }
-        for (index, picture) in request.prompt.pictures.enumerated() {
-            let patches = picture.input.patches
+        for (index, image) in request.prompt.images.enumerated() {
+            let patches = image.input.patches
             guard patches <= configuration.maxPatches else {
-                throw .pictureTooLarge(index: index, patches: patches, maxPatches: configuration.maxPatches)
+                throw .imageTooLarge(index: index, patches: patches, maxPatches: configuration.maxPatches)
             }
         }
     }

@@ -1,7 +1,7 @@
 internal import Execution
 internal import Plan
 
-/// What runs on the engine's thread: drain the mailbox, run a batch, deliver tokens, encode a slice of a picture.
+/// What runs on the engine's thread: drain the mailbox, run a batch, deliver tokens, encode a slice of an image.
 final class EngineLoop {
     private let model: any LoadedModel
     private let configuration: EngineConfiguration
@@ -87,7 +87,7 @@ final class EngineLoop {
     private func obey(_ command: EngineCommand) {
         switch command {
         case .submit(let id, let group, let arrival, let deliver):
-            let embeddings = PictureEmbeddings(count: group.request.prompt.pictures.count)
+            let embeddings = ImageEmbeddings(count: group.request.prompt.images.count)
             for branch in 0..<group.count {
                 let active = ActiveRequest(
                     id: id + branch, request: group.branch(branch), of: group.count > 1 ? id : nil, embeddings: embeddings, arrival: arrival,
@@ -197,11 +197,11 @@ final class EngineLoop {
         }
     }
 
-    /// Encodes a slice of the next picture that a running sequence waits for.
+    /// Encodes a slice of the next image that a running sequence waits for.
     private func encode(whileDecoding: Bool) {
         do {
             for ready in try vision.advance(model, scheduler, requests, sharing: whileDecoding) {
-                scheduler.markReady(ready.id, picture: ready.picture)
+                scheduler.markReady(ready.id, image: ready.image)
             }
         } catch {
             fail(error.id, error.message)

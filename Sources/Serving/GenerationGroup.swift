@@ -1,6 +1,6 @@
 internal import Synchronization
 
-/// One prompt, and how many answers to it are wanted; they share the prompt's pictures and the blocks of the KV cache that it fills.
+/// One prompt, and how many answers to it are wanted; they share the prompt's images and the blocks of the KV cache that it fills.
 package struct GenerationGroup: Sendable {
     package var request: GenerationRequest
     package var count: Int

@@ -2,7 +2,7 @@ package import Plan
 
 /// A prompt in the engine's terms.
 package struct Prompt: Sendable {
-    /// Token ids, placeholder tokens of pictures already repeated.
+    /// Token ids, placeholder tokens of images already repeated.
     package var ids: [Int32]
     /// i32[axes, ids.count]: rotary positions, axis after axis.
     package var positions: [Int32]
@@ -10,12 +10,12 @@ package struct Prompt: Sendable {
     package var positionDelta: Int32
     /// Which axis positions stand on, where lengths tell; the others are 0.
     package var lengths: LengthAxes?
-    package var pictures: [Picture]
+    package var images: [PromptImage]
     /// Ranges of tokens that see each other whole, for models whose masks have spans; ascending and disjoint.
     package var spans: [Range<Int>]
 
     package init(
-        ids: [Int32], positions: [Int32], positionDelta: Int32, pictures: [Picture] = [], spans: [Range<Int>] = [],
+        ids: [Int32], positions: [Int32], positionDelta: Int32, images: [PromptImage] = [], spans: [Range<Int>] = [],
         lengths: LengthAxes? = nil
     ) {
         self.spans = spans
@@ -23,23 +23,23 @@ package struct Prompt: Sendable {
         self.positions = positions
         self.positionDelta = positionDelta
         self.lengths = lengths
-        self.pictures = pictures
+        self.images = images
     }
 
-    /// A prompt without pictures: every axis counts the tokens.
+    /// A prompt without images: every axis counts the tokens.
     package init(text ids: [Int32], axes: Int) {
         let line = (0..<Int32(ids.count)).map { $0 }
         self.init(ids: ids, positions: Array(repeatElement(line, count: axes).joined()), positionDelta: 0)
     }
 }
 
-/// A picture of a prompt, ready for the vision tower.
-package struct Picture: Sendable {
-    /// The prompt's tokens that stand for the picture; as many as the picture has embeddings.
+/// An image of a prompt, ready for the vision tower.
+package struct PromptImage: Sendable {
+    /// The prompt's tokens that stand for the image; as many as the image has embeddings.
     package var tokens: TokenRanges
     /// SHA-256 of canonical pixels, size, processor parameters and model.
     package var digest: ContentDigest
-    /// What the vision entry reads of this picture alone.
+    /// What the vision entry reads of this image alone.
     package var input: VisionInput
 
     package init(tokens: TokenRanges, digest: ContentDigest, input: VisionInput) {
@@ -105,8 +105,8 @@ package struct GenerationRequest: Sendable {
     package var heldBytes: Int {
         let tokens = MemoryLayout<Int32>.stride * (prompt.ids.count + prompt.positions.count)
         let ruleBytes = MemoryLayout<Int32>.stride * (2 * rules.biases.count + (rules.allowed?.count ?? 0) + rules.barred.reduce(0) { $0 + 8 + $1.count })
-        return prompt.pictures.reduce(4096 + tokens + ruleBytes) { sum, picture in
-            sum + picture.input.byteCount
+        return prompt.images.reduce(4096 + tokens + ruleBytes) { sum, image in
+            sum + image.input.byteCount
         }
     }
 }
@@ -150,7 +150,7 @@ package struct Usage: Sendable, Equatable {
     package var completionTokens = 0
     /// Prompt tokens that the prefix cache held.
     package var cachedTokens = 0
-    /// Prompt tokens that stand for pictures.
+    /// Prompt tokens that stand for images.
     package var imageTokens = 0
 
     package init() {}
@@ -208,7 +208,7 @@ package enum AdmissionError: Error, Sendable, Equatable, CustomStringConvertible
     case promptTooLong(promptTokens: Int, maxModelLength: Int)
     case maxTokensTooLarge(maxTokens: Int, promptTokens: Int, maxModelLength: Int)
     /// More patches than a vision call takes.
-    case pictureTooLarge(index: Int, patches: Int, maxPatches: Int)
+    case imageTooLarge(index: Int, patches: Int, maxPatches: Int)
     /// More tokens that see each other than a batch surely has room for.
     case spanTooLong(tokens: Int, limit: Int)
     case tokenOutOfRange(token: Int32, vocabularySize: Int)
@@ -226,8 +226,8 @@ package enum AdmissionError: Error, Sendable, Equatable, CustomStringConvertible
             "the prompt has \(tokens) tokens, but the model's context holds \(length) tokens, at least one of them generated"
         case .maxTokensTooLarge(let maxTokens, let tokens, let length):
             "max_tokens \(maxTokens) is too large: the model's context holds \(length) tokens and the prompt has \(tokens)"
-        case .pictureTooLarge(let index, let patches, let maxPatches):
-            "picture \(index) has \(patches) patches, the model was compiled for at most \(maxPatches)"
+        case .imageTooLarge(let index, let patches, let maxPatches):
+            "image \(index) has \(patches) patches, the model was compiled for at most \(maxPatches)"
         case .spanTooLong(let tokens, let limit):
             "\(tokens) tokens of the prompt have to be computed at once, and a batch has room for \(limit); compile with a larger "
                 + "--max-num-batched-tokens"

@@ -1,4 +1,4 @@
-/// Embeddings of one picture: f32[rows, hidden size].
+/// Embeddings of one image: f32[rows, hidden size].
 package final class Embeddings: Sendable {
     package let values: [Float]
 
@@ -23,7 +23,7 @@ package struct ImageCache {
     /// - Parameter capacityBytes: most bytes of embeddings kept; 0 keeps none.
     package init(capacityBytes: Int) { self.capacityBytes = capacityBytes }
 
-    /// The embeddings of a picture seen before.
+    /// The embeddings of an image seen before.
     package mutating func find(_ digest: ContentDigest) -> Embeddings? {
         queries += 1
         guard let entry = entries[digest] else { return nil }

@@ -6,9 +6,9 @@ package import Plan
 
 extension IncrementalDecoder: TokenTextDecoder {}
 
-/// A picture of a request as it came.
-package struct EncodedPicture: Sendable {
-    /// A picture file, of a kind that `ImageFormat` names.
+/// An image of a request as it came.
+package struct EncodedImage: Sendable {
+    /// An image file, of a kind that `ImageFormat` names.
     package var file: [UInt8]
     /// Where the request holds it, such as `messages[0].content[1]`.
     package var place: String
@@ -21,30 +21,30 @@ package struct EncodedPicture: Sendable {
 
 /// Why a request does not become a prompt.
 package enum InputError: Error, Sendable, CustomStringConvertible {
-    case badPicture(place: String, reason: String)
+    case badImage(place: String, reason: String)
     case badPrompt(String)
-    /// More than the context holds, told without tokenizing text or decoding pictures; `what` is `5 pictures`.
+    /// More than the context holds, told without tokenizing text or decoding images; `what` is `5 images`.
     case tooLong(what: String, leastTokens: Int, contextLength: Int)
-    /// The pictures together have more pixels than one request may decode.
+    /// The images together have more pixels than one request may decode.
     case tooManyPixels(count: Int, limit: Int)
     /// The request costs too much, waited too long, or its client went away.
     case stopped(WorkLimitError)
 
     package var description: String {
         switch self {
-        case .badPicture(let place, let reason): "\(place): \(reason)"
+        case .badImage(let place, let reason): "\(place): \(reason)"
         case .badPrompt(let reason): reason
         case .tooLong(let what, let tokens, let length):
             "the prompt's \(what) are at least \(tokens) tokens, but the model's context holds \(length) tokens, "
                 + "at least one of them generated"
         case .tooManyPixels(let count, let limit):
-            "the pictures have \(count) pixels together, more than the limit of \(limit); send fewer or smaller ones"
+            "the images have \(count) pixels together, more than the limit of \(limit); send fewer or smaller ones"
         case .stopped(let reason): reason.description
         }
     }
 }
 
-/// Turns messages and pictures into prompts, as the model was compiled to read them.
+/// Turns messages and images into prompts, as the model was compiled to read them.
 package struct InputPipeline: Sendable {
     package let spec: InputSpec
     /// What answers are like where requests do not say; at first the model's own.
@@ -58,16 +58,16 @@ package struct InputPipeline: Sendable {
     /// The bytes that a token stands for inside a text.
     package let tokenBytes: @Sendable (Int32) -> [UInt8]
     private let imageDecoder: ImageDecoder
-    private let reader: PictureReader?
+    private let reader: ImageReader?
     private let maxPatches: Int
     private let modelDigest: ContentDigest
     private let contextLength: Int
     private let tokenBytesMax: Int?
 
     /// - Parameters:
-    ///   - modelKey: tells models apart whose picture embeddings differ.
-    ///   - maxPatches: most patches of one picture.
-    ///   - maxImagePixels: more pixels than this are refused by a picture's header alone.
+    ///   - modelKey: tells models apart whose image embeddings differ.
+    ///   - maxPatches: most patches of one image.
+    ///   - maxImagePixels: more pixels than this are refused by an image's header alone.
     ///   - contextLength: tokens; what is certainly longer is refused before it is decoded or tokenized.
     ///   - refusal: why no messages can be rendered, which then is the answer to all of them; nil where they can.
     ///   - tokenBytesMax: most bytes of text that one token stands for; nil where bytes tell nothing about tokens.
@@ -89,14 +89,14 @@ package struct InputPipeline: Sendable {
         forms = MessageForms { messages in try render(messages, JSONObject(), .generous()) }
         self.newDecoder = newDecoder
         self.encode = encode
-        imageDecoder = ImageDecoder(spec.picture, maxPixels: maxImagePixels)
-        reader = spec.picture.map { PictureReader($0) }
+        imageDecoder = ImageDecoder(spec.image, maxPixels: maxImagePixels)
+        reader = spec.image.map { ImageReader($0) }
         self.maxPatches = maxPatches
         self.contextLength = contextLength
         self.tokenBytesMax = tokenBytesMax
         modelDigest = ContentDigest { hasher in
             hasher.update(modelKey)
-            hasher.update(spec.picture.map { "\($0)" } ?? "")
+            hasher.update(spec.image.map { "\($0)" } ?? "")
         }
     }
 
@@ -143,28 +143,28 @@ package struct InputPipeline: Sendable {
         }
     }
 
-    /// Most pixels of all pictures of one request together, in multiples of what one picture may have.
+    /// Most pixels of all images of one request together, in multiples of what one image may have.
     private static let pixelShare = 8
 
-    /// The prompt for messages in the template's form, whose pictures are `pictures` in order; every stage charges `budget`.
-    /// Pictures of another `salt` are other pictures to the cache of embeddings.
+    /// The prompt for messages in the template's form, whose images are `images` in order; every stage charges `budget`.
+    /// Images of another `salt` are other images to the cache of embeddings.
     package func prompt(
-        messages: JSONValue, extra: JSONObject = JSONObject(), pictures: [EncodedPicture], salt: String = "",
+        messages: JSONValue, extra: JSONObject = JSONObject(), images: [EncodedImage], salt: String = "",
         budget: WorkBudget = .generous()
     ) throws(InputError) -> Prompt {
-        prompt(try prepared(messages: messages, extra: extra, pictures: pictures, budget: budget), salt: salt)
+        prompt(try prepared(messages: messages, extra: extra, images: images, budget: budget), salt: salt)
     }
 
     /// A prepared prompt in the engine's terms.
     package func prompt(_ prepared: PreparedPrompt, salt: String = "") -> Prompt {
         Prompt(
             ids: prepared.tokens, positions: prepared.positions.ids, positionDelta: prepared.positions.delta,
-            pictures: prepared.pictures.map { picture($0, salt) }, spans: prepared.spans, lengths: spec.positions.lengths)
+            images: prepared.images.map { image($0, salt) }, spans: prepared.spans, lengths: spec.positions.lengths)
     }
 
     /// A prompt of tokens alone.
     package func prompt(tokens: [Int32]) -> Prompt {
-        let positions = spec.positions.positions(count: tokens.count, pictures: [])
+        let positions = spec.positions.positions(count: tokens.count, images: [])
         let spans: [Range<Int>] = spec.spans == .prompt && !tokens.isEmpty ? [tokens.indices] : []
         return Prompt(
             ids: tokens, positions: positions.ids, positionDelta: positions.delta, spans: spans, lengths: spec.positions.lengths)
@@ -186,21 +186,21 @@ package struct InputPipeline: Sendable {
         }
     }
 
-    /// Tokens, positions and pictures of messages in the template's form.
+    /// Tokens, positions and images of messages in the template's form.
     ///
     /// - Parameters:
     ///   - extra: what the template may see besides; see `InputSpec.templateContext`.
-    ///   - keepsPixels: whether the pictures' pixel values will be asked for.
+    ///   - keepsPixels: whether the images' pixel values will be asked for.
     package func prepared(
-        messages: JSONValue, extra: JSONObject = JSONObject(), pictures: [EncodedPicture], keepsPixels: Bool = false,
+        messages: JSONValue, extra: JSONObject = JSONObject(), images: [EncodedImage], keepsPixels: Bool = false,
         budget: WorkBudget = .generous()
     ) throws(InputError) -> PreparedPrompt {
         if let refusal { throw .badPrompt(refusal) }
-        let read = try read(pictures, keepsPixels, budget)
-        let typed = TypedPlaceholders(messages, prompt: spec.picture?.prompt)
+        let read = try read(images, keepsPixels, budget)
+        let typed = TypedPlaceholders(messages, prompt: spec.image?.prompt)
         let text: String
         do {
-            text = try render(forms.adapted(typed.messages, spec.picture?.prompt), extra, budget)
+            text = try render(forms.adapted(typed.messages, spec.image?.prompt), extra, budget)
         } catch {
             try Self.check(budget)
             throw .badPrompt("the chat template refuses these messages: \(error)")
@@ -208,11 +208,11 @@ package struct InputPipeline: Sendable {
         return try assembled(text, read, mark: typed.mark, budget)
     }
 
-    /// The same of a text that a template has rendered, in which what stands for the pictures may be written out.
+    /// The same of a text that a template has rendered, in which what stands for the images may be written out.
     package func prepared(
-        rendered text: String, pictures: [EncodedPicture], keepsPixels: Bool = false, budget: WorkBudget = .generous()
+        rendered text: String, images: [EncodedImage], keepsPixels: Bool = false, budget: WorkBudget = .generous()
     ) throws(InputError) -> PreparedPrompt {
-        let read = try read(pictures, keepsPixels, budget)
+        let read = try read(images, keepsPixels, budget)
         return try assembled(assembler(budget).collapsed(text, read), read, mark: nil, budget)
     }
 
@@ -221,12 +221,12 @@ package struct InputPipeline: Sendable {
     }
 
     private func assembled(
-        _ text: String, _ pictures: [ReadPicture], mark: Unicode.Scalar?, _ budget: WorkBudget
+        _ text: String, _ images: [ReadImage], mark: Unicode.Scalar?, _ budget: WorkBudget
     ) throws(InputError) -> PreparedPrompt {
         try checkLength(of: text)
         try Self.check(budget)
         do {
-            return try assembler(budget).prepare(rendered: text, pictures: pictures, mark: mark)
+            return try assembler(budget).prepare(rendered: text, images: images, mark: mark)
         } catch {
             try Self.check(budget)
             throw .badPrompt("\(error)")
@@ -247,25 +247,25 @@ package struct InputPipeline: Sendable {
     }
 
     /// Reads headers alone: thousands of small files, or a few of very many pixels, would keep a worker busy for minutes.
-    private func checkHeaders(of pictures: [EncodedPicture], _ budget: WorkBudget) throws(InputError) -> PictureCompany {
+    private func checkHeaders(of images: [EncodedImage], _ budget: WorkBudget) throws(InputError) -> ImageCompany {
         guard let reader else { return .none }
-        var sizes: [PictureSize] = []
-        for picture in pictures {
+        var sizes: [ImageSize] = []
+        for image in images {
             try Self.check(budget)
             sizes.append(
-                try Self.placed(picture) { () throws(ImageError) in
-                    let size = try imageDecoder.header(of: picture.file).uprightSize
+                try Self.placed(image) { () throws(ImageError) in
+                    let size = try imageDecoder.header(of: image.file).uprightSize
                     // Throws for a size that cannot be read.
                     _ = try reader.layout(width: size.width, height: size.height)
-                    return PictureSize(width: size.width, height: size.height)
+                    return ImageSize(width: size.width, height: size.height)
                 })
         }
-        guard let first = pictures.first else { return .none }
-        let company = try Self.placed(first) { () throws(ImageError) in try PictureCompany(reader.spec, of: sizes) }
+        guard let first = images.first else { return .none }
+        let company = try Self.placed(first) { () throws(ImageError) in try ImageCompany(reader.spec, of: sizes) }
         var tokens = 0
-        for (picture, size) in zip(pictures, sizes) {
+        for (image, size) in zip(images, sizes) {
             try Self.check(budget)
-            tokens += try Self.placed(picture) { () throws(ImageError) in
+            tokens += try Self.placed(image) { () throws(ImageError) in
                 let layout = try reader.layout(width: size.width, height: size.height, among: company)
                 guard layout.rows <= maxPatches else { throw .tooManyPatches(count: layout.rows, limit: maxPatches) }
                 return FeatureTable(reader.spec, layout).count
@@ -277,47 +277,47 @@ package struct InputPipeline: Sendable {
             throw .tooManyPixels(count: pixels, limit: pixelLimit.partialValue)
         }
         guard tokens < contextLength else {
-            throw .tooLong(what: "\(pictures.count) pictures", leastTokens: tokens, contextLength: contextLength)
+            throw .tooLong(what: "\(images.count) images", leastTokens: tokens, contextLength: contextLength)
         }
         return company
     }
 
-    /// What `body` throws as an error of the picture's place.
-    private static func placed<Result>(_ picture: EncodedPicture, _ body: () throws(ImageError) -> Result) throws(InputError) -> Result {
+    /// What `body` throws as an error of the image's place.
+    private static func placed<Result>(_ image: EncodedImage, _ body: () throws(ImageError) -> Result) throws(InputError) -> Result {
         do throws(ImageError) { return try body() } catch {
             if case .stopped(let reason) = error { throw .stopped(reason) }
-            throw .badPicture(place: picture.place, reason: "\(error)")
+            throw .badImage(place: image.place, reason: "\(error)")
         }
     }
 
-    private func read(_ pictures: [EncodedPicture], _ keepsPixels: Bool, _ budget: WorkBudget) throws(InputError) -> [ReadPicture] {
-        let company = try checkHeaders(of: pictures, budget)
-        var read: [ReadPicture] = []
-        for picture in pictures { read.append(try self.read(picture, among: company, keepsPixels, budget)) }
+    private func read(_ images: [EncodedImage], _ keepsPixels: Bool, _ budget: WorkBudget) throws(InputError) -> [ReadImage] {
+        let company = try checkHeaders(of: images, budget)
+        var read: [ReadImage] = []
+        for image in images { read.append(try self.read(image, among: company, keepsPixels, budget)) }
         return read
     }
 
     private func read(
-        _ picture: EncodedPicture, among others: PictureCompany, _ keepsPixels: Bool, _ budget: WorkBudget
-    ) throws(InputError) -> ReadPicture {
+        _ image: EncodedImage, among others: ImageCompany, _ keepsPixels: Bool, _ budget: WorkBudget
+    ) throws(InputError) -> ReadImage {
         guard let reader else {
-            throw .badPicture(place: picture.place, reason: "the model reads text only")
+            throw .badImage(place: image.place, reason: "the model reads text only")
         }
-        return try Self.placed(picture) { () throws(ImageError) in
-            let decoded = try imageDecoder.decode(picture.file, budget: budget)
+        return try Self.placed(image) { () throws(ImageError) in
+            let decoded = try imageDecoder.decode(image.file, budget: budget)
             return try reader.read(decoded, among: others, maxPatches: maxPatches, keepsPixels: keepsPixels, budget: budget)
         }
     }
 
-    private func picture(_ prepared: PreparedPicture, _ salt: String) -> Picture {
-        let picture = prepared.picture
+    private func image(_ prepared: PreparedImage, _ salt: String) -> PromptImage {
+        let image = prepared.image
         let digest = ContentDigest { hasher in
             hasher.update(modelDigest)
             hasher.update(salt)
-            hasher.update(picture.layout.size.width)
-            hasher.update(picture.layout.size.height)
-            hasher.update(picture.features.count)
-            for tensor in picture.input.tensors {
+            hasher.update(image.layout.size.width)
+            hasher.update(image.layout.size.height)
+            hasher.update(image.features.count)
+            for tensor in image.input.tensors {
                 switch tensor.values {
                 case .bytes(let bytes): bytes.withUnsafeBytes { hasher.update($0) }
                 case .integers(let integers): integers.withUnsafeBytes { hasher.update($0) }
@@ -325,6 +325,6 @@ package struct InputPipeline: Sendable {
                 }
             }
         }
-        return Picture(tokens: prepared.tokens, digest: digest, input: picture.input)
+        return PromptImage(tokens: prepared.tokens, digest: digest, input: image.input)
     }
 }

@@ -74,8 +74,8 @@ package struct Metrics: Sendable {
         let counters = [
             ("vllm:prefix_cache_queries_total", "Tokens looked for in the prefix cache.", prefixQueries),
             ("vllm:prefix_cache_hits_total", "Tokens found in the prefix cache.", prefixHits),
-            ("vllm:mm_cache_queries_total", "Pictures looked for in the embedding cache.", imageQueries),
-            ("vllm:mm_cache_hits_total", "Pictures found in the embedding cache.", imageHits),
+            ("vllm:mm_cache_queries_total", "Images looked for in the embedding cache.", imageQueries),
+            ("vllm:mm_cache_hits_total", "Images found in the embedding cache.", imageHits),
             ("vllm:prompt_tokens_total", "Prompt tokens of requests that began.", promptTokens),
             ("vllm:generation_tokens_total", "Generated tokens.", generationTokens),
             ("vllm:num_preemptions_total", "Sequences that gave their cache blocks back.", preemptions),
@@ -101,8 +101,8 @@ package struct Metrics: Sendable {
             ("vllm:request_prompt_tokens", "Prompt tokens of a request.", requestPrompt),
             ("vllm:request_generation_tokens", "Generated tokens of a request.", requestGeneration),
             ("vllm:iteration_tokens_total", "Tokens of a step.", iterationTokens),
-            ("vlm:image_preprocess_seconds", "Decoding and resizing the pictures of a request.", imagePreprocess),
-            ("vlm:image_encode_seconds", "Encoding the pictures of a request.", imageEncode),
+            ("vlm:image_preprocess_seconds", "Decoding and resizing the images of a request.", imagePreprocess),
+            ("vlm:image_encode_seconds", "Encoding the images of a request.", imageEncode),
         ]
         for (name, help, histogram) in histograms {
             family(name, "histogram", help, &text)

@@ -1,8 +1,8 @@
 /// What a request shows of its computation to a tool that compares, and the tokens and gears that it is computed with.
 package struct Probe: Sendable {
     package enum Finding: Sendable {
-        /// f32[rows, image width]: embeddings of the prompt's picture of that index.
-        case picture(Int, [Float])
+        /// f32[rows, image width]: embeddings of the prompt's image of that index.
+        case image(Int, [Float])
         /// f32[rows, vocabulary]: logits of the prompt's next tokens.
         case prompt([Float])
         /// f32[vocabulary]: what the next token is chosen from, and the sampler's choice; nil where no logit is a number.

@@ -89,7 +89,7 @@ package struct Scheduler {
         return true
     }
 
-    /// The next step's work; nil when nothing can run before pictures are encoded or sequences arrive.
+    /// The next step's work; nil when nothing can run before images are encoded or sequences arrive.
     package mutating func nextBatch() -> Batch? {
         batch.items.removeAll(keepingCapacity: true)
         fork()
@@ -127,23 +127,23 @@ package struct Scheduler {
         releaseBlocks(of: index)
     }
 
-    /// The first running sequence that waits for embeddings, and which of its pictures.
-    package func picturesNeeded() -> (id: Int, pictures: [Int])? {
+    /// The first running sequence that waits for embeddings, and which of its images.
+    package func imagesNeeded() -> (id: Int, images: [Int])? {
         for sequence in running {
-            let needed = sequence.pictures.indices.filter {
-                !sequence.pictures[$0].isReady && sequence.pictures[$0].tokens.upperBound > sequence.computed
+            let needed = sequence.images.indices.filter {
+                !sequence.images[$0].isReady && sequence.images[$0].tokens.upperBound > sequence.computed
             }
             if !needed.isEmpty { return (sequence.id, needed) }
         }
         return nil
     }
 
-    /// Takes note that embeddings of a picture are at hand, for the whole group; they must stay so until the sequence is removed.
-    package mutating func markReady(_ id: Int, picture: Int) {
+    /// Takes note that embeddings of an image are at hand, for the whole group; they must stay so until the sequence is removed.
+    package mutating func markReady(_ id: Int, image: Int) {
         let group = (running.first { $0.id == id } ?? waiting.first { $0.id == id })?.group
         func isMeant(_ sequence: SequenceState) -> Bool { sequence.id == id || group != nil && sequence.group == group }
-        for index in running.indices where isMeant(running[index]) { running[index].pictures[picture].isReady = true }
-        for index in waiting.indices where isMeant(waiting[index]) { waiting[index].pictures[picture].isReady = true }
+        for index in running.indices where isMeant(running[index]) { running[index].images[image].isReady = true }
+        for index in waiting.indices where isMeant(waiting[index]) { waiting[index].images[image].isReady = true }
     }
 }
 
@@ -241,7 +241,7 @@ extension Scheduler {
         for index in running.indices where running[index].isDecoding == decoding { schedule(index, &budget) }
     }
 
-    /// Adds the next tokens of a running sequence to the batch, unless a picture among them is not encoded yet or a span does not
+    /// Adds the next tokens of a running sequence to the batch, unless an image among them is not encoded yet or a span does not
     /// fit any more.
     private mutating func schedule(_ index: Int, _ budget: inout Int) {
         let sequence = running[index]

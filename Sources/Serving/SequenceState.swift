@@ -11,7 +11,7 @@ package struct SequenceState: Sendable {
     package let promptCount: Int
     /// Most tokens that prompt and output have together; what grows with the tokens takes its memory before the first step.
     package let longest: Int
-    package var pictures: [PictureTokens]
+    package var images: [ImageTokens]
     /// Ranges of the prompt inside which all tokens see each other where masks have spans; ascending and disjoint.
     package let spans: [Range<Int>]
     /// Tokens whose K and V are in the cache.
@@ -35,7 +35,7 @@ package struct SequenceState: Sendable {
     private var digests: [ContentDigest] = []
 
     package init(
-        id: Int, group: Int? = nil, prompt: [Int32], longest: Int = 0, pictures: [PictureTokens] = [], spans: [Range<Int>] = [], lengths: LengthAxes? = nil,
+        id: Int, group: Int? = nil, prompt: [Int32], longest: Int = 0, images: [ImageTokens] = [], spans: [Range<Int>] = [], lengths: LengthAxes? = nil,
         salt: String = "", gears: [Int] = []
     ) {
         self.id = id
@@ -46,7 +46,7 @@ package struct SequenceState: Sendable {
         tokens = prompt
         promptCount = prompt.count
         self.longest = max(longest, prompt.count)
-        self.pictures = pictures
+        self.images = images
         self.salt = salt
     }
 
@@ -102,7 +102,7 @@ package struct SequenceState: Sendable {
         return max(0, cut.lowerBound - computed)
     }
 
-    /// Digest of the `index`-th full block and everything before it: tokens, pictures and salt, and what lies behind the block in
+    /// Digest of the `index`-th full block and everything before it: tokens, images and salt, and what lies behind the block in
     /// a span that crosses its end, which the block's tokens see.
     package mutating func digest(ofBlock index: Int, size: Int) -> ContentDigest {
         while digests.count <= index {
@@ -122,12 +122,12 @@ package struct SequenceState: Sendable {
                     hasher.update(span.lowerBound - range.lowerBound)
                     hasher.update(span.upperBound - range.lowerBound)
                 }
-                for picture in pictures {
-                    for part in picture.tokens.parts(in: seen) {
+                for image in images {
+                    for part in image.tokens.parts(in: seen) {
                         hasher.update(part.tokens.lowerBound - range.lowerBound)
                         hasher.update(part.tokens.count)
                         hasher.update(part.first)
-                        hasher.update(picture.digest)
+                        hasher.update(image.digest)
                     }
                 }
             }
@@ -136,19 +136,19 @@ package struct SequenceState: Sendable {
         return digests[index]
     }
 
-    /// Whether each picture under `range` has its embeddings at hand.
+    /// Whether each image under `range` has its embeddings at hand.
     package func hasEmbeddings(for range: Range<Int>) -> Bool {
-        pictures.allSatisfy { $0.isReady || !$0.tokens.overlaps(range) }
+        images.allSatisfy { $0.isReady || !$0.tokens.overlaps(range) }
     }
 
     package func isImageToken(_ position: Int) -> Bool {
-        pictures.contains { $0.tokens.contains(position) }
+        images.contains { $0.tokens.contains(position) }
     }
 }
 
-/// A picture's place in a prompt.
-package struct PictureTokens: Sendable {
-    /// The tokens that stand for the picture.
+/// An image's place in a prompt.
+package struct ImageTokens: Sendable {
+    /// The tokens that stand for the image.
     package var tokens: TokenRanges
     /// Digest of pixels, size, processor and model.
     package var digest: ContentDigest

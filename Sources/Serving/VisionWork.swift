@@ -1,15 +1,15 @@
 internal import Execution
 internal import Plan
 
-/// Encodes pictures in slices and remembers their embeddings.
+/// Encodes images in slices and remembers their embeddings.
 struct VisionWork {
-    /// A picture whose embeddings are at hand.
+    /// An image whose embeddings are at hand.
     struct Ready {
         var id: Int
-        var picture: Int
+        var image: Int
     }
 
-    /// Why the pictures of one request could not be encoded.
+    /// Why the images of one request could not be encoded.
     struct Failure: Error {
         var id: Int
         var message: String
@@ -17,7 +17,7 @@ struct VisionWork {
 
     private struct Job {
         var id: Int
-        var pictures: [Int]
+        var images: [Int]
         var began: ContinuousClock.Instant
     }
 
@@ -41,7 +41,7 @@ struct VisionWork {
         return durations
     }
 
-    /// Finds or encodes pictures of the first sequence that waits for some; what it returns is ready.
+    /// Finds or encodes images of the first sequence that waits for some; what it returns is ready.
     mutating func advance(
         _ model: any LoadedModel, _ scheduler: Scheduler, _ requests: [Int: ActiveRequest], sharing: Bool
     ) throws(Failure) -> [Ready] {
@@ -61,7 +61,7 @@ struct VisionWork {
             }
         } catch {
             job = nil
-            throw Failure(id: current.id, message: "a picture cannot be encoded: \(error)")
+            throw Failure(id: current.id, message: "an image cannot be encoded: \(error)")
         }
         job = nil
         durations.append((ContinuousClock.now - current.began).seconds)
@@ -72,59 +72,59 @@ struct VisionWork {
     private mutating func begin(
         _ model: any LoadedModel, _ scheduler: Scheduler, _ requests: [Int: ActiveRequest]
     ) throws(Failure) -> [Ready] {
-        guard let needed = scheduler.picturesNeeded(), let request = requests[needed.id] else { return [] }
+        guard let needed = scheduler.imagesNeeded(), let request = requests[needed.id] else { return [] }
         var ready: [Ready] = []
         var missing: [Int] = []
-        for picture in needed.pictures {
-            if let embeddings = cache.find(request.request.prompt.pictures[picture].digest) {
-                request.setEmbeddings(embeddings, of: picture)
-                ready.append(Ready(id: needed.id, picture: picture))
+        for image in needed.images {
+            if let embeddings = cache.find(request.request.prompt.images[image].digest) {
+                request.setEmbeddings(embeddings, of: image)
+                ready.append(Ready(id: needed.id, image: image))
             } else {
-                missing.append(picture)
+                missing.append(image)
             }
         }
         guard ready.isEmpty else { return ready }
-        let chosen = Self.fitting(missing, request.request.prompt.pictures, model.program)
+        let chosen = Self.fitting(missing, request.request.prompt.images, model.program)
         do {
-            try model.beginVision(.joined(chosen.map { request.request.prompt.pictures[$0].input }))
+            try model.beginVision(.joined(chosen.map { request.request.prompt.images[$0].input }))
         } catch {
-            throw Failure(id: needed.id, message: "a picture cannot be encoded: \(error)")
+            throw Failure(id: needed.id, message: "an image cannot be encoded: \(error)")
         }
-        job = Job(id: needed.id, pictures: chosen, began: ContinuousClock.now)
+        job = Job(id: needed.id, images: chosen, began: ContinuousClock.now)
         return []
     }
 
-    /// The first picture and those after it, each once, that fit one vision call.
-    private static func fitting(_ indexes: [Int], _ pictures: [Picture], _ program: Program) -> [Int] {
+    /// The first image and those after it, each once, that fit one vision call.
+    private static func fitting(_ indexes: [Int], _ images: [PromptImage], _ program: Program) -> [Int] {
         var chosen: [Int] = []
         var digests: Set<ContentDigest> = []
         for index in indexes {
-            guard chosen.isEmpty || program.takes((chosen + [index]).map { pictures[$0].input }) else { break }
-            guard digests.insert(pictures[index].digest).inserted else { continue }
+            guard chosen.isEmpty || program.takes((chosen + [index]).map { images[$0].input }) else { break }
+            guard digests.insert(images[index].digest).inserted else { continue }
             chosen.append(index)
         }
         return chosen
     }
 
-    /// Hands each picture its rows of the output.
+    /// Hands each image its rows of the output.
     private mutating func collect(
         _ job: Job, _ request: ActiveRequest, _ output: UnsafeBufferPointer<Float>
     ) throws(Failure) -> [Ready] {
         var start = 0
         var ready: [Ready] = []
-        for index in job.pictures {
-            let picture = request.request.prompt.pictures[index]
-            let count = picture.tokens.count * hiddenSize
+        for index in job.images {
+            let image = request.request.prompt.images[index]
+            let count = image.tokens.count * hiddenSize
             guard start + count <= output.count else {
-                throw Failure(id: job.id, message: "the vision tower gave too few embeddings for picture \(index)")
+                throw Failure(id: job.id, message: "the vision tower gave too few embeddings for image \(index)")
             }
             let embeddings = Embeddings(Array(output[start..<start + count]))
             start += count
-            cache.insert(embeddings, for: picture.digest)
-            for same in request.request.prompt.pictures.indices
-            where request.request.prompt.pictures[same].digest == picture.digest {
+            cache.insert(embeddings, for: image.digest)
+            for same in request.request.prompt.images.indices
+            where request.request.prompt.images[same].digest == image.digest {
                 request.setEmbeddings(embeddings, of: same)
-                ready.append(Ready(id: job.id, picture: same))
+                ready.append(Ready(id: job.id, image: same))
             }
         }
         return ready

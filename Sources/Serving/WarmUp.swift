@@ -46,7 +46,7 @@ struct WarmUp {
         try model.warm(entry, io)
     }
 
-    /// A small picture of one gray.
+    /// A small image of one gray.
     private func runVision() throws(BackendError) {
         guard let input = model.program.plan(for: .vision)?.blankVisionInput(size: 4), input.patches <= model.program.limits.maxPatches else { return }
         try model.beginVision(input)

@@ -2,15 +2,15 @@ package import Budgets
 internal import Foundation
 internal import Glibc
 
-/// A few threads for work that would hold up event loops or the engine, such as decoding pictures.
+/// A few threads for work that would hold up event loops or the engine, such as decoding images.
 ///
-/// Short work has threads of its own: a text never waits behind pictures.
+/// Short work has threads of its own: a text never waits behind images.
 package final class WorkerPool: Sendable {
     /// How long a job may take.
     package enum Lane: Sendable {
         /// Milliseconds: reading or tokenizing a text. What takes longer than `shortSlice` begins anew in the other lane.
         case short
-        /// Up to the request's budget: pictures, bodies of megabytes.
+        /// Up to the request's budget: images, bodies of megabytes.
         case long
     }
 

@@ -7,7 +7,7 @@ package enum Mask: Sendable, Hashable, Codable {
     ///
     /// - `window`: only the last so many of them, the query's own among them; all when nil.
     /// - `spans`: also those behind it, to the end of the bidirectional span that the query's token lies in, if it lies in one
-    ///   (the pictures of `Gemma3ForConditionalGeneration`, the prefix of `PaliGemmaForConditionalGeneration`).
+    ///   (the images of `Gemma3ForConditionalGeneration`, the prefix of `PaliGemmaForConditionalGeneration`).
     case causal(window: Int? = nil, spans: Bool = false)
 
     /// Keys of the segment that has the query's index. The names are those of segmentations: bounds i32 `[n + 1]`, from 0 and
@@ -27,7 +27,7 @@ package enum Mask: Sendable, Hashable, Codable {
 }
 
 extension Mask: CustomStringConvertible {
-    /// As IR text shows it behind the type: `causal {window = 4096, spans}`, `segments {queries = pictures, keys = pictures}`.
+    /// As IR text shows it behind the type: `causal {window = 4096, spans}`, `segments {queries = images, keys = images}`.
     package var description: String {
         switch self {
         case .causal(let window, let spans):

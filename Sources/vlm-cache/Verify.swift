@@ -6,7 +6,7 @@ import ModelRuntime
 
 struct Verify: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Checks every checksum and runs the self-test, a request with a picture.",
+        abstract: "Checks every checksum and runs the self-test, a request with an image.",
         discussion: "Without ARTIFACT, everything in the store is checked. Exits with 1 when anything fails.")
 
     @OptionGroup var options: CommonOptions

@@ -7,7 +7,7 @@ import Foundation
 import HostLimits
 import Serving
 
-/// `vlm-serve`: answers chat requests about text and pictures with a compiled model.
+/// `vlm-serve`: answers chat requests about text and images with a compiled model.
 @main
 struct VLMServe: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -124,13 +124,13 @@ struct EngineFlags: ParsableArguments {
 
 /// Bounds of what becomes of one request before the model sees it.
 struct InputFlags: ParsableArguments {
-    @Option(help: "More pixels than this are refused by a picture's header alone, and eight times as many in one request.")
+    @Option(help: "More pixels than this are refused by an image's header alone, and eight times as many in one request.")
     var maxImagePixels = 89_478_485
-    @Option(help: "Seconds of processor time that reading one request may take: JSON, pictures, template, tokens.")
+    @Option(help: "Seconds of processor time that reading one request may take: JSON, images, template, tokens.")
     var maxRequestCpuSeconds = 30.0
     @Option(help: "Seconds until a request must have been read, its turn included; later it is answered 429.")
     var requestDeadline = 120.0
-    @Option(help: "Bytes of picture embeddings kept for reuse; 0 for none.")
+    @Option(help: "Bytes of image embeddings kept for reuse; 0 for none.")
     var imageCacheBytes = 512 << 20
 
     func validate() throws {

@@ -9,7 +9,7 @@ import Serving
 
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Measure how fast an artifact starts, reads prompts, decodes and encodes pictures, each beside its floor.",
+        abstract: "Measure how fast an artifact starts, reads prompts, decodes and encodes images, each beside its floor.",
         discussion: """
             Prompts are of random tokens, decoding is greedy, and no cache helps. Every figure is measured several times in turns, and \
             shown as the median and the extremes. The floor is what the machine \
@@ -30,7 +30,7 @@ struct Bench: ParsableCommand {
     @Option(help: "Sequences that decode side by side, such as 1,4,16. Default: each gear of the artifact.")
     var sequences: String?
 
-    @Option(name: .customLong("image"), help: "A picture to measure with; may be given several times.")
+    @Option(name: .customLong("image"), help: "An image to measure with; may be given several times.")
     var images: [String] = []
 
     @Option(help: "How often each figure is measured.")
@@ -54,7 +54,7 @@ struct Bench: ParsableCommand {
         for _ in 0..<rounds {
             var round = [try run.prefill()]
             for count in counts { round.append(try run.decode(count)) }
-            for image in images { round.append(try run.picture(image)) }
+            for image in images { round.append(try run.image(image)) }
             samples.append(round)
         }
         for index in samples[0].indices {

@@ -68,22 +68,22 @@ struct BenchRun {
             floor: floors.decodeRate(sequences: count, context: prompt + tokens / 2))
     }
 
-    /// From a picture's bytes to its embeddings.
-    mutating func picture(_ path: String) throws -> BenchFigure {
+    /// From an image's bytes to its embeddings.
+    mutating func image(_ path: String) throws -> BenchFigure {
         let inputs = try pipeline ?? Failure.wrapping { () throws(SessionError) in try session.pipeline() }
         pipeline = inputs
-        let file = EncodedPicture(file: try Failure.wrapping { () throws(FileError) in try InputFile.read(path) }, place: path)
+        let file = EncodedImage(file: try Failure.wrapping { () throws(FileError) in try InputFile.read(path) }, place: path)
         let began = ContinuousClock.now
         let prompt = try WorkBudget.prepare { budget throws(InputError) in
-            try inputs.prompt(messages: [.picture], pictures: [file], budget: budget)
+            try inputs.prompt(messages: [.image], images: [file], budget: budget)
         }
         let prepared = Self.seconds(since: began), encoded = session.engine.metrics.imageEncode.sum
         _ = try session.engine.answers([GenerationRequest(prompt: prompt, maxTokens: 1, decoder: TokenTimes().decoder)])
         let encoding = session.engine.metrics.imageEncode.sum - encoded
-        let patches = prompt.pictures.reduce(0) { $0 + $1.input.patches }
+        let patches = prompt.images.reduce(0) { $0 + $1.input.patches }
         return BenchFigure(
-            name: "picture \(URL(filePath: path).lastPathComponent)", unit: BenchFigure.seconds, values: [prepared + encoding],
-            floor: floors.pictureSeconds(patches: patches))
+            name: "image \(URL(filePath: path).lastPathComponent)", unit: BenchFigure.seconds, values: [prepared + encoding],
+            floor: floors.imageSeconds(patches: patches))
     }
 
     private mutating func request(_ times: TokenTimes, maxTokens: Int) -> GenerationRequest {
@@ -129,8 +129,8 @@ private final class TokenTimes: Sendable {
 }
 
 extension JSONValue {
-    /// A user's message of one picture.
-    fileprivate static var picture: JSONValue {
+    /// A user's message of one image.
+    fileprivate static var image: JSONValue {
         var part = JSONObject(), message = JSONObject()
         part["type"] = "image"
         message["role"] = "user"

@@ -28,8 +28,8 @@ struct DiagnosisText {
         rows.append(("weights", diagnosis.weights.map(described) ?? "unknown"))
         rows.append(("tokenizer", diagnosis.tokenizer.map { "\($0.file), \($0.tokens ?? 0) tokens" } ?? "unknown"))
         rows.append(("template", diagnosis.template?.file ?? "none"))
-        if let picture = diagnosis.picture {
-            rows.append(("pictures", "one of \(picture.width) × \(picture.height) is \(picture.tokens) tokens"))
+        if let image = diagnosis.image {
+            rows.append(("images", "one of \(image.width) × \(image.height) is \(image.tokens) tokens"))
         }
         return rows.map { $0.0.padding(toLength: 14, withPad: " ", startingAt: 0) + $0.1 }
     }
@@ -53,7 +53,7 @@ struct DiagnosisText {
 
     private func lines(_ need: MemoryNeed) -> [String] {
         let gears = Set(need.cases.map(\.gear)).sorted()
-        let groups = Dictionary(grouping: need.cases) { [$0.context, $0.pictures] }.sorted { $0.key.lexicographicallyPrecedes($1.key) }
+        let groups = Dictionary(grouping: need.cases) { [$0.context, $0.images] }.sorted { $0.key.lexicographicallyPrecedes($1.key) }
         var rows: [[String]] = []
         for (key, cases) in groups {
             var row = ["\(key[0])", "\(key[1])"]
@@ -63,13 +63,13 @@ struct DiagnosisText {
             }
             rows.append(row)
         }
-        var lines = ["Memory by context, pictures in each, and sequences at once:"]
-        lines += Self.table(["context", "pictures"] + gears.map { "× \($0)" }, rows)
+        var lines = ["Memory by context, images in each, and sequences at once:"]
+        lines += Self.table(["context", "images"] + gears.map { "× \($0)" }, rows)
         lines.append(
             "weights \(Figures.bytes(need.weights)), shared by processes; \(Figures.bytes(need.arena)) to compute in; "
                 + "\(Figures.bytes(need.cachePerToken)) for each token")
-        if diagnosis.picture != nil {
-            lines.append("\(Figures.bytes(need.pictureArena)) to compute a picture in; \(Figures.bytes(need.perPicture)) for each picture's features")
+        if diagnosis.image != nil {
+            lines.append("\(Figures.bytes(need.imageArena)) to compute an image in; \(Figures.bytes(need.perImage)) for each image's features")
         }
         return lines
     }
@@ -87,8 +87,8 @@ struct DiagnosisText {
         }
         var lines = ["Tokens in a second at most, of all sequences together, by context and sequences at once:"]
         lines += Self.table(["context"] + gears.map { "× \($0)" }, rows)
-        let picture = speed.secondsPerPicture.map { ", a picture in \(Self.rounded($0)) s" } ?? ""
-        lines.append("prompts are read at \(Self.rounded(speed.promptTokensPerSecond)) tokens/s\(picture)")
+        let image = speed.secondsPerImage.map { ", an image in \(Self.rounded($0)) s" } ?? ""
+        lines.append("prompts are read at \(Self.rounded(speed.promptTokensPerSecond)) tokens/s\(image)")
         lines.append("by the rates of \(speed.processor), \(speed.threads) \(speed.threads == 1 ? "thread" : "threads")")
         return lines
     }

@@ -16,7 +16,7 @@ struct InputsCommand: ParsableCommand {
         abstract: "Write what the model would be given for a conversation, as HuggingFace names and shapes it.",
         discussion: """
             Writes input_ids i64[1, T], pixel_values f32[P, D], image_grid_thw i64[N, 3] and position_ids i64[3, 1, T] to a \
-            safetensors file: the same code that serves requests. A picture is {"type": "image", "image": "PATH"} or \
+            safetensors file: the same code that serves requests. An image is {"type": "image", "image": "PATH"} or \
             OpenAI's {"type": "image_url", "image_url": {"url": "data:…"}}; paths are relative to the messages' file. \
             Needs no weights.
             """)
@@ -36,10 +36,10 @@ struct InputsCommand: ParsableCommand {
         let inputs = try Sources.inputs(try store.source(model))
         let document = try Sources.json(messages)
         let conversation = try Conversation(document, relativeTo: URL(fileURLWithPath: messages).deletingLastPathComponent())
-        let pictures = try conversation.pictures()
+        let images = try conversation.images()
         let prompt = try WorkBudget.prepare { budget throws(InputError) in
             try inputs.pipeline().prepared(
-                messages: .array(conversation.messages), extra: conversation.extra, pictures: pictures, keepsPixels: true, budget: budget)
+                messages: .array(conversation.messages), extra: conversation.extra, images: images, keepsPixels: true, budget: budget)
         }
         try Failure.wrapping { try write(prompt, inputs.spec) }
     }
@@ -50,22 +50,22 @@ struct InputsCommand: ParsableCommand {
         writer.add("input_ids", .i64, shape: [1, count], prompt.inputIDs.map(Int64.init))
         let positions = prompt.positions.ids.map(Int64.init)
         writer.add("position_ids", .i64, shape: [prompt.positions.axes, 1, count], positions)
-        if !prompt.pictures.isEmpty, let picture = spec.picture {
-            let pictures = prompt.pictures.map(\.picture)
-            let pixels = picture.pixelValues(of: pictures)
+        if !prompt.images.isEmpty, let image = spec.image {
+            let images = prompt.images.map(\.image)
+            let pixels = image.pixelValues(of: images)
             writer.add("pixel_values", .f32, shape: pixels.shape, pixels.values)
-            if [.patches, .rasterPatches].contains(picture.pixels.form) {
-                writer.add("image_grid_thw", .i64, shape: [pictures.count, 3], pictures.flatMap { $0.grid.map(Int64.init) })
+            if [.patches, .rasterPatches].contains(image.pixels.form) {
+                writer.add("image_grid_thw", .i64, shape: [images.count, 3], images.flatMap { $0.grid.map(Int64.init) })
             } else {
-                let sizes = pictures.flatMap { [Int64($0.layout.size.height), Int64($0.layout.size.width)] }
-                writer.add("image_sizes", .i64, shape: [pictures.count, 2], sizes)
+                let sizes = images.flatMap { [Int64($0.layout.size.height), Int64($0.layout.size.width)] }
+                writer.add("image_sizes", .i64, shape: [images.count, 2], sizes)
             }
         }
         try writer.write(to: output)
     }
 }
 
-/// Messages with their pictures, and what else a chat template may see.
+/// Messages with their images, and what else a chat template may see.
 struct Conversation {
     let messages: [JSONValue]
     let extra: JSONObject
@@ -82,21 +82,21 @@ struct Conversation {
         self.folder = folder
     }
 
-    /// The files of all pictures in the order of their parts; an error names the part.
-    func pictures() throws(Failure) -> [EncodedPicture] {
-        let references = try Failure.wrapping { () throws(PictureSourceError) in try PictureReference.all(in: messages) }
-        var pictures: [EncodedPicture] = []
+    /// The files of all images in the order of their parts; an error names the part.
+    func images() throws(Failure) -> [EncodedImage] {
+        let references = try Failure.wrapping { () throws(ImageSourceError) in try ImageReference.all(in: messages) }
+        var images: [EncodedImage] = []
         for reference in references {
             do {
-                pictures.append(EncodedPicture(file: try bytes(reference.source), place: reference.place))
+                images.append(EncodedImage(file: try bytes(reference.source), place: reference.place))
             } catch {
                 throw Failure("\(reference.place): \(error)")
             }
         }
-        return pictures
+        return images
     }
 
-    private func bytes(_ source: PictureSource) throws -> [UInt8] {
+    private func bytes(_ source: ImageSource) throws -> [UInt8] {
         switch source {
         case .bytes(let bytes): return bytes
         case .remote(let url): throw Failure("\(shown(url)) is not fetched; give a path or a data: URL")

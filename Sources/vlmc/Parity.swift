@@ -9,7 +9,7 @@ struct Parity: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Compare an artifact with recorded inputs and outputs of HuggingFace transformers.",
         discussion: """
-            The reference directory holds expected.json, expected.safetensors and the pictures that they were recorded with. \
+            The reference directory holds expected.json, expected.safetensors and the images that they were recorded with. \
             Token ids and grids must be equal, pixel values within 1e-5, image features and logits within 2e-3 with a cosine \
             of at least 0.99999, greedy tokens identical. Where layers round what they read (the record has \
             weight_only_step_logits), a cosine of 0.9995 is asked of logits. Exit code 1 when a bar is missed: compile with \
@@ -42,8 +42,8 @@ struct Parity: ParsableCommand {
         if let positions = recording.integers("position_ids") {
             rows.append(ParityRow(equal: "position ids", prepared.positions.ids, positions))
         }
-        if let pixels = recording.floats("inputs.pixel_values"), let picture = pipeline.spec.picture {
-            let values = picture.pixelValues(of: prepared.pictures.map(\.picture)).values
+        if let pixels = recording.floats("inputs.pixel_values"), let image = pipeline.spec.image {
+            let values = image.pixelValues(of: prepared.images.map(\.image)).values
             rows.append(ParityRow(close: "pixel values", values, pixels, within: 1e-5, cosine: nil))
         }
         return try Failure.wrapping { () throws(SessionError) in try rows + outputs(session, pipeline, prepared, recording) }
@@ -59,7 +59,7 @@ struct Parity: ParsableCommand {
         let found = try session.outputs(of: prompt, continuation: tokens.isEmpty ? [0] : tokens, repetitionPenalty: penalty)
         var rows: [ParityRow] = []
         if let expected = recording.imageFeatures() {
-            rows.append(ParityRow(close: "image features", Array(found.pictures.joined()), expected))
+            rows.append(ParityRow(close: "image features", Array(found.images.joined()), expected))
         }
         if let expected = recording.floats("prefill_logits") ?? recording.floats("prefill_logits_last64") {
             let logits = try session.outputs(of: prompt, continuation: [0], readsWholePrompt: true).prompt

@@ -37,7 +37,7 @@ struct Recording {
 
     func integers(_ name: String) -> [Int32]? { Self.integers(tensors[name]) }
 
-    /// Rows of the pictures' features; a row goes on with what each of `deepstack_0`, `deepstack_1`, … adds in later layers.
+    /// Rows of the images' features; a row goes on with what each of `deepstack_0`, `deepstack_1`, … adds in later layers.
     func imageFeatures() -> [Float]? {
         guard let first = floats("image_features") else { return nil }
         let parts = [first] + (0...).lazy.map { floats("deepstack_\($0)") }.prefix { $0 != nil }.compactMap { $0 }
@@ -47,16 +47,16 @@ struct Recording {
         return (0..<first.count / width).flatMap { row in parts.flatMap { $0[row * width..<(row + 1) * width] } }
     }
 
-    /// The recorded prompt with its pictures, as the artifact reads it.
+    /// The recorded prompt with its images, as the artifact reads it.
     func prepared(_ pipeline: InputPipeline) throws -> PreparedPrompt {
         guard let text = facts["prompt"]?.stringValue else { throw Failure("\(directory)/expected.json: there is no prompt") }
         var names = facts["images"]?.arrayValue?.compactMap(\.stringValue) ?? []
         if facts["images"] == nil, floats("image_features") != nil || floats("inputs.pixel_values") != nil { names = ["image.png"] }
-        let pictures = try names.map { name in
-            EncodedPicture(file: try Failure.wrapping { () throws(FileError) in try InputFile.read("\(directory)/\(name)") }, place: name)
+        let images = try names.map { name in
+            EncodedImage(file: try Failure.wrapping { () throws(FileError) in try InputFile.read("\(directory)/\(name)") }, place: name)
         }
         return try WorkBudget.prepare { budget throws(InputError) in
-            try pipeline.prepared(rendered: text, pictures: pictures, keepsPixels: true, budget: budget)
+            try pipeline.prepared(rendered: text, images: images, keepsPixels: true, budget: budget)
         }
     }
 

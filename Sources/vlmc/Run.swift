@@ -35,7 +35,7 @@ struct Run: ParsableCommand {
         let pipeline = try Failure.wrapping { () throws(SessionError) in try session.pipeline() }
         let files = try files()
         let prompt = try WorkBudget.prepare { budget throws(InputError) in
-            try pipeline.prompt(messages: [message()], pictures: files, budget: budget)
+            try pipeline.prompt(messages: [message()], images: files, budget: budget)
         }
         try Failure.wrapping { () throws(EngineFailure) in try session.engine.waitUntilServing() }
         let loaded = clock.now
@@ -57,9 +57,9 @@ struct Run: ParsableCommand {
         Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18
     }
 
-    private func files() throws -> [EncodedPicture] {
+    private func files() throws -> [EncodedImage] {
         try images.map { path in
-            EncodedPicture(file: try Failure.wrapping { () throws(FileError) in try InputFile.read(path) }, place: path)
+            EncodedImage(file: try Failure.wrapping { () throws(FileError) in try InputFile.read(path) }, place: path)
         }
     }
 
@@ -69,9 +69,9 @@ struct Run: ParsableCommand {
             for (key, value) in members { object[key] = value }
             return .object(object)
         }
-        let pictures = images.map { _ in object([("type", "image")]) }
+        let images = images.map { _ in object([("type", "image")]) }
         let text = object([("type", "text"), ("text", .string(question))])
-        return object([("role", "user"), ("content", .array(pictures + [text]))])
+        return object([("role", "user"), ("content", .array(images + [text]))])
     }
 
     /// Streams the answer; returns the number of its tokens and when its first text was there.

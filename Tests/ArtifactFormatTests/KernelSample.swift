@@ -3,7 +3,7 @@ import ArtifactSamples
 import Plan
 import Tensors
 
-/// A program with a step of every kernel: those of tokens in `extend`, those of pictures in `vision`.
+/// A program with a step of every kernel: those of tokens in `extend`, those of images in `vision`.
 enum KernelSample {
     static let weights = [
         weight("norm", .plain, [8]), weight("qkv", .bf16Panels, [8, 8]), weight("frequencies", .plain, [2]),
@@ -157,7 +157,7 @@ enum KernelSample {
                 [tensor(1), constant("frequencies"), constant("axes")],
                 [value(4, patches, 2), value(5, patches, 2)]),
             step(
-                .segmentAttention(.init(heads: 2, kvHeads: 2, headDim: 4, scale: 0.5, mask: .segments("pictures"))),
+                .segmentAttention(.init(heads: 2, kvHeads: 2, headDim: 4, scale: 0.5, mask: .segments("images"))),
                 [heads, heads, heads], [value(1, patches, 2, 4)]),
             step(
                 linear(.blas, "merger"), [value(1, "M", 32), constant("merger")],

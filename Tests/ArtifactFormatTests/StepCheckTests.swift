@@ -212,19 +212,19 @@ import Testing
             $0.inputs[0].type.shape = [63, 2, 4]
             $0.outputs[0].type.shape = [63, 2, 4]
         },
-        paged("the mask over a cache is segments {queries = pictures, keys = pictures}") { $0.mask = .segments("pictures") },
+        paged("the mask over a cache is segments {queries = images, keys = images}") { $0.mask = .segments("images") },
         paged("the window is 0,") { $0.mask = .causal(window: 0) },
         paged("the window is 2147483648,") { $0.mask = .causal(window: 1 << 31) },
         paged("the softcap is -1") { $0.softcap = -1 },
         paged("the softcap is inf") { $0.softcap = .infinity },
         paged("the scale is no number") { $0.scale = .nan },
-        segment("the mask inside pictures is causal") { $0.mask = .causal() },
+        segment("the mask inside images is causal") { $0.mask = .causal() },
         segment("2 heads over 0 KV heads") { $0.kvHeads = 0 },
         segment("2 heads over 3 KV heads") { $0.kvHeads = 3 },
         segment("is not 1 heads of 4") { $0.kvHeads = 1 },
         segment("the softcap is nan") { $0.softcap = .nan },
-        Damage("paged_attention", "are of pictures") {
-            $0.kernel = .segmentAttention(.init(heads: 2, kvHeads: 2, headDim: 4, scale: 1, mask: .segments("pictures")))
+        Damage("paged_attention", "are of images") {
+            $0.kernel = .segmentAttention(.init(heads: 2, kvHeads: 2, headDim: 4, scale: 1, mask: .segments("images")))
             $0.inputs = [$0.inputs[0], $0.inputs[0], $0.inputs[0]]
         },
         Damage("segment_attention", "has not the extents", in: .vision) { $0.inputs[2].type.shape = [31, 2, 4] },
@@ -284,7 +284,7 @@ import Testing
         #expect(reason?.contains(damage.reason) == true, "\(reason ?? "nothing is found")")
     }
 
-    @Test func rowsOfPicturesAreOfOneKind() throws {
+    @Test func rowsOfImagesAreOfOneKind() throws {
         var program = KernelSample.program()
         let plan = try #require(program.plans.firstIndex { $0.entry == .vision })
         program.plans[plan].tensors[0].type.shape = ["M", "M"]

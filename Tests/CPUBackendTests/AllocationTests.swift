@@ -8,7 +8,7 @@ import Tensors
 import Testing
 
 @Suite struct AllocationTests {
-    /// What a server does all day: prompts in chunks, then decoding in every gear, then pictures.
+    /// What a server does all day: prompts in chunks, then decoding in every gear, then images.
     @Test(arguments: [ArtifactKey.Precision.exact, .balanced], [1, 2])
     func noStepAllocates(precision: ArtifactKey.Precision, threads: Int) throws {
         let store = TemporaryStore()
@@ -29,7 +29,7 @@ import Testing
                 #expect(try allocations { try model.run(.decode(gear: gear), io) } == 0)
                 #expect(allocations { model.run(rows: sampled.count, sampled) } == 0)
             }
-            try model.beginVision(picture(artifact.program, rows: 12, columns: 16))
+            try model.beginVision(image(artifact.program, rows: 12, columns: 16))
             #expect(try allocations { while try !model.advanceVision(budget: 1e6) {} } == 0)
         }
         #expect(sampled.isSound(after: 3 * artifact.program.limits.gears.count))
@@ -74,8 +74,8 @@ import Testing
         return allocation_counter_stop()
     }
 
-    /// Noise as one picture of so many patches.
-    private func picture(_ program: Program, rows: Int, columns: Int) throws -> VisionInput {
+    /// Noise as one image of so many patches.
+    private func image(_ program: Program, rows: Int, columns: Int) throws -> VisionInput {
         let plan = try #require(program.plans.first { $0.entry == .vision })
         let pixels = try #require(plan.tensors.first { $0.name == "pixels" })
         let width = try #require(pixels.type.shape.dims.last?.fixedValue)
@@ -86,7 +86,7 @@ import Testing
             tensors: [
                 .init("pixels", .bytes((0..<count * width).map { UInt8(truncatingIfNeeded: $0 * 31) }), of: .patch),
                 .init("patch_positions", .integers(places), of: .patch, lines: 2),
-            ], segments: ["pictures": [0, Int32(count)]])
+            ], segments: ["images": [0, Int32(count)]])
     }
 }
 

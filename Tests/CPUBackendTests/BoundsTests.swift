@@ -69,7 +69,7 @@ import Testing
         }
     }
 
-    @Test func picturesBeyondThePlan() throws {
+    @Test func imagesBeyondThePlan() throws {
         let artifact = try store.compile("qwen2_vl_hubstyle", .exact)
         let model = try CPUBackend(threads: 1).load(artifact)
         let width = try #require(artifact.program.plan(for: .vision)?.tensors.first { $0.name == "pixels" }?.type.shape[1].fixedValue)
@@ -79,7 +79,7 @@ import Testing
                 tensors: [
                     .init("pixels", .bytes(Array(repeating: 0, count: bytes ?? patches * width)), of: .patch),
                     .init("patch_positions", .integers(Array(repeating: 0, count: positions ?? 2 * patches)), of: .patch, lines: 2),
-                ], segments: ["pictures": bounds ?? [0, Int32(patches)]])
+                ], segments: ["images": bounds ?? [0, Int32(patches)]])
         }
         let most = artifact.program.limits.maxPatches / 4 * 4
         let refused: [(VisionInput, String)] = [

@@ -79,12 +79,12 @@ import Testing
         tree = changed(tree, path[...]) as? [String: Any] ?? [:]
     }
 
-    /// Changes the first view of pictures.
+    /// Changes the first view of images.
     private static func view(_ tree: inout [String: Any], _ change: (inout [String: Any]) -> Void) {
-        guard var picture = tree["picture"] as? [String: Any], var views = picture["views"] as? [[String: Any]] else { return }
+        guard var image = tree["image"] as? [String: Any], var views = image["views"] as? [[String: Any]] else { return }
         change(&views[0])
-        picture["views"] = views
-        tree["picture"] = picture
+        image["views"] = views
+        tree["image"] = image
     }
 
     /// Changes numbers of the first view's fit.
@@ -102,28 +102,28 @@ import Testing
         Contradiction("positions.start is 9223372036854775807") { set(&$0, "positions", to: ["sequential": ["start": Int.max]]) },
         Contradiction("positions.mergeSize is 4096") { set(&$0, "positions", to: ["mrope": ["mergeSize": 4096]]) },
         Contradiction("positions.mergeSize is 4, but") { set(&$0, "positions", to: ["mrope": ["mergeSize": 4]]) },
-        Contradiction("positions.mergeSize is 2, but picture.pixels.order has cells of 4") {
-            set(&$0, "picture", "pixels", "order", "cells", "side", to: 4)
-            set(&$0, "picture", "features", "cells", "side", to: 4)
+        Contradiction("positions.mergeSize is 2, but image.pixels.order has cells of 4") {
+            set(&$0, "image", "pixels", "order", "cells", "side", to: 4)
+            set(&$0, "image", "features", "cells", "side", to: 4)
         },
-        Contradiction("picture.features are of cells of 4, but") { set(&$0, "picture", "features", "cells", "side", to: 4) },
-        Contradiction("picture.tensors makes pixels of u8 [147], but") { set(&$0, "picture", "pixels", "patchSize", to: 7) },
-        Contradiction("picture.pixels.temporalPatchSize is 0") { set(&$0, "picture", "pixels", "temporalPatchSize", to: 0) },
-        Contradiction("picture.views[0].fit.minPixels is 1099511627776") { fit(&$0, ["minPixels": 1 << 40]) },
-        Contradiction("picture is missing") { $0["picture"] = nil },
-        Contradiction("picture.tensors has not one of pixels") { set(&$0, "picture", "tensors", to: [Any]()) },
-        Contradiction("picture.views are 0") { set(&$0, "picture", "views", to: [Any]()) },
-        Contradiction("picture.order names no view") { set(&$0, "picture", "order", to: [3]) },
-        Contradiction("picture.prompt.token is") { set(&$0, "picture", "prompt", "token", to: 2_000_000_000) },
+        Contradiction("image.features are of cells of 4, but") { set(&$0, "image", "features", "cells", "side", to: 4) },
+        Contradiction("image.tensors makes pixels of u8 [147], but") { set(&$0, "image", "pixels", "patchSize", to: 7) },
+        Contradiction("image.pixels.temporalPatchSize is 0") { set(&$0, "image", "pixels", "temporalPatchSize", to: 0) },
+        Contradiction("image.views[0].fit.minPixels is 1099511627776") { fit(&$0, ["minPixels": 1 << 40]) },
+        Contradiction("image is missing") { $0["image"] = nil },
+        Contradiction("image.tensors has not one of pixels") { set(&$0, "image", "tensors", to: [Any]()) },
+        Contradiction("image.views are 0") { set(&$0, "image", "views", to: [Any]()) },
+        Contradiction("image.order names no view") { set(&$0, "image", "order", to: [3]) },
+        Contradiction("image.prompt.token is") { set(&$0, "image", "prompt", "token", to: 2_000_000_000) },
         Contradiction("vocabularySize is 17, but") {
             $0["vocabularySize"] = 17
-            set(&$0, "picture", "prompt", "token", to: 5)
+            set(&$0, "image", "prompt", "token", to: 5)
         },
         Contradiction("limits.maxModelLength is 2147483648", in: "program.json") { set(&$0, "limits", "maxModelLength", to: 1 << 31) },
         Contradiction("limits.maxBatchedTokens is 2147483648", in: "program.json") { set(&$0, "limits", "maxBatchedTokens", to: 1 << 31) },
         Contradiction("hiddenSize is 4294967296", in: "program.json") { set(&$0, "hiddenSize", to: 1 << 32) },
         Contradiction("the mask over a cache is segments", in: "program.json") { program in
-            let mask = ["segments": ["queries": "pictures", "keys": "pictures"]]
+            let mask = ["segments": ["queries": "images", "keys": "images"]]
             program["kernels"] = (program["kernels"] as? [[String: Any]] ?? []).map { kernel in
                 guard var attention = (kernel["pagedAttention"] as? [String: Any])?["_0"] as? [String: Any] else { return kernel }
                 attention["mask"] = mask
@@ -162,7 +162,7 @@ import Testing
         let backend = CPUBackend(threads: 1)
         let golden = try #require(try Artifact.open(directory: path).golden())
         let request = try #require(golden.request)
-        #expect(request.picture != nil && !request.patches.isEmpty && golden.prompt.count > 4)
+        #expect(request.image != nil && !request.patches.isEmpty && golden.prompt.count > 4)
         #expect(try SelfTest.mismatch(golden, of: Artifact.open(directory: path), on: backend) == nil)
         let changes: [(String, String, (inout [String: Any]) -> Void)] = [
             ("filter", "other patches", { Self.view(&$0) { $0["filter"] = "nearest" } }),

@@ -4,14 +4,14 @@ import Testing
 @Suite struct BenchTests {
     @Test func measuresEachFigureBesideItsFloor() throws {
         let space = try Workspace()
-        let picture = Workspace.repository.appending(path: "Artifacts/Demo/samples").path
-        let first = try #require(try FileManager.default.contentsOfDirectory(atPath: picture).sorted().first { $0.hasSuffix(".png") })
+        let image = Workspace.repository.appending(path: "Artifacts/Demo/samples").path
+        let first = try #require(try FileManager.default.contentsOfDirectory(atPath: image).sorted().first { $0.hasSuffix(".png") })
         let outcome = try space.vlmc(
             "bench", space.compile(Workspace.demoModel), "--prompt", "40", "--tokens", "8", "--rounds", "3", "--sequences", "1,2", "--image",
-            "\(picture)/\(first)", "--json")
+            "\(image)/\(first)", "--json")
         #expect(outcome.status == 0, "\(outcome.errors)")
         let figures = try #require(try JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [[String: Any]])
-        #expect(figures.compactMap { $0["name"] as? String } == ["start", "prefill 40", "decode 1", "decode 2", "picture \(first)"])
+        #expect(figures.compactMap { $0["name"] as? String } == ["start", "prefill 40", "decode 1", "decode 2", "image \(first)"])
         for figure in figures {
             let values = try #require(figure["values"] as? [Double])
             #expect(values.count == (figure["name"] as? String == "start" ? 1 : 3) && values.allSatisfy { $0 > 0 } && values == values.sorted())

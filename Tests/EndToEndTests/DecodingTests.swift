@@ -16,9 +16,9 @@ import Testing
         let record = try JSONSerialization.jsonObject(with: Data(contentsOf: file)) as? [String: Any]
         let samples = Workspace.repository.appending(path: "Artifacts/Demo/samples")
         return try (record?["items"] as? [[String: Any]] ?? []).map { item in
-            let pictures = try (item["images"] as? [String] ?? []).map { try Data(contentsOf: samples.appending(path: $0)) }
+            let images = try (item["images"] as? [String] ?? []).map { try Data(contentsOf: samples.appending(path: $0)) }
             let content = Server.content(
-                item["question"] as? String ?? "", pictures, questionFirst: item["question_first"] as? Bool ?? false)
+                item["question"] as? String ?? "", images, questionFirst: item["question_first"] as? Bool ?? false)
             var body = item["fields"] as? [String: Any] ?? [:]
             body.merge(
                 [

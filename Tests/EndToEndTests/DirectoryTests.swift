@@ -12,7 +12,7 @@ import Testing
         try JSONSerialization.data(withJSONObject: members).write(to: url)
     }
 
-    /// Takes the tokens of pictures out of tokenizer.json and gives them to `body`.
+    /// Takes the tokens of images out of tokenizer.json and gives them to `body`.
     private func takeVisionTokens(_ model: String, _ body: ([[String: Any]]) throws -> Void) throws {
         var taken: [[String: Any]] = []
         try edit(model + "/tokenizer.json") { members in
@@ -24,9 +24,9 @@ import Testing
         try body(taken)
     }
 
-    private static let pictureIDs = "[764, 766, 765]\n"
+    private static let imageIDs = "[764, 766, 765]\n"
 
-    @Test func tokensOfPicturesMayBeDeclaredBesideTheTokenizer() throws {
+    @Test func tokensOfImagesMayBeDeclaredBesideTheTokenizer() throws {
         let space = try Workspace()
         let model = try space.copyOfDemo()
         try takeVisionTokens(model) { tokens in
@@ -36,7 +36,7 @@ import Testing
         }
         let text = "<|vision_start|><|image_pad|><|vision_end|>\n"
         let artifact = try space.compile(model)
-        #expect(try space.vlmc("tokenize", artifact, input: text).output == Self.pictureIDs)
+        #expect(try space.vlmc("tokenize", artifact, input: text).output == Self.imageIDs)
 
         try FileManager.default.removeItem(atPath: model + "/tokenizer_config.json")
         let refused = try space.vlmc("compile", model)
@@ -45,7 +45,7 @@ import Testing
 
         try Data(#"{"<|vision_start|>": 764, "<|vision_end|>": 765, "<|image_pad|>": 766}"#.utf8)
             .write(to: URL(filePath: model + "/added_tokens.json"))
-        #expect(try space.vlmc("tokenize", space.compile(model), input: text).output == Self.pictureIDs)
+        #expect(try space.vlmc("tokenize", space.compile(model), input: text).output == Self.imageIDs)
     }
 
     /// The first of the files that hold a template counts, as for transformers' processors.

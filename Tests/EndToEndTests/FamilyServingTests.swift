@@ -13,7 +13,7 @@ import Testing
     /// One directory of each model that can chat.
     static let directories = FamilyParityTests.directories.filter { directory in
         let name = directory.lastPathComponent
-        // Families with pictures have a template of their own where the directory has none.
+        // Families with images have a template of their own where the directory has none.
         return !twins.contains { name.contains($0) }
             && ["chat_template.jinja", "image.png"].contains { FileManager.default.fileExists(atPath: directory.appending(path: $0).path) }
     }
@@ -39,7 +39,7 @@ import Testing
         let longest = alone.map { $0.promptTokens + Self.length + 15 }.max() ?? 0
         let bytes = try (longest / 16 + 2) * Self.bytesPerBlock(space, artifact)
         let busy = try Server(artifact, common + ["--max-num-batched-tokens", "128", "--kv-cache-bytes", "\(bytes)"])
-        // Where a picture takes many times what a text does, the room for two of them is room for all texts.
+        // Where an image takes many times what a text does, the room for two of them is room for all texts.
         let mayPreempt = longest <= 1024
         var preemptions = 0.0
         // On a busy machine requests may come one after the other, and are asked again.
@@ -90,10 +90,10 @@ import Testing
         }
     }
 
-    /// Texts of several lengths; with pictures where the model sees them: one, two, before and after the text, in a second turn.
+    /// Texts of several lengths; with images where the model sees them: one, two, before and after the text, in a second turn.
     private static func conversations(_ directory: URL) throws -> [[[String: Any]]] {
-        func user(_ text: String, _ pictures: [Data] = [], first: Bool = false) -> [String: Any] {
-            ["role": "user", "content": pictures.isEmpty ? text : Server.content(text, pictures, questionFirst: first)]
+        func user(_ text: String, _ images: [Data] = [], first: Bool = false) -> [String: Any] {
+            ["role": "user", "content": images.isEmpty ? text : Server.content(text, images, questionFirst: first)]
         }
         let words = "one two three four five six seven eight nine ten eleven twelve"
         var all = [[user("Hello")], [user(words)], [user(words + " and " + words)], [user(words + ", then 13")], [user("Tell me more.")]]

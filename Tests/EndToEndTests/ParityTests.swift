@@ -35,12 +35,12 @@ import Testing
         #expect(outcome.status == 0, "\(outcome.output)\(outcome.errors)")
     }
 
-    /// One vision call takes fewer patches than four pictures have.
-    @Test func picturesOfSeveralVisionCalls() throws {
+    /// One vision call takes fewer patches than four images have.
+    @Test func imagesOfSeveralVisionCalls() throws {
         let space = try Workspace()
         let artifact = try space.compile(Workspace.demoModel)
-        let picture = Workspace.repository.appending(path: "Artifacts/Demo/samples/shapes-color.jpg").path
-        let images = (0..<8).flatMap { _ in ["--image", picture] }
+        let image = Workspace.repository.appending(path: "Artifacts/Demo/samples/shapes-color.jpg").path
+        let images = (0..<8).flatMap { _ in ["--image", image] }
         let outcome = try Command("vlmc", ["run", artifact] + images + ["What is this?"]).run()
         #expect(outcome.status == 0, "\(outcome.errors)")
         #expect(!outcome.output.isEmpty)

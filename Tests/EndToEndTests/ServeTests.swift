@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// `vlm-serve` with the demo model: true answers about real pictures over the OpenAI API.
+/// `vlm-serve` with the demo model: true answers about real images over the OpenAI API.
 @Suite struct ServeTests {
     /// A recorded question of the demo model with what transformers answers greedily.
     private struct Record: Decodable {
@@ -29,8 +29,8 @@ import Testing
                 let item = items[next]
                 next += 1
                 group.addTask {
-                    let pictures = try item.images.map { try Data(contentsOf: folder.appending(path: $0)) }
-                    let answer = try await server.ask(item.question, pictures, questionFirst: item.question_first)
+                    let images = try item.images.map { try Data(contentsOf: folder.appending(path: $0)) }
+                    let answer = try await server.ask(item.question, images, questionFirst: item.question_first)
                     return answer == item.text ? nil : "\(item.question) → \(answer), not \(item.text)"
                 }
             }
@@ -59,9 +59,9 @@ import Testing
         let folder = Workspace.repository.appending(path: "Artifacts/Demo/samples")
         let samples = try JSONDecoder().decode([Sample].self, from: Data(contentsOf: folder.appending(path: "samples.json")))
         for sample in samples {
-            let pictures = try sample.images.map { try Data(contentsOf: folder.appending(path: $0)) }
-            for questionFirst in pictures.isEmpty ? [false] : [false, true] {
-                #expect(try await server.ask(sample.question, pictures, questionFirst: questionFirst) == sample.answer)
+            let images = try sample.images.map { try Data(contentsOf: folder.appending(path: $0)) }
+            for questionFirst in images.isEmpty ? [false] : [false, true] {
+                #expect(try await server.ask(sample.question, images, questionFirst: questionFirst) == sample.answer)
             }
         }
         let asked = samples.filter { !$0.images.isEmpty }

@@ -32,10 +32,10 @@ final class Server: @unchecked Sendable {
         return try client.answer()
     }
 
-    /// A question's content with the pictures, which stand before or after it.
-    static func content(_ question: String, _ pictures: [Data], questionFirst: Bool) -> [[String: Any]] {
-        var content: [[String: Any]] = pictures.map { picture in
-            ["type": "image_url", "image_url": ["url": "data:image;base64,\(picture.base64EncodedString())"]]
+    /// A question's content with the images, which stand before or after it.
+    static func content(_ question: String, _ images: [Data], questionFirst: Bool) -> [[String: Any]] {
+        var content: [[String: Any]] = images.map { image in
+            ["type": "image_url", "image_url": ["url": "data:image;base64,\(image.base64EncodedString())"]]
         }
         content.insert(["type": "text", "text": question], at: questionFirst ? 0 : content.count)
         return content
@@ -53,11 +53,11 @@ final class Server: @unchecked Sendable {
         return lines.compactMap { Double($0.split(separator: " ").last ?? "") }.reduce(0, +)
     }
 
-    /// The greedy answer to a question that stands before or after its pictures.
-    func ask(_ question: String, _ pictures: [Data], questionFirst: Bool, model: String = "model") async throws -> String {
+    /// The greedy answer to a question that stands before or after its images.
+    func ask(_ question: String, _ images: [Data], questionFirst: Bool, model: String = "model") async throws -> String {
         let body: [String: Any] = [
             "model": model, "temperature": 0, "max_tokens": 48,
-            "messages": [["role": "user", "content": Self.content(question, pictures, questionFirst: questionFirst)]],
+            "messages": [["role": "user", "content": Self.content(question, images, questionFirst: questionFirst)]],
         ]
         let data = try await chat(try JSONSerialization.data(withJSONObject: body))
         let reply = try JSONSerialization.jsonObject(with: data) as? [String: Any]

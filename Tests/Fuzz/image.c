@@ -1,4 +1,4 @@
-// A libFuzzer target for the picture decoders; `make fuzz` builds it with ASan and UBSan and runs it for a minute.
+// A libFuzzer target for the image decoders; `make fuzz` builds it with ASan and UBSan and runs it for a minute.
 #include "cimage.h"
 
 #include <stdlib.h>
@@ -137,7 +137,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     size_t left = 1 << 22;
     cimage_target target = {(uint32_t)width, (uint32_t)height, rgb, size & 1, {proceeds, &left}, ""};
     cimage_status status = kind.decode(data, size, &target);
-    // A picture that decodes is written whole: summing it lets the sanitizers see a hole.
+    // An image that decodes is written whole: summing it lets the sanitizers see a hole.
     volatile size_t sum = 0;
     if (status == CIMAGE_OK)
         for (size_t i = 0; i < width * height * 3; i++) sum += rgb[i];

@@ -141,14 +141,14 @@ import Testing
         await server.stop()
     }
 
-    /// A picture that one client sent is new to another, in the cache of embeddings as in that of prompts.
-    @Test func aSaltKeepsPicturesApart() async throws {
+    /// An image that one client sent is new to another, in the cache of embeddings as in that of prompts.
+    @Test func aSaltKeepsImagesApart() async throws {
         let server = try await TestServer()
-        let picture: JSONValue = ["type": "image_url", "image_url": ["url": .string("data:image/png;base64,\(TestPictures.png)")]]
+        let image: JSONValue = ["type": "image_url", "image_url": ["url": .string("data:image/png;base64,\(TestImages.png)")]]
         let text: JSONValue = ["type": "text", "text": .string(String(repeating: "long ", count: 30))]
         func ask(_ salt: JSONValue) async throws -> (cached: Int?, hits: Int) {
             let answer = try await server.chat([
-                "messages": [["role": "user", "content": [picture, text]]], "max_tokens": 1, "cache_salt": salt,
+                "messages": [["role": "user", "content": [image, text]]], "max_tokens": 1, "cache_salt": salt,
             ])
             let cached = answer.json["usage"]?["prompt_tokens_details"]?["cached_tokens"]?.intValue
             // The engine publishes its figures when it has answered.

@@ -167,24 +167,24 @@ import Testing
         await server.stop()
     }
 
-    @Test func refusesPicturesByTheirHeadersAlone() async throws {
+    @Test func refusesImagesByTheirHeadersAlone() async throws {
         var options = TestServer.Options()
         options.maxBodyBytes = 16 << 20
         let server = try await TestServer(options)
         // Decoding would find each of them cut off.
-        let file = try #require(Base64.decode(TestPictures.png.utf8)).prefix(40)
+        let file = try #require(Base64.decode(TestImages.png.utf8)).prefix(40)
         let url = JSONValue.string("data:image/png;base64," + Data(file).base64EncodedString())
         let part: JSONValue = ["type": "image_url", "image_url": url]
         let content = JSONValue.array(Array(repeating: part, count: TestServer.contextLength))
         let answer = try await server.chat(["messages": [["role": "user", "content": content]]])
         #expect(answer.status == 400 && answer.json["error"]?["code"] == "context_length_exceeded", "\(answer.text)")
-        #expect(answer.json["error"]?["message"]?.stringValue?.contains("512 pictures are at least 512 tokens") == true)
+        #expect(answer.json["error"]?["message"]?.stringValue?.contains("512 images are at least 512 tokens") == true)
         await server.stop()
     }
 
-    @Test func namesThePlaceOfABadPicture() async throws {
+    @Test func namesThePlaceOfABadImage() async throws {
         let server = try await TestServer()
-        let good = "data:image/png;base64,\(TestPictures.png)"
+        let good = "data:image/png;base64,\(TestImages.png)"
         let urls: [(String, String)] = [
             ("data:image/png;base64,", "0 bytes"), ("data:image/png;base64,!!!!", "base64"),
             ("data:image/png;base64,aGVsbG8gd29ybGQ=", "not a JPEG, PNG, WebP, GIF, BMP or TIFF file"), ("data:image/png,xyz", "base64"),

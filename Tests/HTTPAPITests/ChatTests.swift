@@ -82,9 +82,9 @@ import Testing
         await server.stop()
     }
 
-    @Test func readsPicturesInAllTheirForms() async throws {
+    @Test func readsImagesInAllTheirForms() async throws {
         let server = try await TestServer()
-        let png = TestPictures.png
+        let png = TestImages.png
         let urls: [JSONValue] = [
             ["url": .string("data:image/png;base64,\(png)")], ["url": .string("data:image;base64,\(png)"), "detail": "auto"],
             .string("data:image/png;base64,\(png)"),
@@ -132,7 +132,7 @@ import Testing
     }
 }
 
-enum TestPictures {
+enum TestImages {
     /// A red PNG of 2 × 2 pixels.
     static let png =
         "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAFklEQVR4nGP8z8DAwMDAxMDAwMDAAAANHQEDasKb6QAAAABJRU5ErkJggg=="

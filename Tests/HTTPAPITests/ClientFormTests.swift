@@ -32,7 +32,7 @@ import Testing
 
     @Test func partsMayBeWrittenInSeveralWays() async throws {
         let text = #"{"role":"user","content":[{"type":"text","text":"x"}]}"#
-        let picture = #"{"url":"data:image/png;base64,\#(TestPictures.png)"}"#
+        let image = #"{"url":"data:image/png;base64,\#(TestImages.png)"}"#
         try await seen([
             (#"{"role": "user", "content": ["x"]}"#, text),
             (#"{"role": "user", "content": [{"text": "x"}]}"#, text),
@@ -40,7 +40,7 @@ import Testing
             (#"{"role": "user", "content": [{"type": "output_text", "text": "x", "annotations": []}]}"#, text),
             (#"{"role": "user", "content": [{"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}]}"#, text),
             (#"{"role": "user", "id": 17, "opts": {"visible": false}, "content": "x"}"#, #"{"role":"user","content":"x"}"#),
-            (#"{"role": "user", "content": [{"image_url": \#(picture)}]}"#, #"{"role":"user","content":[{"type":"image"}]}"#),
+            (#"{"role": "user", "content": [{"image_url": \#(image)}]}"#, #"{"role":"user","content":[{"type":"image"}]}"#),
         ])
     }
 

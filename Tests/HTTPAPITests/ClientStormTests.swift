@@ -7,7 +7,7 @@ import Serving
 import TestClient
 import Testing
 
-/// Clients of every temper against a small server: texts, pictures of random sizes, bodies that fill the memory, requests that
+/// Clients of every temper against a small server: texts, images of random sizes, bodies that fill the memory, requests that
 /// use up their processor time or their deadline, and clients that go away at every moment. What they send is drawn from a
 /// seed; afterwards everything that they held must have come back.
 @Suite struct ClientStormTests {
@@ -77,7 +77,7 @@ import Testing
 
 /// A client that decides by its dice what to ask and when to go.
 private struct StormClient {
-    enum Kind { case text, large, pictures, costly, late }
+    enum Kind { case text, large, images, costly, late }
     enum Departure: CaseIterable { case never, withinBody, atOnce, withinAnswer }
 
     struct Request: Sendable, CustomStringConvertible {
@@ -92,7 +92,7 @@ private struct StormClient {
         func mayEnd(with status: Int?) -> Bool {
             guard departure == .never else { return status == nil || status == 200 }
             switch kind {
-            case .text, .large, .pictures: return status == 200 || status == 429
+            case .text, .large, .images: return status == 200 || status == 429
             case .costly: return status == 400 || status == 429
             case .late: return status == 429
             }
@@ -107,7 +107,7 @@ private struct StormClient {
         var seconds = 0.0
     }
 
-    private static let kinds: [Kind] = [.text, .text, .text, .text, .large, .large, .pictures, .pictures, .costly, .late]
+    private static let kinds: [Kind] = [.text, .text, .text, .text, .large, .large, .images, .images, .costly, .late]
     private var dice: Dice
     private let port: Int
 
@@ -154,10 +154,10 @@ private struct StormClient {
         if kind == .costly { text += TestServer.endless }
         if kind == .late { text += TestServer.sleepless }
         var parts: [JSONValue] = [["type": "text", "text": .string(text)]]
-        if kind == .pictures {
+        if kind == .images {
             for _ in 0..<Int.random(in: 1...3, using: &dice) {
                 let size = (Int.random(in: 28...400, using: &dice), Int.random(in: 28...400, using: &dice))
-                let file = TestPictures.gray(width: size.0, height: size.1, shade: UInt8.random(in: 0...255, using: &dice))
+                let file = TestImages.gray(width: size.0, height: size.1, shade: UInt8.random(in: 0...255, using: &dice))
                 let url = "data:image/png;base64," + Data(file).base64EncodedString()
                 parts.append(["type": "image_url", "image_url": ["url": .string(url)]])
             }

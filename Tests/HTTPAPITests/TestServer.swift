@@ -116,15 +116,15 @@ final class TestServer: Sendable {
             positionAxes: 3)
     }
 
-    /// Bytes are tokens; 256 ends a text, 257 stands for a picture and 258 follows each message.
+    /// Bytes are tokens; 256 ends a text, 257 stands for an image and 258 follows each message.
     private static func pipeline(_ options: Options) -> InputPipeline {
         let spec = InputSpec(
-            picture: PictureSpec(
+            image: ImageSpec(
                 views: [ViewSpec(.smart(minPixels: 784, maxPixels: 784 * 16, multiple: 28, growsShortSide: false), filter: .bicubic, precision: .torchvision)],
                 pixels: PixelSpec(patchSize: 14, order: .cells(side: 2, columnsFirst: false), rescaleFactor: 1 / 255, normalization: nil, form: .patches),
                 tensors: [VisionTensor("pixels", .pixels), VisionTensor("patch_positions", .patchPositions)],
-                segments: [VisionSegments("pictures", .pictures)], features: .cells(side: 2),
-                prompt: PicturePrompt(marker: "\u{1}", token: 257, tokenText: "\u{1}")),
+                segments: [VisionSegments("images", .images)], features: .cells(side: 2),
+                prompt: ImagePrompt(marker: "\u{1}", token: 257, tokenText: "\u{1}")),
             positions: .mrope(mergeSize: 2), vocabularySize: 259,
             endTokenIDs: [256], generation: options.generation)
         return InputPipeline(

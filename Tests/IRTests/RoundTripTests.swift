@@ -39,7 +39,7 @@ import Testing
     }
 
     @Test(arguments: [
-        Mask.causal(), .causal(window: 4096), .causal(spans: true), .causal(window: 512, spans: true), .segments("pictures"),
+        Mask.causal(), .causal(window: 4096), .causal(spans: true), .causal(window: 512, spans: true), .segments("images"),
         .segments(queries: "queries", keys: "tiles"),
     ])
     func masksComeBackAndStayThroughEdits(_ mask: Mask) throws {

@@ -7,12 +7,12 @@ import Plan
 import Testing
 
 struct ImageConfigTests {
-    static func read(_ text: String) throws -> PictureSpec {
+    static func read(_ text: String) throws -> ImageSpec {
         try read(JSONValue(parsing: text))
     }
 
-    static func read(_ config: JSONValue) throws -> PictureSpec {
-        try Qwen2VLPictures(ConfigSection(config, file: "preprocessor_config.json")).spec(token: 0, text: "<pad>")
+    static func read(_ config: JSONValue) throws -> ImageSpec {
+        try Qwen2VLImages(ConfigSection(config, file: "preprocessor_config.json")).spec(token: 0, text: "<pad>")
     }
 
     struct ValueCase: Sendable, CustomTestStringConvertible {
@@ -36,8 +36,8 @@ struct ImageConfigTests {
     @Test(arguments: try ValueCase.load())
     func savedProcessorsGiveTheirValues(_ expected: ValueCase) throws {
         let spec = try Self.read(expected.config)
-        let picture = try PictureReader(spec).read(ImageFixture.draw(width: 56, height: 84))
-        let pixels = spec.pixelValues(of: [picture])
+        let image = try ImageReader(spec).read(ImageFixture.draw(width: 56, height: 84))
+        let pixels = spec.pixelValues(of: [image])
         #expect(pixels.shape == expected.shape)
         #expect(ImageFixture.checksum(pixels.values) == expected.values)
     }
@@ -57,7 +57,7 @@ struct ImageConfigTests {
     }
 
     @Test(arguments: ["max_pixels", "size"])
-    func boundsAboveAllPicturesAreEqual(_ key: String) throws {
+    func boundsAboveAllImagesAreEqual(_ key: String) throws {
         for bound in ["2147483648", "1000000000000", "100000000000000000000"] {
             let entry = key == "size" ? #"{"shortest_edge": 3136, "longest_edge": \#(bound)}"# : bound
             let spec = try Self.read(#"{"image_processor_type": "Qwen2VLImageProcessor", "\#(key)": \#(entry)}"#)
@@ -108,10 +108,10 @@ struct ImageConfigTests {
         }
     }
 
-    @Test func noPictureHasMorePatchesThanTheBound() throws {
+    @Test func noImageHasMorePatchesThanTheBound() throws {
         for bounds in [(12544, 28224), (3136, 1_003_520), (784, 784), (1, 1), (50000, 60000)] {
             let spec = ImageFixture.spec(minPixels: bounds.0, maxPixels: bounds.1)
-            let reader = PictureReader(spec)
+            let reader = ImageReader(spec)
             let limit = try #require(spec.maxRows)
             for width in [1, 2, 13, 14, 15, 27, 28, 41, 43, 100, 199, 200, 333, 1000, 2800, 5601, 40000] {
                 for height in [1, 2, 14, 28, 29, 71, 200, 997, 4000] where max(width, height) <= 200 * min(width, height) {

@@ -12,10 +12,10 @@ struct ImageDecoderTests {
 
     @Test(arguments: try ImageFixture.load("files.json", as: [FileCase].self))
     func filesDecodeAsTransformersLoadsThem(_ expected: FileCase) throws {
-        let picture = try ImageDecoder().decode(try ImageFixture.file(expected.name))
-        #expect(picture.width == expected.width)
-        #expect(picture.height == expected.height)
-        #expect(ImageFixture.checksum(picture.pixels) == expected.bytes)
+        let image = try ImageDecoder().decode(try ImageFixture.file(expected.name))
+        #expect(image.width == expected.width)
+        #expect(image.height == expected.height)
+        #expect(ImageFixture.checksum(image.pixels) == expected.bytes)
     }
 
     struct KindCase: Decodable, Sendable, CustomTestStringConvertible {
@@ -28,10 +28,10 @@ struct ImageDecoderTests {
     @Test(arguments: try ImageFixture.load("kinds.json", as: [KindCase].self))
     func otherKindsDecodeAsPillowReadsThem(_ expected: KindCase) throws {
         let file = try ImageFixture.file(expected.name)
-        let picture = try ImageDecoder().decode(file)
-        #expect(picture.width == expected.width)
-        #expect(picture.height == expected.height)
-        #expect(ImageFixture.checksum(picture.pixels) == expected.bytes)
+        let image = try ImageDecoder().decode(file)
+        #expect(image.width == expected.width)
+        #expect(image.height == expected.height)
+        #expect(ImageFixture.checksum(image.pixels) == expected.bytes)
         #expect(try ImageFixture.checksum(ImageDecoder(alpha: .dropped).decode(file).pixels) == expected.dropped)
     }
 

@@ -3,11 +3,11 @@ import Plan
 import Testing
 
 struct ImageErrorTests {
-    /// A processor that has every picture grow may not make it grow without bound.
-    @Test func picturesDoNotGrowWithoutBound() throws {
+    /// A processor that has every image grow may not make it grow without bound.
+    @Test func imagesDoNotGrowWithoutBound() throws {
         let spec = ImageFixture.spec(minPixels: 1 << 30, maxPixels: 1 << 31 - 1)
-        let error = try #require(throws: ImageError.self) { _ = try PictureReader(spec).layout(width: 100, height: 100) }
-        #expect("\(error)".contains("no memory for a picture"))
+        let error = try #require(throws: ImageError.self) { _ = try ImageReader(spec).layout(width: 100, height: 100) }
+        #expect("\(error)".contains("no memory for an image"))
     }
 
     static let decoder = ImageDecoder()
@@ -92,7 +92,7 @@ struct ImageErrorTests {
     }
 
     @Test(arguments: [pngHeader(12000, 12000), jpegHeader(12000, 12000)] + littleHeaders(12000, 12000))
-    func aFewBytesDoNotTakeTheMemoryOfAHugePicture(_ file: [UInt8]) {
+    func aFewBytesDoNotTakeTheMemoryOfAHugeImage(_ file: [UInt8]) {
         do {
             _ = try Self.decoder.decode(file + [UInt8](repeating: 0, count: 1000))
             Issue.record("accepted")
@@ -168,8 +168,8 @@ struct ImageErrorTests {
             for _ in 0...next(6) { file[next(file.count)] = UInt8(next(256)) }
             if next(4) == 0 { file.removeLast(next(file.count - 1)) }
             do {
-                let picture = try limited.decode(file)
-                #expect(picture.pixels.count == picture.width * picture.height * 3)
+                let image = try limited.decode(file)
+                #expect(image.pixels.count == image.width * image.height * 3)
             } catch {
                 refused += 1
                 #expect(!error.description.isEmpty)

@@ -2,7 +2,7 @@ import Foundation
 import Inputs
 import Plan
 
-/// The committed pictures and what the oracle made of them.
+/// The committed images and what the oracle made of them.
 enum ImageFixture {
     static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(path: "Fixtures/image")
 
@@ -14,7 +14,7 @@ enum ImageFixture {
         try Array(Data(contentsOf: folder.appending(path: "files/\(name)")))
     }
 
-    /// The drawn picture that `make_image_fixtures.py` draws by the same formula.
+    /// The drawn image that `make_image_fixtures.py` draws by the same formula.
     static func draw(width: Int, height: Int) -> Image {
         var pixels: [UInt8] = []
         pixels.reserveCapacity(width * height * 3)
@@ -43,22 +43,22 @@ enum ImageFixture {
         return String(sum)
     }
 
-    /// A picture program of the Qwen2-VL line.
-    static func spec(minPixels: Int, maxPixels: Int) -> PictureSpec {
+    /// An image program of the Qwen2-VL line.
+    static func spec(minPixels: Int, maxPixels: Int) -> ImageSpec {
         let fit = FitRule.smart(minPixels: minPixels, maxPixels: maxPixels, multiple: 28, growsShortSide: false)
-        return PictureSpec(
+        return ImageSpec(
             views: [ViewSpec(fit, filter: .bicubic, precision: .torchvision)],
             pixels: PixelSpec(
                 patchSize: 14, temporalPatchSize: 2, order: .cells(side: 2, columnsFirst: false), rescaleFactor: 1.0 / 255,
                 normalization: .init(mean: [0.48145466, 0.4578275, 0.40821073], deviation: [0.26862954, 0.26130258, 0.27577711]),
                 form: .patches),
             tensors: [VisionTensor("pixels", .pixels), VisionTensor("patch_positions", .patchPositions)],
-            segments: [VisionSegments("pictures", .pictures)], features: .cells(side: 2),
-            prompt: PicturePrompt(marker: "<pad>", token: 0, tokenText: "<pad>"))
+            segments: [VisionSegments("images", .images)], features: .cells(side: 2),
+            prompt: ImagePrompt(marker: "<pad>", token: 0, tokenText: "<pad>"))
     }
 
-    /// The bytes of a picture's patches.
-    static func bytes(_ picture: ReadPicture) -> [UInt8] {
-        if case .bytes(let bytes)? = picture.input["pixels"]?.values { bytes } else { [] }
+    /// The bytes of an image's patches.
+    static func bytes(_ image: ReadImage) -> [UInt8] {
+        if case .bytes(let bytes)? = image.input["pixels"]?.values { bytes } else { [] }
     }
 }

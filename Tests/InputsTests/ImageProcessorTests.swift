@@ -2,7 +2,7 @@ import Inputs
 import Plan
 import Testing
 
-struct PictureReaderTests {
+struct ImageReaderTests {
     struct SizeCase: Decodable, Sendable, CustomTestStringConvertible {
         var width, height, minPixels, maxPixels: Int
         var grid: [Int]?
@@ -15,18 +15,18 @@ struct PictureReaderTests {
     @Test(arguments: try ImageFixture.load("sizes.json", as: [SizeCase].self))
     func pixelValuesEqualHuggingFace(_ expected: SizeCase) throws {
         let spec = ImageFixture.spec(minPixels: expected.minPixels, maxPixels: expected.maxPixels)
-        let picture = ImageFixture.draw(width: expected.width, height: expected.height)
-        let reader = PictureReader(spec)
+        let image = ImageFixture.draw(width: expected.width, height: expected.height)
+        let reader = ImageReader(spec)
         guard let grid = expected.grid else {
             #expect(throws: ImageError.aspectRatio(width: expected.width, height: expected.height)) {
-                try reader.read(picture)
+                try reader.read(image)
             }
             return
         }
-        let read = try reader.read(picture)
+        let read = try reader.read(image)
         #expect(read.grid == grid)
         #expect(ImageFixture.checksum(ImageFixture.bytes(read)) == expected.bytes)
-        // Every byte of the largest pictures is checked above; their floats would take a gigabyte.
+        // Every byte of the largest images is checked above; their floats would take a gigabyte.
         if let checksum = expected.values {
             let values = spec.pixelValues(of: [read]).values
             #expect(ImageFixture.checksum(values) == checksum)
@@ -52,27 +52,27 @@ struct PictureReaderTests {
 
     @Test(arguments: ResampleFilter.allCases, [(1, 1, 300, 2), (310, 200, 57, 33), (33, 7, 34, 90), (640, 3, 5, 3)])
     func portableCodeEqualsFastCode(_ filter: ResampleFilter, _ sizes: (Int, Int, Int, Int)) throws {
-        let picture = ImageFixture.draw(width: sizes.0, height: sizes.1)
+        let image = ImageFixture.draw(width: sizes.0, height: sizes.1)
         let fast = Resizer(filter: filter, precision: .torchvision)
         let portable = Resizer(filter: filter, precision: .torchvision, portable: true)
         #expect(
-            try fast.resize(picture, width: sizes.2, height: sizes.3)
-                == portable.resize(picture, width: sizes.2, height: sizes.3))
+            try fast.resize(image, width: sizes.2, height: sizes.3)
+                == portable.resize(image, width: sizes.2, height: sizes.3))
     }
 
-    @Test func aPictureOfTheRightSizeIsNotTouched() throws {
-        let picture = ImageFixture.draw(width: 28, height: 28)
+    @Test func aImageOfTheRightSizeIsNotTouched() throws {
+        let image = ImageFixture.draw(width: 28, height: 28)
         let spec = ImageFixture.spec(minPixels: 784, maxPixels: 784)
-        let read = try PictureReader(spec).read(picture)
+        let read = try ImageReader(spec).read(image)
         #expect(read.grid == [1, 2, 2])
-        #expect(Array(ImageFixture.bytes(read)[..<3]) == [picture.pixels[0], picture.pixels[3], picture.pixels[6]])
+        #expect(Array(ImageFixture.bytes(read)[..<3]) == [image.pixels[0], image.pixels[3], image.pixels[6]])
     }
 
     @Test func moreThanTheLimitOfPatchesIsRefusedBeforeResizing() {
-        let reader = PictureReader(ImageFixture.spec(minPixels: 3136, maxPixels: 1_003_520))
-        let picture = ImageFixture.draw(width: 280, height: 280)
+        let reader = ImageReader(ImageFixture.spec(minPixels: 3136, maxPixels: 1_003_520))
+        let image = ImageFixture.draw(width: 280, height: 280)
         #expect(throws: ImageError.tooManyPatches(count: 400, limit: 399)) {
-            try reader.read(picture, maxPatches: 399)
+            try reader.read(image, maxPatches: 399)
         }
     }
 }

@@ -14,14 +14,14 @@ struct ImageResizeTests {
 
     @Test(arguments: try ImageFixture.load("resize.json", as: [ResizeCase].self))
     func everyFilterEqualsItsLibrary(_ expected: ResizeCase) throws {
-        let picture = ImageFixture.draw(width: expected.width, height: expected.height)
+        let image = ImageFixture.draw(width: expected.width, height: expected.height)
         for (name, sum) in expected.sums {
             let words = name.split(separator: " ").map(String.init)
             let precision = try #require(ResizePrecision(rawValue: words[0]))
             let filter = try #require(ResampleFilter(rawValue: words[1]))
             for portable in [false, true] {
                 let out = try Resizer(filter: filter, precision: precision, portable: portable)
-                    .resize(picture, width: expected.toWidth, height: expected.toHeight)
+                    .resize(image, width: expected.toWidth, height: expected.toHeight)
                 #expect(ImageFixture.checksum(out.pixels) == sum, "\(name), portable: \(portable)")
             }
         }

@@ -47,17 +47,17 @@ struct PromptChatTests {
         let model = Self.demo.appending(path: "model")
         let tokenizer = try Tokenizer(json: Array(Data(contentsOf: model.appending(path: "tokenizer.json"))))
         let spec = try Architectures.definition(for: ModelDirectory(model.path)).inputs(TokenNames(text: { tokenizer.token($0) }, token: { tokenizer.id(of: $0) }))
-        let picture = try #require(spec.picture)
-        let pictures = try expected.files.map { name in
+        let image = try #require(spec.image)
+        let images = try expected.files.map { name in
             let file = try Data(contentsOf: Self.demo.appending(path: "samples/\(name)"))
-            return try PictureReader(picture).read(ImageDecoder().decode(Array(file)))
+            return try ImageReader(image).read(ImageDecoder().decode(Array(file)))
         }
         let assembler = PromptAssembler(spec: spec) { try tokenizer.encode($0, addSpecialTokens: $1) }
-        let prompt = try assembler.prepare(rendered: expected.rendered, pictures: pictures)
+        let prompt = try assembler.prepare(rendered: expected.rendered, images: images)
         #expect(prompt.inputIDs == expected.inputIDs)
         #expect(prompt.positions.ids == expected.positions)
         #expect(prompt.positions.delta == expected.delta)
-        #expect(pictures.map(\.grid) == expected.grids)
-        #expect(ImageFixture.checksum(picture.pixelValues(of: pictures).values) == expected.pixelValues)
+        #expect(images.map(\.grid) == expected.grids)
+        #expect(ImageFixture.checksum(image.pixelValues(of: images).values) == expected.pixelValues)
     }
 }

@@ -33,15 +33,15 @@ struct PromptTests {
     @Test(arguments: try Fixture.load().prompts)
     func positionsEqualHuggingFace(_ expected: Fixture.Prompt) {
         var count = 0
-        var pictures: [PictureSpan] = []
+        var images: [ImageSpan] = []
         for part in expected.parts {
             let length = part.count == 1 ? part[0] : part[0] * part[1] / (expected.mergeSize * expected.mergeSize)
             if part.count == 2 {
-                pictures.append(.init(tokens: count..<count + length, gridHeight: part[0], gridWidth: part[1]))
+                images.append(.init(tokens: count..<count + length, gridHeight: part[0], gridWidth: part[1]))
             }
             count += length
         }
-        let positions = PositionScheme.mrope(mergeSize: expected.mergeSize).positions(count: count, pictures: pictures)
+        let positions = PositionScheme.mrope(mergeSize: expected.mergeSize).positions(count: count, images: images)
         #expect(positions.ids == expected.ids)
         #expect(positions.delta == expected.delta)
     }
@@ -54,16 +54,16 @@ struct PromptTests {
         spec.features = .cells(side: expected.mergeSize)
         let inputs = try expected.grids.map { grid in
             let (width, height) = (14 * grid[1], 14 * grid[0])
-            return try PictureReader(spec).read(
+            return try ImageReader(spec).read(
                 Image(width: width, height: height, pixels: Array(repeating: 0, count: 3 * width * height))).input
         }
         let joined = VisionInput.joined(inputs)
         #expect(joined["patch_positions"]?.values == .integers(expected.rows + expected.columns))
-        #expect(joined.segments["pictures"] == expected.bounds)
+        #expect(joined.segments["images"] == expected.bounds)
     }
 
     @Test func sequentialPositionsStartWhereTheFamilySays() {
-        let positions = PositionScheme.sequential(start: 1).positions(count: 3, pictures: [])
+        let positions = PositionScheme.sequential(start: 1).positions(count: 3, images: [])
         #expect(positions.ids == [1, 2, 3])
         #expect(positions.delta == 1)
     }
@@ -71,7 +71,7 @@ struct PromptTests {
 
 struct PromptAssemblerTests {
     static let spec = InputSpec(
-        picture: ImageFixture.spec(minPixels: 3136, maxPixels: 12544), positions: .mrope(mergeSize: 2), vocabularySize: 256,
+        image: ImageFixture.spec(minPixels: 3136, maxPixels: 12544), positions: .mrope(mergeSize: 2), vocabularySize: 256,
         endTokenIDs: [1])
 
     /// One token per byte; the placeholder is token 0.
@@ -81,19 +81,19 @@ struct PromptAssemblerTests {
         }
     }
 
-    /// A picture of so many patches.
-    static func picture(_ height: Int, _ width: Int) throws -> ReadPicture {
+    /// An image of so many patches.
+    static func image(_ height: Int, _ width: Int) throws -> ReadImage {
         var spec = ImageFixture.spec(minPixels: 1, maxPixels: 1)
         spec.views[0].fit = .keep(multiple: 28)
         let (width, height) = (14 * width, 14 * height)
-        return try PictureReader(spec).read(Image(width: width, height: height, pixels: Array(repeating: 7, count: 3 * width * height)))
+        return try ImageReader(spec).read(Image(width: width, height: height, pixels: Array(repeating: 7, count: 3 * width * height)))
     }
 
-    @Test func placeholdersTakeAsManyTokensAsTheirPictures() throws {
+    @Test func placeholdersTakeAsManyTokensAsTheirImages() throws {
         let prompt = try Self.assembler().prepare(
-            rendered: "a<pad>b<pad><c", pictures: [Self.picture(2, 4), Self.picture(4, 4)])
+            rendered: "a<pad>b<pad><c", images: [Self.image(2, 4), Self.image(4, 4)])
         #expect(prompt.inputIDs == [97, 0, 0, 98, 0, 0, 0, 0, 60, 99])
-        #expect(prompt.pictures.map(\.tokens.ranges) == [[1..<3], [4..<8]])
+        #expect(prompt.images.map(\.tokens.ranges) == [[1..<3], [4..<8]])
         #expect(prompt.positions.delta == -2)
     }
 
@@ -101,106 +101,106 @@ struct PromptAssemblerTests {
     @Test func placesAreBytesAndContentsAreTokenizedApart() throws {
         var spec = Self.spec
         spec.positions = .sequential(start: 0)
-        spec.picture?.prompt = PicturePrompt(
+        spec.image?.prompt = ImagePrompt(
             marker: "<img>", token: 255, tokenText: "", spacing: .located(closing: "</img>", openings: ["user\n", "assistant\n"]))
         let assembler = PromptAssembler(spec: spec) { text, adds in [Int32(text.utf8.count), adds ? 1 : 0] }
         let prompt = try assembler.prepare(
-            rendered: "user\n\nHi<img>e\u{301}</img>\nassistant\n", pictures: [Self.picture(2, 8)])
+            rendered: "user\n\nHi<img>e\u{301}</img>\nassistant\n", images: [Self.image(2, 8)])
         #expect(prompt.inputIDs == [5, 0, 8, 0, 195, 169, 255, 255, 17, 0])
-        #expect(prompt.pictures.map(\.tokens.ranges) == [[4..<8]])
+        #expect(prompt.images.map(\.tokens.ranges) == [[4..<8]])
         for text in ["<img>a", "<img>abcde</img>"] {
-            #expect(throws: PromptError.self) { try assembler.prepare(rendered: text, pictures: [Self.picture(2, 8)]) }
+            #expect(throws: PromptError.self) { try assembler.prepare(rendered: text, images: [Self.image(2, 8)]) }
         }
     }
 
-    /// Phi-3-vision's `_convert_images_texts_to_inputs`: every text has the special tokens, the ids of pictures are below zero.
-    @Test func textsBetweenNumberedPicturesAreTokenizedApart() throws {
+    /// Phi-3-vision's `_convert_images_texts_to_inputs`: every text has the special tokens, the ids of images are below zero.
+    @Test func textsBetweenNumberedImagesAreTokenizedApart() throws {
         var spec = Self.spec
         spec.positions = .sequential(start: 0)
-        spec.picture?.prompt = PicturePrompt(marker: "<|image_{picture}|>", token: 3, tokenText: "", spacing: .apart)
+        spec.image?.prompt = ImagePrompt(marker: "<|image_{image}|>", token: 3, tokenText: "", spacing: .apart)
         let assembler = PromptAssembler(spec: spec) { text, adds in [Int32(text.utf8.count), adds ? 1 : 0] }
-        let pictures = [try Self.picture(2, 4), try Self.picture(2, 2)]
-        let prompt = try assembler.prepare(rendered: "ab<|image_1|><|image_2|>c", pictures: pictures)
+        let images = [try Self.image(2, 4), try Self.image(2, 2)]
+        let prompt = try assembler.prepare(rendered: "ab<|image_1|><|image_2|>c", images: images)
         #expect(prompt.inputIDs == [2, 1, -1, -1, 0, 1, -2, 1, 1])
         #expect(prompt.tokens == [2, 1, 3, 3, 0, 1, 3, 1, 1])
-        #expect(throws: PromptError.self) { try assembler.prepare(rendered: "ab<|image_1|>", pictures: pictures) }
-        #expect(throws: PromptError.self) { try assembler.prepare(rendered: "<|image_2|><|image_1|>", pictures: pictures) }
+        #expect(throws: PromptError.self) { try assembler.prepare(rendered: "ab<|image_1|>", images: images) }
+        #expect(throws: PromptError.self) { try assembler.prepare(rendered: "<|image_2|><|image_1|>", images: images) }
     }
 
-    /// `PaliGemmaProcessor`: the pictures, the tokenizer's beginning, the text, a line break.
+    /// `PaliGemmaProcessor`: the images, the tokenizer's beginning, the text, a line break.
     @Test func aFramedTextHasItsEndsAroundIt() throws {
         var spec = Self.spec
         spec.positions = .sequential(start: 1)
         spec.spans = .prompt
-        spec.picture?.prompt.spacing = .framed(behind: "^", end: "$")
-        let (pictures, assembler) = ([try Self.picture(2, 4), try Self.picture(2, 2)], Self.assembler(spec))
-        let prompt = try assembler.prepare(rendered: "<pad><pad>ab", pictures: pictures)
+        spec.image?.prompt.spacing = .framed(behind: "^", end: "$")
+        let (images, assembler) = ([try Self.image(2, 4), try Self.image(2, 2)], Self.assembler(spec))
+        let prompt = try assembler.prepare(rendered: "<pad><pad>ab", images: images)
         #expect(prompt.inputIDs == [0, 0, 0, 94, 97, 98, 36] && prompt.spans == [0..<7])
-        #expect(try assembler.prepare(rendered: "ab", pictures: []).inputIDs == [94, 97, 98, 36])
+        #expect(try assembler.prepare(rendered: "ab", images: []).inputIDs == [94, 97, 98, 36])
     }
 
-    @Test func adjacentPicturesStayApart() throws {
+    @Test func adjacentImagesStayApart() throws {
         let prompt = try Self.assembler().prepare(
-            rendered: "<pad><pad>", pictures: [Self.picture(2, 2), Self.picture(2, 4)])
-        #expect(prompt.pictures.map(\.tokens.ranges) == [[0..<1], [1..<3]])
+            rendered: "<pad><pad>", images: [Self.image(2, 2), Self.image(2, 4)])
+        #expect(prompt.images.map(\.tokens.ranges) == [[0..<1], [1..<3]])
     }
 
     @Test func textOnlyHasPlainPositions() throws {
-        let prompt = try Self.assembler().prepare(rendered: "née", pictures: [])
+        let prompt = try Self.assembler().prepare(rendered: "née", images: [])
         #expect(prompt.inputIDs == [110, 195, 169, 101])
         #expect(prompt.positions.ids == [0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3])
         #expect(prompt.positions.delta == 0)
     }
 
     @Test(arguments: [("<pad>", 0), ("text", 1), ("<pad><pad>", 1), ("<pad>", 2)])
-    func countsMustAgree(_ rendered: String, _ pictures: Int) {
+    func countsMustAgree(_ rendered: String, _ images: Int) {
         let found = rendered.ranges(of: "<pad>").count
-        #expect(throws: PromptError.placeholderCount(placeholder: "<pad>", found: found, pictures: pictures)) {
+        #expect(throws: PromptError.placeholderCount(placeholder: "<pad>", found: found, images: images)) {
             try Self.assembler().prepare(
-                rendered: rendered, pictures: .init(repeating: Self.picture(2, 2), count: pictures))
+                rendered: rendered, images: .init(repeating: Self.image(2, 2), count: images))
         }
     }
 
     @Test func anEmptyPromptIsNone() {
-        #expect(throws: PromptError.empty) { try Self.assembler().prepare(rendered: "", pictures: []) }
+        #expect(throws: PromptError.empty) { try Self.assembler().prepare(rendered: "", images: []) }
     }
 
     /// Rows of tiles with marks, then a thumbnail: InternVL's and Idefics' kinds of prompt.
     @Test func piecesStandForTilesAndLines() throws {
         var spec = Self.spec
-        var picture = ImageFixture.spec(minPixels: 1, maxPixels: 1)
-        picture.views = [
+        var image = ImageFixture.spec(minPixels: 1, maxPixels: 1)
+        image.views = [
             ViewSpec(.exact(width: 56, height: 84), filter: .bicubic, precision: .pillow, tile: 28),
             ViewSpec(.exact(width: 28, height: 56), condition: .split(view: 0), filter: .bicubic, precision: .pillow),
         ]
-        picture.order = [0, 1]
-        picture.prompt.pieces = [
-            .text("{picture}"),
+        image.order = [0, 1]
+        image.prompt.pieces = [
+            .text("{image}"),
             .tiles(view: 0, [.text("<{row}{column}"), .features], between: ",", rowEnd: ";"),
             .view(1, [.text("|"), .tiles(view: 1, [.lines([.features], between: "/")], between: "", rowEnd: "")], otherwise: []),
         ]
-        spec.picture = picture
-        let read = try PictureReader(picture).read(ImageFixture.draw(width: 5, height: 9))
-        let prompt = try Self.assembler(spec).prepare(rendered: "a<pad>", pictures: [read])
+        spec.image = image
+        let read = try ImageReader(image).read(ImageFixture.draw(width: 5, height: 9))
+        let prompt = try Self.assembler(spec).prepare(rendered: "a<pad>", images: [read])
         let text = String(decoding: prompt.inputIDs.map { $0 == 0 ? UInt8(ascii: "#") : UInt8($0) }, as: UTF8.self)
         #expect(text == "a1<11#,<12#;<21#,<22#;<31#,<32#|#/#")
-        #expect(prompt.pictures[0].tokens.count == 8)
-        #expect(prompt.pictures[0].tokens.parts(in: 9..<19).map(\.first) == [1, 2])
+        #expect(prompt.images[0].tokens.count == 8)
+        #expect(prompt.images[0].tokens.parts(in: 9..<19).map(\.first) == [1, 2])
     }
 
     @Test func aTokenizerThatDoesNotFitIsFound() {
         var spec = Self.spec
-        spec.picture?.prompt.token = 5
+        spec.image?.prompt.token = 5
         #expect(throws: PromptError.placeholderToken(placeholder: "<pad>", token: 5)) {
-            try Self.assembler(spec).prepare(rendered: "a<pad>", pictures: [Self.picture(2, 2)])
+            try Self.assembler(spec).prepare(rendered: "a<pad>", images: [Self.image(2, 2)])
         }
         spec.vocabularySize = 90
         #expect(throws: PromptError.tokenBeyondVocabulary(token: 97, size: 90)) {
-            try Self.assembler(spec).prepare(rendered: "a", pictures: [])
+            try Self.assembler(spec).prepare(rendered: "a", images: [])
         }
-        spec.picture = nil
-        #expect(throws: PromptError.noVision(pictures: 1)) {
-            try Self.assembler(spec).prepare(rendered: "a", pictures: [Self.picture(2, 2)])
+        spec.image = nil
+        #expect(throws: PromptError.noVision(images: 1)) {
+            try Self.assembler(spec).prepare(rendered: "a", images: [Self.image(2, 2)])
         }
     }
 

@@ -9,15 +9,15 @@ import Testing
 
 /// Placeholders that somebody typed, and templates for text only.
 @Suite struct PromptTypedTests {
-    private static let prompt = PicturePrompt(marker: "<|image_pad|>", token: 766, tokenText: "<|image_pad|>")
+    private static let prompt = ImagePrompt(marker: "<|image_pad|>", token: 766, tokenText: "<|image_pad|>")
 
     @Test func aTypedPlaceholderGivesNoPlaceholderToken() throws {
         let model = PromptChatTests.demo.appending(path: "model")
         let tokenizer = try Tokenizer(json: Array(Data(contentsOf: model.appending(path: "tokenizer.json"))))
         let spec = try Architectures.definition(for: ModelDirectory(model.path)).inputs(TokenNames(text: { tokenizer.token($0) }, token: { tokenizer.id(of: $0) }))
         let template = try ChatTemplate(source: String(decoding: Data(contentsOf: model.appending(path: "chat_template.jinja")), as: UTF8.self))
-        let program = try #require(spec.picture)
-        let picture = try PictureReader(program).read(
+        let program = try #require(spec.image)
+        let image = try ImageReader(program).read(
             ImageDecoder().decode(Array(Data(contentsOf: PromptChatTests.demo.appending(path: "samples/shapes-two.jpg")))))
         let assembler = PromptAssembler(spec: spec) { try tokenizer.encode($0, addSpecialTokens: $1) }
         let pad = program.prompt
@@ -25,12 +25,12 @@ import Testing
             let messages: JSONValue = [["role": "user", "content": [["type": "text", "text": .string(text)], ["type": "image"]]]]
             let typed = TypedPlaceholders(messages, prompt: pad)
             return try assembler.prepare(
-                rendered: template.render(spec.templateContext(messages: typed.messages)), pictures: [picture], mark: typed.mark)
+                rendered: template.render(spec.templateContext(messages: typed.messages)), images: [image], mark: typed.mark)
         }
         let plain = try prompt("What is this for?")
         let typed = try prompt("What is <|image_pad|> for?")
         #expect(typed.inputIDs.count { $0 == pad.token } == plain.inputIDs.count { $0 == pad.token })
-        #expect(typed.pictures[0].tokens.count == plain.pictures[0].tokens.count)
+        #expect(typed.images[0].tokens.count == plain.images[0].tokens.count)
         #expect(try tokenizer.decode(typed.inputIDs, skipSpecialTokens: true).contains("What is <|image_pad|> for?"))
     }
 
@@ -87,14 +87,14 @@ import Testing
         #expect(forms.adapted(parts) == (form == .text ? [["role": "user", "content": "a\nb"]] : parts))
         let text: JSONValue = [["role": "user", "content": "a"]]
         #expect(forms.adapted(text) == (form == .parts ? [["role": "user", "content": [["type": "text", "text": "a"]]]] : text))
-        let picture: JSONValue = [["role": "user", "content": [["type": "text", "text": "a"], ["type": "image"]]]]
-        #expect(forms.adapted(picture) == picture)
-        var prompt = PicturePrompt(marker: "<|image_{picture}|>", token: 0, tokenText: "")
+        let image: JSONValue = [["role": "user", "content": [["type": "text", "text": "a"], ["type": "image"]]]]
+        #expect(forms.adapted(image) == image)
+        var prompt = ImagePrompt(marker: "<|image_{image}|>", token: 0, tokenText: "")
         let marked: JSONValue = [["role": "user", "content": "a\n<|image_1|>"]]
-        #expect(forms.adapted(picture, prompt) == (form == .text ? marked : picture))
-        prompt.mention = PictureMention(ending: "\n", separator: "")
+        #expect(forms.adapted(image, prompt) == (form == .text ? marked : image))
+        prompt.mention = ImageMention(ending: "\n", separator: "")
         let run: JSONValue = [["role": "user", "content": "a<|image_1|>\n"]]
-        #expect(forms.adapted(picture, prompt) == (form == .text ? run : picture))
+        #expect(forms.adapted(image, prompt) == (form == .text ? run : image))
         if source.contains("system") {
             let system: JSONValue = [["role": "system", "content": [["type": "text", "text": "a"]]]]
             #expect(forms.adapted(system) == [["role": "system", "content": "a"]])

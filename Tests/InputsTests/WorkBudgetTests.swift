@@ -37,7 +37,7 @@ import Testing
         #expect(throws: WorkLimitError.deadline) { try budget.check() }
     }
 
-    @Test func aPictureStopsWhenItsRequestIsCancelled() throws {
+    @Test func aImageStopsWhenItsRequestIsCancelled() throws {
         let budget = WorkBudget(cpuLimit: .seconds(10))
         budget.cancel()
         for name in ["gamma.png", "cmyk-progressive.jpg", "lossy.webp", "palette64.gif", "runs8.bmp", "rgb24.bmp", "tiles.tif", "strips.tif"] {

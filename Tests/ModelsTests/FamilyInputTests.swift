@@ -12,7 +12,7 @@ import Testing
 
 /// How requests become inputs in every family, beside what transformers' processors and tokenizers make of them.
 @Suite struct FamilyInputTests {
-    /// A directory with `cases.json`: whole prompts, texts, and pictures of odd sizes.
+    /// A directory with `cases.json`: whole prompts, texts, and images of odd sizes.
     struct Cases {
         let directory: String
         let spec: InputSpec
@@ -30,22 +30,22 @@ import Testing
         }
 
         func image(_ path: String) throws -> Image {
-            try ImageDecoder(spec.picture).decode(Array(Data(contentsOf: URL(fileURLWithPath: "\(directory)/\(path)"))))
+            try ImageDecoder(spec.image).decode(Array(Data(contentsOf: URL(fileURLWithPath: "\(directory)/\(path)"))))
         }
 
-        /// The picture of a case by its place in the prompt.
+        /// The image of a case by its place in the prompt.
         func image(_ index: Int) throws -> Image {
             try image(index == 0 ? "image.png" : "\(json["images_dir"]?.stringValue ?? "")/\(json["second_image"]?.stringValue ?? "")")
         }
 
-        func read(_ images: [Image]) throws -> [ReadPicture] {
-            guard let picture = spec.picture else { return [] }
-            return try PictureReader(picture).readAll(images)
+        func read(_ images: [Image]) throws -> [ReadImage] {
+            guard let image = spec.image else { return [] }
+            return try ImageReader(image).readAll(images)
         }
 
-        func ids(_ prompt: String, _ pictures: [ReadPicture]) throws -> [Int32] {
+        func ids(_ prompt: String, _ images: [ReadImage]) throws -> [Int32] {
             let assembler = PromptAssembler(spec: spec) { try tokenizer.encode($0, addSpecialTokens: $1) }
-            return try assembler.prepare(rendered: assembler.collapsed(prompt, pictures), pictures: pictures).inputIDs
+            return try assembler.prepare(rendered: assembler.collapsed(prompt, images), images: images).inputIDs
         }
     }
 
@@ -61,14 +61,14 @@ import Testing
         guard let cases = try Cases(name) else { return }
         for (kind, expected) in cases.json["cases"]?.objectValue ?? [:] {
             let prompt = expected["prompt"]?.stringValue ?? ""
-            let marker = cases.spec.picture?.prompt.marker ?? ""
-            // What stands for a picture may be written out: then they are as many as the name of the case says.
+            let marker = cases.spec.image?.prompt.marker ?? ""
+            // What stands for an image may be written out: then they are as many as the name of the case says.
             let written = kind.contains("text_only") ? 0 : kind.contains("images") ? 2 : 1
             let count = marker.isEmpty ? 0 : prompt.contains(marker) ? prompt.ranges(of: marker).count : written
-            let pictures = try cases.read((0..<count).map { try cases.image($0) })
-            #expect(try cases.ids(prompt, pictures) == Self.integers(expected["input_ids"]), "\(name), \(kind)")
-            guard let digest = expected["sha256"]?["pixel_values"]?.stringValue, let picture = cases.spec.picture else { continue }
-            #expect(Self.digest(picture.pixelValues(of: pictures).values) == digest, "pixels of \(name), \(kind)")
+            let images = try cases.read((0..<count).map { try cases.image($0) })
+            #expect(try cases.ids(prompt, images) == Self.integers(expected["input_ids"]), "\(name), \(kind)")
+            guard let digest = expected["sha256"]?["pixel_values"]?.stringValue, let image = cases.spec.image else { continue }
+            #expect(Self.digest(image.pixelValues(of: images).values) == digest, "pixels of \(name), \(kind)")
         }
         for text in cases.json["texts"]?.arrayValue ?? [] {
             let ids = try cases.tokenizer.encode(text["text"]?.stringValue ?? "", addSpecialTokens: true)
@@ -76,8 +76,8 @@ import Testing
         }
     }
 
-    /// The conversation of `Tests/Oracle/families/cases.py` that has this name, and which of its pictures are in it.
-    private static func conversation(_ name: String, seesPictures: Bool) -> (messages: JSONValue, pictures: [Int])? {
+    /// The conversation of `Tests/Oracle/families/cases.py` that has this name, and which of its images are in it.
+    private static func conversation(_ name: String, seesImages: Bool) -> (messages: JSONValue, images: [Int])? {
         let (first, second): (JSONValue, JSONValue) = (
             ["type": "image", "image": "assets/image.png"], ["type": "image", "image": "assets/image2.png"]
         )
@@ -89,8 +89,8 @@ import Testing
         case "text_only": return (turns([text("Hello, naïve 42!")]), [])
         case "two_images": return (turns([first, second, text("Both?")]), [0, 1])
         case "multi_turn":
-            let question = seesPictures ? [first, text("One?")] : [text("One?")]
-            return (turns(question, [text("A café, 7.")], [text("And now?")]), seesPictures ? [0] : [])
+            let question = seesImages ? [first, text("One?")] : [text("One?")]
+            return (turns(question, [text("A café, 7.")], [text("And now?")]), seesImages ? [0] : [])
         case "text_first": return (turns([text("Look at this: "), first]), [0])
         case "two_turns_with_images": return (turns([first, text("One?")], [text("Yes.")], [second, text("Two?")]), [0, 1])
         default: return nil
@@ -106,13 +106,13 @@ import Testing
         let forms = MessageForms(render: render)
         let assembler = PromptAssembler(spec: cases.spec) { try cases.tokenizer.encode($0, addSpecialTokens: $1) }
         func check(_ messages: JSONValue, _ images: [Image], _ expected: JSONValue, _ place: String) throws {
-            let rendered = try render(forms.adapted(messages, cases.spec.picture?.prompt))
-            let prompt = try assembler.prepare(rendered: rendered, pictures: cases.read(images))
+            let rendered = try render(forms.adapted(messages, cases.spec.image?.prompt))
+            let prompt = try assembler.prepare(rendered: rendered, images: cases.read(images))
             #expect(prompt.inputIDs == Self.integers(expected["input_ids"]), "\(name), \(place): \(rendered)")
         }
         for (kind, expected) in cases.json["cases"]?.objectValue ?? [:] {
-            guard let (messages, pictures) = Self.conversation(kind, seesPictures: cases.spec.picture != nil) else { continue }
-            try check(messages, pictures.map { try cases.image($0) }, expected, kind)
+            guard let (messages, images) = Self.conversation(kind, seesImages: cases.spec.image != nil) else { continue }
+            try check(messages, images.map { try cases.image($0) }, expected, kind)
         }
         let short: JSONValue = [["role": "user", "content": [
             ["type": "image", "image": "assets/image.png"], ["type": "text", "text": cases.json["size_prompt"] ?? ""],
@@ -123,13 +123,13 @@ import Testing
         }
     }
 
-    @Test(arguments: names) func picturesOfOddSizesEqualTransformers(_ name: String) throws {
-        guard let cases = try Cases(name), let picture = cases.spec.picture else { return }
+    @Test(arguments: names) func imagesOfOddSizesEqualTransformers(_ name: String) throws {
+        guard let cases = try Cases(name), let image = cases.spec.image else { return }
         let folder = cases.json["images_dir"]?.stringValue ?? ""
         for (size, expected) in cases.json["preprocess"]?.objectValue ?? [:] where expected["error"] == nil {
             let image = try cases.image("\(folder)/\(size).png")
             let read = try cases.read([image])
-            let pixels = picture.pixelValues(of: read)
+            let pixels = image.pixelValues(of: read)
             if let shape = expected["pixel_values"]?["shape"]?.arrayValue?.compactMap(\.intValue), shape.count == pixels.shape.count {
                 #expect(pixels.shape == shape, "\(name), \(size)")
             }
@@ -141,12 +141,12 @@ import Testing
         }
     }
 
-    /// Families whose own code calls Pillow's `convert("RGB")`; transformers' processors lay transparent pictures on white.
+    /// Families whose own code calls Pillow's `convert("RGB")`; transformers' processors lay transparent images on white.
     private static let dropping = ["internvl_chat", "minicpmv_2", "phi3_v", "qwen_vl"]
 
-    @Test(arguments: names) func transparentPicturesBecomeOpaqueAsInTransformers(_ name: String) throws {
-        guard let picture = try Cases(name)?.spec.picture else { return }
-        #expect(picture.dropsAlpha == Self.dropping.contains { name.hasPrefix($0) }, "\(name)")
+    @Test(arguments: names) func transparentImagesBecomeOpaqueAsInTransformers(_ name: String) throws {
+        guard let image = try Cases(name)?.spec.image else { return }
+        #expect(image.dropsAlpha == Self.dropping.contains { name.hasPrefix($0) }, "\(name)")
     }
 
     /// `Gemma3Processor` overrules the file by its own default.
@@ -161,6 +161,6 @@ import Testing
             try text.write(toFile: "\(copy)/\(file)", atomically: true, encoding: .utf8)
         }
         let (expected, found) = (try ModelDirectory(original), try ModelDirectory(copy))
-        #expect(try found.inputs(found.tokenizer()).picture == expected.inputs(expected.tokenizer()).picture)
+        #expect(try found.inputs(found.tokenizer()).image == expected.inputs(expected.tokenizer()).image)
     }
 }

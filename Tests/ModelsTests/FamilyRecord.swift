@@ -84,20 +84,20 @@ struct FamilyRecord {
         return try evaluator.run(graph, inputs: inputs, states: states)
     }
 
-    /// The recorded picture as the family reads it; nil where it does not read pictures.
-    func picture() throws -> (spec: PictureSpec, picture: ReadPicture)? {
-        guard case .success(let inputs) = spec, let spec = inputs.picture else { return nil }
+    /// The recorded image as the family reads it; nil where it does not read images.
+    func image() throws -> (spec: ImageSpec, image: ReadImage)? {
+        guard case .success(let inputs) = spec, let spec = inputs.image else { return nil }
         let file = try Data(contentsOf: URL(fileURLWithPath: directory + "/image.png"))
-        return (spec, try PictureReader(spec).read(ImageDecoder().decode(Array(file)), keepsPixels: true))
+        return (spec, try ImageReader(spec).read(ImageDecoder().decode(Array(file)), keepsPixels: true))
     }
 
-    /// Features of a picture by the entry `vision`.
-    func features(of picture: ReadPicture) throws -> Tensor {
+    /// Features of an image by the entry `vision`.
+    func features(of image: ReadImage) throws -> Tensor {
         guard let graph = module.graph("vision") else { throw EvaluationError("no entry vision") }
-        var inputs = try MaskedCall(bounds: picture.input.segments.mapValues { $0.map(Int.init) }).matrices(of: graph)
+        var inputs = try MaskedCall(bounds: image.input.segments.mapValues { $0.map(Int.init) }).matrices(of: graph)
         for input in graph.inputs where input.mask == nil {
-            guard let tensor = picture.input[input.name] else { throw EvaluationError("no tensor \(input.name)") }
-            let rows = picture.input.count(of: tensor.row)
+            guard let tensor = image.input[input.name] else { throw EvaluationError("no tensor \(input.name)") }
+            let rows = image.input.count(of: tensor.row)
             let columns = tensor.values.count / max(rows * tensor.lines, 1)
             let type = graph.type(of: input.value)
             let shape = (tensor.lines > 1 ? [tensor.lines] : []) + [rows] + (type.shape.rank > (tensor.lines > 1 ? 2 : 1) ? [columns] : [])

@@ -75,7 +75,7 @@ struct FamilySequence {
         switch spec.spans {
         case .none: return []
         case .prompt: return [0..<ids.count]
-        case .pictures:
+        case .images:
             return ids.indices.filter(isImage).reduce(into: [Range<Int>]()) { spans, index in
                 if let last = spans.last, last.upperBound == index {
                     spans[spans.count - 1] = last.lowerBound..<index + 1

@@ -27,10 +27,10 @@ import Testing
         }
         let recordedFeatures = record.recorded("image_features")
         var features: Tensor?
-        if let (spec, picture) = try record.picture() {
-            features = try record.features(of: picture)
+        if let (spec, image) = try record.image() {
+            features = try record.features(of: image)
             if let pixels = record.recorded("inputs.pixel_values") {
-                let (difference, _) = compare(spec.pixelValues(of: [picture]).values, pixels.floats)
+                let (difference, _) = compare(spec.pixelValues(of: [image]).values, pixels.floats)
                 report += " pixels \(difference)"
                 #expect(difference <= 1e-5, "pixels of \(name)")
             }
@@ -50,7 +50,7 @@ import Testing
         var sequence = try FamilySequence(record, steps: tokens.count)
         let count = sequence.ids.count
         let images = features ?? recordedFeatures
-        // Two chunks, the boundary inside a picture, but where tokens see forward.
+        // Two chunks, the boundary inside an image, but where tokens see forward.
         let half = (try? record.spec.get().spans) == SpanScheme.none ? count / 2 : 0
         var logits = half > 0 ? try sequence.extend(0..<half, images: images).floats : []
         logits += try sequence.extend(half..<count, images: images).floats

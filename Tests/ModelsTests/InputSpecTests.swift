@@ -11,7 +11,7 @@ struct InputSpecTests {
         "generation_config.json": #"{"eos_token_id": [151645, 151643], "do_sample": true, "top_k": 1, "temperature": 0.01, "repetition_penalty": 1.05}"#
     ]
 
-    private func inputs(_ files: [String: String] = files, tokenText: @escaping (Int32) -> String? = { _ in "<picture>" }) throws -> InputSpec {
+    private func inputs(_ files: [String: String] = files, tokenText: @escaping (Int32) -> String? = { _ in "<image>" }) throws -> InputSpec {
         var directory = try ModelDirectory(Self.fixture)
         for (name, text) in files { directory = directory.replacing(name, with: try JSONValue(parsing: text)) }
         return try Architectures.definition(for: directory).inputs(TokenNames(text: tokenText, token: { _ in nil }))
@@ -26,7 +26,7 @@ struct InputSpecTests {
     @Test func readsWhatAllFamiliesHave() throws {
         let spec = try inputs()
         #expect(spec.vocabularySize == 312)
-        #expect(spec.picture?.prompt.marker == "<picture>")
+        #expect(spec.image?.prompt.marker == "<image>")
         #expect(spec.positions == .mrope(mergeSize: 2))
         #expect(spec.endTokenIDs == [151_645, 151_643])
         #expect(spec.generation == .init(doSample: true, temperature: 0.01, topK: 1, repetitionPenalty: 1.05))
@@ -39,8 +39,8 @@ struct InputSpecTests {
 
     @Test func theTypeOfTheModelStandsForThatOfItsProcessor() throws {
         let spec = try inputs(["processor_config.json": #"{"image_processor": {"min_pixels": 3136}}"#])
-        #expect(spec.picture?.pixels.patchSize == 14)
-        #expect(spec.picture?.views[0].fit == .smart(minPixels: 3136, maxPixels: 1_003_520, multiple: 28, growsShortSide: false))
+        #expect(spec.image?.pixels.patchSize == 14)
+        #expect(spec.image?.views[0].fit == .smart(minPixels: 3136, maxPixels: 1_003_520, multiple: 28, growsShortSide: false))
     }
 
     @Test func errorsNameTheFileAndTheEntry() throws {

@@ -27,7 +27,7 @@ struct Oracle {
     init(model: String, reference: String) throws {
         let directory = try ModelDirectory(model)
         definition = try Architectures.definition(for: directory)
-        imageToken = try definition.inputs(TokenNames(text: { _ in nil }, token: { _ in nil })).picture?.prompt.token ?? -1
+        imageToken = try definition.inputs(TokenNames(text: { _ in nil }, token: { _ in nil })).image?.prompt.token ?? -1
         checkpoint = try Checkpoint(directory: model)
         module = try definition.trace(CheckpointTypes(checkpoint), bounds: Self.bounds)
         expected = try SafetensorsFile(path: reference + "/expected.safetensors")
@@ -52,7 +52,7 @@ struct Oracle {
         return try evaluator.run(graph, inputs: inputs.merging(call.matrices(of: graph)) { given, _ in given }, states: states)
     }
 
-    /// Features of the recorded pictures.
+    /// Features of the recorded images.
     func imageFeatures() throws -> Tensor? {
         guard let values = recorded("inputs.pixel_values"), let grids = recorded("inputs.image_grid_thw")?.ints else { return nil }
         let patches = values.shape[0]
@@ -72,7 +72,7 @@ struct Oracle {
             [
                 "pixels": Tensor(ints: Self.bytes(values.floats), [patches, 588], .u8),
                 "patch_positions": Tensor(ints: rows + columns, [2, patches]),
-            ], MaskedCall(bounds: ["pictures": bounds])
+            ], MaskedCall(bounds: ["images": bounds])
         ).results[0]
     }
 

@@ -37,7 +37,7 @@ import Testing
         let count = try #require(oracle.recorded("inputs.input_ids")).count
         let vocabulary = prefill.shape[prefill.shape.count - 1]
         var sequence = try oracle.emptySequence(slots: count + tokens.count)
-        // Two chunks, the boundary inside a picture where there is one.
+        // Two chunks, the boundary inside an image where there is one.
         let half = count / 2
         let first = try oracle.extend(&sequence, 0..<half, images: features)
         let second = try oracle.extend(&sequence, half..<count, images: features)

@@ -48,10 +48,10 @@ import Testing
         try Self.inDirectory { path in
             let record = try FamilyRecord(path, families: Self.families)
             #expect(record.definition is ToyFamily)
-            let (spec, picture) = try #require(try record.picture())
+            let (spec, image) = try #require(try record.image())
             let pixels = try #require(record.recorded("inputs.pixel_values"))
-            #expect(compare(spec.pixelValues(of: [picture]).values, pixels.floats).difference <= 1e-5)
-            let features = try record.features(of: picture)
+            #expect(compare(spec.pixelValues(of: [image]).values, pixels.floats).difference <= 1e-5)
+            let features = try record.features(of: image)
             let recorded = try #require(record.recorded("image_features"))
             #expect(compare(features.floats, recorded.floats).difference <= FamilyTests.differenceMax)
             let prefill = try #require(record.recorded("prefill_logits"))
@@ -61,7 +61,7 @@ import Testing
         }
     }
 
-    /// Step 5: passes and kernels take it as it is, and the artifact answers a question about a picture.
+    /// Step 5: passes and kernels take it as it is, and the artifact answers a question about an image.
     @Test func compilesAndRuns() throws {
         try Self.inDirectory { path in
             let store = Store(root: path + "/store")

@@ -51,8 +51,8 @@ import Testing
 
     /// K and V of a token in a span follow from all of the span.
     @Test func digestsCoverSpansThatCrossABlock() {
-        func digests(_ ids: [Int32], _ spans: [Range<Int>], _ pictures: [PictureTokens] = []) -> [ContentDigest] {
-            var sequence = SequenceState(id: 1, prompt: ids, pictures: pictures, spans: spans)
+        func digests(_ ids: [Int32], _ spans: [Range<Int>], _ images: [ImageTokens] = []) -> [ContentDigest] {
+            var sequence = SequenceState(id: 1, prompt: ids, images: images, spans: spans)
             return (0..<3).map { sequence.digest(ofBlock: $0, size: 16) }
         }
         let ids = (0..<60).map { Int32($0) }
@@ -65,13 +65,13 @@ import Testing
         #expect(digests(changed, [20..<41])[1] != spanned[1])
         #expect(digests(changed, [20..<40])[1] != spanned[1])
         #expect(digests(changed, [20..<32])[1] == digests(ids, [20..<32])[1])
-        let pictures = [1, 2].map { PictureTokens(tokens: TokenRanges([34..<38]), digest: digest($0)) }
-        #expect(digests(ids, [20..<41], [pictures[0]])[1] != digests(ids, [20..<41], [pictures[1]])[1])
+        let images = [1, 2].map { ImageTokens(tokens: TokenRanges([34..<38]), digest: digest($0)) }
+        #expect(digests(ids, [20..<41], [images[0]])[1] != digests(ids, [20..<41], [images[1]])[1])
     }
 
-    @Test func digestsTellTokensPicturesSaltAndPastApart() {
-        func digests(_ ids: [Int32], _ pictures: [PictureTokens] = [], _ salt: String = "") -> [ContentDigest] {
-            var sequence = SequenceState(id: 1, prompt: ids, pictures: pictures, salt: salt)
+    @Test func digestsTellTokensImagesSaltAndPastApart() {
+        func digests(_ ids: [Int32], _ images: [ImageTokens] = [], _ salt: String = "") -> [ContentDigest] {
+            var sequence = SequenceState(id: 1, prompt: ids, images: images, salt: salt)
             return (0..<ids.count / 16).map { sequence.digest(ofBlock: $0, size: 16) }
         }
         let ids = (0..<48).map { Int32($0) }
@@ -81,8 +81,8 @@ import Testing
         #expect(plain == digests(ids))
         #expect(zip(plain, digests(changed)).allSatisfy { $0 != $1 })
         #expect(zip(plain, digests(ids, [], "salt")).allSatisfy { $0 != $1 })
-        let cat = PictureTokens(tokens: TokenRanges([20..<30]), digest: digest(1))
-        let dog = PictureTokens(tokens: TokenRanges([20..<30]), digest: digest(2))
+        let cat = ImageTokens(tokens: TokenRanges([20..<30]), digest: digest(1))
+        let dog = ImageTokens(tokens: TokenRanges([20..<30]), digest: digest(2))
         #expect(digests(ids, [cat])[0] == digests(ids, [dog])[0])
         #expect(digests(ids, [cat])[1] != digests(ids, [dog])[1])
         #expect(digests(ids, [cat])[2] != digests(ids, [dog])[2])

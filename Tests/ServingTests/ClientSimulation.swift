@@ -2,7 +2,7 @@ import Plan
 import Seeded
 import Serving
 
-/// Clients of the scheduler in simulated time, where a tick is a step of the model: they come with texts and pictures, are
+/// Clients of the scheduler in simulated time, where a tick is a step of the model: they come with texts and images, are
 /// refused when all places are taken, go away, and are given up at their deadline. All of it is drawn from a seed.
 struct ClientSimulation {
     struct Setting: Sendable {
@@ -25,7 +25,7 @@ struct ClientSimulation {
     private struct Client {
         var arrival: Int
         var prompt: [Int32]
-        var pictures: [PictureTokens]
+        var images: [ImageTokens]
         var answer: Int
         /// Ticks after the arrival.
         var leaves: Int
@@ -36,8 +36,8 @@ struct ClientSimulation {
         var isFork = false
         var group: Int?
 
-        /// Ticks that the request takes at most once it is the oldest: all its tokens again, its pictures, its answer.
-        func alone(_ rowsPerTick: Int) -> Int { (prompt.count + answer) / rowsPerTick + answer + 4 * pictures.count + 4 }
+        /// Ticks that the request takes at most once it is the oldest: all its tokens again, its images, its answer.
+        func alone(_ rowsPerTick: Int) -> Int { (prompt.count + answer) / rowsPerTick + answer + 4 * images.count + 4 }
     }
 
     /// What one run came to; equal for equal settings.
@@ -57,7 +57,7 @@ struct ClientSimulation {
     /// Clients in the scheduler, by the id that they have there.
     private var live: [Int: Int] = [:]
     private var nextID = 1
-    private var encoding: (id: Int, picture: Int, ready: Int)?
+    private var encoding: (id: Int, image: Int, ready: Int)?
     private var result: Result
 
     static let blockSize = 16
@@ -81,7 +81,7 @@ struct ClientSimulation {
             arrival += Int.random(in: 0...2 * setting.pause, using: &dice)
             var next = client(arrival)
             if setting.forks > 0, let last = clients.last, Int.random(in: 0..<setting.forks, using: &dice) == 0 {
-                (next.prompt, next.pictures, next.arrival, next.isFork) = (last.prompt, last.pictures, last.arrival, true)
+                (next.prompt, next.images, next.arrival, next.isFork) = (last.prompt, last.images, last.arrival, true)
                 next.answer = min(next.answer, setting.blockCount * Self.blockSize - next.prompt.count)
                 arrival = last.arrival
             }
@@ -89,7 +89,7 @@ struct ClientSimulation {
         }
     }
 
-    /// A small text, a text that fills half of the cache, or some pictures; a third begins as others do.
+    /// A small text, a text that fills half of the cache, or some images; a third begins as others do.
     private mutating func client(_ arrival: Int) -> Client {
         let capacity = setting.blockCount * Self.blockSize
         let isLarge = Int.random(in: 0..<4, using: &dice) == 0
@@ -97,18 +97,18 @@ struct ClientSimulation {
         for _ in 0..<Int.random(in: 1...(isLarge ? capacity / 2 : 12), using: &dice) {
             prompt.append(Int32.random(in: 1..<60, using: &dice))
         }
-        var pictures: [PictureTokens] = []
+        var images: [ImageTokens] = []
         for _ in 0..<max(0, Int.random(in: -4...3, using: &dice)) {
             let (kind, count) = (Int.random(in: 0..<3, using: &dice), Int.random(in: 1...20, using: &dice))
             let digest = ContentDigest { $0.update(kind) }
-            pictures.append(PictureTokens(tokens: TokenRanges([prompt.count..<prompt.count + count]), digest: digest))
+            images.append(ImageTokens(tokens: TokenRanges([prompt.count..<prompt.count + count]), digest: digest))
             prompt += Array(repeating: 60, count: count) + [1]
         }
         prompt = Array(prompt.prefix(capacity - 1))
-        pictures.removeAll { $0.tokens.upperBound > prompt.count }
+        images.removeAll { $0.tokens.upperBound > prompt.count }
         let isPatient = Bool.random(using: &dice)
         return Client(
-            arrival: arrival, prompt: prompt, pictures: pictures,
+            arrival: arrival, prompt: prompt, images: images,
             answer: Int.random(in: 1...min(60, capacity - prompt.count), using: &dice),
             leaves: isPatient ? .max : Int.random(in: 0...80, using: &dice),
             deadline: Int.random(in: 0..<4, using: &dice) == 0 ? Int.random(in: 1...300, using: &dice) : .max)
@@ -159,16 +159,16 @@ extension ClientSimulation {
             clients[index].group = clients[index].isFork ? clients[index - 1].group ?? nextID : nextID
             scheduler.add(
                 SequenceState(
-                    id: nextID, group: clients[index].group, prompt: clients[index].prompt, pictures: readyPictures(clients[index])))
+                    id: nextID, group: clients[index].group, prompt: clients[index].prompt, images: readyImages(clients[index])))
             live[nextID] = index
             nextID += 1
         }
     }
 
-    /// Pictures that the group has encoded already are at hand.
-    private func readyPictures(_ client: Client) -> [PictureTokens] {
+    /// Images that the group has encoded already are at hand.
+    private func readyImages(_ client: Client) -> [ImageTokens] {
         let others = (scheduler.running + scheduler.waiting).first { $0.group == client.group }
-        return others?.pictures ?? client.pictures
+        return others?.images ?? client.images
     }
 
     private mutating func depart() {
@@ -184,20 +184,20 @@ extension ClientSimulation {
         }
     }
 
-    /// Encodes one picture at a time, for as many ticks as the dice say.
+    /// Encodes one image at a time, for as many ticks as the dice say.
     private mutating func encode() {
         if let current = encoding, live[current.id] == nil { encoding = nil }
         if let current = encoding, current.ready <= result.ticks {
-            scheduler.markReady(current.id, picture: current.picture)
+            scheduler.markReady(current.id, image: current.image)
             encoding = nil
         }
-        guard encoding == nil, let needed = scheduler.picturesNeeded(), let picture = needed.pictures.first else { return }
-        encoding = (needed.id, picture, result.ticks + Int.random(in: 1...3, using: &dice))
+        guard encoding == nil, let needed = scheduler.imagesNeeded(), let image = needed.images.first else { return }
+        encoding = (needed.id, image, result.ticks + Int.random(in: 1...3, using: &dice))
     }
 
     private mutating func step() {
         guard let batch = scheduler.nextBatch() else {
-            if !live.isEmpty, scheduler.picturesNeeded() == nil { fault("nothing runs and nothing is waited for") }
+            if !live.isEmpty, scheduler.imagesNeeded() == nil { fault("nothing runs and nothing is waited for") }
             return
         }
         check(batch)

@@ -8,12 +8,12 @@ import Testing
 @Suite struct ProbeTests {
     /// What a probe was shown.
     private final class Shown: Sendable {
-        let values = Mutex((pictures: [Int: [Float]](), prompt: [Float](), steps: [[Float]](), choices: [Int32?]()))
+        let values = Mutex((images: [Int: [Float]](), prompt: [Float](), steps: [[Float]](), choices: [Int32?]()))
 
         @Sendable func take(_ finding: Probe.Finding) {
             values.withLock { values in
                 switch finding {
-                case .picture(let index, let embeddings): values.pictures[index] = embeddings
+                case .image(let index, let embeddings): values.images[index] = embeddings
                 case .prompt(let logits): values.prompt += logits
                 case .step(let logits, let choice):
                     values.steps.append(logits)
@@ -25,7 +25,7 @@ import Testing
         var prompt: [Float] { values.withLock { $0.prompt } }
         var steps: [[Float]] { values.withLock { $0.steps } }
         var choices: [Int32?] { values.withLock { $0.choices } }
-        var pictures: [Int: [Float]] { values.withLock { $0.pictures } }
+        var images: [Int: [Float]] { values.withLock { $0.images } }
     }
 
     private func engine(sequences: Int? = nil, beforeRun: @escaping @Sendable (Entry) -> Void = { _ in }) throws -> Engine {
@@ -94,12 +94,12 @@ import Testing
         let engine = try engine(sequences: 1)
         defer { engine.stop() }
         var prompt = Prompt(text: [3, 1] + Array(repeating: 60, count: 6) + [5], axes: 3)
-        prompt.pictures = [testPicture(kind: 1, tokens: 6, at: 2)]
+        prompt.images = [testImage(kind: 1, tokens: 6, at: 2)]
         prompt.spans = [2..<8]
         let plain = try ask(engine, prompt)
         let whole = try ask(engine, prompt, whole: true)
         #expect(whole.prompt.count == 9 * 61 && whole.steps == plain.steps)
-        #expect(plain.pictures[0]?.count == 6 * 5 && plain.pictures == whole.pictures)
+        #expect(plain.images[0]?.count == 6 * 5 && plain.images == whole.images)
     }
 
     @Test func wholePromptsNeedAnEngineOfTheirOwn() throws {

@@ -13,8 +13,8 @@ import Testing
                 cachesPrefixes: caches))
     }
 
-    private func sequence(_ id: Int, count: Int, first: Int32 = 0, pictures: [PictureTokens] = []) -> SequenceState {
-        SequenceState(id: id, prompt: (0..<Int32(count)).map { $0 + first }, pictures: pictures)
+    private func sequence(_ id: Int, count: Int, first: Int32 = 0, images: [ImageTokens] = []) -> SequenceState {
+        SequenceState(id: id, prompt: (0..<Int32(count)).map { $0 + first }, images: images)
     }
 
     /// Runs a batch that there must be.
@@ -213,14 +213,14 @@ import Testing
         #expect(try step(&alone).items.map(\.count) == [20, 20])
     }
 
-    @Test func picturesAreReadyForTheWholeGroup() throws {
+    @Test func imagesAreReadyForTheWholeGroup() throws {
         var scheduler = scheduler()
-        let picture = PictureTokens(tokens: TokenRanges([30..<36]), digest: ContentDigest { $0.update(1) })
-        for id in 1...6 { scheduler.add(SequenceState(id: id, group: id < 6 ? 1 : nil, prompt: Array(0..<40), pictures: [picture])) }
+        let image = ImageTokens(tokens: TokenRanges([30..<36]), digest: ContentDigest { $0.update(1) })
+        for id in 1...6 { scheduler.add(SequenceState(id: id, group: id < 6 ? 1 : nil, prompt: Array(0..<40), images: [image])) }
         let batch = run(&scheduler)
-        #expect(batch == nil && scheduler.picturesNeeded()?.id == 1)
-        scheduler.markReady(1, picture: 0)
-        #expect(scheduler.running.allSatisfy { $0.pictures[0].isReady } && scheduler.waiting.map { $0.pictures[0].isReady } == [true, false])
+        #expect(batch == nil && scheduler.imagesNeeded()?.id == 1)
+        scheduler.markReady(1, image: 0)
+        #expect(scheduler.running.allSatisfy { $0.images[0].isReady } && scheduler.waiting.map { $0.images[0].isReady } == [true, false])
     }
 
     @Test func preemptsTheYoungestAndComesBackToIt() throws {
@@ -241,29 +241,29 @@ import Testing
         #expect(batch.items.first?.start == 0 && batch.items.first?.count == known.map { min($0, 32) })
     }
 
-    @Test func waitsForPicturesUnderTheChunkOnly() throws {
+    @Test func waitsForImagesUnderTheChunkOnly() throws {
         var scheduler = scheduler()
         let digest = ContentDigest { $0.update(1) }
-        let far = PictureTokens(tokens: TokenRanges([40..<45]), digest: digest)
-        scheduler.add(sequence(1, count: 50, pictures: [far]))
+        let far = ImageTokens(tokens: TokenRanges([40..<45]), digest: digest)
+        scheduler.add(sequence(1, count: 50, images: [far]))
         let step3 = try step(&scheduler)
         #expect(step3.items.map(\.count) == [32])
         let none4 = run(&scheduler)
         #expect(none4?.items.count == nil)
-        #expect(scheduler.picturesNeeded()?.pictures == [0])
-        scheduler.markReady(1, picture: 0)
-        #expect(scheduler.picturesNeeded() == nil)
+        #expect(scheduler.imagesNeeded()?.images == [0])
+        scheduler.markReady(1, image: 0)
+        #expect(scheduler.imagesNeeded() == nil)
         let step5 = try step(&scheduler)
         #expect(step5.items.map(\.count) == [18])
     }
 
-    @Test func lastPromptTokenOfAPictureIsNoDecodeStep() throws {
+    @Test func lastPromptTokenOfAImageIsNoDecodeStep() throws {
         var scheduler = scheduler()
         let digest = ContentDigest { $0.update(1) }
-        scheduler.add(sequence(1, count: 33, pictures: [PictureTokens(tokens: TokenRanges([10..<33]), digest: digest)]))
+        scheduler.add(sequence(1, count: 33, images: [ImageTokens(tokens: TokenRanges([10..<33]), digest: digest)]))
         let none6 = run(&scheduler)
         #expect(none6?.items.count == nil)
-        scheduler.markReady(1, picture: 0)
+        scheduler.markReady(1, image: 0)
         let step7 = try step(&scheduler)
         #expect(step7.items.map(\.count) == [32])
         let step8 = try step(&scheduler)

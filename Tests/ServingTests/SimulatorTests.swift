@@ -56,7 +56,7 @@ import Testing
         return (0..<count).map { index in
             let prefix = index % 3 == 0 ? Array(shared.prefix(16 + index % 20)) : []
             return randomRequest(
-                &dice, sharedPrefix: prefix, pictures: index % 4 == 1 ? 1 + index % 3 : 0,
+                &dice, sharedPrefix: prefix, images: index % 4 == 1 ? 1 + index % 3 : 0,
                 hasSpans: scene.maxBatchedTokens - scene.maxSequences >= 12 && index % 8 == 1)
         }
     }

@@ -32,22 +32,22 @@ struct NumberDecoder: TokenTextDecoder {
     mutating func finish() -> String { "" }
 }
 
-/// A random request, with pictures when `pictures` is positive; the same dice give the same request.
-func randomRequest(_ dice: inout Dice, axes: Int = 3, sharedPrefix: [Int32] = [], pictures: Int = 0, hasSpans: Bool = false) -> GenerationRequest {
+/// A random request, with images when `images` is positive; the same dice give the same request.
+func randomRequest(_ dice: inout Dice, axes: Int = 3, sharedPrefix: [Int32] = [], images: Int = 0, hasSpans: Bool = false) -> GenerationRequest {
     var ids = sharedPrefix
     for _ in 0..<Int.random(in: 1...40, using: &dice) { ids.append(Int32.random(in: 1..<60, using: &dice)) }
-    var shown: [Picture] = []
-    for _ in 0..<pictures {
+    var shown: [PromptImage] = []
+    for _ in 0..<images {
         let tokens = Int.random(in: 1...12, using: &dice)
         let kind = UInt8.random(in: 0..<3, using: &dice)
-        shown.append(testPicture(kind: kind, tokens: tokens, at: ids.count))
+        shown.append(testImage(kind: kind, tokens: tokens, at: ids.count))
         ids += Array(repeating: 60, count: tokens)
         for _ in 0..<Int.random(in: 0...5, using: &dice) { ids.append(Int32.random(in: 1..<60, using: &dice)) }
         ids.append(1)
     }
     var positions: [Int32] = []
     for axis in 0..<axes { positions += (0..<Int32(ids.count)).map { $0 * (axis == 0 ? 1 : 2) } }
-    let prompt = Prompt(ids: ids, positions: positions, positionDelta: 3, pictures: shown, spans: hasSpans ? shown.flatMap(\.tokens.ranges) : [])
+    let prompt = Prompt(ids: ids, positions: positions, positionDelta: 3, images: shown, spans: hasSpans ? shown.flatMap(\.tokens.ranges) : [])
     var sampling = SamplingParameters()
     sampling.temperature = Bool.random(using: &dice) ? 0 : 0.8
     sampling.topK = Bool.random(using: &dice) ? 0 : 10
@@ -66,8 +66,8 @@ func randomRequest(_ dice: inout Dice, axes: Int = 3, sharedPrefix: [Int32] = []
     return request
 }
 
-/// A picture of four patches for each of its tokens; pictures of one kind and size are equal.
-func testPicture(kind: UInt8, tokens: Int, at start: Int) -> Picture {
+/// An image of four patches for each of its tokens; images of one kind and size are equal.
+func testImage(kind: UInt8, tokens: Int, at start: Int) -> PromptImage {
     let patches = tokens * 4
     let pixels = (0..<patches * 12).map { UInt8(truncatingIfNeeded: $0) &* 7 &+ kind }
     let positions = (0..<2 * Int32(patches)).map { $0 % 17 }
@@ -75,11 +75,11 @@ func testPicture(kind: UInt8, tokens: Int, at start: Int) -> Picture {
         hasher.update(Int(kind))
         hasher.update(tokens)
     }
-    return Picture(
+    return PromptImage(
         tokens: TokenRanges([start..<start + tokens]), digest: digest,
         input: VisionInput(
             patches: patches, results: tokens, features: tokens,
             tensors: [
                 .init("pixels", .bytes(pixels), of: .patch), .init("patch_positions", .integers(positions), of: .patch, lines: 2),
-            ], segments: ["pictures": [0, Int32(patches)]]))
+            ], segments: ["images": [0, Int32(patches)]]))
 }

@@ -17,7 +17,7 @@ extension GraphOutline {
         return (lines + ["}"]).joined(separator: "\n") + "\n"
     }
 
-    /// The outline as a picture: each box below all that it reads.
+    /// The outline as an image: each box below all that it reads.
     package func svg() -> String {
         let layout = Layout(self)
         var lines = [

@@ -17,7 +17,7 @@ typedef enum {
     CIMAGE_STOPPED = 5,
 } cimage_status;
 
-// Asked while a picture is decoded, before about `pixels` more pixels are touched; zero ends it with CIMAGE_STOPPED.
+// Asked while an image is decoded, before about `pixels` more pixels are touched; zero ends it with CIMAGE_STOPPED.
 typedef struct {
     int (*proceeds)(void *context, size_t pixels);
     void *context;
@@ -27,7 +27,7 @@ typedef struct {
 typedef struct {
     uint32_t width, height;
     uint8_t *rgb;
-    int drops_alpha;       // else pictures with alpha are composited on white
+    int drops_alpha;       // else images with alpha are composited on white
     cimage_watch watch;
     char message[256];     // NUL-terminated; empty after CIMAGE_OK
 } cimage_target;

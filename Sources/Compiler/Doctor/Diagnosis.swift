@@ -26,8 +26,8 @@ package struct Diagnosis: Sendable, Codable {
         package var tokens: Int?
     }
 
-    /// A picture of a usual size.
-    package struct Picture: Sendable, Codable {
+    /// An image of a usual size.
+    package struct Image: Sendable, Codable {
         package var width: Int
         package var height: Int
         package var tokens: Int
@@ -46,7 +46,7 @@ package struct Diagnosis: Sendable, Codable {
     package var weights: Weights?
     package var tokenizer: Texts?
     package var template: Texts?
-    package var picture: Picture?
+    package var image: Image?
     /// Why it would not compile; empty where it would.
     package var faults: [String] = []
     /// What does not keep it from compiling and will be missed.
@@ -69,25 +69,25 @@ package struct Diagnosis: Sendable, Codable {
     }
 }
 
-/// What serving takes, in bytes, by sequences that run at once, tokens of each, and pictures in each.
+/// What serving takes, in bytes, by sequences that run at once, tokens of each, and images in each.
 package struct MemoryNeed: Sendable, Codable {
     package struct Case: Sendable, Codable {
         package var gear: Int
         package var context: Int
-        package var pictures: Int
-        /// nil where the pictures do not fit into the context.
+        package var images: Int
+        /// nil where the images do not fit into the context.
         package var bytes: Int?
     }
     /// Packed weights, which processes that serve the artifact share.
     package var weights: Int
     /// What computing the decoder takes, with the states of all sequences where layers keep some.
     package var arena: Int
-    /// What one picture takes while it is computed.
-    package var pictureArena: Int
+    /// What one image takes while it is computed.
+    package var imageArena: Int
     /// Keys and values of one token.
     package var cachePerToken: Int
-    /// Features of one picture, which are kept while they are needed.
-    package var perPicture: Int
+    /// Features of one image, which are kept while they are needed.
+    package var perImage: Int
     package var cases: [Case]
 }
 
@@ -104,6 +104,6 @@ package struct ExpectedSpeed: Sendable, Codable {
     /// Prompts are read this fast.
     package var promptTokensPerSecond: Double
     /// nil for a model that reads text only.
-    package var secondsPerPicture: Double?
+    package var secondsPerImage: Double?
     package var cases: [Case]
 }

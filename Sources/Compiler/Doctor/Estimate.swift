@@ -8,18 +8,18 @@ import Tensors
 struct Estimate {
     private let program: Program
     private let weights: [WeightEntry]
-    private let picture: Diagnosis.Picture?
+    private let image: Diagnosis.Image?
     private let machine: Machine
     private let threads: Int
 
-    init(_ compiled: CompiledProgram, _ compilation: Compilation, picture: Diagnosis.Picture?, threads: Int) {
+    init(_ compiled: CompiledProgram, _ compilation: Compilation, image: Diagnosis.Image?, threads: Int) {
         program = compiled.program
         weights = compiled.requests.map { request in
             WeightEntry(
                 name: request.origin, layout: request.layout, shape: request.shape, offset: 0, byteCount: request.packedBytes, key: "",
                 sources: [])
         }
-        self.picture = picture
+        self.image = image
         self.threads = threads
         machine = compilation.machine
     }
@@ -32,29 +32,29 @@ struct Estimate {
 
     private func plan(_ entry: Entry) -> ExecutionPlan? { program.plans.first { $0.entry == entry } }
 
-    /// The share of its bounds that the usual picture takes of the vision entry.
-    private var pictureShare: Double {
-        picture.map { min(1, Double($0.patches) / Double(max(program.limits.maxPatches, 1))) } ?? 0
+    /// The share of its bounds that the usual image takes of the vision entry.
+    private var imageShare: Double {
+        image.map { min(1, Double($0.patches) / Double(max(program.limits.maxPatches, 1))) } ?? 0
     }
 
     var memory: MemoryNeed {
         let packed = weights.reduce(0) { $0 + $1.byteCount }
         let arena = program.plans.filter { $0.entry != .vision }.map(\.arenaBytes).max() ?? 0
-        let pictureArena = Int(Double(plan(.vision)?.arenaBytes ?? 0) * pictureShare)
-        let features = (picture?.tokens ?? 0) * program.imageWidth * MemoryLayout<Float>.stride
+        let imageArena = Int(Double(plan(.vision)?.arenaBytes ?? 0) * imageShare)
+        let features = (image?.tokens ?? 0) * program.imageWidth * MemoryLayout<Float>.stride
         let logits = program.limits.maxSequences * program.vocabularySize * MemoryLayout<Float>.stride
         let states = program.limits.maxSequences * program.stateBytes
         var need = MemoryNeed(
-            weights: packed, arena: arena + logits + states, pictureArena: pictureArena, cachePerToken: program.kv.tokenBytes, perPicture: features,
+            weights: packed, arena: arena + logits + states, imageArena: imageArena, cachePerToken: program.kv.tokenBytes, perImage: features,
             cases: [])
         for context in contexts {
-            for pictures in picture == nil ? [0] : [0, 1, 4] {
+            for images in image == nil ? [0] : [0, 1, 4] {
                 for gear in program.limits.gears {
-                    let isPossible = pictures * (picture?.tokens ?? 0) < context
-                    let base = Double(packed) + Double(need.arena) + (pictures > 0 ? Double(pictureArena) : 0)
-                    let sequence = Double(context) * Double(need.cachePerToken) + Double(pictures * features)
+                    let isPossible = images * (image?.tokens ?? 0) < context
+                    let base = Double(packed) + Double(need.arena) + (images > 0 ? Double(imageArena) : 0)
+                    let sequence = Double(context) * Double(need.cachePerToken) + Double(images * features)
                     let bytes = min(base + Double(gear) * sequence, 1e18)
-                    need.cases.append(.init(gear: gear, context: context, pictures: pictures, bytes: isPossible ? Int(bytes) : nil))
+                    need.cases.append(.init(gear: gear, context: context, images: images, bytes: isPossible ? Int(bytes) : nil))
                 }
             }
         }
@@ -74,7 +74,7 @@ struct Estimate {
         guard let promptRate = floors.prefillRate(tokens: min(limits.maxBatchedTokens, limits.maxModelLength)) else { return nil }
         return ExpectedSpeed(
             processor: machine.processor, threads: threads, promptTokensPerSecond: promptRate,
-            secondsPerPicture: picture.flatMap { floors.pictureSeconds(patches: min($0.patches, limits.maxPatches)) }, cases: cases)
+            secondsPerImage: image.flatMap { floors.imageSeconds(patches: min($0.patches, limits.maxPatches)) }, cases: cases)
     }
 }
 
@@ -99,9 +99,9 @@ extension WeightRequest {
 }
 
 extension ModelSource {
-    /// A photograph of 1024 × 768, or nil where no picture is read.
-    var usualPicture: Diagnosis.Picture? {
-        guard let spec = inputs.picture, let layout = try? PictureLayout(spec, width: 1024, height: 768) else { return nil }
-        return Diagnosis.Picture(width: 1024, height: 768, tokens: FeatureTable(spec, layout).count, patches: layout.rows)
+    /// A photograph of 1024 × 768, or nil where no image is read.
+    var usualImage: Diagnosis.Image? {
+        guard let spec = inputs.image, let layout = try? ImageLayout(spec, width: 1024, height: 768) else { return nil }
+        return Diagnosis.Image(width: 1024, height: 768, tokens: FeatureTable(spec, layout).count, patches: layout.rows)
     }
 }

@@ -164,7 +164,7 @@ package struct Examination {
 
     /// Lays the model out for this machine and counts what it takes.
     private mutating func plans(_ source: ModelSource, machine: () throws -> Machine) rethrows {
-        diagnosis.picture = source.usualPicture
+        diagnosis.image = source.usualImage
         let measured = try machine()
         let (options, store) = (options, store)
         let compilation = attempt { () throws(CompileError) in
@@ -174,7 +174,7 @@ package struct Examination {
         var program: CompiledProgram?
         traced(source.checkpoint) { () throws(CompileError) in program = try CompiledProgram(compilation, compilation.kvElement) }
         guard let program else { return }
-        let estimate = Estimate(program, compilation, picture: diagnosis.picture, threads: threads)
+        let estimate = Estimate(program, compilation, image: diagnosis.image, threads: threads)
         (diagnosis.memory, diagnosis.speed) = (estimate.memory, estimate.speed)
     }
 }

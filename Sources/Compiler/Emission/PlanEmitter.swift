@@ -73,7 +73,7 @@ extension PlanEmitter {
         return Slot(.weight(table.index(of: request)), type)
     }
 
-    /// What a vision entry reads of pictures.
+    /// What a vision entry reads of images.
     private var tensors: [ExecutionPlan.NamedTensor] {
         guard entry == .vision else { return [] }
         return graph.inputs.filter { $0.mask == nil }.map { ExecutionPlan.NamedTensor(name: $0.name, type: graph.type(of: $0.value)) }

@@ -1,6 +1,6 @@
 package import Budgets
 
-/// Interpolates float pictures as torch's `F.interpolate` does without antialias and with `align_corners=False`.
+/// Interpolates float images as torch's `F.interpolate` does without antialias and with `align_corners=False`.
 ///
 /// Each output takes two (bilinear) or four (bicubic, a = -0.75) neighbours of a row, then of a column; neighbours outside are
 /// those at the edge. Places, weights and sums are 32-bit and by fused multiplication as in torch's builds for AVX2 and AVX-512: equal to

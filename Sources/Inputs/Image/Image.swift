@@ -1,6 +1,6 @@
 package import Budgets
 
-/// A decoded picture: 8-bit RGB, upright, without alpha.
+/// A decoded image: 8-bit RGB, upright, without alpha.
 package struct Image: Sendable, Hashable {
     /// Pixels per row.
     package let width: Int
@@ -9,7 +9,7 @@ package struct Image: Sendable, Hashable {
     /// `height · width · 3` bytes, rows top to bottom, red first.
     package let pixels: [UInt8]
 
-    /// A picture of the given bytes, whose count must be `height · width · 3`, both sides positive.
+    /// An image of the given bytes, whose count must be `height · width · 3`, both sides positive.
     package init(width: Int, height: Int, pixels: [UInt8]) {
         precondition(width > 0 && height > 0 && pixels.count == width * height * 3, "pixels do not match the size")
         self.width = width
@@ -18,7 +18,7 @@ package struct Image: Sendable, Hashable {
     }
 }
 
-/// Why a picture cannot be used: the fact, the place, and what would help.
+/// Why an image cannot be used: the fact, the place, and what would help.
 package enum ImageError: Error, Hashable, CustomStringConvertible {
     /// The file has no bytes.
     case empty
@@ -26,7 +26,7 @@ package enum ImageError: Error, Hashable, CustomStringConvertible {
     case unknownFormat(found: String)
     /// The header announces more pixels than `limit`; nothing was decoded.
     case tooManyPixels(width: Int, height: Int, limit: Int)
-    /// The file ends before the picture does.
+    /// The file ends before the image does.
     case truncated(ImageFormat, detail: String)
     /// The file breaks the rules of its format.
     case corrupt(ImageFormat, detail: String)
@@ -36,43 +36,43 @@ package enum ImageError: Error, Hashable, CustomStringConvertible {
     case outOfMemory(width: Int, height: Int)
     /// Work on the request was given up.
     case stopped(WorkLimitError)
-    /// HF's `smart_resize` refuses pictures more than 200 times as long as they are wide.
+    /// HF's `smart_resize` refuses images more than 200 times as long as they are wide.
     case aspectRatio(width: Int, height: Int)
     /// Of one side nothing would be left.
     case tooThin(width: Int, height: Int)
     /// The processor does not resize and the sides are not multiples of its cell.
     case sizeNotMultiple(width: Int, height: Int, multiple: Int)
-    /// The resized picture would have more patches than the model accepts.
+    /// The resized image would have more patches than the model accepts.
     case tooManyPatches(count: Int, limit: Int)
 
     package var description: String {
         switch self {
         case .empty:
-            "the picture has 0 bytes; send a \(ImageFormat.list) file"
+            "the image has 0 bytes; send a \(ImageFormat.list) file"
         case .unknownFormat(let found):
-            "the picture is not a \(ImageFormat.list) file: it looks like \(found); convert it to one of these kinds"
+            "the image is not a \(ImageFormat.list) file: it looks like \(found); convert it to one of these kinds"
         case .tooManyPixels(let width, let height, let limit):
-            "the picture's header says \(width)×\(height) pixels, more than the limit of \(limit); "
-                + "send a smaller picture or raise --max-image-pixels"
+            "the image's header says \(width)×\(height) pixels, more than the limit of \(limit); "
+                + "send a smaller image or raise --max-image-pixels"
         case .truncated(let format, let detail):
-            "the \(format) picture is truncated: \(detail); send the whole file"
+            "the \(format) image is truncated: \(detail); send the whole file"
         case .corrupt(let format, let detail):
-            "the \(format) picture is corrupt: \(detail); write it again with another program"
+            "the \(format) image is corrupt: \(detail); write it again with another program"
         case .unsupported(let format, let detail):
-            "this kind of \(format) picture is not supported: \(detail); convert it to a baseline JPEG or a PNG"
+            "this kind of \(format) image is not supported: \(detail); convert it to a baseline JPEG or a PNG"
         case .outOfMemory(let width, let height):
-            "no memory for a picture of \(width)×\(height) pixels; send a smaller one"
+            "no memory for an image of \(width)×\(height) pixels; send a smaller one"
         case .stopped(let reason): reason.description
         case .aspectRatio(let width, let height):
-            "the picture of \(width)×\(height) pixels is more than 200 times as long as it is wide; crop it"
+            "the image of \(width)×\(height) pixels is more than 200 times as long as it is wide; crop it"
         case .tooThin(let width, let height):
-            "of the picture of \(width)×\(height) pixels nothing is left when it is resized to what the model sees; crop it"
+            "of the image of \(width)×\(height) pixels nothing is left when it is resized to what the model sees; crop it"
         case .sizeNotMultiple(let width, let height, let multiple):
-            "the picture of \(width)×\(height) pixels is not resized by this model (do_resize is false); "
+            "the image of \(width)×\(height) pixels is not resized by this model (do_resize is false); "
                 + "both sides must be multiples of \(multiple)"
         case .tooManyPatches(let count, let limit):
-            "the picture becomes \(count) patches, more than the model's limit of \(limit); "
-                + "send a smaller picture or lower max_pixels"
+            "the image becomes \(count) patches, more than the model's limit of \(limit); "
+                + "send a smaller image or lower max_pixels"
         }
     }
 }

@@ -2,7 +2,7 @@ package import Budgets
 internal import CImage
 package import Plan
 
-/// Turns a picture file into an upright RGB picture, as `transformers` 5 loads it: Pillow's `open`, the first frame or page,
+/// Turns an image file into an upright RGB image, as `transformers` 5 loads it: Pillow's `open`, the first frame or page,
 /// `exif_transpose`, alpha composited on white, CMYK as Adobe stores it. 16-bit samples keep their high byte.
 package struct ImageDecoder: Sendable {
     /// More pixels than this are refused by the header alone.
@@ -12,7 +12,7 @@ package struct ImageDecoder: Sendable {
 
     /// How pixels with alpha become opaque.
     package enum AlphaRule: Sendable, Hashable {
-        /// Pillow's `alpha_composite` on white: what `transformers`' processors do with a picture that has alpha.
+        /// Pillow's `alpha_composite` on white: what `transformers`' processors do with an image that has alpha.
         case onWhite
         /// Pillow's `convert("RGB")`: the colours as they are stored, visible or not.
         case dropped
@@ -26,8 +26,8 @@ package struct ImageDecoder: Sendable {
         self.alpha = alpha
     }
 
-    /// For the pictures of a model.
-    package init(_ spec: PictureSpec?, maxPixels: Int = defaultMaxPixels) {
+    /// For the images of a model.
+    package init(_ spec: ImageSpec?, maxPixels: Int = defaultMaxPixels) {
         self.init(maxPixels: maxPixels, alpha: spec?.dropsAlpha ?? false ? .dropped : .onWhite)
     }
 
@@ -102,7 +102,7 @@ extension ImageFormat {
 }
 
 extension ImageHeader.Orientation {
-    /// The upright picture for rows stored in this orientation.
+    /// The upright image for rows stored in this orientation.
     func apply(to image: Image) -> Image {
         if self == .upright { return image }
         let width = swapsSides ? image.height : image.width

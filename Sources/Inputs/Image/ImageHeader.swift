@@ -1,17 +1,17 @@
-/// What the first segments of a picture file say, read without decoding anything.
+/// What the first segments of an image file say, read without decoding anything.
 package struct ImageHeader: Sendable, Hashable {
     package var format: ImageFormat
     /// Size as stored, before the orientation is applied.
     package var width: Int
     package var height: Int
-    /// How the stored rows lie relative to the upright picture.
+    /// How the stored rows lie relative to the upright image.
     package var orientation: Orientation
-    /// Size of the upright picture.
+    /// Size of the upright image.
     package var uprightSize: (width: Int, height: Int) { orientation.swapsSides ? (height, width) : (width, height) }
     /// A whole file of this size cannot have fewer bytes, however well it is packed.
     package var leastBytes: Int
 
-    /// The EXIF orientation: where the stored first row and column belong in the upright picture.
+    /// The EXIF orientation: where the stored first row and column belong in the upright image.
     package enum Orientation: Int, Sendable, Hashable, CaseIterable {
         case upright = 1, mirrored, turned, flipped, transposed, turnedRight, transversed, turnedLeft
 

@@ -45,7 +45,7 @@ extension ImageHeader {
 
     /// Walks the blocks up to the first frame: the canvas grows where the frame is larger.
     static func gif(_ file: [UInt8]) throws(ImageError) -> ImageHeader {
-        let cut = ImageError.truncated(.gif, detail: "the file ends before the first picture")
+        let cut = ImageError.truncated(.gif, detail: "the file ends before the first image")
         var reader = ByteReader(file, at: 6)
         guard let width = reader.little(2), let height = reader.little(2), let flags = reader.byte(), reader.skip(2),
             flags & 0x80 == 0 || reader.skip(3 << (Int(flags & 7) + 1))
@@ -62,7 +62,7 @@ extension ImageHeader {
                     format: .gif, width: max(width, left + columns), height: max(height, top + rows), orientation: nil,
                     leastBytes: columns * rows / 4096)
             } else {
-                throw .corrupt(.gif, detail: "there is no picture in the file")
+                throw .corrupt(.gif, detail: "there is no image in the file")
             }
         }
         throw cut

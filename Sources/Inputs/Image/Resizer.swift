@@ -2,7 +2,7 @@ package import Budgets
 internal import CImage
 package import Plan
 
-/// Resizes 8-bit RGB pictures exactly as torchvision (uint8, antialias) or Pillow do: a horizontal pass to bytes, then
+/// Resizes 8-bit RGB images exactly as torchvision (uint8, antialias) or Pillow do: a horizontal pass to bytes, then
 /// a vertical pass; a pass is skipped where that side keeps its length. Pillow from version 13 on does the vertical pass
 /// first where the height loses more than twice as many pixels as the width.
 package struct Resizer: Sendable {
@@ -17,7 +17,7 @@ package struct Resizer: Sendable {
         isa = portable ? CIMAGE_GENERIC : cimage_detect_isa()
     }
 
-    /// The picture at `width` × `height` pixels, both positive and below 2³¹/3. Besides the result it takes memory for
+    /// The image at `width` × `height` pixels, both positive and below 2³¹/3. Besides the result it takes memory for
     /// as many rows as the vertical filter spans. `budget` is charged row by row.
     package func resize(
         _ image: Image, width: Int, height: Int, budget: WorkBudget = .generous()

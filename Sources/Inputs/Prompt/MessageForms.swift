@@ -39,18 +39,18 @@ package struct MessageForms: Sendable {
 
     /// The messages in a form that the template takes: parts that are texts are joined by line breaks, a text becomes a part.
     ///
-    /// Parts with pictures are joined as `prompt` says, the markers of the pictures in their places.
-    package func adapted(_ messages: JSONValue, _ prompt: PicturePrompt? = nil) -> JSONValue {
+    /// Parts with images are joined as `prompt` says, the markers of the images in their places.
+    package func adapted(_ messages: JSONValue, _ prompt: ImagePrompt? = nil) -> JSONValue {
         guard !textOnly.isEmpty || !partsOnly.isEmpty, let list = messages.arrayValue else { return messages }
-        var pictures = 0
-        return .array(list.map { adaptedMessage($0, prompt, &pictures) })
+        var images = 0
+        return .array(list.map { adaptedMessage($0, prompt, &images) })
     }
 
-    /// - Parameter pictures: those before the message; grows by its own.
-    private func adaptedMessage(_ message: JSONValue, _ prompt: PicturePrompt?, _ pictures: inout Int) -> JSONValue {
+    /// - Parameter images: those before the message; grows by its own.
+    private func adaptedMessage(_ message: JSONValue, _ prompt: ImagePrompt?, _ images: inout Int) -> JSONValue {
         let parts = message["content"]?.arrayValue
-        let first = pictures
-        pictures += parts?.count(where: PictureSource.isPicture) ?? 0
+        let first = images
+        images += parts?.count(where: ImageSource.isImage) ?? 0
         guard var members = message.objectValue, let role = members["role"]?.stringValue else { return message }
         if partsOnly.contains(role), let text = members["content"]?.stringValue {
             members["content"] = text.isEmpty ? [] : [["type": "text", "text": .string(text)]]
@@ -58,7 +58,7 @@ package struct MessageForms: Sendable {
         guard textOnly.contains(role), let parts else { return .object(members) }
         var (texts, number): ([String], Int) = ([], first)
         for part in parts {
-            if let prompt, PictureSource.isPicture(part) {
+            if let prompt, ImageSource.isImage(part) {
                 number += 1
                 texts.append(prompt.marker(number) + prompt.mention.ending)
             } else if part["type"] == "text", let text = part["text"]?.stringValue {

@@ -3,26 +3,26 @@ package import Plan
 
 /// A prompt as the model reads it.
 package struct PreparedPrompt: Sendable {
-    /// Token ids as HuggingFace shows them; what takes a picture's features stands once per feature.
+    /// Token ids as HuggingFace shows them; what takes an image's features stands once per feature.
     package let inputIDs: [Int32]
     /// The ids that the model reads: tokens of its vocabulary.
     package let tokens: [Int32]
     /// Positions of the tokens.
     package let positions: TokenPositions
-    /// The pictures in the order of the prompt.
-    package let pictures: [PreparedPicture]
+    /// The images in the order of the prompt.
+    package let images: [PreparedImage]
     /// Ranges of tokens that see each other whole, in order and apart.
     package let spans: [Range<Int>]
 }
 
-/// A picture's inputs and the tokens that take its features.
-package struct PreparedPicture: Sendable {
-    package let picture: ReadPicture
-    /// Indices into the prompt's tokens, as many as the picture has features.
+/// An image's inputs and the tokens that take its features.
+package struct PreparedImage: Sendable {
+    package let image: ReadImage
+    /// Indices into the prompt's tokens, as many as the image has features.
     package let tokens: TokenRanges
 }
 
-/// Puts a rendered chat and its pictures together, as HF's processors do: what stands for a picture takes the place of its marker in the
+/// Puts a rendered chat and its images together, as HF's processors do: what stands for an image takes the place of its marker in the
 /// text, then the whole text is tokenized once.
 package struct PromptAssembler: Sendable {
     package let spec: InputSpec
@@ -34,47 +34,47 @@ package struct PromptAssembler: Sendable {
         self.encode = encode
     }
 
-    /// The prompt for a rendered text with one marker per picture, in order.
+    /// The prompt for a rendered text with one marker per image, in order.
     ///
     /// What stands on the two sides of a `mark` is tokenized apart, and the mark itself dropped; see `TypedPlaceholders`.
     package func prepare(
-        rendered: String, pictures: [ReadPicture], mark: Unicode.Scalar? = nil
+        rendered: String, images: [ReadImage], mark: Unicode.Scalar? = nil
     ) throws(PromptError) -> PreparedPrompt {
-        if !pictures.isEmpty, spec.picture == nil { throw .noVision(pictures: pictures.count) }
-        let (ids, runTokens) = try spec.picture?.prompt.isWritten ?? true
-            ? whole(rendered, pictures, mark) : apart(rendered, pictures, mark)
+        if !images.isEmpty, spec.image == nil { throw .noVision(images: images.count) }
+        let (ids, runTokens) = try spec.image?.prompt.isWritten ?? true
+            ? whole(rendered, images, mark) : apart(rendered, images, mark)
         if ids.count > Int(Int32.max) / 4 { throw .tooLong(tokens: ids.count) }
-        let prepared = zip(pictures, runTokens).map { PreparedPicture(picture: $0, tokens: TokenRanges($1)) }
-        let positions = spec.positions.positions(count: ids.count, pictures: prepared.compactMap(PictureSpan.init))
+        let prepared = zip(images, runTokens).map { PreparedImage(image: $0, tokens: TokenRanges($1)) }
+        let positions = spec.positions.positions(count: ids.count, images: prepared.compactMap(ImageSpan.init))
         let spans =
             switch spec.spans {
             case .none: [Range<Int>]()
-            case .pictures: prepared.flatMap(\.tokens.ranges)
+            case .images: prepared.flatMap(\.tokens.ranges)
             case .prompt: [ids.indices]
             }
-        let tokens = ids.contains { $0 < 0 } ? ids.map { $0 < 0 ? spec.picture?.prompt.token ?? 0 : $0 } : ids
-        return PreparedPrompt(inputIDs: ids, tokens: tokens, positions: positions, pictures: prepared, spans: spans)
+        let tokens = ids.contains { $0 < 0 } ? ids.map { $0 < 0 ? spec.image?.prompt.token ?? 0 : $0 } : ids
+        return PreparedPrompt(inputIDs: ids, tokens: tokens, positions: positions, images: prepared, spans: spans)
     }
 
     private func whole(
-        _ rendered: String, _ pictures: [ReadPicture], _ mark: Unicode.Scalar?
+        _ rendered: String, _ images: [ReadImage], _ mark: Unicode.Scalar?
     ) throws(PromptError) -> (ids: [Int32], spans: [[Range<Int>]]) {
-        let (text, runs) = try expanded(rendered, pictures)
+        let (text, runs) = try expanded(rendered, images)
         let ids = try tokens(of: text, mark: mark, adds: addsSpecialTokens(to: text))
         if ids.isEmpty { throw .empty }
         return try located(runs, in: ids)
     }
 
-    /// Every text between pictures for itself, and between them as many ids as the picture has features.
+    /// Every text between images for itself, and between them as many ids as the image has features.
     private func apart(
-        _ rendered: String, _ pictures: [ReadPicture], _ mark: Unicode.Scalar?
+        _ rendered: String, _ images: [ReadImage], _ mark: Unicode.Scalar?
     ) throws(PromptError) -> (ids: [Int32], spans: [[Range<Int>]]) {
-        guard let prompt = spec.picture?.prompt else { return ([], []) }
+        guard let prompt = spec.image?.prompt else { return ([], []) }
         var (ids, spans): ([Int32], [[Range<Int>]]) = ([], [])
-        for (index, piece) in try texts(rendered, pictures: pictures.count).enumerated() {
+        for (index, piece) in try texts(rendered, images: images.count).enumerated() {
             var text = piece
             if index > 0 {
-                let (start, count) = (ids.count, pictures[index - 1].features.count)
+                let (start, count) = (ids.count, images[index - 1].features.count)
                 if case .located(let closing, _) = prompt.spacing {
                     let place = try place(in: piece, before: closing, prompt, mark, limit: count)
                     ids += place.bytes.map(Int32.init) + repeatElement(prompt.token, count: count - place.bytes.count)
@@ -85,7 +85,7 @@ package struct PromptAssembler: Sendable {
                 spans.append([start..<ids.count])
             }
             if case .located(_, let openings) = prompt.spacing {
-                if index < pictures.count { text += prompt.marker }
+                if index < images.count { text += prompt.marker }
                 for part in cut(text, behind: openings) { ids += try tokens(of: part, mark: mark, adds: false) }
             } else {
                 ids += try tokens(of: text, mark: mark, adds: true)
@@ -95,9 +95,9 @@ package struct PromptAssembler: Sendable {
         return (ids, spans)
     }
 
-    /// The bytes of where a picture is, and the text from `closing` on.
+    /// The bytes of where an image is, and the text from `closing` on.
     private func place(
-        in text: String, before closing: String, _ prompt: PicturePrompt, _ mark: Unicode.Scalar?, limit: Int
+        in text: String, before closing: String, _ prompt: ImagePrompt, _ mark: Unicode.Scalar?, limit: Int
     ) throws(PromptError) -> (bytes: [UInt8], rest: String) {
         let parts = text.split(separator: closing, maxSplits: 1, omittingEmptySubsequences: false)
         guard parts.count == 2 else { throw .unclosed(marker: prompt.marker, closing: closing) }
@@ -119,14 +119,14 @@ package struct PromptAssembler: Sendable {
         return parts
     }
 
-    /// What stands before, between and behind the markers of so many pictures; throws where there are not as many.
-    private func texts(_ rendered: String, pictures: Int) throws(PromptError) -> [String] {
-        guard let prompt = spec.picture?.prompt, !prompt.marker.isEmpty else { return [rendered] }
+    /// What stands before, between and behind the markers of so many images; throws where there are not as many.
+    private func texts(_ rendered: String, images: Int) throws(PromptError) -> [String] {
+        guard let prompt = spec.image?.prompt, !prompt.marker.isEmpty else { return [rendered] }
         let isNumbered = prompt.marker(1) != prompt.marker
         guard isNumbered else {
             let pieces = split(Array(rendered.utf8), by: Array(prompt.marker.utf8))
-            guard pieces.count - 1 == pictures else {
-                throw .placeholderCount(placeholder: prompt.marker, found: pieces.count - 1, pictures: pictures)
+            guard pieces.count - 1 == images else {
+                throw .placeholderCount(placeholder: prompt.marker, found: pieces.count - 1, images: images)
             }
             return pieces.map { String(decoding: $0, as: UTF8.self) }
         }
@@ -135,19 +135,19 @@ package struct PromptAssembler: Sendable {
             texts.append(String(decoding: rest.prefix(place.lowerBound), as: UTF8.self))
             rest = rest.dropFirst(place.upperBound)
         }
-        guard texts.count == pictures else {
-            let marker = prompt.marker(min(texts.count, pictures) + 1)
-            throw .placeholderCount(placeholder: marker, found: texts.count, pictures: pictures)
+        guard texts.count == images else {
+            let marker = prompt.marker(min(texts.count, images) + 1)
+            throw .placeholderCount(placeholder: marker, found: texts.count, images: images)
         }
         return texts + [String(decoding: rest, as: UTF8.self)]
     }
 
-    /// A text in which what stands for the pictures is written out, with their markers again.
-    package func collapsed(_ text: String, _ pictures: [ReadPicture]) -> String {
-        guard let prompt = spec.picture?.prompt, prompt.isWritten else { return text }
+    /// A text in which what stands for the images is written out, with their markers again.
+    package func collapsed(_ text: String, _ images: [ReadImage]) -> String {
+        guard let prompt = spec.image?.prompt, prompt.isWritten else { return text }
         var (done, rest) = ("", text[...])
-        for (index, picture) in pictures.enumerated() {
-            let parts = PicturePieces(prompt, picture.layout, picture.features, number: index + 1).parts.map { part in
+        for (index, image) in images.enumerated() {
+            let parts = ImagePieces(prompt, image.layout, image.features, number: index + 1).parts.map { part in
                 switch part {
                 case .text(let text): text
                 case .features(let count): String(repeating: prompt.tokenText, count: count)
@@ -160,16 +160,16 @@ package struct PromptAssembler: Sendable {
         return done + rest
     }
 
-    /// The rendered text with what stands for each picture, one token's text for each run of features; and the runs, by picture.
-    private func expanded(_ rendered: String, _ pictures: [ReadPicture]) throws(PromptError) -> (text: String, runs: [[Int]]) {
-        guard let prompt = spec.picture?.prompt, !prompt.marker.isEmpty else { return (rendered, []) }
-        let pieces = try texts(rendered, pictures: pictures.count)
+    /// The rendered text with what stands for each image, one token's text for each run of features; and the runs, by image.
+    private func expanded(_ rendered: String, _ images: [ReadImage]) throws(PromptError) -> (text: String, runs: [[Int]]) {
+        guard let prompt = spec.image?.prompt, !prompt.marker.isEmpty else { return (rendered, []) }
+        let pieces = try texts(rendered, images: images.count)
         var text = pieces[0]
-        if pictures.isEmpty, case .framed(let behind, _) = prompt.spacing { text = behind + text }
+        if images.isEmpty, case .framed(let behind, _) = prompt.spacing { text = behind + text }
         var runs: [[Int]] = []
-        for (index, (piece, picture)) in zip(pieces.dropFirst(), pictures).enumerated() {
+        for (index, (piece, image)) in zip(pieces.dropFirst(), images).enumerated() {
             var counts: [Int] = []
-            for part in PicturePieces(prompt, picture.layout, picture.features, number: index + 1).parts {
+            for part in ImagePieces(prompt, image.layout, image.features, number: index + 1).parts {
                 switch part {
                 case .text(let part): text += part
                 case .features(let count):
@@ -178,7 +178,7 @@ package struct PromptAssembler: Sendable {
                 }
             }
             runs.append(counts)
-            if index + 1 == pictures.count, case .framed(let behind, _) = prompt.spacing { text += behind }
+            if index + 1 == images.count, case .framed(let behind, _) = prompt.spacing { text += behind }
             text += piece
         }
         if case .framed(_, let end) = prompt.spacing { text += end }
@@ -188,7 +188,7 @@ package struct PromptAssembler: Sendable {
     /// A processor adds the tokenizer's special tokens unless the template wrote the first of them; a tokenizer alone adds none to chats
     /// (`ProcessorMixin.apply_chat_template`, `PreTrainedTokenizerBase.apply_chat_template`).
     private func addsSpecialTokens(to text: String) -> Bool {
-        guard let prompt = spec.picture?.prompt else { return false }
+        guard let prompt = spec.image?.prompt else { return false }
         if case .framed = prompt.spacing { return false }
         guard let begin = spec.specialTokens["bos_token"], !begin.isEmpty else { return true }
         return !text.utf8.starts(with: begin.utf8)
@@ -208,23 +208,23 @@ package struct PromptAssembler: Sendable {
         return ids
     }
 
-    /// The tokens with each run at its full length, and where the runs of each picture are; every token of the kind must begin a run.
+    /// The tokens with each run at its full length, and where the runs of each image are; every token of the kind must begin a run.
     private func located(_ runs: [[Int]], in ids: [Int32]) throws(PromptError) -> (ids: [Int32], spans: [[Range<Int>]]) {
-        guard let prompt = spec.picture?.prompt else { return (ids, []) }
+        guard let prompt = spec.image?.prompt else { return (ids, []) }
         let mismatch = PromptError.placeholderToken(placeholder: prompt.tokenText, token: prompt.token)
         var whole: [Int32] = []
         whole.reserveCapacity(ids.count + runs.joined().reduce(0, +))
         var spans: [[Range<Int>]] = runs.map { _ in [] }
-        var (picture, run) = (0, 0)
+        var (image, run) = (0, 0)
         for id in ids {
             guard id == prompt.token else {
                 whole.append(id)
                 continue
             }
-            while picture < runs.count, run == runs[picture].count { (picture, run) = (picture + 1, 0) }
-            guard picture < runs.count else { throw mismatch }
-            spans[picture].append(whole.count..<whole.count + runs[picture][run])
-            whole += repeatElement(id, count: runs[picture][run])
+            while image < runs.count, run == runs[image].count { (image, run) = (image + 1, 0) }
+            guard image < runs.count else { throw mismatch }
+            spans[image].append(whole.count..<whole.count + runs[image][run])
+            whole += repeatElement(id, count: runs[image][run])
             run += 1
         }
         guard zip(spans, runs).allSatisfy({ $0.count == $1.count }) else { throw mismatch }

@@ -1,10 +1,10 @@
 /// Why a prompt cannot be prepared.
 package enum PromptError: Error, Hashable, CustomStringConvertible {
-    /// The rendered prompt holds another number of placeholders than there are pictures.
-    case placeholderCount(placeholder: String, found: Int, pictures: Int)
+    /// The rendered prompt holds another number of placeholders than there are images.
+    case placeholderCount(placeholder: String, found: Int, images: Int)
     /// The model reads text only.
-    case noVision(pictures: Int)
-    /// The tokenizer does not turn the placeholder into its token, so that a picture's tokens are not where they belong.
+    case noVision(images: Int)
+    /// The tokenizer does not turn the placeholder into its token, so that an image's tokens are not where they belong.
     case placeholderToken(placeholder: String, token: Int32)
     /// The tokenizer gives an id beyond the model's vocabulary.
     case tokenBeyondVocabulary(token: Int32, size: Int)
@@ -12,20 +12,20 @@ package enum PromptError: Error, Hashable, CustomStringConvertible {
     case empty
     /// More tokens than positions can count.
     case tooLong(tokens: Int)
-    /// Nothing closes what opens a picture's place.
+    /// Nothing closes what opens an image's place.
     case unclosed(marker: String, closing: String)
-    /// A picture's place has more bytes than the picture has tokens.
+    /// An image's place has more bytes than the image has tokens.
     case placeTooLong(bytes: Int, limit: Int)
     /// The tokenizer failed.
     case tokenizer(String)
 
     package var description: String {
         switch self {
-        case .placeholderCount(let placeholder, let found, let pictures):
-            "the rendered prompt holds \(placeholder) \(found) times, but there are \(pictures) pictures; "
+        case .placeholderCount(let placeholder, let found, let images):
+            "the rendered prompt holds \(placeholder) \(found) times, but there are \(images) images; "
                 + "remove the placeholder from the text, or use the model's own chat template"
-        case .noVision(let pictures):
-            "the model reads text only, but there are \(pictures) pictures"
+        case .noVision(let images):
+            "the model reads text only, but there are \(images) images"
         case .placeholderToken(let placeholder, let token):
             "the tokenizer does not turn \(placeholder) into token \(token); "
                 + "tokenizer.json and config.json do not belong together"
@@ -39,7 +39,7 @@ package enum PromptError: Error, Hashable, CustomStringConvertible {
         case .unclosed(let marker, let closing):
             "the rendered prompt holds \(marker) without \(closing) behind it"
         case .placeTooLong(let bytes, let limit):
-            "the path of a picture has \(bytes) bytes, more than the \(limit) that the model has tokens for; use a shorter one"
+            "the path of an image has \(bytes) bytes, more than the \(limit) that the model has tokens for; use a shorter one"
         case .tokenizer(let message):
             message
         }

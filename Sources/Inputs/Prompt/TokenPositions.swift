@@ -15,8 +15,8 @@ package struct TokenPositions: Sendable, Hashable {
     }
 }
 
-/// The tokens that one picture takes, and its grid of patches.
-package struct PictureSpan: Sendable, Hashable {
+/// The tokens that one image takes, and its grid of patches.
+package struct ImageSpan: Sendable, Hashable {
     /// Indices into the prompt's tokens.
     package var tokens: Range<Int>
     /// Patches, before merging.
@@ -30,20 +30,20 @@ package struct PictureSpan: Sendable, Hashable {
     }
 }
 
-extension PictureSpan {
-    /// Nil for a picture without tokens. Schemes that look at grids are those of one tile and one range.
-    init?(_ prepared: PreparedPicture) {
-        guard let tokens = prepared.tokens.ranges.first, let tile = prepared.picture.layout.tiles.first else { return nil }
+extension ImageSpan {
+    /// Nil for an image without tokens. Schemes that look at grids are those of one tile and one range.
+    init?(_ prepared: PreparedImage) {
+        guard let tokens = prepared.tokens.ranges.first, let tile = prepared.image.layout.tiles.first else { return nil }
         self.init(tokens: tokens, gridHeight: tile.gridHeight, gridWidth: tile.gridWidth)
     }
 }
 
 extension PositionScheme {
-    /// Positions of `count` tokens, of which `pictures`, in order and apart, stand for pictures.
+    /// Positions of `count` tokens, of which `images`, in order and apart, stand for images.
     ///
-    /// Source for `mrope`: HF `Qwen2VLModel.get_rope_index`. Text goes on by one on all axes; a picture keeps its time
+    /// Source for `mrope`: HF `Qwen2VLModel.get_rope_index`. Text goes on by one on all axes; an image keeps its time
     /// and counts rows and columns of the merged grid from there; behind it text goes on at the grid's longer side.
-    package func positions(count: Int, pictures: [PictureSpan]) -> TokenPositions {
+    package func positions(count: Int, images: [ImageSpan]) -> TokenPositions {
         switch self {
         case .sequential(let start):
             return TokenPositions(ids: (0..<count).map { Int32($0 + start) }, axes: 1, delta: Int32(start))
@@ -62,16 +62,16 @@ extension PositionScheme {
                     next += 1
                 }
             }
-            for picture in pictures {
-                text(to: picture.tokens.lowerBound)
-                let columns = max(picture.gridWidth / merge, 1)
-                for (offset, index) in picture.tokens.enumerated() {
+            for image in images {
+                text(to: image.tokens.lowerBound)
+                let columns = max(image.gridWidth / merge, 1)
+                for (offset, index) in image.tokens.enumerated() {
                     ids[index] = Int32(next)
                     ids[count + index] = Int32(next + offset / columns)
                     ids[2 * count + index] = Int32(next + offset % columns)
                 }
-                token = picture.tokens.upperBound
-                next += max(picture.gridHeight, picture.gridWidth) / merge
+                token = image.tokens.upperBound
+                next += max(image.gridHeight, image.gridWidth) / merge
             }
             text(to: count)
             return TokenPositions(ids: ids, axes: 3, delta: Int32(Int(ids.max() ?? -1) + 1 - count))

@@ -1,7 +1,7 @@
 package import JSON
 package import Plan
 
-/// Messages in which somebody wrote as text what stands for a picture, or for one of its features, such as `<|image_pad|>`.
+/// Messages in which somebody wrote as text what stands for an image, or for one of its features, such as `<|image_pad|>`.
 ///
 /// A template sees a mark behind the first character of each, a character that occurs nowhere in the messages. A placeholder
 /// of the rendered text is then the template's own, and tokenizing the text in pieces, cut at the marks, gives no placeholder's
@@ -12,8 +12,8 @@ package struct TypedPlaceholders: Sendable {
     /// Nil where no placeholder was typed.
     package let mark: Unicode.Scalar?
 
-    package init(_ messages: JSONValue, prompt: PicturePrompt?) {
-        let marker = prompt?.marker.split(separator: "{picture}", omittingEmptySubsequences: false).first.map(String.init)
+    package init(_ messages: JSONValue, prompt: ImagePrompt?) {
+        let marker = prompt?.marker.split(separator: "{image}", omittingEmptySubsequences: false).first.map(String.init)
         let texts = Set([marker, prompt?.tokenText].compactMap(\.self)).sorted()
         let typed = texts.filter { $0.unicodeScalars.count > 1 && messages.containsText(Array($0.utf8)) }
         let mark = typed.isEmpty ? nil : Self.candidates.first { !messages.containsText(Array(String($0).utf8)) }

@@ -41,7 +41,7 @@ extension ModelTracer {
         return b.reshape(squares, ["M", .fixed(count * width)])
     }
 
-    /// Attention of patches inside pictures, q, k and v from one layer (`VisionAttention`).
+    /// Attention of patches inside images, q, k and v from one layer (`VisionAttention`).
     func packedAttention(_ x: Value, _ shape: AttentionShape, _ rotary: RotaryTables, visible: Value, tokens: Dim) -> Value {
         let width = shape.queryWidth
         let packed = linear("qkv", x, from: width, to: 3 * width, bias: true)

@@ -49,11 +49,11 @@ package struct DecoderConfiguration: Sendable {
     var scoreCap: Double?
     /// Logits go through `c · tanh(x / c)`.
     var logitCap: Double?
-    /// What embedded tokens, not pictures, are multiplied by.
+    /// What embedded tokens, not images, are multiplied by.
     var embeddingScale: Double?
     /// From this position on queries grow by the logarithm of the position to this base.
     var logarithmBase: Int?
-    /// How far the tokens of a picture or a prefix see forward in `extend`.
+    /// How far the tokens of an image or a prefix see forward in `extend`.
     var spans = SpanRule.none
 
     /// Rows of the `positions` input.
@@ -123,7 +123,7 @@ enum QueryProjections {
     case groups
 }
 
-/// Whether tokens see forward inside a span: a picture, or a whole prefix.
+/// Whether tokens see forward inside a span: an image, or a whole prefix.
 enum SpanRule {
     case none
     /// Up to the span's end, back as far as the window.

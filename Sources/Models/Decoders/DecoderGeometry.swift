@@ -1,7 +1,7 @@
 import HuggingFace
 
 extension ModelGeometry {
-    /// That of a decoder with pictures of such patches, merged by squares of such a side.
+    /// That of a decoder with images of such patches, merged by squares of such a side.
     package init(_ text: DecoderConfiguration, patchSize: Int, mergeSize: Int) {
         self.init(
             layers: text.layers.count, heads: text.attention.heads, kvHeads: text.attention.kvHeads, headDim: text.attention.headDim,

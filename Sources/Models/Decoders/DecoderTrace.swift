@@ -5,14 +5,14 @@ import Tensors
 extension ModelTracer {
     /// The entry `extend`: tokens of several sequences to logits f32 `[B, V]` of the sampled rows.
     ///
-    /// With `pictures`, tokens may be rows of pictures: f32 `[I, W · (1 + layers)]`, of which the first `W` elements stand for the
+    /// With `images`, tokens may be rows of images: f32 `[I, W · (1 + layers)]`, of which the first `W` elements stand for the
     /// token and those that follow are added after the first layers (deepstack).
-    func extend(_ text: DecoderConfiguration, pictures: PictureRows?) -> Value {
+    func extend(_ text: DecoderConfiguration, images: ImageRows?) -> Value {
         let ids = b.input(InputRole.ids.rawValue, TensorType(.i32, ["T"]))
         var rows: (index: Value, embeds: Value)?
-        if let pictures {
+        if let images {
             let index = b.input(InputRole.imageRows.rawValue, TensorType(.i32, ["T"]))
-            rows = (index, b.input(InputRole.imageEmbeds.rawValue, TensorType(.f32, ["I", .fixed(pictures.width(text))])))
+            rows = (index, b.input(InputRole.imageEmbeds.rawValue, TensorType(.f32, ["I", .fixed(images.width(text))])))
         }
         let positions = b.input(InputRole.positions.rawValue, TensorType(.i32, [.fixed(text.positionAxes), "T"]))
         let context = cacheContext(text, tokens: "T")
@@ -21,14 +21,14 @@ extension ModelTracer {
         let known = embedded(ids, text)
         var x = embedding(known, text, tables)
         var added: [Value] = []
-        if let pictures, let rows {
+        if let images, let rows {
             func part(_ index: Int) -> Value {
-                guard pictures.addedLayers > 0 else { return rows.embeds }
+                guard images.addedLayers > 0 else { return rows.embeds }
                 return b.slice(rows.embeds, axis: 1, index * text.width..<(index + 1) * text.width)
             }
             x = b.selectRows(x, part(0), rows.index)
             let nothing = b.mul(x, b.literal(0))
-            added = (0..<pictures.addedLayers).map { b.selectRows(nothing, part($0 + 1), rows.index) }
+            added = (0..<images.addedLayers).map { b.selectRows(nothing, part($0 + 1), rows.index) }
         }
         let own = layerInputs(known, x, text, tokens: "T")
         return logits(b.gather(decoder(x, positions, text, context, added: added, own: own), sampled), text, tables)
@@ -162,8 +162,8 @@ extension ModelTracer {
     }
 }
 
-/// What an `extend` entry takes of pictures.
-package struct PictureRows {
+/// What an `extend` entry takes of images.
+package struct ImageRows {
     /// How many layers' results the rows are added to as well.
     var addedLayers: Int
 

@@ -46,7 +46,7 @@ extension ConfigSection {
         )
     }
 
-    /// A count of pixels; no picture has more than fit 32 bits, so that a greater upper bound is the same as that one.
+    /// A count of pixels; no image has more than fit 32 bits, so that a greater upper bound is the same as that one.
     private func pixels(_ key: String, isUpper: Bool) throws(CheckpointError) -> Int? {
         let limit = Int(Int32.max)
         switch members[key] {

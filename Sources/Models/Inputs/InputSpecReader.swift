@@ -12,7 +12,7 @@ extension ModelDirectory {
 }
 
 extension ConfigSection {
-    /// The token that stands for a picture; `standard` is the class default.
+    /// The token that stands for an image; `standard` is the class default.
     package func imageToken(vocabulary: Int, or standard: Int? = nil) throws(CheckpointError) -> Int32 {
         let key = has("image_token_index") && !has("image_token_id") ? "image_token_index" : "image_token_id"
         return try token(key, vocabulary: vocabulary, or: standard)

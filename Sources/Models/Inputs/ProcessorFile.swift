@@ -11,7 +11,7 @@ package struct ProcessorFile {
     let normalization: PixelSpec.Normalization?
 
     /// - Parameters:
-    ///   - types: the classes that the family's pictures are read by, without the suffixes `Fast` and `Pil`.
+    ///   - types: the classes that the family's images are read by, without the suffixes `Fast` and `Pil`.
     ///   - defaults: what the class normalizes by where the file is silent.
     package init(
         _ section: ConfigSection, types: [String], defaults: PixelSpec.Normalization = .clip, filter standard: ResampleFilter = .bicubic,
@@ -84,9 +84,9 @@ extension PatchTower {
     var gridSide: Int { Int(Double(tilePatches).squareRoot()) }
 }
 
-extension PictureSpec {
+extension ImageSpec {
     /// The program with the text of its token, which is the marker too where that is empty.
-    package func named(_ tokens: TokenNames, fallback: String) -> PictureSpec {
+    package func named(_ tokens: TokenNames, fallback: String) -> ImageSpec {
         var spec = self
         spec.prompt.tokenText = tokens.text(spec.prompt.token) ?? fallback
         if spec.prompt.marker.isEmpty { spec.prompt.marker = spec.prompt.tokenText }

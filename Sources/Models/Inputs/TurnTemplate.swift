@@ -1,4 +1,4 @@
-/// A chat template of a family whose directories bring none: what its own code puts around turns and pictures.
+/// A chat template of a family whose directories bring none: what its own code puts around turns and images.
 struct TurnTemplate {
     /// What stands before everything.
     var start = ""
@@ -13,8 +13,8 @@ struct TurnTemplate {
     var systemEnding: String
     var userEnding: String
     var assistantEnding: String
-    /// What stands for a picture; `{picture}` is its number from 1, `{place}` the path or URL that the message gives.
-    var picture: String
+    /// What stands for an image; `{image}` is its number from 1, `{place}` the path or URL that the message gives.
+    var image: String
     /// What stands for one of several.
     var oneOfSeveral: String?
 
@@ -22,9 +22,9 @@ struct TurnTemplate {
     var source: String {
         let isImage = "part.type == 'image'"
         let counting = "{% if \(isImage) %}{% set ns.total = ns.total + 1 %}{% endif %}"
-        let several = oneOfSeveral.map { "{% if ns.total > 1 %}\(written($0)){% else %}\(written(picture)){% endif %}" }
+        let several = oneOfSeveral.map { "{% if ns.total > 1 %}\(written($0)){% else %}\(written(image)){% endif %}" }
         let parts =
-            "{% if \(isImage) %}{% set ns.index = ns.index + 1 %}\(several ?? written(picture)){% elif part.type == 'text' %}"
+            "{% if \(isImage) %}{% set ns.index = ns.index + 1 %}\(several ?? written(image)){% elif part.type == 'text' %}"
             + "{{ part.text }}{% endif %}"
         let body =
             "{% if message.content is string %}{{ message.content }}{% else %}"
@@ -45,7 +45,7 @@ struct TurnTemplate {
     private func written(_ text: String) -> String {
         guard !text.isEmpty else { return "" }
         let places = text.split(separator: "{place}", omittingEmptySubsequences: false).map { text in
-            text.split(separator: "{picture}", omittingEmptySubsequences: false).map { "\"" + Self.escaped($0) + "\"" }
+            text.split(separator: "{image}", omittingEmptySubsequences: false).map { "\"" + Self.escaped($0) + "\"" }
                 .joined(separator: " ~ ns.index ~ ")
         }
         let place = "(part.image or part.path or part.url or '')"

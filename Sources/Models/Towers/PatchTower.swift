@@ -2,7 +2,7 @@ import HuggingFace
 package import IR
 package import Tensors
 
-/// A vision tower: patches of pictures through a stack of pre-norm transformer blocks, with every choice in which the known ones
+/// A vision tower: patches of images through a stack of pre-norm transformer blocks, with every choice in which the known ones
 /// differ.
 ///
 /// Tensors have the names of `SiglipVisionModel`, with those of CLIP for what only that has; a `NameRewrite` brings others to them.

@@ -8,7 +8,7 @@ struct SegmentMask {
     var queries: String
     var keys: String
 
-    /// Patches of one tile, or of one picture where pictures are not tiled.
+    /// Patches of one tile, or of one image where images are not tiled.
     static let tiles = SegmentMask(name: "visible", queries: "tiles", keys: "tiles")
     /// Patches of one window.
     static let windows = SegmentMask(name: "visible_windows", queries: "windows", keys: "windows")

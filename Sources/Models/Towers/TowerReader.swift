@@ -159,7 +159,7 @@ struct QwenTowerDefaults {
 }
 
 extension PatchTower {
-    /// `Qwen2_5_VLVisionConfig` and `Qwen3VLVisionConfig`: patches of any picture size, places by rotation.
+    /// `Qwen2_5_VLVisionConfig` and `Qwen3VLVisionConfig`: patches of any image size, places by rotation.
     init(qwen config: ConfigSection, _ defaults: QwenTowerDefaults) throws(CheckpointError) {
         let width = try config.size("hidden_size", or: defaults.width, in: 1...1 << 16)
         let heads = try config.size("num_heads", or: 16, in: 1...1 << 12)

@@ -1,7 +1,7 @@
 /// What the runtime must know to turn a request into tokens, patches and positions; the artifact carries it as JSON.
 package struct InputSpec: Sendable, Hashable, Codable {
-    /// How a picture is read and stands in the prompt; nil for a model that reads text only.
-    package var picture: PictureSpec?
+    /// How an image is read and stands in the prompt; nil for a model that reads text only.
+    package var image: ImageSpec?
     /// How token positions are counted.
     package var positions: PositionScheme
     /// Which tokens of a prompt see each other whatever their order.
@@ -18,10 +18,10 @@ package struct InputSpec: Sendable, Hashable, Codable {
     package var chatTemplate: String?
 
     package init(
-        picture: PictureSpec? = nil, positions: PositionScheme, spans: SpanScheme = .none, vocabularySize: Int, endTokenIDs: [Int32],
+        image: ImageSpec? = nil, positions: PositionScheme, spans: SpanScheme = .none, vocabularySize: Int, endTokenIDs: [Int32],
         generation: GenerationDefaults = .init(), specialTokens: [String: String] = [:], chatTemplate: String? = nil
     ) {
-        self.picture = picture
+        self.image = image
         self.positions = positions
         self.spans = spans
         self.vocabularySize = vocabularySize
@@ -36,7 +36,7 @@ package struct InputSpec: Sendable, Hashable, Codable {
 package enum SpanScheme: String, Sendable, Hashable, Codable {
     case none
     /// The tokens of each run of features (Gemma 3).
-    case pictures
+    case images
     /// The whole prompt (PaliGemma).
     case prompt
 }
@@ -45,7 +45,7 @@ package enum SpanScheme: String, Sendable, Hashable, Codable {
 package enum PositionScheme: Sendable, Hashable, Codable {
     /// `start`, `start + 1`, … on one axis.
     case sequential(start: Int)
-    /// Three axes (time, height, width); a picture spans its merged grid (HF `Qwen2VLModel.get_rope_index`).
+    /// Three axes (time, height, width); an image spans its merged grid (HF `Qwen2VLModel.get_rope_index`).
     case mrope(mergeSize: Int)
     /// One axis for each set of rotary frequencies: positions 0, 1, … stand on that of the sequence's length and are 0 on the others.
     case byLength(LengthAxes)

@@ -25,7 +25,7 @@ private struct FieldCheck {
     }
 }
 
-/// Most pixels of a side, and of a picture.
+/// Most pixels of a side, and of an image.
 private let (sideMax, pixelsMax) = (1 << 20, Int(Int32.max))
 
 extension InputSpec {
@@ -35,7 +35,7 @@ extension InputSpec {
     package var contradiction: String? {
         let check = FieldCheck(place: "")
         if let reason = check.within("vocabularySize", vocabularySize, 1...Program.vocabularyMax) { return reason }
-        if let reason = picture?.contradiction(vocabularySize: vocabularySize) { return reason }
+        if let reason = image?.contradiction(vocabularySize: vocabularySize) { return reason }
         let reason =
             switch positions {
             case .mrope(let side): check.within("positions.mergeSize", side, 1...64)
@@ -48,17 +48,17 @@ extension InputSpec {
     }
 }
 
-extension PictureSpec {
+extension ImageSpec {
     fileprivate func contradiction(vocabularySize: Int) -> String? {
-        let check = FieldCheck(place: "picture")
-        guard (1...16).contains(views.count) else { return "picture.views are \(views.count), not 1 … 16" }
+        let check = FieldCheck(place: "image")
+        guard (1...16).contains(views.count) else { return "image.views are \(views.count), not 1 … 16" }
         for (index, view) in views.enumerated() {
-            if let reason = view.contradiction(FieldCheck(place: "picture.views[\(index)]"), index) { return reason }
+            if let reason = view.contradiction(FieldCheck(place: "image.views[\(index)]"), index) { return reason }
         }
-        guard (1...16).contains(order.count), order.allSatisfy(views.indices.contains) else { return "picture.order names no view, or one that is not there" }
-        if let reason = pixels.contradiction(FieldCheck(place: "picture.pixels")) { return reason }
-        guard tensors.count(where: { [.pixels, .values].contains($0.content) }) == 1 else { return "picture.tensors has not one of pixels" }
-        guard Set(tensors.map(\.name)).count == tensors.count else { return "picture.tensors has two of one name" }
+        guard (1...16).contains(order.count), order.allSatisfy(views.indices.contains) else { return "image.order names no view, or one that is not there" }
+        if let reason = pixels.contradiction(FieldCheck(place: "image.pixels")) { return reason }
+        guard tensors.count(where: { [.pixels, .values].contains($0.content) }) == 1 else { return "image.tensors has not one of pixels" }
+        guard Set(tensors.map(\.name)).count == tensors.count else { return "image.tensors has two of one name" }
         for rows in segments {
             if let reason = rows.content.count.flatMap({ check.within("segments' \(rows.name)", $0, 1...1 << 16) }) { return reason }
         }
@@ -67,28 +67,28 @@ extension PictureSpec {
         }
         switch features {
         case .cells(let side):
-            guard side == pixels.order.cellSide else { return "picture.features are of cells of \(side), but the patches are in those of \(pixels.order.cellSide)" }
+            guard side == pixels.order.cellSide else { return "image.features are of cells of \(side), but the patches are in those of \(pixels.order.cellSide)" }
         case .squares(let side):
-            guard pixels.order == .raster else { return "picture.features are of squares, but the patches are not in raster order" }
+            guard pixels.order == .raster else { return "image.features are of squares, but the patches are not in raster order" }
             if let reason = check.within("features.squares.side", side, 1...64) { return reason }
         case .queries(let count):
             if let reason = check.within("features.queries.count", count, 1...1 << 16) { return reason }
         case .stitched(let bases, let grid, let most):
-            guard pixels.order == .raster else { return "picture.features are stitched, but the patches are not in raster order" }
-            guard (bases + [grid]).allSatisfy(views.indices.contains) else { return "picture.features are of views that are not there" }
+            guard pixels.order == .raster else { return "image.features are stitched, but the patches are not in raster order" }
+            guard (bases + [grid]).allSatisfy(views.indices.contains) else { return "image.features are of views that are not there" }
             if let most, let reason = check.within("features.stitched.most", most, 1...1 << 10) { return reason }
         case .lines(let grid, let whole, let side):
             guard views.indices.contains(grid), views.indices.contains(whole) else {
-                return "picture.features are of views that are not there"
+                return "image.features are of views that are not there"
             }
             guard side == pixels.order.cellSide, order.first == whole, order.last == grid, order.count == 2 else {
-                return "picture.features are lines of cells of \(side), which are not those of the patches"
+                return "image.features are lines of cells of \(side), which are not those of the patches"
             }
         }
         return prompt.contradiction(vocabularySize: vocabularySize, views: views.count)
     }
 
-    /// No picture has more rows of the vision entry's inputs than this; nil where the rules set no bound.
+    /// No image has more rows of the vision entry's inputs than this; nil where the rules set no bound.
     package var maxRows: Int? {
         var rows = 0
         for index in order {
@@ -120,7 +120,7 @@ extension PictureSpec {
         }
     }
 
-    /// No picture has more tiles than this; those of a view without a bound count as one.
+    /// No image has more tiles than this; those of a view without a bound count as one.
     package var tilesMax: Int {
         order.reduce(0) { tiles, index in
             let view = views[index]
@@ -161,7 +161,7 @@ extension PictureSpec {
     }
 
     private static func smartPixels(_ minPixels: Int, _ maxPixels: Int, _ multiple: Int) -> Int {
-        // Long pictures pass `maxPixels`: the short side never falls below one cell, and the ratio goes up to 200.
+        // Long images pass `maxPixels`: the short side never falls below one cell, and the ratio goes up to 200.
         let cell = Double(multiple)
         let longest = (200 * Double(maxPixels)).squareRoot()
         let shrunk = max(Double(maxPixels), cell * max(longest, cell))
@@ -195,7 +195,7 @@ extension VisionSegments.Content {
     fileprivate var count: Int? {
         switch self {
         case .queries(let count), .runs(let count), .cells(let count): count
-        case .pictures, .tiles, .kept, .windows: nil
+        case .images, .tiles, .kept, .windows: nil
         }
     }
 }
@@ -268,9 +268,9 @@ extension PixelSpec {
     }
 }
 
-extension PicturePrompt {
+extension ImagePrompt {
     fileprivate func contradiction(vocabularySize: Int, views: Int) -> String? {
-        let check = FieldCheck(place: "picture.prompt")
+        let check = FieldCheck(place: "image.prompt")
         if let reason = check.within("token", Int(token), 0...vocabularySize - 1) { return reason }
         var texts = [("marker", marker)]
         if isWritten { texts.append(("tokenText", tokenText)) }

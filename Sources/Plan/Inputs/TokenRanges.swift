@@ -1,4 +1,4 @@
-/// The tokens of a prompt that stand for one picture: ranges in order and apart, none of them empty.
+/// The tokens of a prompt that stand for one image: ranges in order and apart, none of them empty.
 package struct TokenRanges: Sendable, Hashable {
     package let ranges: [Range<Int>]
     /// Tokens of all ranges.
@@ -17,7 +17,7 @@ package struct TokenRanges: Sendable, Hashable {
 
     package func overlaps(_ range: Range<Int>) -> Bool { ranges.contains { $0.overlaps(range) } }
 
-    /// What of the ranges lies in `range`, each part with the number of the picture's tokens before it.
+    /// What of the ranges lies in `range`, each part with the number of the image's tokens before it.
     package func parts(in range: Range<Int>) -> [(tokens: Range<Int>, first: Int)] {
         var parts: [(tokens: Range<Int>, first: Int)] = []
         var before = 0

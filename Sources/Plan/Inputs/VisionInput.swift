@@ -1,4 +1,4 @@
-/// What a vision entry reads for one or more pictures: named tensors, and segmentations for its masks.
+/// What a vision entry reads for one or more images: named tensors, and segmentations for its masks.
 package struct VisionInput: Sendable, Hashable {
     /// What the rows of a tensor are, or its integers count: rows of patches, of the tower's result, of features.
     package enum Row: Sendable, Hashable { case patch, result, feature }
@@ -74,7 +74,7 @@ package struct VisionInput: Sendable, Hashable {
         tensors.reduce(0) { $0 + $1.values.byteCount } + segments.values.reduce(0) { $0 + 4 * $1.count }
     }
 
-    /// One call for several pictures, at least one, that the same program made.
+    /// One call for several images, at least one, that the same program made.
     package static func joined(_ inputs: [VisionInput]) -> VisionInput {
         var joined = inputs[0]
         guard inputs.count > 1 else { return joined }

@@ -62,12 +62,12 @@ final class FuzzServer: Sendable {
         let tokenizer = try Tokenizer(json: ByteTokenizer.json(marks: ["<|im_start|>", "<|im_end|>", "<|image_pad|>"]))
         let template = try ChatTemplate(source: chatTemplate)
         let spec = InputSpec(
-            picture: PictureSpec(
+            image: ImageSpec(
                 views: [ViewSpec(.smart(minPixels: 784, maxPixels: 784 * 16, multiple: 28, growsShortSide: false), filter: .bicubic, precision: .torchvision)],
                 pixels: PixelSpec(patchSize: 14, order: .cells(side: 2, columnsFirst: false), rescaleFactor: 1 / 255, normalization: nil, form: .patches),
                 tensors: [VisionTensor("pixels", .pixels), VisionTensor("patch_positions", .patchPositions)],
-                segments: [VisionSegments("pictures", .pictures)], features: .cells(side: 2),
-                prompt: PicturePrompt(marker: "<|image_pad|>", token: 258, tokenText: "<|image_pad|>")),
+                segments: [VisionSegments("images", .images)], features: .cells(side: 2),
+                prompt: ImagePrompt(marker: "<|image_pad|>", token: 258, tokenText: "<|image_pad|>")),
             positions: .mrope(mergeSize: 2), vocabularySize: 260,
             endTokenIDs: [257], generation: GenerationDefaults(doSample: false))
         return InputPipeline(

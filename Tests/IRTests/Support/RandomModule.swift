@@ -47,7 +47,7 @@ struct RandomModule {
 
     private mutating func mask(_ name: String, _ b: GraphBuilder) -> Value {
         let masks: [Mask] = [
-            .causal(), .causal(window: 3), .causal(spans: true), .causal(window: 9, spans: true), .segments("pictures"),
+            .causal(), .causal(window: 3), .causal(spans: true), .causal(window: 9, spans: true), .segments("images"),
             .segments(queries: "queries", keys: "tiles"),
         ]
         return b.mask(name, masks.randomElement(using: &random) ?? .causal(), queries: Self.dims.randomElement(using: &random) ?? 1)

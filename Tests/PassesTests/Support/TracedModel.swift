@@ -52,7 +52,7 @@ final class StageRecorder: PassObserver {
     func didReach(_ stage: Stage, _ module: Module) { modules.append((stage, module)) }
 }
 
-/// The three entries run as a server would: two pictures, two prompts read in two chunks each, two steps of decoding.
+/// The three entries run as a server would: two images, two prompts read in two chunks each, two steps of decoding.
 struct Rehearsal {
     let model: TracedModel
     static let slots = 24
@@ -79,7 +79,7 @@ struct Rehearsal {
         func run(_ graph: Graph, _ inputs: [String: Tensor], _ states: [String: Tensor] = [:]) throws -> Outcome {
             try step(graph, inputs.merging(call(inputs).matrices(of: graph)) { given, _ in given }, states)
         }
-        let features = try run(vision, pictures).results[0]
+        let features = try run(vision, images).results[0]
         outcomes.append(("vision", features))
         var states = emptyCache
         for (index, inputs) in [firstChunk(features), secondChunk(features)].enumerated() {
@@ -103,8 +103,8 @@ struct Rehearsal {
         return Dictionary(uniqueKeysWithValues: names.map { ($0, zero) })
     }
 
-    /// Pictures of 4×2 and 2×2 patches.
-    private var pictures: [String: Tensor] {
+    /// Images of 4×2 and 2×2 patches.
+    private var images: [String: Tensor] {
         var random = Dice(1)
         let bytes = (0..<12 * 588).map { _ in Int32.random(in: 0...255, using: &random) }
         let rows: [Int32] = [0, 0, 1, 1, 2, 2, 3, 3, 0, 0, 1, 1]
@@ -114,10 +114,10 @@ struct Rehearsal {
         ]
     }
 
-    /// What the masks of a call need: of pictures their bounds, of tokens the slots; those without one see nothing.
+    /// What the masks of a call need: of images their bounds, of tokens the slots; those without one see nothing.
     private func call(_ inputs: [String: Tensor]) -> MaskedCall {
         func token(_ slot: Int) -> MaskedCall.Token? { slot < 0 ? nil : .init(sequence: slot / 12, position: slot % 12) }
-        guard let slots = inputs["slots"]?.ints else { return MaskedCall(bounds: ["pictures": [0, 8, 12]]) }
+        guard let slots = inputs["slots"]?.ints else { return MaskedCall(bounds: ["images": [0, 8, 12]]) }
         return MaskedCall(queries: slots.map { token(Int($0)) }, keys: (0..<Self.slots).map(token))
     }
 

@@ -71,7 +71,7 @@ package struct Mutation: CustomStringConvertible {
         let choices: [Any] = [
             NSNull(), [Any](), [String: Any](), true, ["sequential": ["start": Int.max]], ["sequential": ["start": 0]],
             ["fixed": ["count": 7]], ["keep": [String: Any]()], ["input": ["_0": "positions"]], ["input": ["_0": "slots"]],
-            ["causal": ["window": 0, "spans": true]], ["segments": ["queries": "pictures", "keys": "tiles"]],
+            ["causal": ["window": 0, "spans": true]], ["segments": ["queries": "images", "keys": "tiles"]],
             ["weight": ["_0": 3]], ["output": ["_0": 0]], ["arena": ["offset": 0, "stride": Int.max]], ["copy": [String: Any]()],
             ["widen": [String: Any]()], ["int4Blocks": ["group": 0]], ["f8Blocks": ["group": 3]], ["f4Blocks": ["group": 16]],
             ["indices": [String: Any]()], ["kvWrite": ["layer": Int.max]],

@@ -1,5 +1,5 @@
 /// PNG files of one shade, of any size.
-extension TestPictures {
+extension TestImages {
     static func gray(width: Int, height: Int, shade: UInt8) -> [UInt8] {
         let row: [UInt8] = [0] + Array(repeating: shade, count: width)
         var file: [UInt8] = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]

@@ -3,17 +3,17 @@ import JSON
 import Plan
 
 extension Llava {
-    /// How pictures are read: by CLIP's processor, by `LlavaNextImageProcessor` or by `LlavaOnevisionImageProcessor`.
-    static func pictures(
+    /// How images are read: by CLIP's processor, by `LlavaNextImageProcessor` or by `LlavaOnevisionImageProcessor`.
+    static func images(
         _ file: ConfigSection, _ tower: PatchTower, _ packing: Packing, token: Int32, top: ConfigSection
-    ) throws(CheckpointError) -> PictureSpec {
+    ) throws(CheckpointError) -> ImageSpec {
         let side = tower.gridSide * tower.patchSize
         let segments = [VisionSegments("tiles", .tiles)]
-        let prompt = PicturePrompt(marker: "", token: token, tokenText: "")
+        let prompt = ImagePrompt(marker: "", token: token, tokenText: "")
         switch packing {
         case .tiles:
             let file = try ProcessorFile(file, types: ["CLIPImageProcessor", "SiglipImageProcessor"])
-            return PictureSpec(
+            return ImageSpec(
                 views: [file.view(try tileFit(file, side: side, tower))], pixels: file.pixels(tower, form: .tiles), tensors: tower.tensors(),
                 segments: segments, features: .cells(side: 1), prompt: prompt)
         case .lines:
@@ -21,8 +21,8 @@ extension Llava {
             let tile = try file.side() ?? 336
             let views = [file.view(.exact(width: tile, height: tile)), file.view(.pinpoints(try pinpoints(file.section, tile)), tile: tile)]
             let more = [VisionTensor("feature_rows", .featureRows), VisionTensor("extra_rows", .learnedRows)]
-            return PictureSpec(
-                views: views, order: [0, 1], pixels: file.pixels(tower, form: .pictures), tensors: tower.tensors() + more, segments: segments,
+            return ImageSpec(
+                views: views, order: [0, 1], pixels: file.pixels(tower, form: .images), tensors: tower.tensors() + more, segments: segments,
                 features: .stitched(bases: [0], grid: 1, most: nil), prompt: prompt)
         case .blendedLines:
             let file = try ProcessorFile(file, types: ["LlavaOnevisionImageProcessor"], defaults: .clip)
@@ -41,8 +41,8 @@ extension Llava {
                 VisionTensor("feature_rows", .featureBlendRows), VisionTensor("feature_weights", .featureBlendWeights),
                 VisionTensor("extra_rows", .learnedRows),
             ]
-            return PictureSpec(
-                views: views, order: [0, 1, 2], pixels: file.pixels(tower, form: .pictures), tensors: tower.tensors() + more,
+            return ImageSpec(
+                views: views, order: [0, 1, 2], pixels: file.pixels(tower, form: .images), tensors: tower.tensors() + more,
                 segments: segments, features: .stitched(bases: [0, 2], grid: 1, most: most), prompt: prompt)
         }
     }
@@ -60,16 +60,16 @@ extension Llava {
         return .cover(edge: edge, width: crop, height: crop)
     }
 
-    private static func pinpoints(_ file: ConfigSection, _ tile: Int) throws(CheckpointError) -> [PictureSize] {
+    private static func pinpoints(_ file: ConfigSection, _ tile: Int) throws(CheckpointError) -> [ImageSize] {
         let key = "image_grid_pinpoints"
         guard let given = file.members[key]?.arrayValue else { throw file.error(key, "is missing, or no list of sizes") }
-        var sizes: [PictureSize] = []
+        var sizes: [ImageSize] = []
         for element in given {
             let sides = element.arrayValue?.compactMap(\.intValue) ?? []
             guard sides.count == 2, sides.allSatisfy({ (tile...1 << 14).contains($0) && $0 % tile == 0 }) else {
                 throw file.error(key, "holds a size that is not a height and a width, multiples of \(tile)")
             }
-            sizes.append(PictureSize(width: sides[1], height: sides[0]))
+            sizes.append(ImageSize(width: sides[1], height: sides[0]))
         }
         guard (1...1024).contains(sizes.count) else { throw file.error(key, "has \(sizes.count) sizes; expected 1 to 1024") }
         return sizes

@@ -1,6 +1,6 @@
 package import Plan
 
-/// The features of a picture in the order of its prompt, and where each comes from.
+/// The features of an image in the order of its prompt, and where each comes from.
 package struct FeatureTable: Sendable, Hashable {
     /// For each feature the row of the tower's result, counted in its own rows; 0 for a learned row.
     package private(set) var rows: [Int32] = []
@@ -17,7 +17,7 @@ package struct FeatureTable: Sendable, Hashable {
 
     package var count: Int { learned.count }
 
-    package init(_ spec: PictureSpec, _ layout: PictureLayout) {
+    package init(_ spec: ImageSpec, _ layout: ImageLayout) {
         switch spec.features {
         case .cells(let side):
             for tile in layout.tiles {
@@ -51,7 +51,7 @@ package struct FeatureTable: Sendable, Hashable {
     }
 
     /// The cells of all tiles of a view line by line, the learned row 0 behind each line.
-    private mutating func appendLines(of view: Int, _ layout: PictureLayout, _ side: Int) {
+    private mutating func appendLines(of view: Int, _ layout: ImageLayout, _ side: Int) {
         var (starts, next): ([Int], Int) = ([], 0)
         for tile in layout.tiles {
             if tile.view == view { starts.append(next) }
@@ -69,10 +69,10 @@ package struct FeatureTable: Sendable, Hashable {
     }
 
     /// The cells of a tile in raster order, whatever order the tower has them in.
-    private mutating func appendCells(of tile: PictureLayout.Tile, _ spec: PictureSpec, _ side: Int, from start: Int) {
+    private mutating func appendCells(of tile: ImageLayout.Tile, _ spec: ImageSpec, _ side: Int, from start: Int) {
         let count = tile.patches / (side * side)
         guard case .windows = spec.pixels.order else { return append(start..<start + count) }
-        let places = PictureLayout.places(spec.pixels.order, height: tile.gridHeight, width: tile.gridWidth)
+        let places = ImageLayout.places(spec.pixels.order, height: tile.gridHeight, width: tile.gridWidth)
         var ordered = [Int32](repeating: 0, count: count)
         for index in 0..<count {
             let place = places[index * side * side]
@@ -83,7 +83,7 @@ package struct FeatureTable: Sendable, Hashable {
     }
 
     /// The whole squares of a tile whose patches are in raster order.
-    private mutating func appendSquares(of tile: PictureLayout.Tile, _ side: Int) {
+    private mutating func appendSquares(of tile: ImageLayout.Tile, _ side: Int) {
         let (height, width) = (tile.gridHeight / side, tile.gridWidth / side)
         var (all, weights) = blend ?? ([], [])
         for index in 0..<height * width {
@@ -105,7 +105,7 @@ package struct FeatureTable: Sendable, Hashable {
     }
 
     /// Patches of the tiles of `grid`, joined to one plane without the background, a learned row behind each line.
-    private mutating func stitch(_ spec: PictureSpec, _ layout: PictureLayout, _ bases: [Int], _ grid: Int, _ most: Int?) {
+    private mutating func stitch(_ spec: ImageSpec, _ layout: ImageLayout, _ bases: [Int], _ grid: Int, _ most: Int?) {
         /// Where the patches of a tile begin in the tower's result.
         var starts: [Int] = []
         for tile in layout.tiles {
@@ -154,8 +154,8 @@ package struct FeatureTable: Sendable, Hashable {
         }
     }
 
-    /// What a picture of that size covers of a plane of features (HF `unpad_image`).
-    private static func covered(_ size: PictureSize, rows: Int, columns: Int) -> (rows: Range<Int>, columns: Range<Int>) {
+    /// What an image of that size covers of a plane of features (HF `unpad_image`).
+    private static func covered(_ size: ImageSize, rows: Int, columns: Int) -> (rows: Range<Int>, columns: Range<Int>) {
         let (width, height) = (Double(size.width), Double(size.height))
         if width / height > Double(columns) / Double(rows) {
             let kept = Int(rounded(height * (Double(columns) / width)))
@@ -186,9 +186,9 @@ package struct FeatureTable: Sendable, Hashable {
     package func hash(into hasher: inout Hasher) { hasher.combine(rows) }
 }
 
-extension PictureSpec {
-    /// What the vision entry reads of a picture.
-    func input(_ layout: PictureLayout, _ features: FeatureTable, pixels: VisionInput.Values) -> VisionInput {
+extension ImageSpec {
+    /// What the vision entry reads of an image.
+    func input(_ layout: ImageLayout, _ features: FeatureTable, pixels: VisionInput.Values) -> VisionInput {
         var bounds: [String: [Int32]] = [:]
         for segments in segments { bounds[segments.name] = self.bounds(segments.content, layout) }
         return VisionInput(
@@ -197,7 +197,7 @@ extension PictureSpec {
     }
 
     private func input(
-        _ tensor: VisionTensor, _ layout: PictureLayout, _ features: FeatureTable, _ values: VisionInput.Values
+        _ tensor: VisionTensor, _ layout: ImageLayout, _ features: FeatureTable, _ values: VisionInput.Values
     ) -> VisionInput.Tensor {
         func patches(_ values: VisionInput.Values, lines: Int = 1) -> VisionInput.Tensor { .init(tensor.name, values, of: .patch, lines: lines) }
         switch tensor.content {
@@ -225,17 +225,17 @@ extension PictureSpec {
     /// Something of every row: of class rows by their number, of patches by their place in their tile; rows that fill a tile up are as
     /// class row 0, and left out of those that are kept.
     private func rows<Value>(
-        _ layout: PictureLayout, classRow: (Int) -> Value, isKept: Bool = false,
-        patch: (PictureLayout.Tile, _ row: Int, _ column: Int) -> Value
+        _ layout: ImageLayout, classRow: (Int) -> Value, isKept: Bool = false,
+        patch: (ImageLayout.Tile, _ row: Int, _ column: Int) -> Value
     ) -> [Value] {
         layout.tiles.flatMap { tile in
             (0..<pixels.classRows).map(classRow)
-                + PictureLayout.places(pixels.order, height: tile.gridHeight, width: tile.gridWidth).map { patch(tile, $0.row, $0.column) }
+                + ImageLayout.places(pixels.order, height: tile.gridHeight, width: tile.gridWidth).map { patch(tile, $0.row, $0.column) }
                 + (0..<(isKept ? 0 : tile.padding)).map { _ in classRow(0) }
         }
     }
 
-    private func tableRows(_ rule: TableRule, _ layout: PictureLayout) -> [Int32] {
+    private func tableRows(_ rule: TableRule, _ layout: ImageLayout) -> [Int32] {
         switch rule {
         case .raster(let columns):
             return rows(layout, classRow: Int32.init) { _, row, column in Int32(row * columns + column + pixels.classRows) }
@@ -257,7 +257,7 @@ extension PictureSpec {
     }
 
     /// The rows of the table that are blended for each row; class rows are the first alone.
-    private func blend(_ rule: BlendRule, _ layout: PictureLayout) -> [[TableRows.Tap]] {
+    private func blend(_ rule: BlendRule, _ layout: ImageLayout) -> [[TableRows.Tap]] {
         let side =
             switch rule {
             case .bilinear(let side, _), .bicubic(let side), .antialiased(let side): side
@@ -272,11 +272,11 @@ extension PictureSpec {
         }
     }
 
-    private func bounds(_ content: VisionSegments.Content, _ layout: PictureLayout) -> [Int32] {
+    private func bounds(_ content: VisionSegments.Content, _ layout: ImageLayout) -> [Int32] {
         var bounds: [Int32] = [0]
         func append(_ rows: Int) { bounds.append(bounds[bounds.count - 1] + Int32(rows)) }
         switch content {
-        case .pictures: append(layout.rows)
+        case .images: append(layout.rows)
         case .tiles: for tile in layout.tiles { append(tile.patches + tile.padding + pixels.classRows) }
         case .kept: for tile in layout.tiles { append(tile.patches) }
         case .queries(let count): for _ in layout.tiles { append(count) }
@@ -286,7 +286,7 @@ extension PictureSpec {
         case .windows:
             guard case .windows(let side, let window) = pixels.order else { return bounds }
             for tile in layout.tiles {
-                for size in PictureLayout.windowSizes(side: side, window: window, height: tile.gridHeight, width: tile.gridWidth) { append(size) }
+                for size in ImageLayout.windowSizes(side: side, window: window, height: tile.gridHeight, width: tile.gridWidth) { append(size) }
             }
         }
         return bounds

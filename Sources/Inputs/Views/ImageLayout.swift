@@ -1,28 +1,28 @@
 package import Plan
 
-/// Where everything of a picture lies, told from its size alone: canvases, tiles, patches, features.
-package struct PictureLayout: Sendable, Hashable {
-    /// Where the picture is on the canvas of a view, and how the canvas is cut.
+/// Where everything of an image lies, told from its size alone: canvases, tiles, patches, features.
+package struct ImageLayout: Sendable, Hashable {
+    /// Where the image is on the canvas of a view, and how the canvas is cut.
     package struct Frame: Sendable, Hashable {
-        /// What the picture, or the canvas that the view begins with, is resized to.
-        package var resized: PictureSize
-        package var canvas: PictureSize
-        /// Left and top of the resized picture on the canvas; below zero where it is cropped.
+        /// What the image, or the canvas that the view begins with, is resized to.
+        package var resized: ImageSize
+        package var canvas: ImageSize
+        /// Left and top of the resized image on the canvas; below zero where it is cropped.
         package var (left, top) = (0, 0)
-        /// Whether the picture is fitted as if it lay on its side; sizes and places are those of the upright one.
+        /// Whether the image is fitted as if it lay on its side; sizes and places are those of the upright one.
         package var isTurned = false
-        /// What the picture is padded to before it is resized, in its middle; nil where it is not.
-        package var padded: PictureSize?
+        /// What the image is padded to before it is resized, in its middle; nil where it is not.
+        package var padded: ImageSize?
         /// Rows and columns of tiles.
         package var (tileRows, tileColumns) = (1, 1)
 
-        package init(resized: PictureSize, canvas: PictureSize? = nil) {
+        package init(resized: ImageSize, canvas: ImageSize? = nil) {
             self.resized = resized
             self.canvas = canvas ?? resized
         }
 
         package var tileCount: Int { tileRows * tileColumns }
-        package var tile: PictureSize { PictureSize(width: canvas.width / tileColumns, height: canvas.height / tileRows) }
+        package var tile: ImageSize { ImageSize(width: canvas.width / tileColumns, height: canvas.height / tileRows) }
     }
 
     /// A tile as it is read.
@@ -39,17 +39,17 @@ package struct PictureLayout: Sendable, Hashable {
         package var patches: Int { gridHeight * gridWidth }
     }
 
-    /// The picture's own size.
-    package let size: PictureSize
-    /// By view; nil for one that this picture does not have.
+    /// The image's own size.
+    package let size: ImageSize
+    /// By view; nil for one that this image does not have.
     package let frames: [Frame?]
     /// In the order of the rows.
     package let tiles: [Tile]
     /// Rows of the vision entry's inputs: patches, and rows of class tokens.
     package let rows: Int
 
-    package init(_ spec: PictureSpec, width: Int, height: Int, among others: PictureCompany = .none) throws(ImageError) {
-        size = PictureSize(width: width, height: height)
+    package init(_ spec: ImageSpec, width: Int, height: Int, among others: ImageCompany = .none) throws(ImageError) {
+        size = ImageSize(width: width, height: height)
         var frames: [Frame?] = []
         for view in spec.views {
             let holds =
@@ -100,22 +100,22 @@ package struct PictureLayout: Sendable, Hashable {
     }
 }
 
-/// What of a prompt's other pictures matters to how one of them is read.
-package struct PictureCompany: Sendable, Hashable {
+/// What of a prompt's other images matters to how one of them is read.
+package struct ImageCompany: Sendable, Hashable {
     /// Whether there is no other.
     package var isAlone: Bool
-    /// Patches of the longest tile of any picture, where tiles are filled up to it.
+    /// Patches of the longest tile of any image, where tiles are filled up to it.
     package var longestTile: Int
 
-    /// That of a picture alone.
-    package static let none = PictureCompany(isAlone: true, longestTile: 0)
+    /// That of an image alone.
+    package static let none = ImageCompany(isAlone: true, longestTile: 0)
 
-    /// That of the pictures of one prompt, by their sizes.
-    package init(_ spec: PictureSpec, of sizes: [PictureSize]) throws(ImageError) {
+    /// That of the images of one prompt, by their sizes.
+    package init(_ spec: ImageSpec, of sizes: [ImageSize]) throws(ImageError) {
         self.init(isAlone: sizes.count == 1, longestTile: 0)
         guard spec.pixels.padsTiles else { return }
         for size in sizes {
-            let layout = try PictureLayout(spec, width: size.width, height: size.height, among: self)
+            let layout = try ImageLayout(spec, width: size.width, height: size.height, among: self)
             longestTile = max(longestTile, layout.tiles.map(\.patches).max() ?? 0)
         }
     }
@@ -126,7 +126,7 @@ package struct PictureCompany: Sendable, Hashable {
     }
 }
 
-extension PictureSize {
+extension ImageSize {
     /// The area with each side rounded to a multiple, halves to even, and `least` at least.
     fileprivate func area(multiple: Int, least: Int) -> Int {
         func rounded(_ side: Int) -> Int { max(Int((Double(side) / Double(multiple)).rounded(.toNearestOrEven)) * multiple, least) }
@@ -134,7 +134,7 @@ extension PictureSize {
     }
 }
 
-extension PictureLayout {
+extension ImageLayout {
     /// Row and column of the patches of a tile, in the order in which they are read.
     static func places(_ order: PatchOrder, height: Int, width: Int) -> [(row: Int, column: Int)] {
         var places: [(row: Int, column: Int)] = []

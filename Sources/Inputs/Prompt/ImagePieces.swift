@@ -1,7 +1,7 @@
 internal import Plan
 
-/// What stands for one picture in a prompt: texts, and runs of tokens that take features.
-struct PicturePieces {
+/// What stands for one image in a prompt: texts, and runs of tokens that take features.
+struct ImagePieces {
     enum Part: Equatable {
         case text(String)
         /// So many features.
@@ -9,12 +9,12 @@ struct PicturePieces {
     }
 
     private(set) var parts: [Part] = []
-    private let layout: PictureLayout
+    private let layout: ImageLayout
     private let features: FeatureTable
     private let number: Int
 
-    /// - Parameter number: which picture of the prompt it is, from 1.
-    init(_ prompt: PicturePrompt, _ layout: PictureLayout, _ features: FeatureTable, number: Int) {
+    /// - Parameter number: which image of the prompt it is, from 1.
+    init(_ prompt: ImagePrompt, _ layout: ImageLayout, _ features: FeatureTable, number: Int) {
         self.layout = layout
         self.features = features
         self.number = number
@@ -62,7 +62,7 @@ struct PicturePieces {
 
     private mutating func add(text: String, _ scope: Scope) {
         guard !text.isEmpty else { return }
-        var text = text.replacing("{picture}", with: String(number)).replacing("{index}", with: String(number - 1))
+        var text = text.replacing("{image}", with: String(number)).replacing("{index}", with: String(number - 1))
         if let tile = scope.tile {
             text.replace("{row}", with: String(layout.tiles[tile].row + 1))
             text.replace("{column}", with: String(layout.tiles[tile].column + 1))
@@ -71,7 +71,7 @@ struct PicturePieces {
     }
 }
 
-extension PicturePrompt {
-    /// What stands for a picture in the rendered template; `number` is its own, from 1.
-    func marker(_ number: Int) -> String { marker.replacing("{picture}", with: String(number)) }
+extension ImagePrompt {
+    /// What stands for an image in the rendered template; `number` is its own, from 1.
+    func marker(_ number: Int) -> String { marker.replacing("{image}", with: String(number)) }
 }

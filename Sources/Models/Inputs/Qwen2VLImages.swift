@@ -1,8 +1,8 @@
 package import HuggingFace
 package import Plan
 
-/// How the pictures of the Qwen2-VL line are read: `Qwen2VLImageProcessor`, torchvision backend, whatever backend wrote the file.
-package struct Qwen2VLPictures {
+/// How the images of the Qwen2-VL line are read: `Qwen2VLImageProcessor`, torchvision backend, whatever backend wrote the file.
+package struct Qwen2VLImages {
     let patchSize: Int
     let mergeSize: Int
     let frames: Int
@@ -12,7 +12,7 @@ package struct Qwen2VLPictures {
     private let normalization: PixelSpec.Normalization?
 
     /// Both generations of keys are read. Absent entries take the class's defaults; a flag that is null is false, and what a step that
-    /// is taken needs must not be null. Pictures are RGB already, so `do_convert_rgb` is moot.
+    /// is taken needs must not be null. Images are RGB already, so `do_convert_rgb` is moot.
     package init(_ file: ConfigSection) throws(CheckpointError) {
         try file.checkProcessor(["Qwen2VLImageProcessor"])
         rescaleFactor = try file.scaling()
@@ -48,11 +48,11 @@ package struct Qwen2VLPictures {
     }
 
     /// One token for each cell of `mergeSize` × `mergeSize` patches, each of which stands as `token` in the template's text.
-    package func spec(token: Int32, text: String) -> PictureSpec {
-        PictureSpec(
+    package func spec(token: Int32, text: String) -> ImageSpec {
+        ImageSpec(
             views: [ViewSpec(fit, filter: filter, precision: .torchvision)], pixels: pixels,
             tensors: [VisionTensor("pixels", .pixels), VisionTensor("patch_positions", .patchPositions)],
-            segments: [VisionSegments("pictures", .pictures)], features: .cells(side: mergeSize),
-            prompt: PicturePrompt(marker: text, token: token, tokenText: text))
+            segments: [VisionSegments("images", .images)], features: .cells(side: mergeSize),
+            prompt: ImagePrompt(marker: text, token: token, tokenText: text))
     }
 }

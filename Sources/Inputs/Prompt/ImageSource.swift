@@ -1,8 +1,8 @@
 internal import Foundation
 package import JSON
 
-/// Where a message part says that its picture is.
-package enum PictureSource: Sendable, Hashable {
+/// Where a message part says that its image is.
+package enum ImageSource: Sendable, Hashable {
     /// The file itself, from a `data:` URL or a base64 field.
     case bytes([UInt8])
     /// A path on this machine, or a `file:` URL's path.
@@ -11,12 +11,12 @@ package enum PictureSource: Sendable, Hashable {
     case remote(String)
 
     /// Reads a URL or a path. A `data:` URL must be base64; its media type does not matter, the bytes tell.
-    package init(location: String) throws(PictureSourceError) {
+    package init(location: String) throws(ImageSourceError) {
         if let first = location.first, first.isWhitespace {
             self = try .init(location: String(location.drop(while: \.isWhitespace)))
             return
         }
-        if location.isEmpty { throw .init("the picture's location is empty") }
+        if location.isEmpty { throw .init("the image's location is empty") }
         let scheme = location.prefix { $0 != ":" }.lowercased()
         switch scheme {
         case "data": self = .bytes(try Self.decode(dataURL: location))
@@ -32,7 +32,7 @@ package enum PictureSource: Sendable, Hashable {
         }
     }
 
-    private static func decode(dataURL: String) throws(PictureSourceError) -> [UInt8] {
+    private static func decode(dataURL: String) throws(ImageSourceError) -> [UInt8] {
         guard let comma = dataURL.utf8.firstIndex(of: UInt8(ascii: ",")) else {
             throw .init("the data URL has no comma; write data:image/png;base64,…")
         }
@@ -45,23 +45,23 @@ package enum PictureSource: Sendable, Hashable {
         return try decode(base64: plain)
     }
 
-    private static func decode(base64: some StringProtocol) throws(PictureSourceError) -> [UInt8] {
-        guard let bytes = Base64.decode(base64.utf8) else { throw .init("the picture's base64 text is damaged") }
+    private static func decode(base64: some StringProtocol) throws(ImageSourceError) -> [UInt8] {
+        guard let bytes = Base64.decode(base64.utf8) else { throw .init("the image's base64 text is damaged") }
         return bytes
     }
 
-    /// The picture of a message part, nil when the part is no picture.
+    /// The image of a message part, nil when the part is no image.
     ///
     /// Read are OpenAI's `image_url` (an object or a bare string) and `input_image`, and HuggingFace's `image` with its
     /// `image`, `url`, `path` or `base64` entry.
-    package init?(part: JSONValue) throws(PictureSourceError) {
+    package init?(part: JSONValue) throws(ImageSourceError) {
         guard let type = part["type"]?.stringValue, Self.types.contains(type) else { return nil }
         let given = ["image_url", "image", "url", "path", "base64"].filter { !(part[$0]?.isNull ?? true) }
         guard let key = given.first, let value = part[key] else {
-            throw .init("a part of type \(type) has no picture; give image_url.url")
+            throw .init("a part of type \(type) has no image; give image_url.url")
         }
         guard given.count == 1 else {
-            throw .init("a part has several pictures, in \(given.joined(separator: " and ")); give one")
+            throw .init("a part has several images, in \(given.joined(separator: " and ")); give one")
         }
         if key == "base64" {
             guard let text = value.stringValue else { throw .init("base64 must be a string, not \(value.kind)") }
@@ -74,15 +74,15 @@ package enum PictureSource: Sendable, Hashable {
         self = try .init(location: location)
     }
 
-    /// Whether a message part says that it is a picture.
-    static func isPicture(_ part: JSONValue) -> Bool { part["type"]?.stringValue.map(types.contains) ?? false }
+    /// Whether a message part says that it is an image.
+    static func isImage(_ part: JSONValue) -> Bool { part["type"]?.stringValue.map(types.contains) ?? false }
 
-    /// The types of parts that are pictures.
+    /// The types of parts that are images.
     fileprivate static let types: Set<String> = ["image", "image_url", "input_image"]
 }
 
-/// Why a picture's place in a message cannot be understood.
-package struct PictureSourceError: Error, Hashable, CustomStringConvertible {
+/// Why an image's place in a message cannot be understood.
+package struct ImageSourceError: Error, Hashable, CustomStringConvertible {
     package var description: String
     /// Position of the message and of the part in it, from zero; nil outside a conversation.
     package var message: Int?
@@ -91,24 +91,24 @@ package struct PictureSourceError: Error, Hashable, CustomStringConvertible {
     init(_ description: String) { self.description = description }
 }
 
-/// A picture of a conversation and the part that brings it, both counted from zero.
-package struct PictureReference: Sendable, Hashable {
+/// An image of a conversation and the part that brings it, both counted from zero.
+package struct ImageReference: Sendable, Hashable {
     package var message: Int
     package var part: Int
-    package var source: PictureSource
+    package var source: ImageSource
 
     /// The part as messages name it.
     package var place: String { "messages[\(message)].content[\(part)]" }
 
-    /// The pictures of all messages, in the order in which a chat template meets them.
+    /// The images of all messages, in the order in which a chat template meets them.
     ///
-    /// Throws, with the place, for messages and parts that are no objects, and for parts that are neither text nor picture.
-    package static func all(in messages: [JSONValue]) throws(PictureSourceError) -> [PictureReference] {
-        var references: [PictureReference] = []
+    /// Throws, with the place, for messages and parts that are no objects, and for parts that are neither text nor image.
+    package static func all(in messages: [JSONValue]) throws(ImageSourceError) -> [ImageReference] {
+        var references: [ImageReference] = []
         for (message, turn) in messages.enumerated() {
             for (part, content) in try parts(of: turn, at: message).enumerated() {
                 do {
-                    guard let source = try picture(content) else { continue }
+                    guard let source = try image(content) else { continue }
                     references.append(.init(message: message, part: part, source: source))
                 } catch {
                     var located = error
@@ -123,7 +123,7 @@ package struct PictureReference: Sendable, Hashable {
     }
 
     /// The parts of a message; none where its content is text or missing.
-    private static func parts(of turn: JSONValue, at message: Int) throws(PictureSourceError) -> [JSONValue] {
+    private static func parts(of turn: JSONValue, at message: Int) throws(ImageSourceError) -> [JSONValue] {
         var wrong: String
         if turn.objectValue == nil {
             wrong = "messages[\(message)]: a message must be an object, not \(turn.kind)"
@@ -135,17 +135,17 @@ package struct PictureReference: Sendable, Hashable {
             }
         }
         wrong = wrong.replacing("not a array", with: "not an array").replacing("not a object", with: "not an object")
-        var error = PictureSourceError(wrong)
+        var error = ImageSourceError(wrong)
         error.message = message
         throw error
     }
 
-    private static func picture(_ part: JSONValue) throws(PictureSourceError) -> PictureSource? {
+    private static func image(_ part: JSONValue) throws(ImageSourceError) -> ImageSource? {
         guard part.objectValue != nil else { throw .init("a part must be an object with a type, not \(part.kind)") }
         guard let type = part["type"]?.stringValue else { throw .init("a part needs a type, such as text or image") }
         if ["text", "input_text"].contains(type) { return nil }
-        guard let source = try PictureSource(part: part) else {
-            throw .init("parts of type \(type) are not read; text and pictures are")
+        guard let source = try ImageSource(part: part) else {
+            throw .init("parts of type \(type) are not read; text and images are")
         }
         return source
     }

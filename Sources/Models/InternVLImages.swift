@@ -7,9 +7,9 @@ extension InternVL {
     static let contextToken = "<IMG_CONTEXT>"
 
     /// As transformers has it: `GotOcr2ImageProcessor`.
-    static func pictures(
+    static func images(
         _ file: ConfigSection, _ tower: PatchTower, _ mergeSize: Int, _ top: ConfigSection, _ vocabulary: Int
-    ) throws(CheckpointError) -> PictureSpec {
+    ) throws(CheckpointError) -> ImageSpec {
         let file = try ProcessorFile(file, types: ["GotOcr2ImageProcessor"])
         let side = try file.side() ?? 384
         let isSplit = try file.section.bool("crop_to_patches") ?? false
@@ -21,7 +21,7 @@ extension InternVL {
     }
 
     /// As its own code had it before (`dynamic_preprocess`), by Pillow.
-    static func remotePictures(_ top: ConfigSection, _ tower: PatchTower, _ mergeSize: Int) throws(CheckpointError) -> PictureSpec {
+    static func remoteImages(_ top: ConfigSection, _ tower: PatchTower, _ mergeSize: Int) throws(CheckpointError) -> ImageSpec {
         let empty = try ConfigSection([:], file: top.file)
         let file = try ProcessorFile(empty, types: [], defaults: .imageNet, precision: .pillow)
         let side = try top.int("force_image_size") == nil ? tower.gridSide * tower.patchSize : top.size("force_image_size", in: 1...1 << 14)
@@ -36,14 +36,14 @@ extension InternVL {
     private static func program(
         _ file: ProcessorFile, _ tower: PatchTower, _ mergeSize: Int, side: Int, least: Int, most: Int, hasOverview: Bool, marker: String,
         token: Int32, dropsAlpha: Bool = false
-    ) -> PictureSpec {
+    ) -> ImageSpec {
         var views = [file.view(.aspectTiles(side: side, least: least, most: most))]
         if hasOverview { views.append(file.view(.exact(width: side, height: side), condition: .split(view: 0))) }
-        return PictureSpec(
+        return ImageSpec(
             views: views, order: Array(views.indices),
             pixels: file.pixels(tower, order: .cells(side: mergeSize, columnsFirst: false), form: .tiles), tensors: tower.tensors(),
             segments: [VisionSegments("tiles", .tiles)], features: .cells(side: mergeSize),
-            prompt: PicturePrompt(
+            prompt: ImagePrompt(
                 marker: marker, token: token, tokenText: contextToken, pieces: [.text("<img>"), .features, .text("</img>")]),
             dropsAlpha: dropsAlpha)
     }
@@ -68,7 +68,7 @@ extension InternVL {
                     "A chat between a curious user and an artificial intelligence assistant. "
                         + "The assistant gives helpful, detailed, and polite answers to the user's questions."
                 ), user: "USER: ", assistant: "ASSISTANT: ", answer: "ASSISTANT:", systemEnding: " ", userEnding: " ",
-                assistantEnding: "</s>", picture: "<image>\n", oneOfSeveral: "Image-{picture}: <image>\n")
+                assistantEnding: "</s>", image: "<image>\n", oneOfSeveral: "Image-{image}: <image>\n")
         default: return nil
         }
     }
@@ -78,6 +78,6 @@ extension InternVL {
     ) -> TurnTemplate {
         TurnTemplate(
             system: (opening("system"), standard), user: opening("user"), assistant: opening("assistant"), systemEnding: ending,
-            userEnding: ending, assistantEnding: ending, picture: "<image>\n", oneOfSeveral: "Image-{picture}: <image>\n")
+            userEnding: ending, assistantEnding: ending, image: "<image>\n", oneOfSeveral: "Image-{image}: <image>\n")
     }
 }

@@ -1,9 +1,9 @@
-/// How a picture becomes what the vision entry reads, and what stands for it in a prompt: a program that is data.
+/// How an image becomes what the vision entry reads, and what stands for it in a prompt: a program that is data.
 ///
-/// A picture is seen in one or more views, each a canvas that is cut into tiles, each of them into patches. Rows of the vision entry's
-/// inputs are patches, tile after tile in the order of `order`; its result has the picture's features, one row for each token that the
+/// An image is seen in one or more views, each a canvas that is cut into tiles, each of them into patches. Rows of the vision entry's
+/// inputs are patches, tile after tile in the order of `order`; its result has the image's features, one row for each token that the
 /// prompt gives them.
-package struct PictureSpec: Sendable, Hashable, Codable {
+package struct ImageSpec: Sendable, Hashable, Codable {
     /// In the order in which they are made; a view may begin with one before it.
     package var views: [ViewSpec]
     /// The views whose tiles are read, in the order of the rows; others are only where later ones begin.
@@ -14,14 +14,14 @@ package struct PictureSpec: Sendable, Hashable, Codable {
     /// The named segmentations of its masks.
     package var segments: [VisionSegments]
     package var features: FeatureRule
-    package var prompt: PicturePrompt
+    package var prompt: ImagePrompt
     /// Whether colours with alpha are taken as they are stored (Pillow's `convert("RGB")`, which families' own code calls), and not laid on
     /// white as transformers' processors do.
     package var dropsAlpha: Bool
 
     package init(
         views: [ViewSpec], order: [Int] = [0], pixels: PixelSpec, tensors: [VisionTensor], segments: [VisionSegments],
-        features: FeatureRule, prompt: PicturePrompt, dropsAlpha: Bool = false
+        features: FeatureRule, prompt: ImagePrompt, dropsAlpha: Bool = false
     ) {
         self.views = views
         self.order = order
@@ -34,18 +34,18 @@ package struct PictureSpec: Sendable, Hashable, Codable {
     }
 }
 
-/// One look at a picture: a canvas, and how it is cut.
+/// One look at an image: a canvas, and how it is cut.
 package struct ViewSpec: Sendable, Hashable, Codable {
-    /// The view whose canvas this one begins with; nil for the picture.
+    /// The view whose canvas this one begins with; nil for the image.
     package var source: Int?
-    /// Which pictures have the view.
+    /// Which images have the view.
     package var condition: Condition
     package var fit: FitRule
     /// Filter of the resize.
     package var filter: ResampleFilter
     /// Fixed-point precision of the filter's weights.
     package var precision: ResizePrecision
-    /// Red, green and blue of what the picture does not cover.
+    /// Red, green and blue of what the image does not cover.
     package var background: [UInt8]
     /// Sides of a tile in pixels; nil for the whole canvas, or for tiles that the fit gives.
     package var tile: Int?
@@ -54,7 +54,7 @@ package struct ViewSpec: Sendable, Hashable, Codable {
         case always
         /// Where that view has more than one tile.
         case split(view: Int)
-        /// Where the prompt has no other picture.
+        /// Where the prompt has no other image.
         case alone
         /// Where the prompt has several.
         case amongOthers
@@ -78,17 +78,17 @@ package struct ViewSpec: Sendable, Hashable, Codable {
     }
 }
 
-/// How the size of a canvas, and of the picture in it, follows from the picture's size. Sizes are in pixels.
+/// How the size of a canvas, and of the image in it, follows from the image's size. Sizes are in pixels.
 package enum FitRule: Sendable, Hashable, Codable {
-    /// The picture keeps its size, which must be a multiple of `multiple`.
+    /// The image keeps its size, which must be a multiple of `multiple`.
     case keep(multiple: Int)
     /// Both sides become multiples of `multiple`, the area within both bounds (HF `smart_resize`); with `growsShortSide` the shorter
     /// side is first brought to one multiple (PaddleOCR-VL).
     case smart(minPixels: Int, maxPixels: Int, multiple: Int, growsShortSide: Bool)
-    /// As `smart` for the pixels of so many equal frames together; a picture with a side below one multiple first grows in its ratio
+    /// As `smart` for the pixels of so many equal frames together; an image with a side below one multiple first grows in its ratio
     /// (GLM).
     case volume(minPixels: Int, maxPixels: Int, multiple: Int, frames: Int)
-    /// The largest size in about the picture's ratio with sides of whole multiples and at most so many pixels; a side is at least one
+    /// The largest size in about the image's ratio with sides of whole multiples and at most so many pixels; a side is at least one
     /// multiple (Gemma 4).
     case fill(maxPixels: Int, multiple: Int)
     /// As `smart`, whatever the ratio, and no side below one multiple before the area is looked at (LFM2-VL).
@@ -97,24 +97,24 @@ package enum FitRule: Sendable, Hashable, Codable {
     case exact(width: Int, height: Int)
     /// The shorter side becomes `edge`, and the middle is cropped to `width` × `height` (CLIP's processor).
     case cover(edge: Int, width: Int, height: Int)
-    /// The picture in the middle of a square of its longer side, which then becomes `side` (LLaVA-OneVision among other pictures).
+    /// The image in the middle of a square of its longer side, which then becomes `side` (LLaVA-OneVision among other images).
     case padded(side: Int)
-    /// The size of `sizes` that keeps most of the picture and wastes least, the picture in its middle (LLaVA-NeXT `select_best_resolution`).
-    case pinpoints([PictureSize])
+    /// The size of `sizes` that keeps most of the image and wastes least, the image in its middle (LLaVA-NeXT `select_best_resolution`).
+    case pinpoints([ImageSize])
     /// As many tiles of `side` as fit the ratio best, from `least` to `most` of them, the ratio not kept (InternVL).
     case aspectTiles(side: Int, least: Int, most: Int)
     /// The longer side at most `longest`, both sides rounded up to multiples of `multiple` (Pixtral).
     case longest(longest: Int, multiple: Int)
-    /// About `side`² pixels in the picture's ratio, sides multiples of `multiple`; smaller pictures grow only where there are no slices
-    /// (MiniCPM-V's source picture).
+    /// About `side`² pixels in the image's ratio, sides multiples of `multiple`; smaller images grow only where there are no slices
+    /// (MiniCPM-V's source image).
     case overview(side: Int, most: Int, multiple: Int)
-    /// Up to `most` slices of about `side`² pixels each; no view for pictures that need none (MiniCPM-V).
+    /// Up to `most` slices of about `side`² pixels each; no view for images that need none (MiniCPM-V).
     case slices(side: Int, most: Int, multiple: Int)
     /// The longer side becomes `edge`, the other keeps the ratio and becomes even (Idefics3's first resize).
     case longestEdge(edge: Int)
     /// Both sides grow to multiples of `side`, the longer one first, which cut the canvas into tiles (Idefics3's split).
     case multiples(side: Int)
-    /// As wide as `most` tiles of `side` allow in the picture's ratio, then filled up to whole tiles above and below; a portrait picture
+    /// As wide as `most` tiles of `side` allow in the image's ratio, then filled up to whole tiles above and below; a portrait image
     /// as if it lay on its side (Phi-3-vision's HD transform).
     case pages(side: Int, most: Int)
     /// Exactly this size, of the values that the network takes instead of bytes: torch's `interpolate` without antialias.
@@ -122,7 +122,7 @@ package enum FitRule: Sendable, Hashable, Codable {
 }
 
 /// Sides in pixels.
-package struct PictureSize: Sendable, Hashable, Codable {
+package struct ImageSize: Sendable, Hashable, Codable {
     package var width: Int
     package var height: Int
 
@@ -136,7 +136,7 @@ package struct PictureSize: Sendable, Hashable, Codable {
 package struct PixelSpec: Sendable, Hashable, Codable {
     /// Side of a patch.
     package var patchSize: Int
-    /// How many frames one patch spans; a still picture is repeated.
+    /// How many frames one patch spans; a still image is repeated.
     package var temporalPatchSize: Int
     /// Rows before the patches of each tile that stand for class tokens; their bytes are zero.
     package var classRows: Int
@@ -172,15 +172,15 @@ package struct PixelSpec: Sendable, Hashable, Codable {
         case rasterPatches
         /// `[tiles, C, H, W]`
         case tiles
-        /// `[pictures, tiles, C, H, W]`, shorter pictures filled up with zeros.
-        case pictures
-        /// As `pictures`, filled up to the most tiles that a picture can have.
-        case filledPictures
-        /// `[1, tiles, C, H, W]`, the tiles of all pictures of a prompt.
+        /// `[images, tiles, C, H, W]`, shorter images filled up with zeros.
+        case images
+        /// As `images`, filled up to the most tiles that an image can have.
+        case filledImages
+        /// `[1, tiles, C, H, W]`, the tiles of all images of a prompt.
         case prompt
         /// `[C, h, w · patches]` for each tile.
         case strips
-        /// `[pictures, P, h · w · C]` in raster order, filled up with rows of zeros to the most that the rule of the view allows.
+        /// `[images, P, h · w · C]` in raster order, filled up with rows of zeros to the most that the rule of the view allows.
         case filledPatches
         /// `[1, C, h, w · patches]`, the patches of all tiles of a prompt in raster order.
         case strip
@@ -314,8 +314,8 @@ package struct VisionSegments: Sendable, Hashable, Codable {
     package var content: Content
 
     package enum Content: Sendable, Hashable, Codable {
-        /// The patches of one picture.
-        case pictures
+        /// The patches of one image.
+        case images
         /// The patches of one tile, with the rows that fill it up.
         case tiles
         /// The patches of one tile, without the rows that fill it up.
@@ -336,7 +336,7 @@ package struct VisionSegments: Sendable, Hashable, Codable {
     }
 }
 
-/// What rows of the tower, and what learned rows, are a picture's features, in the order of the prompt.
+/// What rows of the tower, and what learned rows, are an image's features, in the order of the prompt.
 package enum FeatureRule: Sendable, Hashable, Codable {
     /// One for each square of `side` × `side` patches, in raster order, tile after tile.
     case cells(side: Int)
@@ -346,7 +346,7 @@ package enum FeatureRule: Sendable, Hashable, Codable {
     /// So many learned queries for each tile.
     case queries(count: Int)
     /// All patches of the views `bases`; then of view `grid` the tiles joined, the background cut off, the learned row 0 behind each line
-    /// (LLaVA-NeXT `pack_image_features`); a picture without view `grid` has the learned row at its end. Planes of more than `most`
+    /// (LLaVA-NeXT `pack_image_features`); an image without view `grid` has the learned row at its end. Planes of more than `most`
     /// tiles' patches are shrunk to that.
     case stitched(bases: [Int], grid: Int, most: Int?)
     /// Squares of `side` × `side` patches: of view `grid` the tiles joined, the learned row 0 behind each line; the learned row 1; then
@@ -354,17 +354,17 @@ package enum FeatureRule: Sendable, Hashable, Codable {
     case lines(grid: Int, whole: Int, side: Int)
 }
 
-/// What stands for a picture in the text of a prompt.
-package struct PicturePrompt: Sendable, Hashable, Codable {
-    /// What stands once per picture in the rendered template, such as `<image>`; `{picture}` is the picture's number from 1.
+/// What stands for an image in the text of a prompt.
+package struct ImagePrompt: Sendable, Hashable, Codable {
+    /// What stands once per image in the rendered template, such as `<image>`; `{image}` is the image's number from 1.
     package var marker: String
     /// The token that takes a feature, and its text, which is empty where the text has none (`spacing`).
     package var token: Int32
     package var tokenText: String
     /// What takes the marker's place.
     package var pieces: [PromptPiece]
-    /// What stands for a picture in a message's text, where a template takes no pictures.
-    package var mention: PictureMention
+    /// What stands for an image in a message's text, where a template takes no images.
+    package var mention: ImageMention
     package var spacing: Spacing
 
     /// Whether a token of the text stands for features.
@@ -375,23 +375,23 @@ package struct PicturePrompt: Sendable, Hashable, Codable {
         }
     }
 
-    /// How the text and its pictures become tokens.
+    /// How the text and its images become tokens.
     package enum Spacing: Sendable, Hashable, Codable {
         /// The whole text is tokenized at once, a token of it standing for each run of features.
         case whole
-        /// As `whole`, within what a processor puts around the text itself, the tokenizer nothing: `behind` the last picture, or first
+        /// As `whole`, within what a processor puts around the text itself, the tokenizer nothing: `behind` the last image, or first
         /// where there is none, and `end` (PaliGemma).
         case framed(behind: String, end: String)
-        /// Between the marker and `closing` stands where the picture is: HuggingFace's ids of the features are its bytes, and `token` for
+        /// Between the marker and `closing` stands where the image is: HuggingFace's ids of the features are its bytes, and `token` for
         /// the rest. What follows each of `openings` is tokenized for itself (the first Qwen-VL).
         case located(closing: String, openings: [String])
-        /// The texts between pictures are tokenized each for itself, each with the tokenizer's special tokens; HuggingFace's ids of the
-        /// features are the negative number of the picture (Phi-3-vision).
+        /// The texts between images are tokenized each for itself, each with the tokenizer's special tokens; HuggingFace's ids of the
+        /// features are the negative number of the image (Phi-3-vision).
         case apart
     }
 
     package init(
-        marker: String, token: Int32, tokenText: String, pieces: [PromptPiece] = [.features], mention: PictureMention = PictureMention(),
+        marker: String, token: Int32, tokenText: String, pieces: [PromptPiece] = [.features], mention: ImageMention = ImageMention(),
         spacing: Spacing = .whole
     ) {
         self.marker = marker
@@ -403,9 +403,9 @@ package struct PicturePrompt: Sendable, Hashable, Codable {
     }
 }
 
-/// How pictures and texts of a message become one text.
-package struct PictureMention: Sendable, Hashable, Codable {
-    /// What stands behind the marker of a picture.
+/// How images and texts of a message become one text.
+package struct ImageMention: Sendable, Hashable, Codable {
+    /// What stands behind the marker of an image.
     package var ending: String
     /// What stands between parts.
     package var separator: String
@@ -416,12 +416,12 @@ package struct PictureMention: Sendable, Hashable, Codable {
     }
 }
 
-/// A part of what stands for a picture.
+/// A part of what stands for an image.
 package indirect enum PromptPiece: Sendable, Hashable, Codable {
-    /// `{picture}`, `{row}` and `{column}` are the numbers of the picture in the prompt, and of the tile in its view, from 1; `{index}` is
-    /// the picture's from 0.
+    /// `{image}`, `{row}` and `{column}` are the numbers of the image in the prompt, and of the tile in its view, from 1; `{index}` is
+    /// the image's from 0.
     case text(String)
-    /// Tokens of the features: all of the picture, of the tile, or of the line, whichever is closest.
+    /// Tokens of the features: all of the image, of the tile, or of the line, whichever is closest.
     case features
     /// The pieces for each tile of a view; `between` stands between tiles of a row, `rowEnd` behind each row but the last.
     case tiles(view: Int, [PromptPiece], between: String, rowEnd: String)

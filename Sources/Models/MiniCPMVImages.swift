@@ -2,8 +2,8 @@ import HuggingFace
 import Plan
 
 extension MiniCPMV {
-    /// `MiniCPMVImageProcessor` by Pillow: the picture as a whole, and slices of it where it is large.
-    static func pictures(_ file: ConfigSection, _ tower: PatchTower, queries: Int) throws(CheckpointError) -> PictureSpec {
+    /// `MiniCPMVImageProcessor` by Pillow: the image as a whole, and slices of it where it is large.
+    static func images(_ file: ConfigSection, _ tower: PatchTower, queries: Int) throws(CheckpointError) -> ImageSpec {
         let side = try file.given("scale_resolution", in: 1...1 << 12) ?? 448
         let most = try file.flag("slice_mode") ? try file.given("max_slice_nums", in: 1...64) ?? 9 : 1
         let normalization = PixelSpec.Normalization(
@@ -14,7 +14,7 @@ extension MiniCPMV {
         ]
         let padsTiles = tower.firstRows == .padding
         let isNumbered = try file.flag("use_image_id")
-        return PictureSpec(
+        return ImageSpec(
             views: fits.map { ViewSpec($0, filter: .bicubic, precision: .pillow) }, order: [0, 1],
             pixels: PixelSpec(
                 patchSize: tower.patchSize, rescaleFactor: 1 / 255, normalization: normalization, isStepwise: true, padsTiles: padsTiles,
@@ -23,7 +23,7 @@ extension MiniCPMV {
             segments: [VisionSegments("tiles", .tiles), VisionSegments("queries", .queries(count: queries))]
                 + (padsTiles ? [VisionSegments("kept", .kept)] : []),
             features: .queries(count: queries),
-            prompt: PicturePrompt(
+            prompt: ImagePrompt(
                 marker: "(<image>./</image>)", token: 0, tokenText: "<unk>",
                 pieces: padsTiles ? slicesInside : (isNumbered ? [.text("<image_id>{index}</image_id>")] : []) + slicesBehind),
             dropsAlpha: true)

@@ -2,11 +2,11 @@ import Foundation
 internal import Plan
 
 extension FitRule {
-    /// No canvas has more pixels than this, unless the picture had them.
+    /// No canvas has more pixels than this, unless the image had them.
     private static let canvasPixelsMax = 1 << 27
 
-    /// The canvas for a picture of that size; nil where the rule gives none.
-    func frame(of size: PictureSize) throws(ImageError) -> PictureLayout.Frame? {
+    /// The canvas for an image of that size; nil where the rule gives none.
+    func frame(of size: ImageSize) throws(ImageError) -> ImageLayout.Frame? {
         guard let frame = try unboundedFrame(of: size) else { return nil }
         for part in [frame.resized, frame.canvas, frame.padded ?? frame.canvas] {
             let (pixels, overflow) = part.width.multipliedReportingOverflow(by: part.height)
@@ -17,46 +17,46 @@ extension FitRule {
         return frame
     }
 
-    private func unboundedFrame(of size: PictureSize) throws(ImageError) -> PictureLayout.Frame? {
+    private func unboundedFrame(of size: ImageSize) throws(ImageError) -> ImageLayout.Frame? {
         switch self {
         case .keep(let multiple):
             guard size.width % multiple == 0, size.height % multiple == 0 else {
                 throw .sizeNotMultiple(width: size.width, height: size.height, multiple: multiple)
             }
-            return PictureLayout.Frame(resized: size)
+            return ImageLayout.Frame(resized: size)
         case .smart(let minPixels, let maxPixels, let multiple, let growsShortSide):
             let start = growsShortSide ? Self.grown(size, multiple) : size
             let (height, width) = try smartResize(
                 height: start.height, width: start.width, factor: multiple, minPixels: minPixels, maxPixels: maxPixels)
-            return PictureLayout.Frame(resized: PictureSize(width: width, height: height))
+            return ImageLayout.Frame(resized: ImageSize(width: width, height: height))
         case .volume(let minPixels, let maxPixels, let multiple, let frames):
-            return PictureLayout.Frame(resized: try Self.volume(size, minPixels, maxPixels, multiple, frames))
-        case .fill(let maxPixels, let multiple): return PictureLayout.Frame(resized: Self.filled(size, maxPixels, multiple))
+            return ImageLayout.Frame(resized: try Self.volume(size, minPixels, maxPixels, multiple, frames))
+        case .fill(let maxPixels, let multiple): return ImageLayout.Frame(resized: Self.filled(size, maxPixels, multiple))
         case .bounded(let minPixels, let maxPixels, let multiple):
-            return PictureLayout.Frame(resized: Self.withinArea(size, minPixels, maxPixels, multiple))
+            return ImageLayout.Frame(resized: Self.withinArea(size, minPixels, maxPixels, multiple))
         case .exact(let width, let height), .interpolated(let width, let height):
-            return PictureLayout.Frame(resized: PictureSize(width: width, height: height))
-        case .cover(let edge, let width, let height): return Self.covering(size, edge, PictureSize(width: width, height: height))
+            return ImageLayout.Frame(resized: ImageSize(width: width, height: height))
+        case .cover(let edge, let width, let height): return Self.covering(size, edge, ImageSize(width: width, height: height))
         case .padded(let side):
-            var frame = PictureLayout.Frame(resized: PictureSize(width: side, height: side))
+            var frame = ImageLayout.Frame(resized: ImageSize(width: side, height: side))
             let longer = max(size.width, size.height)
-            frame.padded = PictureSize(width: longer, height: longer)
+            frame.padded = ImageSize(width: longer, height: longer)
             return frame
         case .pinpoints(let sizes): return Self.best(of: sizes, for: size)
         case .aspectTiles(let side, let least, let most): return Self.tiled(size, side, least, most)
         case .longest(let longest, let multiple): return Self.limited(size, longest, multiple)
         case .overview(let side, let most, let multiple):
             let slicing = Slicing(side: side, most: most, multiple: multiple)
-            return PictureLayout.Frame(resized: slicing.overview(size))
+            return ImageLayout.Frame(resized: slicing.overview(size))
         case .slices(let side, let most, let multiple): return Slicing(side: side, most: most, multiple: multiple).slices(size)
-        case .longestEdge(let edge): return PictureLayout.Frame(resized: Self.longestEdge(size, edge))
+        case .longestEdge(let edge): return ImageLayout.Frame(resized: Self.longestEdge(size, edge))
         case .multiples(let side): return Self.multiples(size, side)
         case .pages(let side, let most): return try Self.page(size, side, most)
         }
     }
 
     /// `HD_transform` and `padding_336` of Phi-3-vision's processor.
-    private static func page(_ size: PictureSize, _ side: Int, _ most: Int) throws(ImageError) -> PictureLayout.Frame {
+    private static func page(_ size: ImageSize, _ side: Int, _ most: Int) throws(ImageError) -> ImageLayout.Frame {
         let isTurned = size.width < size.height
         let (long, short) = isTurned ? (size.height, size.width) : (size.width, size.height)
         let ratio = Double(long) / Double(short)
@@ -66,10 +66,10 @@ extension FitRule {
         let height = Int(Double(width) / ratio)
         guard height > 0 else { throw .tooThin(width: size.width, height: size.height) }
         let rows = (height + side - 1) / side
-        func upright(_ width: Int, _ height: Int) -> PictureSize {
-            isTurned ? PictureSize(width: height, height: width) : PictureSize(width: width, height: height)
+        func upright(_ width: Int, _ height: Int) -> ImageSize {
+            isTurned ? ImageSize(width: height, height: width) : ImageSize(width: width, height: height)
         }
-        var frame = PictureLayout.Frame(resized: upright(width, height), canvas: upright(width, rows * side))
+        var frame = ImageLayout.Frame(resized: upright(width, height), canvas: upright(width, rows * side))
         let margin = (rows * side - height) / 2
         (frame.left, frame.top) = isTurned ? (margin, 0) : (0, margin)
         (frame.tileRows, frame.tileColumns) = isTurned ? (width / side, rows) : (rows, width / side)
@@ -79,21 +79,21 @@ extension FitRule {
 
     /// `smart_resize` of `Glm46VImageProcessor`.
     private static func volume(
-        _ size: PictureSize, _ minPixels: Int, _ maxPixels: Int, _ multiple: Int, _ frames: Int
-    ) throws(ImageError) -> PictureSize {
+        _ size: ImageSize, _ minPixels: Int, _ maxPixels: Int, _ multiple: Int, _ frames: Int
+    ) throws(ImageError) -> ImageSize {
         let least = Double(multiple)
         var start = size
         if size.height < multiple || size.width < multiple {
             let scale = max(least / Double(size.height), least / Double(size.width))
-            start = PictureSize(width: Int(Double(size.width) * scale), height: Int(Double(size.height) * scale))
+            start = ImageSize(width: Int(Double(size.width) * scale), height: Int(Double(size.height) * scale))
         }
         let (height, width) = try smartResize(
             height: start.height, width: start.width, factor: multiple, minPixels: minPixels, maxPixels: maxPixels, frames: frames)
-        return PictureSize(width: width, height: height)
+        return ImageSize(width: width, height: height)
     }
 
     /// `get_aspect_ratio_preserving_size` of `Gemma4ImageProcessor`.
-    private static func filled(_ size: PictureSize, _ maxPixels: Int, _ multiple: Int) -> PictureSize {
+    private static func filled(_ size: ImageSize, _ maxPixels: Int, _ multiple: Int) -> ImageSize {
         let (tall, wide) = (Double(size.height), Double(size.width))
         let factor = (Double(maxPixels) / (tall * wide)).squareRoot()
         func cells(_ length: Double) -> Int { Int((factor * length / Double(multiple)).rounded(.down)) }
@@ -104,15 +104,15 @@ extension FitRule {
         } else if columns == 0 {
             (rows, columns) = (min(Int((tall / wide).rounded(.down)), most), 1)
         }
-        return PictureSize(width: columns * multiple, height: rows * multiple)
+        return ImageSize(width: columns * multiple, height: rows * multiple)
     }
 
     /// `Lfm2VlImageProcessor.smart_resize`
-    private static func withinArea(_ size: PictureSize, _ minPixels: Int, _ maxPixels: Int, _ multiple: Int) -> PictureSize {
+    private static func withinArea(_ size: ImageSize, _ minPixels: Int, _ maxPixels: Int, _ multiple: Int) -> ImageSize {
         let (width, height, cell) = (Double(size.width), Double(size.height), Double(multiple))
-        func sides(_ rule: FloatingPointRoundingRule, dividedBy factor: Double = 1, times other: Double = 1, least: Int) -> PictureSize {
+        func sides(_ rule: FloatingPointRoundingRule, dividedBy factor: Double = 1, times other: Double = 1, least: Int) -> ImageSize {
             func side(_ length: Double) -> Int { max(Int(min(length / factor * other / cell, 0x1p30).rounded(rule)) * multiple, least) }
-            return PictureSize(width: side(width), height: side(height))
+            return ImageSize(width: side(width), height: side(height))
         }
         let near = sides(.toNearestOrEven, least: multiple)
         let area = near.width * near.height
@@ -121,17 +121,17 @@ extension FitRule {
         return near
     }
 
-    private static func longestEdge(_ size: PictureSize, _ edge: Int) -> PictureSize {
+    private static func longestEdge(_ size: ImageSize, _ edge: Int) -> ImageSize {
         let ratio = Double(size.width) / Double(size.height)
         func even(_ length: Double) -> Int {
             let whole = Int(length)
             return max(whole % 2 == 0 ? whole : whole + 1, 1)
         }
         return size.width >= size.height
-            ? PictureSize(width: edge, height: even(Double(edge) / ratio)) : PictureSize(width: even(Double(edge) * ratio), height: edge)
+            ? ImageSize(width: edge, height: even(Double(edge) / ratio)) : ImageSize(width: even(Double(edge) * ratio), height: edge)
     }
 
-    private static func multiples(_ size: PictureSize, _ side: Int) -> PictureLayout.Frame {
+    private static func multiples(_ size: ImageSize, _ side: Int) -> ImageLayout.Frame {
         let ratio = Double(size.width) / Double(size.height)
         func up(_ length: Double) -> Int { Int((length / Double(side)).rounded(.up)) * side }
         var (width, height) = (size.width, size.height)
@@ -142,25 +142,25 @@ extension FitRule {
             height = up(Double(height))
             width = up(Double(Int(Double(height) * ratio)))
         }
-        var frame = PictureLayout.Frame(resized: PictureSize(width: width, height: height))
+        var frame = ImageLayout.Frame(resized: ImageSize(width: width, height: height))
         (frame.tileRows, frame.tileColumns) = (height / side, width / side)
         return frame
     }
 
-    private static func grown(_ size: PictureSize, _ multiple: Int) -> PictureSize {
+    private static func grown(_ size: ImageSize, _ multiple: Int) -> ImageSize {
         var (width, height) = (Double(size.width), Double(size.height))
         let least = Double(multiple)
         if height < least { (width, height) = ((width * least / height).rounded(.toNearestOrEven), least) }
         if width < least { (width, height) = (least, (height * least / width).rounded(.toNearestOrEven)) }
-        return PictureSize(width: Int(min(width, 0x1p30)), height: Int(min(height, 0x1p30)))
+        return ImageSize(width: Int(min(width, 0x1p30)), height: Int(min(height, 0x1p30)))
     }
 
-    /// Torch's `resize` to a shorter edge, then `center_crop`, which pads where the picture is smaller.
-    private static func covering(_ size: PictureSize, _ edge: Int, _ canvas: PictureSize) -> PictureLayout.Frame {
+    /// Torch's `resize` to a shorter edge, then `center_crop`, which pads where the image is smaller.
+    private static func covering(_ size: ImageSize, _ edge: Int, _ canvas: ImageSize) -> ImageLayout.Frame {
         let (short, long) = (min(size.width, size.height), max(size.width, size.height))
         let longer = Int(Double(edge * long) / Double(short))
-        let resized = size.width <= size.height ? PictureSize(width: edge, height: longer) : PictureSize(width: longer, height: edge)
-        var frame = PictureLayout.Frame(resized: resized, canvas: canvas)
+        let resized = size.width <= size.height ? ImageSize(width: edge, height: longer) : ImageSize(width: longer, height: edge)
+        var frame = ImageLayout.Frame(resized: resized, canvas: canvas)
         frame.left = middle(canvas.width, resized.width)
         frame.top = middle(canvas.height, resized.height)
         return frame
@@ -171,7 +171,7 @@ extension FitRule {
         length <= canvas ? (canvas - length) / 2 : -((length - canvas) / 2)
     }
 
-    private static func best(of sizes: [PictureSize], for size: PictureSize) -> PictureLayout.Frame {
+    private static func best(of sizes: [ImageSize], for size: ImageSize) -> ImageLayout.Frame {
         let (width, height) = (Double(size.width), Double(size.height))
         var best = (size: sizes[0], effective: -1, wasted: Int.max)
         for candidate in sizes {
@@ -186,15 +186,15 @@ extension FitRule {
         let (wide, tall) = (Double(canvas.width) / width, Double(canvas.height) / height)
         let resized =
             wide < tall
-            ? PictureSize(width: canvas.width, height: min(Int((height * wide).rounded(.up)), canvas.height))
-            : PictureSize(width: min(Int((width * tall).rounded(.up)), canvas.width), height: canvas.height)
-        var frame = PictureLayout.Frame(resized: resized, canvas: canvas)
+            ? ImageSize(width: canvas.width, height: min(Int((height * wide).rounded(.up)), canvas.height))
+            : ImageSize(width: min(Int((width * tall).rounded(.up)), canvas.width), height: canvas.height)
+        var frame = ImageLayout.Frame(resized: resized, canvas: canvas)
         (frame.left, frame.top) = ((canvas.width - resized.width) / 2, (canvas.height - resized.height) / 2)
         return frame
     }
 
-    /// `find_closest_aspect_ratio`: of equally near ratios the later one, where the picture is larger than half its tiles.
-    private static func tiled(_ size: PictureSize, _ side: Int, _ least: Int, _ most: Int) -> PictureLayout.Frame {
+    /// `find_closest_aspect_ratio`: of equally near ratios the later one, where the image is larger than half its tiles.
+    private static func tiled(_ size: ImageSize, _ side: Int, _ least: Int, _ most: Int) -> ImageLayout.Frame {
         let ratio = Double(size.width) / Double(size.height)
         var candidates: [(columns: Int, rows: Int)] = []
         for columns in 1...most {
@@ -207,16 +207,16 @@ extension FitRule {
             let isLarge = 2 * size.width * size.height > side * side * candidate.columns * candidate.rows
             if difference < nearest || (difference == nearest && isLarge) { (chosen, nearest) = (candidate, difference) }
         }
-        var frame = PictureLayout.Frame(resized: PictureSize(width: side * chosen.columns, height: side * chosen.rows))
+        var frame = ImageLayout.Frame(resized: ImageSize(width: side * chosen.columns, height: side * chosen.rows))
         (frame.tileRows, frame.tileColumns) = (chosen.rows, chosen.columns)
         return frame
     }
 
-    private static func limited(_ size: PictureSize, _ longest: Int, _ multiple: Int) -> PictureLayout.Frame {
+    private static func limited(_ size: ImageSize, _ longest: Int, _ multiple: Int) -> ImageLayout.Frame {
         let ratio = max(Double(size.width), Double(size.height)) / Double(longest)
         var (width, height) = (size.width, size.height)
         if ratio > 1 { (width, height) = (Int((Double(width) / ratio).rounded(.down)), Int((Double(height) / ratio).rounded(.down))) }
         func up(_ length: Int) -> Int { max((max(length, 1) - 1) / multiple + 1, 1) * multiple }
-        return PictureLayout.Frame(resized: PictureSize(width: up(width), height: up(height)))
+        return ImageLayout.Frame(resized: ImageSize(width: up(width), height: up(height)))
     }
 }

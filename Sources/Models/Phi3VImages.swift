@@ -6,7 +6,7 @@ extension Phi3V {
     private static let tileSide = 336
 
     /// `Phi3VImageProcessor`: a page of tiles by Pillow, and the page as one tile by torch, resized when it is normalized.
-    static func pictures(_ section: ConfigSection, _ tower: PatchTower, mergeSize: Int) throws(CheckpointError) -> PictureSpec {
+    static func images(_ section: ConfigSection, _ tower: PatchTower, mergeSize: Int) throws(CheckpointError) -> ImageSpec {
         let file = try ProcessorFile(section, types: ["Phi3VImageProcessor"], filter: .bilinear, precision: .pillow)
         let side = tileSide
         try file.check(side: side, tower, "img_processor")
@@ -16,18 +16,18 @@ extension Phi3V {
         let most = try section.given("num_crops", in: 1...64) ?? 1
         let page = ViewSpec(.pages(side: side, most: most), filter: .bilinear, precision: .pillow, background: [255, 255, 255])
         let whole = ViewSpec(.interpolated(width: side, height: side), source: 0, filter: .bicubic, precision: .pillow)
-        return PictureSpec(
+        return ImageSpec(
             views: [page, whole], order: [1, 0],
             pixels: PixelSpec(
                 patchSize: tower.patchSize, classRows: 1, order: .cells(side: mergeSize, columnsFirst: false), rescaleFactor: 1 / 255,
-                normalization: file.normalization ?? .clip, isStepwise: true, form: .filledPictures),
+                normalization: file.normalization ?? .clip, isStepwise: true, form: .filledImages),
             tensors: [
                 VisionTensor("pixels", .values), VisionTensor("table_rows", .tableRows(.raster(columns: tower.gridSide))),
                 VisionTensor("class_rows", .classRows), VisionTensor("feature_rows", .featureRows),
                 VisionTensor("extra_rows", .learnedRows),
             ], segments: [VisionSegments("tiles", .tiles)], features: .lines(grid: 0, whole: 1, side: mergeSize),
-            prompt: PicturePrompt(
-                marker: "<|image_{picture}|>", token: 0, tokenText: "", mention: PictureMention(ending: "\n", separator: ""),
+            prompt: ImagePrompt(
+                marker: "<|image_{image}|>", token: 0, tokenText: "", mention: ImageMention(ending: "\n", separator: ""),
                 spacing: .apart),
             dropsAlpha: true)
     }

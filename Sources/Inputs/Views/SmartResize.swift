@@ -1,4 +1,4 @@
-/// The size of a picture for the model: both sides multiples of `factor`, the area between the bounds, the ratio kept
+/// The size of an image for the model: both sides multiples of `factor`, the area between the bounds, the ratio kept
 /// as nearly as that allows. The bounds are of so many equal frames together.
 ///
 /// Source: HF `smart_resize` (Qwen2-VL, GLM), with Python's rounding of halves to even and its float arithmetic.

@@ -2,7 +2,7 @@ import Inputs
 import JSON
 import Testing
 
-struct PromptPictureTests {
+struct PromptImageTests {
     @Test(arguments: [
         ("", []), ("aGk=", [104, 105]), ("aGk", [104, 105]), ("aG\r\nkh", [104, 105, 33]), ("-_-_", [251, 255, 191]),
         ("+/+/", [251, 255, 191]), ("aA==", [104]), ("aGkh=", [104, 105, 33]), ("aGk===\n", [104, 105]),
@@ -21,17 +21,17 @@ struct PromptPictureTests {
         (" data:image/png; base64, %2B%2f-_aGk%3D", .bytes([251, 255, 191, 104, 105])), ("data:;base64,+/-_", .bytes([251, 255, 191])),
         ("https://example.org/a.png", .remote("https://example.org/a.png")), ("a b.png", .file("a b.png")),
         ("file:///tmp/a%20b.png", .file("/tmp/a b.png")), ("/tmp/c:d.png", .file("/tmp/c:d.png")),
-    ] as [(String, PictureSource)])
-    func locationsAreUnderstood(_ text: String, _ source: PictureSource) throws {
-        #expect(try PictureSource(location: text) == source)
+    ] as [(String, ImageSource)])
+    func locationsAreUnderstood(_ text: String, _ source: ImageSource) throws {
+        #expect(try ImageSource(location: text) == source)
     }
 
     @Test(arguments: ["", "data:image/png", "data:image/png,abc", "data:image/png;base64,###", "data:;base64,aG%", "file:///a%ZZ"])
     func badLocationsAreErrors(_ text: String) {
-        #expect(throws: PictureSourceError.self) { try PictureSource(location: text) }
+        #expect(throws: ImageSourceError.self) { try ImageSource(location: text) }
     }
 
-    @Test func picturesComeInOrderFromEveryKindOfPart() throws {
+    @Test func imagesComeInOrderFromEveryKindOfPart() throws {
         let messages: [JSONValue] = [
             ["role": "system", "content": "plain"],
             ["role": "user", "content": [
@@ -43,7 +43,7 @@ struct PromptPictureTests {
                 ["type": "image", "base64": "aGk="], ["type": "image", "path": "e.png"],
             ]],
         ]
-        let found = try PictureReference.all(in: messages)
+        let found = try ImageReference.all(in: messages)
         #expect(found.map(\.source) == [
             .file("a.png"), .file("b.png"), .file("c.png"), .file("d.png"), .bytes([104, 105]), .file("e.png"),
         ])
@@ -56,35 +56,35 @@ struct PromptPictureTests {
         (["role": "user", "content": [["type": "text", "text": "x"], ["type": "audio"]]], "messages[1].content[1]: parts of type audio"),
         (["role": "user", "content": [["text": "x"]]], "messages[1].content[0]: a part needs a type"),
         (["role": "user", "content": ["x"]], "messages[1].content[0]: a part must be an object"),
-        (["role": "user", "content": [["type": "image"]]], "messages[1].content[0]: a part of type image has no picture"),
-        (["role": "user", "content": [["type": "image", "image": "a.png", "url": "b.png"]]], "messages[1].content[0]: a part has several pictures, in image and url"),
+        (["role": "user", "content": [["type": "image"]]], "messages[1].content[0]: a part of type image has no image"),
+        (["role": "user", "content": [["type": "image", "image": "a.png", "url": "b.png"]]], "messages[1].content[0]: a part has several images, in image and url"),
         (["role": "user", "content": [["type": "image", "base64": 3]]], "messages[1].content[0]: base64 must be a string"),
         (["role": "user", "content": 3], "messages[1].content must be a string or a list of parts, not an integer"),
         (["role": "user", "content": ["type": "text"]], "messages[1].content must be a string or a list of parts, not an object"),
         ("x", "messages[1]: a message must be an object, not a string"),
         ([["role": "user"]], "messages[1]: a message must be an object, not a list"),
     ] as [(JSONValue, String)])
-    func whatIsNeitherTextNorPictureIsRefused(_ message: JSONValue, _ words: String) {
-        let error = #expect(throws: PictureSourceError.self) {
-            try PictureReference.all(in: [["role": "user", "content": "x"], message])
+    func whatIsNeitherTextNorImageIsRefused(_ message: JSONValue, _ words: String) {
+        let error = #expect(throws: ImageSourceError.self) {
+            try ImageReference.all(in: [["role": "user", "content": "x"], message])
         }
         #expect(error?.message == 1)
         #expect(error?.description.hasPrefix(words) == true, "\(error?.description ?? "")")
     }
 
-    @Test func partsWithoutPicturesAreNone() throws {
+    @Test func partsWithoutImagesAreNone() throws {
         let messages: [JSONValue] = [
             ["role": "user"], ["role": "user", "content": .null], ["role": "user", "content": ""],
             ["role": "user", "content": [["type": "text", "text": "x"]]],
             ["role": "user", "content": [["type": "image", "image": .null, "url": "a.png"]]],
         ]
-        #expect(try PictureReference.all(in: messages).map(\.place) == ["messages[4].content[0]"])
+        #expect(try ImageReference.all(in: messages).map(\.place) == ["messages[4].content[0]"])
     }
 
     @Test func anErrorNamesItsPart() {
         let messages: [JSONValue] = [["content": [["type": "text", "text": "x"], ["type": "image_url", "image_url": 3]]]]
         do {
-            _ = try PictureReference.all(in: messages)
+            _ = try ImageReference.all(in: messages)
             Issue.record("accepted")
         } catch {
             #expect(error.message == 0)

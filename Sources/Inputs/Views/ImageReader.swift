@@ -2,10 +2,10 @@ package import Budgets
 internal import CImage
 package import Plan
 
-/// A picture as the vision entry reads it, and where everything of it lies.
-package struct ReadPicture: Sendable, Hashable {
-    package let layout: PictureLayout
-    /// Features of the picture and where they come from.
+/// An image as the vision entry reads it, and where everything of it lies.
+package struct ReadImage: Sendable, Hashable {
+    package let layout: ImageLayout
+    /// Features of the image and where they come from.
     package let features: FeatureTable
     /// What the vision entry reads.
     package let input: VisionInput
@@ -16,34 +16,34 @@ package struct ReadPicture: Sendable, Hashable {
     package var grid: [Int] { [1, layout.tiles[0].gridHeight, layout.tiles[0].gridWidth] }
 }
 
-/// Turns pictures into the inputs of the vision entry, by a spec.
-package struct PictureReader: Sendable {
-    package let spec: PictureSpec
+/// Turns images into the inputs of the vision entry, by a spec.
+package struct ImageReader: Sendable {
+    package let spec: ImageSpec
 
-    package init(_ spec: PictureSpec) { self.spec = spec }
+    package init(_ spec: ImageSpec) { self.spec = spec }
 
-    /// Where everything of a picture of `width` × `height` pixels will lie, without touching pixels.
-    package func layout(width: Int, height: Int, among others: PictureCompany = .none) throws(ImageError) -> PictureLayout {
-        try PictureLayout(spec, width: width, height: height, among: others)
+    /// Where everything of an image of `width` × `height` pixels will lie, without touching pixels.
+    package func layout(width: Int, height: Int, among others: ImageCompany = .none) throws(ImageError) -> ImageLayout {
+        try ImageLayout(spec, width: width, height: height, among: others)
     }
 
-    /// The pictures of one prompt, kept with their pixels.
-    package func readAll(_ images: [Image]) throws(ImageError) -> [ReadPicture] {
-        let others = try PictureCompany(spec, of: images.map { PictureSize(width: $0.width, height: $0.height) })
-        var pictures: [ReadPicture] = []
-        for image in images { pictures.append(try read(image, among: others, keepsPixels: true)) }
-        return pictures
+    /// The images of one prompt, kept with their pixels.
+    package func readAll(_ images: [Image]) throws(ImageError) -> [ReadImage] {
+        let others = try ImageCompany(spec, of: images.map { ImageSize(width: $0.width, height: $0.height) })
+        var images: [ReadImage] = []
+        for image in images { images.append(try read(image, among: others, keepsPixels: true)) }
+        return images
     }
 
-    /// Resizes a picture and cuts it; nothing is resized when there would be more than `maxPatches` rows.
+    /// Resizes an image and cuts it; nothing is resized when there would be more than `maxPatches` rows.
     ///
     /// - Parameters:
-    ///   - others: the prompt's other pictures.
+    ///   - others: the prompt's other images.
     ///   - keepsPixels: whether `pixelValues` will be asked for.
     package func read(
-        _ image: Image, among others: PictureCompany = .none, maxPatches: Int = 1 << 20, keepsPixels: Bool = false,
+        _ image: Image, among others: ImageCompany = .none, maxPatches: Int = 1 << 20, keepsPixels: Bool = false,
         budget: WorkBudget = .generous()
-    ) throws(ImageError) -> ReadPicture {
+    ) throws(ImageError) -> ReadImage {
         let layout = try layout(width: image.width, height: image.height, among: others)
         guard layout.rows <= maxPatches else { throw .tooManyPatches(count: layout.rows, limit: maxPatches) }
         let canvases: [Canvas?]
@@ -51,12 +51,12 @@ package struct PictureReader: Sendable {
         let features = FeatureTable(spec, layout)
         let takesValues = spec.tensors.contains { $0.content == .values }
         let pixels: VisionInput.Values = takesValues ? .floats(values(canvases, layout)) : .bytes(bytes(canvases, layout))
-        return ReadPicture(
+        return ReadImage(
             layout: layout, features: features, input: spec.input(layout, features, pixels: pixels), canvases: keepsPixels ? canvases : [])
     }
 
     /// By view; nil for those that are not there.
-    private func canvases(of image: Image, _ layout: PictureLayout, _ budget: WorkBudget) throws(WorkLimitError) -> [Canvas?] {
+    private func canvases(of image: Image, _ layout: ImageLayout, _ budget: WorkBudget) throws(WorkLimitError) -> [Canvas?] {
         var canvases: [Canvas?] = []
         for (view, frame) in zip(spec.views, layout.frames) {
             let start: Canvas? = if let source = view.source { canvases[source] } else { .bytes(image) }
@@ -80,7 +80,7 @@ package struct PictureReader: Sendable {
     }
 
     private func canvas(
-        of start: Image, _ view: ViewSpec, _ frame: PictureLayout.Frame, _ budget: WorkBudget
+        of start: Image, _ view: ViewSpec, _ frame: ImageLayout.Frame, _ budget: WorkBudget
     ) throws(WorkLimitError) -> Image {
         let resizer = Resizer(filter: view.filter, precision: view.precision)
         var start = start
@@ -99,7 +99,7 @@ package struct PictureReader: Sendable {
 
     /// Calls `body` with the canvas, the corner and the row of each patch.
     private func forEachPatch(
-        _ canvases: [Canvas?], _ layout: PictureLayout, _ body: (Canvas, _ top: Int, _ left: Int, _ row: Int) -> Void
+        _ canvases: [Canvas?], _ layout: ImageLayout, _ body: (Canvas, _ top: Int, _ left: Int, _ row: Int) -> Void
     ) {
         var row = 0
         let side = spec.pixels.patchSize
@@ -107,13 +107,13 @@ package struct PictureReader: Sendable {
             row += spec.pixels.classRows
             guard let canvas = canvases[tile.view], let frame = layout.frames[tile.view] else { continue }
             let (top, left) = (tile.row * frame.tile.height, tile.column * frame.tile.width)
-            let places = PictureLayout.places(spec.pixels.order, height: tile.gridHeight, width: tile.gridWidth)
+            let places = ImageLayout.places(spec.pixels.order, height: tile.gridHeight, width: tile.gridWidth)
             for (index, place) in places.enumerated() { body(canvas, top + place.row * side, left + place.column * side, row + index) }
             row += tile.patches + tile.padding
         }
     }
 
-    private func bytes(_ canvases: [Canvas?], _ layout: PictureLayout) -> [UInt8] {
+    private func bytes(_ canvases: [Canvas?], _ layout: ImageLayout) -> [UInt8] {
         let (side, rowBytes) = (spec.pixels.patchSize, spec.pixels.patchBytes)
         var bytes = [UInt8](repeating: 0, count: layout.rows * rowBytes)
         bytes.withUnsafeMutableBufferPointer { target in
@@ -130,7 +130,7 @@ package struct PictureReader: Sendable {
         return bytes
     }
 
-    private func values(_ canvases: [Canvas?], _ layout: PictureLayout) -> [Float] {
+    private func values(_ canvases: [Canvas?], _ layout: ImageLayout) -> [Float] {
         let side = spec.pixels.patchSize
         var values = [Float](repeating: 0, count: layout.rows * spec.pixels.patchBytes)
         let table = spec.pixels.valueTable
@@ -149,7 +149,7 @@ package struct PictureReader: Sendable {
     }
 }
 
-/// What a view makes of a picture.
+/// What a view makes of an image.
 enum Canvas: Sendable, Hashable {
     case bytes(Image)
     /// `[height, width, 3]`, rescaled and normalized.
@@ -202,8 +202,8 @@ extension Image {
         return Image(width: height, height: width, pixels: pixels)
     }
 
-    /// The picture on a canvas of one colour; what lies beyond the canvas is cropped.
-    fileprivate func placed(on canvas: PictureSize, left: Int, top: Int, _ background: [UInt8]) -> Image {
+    /// The image on a canvas of one colour; what lies beyond the canvas is cropped.
+    fileprivate func placed(on canvas: ImageSize, left: Int, top: Int, _ background: [UInt8]) -> Image {
         var pixels = [UInt8](repeating: background[0], count: 3 * canvas.width * canvas.height)
         if background != [background[0], background[0], background[0]] {
             for index in pixels.indices { pixels[index] = background[index % 3] }
@@ -243,28 +243,28 @@ extension PixelSpec {
     }
 }
 
-extension PictureSpec {
-    /// HF's `pixel_values` of pictures that were read to keep their pixels, in the form in which its processor hands them out; for strips
+extension ImageSpec {
+    /// HF's `pixel_values` of images that were read to keep their pixels, in the form in which its processor hands them out; for strips
     /// those of all tiles behind each other.
-    package func pixelValues(of pictures: [ReadPicture]) -> (shape: [Int], values: [Float]) {
+    package func pixelValues(of images: [ReadImage]) -> (shape: [Int], values: [Float]) {
         switch pixels.form {
         case .patches, .rasterPatches:
-            let values = pictures.flatMap(patchValues)
+            let values = images.flatMap(patchValues)
             let count = values.count / pixels.patchDimension
             let isRaster = pixels.form == .rasterPatches
             return (isRaster ? [count, 3, pixels.patchSize, pixels.patchSize] : [count, pixels.patchDimension], values)
         case .strips:
-            let values = pictures.flatMap { picture in picture.layout.tiles.flatMap { strip($0, of: picture) } }
+            let values = images.flatMap { image in image.layout.tiles.flatMap { strip($0, of: image) } }
             return ([values.count], values)
         case .filledPatches:
             let most = maxRows ?? 0
-            let values = pictures.flatMap { picture in
-                let rows = picture.layout.tiles.flatMap { interleaved($0, of: picture) }
+            let values = images.flatMap { image in
+                let rows = image.layout.tiles.flatMap { interleaved($0, of: image) }
                 return rows + Array(repeating: 0, count: max(most * pixels.patchBytes - rows.count, 0))
             }
-            return ([pictures.count, most, pixels.patchBytes], values)
+            return ([images.count, most, pixels.patchBytes], values)
         case .strip:
-            let strips = pictures.flatMap { picture in picture.layout.tiles.map { strip($0, of: picture) } }
+            let strips = images.flatMap { image in image.layout.tiles.map { strip($0, of: image) } }
             let lines = 3 * pixels.patchSize
             var values: [Float] = []
             for line in 0..<lines {
@@ -272,16 +272,16 @@ extension PictureSpec {
             }
             return ([1, 3, pixels.patchSize, values.count / max(lines, 1)], values)
         case .padded(let rows):
-            let tiles = pictures.flatMap { picture in picture.layout.tiles.map { channelsLast($0, of: picture) } }
+            let tiles = images.flatMap { image in image.layout.tiles.map { channelsLast($0, of: image) } }
             let count = tiles.reduce(rows * pixels.patchBytes) { max($0, $1.count) }
             let values = tiles.flatMap { $0 + Array(repeating: 0, count: count - $0.count) }
             return ([tiles.count, count / max(pixels.patchBytes, 1), pixels.patchBytes], values)
-        case .tiles, .pictures, .filledPictures, .prompt:
-            let planes = pictures.map { picture in picture.layout.tiles.map { plane($0, of: picture) } }
-            let sizes = pictures.flatMap { picture in picture.layout.tiles.compactMap { picture.layout.frames[$0.view]?.tile } }
+        case .tiles, .images, .filledImages, .prompt:
+            let planes = images.map { image in image.layout.tiles.map { plane($0, of: image) } }
+            let sizes = images.flatMap { image in image.layout.tiles.compactMap { image.layout.frames[$0.view]?.tile } }
             let (height, width) = (sizes.map(\.height).max() ?? 0, sizes.map(\.width).max() ?? 0)
             let area = 3 * height * width
-            func padded(_ plane: (size: PictureSize, values: [Float])) -> [Float] {
+            func padded(_ plane: (size: ImageSize, values: [Float])) -> [Float] {
                 guard plane.size.height != height || plane.size.width != width else { return plane.values }
                 var result = [Float](repeating: 0, count: area)
                 for line in 0..<3 * plane.size.height {
@@ -291,22 +291,22 @@ extension PictureSpec {
                 }
                 return result
             }
-            guard [.pictures, .filledPictures].contains(pixels.form) else {
+            guard [.images, .filledImages].contains(pixels.form) else {
                 let values = planes.flatMap { $0.flatMap(padded) }
                 let shape = [values.count / max(area, 1), 3, height, width]
                 return (pixels.form == .prompt ? [1] + shape : shape, values)
             }
-            let most = pixels.form == .pictures ? planes.map(\.count).max() ?? 0 : tilesMax
+            let most = pixels.form == .images ? planes.map(\.count).max() ?? 0 : tilesMax
             let values = planes.flatMap { $0.flatMap(padded) + Array(repeating: 0, count: (most - $0.count) * area) }
-            return ([pictures.count, most, 3, height, width], values)
+            return ([images.count, most, 3, height, width], values)
         }
     }
 
     /// A tile as values `[3, H, W]`.
-    private func plane(_ tile: PictureLayout.Tile, of picture: ReadPicture) -> (size: PictureSize, values: [Float]) {
-        guard let frame = picture.layout.frames[tile.view], picture.canvases.indices.contains(tile.view),
-            let canvas = picture.canvases[tile.view]
-        else { return (PictureSize(width: 0, height: 0), []) }
+    private func plane(_ tile: ImageLayout.Tile, of image: ReadImage) -> (size: ImageSize, values: [Float]) {
+        guard let frame = image.layout.frames[tile.view], image.canvases.indices.contains(tile.view),
+            let canvas = image.canvases[tile.view]
+        else { return (ImageSize(width: 0, height: 0), []) }
         let (size, table) = (frame.tile, pixels.valueTable)
         let (top, left) = (tile.row * size.height, tile.column * size.width)
         var values: [Float] = []
@@ -320,8 +320,8 @@ extension PictureSpec {
     }
 
     /// The patches of a tile in raster order as `[patches, p, p, 3]`.
-    private func channelsLast(_ tile: PictureLayout.Tile, of picture: ReadPicture) -> [Float] {
-        let (plane, side) = (plane(tile, of: picture), pixels.patchSize)
+    private func channelsLast(_ tile: ImageLayout.Tile, of image: ReadImage) -> [Float] {
+        let (plane, side) = (plane(tile, of: image), pixels.patchSize)
         let area = plane.size.width * plane.size.height
         var values: [Float] = []
         values.reserveCapacity(3 * area)
@@ -336,8 +336,8 @@ extension PictureSpec {
     }
 
     /// A tile as `[3, p, p · patches]`: its patches side by side.
-    private func strip(_ tile: PictureLayout.Tile, of picture: ReadPicture) -> [Float] {
-        let (plane, side) = (plane(tile, of: picture), pixels.patchSize)
+    private func strip(_ tile: ImageLayout.Tile, of image: ReadImage) -> [Float] {
+        let (plane, side) = (plane(tile, of: image), pixels.patchSize)
         var values: [Float] = []
         for channel in 0..<3 {
             for y in 0..<side {
@@ -351,8 +351,8 @@ extension PictureSpec {
     }
 
     /// A tile as `[P, p · p · 3]`: its patches in raster order, channel after channel of each pixel.
-    private func interleaved(_ tile: PictureLayout.Tile, of picture: ReadPicture) -> [Float] {
-        let (plane, side) = (plane(tile, of: picture), pixels.patchSize)
+    private func interleaved(_ tile: ImageLayout.Tile, of image: ReadImage) -> [Float] {
+        let (plane, side) = (plane(tile, of: image), pixels.patchSize)
         var values: [Float] = []
         for patch in 0..<tile.patches {
             for pixel in 0..<side * side {
@@ -363,19 +363,19 @@ extension PictureSpec {
         return values
     }
 
-    private func bytes(of picture: ReadPicture) -> [UInt8] {
+    private func bytes(of image: ReadImage) -> [UInt8] {
         for tensor in tensors where tensor.content == .pixels {
-            if case .bytes(let bytes)? = picture.input[tensor.name]?.values { return bytes }
+            if case .bytes(let bytes)? = image.input[tensor.name]?.values { return bytes }
         }
         return []
     }
 
     /// `[patches, 3 · temporalPatchSize · patchSize²]`, the frame repeated per channel.
-    private func patchValues(_ picture: ReadPicture) -> [Float] {
+    private func patchValues(_ image: ReadImage) -> [Float] {
         let plane = pixels.patchSize * pixels.patchSize
         let table = pixels.valueTable
-        let source = bytes(of: picture)
-        let rows = handedOut(picture.layout)
+        let source = bytes(of: image)
+        let rows = handedOut(image.layout)
         let count = source.count * pixels.temporalPatchSize
         return [Float](unsafeUninitializedCapacity: count) { target, initialized in
             source.withUnsafeBufferPointer { bytes in
@@ -397,7 +397,7 @@ extension PictureSpec {
     }
 
     /// The rows of the patches in the order in which HuggingFace's processor hands them out.
-    private func handedOut(_ layout: PictureLayout) -> [Int] {
+    private func handedOut(_ layout: ImageLayout) -> [Int] {
         let order: PatchOrder
         switch (pixels.form, pixels.order) {
         case (.rasterPatches, _): order = .raster
@@ -407,7 +407,7 @@ extension PictureSpec {
         var rows: [Int] = []
         for tile in layout.tiles {
             func places(_ order: PatchOrder) -> [Int] {
-                PictureLayout.places(order, height: tile.gridHeight, width: tile.gridWidth).map { $0.row * tile.gridWidth + $0.column }
+                ImageLayout.places(order, height: tile.gridHeight, width: tile.gridWidth).map { $0.row * tile.gridWidth + $0.column }
             }
             let start = rows.count
             var rowOfPlace = [Int](repeating: 0, count: tile.patches)
