@@ -21,10 +21,13 @@ deps: ## install the missing system packages (Debian)
 build: deps ## build vlmc, vlm-serve and vlm-cache in .build/release
 	swift build -c $(CONFIGURATION)
 
+# As many tests at once as leave those that wait for a server or a clock their turn.
+TESTS := swift test -c $(CONFIGURATION) --disable-testable-imports --experimental-maximum-parallelization-width 4
+
 test: deps sanitized ## run every test
 	.build/fuzz/image -runs=0 -verbosity=0 Tests/InputsTests/Fixtures/image/files
 	.build/fuzz/kernel-checks -runs=0 -verbosity=0 Tests/Fuzz/Corpus/kernels
-	swift test -c $(CONFIGURATION) --disable-testable-imports
+	$(TESTS)
 
 SANITIZED := clang -g -O1 -fuse-ld=lld -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
 FUZZER_FLAGS = -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 -timeout=10 -print_final_stats=1 -verbosity=0 -artifact_prefix=.build/fuzz/
@@ -48,9 +51,6 @@ families: ## make the tiny models that are not committed, in .build/families (FA
 	@if $(PYTHON) -c 'import sentencepiece, tiktoken, torch, transformers' 2>/dev/null; then \
 	  cd Tests/Oracle && $(PYTHON) -m families $(FAMILIES) --out $(CURDIR)/.build/families; \
 	else echo "families: skipped" $$(cat Tests/Families/Fixtures/generated.txt)", $(PYTHON) lacks what Tests/Oracle/requirements.txt lists"; fi
-
-# As many tests at once as leave those that wait for a server or a clock their turn.
-TESTS := swift test -c $(CONFIGURATION) --disable-testable-imports --experimental-maximum-parallelization-width 4
 
 test-families: deps ## compare every family with transformers (VLM_FAMILIES=FOLDER: the records there as well)
 	@[ -d .build/families ] || $(MAKE) families

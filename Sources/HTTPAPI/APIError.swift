@@ -56,6 +56,10 @@ struct APIError: Error, Sendable, Equatable {
         APIError(status: 500, message: message, type: "server_error", code: "internal_error")
     }
 
+    init(_ failure: GenerationFailure) {
+        self = failure.isOfRequest ? .invalid(failure.description, code: "no_token_allowed") : .failed(failure.description)
+    }
+
     init(
         status: Int, message: String, type: String, param: String? = nil, code: String? = nil, retryAfter: Int? = nil
     ) {
@@ -67,11 +71,13 @@ struct APIError: Error, Sendable, Equatable {
         self.retryAfter = retryAfter
     }
 
-    /// - Parameter maxTokensField: the field in which the request set its most tokens.
-    init(_ error: AdmissionError, maxTokensField: String = "max_tokens") {
+    /// - Parameters:
+    ///   - field: the field that holds the prompt.
+    ///   - maxTokensField: the field in which the request set its most tokens.
+    init(_ error: AdmissionError, place field: String = "messages", maxTokensField: String = "max_tokens") {
         switch error {
-        case .promptTooLong: self = .invalid(error.description, param: "messages", code: "context_length_exceeded")
-        case .promptEmpty, .spanTooLong: self = .invalid(error.description, param: "messages")
+        case .promptTooLong: self = .invalid(error.description, param: field, code: "context_length_exceeded")
+        case .promptEmpty, .spanTooLong: self = .invalid(error.description, param: field)
         // Tokenizer and model come from one artifact, which contradicts itself; no route asks for a probe.
         case .tokenOutOfRange, .probeNotAlone: self = .failed(error.description)
         case .maxTokensTooLarge(let maxTokens, let tokens, let length):
@@ -79,20 +85,22 @@ struct APIError: Error, Sendable, Equatable {
                 "\(maxTokensField) \(maxTokens) is too large: the model's context holds \(length) tokens and the prompt has "
                     + "\(tokens), which leaves \(length - tokens)",
                 param: maxTokensField, code: "context_length_exceeded")
-        case .imageTooLarge: self = .invalid(error.description, param: "messages", code: "image_too_large")
+        case .imageTooLarge: self = .invalid(error.description, param: field, code: "image_too_large")
+        case .tooManyAnswers: self = .invalid(error.description, param: "n")
         case .queueFull: self = .overloaded(error.description)
         case .notServing: self = .unavailable(error.description)
         }
     }
 
-    init(_ error: InputError) {
+    /// - Parameter place: the field that holds what was read.
+    init(_ error: InputError, place field: String = "messages") {
         switch error {
         case .badImage(let place, _): self = .invalid(error.description, param: place, code: "invalid_image")
-        case .badPrompt: self = .invalid(error.description, param: "messages")
+        case .badPrompt: self = .invalid(error.description, param: field)
         case .tooLong:
-            self = .invalid(error.description, param: "messages", code: "context_length_exceeded")
-        case .tooManyPixels: self = .invalid(error.description, param: "messages", code: "image_too_large")
-        case .stopped(.cpuTime): self = .invalid(error.description, param: "messages", code: "request_too_costly")
+            self = .invalid(error.description, param: field, code: "context_length_exceeded")
+        case .tooManyPixels: self = .invalid(error.description, param: field, code: "image_too_large")
+        case .stopped(.cpuTime): self = .invalid(error.description, param: field, code: "request_too_costly")
         case .stopped(.deadline): self = .overloaded(error.description)
         case .stopped(.cancelled), .stopped(.slice): self = .unavailable(error.description)
         }

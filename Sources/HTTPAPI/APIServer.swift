@@ -86,13 +86,17 @@ package struct APIServer: Service {
         let router = Router(context: APIContext.self, options: .autoGenerateHeadEndpoints)
         router.add(middleware: ErrorMapping(model: model, access: options.access, log: options.requestLog))
         StatusRoutes(model: model, version: options.version, created: Int(Date().timeIntervalSince1970)).add(to: router)
-        let chat = ChatRoute(
+        let intake = RequestIntake(
             model: model, workers: WorkerPool(count: options.workers, afterLongWork: vlm_heap_trim), arriving: ArrivingBodies(limit: options.maxHeldBytes / 2),
             working: ByteBudget(limit: options.maxHeldBytes / 2), maxBodyBytes: options.maxBodyBytes,
             preparationLimit: .nanoseconds(Int64(options.preparationCPUSeconds * 1e9)),
-            preparationDeadline: .nanoseconds(Int64(options.preparationSeconds * 1e9)),
-            reportsCachedTokens: options.reportsCachedTokens)
-        router.serve("/v1/chat/completions", .post) { request, context in try await chat.respond(request, context) }
+            preparationDeadline: .nanoseconds(Int64(options.preparationSeconds * 1e9)))
+        let answers = AnswerRoute(intake: intake, reportsCachedTokens: options.reportsCachedTokens)
+        router.serve("/v1/chat/completions", .post) { request, context in try await answers.chat(request, context) }
+        router.serve("/v1/completions", .post) { request, context in try await answers.complete(request, context) }
+        let tokens = TokenRoutes(intake: intake)
+        router.serve("/tokenize", .post) { request, context in try await tokens.tokenize(request, context) }
+        router.serve("/detokenize", .post) { request, context in try await tokens.detokenize(request, context) }
         return router
     }
 }

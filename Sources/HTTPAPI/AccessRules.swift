@@ -6,7 +6,7 @@ internal import NIOHTTP1
 ///
 /// Decided from a request's head alone.
 package struct AccessRules: Sendable {
-    /// One of them must stand in `Authorization: Bearer …` for every path under `/v1`; none lets everybody in.
+    /// One of them must stand in `Authorization: Bearer …` for every path under `/v1`, `/tokenize` and `/detokenize`; none lets everybody in.
     package var apiKeys: [String] = []
     /// Origins of browser pages that may use the answers, such as `https://chat.example`; `*` for every page.
     package var allowedOrigins: [String] = []
@@ -61,6 +61,9 @@ package struct AccessRules: Sendable {
             && digits.allSatisfy { $0.isASCII && (isInBrackets ? $0.isHexDigit || $0 == ":" : $0.isNumber) || $0 == "." }
     }
 
+    /// What paths begin with that need a key.
+    private static let locked: Set<String> = ["v1", "tokenize", "detokenize"]
+
     /// Throws when a request may not run: without a key where one is needed, or from a page that is not allowed.
     ///
     /// - Parameter path: the one that the router sees; as there, slashes may be doubled.
@@ -77,7 +80,7 @@ package struct AccessRules: Sendable {
                 throw .invalid("requests of pages must be application/json", code: "unsupported_media_type", status: 415)
             }
         }
-        guard !apiKeys.isEmpty, path.split(separator: "/").first == "v1" else { return }
+        guard !apiKeys.isEmpty, let first = path.split(separator: "/").first, Self.locked.contains(String(first)) else { return }
         let given = Self.bearer(request.headerFields[.authorization] ?? "")
         // Every key is compared, so that the time tells nothing.
         let matches = apiKeys.map { Self.isSame($0, given) }

@@ -1,94 +1,50 @@
-internal import Inputs
 internal import JSON
 internal import Serving
 
 /// Writes the answers to one chat request.
-struct ChatResponse: Sendable {
-    let id: String
-    let model: String
-    /// Seconds since 1970.
-    let created: Int
-    let reportsCachedTokens: Bool
+struct ChatResponse: AnswerWriting {
+    let head: AnswerHead
+    /// Nil where no log probabilities were asked for.
+    let texts: TokenTexts?
 
-    /// The whole answer.
-    func whole(_ text: String, _ completion: Completion) -> JSONValue {
-        let choice: JSONValue = [
-            "index": 0,
-            "message": ["role": "assistant", "content": .string(text), "refusal": nil],
-            "logprobs": nil,
-            "finish_reason": .string(completion.reason.rawValue),
-            "stop_reason": completion.stop.map { .string($0) } ?? .null,
-        ]
-        return [
-            "id": .string(id), "object": "chat.completion", "created": .int(created), "model": .string(model),
-            "choices": [choice], "usage": usage(completion.usage),
-        ]
+    private static let kind = "chat.completion"
+    private static let chunkKind = "chat.completion.chunk"
+
+    func whole(_ choices: [AnswerChoice], _ usage: Usage) -> JSONValue {
+        let written = choices.enumerated().map { index, choice -> JSONValue in
+            [
+                "index": .int(index),
+                "message": ["role": "assistant", "content": .string(choice.text), "refusal": nil],
+                "logprobs": texts?.chat(choice.tokens) ?? .null,
+                "finish_reason": choice.completion.map { .string($0.reason.rawValue) } ?? .null,
+                "stop_reason": choice.completion?.stopReason ?? .null,
+            ]
+        }
+        return head.whole(Self.kind, written, usage)
     }
 
-    /// The first piece of a stream: who speaks.
-    func opening(withUsage: Bool) -> JSONValue {
-        chunk(delta: ["role": "assistant", "content": ""], withUsage: withUsage)
+    /// Who speaks.
+    func opening(_ index: Int, beginning: String) -> JSONValue? {
+        chunk(index, delta: ["role": "assistant", "content": .string(beginning)], [])
     }
 
-    func piece(_ text: String, withUsage: Bool) -> JSONValue {
-        chunk(delta: ["content": .string(text)], withUsage: withUsage)
+    func piece(_ index: Int, _ text: String, _ tokens: [TokenChoice]) -> JSONValue {
+        chunk(index, delta: ["content": .string(text)], tokens)
     }
 
-    /// The last piece of a stream: why it ended.
-    func ending(_ completion: Completion, withUsage: Bool) -> JSONValue {
-        chunk(
-            delta: [:], finishReason: .string(completion.reason.rawValue),
-            stopReason: completion.stop.map { .string($0) } ?? .null, withUsage: withUsage)
+    func ending(_ index: Int, _ completion: Completion, _ tokens: [TokenChoice]) -> JSONValue {
+        chunk(index, delta: [:], tokens, ended: completion)
     }
 
-    /// The piece after the last one, which counts tokens.
-    func counting(_ usage: Usage) -> JSONValue {
-        [
-            "id": .string(id), "object": "chat.completion.chunk", "created": .int(created), "model": .string(model),
-            "choices": [], "usage": self.usage(usage),
-        ]
-    }
+    func counting(_ usage: Usage) -> JSONValue { head.whole(Self.chunkKind, [], usage) }
 
-    private func chunk(
-        delta: JSONValue, finishReason: JSONValue = nil, stopReason: JSONValue? = nil, withUsage: Bool
-    ) -> JSONValue {
+    private func chunk(_ index: Int, delta: JSONValue, _ tokens: [TokenChoice], ended: Completion? = nil) -> JSONValue {
         var choice = JSONObject()
-        choice["index"] = 0
+        choice["index"] = .int(index)
         choice["delta"] = delta
-        choice["logprobs"] = .null
-        choice["finish_reason"] = finishReason
-        choice["stop_reason"] = stopReason
-        var object = JSONObject()
-        object["id"] = .string(id)
-        object["object"] = "chat.completion.chunk"
-        object["created"] = .int(created)
-        object["model"] = .string(model)
-        object["choices"] = [.object(choice)]
-        if withUsage { object["usage"] = .null }
-        return .object(object)
-    }
-
-    private func usage(_ usage: Usage) -> JSONValue {
-        var details = JSONObject()
-        if reportsCachedTokens { details["cached_tokens"] = .int(usage.cachedTokens) }
-        details["image_tokens"] = .int(usage.imageTokens)
-        return [
-            "prompt_tokens": .int(usage.promptTokens),
-            "completion_tokens": .int(usage.completionTokens),
-            "total_tokens": .int(usage.promptTokens + usage.completionTokens),
-            "prompt_tokens_details": .object(details),
-        ]
-    }
-}
-
-/// One event of a server-sent stream.
-enum ServerSentEvent {
-    static let done = Array("data: [DONE]\n\n".utf8)
-
-    static func bytes(_ value: JSONValue) -> [UInt8] {
-        var bytes = Array("data: ".utf8)
-        value.write(into: &bytes)
-        bytes += [0x0A, 0x0A]
-        return bytes
+        choice["logprobs"] = tokens.isEmpty ? .null : texts?.chat(tokens) ?? .null
+        choice["finish_reason"] = ended.map { .string($0.reason.rawValue) } ?? .null
+        choice["stop_reason"] = ended?.stopReason
+        return head.chunk(Self.chunkKind, choice)
     }
 }

@@ -24,6 +24,21 @@ struct FieldReader {
         return string
     }
 
+    /// A list of strings, or with `orOne` a string for a list of one.
+    func strings(_ name: String, orOne: Bool = false) throws(APIError) -> [String]? {
+        guard let value = value(name) else { return nil }
+        if orOne, let string = value.stringValue { return [string] }
+        guard let values = value.arrayValue else {
+            throw mismatch(name, value, orOne ? "a string or a list of strings" : "a list of strings")
+        }
+        var strings: [String] = []
+        for (index, value) in values.enumerated() {
+            guard let string = value.stringValue else { throw mismatch("\(name)[\(index)]", value, "a string", param: name) }
+            strings.append(string)
+        }
+        return strings
+    }
+
     func integer(_ name: String) throws(APIError) -> Int? {
         guard let value = value(name) else { return nil }
         guard let integer = value.intValue else { throw mismatch(name, value, "a whole number of 64 bits") }

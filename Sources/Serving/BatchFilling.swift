@@ -28,7 +28,7 @@ extension StepIO {
             row += item.count
             if item.samples {
                 sampleRows[sampleCount] = Int32(row - 1)
-                let wanted = item.isReplay ? (count: Self.noLogits, reach: 0) : request.wantedLogits
+                let wanted = item.isReplay ? (count: Self.noLogits, reach: 0) : request.beginChoice()
                 (wantedLogits[sampleCount], logitReach[sampleCount]) = wanted
                 sampleCount += 1
             }

@@ -35,8 +35,9 @@ extension Engine {
                         cancel(id)
                         throw error
                     }
+                case .token: break
                 case .finished(let completion): return completion
-                case .failed(let reason): throw EngineFailure(description: reason)
+                case .failed(let reason): throw EngineFailure(description: reason.description)
                 }
             }
             arrived.removeAll(keepingCapacity: true)
@@ -54,9 +55,9 @@ extension Engine {
             events.drain(into: &arrived, waits: true)
             for (index, event) in arrived {
                 switch event {
-                case .text: break
+                case .text, .token: break
                 case .finished(let completion): completions[index] = completion
-                case .failed(let reason): throw EngineFailure(description: reason)
+                case .failed(let reason): throw EngineFailure(description: reason.description)
                 }
             }
             arrived.removeAll(keepingCapacity: true)

@@ -52,38 +52,58 @@ package final class Engine: Sendable {
     /// Takes a request; dropping its events cancels it.
     package func submit(_ request: GenerationRequest) throws(AdmissionError) -> Generation {
         let (stream, events) = AsyncStream<GenerationEvent>.makeStream()
-        let mailbox = mailbox
-        let id = try post(request) { id in
+        let cancel = canceller()
+        let ids = try post([GenerationGroup(request)]) { ids in
             events.onTermination = { reason in
-                if case .cancelled = reason { mailbox.post(.cancel(id: id)) }
+                if case .cancelled = reason { cancel(ids) }
             }
-        } deliver: { event in
+        } deliver: { _, event in
             events.yield(event)
             if event.isLast { events.finish() }
         }
-        return Generation(events: stream) { mailbox.post(.cancel(id: id)) }
+        return Generation(events: stream) { cancel(ids) }
     }
 
     /// Posts a request and returns its id.
     ///
     /// - Parameters:
-    ///   - prepare: called with the id before the engine knows of the request.
     ///   - deliver: takes what the request yields; called on the engine's thread.
-    func post(
-        _ request: GenerationRequest, _ prepare: (Int) -> Void = { _ in }, deliver: @escaping @Sendable (GenerationEvent) -> Void
-    ) throws(AdmissionError) -> Int {
-        try check(request)
-        let arrival = ContinuousClock.now
-        var number = 0
-        try state.admit(limit: configuration.maxSequences + configuration.maxQueued) { id in
-            prepare(id)
-            mailbox.post(.submit(id: id, request, arrival: arrival, deliver: deliver))
-            number = id
-        }
-        return number
+    func post(_ request: GenerationRequest, deliver: @escaping @Sendable (GenerationEvent) -> Void) throws(AdmissionError) -> Int {
+        try post([GenerationGroup(request)]) { _, event in deliver(event) }.lowerBound
     }
 
-    func cancel(_ id: Int) { mailbox.post(.cancel(id: id)) }
+    /// Posts all answers to several prompts, or none, and returns their ids in order.
+    ///
+    /// - Parameters:
+    ///   - prepare: called with the ids before the engine knows of them.
+    ///   - deliver: takes what each answer yields; called on the engine's thread.
+    func post(
+        _ groups: [GenerationGroup], _ prepare: (Range<Int>) -> Void = { _ in },
+        deliver: @escaping @Sendable (_ branch: Int, GenerationEvent) -> Void
+    ) throws(AdmissionError) -> Range<Int> {
+        for group in groups { try check(group.request) }
+        let limit = configuration.maxSequences + configuration.maxQueued
+        let count = groups.reduce(0) { $0 + $1.count }
+        guard count <= limit else { throw .tooManyAnswers(count: count, limit: limit) }
+        let arrival = ContinuousClock.now
+        var ids = 0..<0
+        try state.admit(count, limit: limit) { first in
+            ids = first..<first + count
+            prepare(ids)
+            var next = first
+            for group in groups {
+                let before = next - first
+                mailbox.post(.submit(id: next, group, arrival: arrival) { branch, event in deliver(before + branch, event) })
+                next += group.count
+            }
+        }
+        return ids
+    }
+
+    func cancel(_ id: Int) { mailbox.post(.cancel(ids: id..<id + 1)) }
+
+    /// What ends requests, whether the engine is still there or not.
+    func canceller() -> @Sendable (Range<Int>) -> Void { { [mailbox] ids in mailbox.post(.cancel(ids: ids)) } }
 
     /// Ends the requests at work with reason `abort`, and the thread, however far it is; returns when it has ended.
     package func stop() {

@@ -32,6 +32,8 @@ package struct EngineConfiguration: Sendable {
     package let blockCount: Int
     package let blockBytes: Int
     package let cachesPrefixes: Bool
+    /// Whether several answers share the blocks that their prompt fills.
+    package let sharesPrompts: Bool
     package let imageCacheBytes: Int
     package let maxQueued: Int
     package let maxPatches: Int
@@ -87,6 +89,7 @@ package struct EngineConfiguration: Sendable {
         let enough = limits.gears.firstIndex { $0 >= sequences } ?? limits.gears.count - 1
         gears = Array(limits.gears.prefix(enough + 1))
         cachesPrefixes = options.cachesPrefixes ?? !program.keepsStates
+        sharesPrompts = !program.keepsStates
         imageCacheBytes = options.imageCacheBytes
         maxQueued = options.maxQueued
         maxPatches = limits.maxPatches

@@ -67,7 +67,7 @@ final class EngineLoop {
             Scheduler.Limits(
                 gears: configuration.gears, maxSequences: configuration.maxSequences,
                 maxBatchedTokens: configuration.maxBatchedTokens, blockSize: configuration.blockSize,
-                blockCount: configuration.blockCount, cachesPrefixes: configuration.cachesPrefixes))
+                blockCount: configuration.blockCount, cachesPrefixes: configuration.cachesPrefixes, sharesPrompts: configuration.sharesPrompts))
     }
 
     private func run() {
@@ -86,14 +86,19 @@ final class EngineLoop {
 
     private func obey(_ command: EngineCommand) {
         switch command {
-        case .submit(let id, let request, let arrival, let deliver):
-            let active = ActiveRequest(
-                id: id, request: request, arrival: arrival, vocabularySize: configuration.vocabularySize, deliver: deliver)
-            requests[id] = active
-            var sequence = active.sequence
-            if request.probe?.readsWholePrompt == true { sequence.chunkMax = io.maxSequences }
-            scheduler.add(sequence)
-        case .cancel(let id): end(id, .abort)
+        case .submit(let id, let group, let arrival, let deliver):
+            let embeddings = ImageEmbeddings(count: group.request.prompt.images.count)
+            for branch in 0..<group.count {
+                let active = ActiveRequest(
+                    id: id + branch, request: group.branch(branch), of: group.count > 1 ? id : nil, embeddings: embeddings, arrival: arrival,
+                    vocabularySize: configuration.vocabularySize
+                ) { deliver(branch, $0) }
+                requests[active.id] = active
+                var sequence = active.sequence
+                if active.request.probe?.readsWholePrompt == true { sequence.chunkMax = io.maxSequences }
+                scheduler.add(sequence)
+            }
+        case .cancel(let ids): for id in ids { end(id, .abort) }
         case .drain: isDraining = true
         case .abort: for id in requests.keys.sorted() { end(id, .abort) }
         }
@@ -168,18 +173,23 @@ final class EngineLoop {
             noteFirstStep(request, at: began)
             guard item.samples, !item.isReplay else { continue }
             let (choice, shown) = sampling[row]
+            let told = sampling.choice(row: row)
             row += 1
             let probe = request.request.probe
-            if let shown { probe?.take(.step(shown, choice: choice)) }
-            guard let token = probe?.token(request.generatedCount) ?? choice else {
-                fail(item.id, "the model's output holds no numbers")
+            if let shown { probe?.take(.step(shown, choice: try? choice.get())) }
+            let given = probe?.token(request.generatedCount).map { Result<Int32, RowSampling.Fault>.success($0) }
+            let token: Int32
+            switch given ?? choice {
+            case .success(let chosen): token = chosen
+            case .failure(let fault):
+                fail(item.id, fault.description, isOfRequest: fault == .allBarred)
                 continue
             }
             scheduler.append(token, toSequence: item.id)
             noteToken(request, at: now)
             report.generated += 1
             do {
-                guard let reason = try request.take(token, maxModelLength: configuration.maxModelLength) else { continue }
+                guard let reason = try request.take(token, told, maxModelLength: configuration.maxModelLength) else { continue }
                 ended.append((item.id, reason))
             } catch {
                 fail(item.id, "\(error)")
@@ -208,11 +218,11 @@ final class EngineLoop {
         state.updateMetrics { $0.record(completion, of: request, at: now) }
     }
 
-    private func fail(_ id: Int, _ message: String) {
+    private func fail(_ id: Int, _ message: String, isOfRequest: Bool = false) {
         guard let request = requests.removeValue(forKey: id) else { return }
         scheduler.remove(id)
         state.leave()
-        request.fail(message)
+        request.fail(GenerationFailure(message, isOfRequest: isOfRequest))
         state.updateMetrics { $0.failures += 1 }
         log("request \(id) failed: \(message)")
     }
@@ -222,10 +232,11 @@ extension EngineLoop {
     private func noteFirstStep(_ request: ActiveRequest, at now: ContinuousClock.Instant) {
         guard request.firstStep == nil else { return }
         request.firstStep = now
-        report.prompt += request.request.prompt.ids.count
+        let promptTokens = request.isFirstOfGroup ? request.request.prompt.ids.count : 0
+        report.prompt += promptTokens
         state.updateMetrics {
             $0.queueTime.observe((now - request.arrival).seconds)
-            $0.promptTokens += request.request.prompt.ids.count
+            $0.promptTokens += promptTokens
         }
     }
 

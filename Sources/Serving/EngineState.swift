@@ -20,14 +20,14 @@ final class EngineState: Sendable {
 
     func updateMetrics(_ change: (inout Metrics) -> Void) { values.withLock { change(&$0.metrics) } }
 
-    /// Counts a request in and calls `post` with its id, in the order of ids.
-    func admit(limit: Int, _ post: (Int) -> Void) throws(AdmissionError) {
+    /// Counts requests in and calls `post` with the id of the first, in the order of ids.
+    func admit(_ count: Int, limit: Int, _ post: (Int) -> Void) throws(AdmissionError) {
         let refusal: AdmissionError? = values.withLock { values in
             guard values.phase == .serving else { return .notServing(values.phase) }
-            guard values.inFlight < limit else { return .queueFull(waiting: values.inFlight) }
-            values.inFlight += 1
-            values.nextID += 1
-            post(values.nextID)
+            guard values.inFlight + count <= limit else { return .queueFull(waiting: values.inFlight) }
+            values.inFlight += count
+            post(values.nextID + 1)
+            values.nextID += count
             return nil
         }
         if let refusal { throw refusal }
@@ -57,8 +57,10 @@ final class EngineState: Sendable {
 
 /// What handlers post to the engine's thread.
 enum EngineCommand: Sendable {
-    case submit(id: Int, GenerationRequest, arrival: ContinuousClock.Instant, deliver: @Sendable (GenerationEvent) -> Void)
-    case cancel(id: Int)
+    /// The answers of a group have ids from `id` on.
+    case submit(
+        id: Int, GenerationGroup, arrival: ContinuousClock.Instant, deliver: @Sendable (_ branch: Int, GenerationEvent) -> Void)
+    case cancel(ids: Range<Int>)
     /// Ends the thread once nothing is left to do.
     case drain
     /// Ends what is left, with reason `abort`.

@@ -62,14 +62,21 @@ package protocol TokenTextDecoder: Sendable {
 package struct GenerationRequest: Sendable {
     package var prompt: Prompt
     package var sampling: SamplingParameters
+    package var rules = TokenRules()
     /// Most tokens to generate, at least 1.
     package var maxTokens: Int
     /// Tokens that end the text, such as the model's end-of-text; ignored under `ignoresEnd`.
     package var endTokens: [Int32]
     package var ignoresEnd: Bool
-    /// Texts that end the text, themselves dropped.
+    /// Further tokens that end the text, `ignoresEnd` or not.
+    package var stopTokens: [Int32] = []
+    /// Texts that end the text.
     package var stops: [String]
+    /// Whether the stop string or the text of the stop token that was met is shown.
+    package var includesStop = false
     package var decoder: any TokenTextDecoder
+    /// How many of the likeliest tokens are told beside each token and its log probability, at most `likeliestMax`; nil for neither.
+    package var logprobs: Int?
     /// Prompts share cached prefixes only under the same salt.
     package var cacheSalt: String
     /// What is shown of the computation; nil for nothing.
@@ -97,7 +104,8 @@ package struct GenerationRequest: Sendable {
     /// Bytes that the request holds until it ends, about.
     package var heldBytes: Int {
         let tokens = MemoryLayout<Int32>.stride * (prompt.ids.count + prompt.positions.count)
-        return prompt.images.reduce(4096 + tokens) { sum, image in
+        let ruleBytes = MemoryLayout<Int32>.stride * (2 * rules.biases.count + (rules.allowed?.count ?? 0) + rules.barred.reduce(0) { $0 + 8 + $1.count })
+        return prompt.images.reduce(4096 + tokens + ruleBytes) { sum, image in
             sum + image.input.byteCount
         }
     }
@@ -105,7 +113,7 @@ package struct GenerationRequest: Sendable {
 
 /// Why a text ended.
 package enum FinishReason: String, Sendable, CaseIterable {
-    /// An end token or stop string.
+    /// An end token, a stop token or a stop string.
     case stop
     /// `maxTokens` or the end of the context.
     case length
@@ -113,14 +121,23 @@ package enum FinishReason: String, Sendable, CaseIterable {
     case abort
 }
 
+/// What a request named as an end and its text met.
+package enum StopCause: Sendable, Equatable {
+    case text(String)
+    case token(Int32)
+}
+
 /// How a request ended.
 package struct Completion: Sendable {
     package var reason: FinishReason
-    /// The stop string that ended the text.
-    package var stop: String?
+    /// Nil where the model's own end or the length ended the text.
+    package var stop: StopCause?
     package var usage: Usage
+    /// The log probability of all tokens together; nil where none were asked for.
+    package var logprob: Double?
 
-    package init(reason: FinishReason, stop: String? = nil, usage: Usage) {
+    package init(reason: FinishReason, stop: StopCause? = nil, usage: Usage, logprob: Double? = nil) {
+        self.logprob = logprob
         self.reason = reason
         self.stop = stop
         self.usage = usage
@@ -139,18 +156,32 @@ package struct Usage: Sendable, Equatable {
     package init() {}
 }
 
-/// What a request yields, in order: any number of texts, then one end.
+/// Why a request failed.
+package struct GenerationFailure: Error, Sendable, CustomStringConvertible {
+    package let description: String
+    /// Whether the request asks for what cannot be.
+    package let isOfRequest: Bool
+
+    package init(_ description: String, isOfRequest: Bool = false) {
+        self.description = description
+        self.isOfRequest = isOfRequest
+    }
+}
+
+/// What a request yields, in order: any number of texts and tokens, then one end.
 package enum GenerationEvent: Sendable {
+    /// A token, before its text, where log probabilities were asked for.
+    case token(TokenChoice)
     /// Text of one or more tokens, never empty.
     case text(String)
     case finished(Completion)
     /// The request failed alone; the server goes on.
-    case failed(String)
+    case failed(GenerationFailure)
 
     /// Whether nothing follows.
     var isLast: Bool {
         switch self {
-        case .text: false
+        case .text, .token: false
         case .finished, .failed: true
         }
     }
@@ -183,6 +214,8 @@ package enum AdmissionError: Error, Sendable, Equatable, CustomStringConvertible
     case tokenOutOfRange(token: Int32, vocabularySize: Int)
     /// A probe that reads its whole prompt, in an engine of several sequences or one that caches prefixes.
     case probeNotAlone
+    /// More answers than the engine ever takes at once.
+    case tooManyAnswers(count: Int, limit: Int)
     case queueFull(waiting: Int)
     case notServing(EnginePhase)
 
@@ -200,6 +233,7 @@ package enum AdmissionError: Error, Sendable, Equatable, CustomStringConvertible
                 + "--max-num-batched-tokens"
         case .tokenOutOfRange(let token, let size): "token \(token) is outside the vocabulary of \(size)"
         case .probeNotAlone: "logits of whole prompts are read by an engine of one sequence that caches no prefixes"
+        case .tooManyAnswers(let count, let limit): "\(count) answers are asked for, more than the \(limit) that may wait and run at once"
         case .queueFull(let waiting): "the server is busy: \(waiting) requests are waiting"
         case .notServing(let phase): "the server is \(phase)"
         }

@@ -47,12 +47,16 @@ package enum InputError: Error, Sendable, CustomStringConvertible {
 /// Turns messages and images into prompts, as the model was compiled to read them.
 package struct InputPipeline: Sendable {
     package let spec: InputSpec
+    /// What answers are like where requests do not say; at first the model's own.
+    package var generation: GenerationDefaults
     private let render: @Sendable (JSONValue, JSONObject, WorkBudget) throws -> String
     private let encode: @Sendable (String, Bool, WorkBudget) throws -> [Int32]
     /// Why no messages can be rendered; nil where they can.
     package let refusal: String?
     private let forms: MessageForms
-    private let newDecoder: @Sendable () -> any TokenTextDecoder
+    private let newDecoder: @Sendable (_ skipsSpecialTokens: Bool) -> any TokenTextDecoder
+    /// The bytes that a token stands for inside a text.
+    package let tokenBytes: @Sendable (Int32) -> [UInt8]
     private let imageDecoder: ImageDecoder
     private let reader: ImageReader?
     private let maxPatches: Int
@@ -74,9 +78,12 @@ package struct InputPipeline: Sendable {
         tokenBytesMax: Int? = nil, refusal: String? = nil,
         render: @escaping @Sendable (_ messages: JSONValue, _ extra: JSONObject, WorkBudget) throws -> String,
         encode: @escaping @Sendable (String, _ addsSpecialTokens: Bool, WorkBudget) throws -> [Int32],
-        newDecoder: @escaping @Sendable () -> any TokenTextDecoder
+        newDecoder: @escaping @Sendable (_ skipsSpecialTokens: Bool) -> any TokenTextDecoder,
+        tokenBytes: @escaping @Sendable (Int32) -> [UInt8]
     ) {
+        self.tokenBytes = tokenBytes
         self.spec = spec
+        generation = spec.generation
         self.render = render
         self.refusal = refusal
         forms = MessageForms { messages in try render(messages, JSONObject(), .generous()) }
@@ -96,9 +103,8 @@ package struct InputPipeline: Sendable {
     /// Tokens that end the model's texts.
     package var endTokens: [Int32] { spec.endTokenIDs }
 
-    /// The model's own sampling, from its generation_config.json; greedy where that says so.
+    /// Sampling where requests do not say: the model's own, from its generation_config.json; greedy where that says so.
     package var defaultSampling: SamplingParameters {
-        let generation = spec.generation
         var sampling = SamplingParameters()
         sampling.temperature = generation.doSample == false ? 0 : Float(generation.temperature ?? 1)
         sampling.topP = Float(generation.topP ?? 1)
@@ -109,9 +115,33 @@ package struct InputPipeline: Sendable {
     }
 
     /// Most tokens of an answer where the request sets no number; nil where the model does not either.
-    package var defaultMaxTokens: Int? { spec.generation.maxNewTokens.flatMap { $0 > 0 ? $0 : nil } }
+    package var defaultMaxTokens: Int? { generation.maxNewTokens.flatMap { $0 > 0 ? $0 : nil } }
 
-    package func makeDecoder() -> any TokenTextDecoder { newDecoder() }
+    package func makeDecoder(skipsSpecialTokens: Bool = true) -> any TokenTextDecoder { newDecoder(skipsSpecialTokens) }
+
+    /// The runs of tokens that spell a word, as it stands and behind a space, of which an output must hold none; by the rules of vLLM's
+    /// `bad_words`: the form behind a space counts where it has as many tokens and begins with another one.
+    package func barred(_ words: [String], budget: WorkBudget) throws(InputError) -> [[Int32]] {
+        var runs: [[Int32]] = []
+        for word in words {
+            let bare = String(word.drop { $0.isWhitespace })
+            let plain = try tokens(of: bare, addsSpecialTokens: false, budget: budget)
+            let spaced = try tokens(of: " " + bare, addsSpecialTokens: false, budget: budget)
+            if !plain.isEmpty { runs.append(plain) }
+            if !spaced.isEmpty, spaced.count == plain.count, spaced[0] != plain[0] { runs.append(spaced) }
+        }
+        return runs
+    }
+
+    /// The tokens of a text in which special tokens may be spelled out.
+    package func tokens(of text: String, addsSpecialTokens: Bool, budget: WorkBudget) throws(InputError) -> [Int32] {
+        try checkLength(of: text)
+        try Self.check(budget)
+        do { return try encode(text, addsSpecialTokens, budget) } catch {
+            try Self.check(budget)
+            throw .badPrompt("\(error)")
+        }
+    }
 
     /// Most pixels of all images of one request together, in multiples of what one image may have.
     private static let pixelShare = 8
@@ -119,9 +149,10 @@ package struct InputPipeline: Sendable {
     /// The prompt for messages in the template's form, whose images are `images` in order; every stage charges `budget`.
     /// Images of another `salt` are other images to the cache of embeddings.
     package func prompt(
-        messages: JSONValue, images: [EncodedImage], salt: String = "", budget: WorkBudget = .generous()
+        messages: JSONValue, extra: JSONObject = JSONObject(), images: [EncodedImage], salt: String = "",
+        budget: WorkBudget = .generous()
     ) throws(InputError) -> Prompt {
-        prompt(try prepared(messages: messages, images: images, budget: budget), salt: salt)
+        prompt(try prepared(messages: messages, extra: extra, images: images, budget: budget), salt: salt)
     }
 
     /// A prepared prompt in the engine's terms.
@@ -129,6 +160,30 @@ package struct InputPipeline: Sendable {
         Prompt(
             ids: prepared.tokens, positions: prepared.positions.ids, positionDelta: prepared.positions.delta,
             images: prepared.images.map { image($0, salt) }, spans: prepared.spans, lengths: spec.positions.lengths)
+    }
+
+    /// A prompt of tokens alone.
+    package func prompt(tokens: [Int32]) -> Prompt {
+        let positions = spec.positions.positions(count: tokens.count, images: [])
+        let spans: [Range<Int>] = spec.spans == .prompt && !tokens.isEmpty ? [tokens.indices] : []
+        return Prompt(
+            ids: tokens, positions: positions.ids, positionDelta: positions.delta, spans: spans, lengths: spec.positions.lengths)
+    }
+
+    /// The text of tokens.
+    package func text(of tokens: [Int32], skipsSpecialTokens: Bool, budget: WorkBudget) throws(InputError) -> String {
+        var decoder = makeDecoder(skipsSpecialTokens: skipsSpecialTokens)
+        var text = ""
+        do {
+            for token in tokens {
+                try budget.check()
+                text += try decoder.append(token)
+            }
+            return text + (try decoder.finish())
+        } catch {
+            try Self.check(budget)
+            throw .badPrompt("\(error)")
+        }
     }
 
     /// Tokens, positions and images of messages in the template's form.

@@ -5,17 +5,19 @@ internal import Execution
 final class RowSampling: RowWork {
     private struct Row {
         var logits: UnsafeMutableBufferPointer<Float>
-        var parameters: SamplingParameters
-        var seen: SeenTokens?
-        var position: Int
+        /// How many of the likeliest tokens are told beside the chosen one's log probability; nil for neither.
+        var logprobs: Int?
+        /// Nil once the token is chosen.
+        var policy: TokenPolicy?
         /// The logits as they were, for a request that shows them.
         var shown: [Float]?
     }
     private var rows: [Row] = []
     /// By thread.
     private let samplers: [Sampler]
-    /// By row; −1 where no logit is a number.
+    /// By row; below 0 where there is none.
     private let choices: UnsafeMutableBufferPointer<Int32>
+    private let logprobs: RowLogprobs
 
     /// - Parameters:
     ///   - threads: most rows that are computed at once.
@@ -23,6 +25,7 @@ final class RowSampling: RowWork {
     init(threads: Int, capacity: Int) {
         samplers = (0..<threads).map { _ in Sampler() }
         choices = .allocate(capacity: capacity)
+        logprobs = RowLogprobs(capacity: capacity)
         rows.reserveCapacity(capacity)
     }
 
@@ -34,23 +37,67 @@ final class RowSampling: RowWork {
     func add(_ logits: UnsafeMutableBufferPointer<Float>, of request: ActiveRequest) {
         precondition(rows.count < choices.count, "more rows than sequences")
         let shown = request.request.probe.map { _ in Array(logits) }
-        rows.append(
-            Row(
-                logits: logits, parameters: request.request.sampling, seen: request.seen, position: request.generatedCount, shown: shown))
+        rows.append(Row(logits: logits, logprobs: request.request.logprobs, policy: request.policy, shown: shown))
     }
 
     /// Chooses a token for each row.
     func run(on model: any LoadedModel) {
         model.run(rows: rows.count, self)
-        // A row must not share the tokens that its request goes on with.
-        for row in rows.indices { rows[row].seen = nil }
+        // A row must not share the memory that its request goes on with.
+        for row in rows.indices { rows[row].policy = nil }
     }
 
     func run(row: Int, thread: Int) {
-        let (sampler, row, index) = (samplers[thread], rows[row], row)
-        choices[index] = sampler.sample(row.logits, row.parameters, seen: row.seen, position: row.position) ?? -1
+        let (sampler, logits) = (samplers[thread], rows[row].logits)
+        guard let policy = rows[row].policy else { return }
+        guard let count = rows[row].logprobs else {
+            choices[row] = choose(logits, policy, sampler)
+            return
+        }
+        let sum = sampler.logSum(logits)
+        let found = sampler.writeLikeliest(count, of: logits, sum, to: logprobs.room(row: row))
+        let raw = sampler.copy(logits)
+        choices[row] = choose(logits, policy, sampler)
+        if choices[row] >= 0 { logprobs.set(sum.logprob(of: raw[Int(choices[row])]), likeliest: found, row: row) }
     }
 
-    /// A row's token, nil where no logit is a number, and its logits, where they are shown.
-    subscript(row: Int) -> (choice: Int32?, shown: [Float]?) { (choices[row] < 0 ? nil : choices[row], rows[row].shown) }
+    private func choose(_ logits: UnsafeMutableBufferPointer<Float>, _ policy: TokenPolicy, _ sampler: Sampler) -> Int32 {
+        policy.apply(to: logits)
+        let choice = sampler.sample(logits, policy.sampling, position: policy.position)
+        // Only where nothing else is left is such a logit the greatest.
+        let isBarred = policy.rules.restricts && choice.map { logits[Int($0)] == -.infinity } ?? false
+        return isBarred ? Self.allBarred : choice ?? Self.noNumber
+    }
+
+    /// The log probabilities of a row's choice and of what was likely in its place; nil for a row that asks for none.
+    func choice(row: Int) -> TokenChoice? {
+        rows[row].logprobs == nil || choices[row] < 0 ? nil : logprobs.choice(choices[row], row: row)
+    }
+
+    private static let noNumber: Int32 = -1
+    private static let allBarred: Int32 = -2
+
+    /// Why a row has no token.
+    enum Fault: Error, CustomStringConvertible {
+        case noNumber
+        case allBarred
+
+        var description: String {
+            switch self {
+            case .noNumber: "the model's output holds no numbers"
+            case .allBarred: "no token may follow: allowed_token_ids, bad_words and min_tokens leave none"
+            }
+        }
+    }
+
+    /// A row's token, and its logits, where they are shown.
+    subscript(row: Int) -> (choice: Result<Int32, Fault>, shown: [Float]?) {
+        let choice: Result<Int32, Fault> =
+            switch choices[row] {
+            case Self.noNumber: .failure(.noNumber)
+            case Self.allBarred: .failure(.allBarred)
+            default: .success(choices[row])
+            }
+        return (choice, rows[row].shown)
+    }
 }

@@ -1,4 +1,5 @@
 package import CKernels
+internal import Foundation
 
 /// Memory for plain values, whose content nobody keeps when it grows.
 private struct Scratch<Value: BitwiseCopyable> {
@@ -22,6 +23,8 @@ package final class Sampler {
     /// Summed weights of each chunk of the row.
     private var sums = Scratch<Float>()
     private var blocks = Scratch<Float>()
+    /// A row before it is changed.
+    private var raw = Scratch<Float>()
     private var bins = Scratch<Double>()
     /// Indices of logits, ascending.
     private var indices = Scratch<Int32>()
@@ -33,22 +36,19 @@ package final class Sampler {
     deinit {
         sums.deallocate()
         blocks.deallocate()
+        raw.deallocate()
         bins.deallocate()
         indices.deallocate()
     }
 
-    /// The next token, or nil when no logit is a number.
+    /// The next token, or nil when no logit is a number. Penalties and rules are `TokenPolicy`'s, applied before.
     ///
     /// - Parameters:
     ///   - logits: changed in place.
-    ///   - seen: tokens of prompt and output; needed for a repetition penalty only.
     ///   - position: count of tokens generated before.
     package func sample(
-        _ logits: UnsafeMutableBufferPointer<Float>, _ parameters: SamplingParameters, seen: SeenTokens?, position: Int
+        _ logits: UnsafeMutableBufferPointer<Float>, _ parameters: SamplingParameters, position: Int
     ) -> Int32? {
-        if let seen, parameters.repetitionPenalty != 1 {
-            penalize(logits, seen.tokens, by: parameters.repetitionPenalty)
-        }
         guard let base = logits.baseAddress else { return nil }
         let best = Int(vlm_first_greatest(base, Int64(logits.count), isa))
         guard best >= 0 else { return nil }
@@ -58,13 +58,6 @@ package final class Sampler {
         guard parameters.topP < 1 else { return draw(logits, unit * total) ?? Int32(best) }
         let count = keepNucleus(logits, parameters, total: total)
         return draw(logits, unit, among: count) ?? Int32(best)
-    }
-
-    private func penalize(_ logits: UnsafeMutableBufferPointer<Float>, _ tokens: [Int32], by penalty: Float) {
-        for token in tokens where Int(token) < logits.count {
-            let value = logits[Int(token)]
-            logits[Int(token)] = value < 0 ? value * penalty : value / penalty
-        }
     }
 
     /// Replaces logits by probabilities in units of the likeliest token's, 0 for tokens that do not take part; returns their sum.
@@ -100,8 +93,37 @@ package final class Sampler {
 }
 
 extension Sampler {
+    /// log Σ e^x over a row, which is left as it is; where the greatest logit is not finite, that logit.
+    func logSumOfExponentials(_ logits: UnsafeMutableBufferPointer<Float>) -> Double {
+        guard let base = logits.baseAddress else { return 0 }
+        let best = Int(vlm_first_greatest(base, Int64(logits.count), isa))
+        guard best >= 0, logits[best].isFinite else { return best < 0 ? .nan : Double(logits[best]) }
+        var row = vlm_sampling_weights_args()
+        (row.count, row.x, row.y) = (Int64(logits.count), UnsafePointer(base), nil)
+        (row.top, row.temperature, row.limit, row.least) = (logits[best], 1, -.infinity, 0)
+        let chunks = vlm_sampling_chunks(row.count)
+        let sums = sums.grown(to: Int(chunks))
+        row.sums = sums.baseAddress
+        vlm_sampling_weights(&row, 0, chunks, isa)
+        return Double(logits[best]) + log(sums[..<Int(chunks)].reduce(0.0) { $0 + Double($1) })
+    }
+
+    /// The row as it is, kept until the next call.
+    func copy(_ logits: UnsafeMutableBufferPointer<Float>) -> UnsafeMutableBufferPointer<Float> {
+        let copy = raw.grown(to: logits.count)
+        _ = copy.update(fromContentsOf: logits)
+        return copy
+    }
+
+    /// Calls `body` with each token whose logit is at least `least`, in the order of their ids.
+    func forEachAtLeast(_ least: Float, in logits: UnsafeMutableBufferPointer<Float>, _ body: (Int32) -> Void) {
+        let found = findAtLeast(least, in: logits)
+        let indices = indices.values
+        for place in 0..<found { body(indices[place]) }
+    }
+
     /// The k-th largest logit; −∞ when all take part.
-    private func kthLargest(_ logits: UnsafeMutableBufferPointer<Float>, _ k: Int) -> Float {
+    func kthLargest(_ logits: UnsafeMutableBufferPointer<Float>, _ k: Int) -> Float {
         guard k > 0, k < logits.count else { return -.infinity }
         let size = Int(VLM_SAMPLING_BLOCK)
         let blockCount = (logits.count + size - 1) / size

@@ -12,12 +12,23 @@ package struct SamplingParameters: Sendable, Equatable {
     package var minP: Float = 0
     /// > 0: logits of tokens seen in prompt or output are divided by it when positive, multiplied when negative.
     package var repetitionPenalty: Float = 1
+    /// Taken from the logit of each token that the output holds.
+    package var presencePenalty: Float = 0
+    /// Taken from a token's logit as many times as the output holds it.
+    package var frequencyPenalty: Float = 0
     /// Same seed, same request: same tokens.
     package var seed: UInt64 = 0
 
     package init() {}
 
     package var isGreedy: Bool { temperature < 1e-5 }
+
+    /// The parameters of one of several answers to a prompt: each has a seed of its own that follows from the request's.
+    func branch(_ index: Int) -> SamplingParameters {
+        var parameters = self
+        if index > 0 { parameters.seed = CounterRandom(seed: seed).derived(UInt64(index)) }
+        return parameters
+    }
 }
 
 extension SamplingParameters {
@@ -28,7 +39,7 @@ extension SamplingParameters {
     /// count is 0. The sampler gives every other one no part, whatever number stands there, as long as it is below these.
     package var wantedLogits: (count: Int32, reach: Float) {
         // A penalty may put any logit on top.
-        if repetitionPenalty != 1 { return (0, 0) }
+        if repetitionPenalty != 1 || presencePenalty != 0 || frequencyPenalty != 0 { return (0, 0) }
         if isGreedy { return (1, 0) }
         if topK > 0 { return topK <= Self.topKMax ? (Int32(topK), 0) : (0, 0) }
         // The nucleus is a share of what all weigh.
@@ -49,6 +60,9 @@ package struct CounterRandom: Sendable {
         let bits = Self.mix(seed ^ Self.mix(UInt64(truncatingIfNeeded: position) &+ 0xD1B5_4A32_D192_ED03))
         return Double(bits >> 11) * 0x1p-53
     }
+
+    /// Another seed for each index.
+    func derived(_ index: UInt64) -> UInt64 { Self.mix(seed &+ index &* 0x9E37_79B9_7F4A_7C15) }
 
     /// The finalizer of SplitMix64.
     private static func mix(_ value: UInt64) -> UInt64 {

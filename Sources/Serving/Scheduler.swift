@@ -4,7 +4,8 @@ package import Plan
 ///
 /// Every sequence has `known` and `computed` tokens and a batch lets `computed` catch up, so prefill chunks, decoding,
 /// cached prefixes and resumption after preemption are one case. Sequences run in order of arrival; when cache blocks
-/// run out the youngest gives its blocks back and later computes its tokens again.
+/// run out the youngest gives its blocks back and later computes its tokens again. Of a group, the first that runs computes the prompt;
+/// the others wait for its full blocks, take part in them, and compute what is behind.
 package struct Scheduler {
     package struct Limits: Sendable {
         /// Ascending decode batch sizes.
@@ -14,11 +15,14 @@ package struct Scheduler {
         package var blockSize: Int
         package var blockCount: Int
         package var cachesPrefixes: Bool
+        /// Whether sequences of one group share the full blocks of their prompt.
+        package var sharesPrompts: Bool
 
         package init(
             gears: [Int], maxSequences: Int, maxBatchedTokens: Int, blockSize: Int, blockCount: Int,
-            cachesPrefixes: Bool = true
+            cachesPrefixes: Bool = true, sharesPrompts: Bool = true
         ) {
+            self.sharesPrompts = sharesPrompts
             self.gears = gears
             self.maxSequences = maxSequences
             self.maxBatchedTokens = maxBatchedTokens
@@ -88,6 +92,7 @@ package struct Scheduler {
     /// The next step's work; nil when nothing can run before images are encoded or sequences arrive.
     package mutating func nextBatch() -> Batch? {
         batch.items.removeAll(keepingCapacity: true)
+        fork()
         if reserveBlocks() { admit() }
         var budget = limits.maxBatchedTokens
         if running.contains(where: \.isPromptSpan) {
@@ -112,6 +117,8 @@ package struct Scheduler {
             running[item.index].computed += item.count
             if limits.cachesPrefixes { publish(item.index) }
         }
+        // Before the sequence that has the blocks may end.
+        fork()
     }
 
     /// Appends a sampled token to a running sequence, which begins anew where it has outgrown its axis of positions.
@@ -131,13 +138,12 @@ package struct Scheduler {
         return nil
     }
 
-    /// Takes note that embeddings of an image are at hand; they must stay so until the sequence is removed.
+    /// Takes note that embeddings of an image are at hand, for the whole group; they must stay so until the sequence is removed.
     package mutating func markReady(_ id: Int, image: Int) {
-        if let index = running.firstIndex(where: { $0.id == id }) {
-            running[index].images[image].isReady = true
-        } else if let index = waiting.firstIndex(where: { $0.id == id }) {
-            waiting[index].images[image].isReady = true
-        }
+        let group = (running.first { $0.id == id } ?? waiting.first { $0.id == id })?.group
+        func isMeant(_ sequence: SequenceState) -> Bool { sequence.id == id || group != nil && sequence.group == group }
+        for index in running.indices where isMeant(running[index]) { running[index].images[image].isReady = true }
+        for index in waiting.indices where isMeant(waiting[index]) { waiting[index].images[image].isReady = true }
     }
 }
 
@@ -147,7 +153,7 @@ extension Scheduler {
         let before = counts.preemptions
         var index = 0
         while index < running.count {
-            let needed = pool.blocks(for: running[index].known)
+            let needed = waitsForBlocks(index) ? 0 : pool.blocks(for: running[index].known)
             while index < running.count, running[index].blocks.count < needed {
                 if let block = pool.allocate() { running[index].blocks.append(block) } else { preemptYoungest() }
             }
@@ -182,6 +188,10 @@ extension Scheduler {
     /// Lets waiting sequences run in order while there are places and blocks for all their known tokens.
     private mutating func admit() {
         while running.count < limits.maxSequences, !waiting.isEmpty {
+            if let donor = donor(of: waiting[0], before: running.count) {
+                guard join(donor) else { return }
+                continue
+            }
             let hits = cachedBlocks(ofWaiting: 0)
             let needed = pool.blocks(for: waiting[0].known) - hits.blocks.count
             let headroom = running.count
@@ -235,6 +245,7 @@ extension Scheduler {
     /// fit any more.
     private mutating func schedule(_ index: Int, _ budget: inout Int) {
         let sequence = running[index]
+        guard !sequence.blocks.isEmpty else { return }
         let count = sequence.chunk(budget: budget)
         guard count > 0 else { return }
         let range = sequence.computed..<sequence.computed + count
@@ -255,6 +266,64 @@ extension Scheduler {
         let least = batch.items.reduce(batch.items.count) { max($0, running[$1.index].leastGear) }
         if isDecode, let gear = limits.gears.first(where: { $0 >= least }) { return .decode(gear: gear) }
         return .extend
+    }
+}
+
+extension Scheduler {
+    /// Tokens of the prompt in blocks that the sequences of a group share; at least one is left for each to compute.
+    private func sharedTokens(_ sequence: SequenceState) -> Int {
+        guard limits.sharesPrompts, sequence.group != nil else { return 0 }
+        return (sequence.promptCount - 1) / limits.blockSize * limits.blockSize
+    }
+
+    /// The first of the running sequences that has, or will have, the blocks that another one of its group needs.
+    private func donor(of sequence: SequenceState, before end: Int) -> Int? {
+        guard sharedTokens(sequence) > 0 else { return nil }
+        return running[..<end].firstIndex { $0.group == sequence.group && $0.positionAxis == sequence.positionAxis }
+    }
+
+    /// Whether a running sequence has nothing yet because another one of its group computes its prompt.
+    private func waitsForBlocks(_ index: Int) -> Bool {
+        running[index].blocks.isEmpty && donor(of: running[index], before: index) != nil
+    }
+
+    /// Gives running sequences that wait for the blocks of their prompt their part in them where they are computed.
+    private mutating func fork() {
+        for index in running.indices where running[index].group != nil && running[index].blocks.isEmpty {
+            guard let donor = donor(of: running[index], before: index) else { continue }
+            share(donor, with: index)
+        }
+    }
+
+    private mutating func share(_ donor: Int, with index: Int) {
+        let tokens = sharedTokens(running[index])
+        guard running[donor].computed >= tokens else { return }
+        for place in 0..<tokens / limits.blockSize {
+            let block = running[donor].blocks[place]
+            pool.retain(block)
+            running[index].blocks.append(block)
+        }
+        running[index].computed = tokens
+        running[index].publishedBlocks = tokens / limits.blockSize
+    }
+
+    /// Lets the first waiting sequence run beside the one that it shares its prompt with, where there is room for what is behind.
+    private mutating func join(_ donor: Int) -> Bool {
+        let shared = sharedTokens(waiting[0])
+        guard pool.freeCount >= pool.blocks(for: waiting[0].known) - shared / limits.blockSize + running.count else { return false }
+        var sequence = waiting.removeFirst()
+        sequence.stateSlot = freeStateSlots.removeLast()
+        sequence.reserve(blocks: pool.blocks(for: sequence.longest))
+        if sequence.cachedTokens == nil { sequence.cachedTokens = shared }
+        running.append(sequence)
+        let index = running.count - 1
+        share(donor, with: index)
+        // The others are reserved once the prompt's are there.
+        guard !running[index].blocks.isEmpty else { return true }
+        for _ in running[index].blocks.count..<pool.blocks(for: running[index].known) {
+            if let block = pool.allocate() { running[index].blocks.append(block) }
+        }
+        return true
     }
 }
 

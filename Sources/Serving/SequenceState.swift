@@ -4,6 +4,8 @@ package import Plan
 package struct SequenceState: Sendable {
     /// Rising in order of arrival.
     package let id: Int
+    /// The same for all sequences of one prompt; nil for a sequence alone.
+    package let group: Int?
     /// Prompt and generated tokens.
     package private(set) var tokens: [Int32]
     package let promptCount: Int
@@ -33,10 +35,11 @@ package struct SequenceState: Sendable {
     private var digests: [ContentDigest] = []
 
     package init(
-        id: Int, prompt: [Int32], longest: Int = 0, images: [ImageTokens] = [], spans: [Range<Int>] = [], lengths: LengthAxes? = nil,
+        id: Int, group: Int? = nil, prompt: [Int32], longest: Int = 0, images: [ImageTokens] = [], spans: [Range<Int>] = [], lengths: LengthAxes? = nil,
         salt: String = "", gears: [Int] = []
     ) {
         self.id = id
+        self.group = group
         self.lengths = lengths
         self.gears = gears
         self.spans = spans

@@ -1,27 +1,33 @@
 /// Releases generated text as it grows, holding back what may turn out to be a stop string.
 ///
-/// A stop string is found wherever it lies, across any number of pieces; text from its first character on is dropped.
+/// A stop string is found wherever it lies, across any number of pieces; text from its first character on is dropped, or from behind it.
 package struct TextStream: Sendable {
     private let stops: [[UInt8]]
     private let longest: Int
+    private let includesStop: Bool
     /// Text not released yet, and none of it before is part of a stop string.
     private var held: [UInt8] = []
     /// The stop string that was found.
     package private(set) var stop: String?
 
-    package init(stops: [String]) {
+    /// - Parameter includesStop: whether the stop string itself is shown.
+    package init(stops: [String], includesStop: Bool = false) {
+        self.includesStop = includesStop
         self.stops = stops.filter { !$0.isEmpty }.map { Array($0.utf8) }
         longest = self.stops.map(\.count).max() ?? 0
     }
 
     /// Takes the next piece of text and gives what can be shown now; nothing once a stop string was found.
-    package mutating func append(_ piece: String) -> String {
+    ///
+    /// Where it may not stop yet, stop strings that end in the piece are text like any other.
+    package mutating func append(_ piece: String, mayStop: Bool = true) -> String {
         guard stop == nil else { return "" }
         guard longest > 0 else { return piece }
         held.append(contentsOf: piece.utf8)
-        if let match = firstMatch() {
+        if mayStop, let match = firstMatch() {
             stop = String(decoding: stops[match.index], as: UTF8.self)
-            let text = String(decoding: held[..<match.start], as: UTF8.self)
+            let end = match.start + (includesStop ? stops[match.index].count : 0)
+            let text = String(decoding: held[..<end], as: UTF8.self)
             held.removeAll()
             return text
         }

@@ -23,12 +23,13 @@ struct Launch {
     private let network: NetworkOptions
     private let engine: EngineFlags
     private let inputs: InputFlags
+    private let answers: AnswerFlags
 
     /// - Parameter name: a path, the beginning of a key, or a model's name in the store that `store` names or the environment.
     init(
-        named name: String, store: String?, trustStore: Bool, network: NetworkOptions, engine: EngineFlags, inputs: InputFlags
+        named name: String, store: String?, trustStore: Bool, network: NetworkOptions, engine: EngineFlags, inputs: InputFlags, answers: AnswerFlags
     ) throws {
-        (self.network, self.engine, self.inputs) = (network, engine, inputs)
+        (self.network, self.engine, self.inputs, self.answers) = (network, engine, inputs, answers)
         let environment = ProcessInfo.processInfo.environment
         trustsOthers = trustStore || Store.trustsOthers(environment)
         guard !FileManager.default.fileExists(atPath: name) else {
@@ -43,6 +44,7 @@ struct Launch {
         let signals = await StopSignals()
         defer { signals.cancel() }
         let artifact = try open()
+        let generation = try answers.generation()
         let logs = network.logLevel == .debug || network.logLevel == .info
         let session = try Session(
             artifact, on: CPUBackend(threads: engine.threads), options: engine.options(imageCacheBytes: inputs.imageCacheBytes),
@@ -65,7 +67,8 @@ struct Launch {
         let door = DoorSign(host: network.host)
         options.onListening = { port in door.port = port }
         let start = StartService(model: model, report: report, door: door) { [inputs] in
-            let pipeline = try session.pipeline(maxImagePixels: inputs.maxImagePixels)
+            var pipeline = try session.pipeline(maxImagePixels: inputs.maxImagePixels)
+            pipeline.generation = generation ?? pipeline.generation
             if let fault = pipeline.refusal { Console.say("warning: \(fault)") }
             return pipeline
         }

@@ -18,7 +18,7 @@ struct VLMServe: AsyncParsableCommand {
               artifact=$(vlmc compile MODEL_DIRECTORY)
               vlm-serve "$artifact" --port 8000
 
-            Routes: POST /v1/chat/completions; GET /v1/models, /health, /ready, /live, /ping, /version, /load, /metrics.
+            Routes: POST /v1/chat/completions, /v1/completions, /tokenize, /detokenize; GET /v1/models, /health, /ready, /live, /ping, /version, /load, /metrics.
             It says "listening on http://HOST:PORT" on stderr once it can answer; /health is 503 before, 200 after.
             Messages: roles system, developer (read as system), user, assistant and tool; a message's name is ignored.
             SIGTERM and SIGINT refuse new requests, let those at work end, and stop; a second one ends the process at once.
@@ -37,6 +37,7 @@ struct VLMServe: AsyncParsableCommand {
     @OptionGroup(title: "Network") var network: NetworkOptions
     @OptionGroup(title: "Engine") var engine: EngineFlags
     @OptionGroup(title: "Inputs") var inputs: InputFlags
+    @OptionGroup(title: "Answers") var answers: AnswerFlags
 
     static func main() async {
         ProcessSignals.prepare()
@@ -59,7 +60,7 @@ struct VLMServe: AsyncParsableCommand {
     func run() async throws {
         do {
             try await Launch(
-                named: artifact, store: store, trustStore: trustStore, network: network, engine: engine, inputs: inputs
+                named: artifact, store: store, trustStore: trustStore, network: network, engine: engine, inputs: inputs, answers: answers
             ).run()
         } catch {
             Console.error("\(error)")

@@ -103,8 +103,8 @@ import Testing
             var counts: [Int32: Int] = [:]
             for position in 0..<draws {
                 var (left, right) = (ours, all)
-                let token = left.withUnsafeMutableBufferPointer { sampler.sample($0, parameters, seen: nil, position: position) }
-                #expect(token == right.withUnsafeMutableBufferPointer { sampler.sample($0, parameters, seen: nil, position: position) })
+                let token = left.withUnsafeMutableBufferPointer { sampler.sample($0, parameters, position: position) }
+                #expect(token == right.withUnsafeMutableBufferPointer { sampler.sample($0, parameters, position: position) })
                 counts[try #require(token), default: 0] += 1
             }
             if step == 20 { try expectDistribution(counts, all, parameters) }

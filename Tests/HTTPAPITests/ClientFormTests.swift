@@ -86,6 +86,21 @@ import Testing
         }
     }
 
+    @Test func theTemplateSeesWhatItIsToBeTold() async throws {
+        let seen = Seen()
+        var options = TestServer.Options()
+        options.onExtra = { seen.note(.object($0)) }
+        let server = try await TestServer(options)
+        #expect(try await server.chat(["chat_template_kwargs": ["enable_thinking": false, "x": [1]], "add_generation_prompt": false]).status == 200)
+        #expect(seen.messages == ["enable_thinking": false, "x": [1], "add_generation_prompt": false])
+        for fields in [["messages": []], ["tools": .null], ["add_generation_prompt": true]] as [JSONValue] {
+            let answer = try await server.chat(["chat_template_kwargs": fields])
+            #expect(answer.status == 400 && answer.json["error"]?["param"] == "chat_template_kwargs", "\(answer.text)")
+        }
+        #expect(try await server.chat(["chat_template_kwargs": 5]).status == 400)
+        await server.stop()
+    }
+
     @Test func aFormIsToldToBeJSON() async throws {
         let server = try await TestServer()
         for body in ["--boundary\r\nContent-Disposition: form-data", "model=m&messages=hello"] {

@@ -42,6 +42,8 @@ final class TestServer: Sendable {
         var generation = GenerationDefaults(doSample: false)
         /// Sees the messages that the chat template gets.
         var onRender: @Sendable (JSONValue) -> Void = { _ in }
+        /// Sees what the chat template gets besides.
+        var onExtra: @Sendable (JSONObject) -> Void = { _ in }
     }
 
     static let modelName = "null-model"
@@ -128,7 +130,8 @@ final class TestServer: Sendable {
         return InputPipeline(
             spec: spec, modelKey: "null", maxPatches: 256, maxImagePixels: 1_000_000, contextLength: contextLength,
             tokenBytesMax: options.tokenBytesMax,
-            render: { messages, _, _ in
+            render: { messages, extra, _ in
+                options.onExtra(extra)
                 options.onRender(messages)
                 return try render(messages)
             },
@@ -142,7 +145,7 @@ final class TestServer: Sendable {
                 }
                 return text.utf8.map { $0 == 1 ? 257 : Int32($0) }
             },
-            newDecoder: { PrintableDecoder() })
+            newDecoder: { _ in PrintableDecoder() }, tokenBytes: { [UInt8(97 + $0 % 26)] })
     }
 
     private static func render(_ messages: JSONValue) throws -> String {

@@ -16,6 +16,8 @@ struct ClientSimulation {
         var places = 12
         /// Ticks between two arrivals, on average.
         var pause = 3
+        /// Every so many clients, one asks for a further answer to the prompt of the one before it; 0 for none.
+        var forks = 3
     }
 
     enum End: Hashable, Sendable { case answered, refused, left, late }
@@ -30,6 +32,9 @@ struct ClientSimulation {
         var deadline: Int
         /// The tick by which the answer must have ended, whoever came before.
         var bound = 0
+        /// Whether the prompt is that of the client before, in one group with it.
+        var isFork = false
+        var group: Int?
 
         /// Ticks that the request takes at most once it is the oldest: all its tokens again, its images, its answer.
         func alone(_ rowsPerTick: Int) -> Int { (prompt.count + answer) / rowsPerTick + answer + 4 * images.count + 4 }
@@ -74,7 +79,13 @@ struct ClientSimulation {
         var arrival = 0
         for _ in 0..<setting.clients {
             arrival += Int.random(in: 0...2 * setting.pause, using: &dice)
-            clients.append(client(arrival))
+            var next = client(arrival)
+            if setting.forks > 0, let last = clients.last, Int.random(in: 0..<setting.forks, using: &dice) == 0 {
+                (next.prompt, next.images, next.arrival, next.isFork) = (last.prompt, last.images, last.arrival, true)
+                next.answer = min(next.answer, setting.blockCount * Self.blockSize - next.prompt.count)
+                arrival = last.arrival
+            }
+            clients.append(next)
         }
     }
 
@@ -145,10 +156,19 @@ extension ClientSimulation {
             }
             let ahead = live.values.reduce(0) { $0 + clients[$1].alone(rows) }
             clients[index].bound = result.ticks + ahead + clients[index].alone(rows)
-            scheduler.add(SequenceState(id: nextID, prompt: clients[index].prompt, images: clients[index].images))
+            clients[index].group = clients[index].isFork ? clients[index - 1].group ?? nextID : nextID
+            scheduler.add(
+                SequenceState(
+                    id: nextID, group: clients[index].group, prompt: clients[index].prompt, images: readyImages(clients[index])))
             live[nextID] = index
             nextID += 1
         }
+    }
+
+    /// Images that the group has encoded already are at hand.
+    private func readyImages(_ client: Client) -> [ImageTokens] {
+        let others = (scheduler.running + scheduler.waiting).first { $0.group == client.group }
+        return others?.images ?? client.images
     }
 
     private mutating func depart() {
@@ -206,16 +226,16 @@ extension ClientSimulation {
 
     /// Every block in use belongs to a sequence that runs, and only equal beginnings share one.
     private mutating func checkBlocks() {
-        var owners: [Int32: (id: Int, place: Int, tokens: ArraySlice<Int32>)] = [:]
+        var owners: [Int32: (id: Int, group: Int?, place: Int, tokens: ArraySlice<Int32>)] = [:]
         for sequence in scheduler.running {
             for (place, block) in sequence.blocks.enumerated() {
                 let tokens = sequence.tokens.prefix((place + 1) * Self.blockSize)
                 if let other = owners[block] {
-                    if !setting.cachesPrefixes || other.place != place || other.tokens != tokens {
+                    if !setting.cachesPrefixes && other.group != sequence.group || other.place != place || other.tokens != tokens {
                         fault("\(sequence.id) and \(other.id) write to one block")
                     }
                 } else {
-                    owners[block] = (sequence.id, place, tokens)
+                    owners[block] = (sequence.id, sequence.group, place, tokens)
                 }
             }
         }

@@ -66,6 +66,11 @@ private func exchange(_ value: inout Bool, with new: Bool) -> Bool {
         var request = GenerationRequest(prompt: prompt, maxTokens: 200, ignoresEnd: true, decoder: Silent())
         if samples {
             (request.sampling.topK, request.sampling.topP, request.sampling.repetitionPenalty) = (20, 0.9, 1.1)
+            (request.sampling.presencePenalty, request.sampling.frequencyPenalty) = (0.5, 0.2)
+            request.rules.biases = [TokenRules.Bias(token: 5, value: 2)]
+            request.rules.allowed = Array(10..<2990)
+            request.rules.barred = [[3], [4, 5, 6]]
+            request.rules.minTokens = 100
         } else {
             request.sampling.temperature = 0
         }

@@ -10,10 +10,10 @@ import Testing
     ) -> Int32? {
         let sampler = Sampler(isa: isa)
         var logits = logits
-        var set = SeenTokens(vocabularySize: logits.count)
-        for token in seen { set.insert(token) }
+        let policy = TokenPolicy(parameters, prompt: seen, maxTokens: 1, vocabularySize: logits.count)
         return logits.withUnsafeMutableBufferPointer {
-            sampler.sample($0, parameters, seen: set, position: position)
+            policy.apply(to: $0)
+            return sampler.sample($0, parameters, position: position)
         }
     }
 
@@ -190,7 +190,7 @@ import Testing
         for round in 0..<200 {
             var logits = row(dice.pick([30, 5000])!, &dice)
             let parameters = choices(&dice), fresh = sample(logits, parameters, position: round)
-            let again = logits.withUnsafeMutableBufferPointer { sampler.sample($0, parameters, seen: nil, position: round) }
+            let again = logits.withUnsafeMutableBufferPointer { sampler.sample($0, parameters, position: round) }
             #expect(again == fresh)
         }
     }

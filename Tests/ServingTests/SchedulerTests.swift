@@ -163,6 +163,66 @@ import Testing
         #expect(scheduler.counts.prefixHits == 48)
     }
 
+    /// Full blocks of the prompt are shared whether prefixes are cached or not; what is behind each computes.
+    @Test(arguments: [true, false]) func aGroupSharesTheBlocksOfItsPrompt(caches: Bool) throws {
+        var scheduler = scheduler(caches: caches)
+        for id in 1...3 { scheduler.add(SequenceState(id: id, group: 1, prompt: Array(0..<40))) }
+        var batch = try step(&scheduler)
+        // The first computes; two blocks are full when the batch has run.
+        #expect(batch.items.map(\.id) == [1] && batch.items.map(\.count) == [32])
+        #expect(scheduler.running.map(\.computed) == [32, 32, 32] && scheduler.pool.usedCount == 3)
+        batch = try step(&scheduler)
+        #expect(batch.items.map(\.id) == [1, 2, 3] && batch.items.map(\.start) == [32, 32, 32] && batch.items.map(\.samples) == [true, true, true])
+        #expect(Set(scheduler.running.map { Array($0.blocks[..<2]) }).count == 1)
+        #expect(Set(scheduler.running.map { $0.blocks[2] }).count == 3 && scheduler.pool.usedCount == 5)
+        #expect(scheduler.counts.prefixHits == 0)
+        scheduler.remove(1)
+        #expect(scheduler.pool.usedCount == 4)
+        batch = try step(&scheduler)
+        #expect(batch.entry == .decode(gear: 2))
+        scheduler.remove(2)
+        scheduler.remove(3)
+        #expect(scheduler.pool.usedCount == 0)
+    }
+
+    @Test func aGroupWhoseFirstLeavesGoesOn() throws {
+        var scheduler = scheduler(batched: 16, caches: false)
+        for id in 1...2 { scheduler.add(SequenceState(id: id, group: 1, prompt: Array(0..<40))) }
+        var batch = try step(&scheduler)
+        #expect(batch.items.map(\.id) == [1] && scheduler.running[1].blocks.isEmpty)
+        scheduler.remove(1)
+        batch = try step(&scheduler)
+        #expect(batch.items.map(\.id) == [2] && batch.items.map(\.start) == [0])
+        // One that comes later takes part at once.
+        while scheduler.running[0].computed < 32 { batch = try step(&scheduler) }
+        scheduler.add(SequenceState(id: 3, group: 1, prompt: Array(0..<40)))
+        batch = try step(&scheduler)
+        #expect(batch.items.map(\.id) == [2, 3] && batch.items.map(\.start) == [32, 32] && scheduler.running[1].cachedTokens == 32)
+    }
+
+    /// States of a sequence are its own, and a block that is not full is nobody else's.
+    @Test func whatCannotBeSharedIsComputed() throws {
+        var scheduler = scheduler()
+        for id in 1...2 { scheduler.add(SequenceState(id: id, group: 1, prompt: Array(0..<16))) }
+        #expect(try step(&scheduler).items.map(\.count) == [16, 16])
+        var limits = Scheduler.Limits(
+            gears: [1, 2, 4], maxSequences: 4, maxBatchedTokens: 64, blockSize: 16, blockCount: 16, cachesPrefixes: false)
+        limits.sharesPrompts = false
+        var alone = Scheduler(limits)
+        for id in 1...2 { alone.add(SequenceState(id: id, group: 1, prompt: Array(0..<20))) }
+        #expect(try step(&alone).items.map(\.count) == [20, 20])
+    }
+
+    @Test func imagesAreReadyForTheWholeGroup() throws {
+        var scheduler = scheduler()
+        let image = ImageTokens(tokens: TokenRanges([30..<36]), digest: ContentDigest { $0.update(1) })
+        for id in 1...6 { scheduler.add(SequenceState(id: id, group: id < 6 ? 1 : nil, prompt: Array(0..<40), images: [image])) }
+        let batch = run(&scheduler)
+        #expect(batch == nil && scheduler.imagesNeeded()?.id == 1)
+        scheduler.markReady(1, image: 0)
+        #expect(scheduler.running.allSatisfy { $0.images[0].isReady } && scheduler.waiting.map { $0.images[0].isReady } == [true, false])
+    }
+
     @Test func preemptsTheYoungestAndComesBackToIt() throws {
         var scheduler = scheduler(blocks: 4, caches: false)
         scheduler.add(sequence(1, count: 30))

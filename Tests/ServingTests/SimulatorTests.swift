@@ -91,6 +91,33 @@ import Testing
         await busy.drain(timeout: .seconds(5))
         #expect(busy.phase == .stopped)
     }
+
+    /// Several answers to one prompt, each what it is alone, whoever else runs and leaves.
+    @Test(arguments: scenes) func everyBranchIsWhatItIsAlone(scene: Scene) async throws {
+        let groups = requests(scene, count: 16).enumerated().map { GenerationGroup($1, count: 1 + $0 % 4) }
+        let single = try engine(scene, alone: true)
+        try await single.whenServing()
+        var expected: [[Outcome]] = []
+        for group in groups { expected.append(await single.run(group)) }
+        #expect(await single.run(groups[1].request) == expected[1][0], "the first answer is the one of a request alone")
+        await single.drain(timeout: .seconds(5))
+
+        let busy = try engine(scene)
+        try await busy.whenServing()
+        await withTaskGroup(of: (Int, [Outcome]?).self) { tasks in
+            for (index, group) in groups.enumerated() {
+                tasks.addTask {
+                    guard index % 6 == 5 else { return (index, await busy.run(group)) }
+                    if let events = try? busy.submit([group]).events { for await _ in events { break } }
+                    return (index, nil)
+                }
+            }
+            for await (index, outcomes) in tasks where outcomes != nil { #expect(outcomes == expected[index], "group \(index)") }
+        }
+        try await busy.whenIdle()
+        #expect(busy.metrics.kvUsage == 0 && busy.metrics.running == 0 && busy.metrics.waiting == 0 && busy.inFlight == 0)
+        await busy.drain(timeout: .seconds(5))
+    }
 }
 
 /// What a client saw.
@@ -118,17 +145,37 @@ extension Engine {
         do {
             for await event in try submit(request).events {
                 switch event {
+                case .token: break
                 case .text(let text): outcome.text += text
                 case .finished(let completion):
                     outcome.reason = completion.reason
                     outcome.completionTokens = completion.usage.completionTokens
-                case .failed(let why): outcome.failure = why
+                case .failed(let why): outcome.failure = why.description
                 }
             }
         } catch {
             outcome.failure = "\(error)"
         }
         return outcome
+    }
+
+    func run(_ group: GenerationGroup) async -> [Outcome] {
+        var outcomes = Array(repeating: Outcome(), count: group.count)
+        do {
+            for await item in try submit([group]).events {
+                switch item.event {
+                case .token: break
+                case .text(let text): outcomes[item.branch].text += text
+                case .finished(let completion):
+                    outcomes[item.branch].reason = completion.reason
+                    outcomes[item.branch].completionTokens = completion.usage.completionTokens
+                case .failed(let why): outcomes[item.branch].failure = why.description
+                }
+            }
+        } catch {
+            outcomes[0].failure = "\(error)"
+        }
+        return outcomes
     }
 
     /// Goes away after `count` events; nil.

@@ -54,10 +54,16 @@ func randomRequest(_ dice: inout Dice, axes: Int = 3, sharedPrefix: [Int32] = []
     sampling.topP = Bool.random(using: &dice) ? 1 : 0.9
     sampling.repetitionPenalty = Bool.random(using: &dice) ? 1 : 1.3
     sampling.seed = dice.next()
-    return GenerationRequest(
+    sampling.frequencyPenalty = dice.once(in: 4) ? 0.3 : 0
+    var request = GenerationRequest(
         prompt: prompt, sampling: sampling, maxTokens: Int.random(in: 1...120, using: &dice), endTokens: [7],
         ignoresEnd: Bool.random(using: &dice), stops: Bool.random(using: &dice) ? [] : ["11 3", "59 "],
         decoder: NumberDecoder())
+    if dice.once(in: 4) { request.rules.barred = [[11], [12, 13]] }
+    if dice.once(in: 4) { request.rules.minTokens = Int.random(in: 0...request.maxTokens, using: &dice) }
+    if dice.once(in: 4) { request.rules.biases = [TokenRules.Bias(token: 7, value: 3)] }
+    if dice.once(in: 4) { request.stopTokens = [20] }
+    return request
 }
 
 /// An image of four patches for each of its tokens; images of one kind and size are equal.

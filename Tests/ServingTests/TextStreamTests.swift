@@ -27,6 +27,18 @@ import Testing
         #expect(run("text", [], size: size) == ("text", nil))
     }
 
+    @Test func aStopStringIsShownWhereThatIsAsked() {
+        var stream = TextStream(stops: ["two"], includesStop: true)
+        #expect(stream.append("one tw") == "one " && stream.append("o three") == "two" && stream.stop == "two")
+    }
+
+    /// What ends too early is text; what only begins too early is a stop.
+    @Test func textMayHaveToBeLonger() {
+        var stream = TextStream(stops: ["ab"])
+        #expect(stream.append("ab", mayStop: false) == "ab" && stream.append("xa", mayStop: false) == "x")
+        #expect(stream.append("b") == "" && stream.stop == "ab")
+    }
+
     @Test func showsAsSoonAsNoStopCanBegin() {
         var stream = TextStream(stops: ["###"])
         #expect(stream.append("ab#") == "ab")

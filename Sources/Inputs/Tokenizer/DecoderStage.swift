@@ -65,7 +65,7 @@ struct DecoderStage: Sendable {
             let bytes = isFused ? ByteAlphabet.bytes(spelledBy: held[...]) : held
             return [Array(String(decoding: bytes, as: UTF8.self).utf8)]
         case .byteFallback:
-            if isFused { return [fallbackByte(held).map { repaired([$0]) } ?? held] }
+            if isFused { return [Self.fallbackByte(held).map { repaired([$0]) } ?? held] }
             return held.isEmpty ? [] : [repaired(held)]
         case .replace(let pattern, let content): return [try pattern.replacing(in: held, with: content, work)]
         case .strip(let content, _, let stop):
@@ -85,7 +85,7 @@ struct DecoderStage: Sendable {
     /// text, or only once.
     private mutating func appendPiece(_ piece: [UInt8]) -> [UInt8] {
         var output: [UInt8]
-        if let byte = fallbackByte(piece) {
+        if let byte = Self.fallbackByte(piece) {
             held.append(byte)
             let end = held.count - UTF8Repair.incompleteTail(of: held)
             output = UTF8Repair.byteByByte(Array(held[..<end]))
@@ -119,7 +119,7 @@ struct DecoderStage: Sendable {
     }
 
     private mutating func appendFallback(_ token: [UInt8]) -> [[UInt8]] {
-        if let byte = fallbackByte(token) { return hold([byte]) }
+        if let byte = Self.fallbackByte(token) { return hold([byte]) }
         defer { held = [] }
         return held.isEmpty ? [token] : [repaired(held), token]
     }
@@ -131,7 +131,7 @@ struct DecoderStage: Sendable {
     }
 
     /// The byte that a token such as `<0x0A>` stands for.
-    private func fallbackByte(_ token: [UInt8]) -> UInt8? {
+    static func fallbackByte(_ token: [UInt8]) -> UInt8? {
         guard token.count == 6, token.starts(with: "<0x".utf8), token[5] == UInt8(ascii: ">") else { return nil }
         return UInt8(String(decoding: token[3..<5], as: UTF8.self), radix: 16)
     }

@@ -1,0 +1,127 @@
+internal import JSON
+internal import Serving
+
+/// What requests for chats and for plain completions say alike of the answer.
+struct AnswerOptions: Sendable {
+    var sampling: SamplingParameters
+    /// All but what `badWords` become.
+    var rules: TokenRules
+    /// Texts that the answer must not hold.
+    var badWords: [String]
+    /// Nil for the model's own number, and at most what the context holds.
+    var maxTokens: Int?
+    /// The field that set it.
+    var maxTokensField = "max_tokens"
+    var stops: [String]
+    var stopTokens: [Int32]
+    var includesStop: Bool
+    var ignoresEnd: Bool
+    var skipsSpecialTokens: Bool
+    /// Requests of another salt share no cached prompts and images with this one.
+    var cacheSalt: String
+    var streams: Bool
+    var includesUsage: Bool
+    /// How many of the likeliest tokens are told beside each token's log probability; nil for neither.
+    var logprobs: Int?
+    /// Answers that are shown of each prompt, and those that are made, of which the likeliest are shown.
+    var n: Int
+    var bestOf: Int
+
+    /// Most answers to one prompt.
+    static let maxAnswers = 128
+    /// Most stop strings, and most bytes of one.
+    static let maxStops = 16
+    static let maxStopBytes = 1024
+
+    /// What the model and the server say of answers.
+    struct Surroundings: Sendable {
+        /// The model's own sampling.
+        var sampling: SamplingParameters
+        var vocabularySize: Int
+        /// Tokens that end the model's texts.
+        var endTokens: [Int32]
+        /// Used when the request gives none.
+        var seed: UInt64
+    }
+
+    init(_ fields: FieldReader, _ model: Surroundings, logprobs: Int?) throws(APIError) {
+        self.logprobs = logprobs
+        let tokens = SamplingFields(fields: fields, vocabularySize: model.vocabularySize)
+        sampling = try tokens.sampling(defaults: model.sampling, seed: model.seed)
+        stopTokens = try tokens.stopTokens()
+        rules = try tokens.rules(ends: model.endTokens + stopTokens)
+        badWords = try tokens.badWords()
+        if let limit = try Self.maxTokens(fields) {
+            maxTokensField = limit.field
+            maxTokens = limit.count
+            guard rules.minTokens <= limit.count else {
+                throw .invalid("min_tokens \(rules.minTokens) is more than \(limit.field) \(limit.count)", param: "min_tokens")
+            }
+        }
+        stops = try Self.stops(fields)
+        includesStop = try fields.boolean("include_stop_str_in_output") ?? false
+        ignoresEnd = try fields.boolean("ignore_eos") ?? false
+        skipsSpecialTokens = try fields.boolean("skip_special_tokens") ?? true
+        cacheSalt = try fields.string("cache_salt") ?? ""
+        streams = try fields.boolean("stream") ?? false
+        includesUsage = try Self.includesUsage(fields, streams: streams)
+        (n, bestOf) = try Self.answers(fields)
+        if sampling.isGreedy, bestOf > 1 {
+            throw .invalid("\(n > 1 ? "n" : "best_of") must be 1 when temperature is 0: all answers would be the same", param: n > 1 ? "n" : "best_of")
+        }
+        if streams, bestOf > n { throw .invalid("best_of must be n when stream is true", param: "best_of") }
+    }
+
+    private static func answers(_ fields: FieldReader) throws(APIError) -> (n: Int, bestOf: Int) {
+        func count(_ name: String) throws(APIError) -> Int? {
+            guard let count = try fields.integer(name) else { return nil }
+            guard (1...maxAnswers).contains(count) else {
+                throw .invalid("\(name) must be at least 1 and at most \(maxAnswers), not \(count)", param: name)
+            }
+            return count
+        }
+        let n = try count("n") ?? 1
+        let bestOf = try count("best_of") ?? n
+        guard bestOf >= n else { throw .invalid("best_of \(bestOf) must be at least n, which is \(n)", param: "best_of") }
+        return (n, bestOf)
+    }
+
+    private static func maxTokens(_ fields: FieldReader) throws(APIError) -> (field: String, count: Int)? {
+        var result: (String, Int)?
+        for name in ["max_tokens", "max_completion_tokens"] {
+            guard let count = try fields.integer(name) else { continue }
+            guard count >= 1 else { throw .invalid("\(name) must be at least 1, not \(count)", param: name) }
+            result = (name, count)
+        }
+        return result
+    }
+
+    private static func stops(_ fields: FieldReader) throws(APIError) -> [String] {
+        let stops = try fields.strings("stop", orOne: true) ?? []
+        guard !stops.contains("") else { throw .invalid("stop must not hold an empty string", param: "stop") }
+        guard stops.count <= maxStops else {
+            throw .invalid("stop holds \(stops.count) strings, more than \(maxStops)", param: "stop")
+        }
+        guard stops.allSatisfy({ $0.utf8.count <= maxStopBytes }) else {
+            throw .invalid("stop holds a string of more than \(maxStopBytes) bytes", param: "stop")
+        }
+        return stops
+    }
+
+    private static func includesUsage(_ fields: FieldReader, streams: Bool) throws(APIError) -> Bool {
+        guard let value = fields.value("stream_options") else { return false }
+        guard let options = value.objectValue else { throw fields.mismatch("stream_options", value, "an object") }
+        let reader = FieldReader(object: options, prefix: "stream_options.")
+        for (name, value) in options where name != "include_usage" && !value.isNull {
+            guard name == "continuous_usage_stats" || name == "include_obfuscation" else {
+                throw .unknown(field: name, in: "stream_options.")
+            }
+            if try reader.boolean(name) == true { throw .unsupported("stream_options.\(name)", possible: [false]) }
+        }
+        let includesUsage = try reader.boolean("include_usage") ?? false
+        guard streams || !includesUsage else {
+            throw .invalid("stream_options is only allowed when stream is true", param: "stream_options")
+        }
+        return includesUsage
+    }
+}

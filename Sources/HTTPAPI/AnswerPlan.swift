@@ -1,0 +1,53 @@
+internal import Serving
+
+/// What one HTTP request asks of the engine.
+struct AnswerPlan: Sendable {
+    /// One for each prompt, with `options.bestOf` answers each.
+    var groups: [GenerationGroup]
+    var options: AnswerOptions
+    /// What answers to each prompt begin with; empty for nothing.
+    var beginnings: [String] = []
+    /// The field that holds the prompt.
+    var promptField = "messages"
+
+    var heldBytes: Int { groups.reduce(0) { $0 + $1.request.heldBytes } }
+
+    func beginning(ofPrompt index: Int) -> String { beginnings.isEmpty ? "" : beginnings[index] }
+}
+
+/// One choice of an answer.
+struct AnswerChoice: Sendable {
+    var text = ""
+    var tokens: [TokenChoice] = []
+    /// Nil until it has ended.
+    var completion: Completion?
+}
+
+extension AnswerPlan {
+    /// The choices that are shown of all answers: of each prompt's, the `n` likeliest.
+    func shown(_ answers: [AnswerChoice]) -> [AnswerChoice] {
+        guard options.bestOf > options.n else { return answers }
+        return groups.indices.flatMap { group in
+            let branches = answers[group * options.bestOf..<(group + 1) * options.bestOf].enumerated()
+            let order = branches.sorted { left, right in
+                let (first, second) = (left.element.completion?.logprob ?? 0, right.element.completion?.logprob ?? 0)
+                return (second, left.offset) < (first, right.offset)
+            }
+            return order.prefix(options.n).map(\.element)
+        }
+    }
+
+    /// Tokens of all answers; a prompt counts once.
+    func usage(_ answers: [AnswerChoice]) -> Usage {
+        var usage = Usage()
+        for (index, answer) in answers.enumerated() {
+            guard let part = answer.completion?.usage else { continue }
+            usage.completionTokens += part.completionTokens
+            guard index % options.bestOf == 0 else { continue }
+            usage.promptTokens += part.promptTokens
+            usage.cachedTokens += part.cachedTokens
+            usage.imageTokens += part.imageTokens
+        }
+        return usage
+    }
+}

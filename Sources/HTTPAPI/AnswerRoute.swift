@@ -1,0 +1,119 @@
+internal import Foundation
+internal import HTTPTypes
+internal import Hummingbird
+internal import HummingbirdCore
+internal import Inputs
+internal import JSON
+internal import NIOCore
+internal import Serving
+
+/// `POST /v1/chat/completions` and `POST /v1/completions`: a plan is made of the body, and its answers are written whole or as a stream.
+struct AnswerRoute: Sendable {
+    let intake: RequestIntake
+    /// Whether answers say how many prompt tokens were cached, which tells one client what others asked.
+    let reportsCachedTokens: Bool
+
+    private var model: ServedModel { intake.model }
+
+    func chat(_ request: Request, _ context: APIContext) async throws -> Response {
+        let model = model
+        let (plan, holdings) = try await intake.prepare(request, context) { object, pipeline throws(APIError) in
+            let read = try ChatRequest(object, model.surroundings(pipeline))
+            try model.check(name: read.model)
+            return read
+        } isLong: { !$0.images.isEmpty } make: { read, pipeline, budget throws(APIError) in
+            let began = ContinuousClock.now
+            let plan = try read.plan(pipeline, contextLength: model.engine.configuration.maxModelLength, budget)
+            let seconds = (ContinuousClock.now - began).seconds
+            if !read.images.isEmpty { model.engine.updateMetrics { $0.imagePreprocess.observe(seconds) } }
+            return plan
+        } heldBytes: { $0.heldBytes }
+        let head = head("chatcmpl-", plan)
+        return try await answer(plan, ChatResponse(head: head, texts: texts(plan)), context, holdings)
+    }
+
+    func complete(_ request: Request, _ context: APIContext) async throws -> Response {
+        let model = model
+        let (plan, holdings) = try await intake.prepare(request, context) { object, pipeline throws(APIError) in
+            let read = try CompletionRequest(object, model.surroundings(pipeline))
+            try model.check(name: read.model)
+            return read
+        } isLong: { $0.prompts.count > 1 } make: { read, pipeline, budget throws(APIError) in
+            try read.plan(pipeline, contextLength: model.engine.configuration.maxModelLength, budget)
+        } heldBytes: { $0.heldBytes }
+        let choices = plan.groups.count * plan.options.n
+        let writer = CompletionResponse(head: head("cmpl-", plan), texts: texts(plan), choices: choices)
+        return try await answer(plan, writer, context, holdings)
+    }
+
+    private func head(_ prefix: String, _ plan: AnswerPlan) -> AnswerHead {
+        AnswerHead(
+            id: prefix + UUID().uuidString.replacing("-", with: "").lowercased(), model: model.name,
+            created: Int(Date().timeIntervalSince1970), reportsCachedTokens: reportsCachedTokens, withUsage: plan.options.includesUsage)
+    }
+
+    private func texts(_ plan: AnswerPlan) -> TokenTexts? {
+        guard plan.options.logprobs != nil, let pipeline = model.pipeline else { return nil }
+        return TokenTexts(bytes: pipeline.tokenBytes)
+    }
+
+    private func answer(
+        _ plan: AnswerPlan, _ writer: some AnswerWriting, _ context: APIContext, _ holdings: RequestIntake.Holdings
+    ) async throws -> Response {
+        let generation: BranchedGeneration
+        do throws(AdmissionError) {
+            generation = try model.engine.submit(plan.groups)
+        } catch {
+            throw APIError(error, place: plan.promptField, maxTokensField: plan.options.maxTokensField)
+        }
+        if plan.options.streams { return stream(generation, plan, writer, context, holdings) }
+        return try await context.channel.onClientGone(generation.cancel) {
+            try await whole(generation, plan, writer, holdings)
+        }
+    }
+
+    private func whole(
+        _ generation: BranchedGeneration, _ plan: AnswerPlan, _ writer: some AnswerWriting, _ holdings: RequestIntake.Holdings
+    ) async throws -> Response {
+        defer { withExtendedLifetime(holdings) {} }
+        let perPrompt = plan.options.bestOf
+        var answers = (0..<plan.groups.count * perPrompt).map { AnswerChoice(text: plan.beginning(ofPrompt: $0 / perPrompt)) }
+        var left = answers.count
+        for await item in generation.events {
+            switch item.event {
+            case .token(let choice): if plan.options.logprobs != nil { answers[item.branch].tokens.append(choice) }
+            case .text(let piece): answers[item.branch].text += piece
+            case .failed(let reason):
+                generation.cancel()
+                throw APIError(reason)
+            case .finished(let completion):
+                answers[item.branch].completion = completion
+                left -= 1
+            }
+        }
+        guard left == 0 else { throw CancellationError() }
+        return .json(writer.whole(plan.shown(answers), plan.usage(answers)))
+    }
+
+    private func stream(
+        _ generation: BranchedGeneration, _ plan: AnswerPlan, _ writer: some AnswerWriting, _ context: APIContext,
+        _ holdings: RequestIntake.Holdings
+    ) -> Response {
+        let headers: HTTPFields = [.contentType: "text/event-stream; charset=utf-8", .cacheControl: "no-cache"]
+        let body = ResponseBody { sink in
+            defer { withExtendedLifetime(holdings) {} }
+            var stream = AnswerStream(plan, writer)
+            let opening = stream.opening()
+            if !opening.isEmpty { try await sink.write(ByteBuffer(bytes: opening)) }
+            try await context.channel.onClientGone(generation.cancel) {
+                for await item in generation.events {
+                    let bytes = stream.bytes(of: item)
+                    if !bytes.isEmpty { try await sink.write(ByteBuffer(bytes: bytes)) }
+                    if stream.hasFailed { generation.cancel() }
+                }
+            }
+            try await sink.finish(nil)
+        }
+        return Response(status: .ok, headers: headers, body: body)
+    }
+}

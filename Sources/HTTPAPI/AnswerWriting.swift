@@ -1,0 +1,83 @@
+internal import JSON
+internal import Serving
+
+/// Puts answers into the form of one route.
+protocol AnswerWriting: Sendable {
+    func whole(_ choices: [AnswerChoice], _ usage: Usage) -> JSONValue
+    /// The first piece of a choice's stream; nil for none.
+    func opening(_ index: Int, beginning: String) -> JSONValue?
+    /// A piece of a choice's text with the tokens that it may hold.
+    mutating func piece(_ index: Int, _ text: String, _ tokens: [TokenChoice]) -> JSONValue
+    /// The last piece of a choice's stream: why it ended.
+    mutating func ending(_ index: Int, _ completion: Completion, _ tokens: [TokenChoice]) -> JSONValue
+    /// The piece after the last one, which counts tokens.
+    func counting(_ usage: Usage) -> JSONValue
+}
+
+/// What all answers to one request say of themselves.
+struct AnswerHead: Sendable {
+    let id: String
+    let model: String
+    /// Seconds since 1970.
+    let created: Int
+    let reportsCachedTokens: Bool
+    /// Whether pieces of a stream say that the usage is still to come.
+    let withUsage: Bool
+
+    func object(_ kind: String, _ choices: [JSONValue]) -> JSONObject {
+        var object = JSONObject()
+        object["id"] = .string(id)
+        object["object"] = .string(kind)
+        object["created"] = .int(created)
+        object["model"] = .string(model)
+        object["choices"] = .array(choices)
+        return object
+    }
+
+    func whole(_ kind: String, _ choices: [JSONValue], _ usage: Usage) -> JSONValue {
+        var object = object(kind, choices)
+        object["usage"] = self.usage(usage)
+        return .object(object)
+    }
+
+    func chunk(_ kind: String, _ choice: JSONObject) -> JSONValue {
+        var object = object(kind, [.object(choice)])
+        if withUsage { object["usage"] = .null }
+        return .object(object)
+    }
+
+    private func usage(_ usage: Usage) -> JSONValue {
+        var details = JSONObject()
+        if reportsCachedTokens { details["cached_tokens"] = .int(usage.cachedTokens) }
+        details["image_tokens"] = .int(usage.imageTokens)
+        return [
+            "prompt_tokens": .int(usage.promptTokens),
+            "completion_tokens": .int(usage.completionTokens),
+            "total_tokens": .int(usage.promptTokens + usage.completionTokens),
+            "prompt_tokens_details": .object(details),
+        ]
+    }
+}
+
+extension Completion {
+    /// The stop string or stop token that ended the text, else null.
+    var stopReason: JSONValue {
+        switch stop {
+        case .text(let text): .string(text)
+        case .token(let token): .int(Int(token))
+        case nil: .null
+        }
+    }
+}
+
+/// One event of a server-sent stream.
+enum ServerSentEvent {
+    static let done = Array("data: [DONE]\n\n".utf8)
+
+    static func bytes(_ value: JSONValue) -> [UInt8] {
+        var bytes = Array("data: ".utf8)
+        value.write(into: &bytes)
+        bytes += [0x0A, 0x0A]
+        return bytes
+    }
+}

@@ -1,0 +1,58 @@
+internal import JSON
+internal import Serving
+
+/// Writes the answers to one request for completions.
+struct CompletionResponse: AnswerWriting {
+    let head: AnswerHead
+    /// Nil where no log probabilities were asked for.
+    let texts: TokenTexts?
+    /// Unicode scalars of the tokens that each choice's stream has told of.
+    private var offsets: [Int]
+
+    private static let kind = "text_completion"
+
+    init(head: AnswerHead, texts: TokenTexts?, choices: Int) {
+        self.head = head
+        self.texts = texts
+        offsets = Array(repeating: 0, count: choices)
+    }
+
+    func whole(_ choices: [AnswerChoice], _ usage: Usage) -> JSONValue {
+        let written = choices.enumerated().map { index, choice -> JSONValue in
+            var offset = 0
+            return .object(
+                self.choice(index, choice.text, texts?.completion(choice.tokens, offset: &offset) ?? .null, ended: choice.completion))
+        }
+        return head.whole(Self.kind, written, usage)
+    }
+
+    func opening(_ index: Int, beginning: String) -> JSONValue? {
+        guard !beginning.isEmpty else { return nil }
+        return head.chunk(Self.kind, choice(index, beginning, .null, ended: nil))
+    }
+
+    mutating func piece(_ index: Int, _ text: String, _ tokens: [TokenChoice]) -> JSONValue {
+        head.chunk(Self.kind, choice(index, text, logprobs(index, tokens), ended: nil))
+    }
+
+    mutating func ending(_ index: Int, _ completion: Completion, _ tokens: [TokenChoice]) -> JSONValue {
+        head.chunk(Self.kind, choice(index, "", logprobs(index, tokens), ended: completion))
+    }
+
+    func counting(_ usage: Usage) -> JSONValue { head.whole(Self.kind, [], usage) }
+
+    private mutating func logprobs(_ index: Int, _ tokens: [TokenChoice]) -> JSONValue {
+        guard !tokens.isEmpty, let texts else { return .null }
+        return texts.completion(tokens, offset: &offsets[index])
+    }
+
+    private func choice(_ index: Int, _ text: String, _ logprobs: JSONValue, ended: Completion?) -> JSONObject {
+        var choice = JSONObject()
+        choice["index"] = .int(index)
+        choice["text"] = .string(text)
+        choice["logprobs"] = logprobs
+        choice["finish_reason"] = ended.map { .string($0.reason.rawValue) } ?? .null
+        choice["stop_reason"] = ended?.stopReason ?? .null
+        return choice
+    }
+}

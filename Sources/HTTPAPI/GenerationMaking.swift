@@ -1,0 +1,36 @@
+internal import Budgets
+internal import Inputs
+internal import Plan
+internal import Serving
+
+extension InputPipeline {
+    /// What the engine is asked for one answer to a prompt.
+    ///
+    /// - Parameter maxTokens: where the request sets no number.
+    func generation(
+        _ prompt: Prompt, _ options: AnswerOptions, maxTokens: Int, _ budget: WorkBudget
+    ) throws(APIError) -> GenerationRequest {
+        var generation = GenerationRequest(
+            prompt: prompt, sampling: options.sampling, maxTokens: options.maxTokens ?? maxTokens, endTokens: endTokens,
+            ignoresEnd: options.ignoresEnd, stops: options.stops, decoder: makeDecoder(skipsSpecialTokens: options.skipsSpecialTokens),
+            cacheSalt: options.cacheSalt)
+        generation.rules = options.rules
+        generation.stopTokens = options.stopTokens
+        generation.includesStop = options.includesStop
+        generation.logprobs = options.logprobs ?? (options.bestOf > options.n ? 0 : nil)
+        guard generation.rules.minTokens <= generation.maxTokens else {
+            throw .invalid(
+                "min_tokens \(generation.rules.minTokens) is more than the \(generation.maxTokens) tokens that the answer may have",
+                param: "min_tokens")
+        }
+        do throws(InputError) {
+            generation.rules.barred = try barred(options.badWords, budget: budget)
+        } catch {
+            throw APIError(error, place: "bad_words")
+        }
+        guard generation.rules.leaveAToken(of: spec.vocabularySize, ends: endTokens + options.stopTokens) else {
+            throw .invalid("bad_words leaves no token that may come", param: "bad_words")
+        }
+        return generation
+    }
+}

@@ -1,0 +1,148 @@
+internal import Budgets
+internal import Foundation
+internal import HTTPTypes
+internal import Hummingbird
+internal import HummingbirdCore
+internal import Inputs
+internal import JSON
+internal import NIOCore
+internal import Serving
+
+/// Takes bodies in and has something made of them, within bounds of memory and time; what all routes with a body share.
+struct RequestIntake: Sendable {
+    let model: ServedModel
+    let workers: WorkerPool
+    /// Bounds bodies that arrive or wait to be parsed: what arrives beyond it is refused, or the slow give way.
+    let arriving: ArrivingBodies
+    /// Bounds what is made of them: requests wait for their turn.
+    let working: ByteBudget
+    let maxBodyBytes: Int
+    /// Processor time that one request's preparation may take, and how long its turn and it may take together.
+    let preparationLimit: Duration
+    let preparationDeadline: Duration
+
+    /// Bodies up to this are read among the short jobs; a text of this size takes some ten milliseconds.
+    private static let shortBodyBytes = 1 << 18
+    /// Most values of a body's JSON: a conversation of thousands of messages has tens of thousands.
+    static let maxBodyValues = 1 << 18
+
+    /// What must be let go when the answer is written or given up.
+    struct Holdings: Sendable {
+        fileprivate var place: ServedModel.Place
+        fileprivate var bytes: ByteBudget.Reservation
+    }
+
+    /// Makes something of a request's body, in two steps away from the event loops: `read` takes the JSON, `make` what it describes.
+    ///
+    /// - Parameters:
+    ///   - isLong: whether making takes longer than tokenizing a text.
+    ///   - heldBytes: what is held until the answer is written.
+    func prepare<Read: Sendable, Made: Sendable>(
+        _ request: Request, _ context: APIContext,
+        read: @escaping @Sendable (JSONObject, InputPipeline) throws(APIError) -> Read, isLong: @escaping @Sendable (Read) -> Bool,
+        make: @escaping @Sendable (Read, InputPipeline, WorkBudget) throws(APIError) -> Made, heldBytes: @escaping @Sendable (Made) -> Int
+    ) async throws -> (Made, Holdings) {
+        try model.checkRoom()
+        let body = try await self.body(request, context)
+        let place = try model.enter()
+        let (made, bytes) = try await context.channel.whileClientStays {
+            // Parsed text, rendered text and decoded files together.
+            let room = try await working.reserve(3 * body.bytes.count, peer: context.channel.peer)
+            guard let pipeline = model.pipeline else { throw APIError.unavailable("the server is loading") }
+            let budget = WorkBudget(cpuLimit: preparationLimit, deadline: .now + preparationDeadline)
+            let bytes = body.bytes
+            let lane: WorkerPool.Lane = bytes.count <= Self.shortBodyBytes ? .short : .long
+            let parsed = try await run(lane, context.channel.peer, budget) { try read(try Self.object(bytes), pipeline) }
+            let made = try await run(isLong(parsed) ? .long : lane, context.channel.peer, budget) {
+                try make(parsed, pipeline, budget)
+            }
+            room.settle(at: heldBytes(made))
+            return (made, room)
+        }
+        return (made, Holdings(place: place, bytes: bytes))
+    }
+
+    private func run<Value: Sendable>(
+        _ lane: WorkerPool.Lane, _ peer: String, _ budget: WorkBudget, _ work: @escaping @Sendable () throws -> Value
+    ) async throws -> Value {
+        do {
+            return try await workers.run(lane, peer: peer, budget, work)
+        } catch let error as WorkLimitError {
+            throw APIError(.stopped(error) as InputError)
+        }
+    }
+
+    /// A body, and the room it takes.
+    private struct Body: Sendable {
+        var bytes: [UInt8] = []
+        var room: ArrivingBodies.Room
+    }
+
+    private func body(_ request: Request, _ context: APIContext) async throws -> Body {
+        if let announced = request.headers[.contentLength].flatMap({ Int($0) }), announced > maxBodyBytes {
+            throw tooLarge("\(announced) bytes")
+        }
+        if let encoding = request.headers[.contentEncoding], encoding.lowercased() != "identity" {
+            throw APIError.invalid(
+                "bodies in Content-Encoding \(encoding.prefix(40)) are not read; send plain JSON", code: "unsupported_encoding",
+                status: 415)
+        }
+        try? await context.channel.triggerUserOutboundEvent(ConnectionRules.BodyIsWelcome()).get()
+        var body = Body(room: arriving.open(context.channel))
+        for try await buffer in request.body {
+            guard body.bytes.count + buffer.readableBytes <= maxBodyBytes else { throw tooLarge("more") }
+            guard body.room.grow(by: buffer.readableBytes) else {
+                throw APIError.overloaded("the server is busy: other requests fill the memory for request bodies")
+            }
+            body.bytes.append(contentsOf: buffer.readableBytesView)
+        }
+        guard body.room.complete() else { throw APIError(ConnectionRules.BodyGivesWay()) }
+        return body
+    }
+
+    private func tooLarge(_ size: String) -> APIError {
+        .invalid(
+            "the body must be at most \(maxBodyBytes) bytes, not \(size)", code: "request_too_large", status: 413)
+    }
+
+    private static func object(_ body: [UInt8]) throws(APIError) -> JSONObject {
+        let json: JSONValue
+        do {
+            json = try JSONValue(parsing: body, countLimit: maxBodyValues)
+        } catch {
+            throw foreignForm(body) ?? .invalid(error.description, code: "invalid_json")
+        }
+        guard let object = json.objectValue else {
+            throw .invalid("the body must be a JSON object, not \(json.kind)")
+        }
+        return object
+    }
+
+    /// Tells whoever posts a form, by the first bytes of a body that is no JSON; nil for other bodies.
+    private static func foreignForm(_ body: [UInt8]) -> APIError? {
+        let isMultipart = body.starts(with: Array("--".utf8))
+        let name = body.prefix { (0x21...0x7E).contains($0) && $0 != UInt8(ascii: "=") && !"{}[]\"".utf8.contains($0) }
+        guard isMultipart || !name.isEmpty && body.dropFirst(name.count).first == UInt8(ascii: "=") else { return nil }
+        return .invalid(
+            "the body is a \(isMultipart ? "multipart" : "URL-encoded") form; send JSON with Content-Type: application/json",
+            code: "unsupported_media_type", status: 415)
+    }
+}
+
+extension ServedModel {
+    /// Throws when a request names another model.
+    func check(name: String) throws(APIError) {
+        guard answers(to: name) else {
+            throw .invalid(
+                "the model \(name.prefix(200)) does not exist; this server has \(self.name)", param: "model", code: "model_not_found",
+                status: 404)
+        }
+    }
+
+    /// What answers to a request without fields of its own are like.
+    func surroundings(_ pipeline: InputPipeline) -> AnswerOptions.Surroundings {
+        AnswerOptions.Surroundings(
+            sampling: pipeline.defaultSampling, vocabularySize: engine.configuration.vocabularySize, endTokens: pipeline.endTokens,
+            seed: .random(in: 0 ... .max))
+    }
+}

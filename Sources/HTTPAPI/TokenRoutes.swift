@@ -1,0 +1,88 @@
+internal import Budgets
+internal import Hummingbird
+internal import Inputs
+internal import JSON
+internal import Serving
+
+/// `POST /tokenize` and `POST /detokenize`, in the form of vLLM.
+struct TokenRoutes: Sendable {
+    let intake: RequestIntake
+
+    /// What is to be tokenized.
+    private struct Source: Sendable {
+        enum Content: Sendable {
+            case text(String, addsSpecialTokens: Bool)
+            case messages(JSONValue, [EncodedImage], extra: JSONObject)
+        }
+        var content: Content
+
+        init(_ object: JSONObject, _ model: ServedModel) throws(APIError) {
+            let fields = FieldReader(object: object)
+            try FieldTable.tokenize.check(object)
+            if let name = try fields.string("model") { try model.check(name: name) }
+            guard fields.value("messages") != nil else {
+                guard let text = try fields.string("prompt") else { throw .invalid("prompt or messages is required", param: "prompt") }
+                content = .text(text, addsSpecialTokens: try fields.boolean("add_special_tokens") ?? true)
+                return
+            }
+            guard fields.value("prompt") == nil else {
+                throw .invalid("prompt and messages are not possible together", param: "prompt")
+            }
+            guard try fields.boolean("add_special_tokens") != true else { throw .unsupported("add_special_tokens", possible: [false]) }
+            let (messages, images) = try MessageReader().read(fields.value("messages"))
+            content = .messages(messages, images, extra: try TemplateFields.read(fields))
+        }
+
+        var isLong: Bool {
+            if case .messages(_, let images, _) = content { return !images.isEmpty }
+            return false
+        }
+
+        func tokens(_ pipeline: InputPipeline, _ budget: WorkBudget) throws(APIError) -> [Int32] {
+            let isText = if case .text = content { true } else { false }
+            do throws(InputError) {
+                switch content {
+                case .text(let text, let adds): return try pipeline.tokens(of: text, addsSpecialTokens: adds, budget: budget)
+                case .messages(let messages, let images, let extra):
+                    return try pipeline.prepared(messages: messages, extra: extra, images: images, budget: budget).tokens
+                }
+            } catch {
+                throw APIError(error, place: isText ? "prompt" : "messages")
+            }
+        }
+    }
+
+    func tokenize(_ request: Request, _ context: APIContext) async throws -> Response {
+        let model = intake.model
+        let (tokens, holdings) = try await intake.prepare(request, context) { object, _ throws(APIError) in
+            try Source(object, model)
+        } isLong: { $0.isLong } make: { source, pipeline, budget throws(APIError) in
+            try source.tokens(pipeline, budget)
+        } heldBytes: { 64 * $0.count }
+        defer { withExtendedLifetime(holdings) {} }
+        return .json([
+            "count": .int(tokens.count), "max_model_len": .int(model.engine.configuration.maxModelLength),
+            "tokens": .array(tokens.map { .int(Int($0)) }),
+        ])
+    }
+
+    func detokenize(_ request: Request, _ context: APIContext) async throws -> Response {
+        let model = intake.model
+        let (text, holdings) = try await intake.prepare(request, context) { object, _ throws(APIError) in
+            let fields = FieldReader(object: object)
+            try FieldTable.detokenize.check(object)
+            if let name = try fields.string("model") { try model.check(name: name) }
+            let reader = SamplingFields(fields: fields, vocabularySize: model.engine.configuration.vocabularySize)
+            guard let tokens = try reader.tokens("tokens") else { throw .invalid("tokens is required", param: "tokens") }
+            return tokens
+        } isLong: { _ in false } make: { tokens, pipeline, budget throws(APIError) in
+            do throws(InputError) {
+                return try pipeline.text(of: tokens, skipsSpecialTokens: false, budget: budget)
+            } catch {
+                throw APIError(error, place: "tokens")
+            }
+        } heldBytes: { $0.utf8.count }
+        defer { withExtendedLifetime(holdings) {} }
+        return .json(["prompt": .string(text)])
+    }
+}

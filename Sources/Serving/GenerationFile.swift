@@ -1,0 +1,68 @@
+internal import Foundation
+internal import JSON
+package import Plan
+
+/// A generation_config.json that is read when a server starts, in place of the model's own.
+package struct GenerationFile: Sendable {
+    package let defaults: GenerationDefaults
+
+    /// Why the file does not become defaults.
+    package struct Fault: Error, Sendable, CustomStringConvertible {
+        package let description: String
+    }
+
+    /// - Parameter directory: where the file lies.
+    package init(in directory: String) throws(Fault) {
+        let path = directory + "/generation_config.json"
+        let bytes: [UInt8]
+        do { bytes = try Array(Data(contentsOf: URL(fileURLWithPath: path))) } catch {
+            throw Fault(description: "\(path) cannot be read: \(error.localizedDescription)")
+        }
+        try self.init(bytes, path: path)
+    }
+
+    package init(_ bytes: [UInt8], path: String) throws(Fault) {
+        let json: JSONValue
+        do { json = try JSONValue(parsing: bytes) } catch { throw Fault(description: "\(path): \(error)") }
+        guard let object = json.objectValue else { throw Fault(description: "\(path) holds \(json.kind), not an object") }
+        let members = Members(object: object, path: path)
+        defaults = GenerationDefaults(
+            doSample: try members.boolean("do_sample"), temperature: try members.number("temperature", "at least 0") { $0 >= 0 && Float($0).isFinite },
+            topP: try members.number("top_p", "above 0 and at most 1") { Float($0) > 0 && $0 <= 1 },
+            topK: try members.integer("top_k", from: -1), minP: try members.number("min_p", "at least 0 and at most 1") { (0...1).contains($0) },
+            repetitionPenalty: try members.number("repetition_penalty", "above 0") { Float($0) > 0 && Float($0).isFinite },
+            maxNewTokens: try members.integer("max_new_tokens", from: 1))
+    }
+
+    private struct Members {
+        let object: JSONObject
+        let path: String
+
+        private func value(_ name: String) -> JSONValue? {
+            guard let value = object[name], !value.isNull else { return nil }
+            return value
+        }
+
+        private func fault(_ name: String, _ value: JSONValue, _ expected: String) -> Fault {
+            Fault(description: "\(path): \(name) must be \(expected), not \(value.serializedText)")
+        }
+
+        func boolean(_ name: String) throws(Fault) -> Bool? {
+            guard let value = value(name) else { return nil }
+            guard let boolean = value.boolValue else { throw fault(name, value, "a boolean") }
+            return boolean
+        }
+
+        func integer(_ name: String, from least: Int) throws(Fault) -> Int? {
+            guard let value = value(name) else { return nil }
+            guard let integer = value.intValue, integer >= least else { throw fault(name, value, "a whole number of at least \(least)") }
+            return integer
+        }
+
+        func number(_ name: String, _ range: String, _ isAllowed: (Double) -> Bool) throws(Fault) -> Double? {
+            guard let value = value(name) else { return nil }
+            guard let number = value.doubleValue, isAllowed(number) else { throw fault(name, value, "a number \(range)") }
+            return number
+        }
+    }
+}

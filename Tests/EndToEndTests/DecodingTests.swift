@@ -1,0 +1,74 @@
+import Foundation
+import Testing
+
+/// Fields that change which tokens come, and log probabilities, as transformers computes them with its own processors.
+@Suite struct DecodingTests {
+    private struct Item {
+        var body: [String: Any]
+        var text: String
+        var tokens: Int
+        var logprobs: [Double]
+        var likeliest: [[Double]]
+    }
+
+    private func items() throws -> [Item] {
+        let file = Workspace.fixtures.appending(path: "demo_decoding/expected.json")
+        let record = try JSONSerialization.jsonObject(with: Data(contentsOf: file)) as? [String: Any]
+        let samples = Workspace.repository.appending(path: "Artifacts/Demo/samples")
+        return try (record?["items"] as? [[String: Any]] ?? []).map { item in
+            let images = try (item["images"] as? [String] ?? []).map { try Data(contentsOf: samples.appending(path: $0)) }
+            let content = Server.content(
+                item["question"] as? String ?? "", images, questionFirst: item["question_first"] as? Bool ?? false)
+            var body = item["fields"] as? [String: Any] ?? [:]
+            body.merge(
+                [
+                    "model": "model", "temperature": 0, "max_tokens": 40, "logprobs": true, "top_logprobs": 5,
+                    "messages": [["role": "user", "content": content]],
+                ], uniquingKeysWith: { $1 })
+            return Item(
+                body: body, text: item["text"] as? String ?? "", tokens: (item["tokens"] as? [Int] ?? []).count,
+                logprobs: item["logprobs"] as? [Double] ?? [], likeliest: item["likeliest"] as? [[Double]] ?? [])
+        }
+    }
+
+    @Test func tokensAndLogProbabilitiesAreThoseOfTransformers() async throws {
+        let space = try Workspace()
+        let server = try Server(space.compile(Workspace.demoModel, "--precision", "exact"))
+        let items = try items()
+        #expect(items.count == 16)
+        for item in items {
+            let answer = try await server.chat(JSONSerialization.data(withJSONObject: item.body))
+            let json = try JSONSerialization.jsonObject(with: answer) as? [String: Any]
+            let choice = (json?["choices"] as? [[String: Any]])?.first
+            #expect((choice?["message"] as? [String: Any])?["content"] as? String == item.text)
+            let content = (choice?["logprobs"] as? [String: Any])?["content"] as? [[String: Any]] ?? []
+            #expect(content.count == item.tokens)
+            for (index, entry) in content.enumerated() where index < item.tokens {
+                #expect(abs((entry["logprob"] as? Double ?? 1) - item.logprobs[index]) < 1e-3)
+                let top = (entry["top_logprobs"] as? [[String: Any]] ?? []).map { $0["logprob"] as? Double ?? 1 }
+                #expect(top.count == 5 && zip(top, item.likeliest[index]).allSatisfy { abs($0 - $1) < 1e-3 })
+            }
+        }
+        #expect(server.stop() == 0)
+    }
+
+    /// What requests leave out comes from another file, or from nowhere.
+    @Test func defaultsComeFromWhereTheServerIsTold() async throws {
+        let space = try Workspace()
+        let artifact = try space.compile(Workspace.demoModel)
+        let folder = URL(fileURLWithPath: space.path("defaults"))
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        let question = Data(#"{"model": "model", "messages": [{"role": "user", "content": "Hello!"}], "ignore_eos": true}"#.utf8)
+        func tokens(_ server: Server) async throws -> Int? {
+            let json = try await JSONSerialization.jsonObject(with: server.chat(question)) as? [String: Any]
+            return (json?["usage"] as? [String: Any])?["completion_tokens"] as? Int
+        }
+        try Data(#"{"max_new_tokens": 7, "do_sample": false}"#.utf8).write(to: folder.appending(path: "generation_config.json"))
+        let server = try Server(artifact, "--generation-config", folder.path)
+        #expect(try await tokens(server) == 7)
+        #expect(server.stop() == 0)
+        try Data(#"{"top_k": "all"}"#.utf8).write(to: folder.appending(path: "generation_config.json"))
+        let refused = try Command("vlm-serve", [artifact, "--generation-config", folder.path]).run()
+        #expect(refused.status == 1 && refused.errors.contains("top_k must be a whole number"), "\(refused.errors)")
+    }
+}
