@@ -15,11 +15,11 @@ final class ArtifactReader {
     /// By name, in order.
     let sections: [(SectionName, Manifest.Section)]
 
-    /// Calls `body` with the artifact at `path`, once more when the directory was replaced meanwhile.
+    /// Calls `body` with the artifact at `path`, again whenever the directory was replaced meanwhile.
     static func read<Result>(
         _ path: String, _ body: (ArtifactReader) throws(ArtifactError) -> Result
     ) throws(ArtifactError) -> Result {
-        for _ in 0..<8 {
+        for _ in 0..<64 {
             let directory = try directory(path)
             do throws(ArtifactError) {
                 return try body(ArtifactReader(path: path, directory: directory))
