@@ -2,7 +2,7 @@
 # usage: demo.sh [BIN]
 #
 # Compiles the demo model with the programs in BIN (.build/release unless given), serves it on a free loopback port, asks
-# about the sample pictures over the OpenAI API, and shows the artifact. Exit code 0 when every answer is the expected one.
+# about the sample images over the OpenAI API, and shows the artifact. Exit code 0 when every answer is the expected one.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -57,7 +57,7 @@ serve() {
   server_failed 'was not ready within a minute'
 }
 
-# The chat request for a question and its pictures, as JSON: request QUESTION QUESTION-FIRST IMAGE...
+# The chat request for a question and its images, as JSON: request QUESTION QUESTION-FIRST IMAGE...
 request() {
   local question=$1 first=$2 image kind
   shift 2
@@ -130,7 +130,7 @@ show() {
   note=$(jq -r '[
     "\(.tokens) token\(if .tokens == 1 then "" else "s" end)", (if .rate then "\(.rate) tokens/s" else empty end),
     (if .first then "first token after \(.first) ms" else empty end)] | join(", ")' <<<"$result")
-  shown="$dim${images[*]:-no picture}$plain"
+  shown="$dim${images[*]:-no image}$plain"
   if [ "$first" = true ]; then shown="$shown${dim}, after the question$plain"; fi
   printf '\n%s\n  %s\n' "$shown" "$question"
   if [ "$answer" = "$expected" ]; then
