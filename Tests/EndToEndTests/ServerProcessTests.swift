@@ -38,16 +38,7 @@ import Testing
     }
 
     @Test func aSecondSignalEndsItAtOnce() async throws {
-        try await blocking {
-            let space = try Workspace()
-            let port = try freePort()
-            let process = try server(space.compile(Workspace.demoModel), port, "--shutdown-timeout", "600")
-            process.standardError = FileHandle.nullDevice
-            try process.run()
-            defer { kill(process.processIdentifier, SIGKILL) }
-            ready(port)
-            let reader = try stuckReader(port)
-            defer { close(reader) }
+        try await withStuckReader(shutdownTimeout: 600) { process in
             process.terminate()
             // As supervisors do that tell the process and its group.
             usleep(5000)
@@ -61,16 +52,7 @@ import Testing
     }
 
     @Test func aReaderThatIsStuckDoesNotHoldUpTheEnd() async throws {
-        try await blocking {
-            let space = try Workspace()
-            let port = try freePort()
-            let process = try server(space.compile(Workspace.demoModel), port, "--shutdown-timeout", "1")
-            process.standardError = FileHandle.nullDevice
-            try process.run()
-            defer { kill(process.processIdentifier, SIGKILL) }
-            ready(port)
-            let reader = try stuckReader(port)
-            defer { close(reader) }
+        try await withStuckReader(shutdownTimeout: 1) { process in
             let began = ContinuousClock.now
             process.terminate()
             end(of: process)
@@ -103,6 +85,22 @@ extension ServerProcessTests {
         }
         try #require(status == 0)
         return Int(UInt16(bigEndian: address.sin_port))
+    }
+
+    /// Runs a server that is in the middle of an answer whose client takes very little.
+    private func withStuckReader(shutdownTimeout: Int, _ body: @escaping @Sendable (Process) throws -> Void) async throws {
+        try await blocking {
+            let space = try Workspace()
+            let port = try freePort()
+            let process = try server(space.compile(Workspace.demoModel), port, "--shutdown-timeout", "\(shutdownTimeout)")
+            process.standardError = FileHandle.nullDevice
+            try process.run()
+            defer { kill(process.processIdentifier, SIGKILL) }
+            ready(port)
+            let reader = try stuckReader(port)
+            defer { close(reader) }
+            try body(process)
+        }
     }
 
     /// A connection with an answer of some seconds under way, of which its client takes very little.
