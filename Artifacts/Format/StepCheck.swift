@@ -35,6 +35,7 @@ struct StepCheck {
         case .gatedActivation: try checkGatedActivation()
         case .embed: try checkEmbed()
         case .selectRows, .gatherRows: try checkIndexedRows()
+        case .gatherColumns: try checkIndexedColumns()
         case .widen, .add: try checkElements()
         case .scale: try checkScale()
         case .scaleRows:
@@ -391,6 +392,12 @@ extension StepCheck {
         let table = try floats(step.inputs[step.kernel == .selectRows ? 1 : 0])
         if step.kernel == .selectRows { try requireSame(y, [try floats(step.inputs[0])]) }
         try require(table.columns == y.columns, "\(table.type) has other columns")
+    }
+
+    private func checkIndexedColumns() throws(Contradiction) {
+        let (x, index, y) = (try floats(step.inputs[0]), try integers(step.inputs[1]), try floats(step.outputs[0]))
+        try require(x.rows == y.rows, "\(x.type) has other rows than \(y.type)")
+        try require(index.count == y.columns, "\(index.type) is not one index for each column of \(y.type)")
     }
 
     /// What the fallback for an op asks of the types.

@@ -87,7 +87,7 @@ struct KernelChoice {
         if let op = node.op(as: Attention.self) { return attentionRefusal(name, op, node) }
         switch name {
         case .view, .packActivations, .linear, .screenedLinear, .rmsNorm, .layerNorm, .addRMSNorm, .addLayerNorm, .rotaryTable, .gatedActivation,
-            .embed, .selectRows, .plain, .pagedAttention, .segmentAttention, .copyRows:
+            .embed, .selectRows, .gatherColumns, .plain, .pagedAttention, .segmentAttention, .copyRows:
             return nil
         case .shortConvolution:
             guard case .columns? = graph.stateRole(of: node.operands[0]) else { return "the state is not a layer's columns" }

@@ -51,6 +51,7 @@ extension Graph {
         case .embed: return .embed
         case .selectRows: return .selectRows
         case .gatherRows: return .gatherRows
+        case .gatherColumns: return .gatherColumns
         case .widen: return .widen
         case .add: return .add
         case .scale: return .scale

@@ -48,8 +48,6 @@ private struct CodeFusion {
         let weight: Node
         let bits: Int
         let isSigned: Bool
-        /// Whether inputs lie in the order of their groups, whatever list says it.
-        let isSorted: Bool
         /// Inputs of a group of the kernels, and how many such groups share a scale.
         let group, repeats: Int
         let outputs: Int
@@ -83,8 +81,8 @@ private struct CodeFusion {
             var input = codes.isSigned && !policy.isExact ? unrounded(node.operands[0]) : node.operands[0]
             var numbers = transposed(weight.operands[0])
             if let order = weight.operand("order") {
-                let sorted = editor.groupOrder(order, group: codes.group * codes.repeats, isSorted: codes.isSorted)
-                if !codes.isSorted { input = try gathered(input, order, sorted) }
+                let sorted = editor.groupOrder(order, group: codes.group * codes.repeats)
+                input = try gathered(input, order, sorted)
                 numbers = editor.gather(numbers, sorted)
             }
             if codes.bits == 8 { input = twice(input) }
@@ -147,8 +145,7 @@ private struct CodeFusion {
             throw Refusal("its scales are f32, which the f16 of int4 blocks does not hold exactly", at: weight.operands[1])
         }
         return Codes(
-            weight: weight, bits: kind.bits, isSigned: kind.isSigned, isSorted: op.isSorted, group: group, repeats: span / group, outputs: outputs,
-            groups: inputs / span)
+            weight: weight, bits: kind.bits, isSigned: kind.isSigned, group: group, repeats: span / group, outputs: outputs, groups: inputs / span)
     }
 
     /// Of how many bits codes are; nil for small floats.
@@ -199,7 +196,7 @@ private struct CodeFusion {
         guard editor.type(of: input).shape.rank == 2 else { throw Refusal("the input is no matrix whose columns could be gathered", at: input) }
         let key = Lined(input: input, order: order)
         if let known = lined[key] { return known }
-        let made = editor.transpose(editor.gather(editor.transpose(input, [1, 0]), sorted), [1, 0])
+        let made = editor.gatherColumns(input, sorted)
         lined[key] = made
         return made
     }

@@ -28,6 +28,19 @@ vlm_status vlm_select_rows(const vlm_rows_args *a, int64_t begin, int64_t end, v
   return VLM_OK;
 }
 
+vlm_status vlm_gather_columns(const vlm_columns_args *a, int64_t begin, int64_t end) {
+  const uint32_t count = (uint32_t)vlm_min(a->x_columns, INT32_MAX);
+  bool fit = true;
+  for (int64_t j = 0; j < a->columns; j++) fit &= (uint32_t)a->index[j] < count;
+  if (!fit) return VLM_BAD_INDEX;
+  for (int64_t t = begin; t < end; t++) {
+    const float *x = a->x + t * a->x_stride;
+    float *y = a->y + t * a->y_stride;
+    for (int64_t j = 0; j < a->columns; j++) y[j] = x[a->index[j]];
+  }
+  return VLM_OK;
+}
+
 void vlm_copy_rows(const vlm_copy_rows_args *a, int64_t begin, int64_t end, vlm_isa isa) {
   (void)isa;
   for (int64_t t = begin; t < end; t++) copy_row(a->x + t * a->x_stride, a->y + t * a->y_stride, a->columns);

@@ -238,6 +238,26 @@ final class IndexedRowsStep: RowStep {
     }
 }
 
+/// Columns by index, in the order of a weight's groups.
+final class IndexedColumnsStep: RowStep {
+    private var arguments = vlm_columns_args()
+
+    override func bind(_ context: RunContext) {
+        super.bind(context)
+        arguments.columns = Int64(outputs[0].columns)
+        arguments.x = UnsafePointer(inputs[0].floats(context))
+        arguments.x_columns = Int64(inputs[0].columns)
+        arguments.x_stride = Int64(inputs[0].stride)
+        arguments.index = UnsafePointer(inputs[1].integers(context))
+        arguments.y = outputs[0].floats(context)
+        arguments.y_stride = Int64(outputs[0].stride)
+    }
+
+    override func run(_ phase: Int, _ items: Range<Int>, thread: Int) {
+        context.check(withUnsafePointer(to: arguments) { vlm_gather_columns($0, Int64(items.lowerBound), Int64(items.upperBound)) })
+    }
+}
+
 /// Element by element over whole rows: widening bytes, adding.
 final class ElementStep: RowStep {
     enum Operation { case widen, add }

@@ -60,6 +60,7 @@ struct StepPreparer {
         case .selectRows, .gatherRows:
             return IndexedRowsStep(
                 selects: step.kernel == .selectRows, inputs: inputs, outputs: outputs, origin: origin, isa: isa)
+        case .gatherColumns: return IndexedColumnsStep(inputs: inputs, outputs: outputs, origin: origin, isa: isa)
         case .widen: return ElementStep(.widen, inputs: inputs, outputs: outputs, origin: origin, isa: isa)
         case .add: return ElementStep(.add, inputs: inputs, outputs: outputs, origin: origin, isa: isa)
         case .scale, .scaleRows:

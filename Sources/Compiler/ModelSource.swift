@@ -72,10 +72,13 @@ package struct ModelSource {
         return quantization.isCalled(name) ? nil : "the checkpoint is quantized by \(quantization.summary)"
     }
 
-    /// Digest of all tensors' names, types and shapes.
+    /// Digest of what a trace depends on: all tensors' names, types and shapes, and which lists of groups are the same.
     var tensorDigest: String {
         var hash = SHA256()
         for tensor in checkpoint.tensors { hash.update(data: Data("\(tensor.name) \(tensor.type)\n".utf8)) }
+        for (name, list) in GroupList.lists(of: checkpoint).sorted(by: { $0.key < $1.key }) {
+            hash.update(data: Data("\(name) \(list.first) \(list.span ?? 0)\n".utf8))
+        }
         return hash.finalize().hexadecimal
     }
 

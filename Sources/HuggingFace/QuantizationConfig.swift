@@ -7,8 +7,8 @@ package struct QuantizationConfig: Sendable, Hashable {
     /// How a quantized layer is written down.
     package enum Layout: Sendable, Hashable {
         case awqGEMM, awqGEMV
-        /// `zeroOffset` is added to the zeros that are stored; `isSorted`: inputs lie in the order of their groups.
-        case gptq(bits: Int, zeroOffset: Int, isSorted: Bool)
+        /// `zeroOffset` is added to the zeros that are stored.
+        case gptq(bits: Int, zeroOffset: Int)
         case packedInt4(isSymmetric: Bool)
         case int8
         case float8
@@ -63,7 +63,7 @@ package struct QuantizationConfig: Sendable, Hashable {
         return switch layout {
         case .awqGEMM: "awq, int4 in \(group), layout gemm"
         case .awqGEMV: "awq, int4 in \(group), layout gemv"
-        case .gptq(let bits, _, _): "gptq, int\(bits) in \(group)"
+        case .gptq(let bits, _): "gptq, int\(bits) in \(group)"
         case .packedInt4: "\(name), int4 (w4a16) in \(group)"
         case .int8: "\(name), int8 weights" + (roundsInputs ? " and inputs (w8a8, smoothquant)" : "")
         case .float8: "\(name), fp8 in rows"
@@ -119,8 +119,7 @@ package struct QuantizationConfig: Sendable, Hashable {
         guard ["gptq", "gptq_v2"].contains(form) else {
             throw section.error("checkpoint_format", "is \"\(form)\"; known are gptq and gptq_v2", .unsupported)
         }
-        let isSorted = try section.bool("desc_act") != true
-        return .gptq(bits: bits, zeroOffset: form == "gptq" ? 1 : 0, isSorted: isSorted)
+        return .gptq(bits: bits, zeroOffset: form == "gptq" ? 1 : 0)
     }
 
     private static func group(_ section: ConfigSection, isWholeAllowed: Bool) throws(CheckpointError) -> Int? {

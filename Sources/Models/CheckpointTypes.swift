@@ -2,7 +2,7 @@ package import HuggingFace
 import IR
 package import Tensors
 
-/// What a trace needs of a checkpoint: the type of every tensor, and where it is, for messages.
+/// What a trace needs of a checkpoint: the type of every tensor, where it is, for messages, and what lists of groups hold.
 package struct CheckpointTypes: Sendable {
     /// What messages call the checkpoint.
     package var location: String
@@ -10,15 +10,19 @@ package struct CheckpointTypes: Sendable {
     package var types: [String: TensorType]
     /// Files by tensors that should be in them and are not, by the tensor's name in the checkpoint.
     package var absent: [String: String]
+    /// By the tensor's name in the checkpoint; a list that is not here may hold anything.
+    package var groups: [String: GroupList]
 
-    package init(location: String, types: [String: TensorType], absent: [String: String] = [:]) {
+    package init(location: String, types: [String: TensorType], absent: [String: String] = [:], groups: [String: GroupList] = [:]) {
         self.location = location
         self.types = types
         self.absent = absent
+        self.groups = groups
     }
 
     package init(_ checkpoint: Checkpoint) {
-        self.init(location: checkpoint.directory, types: checkpoint.types, absent: checkpoint.absent)
+        self.init(
+            location: checkpoint.directory, types: checkpoint.types, absent: checkpoint.absent, groups: GroupList.lists(of: checkpoint))
     }
 }
 
@@ -29,6 +33,8 @@ struct WeightCatalog {
     let declarations: [String: WeightDecl]
     /// Where tensors should be that are not there, by canonical name.
     let absent: [String: String]
+    /// What lists of groups hold, by canonical name.
+    let groups: [String: GroupList]
 
     /// Renames by the first rewrite that fits; throws when two tensors get the same name.
     init(_ checkpoint: CheckpointTypes, rewrites: [NameRewrite]) throws(CheckpointError) {
@@ -48,13 +54,15 @@ struct WeightCatalog {
         location = checkpoint.location
         absent = Dictionary(checkpoint.absent.map { (canonical($0), $1) }, uniquingKeysWith: min)
         self.declarations = declarations
+        groups = Dictionary(
+            uniqueKeysWithValues: checkpoint.groups.map { (canonical($0), GroupList(first: canonical($1.first), span: $1.span)) })
     }
 
     /// Throws when the checkpoint has tensors that are neither among the used ones nor known to be of no use.
     func requireUse(_ used: [WeightDecl], ignoring: [NamePattern]) throws(CheckpointError) {
         let names = Set(used.map(\.name))
         let unused = declarations.values.filter { declaration in
-            !names.contains(declaration.name) && !ignoring.contains { $0.fits(declaration.name) }
+            !names.contains(declaration.name) && groups[declaration.name] == nil && !ignoring.contains { $0.fits(declaration.name) }
         }
         guard !unused.isEmpty else { return }
         throw CheckpointError(

@@ -60,6 +60,15 @@ package final class ModelTracer {
     /// The shape that the checkpoint gives the tensor `leaf` of the current module; nil where it has none.
     func declaredShape(_ leaf: String) -> Shape? { catalog.declarations[path(leaf)]?.type.shape }
 
+    /// The list `leaf` of the group that each input of the current module belongs to, one value for all layers whose lists are the same;
+    /// nil where there is none, or where it says no more than that each `group` inputs in turn are one.
+    func groups(_ leaf: String, inputs: Int, group: Int) -> Value? {
+        guard has(leaf) else { return nil }
+        let list = stored(leaf, [.fixed(inputs)], expecting: DType.i32.rawValue) { $0 == .i32 }
+        guard let known = catalog.groups[path(leaf)] else { return list }
+        return known.span == group ? nil : b.weight(known.first, [.fixed(inputs)])
+    }
+
     /// Whether the checkpoint has the tensor `leaf` of the current module.
     func has(_ leaf: String) -> Bool { catalog.declarations[path(leaf)] != nil }
 

@@ -48,7 +48,7 @@ struct WeightLayout {
         switch layout {
         case .awqGEMM: awqGEMM(group)
         case .awqGEMV: awqGEMV(group)
-        case .gptq(let bits, let offset, let isSorted): gptq(bits, group, offset, isSorted || group == inputs)
+        case .gptq(let bits, let offset): gptq(bits, group, offset)
         case .packedInt4(let isSymmetric): packedInt4(group, isSymmetric)
         case .int8: rowScaled(bytes("weight", .i8, [outputs, inputs]))
         case .float8: rowScaled(tracer.b.unpack(bytes("weight", .u8, [outputs, inputs]), .f8e4m3))
@@ -77,14 +77,14 @@ struct WeightLayout {
         return b.dequantize(b.unpack(words("qweight", [outputs, inputs / 8]), .u4), scales, zeros: zeros, columns: group)
     }
 
-    private func gptq(_ bits: Int, _ group: Int, _ offset: Int, _ isSorted: Bool) -> Value {
+    private func gptq(_ bits: Int, _ group: Int, _ offset: Int) -> Value {
         let b = tracer.b
         let (element, packed, groups) = (bits == 4 ? CodeElement.u4 : .u8, 32 / bits, inputs / group)
         let codes = b.unpack(words("qweight", [inputs / packed, outputs]), element, axis: 0)
         let zeros = b.unpack(words("qzeros", [groups, outputs / packed]), element, offset: offset)
         return b.dequantize(
             b.transpose(codes, [1, 0]), b.transpose(real("scales", [groups, outputs]), [1, 0]), zeros: b.transpose(zeros, [1, 0]),
-            order: tracer.has("g_idx") ? words("g_idx", [inputs]) : nil, isSorted: isSorted, columns: group)
+            order: tracer.groups("g_idx", inputs: inputs, group: group), columns: group)
     }
 
     private func packedInt4(_ group: Int, _ isSymmetric: Bool) -> Value {
@@ -96,7 +96,7 @@ struct WeightLayout {
             : b.unpack(words("weight_zero_point", [outputs / 8, groups]), .u4, axis: 0)
         return b.dequantize(
             b.unpack(words("weight_packed", [outputs, inputs / 8]), .u4), real("weight_scale", [outputs, groups]), zeros: zeros,
-            order: tracer.has("weight_g_idx") ? words("weight_g_idx", [inputs]) : nil, columns: group)
+            order: tracer.groups("weight_g_idx", inputs: inputs, group: group), columns: group)
     }
 
     /// A scale for each row, or one for all.

@@ -90,6 +90,7 @@ package enum Kernel: Sendable, Hashable, Codable {
     case embed
     case selectRows
     case gatherRows
+    case gatherColumns
     case widen
     case add
     case scale
@@ -185,6 +186,7 @@ extension Kernel {
         case .embed: .embed
         case .selectRows: .selectRows
         case .gatherRows: .gatherRows
+        case .gatherColumns: .gatherColumns
         case .widen: .widen
         case .add: .add
         case .scale: .scale

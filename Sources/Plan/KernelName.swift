@@ -10,7 +10,7 @@ package enum KernelName: Sendable, Hashable {
     case kvWrite, pagedAttention, segmentAttention
     case shortConvolution, gatedDelta
     case gatedActivation
-    case embed, selectRows, gatherRows
+    case embed, selectRows, gatherRows, gatherColumns
     case widen, add, scale, scaleRows
     case copyRows, copyColumns, joinColumns, blendRows
     /// The fallback for one op of the IR.
@@ -52,6 +52,7 @@ package enum KernelName: Sendable, Hashable {
         case .embed: "embed"
         case .selectRows: "select_rows"
         case .gatherRows: "gather_rows"
+        case .gatherColumns: "gather_columns"
         case .widen: "widen_u8"
         case .add: "add"
         case .scale: "scale"

@@ -42,6 +42,10 @@ extension KernelRegistry {
             .gatherRows, "gather", "Rows of `x` by number.", [OperandRule("x"), OperandRule("index", .i32, .dense, rank: 1...1)],
             cost: .movement),
         KernelRow(
+            .gatherColumns, "gather_columns", "Columns of `x` by number.",
+            [OperandRule("x", rank: 2...2), OperandRule("index", .i32, .dense, rank: 1...1, isWeight: true)], [OperandRule("y", rank: 2...2)],
+            cost: .movement),
+        KernelRow(
             .selectRows, "select_rows", "Row `index` of `b` where `index ≥ 0`, else the row of `a`.",
             [OperandRule("a"), OperandRule("b"), OperandRule("index", .i32, .dense, rank: 1...1)], cost: .movement),
         KernelRow(

@@ -42,7 +42,7 @@ extension Kernel {
         case .gatedDelta(let delta):
             StateLayout(.recurrent(layer: delta.layer), width: Self.width([delta.heads, delta.keyDim, delta.valueDim]))
         case .packActivations, .linear, .screenedLinear, .rmsNorm, .layerNorm, .addRMSNorm, .addLayerNorm, .rotaryTable, .rotary, .kvWrite, .pagedAttention,
-            .segmentAttention, .gatedActivation, .embed, .selectRows, .gatherRows, .widen, .add, .scale, .scaleRows, .copyRows, .copyColumns, .joinColumns,
+            .segmentAttention, .gatedActivation, .embed, .selectRows, .gatherRows, .gatherColumns, .widen, .add, .scale, .scaleRows, .copyRows, .copyColumns, .joinColumns,
             .blendRows, .plain:
             nil
         }

@@ -110,6 +110,7 @@ enum KernelSample {
         step(.scaleRows, [value(2, "T", 2, 4), value(4, "T", 1, 1)], [value(3, "T", 2, 4)]),
         step(.copyRows, [value(2, "T", 8)], [value(3, "T", 2, 4)]),
         step(.copyColumns(start: 4), [value(2, "T", 8)], [value(3, "T", 4)]),
+        step(.gatherColumns, [value(2, "T", 8), constant("axes")], [value(4, "T", 2)]),
         step(.joinColumns, [value(2, "T", 4), value(4, "T", 4), value(5, "T", 8)], [value(3, "T", 16)]),
         step(.blendRows, [value(4, "T", 1, 2), value(3, "T", 2, 8)], [value(1, "T", 1, 8)]),
         step(.plain(.copy(.copy)), [value(2, "T", 8)], [value(3, "T", 2, 4)]),

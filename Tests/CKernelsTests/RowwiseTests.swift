@@ -204,6 +204,18 @@ private let activations = [
         index[0] = 4
         #expect(vlm_select_rows(&args, 0, 2, 0) == VLM_BAD_INDEX)
     }
+
+    @Test("columns are taken in the order of an index, and none from outside")
+    func columns() {
+        let x = Guarded<Float>(10) { Float($0) }, y = Guarded<Float>(6) { _ in .nan }, index = Guarded<Int32>([3, 0, 3])
+        var args = vlm_columns_args(
+            columns: 3, x: x.pointer, x_columns: 4, x_stride: 6, index: index.pointer, y: y.pointer, y_stride: 3)
+        #expect(vlm_gather_columns(&args, 0, 2) == VLM_OK && y.values == [3, 0, 3, 9, 6, 9])
+        for outside: Int32 in [4, -1] {
+            index[1] = outside
+            #expect(vlm_gather_columns(&args, 0, 2) == VLM_BAD_INDEX)
+        }
+    }
 }
 
 @Suite struct RateTests {

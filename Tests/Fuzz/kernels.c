@@ -169,6 +169,11 @@ static void rows(source *s) {
     if (!a.x || !a.a || !a.y || !a.index) return;
     vlm_gather_rows(&a, begin, end, 0);
     vlm_select_rows(&a, begin, end, 0);
+    vlm_columns_args c = {.columns = byte(s) % 40, .x_columns = a.columns, .x_stride = a.columns};
+    c.x = exact(s, count * a.columns, sizeof(float)), c.y = exact(s, count * c.columns, sizeof(float));
+    c.y_stride = c.columns, c.index = indices(s, c.columns, 40);
+    if (!c.x || !c.y || !c.index) return;
+    vlm_gather_columns(&c, begin, end);
     vlm_unpack_rows_args unpack = {.format = (vlm_weight_format)number(s, 5), .outputs = number(s, 40), .inputs = number(s, 160)};
     unpack.group = pick(s, groups, 4), unpack.ids = a.index, unpack.y_stride = unpack.inputs;
     size_t bytes = vlm_weight_bytes(unpack.format, unpack.outputs, unpack.inputs, unpack.group);

@@ -92,6 +92,12 @@ import Testing
         try agree([x]) { b, v in [b.activate(activation, v[0]) { b.literal($0) }, Self.activate(b, activation, v[0])] }
     }
 
+    @Test func gatheredColumns() throws {
+        try agree([x, Tensor(ints: [7, 0, 3, 3], [4])]) { b, v in
+            [b.gatherColumns(v[0], v[1]), b.transpose(b.gather(b.transpose(v[0], [1, 0]), v[1]), [1, 0])]
+        }
+    }
+
     @Test func packedWeights() throws {
         let w = noise([4, 3], seed: 7)
         let results = try evaluate([w]) { b, v in

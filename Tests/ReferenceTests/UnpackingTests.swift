@@ -43,8 +43,6 @@ struct UnpackingTests {
         let order = Tensor(ints: [1, 0, 1, 0], [4])
         let ordered = Dequantize(rows: 1, columns: 2, hasOrder: true)
         #expect(try evaluate(ordered, codes, scales, order)[0].floats == [2, 2, 6, 4, 20, 18, 28, 24])
-        let sorted = Dequantize(rows: 1, columns: 2, hasOrder: true, isSorted: true)
-        #expect(throws: (any Error).self) { try evaluate(sorted, codes, scales, order) }
     }
 
     /// Whatever a layout unpacks to, the words are those of AutoAWQ: here columns 0 … 7.
@@ -60,8 +58,6 @@ struct UnpackingTests {
 
     @Test func sortsInputsByTheirGroups() throws {
         #expect(try evaluate(GroupOrder(group: 2), Tensor(ints: [2, 0, 1, 0, 2, 1], [6]))[0].ints == [1, 3, 2, 5, 0, 4])
-        #expect(try evaluate(GroupOrder(group: 2, isSorted: true), Tensor(ints: [0, 0, 1, 1], [4]))[0].ints == [0, 1, 2, 3])
-        #expect(throws: (any Error).self) { try evaluate(GroupOrder(group: 2, isSorted: true), Tensor(ints: [0, 1, 0, 1], [4])) }
         for groups: [Int32] in [[0, 0, 0, 1], [0, 0, 1, 2], [0, 0, -1, 1]] {
             #expect(throws: (any Error).self) { try evaluate(GroupOrder(group: 2), Tensor(ints: groups, [4])) }
         }

@@ -339,6 +339,17 @@ typedef struct vlm_rows_args {
 vlm_status vlm_gather_rows(const vlm_rows_args *args, int64_t begin, int64_t end, vlm_isa isa);
 vlm_status vlm_select_rows(const vlm_rows_args *args, int64_t begin, int64_t end, vlm_isa isa);
 
+// y[t, j] = x[t, index[j]] for rows [begin, end); an index outside x gives VLM_BAD_INDEX.
+typedef struct vlm_columns_args {
+  int64_t columns;
+  const float *x;        // [T, x_columns]
+  int64_t x_columns, x_stride;
+  const int32_t *index;  // [columns]
+  float *y;
+  int64_t y_stride;
+} vlm_columns_args;
+vlm_status vlm_gather_columns(const vlm_columns_args *args, int64_t begin, int64_t end);
+
 // y[t] = x[t] for rows [begin, end) of two matrices whose rows may lie apart.
 typedef struct vlm_copy_rows_args {
   int64_t columns;

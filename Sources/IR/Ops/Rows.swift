@@ -17,6 +17,24 @@ package struct Gather: Op {
     package func flops(_ operands: [TensorType], _ results: [TensorType], _ count: (Shape) -> Double) -> Double { 0 }
 }
 
+/// Columns of a matrix by number: `y[r, j] = x[r, index[j]]`, the rows of the transposed matrix that `gather` takes.
+package struct GatherColumns: Op {
+    package init() {}
+
+    package static let schema = OpSchema(
+        "gather_columns", "Columns of `x` by number: `y[r, j] = x[r, index[j]]`.", blank: GatherColumns(), operands: ["x", "index"], isFused: true)
+
+    package func infer(_ operands: [TensorType]) throws(TypeError) -> [TensorType] {
+        try TypeRules.rank(operands[0], 2, "x")
+        try TypeRules.element(operands[1], .i32, "index")
+        try TypeRules.rank(operands[1], 1, "index")
+        return [TensorType(operands[0].element, [operands[0].shape[0], operands[1].shape[0]])]
+    }
+
+    /// Moves data only.
+    package func flops(_ operands: [TensorType], _ results: [TensorType], _ count: (Shape) -> Double) -> Double { 0 }
+}
+
 /// Rows of one of two tables: `y[t] = index[t] < 0 ? a[t] : b[index[t]]`.
 package struct SelectRows: Op {
     package init() {}
@@ -86,6 +104,7 @@ package struct StoreKV: Op {
 
 extension OpWriter {
     package func gather(_ x: Operand, _ index: Operand) -> Operand { one(Gather(), x, index) }
+    package func gatherColumns(_ x: Operand, _ index: Operand) -> Operand { one(GatherColumns(), x, index) }
     package func selectRows(_ a: Operand, _ b: Operand, _ index: Operand) -> Operand { one(SelectRows(), a, b, index) }
     package func storeKV(
         keys: Operand, values: Operand, k: Operand, v: Operand, slots: Operand
@@ -97,5 +116,5 @@ extension OpWriter {
 }
 
 enum Rows {
-    static let ops: [any Op.Type] = [Gather.self, SelectRows.self, KVWrite.self, StoreKV.self]
+    static let ops: [any Op.Type] = [Gather.self, GatherColumns.self, SelectRows.self, KVWrite.self, StoreKV.self]
 }

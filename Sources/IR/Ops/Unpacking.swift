@@ -67,28 +67,24 @@ package struct Unpack: Op {
 
 /// A weight from codes with a scale, and perhaps a zero, for each block of `rows` outputs and `columns` inputs:
 /// `w[o, i] = (codes[o, i] − zeros[o / rows, g]) · scales[o / rows, g]`, where `g` is `order[i]`, or `i / columns` without an order.
-///
-/// A sorted order is `i / columns` too: one that is not, is an error of the checkpoint.
 package struct Dequantize: Op {
     package var rows: Int
     package var columns: Int
     package var hasZeros: Bool
     package var hasOrder: Bool
-    package var isSorted: Bool
 
-    package init(rows: Int, columns: Int, hasZeros: Bool = false, hasOrder: Bool = false, isSorted: Bool = false) {
+    package init(rows: Int, columns: Int, hasZeros: Bool = false, hasOrder: Bool = false) {
         self.rows = rows
         self.columns = columns
         self.hasZeros = hasZeros
         self.hasOrder = hasOrder
-        self.isSorted = isSorted
     }
 
     package static let schema = OpSchema(
         "dequantize", "`w[o, i] = (codes[o, i] − zeros[o / rows, g]) · scales[o / rows, g]` with `g = order[i]`, else `i / columns`.",
         blank: Dequantize(rows: 1, columns: 128),
         operands: ["codes", "scales", .optional("zeros", \.hasZeros), .optional("order", \.hasOrder)],
-        attributes: [.init("rows", \.rows, isOptional: true), .init("columns", \.columns), .init("sorted", \.isSorted)])
+        attributes: [.init("rows", \.rows, isOptional: true), .init("columns", \.columns)])
 
     package func infer(_ operands: [TensorType]) throws(TypeError) -> [TensorType] {
         let (codes, scales) = (operands[0], operands[1])
@@ -157,17 +153,14 @@ package struct Int4Words: Op {
 }
 
 /// The numbers of inputs, those of group 0 first, each group's in their order; every group must have `group` inputs.
-///
-/// Inputs that are said to be sorted already must be.
 package struct GroupOrder: Op {
     package var group: Int
-    package var isSorted: Bool
 
-    package init(group: Int, isSorted: Bool = false) { (self.group, self.isSorted) = (group, isSorted) }
+    package init(group: Int) { self.group = group }
 
     package static let schema = OpSchema(
         "group_order", "The numbers of inputs sorted by the group that each belongs to, which must all have `group` inputs.",
-        blank: GroupOrder(group: 1), operands: ["groups"], attributes: [.init("group", \.group), .init("sorted", \.isSorted)], isFused: true)
+        blank: GroupOrder(group: 1), operands: ["groups"], attributes: [.init("group", \.group)], isFused: true)
 
     package func infer(_ operands: [TensorType]) throws(TypeError) -> [TensorType] {
         try TypeRules.element(operands[0], .i32, "groups")
@@ -187,14 +180,12 @@ extension OpWriter {
         one(Unpack(element, axis: axis, offset: offset), x)
     }
     package func dequantize(
-        _ codes: Operand, _ scales: Operand, zeros: Operand? = nil, order: Operand? = nil, isSorted: Bool = false, rows: Int = 1, columns: Int
+        _ codes: Operand, _ scales: Operand, zeros: Operand? = nil, order: Operand? = nil, rows: Int = 1, columns: Int
     ) -> Operand {
         let op = Dequantize(
-            rows: rows, columns: columns, hasZeros: zeros != nil, hasOrder: order != nil, isSorted: isSorted && order != nil)
+            rows: rows, columns: columns, hasZeros: zeros != nil, hasOrder: order != nil)
         return write(op, [codes, scales] + [zeros, order].compactMap { $0 })[0]
     }
     package func int4Words(_ codes: Operand, _ part: CodePart = .whole) -> Operand { one(Int4Words(part), codes) }
-    package func groupOrder(_ groups: Operand, group: Int, isSorted: Bool = false) -> Operand {
-        one(GroupOrder(group: group, isSorted: isSorted), groups)
-    }
+    package func groupOrder(_ groups: Operand, group: Int) -> Operand { one(GroupOrder(group: group), groups) }
 }

@@ -17,6 +17,14 @@ extension Gather: Evaluable {
     }
 }
 
+extension GatherColumns: Evaluable {
+    package func evaluate(_ call: Call) throws(EvaluationError) -> [Tensor] {
+        let (x, columns) = (call[0], call[0].shape[1])
+        for index in call[1].ints where index < 0 || Int(index) >= columns { throw EvaluationError("column \(index) is not in \(x.type)") }
+        return [x.picking(call.shape, runs: (0..<x.shape[0]).flatMap { row in call[1].ints.map { row * columns + Int($0)..<row * columns + Int($0) + 1 } })]
+    }
+}
+
 extension SelectRows: Evaluable {
     package func evaluate(_ call: Call) throws(EvaluationError) -> [Tensor] {
         let (a, b, row) = (call[0], call[1], call[0].rowCount)

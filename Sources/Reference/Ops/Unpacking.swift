@@ -56,10 +56,6 @@ extension Unpack: Evaluable {
     }
 }
 
-/// What a list of groups is that a checkpoint says it is not.
-private let unsorted = EvaluationError(
-    "inputs (g_idx) are not in the order of their groups, though the quantization_config's desc_act is false; set it to true")
-
 extension Dequantize: Evaluable {
     package func evaluate(_ call: Call) throws(EvaluationError) -> [Tensor] {
         let (outputs, inputs) = (call.shape[0], call.shape[1])
@@ -70,7 +66,6 @@ extension Dequantize: Evaluable {
         if hasOrder {
             let order = call[hasZeros ? 3 : 2]
             group = order.ints.map(Int.init)
-            if isSorted, group.enumerated().contains(where: { $1 != $0 / columns }) { throw unsorted }
             guard group.allSatisfy((0..<width).contains) else { throw EvaluationError("an input belongs to none of the \(width) groups") }
         }
         var result: [Float] = []
@@ -109,8 +104,6 @@ extension GroupOrder: Evaluable {
             members[Int(number)].append(Int32(input))
         }
         guard members.allSatisfy({ $0.count == group }) else { throw EvaluationError("not every group has \(group) inputs") }
-        let order = members.flatMap { $0 }
-        if isSorted, order.enumerated().contains(where: { $1 != Int32($0) }) { throw unsorted }
-        return [Tensor(ints: order, call.shape, .i32)]
+        return [Tensor(ints: members.flatMap { $0 }, call.shape, .i32)]
     }
 }
