@@ -144,9 +144,8 @@ extension KernelChoice {
             if case .linear? = node.kernel { return node.kernel }
             let rows = graph.type(of: node.operands[0]).shape.values(bounds)?.dropLast().reduce(1, *) ?? .max
             return denseKernel(node.operands[1], rows: rows)
-        case let layer as QuantizedLinearFloats:
-            let arithmetic: Arithmetic = policy.isExact ? .f32 : policy.arithmetic
-            return KernelRegistry.linear(layer.element == .e2m1 ? .f4 : .f8, arithmetic, on: policy.features)
+        case is QuantizedLinearFloat8: return KernelRegistry.linear(.f8, policy.isExact ? .f32 : policy.arithmetic, on: policy.features)
+        case is QuantizedLinearFloat4: return KernelRegistry.linear(.f4, policy.isExact ? .f32 : .int8, on: policy.features)
         case is QuantizedLinearAWQ: return KernelRegistry.linear(.int4, policy.isExact ? .f32 : .int8, on: policy.features)
         default: return nil
         }

@@ -114,7 +114,8 @@ package struct PackedWeight {
         switch node.op {
         case let pack as Pack: layout = WeightLayout(pack.layout)
         case let pack as PackAWQ: layout = .int4Blocks(group: pack.group)
-        case let pack as PackFloats: layout = pack.element == .e2m1 ? .f4Blocks(group: pack.group) : .f8Blocks(group: pack.group)
+        case let pack as PackFloat8: layout = .f8Blocks(group: pack.group)
+        case let pack as PackFloat4: layout = .f4Blocks(group: pack.group)
         default: return nil
         }
         values = node.operands

@@ -6,7 +6,7 @@ import Tensors
 ///
 ///     %1 = linear %x, %w  via linear_bf16_f32     →      %p = pack %w {layout = bf16_panels}
 ///                                                        %1 = linear %x, %p  via linear_bf16_f32
-package let packWeights = Pass("pack-weights", .packed) { module, report throws(PassError) in
+package let packWeights = Pass("pack-weights", .packed, version: 2) { module, report throws(PassError) in
     var tables = TableLayouts()
     for graph in module.graphs { tables.collect(graph) }
     for index in module.graphs.indices {

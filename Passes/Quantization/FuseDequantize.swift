@@ -9,7 +9,7 @@ import Tensors
 /// Codes of other layouts become AWQ's words, in the order of their groups, in which the layer's input is then gathered; codes of eight
 /// bits are two halves of four over the input twice. Small floats stay as they are, with a scale for each output and group of inputs.
 package func fuseDequantize(_ policy: KernelPolicy) -> Pass {
-    Pass("fuse-dequantize", .fused) { editor throws(PassError) in
+    Pass("fuse-dequantize", .fused, version: 2) { editor throws(PassError) in
         try editor.apply([withBias, withoutBias])
         var fusion = CodeFusion(editor: editor, policy: policy)
         for node in editor.graph.nodes { fusion.fuse(node) }
@@ -67,10 +67,7 @@ private struct CodeFusion {
         }
         if let unpack = smallFloats(weight) {
             editor.rewrite("floats", at: node) { () throws(Refusal) in
-                let (scales, group) = try scales(of: weight, unpack.op)
-                let made = editor.quantizedLinearFloats(
-                    node.operands[0], unpack.bytes, scales, bias: node.operand("bias"), unpack.op.element, group: group,
-                    activation: layer.activation)
+                let made = try unpack.op.element == .e2m1 ? float4(node, layer, weight, unpack.bytes) : float8(node, layer, weight, unpack)
                 editor.replace(node.result, with: made)
                 editor.eraseIfDead(node.id)
             }
@@ -101,19 +98,15 @@ private struct CodeFusion {
         return (op, node.operands[0])
     }
 
-    /// A weight's scales as `[outputs, groups]`, and the inputs of a group.
-    private func scales(of weight: Node, _ unpack: Unpack) throws(Refusal) -> (ValueID, group: Int) {
+    /// A layer over e4m3, whose scales become `[outputs, groups]`.
+    private func float8(_ node: Node, _ layer: Linear, _ weight: Node, _ unpack: (op: Unpack, bytes: ValueID)) throws(Refusal) -> ValueID {
         let shape = editor.type(of: weight.result).shape
-        guard let op = weight.op(as: Dequantize.self), !op.hasZeros, !op.hasOrder, unpack.axis == 1, unpack.element != .e8m0,
+        guard let op = weight.op(as: Dequantize.self), !op.hasZeros, !op.hasOrder, unpack.op.axis == 1, unpack.op.element == .f8e4m3,
             let outputs = shape[0].fixedValue, let inputs = shape[1].fixedValue
-        else {
-            throw Refusal("no kernel reads such weights packed: they are written out as \(policy.isExact ? "f32" : "bf16")", at: weight.operands[0])
-        }
+        else { throw written(weight) }
         let span = op.columns >= inputs ? inputs : op.columns
-        // One scale for all inputs, or as many as there are: what is left of FP8 may be a smaller group.
-        let mayEnd = unpack.element == .f8e4m3
-        let group = [128, 64, 32, 16].first { mayEnd && span == inputs || span % $0 == 0 && (mayEnd || inputs % $0 == 0) }
-        guard let group else {
+        // One scale for all inputs, or as many as there are: what is left may be a smaller group.
+        guard let group = [128, 64, 32, 16].first(where: { span == inputs || span % $0 == 0 }) else {
             throw Refusal("the kernels have no groups of \(span) inputs", at: weight.result)
         }
         let groups = (inputs + group - 1) / group
@@ -121,7 +114,35 @@ private struct CodeFusion {
         var scales = weight.operands[1]
         if op.rows > 1 { scales = fitted(editor.repeat(scales, axis: 0, count: op.rows), axis: 0, outputs) }
         if repeats > 1 { scales = fitted(editor.repeat(scales, axis: 1, count: repeats), axis: 1, groups) }
-        return (scales, group)
+        return editor.quantizedLinearFloat8(
+            node.operands[0], unpack.bytes, scales, bias: node.operand("bias"), group: group, activation: layer.activation)
+    }
+
+    /// A layer over e2m1, whose scales are bytes of the checkpoint: e8m0 for 32 inputs, or e4m3 for 16 divided by one number.
+    private func float4(_ node: Node, _ layer: Linear, _ weight: Node, _ codes: ValueID) throws(Refusal) -> ValueID {
+        let shape = editor.type(of: weight.result).shape
+        guard let op = weight.op(as: Dequantize.self), !op.hasZeros, !op.hasOrder, op.rows == 1, let outputs = shape[0].fixedValue,
+            let inputs = shape[1].fixedValue, editor.graph.producer(of: weight.operands[0])?.op(as: Unpack.self)?.axis == 1
+        else { throw written(weight) }
+        guard [16, 32].contains(op.columns), inputs % op.columns == 0 else {
+            throw Refusal("the kernels have no groups of \(op.columns) inputs", at: weight.result)
+        }
+        var (scales, divisor): (ValueID, ValueID?) = (weight.operands[1], nil)
+        if let quotient = editor.graph.producer(of: scales), quotient.op is Div { (scales, divisor) = (quotient.operands[0], quotient.operands[1]) }
+        let unpack = editor.graph.producer(of: scales)
+        guard let unpack, unpack.op(as: Unpack.self) == Unpack(PackFloat4(group: op.columns).scaleElement, axis: 1) else {
+            throw Refusal("scales of \(op.columns) inputs are no bytes that the kernels read", at: weight.operands[1])
+        }
+        let one = editor.literal(1, TensorType(.f32, [.fixed(outputs)]))
+        if let divisor, editor.type(of: divisor) != TensorType(.f32, [1]) { throw Refusal("it is not one number that scales are divided by", at: divisor) }
+        let outputScales = divisor.map { editor.div(one, $0) } ?? one
+        return editor.quantizedLinearFloat4(
+            node.operands[0], codes, unpack.operands[0], outputScales: outputScales, bias: node.operand("bias"), group: op.columns,
+            activation: layer.activation)
+    }
+
+    private func written(_ weight: Node) -> Refusal {
+        Refusal("no kernel reads such weights packed: they are written out as \(policy.isExact ? "f32" : "bf16")", at: weight.operands[0])
     }
 
     private func fitted(_ value: ValueID, axis: Int, _ extent: Int) -> ValueID {
@@ -131,7 +152,7 @@ private struct CodeFusion {
     private func codes(of weight: Node) throws(Refusal) -> Codes {
         let stored = weight.operands[0]
         guard let op = weight.op(as: Dequantize.self), op.rows == 1, let kind = kind(of: stored) else {
-            throw Refusal("no kernel reads such weights packed: they are written out as \(policy.isExact ? "f32" : "bf16")", at: stored)
+            throw written(weight)
         }
         let shape = editor.type(of: weight.result).shape
         guard let outputs = shape[0].fixedValue, let inputs = shape[1].fixedValue, outputs % 8 == 0 else {

@@ -83,27 +83,50 @@ static inline uint16_t vlm_small_to_f16(unsigned v) {
 // 2⁻⁸ times an e4m3 number that is not NaN: the same exponent and mantissa as f16.
 static inline float vlm_from_f8(uint8_t code) { return vlm_from_f16((uint16_t)((code & 0x80) << 8 | (code & 0x7f) << 7)); }
 
-// An e2m1 number, of the lowest four bits.
-static inline float vlm_from_f4(unsigned code) {
-  static const float magnitudes[8] = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6};
-  return code & 8 ? -magnitudes[code & 7] : magnitudes[code & 7];
+// Twice an e2m1 number of four bits.
+static inline int vlm_twice_f4(unsigned code) {
+  static const int8_t numbers[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+  return numbers[code & 15];
 }
 
-// Bytes of the codes of n inputs in a block of small floats, before which VLM_PANEL scales lie.
-static inline int64_t vlm_float_code_bytes(vlm_weight_format format, int64_t n) { return n * VLM_PANEL / (format == VLM_WEIGHT_F4 ? 2 : 1); }
-enum { VLM_FLOAT_SCALE_BYTES = VLM_PANEL * 4 };
+// Bytes of the scales before the codes of an F8 block, and from one block to the next.
+enum { VLM_F8_SCALE_BYTES = VLM_PANEL * 4 };
+static inline int64_t vlm_f8_block_bytes(int64_t group) { return VLM_F8_SCALE_BYTES + group * VLM_PANEL; }
 
-// Bytes from one block of small floats to the next.
-static inline int64_t vlm_float_block_bytes(vlm_weight_format format, int64_t group) {
-  return VLM_FLOAT_SCALE_BYTES + vlm_float_code_bytes(format, group);
+// Input k of an output of an F8 block, times the output's scale.
+static inline float vlm_f8_value(const uint8_t *block, int64_t lane, int64_t k) {
+  const uint8_t code = block[VLM_F8_SCALE_BYTES + k * VLM_PANEL + lane % (VLM_PANEL / 2) * 2 + lane / (VLM_PANEL / 2)];
+  return vlm_from_f8(code) * ((const float *)block)[lane];
 }
 
-// Input k of an output of a block of small floats, times the output's scale.
-static inline float vlm_float_value(vlm_weight_format format, const uint8_t *block, int64_t lane, int64_t k) {
-  const uint8_t *codes = block + VLM_FLOAT_SCALE_BYTES;
-  float scale = ((const float *)block)[lane];
-  if (format == VLM_WEIGHT_F8) return vlm_from_f8(codes[k * VLM_PANEL + lane % (VLM_PANEL / 2) * 2 + lane / (VLM_PANEL / 2)]) * scale;
-  return vlm_from_f4(codes[k / 8 * (VLM_PANEL * 4) + lane * 4 + k % 8 / 2] >> k % 2 * 4) * scale;
+// The half-byte of input k of an output in steps of 8 inputs.
+static inline unsigned vlm_nibble(const uint8_t *steps, int64_t lane, int64_t k) {
+  return steps[k / 8 * (VLM_PANEL * 4) + lane * 4 + k % 4] >> (k % 8 < 4 ? 0 : 4) & 15;
+}
+
+// Inputs of a block of an F4 panel, behind the panel's output scales.
+enum { VLM_F4_BLOCK = 128, VLM_F4_OUTPUT_SCALE_BYTES = VLM_PANEL * 4 };
+
+// Bytes of the scales before a block's codes.
+static inline int64_t vlm_f4_scale_bytes(int64_t group) { return VLM_F4_BLOCK / group * VLM_PANEL; }
+
+// Where the codes of input k of an F4 panel begin, and the scales of its group.
+static inline int64_t vlm_f4_codes_at(int64_t k, int64_t group) {
+  return VLM_F4_OUTPUT_SCALE_BYTES + (k / VLM_F4_BLOCK + 1) * vlm_f4_scale_bytes(group) + k / 8 * (VLM_PANEL * 4);
+}
+static inline int64_t vlm_f4_scales_at(int64_t k, int64_t group) {
+  return vlm_f4_codes_at(k / VLM_F4_BLOCK * VLM_F4_BLOCK, group) - vlm_f4_scale_bytes(group) + k % VLM_F4_BLOCK / group * VLM_PANEL;
+}
+
+// The scale of an output in the group of input k, in f32.
+static inline float vlm_f4_scale(const uint8_t *panel, int64_t group, int64_t lane, int64_t k) {
+  const uint8_t code = panel[vlm_f4_scales_at(k, group) + lane];
+  return (group == 16 ? vlm_from_f8(code) : vlm_from_bits((uint32_t)code << 23)) * ((const float *)panel)[lane];
+}
+
+// Twice the e2m1 number of input k of an output.
+static inline int vlm_f4_twice(const uint8_t *panel, int64_t group, int64_t lane, int64_t k) {
+  return vlm_twice_f4(vlm_nibble(panel + vlm_f4_codes_at(k / 8 * 8, group), lane, k % 8));
 }
 
 enum { VLM_I8_CENTRE_BITS = 4, VLM_I8_CENTRE = 1 << VLM_I8_CENTRE_BITS };

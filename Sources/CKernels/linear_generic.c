@@ -57,11 +57,6 @@ void vlm_linear_f32_f32_generic(const vlm_linear_args *a, int64_t begin, int64_t
   }
 }
 
-static int nibble(const uint8_t *block, int64_t k, int o) {
-  uint8_t byte = block[k / 8 * (VLM_PANEL * 4) + o * 4 + k % 4];
-  return k % 8 < 4 ? byte & 15 : byte >> 4;
-}
-
 void vlm_linear_int4_f32_generic(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
   (void)scratch;
   int64_t groups = a->inputs / a->group, bytes = (int64_t)vlm_int4_block_bytes(a->group);
@@ -74,7 +69,7 @@ void vlm_linear_int4_f32_generic(const vlm_linear_args *a, int64_t begin, int64_
         const float *x = a->x + t * a->x_stride + g * a->group;
         for (int o = 0; o < VLM_PANEL; o++) {
           float dot = 0, z = vlm_from_f16(zero[o]);
-          for (int64_t k = 0; k < a->group; k++) dot += x[k] * ((float)nibble(block, k, o) - z);
+          for (int64_t k = 0; k < a->group; k++) dot += x[k] * ((float)vlm_nibble(block, o, k) - z);
           sum[o] += dot * vlm_from_f16(scale[o]);
         }
       }
@@ -96,7 +91,7 @@ void vlm_linear_int4_int8_generic(const vlm_linear_args *a, int64_t begin, int64
         vlm_i8_tail x = vlm_i8_tail_at(q + a->group);
         for (int o = 0; o < VLM_PANEL; o++) {
           int32_t dot = 0;
-          for (int64_t k = 0; k < a->group; k++) dot += q[k] * nibble(block, k, o);
+          for (int64_t k = 0; k < a->group; k++) dot += q[k] * (int)vlm_nibble(block, o, k);
           dot -= (int32_t)vlm_from_f16(zero[o]) * x.sum;
           sum[o] += vlm_from_f16(scale[o]) * ((float)dot * x.scale);
         }
@@ -105,20 +100,54 @@ void vlm_linear_int4_int8_generic(const vlm_linear_args *a, int64_t begin, int64
     }
 }
 
-static float rounded(float x) { return vlm_from_bf16(vlm_to_bf16(x)); }
+void vlm_linear_f4_int8_generic(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
+  (void)scratch;
+  int64_t step = vlm_i8_group_bytes(a->group), stride = (int64_t)vlm_row_bytes(VLM_ROWS_INT8, a->inputs, a->group);
+  for (int64_t p = begin; p < end; p++) {
+    const uint8_t *panel = (const uint8_t *)a->weight + (size_t)p * vlm_panel_bytes(VLM_WEIGHT_F4, a->inputs, a->group);
+    for (int64_t t = 0; t < a->rows; t++) {
+      float sum[VLM_PANEL] = {0};
+      for (int64_t g = 0; g < a->inputs / a->group; g++) {
+        const int8_t *q = (const int8_t *)a->packed + t * stride + g * step;
+        vlm_i8_tail x = vlm_i8_tail_at(q + a->group);
+        for (int o = 0; o < VLM_PANEL; o++) {
+          int32_t dot = 0;
+          for (int64_t k = 0; k < a->group; k++) dot += q[k] * vlm_f4_twice(panel, a->group, o, g * a->group + k);
+          sum[o] += vlm_f4_scale(panel, a->group, o, g * a->group) * ((float)dot * x.scale);
+        }
+      }
+      finish(a, t, p, sum);
+    }
+  }
+}
+
+void vlm_linear_f4_f32_generic(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
+  (void)scratch;
+  for (int64_t p = begin; p < end; p++) {
+    const uint8_t *panel = (const uint8_t *)a->weight + (size_t)p * vlm_panel_bytes(VLM_WEIGHT_F4, a->inputs, a->group);
+    for (int64_t t = 0; t < a->rows; t++) {
+      float sum[VLM_PANEL] = {0};
+      for (int64_t k = 0; k < a->inputs; k++)
+        for (int o = 0; o < VLM_PANEL; o++) {
+          float w = (float)vlm_f4_twice(panel, a->group, o, k) * vlm_f4_scale(panel, a->group, o, k);
+          sum[o] += a->x[t * a->x_stride + k] * w;
+        }
+      finish(a, t, p, sum);
+    }
+  }
+}
 
 // In f32, or with rows and weights rounded to bf16.
-static void floats_generic(const vlm_linear_args *a, int64_t begin, int64_t end, const vlm_weight_format format, const bool bf16) {
-  const int64_t panel_bytes = (int64_t)vlm_panel_bytes(format, a->inputs, a->group), bytes = vlm_float_block_bytes(format, a->group);
+static void f8_generic(const vlm_linear_args *a, int64_t begin, int64_t end, const bool bf16) {
   for (int64_t p = begin; p < end; p++)
     for (int64_t t = 0; t < a->rows; t++) {
-      const uint8_t *panel = (const uint8_t *)a->weight + p * panel_bytes;
+      const uint8_t *panel = (const uint8_t *)a->weight + (size_t)p * vlm_panel_bytes(VLM_WEIGHT_F8, a->inputs, a->group);
       float sum[VLM_PANEL] = {0};
       for (int64_t k = 0; k < a->inputs; k++) {
         float x = bf16 ? vlm_from_bf16(((const uint16_t *)a->packed)[t * vlm_bf16_row(a->inputs) + k]) : a->x[t * a->x_stride + k];
         for (int o = 0; o < VLM_PANEL; o++) {
-          float w = vlm_float_value(format, panel + k / a->group * bytes, o, k % a->group);
-          sum[o] += x * (bf16 ? rounded(w) : w);
+          float w = vlm_f8_value(panel + k / a->group * vlm_f8_block_bytes(a->group), o, k % a->group);
+          sum[o] += x * (bf16 ? vlm_from_bf16(vlm_to_bf16(w)) : w);
         }
       }
       finish(a, t, p, sum);
@@ -127,20 +156,10 @@ static void floats_generic(const vlm_linear_args *a, int64_t begin, int64_t end,
 
 void vlm_linear_f8_f32_generic(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
   (void)scratch;
-  floats_generic(a, begin, end, VLM_WEIGHT_F8, false);
-}
-
-void vlm_linear_f4_f32_generic(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
-  (void)scratch;
-  floats_generic(a, begin, end, VLM_WEIGHT_F4, false);
+  f8_generic(a, begin, end, false);
 }
 
 void vlm_linear_f8_bf16_generic(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
   (void)scratch;
-  floats_generic(a, begin, end, VLM_WEIGHT_F8, true);
-}
-
-void vlm_linear_f4_bf16_generic(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
-  (void)scratch;
-  floats_generic(a, begin, end, VLM_WEIGHT_F4, true);
+  f8_generic(a, begin, end, true);
 }

@@ -14,11 +14,14 @@ static bool valid_shape(vlm_weight_format format, int64_t outputs, int64_t input
     case VLM_WEIGHT_BF16: case VLM_WEIGHT_F32: return true;
     case VLM_WEIGHT_INT4: return valid_group(inputs, group);
     case VLM_WEIGHT_F8: return group == 16 || valid_group(group, group);
-    case VLM_WEIGHT_F4: return inputs % 16 == 0 && (group == 16 || valid_group(inputs, group));
+    case VLM_WEIGHT_F4: return (group == 16 || group == 32) && inputs % group == 0;
     case VLM_WEIGHT_INT8: return inputs <= VLM_SCREEN_INPUTS;
   }
   return false;
 }
+
+// Whether outputs first ..< first + count are some of `outputs`.
+static bool valid_range(int64_t outputs, int64_t first, int64_t count) { return first >= 0 && count >= 0 && count <= outputs - first; }
 
 size_t vlm_int4_block_bytes(int64_t group) { return (size_t)(group * VLM_PANEL / 2) + VLM_PANEL * 4; }
 
@@ -28,8 +31,8 @@ size_t vlm_panel_bytes(vlm_weight_format format, int64_t inputs, int64_t group) 
     case VLM_WEIGHT_BF16: return (size_t)vlm_ceil_div(inputs, 2) * VLM_PANEL * 4;
     case VLM_WEIGHT_F32: return (size_t)inputs * VLM_PANEL * 4;
     case VLM_WEIGHT_INT4: return (size_t)(inputs / group) * vlm_int4_block_bytes(group);
-    case VLM_WEIGHT_F8: case VLM_WEIGHT_F4:
-      return (size_t)(vlm_ceil_div(inputs, group) * VLM_FLOAT_SCALE_BYTES + vlm_float_code_bytes(format, inputs));
+    case VLM_WEIGHT_F8: return (size_t)(vlm_ceil_div(inputs, group) * VLM_F8_SCALE_BYTES + inputs * VLM_PANEL);
+    case VLM_WEIGHT_F4: return (size_t)vlm_f4_codes_at(inputs - 8, group) + VLM_PANEL * 4;
     case VLM_WEIGHT_INT8: return (size_t)vlm_screen_panel_bytes(inputs);
   }
   return 0;
@@ -95,7 +98,7 @@ static void pack_rows_int8(const vlm_pack_rows_args *a) {
 vlm_status vlm_pack_rows(const vlm_pack_rows_args *a) {
   if (a->format == VLM_WEIGHT_INT4) return VLM_BAD_SHAPE;
   if (!valid_shape(a->format, a->outputs, a->inputs, 0)) return VLM_BAD_SHAPE;
-  if (a->first < 0 || a->count < 0 || a->count > a->outputs - a->first) return VLM_BAD_SHAPE;
+  if (!valid_range(a->outputs, a->first, a->count)) return VLM_BAD_SHAPE;
   if (a->source_type != VLM_F32 && a->source_type != VLM_BF16 && a->source_type != VLM_F16) return VLM_BAD_SHAPE;
   if (a->format == VLM_WEIGHT_INT8) {
     pack_rows_int8(a);
@@ -152,7 +155,7 @@ static void int4_pad(void *packed, int64_t outputs, int64_t inputs, int64_t grou
 
 vlm_status vlm_pack_int4(const vlm_pack_int4_args *a) {
   if (!valid_shape(VLM_WEIGHT_INT4, a->outputs, a->inputs, a->group)) return VLM_BAD_SHAPE;
-  if (a->first < 0 || a->count < 0 || a->count > a->outputs - a->first) return VLM_BAD_SHAPE;
+  if (!valid_range(a->outputs, a->first, a->count)) return VLM_BAD_SHAPE;
   int64_t groups = a->inputs / a->group;
   for (int64_t i = 0; i < a->count; i++)
     for (int64_t g = 0; g < groups; g++) {
@@ -167,39 +170,54 @@ vlm_status vlm_pack_int4(const vlm_pack_int4_args *a) {
 }
 
 // One output's codes and scales of each block; without a source those of padding.
-static void pack_float_row(const vlm_pack_floats_args *a, int64_t o, const uint8_t *codes, const float *scales) {
-  const int64_t bytes = vlm_float_block_bytes(a->format, a->group), lane = o % VLM_PANEL;
-  uint8_t *block = (uint8_t *)a->packed + (size_t)(o / VLM_PANEL) * vlm_panel_bytes(a->format, a->inputs, a->group);
-  for (int64_t k = 0; k < a->inputs; k += a->group, block += bytes) {
-    int64_t count = vlm_min(a->group, a->inputs - k);
-    uint8_t *to = block + VLM_FLOAT_SCALE_BYTES;
-    float scale = scales ? scales[k / a->group] : 0;
-    if (a->format == VLM_WEIGHT_F4) {
-      to += lane * 4;
-      for (int64_t i = 0; i < count; i += 8, to += VLM_PANEL * 4) {
-        if (codes) __builtin_memcpy(to, codes + (k + i) / 2, 4);
-        else __builtin_memset(to, 0, 4);
-      }
-    } else {
-      to += lane % (VLM_PANEL / 2) * 2 + lane / (VLM_PANEL / 2);
-      scale *= 256;
-      for (int64_t i = 0; i < count; i++, to += VLM_PANEL) {
-        *to = codes ? codes[k + i] : 0;
-        if ((*to & 0x7f) == 0x7f) scale = vlm_from_bits(0x7fc00000);
-      }
+static void pack_f8_row(const vlm_pack_f8_args *a, int64_t o, const uint8_t *codes, const float *scales) {
+  const int64_t lane = o % VLM_PANEL;
+  uint8_t *block = (uint8_t *)a->packed + (size_t)(o / VLM_PANEL) * vlm_panel_bytes(VLM_WEIGHT_F8, a->inputs, a->group);
+  for (int64_t k = 0; k < a->inputs; k += a->group, block += vlm_f8_block_bytes(a->group)) {
+    uint8_t *to = block + VLM_F8_SCALE_BYTES + lane % (VLM_PANEL / 2) * 2 + lane / (VLM_PANEL / 2);
+    float scale = scales ? scales[k / a->group] * 256 : 0;
+    for (int64_t i = k; i < vlm_min(k + a->group, a->inputs); i++, to += VLM_PANEL) {
+      *to = codes ? codes[i] : 0;
+      if ((*to & 0x7f) == 0x7f) scale = vlm_from_bits(0x7fc00000);
     }
     ((float *)block)[lane] = scale;
   }
 }
 
-vlm_status vlm_pack_floats(const vlm_pack_floats_args *a) {
-  if (a->format != VLM_WEIGHT_F8 && a->format != VLM_WEIGHT_F4) return VLM_BAD_SHAPE;
-  if (!valid_shape(a->format, a->outputs, a->inputs, a->group)) return VLM_BAD_SHAPE;
-  if (a->first < 0 || a->count < 0 || a->count > a->outputs - a->first) return VLM_BAD_SHAPE;
-  int64_t groups = vlm_ceil_div(a->inputs, a->group), row = a->format == VLM_WEIGHT_F4 ? a->inputs / 2 : a->inputs;
-  for (int64_t i = 0; i < a->count; i++) pack_float_row(a, a->first + i, a->codes + i * row, a->scales + i * groups);
+vlm_status vlm_pack_f8(const vlm_pack_f8_args *a) {
+  if (!valid_shape(VLM_WEIGHT_F8, a->outputs, a->inputs, a->group) || !valid_range(a->outputs, a->first, a->count)) return VLM_BAD_SHAPE;
+  int64_t groups = vlm_ceil_div(a->inputs, a->group);
+  for (int64_t i = 0; i < a->count; i++) pack_f8_row(a, a->first + i, a->codes + i * a->inputs, a->scales + i * groups);
   if (a->count > 0 && a->first + a->count == a->outputs)
-    for (int64_t o = a->outputs; o < vlm_panels(a->outputs) * VLM_PANEL; o++) pack_float_row(a, o, NULL, NULL);
+    for (int64_t o = a->outputs; o < vlm_panels(a->outputs) * VLM_PANEL; o++) pack_f8_row(a, o, NULL, NULL);
+  return VLM_OK;
+}
+
+// Row i of the source as output o; without a row that of padding.
+static void pack_f4_row(const vlm_pack_f4_args *a, int64_t o, int64_t i) {
+  const int64_t lane = o % VLM_PANEL, groups = a->inputs / a->group, per_block = VLM_F4_BLOCK / a->group;
+  const uint8_t *codes = i < 0 ? NULL : a->codes + i * (a->inputs / 2), *scales = i < 0 ? NULL : a->scales + i * groups;
+  uint8_t *panel = (uint8_t *)a->packed + (size_t)(o / VLM_PANEL) * vlm_panel_bytes(VLM_WEIGHT_F4, a->inputs, a->group);
+  for (int64_t k = 0; k < a->inputs; k += 8)
+    for (int64_t j = 0; j < 4; j++) {
+      unsigned low = codes ? codes[(k + j) / 2] >> j % 2 * 4 & 15 : 0, high = codes ? codes[(k + 4 + j) / 2] >> j % 2 * 4 & 15 : 0;
+      panel[vlm_f4_codes_at(k, a->group) + lane * 4 + j] = (uint8_t)(low | high << 4);
+    }
+  float output = scales ? a->output_scales[i] * (a->group == 16 ? 128 : 0.5f) : 0;
+  // A last block that is smaller has room for as many scales.
+  for (int64_t g = 0; g < vlm_ceil_div(groups, per_block) * per_block; g++) {
+    uint8_t scale = scales && g < groups ? scales[g] : 0;
+    if (a->group == 16 ? (scale & 0x7f) == 0x7f : scale == 0xff) output = vlm_from_bits(0x7fc00000);
+    panel[vlm_f4_scales_at(g * a->group, a->group) + lane] = scale;
+  }
+  ((float *)panel)[lane] = output;
+}
+
+vlm_status vlm_pack_f4(const vlm_pack_f4_args *a) {
+  if (!valid_shape(VLM_WEIGHT_F4, a->outputs, a->inputs, a->group) || !valid_range(a->outputs, a->first, a->count)) return VLM_BAD_SHAPE;
+  for (int64_t i = 0; i < a->count; i++) pack_f4_row(a, a->first + i, i);
+  if (a->count > 0 && a->first + a->count == a->outputs)
+    for (int64_t o = a->outputs; o < vlm_panels(a->outputs) * VLM_PANEL; o++) pack_f4_row(a, o, -1);
   return VLM_OK;
 }
 
@@ -263,8 +281,9 @@ static float packed_value(const vlm_unpack_rows_args *a, const char *panel, int6
       const uint8_t *block = (const uint8_t *)panel + (size_t)(k / a->group) * vlm_int4_block_bytes(a->group);
       return int4_value(block, a->group, lane, k % a->group);
     }
-    case VLM_WEIGHT_F8: case VLM_WEIGHT_F4:
-      return vlm_float_value(a->format, (const uint8_t *)panel + k / a->group * vlm_float_block_bytes(a->format, a->group), lane, k % a->group);
+    case VLM_WEIGHT_F8: return vlm_f8_value((const uint8_t *)panel + k / a->group * vlm_f8_block_bytes(a->group), lane, k % a->group);
+    case VLM_WEIGHT_F4:
+      return (float)vlm_f4_twice((const uint8_t *)panel, a->group, lane, k) * vlm_f4_scale((const uint8_t *)panel, a->group, lane, k);
     case VLM_WEIGHT_INT8: return int8_value(a, panel, lane, k);
   }
   return 0;

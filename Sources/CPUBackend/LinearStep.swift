@@ -134,9 +134,9 @@ extension Kernel.Linear {
         case (.f8Blocks, .f32): VLM_LINEAR_F8_F32
         case (.f8Blocks, .bf16): VLM_LINEAR_F8_BF16
         case (.f4Blocks, .f32): VLM_LINEAR_F4_F32
-        case (.f4Blocks, .bf16): VLM_LINEAR_F4_BF16
+        case (.f4Blocks, .int8): VLM_LINEAR_F4_INT8
         case (.int4Blocks, .blas), (.int4Blocks, .bf16), (.bf16Panels, .int8), (.f32Panels, .bf16), (.f32Panels, .int8),
-            (.f8Blocks, .blas), (.f8Blocks, .int8), (.f4Blocks, .blas), (.f4Blocks, .int8), (.int8Panels, _), (.plain, _),
+            (.f8Blocks, .blas), (.f8Blocks, .int8), (.f4Blocks, .blas), (.f4Blocks, .bf16), (.int8Panels, _), (.plain, _),
             (.indices, _):
             nil
         }

@@ -41,7 +41,7 @@ package enum WeightLayout: Sendable, Hashable, Codable, CustomStringConvertible 
     case int4Blocks(group: Int)
     /// FP8 (e4m3) with an f32 scale per output and group of `group` inputs, the last of which may be smaller.
     case f8Blocks(group: Int)
-    /// FP4 (e2m1) with an f32 scale per output and group of `group` inputs.
+    /// FP4 (e2m1) with a scale of one byte per output and group of `group` inputs, and an f32 scale per output.
     case f4Blocks(group: Int)
 
     package var description: String {

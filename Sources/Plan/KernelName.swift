@@ -25,7 +25,8 @@ package enum KernelName: Sendable, Hashable {
             switch self {
             case .f32, .bf16: "linear"
             case .int4: "quantized_linear_awq"
-            case .f8, .f4: "quantized_linear_floats"
+            case .f8: "quantized_linear_float8"
+            case .f4: "quantized_linear_float4"
             }
         }
     }

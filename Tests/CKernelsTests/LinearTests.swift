@@ -41,7 +41,8 @@ private final class LinearFixture {
         dense = []
         switch format {
         case VLM_WEIGHT_INT4: dense = packInt4(c, &random, weight)
-        case VLM_WEIGHT_F8, VLM_WEIGHT_F4: dense = packFloats(c, format, &random, weight)
+        case VLM_WEIGHT_F8: dense = packF8(c, &random, weight)
+        case VLM_WEIGHT_F4: dense = packF4(c, &random, weight)
         default: dense = packRows(c, format, &random, weight)
         }
     }
@@ -117,36 +118,68 @@ private func packInt4(_ c: LinearCase, _ random: inout Dice, _ weight: Guarded<U
     }
 }
 
-/// Packs random codes in two calls, the later outputs first.
-private func packFloats(_ c: LinearCase, _ format: vlm_weight_format, _ random: inout Dice, _ weight: Guarded<UInt8>) -> [Double] {
-    let groups = (c.inputs + c.group - 1) / c.group, isF8 = format == VLM_WEIGHT_F8, width = isF8 ? c.inputs : c.inputs / 2
-    let codes = Guarded(c.outputs * width) { _ in
+/// Packs random e4m3 codes in two calls, the later outputs first.
+private func packF8(_ c: LinearCase, _ random: inout Dice, _ weight: Guarded<UInt8>) -> [Double] {
+    let groups = (c.inputs + c.group - 1) / c.group
+    let codes = Guarded(c.outputs * c.inputs) { _ in
         let code = UInt8.random(in: 0...255, using: &random)
-        return isF8 && code & 0x7f == 0x7f ? 0x7e : code
+        return code & 0x7f == 0x7f ? 0x7e : code
     }
-    let scales = Guarded(c.outputs * groups) { _ in Float.random(in: 0.001...0.1, using: &random) * (isF8 ? 0.01 : 1) }
+    let scales = Guarded(c.outputs * groups) { _ in Float.random(in: 0.00001...0.001, using: &random) }
     let first = c.outputs / 3
     for (begin, count) in [(first, c.outputs - first), (0, first)] {
-        var a = vlm_pack_floats_args(
-            format: format, outputs: Int64(c.outputs), inputs: Int64(c.inputs), group: Int64(c.group), first: Int64(begin),
-            count: Int64(count), codes: codes.pointer + begin * width, scales: scales.pointer + begin * groups, packed: weight.pointer)
-        #expect(vlm_pack_floats(&a) == VLM_OK)
+        var a = vlm_pack_f8_args(
+            outputs: Int64(c.outputs), inputs: Int64(c.inputs), group: Int64(c.group), first: Int64(begin), count: Int64(count),
+            codes: codes.pointer + begin * c.inputs, scales: scales.pointer + begin * groups, packed: weight.pointer)
+        #expect(vlm_pack_f8(&a) == VLM_OK)
     }
     return (0..<c.outputs * c.inputs).map { i in
-        let (o, k) = (i / c.inputs, i % c.inputs)
-        let code = isF8 ? e4m3(codes[i]) : e2m1(codes[i / 2] >> UInt8(4 * (k % 2)) & 15)
-        let value = code * Double(scales[o * groups + k / c.group])
+        let value = e4m3(codes[i]) * Double(scales[i / c.inputs * groups + i % c.inputs / c.group])
         return c.rowFormat == VLM_ROWS_BF16 ? Double(bf16(Float(value))) : value
+    }
+}
+
+/// Packs random e2m1 codes in two calls, the later outputs first.
+private func packF4(_ c: LinearCase, _ random: inout Dice, _ weight: Guarded<UInt8>) -> [Double] {
+    let groups = c.inputs / c.group, width = c.inputs / 2
+    let codes = Guarded(c.outputs * width) { _ in UInt8.random(in: 0...255, using: &random) }
+    // Near 1, in all of the format's fractions; a few are tiny.
+    let scales = Guarded(c.outputs * groups) { _ in
+        c.group == 16 ? UInt8.random(in: 0...9, using: &random) == 0 ? 3 : UInt8.random(in: 0x30...0x48, using: &random) : UInt8.random(in: 122...130, using: &random)
+    }
+    let outputScales = Guarded(c.outputs) { _ in Float.random(in: 0.001...0.1, using: &random) }
+    let first = c.outputs / 3
+    for (begin, count) in [(first, c.outputs - first), (0, first)] {
+        var a = vlm_pack_f4_args(
+            outputs: Int64(c.outputs), inputs: Int64(c.inputs), group: Int64(c.group), first: Int64(begin), count: Int64(count),
+            codes: codes.pointer + begin * width, scales: scales.pointer + begin * groups, output_scales: outputScales.pointer + begin,
+            packed: weight.pointer)
+        #expect(vlm_pack_f4(&a) == VLM_OK)
+    }
+    return (0..<c.outputs * c.inputs).map { i in
+        let (o, k) = (i / c.inputs, i % c.inputs), scale = scales[o * groups + k / c.group]
+        let code = e2m1(codes[i / 2] >> UInt8(4 * (k % 2)) & 15)
+        return code * (c.group == 16 ? e4m3(scale) : e8m0(scale)) * Double(outputScales[o])
     }
 }
 
 @Suite struct LinearTests {
     static let kinds = [
         VLM_LINEAR_BF16_F32, VLM_LINEAR_BF16_BF16, VLM_LINEAR_F32_F32, VLM_LINEAR_INT4_F32, VLM_LINEAR_INT4_INT8,
-        VLM_LINEAR_F8_F32, VLM_LINEAR_F4_F32, VLM_LINEAR_F8_BF16, VLM_LINEAR_F4_BF16,
+        VLM_LINEAR_F8_F32, VLM_LINEAR_F4_F32, VLM_LINEAR_F8_BF16, VLM_LINEAR_F4_INT8,
     ]
 
     private static func isInt4(_ kind: vlm_linear_kind) -> Bool { vlm_linear_format(kind) == VLM_WEIGHT_INT4 }
+
+    private static func usualGroup(_ kind: vlm_linear_kind) -> Int { vlm_linear_format(kind) == VLM_WEIGHT_F4 ? 16 : 64 }
+
+    private static func groups(_ kind: vlm_linear_kind) -> [Int] {
+        switch vlm_linear_format(kind) {
+        case VLM_WEIGHT_INT4: [32, 64, 128]
+        case VLM_WEIGHT_F4: [16, 32]
+        default: [16, 32, 64, 128]
+        }
+    }
 
     /// Whether inputs come in whole groups.
     private static func isWhole(_ kind: vlm_linear_kind) -> Bool { isInt4(kind) || vlm_linear_format(kind) == VLM_WEIGHT_F4 }
@@ -154,7 +187,7 @@ private func packFloats(_ c: LinearCase, _ format: vlm_weight_format, _ random: 
     private static func cases(_ kind: vlm_linear_kind, seed: UInt64) -> [LinearCase] {
         var random = Dice(seed), cases: [LinearCase] = []
         for rows in [1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 16, 17, 24, 25, 37, 200] {
-            let group = (isInt4(kind) ? [32, 64, 128] : [16, 32, 64, 128]).randomElement(using: &random)!
+            let group = groups(kind).randomElement(using: &random)!
             let inputs = isWhole(kind) ? group * Int.random(in: 1...(rows < 20 ? 12 : 4), using: &random) : Int.random(in: 1...(rows < 20 ? 1300 : 300), using: &random)
             let activation = vlm_activation(rawValue: UInt32.random(in: 0...4, using: &random))
             cases.append(LinearCase(
@@ -170,22 +203,24 @@ private func packFloats(_ c: LinearCase, _ format: vlm_weight_format, _ random: 
             let fixture = LinearFixture(c), expected = fixture.expected()
             for isa in featureSets {
                 let error = relativeError(fixture.run(isa), expected)
-                #expect(error < (c.kind == VLM_LINEAR_INT4_INT8 ? 0.06 : 2e-5), "\(c.testDescription) isa \(isa)")
+                #expect(error < (c.rowFormat == VLM_ROWS_INT8 ? 0.06 : 2e-5), "\(c.testDescription) isa \(isa)")
             }
         }
     }
 
-    @Test("integer arithmetic agrees with generic to f32 rounding")
-    func integerMatchesGeneric() {
-        for c in Self.cases(VLM_LINEAR_INT4_INT8, seed: 99) {
+    static let integerKinds = [VLM_LINEAR_INT4_INT8.rawValue, VLM_LINEAR_F4_INT8.rawValue]
+
+    @Test("integer arithmetic agrees with generic to f32 rounding", arguments: integerKinds)
+    func integerMatchesGeneric(kind: UInt32) {
+        for c in Self.cases(vlm_linear_kind(rawValue: kind), seed: 99) {
             let fixture = LinearFixture(c), generic = fixture.run(VLM_ISA_GENERIC).map(Double.init)
             for isa in featureSets { #expect(relativeError(fixture.run(isa), generic) < 2e-5, "\(c.testDescription) isa \(isa)") }
         }
     }
 
-    @Test("integer arithmetic is the same bits on every instruction set with vectors")
-    func integersAreTheSameBits() {
-        for var c in Self.cases(VLM_LINEAR_INT4_INT8, seed: 17) {
+    @Test("integer arithmetic is the same bits on every instruction set with vectors", arguments: integerKinds)
+    func integersAreTheSameBits(kind: UInt32) {
+        for var c in Self.cases(vlm_linear_kind(rawValue: kind), seed: 17) {
             c.activation = VLM_ACTIVATION_NONE
             let fixture = LinearFixture(c), vectors = featureSets.dropFirst(), first = vectors.first.map(fixture.run)
             for isa in vectors.dropFirst() { #expect(fixture.run(isa) == first, "\(c.testDescription) isa \(isa)") }
@@ -213,9 +248,30 @@ private func packFloats(_ c: LinearCase, _ format: vlm_weight_format, _ random: 
         }
     }
 
+    @Test("sums of e2m1 have room for the greatest numbers", arguments: [16, 32], [UInt8(0x77), 0xff, 0])
+    func smallFloatsHaveRoom(group: Int, codes: UInt8) {
+        let (rows, inputs, outputs) = (7, 160, 40), groups = inputs / group
+        let fixture = LinearFixture(LinearCase(kind: VLM_LINEAR_F4_INT8, rows: rows, inputs: inputs, outputs: outputs, group: group))
+        let bytes = Guarded(outputs * inputs / 2) { _ in codes }, scales = Guarded(outputs * groups) { _ in UInt8(group == 16 ? 0x38 : 127) }
+        let outputScales = Guarded<Float>(outputs) { _ in 1 }
+        var packing = vlm_pack_f4_args(
+            outputs: Int64(outputs), inputs: Int64(inputs), group: Int64(group), first: 0, count: Int64(outputs), codes: bytes.pointer,
+            scales: scales.pointer, output_scales: outputScales.pointer, packed: fixture.weight.pointer)
+        #expect(vlm_pack_f4(&packing) == VLM_OK)
+        for i in 0..<fixture.x.count { fixture.x[i] = i / inputs % 2 == 0 ? 127 : -127 }
+        for isa in featureSets {
+            let y = fixture.run(isa)
+            for t in 0..<rows {
+                let sum = Float((t % 2 == 0 ? 127 : -127) * inputs) * Float(e2m1(codes & 15))
+                for o in 0..<outputs { #expect(y[t * outputs + o] == sum + fixture.bias[o], "isa \(isa) row \(t) output \(o)") }
+            }
+        }
+    }
+
     @Test("many panels, several blocks of rows and of inputs", arguments: kinds.map(\.rawValue))
     func blocks(kind: UInt32) {
-        let fixture = LinearFixture(LinearCase(kind: vlm_linear_kind(rawValue: kind), rows: 205, inputs: 1152, outputs: 330, group: 64, seed: 5))
+        let kind = vlm_linear_kind(rawValue: kind)
+        let fixture = LinearFixture(LinearCase(kind: kind, rows: 205, inputs: 1152, outputs: 330, group: Self.usualGroup(kind), seed: 5))
         let generic = fixture.run(VLM_ISA_GENERIC).map(Double.init)
         for isa in featureSets { #expect(relativeError(fixture.run(isa), generic) < 2e-5, "isa \(isa)") }
     }
@@ -239,7 +295,7 @@ private func packFloats(_ c: LinearCase, _ format: vlm_weight_format, _ random: 
     func rowsDoNotMeet(kind: UInt32, shape: (outputs: Int, inputs: Int)) {
         let kind = vlm_linear_kind(rawValue: kind), most = 60
         let inputs = Self.isWhole(kind) ? 4 * shape.inputs : 4 * shape.inputs + 1
-        let fixture = LinearFixture(LinearCase(kind: kind, rows: most, inputs: inputs, outputs: shape.outputs, group: 64, residual: true))
+        let fixture = LinearFixture(LinearCase(kind: kind, rows: most, inputs: inputs, outputs: shape.outputs, group: Self.usualGroup(kind), residual: true))
         for isa in featureSets {
             let all = fixture.run(isa)
             for rows in 1..<most {

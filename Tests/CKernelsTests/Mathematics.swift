@@ -37,3 +37,6 @@ func e2m1(_ code: UInt8) -> Double {
     let size = [0, 0.5, 1, 1.5, 2, 3, 4, 6][Int(code & 7)]
     return code & 8 == 0 ? size : -size
 }
+
+/// A power of two, bias 127; all ones is NaN.
+func e8m0(_ code: UInt8) -> Double { code == 255 ? .nan : Double(sign: .plus, exponent: Int(code) - 127, significand: 1) }

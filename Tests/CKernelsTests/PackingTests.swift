@@ -73,24 +73,72 @@ import Testing
         }
     }
 
-    /// Every code, with scales at the ends of what f32 and the formats hold; products round once.
-    @Test("small floats unpack to code times scale", arguments: [VLM_WEIGHT_F8, VLM_WEIGHT_F4])
-    func smallFloats(format: vlm_weight_format) {
-        let isF8 = format == VLM_WEIGHT_F8, inputs = 256, group = 16, groups = inputs / group, outputs = 37
-        let ends: [Float] = [0x1p-149, 0x1.8p-140, 0x1p-127, 0x1p-126, 0.3, -0.7, 448 / 3, isF8 ? 0x1.8p119 : 0x1p127, 0, .nan]
-        let codes = Guarded(outputs * inputs / (isF8 ? 1 : 2)) { UInt8(truncatingIfNeeded: isF8 ? $0 : $0 * 2 + ($0 % 16 << 4)) }
-        let scales = Guarded(outputs * groups) { ends[$0 % ends.count] }
-        let packed = Guarded<UInt8>(vlm_weight_bytes(format, Int64(outputs), Int64(inputs), Int64(group)), aligned: true) { _ in 0xff }
-        var a = vlm_pack_floats_args(
-            format: format, outputs: Int64(outputs), inputs: Int64(inputs), group: Int64(group), first: 0, count: Int64(outputs),
-            codes: codes.pointer, scales: scales.pointer, packed: packed.pointer)
-        #expect(vlm_pack_floats(&a) == VLM_OK)
-        let found = unpack(format, packed, outputs: outputs, inputs: inputs, group: group, isa: 0)
-        for (i, value) in found.enumerated() {
-            let code = isF8 ? e4m3(codes[i]) : e2m1(codes[i / 2] >> UInt8(4 * (i % 2)) & 15)
-            let expected = Float(code * Double(scales[i / group]))
+    /// Every code, with scales at the ends of what f32 and the format hold; products round once.
+    @Test("e4m3 unpacks to code times scale")
+    func float8() {
+        let inputs = 256, group = 16, groups = inputs / group, outputs = 37
+        let ends: [Float] = [0x1p-149, 0x1.8p-140, 0x1p-127, 0x1p-126, 0.3, -0.7, 448 / 3, 0x1.8p119, 0, .nan]
+        let codes = Guarded(outputs * inputs) { UInt8(truncatingIfNeeded: $0) }, scales = Guarded(outputs * groups) { ends[$0 % ends.count] }
+        let packed = Guarded<UInt8>(vlm_weight_bytes(VLM_WEIGHT_F8, Int64(outputs), Int64(inputs), Int64(group)), aligned: true) { _ in 0xff }
+        var a = vlm_pack_f8_args(
+            outputs: Int64(outputs), inputs: Int64(inputs), group: Int64(group), first: 0, count: Int64(outputs), codes: codes.pointer,
+            scales: scales.pointer, packed: packed.pointer)
+        #expect(vlm_pack_f8(&a) == VLM_OK)
+        for (i, value) in unpack(VLM_WEIGHT_F8, packed, outputs: outputs, inputs: inputs, group: group, isa: 0).enumerated() {
+            let expected = Float(e4m3(codes[i]) * Double(scales[i / group]))
             // A NaN is one of its whole block.
-            if expected.isNaN || isF8 && i % 128 >= 112 { #expect(value.isNaN) } else { #expect(value.bitPattern == expected.bitPattern, "\(i)") }
+            if expected.isNaN || i % 128 >= 112 { #expect(value.isNaN) } else { #expect(value.bitPattern == expected.bitPattern, "\(i)") }
+        }
+    }
+
+    /// Every code with every scale that has a number; 2⁻¹²⁷ is the one that e8m0 loses.
+    @Test("e2m1 unpacks to code times scales", arguments: [16, 32])
+    func float4(group: Int) {
+        let inputs = 16 * group, groups = inputs / group, outputs = 37, ends: [Float] = [1, 0.3, -0.7, 0x1p-20, 0x1.8p20]
+        let codes = Guarded(outputs * inputs / 2) { UInt8(truncatingIfNeeded: $0 * 2 + ($0 % 16 << 4)) }
+        let scales = Guarded(outputs * groups) { i in
+            let code = UInt8(truncatingIfNeeded: i)
+            return group == 16 ? (code & 0x7f == 0x7f ? 0x7e : code) : (code == 255 ? 254 : code)
+        }
+        let outputScales = Guarded(outputs) { ends[$0 % ends.count] }
+        let packed = Guarded<UInt8>(vlm_weight_bytes(VLM_WEIGHT_F4, Int64(outputs), Int64(inputs), Int64(group)), aligned: true) { _ in 0xff }
+        var a = vlm_pack_f4_args(
+            outputs: Int64(outputs), inputs: Int64(inputs), group: Int64(group), first: 0, count: Int64(outputs), codes: codes.pointer,
+            scales: scales.pointer, output_scales: outputScales.pointer, packed: packed.pointer)
+        #expect(vlm_pack_f4(&a) == VLM_OK)
+        for (i, value) in unpack(VLM_WEIGHT_F4, packed, outputs: outputs, inputs: inputs, group: group, isa: 0).enumerated() {
+            let code = scales[i / group], stored = group == 16 ? e4m3(code) : code == 0 ? 0 : e8m0(code)
+            let scale = Float(stored * Double(outputScales[i / inputs]) / 2)
+            let expected = Float(2 * e2m1(codes[i / 2] >> UInt8(4 * (i % 2)) & 15)) * scale
+            #expect(value == expected || value.isNaN && expected.isNaN, "\(i)")
+        }
+    }
+
+    @Test("a NaN among the scales of e2m1 makes its output NaN, and no other", arguments: [(16, UInt8(0x7f)), (16, 0xff), (32, 0xff)])
+    func notAScale(group: Int, code: UInt8) {
+        let inputs = 64, outputs = 3, groups = inputs / group, x = Guarded<Float>(inputs) { _ in 1 }, y = Guarded<Float>(outputs) { _ in 0 }
+        let codes = Guarded<UInt8>(outputs * inputs / 2) { _ in 0 }, scales = Guarded(outputs * groups) { $0 == groups + 1 ? code : 0x38 }
+        let outputScales = Guarded<Float>(outputs) { _ in 1 }
+        let packed = Guarded<UInt8>(vlm_weight_bytes(VLM_WEIGHT_F4, 3, Int64(inputs), Int64(group)), aligned: true) { _ in 0 }
+        var a = vlm_pack_f4_args(
+            outputs: 3, inputs: Int64(inputs), group: Int64(group), first: 0, count: 3, codes: codes.pointer, scales: scales.pointer,
+            output_scales: outputScales.pointer, packed: packed.pointer)
+        #expect(vlm_pack_f4(&a) == VLM_OK)
+        let memory = scratch(vlm_linear_scratch_bytes())
+        let row = scratch(vlm_row_bytes(VLM_ROWS_INT8, Int64(inputs), Int64(group)))
+        for isa in featureSets {
+            for kind in [VLM_LINEAR_F4_F32, VLM_LINEAR_F4_INT8] {
+                var rows = vlm_pack_activations_args(
+                    format: VLM_ROWS_INT8, rows: 1, inputs: Int64(inputs), group: Int64(group), x: x.pointer, x_stride: Int64(inputs),
+                    packed: row.pointer)
+                #expect(vlm_pack_activations(&rows, 0, 1, isa) == VLM_OK)
+                var layer = vlm_linear_args()
+                (layer.kind, layer.rows, layer.inputs, layer.outputs, layer.group) = (kind, 1, Int64(inputs), 3, Int64(group))
+                (layer.x, layer.x_stride, layer.y, layer.y_stride) = (UnsafePointer(x.pointer), Int64(inputs), y.pointer, 3)
+                (layer.weight, layer.packed) = (UnsafeRawPointer(packed.pointer), UnsafeRawPointer(row.pointer))
+                #expect(vlm_linear(&layer, 0, 1, memory.pointer, isa) == VLM_OK)
+                #expect(y[0] == 0 && y[1].isNaN && y[2] == 0, "isa \(isa)")
+            }
         }
     }
 
@@ -99,10 +147,9 @@ import Testing
         let inputs = 40, outputs = 3, y = Guarded<Float>(outputs) { _ in 0 }, x = Guarded<Float>(inputs) { _ in 0 }
         let codes = Guarded(outputs * inputs) { $0 == inputs + 37 ? code : 0x38 }, scales = Guarded<Float>(outputs * 2) { _ in 1 }
         let packed = Guarded<UInt8>(vlm_weight_bytes(VLM_WEIGHT_F8, 3, 40, 32), aligned: true) { _ in 0 }
-        var a = vlm_pack_floats_args(
-            format: VLM_WEIGHT_F8, outputs: 3, inputs: 40, group: 32, first: 0, count: 3, codes: codes.pointer, scales: scales.pointer,
-            packed: packed.pointer)
-        #expect(vlm_pack_floats(&a) == VLM_OK)
+        var a = vlm_pack_f8_args(
+            outputs: 3, inputs: 40, group: 32, first: 0, count: 3, codes: codes.pointer, scales: scales.pointer, packed: packed.pointer)
+        #expect(vlm_pack_f8(&a) == VLM_OK)
         let memory = scratch(vlm_linear_scratch_bytes())
         for isa in featureSets {
             var layer = vlm_linear_args()
@@ -116,17 +163,19 @@ import Testing
 
     @Test("small floats of other shapes are refused")
     func smallFloatRefusals() {
-        let usual = vlm_pack_floats_args(
-            format: VLM_WEIGHT_F4, outputs: 8, inputs: 64, group: 32, first: 0, count: 0, codes: nil, scales: nil, packed: nil)
-        let changes: [(inout vlm_pack_floats_args) -> Void] = [
-            { $0.format = VLM_WEIGHT_INT4 }, { $0.format = vlm_weight_format(rawValue: 9) }, { $0.group = 24 }, { $0.group = 0 }, { $0.inputs = 40 },
-            { $0.inputs = .max }, { $0.outputs = 0 }, { $0.count = 9 }, { $0.first = 8; $0.count = 1 }, { $0.first = -1; $0.count = 1 }, { $0.count = .min },
+        let usual = vlm_pack_f4_args(
+            outputs: 8, inputs: 64, group: 32, first: 0, count: 0, codes: nil, scales: nil, output_scales: nil, packed: nil)
+        let changes: [(inout vlm_pack_f4_args) -> Void] = [
+            { $0.group = 24 }, { $0.group = 64 }, { $0.group = 0 }, { $0.inputs = 40 }, { $0.inputs = .max }, { $0.outputs = 0 }, { $0.count = 9 },
+            { $0.first = 8; $0.count = 1 }, { $0.first = -1; $0.count = 1 }, { $0.count = .min },
         ]
         for change in changes {
             var a = usual
             change(&a)
-            #expect(vlm_pack_floats(&a) == VLM_BAD_SHAPE)
+            #expect(vlm_pack_f4(&a) == VLM_BAD_SHAPE)
         }
+        var a = vlm_pack_f8_args(outputs: 8, inputs: 64, group: 24, first: 0, count: 0, codes: nil, scales: nil, packed: nil)
+        #expect(vlm_pack_f8(&a) == VLM_BAD_SHAPE)
     }
 
     @Test("rows outside the weight are refused")

@@ -128,16 +128,22 @@ static void pack(source *s) {
 }
 
 static void pack_floats(source *s) {
-    vlm_pack_floats_args a = {.format = byte(s) % 8 ? VLM_WEIGHT_F8 + byte(s) % 2 : (vlm_weight_format)number(s, 5), .outputs = number(s, 100)};
-    a.group = pick(s, groups, 4), a.inputs = byte(s) % 2 ? 16 * (byte(s) % 20) : number(s, 300);
-    a.first = number(s, 40), a.count = number(s, 70);
-    size_t bytes = vlm_weight_bytes(a.format, a.outputs, a.inputs, a.group);
+    const bool is_f4 = byte(s) % 2;
+    const int64_t outputs = number(s, 100), group = pick(s, groups, 4), inputs = byte(s) % 2 ? 16 * (byte(s) % 20) : number(s, 300);
+    const int64_t first = number(s, 40), count = number(s, 70);
+    size_t bytes = vlm_weight_bytes(is_f4 ? VLM_WEIGHT_F4 : VLM_WEIGHT_F8, outputs, inputs, group);
     if (bytes > BYTES_MAX) return;
-    int64_t parts = bytes && a.group > 0 ? (a.inputs + a.group - 1) / a.group : 0;
-    a.packed = bytes ? buffer(s, (int64_t)bytes, 1) : NULL;
-    a.codes = exact(s, product(a.count, a.format == VLM_WEIGHT_F4 ? a.inputs / 2 : a.inputs, 1), 1);
-    a.scales = exact(s, product(a.count, parts, 1), sizeof(float));
-    if (bytes == 0 || a.count <= 0 || (a.codes && a.scales && a.packed)) vlm_pack_floats(&a);
+    int64_t parts = bytes && group > 0 ? (inputs + group - 1) / group : 0;
+    void *packed = bytes ? buffer(s, (int64_t)bytes, 1) : NULL;
+    void *codes = exact(s, product(count, is_f4 ? inputs / 2 : inputs, 1), 1);
+    void *scales = exact(s, product(count, parts, 1), is_f4 ? 1 : sizeof(float));
+    float *output_scales = exact(s, product(count, 1, 1), sizeof(float));
+    if (bytes != 0 && count > 0 && (!codes || !scales || !output_scales || !packed)) return;
+    vlm_pack_f8_args f8 = {.outputs = outputs, .inputs = inputs, .group = group, .first = first, .count = count, .codes = codes, .scales = scales, .packed = packed};
+    vlm_pack_f4_args f4 = {.outputs = outputs, .inputs = inputs, .group = group, .first = first, .count = count, .codes = codes, .scales = scales,
+                           .output_scales = output_scales, .packed = packed};
+    if (is_f4) vlm_pack_f4(&f4);
+    else vlm_pack_f8(&f8);
 }
 
 static void pack_int4(source *s) {

@@ -189,16 +189,33 @@ import Testing
         }
     }
 
-    @Test(arguments: [CodeElement.f8e4m3, .e2m1]) func layersOfSmallFloats(element: CodeElement) throws {
-        let bytes = noise([8, 40 / element.count], seed: 19)
-        let codes = Tensor(ints: bytes.floats.map { Int32(bitPattern: $0.bitPattern &* 2_654_435_761) >> 24 & 0xBF }, bytes.shape, .u8)
-        try agree([noise([3, 40], seed: 20), codes, noise([8, 3], seed: 21), noise([8], seed: 22)]) { b, v in
-            let dense = b.matmul(v[0], b.dequantize(b.unpack(v[1], element), v[2], columns: 16), transposeB: true)
+    /// Bytes without the codes that are no number.
+    private func bytes(_ shape: [Int], seed: UInt64) -> Tensor {
+        Tensor(ints: noise(shape, seed: seed).floats.map { Int32(bitPattern: $0.bitPattern &* 2_654_435_761) >> 24 & 0xBF }, shape, .u8)
+    }
+
+    @Test func layersOfFloat8() throws {
+        try agree([noise([3, 40], seed: 20), bytes([8, 40], seed: 19), noise([8, 3], seed: 21), noise([8], seed: 22)]) { b, v in
+            let dense = b.matmul(v[0], b.dequantize(b.unpack(v[1], .f8e4m3), v[2], columns: 16), transposeB: true)
             return [
-                b.quantizedLinearFloats(v[0], v[1], v[2], element, group: 16),
-                b.quantizedLinearFloats(v[0], v[1], v[2], bias: v[3], element, group: 16, activation: .silu),
-                b.linear(v[0], b.one(PackFloats(element, group: 16), v[1], v[2])),
+                b.quantizedLinearFloat8(v[0], v[1], v[2], group: 16),
+                b.quantizedLinearFloat8(v[0], v[1], v[2], bias: v[3], group: 16, activation: .silu),
+                b.linear(v[0], b.one(PackFloat8(group: 16), v[1], v[2])),
                 dense, Self.activate(b, .silu, b.add(dense, v[3])), dense,
+            ]
+        }
+    }
+
+    @Test(arguments: [16, 32]) func layersOfFloat4(group: Int) throws {
+        let scales = Tensor(ints: (0..<8 * 64 / group).map { Int32($0 % 9 + (group == 16 ? 0x30 : 120)) }, [8, 64 / group], .u8)
+        try agree([noise([3, 64], seed: 20), bytes([8, 32], seed: 19), scales, noise([8], seed: 23), noise([8], seed: 22)]) { b, v in
+            let products = b.mul(b.unpack(v[2], group == 16 ? .f8e4m3 : .e8m0), b.reshape(v[3], [8, 1]))
+            let dense = b.matmul(v[0], b.dequantize(b.unpack(v[1], .e2m1), products, columns: group), transposeB: true)
+            return [
+                b.quantizedLinearFloat4(v[0], v[1], v[2], outputScales: v[3], group: group),
+                b.quantizedLinearFloat4(v[0], v[1], v[2], outputScales: v[3], bias: v[4], group: group, activation: .silu),
+                b.linear(v[0], b.one(PackFloat4(group: group), v[1], v[2], v[3])),
+                dense, Self.activate(b, .silu, b.add(dense, v[4])), dense,
             ]
         }
     }

@@ -58,7 +58,7 @@ typedef enum vlm_weight_format {
   VLM_WEIGHT_F32 = 1,   // [panels][inputs][VLM_PANEL] f32
   VLM_WEIGHT_INT4 = 2,  // [panels][inputs/group] blocks; see vlm_int4_block_bytes
   VLM_WEIGHT_F8 = 3,    // [panels][⌈inputs/group⌉] blocks of e4m3; see vlm_pack_floats
-  VLM_WEIGHT_F4 = 4,    // [panels][inputs/group] blocks of e2m1
+  VLM_WEIGHT_F4 = 4,    // [panels] of e2m1 codes and their scales; see vlm_pack_f4
   VLM_WEIGHT_INT8 = 5,  // for screening alone: [panels] of u8 [⌈inputs/4⌉][VLM_PANEL][4], each q + 128, then VLM_PANEL each of f32
                         // scales, ‖w − ŵ‖ and ‖ŵ‖, where w is what VLM_WEIGHT_BF16 has and ŵ = scale · q
 } vlm_weight_format;
@@ -69,7 +69,8 @@ enum { VLM_PANEL = 32 };
 int64_t vlm_panels(int64_t outputs);
 
 // Bytes of a packed weight; 0 if the shape is not supported. `group` matters for formats in blocks: 32, 64 or 128 for
-// VLM_WEIGHT_INT4, also 16 for small floats. Inputs are a multiple of it, but for VLM_WEIGHT_F8, whose last group may be smaller.
+// VLM_WEIGHT_INT4, also 16 for VLM_WEIGHT_F8, 16 or 32 for VLM_WEIGHT_F4. Inputs are a multiple of it, but for VLM_WEIGHT_F8, whose last
+// group may be smaller.
 size_t vlm_weight_bytes(vlm_weight_format format, int64_t outputs, int64_t inputs, int64_t group);
 
 // Bytes of one panel; panel p starts at p times this.
@@ -120,23 +121,34 @@ typedef struct vlm_pack_int4_args {
 } vlm_pack_int4_args;
 vlm_status vlm_pack_int4(const vlm_pack_int4_args *args);
 
-// Packs `count` rows of small floats as outputs first, first+1, … of a weight with `outputs` rows in all. W = code · scale,
+// Packs `count` rows of e4m3 numbers as outputs first, first+1, … of a VLM_WEIGHT_F8 with `outputs` rows in all. W = code · scale,
 // one rounding to f32. A block of VLM_PANEL outputs × n inputs (the group, or what is left of the inputs) is VLM_PANEL f32
-// scales, then the codes:
-// - VLM_WEIGHT_F8: codes [count, inputs] of e4m3. For each input VLM_PANEL bytes: byte 2·i is output i, byte 2·i + 1 output
-//   VLM_PANEL/2 + i. Scales are kept 2⁸-fold, so that those of 2¹²⁰ and more count as infinite. A NaN among the codes (0x7f, 0xff)
-//   makes all numbers of its output and block NaN: a product with that output is NaN either way.
-// - VLM_WEIGHT_F4: codes [count, inputs/2] of e2m1, two in a byte, the first in the low half. For each 8 inputs VLM_PANEL words,
-//   whose lowest four bits are the first input.
-typedef struct vlm_pack_floats_args {
-  vlm_weight_format format;  // VLM_WEIGHT_F8 or VLM_WEIGHT_F4
+// scales, then for each input VLM_PANEL codes: byte 2·i is output i, byte 2·i + 1 output VLM_PANEL/2 + i. Scales are kept 2⁸-fold, so
+// that those of 2¹²⁰ and more count as infinite. A NaN among the codes (0x7f, 0xff) makes all numbers of its output and block NaN: a
+// product with that output is NaN either way.
+typedef struct vlm_pack_f8_args {
   int64_t outputs, inputs, group;
   int64_t first, count;
-  const uint8_t *codes;
-  const float *scales;  // [count, ⌈inputs/group⌉]
+  const uint8_t *codes;  // [count, inputs]
+  const float *scales;   // [count, ⌈inputs/group⌉]
   void *packed;
-} vlm_pack_floats_args;
-vlm_status vlm_pack_floats(const vlm_pack_floats_args *args);
+} vlm_pack_f8_args;
+vlm_status vlm_pack_f8(const vlm_pack_f8_args *args);
+
+// Packs `count` rows of e2m1 numbers as outputs first, first+1, … of a VLM_WEIGHT_F4 with `outputs` rows in all.
+// W = code · (scale · output scale), both products rounded to f32. Scales of groups of 32 are e8m0 (MXFP4; 2⁻¹²⁷ counts as 0), those of
+// groups of 16 e4m3 (NVFP4). A panel is VLM_PANEL output scales in f32, ½ or 2⁷ times theirs since kernels take codes 2-fold and e4m3 2⁻⁸-fold;
+// then for each 128 inputs, or what is left of them, VLM_PANEL scales for each group that 128 inputs have, and the codes in steps of 8 inputs
+// as an int4 block has them. A scale that is NaN makes its output NaN.
+typedef struct vlm_pack_f4_args {
+  int64_t outputs, inputs, group;
+  int64_t first, count;
+  const uint8_t *codes;        // [count, inputs/2], two in a byte, the first in the low half
+  const uint8_t *scales;       // [count, inputs/group]
+  const float *output_scales;  // [count]
+  void *packed;
+} vlm_pack_f4_args;
+vlm_status vlm_pack_f4(const vlm_pack_f4_args *args);
 
 // Writes rows ids[begin..<end) of a packed weight to y as f32: y[i, 0..<inputs) = W[ids[i], :]. Used for embeddings that
 // share the head's weight. An id outside 0..<outputs gives VLM_BAD_INDEX.
@@ -194,7 +206,7 @@ typedef enum vlm_linear_kind {
   VLM_LINEAR_F8_F32 = 5,     // e4m3 weights times their scales, f32 arithmetic
   VLM_LINEAR_F4_F32 = 6,     // e2m1 weights times their scales, f32 arithmetic
   VLM_LINEAR_F8_BF16 = 7,    // e4m3 weights times their scales rounded to bf16, rows packed as bf16, f32 sums
-  VLM_LINEAR_F4_BF16 = 8,    // the same of e2m1 weights
+  VLM_LINEAR_F4_INT8 = 8,    // e2m1 weights, rows packed as int8 in the weight's groups, integer dots, f32 sums
 } vlm_linear_kind;
 enum { VLM_LINEAR_KINDS = 9 };
 

@@ -79,22 +79,17 @@ VLM_INLINE __m512bh pairs_of(v_f32 even, v_f32 odd) {
   return (__m512bh)_mm512_permutexvar_epi16(order, (__m512i)_mm512_cvtne2ps_pbh(odd, even));
 }
 
-// The pairs of inputs `first` and `first + 1` of a block; without the second its weights are zero.
-VLM_INLINE void float_pairs(const uint8_t *codes, const float *scales, const vlm_weight_format format, const int first, bool both, __m512bh pairs[2]) {
+// The pairs of inputs `first` and `first + 1` of an F8 block; without the second its weights are zero.
+VLM_INLINE void f8_pairs(const uint8_t *codes, const float *scales, const int first, bool both, __m512bh pairs[2]) {
   v_f32 even[2], odd[2] = {v_zero(), v_zero()};
-  if (format == VLM_WEIGHT_F8) {
-    weights_f8(codes + first * VLM_PANEL, scales, even);
-    if (both) weights_f8(codes + (first + 1) * VLM_PANEL, scales, odd);
-  } else {
-    weights_f4(codes, scales, first, even);
-    weights_f4(codes, scales, first + 1, odd);
-  }
+  weights_f8(codes + first * VLM_PANEL, scales, even);
+  if (both) weights_f8(codes + (first + 1) * VLM_PANEL, scales, odd);
   pairs[0] = pairs_of(even[0], odd[0]);
   pairs[1] = pairs_of(even[1], odd[1]);
 }
 
-// Adds a run of blocks of small floats to the sums of up to 12 rows.
-VLM_INLINE void thin_floats(const thin_piece *p, float *sums, const vlm_weight_format format, const int rows) {
+// Adds a run of F8 blocks to the sums of up to 12 rows.
+VLM_INLINE void thin_f8(const thin_piece *p, float *sums, const int rows) {
   v_f32 sum[12][2];
   __m512bh pairs[2];
 #pragma clang loop unroll(full)
@@ -103,24 +98,23 @@ VLM_INLINE void thin_floats(const thin_piece *p, float *sums, const vlm_weight_f
     for (int n = 0; n < 2; n++) sum[m][n] = v_load(sums + m * VLM_PANEL + n * 16);
   row_pointers x = row_pointers_at(p->x, p->x_stride, rows);
   const uint8_t *codes = p->weights;
-  const int inputs = format == VLM_WEIGHT_F8 ? 4 : 8;  // of 128 bytes
   for (int64_t unit = 0; unit < p->units; unit++) {
     const float *scales = (const float *)codes;
     fetch(codes, p->ahead);
     fetch(codes + 64, p->ahead);
-    codes += VLM_FLOAT_SCALE_BYTES;
+    codes += VLM_F8_SCALE_BYTES;
     int64_t left = p->group;
-    for (; left >= inputs; left -= inputs, codes += 4 * VLM_PANEL, row_pointers_advance(&x, 2 * inputs, rows)) {
+    for (; left >= 4; left -= 4, codes += 4 * VLM_PANEL, row_pointers_advance(&x, 8, rows)) {
       fetch(codes, p->ahead);
       fetch(codes + 64, p->ahead);
 #pragma clang loop unroll(full)
-      for (int j = 0; j < inputs; j += 2) {
-        float_pairs(codes, scales, format, j, true, pairs);
+      for (int j = 0; j < 4; j += 2) {
+        f8_pairs(codes, scales, j, true, pairs);
         add_pairs(&x, p->x_stride, 2 * j, pairs[0], pairs[1], sum, rows);
       }
     }
-    for (; left > 0 && format == VLM_WEIGHT_F8; left -= 2, codes += 2 * VLM_PANEL, row_pointers_advance(&x, 4, rows)) {
-      float_pairs(codes, scales, format, 0, left > 1, pairs);
+    for (; left > 0; left -= 2, codes += 2 * VLM_PANEL, row_pointers_advance(&x, 4, rows)) {
+      f8_pairs(codes, scales, 0, left > 1, pairs);
       add_pairs(&x, p->x_stride, 0, pairs[0], pairs[1], sum, rows);
     }
   }
@@ -137,18 +131,15 @@ VLM_INLINE void thin_floats(const thin_piece *p, float *sums, const vlm_weight_f
     tile(x, x_stride, w, pairs, sums, accumulate, R); \
   } \
   static __attribute__((noinline)) void thin_##R(const thin_piece *p, float *sums) { thin_run(p, sums, R); } \
-  static __attribute__((noinline)) void thin_f8_##R(const thin_piece *p, float *sums) { thin_floats(p, sums, VLM_WEIGHT_F8, R); } \
-  static __attribute__((noinline)) void thin_f4_##R(const thin_piece *p, float *sums) { thin_floats(p, sums, VLM_WEIGHT_F4, R); }
+  static __attribute__((noinline)) void thin_f8_##R(const thin_piece *p, float *sums) { thin_f8(p, sums, R); }
 TILES(DEFINE)
 #undef DEFINE
 
 #define THIN(R) thin_##R,
 #define THIN_F8(R) thin_f8_##R,
-#define THIN_F4(R) thin_f4_##R,
-static thin_run_fn *const thin_runs[] = {TILES(THIN)}, *const f8_runs[] = {TILES(THIN_F8)}, *const f4_runs[] = {TILES(THIN_F4)};
+static thin_run_fn *const thin_runs[] = {TILES(THIN)}, *const f8_runs[] = {TILES(THIN_F8)};
 #undef THIN
 #undef THIN_F8
-#undef THIN_F4
 
 static void thin_block(const vlm_linear_args *a, const linear_block *b) {
   int64_t stride = vlm_bf16_row(a->inputs), pairs = vlm_ceil_div(a->inputs, 2);
@@ -157,12 +148,12 @@ static void thin_block(const vlm_linear_args *a, const linear_block *b) {
   thin_panel(&layer, b, thin_runs);
 }
 
-static void thin_block_floats(const vlm_linear_args *a, const linear_block *b) {
-  thin_layer layer = thin_float_layer(a, b, TILE_ROWS);
+static void thin_block_f8(const vlm_linear_args *a, const linear_block *b) {
+  thin_layer layer = thin_f8_layer(a, b, TILE_ROWS);
   layer.x = (const uint16_t *)a->packed + b->row * vlm_bf16_row(a->inputs);
   layer.x_stride = vlm_bf16_row(a->inputs) * 2;
   layer.x_unit = a->group * 2;
-  thin_panel(&layer, b, vlm_linear_format(a->kind) == VLM_WEIGHT_F8 ? f8_runs : f4_runs);
+  thin_panel(&layer, b, f8_runs);
 }
 
 // `next` are the packed weights that come after, `bytes` of them.
@@ -187,29 +178,22 @@ static void tall_block(const vlm_linear_args *a, const linear_block *b) {
   multiply_tall(a, b, w, w + pairs * VLM_PANEL, b->k_count / 2 * VLM_PANEL * 4);
 }
 
-// Blocks of small floats → pairs of bf16.
-VLM_INLINE void tall_floats(const vlm_linear_args *a, const linear_block *b, const vlm_weight_format format) {
-  const int64_t bytes = vlm_float_block_bytes(format, a->group);
-  const uint8_t *first = float_panel(a, format, b->panel) + b->k / a->group * bytes, *block = first;
+// F8 blocks → pairs of bf16.
+static void tall_block_f8(const vlm_linear_args *a, const linear_block *b) {
+  const uint8_t *first = f8_blocks(a, b->panel, b->k), *block = first;
   uint32_t *w = (uint32_t *)b->weights;
-  const int inputs = format == VLM_WEIGHT_F8 ? 2 : 8;
-  for (int64_t k = 0; k < b->k_count; k += a->group, block += bytes) {
+  for (int64_t k = 0; k < b->k_count; k += a->group, block += vlm_f8_block_bytes(a->group)) {
     const int64_t count = vlm_min(a->group, b->k_count - k);
-    const uint8_t *codes = block + VLM_FLOAT_SCALE_BYTES;
-    for (int64_t i = 0; i < count; i += inputs, codes += vlm_float_code_bytes(format, inputs))
-#pragma clang loop unroll(full)
-      for (int j = 0; j < inputs; j += 2, w += VLM_PANEL) {
-        __m512bh pairs[2];
-        float_pairs(codes, (const float *)block, format, j, i + 1 < count, pairs);
-        _mm512_storeu_si512(w, (__m512i)pairs[0]);
-        _mm512_storeu_si512(w + 16, (__m512i)pairs[1]);
-      }
+    const uint8_t *codes = block + VLM_F8_SCALE_BYTES;
+    for (int64_t i = 0; i < count; i += 2, codes += 2 * VLM_PANEL, w += VLM_PANEL) {
+      __m512bh pairs[2];
+      f8_pairs(codes, (const float *)block, 0, i + 1 < count, pairs);
+      _mm512_storeu_si512(w, (__m512i)pairs[0]);
+      _mm512_storeu_si512(w + 16, (__m512i)pairs[1]);
+    }
   }
-  multiply_tall(a, b, (const uint32_t *)b->weights, first + vlm_panel_bytes(format, a->inputs, a->group), block - first);
+  multiply_tall(a, b, (const uint32_t *)b->weights, first + vlm_panel_bytes(VLM_WEIGHT_F8, a->inputs, a->group), block - first);
 }
-
-static void tall_block_f8(const vlm_linear_args *a, const linear_block *b) { tall_floats(a, b, VLM_WEIGHT_F8); }
-static void tall_block_f4(const vlm_linear_args *a, const linear_block *b) { tall_floats(a, b, VLM_WEIGHT_F4); }
 
 void vlm_linear_bf16_bf16_12x32_avx512bf16(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
   if (a->rows <= THIN_ROWS) linear_blocks(a, begin, end, scratch, thin_block, (linear_cut){1, a->inputs});
@@ -217,13 +201,8 @@ void vlm_linear_bf16_bf16_12x32_avx512bf16(const vlm_linear_args *a, int64_t beg
 }
 
 void vlm_linear_f8_bf16_12x32_avx512bf16(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
-  if (a->rows <= THIN_ROWS) linear_blocks(a, begin, end, scratch, thin_block_floats, (linear_cut){1, a->inputs});
+  if (a->rows <= THIN_ROWS) linear_blocks(a, begin, end, scratch, thin_block_f8, (linear_cut){1, a->inputs});
   else linear_blocks(a, begin, end, scratch, tall_block_f8, (linear_cut){LINEAR_PANELS, INPUTS});
-}
-
-void vlm_linear_f4_bf16_12x32_avx512bf16(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
-  if (a->rows <= THIN_ROWS) linear_blocks(a, begin, end, scratch, thin_block_floats, (linear_cut){1, a->inputs});
-  else linear_blocks(a, begin, end, scratch, tall_block_f4, (linear_cut){LINEAR_PANELS, INPUTS});
 }
 #pragma clang attribute pop
 #endif

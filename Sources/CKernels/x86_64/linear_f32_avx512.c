@@ -43,11 +43,11 @@ enum { THIN_FLOAT_PASS = GEMM_ROWS };
 #include "linear_floats_body.inl"
 
 void vlm_linear_f8_f32_12x32_avx512(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
-  linear_f32(a, begin, end, scratch, thin_block_floats, block_f8);
+  linear_f32(a, begin, end, scratch, thin_block_f8, block_f8);
 }
 
 void vlm_linear_f4_f32_12x32_avx512(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
-  linear_f32(a, begin, end, scratch, thin_block_floats, block_f4);
+  linear_f32(a, begin, end, scratch, thin_block_f4, block_f4);
 }
 #pragma clang attribute pop
 #endif

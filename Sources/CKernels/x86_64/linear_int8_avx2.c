@@ -7,20 +7,24 @@
 #include "math_body.inl"
 #include "linear_blocks.inl"
 #include "row_pointers.inl"
+#include "linear_int8_blocks.inl"
 
-// A tile is TILE_ROWS rows × 8 outputs of a panel's 32. Products of 32 inputs are summed in 16 bits, where 8 sums of two
-// products of at most 15 · 128 have room; then in 32 bits.
-enum { TILE_ROWS = 6, THIN_ROWS = 24, INPUTS = 512, PREFETCH = 2176, STEP_BYTES = VLM_PANEL * 4, CHUNK = 32 };
+// A tile is TILE_ROWS rows × 8 outputs of a panel's 32. Products of 32 inputs of int4, or of 16 of e2m1, are summed in 16 bits, where 8 sums
+// of two products of at most 15 · 128 have room, or 4 of 28 · 128; then in 32 bits.
+enum { TILE_ROWS = 6, THIN_ROWS = 24, INPUTS = 512, PREFETCH = 2176 };
+#define CHUNK(KIND) ((KIND) == INT4 ? 32 : 16)
 
-// One group of a panel for the rows of a tile.
+// A run of groups for the rows of a tile.
 typedef struct {
-  const char *x;         // the group of the first row
+  const char *x;      // the first row's first group
   int64_t x_stride;
-  const uint8_t *w;      // an int4 block, or its nibbles as u8 [group/4][VLM_PANEL][4]
-  const uint16_t *tail;  // the block's scales and zeros
-  int64_t group;
-  int64_t ahead;         // bytes from a weight to the one to prefetch meanwhile; 0: none
-} tile_group;
+  code_groups w;
+  const uint8_t *u8;  // many rows: codes of one group, as u8 [group/4][VLM_PANEL][4]
+  int64_t groups;
+  int64_t ahead;      // few rows: bytes from a weight to the one to prefetch meanwhile; 0: none
+} tile_run;
+
+typedef void tile_fn(const tile_run *run, float *sums);
 
 static inline __m256i four(const void *q) {
   int32_t v;
@@ -28,15 +32,16 @@ static inline __m256i four(const void *q) {
   return _mm256_set1_epi32(v);
 }
 
-// sums += scale · x.scale · (dot − zero · x.sum) of outputs 8n...8n + 7, whose dots are integers.
-VLM_INLINE void add_group(const __m256i *dot, const uint16_t *tail, const row_pointers *at, int64_t stride, const int n, float *sums,
-                          const int rows) {
-  v_f32 scale = v_from_f16(tail + 8 * n);
-  __m256i zero = _mm256_cvtps_epi32(v_from_f16(tail + VLM_PANEL + 8 * n));
+// sums += scale · x.scale · (dot − zero · x.sum) of outputs 8n...8n + 7, whose dots are integers; the zero of e2m1 is VLM_I8_CENTRE.
+VLM_INLINE void add_group(const __m256i *dot, const code_groups *w, const row_pointers *at, int64_t stride, const int n, float *sums,
+                          const code_kind kind, const int rows) {
+  v_f32 scale = group_scales(w, w->scales, 8 * n, kind);
+  __m256i zero = kind == INT4 ? _mm256_cvtps_epi32(v_from_f16((const uint16_t *)w->scales + VLM_PANEL + 8 * n)) : _mm256_setzero_si256();
 #pragma clang loop unroll(full)
   for (int m = 0; m < rows; m++) {
     // |x.sum| < 2¹⁵, and the high halves of zero are 0.
-    __m256i shift = _mm256_madd_epi16(zero, four(row_pointer(at, stride, m, offsetof(vlm_i8_tail, sum))));
+    __m256i x_sum = four(row_pointer(at, stride, m, offsetof(vlm_i8_tail, sum)));
+    __m256i shift = kind == INT4 ? _mm256_madd_epi16(zero, x_sum) : _mm256_slli_epi32(x_sum, VLM_I8_CENTRE_BITS);
     v_f32 x_scale = _mm256_castsi256_ps(four(row_pointer(at, stride, m, offsetof(vlm_i8_tail, scale))));
     v_f32 product = v_mul(_mm256_cvtepi32_ps(_mm256_sub_epi32(dot[m], shift)), x_scale);
     float *sum = sums + m * VLM_PANEL + 8 * n;
@@ -44,109 +49,143 @@ VLM_INLINE void add_group(const __m256i *dot, const uint16_t *tail, const row_po
   }
 }
 
-// Outputs 8n...8n + 7; `split` says that the weights are u8 already.
-VLM_INLINE void tile(const tile_group *t, const int n, float *sums, const bool split, const int rows) {
-  const __m256i low = _mm256_set1_epi8(15), one = _mm256_set1_epi16(1);
-  const int step_bytes = split ? 2 * STEP_BYTES : STEP_BYTES;
-  row_pointers at = row_pointers_at(t->x, t->x_stride, rows);
-  const uint8_t *w = t->w + 32 * n;
-  __m256i dot[TILE_ROWS];
-#pragma clang loop unroll(full)
-  for (int m = 0; m < rows; m++) dot[m] = _mm256_setzero_si256();
-  for (int64_t k = 0; k < t->group; k += CHUNK, row_pointers_advance(&at, CHUNK, rows)) {
-    __m256i sum[TILE_ROWS];
-    if (!split) {
-      _mm_prefetch((const char *)w + t->ahead + 96 * n, _MM_HINT_T0);
-      _mm_prefetch((const char *)w + t->ahead + 96 * n + 64, _MM_HINT_T0);
-    }
-#pragma clang loop unroll(full)
-    for (int i = 0; i < CHUNK / 8; i++, w += step_bytes) {
-      __m256i v = _mm256_loadu_si256((const void *)w), a, b;
-      if (split) {
-        a = v;
-        b = _mm256_loadu_si256((const void *)(w + STEP_BYTES));
-      } else {
-        a = _mm256_and_si256(v, low);
-        b = _mm256_and_si256(_mm256_srli_epi16(v, 4), low);
-      }
-#pragma clang loop unroll(full)
-      for (int m = 0; m < rows; m++) {
-        __m256i first = _mm256_maddubs_epi16(a, four(row_pointer(&at, t->x_stride, m, 8 * i)));
-        __m256i second = _mm256_maddubs_epi16(b, four(row_pointer(&at, t->x_stride, m, 8 * i + 4)));
-        sum[m] = _mm256_add_epi16(i == 0 ? first : _mm256_add_epi16(sum[m], first), second);
-      }
-    }
-#pragma clang loop unroll(full)
-    for (int m = 0; m < rows; m++) dot[m] = _mm256_add_epi32(dot[m], _mm256_madd_epi16(sum[m], one));
-  }
-  add_group(dot, t->tail, &at, t->x_stride, n, sums, rows);
+// Codes in the low and in the high halves of 32 bytes as u8: int4 as they are, e2m1 twice and centred.
+VLM_INLINE void split32(const uint8_t *codes, const code_kind kind, __m256i *first, __m256i *second) {
+  const __m256i low = _mm256_set1_epi8(15), v = _mm256_loadu_si256((const void *)codes);
+  *first = _mm256_and_si256(v, low);
+  *second = _mm256_and_si256(_mm256_srli_epi16(v, 4), low);
+  if (kind == INT4) return;
+  const __m256i twice = _mm256_broadcastsi128_si256(_mm_setr_epi8(TWICE_F4));
+  *first = _mm256_shuffle_epi8(twice, *first);
+  *second = _mm256_shuffle_epi8(twice, *second);
 }
 
-#define TILES(DO) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6)
-#define DEFINE(R) \
-  static __attribute__((noinline)) void thin_##R(const tile_group *t, float *sums) { for (int n = 0; n < 4; n++) tile(t, n, sums, false, R); } \
-  static __attribute__((noinline)) void tall_##R(const tile_group *t, float *sums) { for (int n = 0; n < 4; n++) tile(t, n, sums, true, R); }
-TILES(DEFINE)
+// The dots of `chunk` inputs, of outputs 8n...8n + 7; `split` says that the weights are u8 already.
+VLM_INLINE void add_chunk(const uint8_t *w, const row_pointers *at, int64_t stride, __m256i dot[], const bool split, const code_kind kind, const int rows) {
+  const __m256i one = _mm256_set1_epi16(1);
+  __m256i sum[TILE_ROWS];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < CHUNK(kind) / 8; i++, w += split ? 2 * STEP_BYTES : STEP_BYTES) {
+    __m256i a, b;
+    if (split) {
+      a = _mm256_loadu_si256((const void *)w);
+      b = _mm256_loadu_si256((const void *)(w + STEP_BYTES));
+    } else {
+      split32(w, kind, &a, &b);
+    }
+#pragma clang loop unroll(full)
+    for (int m = 0; m < rows; m++) {
+      __m256i first = _mm256_maddubs_epi16(a, four(row_pointer(at, stride, m, 8 * i)));
+      __m256i second = _mm256_maddubs_epi16(b, four(row_pointer(at, stride, m, 8 * i + 4)));
+      sum[m] = _mm256_add_epi16(i == 0 ? first : _mm256_add_epi16(sum[m], first), second);
+    }
+  }
+#pragma clang loop unroll(full)
+  for (int m = 0; m < rows; m++) dot[m] = _mm256_add_epi32(dot[m], _mm256_madd_epi16(sum[m], one));
+}
+
+// One group of outputs 8n … 8(n + vectors) − 1: the vectors take turns chunk by chunk, so that memory is read in its order.
+VLM_INLINE void tile(const tile_run *run, const code_groups *w, row_pointers at, const int n, const int vectors, float *sums, const bool split,
+                     const code_kind kind, const int rows) {
+  const int bytes = CHUNK(kind) / 8 * STEP_BYTES;
+  const uint8_t *codes = (split ? run->u8 : w->codes) + 32 * n;
+  __m256i dot[4][TILE_ROWS];
+#pragma clang loop unroll(full)
+  for (int v = 0; v < vectors; v++)
+#pragma clang loop unroll(full)
+    for (int m = 0; m < rows; m++) dot[v][m] = _mm256_setzero_si256();
+  for (int64_t k = 0; k < w->group; k += CHUNK(kind), codes += split ? 2 * bytes : bytes, row_pointers_advance(&at, CHUNK(kind), rows)) {
+#pragma clang loop unroll(full)
+    for (int v = 0; v < vectors; v++) {
+      if (!split)
+#pragma clang loop unroll(full)
+        for (int line = 0; line < bytes / 4; line += 64) _mm_prefetch((const char *)codes + 32 * v + run->ahead + (bytes / 4 - 32) * (n + v) + line, _MM_HINT_T0);
+      add_chunk(codes + 32 * v, &at, run->x_stride, dot[v], split, kind, rows);
+    }
+  }
+#pragma clang loop unroll(full)
+  for (int v = 0; v < vectors; v++) add_group(dot[v], w, &at, run->x_stride, n + v, sums, kind, rows);
+}
+
+VLM_INLINE void thin(const tile_run *run, float *sums, const code_kind kind, const int rows) {
+  code_groups w = run->w;
+  row_pointers at = row_pointers_at(run->x, run->x_stride, rows);
+  const int vectors = rows <= 2 ? 4 : 1;
+  for (int64_t g = 0; g < run->groups; next_group(&w, g++, kind)) {
+    _mm_prefetch((const char *)w.scales + run->ahead, _MM_HINT_T0);
+    if (kind == INT4) _mm_prefetch((const char *)w.scales + run->ahead + 64, _MM_HINT_T0);
+#pragma clang loop unroll(full)
+    for (int n = 0; n < 4; n += vectors) tile(run, &w, at, n, vectors, sums, false, kind, rows);
+    row_pointers_advance(&at, vlm_i8_group_bytes(w.group), rows);
+  }
+}
+
+VLM_INLINE void tall(const tile_run *run, float *sums, const code_kind kind, const int rows) {
+  row_pointers at = row_pointers_at(run->x, run->x_stride, rows);
+  for (int n = 0; n < 4; n++) tile(run, &run->w, at, n, 1, sums, true, kind, rows);
+}
+
+#define TILES(DO, KIND) DO(KIND, 1) DO(KIND, 2) DO(KIND, 3) DO(KIND, 4) DO(KIND, 5) DO(KIND, 6)
+#define DEFINE(KIND, R) \
+  static __attribute__((noinline)) void thin_##KIND##_##R(const tile_run *run, float *sums) { thin(run, sums, KIND, R); } \
+  static __attribute__((noinline)) void tall_##KIND##_##R(const tile_run *run, float *sums) { tall(run, sums, KIND, R); }
+TILES(DEFINE, INT4)
+TILES(DEFINE, MXFP4)
+TILES(DEFINE, NVFP4)
 #undef DEFINE
 
-typedef void tile_fn(const tile_group *t, float *sums);
-#define NAME(R) thin_##R,
-static tile_fn *const thin[] = {TILES(NAME)};
-#undef NAME
-#define NAME(R) tall_##R,
-static tile_fn *const tall[] = {TILES(NAME)};
-#undef NAME
+#define THIN(KIND, R) thin_##KIND##_##R,
+#define TALL(KIND, R) tall_##KIND##_##R,
+static tile_fn *const thin_tiles[3][TILE_ROWS] = {{TILES(THIN, INT4)}, {TILES(THIN, MXFP4)}, {TILES(THIN, NVFP4)}};
+static tile_fn *const tall_tiles[3][TILE_ROWS] = {{TILES(TALL, INT4)}, {TILES(TALL, MXFP4)}, {TILES(TALL, NVFP4)}};
+#undef THIN
+#undef TALL
 
-static void clear(const linear_block *b) {
-  if (!b->accumulate) __builtin_memset(b->sums, 0, (size_t)(b->rows * VLM_PANEL) * sizeof(float));
-}
-
-// All rows visit a group while it is in the first cache.
+// All rows visit a run of groups while it is in the first cache.
 static void thin_block(const vlm_linear_args *a, const linear_block *b) {
-  const int64_t x_stride = (int64_t)vlm_row_bytes(VLM_ROWS_INT8, a->inputs, a->group), bytes = (int64_t)vlm_int4_block_bytes(a->group);
-  const int64_t groups = a->inputs / a->group, rows = vlm_ceil_div(b->rows, vlm_ceil_div(b->rows, TILE_ROWS));
-  const uint8_t *w = (const uint8_t *)a->weight + b->panel * groups * bytes;
-  const char *x = (const char *)a->packed + b->row * x_stride;
-  clear(b);
-  for (int64_t g = 0; g < groups; g++, w += bytes, x += vlm_i8_group_bytes(a->group)) {
-    tile_group t = {.x_stride = x_stride, .w = w, .tail = (const uint16_t *)(w + a->group * VLM_PANEL / 2), .group = a->group, .ahead = PREFETCH};
-    for (int64_t m = 0; m < b->rows; m += rows, t.ahead = 0) {
-      t.x = x + m * x_stride;
-      thin[vlm_min(rows, b->rows - m) - 1](&t, b->sums + m * VLM_PANEL);
+  const int64_t rows = vlm_ceil_div(b->rows, vlm_ceil_div(b->rows, TILE_ROWS)), inputs = vlm_max(a->group, THIN_INPUTS);
+  clear_sums(b);
+  for (int64_t k = 0; k < a->inputs; k += inputs) {
+    tile_run run = {.x_stride = i8_stride(a), .w = groups_at(a, b->panel, k), .groups = vlm_min(inputs, a->inputs - k) / a->group, .ahead = PREFETCH};
+    for (int64_t t = 0; t < b->rows; t += rows, run.ahead = 0) {
+      run.x = i8_rows(a, b->row + t, k);
+      thin_tiles[kind_of(a)][vlm_min(rows, b->rows - t) - 1](&run, b->sums + t * VLM_PANEL);
     }
   }
 }
 
-// Splits the nibbles of a block.
-static void split(const uint8_t *block, int64_t group, uint8_t *y) {
-  const __m256i low = _mm256_set1_epi8(15);
-  for (int64_t k = 0; k < group; k += 8, block += STEP_BYTES, y += 2 * STEP_BYTES)
+// Splits the codes of a group.
+static void split(const code_groups *w, uint8_t *y, const code_kind kind) {
+  for (int64_t k = 0; k < w->group; k += 8, y += 2 * STEP_BYTES)
     for (int n = 0; n < 4; n++) {
-      __m256i v = _mm256_loadu_si256((const void *)(block + 32 * n));
-      _mm256_store_si256((void *)(y + 32 * n), _mm256_and_si256(v, low));
-      _mm256_store_si256((void *)(y + STEP_BYTES + 32 * n), _mm256_and_si256(_mm256_srli_epi16(v, 4), low));
+      __m256i first, second;
+      split32(w->codes + k * (VLM_PANEL / 2) + 32 * n, kind, &first, &second);
+      _mm256_store_si256((void *)(y + 32 * n), first);
+      _mm256_store_si256((void *)(y + STEP_BYTES + 32 * n), second);
     }
 }
 
 // Groups outside, rows inside: a split group stays in the first cache.
 static void tall_block(const vlm_linear_args *a, const linear_block *b) {
-  const int64_t x_stride = (int64_t)vlm_row_bytes(VLM_ROWS_INT8, a->inputs, a->group), bytes = (int64_t)vlm_int4_block_bytes(a->group);
-  clear(b);
-  for (int64_t g = b->k / a->group; g < (b->k + b->k_count) / a->group; g++) {
-    const uint8_t *w = (const uint8_t *)a->weight + (b->panel * (a->inputs / a->group) + g) * bytes;
-    split(w, a->group, (uint8_t *)b->weights);
-    tile_group t = {.x_stride = x_stride, .w = (const uint8_t *)b->weights, .tail = (const uint16_t *)(w + a->group * VLM_PANEL / 2), .group = a->group};
+  const code_kind kind = kind_of(a);
+  clear_sums(b);
+  for (int64_t k = b->k; k < b->k + b->k_count; k += a->group) {
+    tile_run run = {.x_stride = i8_stride(a), .w = groups_at(a, b->panel, k), .u8 = (const uint8_t *)b->weights, .groups = 1};
+    split(&run.w, (uint8_t *)b->weights, kind);
     for (int64_t m = 0; m < b->rows; m += TILE_ROWS) {
-      linear_prefetch(b, w + bytes, bytes, m, TILE_ROWS);
-      t.x = (const char *)a->packed + (b->row + m) * x_stride + g * vlm_i8_group_bytes(a->group);
-      tall[vlm_min(TILE_ROWS, b->rows - m) - 1](&t, b->sums + m * VLM_PANEL);
+      linear_prefetch(b, run.w.codes + run.w.code_step, run.w.code_step, m, TILE_ROWS);
+      run.x = i8_rows(a, b->row + m, k);
+      tall_tiles[kind][vlm_min(TILE_ROWS, b->rows - m) - 1](&run, b->sums + m * VLM_PANEL);
     }
   }
 }
 
-void vlm_linear_int4_int8_6x8_avx2(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
+static void linear_int8(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
   if (a->rows <= THIN_ROWS) linear_blocks(a, begin, end, scratch, thin_block, (linear_cut){1, a->inputs});
   else linear_blocks(a, begin, end, scratch, tall_block, (linear_cut){LINEAR_PANELS, INPUTS});
 }
+
+void vlm_linear_int4_int8_6x8_avx2(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) { linear_int8(a, begin, end, scratch); }
+void vlm_linear_f4_int8_6x8_avx2(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) { linear_int8(a, begin, end, scratch); }
 #pragma clang attribute pop
 #endif

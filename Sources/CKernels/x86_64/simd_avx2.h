@@ -104,9 +104,17 @@ static inline void v_widen_f8(const uint8_t *codes, v_f32 w[4]) {
   }
 }
 
-// Code j of 8 words of e2m1.
-static inline v_f32 v_pick_f4(const uint8_t *codes, const int j) {
-  const v_f32 magnitudes = _mm256_setr_ps(0, 0.5f, 1, 1.5f, 2, 3, 4, 6);
+// Twice input j of a step of e2m1, of 8 outputs.
+static inline v_f32 v_twice_f4(const uint8_t *codes, const int j) {
+  const v_f32 magnitudes = _mm256_setr_ps(0, 1, 2, 3, 4, 6, 8, 12);
+  const int shift = j < 4 ? 8 * j : 8 * (j - 4) + 4;
   __m256i v = _mm256_loadu_si256((const void *)codes);
-  return v_copysign(_mm256_permutevar8x32_ps(magnitudes, _mm256_srli_epi32(v, 4 * j)), _mm256_castsi256_ps(_mm256_slli_epi32(v, 28 - 4 * j)));
+  return v_copysign(_mm256_permutevar8x32_ps(magnitudes, _mm256_srli_epi32(v, shift)), _mm256_castsi256_ps(_mm256_slli_epi32(v, 28 - shift)));
+}
+
+// Scales of 8 outputs of an F4 panel: e4m3 2⁻⁸-fold, or e8m0.
+static inline v_f32 v_scales_f4(const uint8_t *codes, const bool e4m3) {
+  __m128i bytes = _mm_loadl_epi64((const void *)codes);
+  if (!e4m3) return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu8_epi32(bytes), 23));
+  return _mm256_cvtph_ps(_mm_and_si128(_mm_slli_epi16(_mm_cvtepi8_epi16(bytes), 7), _mm_set1_epi16((short)0xbf80)));
 }

@@ -88,8 +88,16 @@ static inline void v_widen_f8(const uint8_t *codes, v_f32 w[2]) {
   w[1] = _mm512_cvtph_ps(_mm256_and_si256(_mm256_srai_epi16(v, 1), bits));
 }
 
-// Code j of 16 words of e2m1.
-static inline v_f32 v_pick_f4(const uint8_t *codes, const int j) {
-  const v_f32 numbers = _mm512_setr_ps(0, 0.5f, 1, 1.5f, 2, 3, 4, 6, -0.0f, -0.5f, -1, -1.5f, -2, -3, -4, -6);
-  return _mm512_permutexvar_ps(_mm512_srli_epi32(_mm512_loadu_si512(codes), (unsigned)(4 * j)), numbers);
+// Twice input j of a step of e2m1, of 16 outputs.
+static inline v_f32 v_twice_f4(const uint8_t *codes, const int j) {
+  const v_f32 numbers = _mm512_setr_ps(0, 1, 2, 3, 4, 6, 8, 12, -0.0f, -1, -2, -3, -4, -6, -8, -12);
+  const unsigned shift = (unsigned)(j < 4 ? 8 * j : 8 * (j - 4) + 4);
+  return _mm512_permutexvar_ps(_mm512_srli_epi32(_mm512_loadu_si512(codes), shift), numbers);
+}
+
+// Scales of 16 outputs of an F4 panel: e4m3 2⁻⁸-fold, or e8m0.
+static inline v_f32 v_scales_f4(const uint8_t *codes, const bool e4m3) {
+  __m128i bytes = _mm_loadu_si128((const void *)codes);
+  if (!e4m3) return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu8_epi32(bytes), 23));
+  return _mm512_cvtph_ps(_mm256_and_si256(_mm256_slli_epi16(_mm256_cvtepi8_epi16(bytes), 7), _mm256_set1_epi16((short)0xbf80)));
 }

@@ -11,7 +11,7 @@ import Tensors
 /// Turns checkpoint tensors into packed weights, a few dozen megabytes at a time.
 package struct WeightPacker {
     /// Part of every packed weight's key: to be raised with each change of the bytes that a layout or a recipe leads to.
-    package static let version = 1
+    package static let version = 2
 
     /// Checkpoint tensors by the names that recipes use.
     let tensors: [String: TensorView]
@@ -154,27 +154,16 @@ package struct WeightPacker {
         _ request: WeightRequest, _ format: vlm_weight_format, _ write: (UnsafeRawBufferPointer) throws(ArtifactError) -> Void
     ) throws(CompileError) {
         let (inputs, group) = (request.shape[1], request.layout.group)
-        let widths = request.recipe.graph.results.map { request.recipe.graph.type(of: $0).shape.dims.last?.fixedValue ?? 0 }
-        guard widths.count == 2 else { throw .internalInconsistency("packing \(request.origin): small floats have two parts") }
+        let shapes = request.recipe.graph.results.map { request.recipe.graph.type(of: $0).shape }
+        let parts = format == VLM_WEIGHT_F4 ? 3 : 2
+        guard shapes.count == parts else { throw .internalInconsistency("packing \(request.origin): small floats have \(parts) parts") }
         let panelBytes = vlm_panel_bytes(format, Int64(inputs), Int64(group))
         guard panelBytes > 0 else { throw .unsupported("\(request.origin): groups of \(group) small floats over \(inputs) inputs") }
         try packComputed(request, panelBytes: panelBytes, write) { rows in
-            widths.map { [rows, 0..<$0] }
+            shapes.map { [rows] + $0.dims.dropFirst().map { 0..<($0.fixedValue ?? 0) } }
         } _: { values, rows, target throws(CompileError) in
-            let codes = values[0].ints[rows.lowerBound * widths[0]..<rows.upperBound * widths[0]].map(UInt8.init(truncatingIfNeeded:))
-            let isPacked = values[1].cast(to: .f32).floats.withUnsafeBufferPointer { scales in
-                codes.withUnsafeBufferPointer { codes in
-                    var arguments = vlm_pack_floats_args()
-                    arguments.format = format
-                    (arguments.outputs, arguments.count) = (Int64(rows.count), Int64(rows.count))
-                    (arguments.inputs, arguments.group) = (Int64(inputs), Int64(group))
-                    arguments.codes = codes.baseAddress
-                    arguments.scales = scales.baseAddress.map { $0 + rows.lowerBound * widths[1] }
-                    arguments.packed = target
-                    return vlm_pack_floats(&arguments) == VLM_OK
-                }
-            }
-            try Self.require(isPacked)
+            let source = FloatSource(values, rows, inputs: inputs, group: group)
+            try Self.require(format == VLM_WEIGHT_F4 ? source.packFloat4(to: target) : source.packFloat8(to: target))
         }
     }
 

@@ -121,6 +121,7 @@ extension OpWriter {
 
 enum Quantization {
     static let ops: [any Op.Type] = [
-        Unpack.self, Dequantize.self, Int4Words.self, GroupOrder.self, DequantizeAWQ.self, QuantizedLinearAWQ.self, QuantizedLinearFloats.self,
+        Unpack.self, Dequantize.self, Int4Words.self, GroupOrder.self, DequantizeAWQ.self, QuantizedLinearAWQ.self, QuantizedLinearFloat8.self,
+        QuantizedLinearFloat4.self,
     ]
 }

@@ -41,15 +41,25 @@ extension QuantizedLinearAWQ: Evaluable {
     }
 }
 
-extension PackFloats: Evaluable {
-    package func evaluate(_ call: Call) -> [Tensor] { call.result(SmallFloat.weight(call[0], call[1], element, group: group)) }
+extension PackFloat8: Evaluable {
+    package func evaluate(_ call: Call) -> [Tensor] { call.result(SmallFloat.float8(call[0], call[1], group: group)) }
 }
 
-extension QuantizedLinearFloats: Evaluable {
+extension PackFloat4: Evaluable {
+    package func evaluate(_ call: Call) -> [Tensor] { call.result(SmallFloat.float4(call[0], call[1], call[2], group: group)) }
+}
+
+extension QuantizedLinearFloat8: Evaluable {
     package func evaluate(_ call: Call) throws(EvaluationError) -> [Tensor] {
-        let weight = SmallFloat.weight(call[1], call[2], element, group: group)
-        let (outputs, width) = (call[1].shape[0], call[1].shape[1])
-        return try layer(call, weight, inputs: width * element.count, outputs: outputs, bias: hasBias ? call[3] : nil)
+        let weight = SmallFloat.float8(call[1], call[2], group: group)
+        return try layer(call, weight, inputs: call[1].shape[1], outputs: call[1].shape[0], bias: hasBias ? call[3] : nil)
+    }
+}
+
+extension QuantizedLinearFloat4: Evaluable {
+    package func evaluate(_ call: Call) throws(EvaluationError) -> [Tensor] {
+        let weight = SmallFloat.float4(call[1], call[2], call[3], group: group)
+        return try layer(call, weight, inputs: call[1].shape[1] * 2, outputs: call[1].shape[0], bias: hasBias ? call[4] : nil)
     }
 }
 

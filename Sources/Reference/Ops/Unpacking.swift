@@ -20,14 +20,18 @@ enum SmallFloat {
         bits == 255 ? .nan : Float(Double(sign: .plus, exponent: Int(bits) - 127, significand: 1))
     }
 
-    /// The weight `[outputs, inputs]` of codes as bytes and a scale for each output and group.
-    static func weight(_ codes: Tensor, _ scales: Tensor, _ element: CodeElement, group: Int) -> [Float] {
-        let (width, groups, bytes, scales) = (codes.shape[1] * element.count, scales.shape[1], codes.ints, scales.floats)
-        return (0..<codes.shape[0] * width).map { index in
-            let (o, i) = (index / width, index % width)
-            let byte = bytes[index / element.count]
-            let code = element == .e2m1 ? e2m1(byte >> Int32(4 * (i % 2)) & 15) : f8e4m3(byte)
-            return code * scales[o * groups + i / group]
+    /// The weight `[outputs, inputs]` of e4m3 codes and a scale for each output and group.
+    static func float8(_ codes: Tensor, _ scales: Tensor, group: Int) -> [Float] {
+        let (width, groups, bytes, scales) = (codes.shape[1], scales.shape[1], codes.ints, scales.floats)
+        return bytes.indices.map { f8e4m3(bytes[$0]) * scales[$0 / width * groups + $0 % width / group] }
+    }
+
+    /// The weight `[outputs, inputs]` of e2m1 codes, a scale for each output and group, and one for each output.
+    static func float4(_ codes: Tensor, _ scales: Tensor, _ outputScales: Tensor, group: Int) -> [Float] {
+        let (width, groups, bytes, outputs) = (codes.shape[1] * 2, scales.shape[1], codes.ints, outputScales.floats)
+        let products = scales.ints.indices.map { (group == 16 ? f8e4m3(scales.ints[$0]) : e8m0(scales.ints[$0])) * outputs[$0 / groups] }
+        return (0..<bytes.count * 2).map { index in
+            e2m1(bytes[index / 2] >> Int32(4 * (index % 2)) & 15) * products[index / width * groups + index % width / group]
         }
     }
 }

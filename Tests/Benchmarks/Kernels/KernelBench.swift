@@ -72,8 +72,8 @@ struct KernelBench {
 
     private func peak(_ kind: vlm_linear_kind) -> vlm_rate {
         switch kind {
-        case VLM_LINEAR_BF16_BF16, VLM_LINEAR_F8_BF16, VLM_LINEAR_F4_BF16: VLM_RATE_BF16_DOT
-        case VLM_LINEAR_INT4_INT8: VLM_RATE_INT8_DOT
+        case VLM_LINEAR_BF16_BF16, VLM_LINEAR_F8_BF16: VLM_RATE_BF16_DOT
+        case VLM_LINEAR_INT4_INT8, VLM_LINEAR_F4_INT8: VLM_RATE_INT8_DOT
         default: VLM_RATE_F32_FMA
         }
     }
@@ -81,7 +81,7 @@ struct KernelBench {
     private func linear(_ kind: vlm_linear_kind, rows: Int, _ shape: (inputs: Int, outputs: Int), offset: Int = 0) -> vlm_linear_args {
         vlm_linear_args(
             kind: kind, activation: VLM_ACTIVATION_NONE, rows: Int64(rows), inputs: Int64(shape.inputs), outputs: Int64(shape.outputs),
-            group: 128, x: x, x_stride: Int64(shape.inputs), packed: packed, weight: pool.baseAddress! + offset, bias: nil, residual: nil,
+            group: vlm_linear_format(kind) == VLM_WEIGHT_F4 ? 32 : 128, x: x, x_stride: Int64(shape.inputs), packed: packed, weight: pool.baseAddress! + offset, bias: nil, residual: nil,
             residual_stride: 0, y: y, y_stride: Int64(shape.outputs))
     }
 
@@ -99,7 +99,7 @@ struct KernelBench {
         let all = [
             ("bf16·f32", VLM_LINEAR_BF16_F32), ("bf16·bf16", VLM_LINEAR_BF16_BF16), ("f32·f32", VLM_LINEAR_F32_F32),
             ("int4·f32", VLM_LINEAR_INT4_F32), ("int4·int8", VLM_LINEAR_INT4_INT8), ("f8·f32", VLM_LINEAR_F8_F32), ("f8·bf16", VLM_LINEAR_F8_BF16),
-            ("f4·f32", VLM_LINEAR_F4_F32), ("f4·bf16", VLM_LINEAR_F4_BF16),
+            ("f4·f32", VLM_LINEAR_F4_F32), ("f4·int8", VLM_LINEAR_F4_INT8),
         ]
         return all.filter { vlm_rate_work(peak($0.1), 0, isa) > 0 }
     }
