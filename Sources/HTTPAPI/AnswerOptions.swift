@@ -8,6 +8,8 @@ struct AnswerOptions: Sendable {
     var rules: TokenRules
     /// Texts that the answer must not hold.
     var badWords: [String]
+    /// What the answer must be; nil for anything.
+    var guide: GuideFields.Choice?
     /// Nil for the model's own number, and at most what the context holds.
     var maxTokens: Int?
     /// The field that set it.
@@ -51,6 +53,7 @@ struct AnswerOptions: Sendable {
         stopTokens = try tokens.stopTokens()
         rules = try tokens.rules(ends: model.endTokens + stopTokens)
         badWords = try tokens.badWords()
+        guide = try GuideFields(fields: fields).read()
         if let limit = try Self.maxTokens(fields) {
             maxTokensField = limit.field
             maxTokens = limit.count

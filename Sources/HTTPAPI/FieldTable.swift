@@ -54,18 +54,17 @@ extension FieldTable {
         "model", "max_tokens", "temperature", "top_p", "top_k", "min_p", "seed", "n", "best_of", "stop", "stop_token_ids",
         "include_stop_str_in_output", "ignore_eos", "min_tokens", "repetition_penalty", "presence_penalty", "frequency_penalty",
         "logit_bias", "bad_words", "allowed_token_ids", "logprobs", "skip_special_tokens", "stream", "stream_options", "cache_salt",
+        "response_format", "guided_json", "guided_regex", "guided_choice", "guided_grammar", "structured_outputs",
     ]
 
     private static let hints: Set<String> = [
         "user", "metadata", "store", "service_tier", "safety_identifier", "verbosity", "prompt_cache_key",
-        "prompt_cache_retention",
+        "prompt_cache_retention", "guided_decoding_backend",
     ]
 
     private static let later: [String: [JSONValue]] = [
         "use_beam_search": [false], "length_penalty": [1], "early_stopping": [false], "prompt_logprobs": [],
-        "spaces_between_special_tokens": [true], "guided_json": [], "guided_regex": [], "guided_choice": [], "guided_grammar": [],
-        "guided_decoding_backend": [], "guided_whitespace_pattern": [], "structured_outputs": [],
-        "response_format": [["type": "text"]], "priority": [0], "request_id": [], "truncate_prompt_tokens": [],
+        "spaces_between_special_tokens": [true], "guided_whitespace_pattern": [], "priority": [0], "request_id": [], "truncate_prompt_tokens": [],
         "return_token_ids": [false], "return_tokens_as_token_ids": [false],
     ]
 }

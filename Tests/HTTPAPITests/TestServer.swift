@@ -40,6 +40,8 @@ final class TestServer: Sendable {
         var encodeGate: DispatchSemaphore?
         var tokenBytesMax: Int?
         var generation = GenerationDefaults(doSample: false)
+        /// Whether tokens spell their bytes, and not letters.
+        var spellsBytes = false
         /// Sees the messages that the chat template gets.
         var onRender: @Sendable (JSONValue) -> Void = { _ in }
         /// Sees what the chat template gets besides.
@@ -145,7 +147,8 @@ final class TestServer: Sendable {
                 }
                 return text.utf8.map { $0 == 1 ? 257 : Int32($0) }
             },
-            newDecoder: { _ in PrintableDecoder() }, tokenBytes: { [UInt8(97 + $0 % 26)] })
+            newDecoder: { _ in if options.spellsBytes { ByteDecoder() } else { PrintableDecoder() } },
+            tokenBytes: { options.spellsBytes ? [UInt8(truncatingIfNeeded: $0)] : [UInt8(97 + $0 % 26)] }, isSpecial: { $0 > 255 })
     }
 
     private static func render(_ messages: JSONValue) throws -> String {
@@ -164,4 +167,18 @@ final class TestServer: Sendable {
 struct PrintableDecoder: TokenTextDecoder {
     mutating func append(_ token: Int32) -> String { String(UnicodeScalar(UInt8(97 + token % 26))) }
     mutating func finish() -> String { "" }
+}
+
+/// Writes the bytes that tokens are, whole characters at once.
+struct ByteDecoder: TokenTextDecoder {
+    private var held: [UInt8] = []
+
+    mutating func append(_ token: Int32) -> String {
+        if token < 256 { held.append(UInt8(token)) }
+        guard let text = String(validating: held, as: UTF8.self) else { return "" }
+        held = []
+        return text
+    }
+
+    mutating func finish() -> String { String(decoding: held, as: UTF8.self) }
 }
