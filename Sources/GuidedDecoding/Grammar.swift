@@ -146,7 +146,7 @@ extension Grammar {
     typealias Stack = [Int32]
 
     /// Most stacks that are followed at once; of more the rest is given up, which makes no wrong text right.
-    private static let maxStacks = 512
+    private static let maxStacks = 128
 
     /// The stacks whose last state has edges, reached without a byte.
     ///

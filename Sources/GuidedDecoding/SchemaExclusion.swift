@@ -27,6 +27,7 @@ extension SchemaReader {
         try effort.spend(16)
         guard depth < Self.maxDepth else { return false }
         if let values = one.values {
+            try effort.spend(values.count * (1 + (two.values?.count ?? 0)) / 8)
             for value in values where try one.admits(value, at: "oneOf", effort) {
                 let isRight = try two.admits(value, at: "oneOf", effort) && two.values.map { $0.contains { SchemaFacets.equal($0, value) } } ?? true
                 if isRight { return false }

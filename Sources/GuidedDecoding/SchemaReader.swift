@@ -13,6 +13,8 @@ final class SchemaReader {
     /// Most ways that choices of one value make together.
     private static let maxWays = 128
     private static let maxPlaces = 1 << 14
+    /// Most members that one schema names, and most values of an enumeration.
+    private static let maxNames = 1 << 12
     /// A count beyond this is as good as this: both are too many to be told apart.
     private static let maxCount = 1 << 30
 
@@ -90,6 +92,7 @@ final class SchemaReader {
                 continue
             }
             let next = part.schema
+            try effort.spend(part.above.count / 8)
             guard !part.above.contains(next) else { throw GuideError("the schema refers to itself without a member or element between", at: places[next]) }
             guard way.seen.insert(next).inserted else {
                 work.append(way)
@@ -171,6 +174,8 @@ extension SchemaReader {
         if let value = object["type"] { facets.restrict(to: try kinds(value, place)) }
         if let value = object["enum"] {
             guard let values = value.arrayValue else { throw GuideError("enum must be a list", at: places[place]) }
+            guard values.count <= Self.maxNames else { throw GuideError("enum holds more than \(Self.maxNames) values", at: places[place]) }
+            try effort.spend(values.count * (1 + (facets.values?.count ?? 0)) / 8)
             facets.restrict(to: values)
         }
         if let value = object["const"] { facets.restrict(to: [value]) }
@@ -268,6 +273,7 @@ extension SchemaReader {
         var members = SchemaFacets.Members()
         if let value = object["properties"] {
             guard let properties = value.objectValue else { throw GuideError("properties must be an object", at: places[place]) }
+            guard properties.count <= Self.maxNames else { throw GuideError("properties holds more than \(Self.maxNames) names", at: places[place]) }
             for (name, schema) in properties { members.properties.append((name, try child(schema, "properties", name, of: place))) }
             facets.speak(of: .object)
         }
@@ -283,6 +289,8 @@ extension SchemaReader {
         guard let value = object["required"] else { return }
         facets.speak(of: .object)
         guard let names = value.arrayValue else { throw GuideError("required must be a list of names", at: places[place]) }
+        guard names.count <= Self.maxNames else { throw GuideError("required holds more than \(Self.maxNames) names", at: places[place]) }
+        try effort.spend(names.count * (names.count + facets.required.count) / 8)
         for name in names {
             guard let name = name.stringValue else { throw GuideError("required must be a list of names", at: places[place]) }
             if !facets.required.contains(where: { $0.isExactly(name) }) { facets.required.append(name) }

@@ -55,7 +55,10 @@ struct StackWalk {
     /// - Parameters:
     ///   - node: −1 for the root.
     ///   - exits: takes the nodes with others below them at which the lowest rule may have ended.
-    mutating func walk(_ trie: TokenTrie, below node: Int, from start: [Grammar.Stack], to mask: inout TokenMask, exits: inout [Int32]) {
+    ///   - steps: new steps that may be taken; of fewer than one, the walk is not done.
+    mutating func walk(
+        _ trie: TokenTrie, below node: Int, from start: [Grammar.Stack], to mask: inout TokenMask, exits: inout [Int32], steps: inout Int
+    ) {
         if sets.count > Self.maxSets { forget() }
         let base = node < 0 ? 0 : Int(trie.depths[node])
         let end = node < 0 ? trie.bytes.count : Int(trie.nexts[node])
@@ -64,7 +67,8 @@ struct StackWalk {
         var place = node + 1
         while place < end {
             place = walk(trie, place..<end, &path, &mask, &exits)
-            guard place < end else { return }
+            steps -= 1
+            guard place < end, steps > 0 else { return }
             let depth = Int(trie.depths[place])
             if sets.count > 2 * Self.maxSets { forget(&path, depth: depth - 1) }
             let kind = Int(grammar.classes[Int(trie.bytes[place])])

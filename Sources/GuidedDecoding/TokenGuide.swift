@@ -21,12 +21,29 @@ package final class TokenGuide: Sendable {
         var walks: [Int: StackWalk] = [:]
         var locals: [LocalKey: LocalMask] = [:]
         var masks: [GuideState: TokenMask] = [:]
+        /// Of all local masks together.
+        var exitCount = 0
+        /// New steps that the mask at work may still take.
+        var steps = 0
+
+        mutating func walk(
+            _ trie: TokenTrie, _ grammar: Grammar, _ allowance: Int, below node: Int, from start: [Grammar.Stack], to mask: inout TokenMask,
+            exits: inout [Int32]
+        ) {
+            if walks[allowance] == nil, walks.count >= TokenGuide.maxWalks { walks.removeAll() }
+            walks[allowance, default: StackWalk(grammar, allowance: allowance)].walk(
+                trie, below: node, from: start, to: &mask, exits: &exits, steps: &steps)
+        }
     }
     private let found = Mutex(Found())
     /// Most masks of each kind that are kept.
     private let maxKept: Int
 
     private static let keptBytes = 4 << 20
+    private static let maxExits = 1 << 20
+    private static let maxWalks = 8
+    /// A grammar that needs more for one mask is ambiguous beyond use; no token may come then.
+    private static let maxSteps = 1 << 16
 
     package init(_ grammar: Grammar, _ trie: TokenTrie) {
         (self.grammar, self.trie) = (grammar, trie)
@@ -47,13 +64,15 @@ package final class TokenGuide: Sendable {
         return GuideState(stacks: stacks, accepts: accepts)
     }
 
-    /// The tokens that may come, those that end the text apart.
+    /// The tokens that may come, those that end the text apart; none where the grammar is too ambiguous to tell.
     package func mask(_ state: GuideState) -> TokenMask {
         let key = GuideState(stacks: state.stacks.map(likest), accepts: false)
         return found.withLock { found in
             if let known = found.masks[key] { return known }
             var mask = TokenMask(vocabularySize: trie.vocabularySize)
-            for stack in state.stacks { add(stack, to: &mask, &found) }
+            found.steps = Self.maxSteps
+            for stack in state.stacks where found.steps > 0 { add(stack, to: &mask, &found) }
+            guard found.steps > 0 else { return TokenMask(vocabularySize: trie.vocabularySize) }
             if found.masks.count >= maxKept { found.masks.removeAll() }
             found.masks[key] = mask
             return mask
@@ -85,8 +104,8 @@ package final class TokenGuide: Sendable {
             let (starts, ends) = grammar.closed([[stack[place]]], allowance: allowance)
             var exits: [Int32] = ends ? nodes : []
             for node in nodes {
-                found.walks[allowance, default: StackWalk(grammar, allowance: allowance)].walk(
-                    trie, below: Int(node), from: starts, to: &mask, exits: &exits)
+                guard found.steps > 0 else { return }
+                found.walk(trie, grammar, allowance, below: Int(node), from: starts, to: &mask, exits: &exits)
             }
             nodes = nodes.count == 1 && !ends ? exits : Set(exits).sorted()
         }
@@ -96,10 +115,11 @@ package final class TokenGuide: Sendable {
         let key = LocalKey(state: grammar.alikes[Int(state)], allowance: allowance)
         if let known = found.locals[key] { return known }
         var result = LocalMask(mask: TokenMask(vocabularySize: trie.vocabularySize), exits: [])
-        found.walks[allowance, default: StackWalk(grammar, allowance: allowance)].walk(
-            trie, below: -1, from: [[state]], to: &result.mask, exits: &result.exits)
-        if found.locals.count >= maxKept { found.locals.removeAll() }
+        found.walk(trie, grammar, allowance, below: -1, from: [[state]], to: &result.mask, exits: &result.exits)
+        guard found.steps > 0 else { return result }
+        if found.locals.count >= maxKept || found.exitCount > Self.maxExits { (found.locals, found.exitCount) = ([:], 0) }
         found.locals[key] = result
+        found.exitCount += result.exits.count
         return result
     }
 }

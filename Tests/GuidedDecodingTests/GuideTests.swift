@@ -107,6 +107,20 @@ import Testing
         #expect(state.isComplete)
     }
 
+    /// A grammar in which every byte doubles the ways still answers soon.
+    @Test func ambiguousGrammarsAreBounded() throws {
+        let rules = (0..<40).map { "a\($0) ::= \"a\" (a\(($0 * 7 + 1) % 40) | a\(($0 * 11 + 3) % 40)) \"b\" | [a-z] a\(($0 + 1) % 40) \"c\" | \"d\"" }
+        let guide = TokenGuide(try Guide.grammar("root ::= a0\n" + rules.joined(separator: "\n")).compiled(), TestVocabulary.trie)
+        var state = guide.start
+        let took = ContinuousClock().measure {
+            for _ in 0..<60 {
+                _ = guide.mask(state)
+                state = guide.advanced(state, Int32(UInt8(ascii: "a")))
+            }
+        }
+        #expect(took < .seconds(10), "\(took)")
+    }
+
     @Test func masksSetLogits() {
         var mask = TokenMask(vocabularySize: 200)
         for token: Int32 in [0, 63, 64, 199] { mask.insert(token) }
