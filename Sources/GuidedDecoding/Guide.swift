@@ -12,6 +12,8 @@ package enum Guide: Sendable, Equatable {
     case choice([String])
     /// A text of a grammar in llama.cpp's form.
     case grammar(String)
+    /// Calls of functions in the form of Hermes and Qwen.
+    case calls(ToolCalls)
 
     /// Two guides with the same key are the same.
     package var key: String {
@@ -21,6 +23,7 @@ package enum Guide: Sendable, Equatable {
         case .regex(let pattern): "regex \(pattern)"
         case .choice(let texts): "choice \(JSONValue.array(texts.map { .string($0) }).serializedText)"
         case .grammar(let text): "grammar \(text)"
+        case .calls(let calls): "calls \(calls.key)"
         }
     }
 
@@ -41,6 +44,7 @@ package enum Guide: Sendable, Equatable {
             }
             return try Grammar([AutomatonBuilder.automaton(.choice(texts.map { .text($0) }), effort)], effort)
         case .grammar(let text): return try GrammarParser.grammar(text, effort)
+        case .calls(let calls): return try calls.grammar(effort)
         }
     }
 }

@@ -15,10 +15,18 @@ final class SchemaCompiler {
 
     static let maxIndent = 20
 
-    private init(_ reader: SchemaReader) { self.reader = reader }
+    /// The number of the first rule, where others come before.
+    private let first: Int
+
+    private init(_ reader: SchemaReader, first: Int) { (self.reader, self.first) = (reader, first) }
 
     static func grammar(_ schema: JSONValue, _ effort: Effort) throws(GuideError) -> Grammar {
-        let compiler = SchemaCompiler(try SchemaReader(schema, effort))
+        try Grammar(automata(schema, first: 0, effort), names: { _ in "the schema" }, effort)
+    }
+
+    /// The rules of a schema, numbered from `first` on, which is the one of the whole document.
+    static func automata(_ schema: JSONValue, first: Int, _ effort: Effort) throws(GuideError) -> [Automaton] {
+        let compiler = SchemaCompiler(try SchemaReader(schema, effort), first: first)
         _ = try compiler.rule(for: [0])
         return try compiler.finish()
     }
@@ -26,17 +34,19 @@ final class SchemaCompiler {
     /// Any object.
     static func anyObject(_ effort: Effort) throws(GuideError) -> Grammar { try grammar(["type": "object"], effort) }
 
-    private func finish() throws(GuideError) -> Grammar {
-        while let next = waiting.popLast() { rules[next.rule] = try expression(next.schemas) }
+    private func finish() throws(GuideError) -> [Automaton] {
+        while let next = waiting.popLast() { set(next.rule, try expression(next.schemas)) }
         var automata: [Automaton] = []
         for rule in rules { automata.append(try AutomatonBuilder.automaton(rule ?? .never, effort)) }
-        return try Grammar(automata, names: { _ in "the schema" }, effort)
+        return automata
     }
 
     private func newRule() -> Int {
         rules.append(nil)
-        return rules.count - 1
+        return first + rules.count - 1
     }
+
+    private func set(_ rule: Int, _ expression: Expression) { rules[rule - first] = expression }
 
     /// The rule of values that satisfy all of these.
     private func rule(for schemas: [Int]) throws(GuideError) -> Int {
@@ -93,14 +103,14 @@ final class SchemaCompiler {
         if let known = anyStringRule { return .rule(known) }
         let rule = newRule()
         anyStringRule = rule
-        rules[rule] = StringLanguage.any
+        set(rule, StringLanguage.any)
         return .rule(rule)
     }
 
     /// Strings of a rule of their own, whose states stay as they are made.
     private func string(_ language: StringLanguage) throws(GuideError) -> Expression {
         let rule = newRule()
-        rules[rule] = try language.expression(effort)
+        set(rule, try language.expression(effort))
         return .rule(rule)
     }
 
@@ -157,8 +167,9 @@ final class SchemaCompiler {
     }
 
     private func object(_ way: SchemaFacets) throws(GuideError) -> Expression {
+        let named = way.members.reduce(way.required.count) { $0 + $1.properties.count }
+        try effort.spend(named * named / 4)
         guard let members = members(way) else { return .never }
-        try effort.spend(members.count * members.count / 8)
         let others = way.members.compactMap(\.others)
         let hasOthers = others.isEmpty ? way.members.isEmpty && way.required.isEmpty : !others.contains(where: reader.isFalse)
         if let most = way.maxProperties { return try counted(way, members, hasOthers ? others : nil, most) }

@@ -27,10 +27,10 @@ struct FieldTable: Sendable {
 
 extension FieldTable {
     static let chat = FieldTable(
-        supported: answers.union(["messages", "max_completion_tokens", "top_logprobs", "add_generation_prompt", "chat_template_kwargs"]), harmless: hints,
+        supported: answers.union(["messages", "max_completion_tokens", "top_logprobs", "add_generation_prompt", "chat_template_kwargs", "tools", "tool_choice", "parallel_tool_calls"]), harmless: hints,
         unsupported: later.merging(
             [
-                "echo": [false], "tools": [[]], "tool_choice": ["none", "auto"], "parallel_tool_calls": [true, false],
+                "echo": [false],
                 "functions": [[]], "function_call": ["none", "auto"], "mm_processor_kwargs": [[:]], "min_pixels": [], "max_pixels": [],
                 "chat_template": [], "continue_final_message": [false], "add_special_tokens": [false], "documents": [[]], "prompt": [],
                 "modalities": [["text"]], "audio": [], "prediction": [], "reasoning_effort": ["none"], "web_search_options": [],

@@ -54,6 +54,8 @@ package struct InputPipeline: Sendable {
     /// Why no messages can be rendered; nil where they can.
     package let refusal: String?
     private let forms: MessageForms
+    /// How the chat template tells the model of tools.
+    package let tools: ToolForm
     private let newDecoder: @Sendable (_ skipsSpecialTokens: Bool) -> any TokenTextDecoder
     /// The bytes that a token stands for inside a text.
     package let tokenBytes: @Sendable (Int32) -> [UInt8]
@@ -92,6 +94,7 @@ package struct InputPipeline: Sendable {
         self.render = render
         self.refusal = refusal
         forms = MessageForms { messages in try render(messages, JSONObject(), .generous()) }
+        tools = ToolForm { messages, extra in try render(messages, extra, .generous()) }
         self.newDecoder = newDecoder
         self.encode = encode
         imageDecoder = ImageDecoder(spec.image, maxPixels: maxImagePixels)

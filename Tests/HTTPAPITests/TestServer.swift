@@ -42,6 +42,8 @@ final class TestServer: Sendable {
         var generation = GenerationDefaults(doSample: false)
         /// Whether tokens spell their bytes, and not letters.
         var spellsBytes = false
+        /// Whether the chat template tells of tools, and writes calls as Hermes does.
+        var tellsOfTools = false
         /// Sees the messages that the chat template gets.
         var onRender: @Sendable (JSONValue) -> Void = { _ in }
         /// Sees what the chat template gets besides.
@@ -135,7 +137,7 @@ final class TestServer: Sendable {
             render: { messages, extra, _ in
                 options.onExtra(extra)
                 options.onRender(messages)
-                return try render(messages)
+                return try options.tellsOfTools ? tools(extra) + render(messages, withCalls: true) : render(messages)
             },
             encode: { text, _, budget in
                 if text.contains("@") { options.encodeGate?.wait() }
@@ -151,12 +153,20 @@ final class TestServer: Sendable {
             tokenBytes: { options.spellsBytes ? [UInt8(truncatingIfNeeded: $0)] : [UInt8(97 + $0 % 26)] }, isSpecial: { $0 > 255 })
     }
 
-    private static func render(_ messages: JSONValue) throws -> String {
+    private static func tools(_ extra: JSONObject) -> String {
+        (extra["tools"]?.arrayValue ?? []).map { ($0["function"]?["name"]?.stringValue ?? "?") + "\n" }.joined()
+    }
+
+    private static func render(_ messages: JSONValue, withCalls: Bool = false) throws -> String {
         var text = ""
         for message in messages.arrayValue ?? [] {
             text += (message["role"]?.stringValue ?? "?") + ":"
             text += message["content"]?.stringValue ?? ""
             for part in message["content"]?.arrayValue ?? [] { text += part["text"]?.stringValue ?? "\u{1}" }
+            for call in withCalls ? message["tool_calls"]?.arrayValue ?? [] : [] {
+                let function: JSONValue = ["name": call["function"]?["name"] ?? "", "arguments": call["function"]?["arguments"] ?? [:]]
+                text += "<tool_call>\n\(function.serializedText)\n</tool_call>"
+            }
             text += "\n"
         }
         return text
