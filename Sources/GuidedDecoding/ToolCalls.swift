@@ -19,11 +19,14 @@ package struct ToolCalls: Sendable, Equatable {
     package var isParallel: Bool
     /// Whether other text may come first, or alone.
     package var isFree: Bool
+    /// The JSON Schema of an answer that may come in place of calls; nil for none.
+    package var answer: JSONValue?
 
-    package init(functions: [Function], isParallel: Bool, isFree: Bool) {
+    package init(functions: [Function], isParallel: Bool, isFree: Bool, answer: JSONValue? = nil) {
         self.functions = functions
         self.isParallel = isParallel
         self.isFree = isFree
+        self.answer = answer
     }
 
     package static let opening = "<tool_call>"
@@ -31,7 +34,7 @@ package struct ToolCalls: Sendable, Equatable {
 
     var key: String {
         let functions = functions.map { JSONValue.array([.string($0.name), $0.parameters]).serializedText }
-        return "\(isParallel) \(isFree) \(functions.joined())"
+        return "\(isParallel) \(isFree) \(functions.joined()) \(answer?.serializedText ?? "")"
     }
 
     func grammar(_ effort: Effort) throws(GuideError) -> Grammar {
@@ -51,6 +54,11 @@ package struct ToolCalls: Sendable, Equatable {
         var calls = call
         if isParallel { calls = .sequence([call, .loop(.sequence([.text("\n"), call]), min: 0, max: nil)]) }
         if isFree { calls = .sequence([.automaton(try text(effort)), .optional(calls)]) }
+        if let answer {
+            let rule = automata.count
+            automata += try SchemaCompiler.automata(answer, first: rule, effort)
+            calls = .choice([calls, .rule(rule)])
+        }
         automata[0] = try AutomatonBuilder.automaton(calls, effort)
         return try Grammar(automata, names: { _ in "the tools" }, effort)
     }

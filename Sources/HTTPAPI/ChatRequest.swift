@@ -26,10 +26,7 @@ struct ChatRequest: Sendable {
         offer = try ToolFields(fields: fields).read()
         guard let offer else { return }
         extra["tools"] = .array(offer.tools)
-        if let guide = options.guide {
-            throw .invalid("\(guide.field) beside tools is not supported; leave one out, or set tool_choice to none", param: guide.field, code: "unsupported_parameter")
-        }
-        options.guide = offer.guide.map { GuideFields.Choice(guide: $0, field: offer.field) }
+        options.guide = try offer.guide(beside: options.guide)
         options.toolCalls = offer.takesOneCall ? .one : .several
     }
 

@@ -41,10 +41,10 @@ extension FieldTable {
         unsupported: later.merging(["suffix": [""], "prompt_embeds": [], "messages": []], uniquingKeysWith: { $1 }))
 
     static let tokenize = FieldTable(
-        supported: ["model", "prompt", "messages", "add_special_tokens", "add_generation_prompt", "chat_template_kwargs"], harmless: hints,
+        supported: ["model", "prompt", "messages", "add_special_tokens", "add_generation_prompt", "chat_template_kwargs", "tools"], harmless: hints,
         unsupported: [
             "continue_final_message": [false], "return_token_strs": [false], "chat_template": [],
-            "mm_processor_kwargs": [[:]], "tools": [[]],
+            "mm_processor_kwargs": [[:]],
         ])
 
     static let detokenize = FieldTable(supported: ["model", "tokens"], harmless: hints, unsupported: [:])

@@ -15,10 +15,10 @@ struct ToolFields {
         var tools: [JSONValue]
         /// Only the first call of an answer counts.
         var takesOneCall: Bool
-        /// What the answer must be; nil where the model is free.
-        var guide: Guide?
-        /// The field that decides `guide`.
-        var field: String
+        /// The calls that an answer may hold, or must.
+        fileprivate var calls: ToolCalls
+        /// Whether nothing else decides what the answer is.
+        fileprivate var isLoose: Bool
     }
 
     /// Nil where no function can be called.
@@ -27,23 +27,23 @@ struct ToolFields {
         let isParallel = try fields.boolean("parallel_tool_calls") ?? true
         let choice = try choice(of: tools)
         guard !tools.isEmpty, choice != .none else { return nil }
-        var offer = Offer(tools: tools.map(\.value), takesOneCall: !isParallel, field: "tools")
+        let values = tools.map(\.value)
+        var calls = ToolCalls(functions: tools.map(\.function), isParallel: isParallel, isFree: false)
         switch choice {
-        case .none: return nil
+        case .none, .required: break
         case .auto:
             // A strict function's arguments satisfy its schema; those of others may be anything.
-            guard tools.contains(where: \.isStrict) else { return offer }
-            let functions = tools.map { $0.isStrict ? $0.function : ToolCalls.Function(name: $0.function.name, parameters: ["type": "object"]) }
-            offer.guide = .calls(ToolCalls(functions: functions, isParallel: isParallel, isFree: true))
-        case .required: offer.guide = .calls(ToolCalls(functions: tools.map(\.function), isParallel: isParallel, isFree: false))
+            for (index, tool) in tools.enumerated() where !tool.isStrict { calls.functions[index].parameters = ["type": "object"] }
+            calls.isFree = true
+            return Offer(tools: values, takesOneCall: !isParallel, calls: calls, isLoose: !tools.contains(where: \.isStrict))
         case .named(let name):
-            let functions = tools.map(\.function).filter { $0.name.isExactly(name) }
-            guard !functions.isEmpty else {
+            calls.functions.removeAll { !$0.name.isExactly(name) }
+            calls.isParallel = false
+            guard !calls.functions.isEmpty else {
                 throw .invalid("tool_choice names the function \(name.prefix(60)), which is not among tools", param: "tool_choice")
             }
-            offer.guide = .calls(ToolCalls(functions: functions, isParallel: false, isFree: false))
         }
-        return offer
+        return Offer(tools: values, takesOneCall: !isParallel, calls: calls, isLoose: false)
     }
 
     private enum Choice: Equatable {
@@ -115,6 +115,24 @@ struct ToolFields {
         }
         let isStrict = try function.boolean("strict") ?? false
         return Tool(value: value, function: ToolCalls.Function(name: name, parameters: .object(parameters)), isStrict: isStrict)
+    }
+}
+
+extension ToolFields.Offer {
+    /// What guides an answer that may be a call, or another one that `choice` guides; where a call must come, `choice` decides nothing.
+    func guide(beside choice: GuideFields.Choice?) throws(APIError) -> GuideFields.Choice? {
+        var calls = calls
+        guard let choice, calls.isFree else { return isLoose ? nil : GuideFields.Choice(guide: .calls(calls), field: "tools") }
+        calls.isFree = false
+        switch choice.guide {
+        case .schema(let schema): calls.answer = schema
+        case .object: calls.answer = ["type": "object"]
+        case .regex, .choice, .grammar, .calls:
+            throw .invalid(
+                "\(choice.field) beside tools is not supported, only JSON is; leave one out, or set tool_choice to none", param: choice.field,
+                code: "unsupported_parameter")
+        }
+        return GuideFields.Choice(guide: .calls(calls), field: choice.field)
     }
 }
 

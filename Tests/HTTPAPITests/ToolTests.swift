@@ -104,6 +104,41 @@ import Testing
         await server.stop()
     }
 
+    /// An answer of JSON, or calls.
+    @Test func aSchemaGoesWithTools() async throws {
+        let server = try await server()
+        var reasons: Set<String> = []
+        for seed in 0..<8 {
+            let answer = try await server.chat([
+                "tools": [Self.function("f", ["type": "object", "properties": ["a": ["const": 1]], "required": ["a"]], strict: true)], "parallel_tool_calls": false,
+                "guided_json": ["const": 5], "temperature": 1, "seed": .int(seed), "max_tokens": 200,
+            ])
+            let choice = answer.json["choices"]?[0] ?? .null
+            reasons.insert(choice["finish_reason"]?.stringValue ?? "\(answer.text)")
+            if choice["finish_reason"] == "stop" {
+                #expect(choice["message"]?["content"] == "5" && choice["message"]?["tool_calls"] == nil, "\(answer.text)")
+            } else {
+                let arguments = choice["message"]?["tool_calls"]?[0]?["function"]?["arguments"]?.stringValue ?? ""
+                #expect(try JSONValue(parsing: arguments) == ["a": 1], "\(answer.text)")
+            }
+        }
+        #expect(reasons == ["stop", "tool_calls"])
+        let must = try await server.chat(["tools": Self.tools, "tool_choice": "required", "response_format": ["type": "json_object"], "max_tokens": 300])
+        #expect(must.json["choices"]?[0]?["message"]?["tool_calls"]?[0].map(isRight) == true, "\(must.text)")
+        await server.stop()
+    }
+
+    @Test func toolsAreTokenized() async throws {
+        let server = try await server()
+        func count(_ tools: JSONValue) async throws -> Int {
+            let answer = try await server.request(
+                "POST", "/tokenize", ["model": "null-model", "messages": [["role": "user", "content": "x"]], "tools": tools])
+            return answer.json["count"]?.intValue ?? -1
+        }
+        #expect(try await count(Self.tools) == count([]) + "weather\nadd\n".utf8.count)
+        await server.stop()
+    }
+
     @Test(arguments: [
         (["tools": [["type": "function"]]], "tools[0].function", "must be an object"), (["tools": [3]], "tools[0]", "must be an object"),
         (["tools": [["type": "web"]]], "tools[0].type", "must be function"), (["tools": "x"], "tools", "must be a list"),
