@@ -9,9 +9,12 @@ final class SchemaReader {
     let effort: Effort
     /// Places whose `oneOf` is looked at, or was.
     private var checked: Set<Int> = []
+    /// Those that are looked at now, one for the sake of the other.
+    private var checkDepth = 0
 
     /// Most ways that choices of one value make together.
     private static let maxWays = 128
+    private static let maxChecks = 16
     private static let maxPlaces = 1 << 14
     /// Most members that one schema names, and most values of an enumeration.
     private static let maxNames = 1 << 12
@@ -109,13 +112,20 @@ final class SchemaReader {
             for name in ["anyOf", "oneOf"] {
                 guard let value = object[name] else { continue }
                 let branches = try self.branches(value, name, next)
-                if name == "oneOf", checked.insert(next).inserted { try checkExclusive(branches, at: next) }
+                if name == "oneOf", checked.insert(next).inserted { try check(branches, of: next) }
                 ways = ways.flatMap { way in branches.map { way.adding(Way.Part(schema: $0, above: above)) } }
                 guard ways.count + work.count <= Self.maxWays else { throw GuideError("anyOf, oneOf and allOf make more than \(Self.maxWays) ways together", at: places[next]) }
             }
             work += ways.reversed()
         }
         return done
+    }
+
+    private func check(_ branches: [Int], of place: Int) throws(GuideError) {
+        guard checkDepth < Self.maxChecks else { throw GuideError("oneOf nests deeper than \(Self.maxChecks) levels", at: places[place]) }
+        checkDepth += 1
+        try checkExclusive(branches, at: place)
+        checkDepth -= 1
     }
 
     private func branches(_ value: JSONValue, _ name: String, _ parent: Int) throws(GuideError) -> [Int] {

@@ -92,7 +92,7 @@ struct GuideFields {
             return value
         }
         do {
-            return try JSONValue(parsing: text)
+            return try JSONValue(parsing: Array(text.utf8), countLimit: RequestIntake.maxBodyValues)
         } catch {
             throw .invalid("\(fields.prefix)\(name) is no JSON: \(error.description)", param: fields.prefix + name)
         }

@@ -121,8 +121,9 @@ import Testing
         func values(_ count: Int, _ prefix: String = "x") -> JSONValue { .array((0..<count).map { .string("\(prefix)\($0)") }) }
         func members(_ count: Int) -> JSONValue { .object(JSONObject((0..<count).map { ("member\($0)", true) })) }
         let chain = (0..<5000).map { ("d\($0)", JSONValue.object(["$ref": .string("#/$defs/d\($0 + 1)")])) } + [("d5000", true)]
+        let nest = (0..<5000).map { ("d\($0)", JSONValue.object(["oneOf": [["$ref": .string("#/$defs/d\($0 + 1)")], ["const": .int($0)]]])) } + [("d5000", ["const": "x"])]
         let schemas: [JSONValue] = [
-            ["enum": values(5000)], ["allOf": .array((0..<60).map { _ in ["enum": values(4000)] })], ["required": values(5000)], ["properties": members(5000)],
+            ["$ref": "#/$defs/d0", "$defs": .object(JSONObject(nest))], ["enum": values(5000)], ["allOf": .array((0..<60).map { _ in ["enum": values(4000)] })], ["required": values(5000)], ["properties": members(5000)],
             ["properties": members(4000)], ["oneOf": .array((0..<2000).map { ["const": .int($0)] })], ["anyOf": .array((0..<200).map { ["const": .int($0)] })],
             ["allOf": .array((0..<12).map { _ in ["anyOf": [true, ["minimum": 1]]] })], ["type": "string", "pattern": "^(a|b)*a(a|b){20}$"],
             ["$ref": "#/$defs/d0", "$defs": .object(JSONObject(chain)), "oneOf": [["$ref": "#/$defs/d0"], true]],
