@@ -88,12 +88,13 @@ let package = Package(
             "Compiler",
             ["Budgets", "ChatTemplates", "HuggingFace", "JSON", "Models", "Passes", "IR", "Plan", "ArtifactFormat", "CKernels", "COpenBLAS", "HostLimits", "Reference", "Inputs", "Tensors", crypto]),
         module("Execution", ["Plan", "ArtifactFormat", "Tensors"]),
+        module("GuidedDecoding", ["JSON"]),
         module("CPUBackend", ["Execution", "ArtifactFormat", "HostLimits", "Plan", "Tensors", "CKernels", "COpenBLAS"]),
-        module("Serving", ["Budgets", "CKernels", "Execution", "Inputs", "JSON", "Plan", crypto]),
+        module("Serving", ["Budgets", "CKernels", "Execution", "GuidedDecoding", "Inputs", "JSON", "Plan", crypto]),
         module(
             "ModelRuntime", ["ArtifactFormat", "ChatTemplates", "Execution", "HostLimits", "Inputs", "JSON", "Plan", "Serving"]),
         module(
-            "HTTPAPI", ["Budgets", "CHeap", "Serving", "Inputs", "JSON", "Plan", hummingbird, hummingbirdCore, httpTypes, lifecycle, logging, nioCore, nioHTTP1]),
+            "HTTPAPI", ["Budgets", "CHeap", "GuidedDecoding", "Serving", "Inputs", "JSON", "Plan", hummingbird, hummingbirdCore, httpTypes, lifecycle, logging, nioCore, nioHTTP1]),
 
         module("CommandLineSupport", [argumentParser]),
         tool(
@@ -119,7 +120,8 @@ let package = Package(
         tests("ChatTemplates", ["Budgets", "ChatTemplates", "JSON", "Seeded"], exclude: ["Fixtures"]),
         tests("CacheTool", ["vlm-cache", "ArtifactFormat", "ArtifactSamples"]),
         tests("EndToEnd", ["vlmc", "vlm-serve", "vlm-cache", "Models", "TestClient"], exclude: ["Fixtures"]),
-        tests("HTTPAPI", ["Budgets", "HTTPAPI", "Serving", "Execution", "Gates", "Inputs", "JSON", "Plan", "Seeded", "Tensors", "TestClient"]),
+        tests("GuidedDecoding", ["GuidedDecoding", "JSON", "Seeded"]),
+        tests("HTTPAPI", ["Budgets", "GuidedDecoding", "HTTPAPI", "Serving", "Execution", "Gates", "Inputs", "JSON", "Plan", "Seeded", "Tensors", "TestClient"]),
         tests("HostLimits", ["HostLimits"]),
         tests("HuggingFace", ["HuggingFace", "JSON", "Tensors"]),
         tests("IR", ["IR", "Plan", "Seeded", "Tensors"], exclude: ["Fixtures"]),
@@ -133,13 +135,13 @@ let package = Package(
         .target(
             name: "FuzzTargets",
             dependencies: [
-                "ArtifactFormat", "ArtifactSamples", "Budgets", "ChatTemplates", "Compiler", "CPUBackend", "Execution", "HTTPAPI",
+                "ArtifactFormat", "ArtifactSamples", "Budgets", "ChatTemplates", "Compiler", "CPUBackend", "Execution", "GuidedDecoding", "HTTPAPI",
                 "HuggingFace", "Inputs", "JSON", "ModelRuntime", "Plan", "Seeded", "Serving", "Tensors",
             ],
             path: "Tests/Fuzz/Targets", swiftSettings: settings),
         .executableTarget(name: "fuzz-targets", dependencies: ["FuzzTargets"], path: "Tests/Fuzz/Driver", swiftSettings: settings),
         tests("Fuzz", ["FuzzTargets"]),
-        tests("Serving", ["AllocationCounter", "Budgets", "CKernels", "Serving", "Execution", "Gates", "Inputs", "Plan", "Seeded", "Tensors"]),
+        tests("Serving", ["AllocationCounter", "Budgets", "CKernels", "Serving", "Execution", "Gates", "GuidedDecoding", "JSON", "Inputs", "Plan", "Seeded", "Tensors"]),
         tests("Tidy", []),
     ]
 )

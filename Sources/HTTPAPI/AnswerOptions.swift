@@ -8,6 +8,10 @@ struct AnswerOptions: Sendable {
     var rules: TokenRules
     /// Texts that the answer must not hold.
     var badWords: [String]
+    /// What the answer must be; nil for anything.
+    var guide: GuideFields.Choice?
+    /// How many calls of functions an answer's text is read for.
+    var toolCalls = CallCount.none
     /// Nil for the model's own number, and at most what the context holds.
     var maxTokens: Int?
     /// The field that set it.
@@ -26,6 +30,10 @@ struct AnswerOptions: Sendable {
     /// Answers that are shown of each prompt, and those that are made, of which the likeliest are shown.
     var n: Int
     var bestOf: Int
+
+    enum CallCount: Sendable {
+        case none, one, several
+    }
 
     /// Most answers to one prompt.
     static let maxAnswers = 128
@@ -51,6 +59,7 @@ struct AnswerOptions: Sendable {
         stopTokens = try tokens.stopTokens()
         rules = try tokens.rules(ends: model.endTokens + stopTokens)
         badWords = try tokens.badWords()
+        guide = try GuideFields(fields: fields).read()
         if let limit = try Self.maxTokens(fields) {
             maxTokensField = limit.field
             maxTokens = limit.count

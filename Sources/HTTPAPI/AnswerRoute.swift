@@ -29,7 +29,7 @@ struct AnswerRoute: Sendable {
             return plan
         } heldBytes: { $0.heldBytes }
         let head = head("chatcmpl-", plan)
-        return try await answer(plan, ChatResponse(head: head, texts: texts(plan)), context, holdings)
+        return try await answer(plan, ChatResponse(head: head, texts: texts(plan), toolCalls: plan.options.toolCalls), context, holdings)
     }
 
     func complete(_ request: Request, _ context: APIContext) async throws -> Response {

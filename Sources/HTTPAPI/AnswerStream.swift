@@ -32,11 +32,11 @@ struct AnswerStream<Writer: AnswerWriting>: Sendable {
             if plan.options.logprobs != nil { answers[item.branch].tokens.append(choice) }
             return []
         case .text(let text):
-            return ServerSentEvent.bytes(writer.piece(item.branch, text, takeTokens(item.branch)))
+            return ServerSentEvent.bytes(writer.pieces(item.branch, text, takeTokens(item.branch)))
         case .finished(let completion):
             answers[item.branch].completion = completion
             left -= 1
-            let bytes = ServerSentEvent.bytes(writer.ending(item.branch, completion, takeTokens(item.branch)))
+            let bytes = ServerSentEvent.bytes(writer.endings(item.branch, completion, takeTokens(item.branch)))
             guard left == 0 else { return bytes }
             let counting = plan.options.includesUsage ? ServerSentEvent.bytes(writer.counting(plan.usage(answers))) : []
             return bytes + counting + ServerSentEvent.done

@@ -6,10 +6,10 @@ protocol AnswerWriting: Sendable {
     func whole(_ choices: [AnswerChoice], _ usage: Usage) -> JSONValue
     /// The first piece of a choice's stream; nil for none.
     func opening(_ index: Int, beginning: String) -> JSONValue?
-    /// A piece of a choice's text with the tokens that it may hold.
-    mutating func piece(_ index: Int, _ text: String, _ tokens: [TokenChoice]) -> JSONValue
-    /// The last piece of a choice's stream: why it ended.
-    mutating func ending(_ index: Int, _ completion: Completion, _ tokens: [TokenChoice]) -> JSONValue
+    /// Pieces of a choice's stream for more of its text, with the tokens that it may hold.
+    mutating func pieces(_ index: Int, _ text: String, _ tokens: [TokenChoice]) -> [JSONValue]
+    /// The last pieces of a choice's stream; the last of all says why it ended.
+    mutating func endings(_ index: Int, _ completion: Completion, _ tokens: [TokenChoice]) -> [JSONValue]
     /// The piece after the last one, which counts tokens.
     func counting(_ usage: Usage) -> JSONValue
 }
@@ -72,6 +72,8 @@ extension Completion {
 
 /// One event of a server-sent stream.
 enum ServerSentEvent {
+    static func bytes(_ values: [JSONValue]) -> [UInt8] { values.flatMap { bytes($0) } }
+
     static let done = Array("data: [DONE]\n\n".utf8)
 
     static func bytes(_ value: JSONValue) -> [UInt8] {

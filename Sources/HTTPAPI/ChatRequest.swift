@@ -12,6 +12,8 @@ struct ChatRequest: Sendable {
     /// What the template sees besides.
     var extra: JSONObject
     var options: AnswerOptions
+    /// The functions that the model may call; nil for none.
+    var offer: ToolFields.Offer?
 
     init(_ object: JSONObject, _ surroundings: AnswerOptions.Surroundings) throws(APIError) {
         let fields = FieldReader(object: object)
@@ -21,6 +23,11 @@ struct ChatRequest: Sendable {
         (messages, images) = try MessageReader().read(fields.value("messages"))
         extra = try TemplateFields.read(fields)
         options = try AnswerOptions(fields, surroundings, logprobs: Self.logprobs(fields))
+        offer = try ToolFields(fields: fields).read()
+        guard let offer else { return }
+        extra["tools"] = .array(offer.tools)
+        options.guide = try offer.guide(beside: options.guide)
+        options.toolCalls = offer.takesOneCall ? .one : .several
     }
 
     private static func logprobs(_ fields: FieldReader) throws(APIError) -> Int? {
@@ -37,6 +44,7 @@ struct ChatRequest: Sendable {
 
     /// The prompt, and what is asked of the engine.
     func plan(_ pipeline: InputPipeline, contextLength: Int, _ budget: WorkBudget) throws(APIError) -> AnswerPlan {
+        if offer != nil { try pipeline.tools.check() }
         let prompt: Prompt
         do throws(InputError) {
             prompt = try pipeline.prompt(messages: messages, extra: extra, images: images, salt: options.cacheSalt, budget: budget)

@@ -31,12 +31,12 @@ struct CompletionResponse: AnswerWriting {
         return head.chunk(Self.kind, choice(index, beginning, .null, ended: nil))
     }
 
-    mutating func piece(_ index: Int, _ text: String, _ tokens: [TokenChoice]) -> JSONValue {
-        head.chunk(Self.kind, choice(index, text, logprobs(index, tokens), ended: nil))
+    mutating func pieces(_ index: Int, _ text: String, _ tokens: [TokenChoice]) -> [JSONValue] {
+        [head.chunk(Self.kind, choice(index, text, logprobs(index, tokens), ended: nil))]
     }
 
-    mutating func ending(_ index: Int, _ completion: Completion, _ tokens: [TokenChoice]) -> JSONValue {
-        head.chunk(Self.kind, choice(index, "", logprobs(index, tokens), ended: completion))
+    mutating func endings(_ index: Int, _ completion: Completion, _ tokens: [TokenChoice]) -> [JSONValue] {
+        [head.chunk(Self.kind, choice(index, "", logprobs(index, tokens), ended: completion))]
     }
 
     func counting(_ usage: Usage) -> JSONValue { head.whole(Self.kind, [], usage) }

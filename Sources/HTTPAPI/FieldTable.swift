@@ -27,10 +27,10 @@ struct FieldTable: Sendable {
 
 extension FieldTable {
     static let chat = FieldTable(
-        supported: answers.union(["messages", "max_completion_tokens", "top_logprobs", "add_generation_prompt", "chat_template_kwargs"]), harmless: hints,
+        supported: answers.union(["messages", "max_completion_tokens", "top_logprobs", "add_generation_prompt", "chat_template_kwargs", "tools", "tool_choice", "parallel_tool_calls"]), harmless: hints,
         unsupported: later.merging(
             [
-                "echo": [false], "tools": [[]], "tool_choice": ["none", "auto"], "parallel_tool_calls": [true, false],
+                "echo": [false],
                 "functions": [[]], "function_call": ["none", "auto"], "mm_processor_kwargs": [[:]], "min_pixels": [], "max_pixels": [],
                 "chat_template": [], "continue_final_message": [false], "add_special_tokens": [false], "documents": [[]], "prompt": [],
                 "modalities": [["text"]], "audio": [], "prediction": [], "reasoning_effort": ["none"], "web_search_options": [],
@@ -41,10 +41,10 @@ extension FieldTable {
         unsupported: later.merging(["suffix": [""], "prompt_embeds": [], "messages": []], uniquingKeysWith: { $1 }))
 
     static let tokenize = FieldTable(
-        supported: ["model", "prompt", "messages", "add_special_tokens", "add_generation_prompt", "chat_template_kwargs"], harmless: hints,
+        supported: ["model", "prompt", "messages", "add_special_tokens", "add_generation_prompt", "chat_template_kwargs", "tools"], harmless: hints,
         unsupported: [
             "continue_final_message": [false], "return_token_strs": [false], "chat_template": [],
-            "mm_processor_kwargs": [[:]], "tools": [[]],
+            "mm_processor_kwargs": [[:]],
         ])
 
     static let detokenize = FieldTable(supported: ["model", "tokens"], harmless: hints, unsupported: [:])
@@ -54,18 +54,17 @@ extension FieldTable {
         "model", "max_tokens", "temperature", "top_p", "top_k", "min_p", "seed", "n", "best_of", "stop", "stop_token_ids",
         "include_stop_str_in_output", "ignore_eos", "min_tokens", "repetition_penalty", "presence_penalty", "frequency_penalty",
         "logit_bias", "bad_words", "allowed_token_ids", "logprobs", "skip_special_tokens", "stream", "stream_options", "cache_salt",
+        "response_format", "guided_json", "guided_regex", "guided_choice", "guided_grammar", "structured_outputs",
     ]
 
     private static let hints: Set<String> = [
         "user", "metadata", "store", "service_tier", "safety_identifier", "verbosity", "prompt_cache_key",
-        "prompt_cache_retention",
+        "prompt_cache_retention", "guided_decoding_backend",
     ]
 
     private static let later: [String: [JSONValue]] = [
         "use_beam_search": [false], "length_penalty": [1], "early_stopping": [false], "prompt_logprobs": [],
-        "spaces_between_special_tokens": [true], "guided_json": [], "guided_regex": [], "guided_choice": [], "guided_grammar": [],
-        "guided_decoding_backend": [], "guided_whitespace_pattern": [], "structured_outputs": [],
-        "response_format": [["type": "text"]], "priority": [0], "request_id": [], "truncate_prompt_tokens": [],
+        "spaces_between_special_tokens": [true], "guided_whitespace_pattern": [], "priority": [0], "request_id": [], "truncate_prompt_tokens": [],
         "return_token_ids": [false], "return_tokens_as_token_ids": [false],
     ]
 }

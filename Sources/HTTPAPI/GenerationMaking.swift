@@ -1,4 +1,5 @@
 internal import Budgets
+internal import GuidedDecoding
 internal import Inputs
 internal import Plan
 internal import Serving
@@ -27,6 +28,13 @@ extension InputPipeline {
             generation.rules.barred = try barred(options.badWords, budget: budget)
         } catch {
             throw APIError(error, place: "bad_words")
+        }
+        if let choice = options.guide {
+            do throws(GuideError) {
+                generation.rules.guide = try guides.guide(choice.guide)
+            } catch {
+                throw .invalid("\(choice.field): \(error.description)", param: choice.field, code: "invalid_guide")
+            }
         }
         guard generation.rules.leaveAToken(of: spec.vocabularySize, ends: endTokens + options.stopTokens) else {
             throw .invalid("bad_words leaves no token that may come", param: "bad_words")

@@ -163,9 +163,9 @@ private enum ToolCalls {
 
     private static func arguments(_ given: JSONValue) -> JSONValue {
         if given.isNull || given == "" { return [:] }
-        guard let text = given.stringValue, let object = try? JSONValue(parsing: text), object.objectValue != nil else {
-            return given
-        }
+        guard let text = given.stringValue, let object = try? JSONValue(parsing: Array(text.utf8), countLimit: RequestIntake.maxBodyValues),
+            object.objectValue != nil
+        else { return given }
         return object
     }
 }

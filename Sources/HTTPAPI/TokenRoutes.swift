@@ -30,7 +30,9 @@ struct TokenRoutes: Sendable {
             }
             guard try fields.boolean("add_special_tokens") != true else { throw .unsupported("add_special_tokens", possible: [false]) }
             let (messages, images) = try MessageReader().read(fields.value("messages"))
-            content = .messages(messages, images, extra: try TemplateFields.read(fields))
+            var extra = try TemplateFields.read(fields)
+            if let offer = try ToolFields(fields: fields).read() { extra["tools"] = .array(offer.tools) }
+            content = .messages(messages, images, extra: extra)
         }
 
         var isLong: Bool {
@@ -39,6 +41,7 @@ struct TokenRoutes: Sendable {
         }
 
         func tokens(_ pipeline: InputPipeline, _ budget: WorkBudget) throws(APIError) -> [Int32] {
+            if case .messages(_, _, let extra) = content, extra["tools"] != nil { try pipeline.tools.check() }
             let isText = if case .text = content { true } else { false }
             do throws(InputError) {
                 switch content {

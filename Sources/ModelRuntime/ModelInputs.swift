@@ -76,7 +76,8 @@ package struct ModelInputs: Sendable {
                 return try template.render(spec.templateContext(messages: messages, extra: extra), budget: budget)
             },
             encode: { text, adds, budget in try tokenizer.encode(text, addSpecialTokens: adds, budget: budget) },
-            newDecoder: { IncrementalDecoder(tokenizer, skipSpecialTokens: $0) }, tokenBytes: { tokenizer.bytes(of: $0) })
+            newDecoder: { IncrementalDecoder(tokenizer, skipSpecialTokens: $0) }, tokenBytes: { tokenizer.bytes(of: $0) },
+            isSpecial: { tokenizer.isSpecial($0) })
     }
 }
 

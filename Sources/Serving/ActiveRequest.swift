@@ -92,11 +92,12 @@ final class ActiveRequest {
         }
         send(stream.append(try decoder.append(token), mayStop: mayStop))
         if stream.stop != nil { return .stop }
-        guard generatedCount >= request.maxTokens || request.prompt.ids.count + generatedCount >= maxModelLength else { return nil }
+        let isComplete = mayStop && policy?.isComplete == true
+        guard isComplete || generatedCount >= request.maxTokens || request.prompt.ids.count + generatedCount >= maxModelLength else { return nil }
         send(stream.append(try decoder.finish(), mayStop: mayStop))
         if stream.stop != nil { return .stop }
         send(stream.finish())
-        return .length
+        return isComplete ? .stop : .length
     }
 
     private func ends(_ token: Int32) -> Bool {

@@ -54,9 +54,13 @@ package struct InputPipeline: Sendable {
     /// Why no messages can be rendered; nil where they can.
     package let refusal: String?
     private let forms: MessageForms
+    /// How the chat template tells the model of tools.
+    package let tools: ToolForm
     private let newDecoder: @Sendable (_ skipsSpecialTokens: Bool) -> any TokenTextDecoder
     /// The bytes that a token stands for inside a text.
     package let tokenBytes: @Sendable (Int32) -> [UInt8]
+    /// What answers must be, over the model's tokens.
+    package let guides: GuideShelf
     private let imageDecoder: ImageDecoder
     private let reader: ImageReader?
     private let maxPatches: Int
@@ -72,6 +76,7 @@ package struct InputPipeline: Sendable {
     ///   - refusal: why no messages can be rendered, which then is the answer to all of them; nil where they can.
     ///   - tokenBytesMax: most bytes of text that one token stands for; nil where bytes tell nothing about tokens.
     ///   - render: the chat template over `messages`, with the prompt for an answer appended, and over what else it may see.
+    ///   - isSpecial: whether a token spells no text of an answer.
     ///   - encode: text with special tokens spelled out to ids, nothing added.
     package init(
         spec: InputSpec, modelKey: String, maxPatches: Int, maxImagePixels: Int, contextLength: Int = .max,
@@ -79,14 +84,17 @@ package struct InputPipeline: Sendable {
         render: @escaping @Sendable (_ messages: JSONValue, _ extra: JSONObject, WorkBudget) throws -> String,
         encode: @escaping @Sendable (String, _ addsSpecialTokens: Bool, WorkBudget) throws -> [Int32],
         newDecoder: @escaping @Sendable (_ skipsSpecialTokens: Bool) -> any TokenTextDecoder,
-        tokenBytes: @escaping @Sendable (Int32) -> [UInt8]
+        tokenBytes: @escaping @Sendable (Int32) -> [UInt8], isSpecial: @escaping @Sendable (Int32) -> Bool = { _ in false }
     ) {
         self.tokenBytes = tokenBytes
+        let spellsNothing = Set(spec.endTokenIDs + (spec.image.map { [$0.prompt.token] } ?? []))
+        guides = GuideShelf(vocabularySize: spec.vocabularySize) { spellsNothing.contains($0) || isSpecial($0) ? nil : tokenBytes($0) }
         self.spec = spec
         generation = spec.generation
         self.render = render
         self.refusal = refusal
         forms = MessageForms { messages in try render(messages, JSONObject(), .generous()) }
+        tools = ToolForm { messages, extra in try render(messages, extra, .generous()) }
         self.newDecoder = newDecoder
         self.encode = encode
         imageDecoder = ImageDecoder(spec.image, maxPixels: maxImagePixels)

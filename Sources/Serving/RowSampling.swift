@@ -85,7 +85,7 @@ final class RowSampling: RowWork {
         var description: String {
             switch self {
             case .noNumber: "the model's output holds no numbers"
-            case .allBarred: "no token may follow: allowed_token_ids, bad_words and min_tokens leave none"
+            case .allBarred: "no token may follow: allowed_token_ids, bad_words, min_tokens and what guides the text leave none"
             }
         }
     }

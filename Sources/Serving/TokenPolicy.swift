@@ -1,3 +1,5 @@
+internal import GuidedDecoding
+
 /// How the next token of one sequence is chosen: its sampling, its rules, and what both ask of the tokens before.
 ///
 /// A value for each sequence; what it needs of memory it takes when it is made. Logits are changed in this order, which is that of vLLM:
@@ -13,6 +15,8 @@ package struct TokenPolicy: Sendable {
     private var counts: [Int32: Int32] = [:]
     /// The output; kept only where runs of tokens are barred.
     private var output: [Int32] = []
+    /// Where the output stands in what it must be; nil where it may be anything.
+    private var guideState: GuideState?
     /// Tokens of the output.
     package private(set) var position = 0
 
@@ -26,6 +30,7 @@ package struct TokenPolicy: Sendable {
         self.sampling = sampling
         self.rules = rules
         self.ends = ends
+        guideState = rules.guide?.start
         if sampling.repetitionPenalty != 1 {
             var seen = SeenTokens(vocabularySize: vocabularySize, capacity: prompt.count + maxTokens)
             for token in prompt { seen.insert(token) }
@@ -44,7 +49,11 @@ package struct TokenPolicy: Sendable {
         seen?.insert(token)
         if countsOutput { counts[token, default: 0] += 1 }
         if keepsOutput { output.append(token) }
+        if let guide = rules.guide, let state = guideState, !ends.contains(token) { guideState = guide.advanced(state, token) }
     }
+
+    /// Whether the output is all that it may be, so that nothing but its end can follow.
+    package var isComplete: Bool { guideState?.isComplete ?? false }
 
     /// Which logits decide, as `StepIO` counts them.
     package var wantedLogits: (count: Int32, reach: Float) { rules.apply(behind: position) ? (0, 0) : sampling.wantedLogits }
@@ -54,6 +63,7 @@ package struct TokenPolicy: Sendable {
         for bias in rules.biases { change(logits, bias.token) { $0 + bias.value } }
         if let allowed = rules.allowed { bar(logits, except: allowed) }
         for run in rules.barred where wouldComplete(run) { change(logits, run[run.count - 1]) { _ in -.infinity } }
+        keepToGuide(logits)
         if position < rules.minTokens { for token in ends { change(logits, token) { _ in -.infinity } } }
         if let seen {
             let penalty = sampling.repetitionPenalty
@@ -62,6 +72,14 @@ package struct TokenPolicy: Sendable {
         for (token, count) in counts {
             change(logits, token) { $0 - sampling.frequencyPenalty * Float(count) - sampling.presencePenalty }
         }
+    }
+
+    /// Bars what the guide does not let come; a token that ends the text comes where the text may end.
+    private func keepToGuide(_ logits: UnsafeMutableBufferPointer<Float>) {
+        guard let guide = rules.guide, let state = guideState else { return }
+        let possible = state.accepts ? ends.filter { logits.indices.contains(Int($0)) }.map { ($0, logits[Int($0)]) } : []
+        guide.mask(state).apply(to: logits)
+        for (token, value) in possible { logits[Int(token)] = value }
     }
 
     /// Whether the output ends in all of a run but its last token.

@@ -1,3 +1,5 @@
+package import GuidedDecoding
+
 /// Which tokens may follow and how much some are favoured, whatever their logits say.
 package struct TokenRules: Sendable, Equatable {
     package struct Bias: Sendable, Equatable {
@@ -18,14 +20,16 @@ package struct TokenRules: Sendable, Equatable {
     package var barred: [[Int32]] = []
     /// So many tokens come before one that ends the text.
     package var minTokens = 0
+    /// What the text must be; nil for any.
+    package var guide: TokenGuide?
 
     package init() {}
 
     /// Whether the rules can leave no token at all.
-    var restricts: Bool { allowed != nil || !barred.isEmpty || minTokens > 0 }
+    var restricts: Bool { allowed != nil || !barred.isEmpty || minTokens > 0 || guide != nil }
 
     /// Whether the logits of the token behind so many others are changed.
-    func apply(behind count: Int) -> Bool { !biases.isEmpty || allowed != nil || !barred.isEmpty || count < minTokens }
+    func apply(behind count: Int) -> Bool { !biases.isEmpty || allowed != nil || !barred.isEmpty || count < minTokens || guide != nil }
 
     /// Whether some token may come at the beginning, of so many, where `ends` are those that end a text.
     package func leaveAToken(of vocabularySize: Int, ends: [Int32]) -> Bool {

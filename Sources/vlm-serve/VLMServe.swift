@@ -21,6 +21,7 @@ struct VLMServe: AsyncParsableCommand {
             Routes: POST /v1/chat/completions, /v1/completions, /tokenize, /detokenize; GET /v1/models, /health, /ready, /live, /ping, /version, /load, /metrics.
             It says "listening on http://HOST:PORT" on stderr once it can answer; /health is 503 before, 200 after.
             Messages: roles system, developer (read as system), user, assistant and tool; a message's name is ignored.
+            Answers: JSON of a schema, texts of an expression, a grammar or choices (response_format, guided_*, structured_outputs), calls of tools (tools, tool_choice).
             SIGTERM and SIGINT refuse new requests, let those at work end, and stop; a second one ends the process at once.
             """,
         version: toolVersion)

@@ -71,4 +71,28 @@ import Testing
         let refused = try Command("vlm-serve", [artifact, "--generation-config", folder.path]).run()
         #expect(refused.status == 1 && refused.errors.contains("top_k must be a whole number"), "\(refused.errors)")
     }
+
+    /// Over the model's own tokens, whatever it would rather say.
+    @Test func guidedAnswersAreWhatTheyMustBe() async throws {
+        let space = try Workspace()
+        let server = try Server(space.compile(Workspace.demoModel))
+        func answer(_ fields: String) async throws -> (text: String, reason: String) {
+            let body = #"{"model": "model", "messages": [{"role": "user", "content": "Hello!"}], "temperature": 1.5, "max_tokens": 120, \#(fields)}"#
+            let json = try await JSONSerialization.jsonObject(with: server.chat(Data(body.utf8))) as? [String: Any]
+            let choice = (json?["choices"] as? [[String: Any]])?.first
+            return ((choice?["message"] as? [String: Any])?["content"] as? String ?? "", choice?["finish_reason"] as? String ?? "")
+        }
+        let schema = #"{"type": "object", "properties": {"name": {"type": "string", "maxLength": 8}, "count": {"type": "integer", "minimum": 1, "maximum": 250}}, "required": ["name", "count"]}"#
+        for seed in 0..<6 {
+            let (text, reason) = try await answer(#""seed": \#(seed), "response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": \#(schema)}}"#)
+            let object = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
+            #expect(reason == "stop" && object?.count == 2 && (object?["name"] as? String)?.unicodeScalars.count ?? 9 <= 8, "\(text)")
+            #expect(1...250 ~= object?["count"] as? Int ?? 0, "\(text)")
+        }
+        let (date, _) = try await answer(#""guided_regex": "[12][0-9]{3}-(0[1-9]|1[0-2])""#)
+        #expect(date.wholeMatch(of: /[12][0-9]{3}-(0[1-9]|1[0-2])/) != nil, "\(date)")
+        let (choice, _) = try await answer(#""guided_choice": ["Größe", "大きさ"]"#)
+        #expect(["Größe", "大きさ"].contains(choice))
+        #expect(server.stop() == 0)
+    }
 }

@@ -67,9 +67,8 @@ import Testing
         Case("top_logprobs", 21, "top_logprobs must be at least 0 and at most 20, not 21"),
         Case("top_logprobs", -1, "top_logprobs must be at least 0"),
         Case("use_beam_search", true, "use_beam_search must be false;"),
-        Case("tools", [["type": "function"]], "tools must be []; other values"),
-        Case("response_format", ["type": "json_object"], "response_format must be {\"type\":\"text\"}; other values"),
-        Case("guided_json", ["type": "object"], "guided_json is not supported yet; leave it out"),
+        Case("tools", [["type": "function", "function": ["name": "f"]]], "the model's chat template does not tell it of tools"),
+        Case("guided_whitespace_pattern", " ?", "guided_whitespace_pattern is not supported yet; leave it out"),
         Case("min_p", 1.5, "min_p must be at least 0 and at most 1"),
         Case("presence_penalty", 2.5, "presence_penalty must be at least -2"),
         Case("frequency_penalty", -3, "frequency_penalty must be at least -2"),
@@ -118,7 +117,7 @@ import Testing
         let server = try await TestServer()
         let harmless: [(String, JSONValue)] = [
             ("user", "me"), ("min_tokens", 0), ("logit_bias", [:]), ("bad_words", []), ("allowed_token_ids", .null), ("metadata", ["a": "b"]), ("store", true), ("service_tier", "auto"), ("n", 1),
-            ("presence_penalty", 0), ("frequency_penalty", 0.0), ("logprobs", false), ("tools", .null),
+            ("presence_penalty", 0), ("frequency_penalty", 0.0), ("logprobs", false), ("tools", .null), ("tools", []), ("tool_choice", "auto"), ("tool_choice", "none"), ("parallel_tool_calls", false),
             ("response_format", ["type": "text"]), ("temperature", .null), ("stop", .null), ("max_tokens", .null),
             ("top_k", -1), ("min_p", 0), ("stream_options", .null), ("seed", .null), ("stop_token_ids", []),
             ("messages", [["role": "user", "content": "x", "name": "me"]]),

@@ -40,6 +40,10 @@ final class TestServer: Sendable {
         var encodeGate: DispatchSemaphore?
         var tokenBytesMax: Int?
         var generation = GenerationDefaults(doSample: false)
+        /// Whether tokens spell their bytes, and not letters.
+        var spellsBytes = false
+        /// Whether the chat template tells of tools, and writes calls as Hermes does.
+        var tellsOfTools = false
         /// Sees the messages that the chat template gets.
         var onRender: @Sendable (JSONValue) -> Void = { _ in }
         /// Sees what the chat template gets besides.
@@ -133,7 +137,7 @@ final class TestServer: Sendable {
             render: { messages, extra, _ in
                 options.onExtra(extra)
                 options.onRender(messages)
-                return try render(messages)
+                return try options.tellsOfTools ? tools(extra) + render(messages, withCalls: true) : render(messages)
             },
             encode: { text, _, budget in
                 if text.contains("@") { options.encodeGate?.wait() }
@@ -145,15 +149,24 @@ final class TestServer: Sendable {
                 }
                 return text.utf8.map { $0 == 1 ? 257 : Int32($0) }
             },
-            newDecoder: { _ in PrintableDecoder() }, tokenBytes: { [UInt8(97 + $0 % 26)] })
+            newDecoder: { _ in if options.spellsBytes { ByteDecoder() } else { PrintableDecoder() } },
+            tokenBytes: { options.spellsBytes ? [UInt8(truncatingIfNeeded: $0)] : [UInt8(97 + $0 % 26)] }, isSpecial: { $0 > 255 })
     }
 
-    private static func render(_ messages: JSONValue) throws -> String {
+    private static func tools(_ extra: JSONObject) -> String {
+        (extra["tools"]?.arrayValue ?? []).map { ($0["function"]?["name"]?.stringValue ?? "?") + "\n" }.joined()
+    }
+
+    private static func render(_ messages: JSONValue, withCalls: Bool = false) throws -> String {
         var text = ""
         for message in messages.arrayValue ?? [] {
             text += (message["role"]?.stringValue ?? "?") + ":"
             text += message["content"]?.stringValue ?? ""
             for part in message["content"]?.arrayValue ?? [] { text += part["text"]?.stringValue ?? "\u{1}" }
+            for call in withCalls ? message["tool_calls"]?.arrayValue ?? [] : [] {
+                let function: JSONValue = ["name": call["function"]?["name"] ?? "", "arguments": call["function"]?["arguments"] ?? [:]]
+                text += "<tool_call>\n\(function.serializedText)\n</tool_call>"
+            }
             text += "\n"
         }
         return text
@@ -164,4 +177,18 @@ final class TestServer: Sendable {
 struct PrintableDecoder: TokenTextDecoder {
     mutating func append(_ token: Int32) -> String { String(UnicodeScalar(UInt8(97 + token % 26))) }
     mutating func finish() -> String { "" }
+}
+
+/// Writes the bytes that tokens are, whole characters at once.
+struct ByteDecoder: TokenTextDecoder {
+    private var held: [UInt8] = []
+
+    mutating func append(_ token: Int32) -> String {
+        if token < 256 { held.append(UInt8(token)) }
+        guard let text = String(validating: held, as: UTF8.self) else { return "" }
+        held = []
+        return text
+    }
+
+    mutating func finish() -> String { String(decoding: held, as: UTF8.self) }
 }

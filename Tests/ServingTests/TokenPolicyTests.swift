@@ -1,3 +1,4 @@
+import GuidedDecoding
 import Serving
 import Testing
 
@@ -96,5 +97,29 @@ import Testing
         #expect(leaves { ($0.allowed, $0.barred) = ([1], [[1, 1]]) })
         #expect(!leaves { ($0.allowed, $0.minTokens) = ([2], 1) } && !leaves { ($0.allowed, $0.barred) = ([1], [[1]]) })
         #expect(!leaves { ($0.barred, $0.minTokens) = ([[0], [1], [5]], 1) })
+    }
+
+    /// Tokens 0 to 7 spell letters, 8 ends the text, 9 spells nothing.
+    @Test func aGuideLetsOnlyComeWhatLeadsOn() throws {
+        let shelf = GuideShelf(vocabularySize: 10) { $0 < 8 ? [UInt8(97 + $0)] : nil }
+        let guide = try shelf.guide(.regex("a(bc)?"))
+        func row(_ output: [Int32], _ change: (inout TokenRules) -> Void = { _ in }) -> [Int] {
+            possible(
+                logits(output: output, ends: [8]) { _, rules in
+                    rules.guide = guide
+                    change(&rules)
+                })
+        }
+        #expect(row([]) == [0] && row([0]) == [1, 8] && row([0, 1]) == [2] && row([0, 1, 2]) == [8])
+        #expect(row([0]) { $0.minTokens = 2 } == [1] && row([0]) { $0.barred = [[1]] } == [8])
+        #expect(row([0]) { $0.biases = [TokenRules.Bias(token: 3, value: 100)] } == [1, 8])
+        // What was taken decides, not how often it is asked.
+        var policy = TokenPolicy(SamplingParameters(), { var rules = TokenRules(); rules.guide = guide; return rules }(), ends: [8], maxTokens: 9, vocabularySize: 10)
+        for token: Int32 in [0, 1, 2] {
+            #expect(!policy.isComplete && policy.wantedLogits.count == 0)
+            policy.take(token)
+        }
+        #expect(policy.isComplete)
+        #expect(try shelf.guide(.regex("a(bc)?")) === guide && shelf.guide(.regex("a")) !== guide)
     }
 }

@@ -28,11 +28,12 @@ import Testing
         "Execution": ["ArtifactFormat", "Plan", "Tensors"],
         "CPUBackend": ["ArtifactFormat", "CKernels", "COpenBLAS", "Execution", "Foundation", "HostLimits", "Plan", "Tensors"],
         // The sampler reduces rows of logits by kernels.
-        "Serving": ["Budgets", "CKernels", "Crypto", "Execution", "Foundation", "Inputs", "JSON", "Plan"],
+        "GuidedDecoding": ["JSON"],
+        "Serving": ["Budgets", "CKernels", "Crypto", "Execution", "Foundation", "GuidedDecoding", "Inputs", "JSON", "Plan"],
         // Opens artifacts: the engine's and the sections' types meet here and nowhere else.
         "ModelRuntime": ["ArtifactFormat", "ChatTemplates", "Execution", "Foundation", "HostLimits", "Inputs", "JSON", "Plan", "Serving"],
         "HTTPAPI": [
-            "Budgets", "CHeap", "Foundation", "HTTPTypes", "Hummingbird", "HummingbirdCore", "Inputs", "JSON", "Logging", "NIOCore", "NIOHTTP1",
+            "Budgets", "CHeap", "Foundation", "GuidedDecoding", "HTTPTypes", "Hummingbird", "HummingbirdCore", "Inputs", "JSON", "Logging", "NIOCore", "NIOHTTP1",
             "ServiceLifecycle", "Plan", "Serving",
         ],
         "CommandLineSupport": ["ArgumentParser", "Foundation"],

@@ -44,7 +44,7 @@ extension FuzzTarget {
         "input_text", "detail", "auto", "tool_calls", "function", "name", "arguments", "{\"a\":1}", "max_tokens", "max_completion_tokens",
         "temperature", "top_p", "top_k", "stop", "seed", "stream", "stream_options", "include_usage", "n", "logprobs", "cache_salt",
         "data:image/png;base64,", "data:image/png;base64,iVBORw0KGgo=", "data:,", "https://x/y.png", "<|image_pad|>", "<|im_end|>", "m",
-        "response_format", "tools", "reasoning_content", "repetition_penalty", "ignore_eos", "min_p", "user\n", "logit_bias", "bad_words",
+        "response_format", "tools", "tool_choice", "required", "parallel_tool_calls", "guided_json", "guided_regex", "guided_choice", "json_schema", "schema", "reasoning_content", "repetition_penalty", "ignore_eos", "min_p", "user\n", "logit_bias", "bad_words",
         "allowed_token_ids", "stop_token_ids", "min_tokens", "top_logprobs", "best_of",
     ]
 }

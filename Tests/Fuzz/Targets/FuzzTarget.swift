@@ -36,7 +36,7 @@ package struct FuzzTarget: Sendable {
     }
 
     /// Every target; `make fuzz` and the tests go by this list.
-    package static let all: [FuzzTarget] = [json, safetensors, tokenizer, pieces, template, chat, completion, connection, artifact]
+    package static let all: [FuzzTarget] = [json, safetensors, tokenizer, pieces, template, guide, chat, completion, connection, artifact]
 }
 
 /// What must not be, in words.
