@@ -148,6 +148,7 @@ extension KernelChoice {
             let arithmetic: Arithmetic = policy.isExact ? .f32 : policy.arithmetic
             return KernelRegistry.linear(layer.element == .e2m1 ? .f4 : .f8, arithmetic, on: policy.features)
         case is QuantizedLinearAWQ: return KernelRegistry.linear(.int4, policy.isExact ? .f32 : .int8, on: policy.features)
+        case is QuantizedLinearInt8: return KernelRegistry.linear(.int8, policy.isExact ? .f32 : .int8, on: policy.features)
         default: return nil
         }
     }

@@ -113,6 +113,7 @@ package struct PackedWeight {
         switch node.op {
         case let pack as Pack: layout = WeightLayout(pack.layout)
         case let pack as PackAWQ: layout = .int4Blocks(group: pack.group)
+        case let pack as PackInt8: layout = .int8Blocks(group: pack.group)
         case let pack as PackFloats: layout = pack.element == .e2m1 ? .f4Blocks(group: pack.group) : .f8Blocks(group: pack.group)
         default: return nil
         }

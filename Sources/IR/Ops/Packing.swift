@@ -128,7 +128,7 @@ extension Graph {
 
 extension Op {
     /// Whether the result is a weight as kernels read it.
-    package var packsWeights: Bool { self is Pack || self is PackAWQ || self is PackFloats }
+    package var packsWeights: Bool { self is Pack || self is PackAWQ || self is PackFloats || self is PackInt8 }
 }
 
 extension OpWriter {
@@ -137,5 +137,5 @@ extension OpWriter {
 }
 
 enum Packing {
-    static let ops: [any Op.Type] = [Pack.self, PackAWQ.self, PackFloats.self, PackActivations.self]
+    static let ops: [any Op.Type] = [Pack.self, PackAWQ.self, PackFloats.self, PackInt8.self, PackActivations.self]
 }
