@@ -2,7 +2,9 @@ package import IR
 import Plan
 
 /// The list of passes, in order; nothing else decides what runs when.
-package func pipeline(gears: [Int], policy: KernelPolicy) -> PassPipeline {
+///
+/// - Parameter error: measures what rounding does to a weight; nil where no weight is read, and then none is too far off.
+package func pipeline(gears: [Int], policy: KernelPolicy, error: RoundingError? = nil) -> PassPipeline {
     PassPipeline([
         // Patterns below are written without literals that could be one literal.
         foldConstants,
@@ -40,6 +42,8 @@ package func pipeline(gears: [Int], policy: KernelPolicy) -> PassPipeline {
         fuseResidualNorm,
         // Rotations and joined layers are looked for behind each write.
         joinCacheWrites,
+        // Needs the layers as they are joined; before gears, so that each weight is looked at once.
+        quantizeLayers(policy, error: error),
         // From here on a decode graph knows its number of rows.
         bucketDecodeGears(gears),
         // Needs the numbers of rows.

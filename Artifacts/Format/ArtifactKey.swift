@@ -67,6 +67,8 @@ package struct ArtifactKey: Sendable, Hashable, Codable {
     package var rewriteLimit: Int?
     package var target: Target
     package var precision: Precision
+    /// How linear layers of the decoder are rounded; nil for as the checkpoint has them.
+    package var rounding: LayerRounding?
     /// Arithmetic of the large linear layers.
     package var arithmetic: Arithmetic
     package var limits: Program.Limits
@@ -74,7 +76,7 @@ package struct ArtifactKey: Sendable, Hashable, Codable {
 
     package init(
         checkpoint: String, tensors: String, configs: ConfigDigests, pipeline: [PassVersion], rewriteLimit: Int? = nil, target: Target,
-        precision: Precision, arithmetic: Arithmetic, limits: Program.Limits, kvElement: DType
+        precision: Precision, rounding: LayerRounding? = nil, arithmetic: Arithmetic, limits: Program.Limits, kvElement: DType
     ) {
         formatVersion = Manifest.formatVersion
         compiler = toolVersion
@@ -85,6 +87,7 @@ package struct ArtifactKey: Sendable, Hashable, Codable {
         self.rewriteLimit = rewriteLimit
         self.target = target
         self.precision = precision
+        self.rounding = rounding
         self.arithmetic = arithmetic
         self.limits = limits
         self.kvElement = kvElement
@@ -123,6 +126,7 @@ extension ArtifactKey {
             Field(name: "rewrite limit", value: rewriteLimit.map(String.init) ?? "none"),
             Field(name: "target", value: target.rawValue),
             Field(name: "precision", value: precision.rawValue),
+            Field(name: "quantize", value: rounding?.rawValue ?? "none"),
             Field(name: "arithmetic", value: arithmetic.rawValue),
             Field(name: "gears", value: limits.gears.map(String.init).joined(separator: ",")),
             Field(name: "max-num-seqs", value: "\(limits.maxSequences)"),

@@ -287,7 +287,7 @@ extension WeightLayout {
     var isPacked: Bool {
         switch self {
         case .plain, .indices: false
-        case .f32Panels, .bf16Panels, .int8Panels, .int4Blocks, .f8Blocks, .f4Blocks: true
+        case .f32Panels, .bf16Panels, .int8Panels, .int4Blocks, .int8Blocks, .f8Blocks, .f4Blocks: true
         }
     }
 
@@ -295,7 +295,7 @@ extension WeightLayout {
     fileprivate var isInBlocks: Bool {
         switch self {
         case .plain, .indices, .f32Panels, .bf16Panels, .int8Panels: false
-        case .int4Blocks, .f8Blocks, .f4Blocks: true
+        case .int4Blocks, .int8Blocks, .f8Blocks, .f4Blocks: true
         }
     }
 
@@ -304,7 +304,7 @@ extension WeightLayout {
         switch self {
         case .plain, .indices, .f32Panels: 32
         case .bf16Panels: 16
-        case .f8Blocks, .int8Panels: 8
+        case .f8Blocks, .int8Blocks, .int8Panels: 8
         case .int4Blocks, .f4Blocks: 4
         }
     }

@@ -147,6 +147,7 @@ extension KernelChoice {
         case is QuantizedLinearFloat8: return KernelRegistry.linear(.f8, policy.isExact ? .f32 : policy.arithmetic, on: policy.features)
         case is QuantizedLinearFloat4: return KernelRegistry.linear(.f4, policy.isExact ? .f32 : .int8, on: policy.features)
         case is QuantizedLinearAWQ: return KernelRegistry.linear(.int4, policy.isExact ? .f32 : .int8, on: policy.features)
+        case is QuantizedLinearInt8: return KernelRegistry.linear(.int8, policy.isExact ? .f32 : .int8, on: policy.features)
         default: return nil
         }
     }

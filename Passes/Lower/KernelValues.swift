@@ -114,6 +114,7 @@ package struct PackedWeight {
         switch node.op {
         case let pack as Pack: layout = WeightLayout(pack.layout)
         case let pack as PackAWQ: layout = .int4Blocks(group: pack.group)
+        case let pack as PackInt8: layout = .int8Blocks(group: pack.group)
         case let pack as PackFloat8: layout = .f8Blocks(group: pack.group)
         case let pack as PackFloat4: layout = .f4Blocks(group: pack.group)
         default: return nil

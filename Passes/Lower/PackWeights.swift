@@ -119,7 +119,7 @@ extension Node {
         switch weights {
         case .f32: return .f32Panels
         case .bf16: return .bf16Panels
-        case .int4, .f8, .f4: return nil
+        case .int4, .int8, .f8, .f4: return nil
         }
     }
 }

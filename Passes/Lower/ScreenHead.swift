@@ -48,7 +48,7 @@ extension KernelPolicy {
 
 extension Graph {
     /// Whether the result is logits, which a sampler reads.
-    fileprivate var makesLogits: Bool { name == "extend" || name == "decode" || name.hasPrefix("decode.") }
+    var makesLogits: Bool { name == "extend" || name == "decode" || name.hasPrefix("decode.") }
 
     /// The node that stores a value, before views of it.
     fileprivate func stored(_ value: ValueID) -> Node? {

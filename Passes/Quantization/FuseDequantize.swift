@@ -6,8 +6,8 @@ import Tensors
 ///     %1 = dequantize_awq %qweight, %qzeros, %scales
 ///     %2 = linear %x, %1, %b                      →      %2 = quantized_linear_awq %x, %qweight, %qzeros, %scales, %b
 ///
-/// Codes of other layouts become AWQ's words, in the order of their groups, in which the layer's input is then gathered; codes of eight
-/// bits are two halves of four over the input twice. Small floats stay as they are, with a scale for each output and group of inputs.
+/// Codes of four bits in other layouts become AWQ's words, and inputs are gathered in the order of their groups. Codes of eight bits and
+/// small floats stay as they are, with a scale for each output and group of inputs: all inputs where a checkpoint rounds them by token.
 package func fuseDequantize(_ policy: KernelPolicy) -> Pass {
     Pass("fuse-dequantize", .fused, version: 2) { editor throws(PassError) in
         try editor.apply([withBias, withoutBias])
@@ -56,7 +56,6 @@ private struct CodeFusion {
 
     private let editor: Editor
     private let policy: KernelPolicy
-    private var doubled: [ValueID: ValueID] = [:]
     private var lined: [Lined: ValueID] = [:]
 
     init(editor: Editor, policy: KernelPolicy) { (self.editor, self.policy) = (editor, policy) }
@@ -74,7 +73,7 @@ private struct CodeFusion {
             return
         }
         editor.rewrite("codes", at: node) { () throws(Refusal) in
-            let codes = try codes(of: weight)
+            let codes = try codes(of: weight, rounded: unrounded(node.operands[0]) != node.operands[0])
             var input = codes.isSigned && !policy.isExact ? unrounded(node.operands[0]) : node.operands[0]
             var numbers = transposed(weight.operands[0])
             if let order = weight.operand("order") {
@@ -82,10 +81,8 @@ private struct CodeFusion {
                 input = try gathered(input, order, sorted)
                 numbers = editor.gather(numbers, sorted)
             }
-            if codes.bits == 8 { input = twice(input) }
-            let parts = parts(numbers, codes)
-            let made = editor.quantizedLinearAWQ(
-                input, parts.words, parts.zeros, parts.scales, bias: node.operand("bias"), group: codes.group, activation: layer.activation)
+            let made = codes.bits == 8
+                ? int8Layer(node, layer, input, numbers, codes) : int4Layer(node, layer, input, numbers, codes)
             editor.replace(node.result, with: made)
             editor.eraseIfDead(node.id)
         }
@@ -149,16 +146,24 @@ private struct CodeFusion {
         editor.type(of: value).shape[axis] == .fixed(extent) ? value : editor.slice(value, axis: axis, 0..<extent)
     }
 
-    private func codes(of weight: Node) throws(Refusal) -> Codes {
+    /// - Parameter rounded: whether the checkpoint rounds the layer's inputs, a token with one scale.
+    private func codes(of weight: Node, rounded: Bool) throws(Refusal) -> Codes {
         let stored = weight.operands[0]
         guard let op = weight.op(as: Dequantize.self), op.rows == 1, let kind = kind(of: stored) else {
             throw written(weight)
         }
         let shape = editor.type(of: weight.result).shape
-        guard let outputs = shape[0].fixedValue, let inputs = shape[1].fixedValue, outputs % 8 == 0 else {
+        guard let outputs = shape[0].fixedValue, let inputs = shape[1].fixedValue, kind.bits == 8 || outputs % 8 == 0 else {
             throw Refusal("the outputs are not in eights", at: weight.result)
         }
         let span = min(op.columns, inputs)
+        if kind.bits == 8 {
+            guard let group = int8Group(span, of: inputs, rounded: rounded) else {
+                throw Refusal("the int8 kernels have no groups of \(span) of \(inputs) inputs", at: weight.result)
+            }
+            return Codes(
+                weight: weight, bits: 8, isSigned: kind.isSigned, group: group, repeats: span / group, outputs: outputs, groups: inputs / span)
+        }
         guard inputs % span == 0, let group = [128, 64, 32].first(where: { span % $0 == 0 }) else {
             throw Refusal("the int4 kernels have no groups of \(span) inputs", at: weight.result)
         }
@@ -177,24 +182,33 @@ private struct CodeFusion {
         return node.op is Transpose ? kind(of: node.operands[0]) : nil
     }
 
-    /// Words, zeros and scales as the layer reads them, the high halves of codes before the low ones.
-    private func parts(_ numbers: ValueID, _ codes: Codes) -> (words: ValueID, zeros: ValueID, scales: ValueID) {
+    /// Inputs of a group of the int8 kernels where `span` share a scale; nil where there is none.
+    private func int8Group(_ span: Int, of inputs: Int, rounded: Bool) -> Int? {
+        guard inputs <= 1 << 16, inputs % span == 0 else { return nil }
+        let mayBeWhole = span == inputs && inputs % 16 == 0
+        if rounded && mayBeWhole { return inputs }
+        return [128, 64, 32].first { span % $0 == 0 } ?? (mayBeWhole ? inputs : nil)
+    }
+
+    /// A layer over codes of eight bits, with scales and zeros for each group.
+    private func int8Layer(_ node: Node, _ layer: Linear, _ input: ValueID, _ numbers: ValueID, _ codes: Codes) -> ValueID {
+        func grouped(_ value: ValueID) -> ValueID { codes.repeats == 1 ? value : editor.repeat(value, axis: 1, count: codes.repeats) }
+        let type = TensorType(.i32, [.fixed(codes.outputs), .fixed(codes.groups)])
+        let zeros = codes.weight.operand("zeros") ?? editor.literal(0, type)
+        return editor.quantizedLinearInt8(
+            input, transposed(numbers), grouped(codes.weight.operands[1]), grouped(zeros), bias: node.operand("bias"), group: codes.group,
+            activation: layer.activation)
+    }
+
+    /// A layer over codes of four bits as the words, zeros and scales that it reads.
+    private func int4Layer(_ node: Node, _ layer: Linear, _ input: ValueID, _ numbers: ValueID, _ codes: Codes) -> ValueID {
         let type = TensorType(.i32, [.fixed(codes.groups), .fixed(codes.outputs)])
-        func literal(_ value: Double) -> ValueID { editor.literal(value, type) }
-        func real(_ zeros: ValueID) -> ValueID { repeated(editor.cast(zeros, to: .f32), codes) }
-        let stored = codes.weight.operand("zeros").map(transposed)
+        let zeros = codes.weight.operand("zeros").map(transposed)
         let scales = transposed(codes.weight.operands[1])
-        if codes.bits == 4 { return (editor.int4Words(numbers), real(stored ?? literal(0)), repeated(scales, codes)) }
-        let zeros = codes.isSigned ? stored.map { editor.add($0, literal(128)) } ?? literal(128) : stored ?? literal(0)
-        let high = editor.div(zeros, literal(16))
-        let low = editor.sub(zeros, editor.mul(high, literal(16)))
-        let fine = editor.cast(scales, to: .f32)
-        let coarse = editor.mul(fine, editor.literal(16, editor.type(of: fine)))
-        return (
-            editor.concat([editor.int4Words(numbers, .high), editor.int4Words(numbers, .low)], axis: 0),
-            editor.concat([real(high), real(low)], axis: 0),
-            editor.concat([repeated(coarse, codes), repeated(fine, codes)], axis: 0)
-        )
+        let words = editor.int4Words(numbers)
+        return editor.quantizedLinearAWQ(
+            input, words, repeated(editor.cast(zeros ?? editor.literal(0, type), to: .f32), codes), repeated(scales, codes),
+            bias: node.operand("bias"), group: codes.group, activation: layer.activation)
     }
 
     private func repeated(_ value: ValueID, _ codes: Codes) -> ValueID {
@@ -204,13 +218,6 @@ private struct CodeFusion {
     private func transposed(_ value: ValueID) -> ValueID {
         if let node = editor.graph.producer(of: value), node.op(as: Transpose.self)?.perm == [1, 0] { return node.operands[0] }
         return editor.transpose(value, [1, 0])
-    }
-
-    private mutating func twice(_ input: ValueID) -> ValueID {
-        if let known = doubled[input] { return known }
-        let made = editor.concat([input, input], axis: editor.type(of: input).shape.rank - 1)
-        doubled[input] = made
-        return made
     }
 
     private mutating func gathered(_ input: ValueID, _ order: ValueID, _ sorted: ValueID) throws(Refusal) -> ValueID {

@@ -146,6 +146,15 @@ static inline vlm_i8_tail vlm_i8_tail_at(const void *end) {
   return tail;
 }
 
+// What follows the codes of a block of 8-bit weights.
+typedef struct {
+  float scale[VLM_PANEL];
+  uint16_t zero[VLM_PANEL];
+} vlm_int8_tail;
+
+// Bytes from one block of 8-bit weights to the next.
+static inline int64_t vlm_int8_block_bytes(int64_t group) { return group * VLM_PANEL + (int64_t)sizeof(vlm_int8_tail); }
+
 // Elements of a packed bf16 row.
 static inline int64_t vlm_bf16_row(int64_t inputs) { return (inputs + 31) / 32 * 32; }
 

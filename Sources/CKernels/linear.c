@@ -27,6 +27,7 @@ vlm_weight_format vlm_linear_format(vlm_linear_kind kind) {
     case VLM_LINEAR_BF16_F32: case VLM_LINEAR_BF16_BF16: return VLM_WEIGHT_BF16;
     case VLM_LINEAR_F32_F32: return VLM_WEIGHT_F32;
     case VLM_LINEAR_INT4_F32: case VLM_LINEAR_INT4_INT8: return VLM_WEIGHT_INT4;
+    case VLM_LINEAR_INT8_F32: case VLM_LINEAR_INT8_INT8: return VLM_WEIGHT_INT8;
     case VLM_LINEAR_F8_F32: case VLM_LINEAR_F8_BF16: return VLM_WEIGHT_F8;
     case VLM_LINEAR_F4_F32: case VLM_LINEAR_F4_INT8: return VLM_WEIGHT_F4;
   }
@@ -36,8 +37,10 @@ vlm_weight_format vlm_linear_format(vlm_linear_kind kind) {
 int vlm_linear_rows(vlm_linear_kind kind) {
   switch (kind) {
     case VLM_LINEAR_BF16_BF16: case VLM_LINEAR_F8_BF16: return VLM_ROWS_BF16;
-    case VLM_LINEAR_INT4_INT8: case VLM_LINEAR_F4_INT8: return VLM_ROWS_INT8;
-    case VLM_LINEAR_BF16_F32: case VLM_LINEAR_F32_F32: case VLM_LINEAR_INT4_F32: case VLM_LINEAR_F8_F32: case VLM_LINEAR_F4_F32: return -1;
+    case VLM_LINEAR_INT4_INT8: case VLM_LINEAR_INT8_INT8: case VLM_LINEAR_F4_INT8: return VLM_ROWS_INT8;
+    case VLM_LINEAR_BF16_F32: case VLM_LINEAR_F32_F32: case VLM_LINEAR_INT4_F32: case VLM_LINEAR_F8_F32: case VLM_LINEAR_F4_F32:
+    case VLM_LINEAR_INT8_F32:
+      return -1;
   }
   return -1;
 }

@@ -163,3 +163,45 @@ void vlm_linear_f8_bf16_generic(const vlm_linear_args *a, int64_t begin, int64_t
   (void)scratch;
   f8_generic(a, begin, end, true);
 }
+
+void vlm_linear_int8_f32_generic(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
+  (void)scratch;
+  const int64_t panel_bytes = (int64_t)vlm_panel_bytes(VLM_WEIGHT_INT8, a->inputs, a->group), bytes = vlm_int8_block_bytes(a->group);
+  for (int64_t p = begin; p < end; p++)
+    for (int64_t t = 0; t < a->rows; t++) {
+      float sum[VLM_PANEL] = {0};
+      for (int64_t k = 0; k < a->inputs; k++) {
+        const uint8_t *block = (const uint8_t *)a->weight + p * panel_bytes + k / a->group * bytes;
+        const uint8_t *codes = block + k % a->group / 4 * (VLM_PANEL * 4) + k % 4;
+        const vlm_int8_tail *tail = (const vlm_int8_tail *)(block + a->group * VLM_PANEL);
+        for (int o = 0; o < VLM_PANEL; o++)
+          sum[o] += a->x[t * a->x_stride + k] * ((float)(codes[4 * o] - tail->zero[o]) * tail->scale[o]);
+      }
+      finish(a, t, p, sum);
+    }
+}
+
+void vlm_linear_int8_int8_generic(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
+  (void)scratch;
+  const int64_t groups = a->inputs / a->group, bytes = vlm_int8_block_bytes(a->group);
+  const int64_t step = vlm_i8_group_bytes(a->group), stride = (int64_t)vlm_row_bytes(VLM_ROWS_INT8, a->inputs, a->group);
+  for (int64_t p = begin; p < end; p++)
+    for (int64_t t = 0; t < a->rows; t++) {
+      float sum[VLM_PANEL] = {0};
+      for (int64_t g = 0; g < groups; g++) {
+        const uint8_t *block = (const uint8_t *)a->weight + (p * groups + g) * bytes;
+        const vlm_int8_tail *tail = (const vlm_int8_tail *)(block + a->group * VLM_PANEL);
+        const int8_t *q = (const int8_t *)a->packed + t * stride + g * step;
+        vlm_i8_tail x = vlm_i8_tail_at(q + a->group);
+        for (int o = 0; o < VLM_PANEL; o++) {
+          int32_t dot = 0;
+          for (int64_t k = 0; k < a->group; k++) dot += q[k] * (block[k / 4 * (VLM_PANEL * 4) + 4 * o + k % 4] - tail->zero[o]);
+          // The products of f32 are rounded one by one, as vectors round them.
+          float part = (float)dot * x.scale;
+          part *= tail->scale[o];
+          sum[o] += part;
+        }
+      }
+      finish(a, t, p, sum);
+    }
+}

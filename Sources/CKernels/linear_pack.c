@@ -7,15 +7,20 @@ static bool valid_group(int64_t inputs, int64_t group) {
   return (group == 32 || group == 64 || group == 128) && inputs % group == 0;
 }
 
+static bool valid_int8_group(int64_t inputs, int64_t group) {
+  return inputs <= 1 << 16 && (valid_group(inputs, group) || (group == inputs && inputs % 16 == 0));
+}
+
 static bool valid_shape(vlm_weight_format format, int64_t outputs, int64_t inputs, int64_t group) {
   const int64_t limit = INT64_C(1) << 31;
   if (outputs <= 0 || inputs <= 0 || outputs > limit || inputs > limit || outputs > (INT64_C(1) << 50) / inputs) return false;
   switch (format) {
     case VLM_WEIGHT_BF16: case VLM_WEIGHT_F32: return true;
     case VLM_WEIGHT_INT4: return valid_group(inputs, group);
+    case VLM_WEIGHT_INT8: return valid_int8_group(inputs, group);
     case VLM_WEIGHT_F8: return group == 16 || valid_group(group, group);
     case VLM_WEIGHT_F4: return (group == 16 || group == 32) && inputs % group == 0;
-    case VLM_WEIGHT_INT8: return inputs <= VLM_SCREEN_INPUTS;
+    case VLM_WEIGHT_SCREEN: return inputs <= VLM_SCREEN_INPUTS;
   }
   return false;
 }
@@ -31,9 +36,10 @@ size_t vlm_panel_bytes(vlm_weight_format format, int64_t inputs, int64_t group) 
     case VLM_WEIGHT_BF16: return (size_t)vlm_ceil_div(inputs, 2) * VLM_PANEL * 4;
     case VLM_WEIGHT_F32: return (size_t)inputs * VLM_PANEL * 4;
     case VLM_WEIGHT_INT4: return (size_t)(inputs / group) * vlm_int4_block_bytes(group);
+    case VLM_WEIGHT_INT8: return (size_t)(inputs / group * vlm_int8_block_bytes(group));
     case VLM_WEIGHT_F8: return (size_t)(vlm_ceil_div(inputs, group) * VLM_F8_SCALE_BYTES + inputs * VLM_PANEL);
     case VLM_WEIGHT_F4: return (size_t)vlm_f4_codes_at(inputs - 8, group) + VLM_PANEL * 4;
-    case VLM_WEIGHT_INT8: return (size_t)vlm_screen_panel_bytes(inputs);
+    case VLM_WEIGHT_SCREEN: return (size_t)vlm_screen_panel_bytes(inputs);
   }
   return 0;
 }
@@ -84,7 +90,7 @@ static void zero_output(vlm_weight_format format, void *packed, size_t panel_byt
 
 // Rows for screening; a padding output is one of zeros.
 static void pack_rows_int8(const vlm_pack_rows_args *a) {
-  size_t panel_bytes = vlm_panel_bytes(VLM_WEIGHT_INT8, a->inputs, 0), element = a->source_type == VLM_F32 ? 4 : 2;
+  size_t panel_bytes = vlm_panel_bytes(VLM_WEIGHT_SCREEN, a->inputs, 0), element = a->source_type == VLM_F32 ? 4 : 2;
   for (int64_t i = 0; i < a->count; i++) {
     int64_t o = a->first + i;
     const char *row = (const char *)a->source + i * a->source_stride * (int64_t)element;
@@ -96,11 +102,11 @@ static void pack_rows_int8(const vlm_pack_rows_args *a) {
 }
 
 vlm_status vlm_pack_rows(const vlm_pack_rows_args *a) {
-  if (a->format == VLM_WEIGHT_INT4) return VLM_BAD_SHAPE;
+  if (a->format != VLM_WEIGHT_BF16 && a->format != VLM_WEIGHT_F32 && a->format != VLM_WEIGHT_SCREEN) return VLM_BAD_SHAPE;
   if (!valid_shape(a->format, a->outputs, a->inputs, 0)) return VLM_BAD_SHAPE;
   if (!valid_range(a->outputs, a->first, a->count)) return VLM_BAD_SHAPE;
   if (a->source_type != VLM_F32 && a->source_type != VLM_BF16 && a->source_type != VLM_F16) return VLM_BAD_SHAPE;
-  if (a->format == VLM_WEIGHT_INT8) {
+  if (a->format == VLM_WEIGHT_SCREEN) {
     pack_rows_int8(a);
     return VLM_OK;
   }
@@ -166,6 +172,34 @@ vlm_status vlm_pack_int4(const vlm_pack_int4_args *a) {
       int4_set_scale(b, a->scales[i * groups + g], vlm_small_to_f16(a->zeros[i * groups + g] & 15));
     }
   if (a->count > 0 && a->first + a->count == a->outputs) int4_pad(a->packed, a->outputs, a->inputs, a->group);
+  return VLM_OK;
+}
+
+// One output's codes, scales and zeros of each block; without a source those of padding.
+static void pack_int8_row(const vlm_pack_int8_args *a, int64_t o, const uint8_t *codes, const float *scales, const uint16_t *zeros) {
+  const int64_t lane = o % VLM_PANEL;
+  uint8_t *block = (uint8_t *)a->packed + (size_t)(o / VLM_PANEL) * vlm_panel_bytes(VLM_WEIGHT_INT8, a->inputs, a->group);
+  for (int64_t g = 0; g < a->inputs / a->group; g++, block += sizeof(vlm_int8_tail)) {
+    for (int64_t k = g * a->group; k < (g + 1) * a->group; k += 4, block += VLM_PANEL * 4) {
+      if (codes) __builtin_memcpy(block + lane * 4, codes + k, 4);
+      else __builtin_memset(block + lane * 4, 0, 4);
+    }
+    vlm_int8_tail *tail = (vlm_int8_tail *)block;
+    tail->scale[lane] = scales ? scales[g] : 0;
+    tail->zero[lane] = zeros ? zeros[g] : 0;
+  }
+}
+
+vlm_status vlm_pack_int8(const vlm_pack_int8_args *a) {
+  if (!valid_shape(VLM_WEIGHT_INT8, a->outputs, a->inputs, a->group)) return VLM_BAD_SHAPE;
+  if (!valid_range(a->outputs, a->first, a->count)) return VLM_BAD_SHAPE;
+  int64_t groups = a->inputs / a->group;
+  for (int64_t i = 0; i < a->count * groups; i++)
+    if (a->zeros[i] > 256) return VLM_BAD_SHAPE;
+  for (int64_t i = 0; i < a->count; i++)
+    pack_int8_row(a, a->first + i, a->codes + i * a->inputs, a->scales + i * groups, a->zeros + i * groups);
+  if (a->count > 0 && a->first + a->count == a->outputs)
+    for (int64_t o = a->outputs; o < vlm_panels(a->outputs) * VLM_PANEL; o++) pack_int8_row(a, o, NULL, NULL, NULL);
   return VLM_OK;
 }
 
@@ -261,7 +295,7 @@ vlm_status vlm_pack_awq(const vlm_pack_awq_args *a) {
   return VLM_OK;
 }
 
-static float int8_value(const vlm_unpack_rows_args *a, const char *panel, int64_t lane, int64_t k) {
+static float screen_value(const vlm_unpack_rows_args *a, const char *panel, int64_t lane, int64_t k) {
   const vlm_screen_tail *tail = (const vlm_screen_tail *)(panel + vlm_screen_steps(a->inputs) * VLM_SCREEN_STEP);
   int q = ((const uint8_t *)panel)[k / 4 * VLM_SCREEN_STEP + lane * 4 + k % 4] - VLM_SCREEN_CENTRE;
   return (float)q * tail->scale[lane];
@@ -271,6 +305,11 @@ static float int4_value(const uint8_t *block, int64_t group, int64_t lane, int64
   const uint16_t *tail = (const uint16_t *)(block + group * VLM_PANEL / 2);
   unsigned byte = block[k / 8 * (VLM_PANEL * 4) + lane * 4 + k % 4], q = k % 8 < 4 ? byte & 15 : byte >> 4;
   return ((float)q - vlm_from_f16(tail[VLM_PANEL + lane])) * vlm_from_f16(tail[lane]);
+}
+
+static float int8_value(const uint8_t *block, int64_t group, int64_t lane, int64_t k) {
+  const vlm_int8_tail *tail = (const vlm_int8_tail *)(block + group * VLM_PANEL);
+  return (float)(block[k / 4 * (VLM_PANEL * 4) + lane * 4 + k % 4] - tail->zero[lane]) * tail->scale[lane];
 }
 
 static float packed_value(const vlm_unpack_rows_args *a, const char *panel, int64_t lane, int64_t k) {
@@ -284,7 +323,8 @@ static float packed_value(const vlm_unpack_rows_args *a, const char *panel, int6
     case VLM_WEIGHT_F8: return vlm_f8_value((const uint8_t *)panel + k / a->group * vlm_f8_block_bytes(a->group), lane, k % a->group);
     case VLM_WEIGHT_F4:
       return (float)vlm_f4_twice((const uint8_t *)panel, a->group, lane, k) * vlm_f4_scale((const uint8_t *)panel, a->group, lane, k);
-    case VLM_WEIGHT_INT8: return int8_value(a, panel, lane, k);
+    case VLM_WEIGHT_SCREEN: return screen_value(a, panel, lane, k);
+    case VLM_WEIGHT_INT8: return int8_value((const uint8_t *)panel + k / a->group * vlm_int8_block_bytes(a->group), a->group, lane, k % a->group);
   }
   return 0;
 }

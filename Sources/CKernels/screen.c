@@ -21,7 +21,7 @@ static size_t version(vlm_isa isa) {
 const char *vlm_screen_version_name(vlm_isa isa) { return versions[version(isa)].name; }
 
 vlm_status vlm_screen(const vlm_screen_args *a, int64_t begin, int64_t end, vlm_isa isa) {
-  if (a->rows < 0 || vlm_weight_bytes(VLM_WEIGHT_INT8, a->outputs, a->inputs, 0) == 0) return VLM_BAD_SHAPE;
+  if (a->rows < 0 || vlm_weight_bytes(VLM_WEIGHT_SCREEN, a->outputs, a->inputs, 0) == 0) return VLM_BAD_SHAPE;
   if (begin >= end || a->rows == 0) return VLM_OK;
   if (begin < 0 || end > vlm_panels(a->outputs)) return VLM_BAD_SHAPE;
   if (!vlm_is_aligned(a->weight) || !vlm_is_aligned(a->coded)) return VLM_BAD_ALIGNMENT;

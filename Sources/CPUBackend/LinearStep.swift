@@ -128,6 +128,8 @@ extension Kernel.Linear {
         switch (layout, arithmetic) {
         case (.int4Blocks, .int8): VLM_LINEAR_INT4_INT8
         case (.int4Blocks, .f32): VLM_LINEAR_INT4_F32
+        case (.int8Blocks, .int8): VLM_LINEAR_INT8_INT8
+        case (.int8Blocks, .f32): VLM_LINEAR_INT8_F32
         case (.bf16Panels, .bf16): VLM_LINEAR_BF16_BF16
         case (.bf16Panels, .f32), (.bf16Panels, .blas): VLM_LINEAR_BF16_F32
         case (.f32Panels, .f32), (.f32Panels, .blas): VLM_LINEAR_F32_F32
@@ -135,7 +137,7 @@ extension Kernel.Linear {
         case (.f8Blocks, .bf16): VLM_LINEAR_F8_BF16
         case (.f4Blocks, .f32): VLM_LINEAR_F4_F32
         case (.f4Blocks, .int8): VLM_LINEAR_F4_INT8
-        case (.int4Blocks, .blas), (.int4Blocks, .bf16), (.bf16Panels, .int8), (.f32Panels, .bf16), (.f32Panels, .int8),
+        case (.int4Blocks, .blas), (.int4Blocks, .bf16), (.int8Blocks, .blas), (.int8Blocks, .bf16), (.bf16Panels, .int8), (.f32Panels, .bf16), (.f32Panels, .int8),
             (.f8Blocks, .blas), (.f8Blocks, .int8), (.f4Blocks, .blas), (.f4Blocks, .bf16), (.int8Panels, _), (.plain, _),
             (.indices, _):
             nil

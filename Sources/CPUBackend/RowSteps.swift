@@ -322,8 +322,9 @@ extension WeightLayout {
     var kernelFormat: vlm_weight_format {
         switch self {
         case .bf16Panels: VLM_WEIGHT_BF16
-        case .int8Panels: VLM_WEIGHT_INT8
+        case .int8Panels: VLM_WEIGHT_SCREEN
         case .int4Blocks: VLM_WEIGHT_INT4
+        case .int8Blocks: VLM_WEIGHT_INT8
         case .f8Blocks: VLM_WEIGHT_F8
         case .f4Blocks: VLM_WEIGHT_F4
         case .f32Panels, .plain, .indices: VLM_WEIGHT_F32

@@ -119,7 +119,7 @@ struct StepPreparer {
         case .indices:
             guard let copy = try weights.table(index).baseAddress else { return base }
             return UnsafeRawPointer(copy)
-        case .f32Panels, .bf16Panels, .int8Panels, .int4Blocks, .f8Blocks, .f4Blocks: break
+        case .f32Panels, .bf16Panels, .int8Panels, .int4Blocks, .int8Blocks, .f8Blocks, .f4Blocks: break
         }
         guard weight.shape.count == 2 else { throw .malformed("weight \(weight.name) is packed but no matrix") }
         let bytes = vlm_weight_bytes(

@@ -32,6 +32,8 @@ package struct Compilation {
     package var golden: ((Artifact) throws(ArtifactError) -> Golden)?
     /// Whether the store keeps the machine's rates for later compiles: those measured here, not those of another.
     package var remembersMachine = true
+    /// Whether weights are read to tell how far rounding takes them; without it no layer is too far off.
+    package var measuresRounding = true
     private let report: @Sendable (Event) -> Void
     let limits: Program.Limits
     private let clock = ContinuousClock()
@@ -44,6 +46,7 @@ package struct Compilation {
         self.store = store
         self.machine = machine
         self.report = report
+        try Self.check(options.rounding, options.precision, source)
         let geometry = source.definition.geometry
         let length = geometry.maxPositions
         limits = try options.limits(
@@ -51,12 +54,28 @@ package struct Compilation {
             cell: geometry.mergeSize * geometry.mergeSize)
     }
 
+    private static func check(_ rounding: LayerRounding?, _ precision: ArtifactKey.Precision, _ source: ModelSource) throws(CompileError) {
+        guard let rounding else { return }
+        if let quantization = source.quantization {
+            throw .badOption("--quantize \(rounding.rawValue): the checkpoint is quantized already, by \(quantization.summary)")
+        }
+        if precision == .exact {
+            throw .badOption("--quantize \(rounding.rawValue): exact precision keeps weights as in the checkpoint; use --precision balanced")
+        }
+    }
+
     /// The passes, after every flag had its say.
-    package var passes: PassPipeline {
+    package var passes: PassPipeline { passes(over: nil) }
+
+    /// The passes for a module, whose weights they measure where they round them.
+    package func passes(over module: Module?) -> PassPipeline {
         var policy = KernelPolicy(
             isExact: options.precision == .exact, features: options.target.features, arithmetic: arithmetic)
         if let bytes = options.screenedBytes { policy.screenedBytes = bytes }
-        return pipeline(gears: limits.gears, policy: policy)
+        policy.rounding = options.rounding
+        guard let module, options.rounding != nil, measuresRounding else { return pipeline(gears: limits.gears, policy: policy) }
+        let errors = RoundingErrors(source.checkpoint, module.weights)
+        return pipeline(gears: limits.gears, policy: policy) { recipe throws(PassError) in try errors.share(recipe) }
     }
 
     private var arithmetic: Arithmetic { machine.arithmetic(for: options.target, options.precision) }
@@ -79,7 +98,7 @@ package struct Compilation {
             verifies: options.verifies, rewriteLimit: options.rewriteLimit, stopAfter: options.stopAfter)
         settings.limitsEveryPass = options.stopAfter != nil
         do throws(PassError) {
-            let passes = passes
+            let passes = passes(over: module)
             let reports = try passes.run(on: &module, options: settings, observers: observers)
             return (module, zip(reports, passes.passes).map { PassRecord($0, of: $1) })
         } catch { throw .internalInconsistency("\(error)") }
@@ -175,7 +194,8 @@ package struct Compilation {
         ArtifactKey(
             checkpoint: digests.checkpoint, tensors: source.tensorDigest, configs: source.digests,
             pipeline: passes.passes.map { ArtifactKey.PassVersion(name: $0.name, version: $0.version) },
-            rewriteLimit: options.rewriteLimit, target: options.target, precision: options.precision, arithmetic: arithmetic, limits: limits,
+            rewriteLimit: options.rewriteLimit, target: options.target, precision: options.precision, rounding: options.rounding,
+            arithmetic: arithmetic, limits: limits,
             kvElement: kvElement)
     }
 
@@ -205,9 +225,10 @@ package struct Compilation {
         return report
     }
 
-    /// The program of a stored artifact whose weights alone differ; nil when there is none or passes are to run.
+    /// The program of a stored artifact whose weights alone differ; nil when there is none or passes are to run, which they are where the
+    /// values of weights decide what is rounded.
     private func reusedProgram(_ key: ArtifactKey) -> CompiledProgram? {
-        guard !options.isForced, observers.isEmpty, let path = store.artifact(programKey: key.programKey),
+        guard !options.isForced, options.rounding == nil, observers.isEmpty, let path = store.artifact(programKey: key.programKey),
             let earlier = try? Artifact.open(directory: path, recordsUse: false)
         else { return nil }
         return try? CompiledProgram(reusing: earlier, self, kvElement)

@@ -56,14 +56,14 @@ package struct ModelSource {
     /// What was examined, of which plans can be made and nothing stored.
     init(
         _ files: ModelDirectory, _ checkpoint: Checkpoint, _ definition: any ModelDefinition, _ tokenizer: Tokenizer, _ inputs: InputSpec,
-        _ template: FoundTemplate?
+        _ template: FoundTemplate?, _ quantization: QuantizationConfig?
     ) {
         (directory, name, architecture) = (files.path, files.name, "")
         (self.checkpoint, self.definition, self.tokenizer, self.inputs) = (checkpoint, definition, tokenizer, inputs)
         self.template = template
         sections = [:]
         digests = ArtifactKey.ConfigDigests(config: "")
-        quantization = nil
+        self.quantization = quantization
     }
 
     /// What speaks against the checkpoint being quantized as `name` says; nil where it is.

@@ -54,7 +54,7 @@ extension Kernel.Linear {
     package var activations: ActivationLayout? {
         switch (arithmetic, layout) {
         case (.bf16, _): .bf16
-        case (.int8, .int4Blocks(let group)), (.int8, .f4Blocks(let group)): .int8(group: group)
+        case (.int8, .int4Blocks(let group)), (.int8, .int8Blocks(let group)), (.int8, .f4Blocks(let group)): .int8(group: group)
         case (.int8, _), (.f32, _), (.blas, _): nil
         }
     }

@@ -39,6 +39,8 @@ package enum WeightLayout: Sendable, Hashable, Codable, CustomStringConvertible 
     case int8Panels
     /// Unsigned int4 with f16 scales and zero points per group of `group` inputs.
     case int4Blocks(group: Int)
+    /// 8-bit codes with f32 scales and zero points per output and group of `group` inputs.
+    case int8Blocks(group: Int)
     /// FP8 (e4m3) with an f32 scale per output and group of `group` inputs, the last of which may be smaller.
     case f8Blocks(group: Int)
     /// FP4 (e2m1) with a scale of one byte per output and group of `group` inputs, and an f32 scale per output.
@@ -52,6 +54,7 @@ package enum WeightLayout: Sendable, Hashable, Codable, CustomStringConvertible 
         case .bf16Panels: "bf16 panels"
         case .int8Panels: "int8 panels"
         case .int4Blocks(let group): "int4 group \(group)"
+        case .int8Blocks(let group): "int8 group \(group)"
         case .f8Blocks(let group): "f8 group \(group)"
         case .f4Blocks(let group): "f4 group \(group)"
         }
@@ -61,7 +64,7 @@ package enum WeightLayout: Sendable, Hashable, Codable, CustomStringConvertible 
     package var group: Int {
         switch self {
         case .plain, .indices, .f32Panels, .bf16Panels, .int8Panels: 0
-        case .int4Blocks(let group), .f8Blocks(let group), .f4Blocks(let group): group
+        case .int4Blocks(let group), .int8Blocks(let group), .f8Blocks(let group), .f4Blocks(let group): group
         }
     }
 }
@@ -234,6 +237,7 @@ extension WeightLayout {
         case .f32Panels: .f32
         case .bf16Panels: .bf16
         case .int4Blocks: .int4
+        case .int8Blocks: .int8
         case .f8Blocks: .f8
         case .f4Blocks: .f4
         }

@@ -18,13 +18,14 @@ package enum KernelName: Sendable, Hashable {
 
     /// The layout of a linear layer's packed weight, whatever its group.
     package enum LinearWeights: String, Sendable, Hashable {
-        case f32, bf16, int4, f8, f4
+        case f32, bf16, int4, int8, f8, f4
 
         /// The op of the IR that such a layer is.
         package var op: String {
             switch self {
             case .f32, .bf16: "linear"
             case .int4: "quantized_linear_awq"
+            case .int8: "quantized_linear_int8"
             case .f8: "quantized_linear_float8"
             case .f4: "quantized_linear_float4"
             }

@@ -8,7 +8,7 @@ struct Explain: ParsableCommand {
         abstract: "Say what a pass does to a model: matches, rewrites, and misses with the reason and the culprit.",
         discussion: """
             Traces the model, runs the passes before this one and then this one; nothing is packed or stored, and no weight is \
-            read. A miss is a rule that nearly fired: more than half of its pattern was there, or its check refused.
+            read, but for quantize-layers, which measures what it rounds. A miss is a rule that nearly fired: more than half of its pattern was there, or its check refused.
 
               vlmc explain fuse-rms-norm Artifacts/Demo/model
             """)
@@ -36,9 +36,9 @@ struct Explain: ParsableCommand {
         let compilation = try Failure.wrapping { () throws(CompileError) in
             try Compilation(source, options: options, store: store, machine: machine) { _ in }
         }
-        let passes = compilation.passes
-        let chosen = try passes.knownPass(pass)
         var module = try Failure.wrapping { () throws(CompileError) in try compilation.traced() }
+        let passes = compilation.passes(over: module)
+        let chosen = try passes.knownPass(pass)
         let earlier = PassPipeline(passes.passes.prefix { $0.name != pass } + [chosen])
         let reports = try Failure.wrapping { () throws(PassError) in
             try earlier.run(on: &module, options: PassPipeline.Options(verifies: true))

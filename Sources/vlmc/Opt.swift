@@ -73,8 +73,9 @@ struct Opt: ParsableCommand {
         let machine = try model.describedMachine()
         let fastest = options.precision == .exact ? Arithmetic.blas : options.target.features.contains(.avx512bf16) ? .bf16 : .f32
         let arithmetic = machine?.arithmetic(for: options.target, options.precision) ?? fastest
-        let policy = KernelPolicy(
+        var policy = KernelPolicy(
             isExact: options.precision == .exact, features: options.target.features, arithmetic: arithmetic)
+        policy.rounding = options.rounding
         return Passes.pipeline(gears: gears, policy: policy)
     }
 

@@ -66,6 +66,14 @@ struct ModelOptions: ParsableArguments {
     @Option(help: "exact: weights as in the checkpoint, f32 arithmetic. balanced: the fast kernels.")
     var precision: String = "balanced"
 
+    @Option(
+        help: """
+            Round the weights of the decoder's linear layers, but the one that makes the logits: none, or int8 (w8a8: a scale for each \
+            output and for each token's row). A layer whose weight would be more than 3 % off stays as it is; vlm-cache passes \
+            ARTIFACT --pass quantize-layers says by how much each is. Needs balanced precision and a checkpoint of real numbers.
+            """)
+    var quantize: String = "none"
+
     @Option(help: "Batch sizes that decode steps are compiled for, such as 1,2,4,8; the largest is max-num-seqs.")
     var decodeGears: String?
 
@@ -93,6 +101,12 @@ struct ModelOptions: ParsableArguments {
             throw Failure("--precision \(precision): it is exact or balanced")
         }
         options.precision = precision
+        if quantize != "none" {
+            guard let rounding = LayerRounding(rawValue: quantize) else {
+                throw Failure("--quantize \(quantize): it is \((["none"] + LayerRounding.allCases.map(\.rawValue)).joined(separator: " or "))")
+            }
+            options.rounding = rounding
+        }
         options.gears = try decodeGears.map { text in
             try text.split(separator: ",", omittingEmptySubsequences: false).map { word in
                 guard let gear = Int(word) else { throw Failure("--decode-gears \(text): \"\(word)\" is no number") }

@@ -12,7 +12,7 @@ import Testing
         ("generation config", { $0.configs.generation = "bad" }), ("tokenizer", { $0.configs.tokenizer = "bad" }),
         ("processor", { $0.configs.processor = "bad" }), ("chat template", { $0.configs.template = "bad" }),
         ("pipeline", { $0.pipeline[0].version = 2 }), ("rewrite limit", { $0.rewriteLimit = 0 }), ("target", { $0.target = .cpuAVX2 }),
-        ("precision", { $0.precision = .exact }), ("arithmetic", { $0.arithmetic = .int8 }),
+        ("precision", { $0.precision = .exact }), ("quantize", { $0.rounding = .int8 }), ("arithmetic", { $0.arithmetic = .int8 }),
         ("gears", { $0.limits.gears = [1, 2, 4] }), ("max-num-seqs", { $0.limits.maxSequences = 9 }),
         ("max-model-len", { $0.limits.maxModelLength = 9 }),
         ("max-num-batched-tokens", { $0.limits.maxBatchedTokens = 9 }), ("max-patches", { $0.limits.maxPatches = 9 }),

@@ -74,6 +74,7 @@ import Testing
         Damage("packed weight that is no matrix") { program, weights in weights[1].shape = [2, 4, 8] },
         Damage("weight of huge size") { _, weights in weights[0].shape = [.max, .max] },
         Damage("group of zero") { _, weights in weights[1].layout = .int4Blocks(group: 0) },
+        Damage("group of zero bytes") { _, weights in weights[1].layout = .int8Blocks(group: 0) },
         Damage("group of zero floats") { _, weights in weights[1].layout = .f8Blocks(group: 0) },
         Damage("group of too many floats") { _, weights in weights[1].layout = .f4Blocks(group: .max) },
         Damage("floats too short") { _, weights in (weights[1].layout, weights[1].byteCount) = (.f8Blocks(group: 32), 63) },

@@ -178,6 +178,34 @@ import Testing
         #expect(vlm_pack_f8(&a) == VLM_BAD_SHAPE)
     }
 
+    @Test("8-bit weights come back as they were packed", arguments: [(32, 96), (128, 128), (80, 80)])
+    func eightBits(group: Int, inputs: Int) {
+        var random = Dice(8)
+        let outputs = 37, groups = inputs / group
+        let codes = Guarded(outputs * inputs) { _ in UInt8.random(in: 0...255, using: &random) }
+        let zeros = Guarded(outputs * groups) { _ in UInt16.random(in: 0...256, using: &random) }
+        let scales = Guarded(outputs * groups) { _ in Float.random(in: 0.001...0.1, using: &random) }
+        let packed = Guarded<UInt8>(vlm_weight_bytes(VLM_WEIGHT_INT8, Int64(outputs), Int64(inputs), Int64(group)), aligned: true) { _ in 0xff }
+        var a = vlm_pack_int8_args(
+            outputs: Int64(outputs), inputs: Int64(inputs), group: Int64(group), first: 0, count: Int64(outputs), codes: codes.pointer,
+            scales: scales.pointer, zeros: zeros.pointer, packed: packed.pointer)
+        #expect(vlm_pack_int8(&a) == VLM_OK)
+        let expected = (0..<outputs * inputs).map { (Float(codes[$0]) - Float(zeros[$0 / group])) * scales[$0 / group] }
+        for isa in featureSets {
+            #expect(unpack(VLM_WEIGHT_INT8, packed, outputs: outputs, inputs: inputs, group: group, isa: isa) == expected)
+        }
+        zeros[3] = 257
+        #expect(vlm_pack_int8(&a) == VLM_BAD_SHAPE)
+        zeros[3] = 0
+        for change: (inout vlm_pack_int8_args) -> Void in [
+            { $0.group = 24 }, { $0.group = 0 }, { $0.inputs = 40 }, { $0.outputs = .max }, { $0.first = -1 }, { $0.first = 1 }, { $0.count = .min },
+        ] {
+            var damaged = a
+            change(&damaged)
+            #expect(vlm_pack_int8(&damaged) == VLM_BAD_SHAPE)
+        }
+    }
+
     @Test("rows outside the weight are refused")
     func refusals() {
         let source = Guarded<Float>(64) { _ in 1 }, packed = scratch(32 * 32 * 4)

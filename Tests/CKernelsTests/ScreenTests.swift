@@ -58,7 +58,7 @@ private final class Screening {
             }
             return result
         }
-        (weight, screen) = (pack(VLM_WEIGHT_BF16), pack(VLM_WEIGHT_INT8))
+        (weight, screen) = (pack(VLM_WEIGHT_BF16), pack(VLM_WEIGHT_SCREEN))
     }
 
     private var readsPacked: Bool { vlm_linear_rows(kind) >= 0 }
@@ -221,7 +221,7 @@ private func argmax(_ values: ArraySlice<Float>) -> Int? {
         a = s.arguments(rows: 2)
         a.inputs = Int64(VLM_SCREEN_INPUTS) + 1
         #expect(vlm_screen_code(&a, 0, 1) == VLM_BAD_SHAPE && vlm_screen(&a, 0, 1, 0) == VLM_BAD_SHAPE)
-        #expect(vlm_weight_bytes(VLM_WEIGHT_INT8, 32, a.inputs, 0) == 0 && vlm_screen_row_bytes(a.inputs) == 0)
-        #expect(vlm_weight_bytes(VLM_WEIGHT_INT8, 33, 5, 0) == 2 * (2 * 128 + 384))
+        #expect(vlm_weight_bytes(VLM_WEIGHT_SCREEN, 32, a.inputs, 0) == 0 && vlm_screen_row_bytes(a.inputs) == 0)
+        #expect(vlm_weight_bytes(VLM_WEIGHT_SCREEN, 33, 5, 0) == 2 * (2 * 128 + 384))
     }
 }

@@ -164,7 +164,8 @@ import Testing
         (["--decode-gears", "0"], "gears are at least 1"), (["--decode-gears", "2,2"], "stands there twice"),
         (["--decode-gears", "1,9", "--max-num-seqs", "8"], "above --max-num-seqs 8"),
         (["--max-model-len", "5000"], "4096"), (["--max-num-seqs=-1"], "at least 1"), (["--target", "gpu"], "the targets are"),
-        (["--precision", "best"], "exact or balanced"), (["--max-num-batched-tokens", "2"], "below --max-num-seqs"),
+        (["--precision", "best"], "exact or balanced"), (["--quantize", "int5"], "none or int8"),
+        (["--quantize", "int8", "--precision", "exact"], "exact precision keeps weights"), (["--max-num-batched-tokens", "2"], "below --max-num-seqs"),
     ])
     func badFlagsLeaveNothing(_ flags: [String], _ words: String) throws {
         let space = try Workspace()

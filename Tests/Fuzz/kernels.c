@@ -80,9 +80,9 @@ static int64_t product(int64_t a, int64_t b, int64_t c) {
 static const int64_t groups[] = {32, 64, 128, 16};
 
 static void linear(source *s) {
-    vlm_linear_args a = {.kind = (vlm_linear_kind)number(s, 9), .activation = (vlm_activation)number(s, 6)};
+    vlm_linear_args a = {.kind = (vlm_linear_kind)number(s, 11), .activation = (vlm_activation)number(s, 6)};
     a.rows = number(s, 17), a.inputs = byte(s) % 2 ? groups[byte(s) % 3] * (1 + byte(s) % 3) : number(s, 200);
-    a.outputs = number(s, 100), a.group = pick(s, groups, 4);
+    a.outputs = number(s, 100), a.group = byte(s) % 8 ? pick(s, groups, 4) : a.inputs;
     a.x_stride = a.inputs, a.y_stride = a.residual_stride = a.outputs;
     int64_t begin = number(s, 4), end = number(s, 5), first = number(s, 17), last = number(s, 17);
     size_t weight = vlm_weight_bytes(vlm_linear_format(a.kind), a.outputs, a.inputs, a.group);
@@ -146,6 +146,19 @@ static void pack_floats(source *s) {
     else vlm_pack_f8(&f8);
 }
 
+static void pack_int8(source *s) {
+    int64_t group = pick(s, groups, 4), inputs = group > 0 && group < 256 ? group * (byte(s) % 4) : number(s, 200);
+    if (byte(s) % 3 == 0) group = inputs;
+    vlm_pack_int8_args a = {.outputs = number(s, 100), .inputs = inputs, .group = group, .first = number(s, 40), .count = number(s, 70)};
+    size_t bytes = vlm_weight_bytes(VLM_WEIGHT_INT8, a.outputs, a.inputs, a.group);
+    if (bytes > BYTES_MAX) return;
+    int64_t parts = bytes ? a.inputs / a.group : 0;
+    a.packed = bytes ? buffer(s, (int64_t)bytes, 1) : NULL;
+    a.codes = exact(s, product(a.count, a.inputs, 1), 1);
+    a.scales = exact(s, product(a.count, parts, 1), sizeof(float)), a.zeros = exact(s, product(a.count, parts, 1), 2);
+    if (bytes == 0 || a.count <= 0 || (a.codes && a.scales && a.zeros && a.packed)) vlm_pack_int8(&a);
+}
+
 static void pack_int4(source *s) {
     int64_t group = pick(s, groups, 3), inputs = group > 0 && group < 256 ? group * (byte(s) % 4) : number(s, 200);
     int64_t outputs = number(s, 100), first = number(s, 40), count = number(s, 70);
@@ -163,6 +176,7 @@ static void pack_int4(source *s) {
     awq.qzeros = exact(s, product(parts, awq.source_outputs / 8, 1), 4), awq.scales = exact(s, product(parts, awq.source_outputs, 1), 2);
     if (bytes == 0 || (awq.qweight && awq.qzeros && awq.scales && packed)) vlm_pack_awq(&awq);
     pack_floats(s);
+    pack_int8(s);
 }
 
 static void rows(source *s) {
@@ -180,7 +194,7 @@ static void rows(source *s) {
     c.y_stride = c.columns, c.index = indices(s, c.columns, 40);
     if (!c.x || !c.y || !c.index) return;
     vlm_gather_columns(&c, begin, end);
-    vlm_unpack_rows_args unpack = {.format = (vlm_weight_format)number(s, 5), .outputs = number(s, 40), .inputs = number(s, 160)};
+    vlm_unpack_rows_args unpack = {.format = (vlm_weight_format)number(s, 7), .outputs = number(s, 40), .inputs = number(s, 160)};
     unpack.group = pick(s, groups, 4), unpack.ids = a.index, unpack.y_stride = unpack.inputs;
     size_t bytes = vlm_weight_bytes(unpack.format, unpack.outputs, unpack.inputs, unpack.group);
     if (bytes > BYTES_MAX) return;
@@ -277,7 +291,7 @@ static void screen(source *s) {
     vlm_screen_args a = {.rows = number(s, 9), .inputs = number(s, 200), .outputs = number(s, 100)};
     a.x_stride = a.inputs, a.y_stride = a.outputs;
     int64_t begin = number(s, 4), end = number(s, 5), first = number(s, 9), last = number(s, 9), panels = vlm_panels(a.outputs);
-    size_t weight = vlm_weight_bytes(VLM_WEIGHT_INT8, a.outputs, a.inputs, 0);
+    size_t weight = vlm_weight_bytes(VLM_WEIGHT_SCREEN, a.outputs, a.inputs, 0);
     if (weight > BYTES_MAX || a.rows > 64) return;
     a.weight = buffer(s, (int64_t)weight, 1);
     a.coded = buffer(s, product(a.rows, (int64_t)vlm_screen_row_bytes(a.inputs), 1), 1);

@@ -22,7 +22,7 @@ import Testing
                 Issue.record("\(row.name.text) computes \(op), which is no op")
                 continue
             }
-            let own = ["rotary_table": ["axes"], "quantized_linear_awq": ["w"], "quantized_linear_float8": ["w"], "quantized_linear_float4": ["w"]][op] ?? []
+            let own = ["rotary_table": ["axes"], "quantized_linear_awq": ["w"], "quantized_linear_float8": ["w"], "quantized_linear_float4": ["w"], "quantized_linear_int8": ["w"]][op] ?? []
             let known = Set(schema.operands.map(\.name) + own)
             #expect(row.operands.allSatisfy { known.contains($0.name) }, "\(row.name.text)")
         }
@@ -32,7 +32,7 @@ import Testing
     @Test func everyPlainOpHasAFallback() {
         let own: Set = [
             "literal", "constant", "weight", "unpack", "dequantize", "int4_words", "group_order", "dequantize_awq", "kv_write", "short_convolution",
-            "gated_delta", "pack", "pack_awq", "pack_float8", "pack_float4", "pack_activations",
+            "gated_delta", "pack", "pack_awq", "pack_float8", "pack_float4", "pack_int8", "pack_activations",
         ]
         let missing = OpTable.all.map { $0.schema }.filter { schema in
             !schema.isFused && !own.contains(schema.name)

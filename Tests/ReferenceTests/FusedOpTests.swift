@@ -219,4 +219,19 @@ import Testing
             ]
         }
     }
+
+    @Test(arguments: [DType.i8, .i32]) func layersOfEightBits(element: DType) throws {
+        let numbers = noise([8, 64], seed: 23).floats.map { Int32(bitPattern: $0.bitPattern &* 2_654_435_761) >> 24 + (element == .i8 ? 0 : 128) }
+        let codes = Tensor(ints: numbers, [8, 64], element)
+        let zeros = Tensor(ints: (0..<16).map { Int32($0 - 3) + (element == .i8 ? 0 : 128) }, [8, 2])
+        try agree([noise([3, 64], seed: 24), codes, noise([8, 2], seed: 25), zeros, noise([8], seed: 26)]) { b, v in
+            let dense = b.matmul(v[0], b.dequantize(v[1], v[2], zeros: v[3], columns: 32), transposeB: true)
+            return [
+                b.quantizedLinearInt8(v[0], v[1], v[2], v[3], group: 32),
+                b.quantizedLinearInt8(v[0], v[1], v[2], v[3], bias: v[4], group: 32, activation: .silu),
+                b.linear(v[0], b.one(PackInt8(group: 32), v[1], v[2], v[3])),
+                dense, Self.activate(b, .silu, b.add(dense, v[4])), dense,
+            ]
+        }
+    }
 }

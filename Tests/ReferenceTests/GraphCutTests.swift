@@ -30,6 +30,7 @@ struct GraphCutTests {
             + "%r = dequantize %c, %blocks {rows = 8, columns = 8} : f32[16, 16]",
         "%d = repeat %blocks {axis = 0, count = 9} : f32[18, 2]\n%s = slice %d {axis = 0, start = 0, end = 16} : f32[16, 2]\n"
             + "%w = repeat %s {axis = 1, count = 4} : f32[16, 8]\n%r = slice %w {axis = 1, start = 0, end = 7} : f32[16, 7]",
+        "%s = row_scales %a : f32[24, 1]\n%r = row_codes %a, %s : i8[24, 4]", "%r = row_scales %a : f32[24, 1]",
         "%u = unpack %words {axis = 0} : i32[16, 16]\n%h = literal {value = 1} : i32[8]\n%z = literal {value = 0} : i32[8]\n"
             + "%o = concat %h, %z {axis = 0} : i32[16]\n%s = group_order %o {group = 8} : i32[16]\n%r = gather %u, %s : i32[16, 16]",
     ]

@@ -50,10 +50,24 @@ struct UnpackingTests {
         let codes = Tensor(ints: Array(0..<8), [1, 8])
         #expect(try evaluate(Int4Words(), codes)[0].ints == [0x7531_6420])
         #expect(throws: (any Error).self) { try evaluate(Int4Words(), Tensor(ints: Array(9..<17), [1, 8])) }
-        let bytes = Tensor(ints: (0..<8).map { 16 * $0 + 3 }, [1, 8])
-        #expect(try evaluate(Int4Words(.high), bytes)[0].ints == [0x7531_6420])
-        #expect(try evaluate(Int4Words(.low), bytes)[0].ints == [0x3333_3333])
-        #expect(try evaluate(Int4Words(.high), Tensor(ints: (0..<8).map { 16 * $0 - 128 }, [1, 8], .i8))[0].ints == [0x7531_6420])
+    }
+
+    /// Ties go to the even code, the greatest number of a row is ±127, and a row of zeros has no codes but 0.
+    @Test func roundsRowsToTheirOwnScales() throws {
+        let rows = Tensor([127, -127, 0.5, 1.5, -2.5, 3, 0, 0, 0, 0, 0, 0, 1, -4, 2, 0.25, 0, 0], [3, 6])
+        let scales = try evaluate(RowScales(), rows)[0]
+        #expect(scales.floats == [1, 0, 4 / 127] && scales.shape == [3, 1])
+        let codes = try evaluate(RowCodes(), rows, scales)[0]
+        #expect(codes.element == .i8 && codes.ints == [127, -127, 0, 2, -2, 3, 0, 0, 0, 0, 0, 0, 32, -127, 64, 8, 0, 0])
+        let wide = (0..<20).map { Float($0) - 9.5 }
+        let squares = RowRounding.squares(wide, width: 10)
+        let scale = wide.map { abs($0) }.max()! / 127
+        let errors = wide.enumerated().map { index, value -> Double in
+            let own = index < 10 ? scale : wide[10...].max()! / 127
+            let difference = Double((value / own).rounded(.toNearestOrEven) * own - value)
+            return difference * difference
+        }
+        #expect(abs(squares.error - errors.reduce(0, +)) < 1e-6 && abs(squares.weight - 665) < 1e-3)
     }
 
     @Test func sortsInputsByTheirGroups() throws {

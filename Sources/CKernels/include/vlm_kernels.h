@@ -57,10 +57,11 @@ typedef enum vlm_weight_format {
   VLM_WEIGHT_BF16 = 0,  // [panels][⌈inputs/2⌉][VLM_PANEL][2] bf16; an odd last input is padded with zero
   VLM_WEIGHT_F32 = 1,   // [panels][inputs][VLM_PANEL] f32
   VLM_WEIGHT_INT4 = 2,  // [panels][inputs/group] blocks; see vlm_int4_block_bytes
-  VLM_WEIGHT_F8 = 3,    // [panels][⌈inputs/group⌉] blocks of e4m3; see vlm_pack_floats
+  VLM_WEIGHT_F8 = 3,    // [panels][⌈inputs/group⌉] blocks of e4m3; see vlm_pack_f8
   VLM_WEIGHT_F4 = 4,    // [panels] of e2m1 codes and their scales; see vlm_pack_f4
-  VLM_WEIGHT_INT8 = 5,  // for screening alone: [panels] of u8 [⌈inputs/4⌉][VLM_PANEL][4], each q + 128, then VLM_PANEL each of f32
+  VLM_WEIGHT_SCREEN = 5,  // for screening alone: [panels] of u8 [⌈inputs/4⌉][VLM_PANEL][4], each q + 128, then VLM_PANEL each of f32
                         // scales, ‖w − ŵ‖ and ‖ŵ‖, where w is what VLM_WEIGHT_BF16 has and ŵ = scale · q
+  VLM_WEIGHT_INT8 = 6,  // [panels][inputs/group] blocks; see vlm_pack_int8
 } vlm_weight_format;
 
 enum { VLM_PANEL = 32 };
@@ -71,6 +72,7 @@ int64_t vlm_panels(int64_t outputs);
 // Bytes of a packed weight; 0 if the shape is not supported. `group` matters for formats in blocks: 32, 64 or 128 for
 // VLM_WEIGHT_INT4, also 16 for VLM_WEIGHT_F8, 16 or 32 for VLM_WEIGHT_F4. Inputs are a multiple of it, but for VLM_WEIGHT_F8, whose last
 // group may be smaller.
+// For VLM_WEIGHT_INT8 also all inputs may be one group, a multiple of 16 and at most 2¹⁶ of them.
 size_t vlm_weight_bytes(vlm_weight_format format, int64_t outputs, int64_t inputs, int64_t group);
 
 // Bytes of one panel; panel p starts at p times this.
@@ -85,7 +87,7 @@ size_t vlm_int4_block_bytes(int64_t group);
 // as outputs first, first+1, … of a weight with `outputs` rows in all. Any order and any ranges; the call that contains
 // the last output also fills the padding. VLM_WEIGHT_BF16 rounds to nearest even.
 typedef struct vlm_pack_rows_args {
-  vlm_weight_format format;  // not VLM_WEIGHT_INT4
+  vlm_weight_format format;  // VLM_WEIGHT_BF16, VLM_WEIGHT_F32 or VLM_WEIGHT_SCREEN
   vlm_dtype source_type;
   int64_t outputs, inputs;
   int64_t first, count;
@@ -120,6 +122,19 @@ typedef struct vlm_pack_int4_args {
   void *packed;
 } vlm_pack_int4_args;
 vlm_status vlm_pack_int4(const vlm_pack_int4_args *args);
+
+// Packs `count` rows of 8-bit values as outputs first, first+1, …: W = (code − zero) · scale. A block of VLM_PANEL outputs × group
+// inputs is group/4 steps of 128 bytes (byte 4·o + j of a step holds input 4·step + j of output o), VLM_PANEL f32 scales,
+// VLM_PANEL u16 zeros. Other zeros than 0..256 give VLM_BAD_SHAPE.
+typedef struct vlm_pack_int8_args {
+  int64_t outputs, inputs, group;
+  int64_t first, count;
+  const uint8_t *codes;   // [count, inputs]
+  const float *scales;    // [count, inputs/group]
+  const uint16_t *zeros;  // [count, inputs/group]
+  void *packed;
+} vlm_pack_int8_args;
+vlm_status vlm_pack_int8(const vlm_pack_int8_args *args);
 
 // Packs `count` rows of e4m3 numbers as outputs first, first+1, … of a VLM_WEIGHT_F8 with `outputs` rows in all. W = code · scale,
 // one rounding to f32. A block of VLM_PANEL outputs × n inputs (the group, or what is left of the inputs) is VLM_PANEL f32
@@ -207,8 +222,10 @@ typedef enum vlm_linear_kind {
   VLM_LINEAR_F4_F32 = 6,     // e2m1 weights times their scales, f32 arithmetic
   VLM_LINEAR_F8_BF16 = 7,    // e4m3 weights times their scales rounded to bf16, rows packed as bf16, f32 sums
   VLM_LINEAR_F4_INT8 = 8,    // e2m1 weights, rows packed as int8 in the weight's groups, integer dots, f32 sums
+  VLM_LINEAR_INT8_F32 = 9,   // 8-bit weights dequantized, f32 arithmetic
+  VLM_LINEAR_INT8_INT8 = 10,  // 8-bit weights, rows packed as int8 in the same groups, integer dots; the same bits on every instruction set
 } vlm_linear_kind;
-enum { VLM_LINEAR_KINDS = 9 };
+enum { VLM_LINEAR_KINDS = 11 };
 
 // y[rows, outputs] = activation(x[rows, inputs] · W[outputs, inputs]ᵗ + bias[outputs]) + residual[rows, outputs].
 // `bias` and `residual` may be NULL; `residual` may be `y` itself (same stride). y aliases nothing else.

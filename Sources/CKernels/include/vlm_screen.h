@@ -22,7 +22,7 @@ typedef struct vlm_screen_args {
   int64_t x_stride;
   const void *packed;  // VLM_ROWS_BF16, where the layer multiplies those; else NULL
   void *coded;         // rows of vlm_screen_row_bytes each, 64-byte aligned
-  const void *weight;  // VLM_WEIGHT_INT8 of the layer's weight, 64-byte aligned
+  const void *weight;  // VLM_WEIGHT_SCREEN of the layer's weight, 64-byte aligned
   float *y;            // [rows, outputs]: the scores
   int64_t y_stride;
   float *lower;        // [rows, panels]: below what vlm_linear makes of one of the panel's outputs

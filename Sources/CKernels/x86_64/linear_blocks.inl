@@ -8,6 +8,7 @@ typedef struct {
   float *weights;           // scratch for LINEAR_WEIGHTS bytes of unpacked weights
   float *sums;              // [rows, VLM_PANEL]
   bool accumulate;          // whether sums hold earlier inputs' products
+  bool is_first;            // whether it is the first panel of these inputs and rows
 } linear_block;
 
 typedef void linear_block_fn(const vlm_linear_args *args, const linear_block *block);
@@ -52,6 +53,7 @@ static void linear_blocks(const vlm_linear_args *a, int64_t begin, int64_t end, 
           b.k_count = vlm_min(cut.inputs, a->inputs - b.k);
           b.sums = sums + (b.panel - first) * LINEAR_ROWS * VLM_PANEL;
           b.accumulate = b.k > 0;
+          b.is_first = b.panel == first;
           run(a, &b);
         }
       // All panels of a row in turn, so that y is written along its rows.

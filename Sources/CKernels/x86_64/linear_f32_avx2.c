@@ -23,6 +23,14 @@ VLM_INLINE v_f32 v_nibbles(const uint8_t *w, const int j) {
   return _mm256_cvtepi32_ps(_mm256_and_si256(v, _mm256_set1_epi32(15)));
 }
 
+// Input j of a step of four of 8-bit weights, of 8 outputs.
+VLM_INLINE v_f32 v_bytes(const uint8_t *w, const int j) {
+  __m256i v = _mm256_srli_epi32(_mm256_loadu_si256((const void *)w), 8 * j);
+  return _mm256_cvtepi32_ps(_mm256_and_si256(v, _mm256_set1_epi32(255)));
+}
+
+static inline v_f32 v_from_u16(const uint16_t *p) { return _mm256_cvtepi32_ps(_mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)p))); }
+
 #include "linear_f32_body.inl"
 #include "linear_thin_f32.inl"
 
@@ -36,6 +44,11 @@ void vlm_linear_f32_f32_6x16_avx2(const vlm_linear_args *a, int64_t begin, int64
 
 void vlm_linear_int4_f32_6x16_avx2(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
   linear_f32(a, begin, end, scratch, thin_block_int4, block_int4);
+}
+
+// Few rows and many read the same weights, written out once for all of them.
+void vlm_linear_int8_f32_6x16_avx2(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
+  linear_f32(a, begin, end, scratch, NULL, block_int8);
 }
 
 #define THIN_FLOAT_CASES(DO) DO(1) DO(2) DO(3)

@@ -23,6 +23,14 @@ VLM_INLINE v_f32 v_nibbles(const uint8_t *w, const int j) {
   return _mm512_cvtepi32_ps(_mm512_and_si512(v, _mm512_set1_epi32(15)));
 }
 
+// Input j of a step of four of 8-bit weights, of 16 outputs.
+VLM_INLINE v_f32 v_bytes(const uint8_t *w, const int j) {
+  __m512i v = _mm512_srli_epi32(_mm512_loadu_si512(w), (unsigned)(8 * j));
+  return _mm512_cvtepi32_ps(_mm512_and_si512(v, _mm512_set1_epi32(255)));
+}
+
+static inline v_f32 v_from_u16(const uint16_t *p) { return _mm512_cvtepi32_ps(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)p))); }
+
 #include "linear_f32_body.inl"
 #include "linear_thin_f32.inl"
 
@@ -36,6 +44,11 @@ void vlm_linear_f32_f32_12x32_avx512(const vlm_linear_args *a, int64_t begin, in
 
 void vlm_linear_int4_f32_12x32_avx512(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
   linear_f32(a, begin, end, scratch, thin_block_int4, block_int4);
+}
+
+// Few rows and many read the same weights, written out once for all of them.
+void vlm_linear_int8_f32_12x32_avx512(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
+  linear_f32(a, begin, end, scratch, NULL, block_int8);
 }
 
 #define THIN_FLOAT_CASES(DO) GEMM_CASES(DO)

@@ -54,3 +54,24 @@ static void block_int4(const vlm_linear_args *a, const linear_block *b) {
   }
   multiply_block(a, b, b->weights, next, b->k_count / a->group * (int64_t)bytes);
 }
+
+// 8-bit blocks → rows of f32 (code − zero) · scale.
+static void block_int8(const vlm_linear_args *a, const linear_block *b) {
+  const int64_t bytes = vlm_int8_block_bytes(a->group);
+  const uint8_t *panel = (const uint8_t *)a->weight + (size_t)b->panel * vlm_panel_bytes(VLM_WEIGHT_INT8, a->inputs, a->group);
+  float *y = b->weights;
+  for (int64_t k = b->k, count; k < b->k + b->k_count; k += count) {
+    const int64_t offset = k % a->group;
+    const uint8_t *block = panel + k / a->group * bytes, *step = block + offset * VLM_PANEL;
+    const vlm_int8_tail *tail = (const vlm_int8_tail *)(block + a->group * VLM_PANEL);
+    count = vlm_min(a->group - offset, b->k + b->k_count - k);
+    for (int64_t i = 0; i < count; i += 4, step += 4 * VLM_PANEL, y += 4 * VLM_PANEL)
+      for (int n = 0; n < VLM_PANEL; n += V_WIDTH) {
+        v_f32 scale = v_load(tail->scale + n), zero = v_from_u16(tail->zero + n);
+#pragma clang loop unroll(full)
+        for (int j = 0; j < 4; j++) v_store(y + j * VLM_PANEL + n, v_mul(v_sub(v_bytes(step + 4 * n, j), zero), scale));
+      }
+  }
+  const uint8_t *next = panel + vlm_panel_bytes(VLM_WEIGHT_INT8, a->inputs, a->group);
+  multiply_block(a, b, b->weights, next + b->k * VLM_PANEL, b->k_count * VLM_PANEL);
+}

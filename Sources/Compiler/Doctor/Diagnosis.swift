@@ -43,6 +43,8 @@ package struct Diagnosis: Sendable, Codable {
     package var decoder: Part?
     package var vision: Part?
     package var quantization: String?
+    /// How a compile with these flags rounds the decoder's linear layers; nil for as the checkpoint has them.
+    package var quantize: String?
     package var weights: Weights?
     package var tokenizer: Texts?
     package var template: Texts?

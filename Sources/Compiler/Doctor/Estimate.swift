@@ -90,8 +90,9 @@ extension WeightRequest {
         case .plain, .indices: return elements * 4
         case .f32Panels: return panels(VLM_WEIGHT_F32)
         case .bf16Panels: return panels(VLM_WEIGHT_BF16)
-        case .int8Panels: return panels(VLM_WEIGHT_INT8)
+        case .int8Panels: return panels(VLM_WEIGHT_SCREEN)
         case .int4Blocks: return panels(VLM_WEIGHT_INT4)
+        case .int8Blocks: return panels(VLM_WEIGHT_INT8)
         case .f8Blocks: return panels(VLM_WEIGHT_F8)
         case .f4Blocks: return panels(VLM_WEIGHT_F4)
         }

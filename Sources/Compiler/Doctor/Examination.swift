@@ -48,7 +48,8 @@ package struct Examination {
         tellDocuments(files, areRead: definition == nil)
         if let definition, let checkpoint {
             if let tokenizer, let inputs, diagnosis.faults.isEmpty {
-                let source = ModelSource(files, checkpoint, definition, tokenizer, inputs, template)
+                let quantization = (try? files.config().quantization()) ?? nil
+                let source = ModelSource(files, checkpoint, definition, tokenizer, inputs, template, quantization)
                 try plans(source, machine: machine)
             } else {
                 compareTensors(definition, checkpoint)
@@ -60,6 +61,9 @@ package struct Examination {
             return
         }
         diagnosis.unknown.append("whether all weights are finite numbers: compiling reads them")
+        if let rounding = options.rounding {
+            diagnosis.unknown.append("how far \(rounding.rawValue) takes each layer's weight: compiling measures it, and keeps a layer where it is too far")
+        }
     }
 
     /// JSON files that cannot be parsed: faults where they may have been needed, else warnings.
@@ -86,6 +90,7 @@ package struct Examination {
         let outline = ModelOutline(config)
         diagnosis.architectures = config.architectures
         diagnosis.quantization = outline.quantization
+        diagnosis.quantize = options.rounding?.rawValue
         (diagnosis.decoder, diagnosis.vision) = (outline.decoder.map { Diagnosis.Part($0) }, outline.vision.map { Diagnosis.Part($0) })
         let isRead = attempt { () throws(CheckpointError) in _ = try config.quantization() } != nil
         let table = table
@@ -168,7 +173,9 @@ package struct Examination {
         let measured = try machine()
         let (options, store) = (options, store)
         let compilation = attempt { () throws(CompileError) in
-            try Compilation(source, options: options, store: store, machine: measured) { _ in }
+            var compilation = try Compilation(source, options: options, store: store, machine: measured) { _ in }
+            compilation.measuresRounding = false
+            return compilation
         }
         guard let compilation else { return compareTensors(source.definition, source.checkpoint) }
         var program: CompiledProgram?

@@ -30,8 +30,9 @@ package struct WeightPacker {
         case .plain, .indices: try packPlain(request, write)
         case .f32Panels: try packPanels(request, VLM_WEIGHT_F32, write)
         case .bf16Panels: try packPanels(request, VLM_WEIGHT_BF16, write)
-        case .int8Panels: try packPanels(request, VLM_WEIGHT_INT8, write)
+        case .int8Panels: try packPanels(request, VLM_WEIGHT_SCREEN, write)
         case .int4Blocks(let group): try packAWQ(request, group: group, write)
+        case .int8Blocks(let group): try packInt8(request, group: group, write)
         case .f8Blocks: try packFloats(request, VLM_WEIGHT_F8, write)
         case .f4Blocks: try packFloats(request, VLM_WEIGHT_F4, write)
         }
@@ -167,6 +168,32 @@ package struct WeightPacker {
         }
     }
 
+    /// Codes, scales and zeros, as the recipe computes them.
+    private func packInt8(
+        _ request: WeightRequest, group: Int, _ write: (UnsafeRawBufferPointer) throws(ArtifactError) -> Void
+    ) throws(CompileError) {
+        let graph = request.recipe.graph
+        guard graph.results.count == 3 else { throw .internalInconsistency("packing \(request.origin): 8-bit weights have three parts") }
+        let (inputs, groups) = (request.shape[1], request.shape[1] / max(group, 1))
+        let panelBytes = vlm_panel_bytes(VLM_WEIGHT_INT8, Int64(inputs), Int64(group))
+        guard panelBytes > 0 else { throw .unsupported("\(request.origin): groups of \(group) 8-bit weights over \(inputs) inputs") }
+        let centre: Int32 = graph.type(of: graph.results[0]).element == .i8 ? 128 : 0
+        try packComputed(request, panelBytes: panelBytes, write) { rows in
+            [[rows, 0..<inputs], [rows, 0..<groups], [rows, 0..<groups]]
+        } _: { values, rows, target throws(CompileError) in
+            let codes = values[0].ints[rows.lowerBound * inputs..<rows.upperBound * inputs]
+            let zeros = values[2].ints[rows.lowerBound * groups..<rows.upperBound * groups].map { $0 &+ centre }
+            if let wrong = codes.first(where: { !(0...255).contains($0 &+ centre) }) {
+                throw .unsupported("packing \(request.origin): \(wrong) is no 8-bit code")
+            }
+            if let wrong = zeros.first(where: { !(0...256).contains($0) }) {
+                throw .unsupported("packing \(request.origin): a zero of \(wrong &- centre) is outside the codes")
+            }
+            let packed = Int8Rows(codes: codes.map { UInt8($0 &+ centre) }, zeros: zeros.map(UInt16.init), scales: values[1].cast(to: .f32).floats)
+            try Self.require(packed.pack(count: rows.count, inputs: inputs, group: group, firstScale: rows.lowerBound * groups, to: target))
+        }
+    }
+
     private static func require(_ isPacked: Bool) throws(CompileError) {
         guard isPacked else { throw .internalInconsistency("a weight has a shape that its packing kernel refuses") }
     }
@@ -270,6 +297,31 @@ private struct RowSource: @unchecked Sendable {
             start += source.rows
         }
         return true
+    }
+}
+
+/// Output rows of 8-bit weights.
+private struct Int8Rows {
+    let codes: [UInt8]
+    let zeros: [UInt16]
+    /// Of these rows from some place on.
+    let scales: [Float]
+
+    /// Packs all rows as the outputs of their panels.
+    func pack(count: Int, inputs: Int, group: Int, firstScale: Int, to target: UnsafeMutableRawPointer) -> Bool {
+        codes.withUnsafeBufferPointer { codes in
+            zeros.withUnsafeBufferPointer { zeros in
+                scales.withUnsafeBufferPointer { scales in
+                    var arguments = vlm_pack_int8_args()
+                    (arguments.outputs, arguments.count) = (Int64(count), Int64(count))
+                    (arguments.inputs, arguments.group) = (Int64(inputs), Int64(group))
+                    (arguments.codes, arguments.zeros) = (codes.baseAddress, zeros.baseAddress)
+                    arguments.scales = scales.baseAddress.map { $0 + firstScale }
+                    arguments.packed = target
+                    return vlm_pack_int8(&arguments) == VLM_OK
+                }
+            }
+        }
     }
 }
 

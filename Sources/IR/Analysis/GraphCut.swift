@@ -118,6 +118,10 @@ package struct GraphCut: Sendable {
         case let op as Unpack:
             let (read, whole) = Self.outward(box, op.axis, times: op.element.count)
             return cut(x[0], read).flatMap { add(op, [$0]) }.flatMap { trimmed($0, whole, to: box) }
+        case is RowScales: return cut(x[0], [box[0], 0..<extents(x[0])[1]]).flatMap { add(node.op, [$0]) }
+        case is RowCodes:
+            guard let rows = cut(x[0], box), let scales = cut(x[1], [box[0], 0..<1]) else { return nil }
+            return add(node.op, [rows, scales])
         case let op as Int4Words:
             return cut(x[0], [box[0], box[1].lowerBound * 8..<box[1].upperBound * 8]).flatMap { add(op, [$0]) }
         case is GroupOrder:

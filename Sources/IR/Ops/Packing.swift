@@ -128,7 +128,7 @@ extension Graph {
 
 extension Op {
     /// Whether the result is a weight as kernels read it.
-    package var packsWeights: Bool { self is Pack || self is PackAWQ || self is PackFloat8 || self is PackFloat4 }
+    package var packsWeights: Bool { self is Pack || self is PackAWQ || self is PackFloat8 || self is PackFloat4 || self is PackInt8 }
 }
 
 extension OpWriter {
@@ -137,5 +137,5 @@ extension OpWriter {
 }
 
 enum Packing {
-    static let ops: [any Op.Type] = [Pack.self, PackAWQ.self, PackFloat8.self, PackFloat4.self, PackActivations.self]
+    static let ops: [any Op.Type] = [Pack.self, PackAWQ.self, PackFloat8.self, PackFloat4.self, PackInt8.self, PackActivations.self]
 }

@@ -112,37 +112,16 @@ package struct Dequantize: Op {
     }
 }
 
-/// Which four bits of a code an int4 word holds.
-package enum CodePart: String, Sendable, Hashable, CaseIterable {
-    /// All of a code 0 … 15.
-    case whole
-    /// Of a code 0 … 255.
-    case low, high
-}
-
-extension CodePart: AttributeConvertible {
-    package static var attributeKind: AttributeKind { .word(allCases.map(\.rawValue)) }
-    package init?(_ value: AttributeValue) {
-        guard case .word(let word) = value else { return nil }
-        self.init(rawValue: word)
-    }
-    package var attributeValue: AttributeValue { .word(rawValue) }
-}
-
-/// Codes in the words of AutoAWQ's GEMM layout, eight consecutive columns in one, as int4 kernels' packing reads them; codes of i8 count
-/// from −128.
+/// Codes 0 … 15 in the words of AutoAWQ's GEMM layout, eight consecutive columns in one, as int4 kernels' packing reads them.
 package struct Int4Words: Op {
-    package var part: CodePart
-
-    package init(_ part: CodePart = .whole) { self.part = part }
+    package init() {}
 
     package static let schema = OpSchema(
-        "int4_words", "Codes, or four bits of each, as i32 words of AutoAWQ's order, eight columns in one; codes of i8 count from −128.",
-        blank: Int4Words(), operands: ["codes"], attributes: [.init("part", \.part)], isFused: true)
+        "int4_words", "Codes 0 … 15 as i32 words of AutoAWQ's order, eight columns in one.", blank: Int4Words(), operands: ["codes"], isFused: true)
 
     package func infer(_ operands: [TensorType]) throws(TypeError) -> [TensorType] {
         let codes = operands[0]
-        guard codes.element == .i32 || codes.element == .i8 else { throw TypeError("codes hold \(codes.element.rawValue)") }
+        try TypeRules.element(codes, .i32, "codes")
         try TypeRules.rank(codes, 2, "codes")
         guard let columns = codes.shape[1].fixedValue, columns % 8 == 0 else { throw TypeError("codes \(codes) are not in eights") }
         return [TensorType(.i32, [codes.shape[0], .fixed(columns / 8)])]
@@ -186,6 +165,6 @@ extension OpWriter {
             rows: rows, columns: columns, hasZeros: zeros != nil, hasOrder: order != nil)
         return write(op, [codes, scales] + [zeros, order].compactMap { $0 })[0]
     }
-    package func int4Words(_ codes: Operand, _ part: CodePart = .whole) -> Operand { one(Int4Words(part), codes) }
+    package func int4Words(_ codes: Operand) -> Operand { one(Int4Words(), codes) }
     package func groupOrder(_ groups: Operand, group: Int) -> Operand { one(GroupOrder(group: group), groups) }
 }

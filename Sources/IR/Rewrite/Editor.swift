@@ -137,8 +137,10 @@ package final class Editor: OpWriter {
     /// Runs one rewrite at a node and counts it; false when the limit allows no more.
     ///
     /// In `body`, new nodes go before `node` and take its origin. Throwing a refusal counts as a miss.
+    ///
+    /// - Parameter note: what the report is to say of the place.
     @discardableResult
-    package func rewrite(_ rule: String, at node: Node, _ body: () throws(Refusal) -> Void) -> Bool {
+    package func rewrite(_ rule: String, at node: Node, note: String? = nil, _ body: () throws(Refusal) -> Void) -> Bool {
         report.matches[rule, default: 0] += 1
         if let budget, budget <= 0 { return false }
         let described = describe(node)
@@ -156,7 +158,7 @@ package final class Editor: OpWriter {
             return false
         }
         budget = budget.map { $0 - 1 }
-        report.rewrites.append(Rewrite(rule: rule, at: described))
+        report.rewrites.append(Rewrite(rule: rule, at: note.map { "\(described): \($0)" } ?? described))
         return true
     }
 

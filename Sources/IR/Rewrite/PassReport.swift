@@ -15,7 +15,7 @@ package struct Miss: Sendable, Hashable, Codable {
 /// One change of a graph.
 package struct Rewrite: Sendable, Hashable, Codable {
     package var rule: String
-    /// The place as text before the change.
+    /// The place as text before the change, perhaps with a note on it.
     package var at: String
 
     package init(rule: String, at: String) {

@@ -63,6 +63,27 @@ extension QuantizedLinearFloat4: Evaluable {
     }
 }
 
+extension PackInt8: Evaluable {
+    package func evaluate(_ call: Call) -> [Tensor] { call.result(EightBits.dequantize(call[0], call[1], call[2], group: group)) }
+}
+
+extension QuantizedLinearInt8: Evaluable {
+    package func evaluate(_ call: Call) throws(EvaluationError) -> [Tensor] {
+        let weight = EightBits.dequantize(call[1], call[2], call[3], group: group)
+        return try layer(call, weight, inputs: call[1].shape[1], outputs: call[1].shape[0], bias: hasBias ? call[4] : nil)
+    }
+}
+
+/// Codes of eight bits.
+private enum EightBits {
+    /// The weights as f32 `[out, in]`.
+    static func dequantize(_ codes: Tensor, _ scales: Tensor, _ zeros: Tensor, group: Int) -> [Float] {
+        let (scales, zeros) = (scales.floats, zeros.ints)
+        // Groups of all outputs lie one after another, as inputs do.
+        return codes.ints.enumerated().map { Float($1 - zeros[$0 / group]) * scales[$0 / group] }
+    }
+}
+
 extension QuantizedLayer {
     fileprivate func layer(_ call: Call, _ weight: [Float], inputs: Int, outputs: Int, bias: Tensor?) throws(EvaluationError) -> [Tensor] {
         var y = try Gemm.linear(call[0].floats, weight, inputs: inputs, outputs: outputs)

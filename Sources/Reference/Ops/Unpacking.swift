@@ -84,16 +84,14 @@ extension Dequantize: Evaluable {
 
 extension Int4Words: Evaluable {
     package func evaluate(_ call: Call) throws(EvaluationError) -> [Tensor] {
-        let (least, most): (Int32, Int32) = (call[0].element == .i8 ? -128 : 0, part == .whole ? 15 : 255)
-        let codes = call[0].ints.map { $0 - least }
-        if let wrong = codes.first(where: { !(0...most).contains($0) }) { throw EvaluationError("\(wrong) is no code 0 … \(most)") }
-        let shift: UInt32 = part == .high ? 4 : 0
+        let codes = call[0].ints
+        if let wrong = codes.first(where: { !(0...15).contains($0) }) { throw EvaluationError("\(wrong) is no code 0 … 15") }
         let shifts: [UInt32] = [0, 16, 4, 20, 8, 24, 12, 28]
         var words: [Int32] = []
         words.reserveCapacity(codes.count / 8)
         for start in stride(from: 0, to: codes.count, by: 8) {
             var word: UInt32 = 0
-            for lane in 0..<8 { word |= (UInt32(codes[start + lane]) >> shift & 15) << shifts[lane] }
+            for lane in 0..<8 { word |= UInt32(codes[start + lane]) << shifts[lane] }
             words.append(Int32(bitPattern: word))
         }
         return [Tensor(ints: words, call.shape, .i32)]

@@ -58,7 +58,7 @@ struct PassDocument {
         for line in text.components(separatedBy: "\n").map({ $0.trimmingCharacters(in: .whitespaces) }) {
             if line.hasPrefix("// ") {
                 comment.append(String(line.dropFirst(3)))
-            } else if let match = line.firstMatch(of: /^(\w+)(?:\([a-z]+\))?,$/) {
+            } else if let match = line.firstMatch(of: /^(\w+)(?:\([a-z:, ]+\))?,$/) {
                 reasons[String(match.1)] = comment.joined(separator: " ")
                 comment = []
             }

@@ -73,7 +73,7 @@ package struct Mutation: CustomStringConvertible {
             ["fixed": ["count": 7]], ["keep": [String: Any]()], ["input": ["_0": "positions"]], ["input": ["_0": "slots"]],
             ["causal": ["window": 0, "spans": true]], ["segments": ["queries": "images", "keys": "tiles"]],
             ["weight": ["_0": 3]], ["output": ["_0": 0]], ["arena": ["offset": 0, "stride": Int.max]], ["copy": [String: Any]()],
-            ["widen": [String: Any]()], ["int4Blocks": ["group": 0]], ["f8Blocks": ["group": 3]], ["f4Blocks": ["group": 16]],
+            ["widen": [String: Any]()], ["int4Blocks": ["group": 0]], ["int8Blocks": ["group": 48]], ["f8Blocks": ["group": 3]], ["f4Blocks": ["group": 16]],
             ["indices": [String: Any]()], ["kvWrite": ["layer": Int.max]],
         ]
         let isText = value is String
