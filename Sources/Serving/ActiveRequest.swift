@@ -107,16 +107,19 @@ final class ActiveRequest {
         return true
     }
 
-    func finish(_ reason: FinishReason, cachedTokens: Int) -> Completion {
+    /// What the answer's last event says.
+    func completion(_ reason: FinishReason, cachedTokens: Int) -> Completion {
         var usage = Usage()
         usage.promptTokens = request.prompt.ids.count
         usage.completionTokens = generatedCount
         usage.cachedTokens = min(cachedTokens, usage.promptTokens)
         usage.imageTokens = request.prompt.images.reduce(0) { $0 + $1.tokens.count }
         let stop = stream.stop.map { StopCause.text($0) } ?? stopToken.map { .token($0) }
-        let completion = Completion(reason: reason, stop: stop, usage: usage, logprob: request.logprobs.map { _ in logprobSum })
+        return Completion(reason: reason, stop: stop, usage: usage, logprob: request.logprobs.map { _ in logprobSum })
+    }
+
+    func finish(_ completion: Completion) {
         deliver(.finished(completion))
-        return completion
     }
 
     func fail(_ failure: GenerationFailure) {

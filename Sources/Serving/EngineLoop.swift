@@ -213,17 +213,19 @@ final class EngineLoop {
         let cached = scheduler.running.first { $0.id == id }?.cachedTokens ?? 0
         scheduler.remove(id)
         state.leave()
-        let completion = request.finish(reason, cachedTokens: cached)
+        let completion = request.completion(reason, cachedTokens: cached)
         let now = ContinuousClock.now
+        // Before the answer ends, so that whoever has it finds it counted.
         state.updateMetrics { $0.record(completion, of: request, at: now) }
+        request.finish(completion)
     }
 
     private func fail(_ id: Int, _ message: String, isOfRequest: Bool = false) {
         guard let request = requests.removeValue(forKey: id) else { return }
         scheduler.remove(id)
         state.leave()
-        request.fail(GenerationFailure(message, isOfRequest: isOfRequest))
         state.updateMetrics { $0.failures += 1 }
+        request.fail(GenerationFailure(message, isOfRequest: isOfRequest))
         log("request \(id) failed: \(message)")
     }
 }
