@@ -128,7 +128,7 @@ static void pack(source *s) {
 }
 
 static void pack_floats(source *s) {
-    const bool is_f4 = byte(s) % 2;
+    const int is_f4 = byte(s) % 2;
     const int64_t outputs = number(s, 100), group = pick(s, groups, 4), inputs = byte(s) % 2 ? 16 * (byte(s) % 20) : number(s, 300);
     const int64_t first = number(s, 40), count = number(s, 70);
     size_t bytes = vlm_weight_bytes(is_f4 ? VLM_WEIGHT_F4 : VLM_WEIGHT_F8, outputs, inputs, group);
