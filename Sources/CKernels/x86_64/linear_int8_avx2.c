@@ -14,18 +14,6 @@
 enum { TILE_ROWS = 6, THIN_ROWS = 24, INPUTS = 512, PREFETCH = 2176 };
 #define CHUNK(KIND) ((KIND) == INT4 ? 32 : 16)
 
-// A run of groups for the rows of a tile.
-typedef struct {
-  const char *x;      // the first row's first group
-  int64_t x_stride;
-  code_groups w;
-  const uint8_t *u8;  // many rows: codes of one group, as u8 [group/4][VLM_PANEL][4]
-  int64_t groups;
-  int64_t ahead;      // few rows: bytes from a weight to the one to prefetch meanwhile; 0: none
-} tile_run;
-
-typedef void tile_fn(const tile_run *run, float *sums);
-
 static inline __m256i four(const void *q) {
   int32_t v;
   __builtin_memcpy(&v, q, 4);
@@ -126,33 +114,7 @@ VLM_INLINE void tall(const tile_run *run, float *sums, const code_kind kind, con
 }
 
 #define TILES(DO, KIND) DO(KIND, 1) DO(KIND, 2) DO(KIND, 3) DO(KIND, 4) DO(KIND, 5) DO(KIND, 6)
-#define DEFINE(KIND, R) \
-  static __attribute__((noinline)) void thin_##KIND##_##R(const tile_run *run, float *sums) { thin(run, sums, KIND, R); } \
-  static __attribute__((noinline)) void tall_##KIND##_##R(const tile_run *run, float *sums) { tall(run, sums, KIND, R); }
-TILES(DEFINE, INT4)
-TILES(DEFINE, MXFP4)
-TILES(DEFINE, NVFP4)
-#undef DEFINE
-
-#define THIN(KIND, R) thin_##KIND##_##R,
-#define TALL(KIND, R) tall_##KIND##_##R,
-static tile_fn *const thin_tiles[3][TILE_ROWS] = {{TILES(THIN, INT4)}, {TILES(THIN, MXFP4)}, {TILES(THIN, NVFP4)}};
-static tile_fn *const tall_tiles[3][TILE_ROWS] = {{TILES(TALL, INT4)}, {TILES(TALL, MXFP4)}, {TILES(TALL, NVFP4)}};
-#undef THIN
-#undef TALL
-
-// All rows visit a run of groups while it is in the first cache.
-static void thin_block(const vlm_linear_args *a, const linear_block *b) {
-  const int64_t rows = vlm_ceil_div(b->rows, vlm_ceil_div(b->rows, TILE_ROWS)), inputs = vlm_max(a->group, THIN_INPUTS);
-  clear_sums(b);
-  for (int64_t k = 0; k < a->inputs; k += inputs) {
-    tile_run run = {.x_stride = i8_stride(a), .w = groups_at(a, b->panel, k), .groups = vlm_min(inputs, a->inputs - k) / a->group, .ahead = PREFETCH};
-    for (int64_t t = 0; t < b->rows; t += rows, run.ahead = 0) {
-      run.x = i8_rows(a, b->row + t, k);
-      thin_tiles[kind_of(a)][vlm_min(rows, b->rows - t) - 1](&run, b->sums + t * VLM_PANEL);
-    }
-  }
-}
+#include "linear_int8_tiles.inl"
 
 // Splits the codes of a group.
 static void split(const code_groups *w, uint8_t *y, const code_kind kind) {
@@ -178,11 +140,6 @@ static void tall_block(const vlm_linear_args *a, const linear_block *b) {
       tall_tiles[kind][vlm_min(TILE_ROWS, b->rows - m) - 1](&run, b->sums + m * VLM_PANEL);
     }
   }
-}
-
-static void linear_int8(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
-  if (a->rows <= THIN_ROWS) linear_blocks(a, begin, end, scratch, thin_block, (linear_cut){1, a->inputs});
-  else linear_blocks(a, begin, end, scratch, tall_block, (linear_cut){LINEAR_PANELS, INPUTS});
 }
 
 void vlm_linear_int4_int8_6x8_avx2(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) { linear_int8(a, begin, end, scratch); }

@@ -61,3 +61,15 @@ static const char *i8_rows(const vlm_linear_args *a, int64_t row, int64_t k) {
 static void clear_sums(const linear_block *b) {
   if (!b->accumulate) __builtin_memset(b->sums, 0, (size_t)(b->rows * VLM_PANEL) * sizeof(float));
 }
+
+// A run of groups for the rows of a tile.
+typedef struct {
+  const char *x;      // the first row's first group
+  int64_t x_stride;   // bytes between rows
+  code_groups w;
+  const uint8_t *u8;  // many rows: the groups' codes as u8 [inputs/4][VLM_PANEL][4]
+  int64_t groups;
+  int64_t ahead;      // few rows: bytes from a weight to the one to prefetch meanwhile; 0: none
+} tile_run;
+
+typedef void tile_fn(const tile_run *run, float *sums);
