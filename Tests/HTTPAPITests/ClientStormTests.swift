@@ -1,3 +1,4 @@
+import Budgets
 import Foundation
 import HTTPAPI
 import Inputs
@@ -49,8 +50,8 @@ import Testing
         try await Self.checkCalm(server)
         // Each answer is what a calm server says.
         for sight in seen where sight.status == 200 && sight.text != nil {
-            let answer = try await server.request("POST", "/v1/chat/completions", bytes: sight.request.body)
-            #expect(StormClient.text(of: answer) == sight.text, "\(sight.request)")
+            let answer = try await Self.onTime { try await server.request("POST", "/v1/chat/completions", bytes: sight.request.body) }
+            #expect(StormClient.text(of: answer) == sight.text, "\(sight.request): \(answer.status)")
         }
         await server.stop()
     }
@@ -65,13 +66,23 @@ import Testing
         #expect(server.engine.metrics.running == 0 && server.engine.metrics.waiting == 0)
         // The largest body that has room among others, whose parts have room only where nobody holds a byte.
         let filler = JSONValue.string(String(repeating: " ", count: heldBytes / 8 * 7 - 400))
-        #expect(try await server.chat(["max_tokens": 1, "user": filler]).status == 200)
+        #expect(try await onTime { try await server.chat(["max_tokens": 1, "user": filler]) }.status == 200)
         // As many requests as there are seats.
         let statuses = try await withThrowingTaskGroup(of: Int.self) { group in
-            for _ in 0..<10 { group.addTask { try await server.chat(["max_tokens": 200]).status } }
+            for _ in 0..<10 { group.addTask { try await onTime { try await server.chat(["max_tokens": 200]) }.status } }
             return try await group.reduce(into: []) { $0.append($1) }
         }
         #expect(statuses == Array(repeating: 200, count: 10))
+    }
+
+    /// An answer, asked for again where the machine, not the server, was too busy for the request's short deadline.
+    private static func onTime(_ ask: () async throws -> HTTPClient.Answer) async throws -> HTTPClient.Answer {
+        let late = WorkLimitError.deadline.description
+        var answer = try await ask()
+        for _ in 0..<20 where answer.status == 429 && answer.json["error"]?["message"]?.stringValue?.contains(late) == true {
+            answer = try await ask()
+        }
+        return answer
     }
 }
 
