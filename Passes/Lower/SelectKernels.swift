@@ -31,7 +31,7 @@ package struct KernelPolicy: Sendable, Hashable {
 ///
 ///     %1 = linear %x, %w                          →      %1 = linear %x, %w  via linear_bf16_f32
 package func selectKernels(_ policy: KernelPolicy) -> Pass {
-    Pass("select-kernels", .selected, version: 3) { module, report throws(PassError) in
+    Pass("select-kernels", .selected, version: 4) { module, report throws(PassError) in
         for index in module.graphs.indices {
             let editor = Editor(module.graphs[index], report: report)
             var selection = KernelSelection(editor: editor, bounds: module.bounds, policy: policy)

@@ -1,16 +1,19 @@
 #include "internal.h"
 
 vlm_pack_activations_fn vlm_pack_bf16_rows_generic, vlm_pack_int8_rows_generic, vlm_pack_int8_rows_avx2, vlm_pack_bf16_rows_avx512,
-    vlm_pack_int8_rows_avx512;
+    vlm_pack_int8_rows_avx512, vlm_pack_int8_blocks_generic, vlm_pack_int8_blocks_avx2, vlm_pack_int8_blocks_avx512;
 
 // Versions of each format, the last whose features the machine has being taken.
 static const struct { vlm_row_format format; vlm_isa features; vlm_pack_activations_fn *run; } versions[] = {
     {VLM_ROWS_BF16, 0, vlm_pack_bf16_rows_generic},
     {VLM_ROWS_INT8, 0, vlm_pack_int8_rows_generic},
+    {VLM_ROWS_INT8_BLOCKS, 0, vlm_pack_int8_blocks_generic},
 #if VLM_X86_64
     {VLM_ROWS_INT8, VLM_FEATURES_AVX2, vlm_pack_int8_rows_avx2},
+    {VLM_ROWS_INT8_BLOCKS, VLM_FEATURES_AVX2, vlm_pack_int8_blocks_avx2},
     {VLM_ROWS_BF16, VLM_FEATURES_AVX512, vlm_pack_bf16_rows_avx512},
     {VLM_ROWS_INT8, VLM_FEATURES_AVX512, vlm_pack_int8_rows_avx512},
+    {VLM_ROWS_INT8_BLOCKS, VLM_FEATURES_AVX512, vlm_pack_int8_blocks_avx512},
 #endif
 };
 
@@ -21,6 +24,9 @@ size_t vlm_row_bytes(vlm_row_format format, int64_t inputs, int64_t group) {
     case VLM_ROWS_INT8:
       if (group <= 0 || group % 16 != 0 || inputs % group != 0) return 0;
       return vlm_align64((size_t)(inputs / group * vlm_i8_group_bytes(group)));
+    case VLM_ROWS_INT8_BLOCKS:
+      if (inputs % VLM_F4_DOT != 0) return 0;
+      return vlm_align64((size_t)vlm_ceil_div(inputs, VLM_F4_BLOCK) * sizeof(vlm_f4_row_block));
   }
   return 0;
 }

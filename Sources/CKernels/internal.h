@@ -118,10 +118,14 @@ static inline int64_t vlm_f4_scales_at(int64_t k, int64_t group) {
   return vlm_f4_codes_at(k / VLM_F4_BLOCK * VLM_F4_BLOCK, group) - vlm_f4_scale_bytes(group) + k % VLM_F4_BLOCK / group * VLM_PANEL;
 }
 
+// A scale of an F4 block as a float without its output's.
+static inline float vlm_f4_scale_of_group(uint8_t code, int64_t group) {
+  return group == 16 ? vlm_from_f8(code) : vlm_from_bits((uint32_t)code << 23);
+}
+
 // The scale of an output in the group of input k, in f32.
 static inline float vlm_f4_scale(const uint8_t *panel, int64_t group, int64_t lane, int64_t k) {
-  const uint8_t code = panel[vlm_f4_scales_at(k, group) + lane];
-  return (group == 16 ? vlm_from_f8(code) : vlm_from_bits((uint32_t)code << 23)) * ((const float *)panel)[lane];
+  return vlm_f4_scale_of_group(panel[vlm_f4_scales_at(k, group) + lane], group) * ((const float *)panel)[lane];
 }
 
 // Twice the e2m1 number of input k of an output.
@@ -129,7 +133,16 @@ static inline int vlm_f4_twice(const uint8_t *panel, int64_t group, int64_t lane
   return vlm_twice_f4(vlm_nibble(panel + vlm_f4_codes_at(k / 8 * 8, group), lane, k % 8));
 }
 
-enum { VLM_I8_CENTRE_BITS = 4, VLM_I8_CENTRE = 1 << VLM_I8_CENTRE_BITS };
+// The scales of an F4 block's groups of one output have a common unit, the greatest's power of two · 2⁻¹², in which each is a whole number
+// below 2¹³. `unit` of the greatest scale's bits gives the unit's bits, `inverse` those of the inverse.
+static inline uint32_t vlm_f4_unit(uint32_t greatest) {
+  const uint32_t power = greatest & 0x7f800000, least = 13u << 23;
+  return (power > least ? power : least) - (12u << 23);
+}
+static inline uint32_t vlm_f4_inverse(uint32_t unit) { return (254u << 23) - unit; }
+
+// What kernels add to int4 codes less their zeros, and to e2m1 codes, to have them in u8.
+enum { VLM_I8_CENTRE = 16 };
 
 // What follows the int8 numbers of a group in a packed row.
 typedef struct {
@@ -145,6 +158,19 @@ static inline vlm_i8_tail vlm_i8_tail_at(const void *end) {
   __builtin_memcpy(&tail, end, sizeof tail);
   return tail;
 }
+
+// VLM_F4_DOT inputs of a packed row of blocks, whose integers are summed before the weights' scales meet them.
+enum { VLM_F4_DOT = 16 };
+typedef struct {
+  int8_t q[VLM_F4_DOT];
+  uint32_t start;  // the low 16 bits of −VLM_I8_CENTRE · Σ q, zeros above
+} vlm_f4_dot;
+
+// VLM_F4_BLOCK inputs of a packed row of blocks.
+typedef struct {
+  vlm_f4_dot dots[VLM_F4_BLOCK / VLM_F4_DOT];
+  float scale;
+} vlm_f4_row_block;
 
 // What follows the codes of a block of 8-bit weights.
 typedef struct {

@@ -37,7 +37,8 @@ vlm_weight_format vlm_linear_format(vlm_linear_kind kind) {
 int vlm_linear_rows(vlm_linear_kind kind) {
   switch (kind) {
     case VLM_LINEAR_BF16_BF16: case VLM_LINEAR_F8_BF16: return VLM_ROWS_BF16;
-    case VLM_LINEAR_INT4_INT8: case VLM_LINEAR_INT8_INT8: case VLM_LINEAR_F4_INT8: return VLM_ROWS_INT8;
+    case VLM_LINEAR_INT4_INT8: case VLM_LINEAR_INT8_INT8: return VLM_ROWS_INT8;
+    case VLM_LINEAR_F4_INT8: return VLM_ROWS_INT8_BLOCKS;
     case VLM_LINEAR_BF16_F32: case VLM_LINEAR_F32_F32: case VLM_LINEAR_INT4_F32: case VLM_LINEAR_F8_F32: case VLM_LINEAR_F4_F32:
     case VLM_LINEAR_INT8_F32:
       return -1;

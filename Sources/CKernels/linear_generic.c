@@ -100,22 +100,41 @@ void vlm_linear_int4_int8_generic(const vlm_linear_args *a, int64_t begin, int64
     }
 }
 
+// The scales of the block of input k of an output, as whole multiples of the unit that is returned.
+static float f4_factors(const uint8_t *panel, int64_t group, int lane, int64_t k, int32_t factors[]) {
+  uint32_t greatest = 0;
+  float scales[VLM_F4_BLOCK / VLM_F4_DOT];
+  for (int64_t g = 0; g < VLM_F4_BLOCK / group; g++) {
+    scales[g] = vlm_f4_scale_of_group(panel[vlm_f4_scales_at(k + g * group, group) + lane], group);
+    greatest = vlm_max(greatest, vlm_bits(scales[g]) & 0x7fffffff);
+  }
+  const uint32_t unit = vlm_f4_unit(greatest);
+  for (int64_t g = 0; g < VLM_F4_BLOCK / group; g++) {
+    const float whole = vlm_round1(scales[g] * vlm_from_bits(vlm_f4_inverse(unit)));
+    factors[g] = vlm_abs1(whole) < 8192 ? (int32_t)whole : 0;
+  }
+  return vlm_from_bits(unit);
+}
+
 void vlm_linear_f4_int8_generic(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
   (void)scratch;
-  int64_t step = vlm_i8_group_bytes(a->group), stride = (int64_t)vlm_row_bytes(VLM_ROWS_INT8, a->inputs, a->group);
+  const size_t stride = vlm_row_bytes(VLM_ROWS_INT8_BLOCKS, a->inputs, 0);
   for (int64_t p = begin; p < end; p++) {
     const uint8_t *panel = (const uint8_t *)a->weight + (size_t)p * vlm_panel_bytes(VLM_WEIGHT_F4, a->inputs, a->group);
     for (int64_t t = 0; t < a->rows; t++) {
+      const vlm_f4_row_block *x = (const vlm_f4_row_block *)((const char *)a->packed + (size_t)t * stride);
       float sum[VLM_PANEL] = {0};
-      for (int64_t g = 0; g < a->inputs / a->group; g++) {
-        const int8_t *q = (const int8_t *)a->packed + t * stride + g * step;
-        vlm_i8_tail x = vlm_i8_tail_at(q + a->group);
+      for (int64_t block = 0; block < a->inputs; block += VLM_F4_BLOCK, x++)
         for (int o = 0; o < VLM_PANEL; o++) {
-          int32_t dot = 0;
-          for (int64_t k = 0; k < a->group; k++) dot += q[k] * vlm_f4_twice(panel, a->group, o, g * a->group + k);
-          sum[o] += vlm_f4_scale(panel, a->group, o, g * a->group) * ((float)dot * x.scale);
+          int32_t factors[VLM_F4_BLOCK / VLM_F4_DOT], total = 0;
+          const float unit = f4_factors(panel, a->group, o, block, factors) * ((const float *)panel)[o];
+          for (int64_t k = 0; k < vlm_min(VLM_F4_BLOCK, a->inputs - block); k++)
+            total += x->dots[k / VLM_F4_DOT].q[k % VLM_F4_DOT] * vlm_f4_twice(panel, a->group, o, block + k) * factors[k / a->group];
+          // The products of f32 are rounded one by one, as vectors round them.
+          float part = (float)total * x->scale;
+          part *= unit;
+          sum[o] += part;
         }
-      }
       finish(a, t, p, sum);
     }
   }

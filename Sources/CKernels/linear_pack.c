@@ -241,7 +241,10 @@ static void pack_f4_row(const vlm_pack_f4_args *a, int64_t o, int64_t i) {
   // A last block that is smaller has room for as many scales.
   for (int64_t g = 0; g < vlm_ceil_div(groups, per_block) * per_block; g++) {
     uint8_t scale = scales && g < groups ? scales[g] : 0;
-    if (a->group == 16 ? (scale & 0x7f) == 0x7f : scale == 0xff) output = vlm_from_bits(0x7fc00000);
+    if (a->group == 16 ? (scale & 0x7f) == 0x7f : scale == 0xff) {
+      output = vlm_from_bits(0x7fc00000);
+      scale = 0;
+    }
     panel[vlm_f4_scales_at(g * a->group, a->group) + lane] = scale;
   }
   ((float *)panel)[lane] = output;

@@ -94,6 +94,7 @@ final class PackActivationsStep: RowStep {
         case .int8(let group):
             arguments.format = VLM_ROWS_INT8
             arguments.group = Int64(group)
+        case .int8Blocks: arguments.format = VLM_ROWS_INT8_BLOCKS
         }
         guard vlm_row_bytes(arguments.format, arguments.inputs, arguments.group) == outputs[0].width else {
             throw .malformed("rows of \(outputs[0].width) bytes in \(origin) are not \(inputs[0].width) numbers in \(layout)")

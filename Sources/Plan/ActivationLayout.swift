@@ -6,16 +6,19 @@ package enum ActivationLayout: Sendable, Hashable, Codable, CustomStringConverti
     case bf16
     /// For each `group` of inputs its numbers as int8, then their f32 scale (greatest magnitude / 127) and i32 sum.
     case int8(group: Int)
+    /// The same for blocks of 128 inputs, with zeros behind the last, as e2m1 weights meet it.
+    case int8Blocks
 
     /// The numbers, whatever their groups.
     package enum Element: String, Sendable, Hashable, CaseIterable {
-        case bf16, int8
+        case bf16, int8, int8Blocks = "int8_blocks"
     }
 
     package var element: Element {
         switch self {
         case .bf16: .bf16
         case .int8: .int8
+        case .int8Blocks: .int8Blocks
         }
     }
 
@@ -27,6 +30,9 @@ package enum ActivationLayout: Sendable, Hashable, Codable, CustomStringConverti
         case .int8(let group):
             guard group > 0, group % 16 == 0, inputs % group == 0 else { return nil }
             return (inputs / group * (group + 8) + 63) / 64 * 64
+        case .int8Blocks:
+            guard inputs % 16 == 0 else { return nil }
+            return ((inputs + 127) / 128 * 164 + 63) / 64 * 64
         }
     }
 
@@ -40,6 +46,7 @@ package enum ActivationLayout: Sendable, Hashable, Codable, CustomStringConverti
         switch self {
         case .bf16: "bf16"
         case .int8(let group): "int8 group \(group)"
+        case .int8Blocks: "int8 blocks"
         }
     }
 }
@@ -54,7 +61,8 @@ extension Kernel.Linear {
     package var activations: ActivationLayout? {
         switch (arithmetic, layout) {
         case (.bf16, _): .bf16
-        case (.int8, .int4Blocks(let group)), (.int8, .int8Blocks(let group)), (.int8, .f4Blocks(let group)): .int8(group: group)
+        case (.int8, .int4Blocks(let group)), (.int8, .int8Blocks(let group)): .int8(group: group)
+        case (.int8, .f4Blocks): .int8Blocks
         case (.int8, _), (.f32, _), (.blas, _): nil
         }
     }

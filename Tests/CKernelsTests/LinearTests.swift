@@ -196,7 +196,7 @@ private func packF4(_ c: LinearCase, _ random: inout Dice, _ weight: Guarded<UIn
 
     private static func isInt4(_ kind: vlm_linear_kind) -> Bool { vlm_linear_format(kind) == VLM_WEIGHT_INT4 }
     private static func isInt8(_ kind: vlm_linear_kind) -> Bool { vlm_linear_format(kind) == VLM_WEIGHT_INT8 }
-    private static func hasIntegers(_ kind: vlm_linear_kind) -> Bool { vlm_linear_rows(kind) == Int32(VLM_ROWS_INT8.rawValue) }
+    private static func hasIntegers(_ kind: vlm_linear_kind) -> Bool { [VLM_ROWS_INT8, VLM_ROWS_INT8_BLOCKS].contains { vlm_linear_rows(kind) == Int32($0.rawValue) } }
 
     private static func usualGroup(_ kind: vlm_linear_kind) -> Int { vlm_linear_format(kind) == VLM_WEIGHT_F4 ? 16 : 64 }
 
@@ -237,28 +237,27 @@ private func packF4(_ c: LinearCase, _ random: inout Dice, _ weight: Guarded<UIn
         }
     }
 
-    static let integerKinds = [VLM_LINEAR_INT4_INT8.rawValue, VLM_LINEAR_F4_INT8.rawValue]
-
-    @Test("integer arithmetic agrees with generic to f32 rounding", arguments: integerKinds)
-    func integerMatchesGeneric(kind: UInt32) {
-        for c in Self.cases(vlm_linear_kind(rawValue: kind), seed: 99) {
+    @Test("int4 integer arithmetic agrees with generic to f32 rounding")
+    func integerMatchesGeneric() {
+        for c in Self.cases(VLM_LINEAR_INT4_INT8, seed: 99) {
             let fixture = LinearFixture(c), generic = fixture.run(VLM_ISA_GENERIC).map(Double.init)
             for isa in featureSets { #expect(relativeError(fixture.run(isa), generic) < 2e-5, "\(c.testDescription) isa \(isa)") }
         }
     }
 
-    @Test("integer arithmetic is the same bits on every instruction set with vectors", arguments: integerKinds)
-    func integersAreTheSameBits(kind: UInt32) {
-        for var c in Self.cases(vlm_linear_kind(rawValue: kind), seed: 17) {
+    @Test("int4 integer arithmetic is the same bits on every instruction set with vectors")
+    func integersAreTheSameBits() {
+        for var c in Self.cases(VLM_LINEAR_INT4_INT8, seed: 17) {
             c.activation = VLM_ACTIVATION_NONE
             let fixture = LinearFixture(c), vectors = featureSets.dropFirst(), first = vectors.first.map(fixture.run)
             for isa in vectors.dropFirst() { #expect(fixture.run(isa) == first, "\(c.testDescription) isa \(isa)") }
         }
     }
 
-    @Test("8-bit integer arithmetic is the same bits on every instruction set, the generic one included")
-    func eightBitsAreTheSameBits() {
-        for var c in Self.cases(VLM_LINEAR_INT8_INT8, seed: 23) + Self.cases(VLM_LINEAR_INT8_INT8, seed: 24) {
+    @Test("integer arithmetic is the same bits on every instruction set, the generic one included",
+        arguments: [VLM_LINEAR_INT8_INT8.rawValue, VLM_LINEAR_F4_INT8.rawValue])
+    func allAreTheSameBits(kind: UInt32) {
+        for var c in [23, 24].flatMap({ Self.cases(vlm_linear_kind(rawValue: kind), seed: $0) }) {
             c.activation = VLM_ACTIVATION_NONE
             let fixture = LinearFixture(c), generic = fixture.run(VLM_ISA_GENERIC)
             for isa in featureSets { #expect(fixture.run(isa) == generic, "\(c.testDescription) isa \(isa)") }
@@ -322,11 +321,13 @@ private func packF4(_ c: LinearCase, _ random: inout Dice, _ weight: Guarded<UIn
         }
     }
 
-    @Test("sums of e2m1 have room for the greatest numbers", arguments: [16, 32], [UInt8(0x77), 0xff, 0])
-    func smallFloatsHaveRoom(group: Int, codes: UInt8) {
+    @Test("sums of e2m1 have room for the greatest numbers", arguments: [(16, UInt8(0x38)), (16, 0x7e), (16, 0xfe), (16, 1), (32, 127), (32, 160), (32, 1)],
+        [UInt8(0x77), 0xff, 0])
+    func smallFloatsHaveRoom(scaled: (group: Int, by: UInt8), codes: UInt8) {
+        let group = scaled.group, scale = Float(group == 16 ? e4m3(scaled.by) : e8m0(scaled.by))
         let (rows, inputs, outputs) = (7, 160, 40), groups = inputs / group
         let fixture = LinearFixture(LinearCase(kind: VLM_LINEAR_F4_INT8, rows: rows, inputs: inputs, outputs: outputs, group: group))
-        let bytes = Guarded(outputs * inputs / 2) { _ in codes }, scales = Guarded(outputs * groups) { _ in UInt8(group == 16 ? 0x38 : 127) }
+        let bytes = Guarded(outputs * inputs / 2) { _ in codes }, scales = Guarded(outputs * groups) { _ in scaled.by }
         let outputScales = Guarded<Float>(outputs) { _ in 1 }
         var packing = vlm_pack_f4_args(
             outputs: Int64(outputs), inputs: Int64(inputs), group: Int64(group), first: 0, count: Int64(outputs), codes: bytes.pointer,
@@ -336,8 +337,31 @@ private func packF4(_ c: LinearCase, _ random: inout Dice, _ weight: Guarded<UIn
         for isa in featureSets {
             let y = fixture.run(isa)
             for t in 0..<rows {
-                let sum = Float((t % 2 == 0 ? 127 : -127) * inputs) * Float(e2m1(codes & 15))
+                let sum = Float((t % 2 == 0 ? 127 : -127) * inputs) * Float(e2m1(codes & 15)) * scale
                 for o in 0..<outputs { #expect(y[t * outputs + o] == sum + fixture.bias[o], "isa \(isa) row \(t) output \(o)") }
+            }
+        }
+    }
+
+    /// A group whose scale is below 2⁻¹³ of the block's greatest adds nothing; what is above counts to the unit.
+    @Test("scales of e2m1 far apart in a block", arguments: [16, 32])
+    func smallFloatsFarApart(group: Int) {
+        let (rows, inputs, outputs) = (3, 256, 33), groups = inputs / group
+        let fixture = LinearFixture(LinearCase(kind: VLM_LINEAR_F4_INT8, rows: rows, inputs: inputs, outputs: outputs, group: group))
+        let bytes = Guarded<UInt8>(outputs * inputs / 2) { _ in 0x22 }, outputScales = Guarded<Float>(outputs) { _ in 1 }
+        let scales = Guarded(outputs * groups) { i in group == 16 ? UInt8(1 + 16 * (i % groups) % 120) : UInt8(100 + 9 * (i % groups) % 30) }
+        var packing = vlm_pack_f4_args(
+            outputs: Int64(outputs), inputs: Int64(inputs), group: Int64(group), first: 0, count: Int64(outputs), codes: bytes.pointer,
+            scales: scales.pointer, output_scales: outputScales.pointer, packed: fixture.weight.pointer)
+        #expect(vlm_pack_f4(&packing) == VLM_OK)
+        for i in 0..<fixture.x.count { fixture.x[i] = 127 }
+        let values = scales.values[..<groups].map { group == 16 ? e4m3($0) : e8m0($0) }
+        for isa in featureSets {
+            let y = fixture.run(isa)
+            for (i, value) in y.enumerated() {
+                let expected = values.reduce(0) { $0 + $1 * Double(127 * group) } + Double(fixture.bias[i % outputs])
+                let least = values.max()! * 0x1p-12 * Double(127 * inputs) / 2
+                #expect(abs(Double(value) - expected) <= least + abs(expected) * 1e-6, "isa \(isa) \(i)")
             }
         }
     }

@@ -125,11 +125,11 @@ import Testing
             output_scales: outputScales.pointer, packed: packed.pointer)
         #expect(vlm_pack_f4(&a) == VLM_OK)
         let memory = scratch(vlm_linear_scratch_bytes())
-        let row = scratch(vlm_row_bytes(VLM_ROWS_INT8, Int64(inputs), Int64(group)))
+        let row = scratch(vlm_row_bytes(VLM_ROWS_INT8_BLOCKS, Int64(inputs), 0))
         for isa in featureSets {
             for kind in [VLM_LINEAR_F4_F32, VLM_LINEAR_F4_INT8] {
                 var rows = vlm_pack_activations_args(
-                    format: VLM_ROWS_INT8, rows: 1, inputs: Int64(inputs), group: Int64(group), x: x.pointer, x_stride: Int64(inputs),
+                    format: VLM_ROWS_INT8_BLOCKS, rows: 1, inputs: Int64(inputs), group: 0, x: x.pointer, x_stride: Int64(inputs),
                     packed: row.pointer)
                 #expect(vlm_pack_activations(&rows, 0, 1, isa) == VLM_OK)
                 var layer = vlm_linear_args()

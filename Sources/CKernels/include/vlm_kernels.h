@@ -155,6 +155,7 @@ vlm_status vlm_pack_f8(const vlm_pack_f8_args *args);
 // groups of 16 e4m3 (NVFP4). A panel is VLM_PANEL output scales in f32, ½ or 2⁷ times theirs since kernels take codes 2-fold and e4m3 2⁻⁸-fold;
 // then for each 128 inputs, or what is left of them, VLM_PANEL scales for each group that 128 inputs have, and the codes in steps of 8 inputs
 // as an int4 block has them. A scale that is NaN makes its output NaN.
+// Integer kernels take the scales of 128 inputs as whole multiples of 2⁻¹² of the greatest's power of two, to the nearest.
 typedef struct vlm_pack_f4_args {
   int64_t outputs, inputs, group;
   int64_t first, count;
@@ -193,11 +194,14 @@ vlm_status vlm_unpack_panels(const vlm_unpack_panels_args *args, int64_t begin, 
 typedef enum vlm_row_format {
   VLM_ROWS_BF16 = 0,  // rounded to nearest even, zeros up to a multiple of 32
   VLM_ROWS_INT8 = 1,  // for each group its numbers q as int8, then their f32 scale (greatest |x| / 127), then i32 Σ q
+  // For each 128 inputs, with zeros behind the last, their numbers q as int8 in 16s, each with what integer products with e2m1 begin with,
+  // then their f32 scale (greatest |x| / 127).
+  VLM_ROWS_INT8_BLOCKS = 2,
 } vlm_row_format;
-enum { VLM_ROW_FORMATS = 2 };
+enum { VLM_ROW_FORMATS = 3 };
 
 // Bytes of one packed row, a multiple of 64; 0 for shapes that do not exist. `group` is a multiple of 16 that divides
-// `inputs`, for int8 alone.
+// `inputs`, for VLM_ROWS_INT8 alone; VLM_ROWS_INT8_BLOCKS have a multiple of 16 inputs.
 size_t vlm_row_bytes(vlm_row_format format, int64_t inputs, int64_t group);
 
 typedef struct vlm_pack_activations_args {
@@ -221,7 +225,7 @@ typedef enum vlm_linear_kind {
   VLM_LINEAR_F8_F32 = 5,     // e4m3 weights times their scales, f32 arithmetic
   VLM_LINEAR_F4_F32 = 6,     // e2m1 weights times their scales, f32 arithmetic
   VLM_LINEAR_F8_BF16 = 7,    // e4m3 weights times their scales rounded to bf16, rows packed as bf16, f32 sums
-  VLM_LINEAR_F4_INT8 = 8,    // e2m1 weights, rows packed as int8 in the weight's groups, integer dots, f32 sums
+  VLM_LINEAR_F4_INT8 = 8,    // e2m1 weights, rows packed as int8 in blocks of 128, integer dots; the same bits on every instruction set
   VLM_LINEAR_INT8_F32 = 9,   // 8-bit weights dequantized, f32 arithmetic
   VLM_LINEAR_INT8_INT8 = 10,  // 8-bit weights, rows packed as int8 in the same groups, integer dots; the same bits on every instruction set
 } vlm_linear_kind;

@@ -11,7 +11,7 @@ import Tensors
 /// Turns checkpoint tensors into packed weights, a few dozen megabytes at a time.
 package struct WeightPacker {
     /// Part of every packed weight's key: to be raised with each change of the bytes that a layout or a recipe leads to.
-    package static let version = 2
+    package static let version = 3
 
     /// Checkpoint tensors by the names that recipes use.
     let tensors: [String: TensorView]

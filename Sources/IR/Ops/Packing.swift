@@ -90,6 +90,7 @@ package struct PackActivations: Op {
         switch element {
         case .bf16: .bf16
         case .int8: .int8(group: group)
+        case .int8Blocks: .int8Blocks
         }
     }
 

@@ -1,0 +1,38 @@
+// Tiles of 1 … TILE_ROWS rows for groups of 32 (MXFP4) and of 16 (NVFP4), by `tile` and `unpack` of the instruction set, and what calls them.
+
+#define DEFINE(GROUP, R) \
+  static __attribute__((noinline)) void thin_##GROUP##_##R(const tile_run *run, float *sums) { tile(run, sums, false, GROUP, R); } \
+  static __attribute__((noinline)) void tall_##GROUP##_##R(const tile_run *run, float *sums) { tile(run, sums, true, GROUP, R); }
+TILES(DEFINE, 16)
+TILES(DEFINE, 32)
+#undef DEFINE
+
+#define THIN(GROUP, R) thin_##GROUP##_##R,
+#define TALL(GROUP, R) tall_##GROUP##_##R,
+static tile_fn *const tiles[2][2][TILE_ROWS] = {{{TILES(THIN, 16)}, {TILES(THIN, 32)}}, {{TILES(TALL, 16)}, {TILES(TALL, 32)}}};
+#undef THIN
+#undef TALL
+
+// All rows visit a block of weights while it is in the first cache.
+static void f4_block(const vlm_linear_args *a, const linear_block *b) {
+  const bool is_tall = b->rows > THIN_ROWS;
+  const int64_t rows = is_tall ? TILE_ROWS : vlm_ceil_div(b->rows, vlm_ceil_div(b->rows, TILE_ROWS));
+  if (!b->accumulate) __builtin_memset(b->sums, 0, (size_t)(b->rows * VLM_PANEL) * sizeof(float));
+  for (int64_t k = b->k; k < b->k + b->k_count; k += VLM_F4_BLOCK) {
+    tile_run run = run_at(a, b->panel, k);
+    if (is_tall) unpack(&run, (unpacked *)b->weights, a->group);
+    run.w = (const unpacked *)b->weights;
+    run.ahead = run.dots * VLM_F4_DOT * VLM_PANEL / 2 + vlm_f4_scale_bytes(a->group);
+    const uint8_t *next = run.codes + run.ahead;
+    for (int64_t t = 0; t < b->rows; t += rows, run.ahead = 0) {
+      if (is_tall) linear_prefetch(b, next, next - run.codes, t, rows);
+      run.x = (const char *)a->packed + (b->row + t) * run.x_stride + k / VLM_F4_BLOCK * (int64_t)sizeof(vlm_f4_row_block);
+      tiles[is_tall][a->group == 32][vlm_min(rows, b->rows - t) - 1](&run, b->sums + t * VLM_PANEL);
+    }
+  }
+}
+
+static void linear_f4_int8(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
+  if (a->rows <= THIN_ROWS) linear_blocks(a, begin, end, scratch, f4_block, (linear_cut){1, a->inputs});
+  else linear_blocks(a, begin, end, scratch, f4_block, (linear_cut){LINEAR_PANELS, INPUTS});
+}
