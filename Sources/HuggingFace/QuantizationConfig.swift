@@ -135,11 +135,11 @@ package struct QuantizationConfig: Sendable, Hashable {
         return size
     }
 
-    private static func blocks(_ section: ConfigSection) throws(CheckpointError) -> Layout {
-        if section.isNull("weight_block_size") { return .float8 }
-        guard let sides = try section.ints("weight_block_size") else { return .float8Blocks(rows: 128, columns: 128) }
+    private static func blocks(_ section: ConfigSection, _ key: String = "weight_block_size") throws(CheckpointError) -> Layout {
+        if section.isNull(key) { return .float8 }
+        guard let sides = try section.ints(key) else { return .float8Blocks(rows: 128, columns: 128) }
         guard sides.count == 2, sides.allSatisfy({ (1...1 << 20).contains($0) }) else {
-            throw section.error("weight_block_size", "is \(sides), not two positive extents")
+            throw section.error(key, "is \(sides), not two positive extents")
         }
         return .float8Blocks(rows: sides[0], columns: sides[1])
     }
@@ -174,12 +174,27 @@ extension QuantizationConfig {
         switch (format, bits) {
         case ("pack-quantized", 4) where !rounds: return (.packedInt4(isSymmetric: isSymmetric), try size(weights), false)
         case ("int-quantized", 8) where isSymmetric: return (.int8, nil, rounds)
-        case ("float-quantized", 8): return (.float8, nil, false)
+        case ("float-quantized", 8): return (try float8(weights), nil, false)
         case ("mxfp4-pack-quantized", 4): return (.mxfp4, 32, false)
         case ("nvfp4-pack-quantized", 4): return (.nvfp4, 16, false)
         default:
             let more = (isSymmetric ? "" : ", not symmetric") + (rounds ? ", with rounded inputs" : "")
             throw weights.error("num_bits", "is \(bits) in the format \"\(format)\"\(more), which is not supported", .unsupported)
+        }
+    }
+
+    /// Scales of FP8 weights: one for all or for each output, for each block, or for groups of inputs.
+    private static func float8(_ weights: ConfigSection) throws(CheckpointError) -> Layout {
+        let strategy = try weights.string("strategy") ?? "tensor"
+        switch strategy {
+        case "tensor", "channel": return .float8
+        case "block": return try blocks(weights, "block_structure")
+        case "group":
+            guard let size = try weights.int("group_size"), (1...1 << 20).contains(size) else {
+                throw weights.error("group_size", "does not say how many inputs share a scale")
+            }
+            return .float8Blocks(rows: 1, columns: size)
+        default: throw weights.error("strategy", "is \"\(strategy)\"; known are tensor, channel, block and group", .unsupported)
         }
     }
 

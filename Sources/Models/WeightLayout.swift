@@ -51,10 +51,8 @@ struct WeightLayout {
         case .gptq(let bits, let offset): gptq(bits, group, offset)
         case .packedInt4(let isSymmetric): packedInt4(group, isSymmetric)
         case .int8: rowScaled(bytes("weight", .i8, [outputs, inputs]))
-        case .float8: rowScaled(tracer.b.unpack(bytes("weight", .u8, [outputs, inputs]), .f8e4m3))
-        case .float8Blocks(let rows, let columns):
-            tracer.has("weight_scale_inv")
-                ? float8Blocks(rows, columns) : rowScaled(tracer.b.unpack(bytes("weight", .u8, [outputs, inputs]), .f8e4m3))
+        case .float8: rowScaled(float8)
+        case .float8Blocks(let rows, let columns): float8Blocks(rows, columns)
         case .mxfp4: fourBitFloats(group, scales: tracer.b.unpack(bytes("weight_scale", .u8, [outputs, inputs / group]), .e8m0))
         case .nvfp4: fourBitFloats(group, scales: nvfp4Scales(group))
         }
@@ -109,10 +107,17 @@ struct WeightLayout {
         return tracer.b.dequantize(codes, scales, columns: inputs)
     }
 
+    private var float8: Value { tracer.b.unpack(bytes("weight", .u8, [outputs, inputs]), .f8e4m3) }
+
+    /// A scale for each block, under the name of either format; a layer that has one for each row or for all keeps those.
     private func float8Blocks(_ rows: Int, _ columns: Int) -> Value {
-        let scales = real("weight_scale_inv", [(outputs + rows - 1) / rows, (inputs + columns - 1) / columns])
-        let codes = tracer.b.unpack(bytes("weight", .u8, [outputs, inputs]), .f8e4m3)
-        return tracer.b.dequantize(codes, scales, rows: rows, columns: columns)
+        let extents = [(outputs + rows - 1) / rows, (inputs + columns - 1) / columns]
+        let leaf = tracer.has("weight_scale_inv") ? "weight_scale_inv" : "weight_scale"
+        let declared = tracer.declaredShape(leaf)
+        if leaf == "weight_scale", declared?.rank != 2 || (declared == Shape([.fixed(outputs), .fixed(1)]) && extents != [outputs, 1]) {
+            return rowScaled(float8)
+        }
+        return tracer.b.dequantize(float8, real(leaf, extents), rows: rows, columns: columns)
     }
 
     private func fourBitFloats(_ group: Int, scales: Value) -> Value {

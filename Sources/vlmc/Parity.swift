@@ -10,7 +10,7 @@ struct Parity: ParsableCommand {
         abstract: "Compare an artifact with recorded inputs and outputs of HuggingFace transformers.",
         discussion: """
             The reference directory holds expected.json, expected.safetensors and the images that they were recorded with. \
-            Token ids and grids must be equal, pixel values within 1e-5, image features and logits within 2e-3 with a cosine \
+            Token ids and grids must be equal, pixel values within 1e-5, image features and logits within 1e-3 with a cosine \
             of at least 0.99999, greedy tokens identical. Where layers round what they read (the record has \
             weight_only_step_logits), a cosine of 0.9995 is asked of logits. Exit code 1 when a bar is missed: compile with \
             --precision exact for these bars.
@@ -97,7 +97,7 @@ struct ParityRow {
     }
 
     /// Numbers that must be near; `cosine` is the least that passes.
-    init(close name: String, _ found: [Float], _ expected: [Float], within bar: Float = 2e-3, cosine least: Double? = 0.99999) {
+    init(close name: String, _ found: [Float], _ expected: [Float], within bar: Float = 1e-3, cosine least: Double? = 0.99999) {
         var (worst, place) = (Float(0), -1)
         var (dot, own, other) = (0.0, 0.0, 0.0)
         for (index, (a, b)) in zip(found, expected).enumerated() {

@@ -39,7 +39,7 @@ struct ModelsPage {
         # Models
 
         Tiny models of random weights, each with what `transformers` 5.23 computed for a prompt, compiled in exact precision and compared by
-        `vlmc parity`: token ids and greedy tokens must be the same, pixels within 1e-5, features and logits within 2e-3. Numbers are the
+        `vlmc parity`: token ids and greedy tokens must be the same, pixels within 1e-5, features and logits within 1e-3. Numbers are the
         largest absolute differences of the last run. `make models-page` writes this page and the README's table again.
 
         ## Families

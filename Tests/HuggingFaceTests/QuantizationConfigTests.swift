@@ -25,6 +25,11 @@ import Testing
         (compressed("int-quantized", #"{"num_bits": 8}"#), "compressed-tensors, int8 weights"),
         (compressed("float-quantized", #"{"num_bits": 8}"#, #"{"dynamic": false}"#), "compressed-tensors, fp8 in rows"),
         (compressed("nvfp4-pack-quantized", #"{"num_bits": 4}"#, #"{"strategy": "tensor_group"}"#), "compressed-tensors, nvfp4"),
+        (
+            compressed("float-quantized", #"{"num_bits": 8, "strategy": "block", "block_structure": [128, 64]}"#, #"{"strategy": "group"}"#),
+            "compressed-tensors, fp8 in blocks of 128x64"
+        ),
+        (compressed("float-quantized", #"{"num_bits": 8, "strategy": "group", "group_size": 128}"#), "compressed-tensors, fp8 in blocks of 1x128"),
         (#"{"quant_method": "fp8", "weight_block_size": [128, 128]}"#, "fp8, fp8 in blocks of 128x128"),
         (#"{"quant_method": "fp8", "weight_block_size": null, "activation_scheme": "static"}"#, "fp8, fp8 in rows"),
     ])
@@ -39,6 +44,9 @@ import Testing
         (compressed("int-quantized", #"{"num_bits": 8}"#, #"{"dynamic": false, "strategy": "tensor"}"#), "input_activations.strategy is"),
         (compressed("pack-quantized", #"{"num_bits": 4}"#, #"{"dynamic": true}"#), "with rounded inputs"),
         (compressed("pack-quantized", #"{"num_bits": 2}"#), "num_bits is 2"),
+        (compressed("float-quantized", #"{"num_bits": 8, "strategy": "attn_head"}"#), "strategy is"),
+        (compressed("float-quantized", #"{"num_bits": 8, "strategy": "group"}"#), "how many inputs share a scale"),
+        (compressed("float-quantized", #"{"num_bits": 8, "strategy": "block", "block_structure": [0, 64]}"#), "not two positive extents"),
         (#"{"quant_method": "compressed-tensors", "config_groups": {}}"#, "config_groups is empty"),
     ])
     func refuses(_ body: String, _ reason: String) {

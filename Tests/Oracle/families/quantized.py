@@ -53,6 +53,11 @@ def fp8_blocks(weight: torch.Tensor, seed: int) -> Packed:
     return {"weight": q, "weight_scale_inv": scale}, q.float() * step
 
 
+def compressed_fp8_blocks(weight: torch.Tensor, seed: int) -> Packed:
+    tensors, values = fp8_blocks(weight, seed)
+    return {"weight": tensors["weight"], "weight_scale": tensors["weight_scale_inv"]}, values
+
+
 def mxfp4(weight: torch.Tensor, seed: int) -> Packed:
     """Groups of 32 with a power of two each, stored as its exponent plus 127."""
     groups = weight.reshape(len(weight), -1, 32)
@@ -111,6 +116,8 @@ LAYOUTS = {
     "ct_w8a8": Layout(int8_rows, compressed_config("int-quantized", EIGHT, TOKEN), rounding=int8_per_token),
     "ct_fp8": Layout(fp8_rows, compressed_config("float-quantized", FLOAT)),
     "ct_fp8_dynamic": Layout(fp8_rows, compressed_config("float-quantized", FLOAT, FLOAT_TOKEN)),
+    "ct_fp8_block": Layout(compressed_fp8_blocks, compressed_config("float-quantized", scheme(
+        8, "float", "block", block_structure=[BLOCK, BLOCK]), scheme(8, "float", "group", dynamic=True, group_size=BLOCK))),
     "ct_mxfp4": Layout(mxfp4, compressed_config("mxfp4-pack-quantized", scheme(4, "float", "group", group_size=32,
                                                                                scale_dtype="torch.uint8"))),
     "ct_nvfp4": Layout(nvfp4, compressed_config("nvfp4-pack-quantized", scheme(4, "float", "tensor_group", group_size=16,
