@@ -31,7 +31,7 @@ class Curl(unittest.TestCase):
             done = subprocess.run(["bash", "-c", lines], capture_output=True, text=True, cwd=ROOT, timeout=120)
             self.assertEqual((done.returncode, done.stderr), (0, ""), block)
             answers = [json.loads(line) for line in done.stdout.splitlines() if line]
-            self.assertTrue(answers and not any("error" in answer for answer in answers), done.stdout)
+            self.assertTrue(answers and not any(answer.get("error") for answer in answers), done.stdout)
 
     def test_an_upgrade_to_http2_is_declined(self):
         answer = chat("--http2")
