@@ -53,13 +53,14 @@ struct ResponsesWriter: AnswerWriting {
 
     mutating func pieces(_ index: Int, _ text: String, _ tokens: [TokenChoice]) -> [JSONValue] {
         self.tokens += tokens
-        return blocks.add(text).flatMap { events($0) }
+        return blocks.add(text).flatMap { events($0, isCut: false) }
     }
 
     mutating func endings(_ index: Int, _ completion: Completion, _ tokens: [TokenChoice]) -> [JSONValue] {
         self.completion = completion
         self.tokens += tokens
-        return blocks.finish(isNeverEmpty: true).flatMap { events($0) }
+        let changes = blocks.finish(isNeverEmpty: true)
+        return changes.enumerated().flatMap { events($1, isCut: completion.reason != .stop && $0 == changes.count - 1) }
     }
 
     mutating func closing(_ usage: Usage) -> [JSONValue] {
@@ -69,18 +70,18 @@ struct ResponsesWriter: AnswerWriting {
     }
 
     mutating func failure(_ error: APIError) -> JSONValue {
-        event("response.failed", ["response": failed(error.status < 500 ? "invalid_prompt" : "server_error", error.message, nil)])
+        event("response.failed", ["response": failed(error.status < 500 ? "invalid_prompt" : "server_error", error.message, output, nil)])
     }
 
     private func ended(_ completion: Completion, _ output: [JSONValue], _ usage: Usage) -> JSONValue {
         switch completion.reason {
         case .stop: response("completed", output, usage)
         case .length: response("incomplete", output, usage, ["incomplete_details": ["reason": "max_output_tokens"]])
-        case .abort: failed("server_error", "the server stopped before the answer ended", usage)
+        case .abort: failed("server_error", "the server stopped before the answer ended", output, usage)
         }
     }
 
-    private func failed(_ code: String, _ message: String, _ usage: Usage?) -> JSONValue {
+    private func failed(_ code: String, _ message: String, _ output: [JSONValue], _ usage: Usage?) -> JSONValue {
         response("failed", output, usage, ["error": ["code": .string(code), "message": .string(message)]])
     }
 
@@ -135,7 +136,8 @@ extension ResponsesWriter {
         return .object(event)
     }
 
-    private mutating func events(_ change: AnswerBlocks.Change) -> [JSONValue] {
+    /// - Parameter isCut: whether the answer ends with the change, before it was whole.
+    private mutating func events(_ change: AnswerBlocks.Change, isCut: Bool) -> [JSONValue] {
         switch change {
         case .textBegan(let index):
             logprobs = []
@@ -153,7 +155,6 @@ extension ResponsesWriter {
                 logprobs += logprobs(tokens)
                 tokens = []
             }
-            let isCut = completion.map { $0.reason != .stop } ?? false
             let item = item(index, text, logprobs, status: isCut ? "incomplete" : "completed")
             output.append(item)
             return [

@@ -55,6 +55,21 @@ class LangChain(unittest.TestCase):
         after = self.model.bind_tools([paint], tool_choice="none").invoke(messages + [answer, result])
         self.assertEqual(after.tool_calls, [])
 
+    def test_responses(self):
+        name = "shapes-where.png"
+        model = ChatOpenAI(base_url=served().url + "/v1", api_key=KEY, model="model", temperature=0, use_responses_api=True, max_retries=0)
+        messages = self.asked(name, {"type": "image", "base64": encoded(name), "mime_type": "image/png"})
+        answer = model.invoke(messages)
+        self.assertEqual(answer.text, sample(name)[1])
+        self.assertEqual("".join(chunk.text for chunk in model.stream(messages)), sample(name)[1])
+        again = model.invoke(messages + [answer, HumanMessage("Hello!")])
+        self.assertGreater(again.usage_metadata["input_tokens"], answer.usage_metadata["input_tokens"])
+        called = model.bind_tools([paint], tool_choice="paint").invoke("Paint!")
+        self.assertIn(called.tool_calls[0]["args"]["color"], ("red", "green"))
+        after = model.bind_tools([paint], tool_choice="none").invoke([HumanMessage("Paint!"), called, paint.invoke(called.tool_calls[0])])
+        self.assertEqual(after.tool_calls, [])
+        self.assertIsInstance(model.with_structured_output(Count).invoke("How many shapes are there?"), Count)
+
     def test_structured_output(self):
         for method in ("json_schema", "function_calling", "json_mode"):
             model = self.model.with_structured_output(Count, method=method, include_raw=True)

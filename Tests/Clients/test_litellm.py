@@ -4,7 +4,7 @@ import json
 import unittest
 
 import litellm
-from serving import KEY, asked, sample, served
+from serving import KEY, asked, data_url, sample, served
 from test_openai_tools import TOOLS
 
 
@@ -17,6 +17,15 @@ class LiteLLM(unittest.TestCase):
         for provider in ("openai", "hosted_vllm"):
             answer = self.completion(asked("text-described.jpg"), provider)
             self.assertEqual(answer.choices[0].message.content, sample("text-described.jpg")[1])
+
+    def test_other_forms(self):
+        question, expected = sample("text-described.jpg")
+        content = [{"type": "input_image", "image_url": data_url("text-described.jpg")}, {"type": "input_text", "text": question}]
+        answer = litellm.responses(model="openai/model", api_base=served().url + "/v1", api_key=KEY, input=[{"role": "user", "content": content}])
+        self.assertEqual(answer.output[0].content[0].text, expected)
+        answer = litellm.completion(
+            model="anthropic/model", api_base=served().url, api_key=KEY, messages=asked("text-described.jpg"), max_tokens=60)
+        self.assertEqual(answer.choices[0].message.content, expected)
 
     def test_stream(self):
         chunks = list(self.completion(asked("shapes-two.jpg"), stream=True))
