@@ -20,7 +20,7 @@ class JDK(unittest.TestCase):
         source = pathlib.Path(__file__).with_name("Ask.java")
         done = subprocess.run(
             ["java", "-Xshare:auto", "-XX:TieredStopAtLevel=1", source, served().url, KEY], input=body, capture_output=True, text=True, timeout=100)
-        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(done.returncode, 0, done.stderr)
         whole, streamed = done.stdout.splitlines()
         self.assertEqual(json.loads(whole)["choices"][0]["message"]["content"], "ORDER")
         self.assertEqual(streamed, "data: [DONE]")
