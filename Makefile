@@ -6,7 +6,7 @@ BIN := .build/$(CONFIGURATION)
 PACKAGES := libopenblas-dev libjpeg-dev libpng-dev libwebp-dev libgif-dev libtiff-dev libzstd-dev libpcre2-dev libutf8proc-dev pkg-config curl jq
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help deps build test test-families models-page sanitized fuzz families demo install clean
+.PHONY: help deps build test test-clients test-families models-page sanitized fuzz families demo install clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,10 +24,17 @@ build: deps ## build vlmc, vlm-serve and vlm-cache in .build/release
 # As many tests at once as leave those that wait for a server or a clock their turn.
 TESTS := swift test -c $(CONFIGURATION) --disable-testable-imports --experimental-maximum-parallelization-width 4
 
+# The clients are Python packages of exact versions, in .build/clients; without the package index they are skipped, by name.
+CLIENTS := VLM_BIN=$(CURDIR)/$(BIN) Tests/Clients/run.sh
+
 test: deps sanitized ## run every test
 	.build/fuzz/image -runs=0 -verbosity=0 Tests/InputsTests/Fixtures/image/files
 	.build/fuzz/kernel-checks -runs=0 -verbosity=0 Tests/Fuzz/Corpus/kernels
 	$(TESTS)
+	$(CLIENTS)
+
+test-clients: build ## try OpenAI's, Anthropic's and other clients with vlm-serve
+	$(CLIENTS)
 
 SANITIZED := clang -g -O1 -fuse-ld=lld -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
 FUZZER_FLAGS = -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 -timeout=10 -print_final_stats=1 -verbosity=0 -artifact_prefix=.build/fuzz/

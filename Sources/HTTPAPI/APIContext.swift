@@ -41,8 +41,9 @@ extension Response {
             body: ResponseBody(byteBuffer: ByteBuffer(bytes: value.serialized)))
     }
 
-    static func error(_ error: APIError) -> Response {
-        var response = json(error.body, status: HTTPResponse.Status(code: error.status))
+    /// - Parameter body: the error in the form of its route.
+    static func error(_ error: APIError, body: JSONValue) -> Response {
+        var response = json(body, status: HTTPResponse.Status(code: error.status))
         if let seconds = error.retryAfter { response.headers[.retryAfter] = "\(seconds)" }
         if let allowed = error.allowed { response.headers[.allow] = allowed }
         if error.status == 401 { response.headers[.wwwAuthenticate] = "Bearer" }

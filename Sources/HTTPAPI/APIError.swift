@@ -3,13 +3,13 @@ internal import Inputs
 internal import JSON
 internal import Serving
 
-/// What a client is told when its request is not answered, in OpenAI's form.
-struct APIError: Error, Sendable, Equatable {
-    var status: Int
-    var message: String
+/// What a client is told when its request is not answered.
+package struct APIError: Error, Sendable, Equatable {
+    package var status: Int
+    package var message: String
     var type: String
     /// The field at fault, such as `messages[0].content[1]`.
-    var param: String?
+    package var param: String?
     var code: String?
     /// Seconds after which trying again makes sense.
     var retryAfter: Int?
@@ -106,7 +106,7 @@ struct APIError: Error, Sendable, Equatable {
         }
     }
 
-    /// `{"error": {"message", "type", "param", "code"}}`.
+    /// OpenAI's form: `{"error": {"message", "type", "param", "code"}}`.
     var body: JSONValue {
         [
             "error": [

@@ -9,7 +9,7 @@ internal import ServiceLifecycle
 internal import Serving
 internal import Synchronization
 
-/// The HTTP server: OpenAI's routes over a served model.
+/// The HTTP server: OpenAI's and Anthropic's routes over a served model.
 package struct APIServer: Service {
     package struct Options: Sendable {
         package var host = "127.0.0.1"
@@ -92,9 +92,14 @@ package struct APIServer: Service {
             preparationLimit: .nanoseconds(Int64(options.preparationCPUSeconds * 1e9)),
             preparationDeadline: .nanoseconds(Int64(options.preparationSeconds * 1e9)))
         let answers = AnswerRoute(intake: intake, reportsCachedTokens: options.reportsCachedTokens)
-        router.serve("/v1/chat/completions", .post) { request, context in try await answers.chat(request, context) }
+        router.serve("/v1/chat/completions", .post) { request, context in 
+            try await answers.chat(request, context, as: ChatCompletions.self)
+        }
+        router.serve("/v1/responses", .post) { request, context in try await answers.chat(request, context, as: Responses.self) }
+        router.serve("/v1/messages", .post) { request, context in try await answers.chat(request, context, as: Messages.self) }
         router.serve("/v1/completions", .post) { request, context in try await answers.complete(request, context) }
         let tokens = TokenRoutes(intake: intake)
+        router.serve("/v1/messages/count_tokens", .post) { request, context in try await tokens.count(request, context) }
         router.serve("/tokenize", .post) { request, context in try await tokens.tokenize(request, context) }
         router.serve("/detokenize", .post) { request, context in try await tokens.detokenize(request, context) }
         return router

@@ -6,7 +6,7 @@ internal import NIOHTTP1
 ///
 /// Decided from a request's head alone.
 package struct AccessRules: Sendable {
-    /// One of them must stand in `Authorization: Bearer …` for every path under `/v1`, `/tokenize` and `/detokenize`; none lets everybody in.
+    /// One of them must stand in `Authorization: Bearer …` or `x-api-key` for every path under `/v1`, `/tokenize` and `/detokenize`; none lets everybody in.
     package var apiKeys: [String] = []
     /// Origins of browser pages that may use the answers, such as `https://chat.example`; `*` for every page.
     package var allowedOrigins: [String] = []
@@ -61,6 +61,9 @@ package struct AccessRules: Sendable {
             && digits.allSatisfy { $0.isASCII && (isInBrackets ? $0.isHexDigit || $0 == ":" : $0.isNumber) || $0 == "." }
     }
 
+    /// Where Anthropic's clients send a key.
+    private static let keyHeader = HTTPField.Name("x-api-key") ?? .authorization
+
     /// What paths begin with that need a key.
     private static let locked: Set<String> = ["v1", "tokenize", "detokenize"]
 
@@ -81,12 +84,14 @@ package struct AccessRules: Sendable {
             }
         }
         guard !apiKeys.isEmpty, let first = path.split(separator: "/").first, Self.locked.contains(String(first)) else { return }
-        let given = Self.bearer(request.headerFields[.authorization] ?? "")
+        let given = [Self.bearer(request.headerFields[.authorization] ?? ""), request.headerFields[Self.keyHeader] ?? ""]
         // Every key is compared, so that the time tells nothing.
-        let matches = apiKeys.map { Self.isSame($0, given) }
+        let matches = apiKeys.flatMap { key in given.map { !$0.isEmpty && Self.isSame(key, $0) } }
         guard matches.contains(true) else {
+            let isMissing = given.allSatisfy(\.isEmpty)
             throw APIError(
-                status: 401, message: given.isEmpty ? "an API key is required: Authorization: Bearer KEY" : "the API key is wrong",
+                status: 401,
+                message: isMissing ? "an API key is required: Authorization: Bearer KEY, or x-api-key: KEY" : "the API key is wrong",
                 type: "invalid_request_error", code: "invalid_api_key")
         }
     }

@@ -11,7 +11,7 @@ struct AnswerOptions: Sendable {
     /// What the answer must be; nil for anything.
     var guide: GuideFields.Choice?
     /// How many calls of functions an answer's text is read for.
-    var toolCalls = CallCount.none
+    var toolCalls = AnswerReading.Limit.none
     /// Nil for the model's own number, and at most what the context holds.
     var maxTokens: Int?
     /// The field that set it.
@@ -30,10 +30,6 @@ struct AnswerOptions: Sendable {
     /// Answers that are shown of each prompt, and those that are made, of which the likeliest are shown.
     var n: Int
     var bestOf: Int
-
-    enum CallCount: Sendable {
-        case none, one, several
-    }
 
     /// Most answers to one prompt.
     static let maxAnswers = 128

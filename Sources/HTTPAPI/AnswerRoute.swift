@@ -7,7 +7,7 @@ internal import JSON
 internal import NIOCore
 internal import Serving
 
-/// `POST /v1/chat/completions` and `POST /v1/completions`: a plan is made of the body, and its answers are written whole or as a stream.
+/// The routes of chats and `POST /v1/completions`: a plan is made of the body, and its answers are written whole or as a stream.
 struct AnswerRoute: Sendable {
     let intake: RequestIntake
     /// Whether answers say how many prompt tokens were cached, which tells one client what others asked.
@@ -15,21 +15,41 @@ struct AnswerRoute: Sendable {
 
     private var model: ServedModel { intake.model }
 
-    func chat(_ request: Request, _ context: APIContext) async throws -> Response {
+    /// A chat, read as one form says.
+    private struct Read<Form: Sendable>: Sendable {
+        var form: Form
+        var names: GivenNames
+        var chat: ChatRequest
+    }
+
+    /// What is made of it.
+    private struct Made<Form: Sendable>: Sendable {
+        var form: Form
+        var plan: AnswerPlan
+    }
+
+    func chat<Form: ChatForm>(_ request: Request, _ context: APIContext, as form: Form.Type) async throws -> Response {
         let model = model
-        let (plan, holdings) = try await intake.prepare(request, context) { object, pipeline throws(APIError) in
-            let read = try ChatRequest(object, model.surroundings(pipeline))
-            try model.check(name: read.model)
-            return read
-        } isLong: { !$0.images.isEmpty } make: { read, pipeline, budget throws(APIError) in
+        let (made, holdings) = try await intake.prepare(request, context) { object, pipeline throws(APIError) in
+            let translation = try Form.translated(object)
+            return try translation.names.renaming { () throws(APIError) -> Read<Form> in
+                let chat = try ChatRequest(translation.body, model.surroundings(pipeline))
+                try model.check(name: chat.model)
+                return Read(form: translation.form, names: translation.names, chat: chat)
+            }
+        } isLong: { !$0.chat.images.isEmpty } make: { read, pipeline, budget throws(APIError) in
             let began = ContinuousClock.now
-            let plan = try read.plan(pipeline, contextLength: model.engine.configuration.maxModelLength, budget)
+            var plan = try read.names.renaming { () throws(APIError) -> AnswerPlan in
+                try read.chat.plan(pipeline, contextLength: model.engine.configuration.maxModelLength, budget)
+            }
             let seconds = (ContinuousClock.now - began).seconds
-            if !read.images.isEmpty { model.engine.updateMetrics { $0.imagePreprocess.observe(seconds) } }
-            return plan
-        } heldBytes: { $0.heldBytes }
-        let head = head("chatcmpl-", plan)
-        return try await answer(plan, ChatResponse(head: head, texts: texts(plan), toolCalls: plan.options.toolCalls), context, holdings)
+            if !read.chat.images.isEmpty { model.engine.updateMetrics { $0.imagePreprocess.observe(seconds) } }
+            plan.promptField = read.names.name(of: plan.promptField)
+            plan.options.maxTokensField = read.names.name(of: plan.options.maxTokensField)
+            return Made(form: read.form, plan: plan)
+        } heldBytes: { $0.plan.heldBytes + $0.form.heldBytes }
+        let writer = made.form.writer(head(Form.idPrefix, made.plan), texts(made.plan), made.plan)
+        return try await answer(made.plan, writer, context, holdings)
     }
 
     func complete(_ request: Request, _ context: APIContext) async throws -> Response {
@@ -92,7 +112,7 @@ struct AnswerRoute: Sendable {
             }
         }
         guard left == 0 else { throw CancellationError() }
-        return .json(writer.whole(plan.shown(answers), plan.usage(answers)))
+        return .json(try writer.whole(plan.shown(answers), plan.usage(answers)))
     }
 
     private func stream(

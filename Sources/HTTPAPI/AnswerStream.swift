@@ -17,12 +17,19 @@ struct AnswerStream<Writer: AnswerWriting>: Sendable {
         answers = Array(repeating: AnswerChoice(), count: left)
     }
 
-    func opening() -> [UInt8] {
-        answers.indices.reduce(into: []) { bytes, index in
-            guard let piece = writer.opening(index, beginning: plan.beginning(ofPrompt: index / plan.options.bestOf)) else { return }
-            bytes += ServerSentEvent.bytes(piece)
+    mutating func opening() -> [UInt8] {
+        var bytes: [UInt8] = []
+        for index in answers.indices {
+            bytes += Self.events(writer.opening(index, beginning: plan.beginning(ofPrompt: index / plan.options.bestOf)))
         }
+        return bytes
     }
+
+    private static func events(_ values: [JSONValue]) -> [UInt8] {
+        values.flatMap { ServerSentEvent.bytes($0, isNamed: Writer.namesEvents) }
+    }
+
+    private static var end: [UInt8] { Writer.namesEvents ? [] : ServerSentEvent.done }
 
     /// What is written of an event; tokens wait for the text that they are part of.
     mutating func bytes(of item: BranchEvent) -> [UInt8] {
@@ -32,17 +39,16 @@ struct AnswerStream<Writer: AnswerWriting>: Sendable {
             if plan.options.logprobs != nil { answers[item.branch].tokens.append(choice) }
             return []
         case .text(let text):
-            return ServerSentEvent.bytes(writer.pieces(item.branch, text, takeTokens(item.branch)))
+            return Self.events(writer.pieces(item.branch, text, takeTokens(item.branch)))
         case .finished(let completion):
             answers[item.branch].completion = completion
             left -= 1
-            let bytes = ServerSentEvent.bytes(writer.endings(item.branch, completion, takeTokens(item.branch)))
+            let bytes = Self.events(writer.endings(item.branch, completion, takeTokens(item.branch)))
             guard left == 0 else { return bytes }
-            let counting = plan.options.includesUsage ? ServerSentEvent.bytes(writer.counting(plan.usage(answers))) : []
-            return bytes + counting + ServerSentEvent.done
+            return bytes + Self.events(writer.closing(plan.usage(answers))) + Self.end
         case .failed(let reason):
             hasFailed = true
-            return ServerSentEvent.bytes(APIError(reason).body) + ServerSentEvent.done
+            return Self.events([writer.failure(APIError(reason))]) + Self.end
         }
     }
 

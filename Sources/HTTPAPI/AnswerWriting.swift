@@ -3,15 +3,26 @@ internal import Serving
 
 /// Puts answers into the form of one route.
 protocol AnswerWriting: Sendable {
-    func whole(_ choices: [AnswerChoice], _ usage: Usage) -> JSONValue
-    /// The first piece of a choice's stream; nil for none.
-    func opening(_ index: Int, beginning: String) -> JSONValue?
+    /// Whether each event of a stream says its type before its data; where not, `[DONE]` is the last.
+    static var namesEvents: Bool { get }
+    /// Throws where the form cannot say how an answer ended.
+    func whole(_ choices: [AnswerChoice], _ usage: Usage) throws(APIError) -> JSONValue
+    /// The first pieces of a choice's stream.
+    mutating func opening(_ index: Int, beginning: String) -> [JSONValue]
     /// Pieces of a choice's stream for more of its text, with the tokens that it may hold.
     mutating func pieces(_ index: Int, _ text: String, _ tokens: [TokenChoice]) -> [JSONValue]
-    /// The last pieces of a choice's stream; the last of all says why it ended.
+    /// The last pieces of a choice's stream.
     mutating func endings(_ index: Int, _ completion: Completion, _ tokens: [TokenChoice]) -> [JSONValue]
-    /// The piece after the last one, which counts tokens.
-    func counting(_ usage: Usage) -> JSONValue
+    /// The pieces behind those of all choices.
+    mutating func closing(_ usage: Usage) -> [JSONValue]
+    /// The last piece of a stream that fails.
+    mutating func failure(_ error: APIError) -> JSONValue
+}
+
+extension AnswerWriting {
+    static var namesEvents: Bool { false }
+
+    func failure(_ error: APIError) -> JSONValue { error.body }
 }
 
 /// What all answers to one request say of themselves.
@@ -23,6 +34,9 @@ struct AnswerHead: Sendable {
     let reportsCachedTokens: Bool
     /// Whether pieces of a stream say that the usage is still to come.
     let withUsage: Bool
+
+    /// The part of `id` that no other answer's has.
+    var uniquePart: Substring { id.drop { $0 != "-" && $0 != "_" }.dropFirst() }
 
     func object(_ kind: String, _ choices: [JSONValue]) -> JSONObject {
         var object = JSONObject()
@@ -72,12 +86,12 @@ extension Completion {
 
 /// One event of a server-sent stream.
 enum ServerSentEvent {
-    static func bytes(_ values: [JSONValue]) -> [UInt8] { values.flatMap { bytes($0) } }
-
     static let done = Array("data: [DONE]\n\n".utf8)
 
-    static func bytes(_ value: JSONValue) -> [UInt8] {
-        var bytes = Array("data: ".utf8)
+    /// - Parameter isNamed: whether the value's `type` is told as the event's.
+    static func bytes(_ value: JSONValue, isNamed: Bool) -> [UInt8] {
+        let name = isNamed ? value["type"]?.stringValue.map { "event: \($0)\n" } : nil
+        var bytes = Array((name ?? "").utf8) + Array("data: ".utf8)
         value.write(into: &bytes)
         bytes += [0x0A, 0x0A]
         return bytes

@@ -7,23 +7,21 @@ struct ChatResponse: AnswerWriting {
     /// Nil where no log probabilities were asked for.
     let texts: TokenTexts?
     /// How many calls of functions an answer may hold.
-    let toolCalls: AnswerOptions.CallCount
-    /// By choice, of streams.
+    let toolCalls: AnswerReading.Limit
+    /// How far each choice's text is read, of streams.
     private var readings: [Int: Reading] = [:]
 
     private static let kind = "chat.completion"
     private static let chunkKind = "chat.completion.chunk"
 
-    init(head: AnswerHead, texts: TokenTexts?, toolCalls: AnswerOptions.CallCount = .none) {
+    init(head: AnswerHead, texts: TokenTexts?, toolCalls: AnswerReading.Limit = .none) {
         self.head = head
         self.texts = texts
         self.toolCalls = toolCalls
     }
 
-    /// How far a choice's text is read.
     private struct Reading {
-        var reader = ToolCallReader()
-        var callCount = 0
+        var answer: AnswerReading
         /// Tokens whose text is not written yet.
         var tokens: [TokenChoice] = []
     }
@@ -44,13 +42,11 @@ struct ChatResponse: AnswerWriting {
 
     private func message(_ index: Int, _ text: String) -> (JSONValue, hasCalls: Bool) {
         var message: JSONObject = ["role": "assistant", "content": .string(text), "refusal": nil]
-        guard toolCalls != .none else { return (.object(message), false) }
-        var (reading, content, calls) = (Reading(), "", [JSONValue]())
-        for piece in reading.reader.read(text) + reading.reader.finish() {
+        var (reading, content, calls) = (AnswerReading(toolCalls), "", [JSONValue]())
+        for piece in reading.read(text) + reading.finish() {
             switch piece {
             case .text(let text): content += text
-            case .call(let name, let arguments):
-                if let call = call(index, &reading, name, arguments) { calls.append(.object(call)) }
+            case .call(let call): calls.append(.object(written(index, call)))
             }
         }
         guard !calls.isEmpty else { return (.object(message), false) }
@@ -59,12 +55,11 @@ struct ChatResponse: AnswerWriting {
         return (.object(message), true)
     }
 
-    /// A call with its id; nil beyond the one that may be there.
-    private func call(_ index: Int, _ reading: inout Reading, _ name: String, _ arguments: String) -> JSONObject? {
-        guard toolCalls == .several || reading.callCount == 0 else { return nil }
-        let id = "call_\(head.id.drop { $0 != "-" }.dropFirst())_\(index)_\(reading.callCount)"
-        reading.callCount += 1
-        return ["id": .string(id), "type": "function", "function": ["name": .string(name), "arguments": .string(arguments)]]
+    private func written(_ index: Int, _ call: AnswerReading.Call) -> JSONObject {
+        [
+            "id": .string("call_\(head.uniquePart)_\(index)_\(call.number)"), "type": "function",
+            "function": ["name": .string(call.name), "arguments": .string(call.arguments)],
+        ]
     }
 
     private func reason(_ completion: Completion, hasCalls: Bool) -> JSONValue {
@@ -72,46 +67,39 @@ struct ChatResponse: AnswerWriting {
     }
 
     /// Who speaks.
-    func opening(_ index: Int, beginning: String) -> JSONValue? {
-        chunk(index, delta: ["role": "assistant", "content": .string(beginning)], [])
+    func opening(_ index: Int, beginning: String) -> [JSONValue] {
+        [chunk(index, delta: ["role": "assistant", "content": .string(beginning)], [])]
     }
 
     mutating func pieces(_ index: Int, _ text: String, _ tokens: [TokenChoice]) -> [JSONValue] {
-        guard toolCalls != .none else { return [chunk(index, delta: ["content": .string(text)], tokens)] }
-        var reading = readings[index] ?? Reading()
+        var reading = readings[index] ?? Reading(answer: AnswerReading(toolCalls))
         defer { readings[index] = reading }
         reading.tokens += tokens
-        return written(index, reading.reader.read(text), &reading)
+        return chunks(index, reading.answer.read(text), &reading)
     }
 
-    private func written(_ index: Int, _ pieces: [ToolCallReader.Piece], _ reading: inout Reading) -> [JSONValue] {
-        var chunks: [JSONValue] = []
-        for piece in pieces {
-            let delta: JSONValue
+    private func chunks(_ index: Int, _ pieces: [AnswerReading.Piece], _ reading: inout Reading) -> [JSONValue] {
+        pieces.map { piece in
+            defer { reading.tokens = [] }
             switch piece {
-            case .text(let text): delta = ["content": .string(text)]
-            case .call(let name, let arguments):
-                let number = reading.callCount
-                guard var call = call(index, &reading, name, arguments) else { continue }
-                call["index"] = .int(number)
-                delta = ["tool_calls": [.object(call)]]
+            case .text(let text): return chunk(index, delta: ["content": .string(text)], reading.tokens)
+            case .call(let call):
+                var written = written(index, call)
+                written["index"] = .int(call.number)
+                return chunk(index, delta: ["tool_calls": [.object(written)]], reading.tokens)
             }
-            chunks.append(chunk(index, delta: delta, reading.tokens))
-            reading.tokens = []
         }
-        return chunks
     }
 
     mutating func endings(_ index: Int, _ completion: Completion, _ tokens: [TokenChoice]) -> [JSONValue] {
-        guard toolCalls != .none else { return [chunk(index, delta: [:], tokens, ended: completion)] }
-        var reading = readings[index] ?? Reading()
+        var reading = readings[index] ?? Reading(answer: AnswerReading(toolCalls))
         reading.tokens += tokens
-        let chunks = written(index, reading.reader.finish(), &reading)
+        let chunks = chunks(index, reading.answer.finish(), &reading)
         readings[index] = reading
-        return chunks + [chunk(index, delta: [:], reading.tokens, ended: completion, hasCalls: reading.callCount > 0)]
+        return chunks + [chunk(index, delta: [:], reading.tokens, ended: completion, hasCalls: reading.answer.callCount > 0)]
     }
 
-    func counting(_ usage: Usage) -> JSONValue { head.whole(Self.chunkKind, [], usage) }
+    func closing(_ usage: Usage) -> [JSONValue] { head.withUsage ? [head.whole(Self.chunkKind, [], usage)] : [] }
 
     private func chunk(
         _ index: Int, delta: JSONValue, _ tokens: [TokenChoice], ended: Completion? = nil, hasCalls: Bool = false

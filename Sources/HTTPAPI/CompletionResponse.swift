@@ -26,9 +26,8 @@ struct CompletionResponse: AnswerWriting {
         return head.whole(Self.kind, written, usage)
     }
 
-    func opening(_ index: Int, beginning: String) -> JSONValue? {
-        guard !beginning.isEmpty else { return nil }
-        return head.chunk(Self.kind, choice(index, beginning, .null, ended: nil))
+    func opening(_ index: Int, beginning: String) -> [JSONValue] {
+        beginning.isEmpty ? [] : [head.chunk(Self.kind, choice(index, beginning, .null, ended: nil))]
     }
 
     mutating func pieces(_ index: Int, _ text: String, _ tokens: [TokenChoice]) -> [JSONValue] {
@@ -39,7 +38,7 @@ struct CompletionResponse: AnswerWriting {
         [head.chunk(Self.kind, choice(index, "", logprobs(index, tokens), ended: completion))]
     }
 
-    func counting(_ usage: Usage) -> JSONValue { head.whole(Self.kind, [], usage) }
+    func closing(_ usage: Usage) -> [JSONValue] { head.withUsage ? [head.whole(Self.kind, [], usage)] : [] }
 
     private mutating func logprobs(_ index: Int, _ tokens: [TokenChoice]) -> JSONValue {
         guard !tokens.isEmpty, let texts else { return .null }

@@ -4,7 +4,7 @@ internal import HummingbirdCore
 internal import NIOHTTP1
 internal import Serving
 
-/// Checks access, turns every error into OpenAI's form, counts requests, and logs them without their content.
+/// Checks access, turns every error into the form of its route, counts requests, and logs them without their content.
 struct ErrorMapping: RouterMiddleware {
     typealias Context = APIContext
 
@@ -28,7 +28,7 @@ struct ErrorMapping: RouterMiddleware {
         } catch {
             let answer = Self.answer(error, request)
             if answer.status != 404 || answer.code == "model_not_found" { note = ": \(answer.message)" }
-            response = .error(answer)
+            response = .error(answer, body: Self.isOfMessages(request.uri.path) ? answer.messagesBody : answer.body)
             if request.method == .head { response = response.createHeadResponse() }
         }
         for field in access.headers(for: request.head) where response.headers[field.name] == nil { response.headers.append(field) }
@@ -47,6 +47,9 @@ struct ErrorMapping: RouterMiddleware {
         return response
     }
 
+    /// Whether a path's errors have Anthropic's form.
+    private static func isOfMessages(_ path: String) -> Bool { path.split(separator: "/").prefix(2) == ["v1", "messages"] }
+
     private static func answer(_ error: any Error, _ request: Request) -> APIError {
         switch error {
         case let error as APIError: return error
@@ -55,7 +58,7 @@ struct ErrorMapping: RouterMiddleware {
         case let error as ConnectionRules.BodyGivesWay: return APIError(error)
         case let error as HTTPError where error.status == .notFound:
             return .invalid(
-                "\(request.method.rawValue) \(request.uri.path.prefix(200)) is not served; see /v1/chat/completions, /v1/completions, /v1/models",
+                "\(request.method.rawValue) \(request.uri.path.prefix(200)) is not served; see /v1/chat/completions, /v1/responses, /v1/messages, /v1/completions, /v1/models",
                 code: "not_found", status: 404)
         case let error as any HTTPResponseError:
             return .invalid("\(error)", status: error.status.code)

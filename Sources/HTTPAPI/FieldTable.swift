@@ -41,7 +41,10 @@ extension FieldTable {
         unsupported: later.merging(["suffix": [""], "prompt_embeds": [], "messages": []], uniquingKeysWith: { $1 }))
 
     static let tokenize = FieldTable(
-        supported: ["model", "prompt", "messages", "add_special_tokens", "add_generation_prompt", "chat_template_kwargs", "tools"], harmless: hints,
+        supported: [
+            "model", "prompt", "messages", "add_special_tokens", "add_generation_prompt", "chat_template_kwargs", "tools", "tool_choice",
+            "parallel_tool_calls",
+        ], harmless: hints,
         unsupported: [
             "continue_final_message": [false], "return_token_strs": [false], "chat_template": [],
             "mm_processor_kwargs": [[:]],
@@ -49,12 +52,39 @@ extension FieldTable {
 
     static let detokenize = FieldTable(supported: ["model", "tokens"], harmless: hints, unsupported: [:])
 
+    static let responses = FieldTable(
+        supported: passed.union([
+            "input", "instructions", "max_output_tokens", "text", "tools", "tool_choice", "parallel_tool_calls", "top_logprobs", "include",
+            "stop", "stream_options", "chat_template_kwargs",
+        ]),
+        harmless: hints.union(["max_tool_calls", "prompt_cache_options"]),
+        unsupported: [
+            "previous_response_id": [], "conversation": [], "prompt": [], "background": [false], "truncation": ["disabled"],
+            "reasoning": [[:], ["effort": "none"], ["effort": nil], ["effort": nil, "summary": nil]], "context_management": [[]], "moderation": [],
+        ])
+
+    static let messages = FieldTable(
+        supported: passed.union(["max_tokens", "stop_sequences", "output_config", "chat_template_kwargs"]).union(conversation),
+        harmless: anthropicHints, unsupported: anthropicLater)
+
+    static let countedMessages = FieldTable(
+        supported: conversation.union(["model"]), harmless: anthropicHints.union(["output_config"]), unsupported: anthropicLater)
+
+    private static let conversation: Set<String> = ["messages", "system", "tools", "tool_choice"]
+    private static let anthropicHints: Set<String> = ["metadata", "service_tier", "cache_control", "inference_geo", "user_profile_id", "workspace_id", "guided_decoding_backend"]
+    private static let anthropicLater: [String: [JSONValue]] = [
+        "thinking": [["type": "disabled"]], "container": [], "mcp_servers": [[]], "context_management": [[:]], "speed": ["standard"],
+    ]
+
     /// What `AnswerOptions` and every request for answers read.
-    private static let answers: Set<String> = [
-        "model", "max_tokens", "temperature", "top_p", "top_k", "min_p", "seed", "n", "best_of", "stop", "stop_token_ids",
-        "include_stop_str_in_output", "ignore_eos", "min_tokens", "repetition_penalty", "presence_penalty", "frequency_penalty",
-        "logit_bias", "bad_words", "allowed_token_ids", "logprobs", "skip_special_tokens", "stream", "stream_options", "cache_salt",
-        "response_format", "guided_json", "guided_regex", "guided_choice", "guided_grammar", "structured_outputs",
+    private static let answers = passed.union(["max_tokens", "n", "best_of", "stop", "logprobs", "stream_options", "response_format"])
+
+    /// What every form of a request calls alike.
+    static let passed: Set<String> = [
+        "model", "temperature", "top_p", "top_k", "min_p", "seed", "stop_token_ids", "include_stop_str_in_output", "ignore_eos",
+        "min_tokens", "repetition_penalty", "presence_penalty", "frequency_penalty", "logit_bias", "bad_words", "allowed_token_ids",
+        "skip_special_tokens", "stream", "cache_salt", "guided_json", "guided_regex", "guided_choice", "guided_grammar",
+        "structured_outputs",
     ]
 
     private static let hints: Set<String> = [

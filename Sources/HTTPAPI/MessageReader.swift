@@ -11,7 +11,7 @@ struct MessageReader {
     /// Fields that would change what the model reads, and parts that it cannot read yet.
     private static let laterFields: Set<String> = ["function_call", "audio"]
     private static let laterParts: Set<String> = [
-        "image_embeds", "input_audio", "video_url", "audio_url", "file", "video", "audio", "image", "image_pil",
+        "image_embeds", "input_audio", "video_url", "audio_url", "file", "input_file", "video", "audio", "image", "image_pil",
     ]
     private static let laterPartFields: Set<String> = ["min_pixels", "max_pixels", "fps", "file_id"]
 

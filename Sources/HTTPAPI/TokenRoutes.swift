@@ -4,7 +4,7 @@ internal import Inputs
 internal import JSON
 internal import Serving
 
-/// `POST /tokenize` and `POST /detokenize`, in the form of vLLM.
+/// `POST /tokenize` and `POST /detokenize`, in the form of vLLM, and `POST /v1/messages/count_tokens` in Anthropic's.
 struct TokenRoutes: Sendable {
     let intake: RequestIntake
 
@@ -67,6 +67,19 @@ struct TokenRoutes: Sendable {
             "count": .int(tokens.count), "max_model_len": .int(model.engine.configuration.maxModelLength),
             "tokens": .array(tokens.map { .int(Int($0)) }),
         ])
+    }
+
+    func count(_ request: Request, _ context: APIContext) async throws -> Response {
+        let model = intake.model
+        let (count, holdings) = try await intake.prepare(request, context) { object, _ throws(APIError) in
+            let translation = try Messages.counted(object)
+            let source = try translation.names.renaming { () throws(APIError) in try Source(translation.body, model) }
+            return (source: source, names: translation.names)
+        } isLong: { $0.source.isLong } make: { read, pipeline, budget throws(APIError) in
+            try read.names.renaming { () throws(APIError) in try read.source.tokens(pipeline, budget).count }
+        } heldBytes: { _ in 0 }
+        defer { withExtendedLifetime(holdings) {} }
+        return .json(["input_tokens": .int(count)])
     }
 
     func detokenize(_ request: Request, _ context: APIContext) async throws -> Response {

@@ -18,7 +18,7 @@ extension FuzzTarget {
     }
 
     /// Sends a body and checks that it has one answer of JSON, or of a stream.
-    private static func answered(_ input: [UInt8], at path: String) throws {
+    static func answered(_ input: [UInt8], at path: String) throws {
         let head = "POST \(path) HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: \(input.count)\r\n\r\n"
         let connection = try FuzzConnection(port: try FuzzServer.shared.get().port)
         let (received, isClosed) = connection.exchange(Array(head.utf8) + input, patience: 20_000)
@@ -39,7 +39,7 @@ extension FuzzTarget {
         "add_special_tokens", "add_generation_prompt", "role", "user", "content", "257", "<|im_end|>", "<|image_pad|>", "-1", "1e9", "2147483648",
     ]
 
-    private static let chatWords = [
+    static let chatWords = [
         "model", "messages", "role", "content", "user", "assistant", "system", "developer", "tool", "text", "image_url", "url", "type",
         "input_text", "detail", "auto", "tool_calls", "function", "name", "arguments", "{\"a\":1}", "max_tokens", "max_completion_tokens",
         "temperature", "top_p", "top_k", "stop", "seed", "stream", "stream_options", "include_usage", "n", "logprobs", "cache_salt",

@@ -36,7 +36,9 @@ package struct FuzzTarget: Sendable {
     }
 
     /// Every target; `make fuzz` and the tests go by this list.
-    package static let all: [FuzzTarget] = [json, safetensors, tokenizer, pieces, template, guide, chat, completion, connection, artifact]
+    package static let all: [FuzzTarget] = [
+        json, safetensors, tokenizer, pieces, template, guide, chat, completion, responses, messages, connection, artifact,
+    ]
 }
 
 /// What must not be, in words.

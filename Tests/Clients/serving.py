@@ -1,0 +1,100 @@
+"""One vlm-serve for all tests of this folder, on a free loopback port; it ends with the tests.
+
+It serves the demo model with another chat template, tools.jinja, which tells of tools as the models of real use do.
+"""
+
+import atexit
+import base64
+import functools
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import time
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BIN = pathlib.Path(os.environ.get("VLM_BIN") or ROOT / ".build/release")
+SAMPLES = ROOT / "Artifacts/Demo/samples"
+KEY = "a key of these tests"
+
+
+class Served:
+    """A running server: its address, and the model directory that was compiled for it."""
+
+    def __init__(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="vlm-clients-"))
+        atexit.register(self.stop)
+        self.directory = self.folder / "model"
+        shutil.copytree(ROOT / "Artifacts/Demo/model", self.directory)
+        (self.directory / "chat_template.json").unlink()
+        shutil.copy(pathlib.Path(__file__).with_name("tools.jinja"), self.directory / "chat_template.jinja")
+        store = ["--store", str(self.folder / "store")]
+        compiled = subprocess.run([BIN / "vlmc", "compile", self.directory, *store], capture_output=True, text=True)
+        if compiled.returncode != 0:
+            raise RuntimeError(compiled.stderr)
+        self.log = open(self.folder / "log", "w+")
+        command = [BIN / "vlm-serve", compiled.stdout.strip(), "--port", "0", "--api-key", KEY, "--allowed-origins", "https://page.example"]
+        self.process = subprocess.Popen([*command, *store], stderr=self.log)
+        self.url = self.address()
+
+    def said(self):
+        return (self.folder / "log").read_text()
+
+    def address(self):
+        for _ in range(600):
+            if self.process.poll() is not None:
+                break
+            for line in self.said().splitlines():
+                if "listening on http://" in line and self.is_healthy(url := line.split("listening on ")[1].strip()):
+                    return url
+            time.sleep(0.05)
+        raise RuntimeError("vlm-serve did not start:\n" + self.said())
+
+    @staticmethod
+    def is_healthy(url):
+        try:
+            return urllib.request.urlopen(url + "/health").status == 200
+        except OSError:
+            return False
+
+    def stop(self):
+        process = getattr(self, "process", None)
+        if process and process.poll() is None:
+            process.terminate()
+            process.wait(60)
+        shutil.rmtree(self.folder)
+
+
+@functools.cache
+def served():
+    return Served()
+
+
+def sample(name):
+    """The question about a sample picture, and the model's answer to it."""
+    for entry in json.loads((SAMPLES / "samples.json").read_text()):
+        if name in entry["images"]:
+            return entry["question"], entry["answer"]
+    raise KeyError(name)
+
+
+def encoded(name):
+    return base64.b64encode((SAMPLES / name).read_bytes()).decode()
+
+
+def data_url(name):
+    kind = "png" if name.endswith(".png") else "jpeg"
+    return f"data:image/{kind};base64,{encoded(name)}"
+
+
+def part(name):
+    return {"type": "image_url", "image_url": {"url": data_url(name)}}
+
+
+def asked(name, *more):
+    """A chat of one question about pictures."""
+    content = [part(picture) for picture in (name, *more)] + [{"type": "text", "text": sample(name)[0]}]
+    return [{"role": "user", "content": content}]

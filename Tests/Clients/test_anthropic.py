@@ -1,0 +1,129 @@
+"""Anthropic's Python client: messages, streams, tools, counting."""
+
+import typing
+import unittest
+
+import anthropic
+import pydantic
+from anthropic.types import Message
+from serving import KEY, encoded, sample, served
+from test_openai_tools import TOOLS
+
+FUNCTIONS = [
+    {"name": tool["function"]["name"], "input_schema": tool["function"]["parameters"], "cache_control": {"type": "ephemeral"}} for tool in TOOLS]
+
+
+def client():
+    return anthropic.Anthropic(base_url=served().url, api_key=KEY, max_retries=0)
+
+
+def asked(*names):
+    pictures = [
+        {"type": "image", "source": {"type": "base64", "media_type": "image/png" if name.endswith("png") else "image/jpeg", "data": encoded(name)}}
+        for name in names]
+    return [{"role": "user", "content": pictures + [{"type": "text", "text": sample(names[0])[0]}]}]
+
+
+class Messages(unittest.TestCase):
+    def create(self, messages, max_tokens=200, **fields):
+        answer = client().messages.create(
+            model="model", max_tokens=max_tokens, messages=messages, extra_body={"temperature": 0, "top_k": -1}, **fields)
+        # The client takes what comes; its type says what must.
+        return Message.model_validate(answer.to_dict(), strict=True)
+
+    def test_pictures(self):
+        for names in (("shapes-three.png",), ("pair-compared-1.jpg", "pair-compared-2.jpg")):
+            answer = self.create(asked(*names))
+            self.assertEqual([block.text for block in answer.content], [sample(names[0])[1]])
+            self.assertEqual((answer.type, answer.role, answer.model, answer.stop_reason), ("message", "assistant", "model", "end_turn"))
+            self.assertGreater(answer.usage.output_tokens, 5)
+
+    def test_system(self):
+        for system in ("You are a helpful assistant.", [{"type": "text", "text": "You are a helpful assistant.", "cache_control": {"type": "ephemeral"}}]):
+            answer = self.create([{"role": "user", "content": "Hello!"}], system=system, metadata={"user_id": "x"})
+            self.assertEqual(answer.content[0].text, "Hello! Show me a picture and ask me about it.")
+
+    def test_ends(self):
+        answer = self.create(asked("shapes-three.png"), stop_sequences=[" triangle"])
+        self.assertEqual((answer.stop_reason, answer.stop_sequence), ("stop_sequence", " triangle"))
+        self.assertEqual(answer.content[0].text, "A large orange")
+        answer = self.create(asked("shapes-three.png"), max_tokens=3)
+        self.assertEqual((answer.stop_reason, answer.usage.output_tokens), ("max_tokens", 3))
+
+    def test_tools_and_the_way_back(self):
+        question = asked("shapes-count.png")
+        answer = self.create(question, tools=FUNCTIONS, tool_choice={"type": "tool", "name": "count"})
+        use = answer.content[0]
+        self.assertEqual((answer.stop_reason, use.type, use.name), ("tool_use", "tool_use", "count"))
+        self.assertIn(use.input["number"], range(10))
+        picture = asked("shapes-count.png")[0]["content"][0]
+        for content in ("2", [{"type": "text", "text": "2"}, picture]):
+            result = {"type": "tool_result", "tool_use_id": use.id, "content": content, "is_error": False}
+            messages = question + [{"role": "assistant", "content": answer.content}, {"role": "user", "content": [result]}]
+            again = self.create(messages, tools=FUNCTIONS, tool_choice={"type": "none"}, max_tokens=20)
+            self.assertEqual([block.type for block in again.content], ["text"])
+
+    def test_any_tool(self):
+        answer = self.create(asked("shapes-count.png"), tools=FUNCTIONS, tool_choice={"type": "any", "disable_parallel_tool_use": True})
+        self.assertEqual((answer.stop_reason, [block.type for block in answer.content]), ("tool_use", ["tool_use"]))
+
+    def test_parse(self):
+        class Colour(pydantic.BaseModel):
+            colour: typing.Literal["green", "blue"]
+
+        answer = client().messages.parse(
+            model="model", max_tokens=200, messages=asked("shapes-color.jpg"), output_format=Colour)
+        self.assertIsInstance(answer.parsed_output, Colour)
+
+    def test_counting(self):
+        counted = client().messages.count_tokens(model="model", messages=asked("shapes-count.png"), tools=FUNCTIONS, system="Be brief.")
+        usage = self.create(asked("shapes-count.png"), tools=FUNCTIONS, system="Be brief.", max_tokens=1).usage
+        self.assertEqual(counted.input_tokens, usage.input_tokens + usage.cache_read_input_tokens)
+
+    def test_errors_have_their_classes(self):
+        with self.assertRaises(anthropic.NotFoundError) as raised:
+            client().messages.create(model="other", max_tokens=1, messages=asked("text-word.png"))
+        self.assertEqual(raised.exception.body["error"]["type"], "not_found_error")
+        picture = {"type": "image", "source": {"type": "url", "url": "https://x.example/y.png"}}
+        with self.assertRaises(anthropic.BadRequestError) as raised:
+            self.create([{"role": "user", "content": [{"type": "text", "text": "x"}, picture]}], system="s")
+        self.assertIn("messages[0].content[1]: images by address", raised.exception.body["error"]["message"])
+        with self.assertRaises(anthropic.AuthenticationError):
+            anthropic.Anthropic(base_url=served().url, api_key="wrong", max_retries=0).messages.create(
+                model="model", max_tokens=1, messages=asked("text-word.png"))
+        with self.assertRaises(anthropic.BadRequestError) as raised:
+            self.create([{"role": "user", "content": "x"}], tools=[{"type": "bash_20250124", "name": "bash"}])
+        self.assertIn("tools[0].type", raised.exception.body["error"]["message"])
+
+
+class Streams(unittest.TestCase):
+    def events(self, messages, **fields):
+        events = client().messages.create(model="model", max_tokens=200, messages=messages, stream=True, **fields)
+        return [type(event).model_validate(event.to_dict(), strict=True) for event in events]
+
+    def test_text(self):
+        events = self.events(asked("shapes-two.jpg"))
+        deltas = [event.delta.text for event in events if event.type == "content_block_delta"]
+        self.assertEqual("".join(deltas), sample("shapes-two.jpg")[1])
+        self.assertEqual([event.type for event in events], [
+            "message_start", "content_block_start", *["content_block_delta"] * len(deltas), "content_block_stop", "message_delta", "message_stop"])
+        self.assertEqual((events[-2].delta.stop_reason, events[-2].usage.output_tokens > 10), ("end_turn", True))
+
+    def test_helper(self):
+        with client().messages.stream(model="model", max_tokens=200, messages=asked("shapes-two.jpg")) as stream:
+            text = "".join(stream.text_stream)
+            final = stream.get_final_message()
+        self.assertEqual((text, final.content[0].text), (sample("shapes-two.jpg")[1],) * 2)
+        self.assertEqual((final.stop_reason, final.usage.output_tokens > 10), ("end_turn", True))
+
+    def test_calls(self):
+        with client().messages.stream(
+            model="model", max_tokens=200, messages=asked("shapes-count.png"), tools=FUNCTIONS,
+            tool_choice={"type": "tool", "name": "paint"}) as stream:
+            final = stream.get_final_message()
+        self.assertEqual((final.stop_reason, final.content[0].name), ("tool_use", "paint"))
+        self.assertIn(final.content[0].input["color"], ("red", "green"))
+
+
+if __name__ == "__main__":
+    unittest.main()
