@@ -15,7 +15,7 @@ package struct KernelPolicy: Sendable, Hashable {
     package var blasRows = 256
     /// From this many bytes on a bf16 weight is worth screening: smaller ones stay in caches, or take little of a step.
     package var screenedBytes = 32 << 20
-    /// How the decoder's linear layers are rounded; nil leaves them as the checkpoint has them.
+    /// Which linear layers are rounded; nil leaves them as the checkpoint has them.
     package var rounding: LayerRounding?
     /// A layer whose rounded weight is further off than this share of it stays as it is.
     package var roundingErrorMax = 0.03
