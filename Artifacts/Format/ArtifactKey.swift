@@ -67,7 +67,7 @@ package struct ArtifactKey: Sendable, Hashable, Codable {
     package var rewriteLimit: Int?
     package var target: Target
     package var precision: Precision
-    /// How linear layers of the decoder are rounded; nil for as the checkpoint has them.
+    /// Which linear layers are rounded; nil for as the checkpoint has them.
     package var rounding: LayerRounding?
     /// Arithmetic of the large linear layers.
     package var arithmetic: Arithmetic

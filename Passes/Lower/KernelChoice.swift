@@ -129,7 +129,9 @@ extension KernelChoice {
         case (.pagedAttention, .causal):
             guard case .keys(let layer) = roles[0], roles[1] == .values(layer: layer) else { return "k and v are not a layer's cache" }
             return nil
-        case (.segmentAttention, .segments): return roles == [nil, nil] ? nil : "k and v are in a cache"
+        case (.segmentAttention(let arithmetic), .segments):
+            guard roles == [nil, nil] else { return "k and v are in a cache" }
+            return arithmetic == .f32 || !policy.isExact && policy.arithmetic == arithmetic ? nil : "\(arithmetic) is not the faster arithmetic"
         case (.pagedAttention, .segments): return "the mask is of segments"
         default: return "the mask is \(mask)"
         }

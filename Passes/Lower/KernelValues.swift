@@ -30,13 +30,14 @@ extension Graph {
             return .pagedAttention(
                 Kernel.PagedAttention(
                     layer: role.layer, heads: query.count, scale: Float(op.scale), softcap: Float(op.softcap), mask: mask))
-        case .segmentAttention:
+        case .segmentAttention(let arithmetic):
             guard let op = node.op(as: Attention.self), let query = heads(of: node.operands[0]), let key = heads(of: node.operands[1]),
                 let mask = mask(of: node.operands[3])
             else { return nil }
             return .segmentAttention(
                 Kernel.SegmentAttention(
-                    heads: query.count, kvHeads: key.count, headDim: query.width, scale: Float(op.scale), softcap: Float(op.softcap), mask: mask))
+                    arithmetic: arithmetic, heads: query.count, kvHeads: key.count, headDim: query.width, scale: Float(op.scale),
+                    softcap: Float(op.softcap), mask: mask))
         case .shortConvolution:
             guard let role = stateRole(of: node.operands[0]), let extents = type(of: node.operands[2]).shape.fixed else { return nil }
             return .shortConvolution(Kernel.ShortConvolution(layer: role.layer, channels: extents[0], taps: extents[1]))

@@ -8,14 +8,14 @@ package struct KernelPolicy: Sendable, Hashable {
     package var isExact: Bool
     /// What the target's processor has.
     package var features: Set<CPUFeature>
-    /// The faster arithmetic for many rows, as measured: f32 or bf16, or f32 or BLAS where the policy is exact.
+    /// The faster arithmetic for many rows, and for attention inside images, as measured: f32 or bf16, or f32 or BLAS where the policy is exact.
     package var arithmetic: Arithmetic
     /// From this many rows on BLAS is worth unpacking a weight for. Every other arithmetic is that of all rows, so that a
     /// token's value does not depend on how many others are computed with it.
     package var blasRows = 256
     /// From this many bytes on a bf16 weight is worth screening: smaller ones stay in caches, or take little of a step.
     package var screenedBytes = 32 << 20
-    /// How the decoder's linear layers are rounded; nil leaves them as the checkpoint has them.
+    /// Which linear layers are rounded; nil leaves them as the checkpoint has them.
     package var rounding: LayerRounding?
     /// A layer whose rounded weight is further off than this share of it stays as it is.
     package var roundingErrorMax = 0.03

@@ -2,20 +2,21 @@ package import IR
 import Plan
 import Tensors
 
-/// Rounds the decoder's linear layers to int8, where a compile is asked to: a scale for each output, and one for each token's row.
+/// Rounds linear layers of the decoder, of what looks at images, or of both to int8, where a compile is asked to.
 ///
 ///     %w = weight @w                              →      %w = weight @w
 ///     %1 = linear %x, %w                                 %s = row_scales %w
 ///                                                        %c = row_codes %w, %s
 ///                                                        %1 = quantized_linear_int8 %x, %c, %s, 0
 ///
-/// The layer that makes the logits stays, and so does one whose rounded weight is further off than the policy allows.
+/// An output has one scale, and so has a row that is read. The layer that makes the logits stays, and so does one whose rounded weight is further off than the policy allows.
 package func quantizeLayers(_ policy: KernelPolicy, error: RoundingError?) -> Pass {
-    Pass("quantize-layers", .fused) { editor throws(PassError) in
-        guard policy.rounding == .int8, editor.graph.makesLogits else { return }
-        let head = editor.graph.head
-        for node in editor.graph.nodes {
-            guard let layer = node.op(as: Linear.self), editor.graph.isConstant(node.operands[1]) else { continue }
+    Pass("quantize-layers", .fused, version: 2) { editor throws(PassError) in
+        guard policy.rounds(editor.graph) else { return }
+        let head = editor.graph.makesLogits ? editor.graph.head : nil
+        for id in editor.graph.nodes.map(\.id) {
+            // A layer may read what another one made until it was rounded.
+            guard let node = editor.graph[id], let layer = node.op(as: Linear.self), editor.graph.isConstant(node.operands[1]) else { continue }
             let refusal = node.id == head ? "it makes the logits" : policy.refusal(of: editor.type(of: node.operands[1]).shape)
             if let refusal {
                 editor.miss("int8", Refusal(refusal, at: node.result), at: node)
@@ -54,6 +55,11 @@ private func percent(_ share: Double) -> String {
 }
 
 extension KernelPolicy {
+    fileprivate func rounds(_ graph: Graph) -> Bool {
+        guard let rounding else { return false }
+        return graph.makesLogits ? rounding.roundsDecoder : graph.name == "vision" && rounding.roundsVision
+    }
+
     /// Why no int8 kernel reads all inputs of such a weight as one group; nil where one does.
     fileprivate func refusal(of weight: Shape) -> String? {
         guard let inputs = weight[1].fixedValue, inputs % 16 == 0, inputs <= 1 << 16 else {

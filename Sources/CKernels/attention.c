@@ -14,7 +14,7 @@ vlm_attention_scratch vlm_attention_scratch_of(void *scratch, int64_t rows, int6
   return (vlm_attention_scratch){{rows, head_dim, d, q, out, most, sum, scores}, q, k, v};
 }
 
-static void reset_row(vlm_attention_scratch *s, int64_t row) {
+void vlm_query_reset(vlm_attention_scratch *s, int64_t row) {
   float *out = s->tile.out + row * s->tile.stride;
   for (int64_t i = 0; i < s->tile.stride; i++) out[i] = 0;
   s->tile.most[row] = -__builtin_inff();
@@ -25,7 +25,7 @@ void vlm_query_load(vlm_attention_scratch *s, int64_t row, const float *x, float
   float *q = s->q + row * s->tile.stride;
   for (int64_t i = 0; i < s->tile.head_dim; i++) q[i] = x[i] * (scale * VLM_LOG2E);
   for (int64_t i = s->tile.head_dim; i < s->tile.stride; i++) q[i] = 0;
-  reset_row(s, row);
+  vlm_query_reset(s, row);
 }
 
 static float row_sum(const vlm_attention_scratch *s, int64_t row) {
@@ -70,7 +70,7 @@ void vlm_partial_store(const float *partial, int64_t head_dim, float *y) { finis
 
 void vlm_query_fold(vlm_attention_scratch *s, int64_t row, float *total, vlm_fold_fn *fold) {
   vlm_partial_fold(total, s->tile.most[row], row_sum(s, row), s->tile.out + row * s->tile.stride, s->tile.head_dim, fold);
-  reset_row(s, row);
+  vlm_query_reset(s, row);
 }
 
 vlm_attend_fn *vlm_attend_version(vlm_isa isa) {
@@ -94,5 +94,13 @@ vlm_fold_fn *vlm_fold_version(vlm_isa isa) {
 #define VLM_ATTEND_TILE(features, attend, transpose, fold) if (vlm_has(isa, features)) best = fold;
 #include "attention_tiles.inl"
 #undef VLM_ATTEND_TILE
+  return best;
+}
+
+vlm_pairs_version vlm_pairs_version_of(vlm_isa isa) {
+  vlm_pairs_version best = {0};
+#define VLM_PAIRS_TILE(features, attend, pair, round) if (vlm_has(isa, features)) best = (vlm_pairs_version){attend, pair, round};
+#include "attention_pairs.inl"
+#undef VLM_PAIRS_TILE
   return best;
 }

@@ -43,8 +43,10 @@ enum {
   VLM_ATTENTION_STEP = 12,     // query rows whose scores are in scratch at once
   VLM_PAGED_ROWS = 60,         // query rows of a paged work item, unless a group has more heads
   VLM_DIRECT_ROWS = 12,        // most query rows for which bf16 keys are widened as they are read
-  VLM_SEGMENT_ROWS = 252,      // query rows of a segment work item
-  VLM_SEGMENT_KEYS = 128,       // keys copied to scratch at a time
+  VLM_SEGMENT_ROWS = 504,      // most query rows of a segment work item
+  VLM_SEGMENT_KEYS = 128,      // keys copied to scratch at a time
+  VLM_PAIRED_ROWS = 1032,      // the same of bf16
+  VLM_PAIRED_KEYS = 256,
   VLM_CONTEXT_CHUNK = 512,     // tokens of a paged context that are summed apart from the others, rounded down to whole blocks
   VLM_PARTIAL_HEAD = 16,       // floats before the output of a partial
 };
@@ -81,6 +83,33 @@ typedef void vlm_fold_fn(float *total, float kept, const float *out, float added
 #include "attention_tiles.inl"
 #undef VLM_ATTEND_TILE
 
+// What attention in products of bf16 reads: queries as bf16 in place of the tile's f32 (rows of `stride` numbers, scaled, zeros behind
+// head_dim), keys in panels of VLM_PANEL, two numbers of a key side by side ([head_dim / 2][VLM_PANEL]), and values, two keys side by
+// side ([count / 2][stride]); zeros where a partner is missing. It sums in f32 what the weights are after rounding.
+typedef struct {
+  int64_t count, head_dim, stride;  // `stride` as in vlm_query_tile
+  const float *k;
+  int64_t k_stride;
+  const float *v;
+  int64_t v_stride;
+  uint32_t *paired_k, *paired_v;
+} vlm_pairing;
+typedef void vlm_pair_fn(const vlm_pairing *p);
+
+// Row x of a head as such a query.
+typedef void vlm_round_query_fn(const float *x, int64_t head_dim, float scale, uint16_t *q);
+
+typedef struct {
+  vlm_attend_fn *attend;  // k_stride, v_stride and what is hidden from whom are not asked
+  vlm_pair_fn *pair;
+  vlm_round_query_fn *round;
+} vlm_pairs_version;
+vlm_pairs_version vlm_pairs_version_of(vlm_isa isa);
+
+#define VLM_PAIRS_TILE(features, attend, pair, round) vlm_attend_fn attend; vlm_pair_fn pair; vlm_round_query_fn round;
+#include "attention_pairs.inl"
+#undef VLM_PAIRS_TILE
+
 vlm_attend_fn *vlm_attend_version(vlm_isa isa);
 vlm_transpose_fn *vlm_transpose_version(vlm_isa isa);
 vlm_fold_fn *vlm_fold_version(vlm_isa isa);
@@ -93,8 +122,9 @@ typedef struct {
 size_t vlm_attention_scratch_bytes(int64_t rows, int64_t head_dim, int64_t keys);
 vlm_attention_scratch vlm_attention_scratch_of(void *scratch, int64_t rows, int64_t head_dim, int64_t keys);
 
-// Loads row r of the tile from x, scaled, and resets its state; stores the finished row.
+// Loads row r of the tile from x, scaled, and resets its state; only that; stores the finished row.
 void vlm_query_load(vlm_attention_scratch *s, int64_t row, const float *x, float scale);
+void vlm_query_reset(vlm_attention_scratch *s, int64_t row);
 void vlm_query_store(const vlm_attention_scratch *s, int64_t row, float *y);
 
 // The state of a row after some chunks of its context: greatest score, sum, VLM_PARTIAL_HEAD − 2 floats of nothing, and the

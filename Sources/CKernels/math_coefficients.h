@@ -22,6 +22,12 @@
 #define VLM_EXP2_C4 0.00967151287f
 #define VLM_EXP2_C5 0.00132647239f
 
+// The same for 0 ≤ r < 1 within 3e-6, for what becomes bf16.
+#define VLM_EXP2_BF16_C1 0.69304484f
+#define VLM_EXP2_BF16_C2 0.24128021f
+#define VLM_EXP2_BF16_C3 0.052242447f
+#define VLM_EXP2_BF16_C4 0.013426701f
+
 // tanh(x) = x + x³·(C0 + C1 x² + …) below SPLIT, 1 − 2/(exp(2x) + 1) above.
 #define VLM_TANH_SPLIT 0.625f
 #define VLM_TANH_C0 (-0.333332839f)

@@ -56,7 +56,7 @@ package struct Compilation {
 
     private static func check(_ rounding: LayerRounding?, _ precision: ArtifactKey.Precision, _ source: ModelSource) throws(CompileError) {
         guard let rounding else { return }
-        if let quantization = source.quantization {
+        if rounding.roundsDecoder, let quantization = source.quantization {
             throw .badOption("--quantize \(rounding.rawValue): the checkpoint is quantized already, by \(quantization.summary)")
         }
         if precision == .exact {

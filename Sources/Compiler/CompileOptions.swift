@@ -10,7 +10,7 @@ package struct CompileOptions: Sendable {
     package var output: String?
     package var target: Target
     package var precision: ArtifactKey.Precision = .balanced
-    /// How linear layers of the decoder are rounded; nil leaves them as the checkpoint has them.
+    /// Which linear layers are rounded; nil leaves them as the checkpoint has them.
     package var rounding: LayerRounding?
     /// Decode gears in any order; nil for the powers of two up to `maxSequences`, and that itself.
     package var gears: [Int]?

@@ -61,5 +61,8 @@ package struct SpeedFloors {
 
 extension Step {
     /// What the products of a step are computed in.
-    fileprivate var arithmetic: Arithmetic { kernel.linear?.arithmetic ?? .f32 }
+    fileprivate var arithmetic: Arithmetic {
+        if case .segmentAttention(let attention) = kernel { return attention.arithmetic }
+        return kernel.linear?.arithmetic ?? .f32
+    }
 }

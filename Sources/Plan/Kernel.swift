@@ -146,6 +146,8 @@ extension Kernel {
     }
 
     package struct SegmentAttention: Sendable, Hashable, Codable {
+        /// Of the products: f32, or bf16 of what was rounded.
+        package var arithmetic: Arithmetic
         package var heads: Int
         /// A divisor of `heads`.
         package var kvHeads: Int
@@ -156,7 +158,10 @@ extension Kernel {
         /// One of segments.
         package var mask: Mask
 
-        package init(heads: Int, kvHeads: Int, headDim: Int, scale: Float, softcap: Float = 0, mask: Mask) {
+        package init(
+            arithmetic: Arithmetic = .f32, heads: Int, kvHeads: Int, headDim: Int, scale: Float, softcap: Float = 0, mask: Mask
+        ) {
+            self.arithmetic = arithmetic
             self.heads = heads
             self.kvHeads = kvHeads
             self.headDim = headDim
@@ -182,7 +187,7 @@ extension Kernel {
         case .rotary: .rotary
         case .kvWrite: .kvWrite
         case .pagedAttention: .pagedAttention
-        case .segmentAttention: .segmentAttention
+        case .segmentAttention(let attention): .segmentAttention(attention.arithmetic)
         case .shortConvolution: .shortConvolution
         case .gatedDelta: .gatedDelta
         case .gatedActivation: .gatedActivation

@@ -7,7 +7,8 @@ package enum KernelName: Sendable, Hashable {
     case screenedLinear(Arithmetic)
     case rmsNorm, layerNorm, addRMSNorm, addLayerNorm
     case rotaryTable, rotary
-    case kvWrite, pagedAttention, segmentAttention
+    case kvWrite, pagedAttention
+    case segmentAttention(Arithmetic)
     case shortConvolution, gatedDelta
     case gatedActivation
     case embed, selectRows, gatherRows, gatherColumns
@@ -47,7 +48,7 @@ package enum KernelName: Sendable, Hashable {
         case .rotary: "rotary"
         case .kvWrite: "kv_write"
         case .pagedAttention: "paged_attention"
-        case .segmentAttention: "segment_attention"
+        case .segmentAttention(let arithmetic): "segment_attention_\(arithmetic.rawValue)"
         case .shortConvolution: "short_convolution"
         case .gatedDelta: "gated_delta"
         case .gatedActivation: "gated_activation"

@@ -30,9 +30,7 @@ extension KernelRegistry {
         KernelRow(
             .pagedAttention, "attention", "Causal attention over a layer's paged cache.",
             [OperandRule("q", rank: 3...3)], cost: .attention(readsCache: true)),
-        KernelRow(
-            .segmentAttention, "attention", "Attention of each segment's queries to the keys of the segment with the same number.",
-            [OperandRule("q", rank: 3...3), OperandRule("k", rank: 3...3), OperandRule("v", rank: 3...3)], cost: .attention(readsCache: false)),
+        segmentRow(.bf16, needs: [.avx512f, .avx512bf16]), segmentRow(.f32),
         KernelRow(
             .gatedActivation, "gated_activation", "`activation(gate) · up` of rows `[gate, up]`.", [OperandRule("x", rank: 2...8)], cost: .perElement(4)),
         KernelRow(
@@ -73,6 +71,14 @@ extension KernelRegistry {
             [OperandRule("a", .f32, .dense, rank: 3...3), OperandRule("b", .f32, .dense, rank: 3...3)],
             [OperandRule("y", .f32, .dense, rank: 3...3)], cost: .product),
     ]
+
+    private static func segmentRow(_ arithmetic: Arithmetic, needs: Set<CPUFeature> = []) -> KernelRow {
+        KernelRow(
+            .segmentAttention(arithmetic), "attention",
+            "Attention of each segment's queries to the keys of the segment with the same number, products \(arithmetic.rawValue).",
+            [OperandRule("q", rank: 3...3), OperandRule("k", rank: 3...3), OperandRule("v", rank: 3...3)], needs: needs,
+            cost: .attention(readsCache: false))
+    }
 }
 
 extension KernelRegistry {

@@ -1,6 +1,7 @@
 import CommandLineSupport
 import Compiler
 import Foundation
+import Plan
 
 /// What is known of a model directory, as people read it.
 struct DiagnosisText {
@@ -25,7 +26,7 @@ struct DiagnosisText {
         rows.append(("decoder", diagnosis.decoder.map(described) ?? "unknown"))
         rows.append(("vision", diagnosis.vision.map(described) ?? (diagnosis.decoder == nil ? "unknown" : "none in config.json")))
         rows.append(("quantization", diagnosis.quantization ?? (diagnosis.decoder == nil ? "unknown" : "none")))
-        if let quantize = diagnosis.quantize { rows.append(("quantize", "\(quantize), the decoder's linear layers but the last")) }
+        if let quantize = diagnosis.quantize { rows.append(("quantize", "\(quantize), \(LayerRounding(rawValue: quantize)?.summary ?? "unknown")")) }
         rows.append(("weights", diagnosis.weights.map(described) ?? "unknown"))
         rows.append(("tokenizer", diagnosis.tokenizer.map { "\($0.file), \($0.tokens ?? 0) tokens" } ?? "unknown"))
         rows.append(("template", diagnosis.template?.file ?? "none"))

@@ -68,9 +68,10 @@ struct ModelOptions: ParsableArguments {
 
     @Option(
         help: """
-            Round the weights of the decoder's linear layers, but the one that makes the logits: none, or int8 (w8a8: a scale for each \
-            output and for each token's row). A layer whose weight would be more than 3 % off stays as it is; vlm-cache passes \
-            ARTIFACT --pass quantize-layers says by how much each is. Needs balanced precision and a checkpoint of real numbers.
+            Round linear layers to w8a8, a scale for each output and for each row that is read: none, int8 (the decoder's but the one that \
+            makes the logits), int8-vision (the vision tower's), or int8-all. A layer whose weight would be more than 3 % off stays as it is; \
+            vlm-cache passes ARTIFACT --pass quantize-layers says by how much each is. Needs balanced precision; a decoder that is quantized \
+            already takes int8-vision alone.
             """)
     var quantize: String = "none"
 

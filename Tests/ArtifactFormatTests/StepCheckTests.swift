@@ -229,9 +229,9 @@ import Testing
             $0.kernel = .segmentAttention(.init(heads: 2, kvHeads: 2, headDim: 4, scale: 1, mask: .segments("images")))
             $0.inputs = [$0.inputs[0], $0.inputs[0], $0.inputs[0]]
         },
-        Damage("segment_attention", "has not the extents", in: .vision) { $0.inputs[2].type.shape = [31, 2, 4] },
-        Damage("segment_attention", "is not 2 heads of 4", in: .vision) { $0.outputs[0].type.shape = [32, 4] },
-        Damage("segment_attention", "have no cache", in: .vision) {
+        Damage("segment_attention_f32", "has not the extents", in: .vision) { $0.inputs[2].type.shape = [31, 2, 4] },
+        Damage("segment_attention_f32", "is not 2 heads of 4", in: .vision) { $0.outputs[0].type.shape = [32, 4] },
+        Damage("segment_attention_f32", "have no cache", in: .vision) {
             $0.kernel = .pagedAttention(.init(layer: 0, heads: 2, scale: 1))
             $0.inputs = [$0.inputs[0]]
         },
@@ -246,7 +246,7 @@ import Testing
     }
 
     private static func segment(_ reason: String, _ apply: @escaping @Sendable (inout Kernel.SegmentAttention) -> Void) -> Damage {
-        Damage("segment_attention", reason, in: .vision) {
+        Damage("segment_attention_f32", reason, in: .vision) {
             guard case .segmentAttention(var attention) = $0.kernel else { return }
             apply(&attention)
             $0.kernel = .segmentAttention(attention)
@@ -256,7 +256,7 @@ import Testing
     @Test func everyKernelHasASoundStep() {
         let program = KernelSample.program()
         #expect(program.contradiction(weights: KernelSample.weights) == nil)
-        #expect(Set(program.plans.flatMap(\.steps).map(\.kernel.name)).count == 43)
+        #expect(Set(program.plans.flatMap(\.steps).map(\.kernel.name)).count == 44)
     }
 
     @Test func fallbacksAreCounted() throws {

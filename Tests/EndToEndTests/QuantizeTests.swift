@@ -55,6 +55,27 @@ import Testing
         #expect(passes.contains("rewrote 46 × int8") && passes.contains("above 3.00 %") && passes.contains("layers.2.mlp.down_proj"), "\(passes)")
     }
 
+    /// The tower's features keep their direction, and only its layers change.
+    @Test func layersOfTheTowerAreInt8() throws {
+        let space = try Workspace(), record = Workspace.fixtures.appending(path: "demo_reference/one_picture").path
+        let path = try space.compile(Workspace.demoModel, "--quantize", "int8-vision")
+        let passes = try space.cache("passes", path, "--pass", "quantize-layers").output
+        #expect(passes.contains("× int8") && !passes.contains("it makes the logits") && !passes.contains("@decode"), "\(passes)")
+        func cosine(_ artifact: String) throws -> Double {
+            let output = try space.vlmc("parity", artifact, "--reference", record).output
+            let line = try #require(output.split(separator: "\n").first { $0.contains("features") || $0.contains("embeddings") }, "\(output)")
+            return try #require(line.split(separator: " ").compactMap { Double($0) }.dropFirst().first)
+        }
+        let (plain, rounded) = (try cosine(space.compile(Workspace.demoModel)), try cosine(path))
+        #expect(plain > 0.9999 && rounded > 0.9995 && rounded < plain, "\(plain) and \(rounded)")
+    }
+
+    @Test func aTowerBesideAQuantizedDecoder() throws {
+        let space = try Workspace()
+        let path = try space.compile(Workspace.fixtures.appending(path: "qwen2_vl_awq").path, "--quantize", "int8-vision")
+        #expect(try space.cache("show", path).output.contains("linear_int8_"))
+    }
+
     @Test func doctorSaysIt() throws {
         let outcome = try Workspace().vlmc("doctor", Workspace.demoModel, "--quantize", "int8")
         #expect(outcome.status == 0 && outcome.output.contains("quantize      int8, the decoder's linear layers but the last"), "\(outcome.output)")

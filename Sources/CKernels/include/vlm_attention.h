@@ -86,9 +86,11 @@ vlm_status vlm_paged_attention(const vlm_paged_attention_args *args, int64_t beg
 vlm_status vlm_paged_attention_merge(const vlm_paged_attention_args *args, int64_t begin, int64_t end, vlm_isa isa);
 
 // Full (not causal) attention inside segments: query rows offsets[s] ..< offsets[s+1] see the key rows key_offsets[s] ..<
-// key_offsets[s+1]; where there are none, y is 0.
+// key_offsets[s+1]; where there are none, y is 0. For products of bf16 scaled queries, keys, values and exponentials are rounded to bf16;
+// sums are f32.
 typedef struct vlm_segment_attention_args {
   int64_t heads, kv_heads, head_dim;
+  vlm_dtype products;      // VLM_F32 or VLM_BF16
   float scale;
   float softcap;           // as in vlm_paged_attention_args
   int64_t segments;

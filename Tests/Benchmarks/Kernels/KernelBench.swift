@@ -169,21 +169,26 @@ struct KernelBench {
     }
 
     func attention() {
-        segment()
+        for patches in [1024, 4096] {
+            for products in [VLM_F32, VLM_BF16] where products == VLM_F32 || isa & VLM_ISA_AVX512_BF16 != 0 { segment(patches, products) }
+        }
         for (queries, context) in [(1, 1024), (1, 16384), (256, 1024), (256, 8192)] {
             for dtype in [VLM_F32, VLM_BF16] { paged(queries: queries, context: context, dtype) }
         }
     }
 
-    private func segment() {
-        let offsets: [Int32] = [0, 1024]
+    private func segment(_ patches: Int, _ products: vlm_dtype) {
+        let offsets = [0, Int32(patches)], name = products == VLM_BF16 ? "bf16" : "f32"
         offsets.withUnsafeBufferPointer { offsets in
             var a = vlm_segment_attention_args(
-                heads: 16, kv_heads: 16, head_dim: 80, scale: 0.1, softcap: 0, segments: 1, offsets: offsets.baseAddress,
+                heads: 16, kv_heads: 16, head_dim: 80, products: products, scale: 0.1, softcap: 0, segments: 1, offsets: offsets.baseAddress,
                 key_offsets: nil, q: x, q_stride: 3840, k: x + 1280,
                 k_stride: 3840, v: x + 2560, v_stride: 3840, y: y, y_stride: 1280)
             let items = vlm_segment_attention_items(&a), arguments = a
-            report("segment attention 1024 × 16 × 80", work: 4e-9 * 1024 * 1024 * 16 * 80, unit: "GFLOP/s", rate: VLM_RATE_F32_FMA) { _ in
+            report(
+                "segment attention \(name) \(patches) × 16 × 80", work: 4e-9 * Double(patches * patches * 16 * 80), unit: "GFLOP/s",
+                rate: products == VLM_BF16 ? VLM_RATE_BF16_DOT : VLM_RATE_F32_FMA
+            ) { _ in
                 seconds(items) { begin, end, t in
                     withUnsafePointer(to: arguments) { _ = vlm_segment_attention($0, begin, end, scratch[t], isa) }
                 }
