@@ -21,8 +21,8 @@ environment() {
   if cmp -s "$wanted" "$made/requirements.txt"; then return 0; fi
   rm -rf "$made"
   "$python" -m venv "$made"
-  if ! "$made/bin/pip" install -q --disable-pip-version-check --no-deps --no-compile --retries 1 -r "$wanted" 2>"$made/pip.log"; then
-    if grep -q 'from versions: none\|connection broken\|Temporary failure' "$made/pip.log"; then return 1; fi
+  if ! "$made/bin/pip" install -q --disable-pip-version-check --no-deps --no-compile --retries 3 -r "$wanted" 2>"$made/pip.log"; then
+    if grep -qE 'from versions: none|connection broken|Temporary failure|timed out|Max retries|Connection(Error|Reset)|ProxyError|HTTP error 5' "$made/pip.log"; then return 1; fi
     cat "$made/pip.log" >&2
     exit 1
   fi
