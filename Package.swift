@@ -8,11 +8,13 @@ let settings: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
-/// A module of ours under `Sources`, or at `path`.
+/// A module of ours under `Sources`, or at `path`; the `embedded` files are part of its code.
 func module(
-    _ name: String, _ dependencies: [Target.Dependency] = [], path: String? = nil, exclude: [String] = []
+    _ name: String, _ dependencies: [Target.Dependency] = [], path: String? = nil, exclude: [String] = [], embedded: [String] = []
 ) -> Target {
-    .target(name: name, dependencies: dependencies, path: path, exclude: exclude, swiftSettings: settings)
+    .target(
+        name: name, dependencies: dependencies, path: path, exclude: exclude, resources: embedded.map { .embedInCode($0) },
+        swiftSettings: settings)
 }
 
 /// A command-line tool under `Sources`.
@@ -94,7 +96,8 @@ let package = Package(
         module(
             "ModelRuntime", ["ArtifactFormat", "ChatTemplates", "Execution", "HostLimits", "Inputs", "JSON", "Plan", "Serving"]),
         module(
-            "HTTPAPI", ["Budgets", "CHeap", "GuidedDecoding", "Serving", "Inputs", "JSON", "Plan", hummingbird, hummingbirdCore, httpTypes, lifecycle, logging, nioCore, nioHTTP1]),
+            "HTTPAPI", ["Budgets", "CHeap", "GuidedDecoding", "Serving", "Inputs", "JSON", "Plan", crypto, hummingbird, hummingbirdCore, httpTypes, lifecycle, logging, nioCore, nioHTTP1],
+            embedded: ["html", "css", "js"].map { "Playground/playground.\($0)" }),
 
         module("CommandLineSupport", [argumentParser]),
         tool(

@@ -34,6 +34,8 @@ package struct APIServer: Service {
         package var access = AccessRules()
         /// Whether answers say how many prompt tokens were cached.
         package var reportsCachedTokens = true
+        /// Whether a page to try the model with is at `/`.
+        package var hasPlayground = true
         /// Takes one line per request; nil for none.
         package var requestLog: (@Sendable (String) -> Void)?
         /// Told the port once the server listens.
@@ -86,6 +88,10 @@ package struct APIServer: Service {
         let router = Router(context: APIContext.self, options: .autoGenerateHeadEndpoints)
         router.add(middleware: ErrorMapping(model: model, access: options.access, log: options.requestLog))
         StatusRoutes(model: model, version: options.version, created: Int(Date().timeIntervalSince1970)).add(to: router)
+        if options.hasPlayground {
+            let playground = Playground()
+            router.serve("/", .get) { request, _ in playground.response(to: request) }
+        }
         let intake = RequestIntake(
             model: model, workers: WorkerPool(count: options.workers, afterLongWork: vlm_heap_trim), arriving: ArrivingBodies(limit: options.maxHeldBytes / 2),
             working: ByteBudget(limit: options.maxHeldBytes / 2), maxBodyBytes: options.maxBodyBytes,

@@ -58,6 +58,7 @@ struct Launch {
         options.maxBodyBytes = network.maxBodyBytes
         options.access = network.access
         options.reportsCachedTokens = network.reportCachedTokens
+        options.hasPlayground = network.playground
         for warning in network.warnings { Console.say("warning: \(warning)") }
         options.preparationCPUSeconds = inputs.maxRequestCpuSeconds
         options.preparationSeconds = inputs.requestDeadline

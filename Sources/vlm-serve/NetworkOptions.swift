@@ -28,6 +28,10 @@ struct NetworkOptions: ParsableArguments {
         inversion: .prefixedNo,
         help: "Say in usage how many prompt tokens were cached. It tells one client what others asked; cache_salt in requests keeps them apart.")
     var reportCachedTokens = true
+    @Flag(
+        inversion: .prefixedNo,
+        help: "Show a page at / to try the model with in a browser. It holds nothing secret and needs no key; what it asks for does.")
+    var playground = true
     @Option(help: "Most bytes of a request's body.")
     var maxBodyBytes = 64 << 20
     @Option(help: "Seconds that requests at work may take to end after SIGTERM; then they are cut, and 5 seconds later the process ends.")

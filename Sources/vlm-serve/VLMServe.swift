@@ -18,7 +18,7 @@ struct VLMServe: AsyncParsableCommand {
               artifact=$(vlmc compile MODEL_DIRECTORY)
               vlm-serve "$artifact" --port 8000
 
-            Routes: POST /v1/chat/completions, /v1/responses, /v1/completions, /v1/messages, /v1/messages/count_tokens, /tokenize, /detokenize; GET /v1/models, /health, /ready, /live, /ping, /version, /load, /metrics.
+            Routes: POST /v1/chat/completions, /v1/responses, /v1/completions, /v1/messages, /v1/messages/count_tokens, /tokenize, /detokenize; GET / (the playground, a page for browsers), /v1/models, /health, /ready, /live, /ping, /version, /load, /metrics.
             It says "listening on http://HOST:PORT" on stderr once it can answer; /health is 503 before, 200 after.
             Messages: roles system, developer (read as system), user, assistant and tool; a message's name is ignored.
             Answers: JSON of a schema, texts of an expression, a grammar or choices (response_format, guided_*, structured_outputs), calls of tools (tools, tool_choice).

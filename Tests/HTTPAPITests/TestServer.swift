@@ -29,6 +29,7 @@ final class TestServer: Sendable {
         var failsOnToken: Int32?
         var maxConnections = 4096
         var access = AccessRules()
+        var hasPlayground = true
         var requestLog: (@Sendable (String) -> Void)?
         var maxHeldBytes = 1 << 30
         var bodyTimeoutSeconds = 30.0
@@ -76,6 +77,7 @@ final class TestServer: Sendable {
         server.maxBodyBytes = options.maxBodyBytes
         server.version = "1.2.3"
         server.access = options.access
+        server.hasPlayground = options.hasPlayground
         server.requestLog = options.requestLog
         server.maxConnections = options.maxConnections
         server.maxHeldBytes = options.maxHeldBytes

@@ -33,7 +33,7 @@ import Testing
         // Opens artifacts: the engine's and the sections' types meet here and nowhere else.
         "ModelRuntime": ["ArtifactFormat", "ChatTemplates", "Execution", "Foundation", "HostLimits", "Inputs", "JSON", "Plan", "Serving"],
         "HTTPAPI": [
-            "Budgets", "CHeap", "Foundation", "GuidedDecoding", "HTTPTypes", "Hummingbird", "HummingbirdCore", "Inputs", "JSON", "Logging", "NIOCore", "NIOHTTP1",
+            "Budgets", "CHeap", "Crypto", "Foundation", "GuidedDecoding", "HTTPTypes", "Hummingbird", "HummingbirdCore", "Inputs", "JSON", "Logging", "NIOCore", "NIOHTTP1",
             "ServiceLifecycle", "Plan", "Serving",
         ],
         "CommandLineSupport": ["ArgumentParser", "Foundation"],

@@ -10,7 +10,7 @@ enum Repository {
 
     private static let folders = ["Sources", "Passes", "Artifacts", "Tests", "docs", ".ci"]
     private static let skipped: Set<String> = ["Fixtures", "model", ".build", "__pycache__"]
-    private static let suffixes: Set<String> = ["swift", "c", "h", "inl", "py", "sh", "md", "modulemap"]
+    private static let suffixes: Set<String> = ["swift", "c", "h", "inl", "py", "sh", "md", "modulemap", "html", "css", "js"]
     private static let bareNames: Set<String> = ["Makefile", "run"]
 
     /// Every text file in the order of paths; each is read once.
