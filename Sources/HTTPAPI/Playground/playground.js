@@ -363,3 +363,6 @@ document.addEventListener("drop", (event) => {
 });
 
 loadModels().catch((error) => notice(error.message));
+
+// Not by the attribute autofocus, which browsers carry out late, and complain of where something has the focus by then.
+$("prompt").focus();
