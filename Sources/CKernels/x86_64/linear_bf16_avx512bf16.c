@@ -62,8 +62,7 @@ VLM_INLINE void thin_run(const thin_piece *p, float *sums, const int rows) {
   row_pointers x = row_pointers_at(p->x, p->x_stride, rows);
   const uint32_t *w = p->weights;
   for (int64_t i = 0; i < p->units; i++, w += VLM_PANEL, row_pointers_advance(&x, 4, rows)) {
-    _mm_prefetch((const char *)w + p->ahead, _MM_HINT_T0);
-    _mm_prefetch((const char *)w + p->ahead + 64, _MM_HINT_T0);
+    v_stream_ahead((const char *)w + p->ahead, rows);
     step(&x, p->x_stride, 0, w, sum, rows);
   }
 #pragma clang loop unroll(full)

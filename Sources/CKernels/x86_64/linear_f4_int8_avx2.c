@@ -45,6 +45,27 @@ VLM_INLINE void split32(const uint8_t *codes, __m256i *first, __m256i *second) {
   *second = _mm256_shuffle_epi8(twice, _mm256_and_si256(_mm256_srli_epi16(v, 4), low));
 }
 
+// dot = the products of VLM_F4_DOT inputs, in 16 bits.
+VLM_INLINE void add_dot(const tile_run *run, const uint8_t *w, const row_pointers *at, __m256i dot[], const bool is_unpacked, const int rows) {
+#pragma clang loop unroll(full)
+  for (int m = 0; m < rows; m++) dot[m] = four(row_pointer(at, run->x_stride, m, offsetof(vlm_f4_dot, start)));
+#pragma clang loop unroll(full)
+  for (int k = 0; k < VLM_F4_DOT; k += 8, w += is_unpacked ? 2 * STEP_BYTES : STEP_BYTES) {
+    __m256i a, b;
+    if (is_unpacked) {
+      a = _mm256_load_si256((const void *)w);
+      b = _mm256_load_si256((const void *)(w + STEP_BYTES));
+    } else {
+      split32(w, &a, &b);
+    }
+#pragma clang loop unroll(full)
+    for (int m = 0; m < rows; m++) {
+      dot[m] = _mm256_add_epi16(dot[m], _mm256_maddubs_epi16(a, four(row_pointer(at, run->x_stride, m, k))));
+      dot[m] = _mm256_add_epi16(dot[m], _mm256_maddubs_epi16(b, four(row_pointer(at, run->x_stride, m, k + 4))));
+    }
+  }
+}
+
 // Outputs 8n … 8(n + vectors) − 1: the vectors take turns dot by dot, so that memory is read in its order.
 VLM_INLINE void outputs(const tile_run *run, const int n, const int vectors, float *sums, const bool is_unpacked, const int group, const int rows) {
   row_pointers at = row_pointers_at(run->x, run->x_stride, rows);
@@ -55,35 +76,25 @@ VLM_INLINE void outputs(const tile_run *run, const int n, const int vectors, flo
 #pragma clang loop unroll(full)
     for (int m = 0; m < rows; m++) total[v][m] = _mm256_setzero_si256();
   }
-  for (int64_t i = 0; i < run->dots; i++, row_pointers_advance(&at, sizeof(vlm_f4_dot), rows)) {
-    const int64_t g = i * VLM_F4_DOT / group * VLM_PANEL;
+  const uint8_t *w = is_unpacked ? run->w->u8 : run->codes;
+  for (int64_t g = 0; g < run->dots * VLM_F4_DOT / group; g++) {
+    __m256i factors[VECTORS];
 #pragma clang loop unroll(full)
     for (int v = 0; v < vectors; v++) {
-      const uint8_t *w = is_unpacked ? run->w->u8 + 4 * i * STEP_BYTES : run->codes + 2 * i * STEP_BYTES;
-      if (!is_unpacked) _mm_prefetch((const char *)w + 64 * (n + v) + run->ahead, _MM_HINT_T0);
-      w += 32 * (n + v);
-      __m256i sum[TILE_ROWS];
+      const int64_t at_scale = g * VLM_PANEL + 8 * (n + v);
+      factors[v] = is_unpacked ? _mm256_load_si256((const void *)(run->w->factors + at_scale)) : factor(run->scales + at_scale, unit[v], group);
+    }
 #pragma clang loop unroll(full)
-      for (int m = 0; m < rows; m++) sum[m] = four(row_pointer(&at, run->x_stride, m, offsetof(vlm_f4_dot, start)));
+    for (int i = 0; i < group / VLM_F4_DOT; i++, row_pointers_advance(&at, sizeof(vlm_f4_dot), rows)) {
 #pragma clang loop unroll(full)
-      for (int k = 0; k < VLM_F4_DOT; k += 8, w += is_unpacked ? 2 * STEP_BYTES : STEP_BYTES) {
-        __m256i a, b;
-        if (is_unpacked) {
-          a = _mm256_load_si256((const void *)w);
-          b = _mm256_load_si256((const void *)(w + STEP_BYTES));
-        } else {
-          split32(w, &a, &b);
-        }
+      for (int v = 0; v < vectors; v++) {
+        if (!is_unpacked) _mm_prefetch((const char *)w + 64 * (n + v) + run->ahead, _MM_HINT_T0);
+        __m256i dot[TILE_ROWS];
+        add_dot(run, w + 32 * (n + v), &at, dot, is_unpacked, rows);
 #pragma clang loop unroll(full)
-        for (int m = 0; m < rows; m++) {
-          sum[m] = _mm256_add_epi16(sum[m], _mm256_maddubs_epi16(a, four(row_pointer(&at, run->x_stride, m, k))));
-          sum[m] = _mm256_add_epi16(sum[m], _mm256_maddubs_epi16(b, four(row_pointer(&at, run->x_stride, m, k + 4))));
-        }
+        for (int m = 0; m < rows; m++) total[v][m] = _mm256_add_epi32(total[v][m], _mm256_madd_epi16(dot[m], factors[v]));
       }
-      __m256i factors = is_unpacked ? _mm256_load_si256((const void *)(run->w->factors + g + 8 * (n + v)))
-                                    : factor(run->scales + g + 8 * (n + v), unit[v], group);
-#pragma clang loop unroll(full)
-      for (int m = 0; m < rows; m++) total[v][m] = _mm256_add_epi32(total[v][m], _mm256_madd_epi16(sum[m], factors));
+      w += is_unpacked ? 4 * STEP_BYTES : 2 * STEP_BYTES;
     }
   }
   at = row_pointers_at(run->x, run->x_stride, rows);

@@ -54,8 +54,7 @@ VLM_INLINE void add_dot(const tile_run *run, const uint8_t *w, const row_pointer
     } else {
       split64(w, &a0, &b0);
       split64(w + 64, &a1, &b1);
-      _mm_prefetch((const char *)w + run->ahead, _MM_HINT_T0);
-      _mm_prefetch((const char *)w + run->ahead + 64, _MM_HINT_T0);
+      v_stream_ahead((const char *)w + run->ahead, rows);
     }
 #pragma clang loop unroll(full)
     for (int m = 0; m < rows; m++) {
@@ -98,9 +97,9 @@ VLM_INLINE void tile(const tile_run *run, float *sums, const bool is_unpacked, c
     }
   }
   at = row_pointers_at(run->x, run->x_stride, rows);
+  if (!is_unpacked) v_stream_ahead((const char *)run->scales + run->ahead, rows);
 #pragma clang loop unroll(full)
   for (int n = 0; n < 2; n++) {
-    if (!is_unpacked) _mm_prefetch((const char *)run->scales + 64 * n + run->ahead, _MM_HINT_T0);
     v_f32 scale = is_unpacked ? v_load(run->w->scale + 16 * n) : v_mul(_mm512_castsi512_ps(unit[n]), v_load(run->outputs + 16 * n));
 #pragma clang loop unroll(full)
     for (int m = 0; m < rows; m++) {

@@ -59,8 +59,7 @@ VLM_INLINE void thin(const tile_run *run, float *sums, const int rows) {
       __m512i a0, b0, a1, b1;
       split64(codes, &a0, &b0);
       split64(codes + 64, &a1, &b1);
-      _mm_prefetch((const char *)codes + run->ahead, _MM_HINT_T0);
-      _mm_prefetch((const char *)codes + run->ahead + 64, _MM_HINT_T0);
+      v_stream_ahead((const char *)codes + run->ahead, rows);
 #pragma clang loop unroll(full)
       for (int m = 0; m < rows; m++) {
         __m512i first = four(row_pointer(&at, run->x_stride, m, 0)), second = four(row_pointer(&at, run->x_stride, m, 4));
@@ -71,8 +70,7 @@ VLM_INLINE void thin(const tile_run *run, float *sums, const int rows) {
       }
     }
     const uint16_t *scales = block_scales(block, run->group);
-    _mm_prefetch((const char *)scales + run->ahead, _MM_HINT_T0);
-    _mm_prefetch((const char *)scales + run->ahead + 64, _MM_HINT_T0);
+    v_stream_ahead((const char *)scales + run->ahead, rows);
     add_group(dot, scales, &at, run->x_stride, sums, false, rows);
     row_pointers_advance(&at, (int64_t)sizeof(vlm_i8_tail), rows);
   }

@@ -49,8 +49,7 @@ VLM_INLINE void tile(const int8_piece *p, float *sums, const int rows) {
 #pragma clang loop unroll(full)
     for (int i = 0; i < 4; i++, w += STEP_BYTES) {
       __m512i w0 = _mm512_load_si512(w), w1 = _mm512_load_si512(w + 64);
-      _mm_prefetch((const char *)w + p->ahead, _MM_HINT_T0);
-      _mm_prefetch((const char *)w + p->ahead + 64, _MM_HINT_T0);
+      v_stream_ahead((const char *)w + p->ahead, rows);
 #pragma clang loop unroll(full)
       for (int m = 0; m < rows; m++) {
         __m512i value = four(row_pointer(&at, p->x_stride, m, 4 * i));
@@ -60,8 +59,7 @@ VLM_INLINE void tile(const int8_piece *p, float *sums, const int rows) {
     }
   }
   if (p->tail) {
-#pragma clang loop unroll(full)
-    for (int line = 0; line < 3; line++) _mm_prefetch((const char *)w + p->ahead + 64 * line, _MM_HINT_T0);
+    for (int lines = 0; lines < 2; lines++) v_stream_ahead((const char *)w + p->ahead + 128 * lines, rows);
     add_group(p, dot, sums, rows);
     return;
   }

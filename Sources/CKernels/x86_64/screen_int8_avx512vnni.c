@@ -30,8 +30,7 @@ VLM_INLINE void tile(const vlm_screen_args *a, int64_t panel, int64_t row, const
   for (int m = 0; m < rows; m++) high[m][0] = high[m][1] = low[m][0] = low[m][1] = _mm512_setzero_si512();
   for (int64_t s = 0; s < steps; s++, w += VLM_SCREEN_STEP, x += 8) {
     __m512i w0 = _mm512_load_si512(w), w1 = _mm512_load_si512(w + 64);
-    _mm_prefetch((const char *)w + PREFETCH, _MM_HINT_T0);
-    _mm_prefetch((const char *)w + PREFETCH + 64, _MM_HINT_T0);
+    v_stream_ahead((const char *)w + PREFETCH, rows);
 #pragma clang loop unroll(full)
     for (int m = 0; m < rows; m++) {
       __m512i first = four(x + m * stride), second = four(x + m * stride + 4);
