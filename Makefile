@@ -6,7 +6,7 @@ BIN := .build/$(CONFIGURATION)
 PACKAGES := libopenblas-dev libjpeg-dev libpng-dev libwebp-dev libgif-dev libtiff-dev libzstd-dev libpcre2-dev libutf8proc-dev pkg-config curl jq
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help deps build test test-clients test-families models-page sanitized fuzz families demo install clean
+.PHONY: help deps build test test-clients bench-peers test-families models-page sanitized fuzz families demo install clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ test: deps sanitized ## run every test
 
 test-clients: build ## try OpenAI's, Anthropic's and other clients with vlm-serve
 	$(CLIENTS)
+
+bench-peers: build ## measure vlm-serve beside llama.cpp in turns, and write docs/performance.md
+	VLM_BIN=$(CURDIR)/$(BIN) Tests/Benchmarks/Peers/run.sh
 
 SANITIZED := clang -g -O1 -fuse-ld=lld -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
 FUZZER_FLAGS = -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 -timeout=10 -print_final_stats=1 -verbosity=0 -artifact_prefix=.build/fuzz/

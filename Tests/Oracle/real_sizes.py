@@ -239,6 +239,19 @@ def merged(config: dict, text: dict, vision: dict, more: dict, layout: str | Non
     return config
 
 
+def fill_vocabulary(tokenizer: Path, size: int) -> None:
+    """Gives every id of a head of `size` logits a text, so that what a model with random weights says is streamed."""
+    if not tokenizer.exists():
+        return
+    value = json.loads(tokenizer.read_text())
+    vocabulary = value["model"]["vocab"]
+    if not isinstance(vocabulary, dict):
+        return
+    taken = set(vocabulary.values()) | {token["id"] for token in value["added_tokens"]}
+    vocabulary.update((f"\u0120w{i}", i) for i in range(size) if i not in taken)
+    tokenizer.write_text(json.dumps(value))
+
+
 def make(name: str, out: Path, layout: str) -> None:
     record, four_bit, text, vision, more, processor = MODELS[name]
     layout = layout if four_bit else None
@@ -252,6 +265,7 @@ def make(name: str, out: Path, layout: str) -> None:
         value = json.loads(file.read_text())
         value.get("image_processor", value).update(processor)
         file.write_text(json.dumps(value, indent=1))
+    fill_vocabulary(out / "tokenizer.json", text["vocab_size"])
     tiny = (FIXTURES / record / "model.safetensors").read_bytes()
     size = int.from_bytes(tiny[:8], "little")
     listed = list(tensors(json.loads(tiny[8:8 + size]), layout, text, vision, more))
