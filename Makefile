@@ -1,12 +1,13 @@
 # Everything a person does with this project; `make help` lists it.
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
+PYTHON ?= python3
 CONFIGURATION ?= release
 BIN := .build/$(CONFIGURATION)
 PACKAGES := libopenblas-dev libjpeg-dev libpng-dev libwebp-dev libgif-dev libtiff-dev libzstd-dev libpcre2-dev libutf8proc-dev pkg-config curl jq
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help deps build test test-clients bench-peers test-families models-page sanitized fuzz families demo install clean
+.PHONY: help deps build test test-clients bench-peers load test-families models-page sanitized fuzz families demo install clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +40,9 @@ test-clients: build ## try OpenAI's, Anthropic's and other clients with vlm-serv
 bench-peers: build ## measure vlm-serve beside llama.cpp in turns, and write docs/performance.md
 	VLM_BIN=$(CURDIR)/$(BIN) Tests/Benchmarks/Peers/run.sh
 
+load: build ## 64 clients for five minutes with vlm-serve; each answer must be what it is alone
+	$(PYTHON) Tests/Benchmarks/Load/load.py $(BIN)
+
 SANITIZED := clang -g -O1 -fuse-ld=lld -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
 FUZZER_FLAGS = -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 -timeout=10 -print_final_stats=1 -verbosity=0 -artifact_prefix=.build/fuzz/
 
@@ -54,7 +58,6 @@ fuzz: deps sanitized ## try damaged inputs of every kind, each for FUZZ_SECONDS 
 	.build/fuzz/kernel-checks $(FUZZER_FLAGS) -max_len=400 -len_control=0 .build/fuzz/kernels Tests/Fuzz/Corpus/kernels
 	$(BIN)/fuzz-targets --seconds $(FUZZ_SECONDS)
 
-PYTHON ?= python3
 FAMILIES ?= --rest
 
 families: ## make the tiny models that are not committed, in .build/families (FAMILIES='--extents odd': all, of other sizes)
