@@ -8,12 +8,15 @@ package import Plan
 package struct CPUBackend: Backend {
     /// Threads that compute, the calling one included.
     package var threads: Int
+    /// What measures the steps; nil for nothing.
+    private let clock: StepClock?
 
     /// How many threads may be asked for.
     package static let threadRange = 1...1024
 
     /// - Parameter threads: nil for what `Processors` says.
-    package init(threads: Int? = nil) {
+    package init(threads: Int? = nil, clock: StepClock? = nil) {
+        self.clock = clock
         let range = Self.threadRange
         self.threads = min(max(threads ?? Processors.ofThisProcess.threads, range.lowerBound), range.upperBound)
     }
@@ -27,7 +30,7 @@ package struct CPUBackend: Backend {
                 "the artifact is for \(target.rawValue), but this machine lacks \(names); "
                     + "recompile it with vlmc compile --target \(Target.best(for: Self.features).rawValue)")
         }
-        return try CPUModel(artifact, isa: target.isa, threads: threads)
+        return try CPUModel(artifact, isa: target.isa, threads: threads, clock: clock)
     }
 
     /// What this processor can do and the operating system has enabled.

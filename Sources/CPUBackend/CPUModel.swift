@@ -21,11 +21,13 @@ final class CPUModel: LoadedModel {
     private var visionBuffers: VisionBuffers?
     private var visionNext = 0
     private let symbols: SymbolTable
+    private let clock: StepClock?
 
-    init(_ artifact: Artifact, isa: vlm_isa, threads: Int) throws(BackendError) {
+    init(_ artifact: Artifact, isa: vlm_isa, threads: Int, clock: StepClock?) throws(BackendError) {
         self.artifact = artifact
         let program = artifact.program
         self.program = program
+        self.clock = clock
         team = ThreadTeam(count: threads)
         kv = KVStorage(program.kv)
         let decoderBytes = program.plans.filter { $0.entry != .vision }.map(\.arenaBytes).max() ?? 0
@@ -72,25 +74,28 @@ final class CPUModel: LoadedModel {
 
     func run(_ entry: Entry, _ io: StepIO) throws(BackendError) {
         let plan = try prepared(entry)
-        try run(plan.steps, within: plan.bounds, io)
+        try begin(io, within: plan.bounds)
+        clock?.begin(entry, rows: io.tokenCount)
+        for (index, step) in plan.steps.enumerated() { run(step, decoderContext, entry, index) }
+        try throwFailure(decoderContext)
     }
 
     /// Of steps that differ only in their weights and operands, the first runs for all.
     func warm(_ entry: Entry, _ io: StepIO) throws(BackendError) {
         guard let plan = program.plans.first(where: { $0.entry == entry }) else { return }
         var seen: Set<Kernel> = []
-        func first(_ steps: [PreparedStep]) -> [PreparedStep] {
-            zip(steps, plan.steps).filter { seen.insert($0.1.kernel).inserted }.map(\.0)
-        }
-        guard entry == .vision else {
+        let context = entry == .vision ? visionContext : decoderContext
+        var steps = vision
+        if entry != .vision {
             let prepared = try prepared(entry)
-            return try run(first(prepared.steps), within: prepared.bounds, io)
+            try begin(io, within: prepared.bounds)
+            steps = prepared.steps
         }
-        for step in first(vision) {
-            step.bind(visionContext)
+        for (step, planned) in zip(steps, plan.steps) where seen.insert(planned.kernel).inserted {
+            step.bind(context)
             team.run(step)
         }
-        try throwFailure(visionContext)
+        try throwFailure(context)
     }
 
     private func prepared(_ entry: Entry) throws(BackendError) -> PreparedPlan {
@@ -103,33 +108,36 @@ final class CPUModel: LoadedModel {
         }
     }
 
-    private func run(_ steps: [PreparedStep], within bounds: BatchBounds, _ io: StepIO) throws(BackendError) {
+    private func begin(_ io: StepIO, within bounds: BatchBounds) throws(BackendError) {
         try bounds.check(io)
-        let context = decoderContext
-        context.io = io
-        context.set(.tokens, io.tokenCount)
-        context.set(.samples, io.sampleCount)
-        context.set(.images, io.imageCount)
-        for step in steps {
-            step.bind(context)
-            team.run(step)
-        }
-        try throwFailure(context)
+        decoderContext.io = io
+        decoderContext.set(.tokens, io.tokenCount)
+        decoderContext.set(.samples, io.sampleCount)
+        decoderContext.set(.images, io.imageCount)
+    }
+
+    /// Runs a step of an entry's plan, under the clock where there is one.
+    private func run(_ step: PreparedStep, _ context: RunContext, _ entry: Entry, _ index: Int) {
+        step.bind(context)
+        guard let clock else { return team.run(step) }
+        let begin = ContinuousClock.now
+        team.run(step)
+        clock.add(.now - begin, to: entry, step: index)
     }
 
     func beginVision(_ input: VisionInput) throws(BackendError) {
         guard let buffers = visionBuffers else { throw .unsupported("the artifact has no vision entry") }
         visionContext.set(try buffers.fill(input), symbols)
         visionNext = 0
+        clock?.begin(.vision, rows: input.patches)
     }
 
     func advanceVision(budget: Double) throws(BackendError) -> Bool {
         var left = budget
         while visionNext < vision.count, left > 0 {
             let step = vision[visionNext]
-            step.bind(visionContext)
+            run(step, visionContext, .vision, visionNext)
             left -= step.operations
-            team.run(step)
             visionNext += 1
         }
         try throwFailure(visionContext)

@@ -40,6 +40,19 @@ package struct SpeedFloors {
         return seconds(plan, share: Double(patches) / Double(max(program.limits.maxPatches, 1)), context: Double(patches))
     }
 
+    /// Seconds of some steps of an entry's plan for so many of its rows: sequences, tokens or patches.
+    package func seconds(of steps: [Step], _ entry: Entry, rows: Double, context: Double) -> Double? {
+        guard var plan = plan(entry) else { return nil }
+        plan.steps = steps
+        let most =
+            switch entry {
+            case .decode(let gear): gear
+            case .extend: program.limits.maxBatchedTokens
+            case .vision: program.limits.maxPatches
+            }
+        return seconds(plan, share: rows / Double(max(most, 1)), context: context)
+    }
+
     private func plan(_ entry: Entry) -> ExecutionPlan? { program.plans.first { $0.entry == entry } }
 
     /// The time of a plan with a share of the rows that it was planned for; nil where a rate was not measured.

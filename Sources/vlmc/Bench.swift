@@ -36,6 +36,9 @@ struct Bench: ParsableCommand {
     @Option(help: "How often each figure is measured.")
     var rounds = 3
 
+    @Flag(help: "Show which kernels the time of each entry goes to, beside their floors as well.")
+    var kernels = false
+
     @Flag(help: "Print JSON.")
     var json = false
 
@@ -47,7 +50,7 @@ struct Bench: ParsableCommand {
         let machine = Machine.current(try store.resolved())
         machine.warning.map(Terminal.warn)
         let directory = try store.artifact(artifact)
-        var run = try BenchRun(directory, threads: computing.threads, machine: machine, prompt: prompt, tokens: tokens)
+        var run = try BenchRun(directory, threads: computing.threads, machine: machine, prompt: prompt, tokens: tokens, timesKernels: kernels)
         let counts = try counts(run.gears)
         var figures: [BenchFigure] = [run.start]
         var samples: [[BenchFigure]] = []
@@ -62,7 +65,12 @@ struct Bench: ParsableCommand {
             figure.values = samples.flatMap { $0[index].values }.sorted()
             figures.append(figure)
         }
-        try StandardOutput.write(json ? try jsonText(figures) : BenchTable(figures, heading: run.heading).text)
+        let times = run.kernels()
+        guard json else {
+            let table = BenchTable(figures, heading: run.heading).text
+            return try StandardOutput.write(table + (kernels ? "\n" + KernelTable(times).text : ""))
+        }
+        try StandardOutput.write(try jsonText(BenchReport(figures: figures, kernels: kernels ? times : nil)))
     }
 
     private func counts(_ gears: [Int]) throws -> [Int] {
@@ -75,11 +83,17 @@ struct Bench: ParsableCommand {
         }
     }
 
-    private func jsonText(_ figures: [BenchFigure]) throws -> String {
+    private func jsonText(_ report: BenchReport) throws -> String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        return String(decoding: try encoder.encode(figures), as: UTF8.self) + "\n"
+        return String(decoding: try encoder.encode(report), as: UTF8.self) + "\n"
     }
+}
+
+/// All that was measured.
+struct BenchReport: Encodable {
+    var figures: [BenchFigure]
+    var kernels: [KernelTime]?
 }
 
 /// Something measured, in the order of its values.
@@ -117,13 +131,7 @@ struct BenchTable {
                 figure.floor.map(Self.number) ?? "", figure.share.map { String(format: "%.0f %%", 100 * $0) } ?? "",
             ])
         }
-        let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
-        let lines = rows.map { row in
-            var line = zip(row, widths).map { $0 + String(repeating: " ", count: $1 - $0.count) }.joined(separator: "  ")
-            while line.last == " " { line.removeLast() }
-            return line
-        }
-        return ([heading] + lines).joined(separator: "\n") + "\n"
+        return heading + "\n" + Columns.text(rows)
     }
 
     private static func number(_ value: Double) -> String { String(format: value < 10 ? "%.3f" : "%.1f", value) }

@@ -16,23 +16,27 @@ import Synchronization
 struct BenchRun {
     let start: BenchFigure
     let heading: String
-    private let session: Session
-    private let floors: SpeedFloors
-    private let prompt, tokens: Int
+    let session: Session
+    let floors: SpeedFloors
+    let clock = StepClock()
+    let prompt, tokens: Int
     private var pipeline: InputPipeline?
     private var dice = SystemRandomNumberGenerator()
 
-    init(_ directory: String, threads: Int?, machine: Machine, prompt: Int, tokens: Int) throws {
+    /// - Parameter timesKernels: whether `kernels()` is asked for, which costs a little time for each step.
+    init(_ directory: String, threads: Int?, machine: Machine, prompt: Int, tokens: Int, timesKernels: Bool) throws {
         let began = ContinuousClock.now
         let artifact = try Failure.wrapping { () throws(ArtifactError) in try Artifact.open(directory: directory) }
         var options = EngineOptions()
         options.cachesPrefixes = false
         options.imageCacheBytes = 0
+        let backend = CPUBackend(threads: threads, clock: timesKernels ? clock : nil)
         session = try Failure.wrapping { () throws(ConfigurationError) in
-            try Session(artifact, on: CPUBackend(threads: threads), options: options)
+            try Session(artifact, on: backend, options: options)
         }
         let engine = session.engine
         try Failure.wrapping { () throws(EngineFailure) in try engine.waitUntilServing() }
+        clock.reset()
         start = BenchFigure(name: "start", unit: BenchFigure.seconds, values: [Self.seconds(since: began)])
         let count = threads ?? Processors.ofThisProcess.threads
         floors = SpeedFloors(artifact.program, weights: artifact.weights, machine: machine, threads: count)

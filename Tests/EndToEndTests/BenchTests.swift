@@ -8,15 +8,39 @@ import Testing
         let first = try #require(try FileManager.default.contentsOfDirectory(atPath: image).sorted().first { $0.hasSuffix(".png") })
         let outcome = try space.vlmc(
             "bench", space.compile(Workspace.demoModel), "--prompt", "40", "--tokens", "8", "--rounds", "3", "--sequences", "1,2", "--image",
-            "\(image)/\(first)", "--json")
+            "\(image)/\(first)", "--kernels", "--json")
         #expect(outcome.status == 0, "\(outcome.errors)")
-        let figures = try #require(try JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [[String: Any]])
+        let report = try #require(try JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any])
+        let figures = try #require(report["figures"] as? [[String: Any]])
         #expect(figures.compactMap { $0["name"] as? String } == ["start", "prefill 40", "decode 1", "decode 2", "image \(first)"])
         for figure in figures {
             let values = try #require(figure["values"] as? [Double])
             #expect(values.count == (figure["name"] as? String == "start" ? 1 : 3) && values.allSatisfy { $0 > 0 } && values == values.sorted())
             #expect((figure["floor"] as? Double ?? 0 > 0) == (figure["name"] as? String != "start"))
         }
+        // Every step of the entries that ran is counted, in one row; their times are no longer than what was measured around them.
+        let kernels = try #require(report["kernels"] as? [[String: Any]])
+        let entries = Dictionary(grouping: kernels) { $0["entry"] as? String ?? "" }
+        #expect(Set(entries.keys) == ["vision", "extend", "decode.1", "decode.2"])
+        for (entry, rows) in entries {
+            let seconds = rows.map { $0["seconds"] as? Double ?? 0 }
+            #expect(seconds.allSatisfy { $0 > 0 } && seconds == seconds.sorted(by: >), "\(entry)")
+            #expect(rows.count == Set(rows.map { "\($0["name"] ?? "")" }).count, "\(entry)")
+        }
+        let rate = try #require((figures[2]["values"] as? [Double])?.first)
+        let decode = try #require(entries["decode.1"]).reduce(0) { $0 + ($1["seconds"] as? Double ?? 0) }
+        #expect(decode > 0.1 / rate && decode < 2 / rate)
+    }
+
+    @Test func tablesShowWhereTheTimeGoes() throws {
+        let space = try Workspace()
+        let outcome = try space.vlmc(
+            "bench", space.compile(Workspace.demoModel), "--prompt", "40", "--tokens", "8", "--rounds", "1", "--sequences", "1", "--kernels")
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        for words in ["extend, mean run", "decode.1, mean run", "model.layers.*", "together"] {
+            #expect(outcome.output.contains(words), "\(words)")
+        }
+        #expect(!outcome.output.contains("vision, mean run"))
     }
 
     @Test func saysWhatDoesNotFit() throws {

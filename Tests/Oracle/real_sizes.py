@@ -5,8 +5,8 @@
 LAYOUT is how 4-bit weights are stored, one of LAYOUTS; awq_gemm when it is not given.
 
 Names of tensors, tokenizer, template and processor are those of a small record in Tests/Families/Fixtures; extents are those that the
-published config.json has. Weights repeat a megabyte of random values, so that a directory of 5 GB is written in seconds. The answers
-mean nothing; sizes, times and memory do.
+published config.json has. Weights repeat a megabyte of random values, so that a directory of 5 GB is written in seconds; those of the
+embeddings and the head do not, since outputs alike would be equally likely tokens. The answers mean nothing; sizes, times and memory do.
 """
 
 import json
@@ -276,11 +276,18 @@ def make(name: str, out: Path, layout: str) -> None:
         header[full] = dict(dtype=STORED.get(dtype, dtype), shape=extents, data_offsets=[offset, offset + count])
         offset += count
     rng = np.random.default_rng(7)
-    normal = rng.standard_normal(1 << 19).astype(np.float32) * 0.02
+
+    def normal() -> np.ndarray:
+        return rng.standard_normal(1 << 19, dtype=np.float32) * np.float32(0.02)
+
+    def bf16(values: np.ndarray) -> bytes:
+        return (values.view(np.uint32) >> 16).astype(np.uint16).tobytes()
+
+    vocabulary = text["vocab_size"]
     pools = {
-        "F16": normal.astype(np.float16).tobytes(), "I32": rng.bytes(1 << 20),
+        "F16": normal().astype(np.float16).tobytes(), "I32": rng.bytes(1 << 20),
         "U8": rng.bytes(1 << 20), "EXPONENTS": bytes([118, 119, 120]) * (1 << 18), "F8_E4M3": bytes([0x30, 0x38, 0x34]) * (1 << 18),
-        "BF16": (normal.view(np.uint32) >> 16).astype(np.uint16).tobytes(),
+        "BF16": bf16(normal()),
     }
     text_header = json.dumps(header).encode()
     with open(out / "model.safetensors", "wb") as file:
@@ -290,6 +297,8 @@ def make(name: str, out: Path, layout: str) -> None:
             file.write(whole)
             pool, left = pools.get(dtype), 0 if whole else int(np.prod(shape)) * BYTES[dtype]
             while left > 0:
+                if dtype == "BF16" and shape[0] == vocabulary:
+                    pool = bf16(normal())
                 file.write(pool[:left])
                 left -= len(pool)
     print(f"{out}: {offset / 1e9:.2f} GB in {len(listed)} tensors")

@@ -241,6 +241,7 @@ def main() -> int:
     for path, found in waits.items():
         print(f"{path}: median {1000 * statistics.median(found):.1f} ms, 99 % {1000 * percentile(found, 0.99):.1f} ms, most {1000 * max(found):.1f} ms")
     print(f"resident memory: {early:.0f} MiB after the first minute, {late:.0f} MiB at the end ({growth:+.1%}), most {max(m for _, m in memory):.0f} MiB")
+    print("over time: " + ", ".join(f"{memory[len(memory) * i // 10][1]:.0f}" for i in range(1, 10)) + f", {memory[-1][1]:.0f} MiB")
     print(f"faults: {len(load.faults)}")
     for text in load.faults[:10]:
         print("  " + text[:400])

@@ -1,0 +1,105 @@
+import ArtifactFormat
+import CPUBackend
+import Compiler
+import Foundation
+import ModelRuntime
+import Plan
+
+/// The time of one entry that steps alike took.
+struct KernelTime: Encodable {
+    /// What a kernel computes, wherever in the model: `mlp.gate_up_proj` by `linear_int4_int8`.
+    struct Name: Encodable, Hashable {
+        var kernel: String
+        /// The HuggingFace module, with `*` in place of the layer's number.
+        var module: String
+
+        init(_ step: Step) {
+            kernel = step.kernel.name
+            module = step.origin.split(separator: ".", omittingEmptySubsequences: false).map { Int($0) == nil ? $0 : "*" }.joined(separator: ".")
+        }
+    }
+
+    var entry: String
+    var name: Name
+    var steps: Int
+    /// Of all its steps, in one run of the entry.
+    var seconds: Double
+    /// The least that the machine could take; nil where that is not known.
+    var floor: Double?
+}
+
+extension BenchRun {
+    /// Where the time of each entry went, by kernel: of all that was measured so far.
+    func kernels() -> [KernelTime] {
+        let program = session.artifact.program
+        return program.plans.flatMap { plan -> [KernelTime] in
+            let times = clock.times(plan.entry), runs = times.first?.runs ?? 0
+            guard runs > 0 else { return [] }
+            let names = Dictionary(grouping: plan.steps.indices.prefix(times.count)) { KernelTime.Name(plan.steps[$0]) }
+            let rows = clock.rows(plan.entry)
+            // What a row sees in the mean: all patches of an image, half of a prompt, a prompt and half of what is decoded.
+            let context =
+                switch plan.entry {
+                case .vision: rows
+                case .extend: Double(prompt) / 2
+                case .decode: Double(prompt + tokens / 2)
+                }
+            return names.map { name, steps in
+                KernelTime(
+                    entry: plan.entry.description, name: name, steps: steps.count, seconds: steps.reduce(0) { $0 + times[$1].seconds } / Double(runs),
+                    floor: floors.seconds(of: steps.map { plan.steps[$0] }, plan.entry, rows: rows, context: context))
+            }.sorted { ($1.seconds, $0.name.module) < ($0.seconds, $1.name.module) }
+        }
+    }
+}
+
+/// Times as people read them: a block for each entry, the longest first.
+struct KernelTable {
+    private let times: [KernelTime]
+
+    init(_ times: [KernelTime]) { self.times = times }
+
+    var text: String {
+        var entries: [String] = []
+        for time in times where !entries.contains(time.entry) { entries.append(time.entry) }
+        return entries.map { entry in
+            let times = times.filter { $0.entry == entry }
+            let whole = times.reduce(0) { $0 + $1.seconds }
+            var rows = [["\(entry), mean run", "steps", "ms", "of all", "possible", "share", "module"]]
+            for time in times where time.seconds >= 0.005 * whole { rows.append(row(time, of: whole)) }
+            let rest = times.filter { $0.seconds < 0.005 * whole }
+            if !rest.isEmpty {
+                rows.append(
+                    ["less than 0.5 % each", "\(rest.reduce(0) { $0 + $1.steps })", Self.milliseconds(rest.reduce(0) { $0 + $1.seconds })]
+                        + [Self.percent(rest.reduce(0) { $0 + $1.seconds } / whole), "", "", ""])
+            }
+            rows.append(["together", "\(times.reduce(0) { $0 + $1.steps })", Self.milliseconds(whole), "", "", "", ""])
+            return Columns.text(rows)
+        }.joined(separator: "\n")
+    }
+
+    private func row(_ time: KernelTime, of whole: Double) -> [String] {
+        // What moves a few bytes alone has no floor that means anything.
+        let floor = time.floor.flatMap { $0 >= 0.01 * time.seconds ? $0 : nil }
+        return [
+            time.name.kernel, "\(time.steps)", Self.milliseconds(time.seconds), Self.percent(time.seconds / whole),
+            floor.map(Self.milliseconds) ?? "", floor.map { Self.percent($0 / time.seconds) } ?? "", time.name.module,
+        ]
+    }
+
+    private static func milliseconds(_ seconds: Double) -> String { String(format: "%.3f", 1000 * seconds) }
+    private static func percent(_ share: Double) -> String { String(format: "%.1f %%", 100 * share) }
+}
+
+/// Rows of words under each other.
+enum Columns {
+    static func text(_ rows: [[String]]) -> String {
+        let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
+        let lines = rows.map { row in
+            var line = zip(row, widths).map { $0 + String(repeating: " ", count: $1 - $0.count) }.joined(separator: "  ")
+            while line.last == " " { line.removeLast() }
+            return line
+        }
+        return lines.joined(separator: "\n") + "\n"
+    }
+}
