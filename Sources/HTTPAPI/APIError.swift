@@ -78,14 +78,15 @@ package struct APIError: Error, Sendable, Equatable {
         switch error {
         case .promptTooLong: self = .invalid(error.description, param: field, code: "context_length_exceeded")
         case .promptEmpty, .spanTooLong: self = .invalid(error.description, param: field)
-        // Tokenizer and model come from one artifact, which contradicts itself; no route asks for a probe.
-        case .tokenOutOfRange, .probeNotAlone: self = .failed(error.description)
+        // Tokenizer and model come from one artifact, which contradicts itself.
+        case .tokenOutOfRange: self = .failed(error.description)
         case .maxTokensTooLarge(let maxTokens, let tokens, let length):
             self = .invalid(
                 "\(maxTokensField) \(maxTokens) is too large: the model's context holds \(length) tokens and the prompt has "
                     + "\(tokens), which leaves \(length - tokens)",
                 param: maxTokensField, code: "context_length_exceeded")
         case .imageTooLarge: self = .invalid(error.description, param: field, code: "image_too_large")
+        case .promptNotReadable: self = .invalid(error.description, param: "prompt_logprobs")
         case .tooManyAnswers: self = .invalid(error.description, param: "n")
         case .queueFull: self = .overloaded(error.description)
         case .notServing: self = .unavailable(error.description)

@@ -27,6 +27,10 @@ struct AnswerOptions: Sendable {
     var includesUsage: Bool
     /// How many of the likeliest tokens are told beside each token's log probability; nil for neither.
     var logprobs: Int?
+    /// The same of each token of the prompt, which the answer then lists.
+    var promptLogprobs: Int?
+    /// Whether the prompt with which answers begin has `logprobs` as well.
+    var echoesLogprobs: Bool
     /// Answers that are shown of each prompt, and those that are made, of which the likeliest are shown.
     var n: Int
     var bestOf: Int
@@ -48,15 +52,17 @@ struct AnswerOptions: Sendable {
         var seed: UInt64
     }
 
-    init(_ fields: FieldReader, _ model: Surroundings, logprobs: Int?) throws(APIError) {
+    /// - Parameter echoes: whether answers begin with their prompt, which may then be all.
+    init(_ fields: FieldReader, _ model: Surroundings, logprobs: Int?, echoes: Bool = false) throws(APIError) {
         self.logprobs = logprobs
+        echoesLogprobs = echoes && logprobs != nil
         let tokens = SamplingFields(fields: fields, vocabularySize: model.vocabularySize)
         sampling = try tokens.sampling(defaults: model.sampling, seed: model.seed)
         stopTokens = try tokens.stopTokens()
         rules = try tokens.rules(ends: model.endTokens + stopTokens)
         badWords = try tokens.badWords()
         guide = try GuideFields(fields: fields).read()
-        if let limit = try Self.maxTokens(fields) {
+        if let limit = try Self.maxTokens(fields, least: echoes ? 0 : 1) {
             maxTokensField = limit.field
             maxTokens = limit.count
             guard rules.minTokens <= limit.count else {
@@ -70,11 +76,24 @@ struct AnswerOptions: Sendable {
         cacheSalt = try fields.string("cache_salt") ?? ""
         streams = try fields.boolean("stream") ?? false
         includesUsage = try Self.includesUsage(fields, streams: streams)
+        promptLogprobs = try Self.promptLogprobs(fields, streams: streams)
         (n, bestOf) = try Self.answers(fields)
         if sampling.isGreedy, bestOf > 1 {
             throw .invalid("\(n > 1 ? "n" : "best_of") must be 1 when temperature is 0: all answers would be the same", param: n > 1 ? "n" : "best_of")
         }
         if streams, bestOf > n { throw .invalid("best_of must be n when stream is true", param: "best_of") }
+    }
+
+    /// How many of the likeliest tokens the engine tells beside each token of the prompt; nil for none of it.
+    var toldOfPrompt: Int? { [promptLogprobs, echoesLogprobs ? logprobs : nil].compactMap(\.self).max() }
+
+    private static func promptLogprobs(_ fields: FieldReader, streams: Bool) throws(APIError) -> Int? {
+        guard let count = try fields.integer("prompt_logprobs") else { return nil }
+        guard (0...likeliestMax).contains(count) else {
+            throw .invalid("prompt_logprobs must be at least 0 and at most \(likeliestMax), not \(count)", param: "prompt_logprobs")
+        }
+        guard !streams else { throw .invalid("prompt_logprobs is only allowed when stream is false", param: "prompt_logprobs") }
+        return count
     }
 
     private static func answers(_ fields: FieldReader) throws(APIError) -> (n: Int, bestOf: Int) {
@@ -91,11 +110,11 @@ struct AnswerOptions: Sendable {
         return (n, bestOf)
     }
 
-    private static func maxTokens(_ fields: FieldReader) throws(APIError) -> (field: String, count: Int)? {
+    private static func maxTokens(_ fields: FieldReader, least: Int) throws(APIError) -> (field: String, count: Int)? {
         var result: (String, Int)?
         for name in ["max_tokens", "max_completion_tokens"] {
             guard let count = try fields.integer(name) else { continue }
-            guard count >= 1 else { throw .invalid("\(name) must be at least 1, not \(count)", param: name) }
+            guard count >= least else { throw .invalid("\(name) must be at least \(least), not \(count)", param: name) }
             result = (name, count)
         }
         return result

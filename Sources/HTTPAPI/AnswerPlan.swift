@@ -1,3 +1,4 @@
+internal import JSON
 internal import Serving
 
 /// What one HTTP request asks of the engine.
@@ -5,18 +6,38 @@ struct AnswerPlan: Sendable {
     /// One for each prompt, with `options.bestOf` answers each.
     var groups: [GenerationGroup]
     var options: AnswerOptions
-    /// What answers to each prompt begin with; empty for nothing.
+    /// The texts that answers to each prompt begin with; empty for nothing.
     var beginnings: [String] = []
     /// The field that holds the prompt.
     var promptField = "messages"
 
     var heldBytes: Int { groups.reduce(0) { $0 + $1.request.heldBytes } }
 
-    func beginning(ofPrompt index: Int) -> String { beginnings.isEmpty ? "" : beginnings[index] }
+    /// What answers to a prompt begin with; nil while the engine has told too little of it.
+    func beginning(ofPrompt index: Int, told: [PromptToken]) -> AnswerBeginning? {
+        var beginning = AnswerBeginning(text: beginnings.isEmpty ? "" : beginnings[index])
+        guard options.echoesLogprobs, let count = options.logprobs else { return beginning }
+        let ids = groups[index].request.prompt.ids
+        guard told.count == ids.count - 1 else { return nil }
+        beginning.first = ids.first
+        beginning.tokens = told.map { TokenChoice(chosen: $0.choice.chosen, likeliest: Array($0.choice.likeliest.prefix(count))) }
+        return beginning
+    }
+}
+
+/// What comes before the text that is generated: nothing, or the prompt.
+struct AnswerBeginning: Sendable {
+    var text = ""
+    /// The prompt's first token, which has no log probability; nil where those of the prompt are not told.
+    var first: Int32?
+    var tokens: [TokenChoice] = []
 }
 
 /// One choice of an answer.
 struct AnswerChoice: Sendable {
+    var beginning = AnswerBeginning()
+    /// Log probabilities of the prompt; nil where none were asked for.
+    var promptLogprobs: JSONValue?
     var text = ""
     var tokens: [TokenChoice] = []
     /// Nil until it has ended.

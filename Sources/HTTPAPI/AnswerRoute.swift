@@ -73,9 +73,10 @@ struct AnswerRoute: Sendable {
     }
 
     private func texts(_ plan: AnswerPlan) -> TokenTexts? {
-        guard plan.options.logprobs != nil, let pipeline = model.pipeline else { return nil }
-        return TokenTexts(bytes: pipeline.tokenBytes)
+        plan.options.logprobs == nil ? nil : tokenTexts
     }
+
+    private var tokenTexts: TokenTexts? { model.pipeline.map { TokenTexts(bytes: $0.tokenBytes) } }
 
     private func answer(
         _ plan: AnswerPlan, _ writer: some AnswerWriting, _ context: APIContext, _ holdings: RequestIntake.Holdings
@@ -97,11 +98,13 @@ struct AnswerRoute: Sendable {
     ) async throws -> Response {
         defer { withExtendedLifetime(holdings) {} }
         let perPrompt = plan.options.bestOf
-        var answers = (0..<plan.groups.count * perPrompt).map { AnswerChoice(text: plan.beginning(ofPrompt: $0 / perPrompt)) }
+        var answers = Array(repeating: AnswerChoice(), count: plan.groups.count * perPrompt)
+        var told: [[PromptToken]] = Array(repeating: [], count: plan.groups.count)
         var left = answers.count
         for await item in generation.events {
             switch item.event {
             case .token(let choice): if plan.options.logprobs != nil { answers[item.branch].tokens.append(choice) }
+            case .prompt(let tokens): told[item.branch / perPrompt] += tokens
             case .text(let piece): answers[item.branch].text += piece
             case .failed(let reason):
                 generation.cancel()
@@ -112,6 +115,13 @@ struct AnswerRoute: Sendable {
             }
         }
         guard left == 0 else { throw CancellationError() }
+        for (group, tokens) in told.enumerated() {
+            let beginning = plan.beginning(ofPrompt: group, told: tokens) ?? AnswerBeginning()
+            let logprobs = plan.options.promptLogprobs.flatMap { tokenTexts?.prompt(tokens, count: $0) }
+            for branch in group * perPrompt..<(group + 1) * perPrompt {
+                (answers[branch].beginning, answers[branch].promptLogprobs) = (beginning, logprobs)
+            }
+        }
         return .json(try writer.whole(plan.shown(answers), plan.usage(answers)))
     }
 

@@ -7,6 +7,8 @@ struct AnswerStream<Writer: AnswerWriting>: Sendable {
     private var writer: Writer
     private var answers: [AnswerChoice]
     private var left: Int
+    /// By prompt: what the engine has told of it, whether the streams of its answers have begun, and what has come of them before.
+    private var prompts: [(told: [PromptToken], isOpen: Bool, held: [BranchEvent])]
     /// Whether one answer has failed, which ends the stream.
     private(set) var hasFailed = false
 
@@ -15,13 +17,21 @@ struct AnswerStream<Writer: AnswerWriting>: Sendable {
         self.writer = writer
         left = plan.groups.count * plan.options.bestOf
         answers = Array(repeating: AnswerChoice(), count: left)
+        prompts = Array(repeating: ([], false, []), count: plan.groups.count)
     }
 
-    mutating func opening() -> [UInt8] {
+    /// The beginning of the streams of all answers that wait for nothing of their prompt.
+    mutating func opening() -> [UInt8] { prompts.indices.flatMap { open($0) } }
+
+    /// Begins the streams of the answers to a prompt, and goes on with what was held, where enough is told of it.
+    private mutating func open(_ prompt: Int) -> [UInt8] {
+        guard !prompts[prompt].isOpen, let beginning = plan.beginning(ofPrompt: prompt, told: prompts[prompt].told) else { return [] }
+        let held = prompts[prompt].held
+        prompts[prompt] = ([], true, [])
+        let perPrompt = plan.options.bestOf
         var bytes: [UInt8] = []
-        for index in answers.indices {
-            bytes += Self.events(writer.opening(index, beginning: plan.beginning(ofPrompt: index / plan.options.bestOf)))
-        }
+        for index in prompt * perPrompt..<(prompt + 1) * perPrompt { bytes += Self.events(writer.opening(index, beginning)) }
+        for item in held { bytes += self.bytes(of: item) }
         return bytes
     }
 
@@ -34,7 +44,27 @@ struct AnswerStream<Writer: AnswerWriting>: Sendable {
     /// What is written of an event; tokens wait for the text that they are part of.
     mutating func bytes(of item: BranchEvent) -> [UInt8] {
         guard !hasFailed else { return [] }
+        let prompt = item.branch / plan.options.bestOf
         switch item.event {
+        case .prompt(let tokens):
+            prompts[prompt].told += tokens
+            return open(prompt)
+        case .token, .text, .finished:
+            guard prompts[prompt].isOpen else {
+                prompts[prompt].held.append(item)
+                return []
+            }
+            return written(item)
+        case .failed(let reason):
+            hasFailed = true
+            return Self.events([writer.failure(APIError(reason))]) + Self.end
+        }
+    }
+
+    /// What is written of an event of an answer whose stream has begun.
+    private mutating func written(_ item: BranchEvent) -> [UInt8] {
+        switch item.event {
+        case .prompt, .failed: return []
         case .token(let choice):
             if plan.options.logprobs != nil { answers[item.branch].tokens.append(choice) }
             return []
@@ -46,9 +76,6 @@ struct AnswerStream<Writer: AnswerWriting>: Sendable {
             let bytes = Self.events(writer.endings(item.branch, completion, takeTokens(item.branch)))
             guard left == 0 else { return bytes }
             return bytes + Self.events(writer.closing(plan.usage(answers))) + Self.end
-        case .failed(let reason):
-            hasFailed = true
-            return Self.events([writer.failure(APIError(reason))]) + Self.end
         }
     }
 

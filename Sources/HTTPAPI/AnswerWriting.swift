@@ -8,7 +8,7 @@ protocol AnswerWriting: Sendable {
     /// Throws where the form cannot say how an answer ended.
     func whole(_ choices: [AnswerChoice], _ usage: Usage) throws(APIError) -> JSONValue
     /// The first pieces of a choice's stream.
-    mutating func opening(_ index: Int, beginning: String) -> [JSONValue]
+    mutating func opening(_ index: Int, _ beginning: AnswerBeginning) -> [JSONValue]
     /// Pieces of a choice's stream for more of its text, with the tokens that it may hold.
     mutating func pieces(_ index: Int, _ text: String, _ tokens: [TokenChoice]) -> [JSONValue]
     /// The last pieces of a choice's stream.
@@ -48,9 +48,11 @@ struct AnswerHead: Sendable {
         return object
     }
 
-    func whole(_ kind: String, _ choices: [JSONValue], _ usage: Usage) -> JSONValue {
+    /// - Parameter promptLogprobs: nil where none were asked for, or where the form has them elsewhere.
+    func whole(_ kind: String, _ choices: [JSONValue], _ usage: Usage, promptLogprobs: JSONValue? = nil) -> JSONValue {
         var object = object(kind, choices)
         object["usage"] = self.usage(usage)
+        object["prompt_logprobs"] = promptLogprobs
         return .object(object)
     }
 

@@ -37,7 +37,7 @@ struct ChatResponse: AnswerWriting {
                 "stop_reason": choice.completion?.stopReason ?? .null,
             ]
         }
-        return head.whole(Self.kind, written, usage)
+        return head.whole(Self.kind, written, usage, promptLogprobs: choices.first?.promptLogprobs)
     }
 
     private func message(_ index: Int, _ text: String) -> (JSONValue, hasCalls: Bool) {
@@ -67,8 +67,8 @@ struct ChatResponse: AnswerWriting {
     }
 
     /// Who speaks.
-    func opening(_ index: Int, beginning: String) -> [JSONValue] {
-        [chunk(index, delta: ["role": "assistant", "content": .string(beginning)], [])]
+    func opening(_ index: Int, _ beginning: AnswerBeginning) -> [JSONValue] {
+        [chunk(index, delta: ["role": "assistant", "content": .string(beginning.text)], [])]
     }
 
     mutating func pieces(_ index: Int, _ text: String, _ tokens: [TokenChoice]) -> [JSONValue] {

@@ -30,12 +30,7 @@ struct CompletionRequest: Sendable {
         prompts = try Self.prompts(fields, tokens)
         addsSpecialTokens = try fields.boolean("add_special_tokens") ?? true
         echoes = try fields.boolean("echo") ?? false
-        options = try AnswerOptions(fields, surroundings, logprobs: Self.logprobs(fields))
-        guard !echoes || options.logprobs == nil else {
-            throw .invalid(
-                "echo together with logprobs is not supported yet: prompts have no log probabilities", param: "echo",
-                code: "unsupported_parameter")
-        }
+        options = try AnswerOptions(fields, surroundings, logprobs: Self.logprobs(fields), echoes: echoes)
     }
 
     private static func logprobs(_ fields: FieldReader) throws(APIError) -> Int? {

@@ -20,14 +20,18 @@ struct CompletionResponse: AnswerWriting {
     func whole(_ choices: [AnswerChoice], _ usage: Usage) -> JSONValue {
         let written = choices.enumerated().map { index, choice -> JSONValue in
             var offset = 0
-            return .object(
-                self.choice(index, choice.text, texts?.completion(choice.tokens, offset: &offset) ?? .null, ended: choice.completion))
+            let beginning = choice.beginning
+            let logprobs = texts?.completion(beginning.tokens + choice.tokens, first: beginning.first, offset: &offset) ?? .null
+            var written = self.choice(index, beginning.text + choice.text, logprobs, ended: choice.completion)
+            written["prompt_logprobs"] = choice.promptLogprobs
+            return .object(written)
         }
         return head.whole(Self.kind, written, usage)
     }
 
-    func opening(_ index: Int, beginning: String) -> [JSONValue] {
-        beginning.isEmpty ? [] : [head.chunk(Self.kind, choice(index, beginning, .null, ended: nil))]
+    mutating func opening(_ index: Int, _ beginning: AnswerBeginning) -> [JSONValue] {
+        guard !beginning.text.isEmpty || beginning.first != nil else { return [] }
+        return [head.chunk(Self.kind, choice(index, beginning.text, logprobs(index, beginning.tokens, first: beginning.first), ended: nil))]
     }
 
     mutating func pieces(_ index: Int, _ text: String, _ tokens: [TokenChoice]) -> [JSONValue] {
@@ -40,9 +44,9 @@ struct CompletionResponse: AnswerWriting {
 
     func closing(_ usage: Usage) -> [JSONValue] { head.withUsage ? [head.whole(Self.kind, [], usage)] : [] }
 
-    private mutating func logprobs(_ index: Int, _ tokens: [TokenChoice]) -> JSONValue {
-        guard !tokens.isEmpty, let texts else { return .null }
-        return texts.completion(tokens, offset: &offsets[index])
+    private mutating func logprobs(_ index: Int, _ tokens: [TokenChoice], first: Int32? = nil) -> JSONValue {
+        guard !tokens.isEmpty || first != nil, let texts else { return .null }
+        return texts.completion(tokens, first: first, offset: &offsets[index])
     }
 
     private func choice(_ index: Int, _ text: String, _ logprobs: JSONValue, ended: Completion?) -> JSONObject {

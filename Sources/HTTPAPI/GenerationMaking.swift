@@ -19,6 +19,7 @@ extension InputPipeline {
         generation.stopTokens = options.stopTokens
         generation.includesStop = options.includesStop
         generation.logprobs = options.logprobs ?? (options.bestOf > options.n ? 0 : nil)
+        generation.promptLogprobs = options.toldOfPrompt
         guard generation.rules.minTokens <= generation.maxTokens else {
             throw .invalid(
                 "min_tokens \(generation.rules.minTokens) is more than the \(generation.maxTokens) tokens that the answer may have",

@@ -38,7 +38,7 @@ struct MessagesWriter: AnswerWriting {
         return .object(message)
     }
 
-    func opening(_ index: Int, beginning: String) -> [JSONValue] {
+    func opening(_ index: Int, _ beginning: AnswerBeginning) -> [JSONValue] {
         var (message, usage) = (message([]), Usage())
         usage.promptTokens = promptTokens
         message["usage"] = written(usage)

@@ -46,7 +46,7 @@ struct ResponsesWriter: AnswerWriting {
         return ended(completion, output, usage)
     }
 
-    mutating func opening(_ index: Int, beginning: String) -> [JSONValue] {
+    mutating func opening(_ index: Int, _ beginning: AnswerBeginning) -> [JSONValue] {
         let response = response("in_progress", [], nil)
         return [event("response.created", ["response": response]), event("response.in_progress", ["response": response])]
     }

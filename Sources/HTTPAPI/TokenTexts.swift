@@ -34,9 +34,33 @@ struct TokenTexts: Sendable {
         return entry
     }
 
+    /// `prompt_logprobs` of a prompt: null for its first token, then by token its own log probability and those of the `count` likeliest.
+    func prompt(_ tokens: [PromptToken], count: Int) -> JSONValue {
+        let entries = tokens.map { told -> JSONValue in
+            let (chosen, likeliest) = (told.choice.chosen, told.choice.likeliest.prefix(count))
+            let place = likeliest.firstIndex { $0.token == chosen.token }
+            var entry = JSONObject()
+            entry["\(chosen.token)"] = ranked(chosen, place.map { $0 + 1 } ?? told.rank)
+            for (place, other) in likeliest.enumerated() where other.token != chosen.token { entry["\(other.token)"] = ranked(other, place + 1) }
+            return .object(entry)
+        }
+        return .array([.null] + entries)
+    }
+
+    private func ranked(_ token: TokenLogprob, _ rank: Int) -> JSONValue {
+        ["logprob": .double(Double(token.logprob)), "rank": .int(rank), "decoded_token": .string(text(token.token))]
+    }
+
     /// `logprobs` of a completion's choice; `offset`, in Unicode scalars of the text, goes on by the tokens' own.
-    func completion(_ tokens: [TokenChoice], offset: inout Int) -> JSONValue {
+    ///
+    /// - Parameter first: a token before them that has no log probability.
+    func completion(_ tokens: [TokenChoice], first: Int32? = nil, offset: inout Int) -> JSONValue {
         var (offsets, logprobs, texts, likeliest): ([JSONValue], [JSONValue], [JSONValue], [JSONValue]) = ([], [], [], [])
+        if let first {
+            let text = text(first)
+            (offsets, logprobs, texts, likeliest) = ([.int(offset)], [.null], [.string(text)], [.null])
+            offset += text.unicodeScalars.count
+        }
         for choice in tokens {
             let text = text(choice.chosen.token)
             offsets.append(.int(offset))

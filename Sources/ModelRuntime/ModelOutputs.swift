@@ -22,7 +22,7 @@ extension Session {
     ///   - continuation: the tokens behind the prompt, of which one more than are computed is read: at least one.
     ///   - gears: the least gear of each decode step, in turn; empty for any.
     ///   - repetitionPenalty: that of the model's own generation.
-    ///   - readsWholePrompt: whether the logits of all tokens of the prompt are wanted; needs a session made by `single`.
+    ///   - readsWholePrompt: whether the logits of all tokens of the prompt are wanted.
     package func outputs(
         of prompt: Prompt, continuation: [Int32], gears: [Int] = [], repetitionPenalty: Float = 1,
         readsWholePrompt: Bool = false

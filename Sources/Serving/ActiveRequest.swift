@@ -1,3 +1,4 @@
+internal import Execution
 internal import Plan
 
 /// Embeddings of the images of a prompt, which all answers to it read.
@@ -55,11 +56,12 @@ final class ActiveRequest {
         let prompt = request.prompt
         return SequenceState(
             id: id, group: group, prompt: prompt.ids, longest: request.longest, images: images, spans: prompt.spans, lengths: prompt.lengths,
-            salt: request.cacheSalt, gears: request.probe?.gears ?? [])
+            salt: request.cacheSalt, gears: request.probe?.gears ?? [], readsPrompt: request.readsPrompt)
     }
 
     /// Which logits of the next step that chooses a token are read, as `StepIO` counts them; a probe and log probabilities read all.
     func beginChoice() -> (count: Int32, reach: Float) {
+        guard request.maxTokens > 0 else { return request.probe == nil ? (StepIO.noLogits, 0) : (0, 0) }
         if policy == nil {
             policy = TokenPolicy(
                 request.sampling, request.rules, ends: request.endTokens + request.stopTokens, prompt: request.prompt.ids,
@@ -72,6 +74,9 @@ final class ActiveRequest {
         images.values[image] = embeddings
         request.probe?.take(.image(image, embeddings.values))
     }
+
+    /// Passes on what the model would have said in place of the prompt's next tokens.
+    func tell(_ tokens: [PromptToken]) { deliver(.prompt(tokens)) }
 
     /// Takes a sampled token, passes its text on, and says whether the request has ended; throws where its tokens have no text.
     ///

@@ -25,13 +25,13 @@ extension StepIO {
             fillTokens(sequence, item, row: row, blockSize: blockSize)
             fillPositions(sequence, request.request.prompt, item, row: row)
             fillImages(request, item, row: row)
-            row += item.count
-            if item.samples {
-                sampleRows[sampleCount] = Int32(row - 1)
-                let wanted = item.isReplay ? (count: Self.noLogits, reach: 0) : request.beginChoice()
+            for place in item.logits {
+                sampleRows[sampleCount] = Int32(row + place - item.start)
+                let wanted = item.isReplay ? (count: Self.noLogits, reach: 0) : item.samples(at: place) ? request.beginChoice() : (0, 0)
                 (wantedLogits[sampleCount], logitReach[sampleCount]) = wanted
                 sampleCount += 1
             }
+            row += item.count
         }
         if let gear { pad(from: batch.items.count, to: gear) }
     }

@@ -35,7 +35,7 @@ extension Engine {
                         cancel(id)
                         throw error
                     }
-                case .token: break
+                case .token, .prompt: break
                 case .finished(let completion): return completion
                 case .failed(let reason): throw EngineFailure(description: reason.description)
                 }
@@ -55,7 +55,7 @@ extension Engine {
             events.drain(into: &arrived, waits: true)
             for (index, event) in arrived {
                 switch event {
-                case .text, .token: break
+                case .text, .token, .prompt: break
                 case .finished(let completion): completions[index] = completion
                 case .failed(let reason): throw EngineFailure(description: reason.description)
                 }

@@ -132,7 +132,7 @@ package final class Engine: Sendable {
     private func check(_ request: GenerationRequest) throws(AdmissionError) {
         let (count, limit) = (request.prompt.ids.count, configuration.maxModelLength)
         guard count > 0 else { throw .promptEmpty }
-        guard count < limit else { throw .promptTooLong(promptTokens: count, maxModelLength: limit) }
+        guard request.maxTokens > 0 ? count < limit : count <= limit else { throw .promptTooLong(promptTokens: count, maxModelLength: limit) }
         guard request.maxTokens <= limit - count else {
             throw .maxTokensTooLarge(maxTokens: request.maxTokens, promptTokens: count, maxModelLength: limit)
         }
@@ -140,7 +140,7 @@ package final class Engine: Sendable {
         if let span = request.prompt.spans.first(where: { $0.count > spanMax }) {
             throw .spanTooLong(tokens: span.count, limit: spanMax)
         }
-        if request.probe?.readsWholePrompt == true, configuration.maxSequences > 1 || configuration.cachesPrefixes { throw .probeNotAlone }
+        if request.readsPrompt, configuration.keepsStates, !request.prompt.spans.isEmpty { throw .promptNotReadable }
         let size = configuration.vocabularySize
         if let token = request.prompt.ids.first(where: { $0 < 0 || Int($0) >= size }) {
             throw .tokenOutOfRange(token: token, vocabularySize: size)

@@ -37,6 +37,8 @@ package struct EngineConfiguration: Sendable {
     package let imageCacheBytes: Int
     package let maxQueued: Int
     package let maxPatches: Int
+    /// Whether the model keeps a state of each sequence.
+    package let keepsStates: Bool
     package let vocabularySize: Int
 
     /// Sequences of the greatest length that the KV cache holds at once.
@@ -93,6 +95,7 @@ package struct EngineConfiguration: Sendable {
         imageCacheBytes = options.imageCacheBytes
         maxQueued = options.maxQueued
         maxPatches = limits.maxPatches
+        keepsStates = program.keepsStates
         vocabularySize = program.vocabularySize
     }
 

@@ -66,7 +66,7 @@ final class EngineLoop {
         scheduler = Scheduler(
             Scheduler.Limits(
                 gears: configuration.gears, maxSequences: configuration.maxSequences,
-                maxBatchedTokens: configuration.maxBatchedTokens, blockSize: configuration.blockSize,
+                maxBatchedTokens: configuration.maxBatchedTokens, maxLogits: io.maxSequences, blockSize: configuration.blockSize,
                 blockCount: configuration.blockCount, cachesPrefixes: configuration.cachesPrefixes, sharesPrompts: configuration.sharesPrompts))
     }
 
@@ -94,9 +94,7 @@ final class EngineLoop {
                     vocabularySize: configuration.vocabularySize
                 ) { deliver(branch, $0) }
                 requests[active.id] = active
-                var sequence = active.sequence
-                if active.request.probe?.readsWholePrompt == true { sequence.chunkMax = io.maxSequences }
-                scheduler.add(sequence)
+                scheduler.add(active.sequence)
             }
         case .cancel(let ids): for id in ids { end(id, .abort) }
         case .drain: isDraining = true
@@ -112,7 +110,7 @@ final class EngineLoop {
         io.fill(batch, gear: gear, running: scheduler.running, blockSize: configuration.blockSize, requests: requests)
         let began = ContinuousClock.now
         do {
-            try run(batch)
+            try model.run(batch.entry, io)
         } catch {
             for item in batch.items { fail(item.id, "\(error)") }
             return true
@@ -120,81 +118,86 @@ final class EngineLoop {
         let now = ContinuousClock.now
         vision.stepSeconds = (now - began).seconds
         scheduler.commit()
-        deliver(batch, began: began, now: now)
-        record(batch, gear: gear)
+        let generated = deliver(batch, began: began, now: now)
+        record(batch, gear: gear, generated: generated)
         for (id, reason) in ended { end(id, reason) }
         ended.removeAll(keepingCapacity: true)
         return true
     }
 
-    /// Runs the batch in `io`. A probe that reads its whole prompt is shown the logits of each token in the batch, as many in a run as can
-    /// be sampled: only a span of more tokens is computed several times.
-    private func run(_ batch: Batch) throws(BackendError) {
-        guard let item = batch.items.first, let request = requests[item.id], let probe = request.request.probe, probe.readsWholePrompt,
-            request.generatedCount == 0
-        else { return try model.run(batch.entry, io) }
-        let width = io.vocabularySize
-        guard batch.entry == .extend else {
-            try model.run(batch.entry, io)
-            return probe.take(.prompt(Array(io.logits[..<width])))
-        }
-        for first in stride(from: 0, to: item.count, by: io.maxSequences) {
-            io.sampleCount = min(io.maxSequences, item.count - first)
-            for sample in 0..<io.sampleCount { (io.sampleRows[sample], io.wantedLogits[sample]) = (Int32(first + sample), 0) }
-            try model.run(.extend, io)
-            probe.take(.prompt(Array(io.logits[..<(io.sampleCount * width)])))
-        }
-        // The next token is chosen from the first row.
-        let last = (io.sampleCount - 1) * width
-        for token in 0..<width { io.logits[token] = io.logits[last + token] }
-    }
-
-    /// Chooses a token for each sequence that wants one.
+    /// Reads the batch's logits: chooses a token for each sequence that wants one, and computes what prompts that are read are told.
     private func choose(_ batch: Batch) {
         sampling.removeAll()
         var row = 0
-        for item in batch.items where item.samples {
+        for item in batch.items {
             guard let request = requests[item.id] else { continue }
-            if !item.isReplay {
-                let logits = UnsafeMutableBufferPointer(rebasing: io.logits[row * io.vocabularySize..<(row + 1) * io.vocabularySize])
-                sampling.add(logits, of: request)
-            }
-            row += 1
+            if !item.isReplay { read(item, of: request, row: row) }
+            row += item.logits.count
         }
         sampling.run(on: model)
     }
 
-    /// Passes the chosen tokens on.
-    private func deliver(_ batch: Batch, began: ContinuousClock.Instant, now: ContinuousClock.Instant) {
+    /// - Parameter row: the first of the item's rows of logits.
+    private func read(_ item: Batch.Item, of request: ActiveRequest, row: Int) {
+        let width = io.vocabularySize
+        if let probe = request.request.probe, probe.readsWholePrompt, request.generatedCount == 0 {
+            probe.take(.prompt(Array(io.logits[row * width..<(row + item.logits.count) * width])))
+        }
+        for (offset, place) in item.logits.enumerated() {
+            let logits = UnsafeMutableBufferPointer(rebasing: io.logits[(row + offset) * width..<(row + offset + 1) * width])
+            if item.samples(at: place) {
+                if request.request.maxTokens > 0 { sampling.add(logits, of: request) }
+            } else if let count = request.request.promptLogprobs {
+                sampling.add(logits, before: request.request.prompt.ids[place + 1], likeliest: count)
+            }
+        }
+    }
+
+    /// Passes on what the rows of the batch yield; returns how many tokens were generated.
+    private func deliver(_ batch: Batch, began: ContinuousClock.Instant, now: ContinuousClock.Instant) -> Int {
         choose(batch)
-        var row = 0
+        var (row, generated) = (0, 0)
         for item in batch.items {
             guard let request = requests[item.id] else { continue }
             noteFirstStep(request, at: began)
-            guard item.samples, !item.isReplay else { continue }
-            let (choice, shown) = sampling[row]
-            let told = sampling.choice(row: row)
-            row += 1
-            let probe = request.request.probe
-            if let shown { probe?.take(.step(shown, choice: try? choice.get())) }
-            let given = probe?.token(request.generatedCount).map { Result<Int32, RowSampling.Fault>.success($0) }
-            let token: Int32
-            switch given ?? choice {
-            case .success(let chosen): token = chosen
-            case .failure(let fault):
-                fail(item.id, fault.description, isOfRequest: fault == .allBarred)
+            guard !item.isReplay else { continue }
+            let told = request.request.promptLogprobs == nil ? 0 : item.logits.count - (item.samples ? 1 : 0)
+            if told > 0 { request.tell((row..<row + told).compactMap { sampling.promptToken(row: $0) }) }
+            row += told
+            guard item.samples else { continue }
+            guard request.request.maxTokens > 0 else {
+                ended.append((item.id, .length))
                 continue
             }
-            scheduler.append(token, toSequence: item.id)
-            noteToken(request, at: now)
-            report.generated += 1
-            do {
-                guard let reason = try request.take(token, told, maxModelLength: configuration.maxModelLength) else { continue }
-                ended.append((item.id, reason))
-            } catch {
-                fail(item.id, "\(error)")
-            }
+            if deliver(row: row, item, to: request, now: now) { generated += 1 }
+            row += 1
         }
+        return generated
+    }
+
+    /// Passes a chosen token on; false where the request fails without one.
+    private func deliver(row: Int, _ item: Batch.Item, to request: ActiveRequest, now: ContinuousClock.Instant) -> Bool {
+        let (choice, shown) = sampling[row]
+        let probe = request.request.probe
+        if let shown { probe?.take(.step(shown, choice: try? choice.get())) }
+        let given = probe?.token(request.generatedCount).map { Result<Int32, RowSampling.Fault>.success($0) }
+        let token: Int32
+        switch given ?? choice {
+        case .success(let chosen): token = chosen
+        case .failure(let fault):
+            fail(item.id, fault.description, isOfRequest: fault == .allBarred)
+            return false
+        }
+        scheduler.append(token, toSequence: item.id)
+        noteToken(request, at: now)
+        report.generated += 1
+        do {
+            guard let reason = try request.take(token, sampling.choice(row: row), maxModelLength: configuration.maxModelLength) else { return true }
+            ended.append((item.id, reason))
+        } catch {
+            fail(item.id, "\(error)")
+        }
+        return true
     }
 
     /// Encodes a slice of the next image that a running sequence waits for.
@@ -252,10 +255,10 @@ extension EngineLoop {
         request.lastToken = now
     }
 
-    private func record(_ batch: Batch, gear: Int?) {
+    private func record(_ batch: Batch, gear: Int?, generated: Int) {
         state.updateMetrics { metrics in
             metrics.iterationTokens.observe(Double(batch.tokenCount))
-            metrics.generationTokens += batch.items.reduce(0) { $0 + ($1.samples && !$1.isReplay ? 1 : 0) }
+            metrics.generationTokens += generated
             guard let gear else { return }
             metrics.gearSteps[gear, default: 0] += 1
             metrics.gearPadding[gear, default: 0] += gear - batch.items.count

@@ -10,9 +10,10 @@ package struct GenerationGroup: Sendable {
         self.count = count
     }
 
-    /// What one of the answers is asked for: each has a seed of its own, the first that of the request.
+    /// What one of the answers is asked for: each has a seed of its own, the first that of the request, which also tells of the prompt.
     func branch(_ index: Int) -> GenerationRequest {
         var request = request
+        if index > 0 { request.promptLogprobs = nil }
         request.sampling = request.sampling.branch(index)
         return request
     }

@@ -63,7 +63,7 @@ package struct GenerationRequest: Sendable {
     package var prompt: Prompt
     package var sampling: SamplingParameters
     package var rules = TokenRules()
-    /// Most tokens to generate, at least 1.
+    /// Most tokens to generate; with 0 the prompt alone is computed.
     package var maxTokens: Int
     /// Tokens that end the text, such as the model's end-of-text; ignored under `ignoresEnd`.
     package var endTokens: [Int32]
@@ -77,6 +77,8 @@ package struct GenerationRequest: Sendable {
     package var decoder: any TokenTextDecoder
     /// How many of the likeliest tokens are told beside each token and its log probability, at most `likeliestMax`; nil for neither.
     package var logprobs: Int?
+    /// The same of each token of the prompt but the first; nil for nothing. The prompt is computed whole then, whatever is cached.
+    package var promptLogprobs: Int?
     /// Prompts share cached prefixes only under the same salt.
     package var cacheSalt: String
     /// What is shown of the computation; nil for nothing.
@@ -98,6 +100,9 @@ package struct GenerationRequest: Sendable {
         self.probe = probe
     }
 
+    /// Whether the logits of all tokens of the prompt are read.
+    var readsPrompt: Bool { promptLogprobs != nil || probe?.readsWholePrompt == true }
+
     /// Most tokens that prompt and output have together.
     var longest: Int { prompt.ids.count + maxTokens }
 
@@ -105,7 +110,8 @@ package struct GenerationRequest: Sendable {
     package var heldBytes: Int {
         let tokens = MemoryLayout<Int32>.stride * (prompt.ids.count + prompt.positions.count)
         let ruleBytes = MemoryLayout<Int32>.stride * (2 * rules.biases.count + (rules.allowed?.count ?? 0) + rules.barred.reduce(0) { $0 + 8 + $1.count })
-        return prompt.images.reduce(4096 + tokens + ruleBytes) { sum, image in
+        let told = promptLogprobs.map { prompt.ids.count * (MemoryLayout<PromptToken>.stride + 32 + $0 * MemoryLayout<TokenLogprob>.stride) } ?? 0
+        return prompt.images.reduce(4096 + tokens + ruleBytes + told) { sum, image in
             sum + image.input.byteCount
         }
     }
@@ -172,6 +178,8 @@ package struct GenerationFailure: Error, Sendable, CustomStringConvertible {
 package enum GenerationEvent: Sendable {
     /// A token, before its text, where log probabilities were asked for.
     case token(TokenChoice)
+    /// The prompt's next tokens, from its second one on, where their log probabilities were asked for; all come before the first token.
+    case prompt([PromptToken])
     /// Text of one or more tokens, never empty.
     case text(String)
     case finished(Completion)
@@ -181,7 +189,7 @@ package enum GenerationEvent: Sendable {
     /// Whether nothing follows.
     var isLast: Bool {
         switch self {
-        case .text, .token: false
+        case .text, .token, .prompt: false
         case .finished, .failed: true
         }
     }
@@ -212,8 +220,8 @@ package enum AdmissionError: Error, Sendable, Equatable, CustomStringConvertible
     /// More tokens that see each other than a batch surely has room for.
     case spanTooLong(tokens: Int, limit: Int)
     case tokenOutOfRange(token: Int32, vocabularySize: Int)
-    /// A probe that reads its whole prompt, in an engine of several sequences or one that caches prefixes.
-    case probeNotAlone
+    /// A prompt is to be read whose tokens see each other: they may have to be computed several times, which states of a sequence forbid.
+    case promptNotReadable
     /// More answers than the engine ever takes at once.
     case tooManyAnswers(count: Int, limit: Int)
     case queueFull(waiting: Int)
@@ -232,7 +240,8 @@ package enum AdmissionError: Error, Sendable, Equatable, CustomStringConvertible
             "\(tokens) tokens of the prompt have to be computed at once, and a batch has room for \(limit); compile with a larger "
                 + "--max-num-batched-tokens"
         case .tokenOutOfRange(let token, let size): "token \(token) is outside the vocabulary of \(size)"
-        case .probeNotAlone: "logits of whole prompts are read by an engine of one sequence that caches no prefixes"
+        case .promptNotReadable:
+            "the model keeps states of each sequence, so that prompts whose image tokens see each other have no log probabilities"
         case .tooManyAnswers(let count, let limit): "\(count) answers are asked for, more than the \(limit) that may wait and run at once"
         case .queueFull(let waiting): "the server is busy: \(waiting) requests are waiting"
         case .notServing(let phase): "the server is \(phase)"

@@ -13,7 +13,7 @@ package struct Probe: Sendable {
     private let continuation: [Int32]
     /// The least gear of each decode step, again from the first one after the last; empty for any.
     let gears: [Int]
-    /// Whether the logits of every token of the prompt are shown; only engines of one sequence without cached prefixes do that.
+    /// Whether the logits of every token of the prompt are shown.
     let readsWholePrompt: Bool
     /// Called on the engine's thread.
     let take: @Sendable (Finding) -> Void

@@ -1,12 +1,15 @@
 internal import CKernels
 internal import Execution
 
-/// The rows of a batch from which tokens are chosen, several at once; a row's choice depends on no other and on no thread.
+/// The rows of a batch from which tokens are chosen, or that tell of the prompt's next token, several at once; what a row yields depends on
+/// no other and on no thread.
 final class RowSampling: RowWork {
     private struct Row {
         var logits: UnsafeMutableBufferPointer<Float>
         /// How many of the likeliest tokens are told beside the chosen one's log probability; nil for neither.
         var logprobs: Int?
+        /// The prompt's token that follows; nil where one is chosen.
+        var given: Int32?
         /// Nil once the token is chosen.
         var policy: TokenPolicy?
         /// The logits as they were, for a request that shows them.
@@ -35,12 +38,20 @@ final class RowSampling: RowWork {
 
     /// Adds a request's next row; the logits are changed when its token is chosen.
     func add(_ logits: UnsafeMutableBufferPointer<Float>, of request: ActiveRequest) {
-        precondition(rows.count < choices.count, "more rows than sequences")
+        precondition(rows.count < choices.count, "more rows than a batch has")
         let shown = request.request.probe.map { _ in Array(logits) }
         rows.append(Row(logits: logits, logprobs: request.request.logprobs, policy: request.policy, shown: shown))
     }
 
-    /// Chooses a token for each row.
+    /// Adds a row of a prompt, and the token that follows there; the logits are left as they are.
+    ///
+    /// - Parameter count: how many of the likeliest tokens are told.
+    func add(_ logits: UnsafeMutableBufferPointer<Float>, before token: Int32, likeliest count: Int) {
+        precondition(rows.count < choices.count, "more rows than a batch has")
+        rows.append(Row(logits: logits, logprobs: count, given: token))
+    }
+
+    /// Computes each row.
     func run(on model: any LoadedModel) {
         model.run(rows: rows.count, self)
         // A row must not share the memory that its request goes on with.
@@ -49,6 +60,12 @@ final class RowSampling: RowWork {
 
     func run(row: Int, thread: Int) {
         let (sampler, logits) = (samplers[thread], rows[row].logits)
+        if let given = rows[row].given {
+            let (sum, logit) = (sampler.logSum(logits), logits[Int(given)])
+            let found = sampler.writeLikeliest(rows[row].logprobs ?? 0, of: logits, sum, to: logprobs.room(row: row))
+            let rank = logits.reduce(1) { $1 > logit ? $0 + 1 : $0 }
+            return logprobs.set(sum.logprob(of: logit), rank: rank, likeliest: found, row: row)
+        }
         guard let policy = rows[row].policy else { return }
         guard let count = rows[row].logprobs else {
             choices[row] = choose(logits, policy, sampler)
@@ -73,6 +90,9 @@ final class RowSampling: RowWork {
     func choice(row: Int) -> TokenChoice? {
         rows[row].logprobs == nil || choices[row] < 0 ? nil : logprobs.choice(choices[row], row: row)
     }
+
+    /// What the model would have said in place of the prompt's token behind a row of a prompt.
+    func promptToken(row: Int) -> PromptToken? { rows[row].given.map { logprobs.promptToken($0, row: row) } }
 
     private static let noNumber: Int32 = -1
     private static let allBarred: Int32 = -2

@@ -12,6 +12,8 @@ package struct Scheduler {
         package var gears: [Int]
         package var maxSequences: Int
         package var maxBatchedTokens: Int
+        /// Most rows of logits that a batch gives, at least `maxSequences`.
+        package var maxLogits: Int
         package var blockSize: Int
         package var blockCount: Int
         package var cachesPrefixes: Bool
@@ -19,9 +21,10 @@ package struct Scheduler {
         package var sharesPrompts: Bool
 
         package init(
-            gears: [Int], maxSequences: Int, maxBatchedTokens: Int, blockSize: Int, blockCount: Int,
+            gears: [Int], maxSequences: Int, maxBatchedTokens: Int, maxLogits: Int? = nil, blockSize: Int, blockCount: Int,
             cachesPrefixes: Bool = true, sharesPrompts: Bool = true
         ) {
+            self.maxLogits = maxLogits ?? maxSequences
             self.sharesPrompts = sharesPrompts
             self.gears = gears
             self.maxSequences = maxSequences
@@ -53,6 +56,7 @@ package struct Scheduler {
 
     package init(_ limits: Limits) {
         precondition(limits.maxBatchedTokens >= limits.maxSequences && limits.maxSequences > 0 && limits.blockCount > 0)
+        precondition(limits.maxLogits >= limits.maxSequences)
         self.limits = limits
         pool = BlockPool(blockSize: limits.blockSize, blockCount: limits.blockCount)
         freeStateSlots = (0..<Int32(limits.maxSequences)).reversed()
@@ -94,17 +98,17 @@ package struct Scheduler {
         batch.items.removeAll(keepingCapacity: true)
         fork()
         if reserveBlocks() { admit() }
-        var budget = limits.maxBatchedTokens
+        var room = Room(tokens: limits.maxBatchedTokens, logits: limits.maxLogits - running.count)
         if running.contains(where: \.isPromptSpan) {
             // Either prompts or what is behind them: a batch of both would be one for `extend`.
-            scheduleAll(decoding: false, &budget)
+            scheduleAll(decoding: false, &room)
             if batch.items.isEmpty {
-                budget = limits.gears.last ?? budget
-                scheduleAll(decoding: true, &budget)
+                room.tokens = limits.gears.last ?? room.tokens
+                scheduleAll(decoding: true, &room)
             }
         } else {
-            scheduleAll(decoding: true, &budget)
-            scheduleAll(decoding: false, &budget)
+            scheduleAll(decoding: true, &room)
+            scheduleAll(decoding: false, &room)
         }
         guard !batch.items.isEmpty else { return nil }
         batch.entry = entry()
@@ -114,6 +118,8 @@ package struct Scheduler {
     /// Takes note that the last batch has run.
     package mutating func commit() {
         for item in batch.items {
+            running[item.index].noteRead(to: item.logits.upperBound)
+            guard item.isWhole else { continue }
             running[item.index].computed += item.count
             if limits.cachesPrefixes { publish(item.index) }
         }
@@ -206,7 +212,7 @@ extension Scheduler {
             }
             sequence.computed = hits.blocks.count * limits.blockSize
             sequence.publishedBlocks = hits.blocks.count
-            if limits.cachesPrefixes {
+            if limits.cachesPrefixes, !sequence.isReading {
                 counts.prefixQueries += sequence.known
                 counts.prefixHits += sequence.computed
             }
@@ -215,9 +221,10 @@ extension Scheduler {
         }
     }
 
-    /// Blocks in the cache that begin a waiting sequence; at least one token is left to compute.
+    /// Blocks in the cache that begin a waiting sequence; at least one token is left to compute. None where logits of the prompt are still
+    /// to be read: of cached tokens there are none.
     private mutating func cachedBlocks(ofWaiting index: Int) -> (blocks: [Int32], freeCount: Int) {
-        guard limits.cachesPrefixes else { return ([], 0) }
+        guard limits.cachesPrefixes, !waiting[index].isReading else { return ([], 0) }
         var result: (blocks: [Int32], freeCount: Int) = ([], 0)
         for block in 0..<(waiting[index].known - 1) / limits.blockSize {
             let digest = waiting[index].digest(ofBlock: block, size: limits.blockSize)
@@ -237,25 +244,29 @@ extension Scheduler {
     }
 
     /// Schedules the running sequences whose next token is one for `decode`, or the others.
-    private mutating func scheduleAll(decoding: Bool, _ budget: inout Int) {
-        for index in running.indices where running[index].isDecoding == decoding { schedule(index, &budget) }
+    private mutating func scheduleAll(decoding: Bool, _ room: inout Room) {
+        for index in running.indices where running[index].isDecoding == decoding { schedule(index, &room) }
     }
 
     /// Adds the next tokens of a running sequence to the batch, unless an image among them is not encoded yet or a span does not
     /// fit any more.
-    private mutating func schedule(_ index: Int, _ budget: inout Int) {
+    private mutating func schedule(_ index: Int, _ room: inout Room) {
         let sequence = running[index]
         guard !sequence.blocks.isEmpty else { return }
-        let count = sequence.chunk(budget: budget)
+        let most = room.logits + 1
+        let count = sequence.chunk(budget: room.tokens, logits: most)
         guard count > 0 else { return }
         let range = sequence.computed..<sequence.computed + count
         guard sequence.hasEmbeddings(for: range) else { return }
         let isReplay = sequence.isPromptSpan && sequence.isDecoding && range.upperBound < sequence.known
+        let reachesEnd = range.upperBound == sequence.known || isReplay
+        let logits = sequence.logits(of: range, reachesEnd: reachesEnd, most: most)
         batch.items.append(
             Batch.Item(
-                index: index, id: sequence.id, start: range.lowerBound, count: count,
-                samples: range.upperBound == sequence.known || isReplay, isReplay: isReplay))
-        budget -= count
+                index: index, id: sequence.id, start: range.lowerBound, count: count, logits: logits,
+                samples: reachesEnd && logits.upperBound == range.upperBound, isReplay: isReplay))
+        room.tokens -= count
+        room.logits -= max(logits.count - 1, 0)
     }
 
     private func entry() -> Entry {
@@ -272,7 +283,7 @@ extension Scheduler {
 extension Scheduler {
     /// Tokens of the prompt in blocks that the sequences of a group share; at least one is left for each to compute.
     private func sharedTokens(_ sequence: SequenceState) -> Int {
-        guard limits.sharesPrompts, sequence.group != nil else { return 0 }
+        guard limits.sharesPrompts, sequence.group != nil, !sequence.isReading else { return 0 }
         return (sequence.promptCount - 1) / limits.blockSize * limits.blockSize
     }
 
@@ -327,6 +338,13 @@ extension Scheduler {
     }
 }
 
+/// What a batch still takes.
+private struct Room {
+    var tokens: Int
+    /// Rows of logits beyond the one that each running sequence may need to go on.
+    var logits: Int
+}
+
 /// One step's work.
 package struct Batch: Sendable {
     package struct Item: Sendable {
@@ -336,12 +354,15 @@ package struct Batch: Sendable {
         /// First token to compute.
         package var start: Int
         package var count: Int
-        /// Whether the last of the tokens has logits.
+        /// Tokens whose logits are wanted, by place in the sequence: some of those to compute, or none, then behind them.
+        package var logits: Range<Int>
+        /// Whether the next token follows from the last of them.
         package var samples: Bool
         /// Whether the token that they would yield is known: a decode step of a sequence that begins anew.
         package var isReplay: Bool
 
-        package init(index: Int, id: Int, start: Int, count: Int, samples: Bool, isReplay: Bool = false) {
+        package init(index: Int, id: Int, start: Int, count: Int, logits: Range<Int>, samples: Bool, isReplay: Bool = false) {
+            self.logits = logits
             self.isReplay = isReplay
             self.index = index
             self.id = id
@@ -349,6 +370,12 @@ package struct Batch: Sendable {
             self.count = count
             self.samples = samples
         }
+
+        /// Whether the next token follows from the logits of the token there.
+        package func samples(at place: Int) -> Bool { samples && place == logits.upperBound - 1 }
+
+        /// Whether these are the last logits that are wanted of the tokens; else they are computed again for others.
+        package var isWhole: Bool { logits.upperBound == start + count }
     }
     package var entry: Entry = .extend
     package var items: [Item] = []

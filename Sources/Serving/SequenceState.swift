@@ -22,8 +22,10 @@ package struct SequenceState: Sendable {
     package var stateSlot: Int32 = -1
     /// Full blocks that the pool has been told about.
     package var publishedBlocks = 0
-    /// Most tokens that a batch takes of the sequence, unless a span has more.
-    package var chunkMax = Int.max
+    /// Whether the logits of all tokens of the prompt are wanted, not only those behind which the output begins.
+    package let readsPrompt: Bool
+    /// Tokens of the prompt whose logits have been read; they are not read again.
+    private var read = 0
     /// Prompt tokens found in the cache when the sequence first ran; nil before.
     package var cachedTokens: Int?
 
@@ -36,8 +38,9 @@ package struct SequenceState: Sendable {
 
     package init(
         id: Int, group: Int? = nil, prompt: [Int32], longest: Int = 0, images: [ImageTokens] = [], spans: [Range<Int>] = [], lengths: LengthAxes? = nil,
-        salt: String = "", gears: [Int] = []
+        salt: String = "", gears: [Int] = [], readsPrompt: Bool = false
     ) {
+        self.readsPrompt = readsPrompt
         self.id = id
         self.group = group
         self.lengths = lengths
@@ -88,9 +91,27 @@ package struct SequenceState: Sendable {
 
     private func span(at position: Int) -> Range<Int>? { spans.first { $0.contains(position) } }
 
-    /// How many of the next tokens a batch with room for `budget` computes: a batch never ends inside a span, whose tokens see
-    /// its end. 0 where the next span needs more room.
-    package func chunk(budget: Int) -> Int {
+    /// Whether logits of the prompt are still to be read.
+    package var isReading: Bool { readsPrompt && read < promptCount }
+
+    /// Takes note that logits of the tokens before `end` have been read.
+    package mutating func noteRead(to end: Int) {
+        if isReading { read = max(read, min(end, promptCount)) }
+    }
+
+    /// Of a range of tokens to compute, those whose logits are wanted now: of a prompt that is read, the next `most`; else the last one
+    /// where the output goes on behind it.
+    package func logits(of range: Range<Int>, reachesEnd: Bool, most: Int) -> Range<Int> {
+        guard isReading else { return range.upperBound - (reachesEnd ? 1 : 0)..<range.upperBound }
+        let first = min(max(range.lowerBound, read), range.upperBound)
+        return first..<min(range.upperBound, first + most)
+    }
+
+    /// How many of the next tokens a batch with room for `budget` tokens and, where the prompt is read, for so many rows of logits computes:
+    /// a batch never ends inside a span, whose tokens see its end. 0 where the next span needs more room for tokens; where it needs more
+    /// for logits it is computed several times.
+    package func chunk(budget: Int, logits: Int) -> Int {
+        let chunkMax = isReading ? max(read - computed, 0) + logits : Int.max
         let most = !isPromptSpan ? pending : isDecoding ? 1 : promptCount - computed
         let small = whole(min(pending, most, budget, chunkMax))
         return small > 0 ? small : whole(min(pending, most, budget))

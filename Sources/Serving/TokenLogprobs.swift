@@ -21,24 +21,39 @@ package struct TokenChoice: Sendable, Equatable {
     }
 }
 
+/// A token of a prompt, and what the model would have said in its place.
+package struct PromptToken: Sendable, Equatable {
+    package var choice: TokenChoice
+    /// One more than the number of tokens that are likelier.
+    package var rank: Int
+
+    package init(choice: TokenChoice, rank: Int) {
+        self.choice = choice
+        self.rank = rank
+    }
+}
+
 /// Most of the likeliest tokens that a request is told of.
 package let likeliestMax = 20
 
 /// Log probabilities of a batch's rows, each row's where one thread writes them.
 final class RowLogprobs: @unchecked Sendable {
     private let chosen: UnsafeMutableBufferPointer<Float>
+    private let ranks: UnsafeMutableBufferPointer<Int32>
     private let counts: UnsafeMutableBufferPointer<Int32>
     private let likeliest: UnsafeMutableBufferPointer<TokenLogprob>
 
     /// - Parameter capacity: most rows of a batch.
     init(capacity: Int) {
         chosen = .allocate(capacity: capacity)
+        ranks = .allocate(capacity: capacity)
         counts = .allocate(capacity: capacity)
         likeliest = .allocate(capacity: capacity * likeliestMax)
     }
 
     deinit {
         chosen.deallocate()
+        ranks.deallocate()
         counts.deallocate()
         likeliest.deallocate()
     }
@@ -48,10 +63,14 @@ final class RowLogprobs: @unchecked Sendable {
         UnsafeMutableBufferPointer(rebasing: likeliest[row * likeliestMax..<(row + 1) * likeliestMax])
     }
 
-    func set(_ logprob: Float, likeliest count: Int, row: Int) {
+    /// - Parameter rank: of rows of a prompt.
+    func set(_ logprob: Float, rank: Int = 0, likeliest count: Int, row: Int) {
         chosen[row] = logprob
+        ranks[row] = Int32(rank)
         counts[row] = Int32(count)
     }
+
+    func promptToken(_ token: Int32, row: Int) -> PromptToken { PromptToken(choice: choice(token, row: row), rank: Int(ranks[row])) }
 
     func choice(_ token: Int32, row: Int) -> TokenChoice {
         TokenChoice(

@@ -102,6 +102,18 @@ class Others(unittest.TestCase):
         likeliest = client().completions.create(model="model", prompt="A large", max_tokens=2, temperature=0, logprobs=2).choices[0].logprobs
         self.assertEqual((len(likeliest.tokens), len(likeliest.top_logprobs[0])), (2, 2))
 
+    def test_prompts_are_scored(self):
+        """As lm-evaluation-harness asks for the likelihood of a text, and how greedy it is."""
+        text = client().completions.create(model="model", prompt="A large", max_tokens=6, temperature=0, echo=True).choices[0].text
+        scores = [client().completions.create(model="model", prompt=text, max_tokens=most, temperature=0, logprobs=1, echo=True).choices[0]
+                  for most in (0, 1)]
+        for answer, ahead in zip(scores, (0, 1)):
+            found = answer.logprobs
+            self.assertEqual((answer.text[:len(text)], found.tokens[0], found.token_logprobs[0], found.top_logprobs[0]), (text, "A", None, None))
+            self.assertEqual([found.token_logprobs[-6 - ahead + place] for place in range(6)],
+                             [max(found.top_logprobs[-6 - ahead + place].values()) for place in range(6)])
+        self.assertEqual(scores[0].logprobs.token_logprobs, scores[1].logprobs.token_logprobs[:-1])
+
     def test_asynchronous(self):
         import asyncio
 

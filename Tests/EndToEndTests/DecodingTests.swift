@@ -52,6 +52,38 @@ import Testing
         #expect(server.stop() == 0)
     }
 
+    /// Prompts of one and of two images, in batches of as many rows as have logits, and cached whole the second time.
+    @Test func promptsHaveTheLogProbabilitiesOfTransformers() async throws {
+        let space = try Workspace()
+        let server = try Server(space.compile(Workspace.demoModel, "--precision", "exact"))
+        let file = Workspace.fixtures.appending(path: "demo_decoding/expected.json")
+        let record = try JSONSerialization.jsonObject(with: Data(contentsOf: file)) as? [String: Any]
+        let prompts = record?["prompts"] as? [[String: Any]] ?? []
+        #expect(prompts.count == 2)
+        let samples = Workspace.repository.appending(path: "Artifacts/Demo/samples")
+        for prompt in prompts + prompts {
+            let images = try (prompt["images"] as? [String] ?? []).map { try Data(contentsOf: samples.appending(path: $0)) }
+            let content = Server.content(prompt["question"] as? String ?? "", images, questionFirst: prompt["question_first"] as? Bool ?? false)
+            let body: [String: Any] = [
+                "model": "model", "temperature": 0, "max_tokens": 1, "prompt_logprobs": 5, "messages": [["role": "user", "content": content]],
+            ]
+            let answer = try await server.chat(JSONSerialization.data(withJSONObject: body))
+            let json = try JSONSerialization.jsonObject(with: answer) as? [String: Any]
+            let told = (json?["prompt_logprobs"] as? [Any] ?? []).dropFirst().map { $0 as? [String: [String: Any]] ?? [:] }
+            let tokens = prompt["tokens"] as? [Int] ?? [], ranks = prompt["ranks"] as? [Int] ?? [], near = prompt["near"] as? [Int] ?? []
+            let logprobs = prompt["logprobs"] as? [Double] ?? [], likeliest = prompt["likeliest"] as? [[Double]] ?? []
+            #expect(told.count == tokens.count && tokens.count > 20)
+            for (place, entries) in told.enumerated() where place < tokens.count {
+                let own = entries["\(tokens[place])"]
+                #expect(abs((own?["logprob"] as? Double ?? 1) - logprobs[place]) < 1e-3, "token \(place)")
+                #expect(abs((own?["rank"] as? Int ?? 0) - ranks[place]) < near[place], "token \(place)")
+                let top = entries.values.compactMap { $0["logprob"] as? Double }.sorted(by: >)
+                #expect(top.count >= 5 && zip(top, likeliest[place]).allSatisfy { abs($0 - $1) < 1e-3 }, "token \(place)")
+            }
+        }
+        #expect(server.stop() == 0)
+    }
+
     /// What requests leave out comes from another file, or from nowhere.
     @Test func defaultsComeFromWhereTheServerIsTold() async throws {
         let space = try Workspace()

@@ -86,6 +86,91 @@ import Testing
         await server.stop()
     }
 
+    private func column(_ choice: JSONValue?, _ name: String) -> [JSONValue] { choice?["logprobs"]?[name]?.arrayValue ?? [] }
+
+    /// The prompt's tokens come first, as those of an answer do where the prompt is shorter.
+    @Test func anEchoHasLogProbabilities() async throws {
+        let server = try await TestServer()
+        let whole = try await complete(server, ["echo": true, "logprobs": 2])
+        let choice = whole.json["choices"]?[0]
+        let text = choice?["text"]?.stringValue ?? ""
+        #expect(text.prefix(5) == "hello" && text.count == 13 && choice?["prompt_logprobs"] == nil)
+        // The test's model spells its tokens by other letters.
+        #expect(column(choice, "tokens").compactMap(\.stringValue).joined() == "axeeh" + text.dropFirst(5))
+        #expect(column(choice, "text_offset") == (0..<13).map { .int($0) })
+        #expect(column(choice, "token_logprobs").count == 13 && column(choice, "top_logprobs").count == 13)
+        #expect(column(choice, "token_logprobs")[0] == .null && column(choice, "top_logprobs")[0] == .null)
+        // What the model makes of "hell" tells of the "o" behind it.
+        let plain = try await complete(server, ["prompt": "hell", "logprobs": 2, "allowed_token_ids": [111], "max_tokens": 1]).json["choices"]?[0]
+        #expect(column(plain, "tokens") == ["h"])
+        for name in ["token_logprobs", "top_logprobs"] { #expect(column(plain, name)[0] == column(choice, name)[4]) }
+        #expect(try await column(complete(server, ["logprobs": 2]).json["choices"]?[0], "token_logprobs") == Array(column(choice, "token_logprobs")[5...]))
+        // The prompt alone, as evaluations ask for it.
+        let alone = try await complete(server, ["echo": true, "logprobs": 2, "max_tokens": 0])
+        #expect(alone.json["choices"]?[0]?["text"] == "hello" && alone.json["choices"]?[0]?["finish_reason"] == "length")
+        for name in ["tokens", "text_offset", "token_logprobs", "top_logprobs"] {
+            #expect(column(alone.json["choices"]?[0], name) == Array(column(choice, name)[..<5]))
+        }
+        #expect(alone.json["usage"]?["prompt_tokens"] == 5 && alone.json["usage"]?["completion_tokens"] == 0)
+        #expect(try await texts(complete(server, ["echo": true, "max_tokens": 0])) == ["hello"])
+        await server.stop()
+    }
+
+    @Test func anEchoStreamsWithItsLogProbabilities() async throws {
+        let server = try await TestServer()
+        let fields: KeyValuePairs<String, JSONValue> = [
+            "prompt": ["hello, you there", "x"], "echo": true, "logprobs": 1, "n": 3, "temperature": 1, "seed": 4,
+        ]
+        let whole = try await complete(server, fields).json["choices"]?.arrayValue ?? []
+        var object = try #require(body(fields).objectValue)
+        for (isPromptAlone, most) in [(false, 8), (true, 0)] {
+            object["stream"] = true
+            object["max_tokens"] = .int(most)
+            let answer = try await server.request("POST", "/v1/completions", .object(object))
+            let choices = try answer.events.dropLast().compactMap { try JSONValue(parsing: $0)["choices"]?[0] }
+            #expect(whole.count == 6 && answer.events.last == "[DONE]")
+            for index in 0..<6 {
+                let own = choices.filter { $0["index"]?.intValue == index }
+                let tokens = index < 3 ? 16 : 1
+                #expect(own.first?["text"]?.stringValue == (index < 3 ? "hello, you there" : "x") && column(own.first, "tokens").count == tokens)
+                for name in ["tokens", "text_offset", "token_logprobs", "top_logprobs"] {
+                    let expected = column(whole[index], name)
+                    #expect(own.flatMap { column($0, name) } == (isPromptAlone ? Array(expected[..<tokens]) : expected), "\(index) \(name)")
+                }
+            }
+        }
+        await server.stop()
+    }
+
+    @Test func promptsHaveLogProbabilities() async throws {
+        var options = TestServer.Options()
+        options.spellsBytes = true
+        let server = try await TestServer(options)
+        let answer = try await complete(server, ["prompt": ["hello", "you"], "prompt_logprobs": 2, "n": 2, "temperature": 1, "seed": 3, "echo": true, "logprobs": 1])
+        let choices = answer.json["choices"]?.arrayValue ?? []
+        #expect(choices.map { $0["prompt_logprobs"]?.arrayValue?.count } == [5, 5, 3, 3] && answer.json["prompt_logprobs"] == nil, "\(answer.text)")
+        #expect(choices[0]["prompt_logprobs"] == choices[1]["prompt_logprobs"] && choices[0]["prompt_logprobs"]?[0] == .null)
+        for (place, token) in "hello".utf8.enumerated().dropFirst() {
+            let entries = choices[0]["prompt_logprobs"]?[place]?.objectValue ?? JSONObject()
+            let own = entries["\(token)"]
+            #expect((2...3).contains(entries.count) && own?["decoded_token"] == .string(String(UnicodeScalar(token))))
+            #expect(own?["logprob"] == column(choices[0], "token_logprobs")[place])
+            #expect(column(choices[0], "top_logprobs")[place].objectValue.map { (1...2).contains($0.count) } == true)
+            let order = entries.map { $0.1 }.sorted { ($0["rank"]?.intValue ?? 0) < ($1["rank"]?.intValue ?? 0) }
+            #expect(order.prefix(2).map { $0["rank"] } == [1, 2])
+            let values = order.map { $0["logprob"]?.doubleValue ?? 1 }
+            #expect(values == values.sorted(by: >) && values[0] <= 0)
+        }
+        let own = try await complete(server, ["prompt_logprobs": 0]).json["choices"]?[0]
+        #expect(own?["prompt_logprobs"]?[1]?.objectValue?.count == 1 && own?["logprobs"] == .null)
+        let streamed = try await complete(server, ["prompt_logprobs": 0, "stream": true])
+        #expect(streamed.status == 400 && streamed.json["error"]?["param"] == "prompt_logprobs")
+        let chat = try await server.chat(["prompt_logprobs": 1, "n": 2, "temperature": 1]).json
+        #expect(chat["prompt_logprobs"]?.arrayValue?.count == chat["usage"]?["prompt_tokens"]?.intValue && chat["prompt_logprobs"]?[0] == .null)
+        #expect(chat["choices"]?[0]?["logprobs"] == .null && chat["choices"]?[1]?["prompt_logprobs"] == nil)
+        await server.stop()
+    }
+
     @Test func namesTheFieldAtFault() async throws {
         let server = try await TestServer()
         let cases: [(String, JSONValue, String)] = [
@@ -98,6 +183,8 @@ import Testing
             ("logprobs", 21, "logprobs must be at least 0"), ("logprobs", true, "logprobs must be a whole number"),
             ("messages", ["x"], "messages is not supported"), ("top_logprobs", 1, "unknown field top_logprobs"),
             ("max_tokens", 510, "max_tokens 510 is too large"), ("echo", 1, "echo must be a boolean"),
+            ("max_tokens", 0, "max_tokens must be at least 1"), ("prompt_logprobs", 21, "prompt_logprobs must be at least 0 and at most 20"),
+            ("prompt_logprobs", -1, "prompt_logprobs must be at least 0"), ("prompt_logprobs", true, "prompt_logprobs must be a whole number"),
         ]
         for (name, value, words) in cases {
             let answer = try await complete(server, [name: value])
@@ -105,8 +192,6 @@ import Testing
             #expect(answer.status == 400 && error?["message"]?.stringValue?.contains(words) == true, "\(name): \(answer.text)")
             #expect(error?["param"] == .string(name), "\(answer.text)")
         }
-        let both = try await complete(server, ["echo": true, "logprobs": 0])
-        #expect(both.status == 400 && both.json["error"]?["param"] == "echo")
         #expect(try await complete(server, ["model": "gpt-4"]).status == 404)
         #expect(try await complete(server, ["suffix": "", "user": "me", "store": false, "suffix": .null]).status == 200)
         await server.stop()

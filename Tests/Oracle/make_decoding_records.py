@@ -2,7 +2,8 @@
 
 usage: make_decoding_records.py [--out DIR]
 Every item is greedy: a question, the fields of an API request, and transformers' tokens under its own processors of the same meaning, with
-the log probabilities of the model's own logits. Two runs give the same bytes.
+the log probabilities of the model's own logits. Prompts come with the log probability and the rank of each of their tokens but the first. Two runs
+give the same bytes.
 """
 import argparse
 import json
@@ -71,6 +72,22 @@ def record(oracle, sample, fields):
     }
 
 
+@torch.no_grad()
+def prompt(oracle, sample):
+    """Each token of the prompt but the first under the model's own logits before it."""
+    images = [decoded((DEMO / "samples" / name).read_bytes()) for name in sample["images"]]
+    _, inputs = oracle.inputs(user(sample["question"], len(images), sample["question_first"]), images)
+    ids = inputs["input_ids"][0, 1:]
+    logprobs = oracle.model(**inputs).logits[0, :-1].float().log_softmax(-1)
+    own = logprobs.gather(1, ids[:, None])
+    return {
+        "images": sample["images"], "question": sample["question"], "question_first": sample["question_first"], "tokens": ids.tolist(),
+        "logprobs": [round(float(value), 5) for value in own[:, 0]], "ranks": ((logprobs > own).sum(1) + 1).tolist(),
+        "near": ((logprobs - own).abs() < 1e-3).sum(1).tolist(),
+        "likeliest": [[round(float(value), 5) for value in row] for row in logprobs.topk(LIKELIEST, -1).values],
+    }
+
+
 def plain(oracle, sample):
     images = [decoded((DEMO / "samples" / name).read_bytes()) for name in sample["images"]]
     return oracle.ask(images, sample["question"], LIMIT, sample["question_first"]).tokens
@@ -105,7 +122,8 @@ def main():
                 break
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    write_json(folder / "expected.json", {"items": items})
+    prompts = [prompt(oracle, next(s for s in samples if len(s["images"]) == count)) for count in (1, 2)]
+    write_json(folder / "expected.json", {"items": items, "prompts": prompts})
     print(f"{len(items)} items, {skipped} skipped for a lead below {LEAD}")
 
 

@@ -58,6 +58,7 @@ import Testing
         for await event in try engine.submit(request).events {
             switch event {
             case .token(let choice): choices.append(choice)
+            case .prompt: Issue.record("nobody asked for the prompt's")
             case .text(let piece): text += piece
             case .finished(let end): completion = end
             case .failed(let why): Issue.record("\(why)")
@@ -79,6 +80,57 @@ import Testing
         }
         let sum = choices.reduce(0.0) { $0 + Double($1.chosen.logprob) }
         #expect(completion?.logprob.map { abs($0 - sum) < 1e-9 } == true)
+        await engine.drain(timeout: .seconds(1))
+    }
+
+    /// Whatever the batch holds besides, and what the cache holds of the prompt.
+    @Test func promptsAreToldTokenByToken() async throws {
+        let program = testProgram()
+        let configuration = try EngineConfiguration(program: program, options: EngineOptions(), availableBytes: 1 << 24)
+        let engine = Engine(configuration: configuration, log: { _ in }) { NullModel(program: program) }
+        try await engine.whenServing()
+        let ids = (0..<70).map { Int32($0 * 7 % 60) }
+        let shown = Mutex<[Float]>([])
+        var request = GenerationRequest(prompt: Prompt(text: ids, axes: 3), maxTokens: 4, ignoresEnd: true, decoder: NumberDecoder())
+        request.sampling.temperature = 0
+        request.promptLogprobs = 3
+        request.probe = Probe(readsWholePrompt: true) { finding in
+            if case .prompt(let logits) = finding { shown.withLock { $0 += logits } }
+        }
+        let outcome = await engine.run(request)
+        let logits = shown.withLock { $0 }
+        #expect(logits.count == 70 * 61 && outcome.prompt.count == 69 && outcome.completionTokens == 4)
+        for (place, token) in outcome.prompt.enumerated() {
+            let row = Array(logits[place * 61..<(place + 1) * 61])
+            let expected = exact(row)[Int(ids[place + 1])]
+            #expect(token.choice.chosen.token == ids[place + 1] && abs(Double(token.choice.chosen.logprob) - expected) < 1e-5)
+            #expect(token.choice.likeliest == likeliest(row, 3))
+            #expect(token.rank == 1 + row.count { $0 > row[Int(ids[place + 1])] })
+        }
+        request.probe = nil
+        #expect(await engine.run(request) == outcome, "the whole prompt is cached now")
+        let both = await engine.run(GenerationGroup(request, count: 2))
+        #expect(both[0] == outcome && both[1].prompt.isEmpty && both[1].text == outcome.text)
+        request.maxTokens = 0
+        let prompt = await engine.run(request)
+        #expect(prompt.prompt == outcome.prompt && prompt.completionTokens == 0 && prompt.reason == .length)
+        request.prompt = Prompt(text: Array(repeating: 5, count: 256), axes: 3)
+        #expect(await engine.run(request).prompt.count == 255, "a prompt may fill the context where nothing follows it")
+        try await engine.whenIdle()
+        #expect(engine.metrics.generationTokens == 4 * 4 && engine.metrics.kvUsage == 0)
+        await engine.drain(timeout: .seconds(1))
+    }
+
+    @Test func statesForbidThatSpansAreComputedAgain() async throws {
+        let program = testProgram(keepsStates: true)
+        let configuration = try EngineConfiguration(program: program, options: EngineOptions(), availableBytes: 1 << 24)
+        let engine = Engine(configuration: configuration, log: { _ in }) { NullModel(program: program) }
+        try await engine.whenServing()
+        var request = GenerationRequest(prompt: Prompt(text: Array(1...20), axes: 3), maxTokens: 4, ignoresEnd: true, decoder: NumberDecoder())
+        request.promptLogprobs = 0
+        #expect(await engine.run(request).prompt.count == 19)
+        request.prompt.spans = [2..<9]
+        #expect(throws: AdmissionError.promptNotReadable) { try engine.submit(request) }
         await engine.drain(timeout: .seconds(1))
     }
 

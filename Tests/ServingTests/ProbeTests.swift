@@ -102,10 +102,17 @@ import Testing
         #expect(plain.images[0]?.count == 6 * 5 && plain.images == whole.images)
     }
 
-    @Test func wholePromptsNeedAnEngineOfTheirOwn() throws {
-        let engine = try engine()
-        defer { engine.stop() }
-        #expect(throws: AdmissionError.probeNotAlone) { try ask(engine, Prompt(text: ids, axes: 3), whole: true) }
+    /// Nor does the cache hide tokens.
+    @Test func wholePromptsNeedNoEngineOfTheirOwn() throws {
+        let (engine, alone) = (try engine(), try self.engine(sequences: 1))
+        defer {
+            engine.stop()
+            alone.stop()
+        }
+        let prompt = Prompt(text: ids + ids + ids, axes: 3)
+        let expected = try ask(alone, prompt, whole: true).prompt
+        #expect(expected.count == 27 * 61)
+        for _ in 0..<2 { #expect(try ask(engine, prompt, whole: true).prompt == expected) }
     }
 
     @Test func aCallerThatFailsEndsItsRequest() async throws {

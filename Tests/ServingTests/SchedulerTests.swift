@@ -137,6 +137,78 @@ import Testing
         #expect(parts.allSatisfy { $0.samples })
     }
 
+    private func reader(_ id: Int, count: Int, group: Int? = nil, spans: [Range<Int>] = []) -> SequenceState {
+        SequenceState(id: id, group: group, prompt: Array(0..<Int32(count)), spans: spans, readsPrompt: true)
+    }
+
+    /// Each running sequence can always go on; the rows beyond belong to who reads.
+    @Test func whoReadsAPromptTakesTheRowsThatAreLeft() throws {
+        var scheduler = scheduler()
+        scheduler.add(sequence(1, count: 5, first: 200))
+        scheduler.add(reader(2, count: 7))
+        scheduler.add(reader(3, count: 3))
+        var batch = try step(&scheduler)
+        #expect(batch.items.map(\.count) == [5, 2, 1] && batch.items.map(\.logits) == [4..<5, 0..<2, 0..<1])
+        #expect(batch.items.map(\.samples) == [true, false, false])
+        batch = try step(&scheduler)
+        #expect(batch.items.map(\.count) == [1, 2, 1] && batch.items.map(\.logits) == [5..<6, 2..<4, 1..<2])
+        batch = try step(&scheduler)
+        #expect(batch.items.map(\.logits) == [6..<7, 2..<3, 4..<6] && batch.items.map(\.samples) == [true, true, false])
+        scheduler.remove(1)
+        batch = try step(&scheduler)
+        #expect(batch.items.map(\.logits) == [6..<7, 3..<4] && batch.entry == .decode(gear: 2))
+    }
+
+    @Test func aPromptIsReadOnce() throws {
+        var scheduler = scheduler(blocks: 5)
+        scheduler.add(sequence(1, count: 33))
+        _ = run(&scheduler)
+        _ = run(&scheduler)
+        scheduler.add(reader(2, count: 16))
+        var seen: [Range<Int>] = []
+        while scheduler.counts.preemptions == 0 { seen += run(&scheduler)?.items.filter { $0.id == 2 }.map(\.logits) ?? [] }
+        #expect(Array(seen.joined()) == Array(0..<seen.joined().count) && seen.allSatisfy { $0.count <= 3 })
+        scheduler.remove(1)
+        let known = try #require(scheduler.waiting.first).known
+        let item = try #require(step(&scheduler).items.first)
+        #expect(item.logits == known - 1..<known && item.start + item.count == known)
+    }
+
+    /// What was read before a sequence gave its blocks back is not read again; its tokens come with the others, whatever is cached.
+    @Test func aReaderThatBeginsAnewGoesOnReading() throws {
+        var scheduler = scheduler(blocks: 4, sequences: 2)
+        scheduler.add(sequence(1, count: 15, first: 200))
+        scheduler.add(reader(2, count: 20))
+        while scheduler.counts.preemptions == 0 { _ = run(&scheduler) }
+        #expect(scheduler.waiting.map(\.id) == [2] && scheduler.waiting[0].isReading)
+        scheduler.remove(1)
+        let item = try #require(step(&scheduler).items.first)
+        #expect(item.start == 0 && item.count == 20 && item.logits == 18..<20 && item.samples)
+    }
+
+    /// A span of more tokens than a batch has rows of logits is computed until all are read.
+    @Test func spansAreComputedUntilTheyAreRead() throws {
+        var scheduler = scheduler()
+        scheduler.add(reader(1, count: 12, spans: [2..<11]))
+        let parts = try (0..<4).map { _ in try #require(step(&scheduler).items.first) }
+        #expect(parts.map(\.start) == [0, 2, 2, 2] && parts.map(\.count) == [2, 10, 10, 10])
+        #expect(parts.map(\.logits) == [0..<2, 2..<6, 6..<10, 10..<12] && parts.map(\.samples) == [false, false, false, true])
+        #expect(scheduler.running[0].known == 13 && scheduler.running[0].computed == 12)
+    }
+
+    @Test func whatIsReadIsNotTakenFromTheCache() throws {
+        var scheduler = scheduler(sequences: 2)
+        scheduler.add(sequence(1, count: 32))
+        _ = run(&scheduler)
+        scheduler.remove(1)
+        scheduler.add(reader(2, count: 32, group: 2))
+        scheduler.add(SequenceState(id: 3, group: 2, prompt: Array(0..<32)))
+        #expect(try step(&scheduler).items.map(\.start) == [0])
+        #expect(scheduler.counts.prefixHits == 0 && scheduler.running.count == 2)
+        while scheduler.running[0].computed < 32 { _ = run(&scheduler) }
+        #expect(scheduler.running[1].blocks[0] == scheduler.running[0].blocks[0])
+    }
+
     @Test func choosesTheSmallestGear() throws {
         var scheduler = scheduler(gears: [1, 4])
         for id in 1...3 { scheduler.add(sequence(id, count: 3, first: Int32(id) * 50)) }

@@ -55,9 +55,12 @@ import Testing
         let shared = (0..<40).map { Int32($0 % 50 + 1) }
         return (0..<count).map { index in
             let prefix = index % 3 == 0 ? Array(shared.prefix(16 + index % 20)) : []
-            return randomRequest(
-                &dice, sharedPrefix: prefix, images: index % 4 == 1 ? 1 + index % 3 : 0,
-                hasSpans: scene.maxBatchedTokens - scene.maxSequences >= 12 && index % 8 == 1)
+            let hasSpans = scene.maxBatchedTokens - scene.maxSequences >= 12 && index % 8 == 1
+            var request = randomRequest(&dice, sharedPrefix: prefix, images: index % 4 == 1 ? 1 + index % 3 : 0, hasSpans: hasSpans)
+            if index % 6 == 2 || hasSpans, !(hasSpans && scene.keepsStates) { request.promptLogprobs = index % 4 }
+            // The prompt alone.
+            if index % 20 == 5 { (request.maxTokens, request.rules.minTokens) = (0, 0) }
+            return request
         }
     }
 
@@ -67,6 +70,10 @@ import Testing
         try await single.whenServing()
         var expected: [Outcome] = []
         for request in requests { expected.append(await single.run(request)) }
+        for (request, outcome) in zip(requests, expected) {
+            #expect(outcome.prompt.map(\.choice.chosen.token) == (request.promptLogprobs == nil ? [] : Array(request.prompt.ids.dropFirst())))
+            if request.maxTokens == 0 { #expect(outcome.text.isEmpty && outcome.reason == .length && outcome.completionTokens == 0) }
+        }
         await single.drain(timeout: .seconds(5))
 
         let busy = try engine(scene)
@@ -122,6 +129,7 @@ import Testing
 
 /// What a client saw.
 struct Outcome: Equatable {
+    var prompt: [PromptToken] = []
     var text = ""
     var reason: FinishReason?
     var completionTokens = 0
@@ -146,6 +154,7 @@ extension Engine {
             for await event in try submit(request).events {
                 switch event {
                 case .token: break
+                case .prompt(let tokens): outcome.prompt += tokens
                 case .text(let text): outcome.text += text
                 case .finished(let completion):
                     outcome.reason = completion.reason
@@ -165,6 +174,7 @@ extension Engine {
             for await item in try submit([group]).events {
                 switch item.event {
                 case .token: break
+                case .prompt(let tokens): outcomes[item.branch].prompt += tokens
                 case .text(let text): outcomes[item.branch].text += text
                 case .finished(let completion):
                     outcomes[item.branch].reason = completion.reason

@@ -34,7 +34,7 @@ extension FuzzTarget {
 
     private static let completionWords = [
         "model", "m", "prompt", "tokens", "messages", "echo", "suffix", "max_tokens", "min_tokens", "temperature", "top_p", "top_k", "min_p",
-        "stop", "stop_token_ids", "include_stop_str_in_output", "seed", "stream", "n", "best_of", "logprobs", "logit_bias", "bad_words",
+        "stop", "stop_token_ids", "include_stop_str_in_output", "seed", "stream", "n", "best_of", "logprobs", "prompt_logprobs", "logit_bias", "bad_words",
         "allowed_token_ids", "presence_penalty", "frequency_penalty", "repetition_penalty", "ignore_eos", "skip_special_tokens",
         "add_special_tokens", "add_generation_prompt", "role", "user", "content", "257", "<|im_end|>", "<|image_pad|>", "-1", "1e9", "2147483648",
     ]
