@@ -18,25 +18,16 @@ struct LaunchError: Error, CustomStringConvertible {
 struct Launch {
     /// The artifact's directory.
     private let path: String
-    /// Whether an artifact is served whoever may have written it.
-    private let trustsOthers: Bool
+    private let choice: ArtifactChoice
     private let network: NetworkOptions
     private let engine: EngineFlags
     private let inputs: InputFlags
     private let answers: AnswerFlags
 
-    /// - Parameter name: a path, the beginning of a key, or a model's name in the store that `store` names or the environment.
-    init(
-        named name: String, store: String?, trustStore: Bool, network: NetworkOptions, engine: EngineFlags, inputs: InputFlags, answers: AnswerFlags
-    ) throws {
-        (self.network, self.engine, self.inputs, self.answers) = (network, engine, inputs, answers)
-        let environment = ProcessInfo.processInfo.environment
-        trustsOthers = trustStore || Store.trustsOthers(environment)
-        guard !FileManager.default.fileExists(atPath: name) else {
-            path = name
-            return
-        }
-        path = try Store.resolve(option: store, environment: environment, trustsOthers: trustsOthers).findOne(name)
+    /// Compiles the model first where the choice is one that the store does not have.
+    init(_ choice: ArtifactChoice, network: NetworkOptions, engine: EngineFlags, inputs: InputFlags, answers: AnswerFlags) throws {
+        (self.choice, self.network, self.engine, self.inputs, self.answers) = (choice, network, engine, inputs, answers)
+        path = try choice.path()
     }
 
     func run() async throws {
@@ -101,14 +92,7 @@ struct Launch {
     }
 
     private func open() throws -> Artifact {
-        let files = FileManager.default
-        let isModel = ["/config.json", "/snapshots"].contains { files.fileExists(atPath: path + $0) }
-        if isModel, !files.fileExists(atPath: path + "/manifest.json") {
-            throw LaunchError(
-                "\(path) is a model directory, not an artifact; compile it first:\n"
-                    + "  vlm-serve \"$(vlmc compile \(path))\"")
-        }
-        if let warning = try Store.checkTrust(artifact: path, trustsOthers: trustsOthers) { Console.say("warning: \(warning)") }
+        if let warning = try Store.checkTrust(artifact: path, trustsOthers: choice.trustsOthers) { Console.say("warning: \(warning)") }
         let artifact = try Artifact.open(directory: path)
         try artifact.requireRunnable(on: CPUBackend.features)
         return artifact
@@ -119,6 +103,6 @@ struct Launch {
     }
 
     private func names(_ artifact: Artifact) -> [String] {
-        network.servedModelNames.isEmpty ? [artifact.manifest.provenance.model, path] : network.servedModelNames
+        network.servedModelNames.isEmpty ? [artifact.manifest.provenance.model, path, choice.name] : network.servedModelNames
     }
 }

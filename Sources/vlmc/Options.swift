@@ -46,11 +46,12 @@ extension StoreOption {
     func source(_ name: String) throws -> String {
         let files = FileManager.default
         if files.fileExists(atPath: name) { return files.fileExists(atPath: name + "/manifest.json") ? try trusted(name) : name }
+        if let folder = ModelName.downloaded(name) { return folder }
         let store = try resolved()
         let found: String
         do throws(ArtifactError) { found = try store.findOne(name) } catch {
             switch error {
-            case .notFound, .notAnArtifact: return name
+            case .notFound, .notAnArtifact: return try ModelName.directory(name)
             default: throw Failure("\(error)")
             }
         }
