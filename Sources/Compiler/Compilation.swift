@@ -262,7 +262,7 @@ package struct Compilation {
             result.artifact = try writer.finish(
                 program: compiled.program,
                 provenance: Manifest.Provenance(
-                    model: source.name, architecture: source.architecture),
+                    model: source.name, architecture: source.architecture, quantization: source.quantization?.names ?? []),
                 tuning: machine.tuning, golden: options.target.runsHere ? golden : nil)
             result.weightBytes = writer.weightTable.reduce(0) { $0 + $1.byteCount }
             return result

@@ -18,6 +18,8 @@ package struct APIServer: Service {
         /// Connections beyond these wait to be accepted until others close; a few more may slip in at once.
         package var maxConnections = 4096
         package var maxBodyBytes = 64 << 20
+        /// Images of one request; nil for as many as fit.
+        package var maxImages: Int?
         /// Bytes of all requests at once, in all their forms.
         package var maxHeldBytes = 1 << 30
         /// Threads that read texts, and as many again that decode images.
@@ -94,7 +96,7 @@ package struct APIServer: Service {
         }
         let intake = RequestIntake(
             model: model, workers: WorkerPool(count: options.workers, afterLongWork: vlm_heap_trim), arriving: ArrivingBodies(limit: options.maxHeldBytes / 2),
-            working: ByteBudget(limit: options.maxHeldBytes / 2), maxBodyBytes: options.maxBodyBytes,
+            working: ByteBudget(limit: options.maxHeldBytes / 2), maxBodyBytes: options.maxBodyBytes, maxImages: options.maxImages,
             preparationLimit: .nanoseconds(Int64(options.preparationCPUSeconds * 1e9)),
             preparationDeadline: .nanoseconds(Int64(options.preparationSeconds * 1e9)))
         let answers = AnswerRoute(intake: intake, reportsCachedTokens: options.reportsCachedTokens)

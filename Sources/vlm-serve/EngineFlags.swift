@@ -1,6 +1,7 @@
 import ArgumentParser
 import CPUBackend
 import CommandLineSupport
+import ForeignFlags
 import HostLimits
 import Serving
 
@@ -9,13 +10,13 @@ struct EngineFlags: ParsableArguments {
     @Option(help: "Sequences computed at once.")
     var maxNumSeqs: Int?
     @Option(help: "Tokens of the longest sequence, prompt and answer.")
-    var maxModelLen: Int?
+    var maxModelLen: Size?
     @Option(help: "Tokens computed in one step.")
-    var maxNumBatchedTokens: Int?
+    var maxNumBatchedTokens: Size?
     @Option(help: "Tokens of a KV cache block: 16, 32, 64 or 128.")
     var blockSize = EngineOptions().blockSize
     @Option(help: "Bytes of the KV cache, at most the memory that is free; wins over --gpu-memory-utilization.")
-    var kvCacheBytes: Int?
+    var kvCacheBytes: Size?
     @Option(
         name: [.customLong("gpu-memory-utilization"), .customLong("memory-utilization")],
         help: "Share of the free memory that the KV cache may take.")
@@ -30,6 +31,7 @@ struct EngineFlags: ParsableArguments {
     var threads: Int?
 
     func validate() throws {
+        do throws(ConfigurationError) { try options(imageCacheBytes: 0).check() } catch { throw ValidationError("\(error)") }
         if let threads, !CPUBackend.threadRange.contains(threads) {
             throw ValidationError("--threads \(threads) is not in \(CPUBackend.threadRange.lowerBound) … \(CPUBackend.threadRange.upperBound)")
         }
@@ -44,17 +46,17 @@ struct EngineFlags: ParsableArguments {
 
     /// What a model is compiled for, as `vlmc compile` spells it.
     var compileFlags: [String] {
-        let limits = [("--max-num-seqs", maxNumSeqs), ("--max-num-batched-tokens", maxNumBatchedTokens)]
+        let limits = [("--max-num-seqs", maxNumSeqs), ("--max-num-batched-tokens", maxNumBatchedTokens?.value)]
         return limits.flatMap { name, value in value.map { [name, "\($0)"] } ?? [] }
     }
 
     func options(imageCacheBytes: Int) -> EngineOptions {
         var options = EngineOptions()
         options.maxSequences = maxNumSeqs
-        options.maxModelLength = maxModelLen
-        options.maxBatchedTokens = maxNumBatchedTokens
+        options.maxModelLength = maxModelLen?.value
+        options.maxBatchedTokens = maxNumBatchedTokens?.value
         options.blockSize = blockSize
-        options.kvCacheBytes = kvCacheBytes
+        options.kvCacheBytes = kvCacheBytes?.value
         options.memoryShare = memoryUtilization
         options.cachesPrefixes = enablePrefixCaching
         options.maxQueued = maxNumQueuedReqs
@@ -72,13 +74,18 @@ struct InputFlags: ParsableArguments {
     @Option(help: "Seconds until a request must have been read, its turn included; later it is answered 429.")
     var requestDeadline = 120.0
     @Option(help: "Bytes of image embeddings kept for reuse; 0 for none.")
-    var imageCacheBytes = 512 << 20
+    var imageCacheBytes = Size(argument: "512Mi") ?? Size(512 << 20)
+    @Option(help: ArgumentHelp("Most images of one request: image=2, or JSON such as {\"image\": 2}; unless given, as many as fit.", valueName: "limits"))
+    var limitMmPerPrompt: String?
+
+    /// Nil for as many as fit.
+    var maxImages: Int? { get throws { try limitMmPerPrompt.flatMap { text throws(FlagError) in try MediaLimits(text).images } } }
 
     func validate() throws {
         guard maxImagePixels >= 1 else { throw ValidationError("--max-image-pixels must be at least 1") }
         for (name, value) in [("--max-request-cpu-seconds", maxRequestCpuSeconds), ("--request-deadline", requestDeadline)] {
             guard value > 0, value <= 86400 else { throw ValidationError("\(name) \(value) is not above 0 and at most 86400 seconds") }
         }
-        guard imageCacheBytes >= 0 else { throw ValidationError("--image-cache-bytes must not be negative") }
+        do { _ = try maxImages } catch { throw ValidationError("--limit-mm-per-prompt \(error)") }
     }
 }

@@ -1,9 +1,11 @@
 import ArtifactFormat
+import CommandLineSupport
 import CPUBackend
 import Foundation
 import HTTPAPI
 import Logging
 import ModelRuntime
+import Plan
 import ServiceLifecycle
 import Serving
 
@@ -19,14 +21,17 @@ struct Launch {
     /// The artifact's directory.
     private let path: String
     private let choice: ArtifactChoice
+    private let compiled: CompiledFlags
     private let network: NetworkOptions
     private let engine: EngineFlags
     private let inputs: InputFlags
     private let answers: AnswerFlags
 
     /// Compiles the model first where the choice is one that the store does not have.
-    init(_ choice: ArtifactChoice, network: NetworkOptions, engine: EngineFlags, inputs: InputFlags, answers: AnswerFlags) throws {
-        (self.choice, self.network, self.engine, self.inputs, self.answers) = (choice, network, engine, inputs, answers)
+    init(
+        _ choice: ArtifactChoice, _ compiled: CompiledFlags, network: NetworkOptions, engine: EngineFlags, inputs: InputFlags, answers: AnswerFlags
+    ) throws {
+        (self.choice, self.compiled, self.network, self.engine, self.inputs, self.answers) = (choice, compiled, network, engine, inputs, answers)
         path = try choice.path()
     }
 
@@ -35,19 +40,20 @@ struct Launch {
         let signals = await StopSignals()
         defer { signals.cancel() }
         let artifact = try open()
-        let generation = try answers.generation()
+        let (generation, overriding) = (try answers.generation(), try answers.overriding())
         let logs = network.logLevel == .debug || network.logLevel == .info
         let session = try Session(
-            artifact, on: CPUBackend(threads: engine.threads), options: engine.options(imageCacheBytes: inputs.imageCacheBytes),
+            artifact, on: CPUBackend(threads: engine.threads), options: engine.options(imageCacheBytes: inputs.imageCacheBytes.value),
             log: { line in if logs { Console.log(line) } })
-        let model = ServedModel(names: names(artifact), baseName: baseName(artifact), root: path, engine: session.engine)
+        let model = ServedModel(names: names(artifact), baseName: baseName(artifact), root: path, engine: session.engine, seed: answers.seed)
         let report = StartReport(
             artifact: artifact, configuration: session.engine.configuration, threads: engine.threadsAndWhy, began: began, isShown: logs)
         var options = APIServer.Options()
         options.host = network.host
         options.port = network.port
-        options.maxBodyBytes = network.maxBodyBytes
+        options.maxBodyBytes = network.maxBodyBytes.value
         options.access = network.access
+        options.maxImages = try inputs.maxImages
         options.reportsCachedTokens = network.reportCachedTokens
         options.hasPlayground = network.playground
         for warning in network.warnings { Console.say("warning: \(warning)") }
@@ -60,7 +66,7 @@ struct Launch {
         options.onListening = { port in door.port = port }
         let start = StartService(model: model, report: report, door: door) { [inputs] in
             var pipeline = try session.pipeline(maxImagePixels: inputs.maxImagePixels)
-            pipeline.generation = generation ?? pipeline.generation
+            pipeline.generation = (generation ?? pipeline.generation).overridden(by: overriding)
             if let fault = pipeline.refusal { Console.say("warning: \(fault)") }
             return pipeline
         }
@@ -95,6 +101,7 @@ struct Launch {
         if let warning = try Store.checkTrust(artifact: path, trustsOthers: choice.trustsOthers) { Console.say("warning: \(warning)") }
         let artifact = try Artifact.open(directory: path)
         try artifact.requireRunnable(on: CPUBackend.features)
+        try compiled.check(artifact.manifest)
         return artifact
     }
 

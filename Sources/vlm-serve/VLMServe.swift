@@ -2,6 +2,7 @@ import ArgumentParser
 import ArtifactFormat
 import CHeap
 import CommandLineSupport
+import ForeignFlags
 import Foundation
 
 /// `vlm-serve`: answers chat requests about text and images with a compiled model.
@@ -20,6 +21,9 @@ struct VLMServe: AsyncParsableCommand {
             It says "listening on http://HOST:PORT" on stderr once it can answer; /health is 503 before, 200 after.
             Messages: roles system, developer (read as system), user, assistant and tool; a message's name is ignored.
             Answers: JSON of a schema, texts of an expression, a grammar or choices (response_format, guided_*, structured_outputs), calls of tools (tools, tool_choice).
+            Sizes and lengths may end in \(Size.suffixes): powers of 1000 and of 1024.
+            Flags of vllm serve and llama-server are known: what is called otherwise here is translated, what has no effect is said, what cannot be done is an error with the reason. Translated are
+              \(ForeignFlag.translations.joined(separator: "\n  "))
             SIGTERM and SIGINT refuse new requests, let those at work end, and stop; a second one ends the process at once.
             """,
         version: toolVersion)
@@ -36,6 +40,9 @@ struct VLMServe: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Where names and keys are looked up; else $VLM_STORE, else $XDG_CACHE_HOME/vlm, else ~/.cache/vlm.", valueName: "dir"))
     var store: String?
 
+    @Option(help: ArgumentHelp("Flags and their values in YAML, such as max-model-len: 4096, as vllm serve --config takes them; the command line wins.", valueName: "file"))
+    var config: String?
+
     @Flag(help: "Serve an artifact of a store that other users own or may write to; VLM_TRUST_STORE=1 says the same.")
     var trustStore = false
 
@@ -43,6 +50,7 @@ struct VLMServe: AsyncParsableCommand {
     @OptionGroup(title: "Engine") var engine: EngineFlags
     @OptionGroup(title: "Inputs") var inputs: InputFlags
     @OptionGroup(title: "Answers") var answers: AnswerFlags
+    @OptionGroup(title: "As compiled") var compiled: CompiledFlags
 
     static func main() async {
         ProcessSignals.prepare()
@@ -55,23 +63,21 @@ struct VLMServe: AsyncParsableCommand {
             }
         }
         do {
-            var command = try parseAsRoot()
+            var command = try parseAsRoot(CommandLineWords.read())
             if let server = command as? VLMServe { try await server.run() } else { try command.run() }
             exit()
-        } catch where exitCode(for: error) != .success && !(error is ExitCode) {
-            // The words of the command line are among these.
-            StandardError.say(fullMessage(for: error))
-            exit(withError: exitCode(for: error))
         } catch {
-            exit(withError: error)
+            end(with: error)
         }
     }
+
+    static var _errorPrefix: String { "error: " }
 
     func run() async throws {
         do {
             let choice = ArtifactChoice(
-                name: model, store: store, trustsStore: trustStore, compiles: compile, compileFlags: engine.compileFlags)
-            try await Launch(choice, network: network, engine: engine, inputs: inputs, answers: answers).run()
+                name: model, store: store, trustsStore: trustStore, compiles: compile, compileFlags: engine.compileFlags + compiled.compileFlags)
+            try await Launch(choice, compiled, network: network, engine: engine, inputs: inputs, answers: answers).run()
         } catch let code as ExitCode {
             throw code
         } catch {

@@ -19,7 +19,7 @@ struct Compile: ParsableCommand {
             VLM_DEBUG=1 verifies the module after every pass, 2 adds their times, 3 their counts, 4 every rewrite and miss, 5 \
             the IR after each pass in the directory \(DebugLevel.dumpDirectory).
 
-            Exit code 0, or 1 with one message on stderr. A refused, failed or interrupted compile leaves nothing behind.
+            Exit code 0, or 1 with one message on stderr; 64 for wrong usage. A refused, failed or interrupted compile leaves nothing behind.
             """)
 
     @Argument(help: "HuggingFace model directory, or OWNER/NAME in HuggingFace's cache.")
@@ -58,8 +58,8 @@ struct Compile: ParsableCommand {
 
     func run() throws {
         if let reportFile { try Failure.wrapping { () throws(FileError) in try OutputFile.check(reportFile) } }
-        if let rewriteLimit, rewriteLimit < 0 { throw Failure("--rewrite-limit \(rewriteLimit) must be at least 0") }
-        if output?.isEmpty == true { throw Failure("-o needs a directory") }
+        if let rewriteLimit, rewriteLimit < 0 { throw ValidationError("--rewrite-limit \(rewriteLimit) must be at least 0") }
+        if output?.isEmpty == true { throw ValidationError("-o needs a directory") }
         if onlyStored, force || output != nil || stopAfter != nil || dumpDirectory != nil {
             throw ValidationError("--only-stored compiles nothing: --force, -o, --stop-after and --dump-ir are not possible with it")
         }
@@ -70,7 +70,7 @@ struct Compile: ParsableCommand {
         options.isOnlyLookedUp = onlyStored
         options.stopAfter = try stopAfter.map { name in
             guard let stage = Stage(rawValue: name) else {
-                throw Failure("--stop-after \(name): the stages are \(Stage.allCases.map(\.rawValue).joined(separator: ", "))")
+                throw ValidationError("--stop-after \(name): the stages are \(Stage.allCases.map(\.rawValue).joined(separator: ", "))")
             }
             return stage
         }
