@@ -98,7 +98,7 @@ let package = Package(
             "ModelRuntime", ["ArtifactFormat", "ChatTemplates", "Execution", "HostLimits", "Inputs", "JSON", "Plan", "Serving"]),
         module(
             "HTTPAPI", ["Budgets", "CHeap", "GuidedDecoding", "Serving", "Inputs", "JSON", "Plan", crypto, hummingbird, hummingbirdCore, httpTypes, lifecycle, logging, nioCore, nioHTTP1],
-            embedded: ["html", "css", "js"].map { "Playground/playground.\($0)" }),
+            embedded: ["html", "css", "js"].map { "Playground/playground.\($0)" } + ["docs.css", "fields.json", "schemas.json", "special-fields.json"].map { "OpenAPI/\($0)" }),
 
         module("CommandLineSupport", [argumentParser]),
         module("ForeignFlags", ["CYAML", "JSON"]),

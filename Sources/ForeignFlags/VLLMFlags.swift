@@ -52,6 +52,7 @@ extension ForeignFlag {
         ForeignFlag("--distributed-executor-backend --max-parallel-loading-workers --tokenizer-pool-size --tokenizer-pool-type --tokenizer-pool-extra-config", .one, .nothing(oneProcess)),
         ForeignFlag("--device -dev", .one, .only(["auto", "cpu", "none"], "artifacts run on the CPU")),
         ForeignFlag("--disable-uvicorn-access-log --no-enable-log-requests", .none, .ours("--disable-log-requests")),
+        ForeignFlag("--disable-fastapi-docs", .none, .ours("--no-docs")),
         ForeignFlag("--enable-log-requests", .none, .nothing("each request has a line unless --disable-log-requests")),
         ForeignFlag("--max-log-len", .one, .nothing("what requests and answers say is never logged")),
         ForeignFlag("--enable-log-outputs", .none, .refused("what requests and answers say is never logged")),

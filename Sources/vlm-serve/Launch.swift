@@ -56,6 +56,7 @@ struct Launch {
         options.maxImages = try inputs.maxImages
         options.reportsCachedTokens = network.reportCachedTokens
         options.hasPlayground = network.playground
+        options.hasDocuments = network.docs
         for warning in network.warnings { Console.say("warning: \(warning)") }
         options.preparationCPUSeconds = inputs.maxRequestCpuSeconds
         options.preparationSeconds = inputs.requestDeadline

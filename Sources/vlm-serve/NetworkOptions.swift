@@ -33,6 +33,8 @@ struct NetworkOptions: ParsableArguments {
         inversion: .prefixedNo,
         help: "Show a page at / to try the model with in a browser. It holds nothing secret and needs no key; what it asks for does.")
     var playground = true
+    @Flag(inversion: .prefixedNo, help: "Describe the routes at /openapi.json and /docs, which hold nothing secret and need no key.")
+    var docs = true
     @Option(help: "Most bytes of a request's body.")
     var maxBodyBytes = Size(argument: "64Mi") ?? Size(64 << 20)
     @Option(help: "Seconds that requests at work may take to end after SIGTERM; then they are cut, and 5 seconds later the process ends.")
