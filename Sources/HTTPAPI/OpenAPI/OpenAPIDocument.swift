@@ -7,7 +7,8 @@ struct OpenAPIDocument: Sendable {
 
     /// - Parameters:
     ///   - endpoints: those that are served.
-    ///   - needsKey: whether requests need a key where one can be asked for.
+    ///   - model: its name.
+    ///   - access: which of them need a key.
     init(endpoints: [Endpoint], version: String, model: String, access: AccessRules) {
         let schemas = Self.parsed(PackageResources.schemas_json)
         var paths = JSONObject()
@@ -76,12 +77,7 @@ extension OpenAPIDocument {
     private static let specialFields = parsed(PackageResources.special_fields_json)
 
     /// The schema of a field of a body; nil where nobody has written one.
-    static func schema(of field: String, in body: String) -> JSONValue? { specialFields[body]?[field] ?? fields[field] }
-
-    /// The fields for which somebody has written a schema, and of which bodies.
-    static var described: [(field: String, body: String?)] {
-        fields.keys.map { ($0, nil) } + specialFields.flatMap { body, fields in (fields.objectValue?.keys ?? []).map { ($0, body) } }
-    }
+    private static func schema(of field: String, in body: String) -> JSONValue? { specialFields[body]?[field] ?? fields[field] }
 
     private static func schema(of body: Endpoint.Body) -> JSONValue {
         var properties = JSONObject()
