@@ -4,7 +4,7 @@ FUZZ_SECONDS ?= 60
 PYTHON ?= python3
 CONFIGURATION ?= release
 BIN := .build/$(CONFIGURATION)
-PACKAGES := libopenblas-dev libjpeg-dev libpng-dev libwebp-dev libgif-dev libtiff-dev libzstd-dev libpcre2-dev libutf8proc-dev pkg-config curl jq
+PACKAGES := libopenblas-dev libjpeg-dev libpng-dev libwebp-dev libgif-dev libtiff-dev libzstd-dev libpcre2-dev libutf8proc-dev libyaml-dev pkg-config curl jq
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .PHONY: help deps build test test-clients bench-peers load test-families models-page sanitized fuzz families demo install clean

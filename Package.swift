@@ -66,6 +66,7 @@ let package = Package(
         library("CPNG", pkgConfig: "libpng", apt: "libpng-dev"),
         library("CUTF8Proc", apt: "libutf8proc-dev"),
         library("CWebP", pkgConfig: "libwebp", apt: "libwebp-dev"),
+        library("CYAML", pkgConfig: "yaml-0.1", apt: "libyaml-dev"),
         library("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
         .target(name: "CImage", dependencies: ["CGIF", "CJPEG", "CPNG", "CWebP"]),
         .target(name: "CHeap"),
@@ -97,15 +98,16 @@ let package = Package(
             "ModelRuntime", ["ArtifactFormat", "ChatTemplates", "Execution", "HostLimits", "Inputs", "JSON", "Plan", "Serving"]),
         module(
             "HTTPAPI", ["Budgets", "CHeap", "GuidedDecoding", "Serving", "Inputs", "JSON", "Plan", crypto, hummingbird, hummingbirdCore, httpTypes, lifecycle, logging, nioCore, nioHTTP1],
-            embedded: ["html", "css", "js"].map { "Playground/playground.\($0)" }),
+            embedded: ["html", "css", "js"].map { "Playground/playground.\($0)" } + ["docs.css", "fields.json", "schemas.json", "special-fields.json"].map { "OpenAPI/\($0)" }),
 
         module("CommandLineSupport", [argumentParser]),
+        module("ForeignFlags", ["CYAML", "JSON"]),
         tool(
             "vlmc",
             ["CommandLineSupport", "Budgets", "ChatTemplates", "Compiler", "CPUBackend", "HostLimits", "HuggingFace", "ModelRuntime", "Passes", "IR", "Inputs", "JSON", "Plan", "ArtifactFormat", "Serving", "Tensors"]),
         tool(
             "vlm-serve",
-            ["CHeap", "CommandLineSupport", "HostLimits", "HTTPAPI", "ModelRuntime", "Serving", "CPUBackend", "Plan", "ArtifactFormat", lifecycle, logging, unixSignals]),
+            ["CHeap", "CommandLineSupport", "ForeignFlags", "HostLimits", "HTTPAPI", "ModelRuntime", "Serving", "CPUBackend", "Plan", "ArtifactFormat", lifecycle, logging, unixSignals]),
         tool("vlm-cache", ["CommandLineSupport", "ArtifactFormat", "CPUBackend", "ModelRuntime", "Plan"]),
 
         .executableTarget(name: "kernel-bench", dependencies: ["CKernels", "COpenBLAS"], path: "Tests/Benchmarks/Kernels"),
@@ -122,7 +124,9 @@ let package = Package(
         tests("CPUBackend", ["AllocationCounter", "ArtifactFormat", "ArtifactSamples", "CPUBackend", "Compiler", "Execution", "HuggingFace", "IR", "ModelRuntime", "OneProcessor", "Passes", "Plan", "Reference", "Seeded", "Serving", "Tensors"]),
         tests("ChatTemplates", ["Budgets", "ChatTemplates", "JSON", "Seeded"], exclude: ["Fixtures"]),
         tests("CacheTool", ["vlm-cache", "ArtifactFormat", "ArtifactSamples"]),
-        tests("EndToEnd", ["vlmc", "vlm-serve", "vlm-cache", "Models", "TestClient"], exclude: ["Fixtures"]),
+        tests("EndToEnd", ["vlmc", "vlm-serve", "vlm-cache", "ForeignFlags", "Models", "TestClient"], exclude: ["Fixtures"]),
+        tests("CommandLineSupport", ["CommandLineSupport"]),
+        tests("ForeignFlags", ["ForeignFlags"]),
         tests("GuidedDecoding", ["GuidedDecoding", "JSON", "Seeded"]),
         tests("HTTPAPI", ["Budgets", "GuidedDecoding", "HTTPAPI", "Serving", "Execution", "Gates", "Inputs", "JSON", "Plan", "Seeded", "Tensors", "TestClient"]),
         tests("HostLimits", ["HostLimits"]),

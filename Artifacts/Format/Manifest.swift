@@ -22,10 +22,14 @@ package struct Manifest: Sendable, Hashable, Codable {
         package var model: String
         /// The architecture named by the checkpoint, such as `Qwen2VLForConditionalGeneration`.
         package var architecture: String
+        /// What the checkpoint is quantized by, the method's name first and then others that mean it; empty where it is not, nil where the
+        /// artifact is of a compiler that did not say.
+        package var quantization: [String]?
 
-        package init(model: String, architecture: String) {
+        package init(model: String, architecture: String, quantization: [String]? = nil) {
             self.model = model
             self.architecture = architecture
+            self.quantization = quantization
         }
     }
 

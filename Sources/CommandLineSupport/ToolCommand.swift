@@ -12,21 +12,37 @@ extension ToolCommand {
         ProcessSignals.prepare()
         ProcessSignals.endOrderly(undoing: undo)
         do {
+            try checkVerb(CommandLine.arguments.dropFirst().first)
             var command = try parseAsRoot()
             try command.run()
             try StandardOutput.finish()
             exit()
         } catch let error as OutputError where error.isReaderGone {
             exit()
-        } catch where exitCode(for: error) == .failure && !(error is ExitCode) {
-            StandardError.say("error: \(message(for: error).visible(keeping: ["\n"]))")
-            exit(withError: ExitCode.failure)
-        } catch where exitCode(for: error) != .success && !(error is ExitCode) {
-            // The words of the command line are among these.
-            StandardError.say(fullMessage(for: error))
-            exit(withError: exitCode(for: error))
         } catch {
-            exit(withError: error)
+            end(with: error)
         }
+    }
+
+    package static var _errorPrefix: String { "error: " }
+
+    /// Throws for a first word that is no verb, with the one that it resembles.
+    private static func checkVerb(_ word: String?) throws {
+        let verbs = configuration.subcommands.map { $0._commandName }
+        guard let word, !word.hasPrefix("-"), word != "help", !verbs.contains(word) else { return }
+        let closest = Spelling.closest(to: word, among: verbs)
+        throw ValidationError("\(_commandName) has no verb \(word)" + (closest.map { "; did you mean \($0)?" } ?? "; it has \(verbs.joined(separator: ", "))"))
+    }
+}
+
+extension ParsableCommand {
+    /// Says on stderr what went wrong, and ends the process: with code 64 and the usage for a command line that is wrong in itself, else with
+    /// code 1; with 0 where help was asked for.
+    package static func end(with error: any Error) -> Never {
+        let code = exitCode(for: error)
+        guard code != .success, !(error is ExitCode) else { exit(withError: error) }
+        // The words of the command line are among these.
+        StandardError.say(code == .failure ? "error: \(message(for: error).visible(keeping: ["\n"]))" : fullMessage(for: error))
+        exit(withError: code)
     }
 }

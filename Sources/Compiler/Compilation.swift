@@ -111,6 +111,7 @@ package struct Compilation {
             result.passes = try timed("passes", &result) { () throws(CompileError) in try lowered().reports }
             return result
         }
+        if options.isOnlyLookedUp { return try lookedUp() }
         let missing = store.missingDirectories
         let undo = { @Sendable [store] in missing.isEmpty ? store.removeEmptyDirectories() : store.remove(createdFrom: missing) }
         let unfinished = Unfinished(undo: undo)
@@ -123,6 +124,19 @@ package struct Compilation {
             throw error
         }
     }
+
+    /// What the store has of the directory as it is now; weights are read only where an artifact of such tensors is there.
+    private func lookedUp() throws(CompileError) -> CompileReport {
+        var result = CompileReport(.hit)
+        let tensors = source.tensorDigest
+        guard store.list().contains(where: { $0.manifest.key.tensors == tensors }) else { throw notStored }
+        let digests = try timed("digest", &result) { () throws(CompileError) in try digestedWeights() }
+        result.digestedBytes = digests.readByteCount
+        guard let path = try known(key(digests)) else { throw notStored }
+        return try hit(path, result)
+    }
+
+    private var notStored: CompileError { .notStored(model: source.directory, store: store.root) }
 
     private func build() throws(CompileError) -> CompileReport {
         var result = CompileReport(.compiled)
@@ -248,7 +262,7 @@ package struct Compilation {
             result.artifact = try writer.finish(
                 program: compiled.program,
                 provenance: Manifest.Provenance(
-                    model: source.name, architecture: source.architecture),
+                    model: source.name, architecture: source.architecture, quantization: source.quantization?.names ?? []),
                 tuning: machine.tuning, golden: options.target.runsHere ? golden : nil)
             result.weightBytes = writer.weightTable.reduce(0) { $0 + $1.byteCount }
             return result

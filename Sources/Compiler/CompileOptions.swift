@@ -23,6 +23,8 @@ package struct CompileOptions: Sendable {
     package var screenedBytes: Int?
     /// Compiles again although the store has the artifact.
     package var isForced = false
+    /// Compiles nothing: what the store does not have is an error.
+    package var isOnlyLookedUp = false
     /// Stops the pipeline after this stage; nothing is packed or stored then.
     package var stopAfter: Stage?
     /// Most rewrites, to find the one that goes wrong: of optional passes, or of all with `stopAfter`.

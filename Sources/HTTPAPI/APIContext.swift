@@ -16,16 +16,14 @@ struct APIContext: RequestContext {
 }
 
 extension Router<APIContext> {
-    /// Serves `path` by `methods`, HEAD beside GET; any other method is answered 405 with `Allow`.
-    func serve(
-        _ path: RouterPath, _ methods: HTTPRequest.Method...,
-        by respond: @escaping @Sendable (Request, APIContext) async throws -> Response
-    ) {
+    /// Serves an endpoint by its methods, HEAD beside GET; any other method is answered 405 with `Allow`.
+    func serve(_ endpoint: Endpoint, by respond: @escaping @Sendable (Request, APIContext) async throws -> Response) {
+        let (path, methods) = (RouterPath(endpoint.path), endpoint.methods)
         for method in methods { on(path, method: method, use: respond) }
         let allowed = methods.contains(.get) ? methods + [.head] : methods
         let names = allowed.map(\.rawValue).joined(separator: ", ")
         let known: [HTTPRequest.Method] = [.get, .head, .post, .put, .delete, .patch, .options, .trace, .connect]
-        for method in known where !allowed.contains(method) {
+        for method in known + [HTTPRequest.Method("QUERY")].compactMap(\.self) where !allowed.contains(method) {
             on(path, method: method) { request, _ -> Response in
                 throw APIError.wrongMethod(method.rawValue, path: request.uri.path, allowed: names)
             }

@@ -18,6 +18,8 @@ package struct APIServer: Service {
         /// Connections beyond these wait to be accepted until others close; a few more may slip in at once.
         package var maxConnections = 4096
         package var maxBodyBytes = 64 << 20
+        /// Images of one request; nil for as many as fit.
+        package var maxImages: Int?
         /// Bytes of all requests at once, in all their forms.
         package var maxHeldBytes = 1 << 30
         /// Threads that read texts, and as many again that decode images.
@@ -36,6 +38,8 @@ package struct APIServer: Service {
         package var reportsCachedTokens = true
         /// Whether a page to try the model with is at `/`.
         package var hasPlayground = true
+        /// Whether `/openapi.json` and `/docs` are there.
+        package var hasDocuments = true
         /// Takes one line per request; nil for none.
         package var requestLog: (@Sendable (String) -> Void)?
         /// Told the port once the server listens.
@@ -88,27 +92,38 @@ package struct APIServer: Service {
         let router = Router(context: APIContext.self, options: .autoGenerateHeadEndpoints)
         router.add(middleware: ErrorMapping(model: model, access: options.access, log: options.requestLog))
         StatusRoutes(model: model, version: options.version, created: Int(Date().timeIntervalSince1970)).add(to: router)
-        if options.hasPlayground {
-            let playground = Playground()
-            router.serve("/", .get) { request, _ in playground.response(to: request) }
-        }
+        addPages(to: router)
         let intake = RequestIntake(
             model: model, workers: WorkerPool(count: options.workers, afterLongWork: vlm_heap_trim), arriving: ArrivingBodies(limit: options.maxHeldBytes / 2),
-            working: ByteBudget(limit: options.maxHeldBytes / 2), maxBodyBytes: options.maxBodyBytes,
+            working: ByteBudget(limit: options.maxHeldBytes / 2), maxBodyBytes: options.maxBodyBytes, maxImages: options.maxImages,
             preparationLimit: .nanoseconds(Int64(options.preparationCPUSeconds * 1e9)),
             preparationDeadline: .nanoseconds(Int64(options.preparationSeconds * 1e9)))
         let answers = AnswerRoute(intake: intake, reportsCachedTokens: options.reportsCachedTokens)
-        router.serve("/v1/chat/completions", .post) { request, context in 
+        router.serve(.chat) { request, context in 
             try await answers.chat(request, context, as: ChatCompletions.self)
         }
-        router.serve("/v1/responses", .post) { request, context in try await answers.chat(request, context, as: Responses.self) }
-        router.serve("/v1/messages", .post) { request, context in try await answers.chat(request, context, as: Messages.self) }
-        router.serve("/v1/completions", .post) { request, context in try await answers.complete(request, context) }
+        router.serve(.responses) { request, context in try await answers.chat(request, context, as: Responses.self) }
+        router.serve(.messages) { request, context in try await answers.chat(request, context, as: Messages.self) }
+        router.serve(.completions) { request, context in try await answers.complete(request, context) }
         let tokens = TokenRoutes(intake: intake)
-        router.serve("/v1/messages/count_tokens", .post) { request, context in try await tokens.count(request, context) }
-        router.serve("/tokenize", .post) { request, context in try await tokens.tokenize(request, context) }
-        router.serve("/detokenize", .post) { request, context in try await tokens.detokenize(request, context) }
+        router.serve(.countMessages) { request, context in try await tokens.count(request, context) }
+        router.serve(.tokenize) { request, context in try await tokens.tokenize(request, context) }
+        router.serve(.detokenize) { request, context in try await tokens.detokenize(request, context) }
         return router
+    }
+
+    /// The playground, and the document of what is served.
+    private func addPages(to router: Router<APIContext>) {
+        if options.hasPlayground {
+            let playground = Playground.page
+            router.serve(.playground) { request, _ in playground.response(to: request) }
+        }
+        guard options.hasDocuments else { return }
+        let endpoints = Endpoint.allCases.filter { options.hasPlayground || $0 != .playground }
+        let document = OpenAPIDocument(endpoints: endpoints, version: options.version, model: model.name, access: options.access).json
+        let page = DocumentPage.page(of: document)
+        router.serve(.document) { _, _ in Response.json(document) }
+        router.serve(.documentPage) { request, _ in page.response(to: request) }
     }
 }
 

@@ -67,6 +67,12 @@ package struct AccessRules: Sendable {
     /// What paths begin with that need a key.
     private static let locked: Set<String> = ["v1", "tokenize", "detokenize"]
 
+    /// Whether a request for this path must hold a key.
+    func needsKey(path: String) -> Bool {
+        guard !apiKeys.isEmpty, let first = path.split(separator: "/").first else { return false }
+        return Self.locked.contains(String(first))
+    }
+
     /// Throws when a request may not run: without a key where one is needed, or from a page that is not allowed.
     ///
     /// - Parameter path: the one that the router sees; as there, slashes may be doubled.
@@ -83,7 +89,7 @@ package struct AccessRules: Sendable {
                 throw .invalid("requests of pages must be application/json", code: "unsupported_media_type", status: 415)
             }
         }
-        guard !apiKeys.isEmpty, let first = path.split(separator: "/").first, Self.locked.contains(String(first)) else { return }
+        guard needsKey(path: path) else { return }
         let given = [Self.bearer(request.headerFields[.authorization] ?? ""), request.headerFields[Self.keyHeader] ?? ""]
         // Every key is compared, so that the time tells nothing.
         let matches = apiKeys.flatMap { key in given.map { !$0.isEmpty && Self.isSame(key, $0) } }

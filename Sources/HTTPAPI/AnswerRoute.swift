@@ -29,11 +29,12 @@ struct AnswerRoute: Sendable {
     }
 
     func chat<Form: ChatForm>(_ request: Request, _ context: APIContext, as form: Form.Type) async throws -> Response {
-        let model = model
+        let (model, intake) = (model, intake)
         let (made, holdings) = try await intake.prepare(request, context) { object, pipeline throws(APIError) in
             let translation = try Form.translated(object)
             return try translation.names.renaming { () throws(APIError) -> Read<Form> in
                 let chat = try ChatRequest(translation.body, model.surroundings(pipeline))
+                try intake.checkImages(chat.images.count)
                 try model.check(name: chat.model)
                 return Read(form: translation.form, names: translation.names, chat: chat)
             }

@@ -2,11 +2,11 @@ internal import JSON
 
 /// Every field that a route's requests may hold, and what this server does with it.
 struct FieldTable: Sendable {
-    private let supported: Set<String>
+    let supported: Set<String>
     /// Without effect on the answer.
-    private let harmless: Set<String>
+    let harmless: Set<String>
     /// Not built yet; the values that ask for nothing are accepted.
-    private let unsupported: [String: [JSONValue]]
+    let unsupported: [String: [JSONValue]]
 
     /// Throws for the first field that is unknown, or asks for what is not built yet; null is as good as absent.
     func check(_ object: JSONObject) throws(APIError) {

@@ -17,6 +17,8 @@ struct RequestIntake: Sendable {
     /// Bounds what is made of them: requests wait for their turn.
     let working: ByteBudget
     let maxBodyBytes: Int
+    /// Images of one request; nil for as many as fit.
+    let maxImages: Int?
     /// Processor time that one request's preparation may take, and how long its turn and it may take together.
     let preparationLimit: Duration
     let preparationDeadline: Duration
@@ -100,6 +102,12 @@ struct RequestIntake: Sendable {
         return body
     }
 
+    /// Throws for more images than one request may hold.
+    func checkImages(_ count: Int) throws(APIError) {
+        guard let maxImages, count > maxImages else { return }
+        throw .invalid("messages hold \(count) images, more than \(maxImages) (--limit-mm-per-prompt)", param: "messages")
+    }
+
     private func tooLarge(_ size: String) -> APIError {
         .invalid(
             "the body must be at most \(maxBodyBytes) bytes, not \(size)", code: "request_too_large", status: 413)
@@ -143,6 +151,6 @@ extension ServedModel {
     func surroundings(_ pipeline: InputPipeline) -> AnswerOptions.Surroundings {
         AnswerOptions.Surroundings(
             sampling: pipeline.defaultSampling, vocabularySize: engine.configuration.vocabularySize, endTokens: pipeline.endTokens,
-            seed: .random(in: 0 ... .max))
+            seed: nextSeed())
     }
 }

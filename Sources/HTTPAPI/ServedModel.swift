@@ -12,9 +12,14 @@ package final class ServedModel: Sendable {
     private let baseName: String?
     private let loaded = Mutex<InputPipeline?>(nil)
     private let requests = Mutex(0)
+    /// What the next seed follows from; nil where seeds are drawn.
+    private let seeds: Mutex<UInt64?>
 
-    /// - Parameter baseName: a path that ends in it names the model as well, such as the directory it was compiled from.
-    package init(names: [String], baseName: String? = nil, root: String, engine: Engine) {
+    /// - Parameters:
+    ///   - baseName: a path that ends in it names the model as well, such as the directory it was compiled from.
+    ///   - seed: what the seeds of requests without one follow from; nil where they are drawn.
+    package init(names: [String], baseName: String? = nil, root: String, engine: Engine, seed: UInt64? = nil) {
+        seeds = Mutex(seed)
         precondition(!names.isEmpty)
         self.names = names
         self.baseName = baseName
@@ -23,6 +28,18 @@ package final class ServedModel: Sendable {
     }
 
     package var name: String { names[0] }
+
+    /// A seed for a request that gives none: of the SplitMix64 sequence, or drawn.
+    func nextSeed() -> UInt64 {
+        seeds.withLock { state in
+            guard let before = state else { return .random(in: 0 ... .max) }
+            state = before &+ 0x9E37_79B9_7F4A_7C15
+            var mixed = before &+ 0x9E37_79B9_7F4A_7C15
+            mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+            mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+            return mixed ^ (mixed >> 31)
+        }
+    }
 
     /// Slashes at the end of a name do not count.
     func answers(to name: String) -> Bool {

@@ -15,16 +15,15 @@ struct StatusRoutes: Sendable {
     let created: Int
 
     func add(to router: Router<APIContext>) {
-        for path in ["/health", "/ready"] {
-            router.serve(RouterPath(path), .get) { _, _ in health() }
+        for endpoint in [Endpoint.health, .ready, .ping] {
+            router.serve(endpoint) { _, _ in health() }
         }
-        router.serve("/live", .get) { _, _ in Response.json(["status": "ok"]) }
-        router.serve("/ping", .get, .post) { _, _ in health() }
-        router.serve("/version", .get) { _, _ in Response.json(["version": .string(version)]) }
-        router.serve("/load", .get) { _, _ in Response.json(["server_load": .int(model.engine.inFlight)]) }
-        router.serve("/metrics", .get) { _, _ in metrics() }
-        router.serve("/v1/models", .get) { _, _ in Response.json(["object": "list", "data": [card]]) }
-        router.serve("/v1/models/**", .get) { _, context in try card(named: context.parameters.getCatchAll().joined(separator: "/")) }
+        router.serve(.live) { _, _ in Response.json(["status": "ok"]) }
+        router.serve(.version) { _, _ in Response.json(["version": .string(version)]) }
+        router.serve(.load) { _, _ in Response.json(["server_load": .int(model.engine.inFlight)]) }
+        router.serve(.metrics) { _, _ in metrics() }
+        router.serve(.models) { _, _ in Response.json(["object": "list", "data": [card]]) }
+        router.serve(.model) { _, context in try card(named: context.parameters.getCatchAll().joined(separator: "/")) }
     }
 
     private func health() -> Response {

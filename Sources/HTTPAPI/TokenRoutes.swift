@@ -35,6 +35,11 @@ struct TokenRoutes: Sendable {
             content = .messages(messages, images, extra: extra)
         }
 
+        var imageCount: Int {
+            if case .messages(_, let images, _) = content { return images.count }
+            return 0
+        }
+
         var isLong: Bool {
             if case .messages(_, let images, _) = content { return !images.isEmpty }
             return false
@@ -56,9 +61,11 @@ struct TokenRoutes: Sendable {
     }
 
     func tokenize(_ request: Request, _ context: APIContext) async throws -> Response {
-        let model = intake.model
+        let (model, intake) = (intake.model, intake)
         let (tokens, holdings) = try await intake.prepare(request, context) { object, _ throws(APIError) in
-            try Source(object, model)
+            let source = try Source(object, model)
+            try intake.checkImages(source.imageCount)
+            return source
         } isLong: { $0.isLong } make: { source, pipeline, budget throws(APIError) in
             try source.tokens(pipeline, budget)
         } heldBytes: { 64 * $0.count }
@@ -70,10 +77,14 @@ struct TokenRoutes: Sendable {
     }
 
     func count(_ request: Request, _ context: APIContext) async throws -> Response {
-        let model = intake.model
+        let (model, intake) = (intake.model, intake)
         let (count, holdings) = try await intake.prepare(request, context) { object, _ throws(APIError) in
             let translation = try Messages.counted(object)
-            let source = try translation.names.renaming { () throws(APIError) in try Source(translation.body, model) }
+            let source = try translation.names.renaming { () throws(APIError) in
+                let source = try Source(translation.body, model)
+                try intake.checkImages(source.imageCount)
+                return source
+            }
             return (source: source, names: translation.names)
         } isLong: { $0.source.isLong } make: { read, pipeline, budget throws(APIError) in
             try read.names.renaming { () throws(APIError) in try read.source.tokens(pipeline, budget).count }

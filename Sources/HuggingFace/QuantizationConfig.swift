@@ -74,8 +74,10 @@ package struct QuantizationConfig: Sendable, Hashable {
     }
 
     /// Whether users mean this method by `name`: the method itself, also as the kernels of other servers are called, or what it makes.
-    package func isCalled(_ name: String) -> Bool {
-        let wanted = name.lowercased()
+    package func isCalled(_ name: String) -> Bool { names.contains(name.lowercased()) }
+
+    /// What users may call this method, its own name first.
+    package var names: [String] {
         let aliases: [String] =
             switch layout {
             case .awqGEMM, .awqGEMV: ["awq_marlin"]
@@ -86,7 +88,7 @@ package struct QuantizationConfig: Sendable, Hashable {
             case .mxfp4: ["mxfp4"]
             case .nvfp4: ["nvfp4"]
             }
-        return wanted == self.name || aliases.contains(wanted)
+        return [name] + aliases
     }
 
     private static func awq(_ section: ConfigSection) throws(CheckpointError) -> Layout {

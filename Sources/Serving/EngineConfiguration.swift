@@ -18,6 +18,17 @@ package struct EngineOptions: Sendable {
     package var maxQueued = 1024
 
     package init() {}
+
+    /// Throws for what no program could be served with.
+    package func check() throws(ConfigurationError) {
+        guard [16, 32, 64, 128].contains(blockSize) else { throw .invalid("--block-size \(blockSize) is not one of 16, 32, 64, 128") }
+        guard memoryShare > 0, memoryShare <= 1 else { throw .invalid("--gpu-memory-utilization \(memoryShare) is not in (0, 1]") }
+        guard imageCacheBytes >= 0 else { throw .invalid("--image-cache-bytes must not be negative") }
+        guard (0...1 << 20).contains(maxQueued) else { throw .invalid("--max-num-queued-reqs \(maxQueued) is not in 0 … 1048576") }
+        for (flag, value) in [("--max-num-seqs", maxSequences), ("--max-model-len", maxModelLength), ("--max-num-batched-tokens", maxBatchedTokens)] {
+            if let value, value < 1 { throw .invalid("\(flag) \(value) must be at least 1") }
+        }
+    }
 }
 
 /// The engine's settings once they are known to fit the program.
@@ -61,16 +72,7 @@ package struct EngineConfiguration: Sendable {
         guard batched >= sequences else {
             throw .invalid("--max-num-batched-tokens \(batched) is less than --max-num-seqs \(sequences)")
         }
-        guard [16, 32, 64, 128].contains(options.blockSize) else {
-            throw .invalid("--block-size \(options.blockSize) is not one of 16, 32, 64, 128")
-        }
-        guard options.memoryShare > 0, options.memoryShare <= 1 else {
-            throw .invalid("--gpu-memory-utilization \(options.memoryShare) is not in (0, 1]")
-        }
-        guard options.imageCacheBytes >= 0 else { throw .invalid("--image-cache-bytes must not be negative") }
-        guard (0...1 << 20).contains(options.maxQueued) else {
-            throw .invalid("--max-num-queued-reqs \(options.maxQueued) is not in 0 … 1048576")
-        }
+        try options.check()
         if options.cachesPrefixes == true, program.keepsStates {
             throw .invalid("--enable-prefix-caching: the model keeps a state of each sequence, which cached blocks do not hold; leave it out")
         }

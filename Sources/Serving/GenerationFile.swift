@@ -21,10 +21,27 @@ package struct GenerationFile: Sendable {
         try self.init(bytes, path: path)
     }
 
-    package init(_ bytes: [UInt8], path: String) throws(Fault) {
+    package init(_ bytes: [UInt8], path: String) throws(Fault) { try self.init(try Self.object(bytes, path), path) }
+
+    /// Fields that a person gives by hand: all of them must be known.
+    package init(overriding bytes: [UInt8], named path: String) throws(Fault) {
+        let object = try Self.object(bytes, path)
+        for (name, _) in object where !Self.fields.contains(name) {
+            throw Fault(description: "\(path): \(name) is none of \(Self.fields.joined(separator: ", "))")
+        }
+        try self.init(object, path)
+    }
+
+    private static let fields = ["do_sample", "temperature", "top_p", "top_k", "min_p", "repetition_penalty", "max_new_tokens"]
+
+    private static func object(_ bytes: [UInt8], _ path: String) throws(Fault) -> JSONObject {
         let json: JSONValue
         do { json = try JSONValue(parsing: bytes) } catch { throw Fault(description: "\(path): \(error)") }
         guard let object = json.objectValue else { throw Fault(description: "\(path) holds \(json.kind), not an object") }
+        return object
+    }
+
+    private init(_ object: JSONObject, _ path: String) throws(Fault) {
         let members = Members(object: object, path: path)
         defaults = GenerationDefaults(
             doSample: try members.boolean("do_sample"), temperature: try members.number("temperature", "at least 0") { $0 >= 0 && Float($0).isFinite },

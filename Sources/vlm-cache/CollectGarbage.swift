@@ -9,8 +9,8 @@ struct CollectGarbage: ParsableCommand {
 
     @OptionGroup var options: CommonOptions
     @Option(help: ArgumentHelp("Keep the N artifacts used last.", valueName: "n")) var keepLast: Int?
-    @Option(help: ArgumentHelp("Remove until the store holds at most B bytes (suffixes k, M, G).", valueName: "b"))
-    var maxBytes: ByteCount?
+    @Option(help: ArgumentHelp("Remove until the store holds at most B bytes (suffixes \(Size.suffixes)).", valueName: "b"))
+    var maxBytes: Size?
     @Flag(help: "Say what would be removed, and remove nothing.") var dryRun = false
 
     private struct Answer: Encodable {
@@ -34,19 +34,5 @@ struct CollectGarbage: ParsableCommand {
             print("\(dryRun ? "would remove" : "removed") \(removal.path.visible())  (\(removal.reason.visible()))")
         }
         print("\(dryRun ? "would free" : "freed") \(Figures.bytes(cleanup.freedBytes))")
-    }
-}
-
-/// A number of bytes with an optional suffix k, M, G or T (powers of 1000).
-struct ByteCount: ExpressibleByArgument {
-    let value: Int
-
-    init?(argument: String) {
-        let factors: [Character: Int] = ["k": 1000, "m": 1_000_000, "g": 1_000_000_000, "t": 1_000_000_000_000]
-        let factor = argument.last.flatMap { factors[Character($0.lowercased())] }
-        guard let number = Int(factor == nil ? argument : String(argument.dropLast())), number >= 0 else { return nil }
-        let (value, overflow) = number.multipliedReportingOverflow(by: factor ?? 1)
-        guard !overflow else { return nil }
-        self.value = value
     }
 }

@@ -10,6 +10,25 @@ struct AnswerFlags: ParsableArguments {
             valueName: "auto|vllm|dir"))
     var generationConfig = "auto"
 
+    @Option(
+        parsing: .singleValue,
+        help: ArgumentHelp("Fields over those of --generation-config, such as {\"temperature\": 0.5}; may be given more than once.", valueName: "json"))
+    var overrideGenerationConfig: [String] = []
+
+    @Option(help: "What the seeds of requests without one follow from, in the order in which they are read; unless given, they are drawn.")
+    var seed: UInt64?
+
+    func validate() throws {
+        do { _ = try overriding() } catch let fault as GenerationFile.Fault { throw ValidationError("\(fault)") }
+    }
+
+    /// What --override-generation-config says, the last of the same field.
+    func overriding() throws -> GenerationDefaults {
+        try overrideGenerationConfig.reduce(GenerationDefaults()) { defaults, text in
+            defaults.overridden(by: try GenerationFile(overriding: Array(text.utf8), named: "--override-generation-config").defaults)
+        }
+    }
+
     /// Nil for the model's own.
     func generation() throws -> GenerationDefaults? {
         switch generationConfig {

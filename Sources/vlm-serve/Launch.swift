@@ -1,9 +1,11 @@
 import ArtifactFormat
+import CommandLineSupport
 import CPUBackend
 import Foundation
 import HTTPAPI
 import Logging
 import ModelRuntime
+import Plan
 import ServiceLifecycle
 import Serving
 
@@ -18,25 +20,19 @@ struct LaunchError: Error, CustomStringConvertible {
 struct Launch {
     /// The artifact's directory.
     private let path: String
-    /// Whether an artifact is served whoever may have written it.
-    private let trustsOthers: Bool
+    private let choice: ArtifactChoice
+    private let compiled: CompiledFlags
     private let network: NetworkOptions
     private let engine: EngineFlags
     private let inputs: InputFlags
     private let answers: AnswerFlags
 
-    /// - Parameter name: a path, the beginning of a key, or a model's name in the store that `store` names or the environment.
+    /// Compiles the model first where the choice is one that the store does not have.
     init(
-        named name: String, store: String?, trustStore: Bool, network: NetworkOptions, engine: EngineFlags, inputs: InputFlags, answers: AnswerFlags
+        _ choice: ArtifactChoice, _ compiled: CompiledFlags, network: NetworkOptions, engine: EngineFlags, inputs: InputFlags, answers: AnswerFlags
     ) throws {
-        (self.network, self.engine, self.inputs, self.answers) = (network, engine, inputs, answers)
-        let environment = ProcessInfo.processInfo.environment
-        trustsOthers = trustStore || Store.trustsOthers(environment)
-        guard !FileManager.default.fileExists(atPath: name) else {
-            path = name
-            return
-        }
-        path = try Store.resolve(option: store, environment: environment, trustsOthers: trustsOthers).findOne(name)
+        (self.choice, self.compiled, self.network, self.engine, self.inputs, self.answers) = (choice, compiled, network, engine, inputs, answers)
+        path = try choice.path()
     }
 
     func run() async throws {
@@ -44,21 +40,23 @@ struct Launch {
         let signals = await StopSignals()
         defer { signals.cancel() }
         let artifact = try open()
-        let generation = try answers.generation()
+        let (generation, overriding) = (try answers.generation(), try answers.overriding())
         let logs = network.logLevel == .debug || network.logLevel == .info
         let session = try Session(
-            artifact, on: CPUBackend(threads: engine.threads), options: engine.options(imageCacheBytes: inputs.imageCacheBytes),
+            artifact, on: CPUBackend(threads: engine.threads), options: engine.options(imageCacheBytes: inputs.imageCacheBytes.value),
             log: { line in if logs { Console.log(line) } })
-        let model = ServedModel(names: names(artifact), baseName: baseName(artifact), root: path, engine: session.engine)
+        let model = ServedModel(names: names(artifact), baseName: baseName(artifact), root: path, engine: session.engine, seed: answers.seed)
         let report = StartReport(
             artifact: artifact, configuration: session.engine.configuration, threads: engine.threadsAndWhy, began: began, isShown: logs)
         var options = APIServer.Options()
         options.host = network.host
         options.port = network.port
-        options.maxBodyBytes = network.maxBodyBytes
+        options.maxBodyBytes = network.maxBodyBytes.value
         options.access = network.access
+        options.maxImages = try inputs.maxImages
         options.reportsCachedTokens = network.reportCachedTokens
         options.hasPlayground = network.playground
+        options.hasDocuments = network.docs
         for warning in network.warnings { Console.say("warning: \(warning)") }
         options.preparationCPUSeconds = inputs.maxRequestCpuSeconds
         options.preparationSeconds = inputs.requestDeadline
@@ -69,7 +67,7 @@ struct Launch {
         options.onListening = { port in door.port = port }
         let start = StartService(model: model, report: report, door: door) { [inputs] in
             var pipeline = try session.pipeline(maxImagePixels: inputs.maxImagePixels)
-            pipeline.generation = generation ?? pipeline.generation
+            pipeline.generation = (generation ?? pipeline.generation).overridden(by: overriding)
             if let fault = pipeline.refusal { Console.say("warning: \(fault)") }
             return pipeline
         }
@@ -101,16 +99,10 @@ struct Launch {
     }
 
     private func open() throws -> Artifact {
-        let files = FileManager.default
-        let isModel = ["/config.json", "/snapshots"].contains { files.fileExists(atPath: path + $0) }
-        if isModel, !files.fileExists(atPath: path + "/manifest.json") {
-            throw LaunchError(
-                "\(path) is a model directory, not an artifact; compile it first:\n"
-                    + "  vlm-serve \"$(vlmc compile \(path))\"")
-        }
-        if let warning = try Store.checkTrust(artifact: path, trustsOthers: trustsOthers) { Console.say("warning: \(warning)") }
+        if let warning = try Store.checkTrust(artifact: path, trustsOthers: choice.trustsOthers) { Console.say("warning: \(warning)") }
         let artifact = try Artifact.open(directory: path)
         try artifact.requireRunnable(on: CPUBackend.features)
+        try compiled.check(artifact.manifest)
         return artifact
     }
 
@@ -119,6 +111,6 @@ struct Launch {
     }
 
     private func names(_ artifact: Artifact) -> [String] {
-        network.servedModelNames.isEmpty ? [artifact.manifest.provenance.model, path] : network.servedModelNames
+        network.servedModelNames.isEmpty ? [artifact.manifest.provenance.model, path, choice.name] : network.servedModelNames
     }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import CommandLineSupport
 import Foundation
 import HTTPAPI
 
@@ -32,8 +33,10 @@ struct NetworkOptions: ParsableArguments {
         inversion: .prefixedNo,
         help: "Show a page at / to try the model with in a browser. It holds nothing secret and needs no key; what it asks for does.")
     var playground = true
+    @Flag(inversion: .prefixedNo, help: "Describe the routes at /openapi.json and /docs, which hold nothing secret and need no key.")
+    var docs = true
     @Option(help: "Most bytes of a request's body.")
-    var maxBodyBytes = 64 << 20
+    var maxBodyBytes = Size(argument: "64Mi") ?? Size(64 << 20)
     @Option(help: "Seconds that requests at work may take to end after SIGTERM; then they are cut, and 5 seconds later the process ends.")
     var shutdownTimeout = 30
     @Option(help: "How much is logged: info and debug say what starts and each request, warning and error only what is wrong.")
@@ -44,8 +47,8 @@ struct NetworkOptions: ParsableArguments {
     func validate() throws {
         guard (0...65535).contains(port) else { throw ValidationError("--port \(port) is not in 0 … 65535") }
         guard !host.isEmpty else { throw ValidationError("--host is empty") }
-        guard (1...1 << 40).contains(maxBodyBytes) else {
-            throw ValidationError("--max-body-bytes \(maxBodyBytes) is not in 1 … 2^40")
+        guard (1...1 << 40).contains(maxBodyBytes.value) else {
+            throw ValidationError("--max-body-bytes \(maxBodyBytes.value) is not in 1 … 2^40")
         }
         guard (0...86400).contains(shutdownTimeout) else {
             throw ValidationError("--shutdown-timeout \(shutdownTimeout) is not in 0 … 86400 seconds")

@@ -46,7 +46,7 @@ struct Bench: ParsableCommand {
     @OptionGroup var computing: ComputeOptions
 
     func run() throws {
-        guard prompt > 0, tokens > 1, rounds > 0 else { throw Failure("--prompt and --rounds must be at least 1, --tokens at least 2") }
+        guard prompt > 0, tokens > 1, rounds > 0 else { throw ValidationError("--prompt and --rounds must be at least 1, --tokens at least 2") }
         let machine = Machine.current(try store.resolved())
         machine.warning.map(Terminal.warn)
         let directory = try store.artifact(artifact)

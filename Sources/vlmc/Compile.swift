@@ -19,10 +19,10 @@ struct Compile: ParsableCommand {
             VLM_DEBUG=1 verifies the module after every pass, 2 adds their times, 3 their counts, 4 every rewrite and miss, 5 \
             the IR after each pass in the directory \(DebugLevel.dumpDirectory).
 
-            Exit code 0, or 1 with one message on stderr. A refused, failed or interrupted compile leaves nothing behind.
+            Exit code 0, or 1 with one message on stderr; 64 for wrong usage. A refused, failed or interrupted compile leaves nothing behind.
             """)
 
-    @Argument(help: "HuggingFace model directory.")
+    @Argument(help: "HuggingFace model directory, or OWNER/NAME in HuggingFace's cache.")
     var directory: String
 
     @OptionGroup var store: StoreOption
@@ -50,25 +50,32 @@ struct Compile: ParsableCommand {
     @Flag(help: "Compile even if the store has the artifact.")
     var force = false
 
+    @Flag(help: "Compile nothing: print the path if the store has the artifact, else fail.")
+    var onlyStored = false
+
     @Option(name: .customLong("compile-report"), help: "Write what was done, as JSON, to this file.")
     var reportFile: String?
 
     func run() throws {
         if let reportFile { try Failure.wrapping { () throws(FileError) in try OutputFile.check(reportFile) } }
-        if let rewriteLimit, rewriteLimit < 0 { throw Failure("--rewrite-limit \(rewriteLimit) must be at least 0") }
-        if output?.isEmpty == true { throw Failure("-o needs a directory") }
+        if let rewriteLimit, rewriteLimit < 0 { throw ValidationError("--rewrite-limit \(rewriteLimit) must be at least 0") }
+        if output?.isEmpty == true { throw ValidationError("-o needs a directory") }
+        if onlyStored, force || output != nil || stopAfter != nil || dumpDirectory != nil {
+            throw ValidationError("--only-stored compiles nothing: --force, -o, --stop-after and --dump-ir are not possible with it")
+        }
         let store = try store.resolved()
-        var options = try model.options(directory)
+        var options = try model.options(ModelName.directory(directory))
         options.output = output
         options.isForced = force
+        options.isOnlyLookedUp = onlyStored
         options.stopAfter = try stopAfter.map { name in
             guard let stage = Stage(rawValue: name) else {
-                throw Failure("--stop-after \(name): the stages are \(Stage.allCases.map(\.rawValue).joined(separator: ", "))")
+                throw ValidationError("--stop-after \(name): the stages are \(Stage.allCases.map(\.rawValue).joined(separator: ", "))")
             }
             return stage
         }
         options.rewriteLimit = rewriteLimit
-        let source = try Failure.wrapping { () throws(CompileError) in try ModelSource(directory: directory, store: store) }
+        let source = try Failure.wrapping { () throws(CompileError) in try ModelSource(directory: options.directory, store: store) }
         if let quantization, let fact = source.quantizationMismatch(quantization) { throw Failure("--quantization \(quantization): \(fact)") }
         source.warnings.forEach(Terminal.warn)
         let machine = try model.resolvedMachine(store)
@@ -88,11 +95,24 @@ struct Compile: ParsableCommand {
                 throw .refused("the compiled artifact does not run on this machine: \(error)")
             }
         }
-        let report = try Failure.wrapping { () throws(CompileError) in try compilation.run() }
+        let report: CompileReport
+        do throws(CompileError) { report = try compilation.run() } catch {
+            guard case .notStored = error else { throw Failure("\(error)") }
+            throw Failure("\(error); compile it:\n  \(Self.commandThatCompiles)")
+        }
         display.finish(report)
         if let failure = dumpFailure.first { throw Failure("\(failure)") }
         if let reportFile { try write(report, to: reportFile) }
         if !report.artifact.isEmpty { try StandardOutput.write(report.artifact + "\n") }
+    }
+
+    /// This very command, but that it compiles; a shell reads it as it is.
+    private static var commandThatCompiles: String {
+        let words = CommandLine.arguments.dropFirst().filter { $0 != "--only-stored" }
+        return (["vlmc"] + words.map { word in
+            let isPlain = !word.isEmpty && word.allSatisfy { $0.isLetter || $0.isNumber || "/._-+,=:@%".contains($0) }
+            return isPlain ? word : "'\(word.replacing("'", with: "'\\''"))'"
+        }).joined(separator: " ")
     }
 
     /// Why the first dump that failed did.

@@ -16,7 +16,7 @@ struct Doctor: ParsableCommand {
             Exit code 0 where it would compile, else 1.
             """)
 
-    @Argument(help: "HuggingFace model directory, or a model's folder in HuggingFace's cache.")
+    @Argument(help: "HuggingFace model directory, or OWNER/NAME in HuggingFace's cache.")
     var directory: String
 
     @Flag(help: "Print JSON.")
@@ -29,7 +29,7 @@ struct Doctor: ParsableCommand {
     func run() throws {
         let store = try store.resolved()
         var examination = Examination(
-            try model.options(directory), store: store, threads: computing.threads ?? Processors.ofThisProcess.threads)
+            try model.options(ModelName.directory(directory)), store: store, threads: computing.threads ?? Processors.ofThisProcess.threads)
         try examination.run { try model.resolvedMachine(store) }
         let diagnosis = examination.diagnosis
         if json {

@@ -16,7 +16,7 @@ struct Explain: ParsableCommand {
     @Argument(help: "The pass; vlmc opt --list names them.")
     var pass: String
 
-    @Argument(help: "HuggingFace model directory.")
+    @Argument(help: "HuggingFace model directory, or OWNER/NAME in HuggingFace's cache.")
     var directory: String
 
     @Flag(help: "Show every rewrite and every miss, not one of each kind.")
@@ -30,8 +30,8 @@ struct Explain: ParsableCommand {
 
     func run() throws {
         let store = try store.resolved()
-        let options = try model.options(directory)
-        let source = try Failure.wrapping { () throws(CompileError) in try ModelSource(directory: directory, store: store) }
+        let options = try model.options(ModelName.directory(directory))
+        let source = try Failure.wrapping { () throws(CompileError) in try ModelSource(directory: options.directory, store: store) }
         let machine = try model.resolvedMachine(store)
         let compilation = try Failure.wrapping { () throws(CompileError) in
             try Compilation(source, options: options, store: store, machine: machine) { _ in }

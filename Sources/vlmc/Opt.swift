@@ -45,13 +45,19 @@ struct Opt: ParsableCommand {
 
     @OptionGroup var model: ModelOptions
 
+    func validate() throws {
+        guard !list else { return }
+        if runsAll, !names.isEmpty { throw ValidationError("--pipeline runs every pass; leave --pass out") }
+        if !runsAll, names.isEmpty { throw ValidationError("which pass? Name it with --pass, take all with --pipeline, or see vlmc opt --list") }
+    }
+
     func run() throws {
         let pipeline = try Self.pipeline(model)
         if list { return pipeline.passes.forEach { print(Self.line($0)) } }
         let passes = try chosen(of: pipeline)
         let stage = try stopAfter.map { name in
             guard let stage = Stage(rawValue: name) else {
-                throw Failure("--stop-after \(name): the stages are \(Stage.allCases.map(\.rawValue).joined(separator: ", "))")
+                throw ValidationError("--stop-after \(name): the stages are \(Stage.allCases.map(\.rawValue).joined(separator: ", "))")
             }
             return stage
         }
@@ -87,13 +93,7 @@ struct Opt: ParsableCommand {
     }
 
     private func chosen(of pipeline: PassPipeline) throws(Failure) -> [Pass] {
-        if runsAll {
-            guard names.isEmpty else { throw Failure("--pipeline runs every pass; leave --pass out") }
-            return pipeline.passes
-        }
-        guard !names.isEmpty else {
-            throw Failure("which pass? Name it with --pass, take all with --pipeline, or see vlmc opt --list")
-        }
+        if runsAll { return pipeline.passes }
         var passes: [Pass] = []
         for name in names { passes.append(try pipeline.knownPass(name)) }
         return passes

@@ -46,11 +46,12 @@ extension StoreOption {
     func source(_ name: String) throws -> String {
         let files = FileManager.default
         if files.fileExists(atPath: name) { return files.fileExists(atPath: name + "/manifest.json") ? try trusted(name) : name }
+        if let folder = ModelName.downloaded(name) { return folder }
         let store = try resolved()
         let found: String
         do throws(ArtifactError) { found = try store.findOne(name) } catch {
             switch error {
-            case .notFound, .notAnArtifact: return name
+            case .notFound, .notAnArtifact: return try ModelName.directory(name)
             default: throw Failure("\(error)")
             }
         }
@@ -82,10 +83,10 @@ struct ModelOptions: ParsableArguments {
     var maxNumSeqs: Int?
 
     @Option(help: "Longest context in tokens. Default: the model's own limit.")
-    var maxModelLen: Int?
+    var maxModelLen: Size?
 
     @Option(help: "Most tokens of one step; longer prompts are read in chunks. Default: \(CompileOptions.defaultMaxBatchedTokens).")
-    var maxNumBatchedTokens: Int?
+    var maxNumBatchedTokens: Size?
 
     @Option(help: "Choose kernels by the rates in this file, as `vlmc machine` prints them, instead of this machine's.")
     var machine: String?
@@ -94,29 +95,29 @@ struct ModelOptions: ParsableArguments {
         var options = CompileOptions(directory: directory, target: .here)
         if let target {
             guard let known = Target(rawValue: target) else {
-                throw Failure("--target \(target): the targets are \(Target.allCases.map(\.rawValue).joined(separator: ", "))")
+                throw ValidationError("--target \(target): the targets are \(Target.allCases.map(\.rawValue).joined(separator: ", "))")
             }
             options.target = known
         }
         guard let precision = ArtifactKey.Precision(rawValue: precision) else {
-            throw Failure("--precision \(precision): it is exact or balanced")
+            throw ValidationError("--precision \(precision): it is exact or balanced")
         }
         options.precision = precision
         if quantize != "none" {
             guard let rounding = LayerRounding(rawValue: quantize) else {
-                throw Failure("--quantize \(quantize): it is \((["none"] + LayerRounding.allCases.map(\.rawValue)).joined(separator: " or "))")
+                throw ValidationError("--quantize \(quantize): it is \((["none"] + LayerRounding.allCases.map(\.rawValue)).joined(separator: " or "))")
             }
             options.rounding = rounding
         }
         options.gears = try decodeGears.map { text in
             try text.split(separator: ",", omittingEmptySubsequences: false).map { word in
-                guard let gear = Int(word) else { throw Failure("--decode-gears \(text): \"\(word)\" is no number") }
+                guard let gear = Int(word) else { throw ValidationError("--decode-gears \(text): \"\(word)\" is no number") }
                 return gear
             }
         }
         options.maxSequences = maxNumSeqs
-        options.maxModelLength = maxModelLen
-        options.maxBatchedTokens = maxNumBatchedTokens
+        options.maxModelLength = maxModelLen?.value
+        options.maxBatchedTokens = maxNumBatchedTokens?.value
         options.verifies = DebugLevel.current >= .verify
         return options
     }

@@ -28,7 +28,7 @@ struct Run: ParsableCommand {
     @OptionGroup var computing: ComputeOptions
 
     func run() throws {
-        guard maxTokens > 0 else { throw Failure("--max-tokens \(maxTokens) must be at least 1") }
+        guard maxTokens > 0 else { throw ValidationError("--max-tokens \(maxTokens) must be at least 1") }
         let clock = ContinuousClock()
         let start = clock.now
         let session = try computing.session(try store.artifact(artifact))

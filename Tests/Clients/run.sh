@@ -35,7 +35,7 @@ try() {
 }
 
 try "$here/plain" "$python"
-for folder in "$here" "$here/openai2"; do
+for folder in "$here" "$here/openai2" "$here/openapi"; do
   made=$root/.build/clients/$(basename "$folder")
   if environment "$folder" "$made"; then
     try "$folder" "$made/bin/python"

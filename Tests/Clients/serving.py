@@ -22,9 +22,9 @@ KEY = "a key of these tests"
 
 
 class Served:
-    """A running server: its address, and the model directory that was compiled for it."""
+    """A running server, with flags of its own: its address, and the model directory that was compiled for it."""
 
-    def __init__(self):
+    def __init__(self, *flags):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="vlm-clients-"))
         atexit.register(self.stop)
         self.directory = self.folder / "model"
@@ -37,7 +37,7 @@ class Served:
             raise RuntimeError(compiled.stderr)
         self.log = open(self.folder / "log", "w+")
         command = [BIN / "vlm-serve", compiled.stdout.strip(), "--port", "0", "--api-key", KEY, "--allowed-origins", "https://page.example"]
-        self.process = subprocess.Popen([*command, *store], stderr=self.log)
+        self.process = subprocess.Popen([*command, *store, *flags], stderr=self.log)
         self.url = self.address()
 
     def said(self):

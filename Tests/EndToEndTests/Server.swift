@@ -8,8 +8,8 @@ final class Server: @unchecked Sendable {
 
     convenience init(_ artifact: String, _ flags: String...) throws { try self.init(artifact, flags) }
 
-    init(_ artifact: String, _ flags: [String]) throws {
-        running = try Command("vlm-serve", [artifact, "--host", "127.0.0.1", "--port", "0"] + flags).start()
+    init(_ artifact: String, _ flags: [String], environment: [String: String] = [:]) throws {
+        running = try Command("vlm-serve", [artifact, "--host", "127.0.0.1", "--port", "0"] + flags, environment: environment).start()
         guard let line = running.line(with: "listening on "), let port = line.split(separator: ":").last.flatMap({ Int($0) }) else {
             throw Workspace.CompileFailure(message: "vlm-serve ended")
         }

@@ -30,6 +30,7 @@ final class TestServer: Sendable {
         var maxConnections = 4096
         var access = AccessRules()
         var hasPlayground = true
+        var hasDocuments = true
         var requestLog: (@Sendable (String) -> Void)?
         var maxHeldBytes = 1 << 30
         var bodyTimeoutSeconds = 30.0
@@ -78,6 +79,7 @@ final class TestServer: Sendable {
         server.version = "1.2.3"
         server.access = options.access
         server.hasPlayground = options.hasPlayground
+        server.hasDocuments = options.hasDocuments
         server.requestLog = options.requestLog
         server.maxConnections = options.maxConnections
         server.maxHeldBytes = options.maxHeldBytes

@@ -37,12 +37,13 @@ import Testing
             "ServiceLifecycle", "Plan", "Serving",
         ],
         "CommandLineSupport": ["ArgumentParser", "Foundation"],
+        "ForeignFlags": ["CYAML", "JSON"],
         "vlmc": [
             "ArgumentParser", "ArtifactFormat", "Budgets", "CPUBackend", "ChatTemplates", "CommandLineSupport", "Compiler",
             "Foundation", "HostLimits", "HuggingFace", "IR", "Inputs", "JSON", "ModelRuntime", "Passes", "Plan", "Serving", "Tensors",
         ],
         "vlm-serve": [
-            "ArgumentParser", "ArtifactFormat", "CHeap", "CPUBackend", "CommandLineSupport", "Foundation", "HTTPAPI", "HostLimits", "Logging",
+            "ArgumentParser", "ArtifactFormat", "CHeap", "CPUBackend", "CommandLineSupport", "ForeignFlags", "Foundation", "HTTPAPI", "HostLimits", "Logging",
             "ModelRuntime", "Plan", "ServiceLifecycle", "Serving", "UnixSignals",
         ],
         // The self-test of `verify` runs the artifact as a server does.

@@ -106,4 +106,12 @@ package struct GenerationDefaults: Sendable, Hashable, Codable {
         self.repetitionPenalty = repetitionPenalty
         self.maxNewTokens = maxNewTokens
     }
+
+    /// The same with what `other` says; a temperature there is one to sample by.
+    package func overridden(by other: GenerationDefaults) -> GenerationDefaults {
+        GenerationDefaults(
+            doSample: other.doSample ?? (other.temperature == nil ? doSample : nil), temperature: other.temperature ?? temperature,
+            topP: other.topP ?? topP, topK: other.topK ?? topK, minP: other.minP ?? minP,
+            repetitionPenalty: other.repetitionPenalty ?? repetitionPenalty, maxNewTokens: other.maxNewTokens ?? maxNewTokens)
+    }
 }

@@ -1,0 +1,202 @@
+internal import JSON
+
+/// Reads a command line of `vllm serve` or `llama-server`, or one of ours, as one of ours.
+package struct FlagReader: Sendable {
+    /// Our flags with their dashes, and whether a value follows.
+    private let own: [String: Bool]
+
+    /// The words of our command line, and what to say about those that were of another.
+    package struct Reading: Sendable, Equatable {
+        package var arguments: [String] = []
+        package var notes: [String] = []
+    }
+
+    /// What a flag became; the model has the name `model`.
+    private struct Part {
+        var name: String
+        var words: [String]
+    }
+
+    /// Ours that vLLM gives several values behind one another.
+    private static let several: Set<String> = ["--served-model-name", "--api-key", "--allowed-origins"]
+
+    /// Ours whose values add up, the last of what they both say.
+    private static let merged: Set<String> = ["--override-generation-config"]
+
+    package init(own: [String: Bool]) { self.own = own }
+
+    /// - Parameter entries: of a configuration file; those that the command line says as well do not count.
+    package func read(_ words: [String], entries: [ConfigFile.Entry] = []) throws(FlagError) -> Reading {
+        var notes: [String] = []
+        var rest: [String] = []
+        let given = try parts(words, &notes, rest: &rest)
+        let names = Set(given.map(\.name)).subtracting(Self.merged)
+        var parts: [Part] = []
+        for entry in entries {
+            do throws(FlagError) {
+                let words = try self.words(entry)
+                var ignored: [String] = []
+                parts += try self.parts(words, &notes, rest: &ignored).filter { !names.contains($0.name) }
+            } catch { throw FlagError("\(entry.place): \(error)") }
+        }
+        parts += given
+        if let second = parts.filter({ $0.name == "model" }).dropFirst().first {
+            let first = parts.first { $0.name == "model" }
+            throw FlagError("the model is named twice: \(first?.words.joined() ?? "") and \(second.words.joined())")
+        }
+        var unique: [String] = []
+        for note in notes where !unique.contains(note) { unique.append(note) }
+        return Reading(arguments: parts.flatMap(\.words) + rest, notes: unique)
+    }
+
+    /// The value of `--config`, which is read before everything else, and the other words.
+    package static func config(_ words: [String]) throws(FlagError) -> (file: String?, rest: [String]) {
+        var rest = words
+        var file: String?
+        while let index = rest.firstIndex(where: { $0 == "--config" || $0.hasPrefix("--config=") || $0 == "--" }), rest[index] != "--" {
+            guard file == nil else { throw FlagError("--config is given twice") }
+            if rest[index] == "--config" {
+                guard index + 1 < rest.count else { throw FlagError("--config needs a file") }
+                file = rest.remove(at: index + 1)
+            } else {
+                file = String(rest[index].dropFirst("--config=".count))
+            }
+            rest.remove(at: index)
+        }
+        return (file, rest)
+    }
+}
+
+extension FlagReader {
+    private func parts(_ words: [String], _ notes: inout [String], rest: inout [String]) throws(FlagError) -> [Part] {
+        var parts: [Part] = []
+        var refusals: [String] = []
+        var line = Line(words)
+        while let word = line.next() {
+            guard word != "--" else {
+                rest = ["--"] + line.remaining
+                break
+            }
+            guard word.hasPrefix("-"), word != "-" else {
+                parts.append(Part(name: "model", words: [word]))
+                continue
+            }
+            let (name, value) = Self.split(word)
+            if let takesValue = own[name] {
+                parts += try ownParts(name, value, takesValue, &line, hasModel: parts.contains { $0.name == "model" })
+            } else if let flag = ForeignFlag.byName[name] {
+                switch try flag.outcome(name, try Self.value(of: flag, name, value, &line)) {
+                case .words(let words): parts += ownParts(words)
+                case .note(let note): notes.append(note)
+                case .refusal(let refusal): refusals.append(refusal)
+                }
+            } else {
+                // Whoever parses our flags says what it is like; a word behind it may be its value.
+                parts.append(Part(name: name, words: [word] + (value == nil ? line.nextValue().map { [$0] } ?? [] : [])))
+            }
+        }
+        guard refusals.isEmpty else { throw FlagError(refusals.joined(separator: "\n")) }
+        return parts
+    }
+
+    /// One of ours with its values.
+    private func ownParts(
+        _ name: String, _ inline: String?, _ takesValue: Bool, _ line: inout Line, hasModel: Bool
+    ) throws(FlagError) -> [Part] {
+        let plain = name.replacing("--no-", with: "--", maxReplacements: 1)
+        let canonical = own[plain] == false ? plain : name
+        guard takesValue else { return [Part(name: canonical, words: inline.map { ["\(name)=\($0)"] } ?? [name])] }
+        var values = inline.map { [$0] } ?? line.next().map { [$0] } ?? []
+        // Behind the model, words that are no flags can only be further values.
+        while Self.several.contains(name), hasModel, inline == nil, let more = line.nextValue() { values.append(more) }
+        if Self.several.contains(name), values.count == 1, values[0].hasPrefix("[") { values = try Self.list(name, values[0]) }
+        return values.isEmpty ? [Part(name: canonical, words: [name])] : values.map { Part(name: canonical, words: [name, $0]) }
+    }
+
+    /// Our words, flag by flag; words without a flag are the model.
+    private func ownParts(_ words: [String]) -> [Part] {
+        var line = Line(words)
+        var parts: [Part] = []
+        while let word = line.next() {
+            guard let takesValue = own[word] else {
+                parts.append(Part(name: "model", words: [word]))
+                continue
+            }
+            let plain = word.replacing("--no-", with: "--", maxReplacements: 1)
+            parts.append(Part(name: own[plain] == false ? plain : word, words: [word] + (takesValue ? line.next().map { [$0] } ?? [] : [])))
+        }
+        return parts
+    }
+
+    /// The value of a foreign flag: what stands behind `=`, or the words that follow it.
+    private static func value(of flag: ForeignFlag, _ name: String, _ inline: String?, _ line: inout Line) throws(FlagError) -> String? {
+        switch flag.words {
+        case .none:
+            guard let inline else { return nil }
+            throw FlagError("\(name) takes no value, such as \(inline)")
+        case .one:
+            guard let value = inline ?? line.next() else { throw FlagError("\(name) needs a value") }
+            return value
+        case .several:
+            var values = inline.map { [$0] } ?? []
+            while inline == nil, let value = line.nextValue() { values.append(value) }
+            guard !values.isEmpty else { throw FlagError("\(name) needs a value") }
+            return values.joined(separator: " ")
+        case .maybe(let known): return inline ?? line.next { known.contains($0.lowercased()) }
+        }
+    }
+
+    /// `--max_model_len=1` is `--max-model-len` with the value 1: vLLM takes both.
+    private static func split(_ word: String) -> (name: String, value: String?) {
+        let equals = word.firstIndex(of: "=")
+        let name = equals.map { String(word[..<$0]) } ?? word
+        let value = equals.map { String(word[word.index(after: $0)...]) }
+        return (name.hasPrefix("--") ? name.replacing("_", with: "-") : name, value)
+    }
+
+    /// The strings of a JSON list, which vLLM takes where one value may stand.
+    private static func list(_ name: String, _ text: String) throws(FlagError) -> [String] {
+        guard let list = (try? JSONValue(parsing: Array(text.utf8)))?.arrayValue, case let strings = list.compactMap(\.stringValue), strings.count == list.count else {
+            throw FlagError("\(name) \(text) is no JSON list of strings")
+        }
+        return strings
+    }
+
+    /// The words that an entry of a configuration file would be on a command line.
+    private func words(_ entry: ConfigFile.Entry) throws(FlagError) -> [String] {
+        let name = "--" + entry.name.replacing("_", with: "-")
+        let takesValue = own[name] ?? ForeignFlag.byName[name].map { $0.words != .none }
+        guard let takesValue else { throw FlagError("vlm-serve has no flag \(name)") }
+        switch entry.value {
+        case .flag(let isOn) where !takesValue:
+            let opposite = "--no-" + name.dropFirst(2)
+            return isOn ? [name] : own[opposite] == false ? [opposite] : []
+        case .flag(let isOn): return [name, isOn ? "true" : "false"]
+        case .text where !takesValue: throw FlagError("\(entry.name) is on or off: it must be true or false")
+        case .text(let text): return ["\(name)=\(text)"]
+        case .list(let values):
+            guard takesValue else { throw FlagError("\(entry.name) is on or off: it must be true or false") }
+            if own[name] != nil { return values.map { "\(name)=\($0)" } }
+            return [name] + values
+        }
+    }
+}
+
+/// Words of a command line, one after another.
+private struct Line {
+    private var words: ArraySlice<String>
+
+    init(_ words: [String]) { self.words = words[...] }
+
+    var remaining: [String] { Array(words) }
+
+    mutating func next() -> String? { words.popFirst() }
+
+    mutating func next(where isWanted: (String) -> Bool) -> String? {
+        guard let first = words.first, isWanted(first) else { return nil }
+        return words.popFirst()
+    }
+
+    /// The next word when it is no flag.
+    mutating func nextValue() -> String? { next { !$0.hasPrefix("-") } }
+}

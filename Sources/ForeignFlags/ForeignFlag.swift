@@ -1,0 +1,82 @@
+/// A flag of `vllm serve` or `llama-server`, and what it means to `vlm-serve`.
+package struct ForeignFlag: Sendable {
+    /// What follows a flag on the command line.
+    package enum Words: Sendable, Equatable {
+        case none, one
+        /// At least one, up to the next flag.
+        case several
+        /// One of these, or nothing.
+        case maybe([String])
+    }
+
+    package enum Meaning: Sendable {
+        /// Another name of one of ours.
+        case ours(String)
+        /// Words of ours for the value; throws for values that cannot be said. The first string says in words what becomes of it.
+        case becomes(String, @Sendable (String) throws(FlagError) -> [String])
+        /// Nothing, for this reason: accepted, and said so.
+        case nothing(String)
+        /// These values are what is done anyway; others are refused, for this reason.
+        case only([String], String)
+        /// An error with this reason, or what to use instead.
+        case refused(String)
+    }
+
+    /// Every spelling, with its dashes.
+    package let names: [String]
+    package let words: Words
+    package let meaning: Meaning
+
+    /// - Parameter names: the spellings, with spaces between.
+    init(_ names: String, _ words: Words, _ meaning: Meaning) {
+        self.names = names.split(separator: " ").map(String.init)
+        self.words = words
+        self.meaning = meaning
+    }
+
+    package static let all = vllm + llama
+
+    static let byName = Dictionary(all.flatMap { flag in flag.names.map { ($0, flag) } }, uniquingKeysWith: { first, _ in first })
+}
+
+extension ForeignFlag {
+    /// Our words for the flag with a value, or what to tell instead.
+    package enum Outcome: Sendable, Equatable {
+        case words([String])
+        case note(String)
+        case refusal(String)
+    }
+
+    /// - Parameters:
+    ///   - name: as it was spelled.
+    ///   - value: its words, with spaces between; nil for none.
+    func outcome(_ name: String, _ value: String?) throws(FlagError) -> Outcome {
+        switch meaning {
+        case .ours(let ours): return .words([ours] + (value.map { [$0] } ?? []))
+        case .becomes(_, let words): return .words(try words(value ?? ""))
+        case .nothing(let reason): return .note("\(name) has no effect: \(reason)")
+        case .only(let values, let reason):
+            let isDone = value.map { values.contains($0.lowercased()) } ?? false
+            return isDone ? .note("\(name) \(value ?? "") has no effect: it is what is done anyway") : .refusal("\(name) \(value ?? ""): \(reason)")
+        case .refused(let reason): return .refusal("\(name): \(reason)")
+        }
+    }
+
+    /// The flags that mean something here, a line each, for `--help`.
+    package static var translations: [String] {
+        all.compactMap { flag in
+            switch flag.meaning {
+            case .ours(let ours): "\(flag.names.joined(separator: ", ")): \(ours)"
+            case .becomes(let what, _): "\(flag.names.joined(separator: ", ")): \(what)"
+            case .nothing, .only, .refused: nil
+            }
+        }
+    }
+}
+
+/// Why a command line or a configuration file cannot be read.
+package struct FlagError: Error, Equatable, CustomStringConvertible {
+    package let description: String
+
+    package init(_ description: String) { self.description = description }
+}

@@ -1,0 +1,82 @@
+extension ForeignFlag {
+    private static let noGPU = "there is no GPU to put anything on"
+    private static let adapters = "adapters are not served yet; merge the adapter into the model and compile that"
+    private static let drafts = "tokens are not guessed ahead yet; answers would be the same, leave it out"
+    private static let byRequest = "requests say it, under the same name as at OpenAI or vLLM"
+    private static let noSampler = "this way of sampling is not built"
+    private static let vision = "the vision tower is part of the artifact, with its processor; leave it out"
+    private static let positions = "positions are computed as config.json says: change it in the model directory, and compile that"
+
+    /// Those of llama.cpp's server that `vlm-serve` does not have under the same name.
+    static let llama = translated + placement + sampling + server
+
+    /// A flag whose value 0 or −1 leaves the choice to the server.
+    private static func count(_ names: String, _ ours: String) -> ForeignFlag {
+        ForeignFlag(names, .one, .becomes("\(ours); 0 and -1 as if it were left out") { value throws(FlagError) in
+            ["0", "-1"].contains(value) ? [] : [ours, value]
+        })
+    }
+
+    /// A flag that sets one field of the generation_config.json.
+    private static func generation(_ names: String, _ field: String, none: String? = nil) -> ForeignFlag {
+        ForeignFlag(names, .one, .becomes("--override-generation-config, its \(field)") { value throws(FlagError) in
+            if value == none { return [] }
+            guard Double(value) != nil else { throw FlagError("\(names.split(separator: " ")[0]) \(value) is no number") }
+            return ["--override-generation-config", #"{"\#(field)": \#(value)}"#]
+        })
+    }
+
+    private static let translated = [
+        count("-c --ctx-size", "--max-model-len"), count("-np --parallel", "--max-num-seqs"), count("-t", "--threads"),
+        ForeignFlag("-b --batch-size", .one, .ours("--max-num-batched-tokens")),
+        ForeignFlag("-a --alias", .one, .becomes("--served-model-name, for each name between commas") { value throws(FlagError) in
+            value.split(separator: ",").flatMap { ["--served-model-name", String($0)] }
+        }),
+        generation("-n --predict --n-predict", "max_new_tokens", none: "-1"), generation("--temp", "temperature"), generation("--top-k", "top_k"),
+        generation("--top-p", "top_p"), generation("--min-p", "min_p"), generation("--repeat-penalty", "repetition_penalty"),
+        ForeignFlag("-s", .one, .becomes("--seed; -1 as if it were left out") { value throws(FlagError) in value == "-1" ? [] : ["--seed", value] }),
+        ForeignFlag("-ctk --cache-type-k -ctv --cache-type-v", .one, .ours("--kv-cache-dtype")),
+        ForeignFlag("--cache-prompt", .none, .ours("--enable-prefix-caching")),
+        ForeignFlag("--no-cache-prompt", .none, .ours("--no-enable-prefix-caching")),
+        ForeignFlag("--no-webui", .none, .ours("--no-playground")),
+        ForeignFlag("--webui", .none, .ours("--playground")),
+        ForeignFlag("-v --verbose --log-verbose", .none, .becomes("--log-level debug") { _ throws(FlagError) in ["--log-level", "debug"] }),
+        ForeignFlag("--log-disable", .none, .becomes("--log-level error") { _ throws(FlagError) in ["--log-level", "error"] }),
+    ]
+
+    private static let placement = [
+        ForeignFlag("-ngl --gpu-layers --n-gpu-layers -sm --split-mode -ts --tensor-split -mg --main-gpu -ot --override-tensor -ncmoe --n-cpu-moe", .one, .nothing(noGPU)),
+        ForeignFlag("-nkvo --no-kv-offload -cmoe --cpu-moe --no-op-offload --no-mmproj-offload", .none, .nothing(noGPU)),
+        ForeignFlag("-tb --threads-batch --threads-http", .one, .nothing("--threads compute prompts and answers")),
+        ForeignFlag("-ub --ubatch-size -dt --defrag-thold --numa --prio --prio-batch --poll --poll-batch --cache-reuse -sps --slot-prompt-similarity", .one, .nothing("answers do not depend on it")),
+        ForeignFlag("-C --cpu-mask -Cr --cpu-range -Cb --cpu-mask-batch -Crb --cpu-range-batch --cpu-strict --cpu-strict-batch", .one, .refused("start the server under taskset, whose processors it keeps to")),
+        ForeignFlag("-fa --flash-attn", .maybe(["on", "off", "auto", "0", "1"]), .nothing("attention is computed in chunks, whatever the flag says")),
+        ForeignFlag("--mlock --no-mmap --mmap -nr --no-repack --repack", .none, .nothing("packed weights are mapped from the artifact")),
+        ForeignFlag("--swa-full -kvu --kv-unified --no-perf --perf -e --escape --no-escape --warmup --no-warmup --check-tensors --offline", .none, .nothing("that is how it always is, or has nothing to change")),
+        ForeignFlag("--mmproj -mm --mmproj-url -mmu", .one, .refused(vision)),
+        ForeignFlag("--no-mmproj", .none, .refused(vision)),
+        ForeignFlag("--mmproj-auto", .none, .nothing("the vision tower is part of the artifact")),
+        ForeignFlag("-mu --model-url -hff --hf-file", .one, .refused("GGUF files are not read, and nothing is downloaded; give the model's HuggingFace directory")),
+        ForeignFlag("--rope-scale --rope-freq-base --rope-freq-scale --yarn-orig-ctx --yarn-ext-factor --yarn-attn-factor --yarn-beta-slow --yarn-beta-fast --override-kv", .one, .refused(positions)),
+        ForeignFlag("--lora --control-vector --lora-scaled --control-vector-scaled --control-vector-layer-range", .several, .refused(adapters)),
+        ForeignFlag("-md --model-draft -hfd -hfrd --hf-repo-draft --draft --draft-max --draft-n --draft-min --draft-n-min --draft-p-min -cd --ctx-size-draft -devd --device-draft -ngld --gpu-layers-draft --n-gpu-layers-draft -ctkd --cache-type-k-draft -ctvd --cache-type-v-draft", .one, .refused(drafts)),
+    ]
+
+    private static let sampling = [
+        ForeignFlag("--presence-penalty --frequency-penalty -l --logit-bias --grammar --grammar-file -j --json-schema -jf --json-schema-file -r --reverse-prompt", .one, .refused(byRequest)),
+        ForeignFlag("--ignore-eos -sp --special", .none, .refused(byRequest)),
+        ForeignFlag("--samplers --sampling-seq --sampler-seq --top-nsigma --xtc-probability --xtc-threshold --typical --repeat-last-n --dry-multiplier --dry-base --dry-allowed-length --dry-penalty-last-n --dry-sequence-breaker --dynatemp-range --dynatemp-exp --mirostat --mirostat-lr --mirostat-ent", .one, .refused(noSampler)),
+    ]
+
+    private static let server = [
+        ForeignFlag("-cb --cont-batching --metrics --jinja --no-context-shift --no-slots --no-prefill-assistant", .none, .nothing("that is how it always is")),
+        ForeignFlag("-nocb --no-cont-batching --context-shift --no-jinja --slots --props --embedding --embeddings --rerank --reranking --spm-infill", .none, .refused("not built")),
+        ForeignFlag("--api-key-file", .one, .refused("give the key as VLLM_API_KEY in the environment, which other users cannot read: VLLM_API_KEY=$(cat FILE)")),
+        ForeignFlag("-to --timeout", .one, .refused("--request-deadline bounds how long a request may take to be read")),
+        ForeignFlag("--path --api-prefix --slot-save-path --pooling --reasoning-budget --keep -cram --cache-ram --models-dir", .one, .refused("not built")),
+        ForeignFlag("--reasoning-format", .one, .only(["none"], "reasoning is not split off yet; it stays in the text")),
+        ForeignFlag("--log-file -lv --verbosity --log-verbosity", .one, .refused("the log goes to stderr, as much as --log-level says")),
+        ForeignFlag("--log-prefix --log-timestamps", .none, .nothing("lines have the time of day")),
+        ForeignFlag("--log-colors", .maybe(["on", "off", "auto"]), .nothing("the log has no colours")),
+    ]
+}

@@ -1,0 +1,117 @@
+extension ForeignFlag {
+    private static let adapters = "adapters (LoRA) are not served yet; merge the adapter into the model and compile that"
+    private static let drafts = "tokens are not guessed ahead yet; answers would be the same, leave it out"
+    private static let tls = "this server speaks no TLS; let a proxy on the same machine do it"
+    private static let compiledAhead = "plans are compiled ahead, for the batch sizes of vlmc compile --decode-gears"
+    private static let oneProcess = "one process computes, on the CPU"
+    private static let inMemory = "weights are mapped, and the KV cache stays in memory: --kv-cache-bytes says how large it is"
+    private static let template = "the chat template is part of the artifact: put it into the model directory as chat_template.jinja, and compile that"
+    private static let noDownloads = "nothing is downloaded"
+    private static let config = "what config.json says is decided when compiling: change it in the model directory"
+    private static let media = "images come in requests alone, as data: URLs; the server opens no files and no URLs for a client"
+    private static let sharing = "a model is not split: run a server on each machine, with a load balancer before them"
+
+    /// Those of vLLM, from 0.6.3 on, that `vlm-serve` does not have under the same name.
+    static let vllm = model + network + answers + engine + vision + later
+
+    private static let model = [
+        ForeignFlag("-m --model -hf -hfr --hf-repo", .one, .becomes("the model, as if it stood alone") { value throws(FlagError) in [value] }),
+        ForeignFlag("--tokenizer --tokenizer-revision", .one, .refused("the tokenizer is part of the artifact: put its files into the model directory, and compile that")),
+        ForeignFlag("--tokenizer-mode", .one, .only(["auto"], "the tokenizer is the one that the model directory describes")),
+        ForeignFlag("--skip-tokenizer-init", .none, .refused("texts are what is served")),
+        ForeignFlag("--revision", .one, .refused("give the directory of that snapshot in HuggingFace's cache as the model")),
+        ForeignFlag("--code-revision", .one, .nothing("no remote code is ever run")),
+        ForeignFlag("--trust-remote-code", .none, .nothing("no remote code is ever run")),
+        ForeignFlag("--download-dir --hf-token -hft --ignore-patterns", .one, .nothing(noDownloads)),
+        ForeignFlag("--load-format", .one, .only(["auto", "safetensors"], "weights are read from safetensors alone")),
+        ForeignFlag("--config-format", .one, .only(["auto", "hf"], "models are read from HuggingFace's directories alone")),
+        ForeignFlag("--hf-config-path --hf-overrides --rope-scaling --rope-theta --quantization-param-path --model-loader-extra-config", .one, .refused(config)),
+        ForeignFlag("--disable-sliding-window", .none, .refused(config)),
+        ForeignFlag("--use-tqdm-on-load --no-use-tqdm-on-load", .none, .nothing("a bar is drawn on a terminal")),
+        ForeignFlag("--task --runner", .one, .only(["auto", "generate"], "answers are all that is served")),
+        ForeignFlag("--convert", .one, .only(["auto", "none"], "answers are all that is served")),
+        ForeignFlag("--model-impl", .one, .only(["auto"], "the model is the one that was compiled")),
+    ]
+
+    private static let network = [
+        ForeignFlag("--uvicorn-log-level", .one, .becomes("--log-level, trace as debug and critical as error") { value throws(FlagError) in
+            let known = ["trace": "debug", "debug": "debug", "info": "info", "warning": "warning", "error": "error", "critical": "error"]
+            guard let level = known[value.lowercased()] else { throw FlagError("--uvicorn-log-level \(value) is none of \(known.keys.sorted().joined(separator: ", "))") }
+            return ["--log-level", level]
+        }),
+        ForeignFlag("--allow-credentials", .none, .refused("pages send the key in a header; cookies are not read")),
+        ForeignFlag("--allowed-methods --allowed-headers", .one, .only([#"["*"]"#, "*"], "pages of --allowed-origins may use every route")),
+        ForeignFlag("--ssl-keyfile --ssl-certfile --ssl-ca-certs --ssl-cert-reqs --ssl-key-file --ssl-cert-file", .one, .refused(tls)),
+        ForeignFlag("--enable-ssl-refresh", .none, .refused(tls)),
+        ForeignFlag("--root-path", .one, .refused("routes are at /; let the proxy strip the path")),
+        ForeignFlag("--middleware --log-config-file --uds --tool-parser-plugin --logits-processor-pattern", .one, .refused("no such extension is loaded")),
+        ForeignFlag("--logits-processors", .several, .refused("no such extension is loaded")),
+        ForeignFlag("--api-server-count -asc --pipeline-parallel-size -pp --data-parallel-size -dp --nnodes", .one, .only(["1"], sharing)),
+        ForeignFlag("--headless --enable-expert-parallel", .none, .refused(sharing)),
+        ForeignFlag("--disable-frontend-multiprocessing --worker-use-ray --engine-use-ray --ray-workers-use-nsight --disable-custom-all-reduce", .none, .nothing(oneProcess)),
+        ForeignFlag("--distributed-executor-backend --max-parallel-loading-workers --tokenizer-pool-size --tokenizer-pool-type --tokenizer-pool-extra-config", .one, .nothing(oneProcess)),
+        ForeignFlag("--device -dev", .one, .only(["auto", "cpu", "none"], "artifacts run on the CPU")),
+        ForeignFlag("--disable-uvicorn-access-log --no-enable-log-requests", .none, .ours("--disable-log-requests")),
+        ForeignFlag("--disable-fastapi-docs", .none, .ours("--no-docs")),
+        ForeignFlag("--enable-log-requests", .none, .nothing("each request has a line unless --disable-log-requests")),
+        ForeignFlag("--max-log-len", .one, .nothing("what requests and answers say is never logged")),
+        ForeignFlag("--enable-log-outputs", .none, .refused("what requests and answers say is never logged")),
+        ForeignFlag("--disable-log-stats", .none, .nothing("--log-level warning leaves the lines of figures out")),
+        ForeignFlag("--enable-server-load-tracking", .none, .nothing("/load always answers")),
+        ForeignFlag("--enable-prompt-tokens-details", .none, .ours("--report-cached-tokens")),
+        ForeignFlag("--enable-request-id-headers --enable-force-include-usage --enable-sleep-mode", .none, .refused("not built yet")),
+        ForeignFlag("--otlp-traces-endpoint --collect-detailed-traces --show-hidden-metrics-for-version", .one, .refused("/metrics is all that is told")),
+    ]
+
+    private static let answers = [
+        ForeignFlag("--chat-template --chat-template-file", .one, .refused(template)),
+        ForeignFlag("--chat-template-kwargs --default-chat-template-kwargs", .one, .refused("requests say it: chat_template_kwargs")),
+        ForeignFlag("--trust-request-chat-template", .none, .refused(template)),
+        ForeignFlag("--chat-template-content-format", .one, .nothing("the template tells which form it reads")),
+        ForeignFlag("--response-role", .one, .only(["assistant"], "answers are the assistant's")),
+        ForeignFlag("--return-tokens-as-token-ids", .none, .refused("not built yet")),
+        ForeignFlag("--enable-auto-tool-choice --exclude-tools-when-tool-choice-none", .none, .nothing("that is how tools always work")),
+        ForeignFlag("--tool-call-parser", .one, .only(["hermes"], "calls are read in the form of Hermes alone, whichever model it is")),
+        ForeignFlag("--reasoning-parser", .one, .refused("reasoning is not split off yet; it stays in the text")),
+        ForeignFlag("--enable-reasoning", .none, .refused("reasoning is not split off yet; it stays in the text")),
+        ForeignFlag("--guided-decoding-backend", .one, .nothing("one engine guides answers, by the same rules for all of them")),
+        ForeignFlag("--structured-outputs-config", .one, .refused("requests say it: structured_outputs")),
+        ForeignFlag("--max-logprobs", .one, .only(["20"], "up to 20 of the likeliest tokens are told; requests ask for fewer")),
+        ForeignFlag("--logprobs-mode", .one, .only(["raw_logprobs"], "log probabilities are those of the model's own logits")),
+    ]
+
+    private static let engine = [
+        ForeignFlag("--swap-space --cpu-offload-gb", .one, .nothing(inMemory)),
+        ForeignFlag("--num-gpu-blocks-override", .one, .refused("--kv-cache-bytes says how large the KV cache is")),
+        ForeignFlag("--use-v2-block-manager --enable-chunked-prefill --no-enable-chunked-prefill --disable-chunked-mm-input", .none, .nothing("prompts are read in chunks of --max-num-batched-tokens")),
+        ForeignFlag("--max-num-partial-prefills --max-long-partial-prefills --long-prefill-token-threshold --num-lookahead-slots --scheduler-delay-factor", .one, .nothing("each step is filled with what is ready, in turn; answers do not depend on it")),
+        ForeignFlag("--num-scheduler-steps --preemption-mode --prefix-caching-hash-algo --attention-backend", .one, .nothing("answers do not depend on it")),
+        ForeignFlag("--multi-step-stream-outputs", .maybe(["true", "false"]), .nothing("each token is streamed as it comes")),
+        ForeignFlag("--async-scheduling --no-async-scheduling --disable-async-output-proc --disable-cascade-attn", .none, .nothing("answers do not depend on it")),
+        ForeignFlag("--scheduling-policy", .one, .only(["fcfs"], "requests are served in the order in which they come")),
+        ForeignFlag("--stream-interval", .one, .only(["1"], "each token is streamed as it comes")),
+        ForeignFlag("--max-seq-len-to-capture --max-context-len-to-capture --compilation-config -O --optimization-level", .one, .nothing(compiledAhead)),
+        ForeignFlag("--cuda-graph-sizes --cudagraph-capture-sizes", .several, .nothing(compiledAhead)),
+        ForeignFlag("--calculate-kv-scales", .none, .refused("the KV cache is bf16 or f32")),
+        ForeignFlag("--kv-transfer-config --kv-events-config --additional-config --override-neuron-config --pooler-config", .one, .refused("there is nothing that it could configure")),
+    ]
+
+    private static let vision = [
+        ForeignFlag("--mm-processor-kwargs", .one, .refused("how images are prepared is decided when compiling: change preprocessor_config.json in the model directory")),
+        ForeignFlag("--mm-processor-cache-gb", .one, .becomes("--image-cache-bytes, in Gi") { value throws(FlagError) in ["--image-cache-bytes", value + "Gi"] }),
+        ForeignFlag("--disable-mm-preprocessor-cache", .none, .becomes("--image-cache-bytes 0") { _ throws(FlagError) in ["--image-cache-bytes", "0"] }),
+        ForeignFlag("--mm-processor-cache-type --mm-encoder-tp-mode --mm-encoder-attn-backend", .one, .nothing(oneProcess)),
+        ForeignFlag("--interleave-mm-strings --skip-mm-profiling", .none, .nothing("images stand where the messages have them, and memory is counted when compiling")),
+        ForeignFlag("--allowed-local-media-path --media-io-kwargs", .one, .refused(media)),
+        ForeignFlag("--allowed-media-domains", .several, .refused(media)),
+        ForeignFlag("--enable-mm-embeds --enable-prompt-embeds", .none, .refused("embeddings in place of images or prompts are not taken yet")),
+    ]
+
+    private static let later = [
+        ForeignFlag("--enable-lora --fully-sharded-loras --enable-prompt-adapter --enable-lora-bias", .none, .refused(adapters)),
+        ForeignFlag("--lora-modules --prompt-adapters", .several, .refused(adapters)),
+        ForeignFlag("--max-loras --max-lora-rank --max-cpu-loras --lora-extra-vocab-size --lora-dtype --long-lora-scaling-factors --max-prompt-adapters --max-prompt-adapter-token --qlora-adapter-name-or-path", .one, .refused(adapters)),
+        ForeignFlag("--speculative-model --num-speculative-tokens --speculative-config --speculative-model-quantization --speculative-draft-tensor-parallel-size --speculative-max-model-len --speculative-disable-by-batch-size --ngram-prompt-lookup-max --ngram-prompt-lookup-min --spec-decoding-acceptance-method --typical-acceptance-sampler-posterior-threshold --typical-acceptance-sampler-posterior-alpha", .one, .refused(drafts)),
+        ForeignFlag("--disable-logprobs-during-spec-decoding", .maybe(["true", "false"]), .refused(drafts)),
+    ]
+}

@@ -1,0 +1,59 @@
+import ArtifactFormat
+import CommandLineSupport
+import Foundation
+
+/// The artifact that a person means by what the command line names, compiled first where that is a model.
+struct ArtifactChoice {
+    /// A path, `OWNER/NAME` in HuggingFace's cache, the beginning of a key, or a model's name in the store.
+    let name: String
+    /// The store that `--store` names.
+    let store: String?
+    /// Whether an artifact is served whoever may have written it, as `--trust-store` says.
+    let trustsStore: Bool
+    /// Whether a model may be compiled that the store does not have yet.
+    let compiles: Bool
+    /// What of the server's flags is decided when compiling, as `vlmc compile` spells it.
+    let compileFlags: [String]
+
+    private enum Meaning {
+        case artifact(String)
+        case model(String)
+    }
+
+    /// Whether an artifact is served whoever may have written it.
+    var trustsOthers: Bool { trustsStore || Store.trustsOthers(ProcessInfo.processInfo.environment) }
+
+    /// The directory of the artifact.
+    ///
+    /// That of a model is the one that `vlmc compile` makes of it as it is now: what changed since is compiled again.
+    func path() throws -> String {
+        switch try meaning() {
+        case .artifact(let path): return path
+        case .model(let directory):
+            var arguments = ["compile", directory] + compileFlags
+            if let store { arguments += ["--store", store] }
+            if trustsStore { arguments.append("--trust-store") }
+            if !compiles { arguments.append("--only-stored") }
+            return try SiblingCompiler.run(arguments)
+        }
+    }
+
+    /// What exists as a path is that. A downloaded model comes before artifacts of its name, which may be of an earlier download.
+    private func meaning() throws -> Meaning {
+        func has(_ file: String) -> Bool { FileManager.default.fileExists(atPath: "\(name)/\(file)") }
+        if FileManager.default.fileExists(atPath: name) {
+            if name.lowercased().hasSuffix(".gguf") {
+                throw LaunchError("\(name) is a GGUF file, which is not read; give the model's HuggingFace directory, with safetensors")
+            }
+            return !has("manifest.json") && (has("config.json") || has("snapshots")) ? .model(name) : .artifact(name)
+        }
+        let environment = ProcessInfo.processInfo.environment
+        let cache = HuggingFaceCache(environment: environment)
+        if let folder = cache.folder(of: name) { return .model(folder) }
+        let store = try Store.resolve(option: store, environment: environment, trustsOthers: trustsStore)
+        do throws(ArtifactError) { return .artifact(try store.findOne(name)) } catch {
+            guard case .notAnArtifact = error, HuggingFaceCache.isMeant(by: name) else { throw error }
+            throw LaunchError("no artifact \(name) in \(store.root), and \(cache.missing(name))")
+        }
+    }
+}

@@ -1,0 +1,45 @@
+import ArgumentParser
+import CommandLineSupport
+import ForeignFlags
+import Foundation
+
+/// The words of the command line, those of vLLM and llama.cpp in ours.
+enum CommandLineWords {
+    /// What `--experimental-dump-help` prints: the flags as they are declared, and whether a value follows.
+    private struct Dump: Decodable {
+        struct Command: Decodable { var arguments: [Argument]? }
+        struct Argument: Decodable {
+            var kind: String
+            var names: [Name]?
+        }
+        struct Name: Decodable {
+            var kind: String
+            var name: String
+        }
+        var command: Command
+    }
+
+    private static func ownFlags() throws -> [String: Bool] {
+        let dump = try JSONDecoder().decode(Dump.self, from: Data(VLMServe._dumpHelp().utf8))
+        var flags: [String: Bool] = [:]
+        for argument in dump.command.arguments ?? [] where argument.kind != "positional" {
+            for name in argument.names ?? [] { flags[(name.kind == "long" ? "--" : "-") + name.name] = argument.kind == "option" }
+        }
+        return flags
+    }
+
+    /// Our command line, with what `--config` names; says on stderr what has no effect.
+    static func read() throws -> [String] {
+        do {
+            let (file, words) = try FlagReader.config(Array(CommandLine.arguments.dropFirst()))
+            let config = try file.map { try ConfigFile(InputFile.read($0), name: $0) }
+            let reading = try FlagReader(own: ownFlags()).read(words, entries: config?.entries ?? [])
+            reading.notes.forEach { Console.say("note: \($0)") }
+            return reading.arguments
+        } catch let error as FlagError {
+            throw ValidationError("\(error)")
+        } catch let error as FileError {
+            throw ValidationError("--config: \(error)")
+        }
+    }
+}

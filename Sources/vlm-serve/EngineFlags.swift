@@ -1,0 +1,91 @@
+import ArgumentParser
+import CPUBackend
+import CommandLineSupport
+import ForeignFlags
+import HostLimits
+import Serving
+
+/// What the engine may use; at most what the artifact was compiled for.
+struct EngineFlags: ParsableArguments {
+    @Option(help: "Sequences computed at once.")
+    var maxNumSeqs: Int?
+    @Option(help: "Tokens of the longest sequence, prompt and answer.")
+    var maxModelLen: Size?
+    @Option(help: "Tokens computed in one step.")
+    var maxNumBatchedTokens: Size?
+    @Option(help: "Tokens of a KV cache block: 16, 32, 64 or 128.")
+    var blockSize = EngineOptions().blockSize
+    @Option(help: "Bytes of the KV cache, at most the memory that is free; wins over --gpu-memory-utilization.")
+    var kvCacheBytes: Size?
+    @Option(
+        name: [.customLong("gpu-memory-utilization"), .customLong("memory-utilization")],
+        help: "Share of the free memory that the KV cache may take.")
+    var memoryUtilization = 0.5
+    @Flag(
+        inversion: .prefixedNo,
+        help: "Reuse the KV cache of prompts that begin alike; done unless the model keeps a state of each sequence, which cannot be reused.")
+    var enablePrefixCaching: Bool?
+    @Option(help: "Requests that may wait beyond those that run; more are answered 429.")
+    var maxNumQueuedReqs = 1024
+    @Option(help: "Threads that compute; unless given, one per core that this process may use, not more than its control groups' quota keeps at work.")
+    var threads: Int?
+
+    func validate() throws {
+        do throws(ConfigurationError) { try options(imageCacheBytes: 0).check() } catch { throw ValidationError("\(error)") }
+        if let threads, !CPUBackend.threadRange.contains(threads) {
+            throw ValidationError("--threads \(threads) is not in \(CPUBackend.threadRange.lowerBound) … \(CPUBackend.threadRange.upperBound)")
+        }
+    }
+
+    /// How many threads compute, and for what reason.
+    var threadsAndWhy: String {
+        let found = Processors.ofThisProcess
+        let byItself = "\(found.threads), \(found.reason)"
+        return threads.map { "\($0), by --threads; without it \(byItself)" } ?? byItself
+    }
+
+    /// What a model is compiled for, as `vlmc compile` spells it.
+    var compileFlags: [String] {
+        let limits = [("--max-num-seqs", maxNumSeqs), ("--max-num-batched-tokens", maxNumBatchedTokens?.value)]
+        return limits.flatMap { name, value in value.map { [name, "\($0)"] } ?? [] }
+    }
+
+    func options(imageCacheBytes: Int) -> EngineOptions {
+        var options = EngineOptions()
+        options.maxSequences = maxNumSeqs
+        options.maxModelLength = maxModelLen?.value
+        options.maxBatchedTokens = maxNumBatchedTokens?.value
+        options.blockSize = blockSize
+        options.kvCacheBytes = kvCacheBytes?.value
+        options.memoryShare = memoryUtilization
+        options.cachesPrefixes = enablePrefixCaching
+        options.maxQueued = maxNumQueuedReqs
+        options.imageCacheBytes = imageCacheBytes
+        return options
+    }
+}
+
+/// Bounds of what becomes of one request before the model sees it.
+struct InputFlags: ParsableArguments {
+    @Option(help: "More pixels than this are refused by an image's header alone, and eight times as many in one request.")
+    var maxImagePixels = 89_478_485
+    @Option(help: "Seconds of processor time that reading one request may take: JSON, images, template, tokens.")
+    var maxRequestCpuSeconds = 30.0
+    @Option(help: "Seconds until a request must have been read, its turn included; later it is answered 429.")
+    var requestDeadline = 120.0
+    @Option(help: "Bytes of image embeddings kept for reuse; 0 for none.")
+    var imageCacheBytes = Size(argument: "512Mi") ?? Size(512 << 20)
+    @Option(help: ArgumentHelp("Most images of one request: image=2, or JSON such as {\"image\": 2}; unless given, as many as fit.", valueName: "limits"))
+    var limitMmPerPrompt: String?
+
+    /// Nil for as many as fit.
+    var maxImages: Int? { get throws { try limitMmPerPrompt.flatMap { text throws(FlagError) in try MediaLimits(text).images } } }
+
+    func validate() throws {
+        guard maxImagePixels >= 1 else { throw ValidationError("--max-image-pixels must be at least 1") }
+        for (name, value) in [("--max-request-cpu-seconds", maxRequestCpuSeconds), ("--request-deadline", requestDeadline)] {
+            guard value > 0, value <= 86400 else { throw ValidationError("\(name) \(value) is not above 0 and at most 86400 seconds") }
+        }
+        do { _ = try maxImages } catch { throw ValidationError("--limit-mm-per-prompt \(error)") }
+    }
+}

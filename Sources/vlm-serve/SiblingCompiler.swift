@@ -1,0 +1,73 @@
+import ArgumentParser
+import CommandLineSupport
+import Foundation
+@preconcurrency import Glibc
+import Synchronization
+
+/// The `vlmc` that lies beside this program: models are compiled by a process of their own, and no server links a compiler.
+enum SiblingCompiler {
+    /// The process that compiles; 0 for none.
+    private static let running = Atomic<Int32>(0)
+    /// Whether a signal has ended this process, which waits for the compiler.
+    private static let isStopping = Atomic(false)
+
+    /// Runs `vlmc` and returns the line that it prints. Its progress and its errors go to this process's stderr.
+    ///
+    /// - Throws: `ExitCode.failure` where it failed, which it has then explained.
+    static func run(_ arguments: [String]) throws -> String {
+        let path = try executable()
+        var ends: [Int32] = [0, 0]
+        guard pipe(&ends) == 0 else { throw LaunchError("cannot run \(path): \(String(cString: strerror(errno)))") }
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        let output = FileHandle(fileDescriptor: ends[0], closeOnDealloc: true)
+        let code = start(path, arguments, writingTo: ends[1])
+        close(ends[1])
+        guard code == 0 else { throw LaunchError("cannot run \(path): \(String(cString: strerror(code)))") }
+        let text = String(decoding: output.readDataToEndOfFile(), as: UTF8.self)
+        var status: Int32 = 0
+        while waitpid(running.load(ordering: .relaxed), &status, 0) < 0, errno == EINTR {}
+        running.store(0, ordering: .relaxed)
+        if isStopping.load(ordering: .relaxed) { _exit(0) }
+        let signal = status & 0x7F
+        if signal != 0 { throw LaunchError("\(path) was ended by signal \(signal)\(signal == SIGKILL ? ", perhaps for lack of memory" : "")") }
+        guard status == 0 else { throw ExitCode.failure }
+        guard text.last == "\n", !text.dropLast().contains("\n") else { throw LaunchError("\(path) printed no path; is it of another version?") }
+        return String(text.dropLast())
+    }
+
+    /// Has the compile that runs end, and waits until it has tidied up; may be called by a signal's handler.
+    static func stop(_ signal: Int32) {
+        let process = running.load(ordering: .relaxed)
+        guard process > 0 else { return }
+        isStopping.store(true, ordering: .relaxed)
+        kill(process, signal)
+        waitpid(process, nil, 0)
+    }
+
+    private static func executable() throws -> String {
+        guard let path = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe") else {
+            throw LaunchError("cannot tell where this program lies")
+        }
+        let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+        let sibling = "\(folder)/vlmc"
+        guard access(sibling, X_OK) == 0 else {
+            throw LaunchError("a model directory is compiled first, and \(folder) holds no vlmc; put it there, or serve what vlmc compile prints elsewhere")
+        }
+        return sibling
+    }
+
+    /// Starts the program, in this process's group: what a terminal interrupts is both. Returns an error as in `errno`, or 0.
+    private static func start(_ path: String, _ arguments: [String], writingTo output: Int32) -> Int32 {
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
+        posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO)
+        var words = ([path] + arguments).map { strdup($0) } + [nil]
+        defer { words.forEach { free($0) } }
+        var process: pid_t = 0
+        let code = posix_spawn(&process, path, &actions, nil, &words, environ)
+        if code == 0 { running.store(process, ordering: .relaxed) }
+        return code
+    }
+}

@@ -1,0 +1,124 @@
+import ForeignFlags
+import Foundation
+import Testing
+
+/// Command lines of other servers, and wrong ones.
+@Suite struct FlagTests {
+    private func serve(_ words: String..., environment: [String: String] = [:]) throws -> Command.Outcome {
+        try Command("vlm-serve", words, environment: environment).run()
+    }
+
+    /// Flags that `vlm-serve` declares, as `--experimental-dump-help` tells them.
+    private func ownFlags() throws -> Set<String> {
+        let dump = try JSONSerialization.jsonObject(with: Data(serve("--experimental-dump-help").output.utf8)) as? [String: Any]
+        let arguments = (dump?["command"] as? [String: Any])?["arguments"] as? [[String: Any]] ?? []
+        let names = arguments.flatMap { $0["names"] as? [[String: String]] ?? [] }
+        return Set(names.map { ($0["kind"] == "long" ? "--" : "-") + ($0["name"] ?? "") })
+    }
+
+    @Test func translationsLeadToFlagsThatThereAre() throws {
+        let own = try ownFlags()
+        #expect(own.contains("--max-model-len") && own.contains("--config"))
+        #expect(Set(ForeignFlag.all.flatMap(\.names)).intersection(own) == [], "ours need no translation")
+        let help = try serve("--help").output
+        for line in ForeignFlag.translations {
+            #expect(help.contains(line.split(separator: ":")[0]))
+            let targets = line.split(separator: ": ", maxSplits: 1)[1].matches(of: /--[a-z-]+/).map { String($0.0) }
+            #expect(Set(targets).subtracting(own) == [], "\(line)")
+        }
+    }
+
+    @Test(arguments: [
+        (["vlm-serve", "x", "--nonsense"], "error: Unknown option '--nonsense'"), (["vlm-serve", "x", "--max-model-lem", "1"], "Did you mean '--max-model-len'?"),
+        (["vlm-serve"], "error: Missing expected argument"), (["vlm-serve", "x", "--enable-lora"], "error: --enable-lora: adapters (LoRA) are not served yet"),
+        (["vlm-serve", "x", "--dtype", "half"], "error: --dtype half: nothing is computed in it"), (["vlm-serve", "x", "--tensor-parallel-size", "2"], "error: --tensor-parallel-size 2: models are not split"),
+        (["vlm-serve", "x", "-tp", "2"], "error: --tensor-parallel-size 2"), (["vlm-serve", "x", "--block-size", "7"], "error: --block-size 7 is not one of"),
+        (["vlm-serve", "x", "--kv-cache-bytes", "1K"], "error: The value '1K' is invalid"), (["vlm-serve", "x", "--limit-mm-per-prompt", "image"], "error: --limit-mm-per-prompt image is neither"),
+        (["vlm-serve", "x", "--override-generation-config", "{\"top\": 1}"], "error: --override-generation-config: top is none of do_sample, temperature"),
+        (["vlm-serve", "x", "--config", "/nothing.yaml"], "error: --config: /nothing.yaml: No such file"),
+        (["vlmc", "comple", "x"], "error: vlmc has no verb comple; did you mean compile?"), (["vlmc", "serve", "x"], "error: vlmc has no verb serve; it has doctor, compile"),
+        (["vlmc", "compile"], "error: Missing expected argument"), (["vlmc", "compile", "x", "--precision", "best"], "error: --precision best: it is exact or balanced"),
+        (["vlmc", "compile", "x", "--fource"], "Did you mean '--force'?"), (["vlm-cache", "shwo", "x"], "error: vlm-cache has no verb shwo; did you mean show?"),
+        (["vlm-cache", "gc", "--max-bytes", "1K"], "error: The value '1K' is invalid"),
+    ])
+    func wrongUsageEndsWith64AndTheUsage(words: [String], message: String) throws {
+        let outcome = try Command(words[0], Array(words.dropFirst())).run()
+        #expect(outcome.status == 64 && outcome.output.isEmpty, "\(outcome)")
+        #expect(outcome.errors.hasPrefix("error: ") && outcome.errors.contains(message) && outcome.errors.lowercased().contains("usage: \(words[0])"), "\(outcome.errors)")
+    }
+
+    @Test func theArtifactIsCheckedAgainstWhatWasAsked() throws {
+        let space = try Workspace()
+        let artifact = try space.compile(Workspace.demoModel)
+        for (flags, message) in [
+            (["--dtype", "float32"], "--dtype float32: the artifact was compiled with --precision balanced; compile the model again: vlmc compile DIR --precision exact"),
+            (["--enforce-eager"], "--enforce-eager: the plans of the artifact are fused; compile the model again: vlmc compile DIR --rewrite-limit 0"),
+            (["--kv-cache-dtype", "fp8"], "--kv-cache-dtype fp8: the KV cache of the artifact is bf16; f32 and bf16 are possible"),
+            (["-ctk", "f32"], "--kv-cache-dtype f32: the KV cache of the artifact is bf16; compile the model again: vlmc compile DIR --precision exact"),
+            (["--quantization", "awq"], "--quantization awq: the checkpoint of the artifact is not quantized; compile one that is quantized so"),
+        ] {
+            let outcome = try Command("vlm-serve", [artifact] + flags).run()
+            #expect(outcome.status == 1 && outcome.errors == "error: \(message)\n", "\(outcome.errors)")
+        }
+        let quantized = try space.compile(Workspace.fixtures.appending(path: "qwen2_vl_awq").path)
+        let other = try serve(quantized, "--quantization", "gptq")
+        #expect(other.errors == "error: --quantization gptq: the checkpoint of the artifact is quantized by awq; compile one that is quantized so\n", "\(other.errors)")
+    }
+
+    /// What is decided when compiling is handed on where a model is served; the plain plans answer as the fused ones do.
+    @Test func aModelIsCompiledAsAsked() async throws {
+        let space = try Workspace()
+        let plain = try Server(Workspace.demoModel, ["--store", space.store, "--enforce-eager", "--dtype", "float32", "--kv-cache-dtype", "float32", "--quantization", "none"])
+        let fused = try Server(Workspace.demoModel, ["--store", space.store, "--dtype=float"])
+        let image = try Data(contentsOf: Workspace.repository.appending(path: "Artifacts/Demo/samples/shapes-two.jpg"))
+        let answers = try await [plain.ask("What do you see?", [image], questionFirst: true), fused.ask("What do you see?", [image], questionFirst: true)]
+        #expect(answers[0] == answers[1] && answers[0].contains("black star"), "\(answers)")
+        #expect(plain.stop() == 0 && fused.stop() == 0)
+        #expect(try space.cache("ls").output.split(separator: "\n").count == 3)
+    }
+
+    /// A command of llama.cpp's documents and a file of vLLM's: the flags mean what they say.
+    @Test func flagsOfOtherServersWork() async throws {
+        let space = try Workspace()
+        let config = space.path("config.yaml")
+        try Data("max-model-len: 2Ki\ntrust-remote-code: true\nlimit-mm-per-prompt: {image: 1}\nserved-model-name: [demo, other]\nn-predict: 3\n".utf8).write(to: URL(filePath: config))
+        let server = try Server("--model=\(Workspace.demoModel)", ["--store", space.store, "--config", config, "-np", "2", "-t", "1", "--seed", "7", "-ngl", "99", "--kv-cache-bytes", "64Mi"])
+        #expect(server.line(with: "note: --trust-remote-code has no effect: no remote code is ever run") != nil)
+        #expect(server.line(with: "for at most 2 sequences") != nil && server.line(with: "maximum concurrency for 2048 tokens") != nil)
+        func chat(_ model: String, _ images: Int, temperature: Double = 0) async throws -> [String: Any] {
+            let image = try Data(contentsOf: Workspace.repository.appending(path: "Artifacts/Demo/samples/shapes-two.jpg"))
+            let content = Server.content("What do you see?", [Data](repeating: image, count: images), questionFirst: true)
+            let body: [String: Any] = ["model": model, "temperature": temperature, "messages": [["role": "user", "content": content]]]
+            let answer = try await server.chat(JSONSerialization.data(withJSONObject: body))
+            return try JSONSerialization.jsonObject(with: answer) as? [String: Any] ?? [:]
+        }
+        let answer = try await chat("other", 1)
+        #expect((answer["usage"] as? [String: Any])?["completion_tokens"] as? Int == 3, "\(answer)")
+        #expect(answer["model"] as? String == "demo")
+        let refused = try await chat("demo", 2)
+        #expect((refused["error"] as? [String: Any])?["message"] as? String == "messages hold 2 images, more than 1 (--limit-mm-per-prompt)", "\(refused)")
+        #expect(server.stop() == 0)
+    }
+
+    /// The seeds of requests follow from the server's, one after another.
+    @Test func aSeedMakesAServerRepeatItself() async throws {
+        let space = try Workspace()
+        let artifact = try space.compile(Workspace.demoModel)
+        func texts(_ seed: String) async throws -> [String] {
+            let server = try Server(artifact, "--seed", seed)
+            defer { _ = server.stop() }
+            var texts: [String] = []
+            for _ in 0..<4 {
+                let body: [String: Any] = ["model": "model", "temperature": 2, "max_tokens": 16, "messages": [["role": "user", "content": "Hello"]]]
+                let answer = try await server.chat(JSONSerialization.data(withJSONObject: body))
+                let choices = (try JSONSerialization.jsonObject(with: answer) as? [String: Any])?["choices"] as? [[String: Any]]
+                texts.append((choices?.first?["message"] as? [String: Any])?["content"] as? String ?? "none")
+            }
+            return texts
+        }
+        let first = try await texts("1")
+        #expect(Set(first).count > 1 && !first.contains("none"), "\(first)")
+        #expect(try await texts("1") == first)
+        #expect(try await texts("2") != first)
+    }
+}

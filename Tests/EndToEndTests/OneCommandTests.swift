@@ -1,0 +1,109 @@
+import Foundation
+import Testing
+
+/// `vlm-serve` of a model directory: the artifact is compiled where the store does not have it, and never one of an earlier state.
+@Suite struct OneCommandTests {
+    private struct Listed: Decodable { var key: String }
+
+    private func keys(_ space: Workspace) throws -> [String] {
+        try JSONDecoder().decode([Listed].self, from: Data(space.cache("ls", "--json").output.utf8)).map(\.key)
+    }
+
+    /// Serves what `name` means until it has answered a request that names the model in the same way.
+    private func serve(_ name: String, in space: Workspace, saying words: String? = nil, _ flags: String..., environment: [String: String] = [:]) async throws {
+        let server = try Server(name, ["--store", space.store] + flags, environment: environment)
+        if let words { #expect(server.line(with: words) != nil) }
+        #expect(try await !server.ask("Hello", [], questionFirst: true, model: name).contains("does not exist"))
+        #expect(server.stop() == 0)
+    }
+
+    @Test func aDirectoryIsCompiledOnceAndAgainWhenItChanged() async throws {
+        let space = try Workspace()
+        let model = try space.copyOfDemo()
+        try await serve(model, in: space, saying: "compiled in")
+        let first = try keys(space)
+        #expect(first == [URL(filePath: try space.compile(model)).lastPathComponent])
+        try await serve(model + "/", in: space, saying: "cache hit")
+        #expect(try keys(space) == first)
+        try Data(#"{"temperature": 0.5}"#.utf8).write(to: URL(filePath: model + "/generation_config.json"))
+        try await serve(model, in: space, saying: "compiling, since generation config")
+        #expect(try keys(space).count == 2)
+    }
+
+    @Test func limitsAboveTheStandardAreCompiledFor() async throws {
+        let space = try Workspace()
+        try await serve(Workspace.demoModel, in: space, saying: "for at most 11 sequences, 640 tokens", "--max-num-seqs", "11", "--max-num-batched-tokens", "640")
+    }
+
+    @Test func noCompileServesWhatIsThereAndElseNamesTheCommand() async throws {
+        let space = try Workspace()
+        let model = try space.copyOfDemo()
+        func refusal(_ flags: String...) throws -> String {
+            let outcome = try Command("vlm-serve", [model, "--no-compile", "--store", space.store, "--port", "0"] + flags).run()
+            #expect(outcome.status == 1 && outcome.output.isEmpty)
+            return outcome.errors
+        }
+        let command = "compile it:\n  vlmc compile \(model) --store \(space.store)\n"
+        #expect(try refusal() == "error: \(space.store) has no artifact of \(model) as it is now, compiled with these flags; \(command)")
+        #expect(!FileManager.default.fileExists(atPath: space.store))
+        _ = try space.compile(model)
+        try await serve(model, in: space, "--no-compile")
+        #expect(try refusal("--max-num-seqs", "3").hasSuffix("vlmc compile \(model) --max-num-seqs 3 --store \(space.store)\n"))
+        try Data(#"{"temperature": 0.5}"#.utf8).write(to: URL(filePath: model + "/generation_config.json"))
+        #expect(try refusal().hasSuffix(command))
+    }
+
+    @Test func aDownloadedModelIsFoundByItsName() async throws {
+        let space = try Workspace()
+        let hub = space.path("hub")
+        let folder = hub + "/models--demo--shapes"
+        try FileManager.default.createDirectory(atPath: folder + "/refs", withIntermediateDirectories: true)
+        try FileManager.default.createDirectory(atPath: folder + "/snapshots", withIntermediateDirectories: true)
+        try FileManager.default.copyItem(atPath: Workspace.demoModel, toPath: folder + "/snapshots/a1")
+        try Data("a1\n".utf8).write(to: URL(filePath: folder + "/refs/main"))
+        let environment = ["HF_HUB_CACHE": hub, "VLM_STORE": space.store]
+        let compiled = try Command("vlmc", ["compile", "demo/shapes"], environment: environment).run()
+        #expect(compiled.status == 0, "\(compiled.errors)")
+        #expect(try Command("vlmc", ["doctor", "demo/shapes"], environment: environment).run().output.contains("demo/shapes"))
+        #expect(try Command("vlmc", ["tokenize", "demo/shapes"], environment: environment).run(input: "a\n").status == 0)
+        try await serve("demo/shapes", in: space, saying: "cache hit", environment: environment)
+        try await serve(folder + "/snapshots/a1", in: space, saying: "cache hit", environment: environment)
+
+        // A later download of the same name is what is served from then on.
+        try FileManager.default.moveItem(atPath: folder + "/snapshots/a1", toPath: folder + "/snapshots/b2")
+        try Data(#"{"temperature": 0.5}"#.utf8).write(to: URL(filePath: folder + "/snapshots/b2/generation_config.json"))
+        try Data("b2".utf8).write(to: URL(filePath: folder + "/refs/main"))
+        try await serve("demo/shapes", in: space, saying: "compiling, since generation config", environment: environment)
+        // Without the download, the name means artifacts, of which there are two now.
+        let ambiguous = try Command("vlm-serve", ["demo/shapes"], environment: ["HF_HUB_CACHE": "", "HF_HOME": space.path("none"), "VLM_STORE": space.store]).run()
+        #expect(ambiguous.status == 1 && ambiguous.errors.contains("demo/shapes means several artifacts"), "\(ambiguous.errors)")
+
+        for tool in [["vlm-serve", "demo/other"], ["vlmc", "compile", "demo/other"]] {
+            let missing = try Command(tool[0], Array(tool.dropFirst()), environment: environment).run()
+            #expect(missing.status == 1 && missing.errors.hasSuffix("demo/other is neither a directory nor in HuggingFace's cache \(hub); download it first: hf download demo/other\n"), "\(missing.errors)")
+        }
+    }
+
+    /// What `vlm-cache ls` prints, and what `vlmc compile` does.
+    @Test func everySpellingOfAnArtifactWorksEverywhere() async throws {
+        let space = try Workspace()
+        let path = try space.compile(Workspace.demoModel)
+        let key = URL(filePath: path).lastPathComponent
+        for name in [path, "model", key, String(key.prefix(12)), String(key.prefix(3))] {
+            try await serve(name, in: space)
+            #expect(try space.vlmc("run", name, "--max-tokens", "1", "Hello").status == 0, "\(name)")
+            #expect(try space.vlmc("tokenize", name, input: "a\n").status == 0, "\(name)")
+            for verb in ["show", "verify", "passes"] { #expect(try space.cache(verb, name).status == 0, "\(verb) \(name)") }
+            #expect(try space.cache("why", name, path).status == 0, "\(name)")
+        }
+    }
+
+    @Test func aFolderOfNeitherKindIsRefused() throws {
+        let space = try Workspace()
+        let refused = try Command("vlm-serve", [space.url.path]).run()
+        #expect(refused.status == 1 && refused.errors.contains("is not an artifact"), "\(refused.errors)")
+        let gguf = space.path("model.gguf")
+        try Data().write(to: URL(filePath: gguf))
+        #expect(try Command("vlm-serve", [gguf]).run().errors.contains("is a GGUF file, which is not read"))
+    }
+}

@@ -1,0 +1,132 @@
+import ForeignFlags
+import Testing
+
+@Suite struct FlagReaderTests {
+    private let reader = FlagReader(own: [
+        "--host": true, "--port": true, "--served-model-name": true, "--api-key": true, "--allowed-origins": true, "--max-model-len": true, "--max-num-seqs": true,
+        "--max-num-batched-tokens": true, "--threads": true, "--enable-prefix-caching": false, "--no-enable-prefix-caching": false, "--disable-log-requests": false,
+        "--override-generation-config": true, "--limit-mm-per-prompt": true, "--log-level": true, "--seed": true, "--dtype": true, "--image-cache-bytes": true, "--enforce-eager": false,
+    ])
+
+    private func words(_ line: String) throws -> String { try reader.read(line.split(separator: " ").map(String.init)).arguments.joined(separator: " ") }
+
+    /// Commands of vLLM's and llama.cpp's documents, and what they are here.
+    @Test(arguments: [
+        ("dir --port 1", "dir --port 1"),
+        ("--model dir --max_model_len=4096", "dir --max-model-len 4096"),
+        ("-m dir -c 8192 -ngl 99 -t 4 -np 2 -a one,two", "dir --max-model-len 8192 --threads 4 --max-num-seqs 2 --served-model-name one --served-model-name two"),
+        ("-m dir -c 0 -t -1 -np -1 -fa -n -1 -s -1 --no-webui=", "error"),
+        ("-m dir -c 0 -t -1 -np -1 -fa -n -1 -s -1", "dir"),
+        ("-hf a/b -fa on -b 512 -ub 512 --jinja -v", "a/b --max-num-batched-tokens 512 --log-level debug"),
+        ("dir --served-model-name a b --api-key k l --port 1", "dir --served-model-name a --served-model-name b --api-key k --api-key l --port 1"),
+        ("--served-model-name a dir", "--served-model-name a dir"),
+        (#"dir --allowed-origins ["https://a","https://b"]"#, "dir --allowed-origins https://a --allowed-origins https://b"),
+        ("dir --trust-remote-code --tool-call-parser hermes --enable-auto-tool-choice --swap-space 4 --device cpu", "dir"),
+        ("dir --uvicorn-log-level critical --no-enable-log-requests", "dir --log-level error --disable-log-requests"),
+        ("dir --temp 0.7 --top-k 40 -n 100", #"dir --override-generation-config {"temperature": 0.7} --override-generation-config {"top_k": 40} --override-generation-config {"max_new_tokens": 100}"#),
+        ("dir --multi-step-stream-outputs false --num-scheduler-steps 8 --mm-processor-cache-gb 4", "dir --image-cache-bytes 4Gi"),
+        ("dir --nonsense --help -- -c", "dir --nonsense --help -- -c"),
+        ("dir --host", "dir --host"),
+    ])
+    func becomesOurs(line: String, ours: String) throws {
+        if ours == "error" {
+            #expect(throws: FlagError.self) { try words(line) }
+        } else {
+            #expect(try words(line) == ours)
+        }
+    }
+
+    @Test func whatHasNoEffectIsSaidOnce() throws {
+        let reading = try reader.read(["dir", "--trust-remote-code", "-ngl", "99", "--trust-remote-code", "--max-logprobs", "20"])
+        #expect(reading.arguments == ["dir"])
+        #expect(
+            reading.notes == [
+                "--trust-remote-code has no effect: no remote code is ever run", "-ngl has no effect: there is no GPU to put anything on",
+                "--max-logprobs 20 has no effect: it is what is done anyway",
+            ])
+    }
+
+    /// All that cannot be done, at once.
+    @Test(arguments: [
+        (["--enable-lora", "--lora-modules", "a=b", "c=d", "--mmproj", "f"], ["--enable-lora: adapters", "--lora-modules: adapters", "--mmproj: the vision tower is part of the artifact"]),
+        (["--tool-call-parser", "mistral"], ["--tool-call-parser mistral: calls are read in the form of Hermes alone"]),
+        (["--device", "cuda"], ["--device cuda: artifacts run on the CPU"]), (["-tb"], ["-tb needs a value"]), (["--pipeline-parallel-size=2"], ["--pipeline-parallel-size 2: a model is not split"]),
+        (["--trust-remote-code=yes"], ["--trust-remote-code takes no value, such as yes"]), (["--max-logprobs", "5"], ["--max-logprobs 5: up to 20"]),
+        (["a", "-m", "b"], ["the model is named twice: a and b"]), (["--temp", "hot"], ["--temp hot is no number"]), (["--uvicorn-log-level", "loud"], ["--uvicorn-log-level loud is none of critical, debug"]),
+        (["--allowed-origins", "[1]"], ["--allowed-origins [1] is no JSON list of strings"]),
+    ])
+    func whatCannotBeDoneIsAnError(line: [String], messages: [String]) {
+        let error = #expect(throws: FlagError.self) { try reader.read(line) }
+        let lines = (error?.description ?? "").split(separator: "\n")
+        #expect(lines.count == messages.count && zip(lines, messages).allSatisfy { $0.hasPrefix($1) }, "\(lines)")
+    }
+
+    @Test func theCommandLineWinsOverTheFile() throws {
+        let file = try ConfigFile(
+            Array(
+                """
+                # as vLLM's documents have it
+                model: dir
+                host: "127.0.0.1"
+                port: 6379
+                max_model_len: 4096
+                trust-remote-code: true
+                enable-prefix-caching: false
+                enforce-eager: no
+                disable-log-requests: on
+                served-model-name: [a, 'b c']
+                limit-mm-per-prompt: {image: 2, video: 0}
+                allowed-origins:
+                  - https://a
+                  - https://b
+                temp: 0.5
+                c: 8
+                """.utf8), name: "f.yaml")
+        func read(_ words: String...) throws -> [String] { try reader.read(words, entries: file.entries.dropLast()).arguments }
+        #expect(
+            try read("--port", "1") == [
+                "dir", "--host", "127.0.0.1", "--max-model-len", "4096", "--no-enable-prefix-caching", "--disable-log-requests", "--served-model-name", "a",
+                "--served-model-name", "b c", "--limit-mm-per-prompt", #"{"image":2,"video":0}"#, "--allowed-origins", "https://a", "--allowed-origins", "https://b",
+                "--override-generation-config", #"{"temperature": 0.5}"#, "--port", "1",
+            ])
+        let given = try read("other", "-c", "7", "--served-model-name", "x", "--enable-prefix-caching", "--top-p", "1")
+        #expect(given.suffix(8) == ["other", "--max-model-len", "7", "--served-model-name", "x", "--enable-prefix-caching", "--override-generation-config", #"{"top_p": 1}"#])
+        #expect(!given.contains("dir") && !given.contains("4096") && !given.contains("a") && !given.contains("--no-enable-prefix-caching"))
+        #expect(given.contains(#"{"temperature": 0.5}"#))
+        #expect(throws: FlagError("f.yaml, line 16: vlm-serve has no flag --c")) { try reader.read([], entries: file.entries) }
+    }
+
+    @Test(arguments: [
+        ("- a", "f, line 1: the file must be a mapping, such as max-model-len: 4096"), ("a: {b: [c]}", "f, line 1: a.b must be a value"), ("a: [[b]]", "f, line 1: a must be a value or a list of values"),
+        ("a: 1\na: 2", "f, line 2: a stands there twice"), ("a:\n", "f, line 1: a has no value"), ("a: []", "f, line 1: a is an empty list"), ("a: &x 1", "f, line 1: anchors and tags are not read"),
+        ("a: 1\n---\nb: 2", "f, line 2: only one document is read"), ("a: *x", "f, line 1: "), ("a: !!str 1", "f, line 1: anchors and tags"), ("a: \"b", "f, line "), ("\tb: 1", "f, line 1: "), ("a: b: c", "f, line 1: "), ("\u{1}", "f, line 1: "),
+    ])
+    func filesOfAnotherFormAreRefused(text: String, message: String) {
+        let error = #expect(throws: FlagError.self) { try ConfigFile(Array(text.utf8), name: "f") }
+        #expect(error?.description.hasPrefix(message) == true, "\(error?.description ?? "")")
+    }
+
+    @Test func valuesKeepTheirForm() throws {
+        #expect(try ConfigFile([], name: "f").entries == [] && ConfigFile(Array("# nothing\n".utf8), name: "f").entries == [])
+        let entries = try ConfigFile(Array("a: 'true'\nb: YES\nc: |\n  x\n  y\nd: 010\ne: tRue\nf: {g: ~, h: 1.5, i: 'no', j: off}".utf8), name: "f").entries
+        #expect(entries.map(\.value) == [.text("true"), .flag(true), .text("x\ny\n"), .text("010"), .text("tRue"), .text(#"{"g":null,"h":1.5,"i":"no","j":false}"#)])
+        #expect(throws: FlagError.self) { try ConfigFile([UInt8](repeating: 0x20, count: ConfigFile.largest + 1), name: "f") }
+        #expect(throws: FlagError.self) { try ConfigFile(Array(String(repeating: "[", count: 100_000).utf8), name: "f") }
+        #expect(throws: FlagError.self) { try ConfigFile([0x61, 0x3A, 0x20, 0xFF, 0xFE], name: "f") }
+    }
+
+    /// A flag has one meaning, and none that is ours has another's.
+    @Test func theTableHasEachNameOnce() {
+        let names = ForeignFlag.all.flatMap(\.names)
+        #expect(Dictionary(grouping: names, by: { $0 }).filter { $0.value.count > 1 }.keys.sorted() == [])
+        #expect(names.allSatisfy { $0.hasPrefix("-") && !$0.contains("_") && !$0.contains("=") })
+    }
+
+    @Test func limitsOfImages() throws {
+        #expect(try MediaLimits("image=2").images == 2 && MediaLimits("video=1,image=0").images == 0 && MediaLimits("audio=3").images == nil)
+        #expect(try MediaLimits(#"{"image": 4, "video": 0}"#).images == 4 && MediaLimits(#"{"image": {"count": 5, "width": 9}}"#).images == 5)
+        for text in ["", "image", "image=", "image=-1", "image=x", "images=1", "{}x", "[1]", #"{"image": "2"}"#, #"{"image": -2}"#, "image=1,"] {
+            #expect(throws: FlagError.self, "\(text)") { try MediaLimits(text) }
+        }
+    }
+}
