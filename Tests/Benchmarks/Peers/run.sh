@@ -59,10 +59,10 @@ serve vlm-serve 8491 "$bin/vlm-serve" "$artifact" --port 8491 --threads "$thread
 serve llama.cpp 8492 "$made/llama/bin/llama-server" -m "$made/gguf/text.gguf" --mmproj "$made/gguf/vision.gguf" --host 127.0.0.1 --port 8492 \
   -t "$threads" -tb "$threads" -np 8 -c 12288 --no-webui
 "$python" "$here/bench_peers.py" "$rounds" vlm-serve=8491 llama.cpp=8492 >"$made/table.md"
-private() { awk '/^Private_/ { sum += $2 } END { printf "%.0f", sum / 1024 }' "/proc/$1/smaps_rollup"; }
+anonymous() { awk '/^Anonymous:/ { printf "%.0f", $2 / 1024 }' "/proc/$1/smaps_rollup"; }
 row() { echo "| $1 | $2 | $3 | $(awk "BEGIN { printf \"%.1f\", $3 / $2 }") |" >>"$made/table.md"; }
 row "exec to ready, files in the page cache, s" "${ready[@]}"
-row "memory that the server shares with nobody, after the run, MiB" "$(private "${servers[0]}")" "$(private "${servers[1]}")"
+row "memory beyond mapped files, after the run, MiB" "$(anonymous "${servers[0]}")" "$(anonymous "${servers[1]}")"
 for server in "${servers[@]}"; do kill "$server"; wait "$server" 2>/dev/null || true; done
 servers=()
 "$bin/vlmc" bench "$artifact" --store "$made/store" --threads "$threads" >"$made/bench.txt"
