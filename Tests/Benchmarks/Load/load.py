@@ -61,7 +61,9 @@ class Server:
                                   capture_output=True).stdout.strip()
         self.log = open(self.scratch.name + "/log", "w+")
         self.process = subprocess.Popen(
-            [bin / "vlm-serve", artifact, "--port", "0", "--disable-log-requests", "--max-num-seqs", str(SEATS), "--store", store], stderr=self.log)
+            # A small KV cache: a larger one is touched for the first time as blocks are used, minutes later, and would look like growth.
+            [bin / "vlm-serve", artifact, "--port", "0", "--disable-log-requests", "--max-num-seqs", str(SEATS), "--kv-cache-bytes", "24Mi",
+             "--store", store], stderr=self.log)
         atexit.register(self.process.kill)
         self.port = 0
         while not self.port:
