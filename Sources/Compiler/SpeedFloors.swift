@@ -19,7 +19,7 @@ package struct SpeedFloors {
     /// Tokens/s of so many sequences, each with so many tokens before it.
     package func decodeRate(sequences: Int, context: Int) -> Double? {
         guard let gear = program.limits.gears.first(where: { $0 >= sequences }), let plan = plan(.decode(gear: gear)) else { return nil }
-        return seconds(plan, share: 1, context: Double(context)).map { Double(sequences) / $0 }
+        return seconds(plan, rows: Double(gear), context: Double(context)).map { Double(sequences) / $0 }
     }
 
     /// Tokens/s of one prompt.
@@ -28,7 +28,7 @@ package struct SpeedFloors {
         let most = program.limits.maxBatchedTokens
         let time = stride(from: 0, to: tokens, by: most).reduce(0.0 as Double?) { sum, first in
             let rows = min(most, tokens - first)
-            let part = seconds(plan, share: Double(rows) / Double(most), context: Double(first) + Double(rows) / 2)
+            let part = seconds(plan, rows: Double(rows), context: Double(first) + Double(rows) / 2)
             return sum.flatMap { sum in part.map { sum + $0 } }
         }
         return time.map { Double(tokens) / $0 }
@@ -37,26 +37,27 @@ package struct SpeedFloors {
     /// Seconds of the vision tower for so many patches that all see each other.
     package func imageSeconds(patches: Int) -> Double? {
         guard let plan = plan(.vision) else { return nil }
-        return seconds(plan, share: Double(patches) / Double(max(program.limits.maxPatches, 1)), context: Double(patches))
+        return seconds(plan, rows: Double(patches), context: Double(patches))
     }
 
     /// Seconds of some steps of an entry's plan for so many of its rows: sequences, tokens or patches.
     package func seconds(of steps: [Step], _ entry: Entry, rows: Double, context: Double) -> Double? {
         guard var plan = plan(entry) else { return nil }
         plan.steps = steps
-        let most =
-            switch entry {
-            case .decode(let gear): gear
-            case .extend: program.limits.maxBatchedTokens
-            case .vision: program.limits.maxPatches
-            }
-        return seconds(plan, share: rows / Double(max(most, 1)), context: context)
+        return seconds(plan, rows: rows, context: context)
     }
 
     private func plan(_ entry: Entry) -> ExecutionPlan? { program.plans.first { $0.entry == entry } }
 
-    /// The time of a plan with a share of the rows that it was planned for; nil where a rate was not measured.
-    private func seconds(_ plan: ExecutionPlan, share: Double, context: Double) -> Double? {
+    /// The time of a plan for so many of the rows that it was planned for; nil where a rate was not measured.
+    private func seconds(_ plan: ExecutionPlan, rows: Double, context: Double) -> Double? {
+        let most =
+            switch plan.entry {
+            case .decode(let gear): gear
+            case .extend: program.limits.maxBatchedTokens
+            case .vision: program.limits.maxPatches
+            }
+        let share = rows / Double(max(most, 1))
         guard let bandwidth = machine.gigabytes(threads: threads) else { return nil }
         var computing = 0.0, bytes = 0.0
         for (arithmetic, steps) in Dictionary(grouping: plan.steps, by: \.arithmetic) {

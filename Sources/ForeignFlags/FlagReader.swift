@@ -99,12 +99,17 @@ extension FlagReader {
         return parts
     }
 
+    /// One name for a flag and its opposite.
+    private func canonical(_ name: String) -> String {
+        let plain = name.replacing("--no-", with: "--", maxReplacements: 1)
+        return own[plain] == false ? plain : name
+    }
+
     /// One of ours with its values.
     private func ownParts(
         _ name: String, _ inline: String?, _ takesValue: Bool, _ line: inout Line, hasModel: Bool
     ) throws(FlagError) -> [Part] {
-        let plain = name.replacing("--no-", with: "--", maxReplacements: 1)
-        let canonical = own[plain] == false ? plain : name
+        let canonical = canonical(name)
         guard takesValue else { return [Part(name: canonical, words: inline.map { ["\(name)=\($0)"] } ?? [name])] }
         var values = inline.map { [$0] } ?? line.next().map { [$0] } ?? []
         // Behind the model, words that are no flags can only be further values.
@@ -122,8 +127,7 @@ extension FlagReader {
                 parts.append(Part(name: "model", words: [word]))
                 continue
             }
-            let plain = word.replacing("--no-", with: "--", maxReplacements: 1)
-            parts.append(Part(name: own[plain] == false ? plain : word, words: [word] + (takesValue ? line.next().map { [$0] } ?? [] : [])))
+            parts.append(Part(name: canonical(word), words: [word] + (takesValue ? line.next().map { [$0] } ?? [] : [])))
         }
         return parts
     }

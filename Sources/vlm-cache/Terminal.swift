@@ -31,31 +31,12 @@ struct Terminal {
     }
 }
 
-/// Rows under headings, each column as wide as its widest cell.
-struct TextTable {
-    enum Alignment { case left, right }
-
-    private let columns: [(title: String, alignment: Alignment)]
-    private var rows: [[String]] = []
-
-    init(_ columns: [(String, Alignment)]) { self.columns = columns.map { (title: $0.0.visible(), alignment: $0.1) } }
-
-    mutating func add(_ cells: String...) { rows.append(cells.map { $0.visible() }) }
+extension TextTable {
+    mutating func add(_ cells: String...) { add(cells) }
 
     /// The table's lines, headings styled for `terminal`.
     func text(_ terminal: Terminal, indent: Int = 0) -> String {
-        let widths = columns.indices.map { column in
-            rows.reduce(columns[column].title.count) { max($0, $1[column].count) }
-        }
-        func line(_ cells: [String]) -> String {
-            let padded = cells.enumerated().map { column, cell in
-                let space = String(repeating: " ", count: widths[column] - cell.count)
-                return columns[column].alignment == .left ? cell + space : space + cell
-            }
-            var text = String(repeating: " ", count: indent) + padded.joined(separator: "  ")
-            while text.last == " " { text.removeLast() }
-            return text
-        }
-        return ([terminal.heading(line(columns.map(\.title)))] + rows.map(line)).joined(separator: "\n")
+        let lines = lines.map { String(repeating: " ", count: indent) + $0 }
+        return ([terminal.heading(lines[0])] + lines.dropFirst()).joined(separator: "\n")
     }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import ArtifactFormat
+import CommandLineSupport
 
 struct Why: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -123,15 +123,15 @@ struct BenchTable {
     }
 
     var text: String {
-        var rows = [["", "median", "least … most", "", "possible", "share"]]
+        var table = TextTable(["", "median", "least … most", "", "possible", "share"].map { ($0, .left) })
         for figure in figures {
-            rows.append([
+            table.add([
                 figure.name, Self.number(figure.median),
                 "\(Self.number(figure.values.first ?? 0)) … \(Self.number(figure.values.last ?? 0))", figure.unit,
                 figure.floor.map(Self.number) ?? "", figure.share.map { String(format: "%.0f %%", 100 * $0) } ?? "",
             ])
         }
-        return heading + "\n" + Columns.text(rows)
+        return ([heading] + table.lines).joined(separator: "\n") + "\n"
     }
 
     private static func number(_ value: Double) -> String { String(format: value < 10 ? "%.3f" : "%.1f", value) }

@@ -109,10 +109,8 @@ struct DiagnosisText {
     }
 
     private static func table(_ header: [String], _ rows: [[String]]) -> [String] {
-        let lines = [header] + rows
-        let widths = header.indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
-        return lines.map { line in
-            line.enumerated().map { column, cell in String(repeating: " ", count: widths[column] - cell.count) + cell }.joined(separator: "   ")
-        }
+        var table = TextTable(header.map { ($0, .right) }, gap: 3)
+        rows.forEach { table.add($0) }
+        return table.lines
     }
 }

@@ -1,5 +1,6 @@
 import ArtifactFormat
 import CPUBackend
+import CommandLineSupport
 import Compiler
 import Foundation
 import ModelRuntime
@@ -65,16 +66,16 @@ struct KernelTable {
         return entries.map { entry in
             let times = times.filter { $0.entry == entry }
             let whole = times.reduce(0) { $0 + $1.seconds }
-            var rows = [["\(entry), mean run", "steps", "ms", "of all", "possible", "share", "module"]]
-            for time in times where time.seconds >= 0.005 * whole { rows.append(row(time, of: whole)) }
+            var table = TextTable(["\(entry), mean run", "steps", "ms", "of all", "possible", "share", "module"].map { ($0, .left) })
+            for time in times where time.seconds >= 0.005 * whole { table.add(row(time, of: whole)) }
             let rest = times.filter { $0.seconds < 0.005 * whole }
             if !rest.isEmpty {
-                rows.append(
+                table.add(
                     ["less than 0.5 % each", "\(rest.reduce(0) { $0 + $1.steps })", Self.milliseconds(rest.reduce(0) { $0 + $1.seconds })]
                         + [Self.percent(rest.reduce(0) { $0 + $1.seconds } / whole), "", "", ""])
             }
-            rows.append(["together", "\(times.reduce(0) { $0 + $1.steps })", Self.milliseconds(whole), "", "", "", ""])
-            return Columns.text(rows)
+            table.add(["together", "\(times.reduce(0) { $0 + $1.steps })", Self.milliseconds(whole), "", "", "", ""])
+            return table.lines.joined(separator: "\n") + "\n"
         }.joined(separator: "\n")
     }
 
@@ -89,17 +90,4 @@ struct KernelTable {
 
     private static func milliseconds(_ seconds: Double) -> String { String(format: "%.3f", 1000 * seconds) }
     private static func percent(_ share: Double) -> String { String(format: "%.1f %%", 100 * share) }
-}
-
-/// Rows of words under each other.
-enum Columns {
-    static func text(_ rows: [[String]]) -> String {
-        let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
-        let lines = rows.map { row in
-            var line = zip(row, widths).map { $0 + String(repeating: " ", count: $1 - $0.count) }.joined(separator: "  ")
-            while line.last == " " { line.removeLast() }
-            return line
-        }
-        return lines.joined(separator: "\n") + "\n"
-    }
 }

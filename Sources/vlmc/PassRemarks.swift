@@ -1,3 +1,4 @@
+import CommandLineSupport
 import Foundation
 import IR
 import Passes
@@ -42,13 +43,8 @@ struct PassRemarks {
 
     /// The first column to the left, the others to the right.
     private static func table(_ header: [String], _ rows: [[String]]) -> [String] {
-        let lines = [header] + rows
-        let widths = header.indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
-        return lines.map { line in
-            line.enumerated().map { column, cell in
-                let space = String(repeating: " ", count: widths[column] - cell.count)
-                return column == 0 ? cell + space : space + cell
-            }.joined(separator: "   ")
-        }
+        var table = TextTable(header.enumerated().map { ($1, $0 == 0 ? .left : .right) }, gap: 3)
+        rows.forEach { table.add($0) }
+        return table.lines
     }
 }
