@@ -1,7 +1,3 @@
-import Dispatch
-import Plan
-import Synchronization
-
 /// A checksum that is as fast as memory: running sums over 64-byte lines, so that weights are checked at every start.
 ///
 /// It finds every single changed byte and most other damage; SHA-256 in `verify` finds all of it. With line `i` as eight
@@ -62,42 +58,5 @@ package struct LineSum {
         var sum = LineSum()
         sum.update(bytes)
         return sum.value
-    }
-}
-
-extension [WeightEntry] {
-    /// Reads every packed weight once, on all cores, and compares its checksum; what lies between weights must be zero.
-    func sumsHold(in bytes: UnsafeRawBufferPointer) -> Bool {
-        let pieces = map { Piece(bytes: UnsafeRawBufferPointer(rebasing: bytes[$0.offset..<$0.offset + $0.byteCount]), sum: $0.sum) }
-            .sorted { $0.bytes.count > $1.bytes.count }
-        let damaged = Atomic<Int>(0)
-        DispatchQueue.concurrentPerform(iterations: pieces.count) { index in
-            if LineSum.of(pieces[index].bytes) != pieces[index].sum { damaged.add(1, ordering: .relaxed) }
-        }
-        return damaged.load(ordering: .relaxed) == 0 && hasZerosBetween(bytes)
-    }
-
-    private func hasZerosBetween(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        var end = 0
-        for entry in sorted(by: { $0.offset < $1.offset }) {
-            if entry.offset > end, bytes[end..<entry.offset].contains(where: { $0 != 0 }) { return false }
-            end = Swift.max(end, entry.offset + entry.byteCount)
-        }
-        return bytes[end...].allSatisfy { $0 == 0 }
-    }
-}
-
-/// Mapped memory that threads only read.
-private struct Piece: @unchecked Sendable {
-    let bytes: UnsafeRawBufferPointer
-    let sum: UInt64
-}
-
-extension Artifact {
-    /// Compares the checksum of every packed weight.
-    ///
-    /// - Throws: `damaged` when the bytes are not those that were written.
-    package func checkWeights() throws(ArtifactError) {
-        guard weights.sumsHold(in: weightBytes) else { throw .damaged(path: path, section: SectionName.weights.path) }
     }
 }

@@ -7,6 +7,8 @@ extension Store {
         case digests
         /// Measured rates of a machine.
         case machines
+        /// Files of packed weights whose sums held.
+        case sums
     }
 
     /// The directory of a kind's records.

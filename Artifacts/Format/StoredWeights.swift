@@ -10,7 +10,7 @@ struct StoredWeights {
     /// Whether the bytes are still those that were packed; reads them all.
     var areIntact: Bool {
         guard let file = try? OpenFile.reading(dataPath), let mapping = try? Mapping(file, bytes: section.bytes) else { return false }
-        return entries.sumsHold(in: mapping.bytes)
+        return entries.compareSums(in: mapping.bytes) != nil
     }
 
     /// Whether the file at `path` holds the same bytes; reads both.

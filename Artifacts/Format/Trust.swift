@@ -39,7 +39,7 @@ extension Store {
     }
 
     /// The store in which the artifact at `path` lies; nil for one that lies elsewhere.
-    private static func around(_ path: String, trustsOthers: Bool) -> Store? {
+    static func around(_ path: String, trustsOthers: Bool) -> Store? {
         guard let resolved = realpath(path, nil) else { return nil }
         defer { free(resolved) }
         guard let folder = Directories.parent(of: String(cString: resolved)), Directories.name(of: folder) == "artifacts",

@@ -80,10 +80,11 @@ final class CPUModel: LoadedModel {
         try throwFailure(decoderContext)
     }
 
-    /// Of steps that differ only in their weights and operands, the first runs for all.
+    /// Of steps that differ only in their weights, operands and layer, the first runs for all, and of that only the first items: the
+    /// kernels run, but weights are not read as a whole.
     func warm(_ entry: Entry, _ io: StepIO) throws(BackendError) {
         guard let plan = program.plans.first(where: { $0.entry == entry }) else { return }
-        var seen: Set<Kernel> = []
+        var seen: Set<WarmKernel> = []
         let context = entry == .vision ? visionContext : decoderContext
         var steps = vision
         if entry != .vision {
@@ -91,9 +92,9 @@ final class CPUModel: LoadedModel {
             try begin(io, within: prepared.bounds)
             steps = prepared.steps
         }
-        for (step, planned) in zip(steps, plan.steps) where seen.insert(planned.kernel).inserted {
+        for (step, planned) in zip(steps, plan.steps) where seen.insert(WarmKernel(planned.kernel, program.kv)).inserted {
             step.bind(context)
-            team.run(step)
+            team.run(step, isTry: true)
         }
         try throwFailure(context)
     }
@@ -164,6 +165,17 @@ final class CPUModel: LoadedModel {
         case VLM_BAD_ALIGNMENT.rawValue: throw .malformed("a packed weight is not aligned")
         default: throw .malformed("a step has a shape that its kernel does not support")
         }
+    }
+}
+
+/// A kernel as it is in whatever layer of the KV cache has the same geometry.
+private struct WarmKernel: Hashable {
+    private let kernel: Kernel
+    private let cache: KVLayout.Layer?
+
+    init(_ kernel: Kernel, _ kv: KVLayout) {
+        self.kernel = kernel.onKVLayer(0)
+        cache = kernel.kvLayer.map { kv.layers[$0] }
     }
 }
 

@@ -84,11 +84,11 @@ package final class ThreadTeam: @unchecked Sendable {
         condition.deallocate()
     }
 
-    /// Runs every phase of `work`; returns when all items are done.
-    package func run(_ work: some TeamWork) {
+    /// Runs every phase of `work`; returns when all items are done, or the first of each phase where it is only a try.
+    package func run(_ work: some TeamWork, isTry: Bool = false) {
         for phase in 0..<work.phaseCount {
-            let items = work.itemCount(phase)
             let grain = work.grain(phase)
+            let items = min(work.itemCount(phase), isTry ? grain * count : .max)
             if threads.isEmpty || items <= grain {
                 if items > 0 { work.run(phase, 0..<items, thread: 0) }
             } else {

@@ -20,7 +20,7 @@ package protocol LoadedModel: AnyObject {
     /// Runs `extend` or one `decode` gear over the batch in `io` and leaves logits there.
     func run(_ entry: Entry, _ io: StepIO) throws(BackendError)
 
-    /// Runs what makes later runs of the entry as fast as they get: at least each kernel once. What it computes means nothing.
+    /// Runs each of the entry's kernels, at least on a part of its work, so that nothing is found missing later. What it computes means nothing.
     /// For `vision`, images were begun.
     func warm(_ entry: Entry, _ io: StepIO) throws(BackendError)
 

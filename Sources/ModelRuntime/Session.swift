@@ -1,4 +1,5 @@
 package import ArtifactFormat
+import Dispatch
 package import Execution
 internal import Inputs
 internal import Plan
@@ -26,6 +27,7 @@ package final class Session: Sendable {
         let configuration = try EngineConfiguration(program: artifact.program, options: options, availableBytes: availableBytes)
         engine = Engine(configuration: configuration, log: log) {
             try artifact.checkWeights()
+            DispatchQueue.global(qos: .utility).async { artifact.prefault() }
             return try backend.load(artifact)
         }
     }

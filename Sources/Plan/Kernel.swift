@@ -232,6 +232,26 @@ extension Kernel {
     }
 
     private var hasBias: Bool { linear?.hasBias ?? false }
+
+    /// The layer of the KV cache that it reads or writes; nil for a kernel that does neither.
+    package var kvLayer: Int? {
+        switch self {
+        case .kvWrite(let layer): layer
+        case .pagedAttention(let attention): attention.layer
+        default: nil
+        }
+    }
+
+    /// The same of another layer of the KV cache.
+    package func onKVLayer(_ layer: Int) -> Kernel {
+        switch self {
+        case .kvWrite: return .kvWrite(layer: layer)
+        case .pagedAttention(var attention):
+            attention.layer = layer
+            return .pagedAttention(attention)
+        default: return self
+        }
+    }
 }
 
 extension WeightLayout {

@@ -1,7 +1,7 @@
 internal import Execution
 internal import Plan
 
-/// Warms every plan, so that the first request finds memory mapped and threads awake.
+/// Warms every plan, so that the first request finds kernels that ran and threads awake.
 struct WarmUp {
     let model: any LoadedModel
     let configuration: EngineConfiguration

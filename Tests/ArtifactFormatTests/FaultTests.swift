@@ -1,6 +1,7 @@
 import ArtifactFormat
 import ArtifactSamples
 import Foundation
+import Glibc
 import Plan
 import Testing
 
@@ -57,6 +58,33 @@ import Testing
             #expect(throws: ArtifactError.self, "byte \(offset) of \(size)") { try Artifact.open(directory: path).checkWeights() }
             try flip("\(path)/weights.bin", at: offset)
         }
+    }
+
+    /// The store remembers the file whose sums held; a change is found although size and time of contents are what they were.
+    @Test func weightsAreReadAgainOnceTheyChange() throws {
+        let sample = try Sample()
+        let path = try sample.write()
+        let weights = "\(path)/weights.bin"
+        let later = time(nil) + 10
+        let artifact = try Artifact.open(directory: path)
+        let size = artifact.weights.reduce(0) { $0 + $1.byteCount }
+        // Too soon after the change to be remembered.
+        #expect(try artifact.checkWeights() == size)
+        #expect(try artifact.checkWeights(now: later) == size)
+        #expect(try artifact.checkWeights(now: later) == 0)
+        #expect(try Artifact.open(directory: path).checkWeights(now: later) == 0)
+
+        var status = stat()
+        try #require(stat(weights, &status) == 0)
+        let handle = try FileHandle(forUpdating: URL(fileURLWithPath: weights))
+        let byte = try #require(try handle.read(upToCount: 1)?.first)
+        try handle.seek(toOffset: 0)
+        try handle.write(contentsOf: [byte ^ 4])
+        try handle.close()
+        let times = [status.st_atim, status.st_mtim]
+        try #require(utimensat(AT_FDCWD, weights, times, 0) == 0)
+        #expect(throws: ArtifactError.self) { try Artifact.open(directory: path).checkWeights(now: later) }
+        #expect(throws: ArtifactError.self) { try artifact.checkWeights(now: later) }
     }
 
     @Test func damagedIRIsNamedWhenRead() throws {
