@@ -30,6 +30,9 @@ struct Bench: ParsableCommand {
     @Option(help: "Sequences that decode side by side, such as 1,4,16. Default: each gear of the artifact.")
     var sequences: String?
 
+    @Option(help: "Lengths of context, shortest first, such as 512,4096,16384: also measures the prefill of each, and by how much a token takes longer for each 1 000 more.")
+    var contexts: String?
+
     @Option(name: .customLong("image"), help: "An image to measure with; may be given several times.")
     var images: [String] = []
 
@@ -51,12 +54,13 @@ struct Bench: ParsableCommand {
         machine.warning.map(Terminal.warn)
         let directory = try store.artifact(artifact)
         var run = try BenchRun(directory, threads: computing.threads, machine: machine, prompt: prompt, tokens: tokens, timesKernels: kernels)
-        let counts = try counts(run.gears)
+        let counts = try counts(run.gears), contexts = try contexts(run.contextMax)
         var figures: [BenchFigure] = [run.start]
         var samples: [[BenchFigure]] = []
         for _ in 0..<rounds {
             var round = [try run.prefill()]
             for count in counts { round.append(try run.decode(count)) }
+            round += try run.growth(contexts)
             for image in images { round.append(try run.image(image)) }
             samples.append(round)
         }
@@ -74,12 +78,22 @@ struct Bench: ParsableCommand {
     }
 
     private func counts(_ gears: [Int]) throws -> [Int] {
-        guard let sequences else { return gears }
-        return try sequences.split(separator: ",", omittingEmptySubsequences: false).map { word in
-            guard let count = Int(word), count > 0, count <= gears.last ?? 1 else {
-                throw Failure("--sequences \(sequences): \"\(word)\" is not in 1 … \(gears.last ?? 1)")
-            }
-            return count
+        try sequences.map { try Self.numbers($0, of: "--sequences", upTo: gears.last ?? 1) } ?? gears
+    }
+
+    private func contexts(_ most: Int) throws -> [Int] {
+        guard let contexts else { return [] }
+        let lengths = try Self.numbers(contexts, of: "--contexts", upTo: most)
+        guard lengths.count > 1, zip(lengths, lengths.dropFirst()).allSatisfy(<) else {
+            throw Failure("--contexts \(contexts): name two lengths or more, each greater than the one before")
+        }
+        return lengths
+    }
+
+    private static func numbers(_ list: String, of option: String, upTo most: Int) throws -> [Int] {
+        try list.split(separator: ",", omittingEmptySubsequences: false).map { word in
+            guard let number = Int(word), number > 0, number <= most else { throw Failure("\(option) \(list): \"\(word)\" is not in 1 … \(most)") }
+            return number
         }
     }
 
@@ -106,10 +120,12 @@ struct BenchFigure: Encodable {
 
     var median: Double { values[values.count / 2] }
     /// The part of what is possible that was reached; rates grow, times shrink.
-    var share: Double? { floor.map { unit == Self.seconds ? $0 / median : median / $0 } }
+    var share: Double? { floor.map { unit == Self.rate ? median / $0 : $0 / median } }
 
     static let seconds = "s"
     static let rate = "tokens/s"
+    /// Of a token, for each 1 000 tokens of context.
+    static let growth = "ms"
 }
 
 /// Figures as people read them.

@@ -49,10 +49,12 @@ struct BenchRun {
     }
 
     var gears: [Int] { session.engine.configuration.gears }
+    /// The longest prompt that leaves room for the tokens that are decoded.
+    var contextMax: Int { session.engine.configuration.maxModelLength - tokens }
 
     mutating func prefill() throws -> BenchFigure {
         let times = TokenTimes(), began = ContinuousClock.now
-        _ = try session.engine.answers([request(times, maxTokens: 1)])
+        _ = try session.engine.answers([request(times, prompt: prompt, maxTokens: 1)])
         let rate = Double(prompt) / Self.seconds(began, times.first)
         return BenchFigure(name: "prefill \(prompt)", unit: BenchFigure.rate, values: [rate], floor: floors.prefillRate(tokens: prompt))
     }
@@ -61,7 +63,7 @@ struct BenchRun {
     mutating func decode(_ count: Int) throws -> BenchFigure {
         let times = (0..<count).map { _ in TokenTimes() }
         // Prompts are read one after the other, and who is done begins to decode.
-        let requests = times.map { request($0, maxTokens: tokens + 2 * count) }
+        let requests = times.map { request($0, prompt: prompt, maxTokens: tokens + 2 * count) }
         _ = try session.engine.answers(requests)
         guard let from = times.map(\.first).max(), let to = times.map(\.last).min(), from < to else {
             throw Failure("--tokens \(tokens) are too few to see \(count) sequences decode side by side")
@@ -70,6 +72,32 @@ struct BenchRun {
         return BenchFigure(
             name: "decode \(count)", unit: BenchFigure.rate, values: [Double(made) / Self.seconds(from, to)],
             floor: floors.decodeRate(sequences: count, context: prompt + tokens / 2))
+    }
+
+    /// The prefill of each length, and by how much a token of one sequence takes longer behind each than behind the first.
+    mutating func growth(_ lengths: [Int]) throws -> [BenchFigure] {
+        var figures: [BenchFigure] = []
+        var first: (length: Int, seconds: Double, floor: Double?)?
+        for length in lengths {
+            let times = TokenTimes(), began = ContinuousClock.now
+            _ = try session.engine.answers([request(times, prompt: length, maxTokens: tokens)])
+            let rate = Double(length) / Self.seconds(began, times.first)
+            figures.append(BenchFigure(name: "prefill \(length)", unit: BenchFigure.rate, values: [rate], floor: floors.prefillRate(tokens: length)))
+            let token = Self.seconds(times.first, times.last) / Double(tokens - 1)
+            let floor = floors.decodeRate(sequences: 1, context: length + tokens / 2).map { 1 / $0 }
+            guard let first else {
+                first = (length, token, floor)
+                continue
+            }
+            // Milliseconds for a thousand tokens are microseconds for one.
+            let share = 1e6 / Double(length - first.length)
+            let least = floor.flatMap { floor in first.floor.map { (floor - $0) * share } }
+            figures.append(
+                BenchFigure(
+                    name: "a token, per 1 000 of context \(first.length) … \(length)", unit: BenchFigure.growth, values: [(token - first.seconds) * share],
+                    floor: least))
+        }
+        return figures
     }
 
     /// From an image's bytes to its embeddings.
@@ -90,9 +118,9 @@ struct BenchRun {
             floor: floors.imageSeconds(patches: patches))
     }
 
-    private mutating func request(_ times: TokenTimes, maxTokens: Int) -> GenerationRequest {
+    private mutating func request(_ times: TokenTimes, prompt length: Int, maxTokens: Int) -> GenerationRequest {
         let program = session.artifact.program
-        let ids = (0..<prompt).map { _ in Int32.random(in: 0..<Int32(program.vocabularySize), using: &dice) }
+        let ids = (0..<length).map { _ in Int32.random(in: 0..<Int32(program.vocabularySize), using: &dice) }
         var sampling = SamplingParameters()
         sampling.temperature = 0
         return GenerationRequest(
