@@ -18,7 +18,7 @@ package let passSummaries: [String: String] = [
     "fold-image-normalization": "Folds mean, deviation and the repeated frame of a still image into the patch embedding's weight and bias.",
     "fuse-residual-norm": "Joins a residual sum with the norm that reads it; the sum stays available.",
     "join-cache-writes": "Stores keys and values of a layer at once, as caches take them.",
-    "quantize-layers": "Rounds linear layers of the decoder, of what looks at images, or of both to int8, where a compile is asked to.",
+    "quantize-layers": "Rounds linear layers of the decoder, of what looks at images, or of both to int8 or int4, where a compile is asked to.",
     "bucket-decode-gears": "Makes one decode graph per gear, a fixed number of sequences each.",
     "select-kernels": "Binds each node to the first kernel of the registry that takes it, and copies what a kernel cannot read where it lies.",
     "pack-weights": "Gives every constant that a running node reads the layout of its kernel; what computes it is the recipe that the packer follows.",

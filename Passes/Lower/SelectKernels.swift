@@ -18,7 +18,7 @@ package struct KernelPolicy: Sendable, Hashable {
     /// Which linear layers are rounded; nil leaves them as the checkpoint has them.
     package var rounding: LayerRounding?
     /// A layer whose rounded weight is further off than this share of it stays as it is.
-    package var roundingErrorMax = 0.03
+    package var (int8ErrorMax, int4ErrorMax) = (0.03, 0.2)
 
     package init(isExact: Bool, features: Set<CPUFeature>, arithmetic: Arithmetic) {
         self.isExact = isExact

@@ -56,7 +56,7 @@ package struct Compilation {
 
     private static func check(_ rounding: LayerRounding?, _ precision: ArtifactKey.Precision, _ source: ModelSource) throws(CompileError) {
         guard let rounding else { return }
-        if rounding.roundsDecoder, let quantization = source.quantization {
+        if rounding.decoderBits != nil, let quantization = source.quantization {
             throw .badOption("--quantize \(rounding.rawValue): the checkpoint is quantized already, by \(quantization.summary)")
         }
         if precision == .exact {
@@ -75,7 +75,7 @@ package struct Compilation {
         policy.rounding = options.rounding
         guard let module, options.rounding != nil, measuresRounding else { return pipeline(gears: limits.gears, policy: policy) }
         let errors = RoundingErrors(source.checkpoint, module.weights)
-        return pipeline(gears: limits.gears, policy: policy) { recipe throws(PassError) in try errors.share(recipe) }
+        return pipeline(gears: limits.gears, policy: policy) { recipe, form throws(PassError) in try errors.share(recipe, form) }
     }
 
     private var arithmetic: Arithmetic { machine.arithmetic(for: options.target, options.precision) }

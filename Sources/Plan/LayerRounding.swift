@@ -1,5 +1,4 @@
-/// Which linear layers a compile rounds where the checkpoint has their weights as real numbers: to int8 with a scale for each output; the rows
-/// that such a layer reads are rounded to int8 with a scale for each.
+/// Which linear layers a compile rounds where the checkpoint has their weights as real numbers, and to what.
 package enum LayerRounding: String, Sendable, Hashable, Codable, CaseIterable {
     /// Those of the decoder but the one that makes the logits.
     case int8
@@ -7,13 +6,34 @@ package enum LayerRounding: String, Sendable, Hashable, Codable, CaseIterable {
     case int8Vision = "int8-vision"
     /// Both.
     case int8All = "int8-all"
+    /// Those of the decoder but the one that makes the logits, to int4.
+    case int4
+    /// The same, and those of what looks at images to int8.
+    case int4All = "int4-all"
 
-    package var roundsDecoder: Bool { self != .int8Vision }
-    package var roundsVision: Bool { self != .int8 }
+    /// What a weight becomes.
+    package enum Form: Sendable, Hashable {
+        /// Codes of 8 bits with a scale for each output; rows that are read are rounded to int8 with a scale for each.
+        case int8
+        /// Codes of 4 bits with a scale and a zero for each output and so many inputs.
+        case int4(group: Int)
+    }
+
+    /// The bits of the decoder's weights; nil where they stay.
+    package var decoderBits: Int? {
+        switch self {
+        case .int8, .int8All: 8
+        case .int4, .int4All: 4
+        case .int8Vision: nil
+        }
+    }
+
+    package var roundsVision: Bool { [.int8Vision, .int8All, .int4All].contains(self) }
 
     /// Whose layers it rounds, for a person.
     package var summary: String {
-        let parts = (roundsDecoder ? ["the decoder's linear layers but the last"] : []) + (roundsVision ? ["the vision tower's linear layers"] : [])
-        return parts.joined(separator: " and ")
+        let decoder = decoderBits.map { "the decoder's linear layers but the last\(roundsVision && $0 == 4 ? " to int4" : "")" }
+        let vision = roundsVision ? "the vision tower's linear layers\(decoderBits == 4 ? " to int8" : "")" : nil
+        return [decoder, vision].compactMap { $0 }.joined(separator: " and ")
     }
 }

@@ -69,8 +69,9 @@ struct ModelOptions: ParsableArguments {
 
     @Option(
         help: """
-            Round linear layers to w8a8, a scale for each output and for each row that is read: none, int8 (the decoder's but the one that \
-            makes the logits), int8-vision (the vision tower's), or int8-all. A layer whose weight would be more than 3 % off stays as it is; \
+            Round linear layers: none, int8 (the decoder's but the one that makes the logits, to w8a8, a scale for each output and for each \
+            row that is read), int8-vision (the vision tower's), int8-all, int4 (the decoder's, to 4 bits in groups of 128 inputs, or 64 or 32), or \
+            int4-all (the vision tower's to int8 beside it). A layer whose weight would be more than 3 % off in int8, or 20 % in int4, stays as it is; \
             vlm-cache passes ARTIFACT --pass quantize-layers says by how much each is. Needs balanced precision; a decoder that is quantized \
             already takes int8-vision alone.
             """)

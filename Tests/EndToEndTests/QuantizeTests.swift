@@ -34,6 +34,20 @@ import Testing
         #expect(cosines.count == 2 && cosines.allSatisfy { $0 > 0.995 && $0 < 0.99999 }, "\(outcome.output)")
     }
 
+    @Test func layersOfTheDecoderAreInt4() throws {
+        let space = try Workspace()
+        let path = try space.compile(Workspace.demoModel, "--quantize", "int4")
+        let show = try space.cache("show", path).output
+        #expect(show.contains("linear_int4_") && show.contains("int4 group 128"), "\(show)")
+        let passes = try space.cache("passes", path, "--pass", "quantize-layers").output
+        #expect(passes.contains("rewrote 48 × int4") && passes.contains("missed 2 × int4: it makes the logits"), "\(passes)")
+        let outcome = try space.vlmc("parity", try space.compile(reference, "--quantize", "int4-all"), "--reference", reference)
+        let cosines = outcome.output.split(separator: "\n").filter { $0.contains("logits") }.compactMap { line in
+            line.split(separator: " ").compactMap { Double($0) }.dropFirst().first
+        }
+        #expect(cosines.count == 2 && cosines.allSatisfy { $0 > 0.9 && $0 < 0.999 }, "\(outcome.output)")
+    }
+
     /// Rows with one number far beyond the others lose them at int8, and stay as they are.
     @Test func aLayerThatLosesTooMuchStays() throws {
         let space = try Workspace()

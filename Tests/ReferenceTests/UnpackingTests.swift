@@ -70,6 +70,49 @@ struct UnpackingTests {
         #expect(abs(squares.error - errors.reduce(0, +)) < 1e-6 && abs(squares.weight - 665) < 1e-3)
     }
 
+    /// What codes, zeros and scales of groups mean is no further from the weight than it is with the whole range, and often nearer.
+    @Test func roundsGroupsToTheirOwnZerosAndScales() throws {
+        var row = [Float](repeating: 0, count: 128)
+        for index in 0..<32 {
+            row[index] = Float(index % 16) - 5
+            row[32 + index] = Float(index * 37 % 64) / 32 - 1
+            row[96 + index] = index == 3 ? 1 : Float(index % 5) / 40
+        }
+        let w = Tensor(row, [1, 128])
+        let zeros = try evaluate(GroupZeros(group: 32), w)[0]
+        #expect(zeros.ints == [5, 8, 0, 0] && zeros.shape == [1, 4])
+        let scales = try evaluate(GroupScales(group: 32), w, zeros)[0]
+        let ranges: [Float] = [15, 1.96875, 0, 1]
+        #expect(scales.floats[0] == 1 && scales.floats[2] == 0 && zip(scales.floats, ranges).allSatisfy { $0 <= $1 / 15 * 1.001 })
+        #expect(scales.floats.allSatisfy { Float(Float16($0)) == $0 })
+        let codes = try evaluate(GroupCodes(group: 32), w, scales, zeros)[0]
+        #expect(codes.ints[..<32] == ((0..<32).map { Int32($0 % 16) })[...] && codes.ints[64..<96].allSatisfy { $0 == 0 })
+        func error(_ scales: [Float]) throws -> [Float] {
+            let scales = Tensor(scales.map { Float(Float16($0)) }, [1, 4])
+            let codes = try evaluate(GroupCodes(group: 32), w, scales, zeros)[0]
+            let made = try evaluate(Dequantize(rows: 1, columns: 32, hasZeros: true), codes, scales, zeros)[0].floats
+            var errors: [Float] = [0, 0, 0, 0]
+            for (index, value) in row.enumerated() { errors[index / 32] += (made[index] - value) * (made[index] - value) }
+            return errors
+        }
+        let (chosen, whole) = (try error(scales.floats), try error(ranges.map { $0 / 15 }))
+        #expect(chosen[0] == 0 && chosen[2] == 0 && chosen[1] <= whole[1] && chosen[3] < whole[3])
+        let squares = GroupRounding.squares(row, group: 32)
+        #expect(abs(squares.error - Double(chosen.reduce(0, +))) < 1e-6)
+        #expect(abs(squares.weight - row.reduce(0.0) { $0 + Double($1 * $1) }) < 1e-3)
+    }
+
+    /// The greatest and least numbers of f32, and such that no scale of f16 reaches.
+    @Test func roundsGroupsOfExtremes() throws {
+        for values: [Float] in [[3e38, -3e38], [Float.leastNonzeroMagnitude, 0], [1e-30, -1e-30], [.greatestFiniteMagnitude, 0]] {
+            let w = Tensor((0..<32).map { values[$0 % 2] }, [1, 32])
+            let zeros = try evaluate(GroupZeros(group: 32), w)[0]
+            let scales = try evaluate(GroupScales(group: 32), w, zeros)[0]
+            let codes = try evaluate(GroupCodes(group: 32), w, scales, zeros)[0]
+            #expect(zeros.ints.allSatisfy { (0...15).contains($0) } && codes.ints.allSatisfy { (0...15).contains($0) } && scales.floats == [0])
+        }
+    }
+
     @Test func sortsInputsByTheirGroups() throws {
         #expect(try evaluate(GroupOrder(group: 2), Tensor(ints: [2, 0, 1, 0, 2, 1], [6]))[0].ints == [1, 3, 2, 5, 0, 4])
         for groups: [Int32] in [[0, 0, 0, 1], [0, 0, 1, 2], [0, 0, -1, 1]] {

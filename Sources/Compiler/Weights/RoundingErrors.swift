@@ -2,11 +2,12 @@ import Dispatch
 import HuggingFace
 import IR
 import Passes
+import Plan
 import Reference
 import Synchronization
 import Tensors
 
-/// How far weights are from their int8 forms, each measured once: entries share their weights.
+/// How far weights are from what they are rounded to, each measured once: entries share their weights.
 final class RoundingErrors: Sendable {
     private let tensors: [String: TensorView]
     private let known = Mutex<[String: Double]>([:])
@@ -19,10 +20,10 @@ final class RoundingErrors: Sendable {
     }
 
     /// ‖ŵ − w‖ / ‖w‖ of the one matrix that `recipe` makes, whose rows are computed some at a time; 0 for a weight of zeros.
-    func share(_ recipe: Graph) throws(PassError) -> Double {
-        let text = Printer.print(recipe)
+    func share(_ recipe: Graph, _ form: LayerRounding.Form) throws(PassError) -> Double {
+        let text = "\(form) \(Printer.print(recipe))"
         if let share = known.withLock({ $0[text] }) { return share }
-        let sums = try sums(recipe)
+        let sums = try sums(recipe, form)
         let share = sums.weight == 0 ? 0 : (sums.error / sums.weight).squareRoot()
         known.withLock { $0[text] = share }
         return share
@@ -32,7 +33,7 @@ final class RoundingErrors: Sendable {
         var error = 0.0, weight = 0.0
     }
 
-    private func sums(_ recipe: Graph) throws(PassError) -> Sums {
+    private func sums(_ recipe: Graph, _ form: LayerRounding.Form) throws(PassError) -> Sums {
         guard let shape = recipe.results.first.flatMap({ recipe.type(of: $0).shape.fixed }), shape.count == 2 else {
             throw PassError("a weight of a linear layer is no matrix")
         }
@@ -45,7 +46,11 @@ final class RoundingErrors: Sendable {
         DispatchQueue.concurrentPerform(iterations: parts.count) { index in
             do throws(EvaluationError) {
                 let values = parts.count == 1 ? try stream.values() : try stream.values(parts[index])
-                let sums = RowRounding.squares(values[0].cast(to: .f32).floats, width: shape[1])
+                let floats = values[0].cast(to: .f32).floats
+                let sums = switch form {
+                case .int8: RowRounding.squares(floats, width: shape[1])
+                case .int4(let group): GroupRounding.squares(floats, group: group)
+                }
                 results.withLock { $0.sums[index] = Sums(error: sums.error, weight: sums.weight) }
             } catch {
                 results.withLock { $0.failure = $0.failure ?? error }

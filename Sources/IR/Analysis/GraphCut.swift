@@ -122,6 +122,11 @@ package struct GraphCut: Sendable {
         case is RowCodes:
             guard let rows = cut(x[0], box), let scales = cut(x[1], [box[0], 0..<1]) else { return nil }
             return add(node.op, [rows, scales])
+        case let op as GroupZeros: return grouped(op, x, box, of: op.group)
+        case let op as GroupScales: return grouped(op, x, box, of: op.group)
+        case let op as GroupCodes:
+            let (groups, whole) = Self.outward(box, 1, times: op.group)
+            return grouped(op, x, groups, of: op.group).flatMap { trimmed($0, whole, to: box) }
         case let op as Int4Words:
             return cut(x[0], [box[0], box[1].lowerBound * 8..<box[1].upperBound * 8]).flatMap { add(op, [$0]) }
         case is GroupOrder:
@@ -138,6 +143,14 @@ package struct GraphCut: Sendable {
             return add(op, [weight, zero, scale]).flatMap { trimmed($0, whole, to: box) }
         default: return nil
         }
+    }
+
+    /// What an op makes of a box of groups: of `size` inputs each of the weight, which comes first, and of one number each of the others.
+    private mutating func grouped(_ op: any Op, _ operands: [ValueID], _ box: [Range<Int>], of size: Int) -> ValueID? {
+        guard let weight = cut(operands[0], [box[0], box[1].lowerBound * size..<box[1].upperBound * size]),
+            let others = cutAll(Array(operands.dropFirst()), box)
+        else { return nil }
+        return add(op, [weight] + others)
     }
 
     /// `box` in the elements that each stand for `times`, and what they are together.

@@ -122,6 +122,7 @@ extension OpWriter {
 enum Quantization {
     static let ops: [any Op.Type] = [
         Unpack.self, Dequantize.self, Int4Words.self, GroupOrder.self, DequantizeAWQ.self, QuantizedLinearAWQ.self, QuantizedLinearFloat8.self,
-        QuantizedLinearFloat4.self, QuantizedLinearInt8.self, RowScales.self, RowCodes.self,
+        QuantizedLinearFloat4.self, QuantizedLinearInt8.self, RowScales.self, RowCodes.self, GroupZeros.self,
+        GroupScales.self, GroupCodes.self,
     ]
 }

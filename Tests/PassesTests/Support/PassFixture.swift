@@ -59,7 +59,7 @@ struct PassFixture: CustomTestStringConvertible {
 }
 
 extension PassFixture.Case {
-    /// The pass with this name under the flags that the title ends with: `· exact`, `· blas` (exact too), `· bf16`, `· int8`, `· int8-vision`.
+    /// The pass with this name under the flags that the title ends with: `· exact`, `· blas` (exact too), `· bf16`, `· int8`, `· int4`, `· int8-vision`.
     func pass(_ name: String) -> Pass? {
         let hasBF16 = title.hasSuffix("· bf16"), hasBLAS = title.hasSuffix("· blas"), isExact = hasBLAS || title.hasSuffix("· exact"), rounding = LayerRounding.allCases.first { title.hasSuffix("· \($0.rawValue)") }
         var policy = KernelPolicy(
@@ -67,7 +67,7 @@ extension PassFixture.Case {
             arithmetic: hasBLAS ? .blas : hasBF16 ? .bf16 : .f32)
         policy.screenedBytes = 64
         policy.rounding = rounding
-        return pipeline(gears: [1, 4], policy: policy) { recipe in
+        return pipeline(gears: [1, 4], policy: policy) { recipe, _ in
             recipe.nodes.contains { $0.op(as: Weight.self)?.name == "rough" } ? 0.0425 : 0.0091
         }.pass(named: name)
     }
