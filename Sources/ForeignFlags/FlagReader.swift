@@ -18,7 +18,7 @@ package struct FlagReader: Sendable {
     }
 
     /// Ours that vLLM gives several values behind one another.
-    private static let several: Set<String> = ["--served-model-name", "--api-key", "--allowed-origins"]
+    private static let several: Set<String> = ["--served-model-name", "--api-key", "--allowed-origins", "--allowed-media-domains"]
 
     /// Ours whose values add up, the last of what they both say.
     private static let merged: Set<String> = ["--override-generation-config"]

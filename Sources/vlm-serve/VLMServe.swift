@@ -51,6 +51,7 @@ struct VLMServe: AsyncParsableCommand {
     @OptionGroup(title: "Inputs") var inputs: InputFlags
     @OptionGroup(title: "Answers") var answers: AnswerFlags
     @OptionGroup(title: "As compiled") var compiled: CompiledFlags
+    @OptionGroup(title: "Images by address") var media: MediaFlags
 
     static func main() async {
         ProcessSignals.prepare()
@@ -77,7 +78,7 @@ struct VLMServe: AsyncParsableCommand {
         do {
             let choice = ArtifactChoice(
                 name: model, store: store, trustsStore: trustStore, compiles: compile, compileFlags: engine.compileFlags + compiled.compileFlags)
-            try await Launch(choice, compiled, network: network, engine: engine, inputs: inputs, answers: answers).run()
+            try await Launch(choice, compiled, network: network, engine: engine, inputs: inputs, media: media, answers: answers).run()
         } catch let code as ExitCode {
             throw code
         } catch {

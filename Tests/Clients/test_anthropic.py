@@ -6,7 +6,7 @@ import unittest
 import anthropic
 import pydantic
 from anthropic.types import Message
-from serving import KEY, encoded, sample, served
+from serving import KEY, encoded, sample, served, site
 from test_openai_tools import TOOLS
 
 FUNCTIONS = [
@@ -37,6 +37,10 @@ class Messages(unittest.TestCase):
             self.assertEqual([block.text for block in answer.content], [sample(names[0])[1]])
             self.assertEqual((answer.type, answer.role, answer.model, answer.stop_reason), ("message", "assistant", "model", "end_turn"))
             self.assertGreater(answer.usage.output_tokens, 5)
+
+    def test_picture_by_address(self):
+        content = [{"type": "image", "source": {"type": "url", "url": f"{site()}/shapes-three.png"}}, {"type": "text", "text": sample("shapes-three.png")[0]}]
+        self.assertEqual(self.create([{"role": "user", "content": content}]).content[0].text, sample("shapes-three.png")[1])
 
     def test_system(self):
         for system in ("You are a helpful assistant.", [{"type": "text", "text": "You are a helpful assistant.", "cache_control": {"type": "ephemeral"}}]):

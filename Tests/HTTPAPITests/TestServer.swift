@@ -6,6 +6,7 @@ import Gates
 import HTTPAPI
 import Inputs
 import JSON
+import MediaFetching
 import Plan
 import Serving
 import Tensors
@@ -29,6 +30,7 @@ final class TestServer: Sendable {
         var failsOnToken: Int32?
         var maxConnections = 4096
         var access = AccessRules()
+        var media = MediaRules()
         var hasPlayground = true
         var hasDocuments = true
         var requestLog: (@Sendable (String) -> Void)?
@@ -78,6 +80,7 @@ final class TestServer: Sendable {
         server.maxBodyBytes = options.maxBodyBytes
         server.version = "1.2.3"
         server.access = options.access
+        server.media = options.media
         server.hasPlayground = options.hasPlayground
         server.hasDocuments = options.hasDocuments
         server.requestLog = options.requestLog
