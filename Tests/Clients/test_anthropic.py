@@ -91,7 +91,7 @@ class Messages(unittest.TestCase):
         picture = {"type": "image", "source": {"type": "url", "url": "https://x.example/y.png"}}
         with self.assertRaises(anthropic.BadRequestError) as raised:
             self.create([{"role": "user", "content": [{"type": "text", "text": "x"}, picture]}], system="s")
-        self.assertIn("messages[0].content[1]: images by address", raised.exception.body["error"]["message"])
+        self.assertIn("messages[0].content[1]: the URL's host is not one", raised.exception.body["error"]["message"])
         with self.assertRaises(anthropic.AuthenticationError):
             anthropic.Anthropic(base_url=served().url, api_key="wrong", max_retries=0).messages.create(
                 model="model", max_tokens=1, messages=asked("text-word.png"))

@@ -19,6 +19,8 @@ import Testing
     @Test(arguments: [
         (smart, 800, 1000, PixelBounds(most: 78400), 224, 308), (smart, 800, 1000, PixelBounds(), 812, 1008), (smart, 30, 40, PixelBounds(least: 100_352), 280, 392),
         (smart, 500, 333, PixelBounds(least: 784, most: 784), 28, 28), (smart, 1, 150, PixelBounds(least: 784, most: 12544), 28, 364),
+        // A bound beyond the processor's other one.
+        (smart, 800, 1000, PixelBounds(most: 1000), 28, 28), (smart, 30, 40, PixelBounds(most: 1000), 56, 84),
         (volume, 800, 1000, PixelBounds(most: 300_000), 336, 420), (volume, 30, 40, PixelBounds(least: 400_000), 392, 532),
     ])
     func sizesAreThoseOfTransformers(spec: ImageSpec, height: Int, width: Int, bounds: PixelBounds, tall: Int, wide: Int) throws {
@@ -27,8 +29,8 @@ import Testing
     }
 
     @Test func boundsThatCannotHoldAreErrors() {
-        #expect(throws: ImageError.pixelBounds(least: 3136, most: 100)) { try Self.smart.bounded(by: PixelBounds(most: 100)) }
-        #expect(throws: ImageError.pixelBounds(least: 9_633_793, most: 9_633_792)) { try Self.volume.bounded(by: PixelBounds(least: 9_633_793)) }
+        #expect(throws: ImageError.pixelBounds(least: 3136, most: 100)) { try Self.smart.bounded(by: PixelBounds(least: 3136, most: 100)) }
+        #expect(throws: ImageError.pixelBounds(least: 2, most: 1)) { try Self.volume.bounded(by: PixelBounds(least: 2, most: 1)) }
         #expect(throws: ImageError.noPixelBounds) { try Self.spec(.exact(width: 28, height: 28)).bounded(by: PixelBounds(most: 100)) }
     }
 

@@ -73,9 +73,9 @@ extension ImageSpec {
         return spec
     }
 
+    /// One bound beyond the processor's other one is taken as HF takes it: what has too many pixels shrinks, what has too few grows.
     private static func checked(_ bounds: PixelBounds, _ least: Int, _ most: Int) throws(ImageError) -> (Int, Int) {
-        let (least, most) = (bounds.least ?? least, bounds.most ?? most)
-        guard least <= most else { throw .pixelBounds(least: least, most: most) }
-        return (least, most)
+        if let least = bounds.least, let most = bounds.most, least > most { throw .pixelBounds(least: least, most: most) }
+        return (bounds.least ?? least, bounds.most ?? most)
     }
 }
