@@ -6,7 +6,7 @@ struct MediaFlags: ParsableArguments {
     @Option(
         parsing: .singleValue,
         help: ArgumentHelp(
-            "A host that http: and https: images may be fetched from: HOST, HOST:PORT, *.DOMAIN for the hosts below one, or * for all; may be given more than once. Unless given, none are.",
+            "A host that http: and https: images may be fetched from: HOST, HOST:PORT, *.DOMAIN for the hosts below one, or * for all; may be given more than once, or several behind one flag after the model. Unless given, none are.",
             valueName: "host"))
     var allowedMediaDomains: [String] = []
     @Flag(

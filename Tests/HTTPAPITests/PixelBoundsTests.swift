@@ -1,4 +1,5 @@
 import Foundation
+import Inputs
 import JSON
 import TestClient
 import Testing
@@ -36,6 +37,18 @@ import Testing
         #expect(try await Self.tokens(server, ["messages": messages(["min_pixels": 19_600, "max_pixels": 28_224])]) == 25)
         let counted = try await server.request("POST", "/tokenize", ["messages": messages(), "mm_processor_kwargs": ["max_pixels": 3136]])
         #expect(counted.json["tokens"]?.arrayValue?.filter { $0 == 257 }.count == 4)
+        await server.stop()
+    }
+
+    /// Bounds of the server count where the request says nothing.
+    @Test func theServersBoundsComeLast() async throws {
+        var options = TestServer.Options()
+        options.pixelBounds.most = 3136
+        let server = try await TestServer(options)
+        let part: JSONValue = ["type": "image_url", "image_url": ["url": .string(Self.url)]]
+        let larger: JSONValue = ["type": "image_url", "image_url": ["url": .string(Self.url)], "max_pixels": 12544]
+        #expect(try await Self.tokens(server, ["messages": [["role": "user", "content": [part]]]]) == 4)
+        #expect(try await Self.tokens(server, ["messages": [["role": "user", "content": [part, larger]]]]) == 20)
         await server.stop()
     }
 

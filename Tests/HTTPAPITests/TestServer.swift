@@ -31,6 +31,7 @@ final class TestServer: Sendable {
         var maxConnections = 4096
         var access = AccessRules()
         var media = MediaRules()
+        var pixelBounds = PixelBounds()
         var hasPlayground = true
         var hasDocuments = true
         var requestLog: (@Sendable (String) -> Void)?
@@ -73,7 +74,7 @@ final class TestServer: Sendable {
             }
         }
         let model = ServedModel(names: [Self.modelName, "alias"], baseName: "null-model", root: "/models/null", engine: engine)
-        model.pipeline = Self.pipeline(options)
+        model.pipeline = try Self.pipeline(options).bounding(options.pixelBounds)
         let (ports, announce) = AsyncStream<Int>.makeStream()
         var server = APIServer.Options()
         server.port = 0
