@@ -34,12 +34,15 @@ func library(_ name: String, pkgConfig: String? = nil, apt: String) -> Target {
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let asyncHTTPClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
 let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 
@@ -56,6 +59,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-http-types", from: "1.3.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.30.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.30.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.0.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.6.0"),
     ],
@@ -96,8 +101,9 @@ let package = Package(
         module("Serving", ["Budgets", "CKernels", "Execution", "GuidedDecoding", "Inputs", "JSON", "Plan", crypto]),
         module(
             "ModelRuntime", ["ArtifactFormat", "ChatTemplates", "Execution", "HostLimits", "Inputs", "JSON", "Plan", "Serving"]),
+        module("MediaFetching", [asyncHTTPClient, nioCore, nioHTTP1, nioPosix, nioSSL]),
         module(
-            "HTTPAPI", ["Budgets", "CHeap", "GuidedDecoding", "Serving", "Inputs", "JSON", "Plan", crypto, hummingbird, hummingbirdCore, httpTypes, lifecycle, logging, nioCore, nioHTTP1],
+            "HTTPAPI", ["Budgets", "CHeap", "GuidedDecoding", "MediaFetching", "Serving", "Inputs", "JSON", "Plan", crypto, hummingbird, hummingbirdCore, httpTypes, lifecycle, logging, nioCore, nioHTTP1],
             embedded: ["html", "css", "js"].map { "Playground/playground.\($0)" } + ["docs.css", "fields.json", "schemas.json", "special-fields.json"].map { "OpenAPI/\($0)" }),
 
         module("CommandLineSupport", [argumentParser]),
@@ -107,7 +113,7 @@ let package = Package(
             ["CommandLineSupport", "Budgets", "ChatTemplates", "Compiler", "CPUBackend", "HostLimits", "HuggingFace", "ModelRuntime", "Passes", "IR", "Inputs", "JSON", "Plan", "ArtifactFormat", "Serving", "Tensors"]),
         tool(
             "vlm-serve",
-            ["CHeap", "CommandLineSupport", "ForeignFlags", "HostLimits", "HTTPAPI", "ModelRuntime", "Serving", "CPUBackend", "Plan", "ArtifactFormat", lifecycle, logging, unixSignals]),
+            ["CHeap", "CommandLineSupport", "ForeignFlags", "HostLimits", "HTTPAPI", "Inputs", "JSON", "MediaFetching", "ModelRuntime", "Serving", "CPUBackend", "Plan", "ArtifactFormat", lifecycle, logging, unixSignals]),
         tool("vlm-cache", ["CommandLineSupport", "ArtifactFormat", "CPUBackend", "ModelRuntime", "Plan"]),
 
         .executableTarget(name: "kernel-bench", dependencies: ["CKernels", "COpenBLAS"], path: "Tests/Benchmarks/Kernels"),
@@ -128,7 +134,9 @@ let package = Package(
         tests("CommandLineSupport", ["CommandLineSupport"]),
         tests("ForeignFlags", ["ForeignFlags"]),
         tests("GuidedDecoding", ["GuidedDecoding", "JSON", "Seeded"]),
-        tests("HTTPAPI", ["Budgets", "GuidedDecoding", "HTTPAPI", "Serving", "Execution", "Gates", "Inputs", "JSON", "Plan", "Seeded", "Tensors", "TestClient"]),
+        .target(name: "LoopbackSite", path: "Tests/Support/LoopbackSite", swiftSettings: settings),
+        tests("HTTPAPI", ["Budgets", "GuidedDecoding", "HTTPAPI", "LoopbackSite", "MediaFetching", "Serving", "Execution", "Gates", "Inputs", "JSON", "Plan", "Seeded", "Tensors", "TestClient"]),
+        tests("MediaFetching", ["LoopbackSite", "MediaFetching", nioCore, nioPosix, nioSSL]),
         tests("HostLimits", ["HostLimits"]),
         tests("HuggingFace", ["HuggingFace", "JSON", "Tensors"]),
         tests("IR", ["IR", "Plan", "Seeded", "Tensors"], exclude: ["Fixtures"]),

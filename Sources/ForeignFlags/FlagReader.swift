@@ -18,15 +18,19 @@ package struct FlagReader: Sendable {
     }
 
     /// Ours that vLLM gives several values behind one another.
-    private static let several: Set<String> = ["--served-model-name", "--api-key", "--allowed-origins"]
+    private static let several: Set<String> = ["--served-model-name", "--api-key", "--allowed-origins", "--allowed-media-domains"]
 
     /// Ours whose values add up, the last of what they both say.
     private static let merged: Set<String> = ["--override-generation-config"]
 
     package init(own: [String: Bool]) { self.own = own }
 
-    /// - Parameter entries: of a configuration file; those that the command line says as well do not count.
-    package func read(_ words: [String], entries: [ConfigFile.Entry] = []) throws(FlagError) -> Reading {
+    /// - Parameters:
+    ///   - entries: of a configuration file; those that the command line says as well do not count.
+    ///   - variables: of the environment; they count where neither says anything.
+    package func read(
+        _ words: [String], entries: [ConfigFile.Entry] = [], variables: [String: String] = [:]
+    ) throws(FlagError) -> Reading {
         var notes: [String] = []
         var rest: [String] = []
         let given = try parts(words, &notes, rest: &rest)
@@ -40,6 +44,13 @@ package struct FlagReader: Sendable {
             } catch { throw FlagError("\(entry.place): \(error)") }
         }
         parts += given
+        let said = Set(parts.map(\.name))
+        for variable in ForeignVariable.all {
+            guard let value = variables[variable.name] else { continue }
+            let (words, note) = try variable.outcome(value, given: said)
+            parts += ownParts(words)
+            notes += note.map { [$0] } ?? []
+        }
         if let second = parts.filter({ $0.name == "model" }).dropFirst().first {
             let first = parts.first { $0.name == "model" }
             throw FlagError("the model is named twice: \(first?.words.joined() ?? "") and \(second.words.joined())")

@@ -8,7 +8,6 @@ extension ForeignFlag {
     private static let template = "the chat template is part of the artifact: put it into the model directory as chat_template.jinja, and compile that"
     private static let noDownloads = "nothing is downloaded"
     private static let config = "what config.json says is decided when compiling: change it in the model directory"
-    private static let media = "images come in requests alone, as data: URLs; the server opens no files and no URLs for a client"
     private static let sharing = "a model is not split: run a server on each machine, with a load balancer before them"
 
     /// Those of vLLM, from 0.6.3 on, that `vlm-serve` does not have under the same name.
@@ -97,13 +96,11 @@ extension ForeignFlag {
     ]
 
     private static let vision = [
-        ForeignFlag("--mm-processor-kwargs", .one, .refused("how images are prepared is decided when compiling: change preprocessor_config.json in the model directory")),
         ForeignFlag("--mm-processor-cache-gb", .one, .becomes("--image-cache-bytes, in Gi") { value throws(FlagError) in ["--image-cache-bytes", value + "Gi"] }),
         ForeignFlag("--disable-mm-preprocessor-cache", .none, .becomes("--image-cache-bytes 0") { _ throws(FlagError) in ["--image-cache-bytes", "0"] }),
         ForeignFlag("--mm-processor-cache-type --mm-encoder-tp-mode --mm-encoder-attn-backend", .one, .nothing(oneProcess)),
         ForeignFlag("--interleave-mm-strings --skip-mm-profiling", .none, .nothing("images stand where the messages have them, and memory is counted when compiling")),
-        ForeignFlag("--allowed-local-media-path --media-io-kwargs", .one, .refused(media)),
-        ForeignFlag("--allowed-media-domains", .several, .refused(media)),
+        ForeignFlag("--media-io-kwargs", .one, .refused("images are read as the model's processor reads them")),
         ForeignFlag("--enable-mm-embeds --enable-prompt-embeds", .none, .refused("embeddings in place of images or prompts are not taken yet")),
     ]
 

@@ -4,6 +4,7 @@ internal import HTTPTypes
 internal import Hummingbird
 internal import HummingbirdCore
 internal import Logging
+package import MediaFetching
 internal import NIOCore
 internal import ServiceLifecycle
 internal import Serving
@@ -20,6 +21,8 @@ package struct APIServer: Service {
         package var maxBodyBytes = 64 << 20
         /// Images of one request; nil for as many as fit.
         package var maxImages: Int?
+        /// Images that are fetched for requests; by default none.
+        package var media = MediaRules()
         /// Bytes of all requests at once, in all their forms.
         package var maxHeldBytes = 1 << 30
         /// Threads that read texts, and as many again that decode images.
@@ -93,9 +96,12 @@ package struct APIServer: Service {
         router.add(middleware: ErrorMapping(model: model, access: options.access, log: options.requestLog))
         StatusRoutes(model: model, version: options.version, created: Int(Date().timeIntervalSince1970)).add(to: router)
         addPages(to: router)
+        let arriving = ArrivingBodies(limit: options.maxHeldBytes / 2)
+        let fetching = ImageFetching(
+            rules: options.media, engine: model.engine, arriving: arriving, bytesMax: options.maxBodyBytes, log: options.requestLog)
         let intake = RequestIntake(
-            model: model, workers: WorkerPool(count: options.workers, afterLongWork: vlm_heap_trim), arriving: ArrivingBodies(limit: options.maxHeldBytes / 2),
-            working: ByteBudget(limit: options.maxHeldBytes / 2), maxBodyBytes: options.maxBodyBytes, maxImages: options.maxImages,
+            model: model, workers: WorkerPool(count: options.workers, afterLongWork: vlm_heap_trim), arriving: arriving,
+            working: ByteBudget(limit: options.maxHeldBytes / 2), maxBodyBytes: options.maxBodyBytes, fetching: fetching, maxImages: options.maxImages,
             preparationLimit: .nanoseconds(Int64(options.preparationCPUSeconds * 1e9)),
             preparationDeadline: .nanoseconds(Int64(options.preparationSeconds * 1e9)))
         let answers = AnswerRoute(intake: intake, reportsCachedTokens: options.reportsCachedTokens)

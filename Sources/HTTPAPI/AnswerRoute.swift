@@ -30,7 +30,8 @@ struct AnswerRoute: Sendable {
 
     func chat<Form: ChatForm>(_ request: Request, _ context: APIContext, as form: Form.Type) async throws -> Response {
         let (model, intake) = (model, intake)
-        let (made, holdings) = try await intake.prepare(request, context) { object, pipeline throws(APIError) in
+        let images = ImageFetching.Places<Read<Form>>(images: \Read<Form>.chat.images, names: \Read<Form>.names)
+        let (made, holdings) = try await intake.prepare(request, context, images: images) { object, pipeline throws(APIError) in
             let translation = try Form.translated(object)
             return try translation.names.renaming { () throws(APIError) -> Read<Form> in
                 let chat = try ChatRequest(translation.body, model.surroundings(pipeline))
@@ -39,12 +40,9 @@ struct AnswerRoute: Sendable {
                 return Read(form: translation.form, names: translation.names, chat: chat)
             }
         } isLong: { !$0.chat.images.isEmpty } make: { read, pipeline, budget throws(APIError) in
-            let began = ContinuousClock.now
             var plan = try read.names.renaming { () throws(APIError) -> AnswerPlan in
                 try read.chat.plan(pipeline, contextLength: model.engine.configuration.maxModelLength, budget)
             }
-            let seconds = (ContinuousClock.now - began).seconds
-            if !read.chat.images.isEmpty { model.engine.updateMetrics { $0.imagePreprocess.observe(seconds) } }
             plan.promptField = read.names.name(of: plan.promptField)
             plan.options.maxTokensField = read.names.name(of: plan.options.maxTokensField)
             return Made(form: read.form, plan: plan)

@@ -27,11 +27,11 @@ struct FieldTable: Sendable {
 
 extension FieldTable {
     static let chat = FieldTable(
-        supported: answers.union(["messages", "max_completion_tokens", "top_logprobs", "add_generation_prompt", "chat_template_kwargs", "tools", "tool_choice", "parallel_tool_calls"]), harmless: hints,
+        supported: answers.union(["messages", "max_completion_tokens", "top_logprobs", "add_generation_prompt", "chat_template_kwargs", "tools", "tool_choice", "parallel_tool_calls"]).union(pixels), harmless: hints,
         unsupported: later.merging(
             [
                 "echo": [false],
-                "functions": [[]], "function_call": ["none", "auto"], "mm_processor_kwargs": [[:]], "min_pixels": [], "max_pixels": [],
+                "functions": [[]], "function_call": ["none", "auto"],
                 "chat_template": [], "continue_final_message": [false], "add_special_tokens": [false], "documents": [[]], "prompt": [],
                 "modalities": [["text"]], "audio": [], "prediction": [], "reasoning_effort": ["none"], "web_search_options": [],
             ], uniquingKeysWith: { $1 }))
@@ -43,11 +43,10 @@ extension FieldTable {
     static let tokenize = FieldTable(
         supported: [
             "model", "prompt", "messages", "add_special_tokens", "add_generation_prompt", "chat_template_kwargs", "tools", "tool_choice",
-            "parallel_tool_calls",
+            "parallel_tool_calls", "mm_processor_kwargs", "min_pixels", "max_pixels",
         ], harmless: hints,
         unsupported: [
             "continue_final_message": [false], "return_token_strs": [false], "chat_template": [],
-            "mm_processor_kwargs": [[:]],
         ])
 
     static let detokenize = FieldTable(supported: ["model", "tokens"], harmless: hints, unsupported: [:])
@@ -86,6 +85,8 @@ extension FieldTable {
         "skip_special_tokens", "stream", "cache_salt", "guided_json", "guided_regex", "guided_choice", "guided_grammar",
         "structured_outputs",
     ]
+
+    private static let pixels: Set<String> = ["mm_processor_kwargs", "min_pixels", "max_pixels"]
 
     private static let hints: Set<String> = [
         "user", "metadata", "store", "service_tier", "safety_identifier", "verbosity", "prompt_cache_key",

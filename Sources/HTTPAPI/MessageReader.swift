@@ -2,7 +2,7 @@ internal import Inputs
 internal import JSON
 internal import Serving
 
-/// Reads `messages`: texts for the chat template, images as files.
+/// Reads `messages`: texts for the chat template, images as files or where they are.
 struct MessageReader {
     /// Roles of the API with those of chat templates: a developer's words are a system message.
     private static let roles = [
@@ -13,7 +13,10 @@ struct MessageReader {
     private static let laterParts: Set<String> = [
         "image_embeds", "input_audio", "video_url", "audio_url", "file", "input_file", "video", "audio", "image", "image_pil",
     ]
-    private static let laterPartFields: Set<String> = ["min_pixels", "max_pixels", "fps", "file_id"]
+    private static let laterPartFields: Set<String> = ["fps", "file_id"]
+
+    /// Bounds of images whose parts say no others.
+    var bounds = PixelBounds()
 
     func read(_ value: JSONValue?) throws(APIError) -> (messages: JSONValue, images: [EncodedImage]) {
         guard let value else { throw .invalid("messages is required", param: "messages") }
@@ -85,7 +88,7 @@ struct MessageReader {
             guard let text = try fields.string(name) else { throw .invalid("\(place).\(name) is required", param: "\(place).\(name)") }
             return ["type": "text", "text": .string(text)]
         case "image_url", "input_image":
-            images.append(EncodedImage(file: try image(object, place: place), place: place))
+            images.append(try image(object, place: place))
             return ["type": "image"]
         case let later where Self.laterParts.contains(later):
             throw .invalid(
@@ -95,16 +98,19 @@ struct MessageReader {
         }
     }
 
-    /// The file of `image_url`: an object with `url`, or the URL itself.
-    private func image(_ object: JSONObject, place: String) throws(APIError) -> [UInt8] {
+    /// What `image_url` names: an object with `url`, or the URL itself.
+    private func image(_ object: JSONObject, place: String) throws(APIError) -> EncodedImage {
         guard let source = FieldReader(object: object).value("image_url") else {
             throw .invalid("\(place).image_url is required", param: "\(place).image_url")
         }
         if let detail = object["detail"] { try check(detail: detail, place: place) }
+        var bounds = try PixelFields.read(FieldReader(object: object, prefix: place + ".")).over(bounds)
         var url = source.stringValue
         if let inner = source.objectValue {
             try checkFields(of: inner, place: place + ".image_url")
-            url = try FieldReader(object: inner, prefix: place + ".image_url.").string("url")
+            let fields = FieldReader(object: inner, prefix: place + ".image_url.")
+            url = try fields.string("url")
+            bounds = try PixelFields.read(fields).over(bounds)
             if let detail = inner["detail"] { try check(detail: detail, place: place) }
         }
         guard let url else { throw .invalid("\(place).image_url must be a URL or an object with a url", param: place) }
@@ -114,12 +120,12 @@ struct MessageReader {
         } catch {
             throw .invalid("\(place): \(error.description)", param: place, code: "invalid_image_url")
         }
-        guard case .bytes(let file) = location else {
+        if case .file = location, !url.drop(while: \.isWhitespace).lowercased().hasPrefix("file:") {
             throw .invalid(
-                "\(place): images by address are not supported yet; send a data: URL, such as data:image/png;base64,…",
-                param: place, code: "unsupported_parameter")
+                "\(place): an image is a data: URL, such as data:image/png;base64,…, or an http:, https: or file: URL", param: place,
+                code: "invalid_image_url")
         }
-        return file
+        return EncodedImage(source: location, place: place, bounds: bounds)
     }
 
     private func checkFields(of object: JSONObject, place: String) throws(APIError) {

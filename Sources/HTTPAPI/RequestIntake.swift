@@ -6,6 +6,7 @@ internal import HummingbirdCore
 internal import Inputs
 internal import JSON
 internal import NIOCore
+internal import Plan
 internal import Serving
 
 /// Takes bodies in and has something made of them, within bounds of memory and time; what all routes with a body share.
@@ -17,6 +18,8 @@ struct RequestIntake: Sendable {
     /// Bounds what is made of them: requests wait for their turn.
     let working: ByteBudget
     let maxBodyBytes: Int
+    /// Gets images that requests only name.
+    let fetching: ImageFetching
     /// Images of one request; nil for as many as fit.
     let maxImages: Int?
     /// Processor time that one request's preparation may take, and how long its turn and it may take together.
@@ -37,10 +40,11 @@ struct RequestIntake: Sendable {
     /// Makes something of a request's body, in two steps away from the event loops: `read` takes the JSON, `make` what it describes.
     ///
     /// - Parameters:
+    ///   - images: the images of what was read, which are fetched between the steps; nil for none.
     ///   - isLong: whether making takes longer than tokenizing a text.
     ///   - heldBytes: what is held until the answer is written.
     func prepare<Read: Sendable, Made: Sendable>(
-        _ request: Request, _ context: APIContext,
+        _ request: Request, _ context: APIContext, images: ImageFetching.Places<Read>? = nil,
         read: @escaping @Sendable (JSONObject, InputPipeline) throws(APIError) -> Read, isLong: @escaping @Sendable (Read) -> Bool,
         make: @escaping @Sendable (Read, InputPipeline, WorkBudget) throws(APIError) -> Made, heldBytes: @escaping @Sendable (Made) -> Int
     ) async throws -> (Made, Holdings) {
@@ -51,13 +55,18 @@ struct RequestIntake: Sendable {
             // Parsed text, rendered text and decoded files together.
             let room = try await working.reserve(3 * body.bytes.count, peer: context.channel.peer)
             guard let pipeline = model.pipeline else { throw APIError.unavailable("the server is loading") }
-            let budget = WorkBudget(cpuLimit: preparationLimit, deadline: .now + preparationDeadline)
+            let deadline = ContinuousClock.now + preparationDeadline
+            let budget = WorkBudget(cpuLimit: preparationLimit, deadline: deadline)
             let bytes = body.bytes
             let lane: WorkerPool.Lane = bytes.count <= Self.shortBodyBytes ? .short : .long
             let parsed = try await run(lane, context.channel.peer, budget) { try read(try Self.object(bytes), pipeline) }
-            let made = try await run(isLong(parsed) ? .long : lane, context.channel.peer, budget) {
-                try make(parsed, pipeline, budget)
+            // A model of texts refuses images wherever they are.
+            let (whole, fetched) = try await fetch(pipeline.spec.image == nil ? nil : images, of: parsed, context, deadline)
+            if fetched.bytes > 0 { room.settle(at: 3 * bytes.count + fetched.bytes) }
+            let made = try await run(isLong(whole) ? .long : lane, context.channel.peer, budget) {
+                try make(whole, pipeline, budget)
             }
+            withExtendedLifetime(fetched) {}
             room.settle(at: heldBytes(made))
             return (made, room)
         }
@@ -71,6 +80,20 @@ struct RequestIntake: Sendable {
             return try await workers.run(lane, peer: peer, budget, work)
         } catch let error as WorkLimitError {
             throw APIError(.stopped(error) as InputError)
+        }
+    }
+
+    /// What was read, with the files of the images that it names, which the client is told of by its own names.
+    private func fetch<Read: Sendable>(
+        _ places: ImageFetching.Places<Read>?, of read: Read, _ context: APIContext, _ deadline: ContinuousClock.Instant
+    ) async throws -> (Read, ImageFetching.Fetched) {
+        guard let places else { return (read, ImageFetching.Fetched()) }
+        var read = read
+        do {
+            let fetched = try await fetching.fetch(&read[keyPath: places.images], on: context.channel, deadline: deadline)
+            return (read, fetched)
+        } catch let error as APIError {
+            throw places.names.map { read[keyPath: $0].renamed(error) } ?? error
         }
     }
 

@@ -56,7 +56,16 @@ package final class ServedModel: Sendable {
     /// Nil while it loads.
     package var pipeline: InputPipeline? {
         get { loaded.withLock { $0 } }
-        set { loaded.withLock { $0 = newValue } }
+        set {
+            var pipeline = newValue
+            pipeline?.onImageRead = { [engine] decoding, preparing in
+                engine.updateMetrics { metrics in
+                    metrics.imageDecode.observe(decoding.seconds)
+                    metrics.imagePreprocess.observe(preparing.seconds)
+                }
+            }
+            loaded.withLock { $0 = pipeline }
+        }
     }
 
     package var isReady: Bool { engine.phase == .serving && pipeline != nil }

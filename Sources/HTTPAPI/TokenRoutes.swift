@@ -20,6 +20,7 @@ struct TokenRoutes: Sendable {
             let fields = FieldReader(object: object)
             try FieldTable.tokenize.check(object)
             if let name = try fields.string("model") { try model.check(name: name) }
+            let bounds = try PixelFields.readBody(fields)
             guard fields.value("messages") != nil else {
                 guard let text = try fields.string("prompt") else { throw .invalid("prompt or messages is required", param: "prompt") }
                 content = .text(text, addsSpecialTokens: try fields.boolean("add_special_tokens") ?? true)
@@ -29,20 +30,20 @@ struct TokenRoutes: Sendable {
                 throw .invalid("prompt and messages are not possible together", param: "prompt")
             }
             guard try fields.boolean("add_special_tokens") != true else { throw .unsupported("add_special_tokens", possible: [false]) }
-            let (messages, images) = try MessageReader().read(fields.value("messages"))
+            let (messages, images) = try MessageReader(bounds: bounds).read(fields.value("messages"))
             var extra = try TemplateFields.read(fields)
             if let offer = try ToolFields(fields: fields).read() { extra["tools"] = .array(offer.tools) }
             content = .messages(messages, images, extra: extra)
         }
 
-        var imageCount: Int {
-            if case .messages(_, let images, _) = content { return images.count }
-            return 0
-        }
-
-        var isLong: Bool {
-            if case .messages(_, let images, _) = content { return !images.isEmpty }
-            return false
+        var images: [EncodedImage] {
+            get {
+                if case .messages(_, let images, _) = content { return images }
+                return []
+            }
+            set {
+                if case .messages(let messages, _, let extra) = content { content = .messages(messages, newValue, extra: extra) }
+            }
         }
 
         func tokens(_ pipeline: InputPipeline, _ budget: WorkBudget) throws(APIError) -> [Int32] {
@@ -60,13 +61,19 @@ struct TokenRoutes: Sendable {
         }
     }
 
+    private struct Counted: Sendable {
+        var source: Source
+        var names: GivenNames
+    }
+
     func tokenize(_ request: Request, _ context: APIContext) async throws -> Response {
         let (model, intake) = (intake.model, intake)
-        let (tokens, holdings) = try await intake.prepare(request, context) { object, _ throws(APIError) in
+        let images = ImageFetching.Places<Source>(images: \Source.images)
+        let (tokens, holdings) = try await intake.prepare(request, context, images: images) { object, _ throws(APIError) in
             let source = try Source(object, model)
-            try intake.checkImages(source.imageCount)
+            try intake.checkImages(source.images.count)
             return source
-        } isLong: { $0.isLong } make: { source, pipeline, budget throws(APIError) in
+        } isLong: { !$0.images.isEmpty } make: { source, pipeline, budget throws(APIError) in
             try source.tokens(pipeline, budget)
         } heldBytes: { 64 * $0.count }
         defer { withExtendedLifetime(holdings) {} }
@@ -78,15 +85,16 @@ struct TokenRoutes: Sendable {
 
     func count(_ request: Request, _ context: APIContext) async throws -> Response {
         let (model, intake) = (intake.model, intake)
-        let (count, holdings) = try await intake.prepare(request, context) { object, _ throws(APIError) in
+        let images = ImageFetching.Places<Counted>(images: \Counted.source.images, names: \Counted.names)
+        let (count, holdings) = try await intake.prepare(request, context, images: images) { object, _ throws(APIError) in
             let translation = try Messages.counted(object)
             let source = try translation.names.renaming { () throws(APIError) in
                 let source = try Source(translation.body, model)
-                try intake.checkImages(source.imageCount)
+                try intake.checkImages(source.images.count)
                 return source
             }
-            return (source: source, names: translation.names)
-        } isLong: { $0.source.isLong } make: { read, pipeline, budget throws(APIError) in
+            return Counted(source: source, names: translation.names)
+        } isLong: { !$0.source.images.isEmpty } make: { read, pipeline, budget throws(APIError) in
             try read.names.renaming { () throws(APIError) in try read.source.tokens(pipeline, budget).count }
         } heldBytes: { _ in 0 }
         defer { withExtendedLifetime(holdings) {} }

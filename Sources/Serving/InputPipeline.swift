@@ -8,14 +8,25 @@ extension IncrementalDecoder: TokenTextDecoder {}
 
 /// An image of a request as it came.
 package struct EncodedImage: Sendable {
-    /// An image file, of a kind that `ImageFormat` names.
-    package var file: [UInt8]
+    /// An image file, of a kind that `ImageFormat` names, or where it still has to be had from.
+    package var source: ImageSource
     /// Where the request holds it, such as `messages[0].content[1]`.
     package var place: String
+    /// What the request says of the resized image's size.
+    package var bounds: PixelBounds
 
-    package init(file: [UInt8], place: String) {
-        self.file = file
-        self.place = place
+    package init(source: ImageSource, place: String, bounds: PixelBounds = PixelBounds()) {
+        (self.source, self.place, self.bounds) = (source, place, bounds)
+    }
+
+    package init(file: [UInt8], place: String) { self.init(source: .bytes(file), place: place) }
+
+    /// Throws where the file has not been fetched.
+    fileprivate var file: [UInt8] {
+        get throws(InputError) {
+            guard case .bytes(let file) = source else { throw .badImage(place: place, reason: "the image has not been fetched") }
+            return file
+        }
     }
 }
 
@@ -49,6 +60,10 @@ package struct InputPipeline: Sendable {
     package let spec: InputSpec
     /// What answers are like where requests do not say; at first the model's own.
     package var generation: GenerationDefaults
+    /// Bounds of resized images where requests say no others; at first the processor's own.
+    private var bounds = PixelBounds()
+    /// Told how long each image took to decode, and to prepare after that.
+    package var onImageRead: @Sendable (_ decoding: Duration, _ preparing: Duration) -> Void = { _, _ in }
     private let render: @Sendable (JSONValue, JSONObject, WorkBudget) throws -> String
     private let encode: @Sendable (String, Bool, WorkBudget) throws -> [Int32]
     /// Why no messages can be rendered; nil where they can.
@@ -106,6 +121,22 @@ package struct InputPipeline: Sendable {
             hasher.update(modelKey)
             hasher.update(spec.image.map { "\($0)" } ?? "")
         }
+    }
+
+    /// The same with other bounds of resized images where requests say none; throws where the model's processor has none.
+    package func bounding(_ bounds: PixelBounds) throws(ImageError) -> InputPipeline {
+        guard bounds != PixelBounds() else { return self }
+        guard let image = spec.image else { throw .noPixelBounds }
+        _ = try image.bounded(by: bounds)
+        var pipeline = self
+        pipeline.bounds = bounds
+        return pipeline
+    }
+
+    /// Reads an image as its request bounds it.
+    private func reader(for image: EncodedImage, _ reader: ImageReader) throws(ImageError) -> ImageReader {
+        let bounds = image.bounds.over(bounds)
+        return bounds == PixelBounds() ? reader : ImageReader(try reader.spec.bounded(by: bounds))
     }
 
     /// Tokens that end the model's texts.
@@ -260,11 +291,12 @@ package struct InputPipeline: Sendable {
         var sizes: [ImageSize] = []
         for image in images {
             try Self.check(budget)
+            let file = try image.file
             sizes.append(
                 try Self.placed(image) { () throws(ImageError) in
-                    let size = try imageDecoder.header(of: image.file).uprightSize
+                    let size = try imageDecoder.header(of: file).uprightSize
                     // Throws for a size that cannot be read.
-                    _ = try reader.layout(width: size.width, height: size.height)
+                    _ = try self.reader(for: image, reader).layout(width: size.width, height: size.height)
                     return ImageSize(width: size.width, height: size.height)
                 })
         }
@@ -274,6 +306,7 @@ package struct InputPipeline: Sendable {
         for (image, size) in zip(images, sizes) {
             try Self.check(budget)
             tokens += try Self.placed(image) { () throws(ImageError) in
+                let reader = try self.reader(for: image, reader)
                 let layout = try reader.layout(width: size.width, height: size.height, among: company)
                 guard layout.rows <= maxPatches else { throw .tooManyPatches(count: layout.rows, limit: maxPatches) }
                 return FeatureTable(reader.spec, layout).count
@@ -311,9 +344,14 @@ package struct InputPipeline: Sendable {
         guard let reader else {
             throw .badImage(place: image.place, reason: "the model reads text only")
         }
+        let file = try image.file
         return try Self.placed(image) { () throws(ImageError) in
-            let decoded = try imageDecoder.decode(image.file, budget: budget)
-            return try reader.read(decoded, among: others, maxPatches: maxPatches, keepsPixels: keepsPixels, budget: budget)
+            let began = ContinuousClock.now
+            let decoded = try imageDecoder.decode(file, budget: budget)
+            let between = ContinuousClock.now
+            let read = try self.reader(for: image, reader).read(decoded, among: others, maxPatches: maxPatches, keepsPixels: keepsPixels, budget: budget)
+            onImageRead(between - began, .now - between)
+            return read
         }
     }
 

@@ -26,6 +26,8 @@ package struct Metrics: Sendable {
     package var requestPrompt = Histogram.size
     package var requestGeneration = Histogram.size
     package var iterationTokens = Histogram.size
+    package var imageFetch = Histogram.latency
+    package var imageDecode = Histogram.latency
     package var imagePreprocess = Histogram.latency
     package var imageEncode = Histogram.latency
     package var httpDuration = Histogram.duration
@@ -101,7 +103,9 @@ package struct Metrics: Sendable {
             ("vllm:request_prompt_tokens", "Prompt tokens of a request.", requestPrompt),
             ("vllm:request_generation_tokens", "Generated tokens of a request.", requestGeneration),
             ("vllm:iteration_tokens_total", "Tokens of a step.", iterationTokens),
-            ("vlm:image_preprocess_seconds", "Decoding and resizing the images of a request.", imagePreprocess),
+            ("vlm:image_fetch_seconds", "Fetching an image that a request names.", imageFetch),
+            ("vlm:image_decode_seconds", "Decoding an image file.", imageDecode),
+            ("vlm:image_preprocess_seconds", "Resizing a decoded image and cutting it into patches.", imagePreprocess),
             ("vlm:image_encode_seconds", "Encoding the images of a request.", imageEncode),
         ]
         for (name, help, histogram) in histograms {

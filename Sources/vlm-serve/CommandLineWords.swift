@@ -33,7 +33,7 @@ enum CommandLineWords {
         do {
             let (file, words) = try FlagReader.config(Array(CommandLine.arguments.dropFirst()))
             let config = try file.map { try ConfigFile(InputFile.read($0), name: $0) }
-            let reading = try FlagReader(own: ownFlags()).read(words, entries: config?.entries ?? [])
+            let reading = try FlagReader(own: ownFlags()).read(words, entries: config?.entries ?? [], variables: ProcessInfo.processInfo.environment)
             reading.notes.forEach { Console.say("note: \($0)") }
             return reading.arguments
         } catch let error as FlagError {

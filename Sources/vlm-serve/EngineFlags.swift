@@ -3,6 +3,8 @@ import CPUBackend
 import CommandLineSupport
 import ForeignFlags
 import HostLimits
+import Inputs
+import JSON
 import Serving
 
 /// What the engine may use; at most what the artifact was compiled for.
@@ -78,6 +80,25 @@ struct InputFlags: ParsableArguments {
     @Option(help: ArgumentHelp("Most images of one request: image=2, or JSON such as {\"image\": 2}; unless given, as many as fit.", valueName: "limits"))
     var limitMmPerPrompt: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "How images are resized where requests do not say, as JSON: {\"min_pixels\": 3136, \"max_pixels\": 1003520}, or a size with shortest_edge and longest_edge; unless given, as the model's processor does.",
+            valueName: "json"))
+    var mmProcessorKwargs: String?
+
+    /// Bounds of resized images.
+    var pixelBounds: PixelBounds {
+        get throws {
+            guard let text = mmProcessorKwargs else { return PixelBounds() }
+            guard let object = (try? JSONValue(parsing: Array(text.utf8)))?.objectValue else {
+                throw ValidationError("--mm-processor-kwargs \(text) is no JSON object")
+            }
+            do throws(PixelBoundsError) { return try PixelBounds(processorArguments: object) } catch {
+                throw ValidationError("--mm-processor-kwargs: \(error)")
+            }
+        }
+    }
+
     /// Nil for as many as fit.
     var maxImages: Int? { get throws { try limitMmPerPrompt.flatMap { text throws(FlagError) in try MediaLimits(text).images } } }
 
@@ -86,6 +107,7 @@ struct InputFlags: ParsableArguments {
         for (name, value) in [("--max-request-cpu-seconds", maxRequestCpuSeconds), ("--request-deadline", requestDeadline)] {
             guard value > 0, value <= 86400 else { throw ValidationError("\(name) \(value) is not above 0 and at most 86400 seconds") }
         }
+        _ = try pixelBounds
         do { _ = try maxImages } catch { throw ValidationError("--limit-mm-per-prompt \(error)") }
     }
 }

@@ -3,6 +3,7 @@ import CommandLineSupport
 import CPUBackend
 import Foundation
 import HTTPAPI
+import Inputs
 import Logging
 import ModelRuntime
 import Plan
@@ -25,13 +26,16 @@ struct Launch {
     private let network: NetworkOptions
     private let engine: EngineFlags
     private let inputs: InputFlags
+    private let media: MediaFlags
     private let answers: AnswerFlags
 
     /// Compiles the model first where the choice is one that the store does not have.
     init(
-        _ choice: ArtifactChoice, _ compiled: CompiledFlags, network: NetworkOptions, engine: EngineFlags, inputs: InputFlags, answers: AnswerFlags
+        _ choice: ArtifactChoice, _ compiled: CompiledFlags, network: NetworkOptions, engine: EngineFlags, inputs: InputFlags, media: MediaFlags,
+        answers: AnswerFlags
     ) throws {
-        (self.choice, self.compiled, self.network, self.engine, self.inputs, self.answers) = (choice, compiled, network, engine, inputs, answers)
+        (self.choice, self.compiled, self.network, self.engine) = (choice, compiled, network, engine)
+        (self.inputs, self.media, self.answers) = (inputs, media, answers)
         path = try choice.path()
     }
 
@@ -54,6 +58,7 @@ struct Launch {
         options.maxBodyBytes = network.maxBodyBytes.value
         options.access = network.access
         options.maxImages = try inputs.maxImages
+        options.media = try media.rules()
         options.reportsCachedTokens = network.reportCachedTokens
         options.hasPlayground = network.playground
         options.hasDocuments = network.docs
@@ -69,7 +74,10 @@ struct Launch {
             var pipeline = try session.pipeline(maxImagePixels: inputs.maxImagePixels)
             pipeline.generation = (generation ?? pipeline.generation).overridden(by: overriding)
             if let fault = pipeline.refusal { Console.say("warning: \(fault)") }
-            return pipeline
+            let bounds = try inputs.pixelBounds
+            do throws(ImageError) { return try pipeline.bounding(bounds) } catch {
+                throw LaunchError("--mm-processor-kwargs: \(error)")
+            }
         }
         let timeout = Duration.seconds(network.shutdownTimeout)
         try await serve(

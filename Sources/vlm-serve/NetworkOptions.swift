@@ -15,7 +15,7 @@ struct NetworkOptions: ParsableArguments {
     var servedModelNames: [String] = []
     @Option(
         name: .customLong("api-key"),
-        help: "A key that requests under /v1, /tokenize and /detokenize must send as Authorization: Bearer KEY or x-api-key: KEY; may be given more than once, and as VLLM_API_KEY or VLM_API_KEY in the environment, which other users cannot read and which hold one key each. /health, /metrics and the like stay open.")
+        help: "A key that requests under /v1, /tokenize and /detokenize must send as Authorization: Bearer KEY or x-api-key: KEY; may be given more than once. Unless given, VLLM_API_KEY and VLM_API_KEY in the environment, which other users cannot read, hold one key each. /health, /metrics and the like stay open.")
     var apiKeys: [String] = []
     @Option(
         parsing: .singleValue,
@@ -66,7 +66,7 @@ extension NetworkOptions {
     /// Keys of the command line and the environment, and who else is let in.
     var access: AccessRules {
         var access = AccessRules()
-        access.apiKeys = apiKeys + Self.environmentKeys.map(\.key)
+        access.apiKeys = apiKeys.isEmpty ? Self.environmentKeys.map(\.key) : apiKeys
         access.allowedOrigins = allowedOrigins
         access.allowedHosts = allowedHosts.isEmpty ? [isLoopback ? host : "*"] : allowedHosts
         return access
@@ -84,6 +84,10 @@ extension NetworkOptions {
     var warnings: [String] {
         var warnings: [String] = []
         if access.apiKeys.isEmpty, !isLoopback { warnings.append("whoever reaches \(host) may use this server; --api-key asks for a key") }
+        if !apiKeys.isEmpty {
+            warnings += Self.environmentKeys.map { "\($0.name) is no key of this server: --api-key is given" }
+            return warnings
+        }
         for (name, key) in Self.environmentKeys where key.contains(where: { $0 == "," || $0.isWhitespace }) {
             warnings.append("\(name) is taken as one key, commas and spaces included; give several by --api-key, once for each")
         }

@@ -24,6 +24,8 @@ struct VLMServe: AsyncParsableCommand {
             Sizes and lengths may end in \(Size.suffixes): powers of 1000 and of 1024.
             Flags of vllm serve and llama-server are known: what is called otherwise here is translated, what has no effect is said, what cannot be done is an error with the reason. Translated are
               \(ForeignFlag.translations.joined(separator: "\n  "))
+            Variables of the environment count where neither the command line nor --config gives their flag:
+              \(ForeignVariable.translations.joined(separator: "\n  "))
             SIGTERM and SIGINT refuse new requests, let those at work end, and stop; a second one ends the process at once.
             """,
         version: toolVersion)
@@ -49,6 +51,7 @@ struct VLMServe: AsyncParsableCommand {
     @OptionGroup(title: "Network") var network: NetworkOptions
     @OptionGroup(title: "Engine") var engine: EngineFlags
     @OptionGroup(title: "Inputs") var inputs: InputFlags
+    @OptionGroup(title: "Images by address") var media: MediaFlags
     @OptionGroup(title: "Answers") var answers: AnswerFlags
     @OptionGroup(title: "As compiled") var compiled: CompiledFlags
 
@@ -77,7 +80,7 @@ struct VLMServe: AsyncParsableCommand {
         do {
             let choice = ArtifactChoice(
                 name: model, store: store, trustsStore: trustStore, compiles: compile, compileFlags: engine.compileFlags + compiled.compileFlags)
-            try await Launch(choice, compiled, network: network, engine: engine, inputs: inputs, answers: answers).run()
+            try await Launch(choice, compiled, network: network, engine: engine, inputs: inputs, media: media, answers: answers).run()
         } catch let code as ExitCode {
             throw code
         } catch {

@@ -6,12 +6,14 @@ It serves the demo model with another chat template, tools.jinja, which tells of
 import atexit
 import base64
 import functools
+import http.server
 import json
 import os
 import pathlib
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 import urllib.request
 
@@ -37,6 +39,7 @@ class Served:
             raise RuntimeError(compiled.stderr)
         self.log = open(self.folder / "log", "w+")
         command = [BIN / "vlm-serve", compiled.stdout.strip(), "--port", "0", "--api-key", KEY, "--allowed-origins", "https://page.example"]
+        command += ["--allowed-media-domains", "127.0.0.1", "--allow-private-media-addresses", "--allowed-local-media-path", SAMPLES]
         self.process = subprocess.Popen([*command, *store, *flags], stderr=self.log)
         self.url = self.address()
 
@@ -71,6 +74,23 @@ class Served:
 @functools.cache
 def served():
     return Served()
+
+
+@functools.cache
+def site():
+    """The address of a site with the sample pictures."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *arguments):
+            super().__init__(*arguments, directory=SAMPLES)
+
+        def log_message(self, *arguments):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    atexit.register(server.shutdown)
+    return f"http://127.0.0.1:{server.server_port}"
 
 
 def sample(name):

@@ -6,7 +6,7 @@ import unittest
 import anthropic
 import pydantic
 from anthropic.types import Message
-from serving import KEY, encoded, sample, served
+from serving import KEY, encoded, sample, served, site
 from test_openai_tools import TOOLS
 
 FUNCTIONS = [
@@ -37,6 +37,10 @@ class Messages(unittest.TestCase):
             self.assertEqual([block.text for block in answer.content], [sample(names[0])[1]])
             self.assertEqual((answer.type, answer.role, answer.model, answer.stop_reason), ("message", "assistant", "model", "end_turn"))
             self.assertGreater(answer.usage.output_tokens, 5)
+
+    def test_picture_by_address(self):
+        content = [{"type": "image", "source": {"type": "url", "url": f"{site()}/shapes-three.png"}}, {"type": "text", "text": sample("shapes-three.png")[0]}]
+        self.assertEqual(self.create([{"role": "user", "content": content}]).content[0].text, sample("shapes-three.png")[1])
 
     def test_system(self):
         for system in ("You are a helpful assistant.", [{"type": "text", "text": "You are a helpful assistant.", "cache_control": {"type": "ephemeral"}}]):
@@ -87,7 +91,7 @@ class Messages(unittest.TestCase):
         picture = {"type": "image", "source": {"type": "url", "url": "https://x.example/y.png"}}
         with self.assertRaises(anthropic.BadRequestError) as raised:
             self.create([{"role": "user", "content": [{"type": "text", "text": "x"}, picture]}], system="s")
-        self.assertIn("messages[0].content[1]: images by address", raised.exception.body["error"]["message"])
+        self.assertIn("messages[0].content[1]: the URL's host is not one", raised.exception.body["error"]["message"])
         with self.assertRaises(anthropic.AuthenticationError):
             anthropic.Anthropic(base_url=served().url, api_key="wrong", max_retries=0).messages.create(
                 model="model", max_tokens=1, messages=asked("text-word.png"))

@@ -5,7 +5,7 @@ import unittest
 
 import openai
 import pydantic
-from serving import KEY, asked, sample, served
+from serving import KEY, SAMPLES, asked, sample, served, site
 
 
 def client():
@@ -29,6 +29,26 @@ class Chat(unittest.TestCase):
     def test_several_pictures(self):
         answer = self.create(asked("pair-compared-1.jpg", "pair-compared-2.jpg"))
         self.assertEqual(answer.choices[0].message.content, sample("pair-compared-1.jpg")[1])
+
+    def test_pictures_by_address(self):
+        for url in (f"{site()}/shapes-two.jpg?size=full", f"file://{SAMPLES}/shapes-two.jpg"):
+            for picture in ({"url": url}, {"url": url, "detail": "high"}):
+                content = [{"type": "image_url", "image_url": picture}, {"type": "text", "text": sample("shapes-two.jpg")[0]}]
+                answer = self.create([{"role": "user", "content": content}])
+                self.assertEqual(answer.choices[0].message.content, sample("shapes-two.jpg")[1])
+
+    def test_pictures_that_cannot_be_had(self):
+        for url in (f"{site()}/none.jpg", "http://example.com/a.png", "file:///etc/passwd"):
+            content = [{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": {"url": url}}]
+            with self.assertRaises(openai.BadRequestError) as caught:
+                self.create([{"role": "user", "content": content}])
+            self.assertEqual(caught.exception.param, "messages[0].content[1]")
+
+    def test_smaller_pictures(self):
+        whole, small = (
+            self.create(asked("shapes-two.jpg"), max_tokens=1, extra_body={"mm_processor_kwargs": bounds}).usage.prompt_tokens
+            for bounds in ({}, {"max_pixels": 784 * 4}))
+        self.assertLess(small, whole)
 
     def test_stream(self):
         chunks = list(self.create(asked("shapes-three.png"), stream=True, stream_options={"include_usage": True}))

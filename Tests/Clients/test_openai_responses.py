@@ -7,7 +7,7 @@ import unittest
 import openai
 import pydantic
 from openai.types.responses import Response
-from serving import data_url, sample
+from serving import data_url, sample, site
 from test_openai_chat import client
 from test_openai_tools import TOOLS
 
@@ -35,6 +35,11 @@ class Responses(unittest.TestCase):
     def test_pictures(self):
         for names in (("shapes-three.png",), ("pair-compared-1.jpg", "pair-compared-2.jpg")):
             self.assertEqual(self.create(asked(*names)).output_text, sample(names[0])[1])
+
+    def test_picture_by_address(self):
+        given = asked("shapes-three.png")
+        given[0]["content"][0]["image_url"] = f"{site()}/shapes-three.png"
+        self.assertEqual(self.create(given).output_text, sample("shapes-three.png")[1])
 
     def test_the_way_back(self):
         first = self.create(asked("shapes-count.png"))

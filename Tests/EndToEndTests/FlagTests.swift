@@ -26,6 +26,10 @@ import Testing
             let targets = line.split(separator: ": ", maxSplits: 1)[1].matches(of: /--[a-z-]+/).map { String($0.0) }
             #expect(Set(targets).subtracting(own) == [], "\(line)")
         }
+        for variable in ForeignVariable.all {
+            #expect(help.contains("\(variable.name): "))
+            if case .flag(let flag, _) = variable.meaning { #expect(own.contains(flag), "\(variable.name)") }
+        }
     }
 
     @Test(arguments: [
@@ -34,6 +38,8 @@ import Testing
         (["vlm-serve", "x", "--dtype", "half"], "error: --dtype half: nothing is computed in it"), (["vlm-serve", "x", "--tensor-parallel-size", "2"], "error: --tensor-parallel-size 2: models are not split"),
         (["vlm-serve", "x", "-tp", "2"], "error: --tensor-parallel-size 2"), (["vlm-serve", "x", "--block-size", "7"], "error: --block-size 7 is not one of"),
         (["vlm-serve", "x", "--kv-cache-bytes", "1K"], "error: The value '1K' is invalid"), (["vlm-serve", "x", "--limit-mm-per-prompt", "image"], "error: --limit-mm-per-prompt image is neither"),
+        (["vlm-serve", "x", "--allowed-media-domains", "http://a"], "error: --allowed-media-domains http://a is none of HOST"),
+        (["vlm-serve", "x", "--image-fetch-timeout", "0"], "error: --image-fetch-timeout 0.0 is not above 0"), (["vlm-serve", "x", "--mm-processor-kwargs", "{\"a\": 1}"], "error: --mm-processor-kwargs: a is not taken"),
         (["vlm-serve", "x", "--override-generation-config", "{\"top\": 1}"], "error: --override-generation-config: top is none of do_sample, temperature"),
         (["vlm-serve", "x", "--config", "/nothing.yaml"], "error: --config: /nothing.yaml: No such file"),
         (["vlmc", "comple", "x"], "error: vlmc has no verb comple; did you mean compile?"), (["vlmc", "serve", "x"], "error: vlmc has no verb serve; it has doctor, compile"),

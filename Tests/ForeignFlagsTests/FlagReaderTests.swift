@@ -6,6 +6,7 @@ import Testing
         "--host": true, "--port": true, "--served-model-name": true, "--api-key": true, "--allowed-origins": true, "--max-model-len": true, "--max-num-seqs": true,
         "--max-num-batched-tokens": true, "--threads": true, "--enable-prefix-caching": false, "--no-enable-prefix-caching": false, "--disable-log-requests": false,
         "--override-generation-config": true, "--limit-mm-per-prompt": true, "--log-level": true, "--seed": true, "--dtype": true, "--image-cache-bytes": true, "--enforce-eager": false,
+        "--image-fetch-timeout": true, "--max-image-pixels": true, "--media-redirects": false, "--no-media-redirects": false, "--allowed-media-domains": true,
     ])
 
     private func words(_ line: String) throws -> String { try reader.read(line.split(separator: " ").map(String.init)).arguments.joined(separator: " ") }
@@ -59,6 +60,40 @@ import Testing
         let error = #expect(throws: FlagError.self) { try reader.read(line) }
         let lines = (error?.description ?? "").split(separator: "\n")
         #expect(lines.count == messages.count && zip(lines, messages).allSatisfy { $0.hasPrefix($1) }, "\(lines)")
+    }
+
+    /// Flags win over variables, whichever way they are spelled.
+    @Test(arguments: [
+        ("dir", "VLLM_IMAGE_FETCH_TIMEOUT=10", "dir --image-fetch-timeout 10", "VLLM_IMAGE_FETCH_TIMEOUT=10 is taken as --image-fetch-timeout 10"),
+        ("dir --image-fetch-timeout 3", "VLLM_IMAGE_FETCH_TIMEOUT=10", "dir --image-fetch-timeout 3", ""),
+        ("dir", "VLLM_MEDIA_URL_ALLOW_REDIRECTS=1", "dir --media-redirects", "VLLM_MEDIA_URL_ALLOW_REDIRECTS=1 is taken as --media-redirects"),
+        ("dir --no-media-redirects", "VLLM_MEDIA_URL_ALLOW_REDIRECTS=1", "dir --no-media-redirects", ""),
+        ("dir", "VLLM_MEDIA_URL_ALLOW_REDIRECTS=0", "dir --no-media-redirects", "VLLM_MEDIA_URL_ALLOW_REDIRECTS=0 is taken as --no-media-redirects"),
+        ("dir", "VLLM_MAX_IMAGE_PIXELS= 4096 ", "dir --max-image-pixels 4096", "VLLM_MAX_IMAGE_PIXELS=4096 is taken as --max-image-pixels 4096"),
+        ("dir", "OMP_NUM_THREADS=4,2", "dir --threads 4", "OMP_NUM_THREADS=4,2 is taken as --threads 4"), ("dir -t 8", "OMP_NUM_THREADS=4", "dir --threads 8", ""),
+        ("dir", "OMP_NUM_THREADS=", "dir", ""), ("dir", "VLLM_API_KEY=k", "dir", ""), ("dir", "SOMETHING=1", "dir", ""),
+        ("dir", "PTA_TORCHAIR_DECODE_GEAR_ENABLE=1", "dir", "PTA_TORCHAIR_DECODE_GEAR_ENABLE has no effect: decode gears are decided when compiling: vlmc compile --decode-gears 1,2,4"),
+        ("dir", "PTA_TORCHAIR_DECODE_GEAR_LIST=2,4", "dir", "PTA_TORCHAIR_DECODE_GEAR_LIST has no effect: decode gears are decided when compiling: vlmc compile --decode-gears 1,2,4"),
+        ("dir", "ASCEND_RT_VISIBLE_DEVICES=0", "dir", "ASCEND_RT_VISIBLE_DEVICES has no effect: artifacts run on the CPU; --threads says on how much of it"),
+        ("dir", "VLLM_ENGINE_ITERATION_TIMEOUT_S=60", "dir", "VLLM_ENGINE_ITERATION_TIMEOUT_S has no effect: no step is given up for the time that it takes; --request-deadline bounds what comes before"),
+    ])
+    func variablesCountWhereNoFlagDoes(line: String, variable: String, ours: String, note: String) throws {
+        let sides = variable.split(separator: "=", omittingEmptySubsequences: false).map(String.init)
+        let reading = try reader.read(line.split(separator: " ").map(String.init), variables: [sides[0]: sides[1]])
+        #expect(reading.arguments.joined(separator: " ") == ours)
+        #expect(reading.notes == (note.isEmpty ? [] : [note]))
+    }
+
+    @Test(arguments: [
+        ("VLLM_IMAGE_FETCH_TIMEOUT", "soon", "VLLM_IMAGE_FETCH_TIMEOUT=soon is no number"), ("OMP_NUM_THREADS", "0", "OMP_NUM_THREADS=0 is no number of threads"),
+        ("VLLM_MEDIA_URL_ALLOW_REDIRECTS", "yes", "VLLM_MEDIA_URL_ALLOW_REDIRECTS=yes is neither 0 nor 1"),
+    ])
+    func wrongVariablesAreErrors(name: String, value: String, message: String) {
+        #expect(#expect(throws: FlagError.self) { try reader.read(["dir"], variables: [name: value]) }?.description == message)
+    }
+
+    @Test func severalDomainsStandBehindOneFlag() throws {
+        #expect(try words("dir --allowed-media-domains a.example b.example --port 1") == "dir --allowed-media-domains a.example --allowed-media-domains b.example --port 1")
     }
 
     @Test func theCommandLineWinsOverTheFile() throws {

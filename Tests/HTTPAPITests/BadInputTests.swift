@@ -187,8 +187,8 @@ import Testing
         let urls: [(String, String)] = [
             ("data:image/png;base64,", "0 bytes"), ("data:image/png;base64,!!!!", "base64"),
             ("data:image/png;base64,aGVsbG8gd29ybGQ=", "not a JPEG, PNG, WebP, GIF, BMP or TIFF file"), ("data:image/png,xyz", "base64"),
-            (String(good.dropLast(40)), "PNG"), ("https://example.com/cat.png", "not supported yet"),
-            ("file:///etc/passwd", "not supported yet"), ("/etc/passwd", "not supported yet"), ("", "empty"),
+            (String(good.dropLast(40)), "PNG"), ("https://example.com/cat.png", "--allowed-media-domains"),
+            ("file:///etc/passwd", "--allowed-local-media-path"), ("/etc/passwd", "an image is a data: URL"), ("ftp://x/y", "an image is a data: URL"), ("", "empty"),
         ]
         for (url, words) in urls {
             let parts: JSONValue = [

@@ -6,6 +6,7 @@ import Gates
 import HTTPAPI
 import Inputs
 import JSON
+import MediaFetching
 import Plan
 import Serving
 import Tensors
@@ -29,6 +30,8 @@ final class TestServer: Sendable {
         var failsOnToken: Int32?
         var maxConnections = 4096
         var access = AccessRules()
+        var media = MediaRules()
+        var pixelBounds = PixelBounds()
         var hasPlayground = true
         var hasDocuments = true
         var requestLog: (@Sendable (String) -> Void)?
@@ -71,13 +74,14 @@ final class TestServer: Sendable {
             }
         }
         let model = ServedModel(names: [Self.modelName, "alias"], baseName: "null-model", root: "/models/null", engine: engine)
-        model.pipeline = Self.pipeline(options)
+        model.pipeline = try Self.pipeline(options).bounding(options.pixelBounds)
         let (ports, announce) = AsyncStream<Int>.makeStream()
         var server = APIServer.Options()
         server.port = 0
         server.maxBodyBytes = options.maxBodyBytes
         server.version = "1.2.3"
         server.access = options.access
+        server.media = options.media
         server.hasPlayground = options.hasPlayground
         server.hasDocuments = options.hasDocuments
         server.requestLog = options.requestLog

@@ -32,8 +32,9 @@ import Testing
         "Serving": ["Budgets", "CKernels", "Crypto", "Execution", "Foundation", "GuidedDecoding", "Inputs", "JSON", "Plan"],
         // Opens artifacts: the engine's and the sections' types meet here and nowhere else.
         "ModelRuntime": ["ArtifactFormat", "ChatTemplates", "Execution", "Foundation", "HostLimits", "Inputs", "JSON", "Plan", "Serving"],
+        "MediaFetching": ["AsyncHTTPClient", "Foundation", "NIOCore", "NIOHTTP1", "NIOPosix", "NIOSSL"],
         "HTTPAPI": [
-            "Budgets", "CHeap", "Crypto", "Foundation", "GuidedDecoding", "HTTPTypes", "Hummingbird", "HummingbirdCore", "Inputs", "JSON", "Logging", "NIOCore", "NIOHTTP1",
+            "Budgets", "CHeap", "Crypto", "Foundation", "GuidedDecoding", "HTTPTypes", "Hummingbird", "HummingbirdCore", "Inputs", "JSON", "Logging", "MediaFetching", "NIOCore", "NIOHTTP1",
             "ServiceLifecycle", "Plan", "Serving",
         ],
         "CommandLineSupport": ["ArgumentParser", "Foundation"],
@@ -43,8 +44,8 @@ import Testing
             "Foundation", "HostLimits", "HuggingFace", "IR", "Inputs", "JSON", "ModelRuntime", "Passes", "Plan", "Serving", "Tensors",
         ],
         "vlm-serve": [
-            "ArgumentParser", "ArtifactFormat", "CHeap", "CPUBackend", "CommandLineSupport", "ForeignFlags", "Foundation", "HTTPAPI", "HostLimits", "Logging",
-            "ModelRuntime", "Plan", "ServiceLifecycle", "Serving", "UnixSignals",
+            "ArgumentParser", "ArtifactFormat", "CHeap", "CPUBackend", "CommandLineSupport", "ForeignFlags", "Foundation", "HTTPAPI", "HostLimits", "Inputs", "JSON", "Logging",
+            "MediaFetching", "ModelRuntime", "Plan", "ServiceLifecycle", "Serving", "UnixSignals",
         ],
         // The self-test of `verify` runs the artifact as a server does.
         "vlm-cache": [

@@ -44,6 +44,10 @@ package enum ImageError: Error, Hashable, CustomStringConvertible {
     case sizeNotMultiple(width: Int, height: Int, multiple: Int)
     /// The resized image would have more patches than the model accepts.
     case tooManyPatches(count: Int, limit: Int)
+    /// Bounds of pixels were asked for that the model's processor does not have.
+    case noPixelBounds
+    /// The bounds of pixels leave none.
+    case pixelBounds(least: Int, most: Int)
 
     package var description: String {
         switch self {
@@ -73,6 +77,8 @@ package enum ImageError: Error, Hashable, CustomStringConvertible {
         case .tooManyPatches(let count, let limit):
             "the image becomes \(count) patches, more than the model's limit of \(limit); "
                 + "send a smaller image or lower max_pixels"
+        case .noPixelBounds: "the model's image processor has no min_pixels and max_pixels; leave them out"
+        case .pixelBounds(let least, let most): "min_pixels \(least) is more than max_pixels \(most)"
         }
     }
 }

@@ -1,0 +1,73 @@
+/// A variable of the environment that guides for vLLM and its Ascend plugin set, and what it means to `vlm-serve`.
+package struct ForeignVariable: Sendable {
+    package enum Meaning: Sendable {
+        /// The value of a flag of ours that the command line does not give: its words, none for as if it were not set.
+        case flag(String, @Sendable (String) throws(FlagError) -> [String])
+        /// The server reads it itself, for this.
+        case read(String)
+        /// Nothing, for this reason: accepted, and said so.
+        case nothing(String)
+    }
+
+    package let name: String
+    package let meaning: Meaning
+
+    private init(_ name: String, _ meaning: Meaning) { (self.name, self.meaning) = (name, meaning) }
+
+    private static let gears = "decode gears are decided when compiling: vlmc compile --decode-gears 1,2,4"
+
+    package static let all = [
+        ForeignVariable("VLLM_IMAGE_FETCH_TIMEOUT", number("--image-fetch-timeout")),
+        ForeignVariable("VLLM_MEDIA_URL_ALLOW_REDIRECTS", .flag("--media-redirects") { value throws(FlagError) in
+            guard let number = Int(value) else { throw FlagError("is neither 0 nor 1") }
+            return [number == 0 ? "--no-media-redirects" : "--media-redirects"]
+        }),
+        ForeignVariable("VLLM_MAX_IMAGE_PIXELS", number("--max-image-pixels")),
+        ForeignVariable("OMP_NUM_THREADS", .flag("--threads") { value throws(FlagError) in
+            // Behind a comma are the threads of regions within regions.
+            guard let first = value.split(separator: ",").first, let count = Int(first), count > 0 else { throw FlagError("is no number of threads") }
+            return ["--threads", "\(count)"]
+        }),
+        ForeignVariable("VLLM_API_KEY", .read("a key like those of --api-key")),
+        ForeignVariable("VLLM_ENGINE_ITERATION_TIMEOUT_S", .nothing("no step is given up for the time that it takes; --request-deadline bounds what comes before")),
+        ForeignVariable("PTA_TORCHAIR_DECODE_GEAR_ENABLE", .nothing(gears)),
+        ForeignVariable("PTA_TORCHAIR_DECODE_GEAR_LIST", .nothing(gears)),
+        ForeignVariable("ASCEND_RT_VISIBLE_DEVICES", .nothing("artifacts run on the CPU; --threads says on how much of it")),
+    ]
+
+    private static func number(_ flag: String) -> Meaning {
+        .flag(flag) { value throws(FlagError) in
+            guard Double(value) != nil else { throw FlagError("is no number") }
+            return [flag, value]
+        }
+    }
+
+    /// Every variable and what it means, a line each, for `--help`.
+    package static var translations: [String] {
+        all.map { variable in
+            switch variable.meaning {
+            case .flag(let flag, _): "\(variable.name): \(flag)"
+            case .read(let use): "\(variable.name): \(use)"
+            case .nothing(let reason): "\(variable.name): no effect, \(reason)"
+            }
+        }
+    }
+
+    /// The words of ours for a value, and what to say of it; nothing for one that is empty, or whose flag is `given`.
+    func outcome(_ value: String, given: Set<String>) throws(FlagError) -> (words: [String], note: String?) {
+        let value = value.drop { $0.isWhitespace }.prefix { !$0.isWhitespace }
+        guard !value.isEmpty else { return ([], nil) }
+        switch meaning {
+        case .flag(let flag, let words):
+            guard !given.contains(flag) else { return ([], nil) }
+            do throws(FlagError) {
+                let words = try words(String(value))
+                return (words, "\(name)=\(value) is taken as \(words.joined(separator: " "))")
+            } catch {
+                throw FlagError("\(name)=\(value) \(error)")
+            }
+        case .read: return ([], nil)
+        case .nothing(let reason): return ([], "\(name) has no effect: \(reason)")
+        }
+    }
+}

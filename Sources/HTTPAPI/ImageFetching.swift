@@ -1,0 +1,165 @@
+internal import Budgets
+internal import Inputs
+internal import MediaFetching
+internal import NIOCore
+internal import Serving
+internal import Synchronization
+
+/// Gets the images that requests only name, within the bounds of what arrives in requests.
+struct ImageFetching: Sendable {
+    let fetcher: MediaFetcher
+    let engine: Engine
+    /// Bounds files that arrive or wait to be decoded, beside bodies.
+    let arriving: ArrivingBodies
+    /// Most bytes of one request's images together.
+    let bytesMax: Int
+    /// Takes what whoever runs the server should know of a failure; nil for nobody.
+    let log: (@Sendable (String) -> Void)?
+    /// One for each fetch that is under way; peers take turns.
+    private let slots = ByteBudget(limit: fetchesMax)
+
+    /// Fetches at once, of all requests and of one.
+    private static let fetchesMax = 16
+    private static let fetchesOfOneMax = 8
+
+    init(
+        rules: MediaRules, engine: Engine, arriving: ArrivingBodies, bytesMax: Int, log: (@Sendable (String) -> Void)?
+    ) {
+        fetcher = MediaFetcher(rules: rules)
+        (self.engine, self.arriving, self.bytesMax, self.log) = (engine, arriving, bytesMax, log)
+    }
+
+    /// Where a request that was read holds its images, and what it calls its fields.
+    struct Places<Read>: Sendable {
+        var images: any WritableKeyPath<Read, [EncodedImage]> & Sendable
+        var names: (any KeyPath<Read, GivenNames> & Sendable)?
+    }
+
+    /// Files that were fetched, and the room that they take until the last reference goes.
+    struct Fetched: Sendable {
+        fileprivate(set) var bytes = 0
+        fileprivate var rooms: [ArrivingBodies.Room] = []
+    }
+
+    private enum Place: Sendable {
+        case url(MediaURL)
+        case file(String, LocalMedia)
+    }
+
+    private struct Wanted: Sendable {
+        var index: Int
+        var field: String
+        var place: Place
+    }
+
+    /// Replaces what `images` name by the files themselves. All are checked before the first is fetched.
+    func fetch(_ images: inout [EncodedImage], on channel: any Channel, deadline: ContinuousClock.Instant) async throws -> Fetched {
+        let wanted = try wanted(images)
+        var fetched = Fetched()
+        guard !wanted.isEmpty else { return fetched }
+        let contextLength = engine.configuration.maxModelLength
+        guard images.count < contextLength else {
+            throw APIError(.tooLong(what: "\(images.count) images", leastTokens: images.count, contextLength: contextLength) as InputError)
+        }
+        let allowance = Allowance(bytes: bytesMax)
+        try await withThrowingTaskGroup(of: (Int, [UInt8], ArrivingBodies.Room).self) { group in
+            var waiting = wanted[...]
+            func addNext() {
+                guard let next = waiting.popFirst() else { return }
+                group.addTask { try await one(next, channel, deadline, allowance) }
+            }
+            for _ in 0..<Self.fetchesOfOneMax { addNext() }
+            while let (index, file, room) = try await group.next() {
+                fetched.bytes += file.count
+                fetched.rooms.append(room)
+                images[index].source = .bytes(file)
+                addNext()
+            }
+        }
+        return fetched
+    }
+
+    private func wanted(_ images: [EncodedImage]) throws(APIError) -> [Wanted] {
+        var wanted: [Wanted] = []
+        for (index, image) in images.enumerated() {
+            do throws(MediaError) {
+                switch image.source {
+                case .bytes: continue
+                case .remote(let text):
+                    let url = try MediaURL(text)
+                    try fetcher.rules.check(url)
+                    wanted.append(Wanted(index: index, field: image.place, place: .url(url)))
+                case .file(let path):
+                    guard let directory = fetcher.rules.localDirectory else {
+                        throw MediaError("images are not read from files (--allowed-local-media-path); send a data: URL, such as data:image/png;base64,…")
+                    }
+                    wanted.append(Wanted(index: index, field: image.place, place: .file(path, directory)))
+                }
+            } catch {
+                throw APIError(error, place: image.place)
+            }
+        }
+        return wanted
+    }
+
+    private func one(
+        _ wanted: Wanted, _ channel: any Channel, _ deadline: ContinuousClock.Instant, _ allowance: Allowance
+    ) async throws -> (Int, [UInt8], ArrivingBodies.Room) {
+        let slot = try await slots.reserve(1, peer: channel.peer)
+        guard ContinuousClock.now < deadline else { throw APIError(.stopped(.deadline) as InputError) }
+        let began = ContinuousClock.now
+        let room = arriving.open(channel)
+        do {
+            let file = try await file(at: wanted.place, slot) { count throws(MediaError) in
+                guard allowance.gives(count) else { throw MediaError("the request's images have more than \(bytesMax) bytes together (--max-body-bytes)") }
+                guard room.grow(by: count) else { throw .noRoom }
+            }
+            guard room.complete() else { throw MediaError.noRoom }
+            let seconds = (ContinuousClock.now - began).seconds
+            engine.updateMetrics { $0.imageFetch.observe(seconds) }
+            return (wanted.index, file, room)
+        } catch let error as MediaError {
+            if let detail = error.detail { log?("\(wanted.field): \(told(wanted.place)): \(detail)") }
+            throw APIError(error, place: wanted.field)
+        }
+    }
+
+    private func file(
+        at place: Place, _ slot: ByteBudget.Reservation, _ take: @escaping @Sendable (Int) throws(MediaError) -> Void
+    ) async throws -> [UInt8] {
+        switch place {
+        case .url(let url): try await fetcher.file(at: url, bytesMax: bytesMax, holding: slot, take: take)
+        case .file(let path, let directory): try await directory.file(at: path, bytesMax: bytesMax, take: take)
+        }
+    }
+
+    /// What a log may hold of a place: of URLs neither path nor query, which may be secret.
+    private func told(_ place: Place) -> String {
+        switch place {
+        case .url(let url): "an image from \(url.origin)"
+        case .file: "an image from a file"
+        }
+    }
+
+    /// Bytes that the images of one request may still have.
+    private final class Allowance: Sendable {
+        private let left: Mutex<Int>
+
+        init(bytes: Int) { left = Mutex(bytes) }
+
+        func gives(_ count: Int) -> Bool {
+            left.withLock { left in
+                guard count <= left else { return false }
+                left -= count
+                return true
+            }
+        }
+    }
+}
+
+extension APIError {
+    /// - Parameter place: the part that names the image.
+    init(_ error: MediaError, place: String) {
+        self = error.isOverload ? .overloaded(error.description) : .invalid("\(place): \(error.description)", param: place, code: "invalid_image_url")
+    }
+}

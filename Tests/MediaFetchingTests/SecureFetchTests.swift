@@ -1,0 +1,74 @@
+import Foundation
+import MediaFetching
+import NIOCore
+import NIOPosix
+import NIOSSL
+import Testing
+
+/// Certificates are checked for the name in the URL, although the connection goes to an address.
+@Suite struct SecureFetchTests {
+    private final class Held: Sendable {}
+
+    /// Answers each connection with the same file over TLS.
+    private final class Page: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+        typealias OutboundOut = ByteBuffer
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            let answer = ByteBuffer(string: "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc")
+            context.writeAndFlush(wrapOutboundOut(answer), promise: nil)
+        }
+    }
+
+    private static func site() async throws -> any Channel {
+        let certificates = try NIOSSLCertificate.fromPEMBytes(Array(certificate.utf8)).map { NIOSSLCertificateSource.certificate($0) }
+        let key = try NIOSSLPrivateKey(bytes: Array(privateKey.utf8), format: .pem)
+        let context = try NIOSSLContext(configuration: .makeServerConfiguration(certificateChain: certificates, privateKey: .privateKey(key)))
+        return try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton).childChannelInitializer { channel in
+            channel.eventLoop.makeCompletedFuture {
+                try channel.pipeline.syncOperations.addHandlers([NIOSSLServerHandler(context: context), Page()])
+            }
+        }.bind(host: "127.0.0.1", port: 0).get()
+    }
+
+    private static func fetch(_ url: String, trusting file: String?) async throws -> [UInt8] {
+        var rules = MediaRules()
+        rules.domains = [MediaDomain("*")].compactMap(\.self)
+        rules.allowsPrivateAddresses = true
+        return try await MediaFetcher(rules: rules, trustedCertificates: file).file(at: MediaURL(url), bytesMax: 100, holding: Held()) { _ in }
+    }
+
+    @Test func namesAreThoseOfCertificates() async throws {
+        let file = FileManager.default.temporaryDirectory.path + "/vlm-trusted-\(UUID().uuidString).pem"
+        try Data(Self.certificate.utf8).write(to: URL(fileURLWithPath: file))
+        defer { try? FileManager.default.removeItem(atPath: file) }
+        let site = try await Self.site()
+        let port = try #require(site.localAddress?.port)
+        #expect(try await Self.fetch("https://localhost:\(port)/", trusting: file) == Array("abc".utf8))
+        for (host, trusted) in [("127.0.0.1", file), ("localhost", nil)] {
+            let fault = await #expect(throws: MediaError.self) { try await Self.fetch("https://\(host):\(port)/", trusting: trusted) }
+            #expect(fault?.description == "the URL's host cannot be reached", "\(host)")
+        }
+        try await site.close()
+    }
+
+    /// Of `localhost`, from 2000 to 2100, signed by itself.
+    private static let certificate = """
+        -----BEGIN CERTIFICATE-----
+        MIIBPzCB5qADAgECAgEBMAoGCCqGSM49BAMCMBMxETAPBgNVBAMMCHZsbSB0ZXN0
+        MCAXDTAwMDEwMTAwMDAwMFoYDzIxMDAwMTAxMDAwMDAwWjATMREwDwYDVQQDDAh2
+        bG0gdGVzdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABGavkYqhuToBAbtZrlPo
+        DNiOukIjjNXPO1iseBzTC9ju45Q/J96JaiMwG+c2s4n/bPNus9fERuPpF7pmJsNl
+        EIejKTAnMBQGA1UdEQQNMAuCCWxvY2FsaG9zdDAPBgNVHRMBAf8EBTADAQH/MAoG
+        CCqGSM49BAMCA0gAMEUCICYIRDc16kGYah+Q/iUd+jAtYPH2n3wwktNrmx7WYyeT
+        AiEApycC9OEx1Dl+ER6QR4sB8/GlzSACE44iQHhZ1K5K8QY=
+        -----END CERTIFICATE-----
+        """
+    private static let privateKey = """
+        -----BEGIN PRIVATE KEY-----
+        MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgvXoItYvyQ3sdOYtk
+        BFIZlUt6DyRU39ua38nD91GACjWhRANCAARmr5GKobk6AQG7Wa5T6AzYjrpCI4zV
+        zztYrHgc0wvY7uOUPyfeiWojMBvnNrOJ/2zzbrPXxEbj6Re6ZibDZRCH
+        -----END PRIVATE KEY-----
+        """
+}
