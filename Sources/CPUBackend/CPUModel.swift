@@ -12,6 +12,7 @@ final class CPUModel: LoadedModel {
     private let team: ThreadTeam
     private let rowItems = RowItems()
     private let kv: KVStorage
+    private let states: StateStorage
     private let indices = IndexTables()
     private let decoderContext, visionContext: RunContext
     private let arenas: [Arena]
@@ -40,7 +41,7 @@ final class CPUModel: LoadedModel {
         visionContext = RunContext(arena: visionArena.base, symbols: symbols)
 
         let scratch = try Scratch(threads: threads)
-        let states = try StateStorage(program.states, sequences: program.limits.maxSequences)
+        states = try StateStorage(program.states, sequences: program.limits.maxSequences)
         let environment = StepEnvironment(isa: isa, threads: threads, scratch: scratch, kv: kv, states: states, symbols: symbols)
         let weights = ArtifactWeights(artifact: artifact, indices: indices)
         for plan in program.plans {
@@ -70,6 +71,11 @@ final class CPUModel: LoadedModel {
             maxTokens: max(program.limits.maxBatchedTokens, program.limits.maxSequences),
             maxSequences: program.limits.maxSequences, maxBlocks: maxBlocks, positionAxes: program.positionAxes,
             hiddenSize: program.imageWidth, vocabularySize: program.vocabularySize)
+    }
+
+    func copy(_ copies: CacheCopies) {
+        for copy in copies.blocks { kv.copyBlock(from: Int(copy.from), to: Int(copy.to)) }
+        for copy in copies.states { states.copySlot(from: Int(copy.from), to: Int(copy.to)) }
     }
 
     func run(_ entry: Entry, _ io: StepIO) throws(BackendError) {

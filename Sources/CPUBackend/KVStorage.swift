@@ -50,6 +50,17 @@ final class KVStorage {
         return result
     }
 
+    /// Writes the keys and values of one block of all layers over those of another.
+    func copyBlock(from source: Int, to target: Int) {
+        precondition((0..<blockCount).contains(source) && (0..<blockCount).contains(target), "a block outside the cache")
+        for layer in layout.layers.indices {
+            let bytes = layout.tokenBytes(layout.layers[layer]) / 2 * blockSize
+            for base in [keys(layer), values(layer)].compactMap(\.self) where source != target {
+                memcpy(base + target * bytes, base + source * bytes, bytes)
+            }
+        }
+    }
+
     func keys(_ layer: Int) -> UnsafeMutableRawPointer? { base.map { $0 + starts[layer] * blockSize * blockCount } }
 
     func values(_ layer: Int) -> UnsafeMutableRawPointer? {

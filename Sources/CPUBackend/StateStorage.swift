@@ -1,4 +1,5 @@
 import Execution
+import Glibc
 import Tensors
 
 /// What layers keep of each sequence beside the KV cache: for each layer the states of all slots, behind each other.
@@ -17,6 +18,15 @@ final class StateStorage {
         for layout in layouts {
             places[layout.role] = (offset, layout.width)
             offset += Arena.aligned(layout.byteCount * sequences)
+        }
+    }
+
+    /// Writes the states of one slot over those of another.
+    func copySlot(from source: Int, to target: Int) {
+        precondition((0..<slots).contains(source) && (0..<slots).contains(target), "a slot that no sequence has")
+        for place in places.values where source != target {
+            let states = (memory.base + place.offset).assumingMemoryBound(to: Float.self)
+            memcpy(states + target * place.width, states + source * place.width, place.width * MemoryLayout<Float>.stride)
         }
     }
 

@@ -17,6 +17,9 @@ package protocol LoadedModel: AnyObject {
     /// Buffers sized for the largest batch with `maxBlocks` blocks per sequence; made once, filled before each `run`.
     func makeStepIO(maxBlocks: Int) throws(BackendError) -> StepIO
 
+    /// Copies places of the KV cache and of the states of sequences, one after another; before the `run` whose sequences use them.
+    func copy(_ copies: CacheCopies)
+
     /// Runs `extend` or one `decode` gear over the batch in `io` and leaves logits there.
     func run(_ entry: Entry, _ io: StepIO) throws(BackendError)
 
@@ -38,6 +41,27 @@ package protocol LoadedModel: AnyObject {
 
     /// f32[M, H]: embeddings of the images of the last finished encoding, in input order.
     var visionOutput: UnsafeBufferPointer<Float> { get }
+}
+
+/// Places of the cache whose content is to be at other places as well.
+package struct CacheCopies: Sendable, Equatable {
+    package struct Copy: Sendable, Equatable {
+        package var from: Int32
+        package var to: Int32
+
+        package init(from: Int32, to: Int32) {
+            self.from = from
+            self.to = to
+        }
+    }
+    /// Blocks of the KV cache, K and V of all layers. A copy reads what those before it have written.
+    package var blocks: [Copy] = []
+    /// Slots of the states of sequences, of all layers; models that keep none have nothing to copy.
+    package var states: [Copy] = []
+
+    package init() {}
+
+    package var isEmpty: Bool { blocks.isEmpty && states.isEmpty }
 }
 
 /// Work on rows that do not depend on each other.

@@ -53,6 +53,13 @@ package final class NullModel: LoadedModel {
             hiddenSize: program.hiddenSize, vocabularySize: program.vocabularySize)
     }
 
+    package func copy(_ copies: CacheCopies) {
+        for copy in copies.blocks {
+            for offset in 0..<blockSize { cache[Int(copy.to) * blockSize + offset] = cache[Int(copy.from) * blockSize + offset] }
+        }
+        if !states.isEmpty { for copy in copies.states { states[Int(copy.to)] = states[Int(copy.from)] } }
+    }
+
     package func run(_ entry: Entry, _ io: StepIO) throws(BackendError) {
         beforeRun(entry)
         if case .decode(let gear) = entry, !program.limits.gears.contains(gear) || io.tokenCount != gear {

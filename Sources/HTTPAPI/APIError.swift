@@ -87,6 +87,8 @@ package struct APIError: Error, Sendable, Equatable {
                 param: maxTokensField, code: "context_length_exceeded")
         case .imageTooLarge: self = .invalid(error.description, param: field, code: "image_too_large")
         case .promptNotReadable: self = .invalid(error.description, param: "prompt_logprobs")
+        case .tooManyBeams: self = .invalid(error.description, param: "best_of")
+        case .beamsTooLong: self = .invalid(error.description, param: maxTokensField)
         case .tooManyAnswers: self = .invalid(error.description, param: "n")
         case .queueFull: self = .overloaded(error.description)
         case .notServing: self = .unavailable(error.description)

@@ -34,6 +34,8 @@ struct AnswerOptions: Sendable {
     /// Answers that are shown of each prompt, and those that are made, of which the likeliest are shown.
     var n: Int
     var bestOf: Int
+    /// How the answers are searched for, `n` of them; nil where each is one of its own.
+    var beams: BeamParameters?
 
     /// Most answers to one prompt.
     static let maxAnswers = 128
@@ -78,7 +80,11 @@ struct AnswerOptions: Sendable {
         includesUsage = try Self.includesUsage(fields, streams: streams)
         promptLogprobs = try Self.promptLogprobs(fields, streams: streams)
         (n, bestOf) = try Self.answers(fields)
-        if sampling.isGreedy, bestOf > 1 {
+        beams = try BeamFields(fields: fields).read(width: bestOf, &sampling)
+        if beams != nil {
+            bestOf = n
+            if maxTokens == 0 { throw .invalid("\(maxTokensField) must be at least 1 when use_beam_search is true", param: maxTokensField) }
+        } else if sampling.isGreedy, bestOf > 1 {
             throw .invalid("\(n > 1 ? "n" : "best_of") must be 1 when temperature is 0: all answers would be the same", param: n > 1 ? "n" : "best_of")
         }
         if streams, bestOf > n { throw .invalid("best_of must be n when stream is true", param: "best_of") }

@@ -76,7 +76,7 @@ extension FieldTable {
     ]
 
     /// What `AnswerOptions` and every request for answers read.
-    private static let answers = passed.union(["max_tokens", "n", "best_of", "stop", "logprobs", "prompt_logprobs", "stream_options", "response_format"])
+    private static let answers = passed.union(["max_tokens", "n", "best_of", "stop", "logprobs", "prompt_logprobs", "stream_options", "response_format", "use_beam_search", "length_penalty", "early_stopping"])
 
     /// What every form of a request calls alike.
     static let passed: Set<String> = [
@@ -94,7 +94,6 @@ extension FieldTable {
     ]
 
     private static let later: [String: [JSONValue]] = [
-        "use_beam_search": [false], "length_penalty": [1], "early_stopping": [false],
         "spaces_between_special_tokens": [true], "guided_whitespace_pattern": [], "priority": [0], "request_id": [], "truncate_prompt_tokens": [],
         "return_token_ids": [false], "return_tokens_as_token_ids": [false],
     ]

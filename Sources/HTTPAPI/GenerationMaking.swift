@@ -15,6 +15,7 @@ extension InputPipeline {
             prompt: prompt, sampling: options.sampling, maxTokens: options.maxTokens ?? maxTokens, endTokens: endTokens,
             ignoresEnd: options.ignoresEnd, stops: options.stops, decoder: makeDecoder(skipsSpecialTokens: options.skipsSpecialTokens),
             cacheSalt: options.cacheSalt)
+        generation.beams = options.beams
         generation.rules = options.rules
         generation.stopTokens = options.stopTokens
         generation.includesStop = options.includesStop

@@ -9,20 +9,16 @@ final class ImageEmbeddings {
     init(count: Int) { values = Array(repeating: nil, count: count) }
 }
 
-/// A request that the engine works on: one answer to a prompt.
+/// A sequence that the engine works on: one answer to a prompt, or one beam of the search for several.
 final class ActiveRequest {
     let id: Int
     let request: GenerationRequest
     let arrival: ContinuousClock.Instant
+    /// The search that the sequence is a beam of; nil for an answer.
+    let beams: BeamGroup?
     private let deliver: @Sendable (GenerationEvent) -> Void
-    private var decoder: any TokenTextDecoder
-    private var stream: TextStream
-    /// Nil until the first token is to be chosen: what waits holds no memory for it.
-    private(set) var policy: TokenPolicy?
+    private(set) var progress: AnswerProgress
     private let vocabularySize: Int
-    /// Tokens generated so far.
-    private(set) var generatedCount = 0
-    private var stopToken: Int32?
     private var logprobSum = 0.0
     /// The id of the first answer to the same prompt; nil for an answer alone.
     private let group: Int?
@@ -32,18 +28,32 @@ final class ActiveRequest {
     var lastToken: ContinuousClock.Instant?
 
     init(
-        id: Int, request: GenerationRequest, of group: Int?, embeddings: ImageEmbeddings, arrival: ContinuousClock.Instant,
-        vocabularySize: Int, deliver: @escaping @Sendable (GenerationEvent) -> Void
+        id: Int, request: GenerationRequest, of group: Int?, beams: BeamGroup? = nil, embeddings: ImageEmbeddings,
+        arrival: ContinuousClock.Instant, vocabularySize: Int, deliver: @escaping @Sendable (GenerationEvent) -> Void
     ) {
         self.id = id
         self.request = request
         self.arrival = arrival
+        self.beams = beams
         self.deliver = deliver
-        decoder = request.decoder
-        stream = TextStream(stops: request.stops, includesStop: request.includesStop)
+        progress = AnswerProgress(request)
         self.group = group
         images = embeddings
         self.vocabularySize = vocabularySize
+    }
+
+    /// The sequence that goes on from another one, or that one with a token more.
+    init(_ parent: ActiveRequest, as id: Int, _ progress: AnswerProgress) {
+        self.id = id
+        request = parent.request
+        arrival = parent.arrival
+        beams = parent.beams
+        deliver = parent.deliver
+        self.progress = progress
+        group = parent.group
+        images = parent.images
+        vocabularySize = parent.vocabularySize
+        (firstStep, firstToken, lastToken) = (parent.firstStep, parent.firstToken, parent.lastToken)
     }
 
     var isFirstOfGroup: Bool { group == nil || group == id }
@@ -51,23 +61,26 @@ final class ActiveRequest {
     /// Embeddings of each image, once at hand.
     var embeddings: [Embeddings?] { images.values }
 
+    /// Tokens generated so far.
+    var generatedCount: Int { progress.generatedCount }
+
+    /// What the next token is chosen by; nil before `beginChoice`.
+    var policy: TokenPolicy? { progress.policy }
+
     var sequence: SequenceState {
         let images = request.prompt.images.map { ImageTokens(tokens: $0.tokens, digest: $0.digest) }
         let prompt = request.prompt
         return SequenceState(
-            id: id, group: group, prompt: prompt.ids, longest: request.longest, images: images, spans: prompt.spans, lengths: prompt.lengths,
-            salt: request.cacheSalt, gears: request.probe?.gears ?? [], readsPrompt: request.readsPrompt)
+            id: id, group: group, seats: request.beams?.width ?? 1, prompt: prompt.ids, longest: request.longest, images: images,
+            spans: prompt.spans, lengths: prompt.lengths, salt: request.cacheSalt, gears: request.probe?.gears ?? [],
+            readsPrompt: request.readsPrompt)
     }
 
-    /// Which logits of the next step that chooses a token are read, as `StepIO` counts them; a probe and log probabilities read all.
+    /// Which logits of the next step that chooses a token are read, as `StepIO` counts them; a probe, log probabilities and a search read all.
     func beginChoice() -> (count: Int32, reach: Float) {
         guard request.maxTokens > 0 else { return request.probe == nil ? (StepIO.noLogits, 0) : (0, 0) }
-        if policy == nil {
-            policy = TokenPolicy(
-                request.sampling, request.rules, ends: request.endTokens + request.stopTokens, prompt: request.prompt.ids,
-                maxTokens: request.maxTokens, vocabularySize: vocabularySize)
-        }
-        return request.probe == nil && request.logprobs == nil ? policy?.wantedLogits ?? (0, 0) : (0, 0)
+        progress.beginChoice(request, vocabularySize: vocabularySize)
+        return request.probe == nil && request.logprobs == nil && beams == nil ? policy?.wantedLogits ?? (0, 0) : (0, 0)
     }
 
     func setEmbeddings(_ embeddings: Embeddings, of image: Int) {
@@ -82,45 +95,18 @@ final class ActiveRequest {
     ///
     /// - Parameter choice: the token's log probability and its company, where they were asked for.
     func take(_ token: Int32, _ choice: TokenChoice?, maxModelLength: Int) throws -> FinishReason? {
-        policy?.take(token)
-        generatedCount += 1
         if let choice {
             logprobSum += Double(choice.chosen.logprob)
             deliver(.token(choice))
         }
-        let mayStop = generatedCount >= request.rules.minTokens
-        if mayStop, ends(token) {
-            if stopToken != nil, request.includesStop { send(stream.append(try decoder.append(token))) }
-            send(stream.append(try decoder.finish()))
-            send(stream.finish())
-            return .stop
-        }
-        send(stream.append(try decoder.append(token), mayStop: mayStop))
-        if stream.stop != nil { return .stop }
-        let isComplete = mayStop && policy?.isComplete == true
-        guard isComplete || generatedCount >= request.maxTokens || request.prompt.ids.count + generatedCount >= maxModelLength else { return nil }
-        send(stream.append(try decoder.finish(), mayStop: mayStop))
-        if stream.stop != nil { return .stop }
-        send(stream.finish())
-        return isComplete ? .stop : .length
-    }
-
-    private func ends(_ token: Int32) -> Bool {
-        if !request.ignoresEnd, request.endTokens.contains(token) { return true }
-        guard request.stopTokens.contains(token) else { return false }
-        stopToken = token
-        return true
+        let (text, reason) = try progress.take(token, of: request, maxModelLength: maxModelLength)
+        if !text.isEmpty { deliver(.text(text)) }
+        return reason
     }
 
     /// What the answer's last event says.
     func completion(_ reason: FinishReason, cachedTokens: Int) -> Completion {
-        var usage = Usage()
-        usage.promptTokens = request.prompt.ids.count
-        usage.completionTokens = generatedCount
-        usage.cachedTokens = min(cachedTokens, usage.promptTokens)
-        usage.imageTokens = request.prompt.images.reduce(0) { $0 + $1.tokens.count }
-        let stop = stream.stop.map { StopCause.text($0) } ?? stopToken.map { .token($0) }
-        return Completion(reason: reason, stop: stop, usage: usage, logprob: request.logprobs.map { _ in logprobSum })
+        progress.completion(of: request, reason, logprob: logprobSum, cachedTokens: cachedTokens)
     }
 
     func finish(_ completion: Completion) {
@@ -129,9 +115,5 @@ final class ActiveRequest {
 
     func fail(_ failure: GenerationFailure) {
         deliver(.failed(failure))
-    }
-
-    private func send(_ text: String) {
-        if !text.isEmpty { deliver(.text(text)) }
     }
 }

@@ -33,6 +33,12 @@ package struct BlockPool {
         for block in 0..<Int32(blockCount) { link(last: block) }
     }
 
+    /// How many use a block.
+    package func users(of block: Int32) -> Int { Int(blocks[Int(block)].users) }
+
+    /// Whether the content of a block can be found.
+    package func isFindable(_ block: Int32) -> Bool { blocks[Int(block)].digest != nil }
+
     /// Blocks that `tokens` tokens take.
     package func blocks(for tokens: Int) -> Int { (tokens + blockSize - 1) / blockSize }
 
@@ -97,5 +103,24 @@ package struct BlockPool {
         if lastFree >= 0 { blocks[Int(lastFree)].next = block } else { firstFree = block }
         lastFree = block
         freeCount += 1
+    }
+}
+
+extension BlockPool {
+    /// What is wrong with the bookkeeping; nil for nothing.
+    package var violation: String? {
+        var free = 0
+        var (block, before) = (firstFree, Int32(-1))
+        while block >= 0, free <= blocks.count {
+            guard blocks[Int(block)].users == 0 else { return "block \(block) is free and in use" }
+            guard blocks[Int(block)].previous == before else { return "the list of free blocks is broken before \(block)" }
+            (block, before) = (blocks[Int(block)].next, block)
+            free += 1
+        }
+        guard before == lastFree, free == freeCount else { return "\(free) blocks are free, \(freeCount) are said to be" }
+        guard blocks.count(where: { $0.users > 0 }) == usedCount else { return "blocks are neither free nor in use" }
+        guard blocks.count(where: { $0.digest != nil }) == index.count else { return "blocks have content that is not found" }
+        let strays = index.contains { blocks[Int($0.value)].digest != $0.key }
+        return strays ? "a digest leads to another block" : nil
     }
 }

@@ -24,7 +24,7 @@ extension Engine {
     /// What `onText` throws ends the request. Throws an `AdmissionError`, or an `EngineFailure` where the request fails.
     package func answer(_ request: GenerationRequest, onText: (String) throws -> Void = { _ in }) throws -> Completion {
         let events = Mailbox<GenerationEvent>()
-        let id = try post(request) { events.post($0) }
+        let ids = try post(request) { events.post($0) }
         var arrived: [GenerationEvent] = []
         while true {
             events.drain(into: &arrived, waits: true)
@@ -32,7 +32,7 @@ extension Engine {
                 switch event {
                 case .text(let text):
                     do { try onText(text) } catch {
-                        cancel(id)
+                        cancel(ids)
                         throw error
                     }
                 case .token, .prompt: break

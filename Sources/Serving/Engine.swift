@@ -64,12 +64,12 @@ package final class Engine: Sendable {
         return Generation(events: stream) { cancel(ids) }
     }
 
-    /// Posts a request and returns its id.
+    /// Posts a request and returns its ids, several where it is searched for.
     ///
     /// - Parameters:
     ///   - deliver: takes what the request yields; called on the engine's thread.
-    func post(_ request: GenerationRequest, deliver: @escaping @Sendable (GenerationEvent) -> Void) throws(AdmissionError) -> Int {
-        try post([GenerationGroup(request)]) { _, event in deliver(event) }.lowerBound
+    func post(_ request: GenerationRequest, deliver: @escaping @Sendable (GenerationEvent) -> Void) throws(AdmissionError) -> Range<Int> {
+        try post([GenerationGroup(request)]) { _, event in deliver(event) }
     }
 
     /// Posts all answers to several prompts, or none, and returns their ids in order.
@@ -81,26 +81,27 @@ package final class Engine: Sendable {
         _ groups: [GenerationGroup], _ prepare: (Range<Int>) -> Void = { _ in },
         deliver: @escaping @Sendable (_ branch: Int, GenerationEvent) -> Void
     ) throws(AdmissionError) -> Range<Int> {
-        for group in groups { try check(group.request) }
+        for group in groups { try check(group) }
         let limit = configuration.maxSequences + configuration.maxQueued
-        let count = groups.reduce(0) { $0 + $1.count }
+        let count = groups.reduce(0) { $0 + $1.seats }
         guard count <= limit else { throw .tooManyAnswers(count: count, limit: limit) }
         let arrival = ContinuousClock.now
         var ids = 0..<0
         try state.admit(count, limit: limit) { first in
             ids = first..<first + count
             prepare(ids)
-            var next = first
+            var (next, before) = (first, 0)
             for group in groups {
-                let before = next - first
-                mailbox.post(.submit(id: next, group, arrival: arrival) { branch, event in deliver(before + branch, event) })
-                next += group.count
+                let answers = before
+                mailbox.post(.submit(id: next, group, arrival: arrival) { branch, event in deliver(answers + branch, event) })
+                next += group.seats
+                before += group.count
             }
         }
         return ids
     }
 
-    func cancel(_ id: Int) { mailbox.post(.cancel(ids: id..<id + 1)) }
+    func cancel(_ ids: Range<Int>) { mailbox.post(.cancel(ids: ids)) }
 
     /// What ends requests, whether the engine is still there or not.
     func canceller() -> @Sendable (Range<Int>) -> Void { { [mailbox] ids in mailbox.post(.cancel(ids: ids)) } }
@@ -129,7 +130,8 @@ package final class Engine: Sendable {
         }
     }
 
-    private func check(_ request: GenerationRequest) throws(AdmissionError) {
+    private func check(_ group: GenerationGroup) throws(AdmissionError) {
+        let request = group.request
         let (count, limit) = (request.prompt.ids.count, configuration.maxModelLength)
         guard count > 0 else { throw .promptEmpty }
         guard request.maxTokens > 0 ? count < limit : count <= limit else { throw .promptTooLong(promptTokens: count, maxModelLength: limit) }
@@ -150,6 +152,19 @@ package final class Engine: Sendable {
             guard patches <= configuration.maxPatches else {
                 throw .imageTooLarge(index: index, patches: patches, maxPatches: configuration.maxPatches)
             }
+        }
+        if let beams = request.beams { try check(beams, of: group) }
+    }
+
+    /// All beams run at once, each with blocks of its own behind the full ones of the prompt.
+    private func check(_ beams: BeamParameters, of group: GenerationGroup) throws(AdmissionError) {
+        precondition(group.count <= beams.width && group.request.maxTokens > 0 && group.request.probe == nil, "no such search")
+        let size = configuration.blockSize
+        guard beams.width <= configuration.maxSequences else { throw .tooManyBeams(width: beams.width, limit: configuration.maxSequences) }
+        let shared = configuration.sharesPrompts ? (group.request.prompt.ids.count - 1) / size : 0
+        let own = (group.request.longest + size - 1) / size - shared
+        guard shared + beams.width * own <= configuration.blockCount else {
+            throw .beamsTooLong(width: beams.width, tokens: group.request.longest, capacity: configuration.blockCount * size)
         }
     }
 }

@@ -15,6 +15,8 @@ final class EngineLoop {
     private var requests: [Int: ActiveRequest] = [:]
     private var commands: [EngineCommand] = []
     private var ended: [(id: Int, reason: FinishReason)] = []
+    /// Searches all of whose beams have said what may follow, and those that cannot go on.
+    private var due: [(beams: BeamGroup, fault: RowSampling.Fault?)] = []
     private var report = BusyReport()
     private var isDraining = false
 
@@ -61,7 +63,9 @@ final class EngineLoop {
         self.log = log
         let limit = configuration.maxModelLength
         io = try model.makeStepIO(maxBlocks: (limit + configuration.blockSize - 1) / configuration.blockSize)
-        sampling = RowSampling(threads: model.rowThreads, capacity: io.maxSequences)
+        sampling = RowSampling(
+            threads: model.rowThreads, capacity: io.maxSequences,
+            candidatesMax: BeamParameters(width: configuration.maxSequences).candidates)
         vision = VisionWork(cacheBytes: configuration.imageCacheBytes, hiddenSize: model.program.imageWidth)
         scheduler = Scheduler(
             Scheduler.Limits(
@@ -88,10 +92,13 @@ final class EngineLoop {
         switch command {
         case .submit(let id, let group, let arrival, let deliver):
             let embeddings = ImageEmbeddings(count: group.request.prompt.images.count)
-            for branch in 0..<group.count {
+            let beams = group.request.beams.map {
+                BeamGroup(group, $0, first: id, maxModelLength: configuration.maxModelLength, deliver: deliver)
+            }
+            for branch in 0..<(beams == nil ? group.count : 1) {
                 let active = ActiveRequest(
-                    id: id + branch, request: group.branch(branch), of: group.count > 1 ? id : nil, embeddings: embeddings, arrival: arrival,
-                    vocabularySize: configuration.vocabularySize
+                    id: id + branch, request: group.branch(branch), of: group.seats > 1 ? id : nil, beams: beams, embeddings: embeddings,
+                    arrival: arrival, vocabularySize: configuration.vocabularySize
                 ) { deliver(branch, $0) }
                 requests[active.id] = active
                 scheduler.add(active.sequence)
@@ -105,6 +112,8 @@ final class EngineLoop {
     /// Runs one batch; false when there was none.
     private func step() -> Bool {
         guard let batch = scheduler.nextBatch() else { return false }
+        let copies = scheduler.takeCopies()
+        if !copies.isEmpty { model.copy(copies) }
         var gear: Int?
         if case .decode(let rows) = batch.entry { gear = rows }
         io.fill(batch, gear: gear, running: scheduler.running, blockSize: configuration.blockSize, requests: requests)
@@ -122,6 +131,7 @@ final class EngineLoop {
         record(batch, gear: gear, generated: generated)
         for (id, reason) in ended { end(id, reason) }
         ended.removeAll(keepingCapacity: true)
+        advanceSearches()
         return true
     }
 
@@ -169,7 +179,11 @@ final class EngineLoop {
                 ended.append((item.id, .length))
                 continue
             }
-            if deliver(row: row, item, to: request, now: now) { generated += 1 }
+            let isTaken =
+                if let beams = request.beams { takeCandidates(row: row, of: request, to: beams, now: now) } else {
+                    deliver(row: row, item, to: request, now: now)
+                }
+            if isTaken { generated += 1 }
             row += 1
         }
         return generated
@@ -212,6 +226,7 @@ final class EngineLoop {
     }
 
     private func end(_ id: Int, _ reason: FinishReason) {
+        if let beams = requests[id]?.beams { return end(beams, beams.aborted()) }
         guard let request = requests.removeValue(forKey: id) else { return }
         let cached = scheduler.running.first { $0.id == id }?.cachedTokens ?? 0
         scheduler.remove(id)
@@ -224,12 +239,78 @@ final class EngineLoop {
     }
 
     private func fail(_ id: Int, _ message: String, isOfRequest: Bool = false) {
-        guard let request = requests.removeValue(forKey: id) else { return }
-        scheduler.remove(id)
-        state.leave()
+        guard let request = requests[id] else { return }
+        let failure = GenerationFailure(message, isOfRequest: isOfRequest)
         state.updateMetrics { $0.failures += 1 }
-        request.fail(GenerationFailure(message, isOfRequest: isOfRequest))
+        if let beams = request.beams {
+            remove(beams)
+            beams.fail(failure)
+        } else {
+            requests[id] = nil
+            scheduler.remove(id)
+            state.leave()
+            request.fail(failure)
+        }
         log("request \(id) failed: \(message)")
+    }
+}
+
+/// Searches: their beams are sequences that go on once all have said what may follow.
+extension EngineLoop {
+    /// Takes what may follow a beam; false where nothing is known of it.
+    private func takeCandidates(row: Int, of request: ActiveRequest, to beams: BeamGroup, now: ContinuousClock.Instant) -> Bool {
+        switch sampling.candidates(row: row) {
+        case .failure(let fault):
+            due.append((beams, fault))
+            return false
+        case .success(let candidates):
+            noteToken(request, at: now)
+            report.generated += 1
+            if beams.report(candidates, of: request.id) { due.append((beams, nil)) }
+            return true
+        }
+    }
+
+    private func advanceSearches() {
+        for (beams, fault) in due {
+            guard let id = beams.ids.first(where: { requests[$0] != nil }) else { continue }
+            do {
+                if let fault { throw fault }
+                let survivors = try beams.advance(maxModelLength: configuration.maxModelLength) { requests[$0]?.progress }
+                if survivors.isEmpty { finish(beams) } else { follow(beams, survivors) }
+            } catch {
+                fail(id, "\(error)")
+            }
+        }
+        due.removeAll(keepingCapacity: true)
+    }
+
+    private func follow(_ beams: BeamGroup, _ survivors: [BeamGroup.Survivor]) {
+        let ids = scheduler.advance(beams.ids, to: survivors.map { ($0.parent, $0.step.token) })
+        let followed = zip(survivors, ids).map { (id: $1, beam: $0.step.beam, from: requests[$0.parent]) }
+        for id in beams.ids { requests[id] = nil }
+        for (id, beam, from) in followed { requests[id] = from.map { ActiveRequest($0, as: id, beam.progress) } }
+        beams.follow(followed.map { ($0.id, $0.beam) })
+    }
+
+    private func finish(_ beams: BeamGroup) {
+        guard let id = beams.ids.first(where: { requests[$0] != nil }) else { return }
+        guard let found = beams.found else { return fail(id, beams.shortage, isOfRequest: true) }
+        let cached = scheduler.running.first { $0.id == id }?.cachedTokens ?? 0
+        end(beams, found.map { beams.completion($0, cachedTokens: cached) }, found)
+    }
+
+    private func end(_ beams: BeamGroup, _ completions: [Completion], _ found: [Beam] = []) {
+        let request = beams.ids.lazy.compactMap { self.requests[$0] }.first
+        remove(beams)
+        let now = ContinuousClock.now
+        if let request { state.updateMetrics { for completion in completions { $0.record(completion, of: request, at: now) } } }
+        beams.finish(completions, found)
+    }
+
+    private func remove(_ beams: BeamGroup) {
+        for id in beams.ids where requests.removeValue(forKey: id) != nil { scheduler.remove(id) }
+        state.leave(beams.ids.count)
     }
 }
 

@@ -33,7 +33,7 @@ final class EngineState: Sendable {
         if let refusal { throw refusal }
     }
 
-    func leave() { values.withLock { $0.inFlight -= 1 } }
+    func leave(_ count: Int = 1) { values.withLock { $0.inFlight -= count } }
 
     /// Moves from serving, or an earlier phase, to draining; false when the engine has ended already.
     func beginDraining() -> Bool {

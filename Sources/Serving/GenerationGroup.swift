@@ -10,6 +10,9 @@ package struct GenerationGroup: Sendable {
         self.count = count
     }
 
+    /// How many sequences there may be at once: the answers, or the beams that they are searched among.
+    var seats: Int { request.beams?.width ?? count }
+
     /// What one of the answers is asked for: each has a seed of its own, the first that of the request, which also tells of the prompt.
     func branch(_ index: Int) -> GenerationRequest {
         var request = request

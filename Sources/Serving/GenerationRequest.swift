@@ -63,7 +63,9 @@ package struct GenerationRequest: Sendable {
     package var prompt: Prompt
     package var sampling: SamplingParameters
     package var rules = TokenRules()
-    /// Most tokens to generate; with 0 the prompt alone is computed.
+    /// The search that finds the answers, of which the group's `count` best are shown; nil for answers of their own.
+    package var beams: BeamParameters?
+    /// Most tokens to generate, at least 1 of a search; with 0 the prompt alone is computed.
     package var maxTokens: Int
     /// Tokens that end the text, such as the model's end-of-text; ignored under `ignoresEnd`.
     package var endTokens: [Int32]
@@ -224,6 +226,10 @@ package enum AdmissionError: Error, Sendable, Equatable, CustomStringConvertible
     case promptNotReadable
     /// More answers than the engine ever takes at once.
     case tooManyAnswers(count: Int, limit: Int)
+    /// A search has more beams than run at once.
+    case tooManyBeams(width: Int, limit: Int)
+    /// The beams of a search do not fit the KV cache together.
+    case beamsTooLong(width: Int, tokens: Int, capacity: Int)
     case queueFull(waiting: Int)
     case notServing(EnginePhase)
 
@@ -243,6 +249,9 @@ package enum AdmissionError: Error, Sendable, Equatable, CustomStringConvertible
         case .promptNotReadable:
             "the model keeps states of each sequence, so that prompts whose image tokens see each other have no log probabilities"
         case .tooManyAnswers(let count, let limit): "\(count) answers are asked for, more than the \(limit) that may wait and run at once"
+        case .tooManyBeams(let width, let limit): "\(width) beams are asked for, and \(limit) sequences run at once (--max-num-seqs)"
+        case .beamsTooLong(let width, let tokens, let capacity):
+            "\(width) beams of up to \(tokens) tokens do not fit the KV cache of \(capacity) tokens together; ask for less max_tokens or fewer beams"
         case .queueFull(let waiting): "the server is busy: \(waiting) requests are waiting"
         case .notServing(let phase): "the server is \(phase)"
         }

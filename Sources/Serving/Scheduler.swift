@@ -1,3 +1,4 @@
+package import Execution
 package import Plan
 
 /// Decides which tokens of which sequences the next step computes; a pure state machine without clock or device.
@@ -5,7 +6,8 @@ package import Plan
 /// Every sequence has `known` and `computed` tokens and a batch lets `computed` catch up, so prefill chunks, decoding,
 /// cached prefixes and resumption after preemption are one case. Sequences run in order of arrival; when cache blocks
 /// run out the youngest gives its blocks back and later computes its tokens again. Of a group, the first that runs computes the prompt;
-/// the others wait for its full blocks, take part in them, and compute what is behind.
+/// the others wait for its full blocks, take part in them, and compute what is behind. Sequences that fork from one run all at once or not at
+/// all; they share what is computed, and a block that is not full is copied for whoever writes it while others have it.
 package struct Scheduler {
     package struct Limits: Sendable {
         /// Ascending decode batch sizes.
@@ -51,6 +53,7 @@ package struct Scheduler {
     package private(set) var waiting: [SequenceState] = []
     package private(set) var counts = Counts()
     private var batch = Batch()
+    private var copies = CacheCopies()
     /// Slots of recurrent states that no running sequence has, the next one last.
     private var freeStateSlots: [Int32]
 
@@ -96,7 +99,7 @@ package struct Scheduler {
     /// The next step's work; nil when nothing can run before images are encoded or sequences arrive.
     package mutating func nextBatch() -> Batch? {
         batch.items.removeAll(keepingCapacity: true)
-        fork()
+        sharePrompts()
         if reserveBlocks() { admit() }
         var room = Room(tokens: limits.maxBatchedTokens, logits: limits.maxLogits - running.count)
         if running.contains(where: \.isPromptSpan) {
@@ -115,6 +118,42 @@ package struct Scheduler {
         return batch
     }
 
+    /// What has to be copied in the cache before the next batch runs, told once.
+    package mutating func takeCopies() -> CacheCopies {
+        defer { copies = CacheCopies() }
+        return copies
+    }
+
+    /// Lets sequences that fork from one go a token further: each survivor from its parent, which runs, and no other. Returns their ids.
+    ///
+    /// - Parameter ids: those of the group, as many as there are seats.
+    package mutating func advance(_ ids: Range<Int>, to survivors: [(parent: Int, token: Int32)]) -> [Int] {
+        let parents = Set(survivors.map(\.parent))
+        for id in ids where !parents.contains(id) { remove(id) }
+        var free = ids.filter { !parents.contains($0) }.makeIterator()
+        var taken: Set<Int> = []
+        let children = survivors.map { survivor in
+            guard !taken.insert(survivor.parent).inserted else { return survivor.parent }
+            guard let child = free.next() else { preconditionFailure("more go on than there are seats") }
+            fork(survivor.parent, as: child)
+            return child
+        }
+        // Once all have forked.
+        for (survivor, child) in zip(survivors, children) { append(survivor.token, toSequence: child) }
+        return children
+    }
+
+    /// Lets a running sequence go on as another one as well, in one of the seats that are kept for it.
+    private mutating func fork(_ id: Int, as child: Int) {
+        guard let index = running.firstIndex(where: { $0.id == id }) else { preconditionFailure("\(id) does not run") }
+        precondition(running[index].seats > 1 && running.count < limits.maxSequences, "no seat is kept")
+        var sequence = running[index].forked(as: child, blocks: pool.blocks(for: running[index].computed))
+        for block in sequence.blocks { pool.retain(block) }
+        sequence.stateSlot = freeStateSlots.removeLast()
+        copies.states.append(CacheCopies.Copy(from: running[index].stateSlot, to: sequence.stateSlot))
+        running.insert(sequence, at: running.firstIndex { $0.id > child } ?? running.count)
+    }
+
     /// Takes note that the last batch has run.
     package mutating func commit() {
         for item in batch.items {
@@ -124,7 +163,7 @@ package struct Scheduler {
             if limits.cachesPrefixes { publish(item.index) }
         }
         // Before the sequence that has the blocks may end.
-        fork()
+        sharePrompts()
     }
 
     /// Appends a sampled token to a running sequence, which begins anew where it has outgrown its axis of positions.
@@ -154,7 +193,8 @@ package struct Scheduler {
 }
 
 extension Scheduler {
-    /// Gives each running sequence blocks for all its known tokens, oldest first; false if one had to be preempted.
+    /// Gives each running sequence blocks for all its known tokens, oldest first, and those that it writes to itself alone; false if one had
+    /// to be preempted.
     private mutating func reserveBlocks() -> Bool {
         let before = counts.preemptions
         var index = 0
@@ -163,19 +203,40 @@ extension Scheduler {
             while index < running.count, running[index].blocks.count < needed {
                 if let block = pool.allocate() { running[index].blocks.append(block) } else { preemptYoungest() }
             }
+            while index < running.count, let place = sharedPlace(index) {
+                if let block = pool.allocate() { copyBlock(at: place, of: index, to: block) } else { preemptYoungest() }
+            }
             index += 1
         }
         return counts.preemptions == before
     }
 
+    /// The place of the block that a running sequence goes on writing while others have it too.
+    private func sharedPlace(_ index: Int) -> Int? {
+        let (computed, place) = (running[index].computed, running[index].computed / limits.blockSize)
+        guard computed % limits.blockSize > 0, running[index].pending > 0, place < running[index].blocks.count else { return nil }
+        return pool.users(of: running[index].blocks[place]) > 1 ? place : nil
+    }
+
+    private mutating func copyBlock(at place: Int, of index: Int, to block: Int32) {
+        let shared = running[index].blocks[place]
+        copies.blocks.append(CacheCopies.Copy(from: shared, to: block))
+        running[index].blocks[place] = block
+        pool.release(shared)
+    }
+
+    /// With a sequence go those that fork from the same one.
     private mutating func preemptYoungest() {
-        let index = running.count - 1
-        releasePlace(of: index)
-        var sequence = running.removeLast()
-        sequence.computed = 0
-        sequence.publishedBlocks = 0
-        waiting.insert(sequence, at: 0)
-        counts.preemptions += 1
+        var first = running.count - 1
+        while running[first].seats > 1, first > 0, running[first - 1].group == running[first].group { first -= 1 }
+        for index in (first..<running.count).reversed() {
+            releasePlace(of: index)
+            var sequence = running.removeLast()
+            sequence.computed = 0
+            sequence.publishedBlocks = 0
+            waiting.insert(sequence, at: 0)
+            counts.preemptions += 1
+        }
     }
 
     /// Frees from the end, so that a shared beginning stays findable longest.
@@ -193,31 +254,56 @@ extension Scheduler {
 
     /// Lets waiting sequences run in order while there are places and blocks for all their known tokens.
     private mutating func admit() {
-        while running.count < limits.maxSequences, !waiting.isEmpty {
-            if let donor = donor(of: waiting[0], before: running.count) {
-                guard join(donor) else { return }
-                continue
-            }
-            let hits = cachedBlocks(ofWaiting: 0)
-            let needed = pool.blocks(for: waiting[0].known) - hits.blocks.count
-            let headroom = running.count
-            guard pool.freeCount - hits.freeCount >= needed + headroom else { return }
-            var sequence = waiting.removeFirst()
-            sequence.stateSlot = freeStateSlots.removeLast()
-            for block in hits.blocks { pool.retain(block) }
-            sequence.reserve(blocks: pool.blocks(for: sequence.longest))
-            sequence.blocks.append(contentsOf: hits.blocks)
-            for _ in 0..<needed {
-                if let block = pool.allocate() { sequence.blocks.append(block) }
-            }
-            sequence.computed = hits.blocks.count * limits.blockSize
-            sequence.publishedBlocks = hits.blocks.count
-            if limits.cachesPrefixes, !sequence.isReading {
-                counts.prefixQueries += sequence.known
-                counts.prefixHits += sequence.computed
-            }
-            if sequence.cachedTokens == nil { sequence.cachedTokens = sequence.computed }
-            running.append(sequence)
+        while let first = waiting.first, takenSeats + first.seats <= limits.maxSequences {
+            let members = first.seats > 1 ? waiting.prefix { $0.group == first.group }.count : 1
+            guard hasRoom(forWaiting: members) else { return }
+            for _ in 0..<members { start() }
+        }
+    }
+
+    /// Places that running sequences have and that are kept for what forks from them.
+    package var takenSeats: Int {
+        var seats = 0
+        for index in running.indices where running[index].seats == 1 || index == 0 || running[index - 1].group != running[index].group {
+            seats += running[index].seats
+        }
+        return seats
+    }
+
+    /// Whether there are blocks for so many of the first waiting sequences, of one group, and one more for each that runs.
+    private mutating func hasRoom(forWaiting members: Int) -> Bool {
+        let blocks = pool.blocks(for: waiting[0].known)
+        let rest = blocks - sharedTokens(waiting[0]) / limits.blockSize
+        if donor(of: waiting[0], before: running.count) != nil { return pool.freeCount >= members * rest + running.count }
+        let hits = cachedBlocks(ofWaiting: 0)
+        return pool.freeCount - hits.freeCount >= blocks - hits.blocks.count + (members - 1) * rest + running.count
+    }
+
+    /// Lets the first waiting sequence run, from the cached blocks on or beside the one that it shares its prompt with.
+    private mutating func start() {
+        let donor = donor(of: waiting[0], before: running.count)
+        let hits = donor == nil ? cachedBlocks(ofWaiting: 0).blocks : []
+        var sequence = waiting.removeFirst()
+        sequence.stateSlot = freeStateSlots.removeLast()
+        sequence.reserve(blocks: pool.blocks(for: sequence.longest))
+        for block in hits { pool.retain(block) }
+        sequence.blocks.append(contentsOf: hits)
+        sequence.computed = hits.count * limits.blockSize
+        sequence.publishedBlocks = hits.count
+        if donor == nil, limits.cachesPrefixes, !sequence.isReading {
+            counts.prefixQueries += sequence.known
+            counts.prefixHits += sequence.computed
+        }
+        if sequence.cachedTokens == nil { sequence.cachedTokens = donor == nil ? sequence.computed : sharedTokens(sequence) }
+        running.append(sequence)
+        let index = running.count - 1
+        if let donor {
+            share(donor, with: index)
+            // The others are reserved once the prompt's are there.
+            guard !running[index].blocks.isEmpty else { return }
+        }
+        for _ in running[index].blocks.count..<pool.blocks(for: running[index].known) {
+            if let block = pool.allocate() { running[index].blocks.append(block) }
         }
     }
 
@@ -299,7 +385,7 @@ extension Scheduler {
     }
 
     /// Gives running sequences that wait for the blocks of their prompt their part in them where they are computed.
-    private mutating func fork() {
+    private mutating func sharePrompts() {
         for index in running.indices where running[index].group != nil && running[index].blocks.isEmpty {
             guard let donor = donor(of: running[index], before: index) else { continue }
             share(donor, with: index)
@@ -316,25 +402,6 @@ extension Scheduler {
         }
         running[index].computed = tokens
         running[index].publishedBlocks = tokens / limits.blockSize
-    }
-
-    /// Lets the first waiting sequence run beside the one that it shares its prompt with, where there is room for what is behind.
-    private mutating func join(_ donor: Int) -> Bool {
-        let shared = sharedTokens(waiting[0])
-        guard pool.freeCount >= pool.blocks(for: waiting[0].known) - shared / limits.blockSize + running.count else { return false }
-        var sequence = waiting.removeFirst()
-        sequence.stateSlot = freeStateSlots.removeLast()
-        sequence.reserve(blocks: pool.blocks(for: sequence.longest))
-        if sequence.cachedTokens == nil { sequence.cachedTokens = shared }
-        running.append(sequence)
-        let index = running.count - 1
-        share(donor, with: index)
-        // The others are reserved once the prompt's are there.
-        guard !running[index].blocks.isEmpty else { return true }
-        for _ in running[index].blocks.count..<pool.blocks(for: running[index].known) {
-            if let block = pool.allocate() { running[index].blocks.append(block) }
-        }
-        return true
     }
 }
 

@@ -3,9 +3,11 @@ package import Plan
 /// What the scheduler knows of one sequence: how many tokens there are, and for how many the cache holds K and V.
 package struct SequenceState: Sendable {
     /// Rising in order of arrival.
-    package let id: Int
+    package private(set) var id: Int
     /// The same for all sequences of one prompt; nil for a sequence alone.
     package let group: Int?
+    /// How many sequences may fork from one, itself included: they run all at once or not at all. 1 where none does.
+    package let seats: Int
     /// Prompt and generated tokens.
     package private(set) var tokens: [Int32]
     package let promptCount: Int
@@ -37,12 +39,14 @@ package struct SequenceState: Sendable {
     private var digests: [ContentDigest] = []
 
     package init(
-        id: Int, group: Int? = nil, prompt: [Int32], longest: Int = 0, images: [ImageTokens] = [], spans: [Range<Int>] = [], lengths: LengthAxes? = nil,
+        id: Int, group: Int? = nil, seats: Int = 1, prompt: [Int32], longest: Int = 0, images: [ImageTokens] = [], spans: [Range<Int>] = [], lengths: LengthAxes? = nil,
         salt: String = "", gears: [Int] = [], readsPrompt: Bool = false
     ) {
         self.readsPrompt = readsPrompt
+        precondition(seats == 1 || seats > 1 && group != nil, "what forks is a group")
         self.id = id
         self.group = group
+        self.seats = seats
         self.lengths = lengths
         self.gears = gears
         self.spans = spans
@@ -58,6 +62,15 @@ package struct SequenceState: Sendable {
         tokens.reserveCapacity(longest)
         blocks.reserveCapacity(count)
         digests.reserveCapacity(count)
+    }
+
+    /// The same tokens under another id, in the first `count` blocks and with no place for states.
+    package func forked(as id: Int, blocks count: Int) -> SequenceState {
+        var child = self
+        (child.id, child.stateSlot) = (id, -1)
+        child.blocks = Array(blocks.prefix(count))
+        child.publishedBlocks = min(publishedBlocks, count)
+        return child
     }
 
     package var known: Int { tokens.count }

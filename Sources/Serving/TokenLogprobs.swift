@@ -78,11 +78,52 @@ final class RowLogprobs: @unchecked Sendable {
     }
 }
 
+/// The tokens that each row of a batch is searched with, each row's where one thread writes them.
+final class RowCandidates: @unchecked Sendable {
+    private let width: Int
+    private let counts: UnsafeMutableBufferPointer<Int>
+    private let candidates: UnsafeMutableBufferPointer<TokenLogprob>
+    /// Log probabilities of the candidates under the model's own logits.
+    private let told: UnsafeMutableBufferPointer<Float>
+
+    /// - Parameters:
+    ///   - capacity: most rows of a batch.
+    ///   - width: most candidates of a row.
+    init(capacity: Int, width: Int) {
+        self.width = width
+        counts = .allocate(capacity: capacity)
+        candidates = .allocate(capacity: capacity * width)
+        told = .allocate(capacity: capacity * width)
+    }
+
+    deinit {
+        counts.deallocate()
+        candidates.deallocate()
+        told.deallocate()
+    }
+
+    /// Room for a row's candidates.
+    func room(row: Int) -> UnsafeMutableBufferPointer<TokenLogprob> {
+        UnsafeMutableBufferPointer(rebasing: candidates[row * width..<(row + 1) * width])
+    }
+
+    func set(_ count: Int, row: Int) { counts[row] = count }
+    func tell(_ logprob: Float, _ place: Int, row: Int) { told[row * width + place] = logprob }
+
+    func found(row: Int) -> UnsafeMutableBufferPointer<TokenLogprob> { UnsafeMutableBufferPointer(rebasing: room(row: row)[..<counts[row]]) }
+    func told(_ place: Int, row: Int) -> Float { told[row * width + place] }
+}
+
 extension Sampler {
     /// What turns a row's logits into log probabilities.
     package struct LogSum: Sendable {
         /// log Σ e^x over the row.
         var value: Double
+
+        /// Whether some logit is a number, and none too large for one.
+        var isNumber: Bool { value.isFinite }
+        /// Whether every token is barred.
+        var isNothing: Bool { value == -.infinity }
 
         /// At least −9999, which JSON can hold.
         package func logprob(of logit: Float) -> Float {

@@ -13,11 +13,16 @@ import Testing
         let tokens: [[Int32]]
 
         init(_ artifact: Artifact, sequences: Int, count: Int) throws {
-            model = try CPUBackend(threads: 2).load(artifact)
-            try model.reserveKV(blockSize: 16, blockCount: sequences * blocks)
-            io = try model.makeStepIO(maxBlocks: blocks)
             let vocabulary = artifact.program.vocabularySize
-            tokens = (0..<sequences).map { sequence in (0..<count).map { Int32((($0 + 1) * (7 + 5 * sequence) + sequence) % vocabulary) } }
+            try self.init(
+                artifact, tokens: (0..<sequences).map { sequence in (0..<count).map { Int32((($0 + 1) * (7 + 5 * sequence) + sequence) % vocabulary) } })
+        }
+
+        init(_ artifact: Artifact, tokens: [[Int32]]) throws {
+            model = try CPUBackend(threads: 2).load(artifact)
+            try model.reserveKV(blockSize: 16, blockCount: tokens.count * blocks)
+            io = try model.makeStepIO(maxBlocks: blocks)
+            self.tokens = tokens
         }
 
         /// Computes the next tokens of sequences; returns the logits of each one's last.
@@ -47,6 +52,25 @@ import Testing
             try model.run(gear.map { .decode(gear: $0) } ?? .extend, io)
             return parts.indices.map { Array(io.logits[$0 * io.vocabularySize..<($0 + 1) * io.vocabularySize]) }
         }
+    }
+
+    /// What forks from a sequence goes on as if it had computed all tokens itself, on its own and beside the one that it forks from.
+    @Test(arguments: ["lfm2_vl", "qwen3_5"]) func copiedStatesAndBlocksAreGoneOnWith(name: String) throws {
+        let store = TemporaryStore()
+        let artifact = try store.compile(name, .exact, from: "Families")
+        let tokens = try Session(artifact, sequences: 2, count: 24).tokens
+        let child = Array(tokens[0].prefix(20) + tokens[1].suffix(4))
+        let expected = try [tokens[0], child].map { try Session(artifact, tokens: [$0]).run([(0, 0..<24)])[0] }
+        let forked = try Session(artifact, tokens: [tokens[0], child])
+        _ = try forked.run([(0, 0..<20)])
+        var copies = CacheCopies()
+        copies.blocks = [.init(from: 0, to: Int32(blocks)), .init(from: 1, to: Int32(blocks) + 1)]
+        copies.states = [.init(from: 0, to: 1)]
+        forked.model.copy(copies)
+        let both = try forked.run([(0, 20..<24), (1, 20..<24)])
+        expectSame(both[0], expected[0], "the one that it forks from")
+        expectSame(both[1], expected[1], "what forks")
+        #expect(zip(expected[0], expected[1]).contains { abs($0 - $1) > 1e-3 })
     }
 
     private func expectSame(_ ours: [Float], _ theirs: [Float], _ what: String) {

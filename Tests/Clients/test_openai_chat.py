@@ -81,6 +81,21 @@ class Chat(unittest.TestCase):
             self.assertEqual(token.top_logprobs[0].token, token.token)
             self.assertLessEqual(token.logprob, 0)
 
+    def test_beam_search(self):
+        beams = {"use_beam_search": True, "best_of": 4, "length_penalty": 0.5, "early_stopping": "never"}
+        answer = self.create(asked("text-word.png"), n=2, max_tokens=20, extra_body=beams)
+        texts = [choice.message.content for choice in answer.choices]
+        self.assertEqual((texts[0], len(set(texts))), ("ORDER", 2))
+        stream = self.create(asked("text-word.png"), n=2, max_tokens=20, stream=True, extra_body=beams)
+        streamed = ["", ""]
+        for chunk in stream:
+            for choice in chunk.choices:
+                streamed[choice.index] += choice.delta.content or ""
+        self.assertEqual(streamed, texts)
+        with self.assertRaises(openai.BadRequestError) as raised:
+            self.client.chat.completions.create(model="model", messages=asked("text-word.png"), temperature=0.5, n=2, extra_body=beams)
+        self.assertEqual(raised.exception.param, "temperature")
+
     def test_parse(self):
         class Shape(pydantic.BaseModel):
             shape: typing.Literal["diamond", "cross", "star"]

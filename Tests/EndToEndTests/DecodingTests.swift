@@ -52,6 +52,34 @@ import Testing
         #expect(server.stop() == 0)
     }
 
+    /// Where the rules of vLLM and those of transformers come to the same: `make_beam_records.py`.
+    @Test func searchesFindTheTextsOfTransformers() async throws {
+        let space = try Workspace()
+        let server = try Server(space.compile(Workspace.demoModel, "--precision", "exact"), "--max-num-seqs", "8", "--block-size", "16")
+        let file = Workspace.fixtures.appending(path: "demo_beams/expected.json")
+        let items = try (JSONSerialization.jsonObject(with: Data(contentsOf: file)) as? [String: Any])?["items"] as? [[String: Any]] ?? []
+        #expect(items.count == 15)
+        let samples = Workspace.repository.appending(path: "Artifacts/Demo/samples")
+        for item in items {
+            let images = try (item["images"] as? [String] ?? []).map { try Data(contentsOf: samples.appending(path: $0)) }
+            let content = Server.content(item["question"] as? String ?? "", images, questionFirst: item["question_first"] as? Bool ?? false)
+            let fields = item["fields"] as? [String: Any] ?? [:], width = fields["best_of"] as? Int ?? 0
+            var body = fields
+            body.merge(
+                ["model": "model", "use_beam_search": true, "n": width, "logprobs": true, "messages": [["role": "user", "content": content]]],
+                uniquingKeysWith: { $1 })
+            let answer = try await server.chat(JSONSerialization.data(withJSONObject: body))
+            let choices = (try JSONSerialization.jsonObject(with: answer) as? [String: Any])?["choices"] as? [[String: Any]] ?? []
+            let texts = choices.map { ($0["message"] as? [String: Any])?["content"] as? String ?? "none" }
+            #expect(texts == item["texts"] as? [String], "\(fields) \(item["question"] ?? ""): \(String(decoding: answer, as: UTF8.self).prefix(300))")
+            let tokens = choices.map { ($0["logprobs"] as? [String: Any])?["content"] as? [[String: Any]] ?? [] }
+            #expect(tokens.map(\.count) == (item["tokens"] as? [[Int]] ?? []).map(\.count))
+            let sums = tokens.map { $0.reduce(0) { $0 + ($1["logprob"] as? Double ?? 1) } }
+            #expect(zip(sums, item["logprobs"] as? [Double] ?? []).allSatisfy { abs($0 - $1) < 2e-3 }, "\(sums)")
+        }
+        #expect(server.stop() == 0)
+    }
+
     /// Prompts of one and of two images, in batches of as many rows as have logits, and cached whole the second time.
     @Test func promptsHaveTheLogProbabilitiesOfTransformers() async throws {
         let space = try Workspace()

@@ -29,6 +29,7 @@ private func exchange(_ value: inout Bool, with new: Bool) -> Bool {
             try model.reserveKV(blockSize: blockSize, blockCount: blockCount)
         }
         func makeStepIO(maxBlocks: Int) throws(BackendError) -> StepIO { try model.makeStepIO(maxBlocks: maxBlocks) }
+        func copy(_ copies: CacheCopies) { model.copy(copies) }
         func beginVision(_ input: VisionInput) throws(BackendError) { try model.beginVision(input) }
         func advanceVision(budget: Double) throws(BackendError) -> Bool { try model.advanceVision(budget: budget) }
 

@@ -36,7 +36,7 @@ import Testing
         Scene(seed: 11, blockCount: 16, gears: [1, 3, 8], maxSequences: 8, keepsStates: true),
     ]
 
-    private func engine(_ scene: Scene, alone: Bool = false) throws -> Engine {
+    fileprivate func engine(_ scene: Scene, alone: Bool = false) throws -> Engine {
         let program = testProgram(
             gears: scene.gears, maxSequences: scene.maxSequences, maxBatchedTokens: scene.maxBatchedTokens,
             keepsStates: scene.keepsStates)
@@ -50,7 +50,7 @@ import Testing
         return Engine(configuration: configuration, log: { _ in }) { NullModel(program: program, seed: 9) }
     }
 
-    private func requests(_ scene: Scene, count: Int) -> [GenerationRequest] {
+    fileprivate func requests(_ scene: Scene, count: Int) -> [GenerationRequest] {
         var dice = Dice(scene.seed)
         let shared = (0..<40).map { Int32($0 % 50 + 1) }
         return (0..<count).map { index in
@@ -124,6 +124,54 @@ import Testing
         try await busy.whenIdle()
         #expect(busy.metrics.kvUsage == 0 && busy.metrics.running == 0 && busy.metrics.waiting == 0 && busy.inFlight == 0)
         await busy.drain(timeout: .seconds(5))
+    }
+}
+
+extension SimulatorTests {
+    /// Searches between other requests: each finds what it finds alone, whatever the cache's shortage puts off.
+    @Test(arguments: scenes.filter { $0.maxSequences > 1 }) func everySearchFindsWhatItFindsAlone(scene: Scene) async throws {
+        let groups = requests(scene, count: 24).enumerated().map { index, request in
+            var request = request
+            let width = 2 + index % (scene.maxSequences - 1)
+            guard index % 3 != 2, request.maxTokens > 0, fits(request, width: width, scene) else { return GenerationGroup(request, count: 1 + index % 2) }
+            request.beams = BeamParameters(width: width)
+            request.beams?.earlyStopping = [.atOnce, .unlessBetter, .never][index % 3]
+            request.beams?.lengthPenalty = [1, 0, 2.5, -1][index % 4]
+            return GenerationGroup(request, count: 1 + index % width)
+        }
+        #expect(groups.count(where: { $0.request.beams != nil }) >= 4)
+        let single = try engine(scene, alone: true)
+        try await single.whenServing()
+        var expected: [[Outcome]] = []
+        for group in groups { expected.append(await single.run(group)) }
+        await single.drain(timeout: .seconds(5))
+
+        let busy = try engine(scene)
+        try await busy.whenServing()
+        await withTaskGroup(of: (Int, [Outcome]?).self) { tasks in
+            for (index, group) in groups.enumerated() {
+                tasks.addTask {
+                    guard index % 7 == 4 else { return (index, await busy.run(group)) }
+                    if let generation = try? busy.submit([group]) {
+                        try? await Task.sleep(for: .microseconds(index * 150))
+                        generation.cancel()
+                        for await _ in generation.events {}
+                    }
+                    return (index, nil)
+                }
+            }
+            for await (index, outcomes) in tasks where outcomes != nil { #expect(outcomes == expected[index], "group \(index)") }
+        }
+        try await busy.whenIdle()
+        #expect(busy.metrics.kvUsage == 0 && busy.metrics.running == 0 && busy.metrics.waiting == 0 && busy.inFlight == 0)
+        await busy.drain(timeout: .seconds(5))
+    }
+
+    /// Whether beams up to their greatest length have room in the cache together.
+    private func fits(_ request: GenerationRequest, width: Int, _ scene: Scene) -> Bool {
+        let longest = request.prompt.ids.count + request.maxTokens
+        let shared = scene.keepsStates ? 0 : (request.prompt.ids.count - 1) / scene.blockSize
+        return shared + width * ((longest + scene.blockSize - 1) / scene.blockSize - shared) <= scene.blockCount
     }
 }
 

@@ -1,0 +1,178 @@
+import Execution
+import Plan
+import Seeded
+import Serving
+
+/// One random schedule: single sequences, answers to one prompt and searches come, fork and go while the cache runs short. After every step the
+/// bookkeeping is right, and each sequence reads what its own tokens have left.
+struct ForkSimulation {
+    /// What schedules have met, so that a test knows that they meet it.
+    struct Counts: Equatable {
+        var steps = 0
+        var forks = 0
+        var copies = 0
+        var preemptions = 0
+        var cancelled = 0
+        var hits = 0
+    }
+
+    private struct Search {
+        var ids: Range<Int>
+        var live: Set<Int>
+        var reports: Set<Int> = []
+        var left: Int
+    }
+
+    private(set) var counts = Counts()
+    private var dice: Dice
+    private var scheduler: Scheduler
+    private let keepsStates: Bool
+    private var nextID = 1
+    /// By id, how many tokens a sequence still takes.
+    private var left: [Int: Int] = [:]
+    private var searches: [Search] = []
+    /// By slot of the cache, and by slot of states, the digest of the tokens up to the one that was written.
+    private var cache: [UInt64]
+    private var states: [(digest: UInt64, count: Int)]
+
+    init(seed: UInt64) {
+        var dice = Dice(seed)
+        keepsStates = dice.once(in: 4)
+        let sequences = 2 + dice.below(5)
+        let limits = Scheduler.Limits(
+            gears: dice.once(in: 2) ? [1, 2, 8] : [8], maxSequences: sequences, maxBatchedTokens: sequences + dice.below(24),
+            blockSize: [1, 2, 4, 16][dice.below(4)], blockCount: 4 + dice.below(24),
+            cachesPrefixes: !keepsStates && !dice.once(in: 3), sharesPrompts: !keepsStates)
+        scheduler = Scheduler(limits)
+        cache = Array(repeating: 0, count: limits.blockSize * limits.blockCount)
+        states = Array(repeating: (0, 0), count: sequences)
+        self.dice = dice
+    }
+
+    /// Runs the schedule; returns what went wrong, nil for nothing.
+    mutating func run(steps: Int = 60) -> String? {
+        for step in 0..<steps {
+            if step < steps / 2, dice.once(in: 3) { arrive() }
+            if dice.once(in: 12) { cancel() }
+            if let wrong = self.step() ?? scheduler.violation() { return "step \(step): \(wrong)" }
+        }
+        while !left.isEmpty || !searches.isEmpty { cancel() }
+        guard scheduler.isEmpty, scheduler.pool.usedCount == 0 else { return "something is left" }
+        counts.preemptions = scheduler.counts.preemptions
+        counts.hits = scheduler.counts.prefixHits
+        return scheduler.violation()
+    }
+
+    private mutating func arrive() {
+        let prompt = (0..<1 + dice.below(20)).map { _ in Int32(dice.below(3)) }
+        let more = 1 + dice.below(16)
+        let longest = prompt.count + more
+        guard longest <= scheduler.capacity else { return }
+        let (size, limits) = (scheduler.limits.blockSize, scheduler.limits)
+        let lengths = dice.once(in: 6) ? LengthAxes(longest: [prompt.count + dice.below(8)], grows: true) : nil
+        let reads = dice.once(in: 6) && lengths == nil
+        func sequence(_ id: Int, of group: Int?, seats: Int = 1) -> SequenceState {
+            SequenceState(id: id, group: group, seats: seats, prompt: prompt, longest: longest, lengths: lengths, readsPrompt: reads && id == group ?? id)
+        }
+        let kind = dice.below(3), count = 2 + dice.below(limits.maxSequences - 1)
+        let shared = limits.sharesPrompts ? (prompt.count - 1) / size : 0
+        let isSearch = kind == 2 && shared + count * ((longest + size - 1) / size - shared) <= limits.blockCount
+        if isSearch {
+            scheduler.add(sequence(nextID, of: nextID, seats: count))
+            searches.append(Search(ids: nextID..<nextID + count, live: [nextID], left: more))
+            nextID += count
+        } else {
+            let first = nextID
+            for id in first..<first + (kind == 1 ? count : 1) {
+                scheduler.add(sequence(id, of: kind == 1 ? first : nil))
+                left[id] = more
+                nextID = id + 1
+            }
+        }
+    }
+
+    private mutating func cancel() {
+        let index = dice.below(max(searches.count + left.count, 1))
+        if index < searches.count {
+            for id in searches[index].live { scheduler.remove(id) }
+            searches.remove(at: index)
+        } else if let id = left.keys.sorted().dropFirst(index - searches.count).first {
+            scheduler.remove(id)
+            left[id] = nil
+        }
+        counts.cancelled += 1
+    }
+
+    private mutating func step() -> String? {
+        guard let batch = scheduler.nextBatch() else {
+            return scheduler.isEmpty ? nil : "nothing runs, though \(scheduler.running.count) run and \(scheduler.waiting.count) wait"
+        }
+        counts.steps += 1
+        if let wrong = scheduler.violation(before: batch) { return wrong }
+        copy(scheduler.takeCopies())
+        for item in batch.items { if let wrong = compute(item) { return wrong } }
+        scheduler.commit()
+        if let wrong = scheduler.violation() { return "computed: " + wrong }
+        for item in batch.items where item.samples && !item.isReplay { sample(item.id) }
+        for index in searches.indices.reversed() where searches[index].reports == searches[index].live { advance(index) }
+        return nil
+    }
+
+    private mutating func copy(_ copies: CacheCopies) {
+        let size = scheduler.limits.blockSize
+        for copy in copies.blocks {
+            for offset in 0..<size { cache[Int(copy.to) * size + offset] = cache[Int(copy.from) * size + offset] }
+        }
+        for copy in copies.states { states[Int(copy.to)] = states[Int(copy.from)] }
+        counts.copies += copies.blocks.count
+    }
+
+    /// Writes an item's tokens, and reads all before them.
+    private mutating func compute(_ item: Batch.Item) -> String? {
+        let sequence = scheduler.running[item.index]
+        let (size, slot) = (scheduler.limits.blockSize, Int(sequence.stateSlot))
+        var digest = UInt64(sequence.positionAxis ?? 7)
+        for place in 0..<item.start + item.count {
+            let before = digest
+            digest = (digest ^ UInt64(UInt32(bitPattern: sequence.tokens[place]))) &* 0x9E37_79B9_7F4A_7C15
+            digest ^= digest >> 29
+            let entry = Int(sequence.blocks[place / size]) * size + place % size
+            guard place >= item.start else {
+                guard cache[entry] == digest else { return "\(item.id) reads another's token \(place)" }
+                continue
+            }
+            cache[entry] = digest
+            guard keepsStates else { continue }
+            guard place == 0 || states[slot].count == place && states[slot].digest == before else { return "\(item.id) goes on from another's state" }
+            if item.isWhole { states[slot] = (digest, place + 1) }
+        }
+        return nil
+    }
+
+    private mutating func sample(_ id: Int) {
+        if let index = searches.firstIndex(where: { $0.live.contains(id) }) {
+            searches[index].reports.insert(id)
+        } else if left[id] == 1 || dice.once(in: 30) {
+            scheduler.remove(id)
+            left[id] = nil
+        } else {
+            scheduler.append(Int32(dice.below(3)), toSequence: id)
+            left[id, default: 1] -= 1
+        }
+    }
+
+    /// Some beams of a search go on, several of them from one, and others do not.
+    private mutating func advance(_ index: Int) {
+        let search = searches[index], live = search.live.sorted()
+        guard search.left > 1, !dice.once(in: 20) else {
+            for id in live { scheduler.remove(id) }
+            searches.remove(at: index)
+            return
+        }
+        let survivors = (0..<1 + dice.below(search.ids.count)).map { _ in (parent: live[dice.below(live.count)], token: Int32(dice.below(3))) }
+        counts.forks += survivors.count - Set(survivors.map(\.parent)).count
+        searches[index].live = Set(scheduler.advance(search.ids, to: survivors))
+        searches[index].reports = []
+        searches[index].left -= 1
+    }
+}
