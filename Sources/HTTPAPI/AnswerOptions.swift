@@ -20,7 +20,13 @@ struct AnswerOptions: Sendable {
     var stopTokens: [Int32]
     var includesStop: Bool
     var ignoresEnd: Bool
-    var skipsSpecialTokens: Bool
+    var showing: TokenShowing
+    /// Tokens of the prompt that are kept, its last ones: at least 1, or −1 for as many as leave room for the answer; nil for all.
+    var truncation: Int?
+    /// Whether answers list the tokens of prompt and answer.
+    var returnsTokenIDs: Bool
+    /// What the answer's id says behind its kind; nil for what no other answer has.
+    var requestID: String?
     /// Requests of another salt share no cached prompts and images with this one.
     var cacheSalt: String
     var streams: Bool
@@ -40,6 +46,7 @@ struct AnswerOptions: Sendable {
     /// Most stop strings, and most bytes of one.
     static let maxStops = 16
     static let maxStopBytes = 1024
+    private static let maxRequestIDBytes = 256
 
     /// What the model and the server say of answers.
     struct Surroundings: Sendable {
@@ -72,7 +79,12 @@ struct AnswerOptions: Sendable {
         stops = try Self.stops(fields)
         includesStop = try fields.boolean("include_stop_str_in_output") ?? false
         ignoresEnd = try fields.boolean("ignore_eos") ?? false
-        skipsSpecialTokens = try fields.boolean("skip_special_tokens") ?? true
+        showing = TokenShowing(
+            skipsSpecialTokens: try fields.boolean("skip_special_tokens") ?? true,
+            spacesAddedTokens: try fields.boolean("spaces_between_special_tokens") ?? true)
+        truncation = try Self.truncation(fields)
+        returnsTokenIDs = try fields.boolean("return_token_ids") ?? false
+        requestID = try Self.requestID(fields)
         cacheSalt = try fields.string("cache_salt") ?? ""
         streams = try fields.boolean("stream") ?? false
         includesUsage = try Self.includesUsage(fields, streams: streams)
@@ -86,6 +98,37 @@ struct AnswerOptions: Sendable {
 
     /// How many of the likeliest tokens the engine tells beside each token of the prompt; nil for none of it.
     var toldOfPrompt: Int? { [promptLogprobs, echoesLogprobs ? logprobs : nil].compactMap(\.self).max() }
+
+    /// Whether the tokens of answers are listed in some form.
+    var tellsTokens: Bool { logprobs != nil || returnsTokenIDs }
+
+    /// Most tokens of the prompt that are kept; nil for all.
+    func promptTokensMax(contextLength: Int) throws(APIError) -> Int? {
+        guard let truncation else { return nil }
+        guard truncation != -1 else { return max(contextLength - (maxTokens ?? 1), 1) }
+        guard truncation <= contextLength else {
+            throw .invalid(
+                "truncate_prompt_tokens \(truncation) is more than the \(contextLength) tokens that the model's context holds",
+                param: "truncate_prompt_tokens")
+        }
+        return truncation
+    }
+
+    private static func truncation(_ fields: FieldReader) throws(APIError) -> Int? {
+        guard let count = try fields.integer("truncate_prompt_tokens") else { return nil }
+        guard count == -1 || count >= 1 else {
+            throw .invalid("truncate_prompt_tokens must be -1 or at least 1, not \(count)", param: "truncate_prompt_tokens")
+        }
+        return count
+    }
+
+    private static func requestID(_ fields: FieldReader) throws(APIError) -> String? {
+        guard let id = try fields.string("request_id") else { return nil }
+        guard (1...maxRequestIDBytes).contains(id.utf8.count), id.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
+            throw .invalid("request_id must be 1 to \(maxRequestIDBytes) characters of ASCII without spaces", param: "request_id")
+        }
+        return id
+    }
 
     private static func promptLogprobs(_ fields: FieldReader, streams: Bool) throws(APIError) -> Int? {
         guard let count = try fields.integer("prompt_logprobs") else { return nil }

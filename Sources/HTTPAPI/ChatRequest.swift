@@ -9,8 +9,7 @@ struct ChatRequest: Sendable {
     /// In the chat template's form: an image is `{"type": "image"}`.
     var messages: JSONValue
     var images: [EncodedImage]
-    /// What the template sees besides.
-    var extra: JSONObject
+    var template: TemplateFields
     var options: AnswerOptions
     /// The functions that the model may call; nil for none.
     var offer: ToolFields.Offer?
@@ -21,11 +20,11 @@ struct ChatRequest: Sendable {
         guard let model = try fields.string("model") else { throw .invalid("model is required", param: "model") }
         self.model = model
         (messages, images) = try MessageReader().read(fields.value("messages"))
-        extra = try TemplateFields.read(fields)
+        template = try TemplateFields(fields)
         options = try AnswerOptions(fields, surroundings, logprobs: Self.logprobs(fields))
         offer = try ToolFields(fields: fields).read()
         guard let offer else { return }
-        extra["tools"] = .array(offer.tools)
+        template.form.extra["tools"] = .array(offer.tools)
         options.guide = try offer.guide(beside: options.guide)
         options.toolCalls = offer.takesOneCall ? .one : .several
     }
@@ -44,10 +43,13 @@ struct ChatRequest: Sendable {
 
     /// The prompt, and what is asked of the engine.
     func plan(_ pipeline: InputPipeline, contextLength: Int, _ budget: WorkBudget) throws(APIError) -> AnswerPlan {
+        let pipeline = try template.applied(to: pipeline, budget)
         if offer != nil { try pipeline.tools.check() }
+        let most = try options.promptTokensMax(contextLength: contextLength)
         let prompt: Prompt
         do throws(InputError) {
-            prompt = try pipeline.prompt(messages: messages, extra: extra, images: images, salt: options.cacheSalt, budget: budget)
+            prompt = try pipeline.prompt(
+                messages: messages, form: template.form, images: images, salt: options.cacheSalt, truncatedTo: most, budget: budget)
         } catch {
             throw APIError(error)
         }

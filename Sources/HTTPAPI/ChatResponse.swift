@@ -29,15 +29,24 @@ struct ChatResponse: AnswerWriting {
     func whole(_ choices: [AnswerChoice], _ usage: Usage) -> JSONValue {
         let written = choices.enumerated().map { index, choice -> JSONValue in
             let (message, hasCalls) = message(index, choice.text)
-            return [
+            var written: JSONObject = [
                 "index": .int(index),
                 "message": message,
                 "logprobs": texts?.chat(choice.tokens) ?? .null,
                 "finish_reason": choice.completion.map { reason($0, hasCalls: hasCalls) } ?? .null,
                 "stop_reason": choice.completion?.stopReason ?? .null,
             ]
+            written["token_ids"] = head.ids(choice.tokens)
+            return .object(written)
         }
-        return head.whole(Self.kind, written, usage, promptLogprobs: choices.first?.promptLogprobs)
+        return told(choices.first?.beginning.prompt, in: head.whole(Self.kind, written, usage, promptLogprobs: choices.first?.promptLogprobs))
+    }
+
+    /// The same with the tokens of the prompt, where they are told.
+    private func told(_ prompt: [Int32]?, in value: JSONValue) -> JSONValue {
+        guard let ids = head.ids(prompt), var object = value.objectValue else { return value }
+        object["prompt_token_ids"] = ids
+        return .object(object)
     }
 
     private func message(_ index: Int, _ text: String) -> (JSONValue, hasCalls: Bool) {
@@ -68,7 +77,7 @@ struct ChatResponse: AnswerWriting {
 
     /// Who speaks.
     func opening(_ index: Int, _ beginning: AnswerBeginning) -> [JSONValue] {
-        [chunk(index, delta: ["role": "assistant", "content": .string(beginning.text)], [])]
+        [told(beginning.prompt, in: chunk(index, delta: ["role": "assistant", "content": .string(beginning.text)], []))]
     }
 
     mutating func pieces(_ index: Int, _ text: String, _ tokens: [TokenChoice]) -> [JSONValue] {
@@ -110,6 +119,7 @@ struct ChatResponse: AnswerWriting {
         choice["logprobs"] = tokens.isEmpty ? .null : texts?.chat(tokens) ?? .null
         choice["finish_reason"] = ended.map { reason($0, hasCalls: hasCalls) } ?? .null
         choice["stop_reason"] = ended?.stopReason
+        choice["token_ids"] = head.ids(tokens)
         return head.chunk(Self.chunkKind, choice)
     }
 }

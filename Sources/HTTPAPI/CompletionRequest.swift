@@ -69,27 +69,36 @@ struct CompletionRequest: Sendable {
     func plan(_ pipeline: InputPipeline, contextLength: Int, _ budget: WorkBudget) throws(APIError) -> AnswerPlan {
         var plan = AnswerPlan(groups: [], options: options)
         plan.promptField = "prompt"
+        let kept = try options.promptTokensMax(contextLength: contextLength)
         for source in prompts {
             let prompt: Prompt
             do throws(InputError) {
-                prompt = try self.prompt(source, pipeline, budget)
+                prompt = try self.prompt(source, keeping: kept, pipeline, budget)
             } catch {
                 throw APIError(error, place: "prompt")
             }
             let most = min(contextLength - prompt.ids.count, pipeline.defaultMaxTokens ?? Self.defaultMaxTokens)
             let generation = try pipeline.generation(prompt, options, maxTokens: max(most, 1), budget)
             plan.groups.append(GenerationGroup(generation, count: options.bestOf))
-            if echoes { plan.beginnings.append(try text(source, pipeline, budget)) }
+            guard echoes else { continue }
+            let isWhole = kept.map { prompt.ids.count < $0 } ?? true
+            plan.beginnings.append(try text(isWhole ? source : .tokens(prompt.ids), pipeline, budget))
         }
         return plan
     }
 
-    private func prompt(_ source: Source, _ pipeline: InputPipeline, _ budget: WorkBudget) throws(InputError) -> Prompt {
-        switch source {
-        case .tokens(let ids): pipeline.prompt(tokens: ids)
-        case .text(let text):
-            pipeline.prompt(tokens: try pipeline.tokens(of: text, addsSpecialTokens: addsSpecialTokens, budget: budget))
-        }
+    /// - Parameter most: how many of its last tokens are kept; nil for all.
+    private func prompt(
+        _ source: Source, keeping most: Int?, _ pipeline: InputPipeline, _ budget: WorkBudget
+    ) throws(InputError) -> Prompt {
+        var ids =
+            switch source {
+            case .tokens(let ids): ids
+            case .text(let text):
+                try pipeline.tokens(of: text, addsSpecialTokens: addsSpecialTokens, mayBeCut: most != nil, budget: budget)
+            }
+        if let most { ids = ids.suffix(most) }
+        return pipeline.prompt(tokens: ids)
     }
 
     private func text(_ source: Source, _ pipeline: InputPipeline, _ budget: WorkBudget) throws(APIError) -> String {
@@ -97,7 +106,7 @@ struct CompletionRequest: Sendable {
         case .text(let text): return text
         case .tokens(let ids):
             do throws(InputError) {
-                return try pipeline.text(of: ids, skipsSpecialTokens: options.skipsSpecialTokens, budget: budget)
+                return try pipeline.text(of: ids, options.showing, budget: budget)
             } catch {
                 throw APIError(error, place: "prompt")
             }

@@ -1,4 +1,5 @@
 internal import Budgets
+internal import CHeap
 internal import Foundation
 internal import HTTPTypes
 internal import Hummingbird
@@ -28,6 +29,16 @@ struct RequestIntake: Sendable {
     /// Most values of a body's JSON: a conversation of thousands of messages has tens of thousands.
     static let maxBodyValues = 1 << 18
 
+    init(_ model: ServedModel, _ options: APIServer.Options) {
+        self.model = model
+        workers = WorkerPool(count: options.workers, afterLongWork: vlm_heap_trim)
+        arriving = ArrivingBodies(limit: options.maxHeldBytes / 2)
+        working = ByteBudget(limit: options.maxHeldBytes / 2)
+        (maxBodyBytes, maxImages) = (options.maxBodyBytes, options.maxImages)
+        preparationLimit = .nanoseconds(Int64(options.preparationCPUSeconds * 1e9))
+        preparationDeadline = .nanoseconds(Int64(options.preparationSeconds * 1e9))
+    }
+
     /// What must be let go when the answer is written or given up.
     struct Holdings: Sendable {
         fileprivate var place: ServedModel.Place
@@ -40,28 +51,49 @@ struct RequestIntake: Sendable {
     ///   - isLong: whether making takes longer than tokenizing a text.
     ///   - heldBytes: what is held until the answer is written.
     func prepare<Read: Sendable, Made: Sendable>(
-        _ request: Request, _ context: APIContext,
+        _ arrival: Arrival,
         read: @escaping @Sendable (JSONObject, InputPipeline) throws(APIError) -> Read, isLong: @escaping @Sendable (Read) -> Bool,
         make: @escaping @Sendable (Read, InputPipeline, WorkBudget) throws(APIError) -> Made, heldBytes: @escaping @Sendable (Made) -> Int
     ) async throws -> (Made, Holdings) {
         try model.checkRoom()
-        let body = try await self.body(request, context)
-        let place = try model.enter()
-        let (made, bytes) = try await context.channel.whileClientStays {
+        let bytes: [UInt8], room: ArrivingBodies.Room?
+        switch arrival {
+        case .connection(let request, let context):
+            let body = try await self.body(request, context)
+            (bytes, room) = (body.bytes, body.room)
+        case .file(let body):
+            guard body.count <= maxBodyBytes else { throw tooLarge("\(body.count) bytes") }
+            (bytes, room) = (body, nil)
+        }
+        let (place, peer) = (try model.enter(), arrival.peer)
+        let (made, reserved) = try await arrival.whileClientStays {
+            defer { withExtendedLifetime(room) {} }
             // Parsed text, rendered text and decoded files together.
-            let room = try await working.reserve(3 * body.bytes.count, peer: context.channel.peer)
+            let room = try await working.reserve(3 * bytes.count, peer: peer)
             guard let pipeline = model.pipeline else { throw APIError.unavailable("the server is loading") }
             let budget = WorkBudget(cpuLimit: preparationLimit, deadline: .now + preparationDeadline)
-            let bytes = body.bytes
             let lane: WorkerPool.Lane = bytes.count <= Self.shortBodyBytes ? .short : .long
-            let parsed = try await run(lane, context.channel.peer, budget) { try read(try Self.object(bytes), pipeline) }
-            let made = try await run(isLong(parsed) ? .long : lane, context.channel.peer, budget) {
-                try make(parsed, pipeline, budget)
-            }
+            let parsed = try await run(lane, peer, budget) { try read(try Self.object(bytes), pipeline) }
+            let made = try await run(isLong(parsed) ? .long : lane, peer, budget) { try make(parsed, pipeline, budget) }
             room.settle(at: heldBytes(made))
             return (made, room)
         }
-        return (made, Holdings(place: place, bytes: bytes))
+        return (made, Holdings(place: place, bytes: reserved))
+    }
+
+    /// Where a request comes from.
+    enum Arrival: Sendable {
+        case connection(Request, APIContext)
+        /// The body of a request that lies in a file of this machine.
+        case file([UInt8])
+
+        fileprivate var peer: String {
+            if case .connection(_, let context) = self { context.channel.peer } else { "" }
+        }
+
+        fileprivate func whileClientStays<Value: Sendable>(_ work: @escaping @Sendable () async throws -> Value) async throws -> Value {
+            if case .connection(_, let context) = self { try await context.channel.whileClientStays(work) } else { try await work() }
+        }
     }
 
     private func run<Value: Sendable>(

@@ -154,7 +154,12 @@ final class TestServer: Sendable {
                 return text.utf8.map { $0 == 1 ? 257 : Int32($0) }
             },
             newDecoder: { _ in if options.spellsBytes { ByteDecoder() } else { PrintableDecoder() } },
-            tokenBytes: { options.spellsBytes ? [UInt8(truncatingIfNeeded: $0)] : [UInt8(97 + $0 % 26)] }, isSpecial: { $0 > 255 })
+            tokenBytes: { options.spellsBytes ? [UInt8(truncatingIfNeeded: $0)] : [UInt8(97 + $0 % 26)] }, isSpecial: { $0 > 255 },
+            parse: { source in
+                // Enough of a template to tell it from the model's.
+                guard !source.contains("{%") else { throw TokenizationError.textTooLong(place: "template", limit: 0) }
+                return { messages, _, _ in try source.replacing("{{ messages }}", with: render(messages)) }
+            })
     }
 
     private static func tools(_ extra: JSONObject) -> String {
