@@ -5,7 +5,6 @@ extension ForeignFlag {
     private static let compiledAhead = "plans are compiled ahead, for the batch sizes of vlmc compile --decode-gears"
     private static let oneProcess = "one process computes, on the CPU"
     private static let inMemory = "weights are mapped, and the KV cache stays in memory: --kv-cache-bytes says how large it is"
-    private static let template = "the chat template is part of the artifact: put it into the model directory as chat_template.jinja, and compile that"
     private static let noDownloads = "nothing is downloaded"
     private static let config = "what config.json says is decided when compiling: change it in the model directory"
     private static let media = "images come in requests alone, as data: URLs; the server opens no files and no URLs for a client"
@@ -64,9 +63,9 @@ extension ForeignFlag {
     ]
 
     private static let answers = [
-        ForeignFlag("--chat-template --chat-template-file", .one, .refused(template)),
+        ForeignFlag("--chat-template-file", .one, .ours("--chat-template")),
         ForeignFlag("--chat-template-kwargs --default-chat-template-kwargs", .one, .refused("requests say it: chat_template_kwargs")),
-        ForeignFlag("--trust-request-chat-template", .none, .refused(template)),
+        ForeignFlag("--trust-request-chat-template", .none, .nothing("a request may bring a chat_template: what one costs is bounded, and it reaches nothing but its request")),
         ForeignFlag("--chat-template-content-format", .one, .nothing("the template tells which form it reads")),
         ForeignFlag("--response-role", .one, .only(["assistant"], "answers are the assistant's")),
         ForeignFlag("--return-tokens-as-token-ids", .none, .refused("not built yet")),
