@@ -105,6 +105,8 @@ package struct APIServer: Service {
         router.serve(.completions) { request, context in
             try await answers.response(to: answers.complete(.connection(request, context)), context)
         }
+        let embeddings = EmbeddingRoute(intake: intake)
+        router.serve(.embeddings) { request, context in .json(try await embeddings.answer(.connection(request, context))) }
         router.serve(.generate) { request, context in
             try await answers.response(to: answers.generate(.connection(request, context)), context)
         }

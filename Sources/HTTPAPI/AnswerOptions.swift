@@ -21,8 +21,7 @@ struct AnswerOptions: Sendable {
     var includesStop: Bool
     var ignoresEnd: Bool
     var showing: TokenShowing
-    /// Tokens of the prompt that are kept, its last ones: at least 1, or −1 for as many as leave room for the answer; nil for all.
-    var truncation: Int?
+    private var truncation: PromptTokens
     /// Whether answers list the tokens of prompt and answer.
     var returnsTokenIDs: Bool
     /// What the answer's id says behind its kind; nil for what no other answer has.
@@ -82,7 +81,7 @@ struct AnswerOptions: Sendable {
         showing = TokenShowing(
             skipsSpecialTokens: try fields.boolean("skip_special_tokens") ?? true,
             spacesAddedTokens: try fields.boolean("spaces_between_special_tokens") ?? true)
-        truncation = try Self.truncation(fields)
+        truncation = try PromptTokens(fields)
         returnsTokenIDs = try fields.boolean("return_token_ids") ?? false
         requestID = try Self.requestID(fields)
         cacheSalt = try fields.string("cache_salt") ?? ""
@@ -104,25 +103,11 @@ struct AnswerOptions: Sendable {
 
     /// Most tokens of the prompt that are kept; nil for all.
     func promptTokensMax(contextLength: Int) throws(APIError) -> Int? {
-        guard let truncation else { return nil }
-        guard truncation != -1 else { return max(contextLength - (maxTokens ?? 1), 1) }
-        guard truncation <= contextLength else {
-            throw .invalid(
-                "truncate_prompt_tokens \(truncation) is more than the \(contextLength) tokens that the model's context holds",
-                param: "truncate_prompt_tokens")
-        }
-        return truncation
+        try truncation.most(contextLength: contextLength, answer: maxTokens ?? 1)
     }
 
-    private static func truncation(_ fields: FieldReader) throws(APIError) -> Int? {
-        guard let count = try fields.integer("truncate_prompt_tokens") else { return nil }
-        guard count == -1 || count >= 1 else {
-            throw .invalid("truncate_prompt_tokens must be -1 or at least 1, not \(count)", param: "truncate_prompt_tokens")
-        }
-        return count
-    }
-
-    private static func requestID(_ fields: FieldReader) throws(APIError) -> String? {
+    /// What the request calls itself.
+    static func requestID(_ fields: FieldReader) throws(APIError) -> String? {
         guard let id = try fields.string("request_id") else { return nil }
         guard (1...maxRequestIDBytes).contains(id.utf8.count), id.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
             throw .invalid("request_id must be 1 to \(maxRequestIDBytes) characters of ASCII without spaces", param: "request_id")

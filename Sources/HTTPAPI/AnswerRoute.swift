@@ -81,7 +81,7 @@ struct AnswerRoute: Sendable {
             let read = try CompletionRequest(translate(object), model.surroundings(pipeline))
             try model.check(name: read.model)
             return read
-        } isLong: { $0.prompts.count > 1 } make: { read, pipeline, budget throws(APIError) in
+        } isLong: { $0.prompts.sources.count > 1 } make: { read, pipeline, budget throws(APIError) in
             try read.plan(pipeline, contextLength: model.engine.configuration.maxModelLength, budget)
         } heldBytes: { $0.heldBytes }
     }

@@ -48,6 +48,14 @@ extension FieldTable {
                 "extra_args": [], "prompt_embeds": [],
             ], uniquingKeysWith: { $1 }))
 
+    static let embeddings = FieldTable(
+        supported: template.union(["model", "input", "messages", "encoding_format", "normalize", "truncate_prompt_tokens", "cache_salt", "request_id"]),
+        harmless: hints,
+        unsupported: [
+            "dimensions": [], "priority": [0], "documents": [[]], "mm_processor_kwargs": [[:]], "additional_data": [], "embed_dtype": ["float32"],
+            "endianness": ["native", "little"],
+        ])
+
     static let tokenize = FieldTable(
         supported: template.union(["model", "prompt", "messages", "tools", "tool_choice", "parallel_tool_calls"]), harmless: hints,
         unsupported: ["return_token_strs": [false], "mm_processor_kwargs": [[:]]])

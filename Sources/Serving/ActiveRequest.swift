@@ -56,12 +56,13 @@ final class ActiveRequest {
         let prompt = request.prompt
         return SequenceState(
             id: id, group: group, prompt: prompt.ids, longest: request.longest, images: images, spans: prompt.spans, lengths: prompt.lengths,
-            salt: request.cacheSalt, gears: request.probe?.gears ?? [], readsPrompt: request.readsPrompt)
+            salt: request.cacheSalt, gears: request.probe?.gears ?? [], readsPrompt: request.readsPrompt,
+            readsHidden: request.probe?.readsHidden ?? false)
     }
 
     /// Which logits of the next step that chooses a token are read, as `StepIO` counts them; a probe and log probabilities read all.
     func beginChoice() -> (count: Int32, reach: Float) {
-        guard request.maxTokens > 0 else { return request.probe == nil ? (StepIO.noLogits, 0) : (0, 0) }
+        guard request.maxTokens > 0 else { return request.probe?.readsHidden ?? true ? (StepIO.noLogits, 0) : (0, 0) }
         if policy == nil {
             policy = TokenPolicy(
                 request.sampling, request.rules, ends: request.endTokens + request.stopTokens, prompt: request.prompt.ids,

@@ -14,7 +14,7 @@ struct RunBatch: AsyncParsableCommand {
             Each line of the input is a request, and each line of the output its result, in the order in which they are done:
               {"custom_id": "1", "method": "POST", "url": "/v1/chat/completions", "body": {"model": …, "messages": …}}
               {"id": …, "custom_id": "1", "response": {"status_code": 200, "request_id": …, "body": …}, "error": null}
-            A request that cannot be answered has a result as well, with its error. Urls: /v1/chat/completions, /v1/completions.
+            A request that cannot be answered has a result as well, with its error. Urls: /v1/chat/completions, /v1/completions, /v1/embeddings.
             Whatever ended a run: the same command goes on with the lines that have no result yet.
             It exits with 0 once every line has its result, errors among them, and with 1 where it could not go on.
             """)

@@ -20,7 +20,7 @@ struct VLMServe: AsyncParsableCommand {
             A file of requests in OpenAI's batch form is answered without a server (its own flags: vlm-serve run-batch --help):
               vlm-serve run-batch -i requests.jsonl -o results.jsonl MODEL_DIRECTORY
 
-            Routes: POST /v1/chat/completions, /v1/responses, /v1/completions, /generate, /v1/messages, /v1/messages/count_tokens, /tokenize, /detokenize; GET / (the playground, a page for browsers), /docs and /openapi.json (what can be asked), /v1/models, /health, /ready, /live, /ping, /version, /load, /metrics.
+            Routes: POST /v1/chat/completions, /v1/responses, /v1/completions, /v1/embeddings, /generate, /v1/messages, /v1/messages/count_tokens, /tokenize, /detokenize; GET / (the playground, a page for browsers), /docs and /openapi.json (what can be asked), /v1/models, /health, /ready, /live, /ping, /version, /load, /metrics.
             It says "listening on http://HOST:PORT" on stderr once it can answer; /health is 503 before, 200 after.
             Messages: roles system, developer (read as system), user, assistant and tool; a message's name is ignored.
             Answers: JSON of a schema, texts of an expression, a grammar or choices (response_format, guided_*, structured_outputs), calls of tools (tools, tool_choice).

@@ -7,7 +7,7 @@ import Testing
 /// The document at `/openapi.json`: it says what the server does, no more and no less.
 @Suite struct OpenAPITests {
     private static let paths = [
-        "/", "/docs", "/openapi.json", "/v1/chat/completions", "/v1/responses", "/v1/completions", "/generate", "/v1/messages", "/v1/messages/count_tokens", "/tokenize", "/detokenize",
+        "/", "/docs", "/openapi.json", "/v1/chat/completions", "/v1/responses", "/v1/completions", "/v1/embeddings", "/generate", "/v1/messages", "/v1/messages/count_tokens", "/tokenize", "/detokenize",
         "/v1/models", "/v1/models/{model}", "/health", "/ready", "/live", "/ping", "/version", "/load", "/metrics",
     ]
 
@@ -70,7 +70,7 @@ import Testing
     @Test func everyFieldIsReadAndDescribed() async throws {
         let server = try await TestServer()
         let bodies = Self.bodies(try await Self.document(server))
-        #expect(bodies.count == 8)
+        #expect(bodies.count == 9)
         for (path, name, schema) in bodies {
             for (field, description) in Self.members(schema["properties"]) {
                 #expect(description.objectValue?.isEmpty == false, "\(name).\(field) has no schema in Sources/HTTPAPI/OpenAPI")
@@ -117,6 +117,7 @@ import Testing
 
     private static let smallest: [String: JSONObject] = [
         "ChatRequest": ["model": .string(TestServer.modelName), "messages": [["role": "user", "content": "a"]], "max_tokens": 1],
+        "EmbeddingRequest": ["model": .string(TestServer.modelName), "input": "a"],
         "GenerateRequest": ["prompt": "a", "max_tokens": 1],
         "CompletionRequest": ["model": .string(TestServer.modelName), "prompt": "a", "max_tokens": 1],
         "ResponseRequest": ["model": .string(TestServer.modelName), "input": "a", "max_output_tokens": 1],

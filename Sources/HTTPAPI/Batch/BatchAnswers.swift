@@ -4,10 +4,13 @@ internal import Serving
 /// Answers the requests of a batch file as the server would, without a socket.
 package struct BatchAnswers: Sendable {
     private let answers: AnswerRoute
+    private let embeddings: EmbeddingRoute
 
     /// - Parameter options: the bounds of requests; what it says of connections means nothing.
     package init(model: ServedModel, options: APIServer.Options) {
-        answers = AnswerRoute(intake: RequestIntake(model, options), reportsCachedTokens: options.reportsCachedTokens)
+        let intake = RequestIntake(model, options)
+        answers = AnswerRoute(intake: intake, reportsCachedTokens: options.reportsCachedTokens)
+        embeddings = EmbeddingRoute(intake: intake)
     }
 
     /// How often a request is tried that finds no room, and how long it waits for the next time.
@@ -33,6 +36,7 @@ package struct BatchAnswers: Sendable {
         let arrival = RequestIntake.Arrival.file(line.body)
         switch line.endpoint {
         case .completions: return try await answers.answer(to: answers.complete(arrival))
+        case .embeddings: return try await embeddings.answer(arrival)
         default: return try await answers.answer(to: answers.chat(arrival, as: ChatCompletions.self))
         }
     }
