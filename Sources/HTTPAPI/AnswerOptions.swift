@@ -12,6 +12,8 @@ struct AnswerOptions: Sendable {
     var guide: GuideFields.Choice?
     /// How many calls of functions an answer's text is read for.
     var toolCalls = AnswerReading.Limit.none
+    /// What answers begin with, where the server splits off what the model thinks.
+    var start = ReasoningReader.Start.saying
     /// Nil for the model's own number, and at most what the context holds.
     var maxTokens: Int?
     /// The field that set it.
@@ -56,6 +58,8 @@ struct AnswerOptions: Sendable {
         var endTokens: [Int32]
         /// Used when the request gives none.
         var seed: UInt64
+        /// How the model marks what it thinks; nil where all is text.
+        var reasoning: ReasoningReader.Form?
     }
 
     /// - Parameter echoes: whether answers begin with their prompt, which may then be all.

@@ -8,13 +8,16 @@ struct ChatResponse: AnswerWriting {
     let texts: TokenTexts?
     /// How many calls of functions an answer may hold.
     let toolCalls: AnswerReading.Limit
+    /// What answers begin with.
+    let start: ReasoningReader.Start
     /// How far each choice's text is read, of streams.
     private var readings: [Int: Reading] = [:]
 
     private static let kind = "chat.completion"
     private static let chunkKind = "chat.completion.chunk"
 
-    init(head: AnswerHead, texts: TokenTexts?, toolCalls: AnswerReading.Limit = .none) {
+    init(head: AnswerHead, texts: TokenTexts?, toolCalls: AnswerReading.Limit = .none, start: ReasoningReader.Start = .saying) {
+        self.start = start
         self.head = head
         self.texts = texts
         self.toolCalls = toolCalls
@@ -51,15 +54,17 @@ struct ChatResponse: AnswerWriting {
 
     private func message(_ index: Int, _ text: String) -> (JSONValue, hasCalls: Bool) {
         var message: JSONObject = ["role": "assistant", "content": .string(text), "refusal": nil]
-        var (reading, content, calls) = (AnswerReading(toolCalls), "", [JSONValue]())
+        var (reading, thoughts, content, calls) = (AnswerReading(toolCalls, start), "", "", [JSONValue]())
         for piece in reading.read(text) + reading.finish() {
             switch piece {
+            case .reasoning(let text): thoughts += text
             case .text(let text): content += text
             case .call(let call): calls.append(.object(written(index, call)))
             }
         }
+        message["content"] = content.isEmpty && !(calls.isEmpty && thoughts.isEmpty) ? .null : .string(content)
+        if !thoughts.isEmpty { message["reasoning_content"] = .string(thoughts) }
         guard !calls.isEmpty else { return (.object(message), false) }
-        message["content"] = content.isEmpty ? .null : .string(content)
         message["tool_calls"] = .array(calls)
         return (.object(message), true)
     }
@@ -81,7 +86,7 @@ struct ChatResponse: AnswerWriting {
     }
 
     mutating func pieces(_ index: Int, _ text: String, _ tokens: [TokenChoice]) -> [JSONValue] {
-        var reading = readings[index] ?? Reading(answer: AnswerReading(toolCalls))
+        var reading = readings[index] ?? Reading(answer: AnswerReading(toolCalls, start))
         defer { readings[index] = reading }
         reading.tokens += tokens
         return chunks(index, reading.answer.read(text), &reading)
@@ -91,6 +96,7 @@ struct ChatResponse: AnswerWriting {
         pieces.map { piece in
             defer { reading.tokens = [] }
             switch piece {
+            case .reasoning(let text): return chunk(index, delta: ["reasoning_content": .string(text)], reading.tokens)
             case .text(let text): return chunk(index, delta: ["content": .string(text)], reading.tokens)
             case .call(let call):
                 var written = written(index, call)
@@ -101,7 +107,7 @@ struct ChatResponse: AnswerWriting {
     }
 
     mutating func endings(_ index: Int, _ completion: Completion, _ tokens: [TokenChoice]) -> [JSONValue] {
-        var reading = readings[index] ?? Reading(answer: AnswerReading(toolCalls))
+        var reading = readings[index] ?? Reading(answer: AnswerReading(toolCalls, start))
         reading.tokens += tokens
         let chunks = chunks(index, reading.answer.finish(), &reading)
         readings[index] = reading

@@ -183,6 +183,6 @@ extension ServedModel {
     func surroundings(_ pipeline: InputPipeline) -> AnswerOptions.Surroundings {
         AnswerOptions.Surroundings(
             sampling: pipeline.defaultSampling, vocabularySize: engine.configuration.vocabularySize, endTokens: pipeline.endTokens,
-            seed: nextSeed())
+            seed: nextSeed(), reasoning: reasoning)
     }
 }

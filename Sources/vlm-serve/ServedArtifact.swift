@@ -15,6 +15,7 @@ struct ServedArtifact: Sendable {
     private let engine: EngineFlags
     private let inputs: InputFlags
     private let seed: UInt64?
+    private let reasoning: ReasoningReader.Form?
     private let generation: GenerationDefaults?
     private let overriding: GenerationDefaults
     /// Nil for the model's own.
@@ -22,7 +23,7 @@ struct ServedArtifact: Sendable {
 
     /// Opens the artifact, and compiles the model first where the choice is one that the store does not have.
     init(_ choice: ArtifactChoice, _ compiled: CompiledFlags, engine: EngineFlags, inputs: InputFlags, answers: AnswerFlags) throws {
-        (self.choice, self.engine, self.inputs, seed) = (choice, engine, inputs, answers.seed)
+        (self.choice, self.engine, self.inputs, seed, reasoning) = (choice, engine, inputs, answers.seed, answers.reasoningParser)
         (generation, overriding, template) = (try answers.generation(), try answers.overriding(), try inputs.template())
         path = try choice.path()
         if let warning = try Store.checkTrust(artifact: path, trustsOthers: choice.trustsOthers) { Console.say("warning: \(warning)") }
@@ -42,7 +43,7 @@ struct ServedArtifact: Sendable {
         let own = artifact.manifest.provenance.model
         return ServedModel(
             names: names.isEmpty ? [own, path, choice.name] : names, baseName: names.isEmpty ? own : nil, root: path, engine: session.engine,
-            seed: seed)
+            seed: seed, reasoning: reasoning)
     }
 
     /// What makes prompts of requests, with the flags' defaults of answers.
