@@ -27,8 +27,8 @@ extension ForeignFlag {
         ForeignFlag("--hf-config-path --hf-overrides --rope-scaling --rope-theta --quantization-param-path --model-loader-extra-config", .one, .refused(config)),
         ForeignFlag("--disable-sliding-window", .none, .refused(config)),
         ForeignFlag("--use-tqdm-on-load --no-use-tqdm-on-load", .none, .nothing("a bar is drawn on a terminal")),
-        ForeignFlag("--task --runner", .one, .only(["auto", "generate"], "answers are all that is served")),
-        ForeignFlag("--convert", .one, .only(["auto", "none"], "answers are all that is served")),
+        ForeignFlag("--task --runner", .one, .only(["auto", "generate", "embed", "embedding", "pooling"], "answers and embeddings are all that is served")),
+        ForeignFlag("--convert", .one, .only(["auto", "none", "embed"], "answers and embeddings are all that is served")),
         ForeignFlag("--model-impl", .one, .only(["auto"], "the model is the one that was compiled")),
     ]
 
