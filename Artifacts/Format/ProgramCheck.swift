@@ -137,20 +137,26 @@ private struct ProgramCheck {
         }
     }
 
-    /// One output, which fits the buffer that the backend leaves it in.
+    /// Outputs that fit the buffers in which the backend leaves them: one, and of `extend` a second, what the logits are made of.
     private func checkOutputs(of plan: ExecutionPlan) throws(Contradiction) {
         let name = plan.entry.description
-        guard plan.outputs.count == 1, let type = plan.outputs.first?.type, type.element == .f32,
-            let count = count(type, plan), let columns = type.shape.columns(plan.bounds)
-        else { throw Contradiction(reason: "\(name) has not one output of f32 and known size") }
-        if plan.entry == .vision {
-            let isWhole = columns % program.hiddenSize == 0 && (1...32).contains(columns / program.hiddenSize)
-            try require(isWhole, "rows of \(name)'s output \(type) are not the hidden size, nor a multiple")
-            return
-        }
-        try require(columns == program.vocabularySize, "rows of \(name)'s output \(type) are not the vocabulary")
-        if let room = product([program.limits.maxSequences, program.vocabularySize]) {
-            try require(count <= room, "output \(type) of \(name) exceeds the logits of all sequences")
+        let wanted = plan.entry == .extend ? 2 : 1
+        try require(plan.outputs.count == wanted, "\(name) has \(plan.outputs.count) outputs instead of \(wanted)")
+        for (index, output) in plan.outputs.enumerated() {
+            let type = output.type
+            guard type.element == .f32, let count = count(type, plan), let columns = type.shape.columns(plan.bounds) else {
+                throw Contradiction(reason: "output \(index) of \(name) is not of f32 and known size")
+            }
+            if plan.entry == .vision {
+                let isWhole = columns % program.hiddenSize == 0 && (1...32).contains(columns / program.hiddenSize)
+                try require(isWhole, "rows of \(name)'s output \(type) are not the hidden size, nor a multiple")
+                continue
+            }
+            let (width, what) = index == 0 ? (program.vocabularySize, "vocabulary") : (program.hiddenSize, "hidden size")
+            try require(columns == width, "rows of \(name)'s output \(type) are not the \(what)")
+            if let room = product([program.limits.maxSequences, width]) {
+                try require(count <= room, "output \(type) of \(name) exceeds the rows of all sequences")
+            }
         }
     }
 

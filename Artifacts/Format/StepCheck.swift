@@ -223,7 +223,7 @@ extension StepCheck {
         try require(linear.activation == .none, "a screened layer has an activation")
         try require(linear.inputs <= 1 << 16, "a screened layer has \(linear.inputs) inputs")
         // What is wanted of a row is said for the rows of the logits alone.
-        guard plan.entry != .vision, case .output = step.outputs[0].place else {
+        guard plan.entry != .vision, case .output(0) = step.outputs[0].place else {
             throw Contradiction(reason: "\(place): a screened layer makes no logits")
         }
     }

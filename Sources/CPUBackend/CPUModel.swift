@@ -70,7 +70,8 @@ final class CPUModel: LoadedModel {
         try StepIO(
             maxTokens: max(program.limits.maxBatchedTokens, program.limits.maxSequences),
             maxSequences: program.limits.maxSequences, maxBlocks: maxBlocks, positionAxes: program.positionAxes,
-            hiddenSize: program.imageWidth, vocabularySize: program.vocabularySize)
+            hiddenSize: program.imageWidth, vocabularySize: program.vocabularySize,
+            modelWidth: program.hiddenSize)
     }
 
     func copy(_ copies: CacheCopies) {

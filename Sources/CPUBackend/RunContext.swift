@@ -84,7 +84,7 @@ struct Operand {
         case arena(Int)
         case input(InputRole)
         case tensor(Int)
-        case output
+        case output(Int)
         case memory(UnsafeRawPointer)
     }
     let place: Place
@@ -105,7 +105,7 @@ struct Operand {
         switch place {
         case .arena(let offset): context.arena + offset
         case .memory(let pointer): UnsafeMutableRawPointer(mutating: pointer)
-        case .output: context.outputAddress
+        case .output(let index): context.outputAddress(index)
         case .input(let role): context.inputAddress(role)
         case .tensor(let index): context.vision?.address(ofTensor: index)
         }
@@ -121,8 +121,8 @@ struct Operand {
 }
 
 extension RunContext {
-    fileprivate var outputAddress: UnsafeMutableRawPointer? {
-        if let io { return UnsafeMutableRawPointer(io.logits.baseAddress) }
+    fileprivate func outputAddress(_ index: Int) -> UnsafeMutableRawPointer? {
+        if let io { return UnsafeMutableRawPointer((index == 0 ? io.logits : io.hidden).baseAddress) }
         return vision?.outputAddress
     }
 

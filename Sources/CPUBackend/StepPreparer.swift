@@ -96,7 +96,7 @@ struct StepPreparer {
                 stride = rowStride ?? columns
             case .input(let role): place = .input(role)
             case .tensor(let index): place = .tensor(index)
-            case .output: place = .output
+            case .output(let index): place = .output(index)
             case .weight(let index):
                 place = .memory(try memory(ofWeight: index))
             }

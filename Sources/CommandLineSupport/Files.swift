@@ -105,6 +105,8 @@ package struct FileError: Error, CustomStringConvertible {
     /// As in `errno`.
     let code: Int32
 
+    package init(path: String, code: Int32) { (self.path, self.code) = (path, code) }
+
     package var description: String {
         if code == ENXIO { return "\(path): a pipe to which nobody writes" }
         if code == EFBIG { return "\(path): more than \(InputFile.largest >> 20) MB, the most that is read" }

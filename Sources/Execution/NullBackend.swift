@@ -50,7 +50,8 @@ package final class NullModel: LoadedModel {
         try StepIO(
             maxTokens: max(program.limits.maxBatchedTokens, program.limits.maxSequences),
             maxSequences: program.limits.maxSequences, maxBlocks: maxBlocks, positionAxes: program.positionAxes,
-            hiddenSize: program.hiddenSize, vocabularySize: program.vocabularySize)
+            hiddenSize: program.hiddenSize, vocabularySize: program.vocabularySize,
+            modelWidth: program.hiddenSize)
     }
 
     package func copy(_ copies: CacheCopies) {
@@ -74,7 +75,7 @@ package final class NullModel: LoadedModel {
         for row in 0..<io.tokenCount where io.slots[row] >= 0 { cache[Int(io.slots[row])] = content(of: row, io) }
         if !states.isEmpty { try readInOrder(io) }
         for sequence in 0..<io.sequenceCount { try lookAhead(sequence, io) }
-        for sample in 0..<io.sampleCount { writeLogits(sample, io) }
+        for sample in 0..<io.sampleCount { writeLogits(sample, io, withHidden: entry == .extend) }
     }
 
     package func beginVision(_ input: VisionInput) throws(BackendError) {
@@ -148,7 +149,7 @@ package final class NullModel: LoadedModel {
     }
 
     /// Logits from all cached tokens up to and with the sampled one.
-    private func writeLogits(_ sample: Int, _ io: StepIO) {
+    private func writeLogits(_ sample: Int, _ io: StepIO, withHidden: Bool) {
         let row = Int(io.sampleRows[sample])
         let sequence = (0..<io.sequenceCount).first {
             let start = Int(io.queryStarts[$0])
@@ -162,6 +163,11 @@ package final class NullModel: LoadedModel {
             mix(&hash, cache[block * blockSize + position % blockSize])
         }
         if !states.isEmpty { mix(&hash, stateOfRow[row]) }
+        for column in 0..<(withHidden ? io.modelWidth : 0) {
+            var own = hash
+            mix(&own, UInt64(column))
+            io.hidden[sample * io.modelWidth + column] = Float(own >> 40) * 0x1p-23 - 1
+        }
         for token in 0..<io.vocabularySize {
             mix(&hash, UInt64(token))
             io.logits[sample * io.vocabularySize + token] = Float(hash >> 40) * 0x1p-22

@@ -9,6 +9,8 @@ package final class StepIO {
     package let positionAxes: Int
     package let hiddenSize: Int
     package let vocabularySize: Int
+    /// Elements of the hidden state that logits are made of.
+    package let modelWidth: Int
 
     /// Rows in use of the token buffers.
     package var tokenCount = 0
@@ -53,6 +55,8 @@ package final class StepIO {
     package let ordinals: UnsafeMutableBufferPointer<Int32>
     /// f32[maxSequences, vocabularySize].
     package let logits: UnsafeMutableBufferPointer<Float>
+    /// f32[maxSequences, modelWidth]: of `extend` alone, what each row of `logits` is made of, behind the last norm.
+    package let hidden: UnsafeMutableBufferPointer<Float>
 
     /// In `wantedLogits`: the row only fills a gear.
     package static let noLogits: Int32 = -1
@@ -61,7 +65,7 @@ package final class StepIO {
 
     /// - Throws: `outOfMemory`; memory is taken as it is touched.
     package init(
-        maxTokens: Int, maxSequences: Int, maxBlocks: Int, positionAxes: Int, hiddenSize: Int, vocabularySize: Int
+        maxTokens: Int, maxSequences: Int, maxBlocks: Int, positionAxes: Int, hiddenSize: Int, vocabularySize: Int, modelWidth: Int
     ) throws(BackendError) {
         self.maxTokens = maxTokens
         self.maxSequences = maxSequences
@@ -69,11 +73,12 @@ package final class StepIO {
         self.positionAxes = positionAxes
         self.hiddenSize = hiddenSize
         self.vocabularySize = vocabularySize
+        self.modelWidth = modelWidth
         let counts = [
             (maxTokens, 1), (positionAxes, maxTokens), (maxTokens, 1), (maxTokens, 1), (maxTokens, 1), (maxTokens, hiddenSize), (maxSequences, 1),
             (maxSequences, 1), (maxSequences, 1), (maxSequences, maxBlocks), (maxSequences, 1), (maxSequences, 1), (maxSequences, 1), (maxTokens, 1),
             (maxTokens, 1),
-            (maxSequences, vocabularySize),
+            (maxSequences, vocabularySize), (maxSequences, modelWidth),
         ]
         memory = try Arena(elements: counts, of: 4, for: "the buffers of a batch")
         var next = memory.base
@@ -97,6 +102,7 @@ package final class StepIO {
         stateSlots = take(maxTokens)
         ordinals = take(maxTokens)
         logits = take(maxSequences * vocabularySize)
+        hidden = take(maxSequences * modelWidth)
         slots.update(repeating: -1)
         imageRows.update(repeating: -1)
         stateSlots.update(repeating: -1)

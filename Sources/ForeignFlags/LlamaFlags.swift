@@ -70,11 +70,13 @@ extension ForeignFlag {
 
     private static let server = [
         ForeignFlag("-cb --cont-batching --metrics --jinja --no-context-shift --no-slots --no-prefill-assistant", .none, .nothing("that is how it always is")),
-        ForeignFlag("-nocb --no-cont-batching --context-shift --no-jinja --slots --props --embedding --embeddings --rerank --reranking --spm-infill", .none, .refused("not built")),
+        ForeignFlag("--embedding --embeddings", .none, .nothing("/v1/embeddings always answers, beside the other routes")),
+        ForeignFlag("--pooling", .one, .only(["last"], "an embedding is the hidden state of the last token")),
+        ForeignFlag("-nocb --no-cont-batching --context-shift --no-jinja --slots --props --rerank --reranking --spm-infill", .none, .refused("not built")),
         ForeignFlag("--api-key-file", .one, .refused("give the key as VLLM_API_KEY in the environment, which other users cannot read: VLLM_API_KEY=$(cat FILE)")),
         ForeignFlag("-to --timeout", .one, .refused("--request-deadline bounds how long a request may take to be read")),
-        ForeignFlag("--path --api-prefix --slot-save-path --pooling --reasoning-budget --keep -cram --cache-ram --models-dir", .one, .refused("not built")),
-        ForeignFlag("--reasoning-format", .one, .only(["none"], "reasoning is not split off yet; it stays in the text")),
+        ForeignFlag("--path --api-prefix --slot-save-path --reasoning-budget --keep -cram --cache-ram --models-dir", .one, .refused("not built")),
+        ForeignFlag("--reasoning-format", .one, .only(["none"], "--reasoning-parser splits reasoning off")),
         ForeignFlag("--log-file -lv --verbosity --log-verbosity", .one, .refused("the log goes to stderr, as much as --log-level says")),
         ForeignFlag("--log-prefix --log-timestamps", .none, .nothing("lines have the time of day")),
         ForeignFlag("--log-colors", .maybe(["on", "off", "auto"]), .nothing("the log has no colours")),

@@ -5,7 +5,6 @@ extension ForeignFlag {
     private static let compiledAhead = "plans are compiled ahead, for the batch sizes of vlmc compile --decode-gears"
     private static let oneProcess = "one process computes, on the CPU"
     private static let inMemory = "weights are mapped, and the KV cache stays in memory: --kv-cache-bytes says how large it is"
-    private static let template = "the chat template is part of the artifact: put it into the model directory as chat_template.jinja, and compile that"
     private static let noDownloads = "nothing is downloaded"
     private static let config = "what config.json says is decided when compiling: change it in the model directory"
     private static let sharing = "a model is not split: run a server on each machine, with a load balancer before them"
@@ -27,8 +26,8 @@ extension ForeignFlag {
         ForeignFlag("--hf-config-path --hf-overrides --rope-scaling --rope-theta --quantization-param-path --model-loader-extra-config", .one, .refused(config)),
         ForeignFlag("--disable-sliding-window", .none, .refused(config)),
         ForeignFlag("--use-tqdm-on-load --no-use-tqdm-on-load", .none, .nothing("a bar is drawn on a terminal")),
-        ForeignFlag("--task --runner", .one, .only(["auto", "generate"], "answers are all that is served")),
-        ForeignFlag("--convert", .one, .only(["auto", "none"], "answers are all that is served")),
+        ForeignFlag("--task --runner", .one, .only(["auto", "generate", "embed", "embedding", "pooling"], "answers and embeddings are all that is served")),
+        ForeignFlag("--convert", .one, .only(["auto", "none", "embed"], "answers and embeddings are all that is served")),
         ForeignFlag("--model-impl", .one, .only(["auto"], "the model is the one that was compiled")),
     ]
 
@@ -63,16 +62,15 @@ extension ForeignFlag {
     ]
 
     private static let answers = [
-        ForeignFlag("--chat-template --chat-template-file", .one, .refused(template)),
+        ForeignFlag("--chat-template-file", .one, .ours("--chat-template")),
         ForeignFlag("--chat-template-kwargs --default-chat-template-kwargs", .one, .refused("requests say it: chat_template_kwargs")),
-        ForeignFlag("--trust-request-chat-template", .none, .refused(template)),
+        ForeignFlag("--trust-request-chat-template", .none, .nothing("a request may bring a chat_template: what one costs is bounded, and it reaches nothing but its request")),
         ForeignFlag("--chat-template-content-format", .one, .nothing("the template tells which form it reads")),
         ForeignFlag("--response-role", .one, .only(["assistant"], "answers are the assistant's")),
         ForeignFlag("--return-tokens-as-token-ids", .none, .refused("not built yet")),
         ForeignFlag("--enable-auto-tool-choice --exclude-tools-when-tool-choice-none", .none, .nothing("that is how tools always work")),
         ForeignFlag("--tool-call-parser", .one, .only(["hermes"], "calls are read in the form of Hermes alone, whichever model it is")),
-        ForeignFlag("--reasoning-parser", .one, .refused("reasoning is not split off yet; it stays in the text")),
-        ForeignFlag("--enable-reasoning", .none, .refused("reasoning is not split off yet; it stays in the text")),
+        ForeignFlag("--enable-reasoning", .none, .nothing("--reasoning-parser says that reasoning is split off, and how")),
         ForeignFlag("--guided-decoding-backend", .one, .nothing("one engine guides answers, by the same rules for all of them")),
         ForeignFlag("--structured-outputs-config", .one, .refused("requests say it: structured_outputs")),
         ForeignFlag("--max-logprobs", .one, .only(["20"], "up to 20 of the likeliest tokens are told; requests ask for fewer")),

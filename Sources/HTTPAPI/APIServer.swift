@@ -1,4 +1,3 @@
-internal import CHeap
 internal import Foundation
 internal import HTTPTypes
 internal import Hummingbird
@@ -96,21 +95,24 @@ package struct APIServer: Service {
         router.add(middleware: ErrorMapping(model: model, access: options.access, log: options.requestLog))
         StatusRoutes(model: model, version: options.version, created: Int(Date().timeIntervalSince1970)).add(to: router)
         addPages(to: router)
-        let arriving = ArrivingBodies(limit: options.maxHeldBytes / 2)
-        let fetching = ImageFetching(
-            rules: options.media, engine: model.engine, arriving: arriving, bytesMax: options.maxBodyBytes, log: options.requestLog)
-        let intake = RequestIntake(
-            model: model, workers: WorkerPool(count: options.workers, afterLongWork: vlm_heap_trim), arriving: arriving,
-            working: ByteBudget(limit: options.maxHeldBytes / 2), maxBodyBytes: options.maxBodyBytes, fetching: fetching, maxImages: options.maxImages,
-            preparationLimit: .nanoseconds(Int64(options.preparationCPUSeconds * 1e9)),
-            preparationDeadline: .nanoseconds(Int64(options.preparationSeconds * 1e9)))
+        let intake = RequestIntake(model, options)
         let answers = AnswerRoute(intake: intake, reportsCachedTokens: options.reportsCachedTokens)
-        router.serve(.chat) { request, context in 
-            try await answers.chat(request, context, as: ChatCompletions.self)
+        func serve<Form: ChatForm>(_ endpoint: Endpoint, as form: Form.Type) {
+            router.serve(endpoint) { request, context in
+                try await answers.response(to: answers.chat(.connection(request, context), as: form), context)
+            }
         }
-        router.serve(.responses) { request, context in try await answers.chat(request, context, as: Responses.self) }
-        router.serve(.messages) { request, context in try await answers.chat(request, context, as: Messages.self) }
-        router.serve(.completions) { request, context in try await answers.complete(request, context) }
+        serve(.chat, as: ChatCompletions.self)
+        serve(.responses, as: Responses.self)
+        serve(.messages, as: Messages.self)
+        router.serve(.completions) { request, context in
+            try await answers.response(to: answers.complete(.connection(request, context)), context)
+        }
+        let embeddings = EmbeddingRoute(intake: intake)
+        router.serve(.embeddings) { request, context in .json(try await embeddings.answer(.connection(request, context))) }
+        router.serve(.generate) { request, context in
+            try await answers.response(to: answers.generate(.connection(request, context)), context)
+        }
         let tokens = TokenRoutes(intake: intake)
         router.serve(.countMessages) { request, context in try await tokens.count(request, context) }
         router.serve(.tokenize) { request, context in try await tokens.tokenize(request, context) }

@@ -65,7 +65,7 @@ package struct AccessRules: Sendable {
     private static let keyHeader = HTTPField.Name("x-api-key") ?? .authorization
 
     /// What paths begin with that need a key.
-    private static let locked: Set<String> = ["v1", "tokenize", "detokenize"]
+    private static let locked: Set<String> = ["v1", "generate", "tokenize", "detokenize"]
 
     /// Whether a request for this path must hold a key.
     func needsKey(path: String) -> Bool {

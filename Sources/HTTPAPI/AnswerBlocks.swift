@@ -38,7 +38,7 @@ package struct AnswerBlocks: Sendable {
         pieces.flatMap { piece -> [Change] in
             let place = blocks.count
             switch piece {
-            case .text(let text):
+            case .text(let text), .reasoning(let text):
                 let began: [Change] = open == nil ? [.textBegan(place)] : []
                 open = (open ?? "") + text
                 return began + [.textGrew(place, by: text)]

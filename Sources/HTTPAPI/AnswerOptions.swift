@@ -12,6 +12,8 @@ struct AnswerOptions: Sendable {
     var guide: GuideFields.Choice?
     /// How many calls of functions an answer's text is read for.
     var toolCalls = AnswerReading.Limit.none
+    /// What answers begin with, where the server splits off what the model thinks.
+    var start = ReasoningReader.Start.saying
     /// Nil for the model's own number, and at most what the context holds.
     var maxTokens: Int?
     /// The field that set it.
@@ -20,7 +22,12 @@ struct AnswerOptions: Sendable {
     var stopTokens: [Int32]
     var includesStop: Bool
     var ignoresEnd: Bool
-    var skipsSpecialTokens: Bool
+    var showing: TokenShowing
+    private var truncation: PromptTokens
+    /// Whether answers list the tokens of prompt and answer.
+    var returnsTokenIDs: Bool
+    /// What the answer's id says behind its kind; nil for what no other answer has.
+    var requestID: String?
     /// Requests of another salt share no cached prompts and images with this one.
     var cacheSalt: String
     var streams: Bool
@@ -42,6 +49,7 @@ struct AnswerOptions: Sendable {
     /// Most stop strings, and most bytes of one.
     static let maxStops = 16
     static let maxStopBytes = 1024
+    private static let maxRequestIDBytes = 256
 
     /// What the model and the server say of answers.
     struct Surroundings: Sendable {
@@ -52,6 +60,8 @@ struct AnswerOptions: Sendable {
         var endTokens: [Int32]
         /// Used when the request gives none.
         var seed: UInt64
+        /// How the model marks what it thinks; nil where all is text.
+        var reasoning: ReasoningReader.Form?
     }
 
     /// - Parameter echoes: whether answers begin with their prompt, which may then be all.
@@ -74,7 +84,12 @@ struct AnswerOptions: Sendable {
         stops = try Self.stops(fields)
         includesStop = try fields.boolean("include_stop_str_in_output") ?? false
         ignoresEnd = try fields.boolean("ignore_eos") ?? false
-        skipsSpecialTokens = try fields.boolean("skip_special_tokens") ?? true
+        showing = TokenShowing(
+            skipsSpecialTokens: try fields.boolean("skip_special_tokens") ?? true,
+            spacesAddedTokens: try fields.boolean("spaces_between_special_tokens") ?? true)
+        truncation = try PromptTokens(fields)
+        returnsTokenIDs = try fields.boolean("return_token_ids") ?? false
+        requestID = try Self.requestID(fields)
         cacheSalt = try fields.string("cache_salt") ?? ""
         streams = try fields.boolean("stream") ?? false
         includesUsage = try Self.includesUsage(fields, streams: streams)
@@ -92,6 +107,23 @@ struct AnswerOptions: Sendable {
 
     /// How many of the likeliest tokens the engine tells beside each token of the prompt; nil for none of it.
     var toldOfPrompt: Int? { [promptLogprobs, echoesLogprobs ? logprobs : nil].compactMap(\.self).max() }
+
+    /// Whether the tokens of answers are listed in some form.
+    var tellsTokens: Bool { logprobs != nil || returnsTokenIDs }
+
+    /// Most tokens of the prompt that are kept; nil for all.
+    func promptTokensMax(contextLength: Int) throws(APIError) -> Int? {
+        try truncation.most(contextLength: contextLength, answer: maxTokens ?? 1)
+    }
+
+    /// What the request calls itself.
+    static func requestID(_ fields: FieldReader) throws(APIError) -> String? {
+        guard let id = try fields.string("request_id") else { return nil }
+        guard (1...maxRequestIDBytes).contains(id.utf8.count), id.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
+            throw .invalid("request_id must be 1 to \(maxRequestIDBytes) characters of ASCII without spaces", param: "request_id")
+        }
+        return id
+    }
 
     private static func promptLogprobs(_ fields: FieldReader, streams: Bool) throws(APIError) -> Int? {
         guard let count = try fields.integer("prompt_logprobs") else { return nil }

@@ -16,8 +16,9 @@ struct AnswerPlan: Sendable {
     /// What answers to a prompt begin with; nil while the engine has told too little of it.
     func beginning(ofPrompt index: Int, told: [PromptToken]) -> AnswerBeginning? {
         var beginning = AnswerBeginning(text: beginnings.isEmpty ? "" : beginnings[index])
-        guard options.echoesLogprobs, let count = options.logprobs else { return beginning }
         let ids = groups[index].request.prompt.ids
+        if options.returnsTokenIDs { beginning.prompt = ids }
+        guard options.echoesLogprobs, let count = options.logprobs else { return beginning }
         guard told.count == ids.count - 1 else { return nil }
         beginning.first = ids.first
         beginning.tokens = told.map { TokenChoice(chosen: $0.choice.chosen, likeliest: Array($0.choice.likeliest.prefix(count))) }
@@ -28,6 +29,8 @@ struct AnswerPlan: Sendable {
 /// What comes before the text that is generated: nothing, or the prompt.
 struct AnswerBeginning: Sendable {
     var text = ""
+    /// The prompt's tokens; nil where they are not told.
+    var prompt: [Int32]?
     /// The prompt's first token, which has no log probability; nil where those of the prompt are not told.
     var first: Int32?
     var tokens: [TokenChoice] = []

@@ -1,6 +1,6 @@
 internal import Serving
 
-/// Reads an answer's text, as it grows, for calls of functions.
+/// Reads an answer's text, as it grows, for what the model thinks and for calls of functions.
 package struct AnswerReading: Sendable {
     /// How many calls count.
     package enum Limit: Sendable {
@@ -23,22 +23,41 @@ package struct AnswerReading: Sendable {
     }
 
     enum Piece: Sendable, Equatable {
+        case reasoning(String)
         case text(String)
         case call(Call)
     }
 
     private let limit: Limit
+    private var reasoning: ReasoningReader
     private var reader = ToolCallReader()
     private(set) var callCount = 0
 
-    /// - Parameter limit: where no calls count, text is text.
-    init(_ limit: Limit) { self.limit = limit }
+    /// - Parameters:
+    ///   - limit: where no calls count, text is text.
+    ///   - start: what the answer begins with.
+    init(_ limit: Limit, _ start: ReasoningReader.Start = .saying) {
+        self.limit = limit
+        reasoning = ReasoningReader(start)
+    }
 
     /// What is certain once more of the answer is known.
-    mutating func read(_ text: String) -> [Piece] { limit == .none ? [.text(text)] : counted(reader.read(text)) }
+    mutating func read(_ text: String) -> [Piece] { said(reasoning.read(text)) }
 
     /// What is left at the end of the answer.
-    mutating func finish() -> [Piece] { limit == .none ? [] : counted(reader.finish()) }
+    mutating func finish() -> [Piece] { said(reasoning.finish()) + (limit == .none ? [] : counted(reader.finish())) }
+
+    /// Thoughts as they are, and what is said read for calls.
+    private mutating func said(_ pieces: [ReasoningReader.Piece]) -> [Piece] {
+        var read: [Piece] = []
+        for piece in pieces {
+            switch piece {
+            case .reasoning(let text): read.append(.reasoning(text))
+            case .text(let text): read += limit == .none ? [.text(text)] : counted(reader.read(text))
+            }
+        }
+        return read
+    }
 
     private mutating func counted(_ pieces: [ToolCallReader.Piece]) -> [Piece] {
         pieces.compactMap { piece in

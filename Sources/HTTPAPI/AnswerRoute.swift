@@ -7,7 +7,7 @@ internal import JSON
 internal import NIOCore
 internal import Serving
 
-/// The routes of chats and `POST /v1/completions`: a plan is made of the body, and its answers are written whole or as a stream.
+/// What answers requests for chats and for completions: a plan is made of the body, and its answers are written whole or as a stream.
 struct AnswerRoute: Sendable {
     let intake: RequestIntake
     /// Whether answers say how many prompt tokens were cached, which tells one client what others asked.
@@ -28,10 +28,17 @@ struct AnswerRoute: Sendable {
         var plan: AnswerPlan
     }
 
-    func chat<Form: ChatForm>(_ request: Request, _ context: APIContext, as form: Form.Type) async throws -> Response {
+    /// What one request asks, and how it is answered.
+    struct Asked<Writer: AnswerWriting>: Sendable {
+        let plan: AnswerPlan
+        let writer: Writer
+        fileprivate let holdings: RequestIntake.Holdings
+    }
+
+    func chat<Form: ChatForm>(_ arrival: RequestIntake.Arrival, as form: Form.Type) async throws -> Asked<Form.Writer> {
         let (model, intake) = (model, intake)
         let images = ImageFetching.Places<Read<Form>>(images: \Read<Form>.chat.images, names: \Read<Form>.names)
-        let (made, holdings) = try await intake.prepare(request, context, images: images) { object, pipeline throws(APIError) in
+        let (made, holdings) = try await intake.prepare(arrival, images: images) { object, pipeline throws(APIError) in
             let translation = try Form.translated(object)
             return try translation.names.renaming { () throws(APIError) -> Read<Form> in
                 let chat = try ChatRequest(translation.body, model.surroundings(pipeline))
@@ -48,27 +55,40 @@ struct AnswerRoute: Sendable {
             return Made(form: read.form, plan: plan)
         } heldBytes: { $0.plan.heldBytes + $0.form.heldBytes }
         let writer = made.form.writer(head(Form.idPrefix, made.plan), texts(made.plan), made.plan)
-        return try await answer(made.plan, writer, context, holdings)
+        return Asked(plan: made.plan, writer: writer, holdings: holdings)
     }
 
-    func complete(_ request: Request, _ context: APIContext) async throws -> Response {
+    func complete(_ arrival: RequestIntake.Arrival) async throws -> Asked<CompletionResponse> {
+        let (plan, holdings) = try await completion(arrival) { body throws(APIError) in body }
+        let choices = plan.groups.count * plan.options.n
+        return Asked(plan: plan, writer: CompletionResponse(head: head("cmpl-", plan), texts: texts(plan), choices: choices), holdings: holdings)
+    }
+
+    func generate(_ arrival: RequestIntake.Arrival) async throws -> Asked<GenerateResponse> {
+        let name = model.name
+        let (plan, holdings) = try await completion(arrival) { body throws(APIError) in try GenerateRequest(body, model: name).completion }
+        return Asked(plan: plan, writer: GenerateResponse(choices: plan.options.n), holdings: holdings)
+    }
+
+    /// - Parameter translate: makes the body of a request for completions of a body.
+    private func completion(
+        _ arrival: RequestIntake.Arrival, _ translate: @escaping @Sendable (JSONObject) throws(APIError) -> JSONObject
+    ) async throws -> (AnswerPlan, RequestIntake.Holdings) {
         let model = model
-        let (plan, holdings) = try await intake.prepare(request, context) { object, pipeline throws(APIError) in
-            let read = try CompletionRequest(object, model.surroundings(pipeline))
+        return try await intake.prepare(arrival) { object, pipeline throws(APIError) in
+            let read = try CompletionRequest(translate(object), model.surroundings(pipeline))
             try model.check(name: read.model)
             return read
-        } isLong: { $0.prompts.count > 1 } make: { read, pipeline, budget throws(APIError) in
+        } isLong: { $0.prompts.sources.count > 1 } make: { read, pipeline, budget throws(APIError) in
             try read.plan(pipeline, contextLength: model.engine.configuration.maxModelLength, budget)
         } heldBytes: { $0.heldBytes }
-        let choices = plan.groups.count * plan.options.n
-        let writer = CompletionResponse(head: head("cmpl-", plan), texts: texts(plan), choices: choices)
-        return try await answer(plan, writer, context, holdings)
     }
 
     private func head(_ prefix: String, _ plan: AnswerPlan) -> AnswerHead {
         AnswerHead(
-            id: prefix + UUID().uuidString.replacing("-", with: "").lowercased(), model: model.name,
-            created: Int(Date().timeIntervalSince1970), reportsCachedTokens: reportsCachedTokens, withUsage: plan.options.includesUsage)
+            id: prefix + (plan.options.requestID ?? UUID().uuidString.replacing("-", with: "").lowercased()), model: model.name,
+            created: Int(Date().timeIntervalSince1970), reportsCachedTokens: reportsCachedTokens, withUsage: plan.options.includesUsage,
+            tellsTokenIDs: plan.options.returnsTokenIDs)
     }
 
     private func texts(_ plan: AnswerPlan) -> TokenTexts? {
@@ -77,32 +97,37 @@ struct AnswerRoute: Sendable {
 
     private var tokenTexts: TokenTexts? { model.pipeline.map { TokenTexts(bytes: $0.tokenBytes) } }
 
-    private func answer(
-        _ plan: AnswerPlan, _ writer: some AnswerWriting, _ context: APIContext, _ holdings: RequestIntake.Holdings
-    ) async throws -> Response {
-        let generation: BranchedGeneration
+    /// The response to whoever asks over a connection.
+    func response(to asked: Asked<some AnswerWriting>, _ context: APIContext) async throws -> Response {
+        let generation = try submit(asked.plan)
+        if asked.plan.options.streams { return stream(generation, asked, context) }
+        return try await context.channel.onClientGone(generation.cancel) { .json(try await whole(generation, asked)) }
+    }
+
+    /// The whole answer.
+    func answer(to asked: Asked<some AnswerWriting>) async throws -> JSONValue {
+        guard !asked.plan.options.streams else { throw APIError.invalid("stream must be false: the answer is written whole", param: "stream") }
+        return try await whole(submit(asked.plan), asked)
+    }
+
+    private func submit(_ plan: AnswerPlan) throws(APIError) -> BranchedGeneration {
         do throws(AdmissionError) {
-            generation = try model.engine.submit(plan.groups)
+            return try model.engine.submit(plan.groups)
         } catch {
             throw APIError(error, place: plan.promptField, maxTokensField: plan.options.maxTokensField)
         }
-        if plan.options.streams { return stream(generation, plan, writer, context, holdings) }
-        return try await context.channel.onClientGone(generation.cancel) {
-            try await whole(generation, plan, writer, holdings)
-        }
     }
 
-    private func whole(
-        _ generation: BranchedGeneration, _ plan: AnswerPlan, _ writer: some AnswerWriting, _ holdings: RequestIntake.Holdings
-    ) async throws -> Response {
-        defer { withExtendedLifetime(holdings) {} }
+    private func whole(_ generation: BranchedGeneration, _ asked: Asked<some AnswerWriting>) async throws -> JSONValue {
+        defer { withExtendedLifetime(asked.holdings) {} }
+        let plan = asked.plan
         let perPrompt = plan.options.bestOf
         var answers = Array(repeating: AnswerChoice(), count: plan.groups.count * perPrompt)
         var told: [[PromptToken]] = Array(repeating: [], count: plan.groups.count)
         var left = answers.count
         for await item in generation.events {
             switch item.event {
-            case .token(let choice): if plan.options.logprobs != nil { answers[item.branch].tokens.append(choice) }
+            case .token(let choice): if plan.options.tellsTokens { answers[item.branch].tokens.append(choice) }
             case .prompt(let tokens): told[item.branch / perPrompt] += tokens
             case .text(let piece): answers[item.branch].text += piece
             case .failed(let reason):
@@ -121,17 +146,14 @@ struct AnswerRoute: Sendable {
                 (answers[branch].beginning, answers[branch].promptLogprobs) = (beginning, logprobs)
             }
         }
-        return .json(try writer.whole(plan.shown(answers), plan.usage(answers)))
+        return try asked.writer.whole(plan.shown(answers), plan.usage(answers))
     }
 
-    private func stream(
-        _ generation: BranchedGeneration, _ plan: AnswerPlan, _ writer: some AnswerWriting, _ context: APIContext,
-        _ holdings: RequestIntake.Holdings
-    ) -> Response {
-        let headers: HTTPFields = [.contentType: "text/event-stream; charset=utf-8", .cacheControl: "no-cache"]
+    private func stream<Writer: AnswerWriting>(_ generation: BranchedGeneration, _ asked: Asked<Writer>, _ context: APIContext) -> Response {
+        let headers: HTTPFields = [.contentType: Writer.framing.contentType, .cacheControl: "no-cache"]
         let body = ResponseBody { sink in
-            defer { withExtendedLifetime(holdings) {} }
-            var stream = AnswerStream(plan, writer)
+            defer { withExtendedLifetime(asked.holdings) {} }
+            var stream = AnswerStream(asked.plan, asked.writer)
             let opening = stream.opening()
             if !opening.isEmpty { try await sink.write(ByteBuffer(bytes: opening)) }
             try await context.channel.onClientGone(generation.cancel) {

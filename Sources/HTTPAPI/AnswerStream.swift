@@ -36,10 +36,10 @@ struct AnswerStream<Writer: AnswerWriting>: Sendable {
     }
 
     private static func events(_ values: [JSONValue]) -> [UInt8] {
-        values.flatMap { ServerSentEvent.bytes($0, isNamed: Writer.namesEvents) }
+        values.flatMap { Writer.framing.bytes($0) }
     }
 
-    private static var end: [UInt8] { Writer.namesEvents ? [] : ServerSentEvent.done }
+    private static var end: [UInt8] { Writer.framing.end }
 
     /// What is written of an event; tokens wait for the text that they are part of.
     mutating func bytes(of item: BranchEvent) -> [UInt8] {
@@ -66,7 +66,7 @@ struct AnswerStream<Writer: AnswerWriting>: Sendable {
         switch item.event {
         case .prompt, .failed: return []
         case .token(let choice):
-            if plan.options.logprobs != nil { answers[item.branch].tokens.append(choice) }
+            if plan.options.tellsTokens { answers[item.branch].tokens.append(choice) }
             return []
         case .text(let text):
             return Self.events(writer.pieces(item.branch, text, takeTokens(item.branch)))

@@ -3,8 +3,7 @@ internal import Serving
 
 /// Puts answers into the form of one route.
 protocol AnswerWriting: Sendable {
-    /// Whether each event of a stream says its type before its data; where not, `[DONE]` is the last.
-    static var namesEvents: Bool { get }
+    static var framing: StreamFraming { get }
     /// Throws where the form cannot say how an answer ended.
     func whole(_ choices: [AnswerChoice], _ usage: Usage) throws(APIError) -> JSONValue
     /// The first pieces of a choice's stream.
@@ -20,7 +19,7 @@ protocol AnswerWriting: Sendable {
 }
 
 extension AnswerWriting {
-    static var namesEvents: Bool { false }
+    static var framing: StreamFraming { .events }
 
     func failure(_ error: APIError) -> JSONValue { error.body }
 }
@@ -34,6 +33,8 @@ struct AnswerHead: Sendable {
     let reportsCachedTokens: Bool
     /// Whether pieces of a stream say that the usage is still to come.
     let withUsage: Bool
+    /// Whether the tokens of prompt and answers are listed.
+    var tellsTokenIDs = false
 
     /// The part of `id` that no other answer's has.
     var uniquePart: Substring { id.drop { $0 != "-" && $0 != "_" }.dropFirst() }
@@ -62,6 +63,14 @@ struct AnswerHead: Sendable {
         return .object(object)
     }
 
+    /// The ids of tokens; nil where they are not told.
+    func ids(_ tokens: [Int32]?) -> JSONValue? {
+        guard tellsTokenIDs, let tokens else { return nil }
+        return .array(tokens.map { .int(Int($0)) })
+    }
+
+    func ids(_ tokens: [TokenChoice]) -> JSONValue? { ids(tokens.map(\.chosen.token)) }
+
     private func usage(_ usage: Usage) -> JSONValue {
         var details = JSONObject()
         if reportsCachedTokens { details["cached_tokens"] = .int(usage.cachedTokens) }
@@ -86,16 +95,25 @@ extension Completion {
     }
 }
 
-/// One event of a server-sent stream.
-enum ServerSentEvent {
-    static let done = Array("data: [DONE]\n\n".utf8)
+/// How the pieces of a stream follow each other.
+enum StreamFraming: Sendable {
+    /// Server-sent events, `[DONE]` the last.
+    case events
+    /// Server-sent events that say their type before their data.
+    case namedEvents
+    /// A line of JSON each.
+    case lines
 
-    /// - Parameter isNamed: whether the value's `type` is told as the event's.
-    static func bytes(_ value: JSONValue, isNamed: Bool) -> [UInt8] {
-        let name = isNamed ? value["type"]?.stringValue.map { "event: \($0)\n" } : nil
-        var bytes = Array((name ?? "").utf8) + Array("data: ".utf8)
+    var contentType: String { self == .lines ? "application/x-ndjson" : "text/event-stream; charset=utf-8" }
+
+    /// What follows the last piece.
+    var end: [UInt8] { self == .events ? Array("data: [DONE]\n\n".utf8) : [] }
+
+    func bytes(_ value: JSONValue) -> [UInt8] {
+        let name = self == .namedEvents ? value["type"]?.stringValue.map { "event: \($0)\n" } : nil
+        var bytes = Array((name ?? "").utf8) + Array((self == .lines ? "" : "data: ").utf8)
         value.write(into: &bytes)
-        bytes += [0x0A, 0x0A]
+        bytes += self == .lines ? [0x0A] : [0x0A, 0x0A]
         return bytes
     }
 }

@@ -9,11 +9,12 @@ struct ChatRequest: Sendable {
     /// In the chat template's form: an image is `{"type": "image"}`.
     var messages: JSONValue
     var images: [EncodedImage]
-    /// What the template sees besides.
-    var extra: JSONObject
+    var template: TemplateFields
     var options: AnswerOptions
     /// The functions that the model may call; nil for none.
     var offer: ToolFields.Offer?
+    /// How the model marks what it thinks before a free answer; nil where nothing is split off.
+    private var reasoning: ReasoningReader.Form?
 
     init(_ object: JSONObject, _ surroundings: AnswerOptions.Surroundings) throws(APIError) {
         let fields = FieldReader(object: object)
@@ -21,11 +22,14 @@ struct ChatRequest: Sendable {
         guard let model = try fields.string("model") else { throw .invalid("model is required", param: "model") }
         self.model = model
         (messages, images) = try MessageReader(bounds: PixelFields.readBody(fields)).read(fields.value("messages"))
-        extra = try TemplateFields.read(fields)
+        template = try TemplateFields(fields)
         options = try AnswerOptions(fields, surroundings, logprobs: Self.logprobs(fields))
         offer = try ToolFields(fields: fields).read()
+        // What is guided from its first token on holds no thoughts.
+        let isFree = options.guide == nil && offer?.mustCall != true
+        reasoning = isFree ? surroundings.reasoning : nil
         guard let offer else { return }
-        extra["tools"] = .array(offer.tools)
+        template.form.extra["tools"] = .array(offer.tools)
         options.guide = try offer.guide(beside: options.guide)
         options.toolCalls = offer.takesOneCall ? .one : .several
     }
@@ -42,16 +46,35 @@ struct ChatRequest: Sendable {
         return isAsked ? count : nil
     }
 
+    /// What answers to a prompt begin with, as its last tokens tell.
+    private func start(_ prompt: [Int32], _ pipeline: InputPipeline, _ budget: WorkBudget) throws(APIError) -> ReasoningReader.Start {
+        guard let reasoning else { return .saying }
+        do throws(InputError) {
+            let end = try pipeline.text(of: Array(prompt.suffix(Self.endTokens)), TokenShowing(skipsSpecialTokens: false), budget: budget)
+            return reasoning.start(behind: end)
+        } catch {
+            throw APIError(error)
+        }
+    }
+
+    /// Tokens at the end of a prompt that hold a mark and the white space behind it.
+    private static let endTokens = 16
+
     /// The prompt, and what is asked of the engine.
     func plan(_ pipeline: InputPipeline, contextLength: Int, _ budget: WorkBudget) throws(APIError) -> AnswerPlan {
+        let pipeline = try template.applied(to: pipeline, budget)
         if offer != nil { try pipeline.tools.check() }
+        let most = try options.promptTokensMax(contextLength: contextLength)
         let prompt: Prompt
         do throws(InputError) {
-            prompt = try pipeline.prompt(messages: messages, extra: extra, images: images, salt: options.cacheSalt, budget: budget)
+            prompt = try pipeline.prompt(
+                messages: messages, form: template.form, images: images, salt: options.cacheSalt, truncatedTo: most, budget: budget)
         } catch {
             throw APIError(error)
         }
         let room = contextLength - prompt.ids.count
+        var options = options
+        options.start = try start(prompt.ids, pipeline, budget)
         let generation = try pipeline.generation(prompt, options, maxTokens: max(min(room, pipeline.defaultMaxTokens ?? room), 1), budget)
         return AnswerPlan(groups: [GenerationGroup(generation, count: options.bestOf)], options: options)
     }

@@ -8,13 +8,16 @@ struct ChatResponse: AnswerWriting {
     let texts: TokenTexts?
     /// How many calls of functions an answer may hold.
     let toolCalls: AnswerReading.Limit
+    /// What answers begin with.
+    let start: ReasoningReader.Start
     /// How far each choice's text is read, of streams.
     private var readings: [Int: Reading] = [:]
 
     private static let kind = "chat.completion"
     private static let chunkKind = "chat.completion.chunk"
 
-    init(head: AnswerHead, texts: TokenTexts?, toolCalls: AnswerReading.Limit = .none) {
+    init(head: AnswerHead, texts: TokenTexts?, toolCalls: AnswerReading.Limit = .none, start: ReasoningReader.Start = .saying) {
+        self.start = start
         self.head = head
         self.texts = texts
         self.toolCalls = toolCalls
@@ -29,28 +32,39 @@ struct ChatResponse: AnswerWriting {
     func whole(_ choices: [AnswerChoice], _ usage: Usage) -> JSONValue {
         let written = choices.enumerated().map { index, choice -> JSONValue in
             let (message, hasCalls) = message(index, choice.text)
-            return [
+            var written: JSONObject = [
                 "index": .int(index),
                 "message": message,
                 "logprobs": texts?.chat(choice.tokens) ?? .null,
                 "finish_reason": choice.completion.map { reason($0, hasCalls: hasCalls) } ?? .null,
                 "stop_reason": choice.completion?.stopReason ?? .null,
             ]
+            written["token_ids"] = head.ids(choice.tokens)
+            return .object(written)
         }
-        return head.whole(Self.kind, written, usage, promptLogprobs: choices.first?.promptLogprobs)
+        return told(choices.first?.beginning.prompt, in: head.whole(Self.kind, written, usage, promptLogprobs: choices.first?.promptLogprobs))
+    }
+
+    /// The same with the tokens of the prompt, where they are told.
+    private func told(_ prompt: [Int32]?, in value: JSONValue) -> JSONValue {
+        guard let ids = head.ids(prompt), var object = value.objectValue else { return value }
+        object["prompt_token_ids"] = ids
+        return .object(object)
     }
 
     private func message(_ index: Int, _ text: String) -> (JSONValue, hasCalls: Bool) {
         var message: JSONObject = ["role": "assistant", "content": .string(text), "refusal": nil]
-        var (reading, content, calls) = (AnswerReading(toolCalls), "", [JSONValue]())
+        var (reading, thoughts, content, calls) = (AnswerReading(toolCalls, start), "", "", [JSONValue]())
         for piece in reading.read(text) + reading.finish() {
             switch piece {
+            case .reasoning(let text): thoughts += text
             case .text(let text): content += text
             case .call(let call): calls.append(.object(written(index, call)))
             }
         }
+        message["content"] = content.isEmpty && !(calls.isEmpty && thoughts.isEmpty) ? .null : .string(content)
+        if !thoughts.isEmpty { message["reasoning_content"] = .string(thoughts) }
         guard !calls.isEmpty else { return (.object(message), false) }
-        message["content"] = content.isEmpty ? .null : .string(content)
         message["tool_calls"] = .array(calls)
         return (.object(message), true)
     }
@@ -68,11 +82,11 @@ struct ChatResponse: AnswerWriting {
 
     /// Who speaks.
     func opening(_ index: Int, _ beginning: AnswerBeginning) -> [JSONValue] {
-        [chunk(index, delta: ["role": "assistant", "content": .string(beginning.text)], [])]
+        [told(beginning.prompt, in: chunk(index, delta: ["role": "assistant", "content": .string(beginning.text)], []))]
     }
 
     mutating func pieces(_ index: Int, _ text: String, _ tokens: [TokenChoice]) -> [JSONValue] {
-        var reading = readings[index] ?? Reading(answer: AnswerReading(toolCalls))
+        var reading = readings[index] ?? Reading(answer: AnswerReading(toolCalls, start))
         defer { readings[index] = reading }
         reading.tokens += tokens
         return chunks(index, reading.answer.read(text), &reading)
@@ -82,6 +96,7 @@ struct ChatResponse: AnswerWriting {
         pieces.map { piece in
             defer { reading.tokens = [] }
             switch piece {
+            case .reasoning(let text): return chunk(index, delta: ["reasoning_content": .string(text)], reading.tokens)
             case .text(let text): return chunk(index, delta: ["content": .string(text)], reading.tokens)
             case .call(let call):
                 var written = written(index, call)
@@ -92,7 +107,7 @@ struct ChatResponse: AnswerWriting {
     }
 
     mutating func endings(_ index: Int, _ completion: Completion, _ tokens: [TokenChoice]) -> [JSONValue] {
-        var reading = readings[index] ?? Reading(answer: AnswerReading(toolCalls))
+        var reading = readings[index] ?? Reading(answer: AnswerReading(toolCalls, start))
         reading.tokens += tokens
         let chunks = chunks(index, reading.answer.finish(), &reading)
         readings[index] = reading
@@ -110,6 +125,7 @@ struct ChatResponse: AnswerWriting {
         choice["logprobs"] = tokens.isEmpty ? .null : texts?.chat(tokens) ?? .null
         choice["finish_reason"] = ended.map { reason($0, hasCalls: hasCalls) } ?? .null
         choice["stop_reason"] = ended?.stopReason
+        choice["token_ids"] = head.ids(tokens)
         return head.chunk(Self.chunkKind, choice)
     }
 }

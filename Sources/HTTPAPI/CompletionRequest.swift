@@ -5,13 +5,8 @@ internal import Serving
 
 /// A request for completions of plain texts, checked.
 struct CompletionRequest: Sendable {
-    enum Source: Sendable {
-        case text(String)
-        case tokens([Int32])
-    }
-
     var model: String
-    var prompts: [Source]
+    var prompts: PromptSources
     var addsSpecialTokens: Bool
     /// Whether answers begin with their prompt.
     var echoes: Bool
@@ -26,8 +21,7 @@ struct CompletionRequest: Sendable {
         try FieldTable.completion.check(object)
         guard let model = try fields.string("model") else { throw .invalid("model is required", param: "model") }
         self.model = model
-        let tokens = SamplingFields(fields: fields, vocabularySize: surroundings.vocabularySize)
-        prompts = try Self.prompts(fields, tokens)
+        prompts = try PromptSources("prompt", fields, vocabularySize: surroundings.vocabularySize, most: Self.maxPrompts)
         addsSpecialTokens = try fields.boolean("add_special_tokens") ?? true
         echoes = try fields.boolean("echo") ?? false
         options = try AnswerOptions(fields, surroundings, logprobs: Self.logprobs(fields), echoes: echoes)
@@ -41,63 +35,28 @@ struct CompletionRequest: Sendable {
         return count
     }
 
-    private static func prompts(_ fields: FieldReader, _ tokens: SamplingFields) throws(APIError) -> [Source] {
-        guard let value = fields.value("prompt") else { throw .invalid("prompt is required", param: "prompt") }
-        if let text = value.stringValue { return [.text(text)] }
-        guard let list = value.arrayValue else {
-            throw fields.mismatch("prompt", value, "a string, a list of strings, a list of token ids or a list of those")
-        }
-        guard let first = list.first else { throw .invalid("prompt must not be empty", param: "prompt") }
-        if first.intValue != nil { return try [.tokens(tokens.tokens("prompt") ?? [])] }
-        guard list.count <= maxPrompts else {
-            throw .invalid("prompt holds \(list.count) prompts, more than \(maxPrompts)", param: "prompt")
-        }
-        var prompts: [Source] = []
-        for (index, element) in list.enumerated() {
-            let place = "prompt[\(index)]"
-            if let text = element.stringValue {
-                prompts.append(.text(text))
-            } else if element.arrayValue != nil {
-                prompts.append(.tokens(try tokens.tokens(place, of: element, param: "prompt")))
-            } else {
-                throw fields.mismatch(place, element, "a string or a list of token ids", param: "prompt")
-            }
-        }
-        return prompts
-    }
-
     func plan(_ pipeline: InputPipeline, contextLength: Int, _ budget: WorkBudget) throws(APIError) -> AnswerPlan {
         var plan = AnswerPlan(groups: [], options: options)
         plan.promptField = "prompt"
-        for source in prompts {
-            let prompt: Prompt
-            do throws(InputError) {
-                prompt = try self.prompt(source, pipeline, budget)
-            } catch {
-                throw APIError(error, place: "prompt")
-            }
+        let kept = try options.promptTokensMax(contextLength: contextLength)
+        for source in prompts.sources {
+            let prompt = try prompts.prompt(source, addsSpecialTokens: addsSpecialTokens, keeping: kept, pipeline, budget)
             let most = min(contextLength - prompt.ids.count, pipeline.defaultMaxTokens ?? Self.defaultMaxTokens)
             let generation = try pipeline.generation(prompt, options, maxTokens: max(most, 1), budget)
             plan.groups.append(GenerationGroup(generation, count: options.bestOf))
-            if echoes { plan.beginnings.append(try text(source, pipeline, budget)) }
+            guard echoes else { continue }
+            let isWhole = kept.map { prompt.ids.count < $0 } ?? true
+            plan.beginnings.append(try text(isWhole ? source : .tokens(prompt.ids), pipeline, budget))
         }
         return plan
     }
 
-    private func prompt(_ source: Source, _ pipeline: InputPipeline, _ budget: WorkBudget) throws(InputError) -> Prompt {
-        switch source {
-        case .tokens(let ids): pipeline.prompt(tokens: ids)
-        case .text(let text):
-            pipeline.prompt(tokens: try pipeline.tokens(of: text, addsSpecialTokens: addsSpecialTokens, budget: budget))
-        }
-    }
-
-    private func text(_ source: Source, _ pipeline: InputPipeline, _ budget: WorkBudget) throws(APIError) -> String {
+    private func text(_ source: PromptSources.Source, _ pipeline: InputPipeline, _ budget: WorkBudget) throws(APIError) -> String {
         switch source {
         case .text(let text): return text
         case .tokens(let ids):
             do throws(InputError) {
-                return try pipeline.text(of: ids, skipsSpecialTokens: options.skipsSpecialTokens, budget: budget)
+                return try pipeline.text(of: ids, options.showing, budget: budget)
             } catch {
                 throw APIError(error, place: "prompt")
             }

@@ -24,22 +24,31 @@ struct CompletionResponse: AnswerWriting {
             let logprobs = texts?.completion(beginning.tokens + choice.tokens, first: beginning.first, offset: &offset) ?? .null
             var written = self.choice(index, beginning.text + choice.text, logprobs, ended: choice.completion)
             written["prompt_logprobs"] = choice.promptLogprobs
+            written["prompt_token_ids"] = head.ids(beginning.prompt)
+            written["token_ids"] = head.ids(choice.tokens)
             return .object(written)
         }
         return head.whole(Self.kind, written, usage)
     }
 
     mutating func opening(_ index: Int, _ beginning: AnswerBeginning) -> [JSONValue] {
-        guard !beginning.text.isEmpty || beginning.first != nil else { return [] }
-        return [head.chunk(Self.kind, choice(index, beginning.text, logprobs(index, beginning.tokens, first: beginning.first), ended: nil))]
+        guard !beginning.text.isEmpty || beginning.first != nil || beginning.prompt != nil else { return [] }
+        var opening = choice(index, beginning.text, logprobs(index, beginning.tokens, first: beginning.first), ended: nil)
+        opening["prompt_token_ids"] = head.ids(beginning.prompt)
+        opening["token_ids"] = head.ids([TokenChoice]())
+        return [head.chunk(Self.kind, opening)]
     }
 
     mutating func pieces(_ index: Int, _ text: String, _ tokens: [TokenChoice]) -> [JSONValue] {
-        [head.chunk(Self.kind, choice(index, text, logprobs(index, tokens), ended: nil))]
+        var choice = choice(index, text, logprobs(index, tokens), ended: nil)
+        choice["token_ids"] = head.ids(tokens)
+        return [head.chunk(Self.kind, choice)]
     }
 
     mutating func endings(_ index: Int, _ completion: Completion, _ tokens: [TokenChoice]) -> [JSONValue] {
-        [head.chunk(Self.kind, choice(index, "", logprobs(index, tokens), ended: completion))]
+        var choice = choice(index, "", logprobs(index, tokens), ended: completion)
+        choice["token_ids"] = head.ids(tokens)
+        return [head.chunk(Self.kind, choice)]
     }
 
     func closing(_ usage: Usage) -> [JSONValue] { head.withUsage ? [head.whole(Self.kind, [], usage)] : [] }

@@ -58,7 +58,7 @@ struct ErrorMapping: RouterMiddleware {
         case let error as ConnectionRules.BodyGivesWay: return APIError(error)
         case let error as HTTPError where error.status == .notFound:
             return .invalid(
-                "\(request.method.rawValue) \(request.uri.path.prefix(200)) is not served; see /v1/chat/completions, /v1/responses, /v1/messages, /v1/completions, /v1/models",
+                "\(request.method.rawValue) \(request.uri.path.prefix(200)) is not served; see /v1/chat/completions, /v1/responses, /v1/messages, /v1/completions, /v1/embeddings, /v1/models",
                 code: "not_found", status: 404)
         case let error as any HTTPResponseError:
             return .invalid("\(error)", status: error.status.code)

@@ -27,12 +27,13 @@ struct FieldTable: Sendable {
 
 extension FieldTable {
     static let chat = FieldTable(
-        supported: answers.union(["messages", "max_completion_tokens", "top_logprobs", "add_generation_prompt", "chat_template_kwargs", "tools", "tool_choice", "parallel_tool_calls"]).union(pixels), harmless: hints,
+        supported: answers.union(["messages", "max_completion_tokens", "top_logprobs", "tools", "tool_choice", "parallel_tool_calls"]).union(template).union(pixels),
+        harmless: hints,
         unsupported: later.merging(
             [
                 "echo": [false],
                 "functions": [[]], "function_call": ["none", "auto"],
-                "chat_template": [], "continue_final_message": [false], "add_special_tokens": [false], "documents": [[]], "prompt": [],
+                "documents": [[]], "prompt": [],
                 "modalities": [["text"]], "audio": [], "prediction": [], "reasoning_effort": ["none"], "web_search_options": [],
             ], uniquingKeysWith: { $1 }))
 
@@ -40,14 +41,25 @@ extension FieldTable {
         supported: answers.union(["prompt", "echo", "add_special_tokens"]), harmless: hints,
         unsupported: later.merging(["suffix": [""], "prompt_embeds": [], "messages": []], uniquingKeysWith: { $1 }))
 
-    static let tokenize = FieldTable(
-        supported: [
-            "model", "prompt", "messages", "add_special_tokens", "add_generation_prompt", "chat_template_kwargs", "tools", "tool_choice",
-            "parallel_tool_calls", "mm_processor_kwargs", "min_pixels", "max_pixels",
-        ], harmless: hints,
+    static let generate = FieldTable(
+        supported: passed.union(GenerateRequest.own).union(["prompt"]), harmless: [],
+        unsupported: later.merging(
+            [
+                "logprobs": [], "prompt_logprobs": [], "detokenize": [true], "guided_decoding": [], "logits_processors": [[]], "output_kind": [],
+                "extra_args": [], "prompt_embeds": [],
+            ], uniquingKeysWith: { $1 }))
+
+    static let embeddings = FieldTable(
+        supported: template.union(["model", "input", "messages", "encoding_format", "normalize", "truncate_prompt_tokens", "cache_salt", "request_id"]).union(pixels),
+        harmless: hints,
         unsupported: [
-            "continue_final_message": [false], "return_token_strs": [false], "chat_template": [],
+            "dimensions": [], "priority": [0], "documents": [[]], "additional_data": [], "embed_dtype": ["float32"],
+            "endianness": ["native", "little"],
         ])
+
+    static let tokenize = FieldTable(
+        supported: template.union(["model", "prompt", "messages", "tools", "tool_choice", "parallel_tool_calls"]).union(pixels), harmless: hints,
+        unsupported: ["return_token_strs": [false]])
 
     static let detokenize = FieldTable(supported: ["model", "tokens"], harmless: hints, unsupported: [:])
 
@@ -76,7 +88,15 @@ extension FieldTable {
     ]
 
     /// What `AnswerOptions` and every request for answers read.
-    private static let answers = passed.union(["max_tokens", "n", "best_of", "stop", "logprobs", "prompt_logprobs", "stream_options", "response_format", "use_beam_search", "length_penalty", "early_stopping"])
+    private static let answers = passed.union([
+        "max_tokens", "n", "best_of", "stop", "logprobs", "prompt_logprobs", "stream_options", "response_format", "truncate_prompt_tokens",
+        "spaces_between_special_tokens", "return_token_ids", "request_id", "use_beam_search", "length_penalty", "early_stopping",
+    ])
+
+    /// What `TemplateFields` reads.
+    private static let template: Set<String> = [
+        "add_generation_prompt", "continue_final_message", "add_special_tokens", "chat_template", "chat_template_kwargs",
+    ]
 
     /// What every form of a request calls alike.
     static let passed: Set<String> = [
@@ -94,7 +114,6 @@ extension FieldTable {
     ]
 
     private static let later: [String: [JSONValue]] = [
-        "spaces_between_special_tokens": [true], "guided_whitespace_pattern": [], "priority": [0], "request_id": [], "truncate_prompt_tokens": [],
-        "return_token_ids": [false], "return_tokens_as_token_ids": [false],
+        "guided_whitespace_pattern": [], "priority": [0], "return_tokens_as_token_ids": [false],
     ]
 }

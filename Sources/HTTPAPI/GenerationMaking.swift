@@ -13,13 +13,13 @@ extension InputPipeline {
     ) throws(APIError) -> GenerationRequest {
         var generation = GenerationRequest(
             prompt: prompt, sampling: options.sampling, maxTokens: options.maxTokens ?? maxTokens, endTokens: endTokens,
-            ignoresEnd: options.ignoresEnd, stops: options.stops, decoder: makeDecoder(skipsSpecialTokens: options.skipsSpecialTokens),
+            ignoresEnd: options.ignoresEnd, stops: options.stops, decoder: makeDecoder(options.showing),
             cacheSalt: options.cacheSalt)
         generation.beams = options.beams
         generation.rules = options.rules
         generation.stopTokens = options.stopTokens
         generation.includesStop = options.includesStop
-        generation.logprobs = options.logprobs ?? (options.bestOf > options.n ? 0 : nil)
+        generation.logprobs = options.logprobs ?? (options.bestOf > options.n || options.returnsTokenIDs ? 0 : nil)
         generation.promptLogprobs = options.toldOfPrompt
         guard generation.rules.minTokens <= generation.maxTokens else {
             throw .invalid(

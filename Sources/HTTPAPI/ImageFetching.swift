@@ -53,7 +53,9 @@ struct ImageFetching: Sendable {
     }
 
     /// Replaces what `images` name by the files themselves. All are checked before the first is fetched.
-    func fetch(_ images: inout [EncodedImage], on channel: any Channel, deadline: ContinuousClock.Instant) async throws -> Fetched {
+    ///
+    /// - Parameter channel: of the client that waits; nil where nobody does.
+    func fetch(_ images: inout [EncodedImage], on channel: (any Channel)?, deadline: ContinuousClock.Instant) async throws -> Fetched {
         let wanted = try wanted(images)
         var fetched = Fetched()
         guard !wanted.isEmpty else { return fetched }
@@ -62,7 +64,7 @@ struct ImageFetching: Sendable {
             throw APIError(.tooLong(what: "\(images.count) images", leastTokens: images.count, contextLength: contextLength) as InputError)
         }
         let allowance = Allowance(bytes: bytesMax)
-        try await withThrowingTaskGroup(of: (Int, [UInt8], ArrivingBodies.Room).self) { group in
+        try await withThrowingTaskGroup(of: (Int, [UInt8], ArrivingBodies.Room?).self) { group in
             var waiting = wanted[...]
             func addNext() {
                 guard let next = waiting.popFirst() else { return }
@@ -71,7 +73,7 @@ struct ImageFetching: Sendable {
             for _ in 0..<Self.fetchesOfOneMax { addNext() }
             while let (index, file, room) = try await group.next() {
                 fetched.bytes += file.count
-                fetched.rooms.append(room)
+                if let room { fetched.rooms.append(room) }
                 images[index].source = .bytes(file)
                 addNext()
             }
@@ -103,18 +105,18 @@ struct ImageFetching: Sendable {
     }
 
     private func one(
-        _ wanted: Wanted, _ channel: any Channel, _ deadline: ContinuousClock.Instant, _ allowance: Allowance
-    ) async throws -> (Int, [UInt8], ArrivingBodies.Room) {
-        let slot = try await slots.reserve(1, peer: channel.peer)
+        _ wanted: Wanted, _ channel: (any Channel)?, _ deadline: ContinuousClock.Instant, _ allowance: Allowance
+    ) async throws -> (Int, [UInt8], ArrivingBodies.Room?) {
+        let slot = try await slots.reserve(1, peer: channel?.peer ?? "")
         guard ContinuousClock.now < deadline else { throw APIError(.stopped(.deadline) as InputError) }
         let began = ContinuousClock.now
-        let room = arriving.open(channel)
+        let room = channel.map(arriving.open)
         do {
             let file = try await file(at: wanted.place, slot) { count throws(MediaError) in
                 guard allowance.gives(count) else { throw MediaError("the request's images have more than \(bytesMax) bytes together (--max-body-bytes)") }
-                guard room.grow(by: count) else { throw .noRoom }
+                guard room?.grow(by: count) ?? true else { throw .noRoom }
             }
-            guard room.complete() else { throw MediaError.noRoom }
+            guard room?.complete() ?? true else { throw MediaError.noRoom }
             let seconds = (ContinuousClock.now - began).seconds
             engine.updateMetrics { $0.imageFetch.observe(seconds) }
             return (wanted.index, file, room)

@@ -3,7 +3,7 @@ internal import Serving
 
 /// Writes the answer to one request for a message in Anthropic's form, whole or as the events of its stream.
 struct MessagesWriter: AnswerWriting {
-    static let namesEvents = true
+    static let framing = StreamFraming.namedEvents
 
     private let head: AnswerHead
     private let toolCalls: AnswerReading.Limit

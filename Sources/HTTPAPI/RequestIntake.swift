@@ -1,4 +1,5 @@
 internal import Budgets
+internal import CHeap
 internal import Foundation
 internal import HTTPTypes
 internal import Hummingbird
@@ -31,6 +32,18 @@ struct RequestIntake: Sendable {
     /// Most values of a body's JSON: a conversation of thousands of messages has tens of thousands.
     static let maxBodyValues = 1 << 18
 
+    init(_ model: ServedModel, _ options: APIServer.Options) {
+        self.model = model
+        workers = WorkerPool(count: options.workers, afterLongWork: vlm_heap_trim)
+        arriving = ArrivingBodies(limit: options.maxHeldBytes / 2)
+        working = ByteBudget(limit: options.maxHeldBytes / 2)
+        (maxBodyBytes, maxImages) = (options.maxBodyBytes, options.maxImages)
+        fetching = ImageFetching(
+            rules: options.media, engine: model.engine, arriving: arriving, bytesMax: options.maxBodyBytes, log: options.requestLog)
+        preparationLimit = .nanoseconds(Int64(options.preparationCPUSeconds * 1e9))
+        preparationDeadline = .nanoseconds(Int64(options.preparationSeconds * 1e9))
+    }
+
     /// What must be let go when the answer is written or given up.
     struct Holdings: Sendable {
         fileprivate var place: ServedModel.Place
@@ -44,33 +57,57 @@ struct RequestIntake: Sendable {
     ///   - isLong: whether making takes longer than tokenizing a text.
     ///   - heldBytes: what is held until the answer is written.
     func prepare<Read: Sendable, Made: Sendable>(
-        _ request: Request, _ context: APIContext, images: ImageFetching.Places<Read>? = nil,
+        _ arrival: Arrival, images: ImageFetching.Places<Read>? = nil,
         read: @escaping @Sendable (JSONObject, InputPipeline) throws(APIError) -> Read, isLong: @escaping @Sendable (Read) -> Bool,
         make: @escaping @Sendable (Read, InputPipeline, WorkBudget) throws(APIError) -> Made, heldBytes: @escaping @Sendable (Made) -> Int
     ) async throws -> (Made, Holdings) {
         try model.checkRoom()
-        let body = try await self.body(request, context)
-        let place = try model.enter()
-        let (made, bytes) = try await context.channel.whileClientStays {
+        let bytes: [UInt8], room: ArrivingBodies.Room?
+        switch arrival {
+        case .connection(let request, let context):
+            let body = try await self.body(request, context)
+            (bytes, room) = (body.bytes, body.room)
+        case .file(let body):
+            guard body.count <= maxBodyBytes else { throw tooLarge("\(body.count) bytes") }
+            (bytes, room) = (body, nil)
+        }
+        let (place, peer) = (try model.enter(), arrival.peer)
+        let (made, reserved) = try await arrival.whileClientStays {
+            defer { withExtendedLifetime(room) {} }
             // Parsed text, rendered text and decoded files together.
-            let room = try await working.reserve(3 * body.bytes.count, peer: context.channel.peer)
+            let room = try await working.reserve(3 * bytes.count, peer: peer)
             guard let pipeline = model.pipeline else { throw APIError.unavailable("the server is loading") }
             let deadline = ContinuousClock.now + preparationDeadline
             let budget = WorkBudget(cpuLimit: preparationLimit, deadline: deadline)
-            let bytes = body.bytes
             let lane: WorkerPool.Lane = bytes.count <= Self.shortBodyBytes ? .short : .long
-            let parsed = try await run(lane, context.channel.peer, budget) { try read(try Self.object(bytes), pipeline) }
+            let parsed = try await run(lane, peer, budget) { try read(try Self.object(bytes), pipeline) }
             // A model of texts refuses images wherever they are.
-            let (whole, fetched) = try await fetch(pipeline.spec.image == nil ? nil : images, of: parsed, context, deadline)
+            let (whole, fetched) = try await fetch(pipeline.spec.image == nil ? nil : images, of: parsed, arrival, deadline)
             if fetched.bytes > 0 { room.settle(at: 3 * bytes.count + fetched.bytes) }
-            let made = try await run(isLong(whole) ? .long : lane, context.channel.peer, budget) {
-                try make(whole, pipeline, budget)
-            }
+            let made = try await run(isLong(whole) ? .long : lane, peer, budget) { try make(whole, pipeline, budget) }
             withExtendedLifetime(fetched) {}
             room.settle(at: heldBytes(made))
             return (made, room)
         }
-        return (made, Holdings(place: place, bytes: bytes))
+        return (made, Holdings(place: place, bytes: reserved))
+    }
+
+    /// Where a request comes from.
+    enum Arrival: Sendable {
+        case connection(Request, APIContext)
+        /// The body of a request that lies in a file of this machine.
+        case file([UInt8])
+
+        /// Nil where nobody waits at a connection.
+        fileprivate var channel: (any Channel)? {
+            if case .connection(_, let context) = self { context.channel } else { nil }
+        }
+
+        fileprivate var peer: String { channel?.peer ?? "" }
+
+        fileprivate func whileClientStays<Value: Sendable>(_ work: @escaping @Sendable () async throws -> Value) async throws -> Value {
+            if let channel { try await channel.whileClientStays(work) } else { try await work() }
+        }
     }
 
     private func run<Value: Sendable>(
@@ -85,12 +122,12 @@ struct RequestIntake: Sendable {
 
     /// What was read, with the files of the images that it names, which the client is told of by its own names.
     private func fetch<Read: Sendable>(
-        _ places: ImageFetching.Places<Read>?, of read: Read, _ context: APIContext, _ deadline: ContinuousClock.Instant
+        _ places: ImageFetching.Places<Read>?, of read: Read, _ arrival: Arrival, _ deadline: ContinuousClock.Instant
     ) async throws -> (Read, ImageFetching.Fetched) {
         guard let places else { return (read, ImageFetching.Fetched()) }
         var read = read
         do {
-            let fetched = try await fetching.fetch(&read[keyPath: places.images], on: context.channel, deadline: deadline)
+            let fetched = try await fetching.fetch(&read[keyPath: places.images], on: arrival.channel, deadline: deadline)
             return (read, fetched)
         } catch let error as APIError {
             throw places.names.map { read[keyPath: $0].renamed(error) } ?? error
@@ -174,6 +211,6 @@ extension ServedModel {
     func surroundings(_ pipeline: InputPipeline) -> AnswerOptions.Surroundings {
         AnswerOptions.Surroundings(
             sampling: pipeline.defaultSampling, vocabularySize: engine.configuration.vocabularySize, endTokens: pipeline.endTokens,
-            seed: nextSeed())
+            seed: nextSeed(), reasoning: reasoning)
     }
 }

@@ -3,7 +3,7 @@ internal import Serving
 
 /// Writes the answer to one request for a response, whole or as the events of its stream.
 struct ResponsesWriter: AnswerWriting {
-    static let namesEvents = true
+    static let framing = StreamFraming.namedEvents
 
     private let head: AnswerHead
     /// Nil where no log probabilities were asked for.

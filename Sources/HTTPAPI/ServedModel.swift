@@ -10,6 +10,8 @@ package final class ServedModel: Sendable {
     /// Shown by `/v1/models`.
     package let root: String
     private let baseName: String?
+    /// How the model marks what it thinks, which answers of chats then tell apart; nil where all is text.
+    let reasoning: ReasoningReader.Form?
     private let loaded = Mutex<InputPipeline?>(nil)
     private let requests = Mutex(0)
     /// What the next seed follows from; nil where seeds are drawn.
@@ -18,7 +20,8 @@ package final class ServedModel: Sendable {
     /// - Parameters:
     ///   - baseName: a path that ends in it names the model as well, such as the directory it was compiled from.
     ///   - seed: what the seeds of requests without one follow from; nil where they are drawn.
-    package init(names: [String], baseName: String? = nil, root: String, engine: Engine, seed: UInt64? = nil) {
+    package init(names: [String], baseName: String? = nil, root: String, engine: Engine, seed: UInt64? = nil, reasoning: ReasoningReader.Form? = nil) {
+        self.reasoning = reasoning
         seeds = Mutex(seed)
         precondition(!names.isEmpty)
         self.names = names

@@ -12,7 +12,7 @@ struct TokenRoutes: Sendable {
     private struct Source: Sendable {
         enum Content: Sendable {
             case text(String, addsSpecialTokens: Bool)
-            case messages(JSONValue, [EncodedImage], extra: JSONObject)
+            case messages(JSONValue, [EncodedImage], TemplateFields)
         }
         var content: Content
 
@@ -29,11 +29,10 @@ struct TokenRoutes: Sendable {
             guard fields.value("prompt") == nil else {
                 throw .invalid("prompt and messages are not possible together", param: "prompt")
             }
-            guard try fields.boolean("add_special_tokens") != true else { throw .unsupported("add_special_tokens", possible: [false]) }
             let (messages, images) = try MessageReader(bounds: bounds).read(fields.value("messages"))
-            var extra = try TemplateFields.read(fields)
-            if let offer = try ToolFields(fields: fields).read() { extra["tools"] = .array(offer.tools) }
-            content = .messages(messages, images, extra: extra)
+            var template = try TemplateFields(fields)
+            if let offer = try ToolFields(fields: fields).read() { template.form.extra["tools"] = .array(offer.tools) }
+            content = .messages(messages, images, template)
         }
 
         var images: [EncodedImage] {
@@ -42,18 +41,22 @@ struct TokenRoutes: Sendable {
                 return []
             }
             set {
-                if case .messages(let messages, _, let extra) = content { content = .messages(messages, newValue, extra: extra) }
+                if case .messages(let messages, _, let template) = content { content = .messages(messages, newValue, template) }
             }
         }
 
         func tokens(_ pipeline: InputPipeline, _ budget: WorkBudget) throws(APIError) -> [Int32] {
-            if case .messages(_, _, let extra) = content, extra["tools"] != nil { try pipeline.tools.check() }
+            var pipeline = pipeline
+            if case .messages(_, _, let template) = content {
+                pipeline = try template.applied(to: pipeline, budget)
+                if template.form.extra["tools"] != nil { try pipeline.tools.check() }
+            }
             let isText = if case .text = content { true } else { false }
             do throws(InputError) {
                 switch content {
                 case .text(let text, let adds): return try pipeline.tokens(of: text, addsSpecialTokens: adds, budget: budget)
-                case .messages(let messages, let images, let extra):
-                    return try pipeline.prepared(messages: messages, extra: extra, images: images, budget: budget).tokens
+                case .messages(let messages, let images, let template):
+                    return try pipeline.prepared(messages: messages, form: template.form, images: images, budget: budget).tokens
                 }
             } catch {
                 throw APIError(error, place: isText ? "prompt" : "messages")
@@ -69,7 +72,7 @@ struct TokenRoutes: Sendable {
     func tokenize(_ request: Request, _ context: APIContext) async throws -> Response {
         let (model, intake) = (intake.model, intake)
         let images = ImageFetching.Places<Source>(images: \Source.images)
-        let (tokens, holdings) = try await intake.prepare(request, context, images: images) { object, _ throws(APIError) in
+        let (tokens, holdings) = try await intake.prepare(.connection(request, context), images: images) { object, _ throws(APIError) in
             let source = try Source(object, model)
             try intake.checkImages(source.images.count)
             return source
@@ -86,7 +89,7 @@ struct TokenRoutes: Sendable {
     func count(_ request: Request, _ context: APIContext) async throws -> Response {
         let (model, intake) = (intake.model, intake)
         let images = ImageFetching.Places<Counted>(images: \Counted.source.images, names: \Counted.names)
-        let (count, holdings) = try await intake.prepare(request, context, images: images) { object, _ throws(APIError) in
+        let (count, holdings) = try await intake.prepare(.connection(request, context), images: images) { object, _ throws(APIError) in
             let translation = try Messages.counted(object)
             let source = try translation.names.renaming { () throws(APIError) in
                 let source = try Source(translation.body, model)
@@ -103,7 +106,7 @@ struct TokenRoutes: Sendable {
 
     func detokenize(_ request: Request, _ context: APIContext) async throws -> Response {
         let model = intake.model
-        let (text, holdings) = try await intake.prepare(request, context) { object, _ throws(APIError) in
+        let (text, holdings) = try await intake.prepare(.connection(request, context)) { object, _ throws(APIError) in
             let fields = FieldReader(object: object)
             try FieldTable.detokenize.check(object)
             if let name = try fields.string("model") { try model.check(name: name) }
@@ -112,7 +115,7 @@ struct TokenRoutes: Sendable {
             return tokens
         } isLong: { _ in false } make: { tokens, pipeline, budget throws(APIError) in
             do throws(InputError) {
-                return try pipeline.text(of: tokens, skipsSpecialTokens: false, budget: budget)
+                return try pipeline.text(of: tokens, TokenShowing(skipsSpecialTokens: false), budget: budget)
             } catch {
                 throw APIError(error, place: "tokens")
             }

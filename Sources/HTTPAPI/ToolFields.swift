@@ -19,6 +19,8 @@ struct ToolFields {
         fileprivate var calls: ToolCalls
         /// Whether nothing else decides what the answer is.
         fileprivate var isLoose: Bool
+        /// Whether an answer must be a call.
+        var mustCall: Bool { !calls.isFree }
     }
 
     /// Nil where no function can be called.

@@ -45,10 +45,12 @@ package struct ModelInputs: Sendable {
     }
 
     /// The sections of an artifact; a template that does not parse is a fault of the pipeline, not an error.
-    package init(_ artifact: Artifact) throws(SessionError) {
+    ///
+    /// - Parameter template: the source of a chat template in place of the artifact's.
+    package init(_ artifact: Artifact, template: String? = nil) throws(SessionError) {
         self = try SessionError.wrapping {
             ModelInputs(
-                spec: try artifact.inputSpec(), tokenizer: try artifact.tokenizer(), template: try artifact.chatTemplate(),
+                spec: try artifact.inputSpec(), tokenizer: try artifact.tokenizer(), template: try template ?? artifact.chatTemplate(),
                 key: artifact.manifest.weightsKey + artifact.manifest.programKey)
         }
         guard try SessionError.wrapping({ try spec.hasPlaceholder(of: tokenizer) }) else {
@@ -68,16 +70,20 @@ package struct ModelInputs: Sendable {
         maxPatches: Int = 1 << 20, maxImagePixels: Int = ImageDecoder.defaultMaxPixels, contextLength: Int = .max
     ) -> InputPipeline {
         let (spec, tokenizer, template, fault) = (spec, tokenizer, template, fault)
+        @Sendable func rendering(_ template: ChatTemplate) -> InputPipeline.Render {
+            { messages, extra, budget in try template.render(spec.templateContext(messages: messages, extra: extra), budget: budget) }
+        }
+        let refuse: InputPipeline.Render = { _, _, _ in throw SessionError(description: fault ?? "") }
+        let newDecoder: @Sendable (TokenShowing) -> any TokenTextDecoder = { showing in
+            IncrementalDecoder(tokenizer, skipSpecialTokens: showing.skipsSpecialTokens, spacesAddedTokens: showing.spacesAddedTokens)
+        }
         return InputPipeline(
             spec: spec, modelKey: key, maxPatches: maxPatches, maxImagePixels: maxImagePixels, contextLength: contextLength,
             tokenBytesMax: tokenizer.maxTokenBytes, refusal: fault,
-            render: { messages, extra, budget in
-                guard let template else { throw SessionError(description: fault ?? "") }
-                return try template.render(spec.templateContext(messages: messages, extra: extra), budget: budget)
-            },
+            render: template.map { rendering($0) } ?? refuse,
             encode: { text, adds, budget in try tokenizer.encode(text, addSpecialTokens: adds, budget: budget) },
-            newDecoder: { IncrementalDecoder(tokenizer, skipSpecialTokens: $0) }, tokenBytes: { tokenizer.bytes(of: $0) },
-            isSpecial: { tokenizer.isSpecial($0) })
+            newDecoder: newDecoder, tokenBytes: { tokenizer.bytes(of: $0) }, isSpecial: { tokenizer.isSpecial($0) },
+            parse: { source in rendering(try ChatTemplate(source: source)) })
     }
 }
 

@@ -53,6 +53,7 @@ private final class Found: Sendable {
             case .step(let logits, let choice):
                 values.outputs.steps.append(logits)
                 values.outputs.choices.append(choice)
+            case .hidden: break
             }
         }
     }

@@ -41,9 +41,11 @@ package final class Session: Sendable {
     }
 
     /// Reads tokenizer and template, which takes a moment; they are not kept.
-    package func pipeline(maxImagePixels: Int = ImageDecoder.defaultMaxPixels) throws(SessionError) -> InputPipeline {
+    ///
+    /// - Parameter template: the source of a chat template in place of the artifact's.
+    package func pipeline(maxImagePixels: Int = ImageDecoder.defaultMaxPixels, template: String? = nil) throws(SessionError) -> InputPipeline {
         let configuration = engine.configuration
-        return try ModelInputs(artifact).pipeline(
+        return try ModelInputs(artifact, template: template).pipeline(
             maxPatches: configuration.maxPatches, maxImagePixels: maxImagePixels, contextLength: configuration.maxModelLength)
     }
 }

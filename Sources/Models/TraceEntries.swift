@@ -23,9 +23,9 @@ package struct TraceEntries {
         if decoder.keepsStates { symbols.append(("R", bounds.rows)) }
         if images != nil { symbols.append(("I", bounds.imageRows)) }
         for (name, bound) in symbols + visionSymbols.map({ ($0.name, $0.bound) }) { module.symbol(name, bound: bound) }
-        if let vision { try record("vision", module, catalog, vision) }
+        if let vision { try record("vision", module, catalog) { [vision($0)] } }
         try record("extend", module, catalog) { $0.extend(decoder, images: images) }
-        try record("decode", module, catalog) { $0.decode(decoder) }
+        try record("decode", module, catalog) { [$0.decode(decoder)] }
         let traced = module.finish()
         try catalog.requireUse(traced.weights, ignoring: ignored + .derived + (quantization == nil ? [] : .quantizationFacts))
         return traced
@@ -33,14 +33,14 @@ package struct TraceEntries {
 
     /// Records one entry; a weight that does not fit is reported as such.
     private func record(
-        _ entry: String, _ module: ModuleBuilder, _ catalog: WeightCatalog, _ body: (ModelTracer) -> Value
+        _ entry: String, _ module: ModuleBuilder, _ catalog: WeightCatalog, _ body: (ModelTracer) -> [Value]
     ) throws(CheckpointError) {
         var failure: CheckpointError?
         do throws(TypeError) {
             try module.graph(entry) { builder in
                 let tracer = ModelTracer(builder, catalog: catalog, quantization: quantization)
                 defer { failure = tracer.failure }
-                return [body(tracer)]
+                return body(tracer)
             }
         } catch {
             throw failure ?? CheckpointError(.inconsistent, file: catalog.location, "cannot be traced: \(error)")

@@ -73,12 +73,12 @@ final class ActiveRequest {
         return SequenceState(
             id: id, group: group, seats: request.beams?.width ?? 1, prompt: prompt.ids, longest: request.longest, images: images,
             spans: prompt.spans, lengths: prompt.lengths, salt: request.cacheSalt, gears: request.probe?.gears ?? [],
-            readsPrompt: request.readsPrompt)
+            readsPrompt: request.readsPrompt, readsHidden: request.probe?.readsHidden ?? false)
     }
 
     /// Which logits of the next step that chooses a token are read, as `StepIO` counts them; a probe, log probabilities and a search read all.
     func beginChoice() -> (count: Int32, reach: Float) {
-        guard request.maxTokens > 0 else { return request.probe == nil ? (StepIO.noLogits, 0) : (0, 0) }
+        guard request.maxTokens > 0 else { return request.probe?.readsHidden ?? true ? (StepIO.noLogits, 0) : (0, 0) }
         progress.beginChoice(request, vocabularySize: vocabularySize)
         return request.probe == nil && request.logprobs == nil && beams == nil ? policy?.wantedLogits ?? (0, 0) : (0, 0)
     }

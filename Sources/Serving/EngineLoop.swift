@@ -156,7 +156,11 @@ final class EngineLoop {
         for (offset, place) in item.logits.enumerated() {
             let logits = UnsafeMutableBufferPointer(rebasing: io.logits[(row + offset) * width..<(row + offset + 1) * width])
             if item.samples(at: place) {
-                if request.request.maxTokens > 0 { sampling.add(logits, of: request) }
+                if request.request.maxTokens > 0 {
+                    sampling.add(logits, of: request)
+                } else if let probe = request.request.probe, probe.readsHidden {
+                    probe.take(.hidden(Array(io.hidden[(row + offset) * io.modelWidth..<(row + offset + 1) * io.modelWidth])))
+                }
             } else if let count = request.request.promptLogprobs {
                 sampling.add(logits, before: request.request.prompt.ids[place + 1], likeliest: count)
             }

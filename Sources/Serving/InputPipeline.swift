@@ -57,6 +57,9 @@ package enum InputError: Error, Sendable, CustomStringConvertible {
 
 /// Turns messages and images into prompts, as the model was compiled to read them.
 package struct InputPipeline: Sendable {
+    /// What a chat template makes of messages, and of what else it may see.
+    package typealias Render = @Sendable (_ messages: JSONValue, _ extra: JSONObject, WorkBudget) throws -> String
+
     package let spec: InputSpec
     /// What answers are like where requests do not say; at first the model's own.
     package var generation: GenerationDefaults
@@ -64,14 +67,14 @@ package struct InputPipeline: Sendable {
     private var bounds = PixelBounds()
     /// Told how long each image took to decode, and to prepare after that.
     package var onImageRead: @Sendable (_ decoding: Duration, _ preparing: Duration) -> Void = { _, _ in }
-    private let render: @Sendable (JSONValue, JSONObject, WorkBudget) throws -> String
+    /// The model's chat template, or that of a request.
+    var template: TemplateUse
+    /// Reads the source of a template.
+    let parse: @Sendable (_ source: String) throws -> Render
     private let encode: @Sendable (String, Bool, WorkBudget) throws -> [Int32]
     /// Why no messages can be rendered; nil where they can.
-    package let refusal: String?
-    private let forms: MessageForms
-    /// How the chat template tells the model of tools.
-    package let tools: ToolForm
-    private let newDecoder: @Sendable (_ skipsSpecialTokens: Bool) -> any TokenTextDecoder
+    package internal(set) var refusal: String?
+    private let newDecoder: @Sendable (TokenShowing) -> any TokenTextDecoder
     /// The bytes that a token stands for inside a text.
     package let tokenBytes: @Sendable (Int32) -> [UInt8]
     /// What answers must be, over the model's tokens.
@@ -91,25 +94,26 @@ package struct InputPipeline: Sendable {
     ///   - refusal: why no messages can be rendered, which then is the answer to all of them; nil where they can.
     ///   - tokenBytesMax: most bytes of text that one token stands for; nil where bytes tell nothing about tokens.
     ///   - render: the chat template over `messages`, with the prompt for an answer appended, and over what else it may see.
+    ///   - parse: reads the source of a template that takes the place of `render`.
     ///   - isSpecial: whether a token spells no text of an answer.
     ///   - encode: text with special tokens spelled out to ids, nothing added.
     package init(
         spec: InputSpec, modelKey: String, maxPatches: Int, maxImagePixels: Int, contextLength: Int = .max,
         tokenBytesMax: Int? = nil, refusal: String? = nil,
-        render: @escaping @Sendable (_ messages: JSONValue, _ extra: JSONObject, WorkBudget) throws -> String,
+        render: @escaping Render,
         encode: @escaping @Sendable (String, _ addsSpecialTokens: Bool, WorkBudget) throws -> [Int32],
-        newDecoder: @escaping @Sendable (_ skipsSpecialTokens: Bool) -> any TokenTextDecoder,
-        tokenBytes: @escaping @Sendable (Int32) -> [UInt8], isSpecial: @escaping @Sendable (Int32) -> Bool = { _ in false }
+        newDecoder: @escaping @Sendable (TokenShowing) -> any TokenTextDecoder,
+        tokenBytes: @escaping @Sendable (Int32) -> [UInt8], isSpecial: @escaping @Sendable (Int32) -> Bool = { _ in false },
+        parse: @escaping @Sendable (_ source: String) throws -> Render = { _ in throw InputError.badPrompt("no templates are read here") }
     ) {
         self.tokenBytes = tokenBytes
         let spellsNothing = Set(spec.endTokenIDs + (spec.image.map { [$0.prompt.token] } ?? []))
         guides = GuideShelf(vocabularySize: spec.vocabularySize) { spellsNothing.contains($0) || isSpecial($0) ? nil : tokenBytes($0) }
         self.spec = spec
         generation = spec.generation
-        self.render = render
+        template = TemplateUse(render: render)
+        self.parse = parse
         self.refusal = refusal
-        forms = MessageForms { messages in try render(messages, JSONObject(), .generous()) }
-        tools = ToolForm { messages, extra in try render(messages, extra, .generous()) }
         self.newDecoder = newDecoder
         self.encode = encode
         imageDecoder = ImageDecoder(spec.image, maxPixels: maxImagePixels)
@@ -156,7 +160,10 @@ package struct InputPipeline: Sendable {
     /// Most tokens of an answer where the request sets no number; nil where the model does not either.
     package var defaultMaxTokens: Int? { generation.maxNewTokens.flatMap { $0 > 0 ? $0 : nil } }
 
-    package func makeDecoder(skipsSpecialTokens: Bool = true) -> any TokenTextDecoder { newDecoder(skipsSpecialTokens) }
+    package func makeDecoder(_ showing: TokenShowing = TokenShowing()) -> any TokenTextDecoder { newDecoder(showing) }
+
+    /// How the chat template tells the model of tools.
+    package var tools: ToolForm { template.tools }
 
     /// The runs of tokens that spell a word, as it stands and behind a space, of which an output must hold none; by the rules of vLLM's
     /// `bad_words`: the form behind a space counts where it has as many tokens and begins with another one.
@@ -173,8 +180,12 @@ package struct InputPipeline: Sendable {
     }
 
     /// The tokens of a text in which special tokens may be spelled out.
-    package func tokens(of text: String, addsSpecialTokens: Bool, budget: WorkBudget) throws(InputError) -> [Int32] {
-        try checkLength(of: text)
+    ///
+    /// - Parameter mayBeCut: whether it may have more than the context holds, being cut later.
+    package func tokens(
+        of text: String, addsSpecialTokens: Bool, mayBeCut: Bool = false, budget: WorkBudget
+    ) throws(InputError) -> [Int32] {
+        if !mayBeCut { try checkLength(of: text) }
         try Self.check(budget)
         do { return try encode(text, addsSpecialTokens, budget) } catch {
             try Self.check(budget)
@@ -186,12 +197,16 @@ package struct InputPipeline: Sendable {
     private static let pixelShare = 8
 
     /// The prompt for messages in the template's form, whose images are `images` in order; every stage charges `budget`.
-    /// Images of another `salt` are other images to the cache of embeddings.
+    /// Images of another `salt` are other images to the cache of embeddings. Only the last `truncatedTo` tokens are kept, where it is given.
     package func prompt(
-        messages: JSONValue, extra: JSONObject = JSONObject(), images: [EncodedImage], salt: String = "",
+        messages: JSONValue, form: PromptForm = PromptForm(), images: [EncodedImage], salt: String = "", truncatedTo most: Int? = nil,
         budget: WorkBudget = .generous()
     ) throws(InputError) -> Prompt {
-        prompt(try prepared(messages: messages, extra: extra, images: images, budget: budget), salt: salt)
+        var prepared = try prepared(messages: messages, form: form, images: images, mayBeCut: most != nil, budget: budget)
+        if let most {
+            do { prepared = try prepared.truncated(to: most, spec: spec) } catch { throw .badPrompt("\(error)") }
+        }
+        return prompt(prepared, salt: salt)
     }
 
     /// A prepared prompt in the engine's terms.
@@ -210,8 +225,8 @@ package struct InputPipeline: Sendable {
     }
 
     /// The text of tokens.
-    package func text(of tokens: [Int32], skipsSpecialTokens: Bool, budget: WorkBudget) throws(InputError) -> String {
-        var decoder = makeDecoder(skipsSpecialTokens: skipsSpecialTokens)
+    package func text(of tokens: [Int32], _ showing: TokenShowing, budget: WorkBudget) throws(InputError) -> String {
+        var decoder = makeDecoder(showing)
         var text = ""
         do {
             for token in tokens {
@@ -228,23 +243,29 @@ package struct InputPipeline: Sendable {
     /// Tokens, positions and images of messages in the template's form.
     ///
     /// - Parameters:
-    ///   - extra: what the template may see besides; see `InputSpec.templateContext`.
     ///   - keepsPixels: whether the images' pixel values will be asked for.
+    ///   - mayBeCut: whether the text may have more than the context holds, being cut later.
     package func prepared(
-        messages: JSONValue, extra: JSONObject = JSONObject(), images: [EncodedImage], keepsPixels: Bool = false,
+        messages: JSONValue, form: PromptForm = PromptForm(), images: [EncodedImage], keepsPixels: Bool = false, mayBeCut: Bool = false,
         budget: WorkBudget = .generous()
     ) throws(InputError) -> PreparedPrompt {
         if let refusal { throw .badPrompt(refusal) }
         let read = try read(images, keepsPixels, budget)
         let typed = TypedPlaceholders(messages, prompt: spec.image?.prompt)
+        let messages = template.forms.adapted(typed.messages, spec.image?.prompt)
         let text: String
         do {
-            text = try render(forms.adapted(typed.messages, spec.image?.prompt), extra, budget)
+            let last = form.continuesLast ? try FinalMessage(of: messages) : nil
+            let rendered = try template.render(last?.messages ?? messages, form.extra, budget)
+            text = try last?.end(of: rendered) ?? rendered
+        } catch let fault as FinalMessageError {
+            throw .badPrompt(fault.description)
         } catch {
             try Self.check(budget)
             throw .badPrompt("the chat template refuses these messages: \(error)")
         }
-        return try assembled(text, read, mark: typed.mark, budget)
+        if !mayBeCut { try checkLength(of: text) }
+        return try assembled(text, read, mark: typed.mark, adds: form.addsSpecialTokens, budget)
     }
 
     /// The same of a text that a template has rendered, in which what stands for the images may be written out.
@@ -252,7 +273,9 @@ package struct InputPipeline: Sendable {
         rendered text: String, images: [EncodedImage], keepsPixels: Bool = false, budget: WorkBudget = .generous()
     ) throws(InputError) -> PreparedPrompt {
         let read = try read(images, keepsPixels, budget)
-        return try assembled(assembler(budget).collapsed(text, read), read, mark: nil, budget)
+        let collapsed = assembler(budget).collapsed(text, read)
+        try checkLength(of: collapsed)
+        return try assembled(collapsed, read, mark: nil, adds: nil, budget)
     }
 
     private func assembler(_ budget: WorkBudget) -> PromptAssembler {
@@ -260,12 +283,11 @@ package struct InputPipeline: Sendable {
     }
 
     private func assembled(
-        _ text: String, _ images: [ReadImage], mark: Unicode.Scalar?, _ budget: WorkBudget
+        _ text: String, _ images: [ReadImage], mark: Unicode.Scalar?, adds: Bool?, _ budget: WorkBudget
     ) throws(InputError) -> PreparedPrompt {
-        try checkLength(of: text)
         try Self.check(budget)
         do {
-            return try assembler(budget).prepare(rendered: text, images: images, mark: mark)
+            return try assembler(budget).prepare(rendered: text, images: images, mark: mark, addsSpecialTokens: adds)
         } catch {
             try Self.check(budget)
             throw .badPrompt("\(error)")
@@ -281,7 +303,7 @@ package struct InputPipeline: Sendable {
         }
     }
 
-    private static func check(_ budget: WorkBudget) throws(InputError) {
+    static func check(_ budget: WorkBudget) throws(InputError) {
         do { try budget.check() } catch { throw .stopped(error) }
     }
 

@@ -7,6 +7,8 @@ package struct Probe: Sendable {
         case prompt([Float])
         /// f32[vocabulary]: what the next token is chosen from, and the sampler's choice; nil where no logit is a number.
         case step([Float], choice: Int32?)
+        /// f32[hidden size]: the hidden state of the prompt's last token behind the last norm, which the logits are made of.
+        case hidden([Float])
     }
 
     /// Tokens that follow the prompt, whatever the sampler chooses; behind them the choices do.
@@ -15,15 +17,19 @@ package struct Probe: Sendable {
     let gears: [Int]
     /// Whether the logits of every token of the prompt are shown.
     let readsWholePrompt: Bool
+    /// Whether the hidden state of the prompt's last token is shown, of a request without output.
+    let readsHidden: Bool
     /// Called on the engine's thread.
     let take: @Sendable (Finding) -> Void
 
     package init(
-        continuation: [Int32] = [], gears: [Int] = [], readsWholePrompt: Bool = false, take: @escaping @Sendable (Finding) -> Void
+        continuation: [Int32] = [], gears: [Int] = [], readsWholePrompt: Bool = false, readsHidden: Bool = false,
+        take: @escaping @Sendable (Finding) -> Void
     ) {
         self.continuation = continuation
         self.gears = gears
         self.readsWholePrompt = readsWholePrompt
+        self.readsHidden = readsHidden
         self.take = take
     }
 

@@ -358,7 +358,7 @@ extension Scheduler {
     private func entry() -> Entry {
         let isDecode = batch.items.allSatisfy {
             let sequence = running[$0.index]
-            return $0.count == 1 && $0.samples && !sequence.isImageToken($0.start) && (!sequence.isPromptSpan || sequence.isDecoding)
+            return $0.count == 1 && $0.samples && !sequence.readsHidden && !sequence.isImageToken($0.start) && (!sequence.isPromptSpan || sequence.isDecoding)
         }
         let least = batch.items.reduce(batch.items.count) { max($0, running[$1.index].leastGear) }
         if isDecode, let gear = limits.gears.first(where: { $0 >= least }) { return .decode(gear: gear) }

@@ -26,6 +26,8 @@ package struct SequenceState: Sendable {
     package var publishedBlocks = 0
     /// Whether the logits of all tokens of the prompt are wanted, not only those behind which the output begins.
     package let readsPrompt: Bool
+    /// Whether the hidden state of the prompt's last token is wanted, which `extend` alone gives.
+    package let readsHidden: Bool
     /// Tokens of the prompt whose logits have been read; they are not read again.
     private var read = 0
     /// Prompt tokens found in the cache when the sequence first ran; nil before.
@@ -40,8 +42,9 @@ package struct SequenceState: Sendable {
 
     package init(
         id: Int, group: Int? = nil, seats: Int = 1, prompt: [Int32], longest: Int = 0, images: [ImageTokens] = [], spans: [Range<Int>] = [], lengths: LengthAxes? = nil,
-        salt: String = "", gears: [Int] = [], readsPrompt: Bool = false
+        salt: String = "", gears: [Int] = [], readsPrompt: Bool = false, readsHidden: Bool = false
     ) {
+        self.readsHidden = readsHidden
         self.readsPrompt = readsPrompt
         precondition(seats == 1 || seats > 1 && group != nil, "what forks is a group")
         self.id = id

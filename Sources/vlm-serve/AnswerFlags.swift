@@ -2,6 +2,8 @@ import ArgumentParser
 import Plan
 import Serving
 
+extension ReasoningReader.Form: ExpressibleByArgument {}
+
 /// What answers are like where requests do not say.
 struct AnswerFlags: ParsableArguments {
     @Option(
@@ -17,6 +19,12 @@ struct AnswerFlags: ParsableArguments {
 
     @Option(help: "What the seeds of requests without one follow from, in the order in which they are read; unless given, they are drawn.")
     var seed: UInt64?
+
+    @Option(
+        help: ArgumentHelp(
+            "Split what the model thinks, <think>…</think>, off answers of chats as reasoning_content: \(ReasoningReader.Form.always.rawValue), whose answers begin with it, or \(ReasoningReader.Form.marked.rawValue), whose answers say where.",
+            valueName: "form"))
+    var reasoningParser: ReasoningReader.Form?
 
     func validate() throws {
         do { _ = try overriding() } catch let fault as GenerationFile.Fault { throw ValidationError("\(fault)") }

@@ -19,8 +19,8 @@ enum CommandLineWords {
         var command: Command
     }
 
-    private static func ownFlags() throws -> [String: Bool] {
-        let dump = try JSONDecoder().decode(Dump.self, from: Data(VLMServe._dumpHelp().utf8))
+    private static func ownFlags(of command: any ParsableCommand.Type) throws -> [String: Bool] {
+        let dump = try JSONDecoder().decode(Dump.self, from: Data(command._dumpHelp().utf8))
         var flags: [String: Bool] = [:]
         for argument in dump.command.arguments ?? [] where argument.kind != "positional" {
             for name in argument.names ?? [] { flags[(name.kind == "long" ? "--" : "-") + name.name] = argument.kind == "option" }
@@ -28,12 +28,14 @@ enum CommandLineWords {
         return flags
     }
 
-    /// Our command line, with what `--config` names; says on stderr what has no effect.
-    static func read() throws -> [String] {
+    /// A command line in our flags, with what `--config` names; says on stderr what has no effect.
+    ///
+    /// - Parameter command: the one whose flags are ours.
+    static func read(_ given: [String], of command: any ParsableCommand.Type) throws -> [String] {
         do {
-            let (file, words) = try FlagReader.config(Array(CommandLine.arguments.dropFirst()))
+            let (file, words) = try FlagReader.config(given)
             let config = try file.map { try ConfigFile(InputFile.read($0), name: $0) }
-            let reading = try FlagReader(own: ownFlags()).read(words, entries: config?.entries ?? [], variables: ProcessInfo.processInfo.environment)
+            let reading = try FlagReader(own: ownFlags(of: command)).read(words, entries: config?.entries ?? [], variables: ProcessInfo.processInfo.environment)
             reading.notes.forEach { Console.say("note: \($0)") }
             return reading.arguments
         } catch let error as FlagError {

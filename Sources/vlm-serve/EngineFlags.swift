@@ -2,6 +2,8 @@ import ArgumentParser
 import CPUBackend
 import CommandLineSupport
 import ForeignFlags
+import Foundation
+import HTTPAPI
 import HostLimits
 import Inputs
 import JSON
@@ -98,6 +100,29 @@ struct InputFlags: ParsableArguments {
             }
         }
     }
+
+    @Option(help: ArgumentHelp("A chat template in place of the model's: a file in Jinja, or the template itself.", valueName: "file"))
+    var chatTemplate: String?
+
+    /// The source of --chat-template: of its file, or the value itself where it is no file and has braces.
+    func template() throws -> String? {
+        guard let chatTemplate else { return nil }
+        if let data = FileManager.default.contents(atPath: chatTemplate) {
+            guard data.count <= Self.templateBytesMax else { throw FlagError("--chat-template \(chatTemplate) has more than \(Self.templateBytesMax) bytes") }
+            return String(decoding: data, as: UTF8.self)
+        }
+        guard chatTemplate.contains("{") else { throw FlagError("--chat-template \(chatTemplate) is neither a file that can be read nor a template") }
+        return chatTemplate
+    }
+
+    /// Bounds requests as the flags say.
+    func set(_ options: inout APIServer.Options) throws {
+        options.maxImages = try maxImages
+        options.preparationCPUSeconds = maxRequestCpuSeconds
+        options.preparationSeconds = requestDeadline
+    }
+
+    private static let templateBytesMax = 1 << 20
 
     /// Nil for as many as fit.
     var maxImages: Int? { get throws { try limitMmPerPrompt.flatMap { text throws(FlagError) in try MediaLimits(text).images } } }

@@ -15,7 +15,7 @@ struct NetworkOptions: ParsableArguments {
     var servedModelNames: [String] = []
     @Option(
         name: .customLong("api-key"),
-        help: "A key that requests under /v1, /tokenize and /detokenize must send as Authorization: Bearer KEY or x-api-key: KEY; may be given more than once. Unless given, VLLM_API_KEY and VLM_API_KEY in the environment, which other users cannot read, hold one key each. /health, /metrics and the like stay open.")
+        help: "A key that requests under /v1, /generate, /tokenize and /detokenize must send as Authorization: Bearer KEY or x-api-key: KEY; may be given more than once. Unless given, VLLM_API_KEY and VLM_API_KEY in the environment, which other users cannot read, hold one key each. /health, /metrics and the like stay open.")
     var apiKeys: [String] = []
     @Option(
         parsing: .singleValue,

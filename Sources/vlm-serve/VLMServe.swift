@@ -3,7 +3,7 @@ import ArtifactFormat
 import CHeap
 import CommandLineSupport
 import ForeignFlags
-import Foundation
+import Glibc
 
 /// `vlm-serve`: answers chat requests about text and images with a compiled model.
 @main
@@ -17,7 +17,10 @@ struct VLMServe: AsyncParsableCommand {
             The same in two:
               vlm-serve "$(vlmc compile MODEL_DIRECTORY)" --port 8000
 
-            Routes: POST /v1/chat/completions, /v1/responses, /v1/completions, /v1/messages, /v1/messages/count_tokens, /tokenize, /detokenize; GET / (the playground, a page for browsers), /docs and /openapi.json (what can be asked), /v1/models, /health, /ready, /live, /ping, /version, /load, /metrics.
+            A file of requests in OpenAI's batch form is answered without a server (its own flags: vlm-serve run-batch --help):
+              vlm-serve run-batch -i requests.jsonl -o results.jsonl MODEL_DIRECTORY
+
+            Routes: POST /v1/chat/completions, /v1/responses, /v1/completions, /v1/embeddings, /generate, /v1/messages, /v1/messages/count_tokens, /tokenize, /detokenize; GET / (the playground, a page for browsers), /docs and /openapi.json (what can be asked), /v1/models, /health, /ready, /live, /ping, /version, /load, /metrics.
             It says "listening on http://HOST:PORT" on stderr once it can answer; /health is 503 before, 200 after.
             Messages: roles system, developer (read as system), user, assistant and tool; a message's name is ignored.
             Answers: JSON of a schema, texts of an expression, a grammar or choices (response_format, guided_*, structured_outputs), calls of tools (tools, tool_choice).
@@ -30,24 +33,7 @@ struct VLMServe: AsyncParsableCommand {
             """,
         version: toolVersion)
 
-    @Argument(
-        help: ArgumentHelp(
-            "A HuggingFace model directory, or OWNER/NAME in HuggingFace's cache; or an artifact: its directory as vlmc compile prints it, or its model's name or the beginning of its key as vlm-cache ls prints them.",
-            valueName: "model"))
-    var model: String
-
-    @Flag(inversion: .prefixedNo, help: "Compile a model that the store does not have as it is now, by the vlmc beside this program.")
-    var compile = true
-
-    @Option(help: ArgumentHelp("Where names and keys are looked up; else $VLM_STORE, else $XDG_CACHE_HOME/vlm, else ~/.cache/vlm.", valueName: "dir"))
-    var store: String?
-
-    @Option(help: ArgumentHelp("Flags and their values in YAML, such as max-model-len: 4096, as vllm serve --config takes them; the command line wins.", valueName: "file"))
-    var config: String?
-
-    @Flag(help: "Serve an artifact of a store that other users own or may write to; VLM_TRUST_STORE=1 says the same.")
-    var trustStore = false
-
+    @OptionGroup var choice: ModelFlags
     @OptionGroup(title: "Network") var network: NetworkOptions
     @OptionGroup(title: "Engine") var engine: EngineFlags
     @OptionGroup(title: "Inputs") var inputs: InputFlags
@@ -65,8 +51,10 @@ struct VLMServe: AsyncParsableCommand {
                 _exit(0)
             }
         }
+        let words = CommandLine.arguments.dropFirst()
+        if words.first == RunBatch.verb { await RunBatch.main(Array(words.dropFirst())) }
         do {
-            var command = try parseAsRoot(CommandLineWords.read())
+            var command = try parseAsRoot(CommandLineWords.read(Array(words), of: VLMServe.self))
             if let server = command as? VLMServe { try await server.run() } else { try command.run() }
             exit()
         } catch {
@@ -78,9 +66,8 @@ struct VLMServe: AsyncParsableCommand {
 
     func run() async throws {
         do {
-            let choice = ArtifactChoice(
-                name: model, store: store, trustsStore: trustStore, compiles: compile, compileFlags: engine.compileFlags + compiled.compileFlags)
-            try await Launch(choice, compiled, network: network, engine: engine, inputs: inputs, media: media, answers: answers).run()
+            let served = try ServedArtifact(choice.artifact(engine, compiled), compiled, engine: engine, inputs: inputs, answers: answers)
+            try await Launch(served: served, network: network, engine: engine, inputs: inputs, media: media).run()
         } catch let code as ExitCode {
             throw code
         } catch {

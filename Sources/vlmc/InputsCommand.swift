@@ -39,7 +39,7 @@ struct InputsCommand: ParsableCommand {
         let images = try conversation.images()
         let prompt = try WorkBudget.prepare { budget throws(InputError) in
             try inputs.pipeline().prepared(
-                messages: .array(conversation.messages), extra: conversation.extra, images: images, keepsPixels: true, budget: budget)
+                messages: .array(conversation.messages), form: PromptForm(extra: conversation.extra), images: images, keepsPixels: true, budget: budget)
         }
         try Failure.wrapping { try write(prompt, inputs.spec) }
     }

@@ -31,22 +31,14 @@ enum Terminal {
 
 /// Shows a compile on stderr: a bar on a terminal, a line per phase elsewhere.
 final class CompileDisplay: Sendable {
-    private struct State {
-        var phase = ""
-        var total = 0
-        var done = 0
-        var drawn = -1
-    }
-    private let state = Mutex(State())
+    /// Of the phase at hand.
+    private let bar = Mutex<ProgressBar?>(nil)
 
     func show(_ event: Compilation.Event) {
         switch event {
         case .began(let phase, let total):
-            state.withLock { $0 = State(phase: phase, total: total) }
-            if Terminal.isInteractive { draw() }
-        case .advanced(let bytes):
-            state.withLock { $0.done += bytes }
-            if Terminal.isInteractive { draw() }
+            bar.withLock { $0 = ProgressBar(phase, of: total, in: Figures.bytes) }
+        case .advanced(let bytes): bar.withLock { $0?.advance(by: bytes) }
         case .waiting:
             clear()
             StandardError.say("another vlmc compiles the same artifact; waiting for it")
@@ -85,20 +77,5 @@ final class CompileDisplay: Sendable {
         }
     }
 
-    private func draw() {
-        let line: String? = state.withLock { state in
-            guard state.total > 0 else { return nil }
-            let share = min(1, Double(state.done) / Double(state.total))
-            let cells = Int(share * 30)
-            guard cells != state.drawn || share == 1 else { return nil }
-            state.drawn = cells
-            let bar = String(repeating: "█", count: cells) + String(repeating: "░", count: 30 - cells)
-            return "\r\(state.phase.padding(toLength: 9, withPad: " ", startingAt: 0)) \(bar) \(Int(share * 100)) % of \(Figures.bytes(state.total))"
-        }
-        if let line { StandardError.write(line) }
-    }
-
-    private func clear() {
-        if Terminal.isInteractive { StandardError.write("\r\u{1b}[K") }
-    }
+    private func clear() { bar.withLock { $0?.clear() } }
 }

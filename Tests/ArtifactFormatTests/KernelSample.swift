@@ -20,7 +20,7 @@ enum KernelSample {
     static func program() -> Program {
         var program = Sample.program()
         program.plans[0] = ExecutionPlan(
-            entry: .extend, outputs: [.init(name: "logits", type: TensorType(.f32, ["B", 8]))], steps: tokens + layer + plain + tail + [screened],
+            entry: .extend, outputs: ["logits", "hidden"].map { .init(name: $0, type: TensorType(.f32, ["B", 8])) }, steps: tokens + layer + plain + tail + [screened],
             bounds: ["T": 64, "B": 4, "I": 64], arenaBytes: 6 * 4096, unsharedBytes: 6 * 4096)
         program.plans.append(
             ExecutionPlan(

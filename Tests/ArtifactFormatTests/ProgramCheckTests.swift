@@ -53,7 +53,11 @@ import Testing
             program.plans[0].steps[1].kernel = .linear(.init(arithmetic: .f32, layout: .f32Panels, inputs: 8, outputs: 8))
         },
         Damage("output missing from a plan") { program, _ in program.plans[0].outputs = [] },
-        Damage("two outputs") { program, _ in program.plans[0].outputs.append(program.plans[0].outputs[0]) },
+        Damage("three outputs") { program, _ in program.plans[0].outputs.append(program.plans[0].outputs[0]) },
+        Damage("two outputs of decode") { program, _ in program.plans[1].outputs.append(program.plans[1].outputs[0]) },
+        Damage("no hidden states of extend") { program, _ in program.plans[0].outputs.removeLast() },
+        Damage("hidden states of another width") { program, _ in program.plans[0].outputs[1].type.shape = [.symbol("B"), 7] },
+        Damage("more hidden states than a batch has") { program, _ in program.plans[0].outputs[1].type.shape = [.symbol("T"), 8] },
         Damage("output of integers") { program, _ in program.plans[0].outputs[0].type.element = .i32 },
         Damage("more logits than a batch has") { program, _ in
             program.plans[0].outputs[0].type.shape = [.symbol("B"), 17]

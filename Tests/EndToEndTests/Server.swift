@@ -42,8 +42,11 @@ final class Server: @unchecked Sendable {
     }
 
     /// The bytes of the answer to a chat request, a JSON object.
-    func chat(_ body: Data) async throws -> Data {
-        try await blocking { [port] in Data(try Self.answer(port, "POST", "/v1/chat/completions", body: body).body) }
+    func chat(_ body: Data) async throws -> Data { try await post("/v1/chat/completions", body) }
+
+    /// The bytes of the answer to a body.
+    func post(_ path: String, _ body: Data) async throws -> Data {
+        try await blocking { [port] in Data(try Self.answer(port, "POST", path, body: body).body) }
     }
 
     /// A number of `/metrics`, summed over its labels.

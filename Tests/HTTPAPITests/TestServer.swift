@@ -47,6 +47,10 @@ final class TestServer: Sendable {
         var generation = GenerationDefaults(doSample: false)
         /// Whether tokens spell their bytes, and not letters.
         var spellsBytes = false
+        /// What answers say, a character for each token, whatever the tokens are; nil for the tokens' own.
+        var script: String?
+        /// How the model marks what it thinks.
+        var reasoning: ReasoningReader.Form?
         /// Whether the chat template tells of tools, and writes calls as Hermes does.
         var tellsOfTools = false
         /// Sees the messages that the chat template gets.
@@ -73,7 +77,7 @@ final class TestServer: Sendable {
                 if options.stepMilliseconds > 0 { Thread.sleep(forTimeInterval: Double(options.stepMilliseconds) / 1000) }
             }
         }
-        let model = ServedModel(names: [Self.modelName, "alias"], baseName: "null-model", root: "/models/null", engine: engine)
+        let model = ServedModel(names: [Self.modelName, "alias"], baseName: "null-model", root: "/models/null", engine: engine, reasoning: options.reasoning)
         model.pipeline = try Self.pipeline(options).bounding(options.pixelBounds)
         let (ports, announce) = AsyncStream<Int>.makeStream()
         var server = APIServer.Options()
@@ -157,8 +161,18 @@ final class TestServer: Sendable {
                 }
                 return text.utf8.map { $0 == 1 ? 257 : Int32($0) }
             },
-            newDecoder: { _ in if options.spellsBytes { ByteDecoder() } else { PrintableDecoder() } },
-            tokenBytes: { options.spellsBytes ? [UInt8(truncatingIfNeeded: $0)] : [UInt8(97 + $0 % 26)] }, isSpecial: { $0 > 255 })
+            newDecoder: { showing in
+                // Prompts are shown as they are.
+                if let script = options.script, showing.skipsSpecialTokens { return ScriptedDecoder(rest: Substring(script)) }
+                if options.spellsBytes || options.script != nil { return ByteDecoder() }
+                return PrintableDecoder()
+            },
+            tokenBytes: { options.spellsBytes ? [UInt8(truncatingIfNeeded: $0)] : [UInt8(97 + $0 % 26)] }, isSpecial: { $0 > 255 },
+            parse: { source in
+                // Enough of a template to tell it from the model's.
+                guard !source.contains("{%") else { throw TokenizationError.textTooLong(place: "template", limit: 0) }
+                return { messages, _, _ in try source.replacing("{{ messages }}", with: render(messages)) }
+            })
     }
 
     private static func tools(_ extra: JSONObject) -> String {
@@ -184,6 +198,14 @@ final class TestServer: Sendable {
 /// Writes each token as one letter, so that stop strings are met often.
 struct PrintableDecoder: TokenTextDecoder {
     mutating func append(_ token: Int32) -> String { String(UnicodeScalar(UInt8(97 + token % 26))) }
+    mutating func finish() -> String { "" }
+}
+
+/// Says its text, a character for each token.
+struct ScriptedDecoder: TokenTextDecoder {
+    var rest: Substring
+
+    mutating func append(_ token: Int32) -> String { String(rest.popFirst().map(String.init) ?? "") }
     mutating func finish() -> String { "" }
 }
 

@@ -35,4 +35,15 @@ import Testing
         let tokenizer = try tokenizer([("\n", true, false), ("<R>", false, true)])
         #expect(try tokenizer.encode(text, addSpecialTokens: false) == ids)
     }
+
+    /// Without a decoder tokens have spaces between them; vLLM's `spaces_between_special_tokens: false` takes away those between added ones.
+    @Test func spacesBetweenAddedTokens() throws {
+        let tokenizer = try tokenizer([("<A>", false, false), ("<B>", false, false)])
+        for (spaces, text) in [(true, "a <A> <B> b <A> a <B>"), (false, "a <A><B> b <A> a <B>")] {
+            var decoder = IncrementalDecoder(tokenizer, skipSpecialTokens: false, spacesAddedTokens: spaces)
+            var decoded = ""
+            for id: Int32 in [0, 2, 3, 1, 2, 0, 3] { decoded += try decoder.append(id) }
+            #expect(try decoded + decoder.finish() == text)
+        }
+    }
 }

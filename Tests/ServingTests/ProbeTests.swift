@@ -18,6 +18,7 @@ import Testing
                 case .step(let logits, let choice):
                     values.steps.append(logits)
                     values.choices.append(choice)
+                case .hidden: break
                 }
             }
         }

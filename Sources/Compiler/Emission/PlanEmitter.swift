@@ -32,7 +32,7 @@ struct PlanEmitter {
         let sizes = stored.map { graph.storedType(of: $0).byteCount(bounds) ?? 0 }
         let ends = stored.compactMap { graph[$0].place?.region.map { $0.offset + $0.byteCount } }
         let outputs = graph.results.enumerated().map { index, value in
-            ExecutionPlan.Output(name: index == 0 ? entry.outputName : "\(index)", type: graph.type(of: value))
+            ExecutionPlan.Output(name: index < entry.outputNames.count ? entry.outputNames[index] : "\(index)", type: graph.type(of: value))
         }
         return ExecutionPlan(
             entry: entry, tensors: tensors, outputs: outputs, steps: steps, bounds: bounds, arenaBytes: ends.max() ?? 0,
@@ -132,10 +132,11 @@ extension Entry {
         }
     }
 
-    fileprivate var outputName: String {
+    fileprivate var outputNames: [String] {
         switch self {
-        case .vision: "image_embeds"
-        case .extend, .decode: "logits"
+        case .vision: ["image_embeds"]
+        case .extend: ["logits", "hidden"]
+        case .decode: ["logits"]
         }
     }
 }

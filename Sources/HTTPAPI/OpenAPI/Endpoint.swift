@@ -4,7 +4,7 @@ internal import HTTPTypes
 ///
 /// The router serves endpoints and nothing else, and the OpenAPI document lists them.
 enum Endpoint: CaseIterable, Sendable {
-    case chat, responses, completions, messages, countMessages, tokenize, detokenize
+    case chat, responses, completions, embeddings, generate, messages, countMessages, tokenize, detokenize
     case models, model, health, ready, live, ping, version, load, metrics
     case playground, document, documentPage
 
@@ -14,6 +14,8 @@ enum Endpoint: CaseIterable, Sendable {
         case .chat: "/v1/chat/completions"
         case .responses: "/v1/responses"
         case .completions: "/v1/completions"
+        case .embeddings: "/v1/embeddings"
+        case .generate: "/generate"
         case .messages: "/v1/messages"
         case .countMessages: "/v1/messages/count_tokens"
         case .tokenize: "/tokenize"
@@ -45,6 +47,8 @@ enum Endpoint: CaseIterable, Sendable {
         case .chat: "Answers a chat of texts and images."
         case .responses: "Answers a chat in the form of OpenAI's Responses; nothing is kept."
         case .completions: "Goes on from a text."
+        case .embeddings: "Tells what a text, or a chat, is to the model as numbers."
+        case .generate: "Goes on from a text, in the form of vLLM's plain server."
         case .messages: "Answers a chat in Anthropic's form."
         case .countMessages: "Counts the tokens of a chat in Anthropic's form."
         case .tokenize: "Turns a text, or a chat, into tokens."
@@ -77,6 +81,8 @@ enum Endpoint: CaseIterable, Sendable {
         case .chat: Body(name: "ChatRequest", fields: .chat, required: ["model", "messages"])
         case .responses: Body(name: "ResponseRequest", fields: .responses, required: ["model", "input"])
         case .completions: Body(name: "CompletionRequest", fields: .completion, required: ["model", "prompt"])
+        case .embeddings: Body(name: "EmbeddingRequest", fields: .embeddings, required: ["model"])
+        case .generate: Body(name: "GenerateRequest", fields: .generate, required: ["prompt"])
         case .messages: Body(name: "MessageRequest", fields: .messages, required: ["model", "messages", "max_tokens"])
         case .countMessages: Body(name: "MessageCountRequest", fields: .countedMessages, required: ["model", "messages"])
         case .tokenize: Body(name: "TokenizeRequest", fields: .tokenize, required: [])
@@ -97,6 +103,8 @@ enum Endpoint: CaseIterable, Sendable {
         case .chat: .json("ChatCompletion", streams: true)
         case .responses: .json("Response", streams: true)
         case .completions: .json("Completion", streams: true)
+        case .embeddings: .json("Embeddings", streams: false)
+        case .generate: .json("Generated", streams: true)
         case .messages: .json("Message", streams: true)
         case .countMessages: .json("MessageCount", streams: false)
         case .tokenize: .json("Tokens", streams: false)

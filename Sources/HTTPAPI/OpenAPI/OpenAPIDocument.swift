@@ -54,7 +54,9 @@ struct OpenAPIDocument: Sendable {
         case .text(let type): content[type] = ["schema": ["type": "string"]]
         case .json(let name, let streams):
             content["application/json"] = ["schema": reference(name)]
-            if streams { content["text/event-stream"] = ["schema": ["type": "string", "description": "Where stream is true: an event for each piece."]] }
+            guard streams else { break }
+            let type = endpoint == .generate ? "application/x-ndjson" : "text/event-stream"
+            content[type] = ["schema": ["type": "string", "description": "Where stream is true: an event, or a line, for each piece."]]
         }
         return ["description": .string(endpoint.summary), "content": .object(content)]
     }

@@ -37,12 +37,14 @@ package struct PromptAssembler: Sendable {
     /// The prompt for a rendered text with one marker per image, in order.
     ///
     /// What stands on the two sides of a `mark` is tokenized apart, and the mark itself dropped; see `TypedPlaceholders`.
+    ///
+    /// - Parameter adds: whether the tokenizer's special tokens are added; nil for what HF's processor does.
     package func prepare(
-        rendered: String, images: [ReadImage], mark: Unicode.Scalar? = nil
+        rendered: String, images: [ReadImage], mark: Unicode.Scalar? = nil, addsSpecialTokens adds: Bool? = nil
     ) throws(PromptError) -> PreparedPrompt {
         if !images.isEmpty, spec.image == nil { throw .noVision(images: images.count) }
         let (ids, runTokens) = try spec.image?.prompt.isWritten ?? true
-            ? whole(rendered, images, mark) : apart(rendered, images, mark)
+            ? whole(rendered, images, mark, adds) : apart(rendered, images, mark, adds)
         if ids.count > Int(Int32.max) / 4 { throw .tooLong(tokens: ids.count) }
         let prepared = zip(images, runTokens).map { PreparedImage(image: $0, tokens: TokenRanges($1)) }
         let positions = spec.positions.positions(count: ids.count, images: prepared.compactMap(ImageSpan.init))
@@ -57,17 +59,17 @@ package struct PromptAssembler: Sendable {
     }
 
     private func whole(
-        _ rendered: String, _ images: [ReadImage], _ mark: Unicode.Scalar?
+        _ rendered: String, _ images: [ReadImage], _ mark: Unicode.Scalar?, _ adds: Bool?
     ) throws(PromptError) -> (ids: [Int32], spans: [[Range<Int>]]) {
         let (text, runs) = try expanded(rendered, images)
-        let ids = try tokens(of: text, mark: mark, adds: addsSpecialTokens(to: text))
+        let ids = try tokens(of: text, mark: mark, adds: adds ?? addsSpecialTokens(to: text))
         if ids.isEmpty { throw .empty }
         return try located(runs, in: ids)
     }
 
     /// Every text between images for itself, and between them as many ids as the image has features.
     private func apart(
-        _ rendered: String, _ images: [ReadImage], _ mark: Unicode.Scalar?
+        _ rendered: String, _ images: [ReadImage], _ mark: Unicode.Scalar?, _ adds: Bool?
     ) throws(PromptError) -> (ids: [Int32], spans: [[Range<Int>]]) {
         guard let prompt = spec.image?.prompt else { return ([], []) }
         var (ids, spans): ([Int32], [[Range<Int>]]) = ([], [])
@@ -86,9 +88,9 @@ package struct PromptAssembler: Sendable {
             }
             if case .located(_, let openings) = prompt.spacing {
                 if index < images.count { text += prompt.marker }
-                for part in cut(text, behind: openings) { ids += try tokens(of: part, mark: mark, adds: false) }
+                for part in cut(text, behind: openings) { ids += try tokens(of: part, mark: mark, adds: adds == true && ids.isEmpty) }
             } else {
-                ids += try tokens(of: text, mark: mark, adds: true)
+                ids += try tokens(of: text, mark: mark, adds: adds ?? true)
             }
         }
         if ids.isEmpty { throw .empty }

@@ -16,6 +16,8 @@ package enum PromptError: Error, Hashable, CustomStringConvertible {
     case unclosed(marker: String, closing: String)
     /// An image's place has more bytes than the image has tokens.
     case placeTooLong(bytes: Int, limit: Int)
+    /// An image does not lie whole in the part of the prompt that is left.
+    case imageCut(tokens: Int, left: Int)
     /// The tokenizer failed.
     case tokenizer(String)
 
@@ -40,6 +42,8 @@ package enum PromptError: Error, Hashable, CustomStringConvertible {
             "the rendered prompt holds \(marker) without \(closing) behind it"
         case .placeTooLong(let bytes, let limit):
             "the path of an image has \(bytes) bytes, more than the \(limit) that the model has tokens for; use a shorter one"
+        case .imageCut(let tokens, let left):
+            "truncate_prompt_tokens leaves \(left) of the prompt's \(tokens) tokens, which would cut an image"
         case .tokenizer(let message):
             message
         }

@@ -4,12 +4,17 @@
 package struct IncrementalDecoder: Sendable {
     private let tokenizer: Tokenizer
     private let skipsSpecialTokens: Bool
+    private let spacesAddedTokens: Bool
+    private var lastIsAdded = false
     /// Nil when the tokenizer names no decoder.
     private var stages: [DecoderStage]?
     private var isFirst = true
 
-    package init(_ tokenizer: Tokenizer, skipSpecialTokens: Bool) {
+    /// - Parameter spacesAddedTokens: whether added tokens that follow each other have a space between them where the tokenizer names no
+    ///   decoder; with one there never is.
+    package init(_ tokenizer: Tokenizer, skipSpecialTokens: Bool, spacesAddedTokens: Bool = true) {
         self.tokenizer = tokenizer
+        self.spacesAddedTokens = spacesAddedTokens
         skipsSpecialTokens = skipSpecialTokens
         var isFused = false
         stages = tokenizer.definition.decoders.map { steps in
@@ -40,8 +45,9 @@ package struct IncrementalDecoder: Sendable {
     mutating func append(_ id: Int32, to output: inout [UInt8]) throws(TokenizationError) {
         guard let token = tokenizer.decodedToken(id, skipsSpecialTokens: skipsSpecialTokens) else { return }
         guard let stages else {
-            if !isFirst { output.append(UInt8(ascii: " ")) }
-            isFirst = false
+            let isAdded = tokenizer.isAdded(id)
+            if !isFirst, spacesAddedTokens || !isAdded || !lastIsAdded { output.append(UInt8(ascii: " ")) }
+            (isFirst, lastIsAdded) = (false, isAdded)
             output += token
             return
         }

@@ -177,6 +177,9 @@ package final class Tokenizer: Sendable {
         return definition.vocabulary.text(id).map { String(decoding: $0, as: UTF8.self) }
     }
 
+    /// Whether the id is of a token beside the vocabulary of the model of words.
+    func isAdded(_ id: Int32) -> Bool { addedByID[id] != nil }
+
     /// Whether decoding leaves the id out when it skips special tokens.
     package func isSpecial(_ id: Int32) -> Bool {
         addedByID[id]?.isSpecial ?? false

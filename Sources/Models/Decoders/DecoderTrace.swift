@@ -3,11 +3,11 @@ import Plan
 import Tensors
 
 extension ModelTracer {
-    /// The entry `extend`: tokens of several sequences to logits f32 `[B, V]` of the sampled rows.
+    /// The entry `extend`: tokens of several sequences to logits f32 `[B, V]` of the sampled rows, and what they are made of, f32 `[B, H]`.
     ///
     /// With `images`, tokens may be rows of images: f32 `[I, W · (1 + layers)]`, of which the first `W` elements stand for the
     /// token and those that follow are added after the first layers (deepstack).
-    func extend(_ text: DecoderConfiguration, images: ImageRows?) -> Value {
+    func extend(_ text: DecoderConfiguration, images: ImageRows?) -> [Value] {
         let ids = b.input(InputRole.ids.rawValue, TensorType(.i32, ["T"]))
         var rows: (index: Value, embeds: Value)?
         if let images {
@@ -31,7 +31,8 @@ extension ModelTracer {
             added = (0..<images.addedLayers).map { b.selectRows(nothing, part($0 + 1), rows.index) }
         }
         let own = layerInputs(known, x, text, tokens: "T")
-        return logits(b.gather(decoder(x, positions, text, context, added: added, own: own), sampled), text, tables)
+        let hidden = b.gather(decoder(x, positions, text, context, added: added, own: own), sampled)
+        return [logits(hidden, text, tables), hidden]
     }
 
     /// The entry `decode`: one token for each of `B` sequences to logits f32 `[B, V]`.

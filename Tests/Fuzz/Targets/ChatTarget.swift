@@ -36,7 +36,7 @@ extension FuzzTarget {
         "model", "m", "prompt", "tokens", "messages", "echo", "suffix", "max_tokens", "min_tokens", "temperature", "top_p", "top_k", "min_p",
         "stop", "stop_token_ids", "include_stop_str_in_output", "seed", "stream", "n", "best_of", "use_beam_search", "length_penalty", "early_stopping", "never", "logprobs", "prompt_logprobs", "logit_bias", "bad_words",
         "allowed_token_ids", "presence_penalty", "frequency_penalty", "repetition_penalty", "ignore_eos", "skip_special_tokens",
-        "add_special_tokens", "add_generation_prompt", "role", "user", "content", "257", "<|im_end|>", "<|image_pad|>", "-1", "1e9", "2147483648",
+        "add_special_tokens", "add_generation_prompt", "truncate_prompt_tokens", "return_token_ids", "role", "user", "content", "257", "<|im_end|>", "<|image_pad|>", "-1", "1e9", "2147483648",
     ]
 
     static let chatWords = [
@@ -47,5 +47,7 @@ extension FuzzTarget {
         "response_format", "tools", "tool_choice", "required", "parallel_tool_calls", "guided_json", "guided_regex", "guided_choice", "json_schema", "schema", "reasoning_content", "repetition_penalty", "ignore_eos", "min_p", "user\n", "logit_bias", "bad_words",
         "allowed_token_ids", "stop_token_ids", "min_tokens", "top_logprobs", "best_of",
         "use_beam_search", "length_penalty", "early_stopping", "never",
+        "allowed_token_ids", "stop_token_ids", "min_tokens", "top_logprobs", "best_of", "continue_final_message", "add_generation_prompt", "chat_template",
+        "{{ messages }}", "{% for m in messages %}", "{% endfor %}", "truncate_prompt_tokens", "-1", "add_special_tokens", "return_token_ids", "request_id",
     ]
 }

@@ -74,7 +74,11 @@ final class FuzzServer: Sendable {
             spec: spec, modelKey: "", maxPatches: 256, maxImagePixels: 1 << 20, contextLength: 256, tokenBytesMax: tokenizer.maxTokenBytes,
             render: { messages, _, budget in try template.render(spec.templateContext(messages: messages), now: 0, budget: budget) },
             encode: { text, adds, budget in try tokenizer.encode(text, addSpecialTokens: adds, budget: budget) },
-            newDecoder: { IncrementalDecoder(tokenizer, skipSpecialTokens: $0) }, tokenBytes: { tokenizer.bytes(of: $0) })
+            newDecoder: { IncrementalDecoder(tokenizer, skipSpecialTokens: $0.skipsSpecialTokens) }, tokenBytes: { tokenizer.bytes(of: $0) },
+            parse: { source in
+                let own = try ChatTemplate(source: source)
+                return { messages, extra, budget in try own.render(spec.templateContext(messages: messages, extra: extra), now: 0, budget: budget) }
+            })
     }
 
     private static let chatTemplate = """

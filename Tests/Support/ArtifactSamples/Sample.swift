@@ -59,7 +59,7 @@ package final class Sample {
                 outputs: [Slot(.arena(offset: 0, stride: 8), heads)], origin: "model.layers.0.self_attn"),
         ]
         return ExecutionPlan(
-            entry: entry, outputs: [.init(name: "logits", type: logits)],
+            entry: entry, outputs: [.init(name: "logits", type: logits)] + (entry == .extend ? [.init(name: "hidden", type: logits)] : []),
             steps: Array(repeating: layer, count: repeats).flatMap { $0 }
                 + [
                     Step(

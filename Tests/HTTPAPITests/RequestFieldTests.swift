@@ -1,0 +1,115 @@
+import JSON
+import Synchronization
+import TestClient
+import Testing
+
+/// Small fields of requests; bytes are tokens.
+@Suite struct RequestFieldTests {
+    private func count(_ server: TestServer, _ fields: KeyValuePairs<String, JSONValue>) async throws -> JSONValue? {
+        let answer = try await server.chat(fields)
+        return answer.json["usage"]?["prompt_tokens"] ?? answer.json["error"]?["message"]
+    }
+
+    private func complete(_ server: TestServer, _ fields: JSONObject) async throws -> HTTPClient.Answer {
+        var body: JSONObject = ["model": .string(TestServer.modelName), "prompt": "hello", "max_tokens": 4, "ignore_eos": true]
+        for (name, value) in fields { body[name] = value }
+        return try await server.request("POST", "/v1/completions", .object(body))
+    }
+
+    @Test func theAnswerGoesOnWithTheLastMessage() async throws {
+        let seen = Mutex<[JSONValue]>([])
+        var options = TestServer.Options()
+        options.onExtra = { extra in seen.withLock { $0.append(extra["add_generation_prompt"] ?? .null) } }
+        let server = try await TestServer(options)
+        let messages: JSONValue = [["role": "user", "content": "hi"], ["role": "assistant", "content": "so "]]
+        // `user:hi`, `assistant:so ` and the breaks behind them, of which the last falls away.
+        #expect(try await count(server, ["messages": messages]) == 22)
+        #expect(try await count(server, ["messages": messages, "continue_final_message": true]) == 21)
+        #expect(seen.withLock { $0.last } == false)
+        let tokens = try await server.request("POST", "/tokenize", ["messages": messages, "continue_final_message": true])
+        #expect(tokens.json["tokens"] == .array("user:hi\nassistant:so ".utf8.map { .int(Int($0)) }))
+        let both = try await server.chat(["messages": messages, "continue_final_message": true, "add_generation_prompt": true])
+        #expect(both.status == 400 && both.json["error"]?["param"] == "continue_final_message")
+        let image = try await server.chat([
+            "messages": [["role": "user", "content": [["type": "image_url", "image_url": .string("data:image/png;base64,\(TestImages.png)")]]]], "continue_final_message": true,
+        ])
+        #expect(image.status == 400 && image.text.contains("continue_final_message: the last message has no text"))
+        await server.stop()
+    }
+
+    @Test func promptsAreCutInFront() async throws {
+        let server = try await TestServer()
+        let last = try await complete(server, ["prompt": "lo"]).json["choices"]?[0]?["text"]
+        for prompt: JSONValue in ["hello", [104, 101, 108, 108, 111]] {
+            let cut = try await complete(server, ["prompt": prompt, "truncate_prompt_tokens": 2, "echo": true])
+            #expect(cut.json["usage"]?["prompt_tokens"] == 2)
+            #expect(cut.json["choices"]?[0]?["text"]?.stringValue?.hasSuffix(last?.stringValue ?? "?") == true)
+        }
+        let long = String(repeating: "a", count: 600)
+        #expect(try await complete(server, ["prompt": .string(long)]).status == 400)
+        #expect(try await complete(server, ["prompt": .string(long), "truncate_prompt_tokens": -1]).json["usage"]?["prompt_tokens"] == 508)
+        #expect(try await count(server, ["truncate_prompt_tokens": 3]) == 3)
+        #expect(try await count(server, ["messages": [["role": "user", "content": .string(long)]], "truncate_prompt_tokens": -1]) == 504)
+        for (value, word) in [(0, "-1 or at least 1"), (513, "more than the 512 tokens")] {
+            let answer = try await complete(server, ["truncate_prompt_tokens": .int(value)])
+            #expect(answer.status == 400 && answer.json["error"]?["param"] == "truncate_prompt_tokens" && answer.text.contains(word))
+        }
+        let parts: JSONValue = [["type": "text", "text": "see"], ["type": "image_url", "image_url": .string("data:image/png;base64,\(TestImages.png)")], ["type": "text", "text": "it"]]
+        let images = try await server.chat(["messages": [["role": "user", "content": parts]], "truncate_prompt_tokens": 3])
+        #expect(images.status == 400 && images.text.contains("would cut an image"))
+        await server.stop()
+    }
+
+    @Test func tokensAreTold() async throws {
+        let server = try await TestServer()
+        let ids = JSONValue.array("user:hello\n".utf8.map { .int(Int($0)) })
+        let whole = try await server.chat(["return_token_ids": true, "n": 2, "temperature": 1, "seed": 4]).json
+        #expect(whole["prompt_token_ids"] == ids)
+        let chosen = (0..<2).map { whole["choices"]?[$0]?["token_ids"]?.arrayValue ?? [] }
+        #expect(chosen.map(\.count) == [8, 8] && whole["choices"]?[0]?["logprobs"] == .null)
+        for (index, tokens) in chosen.enumerated() {
+            let text = tokens.map { String(UnicodeScalar(UInt8(97 + ($0.intValue ?? 0) % 26))) }.joined()
+            #expect(whole["choices"]?[index]?["message"]?["content"] == .string(text))
+        }
+        let stream = try await server.chat(["return_token_ids": true, "n": 2, "temperature": 1, "seed": 4, "stream": true])
+        let chunks = try stream.events.dropLast().map { try JSONValue(parsing: $0) }
+        #expect(chunks[0]["prompt_token_ids"] == ids)
+        let streamed = (0..<2).map { index in
+            chunks.compactMap { $0["choices"]?[0] }.filter { $0["index"] == .int(index) }.flatMap { $0["token_ids"]?.arrayValue ?? [] }
+        }
+        #expect(streamed == chosen)
+        let plain = try await complete(server, ["return_token_ids": true]).json["choices"]?[0]
+        #expect(plain?["prompt_token_ids"] == .array("hello".utf8.map { .int(Int($0)) }) && plain?["token_ids"]?.arrayValue?.count == 4)
+        let pieces = try await complete(server, ["return_token_ids": true, "stream": true]).events.dropLast().map { try JSONValue(parsing: $0) }
+        #expect(pieces[0]["choices"]?[0]?["prompt_token_ids"] == plain?["prompt_token_ids"])
+        #expect(.array(pieces.flatMap { $0["choices"]?[0]?["token_ids"]?.arrayValue ?? [] }) == plain?["token_ids"])
+        #expect(try await server.chat(["return_token_ids": false]).json["prompt_token_ids"] == nil)
+        await server.stop()
+    }
+
+    @Test func requestsNameThemselves() async throws {
+        let server = try await TestServer()
+        #expect(try await server.chat(["request_id": "doc-7/3"]).json["id"] == "chatcmpl-doc-7/3")
+        #expect(try await complete(server, ["request_id": "x"]).json["id"] == "cmpl-x")
+        for id in ["", "a b", "ä", String(repeating: "a", count: 257)] {
+            let answer = try await server.chat(["request_id": .string(id)])
+            #expect(answer.status == 400 && answer.json["error"]?["param"] == "request_id")
+        }
+        #expect(try await server.chat(["priority": 0, "spaces_between_special_tokens": false]).status == 200)
+        #expect(try await server.chat(["priority": 1]).json["error"]?["param"] == "priority")
+        await server.stop()
+    }
+
+    @Test func requestsBringTemplates() async throws {
+        let server = try await TestServer()
+        let tokens = try await server.request(
+            "POST", "/tokenize", ["messages": [["role": "user", "content": "hi"]], "chat_template": "<{{ messages }}>"])
+        #expect(tokens.json["tokens"] == .array("<user:hi\n>".utf8.map { .int(Int($0)) }))
+        #expect(try await count(server, ["chat_template": "<{{ messages }}>"]) == 13)
+        let wrong = try await server.chat(["chat_template": "{% if %}"])
+        #expect(wrong.status == 400 && wrong.json["error"]?["param"] == "chat_template" && wrong.text.contains("does not parse"))
+        let large = try await server.chat(["chat_template": .string(String(repeating: "a", count: 65537))])
+        #expect(large.status == 400 && large.text.contains("more than 65536"))
+        await server.stop()
+    }
+}
