@@ -26,9 +26,7 @@ struct EmbeddingRequest: Sendable {
     private let requestID: String?
 
     private static let inputsMax = 2048
-    private static let ofMessages = [
-        "chat_template", "chat_template_kwargs", "add_generation_prompt", "continue_final_message", "mm_processor_kwargs", "min_pixels", "max_pixels",
-    ]
+    private static let ofMessages = FieldTable.template.subtracting(["add_special_tokens"]).union(FieldTable.pixels).sorted()
 
     init(_ object: JSONObject, vocabularySize: Int) throws(APIError) {
         let fields = FieldReader(object: object)

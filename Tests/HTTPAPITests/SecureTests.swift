@@ -201,22 +201,7 @@ import Testing
     }
 
     @Test func handshakesCountAsConnections() async throws {
-        var options = try Self.options()
-        options.maxConnections = 2
-        let server = try await TestServer(options)
-        let port = server.port
-        let idle = try (0..<16).map { _ in try HTTPClient(port: port) }
-        try await Task.sleep(for: .milliseconds(200))
-        let late = Task {
-            let status = try await server.request("GET", "/live").status
-            return (status, ContinuousClock.now)
-        }
-        try await Task.sleep(for: .milliseconds(200))
-        let closing = ContinuousClock.now
-        for client in idle { client.close() }
-        let (status, time) = try await late.value
-        #expect(status == 200 && time > closing)
-        await server.stop()
+        try await ConnectionTests.connectionsBeyondTheLimitWait(Self.options())
     }
 
     /// How a client leaves: its socket is gone, it shuts its sending side down, or says goodbye in TLS.
