@@ -33,7 +33,8 @@ package final class ThreadTeam: @unchecked Sendable {
     private let finished = Atomic<Int>(0)
     private let sleeping = Atomic<Int>(0)
     private let stopping = Atomic<Bool>(false)
-    private let chunk = Atomic<Int>(1)
+    /// Items that are taken are multiples of it, and at least it.
+    private let grain = Atomic<Int>(1)
     /// Of the open step; written while no step is open, and read only by who has taken items of it.
     private unowned(unsafe) var work: (any TeamWork)?
     private var phase = 0
@@ -100,8 +101,7 @@ package final class ThreadTeam: @unchecked Sendable {
     private func share(_ work: some TeamWork, _ phase: Int, _ items: Int, _ grain: Int) {
         self.work = work
         self.phase = phase
-        let share = max(grain, items / ((threads.count + 1) * 4))
-        chunk.store((share + grain - 1) / grain * grain, ordering: .relaxed)
+        self.grain.store(grain, ordering: .relaxed)
         finished.store(0, ordering: .relaxed)
         let step = openStep(items: items)
         takeItems(of: step, thread: 0)
@@ -126,9 +126,15 @@ package final class ThreadTeam: @unchecked Sendable {
         return step
     }
 
-    /// Wakes as many of the threads that sleep as there are chunks for, beside this thread and those that look: they come first.
+    /// How many of the items that are left a thread takes: a part that shrinks, so that all are done at about the same time.
+    private func chunk(of left: Int) -> Int {
+        let grain = grain.load(ordering: .relaxed), share = max(left / (2 * count), 1)
+        return (share + grain - 1) / grain * grain
+    }
+
+    /// Wakes as many of the threads that sleep as there is work for, beside this thread and those that look: they come first.
     private func wake(_ asleep: Int, forItems items: Int) {
-        let helpers = items == 0 ? threads.count : (items - 1) / chunk.load(ordering: .relaxed)
+        let helpers = items == 0 ? threads.count : (items - 1) / grain.load(ordering: .relaxed)
         let wanted = min(helpers - (threads.count - asleep), asleep)
         guard wanted > 0 else { return }
         pthread_mutex_lock(mutex)
@@ -141,7 +147,7 @@ package final class ThreadTeam: @unchecked Sendable {
             let seen = open.load(ordering: .acquiring)
             let left = Int(seen & 0xffff_ffff)
             guard seen >> 32 == step, left > 0 else { return }
-            let start = max(left - chunk.load(ordering: .relaxed), 0)
+            let start = max(left - chunk(of: left), 0)
             let taken = open.compareExchange(
                 expected: seen, desired: step << 32 | UInt64(start), ordering: .acquiringAndReleasing)
             guard taken.exchanged else { continue }

@@ -46,8 +46,15 @@ package struct Machine: Sendable, Codable, Hashable {
         }
     }
 
+    /// The machine whose rates are each the greater of both.
+    package func best(with other: Machine) -> Machine {
+        var machine = self
+        machine.rates.merge(other.rates) { max($0, $1) }
+        return machine
+    }
+
     /// Bytes that so many threads read of memory in a nanosecond: not more than all of them did at once. Nil where it was not measured.
-    func gigabytes(threads count: Int) -> Double? {
+    package func gigabytes(threads count: Int) -> Double? {
         guard let one = rates[RateKind.read.rawValue], one > 0 else { return nil }
         let apart = one * Double(count)
         guard let threads, count >= threads, let together = rates[RateKind.read.together], together > 0 else { return apart }

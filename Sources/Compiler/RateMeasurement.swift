@@ -27,7 +27,7 @@ enum RateKind: String, CaseIterable {
 }
 
 /// Measures what this machine can do. Threads write nothing that another reads.
-final class RateMeasurement: @unchecked Sendable {
+package final class RateMeasurement: @unchecked Sendable {
     private let features = vlm_cpu_features()
     private let threads: Int
     private let buffer: UnsafeMutableRawPointer
@@ -50,7 +50,8 @@ final class RateMeasurement: @unchecked Sendable {
         return rounds
     }
 
-    private init(threads: Int) {
+    /// - Parameter threads: how many are measured at once; 1 for none but one.
+    package init(threads: Int) {
         self.threads = threads
         byteCount = min(max(2, (4 * Self.cacheBytes + Self.sliceBytes - 1) / Self.sliceBytes), 16) * Self.sliceBytes
         buffer = .allocate(byteCount: byteCount, alignment: 4096)
@@ -58,6 +59,14 @@ final class RateMeasurement: @unchecked Sendable {
     }
 
     deinit { buffer.deallocate() }
+
+    /// The machine with the processor's and the memory's rates of this moment; takes some tenths of a second.
+    package func now(_ machine: Machine) -> Machine {
+        var machine = machine
+        machine.rates.merge(simpleRates()) { $1 }
+        machine.threads = threads
+        return machine
+    }
 
     /// Bytes of all last-level caches.
     private static var cacheBytes: Int {

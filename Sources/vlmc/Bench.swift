@@ -14,8 +14,8 @@ struct Bench: ParsableCommand {
             Prompts are of random tokens, decoding is greedy, and no cache helps. Every figure is measured several times in turns, and \
             shown as the median and the extremes. The floor is what the machine \
             could do at best: the bytes that are read over the measured bandwidth, or the operations over the measured rate, \
-            whichever takes longer; a model small enough for the caches may do better than memory. On a busy machine measure \
-            again.
+            whichever takes longer, by rates that are measured right before and right after, since memory is not always equally fast; \
+            a model small enough for the caches may do better than memory.
             """)
 
     @Argument(help: "An artifact's directory, the beginning of its key, or its model's name.")
@@ -53,22 +53,16 @@ struct Bench: ParsableCommand {
         let machine = Machine.current(try store.resolved())
         machine.warning.map(Terminal.warn)
         let directory = try store.artifact(artifact)
-        var run = try BenchRun(directory, threads: computing.threads, machine: machine, prompt: prompt, tokens: tokens, timesKernels: kernels)
+        let run = try BenchRun(directory, threads: computing.threads, machine: machine, prompt: prompt, tokens: tokens, timesKernels: kernels)
         let counts = try counts(run.gears), contexts = try contexts(run.contextMax)
-        var figures: [BenchFigure] = [run.start]
-        var samples: [[BenchFigure]] = []
+        try run.sample { _ in run.started }
         for _ in 0..<rounds {
-            var round = [try run.prefill()]
-            for count in counts { round.append(try run.decode(count)) }
-            round += try run.growth(contexts)
-            for image in images { round.append(try run.image(image)) }
-            samples.append(round)
+            try run.sample { try [$0.prefill()] }
+            for count in counts { try run.sample { try [$0.decode(count)] } }
+            if !contexts.isEmpty { try run.sample { try $0.growth(contexts) } }
+            for image in images { try run.sample { try [$0.image(image)] } }
         }
-        for index in samples[0].indices {
-            var figure = samples[0][index]
-            figure.values = samples.flatMap { $0[index].values }.sorted()
-            figures.append(figure)
-        }
+        let figures = run.figures
         let times = run.kernels()
         guard json else {
             let table = BenchTable(figures, heading: run.heading).text

@@ -12,22 +12,26 @@ import Plan
 import Serving
 
 /// The engine that a server would run, measured.
-struct BenchRun {
-    let start: BenchFigure
+final class BenchRun {
+    /// How long it took until the engine served, and until a short prompt had its first token.
+    private(set) var started: [BenchSample] = []
     let heading: String
     let session: Session
-    let floors: SpeedFloors
+    let threads: Int
+    private(set) var figures: [BenchFigure] = []
+    /// The machine as it was beside each figure, and as it is now.
+    private var machines: [Machine] = []
+    private var machine: Machine
+    private let rates: RateMeasurement
     let clock = StepClock()
     let prompt, tokens: Int
     private var pipeline: InputPipeline?
-    private var dice = SystemRandomNumberGenerator()
 
     /// - Parameter timesKernels: whether `kernels()` is asked for, which costs a little time for each step.
     init(_ directory: String, threads: Int?, machine: Machine, prompt: Int, tokens: Int, timesKernels: Bool) throws {
         let began = ContinuousClock.now
         let artifact = try Failure.wrapping { () throws(ArtifactError) in try Artifact.open(directory: directory) }
         var options = EngineOptions()
-        options.cachesPrefixes = false
         options.imageCacheBytes = 0
         let backend = CPUBackend(threads: threads, clock: timesKernels ? clock : nil)
         session = try Failure.wrapping { () throws(ConfigurationError) in
@@ -35,72 +39,117 @@ struct BenchRun {
         }
         let engine = session.engine
         try Failure.wrapping { () throws(EngineFailure) in try engine.waitUntilServing() }
-        clock.reset()
-        start = BenchFigure(name: "start", unit: BenchFigure.seconds, values: [Self.seconds(since: began)])
-        let count = threads ?? Processors.ofThisProcess.threads
-        floors = SpeedFloors(artifact.program, weights: artifact.weights, machine: machine, threads: count)
-        heading = "\(artifact.manifest.provenance.model), \(artifact.manifest.key.precision.rawValue), \(count) \(count == 1 ? "thread" : "threads") of \(machine.processor)"
+        let ready = Self.seconds(since: began)
+        self.threads = threads ?? Processors.ofThisProcess.threads
+        heading = "\(artifact.manifest.provenance.model), \(artifact.manifest.key.precision.rawValue), \(self.threads) \(self.threads == 1 ? "thread" : "threads") of \(machine.processor)"
         let room = engine.configuration.maxModelLength
         guard prompt + tokens + 2 * engine.configuration.maxSequences <= room else {
             throw Failure("--prompt \(prompt) and --tokens \(tokens) do not fit into the context of \(room) tokens")
         }
         (self.prompt, self.tokens) = (prompt, tokens)
+        (self.machine, rates) = (machine, RateMeasurement(threads: self.threads))
+        let times = TokenTimes()
+        _ = try engine.answers([request(times, prompt: ids(min(prompt, Self.shortPrompt)), maxTokens: 1)])
+        started = [
+            BenchSample(name: "start", unit: BenchFigure.seconds, value: ready),
+            BenchSample(name: "start to first token", unit: BenchFigure.seconds, value: Self.seconds(began, times.first)),
+        ]
+        clock.reset()
+        self.machine = rates.now(machine)
     }
+
+    /// Tokens of the prompt whose first token is waited for.
+    private static let shortPrompt = 16
 
     var gears: [Int] { session.engine.configuration.gears }
     /// The longest prompt that leaves room for the tokens that are decoded.
     var contextMax: Int { session.engine.configuration.maxModelLength - tokens }
 
-    mutating func prefill() throws -> BenchFigure {
+    /// Measures something once more, and the machine before and after.
+    func sample(_ measure: (BenchRun) throws -> [BenchSample]) throws {
+        let before = machine
+        let samples = try measure(self)
+        machine = rates.now(machine)
+        let beside = before.best(with: machine)
+        machines.append(beside)
+        let read = BenchSample(name: "memory", unit: BenchFigure.bandwidth, value: beside.gigabytes(threads: threads) ?? 0)
+        for sample in [read] + samples {
+            let index = figures.firstIndex { $0.name == sample.name } ?? figures.count
+            if index == figures.count { figures.append(BenchFigure(sample)) }
+            figures[index].add(sample, on: floors(beside))
+        }
+    }
+
+    /// By the median of each rate that was measured beside a figure.
+    var floors: SpeedFloors {
+        var typical = machine
+        for name in typical.rates.keys {
+            let values = machines.compactMap { $0.rates[name] }.sorted()
+            if !values.isEmpty { typical.rates[name] = values[values.count / 2] }
+        }
+        return floors(typical)
+    }
+
+    private func floors(_ machine: Machine) -> SpeedFloors {
+        SpeedFloors(session.artifact.program, weights: session.artifact.weights, machine: machine, threads: threads)
+    }
+
+    func prefill() throws -> BenchSample { try prefill(ids(prompt)) }
+
+    private func prefill(_ ids: [Int32]) throws -> BenchSample {
         let times = TokenTimes(), began = ContinuousClock.now
-        _ = try session.engine.answers([request(times, prompt: prompt, maxTokens: 1)])
-        let rate = Double(prompt) / Self.seconds(began, times.first)
-        return BenchFigure(name: "prefill \(prompt)", unit: BenchFigure.rate, values: [rate], floor: floors.prefillRate(tokens: prompt))
+        _ = try session.engine.answers([request(times, prompt: ids, maxTokens: 1)])
+        let rate = Double(ids.count) / Self.seconds(began, times.first)
+        return BenchSample(name: "prefill \(ids.count)", unit: BenchFigure.rate, value: rate) { $0.prefillRate(tokens: ids.count) }
     }
 
     /// Decodes so many sequences; the time counts from when all have a token until the first has them all.
-    mutating func decode(_ count: Int) throws -> BenchFigure {
+    func decode(_ count: Int) throws -> BenchSample {
         let times = (0..<count).map { _ in TokenTimes() }
         // Prompts are read one after the other, and who is done begins to decode.
-        let requests = times.map { request($0, prompt: prompt, maxTokens: tokens + 2 * count) }
+        let requests = times.map { request($0, prompt: ids(prompt), maxTokens: tokens + 2 * count) }
         _ = try session.engine.answers(requests)
         guard let from = times.map(\.first).max(), let to = times.map(\.last).min(), from < to else {
             throw Failure("--tokens \(tokens) are too few to see \(count) sequences decode side by side")
         }
         let made = times.reduce(0) { $0 + $1.count(after: from, upTo: to) }
-        return BenchFigure(
-            name: "decode \(count)", unit: BenchFigure.rate, values: [Double(made) / Self.seconds(from, to)],
-            floor: floors.decodeRate(sequences: count, context: prompt + tokens / 2))
+        let context = prompt + tokens / 2
+        return BenchSample(name: "decode \(count)", unit: BenchFigure.rate, value: Double(made) / Self.seconds(from, to)) {
+            $0.decodeRate(sequences: count, context: context)
+        }
     }
 
-    /// The prefill of each length, and by how much a token of one sequence takes longer behind each than behind the first.
-    mutating func growth(_ lengths: [Int]) throws -> [BenchFigure] {
-        var figures: [BenchFigure] = []
-        var first: (length: Int, seconds: Double, floor: Double?)?
-        for length in lengths {
-            let times = TokenTimes(), began = ContinuousClock.now
-            _ = try session.engine.answers([request(times, prompt: length, maxTokens: tokens)])
-            let rate = Double(length) / Self.seconds(began, times.first)
-            figures.append(BenchFigure(name: "prefill \(length)", unit: BenchFigure.rate, values: [rate], floor: floors.prefillRate(tokens: length)))
-            let token = Self.seconds(times.first, times.last) / Double(tokens - 1)
-            let floor = floors.decodeRate(sequences: 1, context: length + tokens / 2).map { 1 / $0 }
-            guard let first else {
-                first = (length, token, floor)
-                continue
-            }
+    /// The prefill of each length, and by how much a token of one sequence takes longer behind each than behind the first: the median of
+    /// turns, in which the prefix cache has the prompts.
+    func growth(_ lengths: [Int]) throws -> [BenchSample] {
+        let prompts = lengths.map { ids($0) }
+        var samples = try prompts.map { try prefill($0) }
+        let turns = try (0..<Self.turns).map { _ in try prompts.map { try secondsOfToken(behind: $0) } }
+        let first = lengths[0], tokens = tokens
+        for (index, length) in lengths.enumerated().dropFirst() {
             // Milliseconds for a thousand tokens are microseconds for one.
-            let share = 1e6 / Double(length - first.length)
-            let least = floor.flatMap { floor in first.floor.map { (floor - $0) * share } }
-            figures.append(
-                BenchFigure(
-                    name: "a token, per 1 000 of context \(first.length) … \(length)", unit: BenchFigure.growth, values: [(token - first.seconds) * share],
-                    floor: least))
+            let share = 1e6 / Double(length - first)
+            let more = turns.map { $0[index] - $0[0] }.sorted()[Self.turns / 2]
+            samples.append(
+                BenchSample(name: "a token, per 1 000 of context \(first) … \(length)", unit: BenchFigure.growth, value: more * share) { floors in
+                    let rates = [first, length].map { floors.decodeRate(sequences: 1, context: $0 + tokens / 2) }
+                    guard let short = rates[0], let long = rates[1] else { return nil }
+                    return (1 / long - 1 / short) * share
+                })
         }
-        return figures
+        return samples
+    }
+
+    private static let turns = 5
+
+    private func secondsOfToken(behind prompt: [Int32]) throws -> Double {
+        let times = TokenTimes()
+        _ = try session.engine.answers([request(times, prompt: prompt, maxTokens: tokens)])
+        return Self.seconds(times.first, times.last) / Double(tokens - 1)
     }
 
     /// From an image's bytes to its embeddings.
-    mutating func image(_ path: String) throws -> BenchFigure {
+    func image(_ path: String) throws -> BenchSample {
         let inputs = try pipeline ?? Failure.wrapping { () throws(SessionError) in try session.pipeline() }
         pipeline = inputs
         let file = EncodedImage(file: try Failure.wrapping { () throws(FileError) in try InputFile.read(path) }, place: path)
@@ -112,18 +161,20 @@ struct BenchRun {
         _ = try session.engine.answers([GenerationRequest(prompt: prompt, maxTokens: 1, decoder: TokenTimes().decoder)])
         let encoding = session.engine.metrics.imageEncode.sum - encoded
         let patches = prompt.images.reduce(0) { $0 + $1.input.patches }
-        return BenchFigure(
-            name: "image \(URL(filePath: path).lastPathComponent)", unit: BenchFigure.seconds, values: [prepared + encoding],
-            floor: floors.imageSeconds(patches: patches))
+        return BenchSample(name: "image \(URL(filePath: path).lastPathComponent)", unit: BenchFigure.seconds, value: prepared + encoding) {
+            $0.imageSeconds(patches: patches)
+        }
     }
 
-    private mutating func request(_ times: TokenTimes, prompt length: Int, maxTokens: Int) -> GenerationRequest {
-        let program = session.artifact.program
-        let ids = (0..<length).map { _ in Int32.random(in: 0..<Int32(program.vocabularySize), using: &dice) }
+    private func ids(_ count: Int) -> [Int32] {
+        let range = 0..<Int32(session.artifact.program.vocabularySize)
+        return (0..<count).map { _ in Int32.random(in: range) }
+    }
+    private func request(_ times: TokenTimes, prompt ids: [Int32], maxTokens: Int) -> GenerationRequest {
         var sampling = SamplingParameters()
         sampling.temperature = 0
         return GenerationRequest(
-            prompt: Prompt(text: ids, axes: program.positionAxes), sampling: sampling, maxTokens: maxTokens, ignoresEnd: true,
+            prompt: Prompt(text: ids, axes: session.artifact.program.positionAxes), sampling: sampling, maxTokens: maxTokens, ignoresEnd: true,
             decoder: times.decoder)
     }
 

@@ -1,4 +1,5 @@
 import CommandLineSupport
+import Compiler
 import Foundation
 
 /// All that was measured.
@@ -7,22 +8,55 @@ struct BenchReport: Encodable {
     var kernels: [KernelTime]?
 }
 
-/// Something measured, in the order of its values.
-struct BenchFigure: Encodable {
+/// Something measured once.
+struct BenchSample {
     var name: String
     var unit: String
-    var values: [Double]
-    /// The best that the machine could do, in the same unit; nil where it was not measured.
-    var floor: Double?
+    var value: Double
+    /// The best that a machine could do, in the same unit; nil where its rates do not tell.
+    var floor: (SpeedFloors) -> Double? = { _ in nil }
+}
 
-    var median: Double { values[values.count / 2] }
-    /// The part of what is possible that was reached; rates grow, times shrink.
-    var share: Double? { floor.map { unit == Self.rate ? median / $0 : $0 / median } }
+/// Something measured in each round, with the best that the machine could do in the same minute.
+struct BenchFigure: Encodable {
+    let name: String
+    let unit: String
+    private(set) var values: [Double] = []
+    /// In the same unit and order; nil where it is not known.
+    private(set) var floors: [Double?] = []
+
+    init(_ sample: BenchSample) { (name, unit) = (sample.name, sample.unit) }
+
+    mutating func add(_ sample: BenchSample, on machine: SpeedFloors) {
+        values.append(sample.value)
+        floors.append(sample.floor(machine))
+    }
+
+    var median: Double { Self.median(values) ?? 0 }
+    var floor: Double? { Self.median(floors.compactMap(\.self)) }
+    /// The part of what was possible that was reached, in the median; rates grow, times shrink.
+    var share: Double? {
+        Self.median(zip(values, floors).compactMap { value, floor in floor.map { unit == Self.rate ? value / $0 : $0 / value } })
+    }
 
     static let seconds = "s"
     static let rate = "tokens/s"
+    static let bandwidth = "GB/s"
     /// Of a token, for each 1 000 tokens of context.
     static let growth = "ms"
+
+    private static func median(_ values: [Double]) -> Double? { values.isEmpty ? nil : values.sorted()[values.count / 2] }
+
+    private enum Key: CodingKey { case name, unit, values, floors, share }
+
+    func encode(to encoder: any Encoder) throws {
+        var figure = encoder.container(keyedBy: Key.self)
+        try figure.encode(name, forKey: .name)
+        try figure.encode(unit, forKey: .unit)
+        try figure.encode(values, forKey: .values)
+        try figure.encode(floors, forKey: .floors)
+        try figure.encodeIfPresent(share, forKey: .share)
+    }
 }
 
 /// Figures as people read them.
@@ -40,7 +74,7 @@ struct BenchTable {
         for figure in figures {
             table.add([
                 figure.name, Self.number(figure.median),
-                "\(Self.number(figure.values.first ?? 0)) … \(Self.number(figure.values.last ?? 0))", figure.unit,
+                "\(Self.number(figure.values.min() ?? 0)) … \(Self.number(figure.values.max() ?? 0))", figure.unit,
                 figure.floor.map(Self.number) ?? "", figure.share.map { String(format: "%.0f %%", 100 * $0) } ?? "",
             ])
         }

@@ -32,7 +32,7 @@ struct KernelTime: Encodable {
 extension BenchRun {
     /// Where the time of each entry went, by kernel: of all that was measured so far.
     func kernels() -> [KernelTime] {
-        let program = session.artifact.program
+        let program = session.artifact.program, floors = floors
         return program.plans.flatMap { plan -> [KernelTime] in
             let times = clock.times(plan.entry), runs = times.first?.runs ?? 0
             guard runs > 0 else { return [] }
