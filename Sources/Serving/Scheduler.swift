@@ -1,5 +1,5 @@
 package import Execution
-package import Plan
+internal import Plan
 
 /// Decides which tokens of which sequences the next step computes; a pure state machine without clock or device.
 ///
@@ -21,11 +21,14 @@ package struct Scheduler {
         package var cachesPrefixes: Bool
         /// Whether sequences of one group share the full blocks of their prompt.
         package var sharesPrompts: Bool
+        /// How tokens are guessed ahead; nil for not at all.
+        package var lookup: PromptLookup?
 
         package init(
             gears: [Int], maxSequences: Int, maxBatchedTokens: Int, maxLogits: Int? = nil, blockSize: Int, blockCount: Int,
-            cachesPrefixes: Bool = true, sharesPrompts: Bool = true
+            cachesPrefixes: Bool = true, sharesPrompts: Bool = true, lookup: PromptLookup? = nil
         ) {
+            self.lookup = lookup
             self.maxLogits = maxLogits ?? maxSequences
             self.sharesPrompts = sharesPrompts
             self.gears = gears
@@ -43,6 +46,10 @@ package struct Scheduler {
         /// Tokens looked for in the prefix cache, and those found.
         package var prefixQueries = 0
         package var prefixHits = 0
+        /// Guesses, their tokens, and how many of these came true.
+        package var guesses = 0
+        package var guessedTokens = 0
+        package var acceptedTokens = 0
     }
 
     package let limits: Limits
@@ -114,6 +121,7 @@ package struct Scheduler {
             scheduleAll(decoding: false, &room)
         }
         guard !batch.items.isEmpty else { return nil }
+        guess(room)
         batch.entry = entry()
         return batch
     }
@@ -159,7 +167,7 @@ package struct Scheduler {
         for item in batch.items {
             running[item.index].noteRead(to: item.logits.upperBound)
             guard item.isWhole else { continue }
-            running[item.index].computed += item.count
+            running[item.index].computed += item.count - item.guessed
             if limits.cachesPrefixes { publish(item.index) }
         }
         // Before the sequence that has the blocks may end.
@@ -167,9 +175,20 @@ package struct Scheduler {
     }
 
     /// Appends a sampled token to a running sequence, which begins anew where it has outgrown its axis of positions.
-    package mutating func append(_ token: Int32, toSequence id: Int) {
-        guard let index = running.firstIndex(where: { $0.id == id }), running[index].append(token) else { return }
-        releaseBlocks(of: index)
+    ///
+    /// - Returns: whether the last batch has computed the token on a guess, so that the next one follows from logits of that batch.
+    @discardableResult
+    package mutating func append(_ token: Int32, toSequence id: Int) -> Bool {
+        guard let index = running.firstIndex(where: { $0.id == id }) else { return false }
+        switch running[index].append(token) {
+        case .anew: releaseBlocks(of: index)
+        case .pending: releaseBlocks(of: index, behind: pool.blocks(for: running[index].known))
+        case .computed:
+            counts.acceptedTokens += 1
+            if limits.cachesPrefixes { publish(index) }
+            return true
+        }
+        return false
     }
 
     /// The first running sequence that waits for embeddings, and which of its images.
@@ -239,10 +258,9 @@ extension Scheduler {
         }
     }
 
-    /// Frees from the end, so that a shared beginning stays findable longest.
-    private mutating func releaseBlocks(of index: Int) {
-        for block in running[index].blocks.reversed() { pool.release(block) }
-        running[index].blocks.removeAll(keepingCapacity: true)
+    /// Frees all blocks but the first `count`, from the end, so that a shared beginning stays findable longest.
+    private mutating func releaseBlocks(of index: Int, behind count: Int = 0) {
+        while running[index].blocks.count > count { pool.release(running[index].blocks.removeLast()) }
     }
 
     /// Frees the blocks and forgets the recurrent states.
@@ -355,12 +373,40 @@ extension Scheduler {
         room.logits -= max(logits.count - 1, 0)
     }
 
+    /// Lets sequences that decode compute guessed tokens as well, the oldest first, in what the batch and the cache have left: rows of logits
+    /// that no running sequence needs, at most so many in all as the greatest gear has, and blocks beyond one for each that runs.
+    private mutating func guess(_ room: Room) {
+        guard let lookup = limits.lookup, let gear = limits.gears.last else { return }
+        var most = min(room.tokens, room.logits, gear - batch.items.reduce(0) { $0 + $1.logits.count })
+        for place in batch.items.indices where most > 0 && batch.items[place].samples && !batch.items[place].isReplay {
+            let index = batch.items[place].index
+            guard running[index].mayGuess, running[index].isDecoding, !running[index].isReading else { continue }
+            running[index].guess(by: lookup, most: most)
+            reserveBlocksForGuess(index)
+            let guessed = running[index].guessed
+            guard guessed > 0 else { continue }
+            batch.items[place].addGuess(guessed)
+            most -= guessed
+            counts.guesses += 1
+            counts.guessedTokens += guessed
+        }
+    }
+
+    /// Cuts the guess to the blocks that can be had for it.
+    private mutating func reserveBlocksForGuess(_ index: Int) {
+        let known = running[index].known
+        while running[index].blocks.count < pool.blocks(for: known + running[index].guessed), pool.freeCount > running.count {
+            if let block = pool.allocate() { running[index].blocks.append(block) }
+        }
+        running[index].expect(min(running[index].guessed, running[index].blocks.count * limits.blockSize - known))
+    }
+
     private func entry() -> Entry {
         let isDecode = batch.items.allSatisfy {
             let sequence = running[$0.index]
-            return $0.count == 1 && $0.samples && !sequence.readsHidden && !sequence.isImageToken($0.start) && (!sequence.isPromptSpan || sequence.isDecoding)
+            return $0.count == 1 + $0.guessed && $0.samples && !sequence.readsHidden && !sequence.isImageToken($0.start) && (!sequence.isPromptSpan || sequence.isDecoding)
         }
-        let least = batch.items.reduce(batch.items.count) { max($0, running[$1.index].leastGear) }
+        let least = batch.items.reduce(batch.tokenCount) { max($0, running[$1.index].leastGear) }
         if isDecode, let gear = limits.gears.first(where: { $0 >= least }) { return .decode(gear: gear) }
         return .extend
     }
@@ -410,45 +456,4 @@ private struct Room {
     var tokens: Int
     /// Rows of logits beyond the one that each running sequence may need to go on.
     var logits: Int
-}
-
-/// One step's work.
-package struct Batch: Sendable {
-    package struct Item: Sendable {
-        /// Index into the scheduler's `running`.
-        package var index: Int
-        package var id: Int
-        /// First token to compute.
-        package var start: Int
-        package var count: Int
-        /// Tokens whose logits are wanted, by place in the sequence: some of those to compute, or none, then behind them.
-        package var logits: Range<Int>
-        /// Whether the next token follows from the last of them.
-        package var samples: Bool
-        /// Whether the token that they would yield is known: a decode step of a sequence that begins anew.
-        package var isReplay: Bool
-
-        package init(index: Int, id: Int, start: Int, count: Int, logits: Range<Int>, samples: Bool, isReplay: Bool = false) {
-            self.logits = logits
-            self.isReplay = isReplay
-            self.index = index
-            self.id = id
-            self.start = start
-            self.count = count
-            self.samples = samples
-        }
-
-        /// Whether the next token follows from the logits of the token there.
-        package func samples(at place: Int) -> Bool { samples && place == logits.upperBound - 1 }
-
-        /// Whether these are the last logits that are wanted of the tokens; else they are computed again for others.
-        package var isWhole: Bool { logits.upperBound == start + count }
-    }
-    package var entry: Entry = .extend
-    package var items: [Item] = []
-
-    package init() {}
-
-    /// Token rows, without padding.
-    package var tokenCount: Int { items.reduce(0) { $0 + $1.count } }
 }
