@@ -7,10 +7,10 @@ BIN := .build/$(CONFIGURATION)
 PACKAGES := libopenblas-dev libjpeg-dev libpng-dev libwebp-dev libgif-dev libtiff-dev libzstd-dev libpcre2-dev libutf8proc-dev libyaml-dev pkg-config curl jq
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help deps build test test-clients bench-peers load test-families models-page sanitized fuzz families demo install clean
+.PHONY: help deps build test test-clients test-json-schema bench-peers load test-families models-page sanitized fuzz families demo install clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 deps: ## install the missing system packages (Debian)
 	@missing=$$(for package in $(PACKAGES); do \
@@ -36,6 +36,10 @@ test: deps sanitized ## run every test
 
 test-clients: build ## try OpenAI's, Anthropic's and other clients with vlm-serve
 	$(CLIENTS)
+
+test-json-schema: deps ## hold guided answers against the public JSON-Schema-Test-Suite
+	swift build -c $(CONFIGURATION) --build-tests
+	TESTS="$(TESTS) --skip-build" Tests/JSONSchema/run.sh
 
 bench-peers: build ## measure vlm-serve beside llama.cpp in turns, and write docs/performance.md
 	VLM_BIN=$(CURDIR)/$(BIN) Tests/Benchmarks/Peers/run.sh

@@ -36,13 +36,16 @@ let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: 
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let asyncHTTPClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdTLS = Target.Dependency.product(name: "HummingbirdTLS", package: "hummingbird")
 let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 
@@ -103,7 +106,7 @@ let package = Package(
             "ModelRuntime", ["ArtifactFormat", "ChatTemplates", "Execution", "HostLimits", "Inputs", "JSON", "Plan", "Serving"]),
         module("MediaFetching", [asyncHTTPClient, nioCore, nioHTTP1, nioPosix, nioSSL]),
         module(
-            "HTTPAPI", ["Budgets", "CHeap", "GuidedDecoding", "MediaFetching", "Serving", "Inputs", "JSON", "Plan", crypto, hummingbird, hummingbirdCore, httpTypes, lifecycle, logging, nioCore, nioHTTP1],
+            "HTTPAPI", ["Budgets", "CHeap", "GuidedDecoding", "MediaFetching", "Serving", "Inputs", "JSON", "Plan", crypto, hummingbird, hummingbirdCore, hummingbirdTLS, httpTypes, lifecycle, logging, nioCore, nioHTTP1, nioSSL],
             embedded: ["html", "css", "js"].map { "Playground/playground.\($0)" } + ["docs.css", "fields.json", "schemas.json", "special-fields.json"].map { "OpenAPI/\($0)" }),
 
         module("CommandLineSupport", [argumentParser]),
@@ -122,7 +125,8 @@ let package = Package(
             path: "Tests/Support/ArtifactSamples", swiftSettings: settings),
         tests("ArtifactFormat", ["ArtifactFormat", "ArtifactSamples", "Plan", "Tensors"]),
         tests("CKernels", ["CKernels", "COpenBLAS", "Seeded"]),
-        .target(name: "TestClient", dependencies: ["JSON"], path: "Tests/Support/TestClient", swiftSettings: settings),
+        // Beside SwiftNIO, which C module has the members of a socket's address depends on the order of imports.
+        .target(name: "TestClient", dependencies: ["JSON", nioCore, nioEmbedded, nioSSL, nioTLS], path: "Tests/Support/TestClient", swiftSettings: settings.dropLast()),
         .target(name: "Gates", path: "Tests/Support/Gates", swiftSettings: settings),
         .target(name: "Seeded", path: "Tests/Support/Seeded", swiftSettings: settings),
         .target(name: "AllocationCounter", path: "Tests/Support/AllocationCounter"),
@@ -130,13 +134,13 @@ let package = Package(
         tests("CPUBackend", ["AllocationCounter", "ArtifactFormat", "ArtifactSamples", "CPUBackend", "Compiler", "Execution", "HuggingFace", "IR", "ModelRuntime", "OneProcessor", "Passes", "Plan", "Reference", "Seeded", "Serving", "Tensors"]),
         tests("ChatTemplates", ["Budgets", "ChatTemplates", "JSON", "Seeded"], exclude: ["Fixtures"]),
         tests("CacheTool", ["vlm-cache", "ArtifactFormat", "ArtifactSamples"]),
-        tests("EndToEnd", ["vlmc", "vlm-serve", "vlm-cache", "ForeignFlags", "Models", "TestClient"], exclude: ["Fixtures"]),
+        tests("EndToEnd", ["vlmc", "vlm-serve", "vlm-cache", "ForeignFlags", "JSON", "Models", "TestClient"], exclude: ["Fixtures"]),
         tests("CommandLineSupport", ["CommandLineSupport"]),
         tests("ForeignFlags", ["ForeignFlags"]),
         tests("GuidedDecoding", ["GuidedDecoding", "JSON", "Seeded"]),
         .target(name: "LoopbackSite", path: "Tests/Support/LoopbackSite", swiftSettings: settings),
         tests("HTTPAPI", ["Budgets", "GuidedDecoding", "HTTPAPI", "LoopbackSite", "MediaFetching", "Serving", "Execution", "Gates", "Inputs", "JSON", "Plan", "Seeded", "Tensors", "TestClient"]),
-        tests("MediaFetching", ["LoopbackSite", "MediaFetching", nioCore, nioPosix, nioSSL]),
+        tests("MediaFetching", ["LoopbackSite", "MediaFetching", "TestClient", nioCore, nioPosix, nioSSL]),
         tests("HostLimits", ["HostLimits"]),
         tests("HuggingFace", ["HuggingFace", "JSON", "Tensors"]),
         tests("IR", ["IR", "Plan", "Seeded", "Tensors"], exclude: ["Fixtures"]),

@@ -74,6 +74,8 @@ extension ForeignFlag {
         ForeignFlag("--pooling", .one, .only(["last"], "an embedding is the hidden state of the last token")),
         ForeignFlag("-nocb --no-cont-batching --context-shift --no-jinja --slots --props --rerank --reranking --spm-infill", .none, .refused("not built")),
         ForeignFlag("--api-key-file", .one, .refused("give the key as VLLM_API_KEY in the environment, which other users cannot read: VLLM_API_KEY=$(cat FILE)")),
+        ForeignFlag("--ssl-cert-file", .one, .ours("--ssl-certfile")),
+        ForeignFlag("--ssl-key-file", .one, .ours("--ssl-keyfile")),
         ForeignFlag("-to --timeout", .one, .refused("--request-deadline bounds how long a request may take to be read")),
         ForeignFlag("--path --api-prefix --slot-save-path --reasoning-budget --keep -cram --cache-ram --models-dir", .one, .refused("not built")),
         ForeignFlag("--reasoning-format", .one, .only(["none"], "--reasoning-parser splits reasoning off")),

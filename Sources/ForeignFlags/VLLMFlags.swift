@@ -1,7 +1,6 @@
 extension ForeignFlag {
     private static let adapters = "adapters (LoRA) are not served yet; merge the adapter into the model and compile that"
     private static let drafts = "there is no draft model: tokens are guessed from prompt and answer alone, --speculative-model '[ngram]'"
-    private static let tls = "this server speaks no TLS; let a proxy on the same machine do it"
     private static let compiledAhead = "plans are compiled ahead, for the batch sizes of vlmc compile --decode-gears"
     private static let oneProcess = "one process computes, on the CPU"
     private static let inMemory = "weights are mapped, and the KV cache stays in memory: --kv-cache-bytes says how large it is"
@@ -39,8 +38,8 @@ extension ForeignFlag {
         }),
         ForeignFlag("--allow-credentials", .none, .refused("pages send the key in a header; cookies are not read")),
         ForeignFlag("--allowed-methods --allowed-headers", .one, .only([#"["*"]"#, "*"], "pages of --allowed-origins may use every route")),
-        ForeignFlag("--ssl-keyfile --ssl-certfile --ssl-ca-certs --ssl-cert-reqs --ssl-key-file --ssl-cert-file", .one, .refused(tls)),
-        ForeignFlag("--enable-ssl-refresh", .none, .refused(tls)),
+        ForeignFlag("--enable-ssl-refresh", .none, .refused("certificates are read once; restart the server when they change")),
+        ForeignFlag("--ssl-ciphers", .one, .refused("TLS 1.3 and the suites of TLS 1.2 with ECDHE and AES-GCM or ChaCha20 are all that is offered")),
         ForeignFlag("--root-path", .one, .refused("routes are at /; let the proxy strip the path")),
         ForeignFlag("--middleware --log-config-file --uds --tool-parser-plugin --logits-processor-pattern", .one, .refused("no such extension is loaded")),
         ForeignFlag("--logits-processors", .several, .refused("no such extension is loaded")),

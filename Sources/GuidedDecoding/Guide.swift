@@ -36,7 +36,7 @@ package enum Guide: Sendable, Equatable {
         switch self {
         case .object: return try SchemaCompiler.anyObject(effort)
         case .schema(let schema): return try SchemaCompiler.grammar(schema, effort)
-        case .regex(let pattern): return try Grammar([AutomatonBuilder.automaton(RegexParser.whole(pattern), effort)], effort)
+        case .regex(let pattern): return try Grammar([RegexParser.whole(pattern, effort)], effort)
         case .choice(let texts):
             guard !texts.isEmpty, !texts.contains("") else { throw GuideError("there must be at least one choice, and none may be empty") }
             guard texts.count <= Self.maxChoices, texts.reduce(0, { $0 + $1.utf8.count }) <= Self.maxChoiceBytes else {

@@ -48,6 +48,15 @@ struct NumberLanguage {
     var highs: [Bound] = []
     var multiples: [Decimal] = []
 
+    /// The bounds of OpenAPI's formats of whole numbers; nil for others.
+    static func bounds(of format: String) -> (low: Bound, high: Bound)? {
+        let isSigned = format.hasPrefix("int")
+        guard isSigned || format.hasPrefix("uint"), let width = Int(format.dropFirst(isSigned ? 3 : 4)), [8, 16, 32, 64].contains(width) else { return nil }
+        let high: JSONValue = isSigned ? .int(Int.max >> (64 - width)) : width == 64 ? .wide("\(UInt64.max)") : .int(1 << width - 1)
+        guard let least = Decimal(.int(isSigned ? Int.min >> (64 - width) : 0)), let most = Decimal(high) else { return nil }
+        return (Bound(value: least, isExclusive: false), Bound(value: most, isExclusive: false))
+    }
+
     /// Most digits before the point, and behind it, so that no number goes on for ever.
     static let maxDigits = 20
 

@@ -1,4 +1,4 @@
-/// Reads regular expressions: ECMAScript's, without what looks around or back.
+/// Reads regular expressions: ECMAScript's, without what looks back, and with what looks ahead only at the beginning.
 struct RegexParser {
     private indirect enum Node {
         case plain(Expression)
@@ -7,6 +7,8 @@ struct RegexParser {
         case sequence([Node])
         case choice([Node])
         case loop(Node, Int, Int?)
+        /// What must begin here, or must not.
+        case look(Node, isNegative: Bool)
     }
 
     private var reader: ScalarReader
@@ -16,13 +18,41 @@ struct RegexParser {
     private static let maxDepth = 50
 
     /// What a text must be as a whole; `^` and `$` at its ends say nothing.
-    static func whole(_ pattern: String) throws(GuideError) -> Expression {
-        try convert(try parse(pattern), isStart: true, isEnd: true, around: .empty)
-    }
+    static func whole(_ pattern: String, _ effort: Effort) throws(GuideError) -> Automaton { try automaton(pattern, around: .empty, effort) }
 
     /// What a text must hold somewhere, as in the `pattern` of a JSON Schema.
-    static func part(_ pattern: String) throws(GuideError) -> Expression {
-        try convert(try parse(pattern), isStart: true, isEnd: true, around: .loop(.anyScalar, min: 0, max: nil))
+    static func part(_ pattern: String, _ effort: Effort) throws(GuideError) -> Automaton { try automaton(pattern, around: anything, effort) }
+
+    /// Throws what `part` would of the pattern itself.
+    static func check(_ pattern: String) throws(GuideError) {
+        let (rest, looks) = split(try parse(pattern))
+        _ = try convert(rest, isStart: true, isEnd: true, around: anything)
+        for look in looks { _ = try convert(look.node, isStart: false, isEnd: true, around: anything) }
+    }
+
+    private static let anything = Expression.loop(.anyScalar, min: 0, max: nil)
+
+    private static func automaton(_ pattern: String, around: Expression, _ effort: Effort) throws(GuideError) -> Automaton {
+        let (rest, looks) = split(try parse(pattern))
+        var result = try AutomatonBuilder.automaton(try convert(rest, isStart: true, isEnd: true, around: around), effort)
+        for (node, isNegative) in looks {
+            let ahead = try AutomatonBuilder.automaton(try convert(node, isStart: false, isEnd: true, around: anything), effort)
+            result = try result.intersection(isNegative ? ahead.complement() : ahead, effort)
+        }
+        return result
+    }
+
+    /// A pattern without what looks ahead behind its `^`, and that: all of it holds of the same text.
+    private static func split(_ node: Node) -> (rest: Node, looks: [(node: Node, isNegative: Bool)]) {
+        guard case .sequence(var nodes) = node, case .start? = nodes.first else { return (node, []) }
+        var looks: [(node: Node, isNegative: Bool)] = []
+        while nodes.count > 1, case .look(let inner, let isNegative) = nodes[1] {
+            var inner = inner
+            if case .sequence(let parts) = inner, case .start? = parts.first { inner = .sequence(Array(parts.dropFirst())) }
+            looks.append((inner, isNegative))
+            nodes.remove(at: 1)
+        }
+        return (.sequence(nodes), looks)
     }
 
     private static func parse(_ pattern: String) throws(GuideError) -> Node {
@@ -52,7 +82,7 @@ struct RegexParser {
         let atom = try atom()
         guard let (min, max) = try bounds() else { return atom }
         switch atom {
-        case .start, .end: throw reader.error("an anchor is repeated")
+        case .start, .end, .look: throw reader.error("an anchor is repeated")
         default: break
         }
         // Which of several ways is tried first does not change what matches.
@@ -99,11 +129,16 @@ struct RegexParser {
     private mutating func group() throws(GuideError) -> Node {
         if reader.take("?") {
             if reader.take(":") {
+            } else if reader.current == "!" || reader.current == "=" {
+                let isNegative = reader.take() == "!"
+                let inner = try alternatives()
+                guard reader.take(")") else { throw reader.error("a group is not closed") }
+                return .look(inner, isNegative: isNegative)
             } else if reader.take("P<") || reader.current == "<" && reader.next != "=" && reader.next != "!" {
                 while let scalar = reader.current, scalar != ">" && scalar != ")" { _ = (scalar, reader.skip()) }
                 guard reader.take(">") else { throw reader.error("a group's name does not end") }
             } else {
-                throw reader.error("groups that look around or set flags are not supported")
+                throw reader.error("groups that look back or set flags are not supported")
             }
         }
         let inner = try alternatives()
@@ -194,7 +229,7 @@ struct RegexParser {
                     try convert(node, isStart: isStart && index == 0, isEnd: isEnd && index == rest.count - 1, around: around, alone: true))
             }
             return .sequence(parts)
-        case .plain, .loop: return try convert(node, isStart: isStart, isEnd: isEnd, around: around, alone: true)
+        case .plain, .loop, .look: return try convert(node, isStart: isStart, isEnd: isEnd, around: around, alone: true)
         }
     }
 
@@ -203,6 +238,7 @@ struct RegexParser {
         let inner: Expression
         switch node {
         case .start, .end: throw GuideError("^ and $ are only supported at the ends of a pattern")
+        case .look: throw GuideError("groups that look ahead are only supported behind the ^ of a pattern")
         case .sequence, .choice: return try convert(node, isStart: isStart, isEnd: isEnd, around: around)
         case .plain(let expression): inner = expression
         case .loop(let node, let min, let max):

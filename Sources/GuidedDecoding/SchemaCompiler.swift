@@ -6,14 +6,16 @@ internal import JSON
 /// named at all. Space is as pretty printers set it: behind brackets, commas and colons one space, or a line break with at most
 /// `maxIndent` spaces or tabs.
 final class SchemaCompiler {
-    private let reader: SchemaReader
+    let reader: SchemaReader
     private var rules: [Expression?] = []
     private var numbers: [[Int]: Int] = [:]
     private var waiting: [(rule: Int, schemas: [Int])] = []
     private var anyStringRule: Int?
-    private var effort: Effort { reader.effort }
+    var effort: Effort { reader.effort }
 
     static let maxIndent = 20
+    /// Most characters of a text of a format where `maxLength` lets more come: each length has its own states.
+    private static let maxFormatted = 256
 
     /// The number of the first rule, where others come before.
     private let first: Int
@@ -58,7 +60,7 @@ final class SchemaCompiler {
         return rule
     }
 
-    private func value(_ schemas: [Int]) throws(GuideError) -> Expression { .rule(try rule(for: schemas)) }
+    func value(_ schemas: [Int]) throws(GuideError) -> Expression { .rule(try rule(for: schemas)) }
 
     private func expression(_ schemas: [Int]) throws(GuideError) -> Expression {
         var choices: [Expression] = []
@@ -89,7 +91,8 @@ final class SchemaCompiler {
                 numbers.isInteger = kind == .integer
                 result.append(try numbers.expression(effort))
             case .string:
-                let language = try way.language(effort)
+                var language = try way.language(effort)
+                if !way.formats.isEmpty, language.minLength <= Self.maxFormatted { language.maxLength = language.maxLength.map { min($0, Self.maxFormatted) } }
                 result.append(language.isAny ? anyString() : try string(language))
             case .array: result.append(try list(way))
             case .object: result.append(try object(way))
@@ -99,7 +102,7 @@ final class SchemaCompiler {
     }
 
     /// The one rule of strings that nothing is said of.
-    private func anyString() -> Expression {
+    func anyString() -> Expression {
         if let known = anyStringRule { return .rule(known) }
         let rule = newRule()
         anyStringRule = rule
@@ -118,117 +121,66 @@ final class SchemaCompiler {
         .choice([.text(" "), .sequence([.text("\n"), .loop(.any(of: " \t"), min: 0, max: maxIndent)])]))
 
     private func list(_ way: SchemaFacets) throws(GuideError) -> Expression {
-        let prefix = way.elements.reduce(0) { max($0, $1.prefix.count) }
+        let prefix = way.elements.reduce(0) { max($0, $1.prefix.count, $1.first) }
         func schemas(at index: Int) -> [Int] { way.elements.compactMap { $0.schema(at: index) } }
         var most = way.maxItems
         for index in 0...prefix where schemas(at: index).contains(where: reader.isFalse) { most = min(most ?? index, index) }
+        if way.isUnique, !way.contains.isEmpty { throw GuideError("contains beside uniqueItems is not supported") }
+        if way.isUnique, most.map({ $0 > 1 }) ?? true { return try unique(way, most, prefix) }
         let count = most ?? max(prefix, way.minItems, 1)
         guard way.minItems <= count, count <= AutomatonBuilder.maxRepetitions else {
             guard way.minItems <= count else { return .never }
             throw GuideError("lists of \(count) elements are too long for a guide")
         }
-        // Place 0 is before the bracket, place n + 1 behind n elements, the last behind the closing bracket.
-        var network = Expression.Network(placeCount: count + 3)
+        guard way.contains.count <= 1 else { throw GuideError("contains is not supported twice for one list") }
+        // Places are before the bracket, then behind each number of elements, without and with the one that `contains` asks for, and at the end.
+        let layers = way.contains.count + 1
+        var network = Expression.Network(placeCount: (count + 1) * layers + 2)
+        func place(_ length: Int, _ layer: Int) -> Int { 1 + length * layers + layer }
+        network.links.append((0, place(0, 0), .sequence([.text("["), Self.space])))
+        func link(_ index: Int, to next: Int) throws(GuideError) {
+            let schemas = schemas(at: index)
+            func link(_ from: Int, _ to: Int, _ schemas: [Int]) throws(GuideError) {
+                let element = try value(schemas)
+                network.links.append((from, to, index == 0 ? element : .sequence([Self.comma, element])))
+            }
+            let start = min(index, count)
+            for layer in 0..<layers { try link(place(start, layer), place(next, layer), schemas) }
+            if layers == 2 { try link(place(start, 0), place(next, 1), schemas + way.contains) }
+        }
+        for index in 0..<count { try link(index, to: index + 1) }
+        if most == nil { try link(max(count, prefix), to: count) }
+        for length in way.minItems...count { network.links.append((place(length, layers - 1), network.placeCount - 1, .sequence([Self.space, .text("]")]))) }
+        return .network(network)
+    }
+
+    static let comma = Expression.sequence([.text(","), space])
+
+    /// Most values of which a list may hold each once.
+    private static let maxUnique = 8
+
+    /// A list of different values of an enumeration: places are sets of those that have come.
+    private func unique(_ way: SchemaFacets, _ most: Int?, _ prefix: Int) throws(GuideError) -> Expression {
+        var values: [JSONValue] = []
+        for one in try reader.ways(way.elements.compactMap { $0.schema(at: 0) }) {
+            guard prefix == 0, let named = one.values else {
+                throw GuideError("the keyword uniqueItems is only supported of lists of at most one element, and of enum or const")
+            }
+            for value in named where try one.admits(value, at: "", effort) && !values.contains(where: { SchemaFacets.equal($0, value) }) {
+                values.append(value)
+                guard values.count <= Self.maxUnique else { throw GuideError("the keyword uniqueItems is only supported of at most \(Self.maxUnique) values") }
+            }
+        }
+        let sets = 1 << values.count
+        var network = Expression.Network(placeCount: sets + 2)
         network.links.append((0, 1, .sequence([.text("["), Self.space])))
-        let comma = Expression.sequence([.text(","), Self.space])
-        for index in 0..<count {
-            let element = try value(schemas(at: index))
-            network.links.append((index + 1, index + 2, index == 0 ? element : .sequence([comma, element])))
-        }
-        if most == nil { network.links.append((count + 1, count + 1, .sequence([comma, try value(schemas(at: max(count, prefix)))]))) }
-        for length in way.minItems...count { network.links.append((length + 1, count + 2, .sequence([Self.space, .text("]")]))) }
-        return .network(network)
-    }
-
-    /// A member that may come, in its place.
-    private struct Member {
-        var name: String
-        var schemas: [Int]
-        var isRequired: Bool
-    }
-
-    private func members(_ way: SchemaFacets) -> [Member]? {
-        var names: [String] = []
-        for group in way.members {
-            for property in group.properties where !names.contains(where: { $0.isExactly(property.name) }) { names.append(property.name) }
-        }
-        for name in way.required where !names.contains(where: { $0.isExactly(name) }) { names.append(name) }
-        var members: [Member] = []
-        for name in names {
-            let schemas = way.members.compactMap { $0.schema(of: name) }
-            let isRequired = way.required.contains { $0.isExactly(name) }
-            if schemas.contains(where: reader.isFalse) {
-                if isRequired { return nil }
-            } else {
-                members.append(Member(name: name, schemas: schemas, isRequired: isRequired))
+        for set in 0..<sets {
+            if set.nonzeroBitCount >= way.minItems { network.links.append((1 + set, sets + 1, .sequence([Self.space, .text("]")]))) }
+            guard most.map({ set.nonzeroBitCount < $0 }) ?? true else { continue }
+            for (index, value) in values.enumerated() where set >> index & 1 == 0 {
+                let text = Expression.text(value.serializedText)
+                network.links.append((1 + set, 1 + (set | 1 << index), set == 0 ? text : .sequence([Self.comma, text])))
             }
-        }
-        return members
-    }
-
-    private func object(_ way: SchemaFacets) throws(GuideError) -> Expression {
-        let named = way.members.reduce(way.required.count) { $0 + $1.properties.count }
-        try effort.spend(named * named / 4)
-        guard let members = members(way) else { return .never }
-        let others = way.members.compactMap(\.others)
-        let hasOthers = others.isEmpty ? way.members.isEmpty && way.required.isEmpty : !others.contains(where: reader.isFalse)
-        if let most = way.maxProperties { return try counted(way, members, hasOthers ? others : nil, most) }
-        // Two places for each member: where none has come yet, and where one has.
-        let last = 2 * members.count + 3
-        var network = Expression.Network(placeCount: last + 1)
-        func place(_ index: Int, _ any: Bool) -> Int { 1 + 2 * index + (any ? 1 : 0) }
-        network.links.append((0, place(0, false), .sequence([.text("{"), Self.space])))
-        for (index, member) in members.enumerated() {
-            let text = try self.member(.text(JSONValue.string(member.name).serializedText), member.schemas)
-            for any in [false, true] {
-                network.links.append((place(index, any), place(index + 1, true), any ? .sequence([Self.comma, text]) : text))
-                if !member.isRequired { network.links.append((place(index, any), place(index + 1, any), .empty)) }
-            }
-        }
-        let (none, some) = (place(members.count, false), place(members.count, true))
-        if hasOthers {
-            let other = try self.member(try otherName(way), others)
-            network.links.append((none, some, other))
-            network.links.append((some, some, .sequence([Self.comma, other])))
-        }
-        for end in [none, some] { network.links.append((end, last, .sequence([Self.space, .text("}")]))) }
-        return .network(network)
-    }
-
-    private static let comma = Expression.sequence([.text(","), space])
-
-    private func member(_ name: Expression, _ schemas: [Int]) throws(GuideError) -> Expression {
-        .sequence([name, .text(":"), Self.space, try value(schemas)])
-    }
-
-    /// The name of a member that no schema names.
-    private func otherName(_ way: SchemaFacets) throws(GuideError) -> Expression {
-        let named = way.members.flatMap { $0.properties.map(\.name) } + way.required
-        guard !named.isEmpty else { return anyString() }
-        return try StringLanguage(others: [StringLanguage.all(but: named, effort)]).expression(effort)
-    }
-
-    /// An object of at most so many members.
-    private func counted(_ way: SchemaFacets, _ members: [Member], _ others: [Int]?, _ most: Int) throws(GuideError) -> Expression {
-        guard members.filter(\.isRequired).count <= most else { return .never }
-        let limit = others == nil ? min(most, members.count) : most
-        guard limit <= 256 else { throw GuideError("maxProperties \(most) is more than 256") }
-        let last = (members.count + 1) * (limit + 1) + 1
-        var network = Expression.Network(placeCount: last + 1)
-        func place(_ index: Int, _ count: Int) -> Int { 1 + index * (limit + 1) + count }
-        network.links.append((0, place(0, 0), .sequence([.text("{"), Self.space])))
-        for (index, member) in members.enumerated() {
-            let text = try self.member(.text(JSONValue.string(member.name).serializedText), member.schemas)
-            for count in 0...limit {
-                if count < limit { network.links.append((place(index, count), place(index + 1, count + 1), count > 0 ? .sequence([Self.comma, text]) : text)) }
-                if !member.isRequired { network.links.append((place(index, count), place(index + 1, count), .empty)) }
-            }
-        }
-        let other = try others.map { (others) throws(GuideError) in try self.member(try otherName(way), others) }
-        for count in 0...limit {
-            let end = place(members.count, count)
-            if count < limit, let other { network.links.append((end, end + 1, count > 0 ? .sequence([Self.comma, other]) : other)) }
-            network.links.append((end, last, .sequence([Self.space, .text("}")])))
         }
         return .network(network)
     }

@@ -72,9 +72,10 @@ extension SchemaReader {
     private func excludesObjects(_ one: SchemaFacets, _ two: SchemaFacets, depth: Int) throws(GuideError) -> Bool {
         for name in two.required where !one.mayHave(name) { return true }
         for name in one.required {
-            let theirs = two.members.compactMap { $0.schema(of: name) }
+            // What is unevaluated in one way may be evaluated where several branches are right together.
+            let theirs = two.members.filter { $0.evaluated == nil }.flatMap { $0.schemas(of: name) }
             guard !theirs.isEmpty else { continue }
-            let mine = one.members.compactMap { $0.schema(of: name) }
+            let mine = one.members.flatMap { $0.schemas(of: name) }
             let (ways, others) = (try self.ways(mine), try self.ways(theirs))
             var isExcluded = true
             for way in ways { for other in others where isExcluded { isExcluded = try excludes(way, other, depth: depth + 1) } }

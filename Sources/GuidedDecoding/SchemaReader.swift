@@ -11,19 +11,44 @@ final class SchemaReader {
     private var checked: Set<Int> = []
     /// Those that are looked at now, one for the sake of the other.
     private var checkDepth = 0
+    /// Schemas that are made of a denial: what they name is not there because it was found right.
+    private var denials: Set<Int> = []
+    /// By place.
+    private var knownAlternatives: [Int: [[[Int]]]] = [:]
+    private let features: Features
+
+    /// What a document holds anywhere, in keywords or elsewhere.
+    private struct Features {
+        var hasInnerID = false
+        var hasUnevaluated = false
+
+        mutating func find(in value: JSONValue, isRoot: Bool) {
+            for (name, inner) in value.objectValue ?? JSONObject() {
+                if name == "$id", !isRoot, inner.stringValue != nil { hasInnerID = true }
+                if name == "unevaluatedProperties" || name == "unevaluatedItems" { hasUnevaluated = true }
+                find(in: inner, isRoot: false)
+            }
+            for inner in value.arrayValue ?? [] { find(in: inner, isRoot: false) }
+        }
+    }
 
     /// Most ways that choices of one value make together.
     private static let maxWays = 128
     private static let maxChecks = 16
     private static let maxPlaces = 1 << 14
     /// Most members that one schema names, and most values of an enumeration.
-    private static let maxNames = 1 << 12
+    static let maxNames = 1 << 12
+    /// Most patterns of names in one object: their matches are told apart in all ways.
+    static let maxPatterns = 4
     /// A count beyond this is as good as this: both are too many to be told apart.
     private static let maxCount = 1 << 30
 
     init(_ root: JSONValue, _ effort: Effort) throws(GuideError) {
         self.root = root
         self.effort = effort
+        var features = Features()
+        features.find(in: root, isRoot: true)
+        self.features = features
         _ = try number(of: root, at: "#")
     }
 
@@ -37,7 +62,7 @@ final class SchemaReader {
         return places.count - 1
     }
 
-    private func child(_ schema: JSONValue, _ path: String..., of parent: Int) throws(GuideError) -> Int {
+    func child(_ schema: JSONValue, _ path: String..., of parent: Int) throws(GuideError) -> Int {
         let steps = path.map { "/" + $0.replacing("~", with: "~0").replacing("/", with: "~1") }
         return try number(of: schema, at: places[parent] + steps.joined())
     }
@@ -45,25 +70,27 @@ final class SchemaReader {
     private func check(_ schema: JSONValue, at place: String) throws(GuideError) {
         guard schema.boolValue == nil else { return }
         guard let object = schema.objectValue else { throw GuideError("a schema is an object or a boolean, not \(schema.kind)", at: place) }
-        for (name, value) in object where !Self.known.contains(name) && !Self.notes.contains(name) && !name.hasPrefix("x-") {
-            // Values that ask for nothing.
-            if name == "uniqueItems", value == false { continue }
-            if name == "minProperties", value == 0 { continue }
+        for (name, value) in object where !Self.known.contains(name) && !Self.isNote(name) {
+            // A value that asks for nothing.
             if name == "nullable", value == false { continue }
             throw GuideError("the keyword \(name.prefix(60)) is not supported", at: place)
         }
     }
 
     private static let known: Set<String> = [
-        "type", "enum", "const", "anyOf", "oneOf", "allOf", "$ref", "$defs", "definitions", "properties", "required", "additionalProperties",
-        "maxProperties", "items", "prefixItems", "minItems", "maxItems", "minLength", "maxLength", "pattern", "format", "minimum", "maximum",
+        "type", "enum", "const", "anyOf", "oneOf", "allOf", "not", "if", "then", "else", "$ref", "$defs", "definitions", "properties", "required",
+        "patternProperties", "additionalProperties", "unevaluatedProperties", "propertyNames", "dependentRequired", "dependentSchemas", "minProperties",
+        "maxProperties", "items", "prefixItems", "unevaluatedItems", "contains", "uniqueItems", "minItems", "maxItems", "minLength", "maxLength", "pattern", "format", "minimum", "maximum",
         "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
     ]
     /// Keywords that say nothing of which values are right.
     private static let notes: Set<String> = [
-        "title", "description", "default", "examples", "example", "$schema", "$id", "$comment", "deprecated", "readOnly", "writeOnly",
+        "title", "description", "default", "examples", "example", "$schema", "$id", "$anchor", "$comment", "deprecated", "readOnly", "writeOnly",
         "contentMediaType", "contentEncoding", "contentSchema", "discriminator", "strict",
     ]
+
+    /// Whether a keyword says nothing of which values are right.
+    static func isNote(_ keyword: String) -> Bool { notes.contains(keyword) || keyword.hasPrefix("x-") || keyword == "$defs" || keyword == "definitions" }
 
     /// A choice of branches on the way.
     private struct Way {
@@ -90,6 +117,7 @@ final class SchemaReader {
         while var way = work.popLast() {
             try effort.spend(16)
             guard let part = way.left.popLast() else {
+                try way.facets.addUnevaluated(denials, effort)
                 if way.facets.kinds?.isEmpty != true, way.facets.values?.isEmpty != true { done.append(way.facets) }
                 guard done.count <= Self.maxWays else { throw GuideError("anyOf, oneOf and allOf make more than \(Self.maxWays) ways together", at: places[schemas.first ?? 0]) }
                 continue
@@ -106,9 +134,13 @@ final class SchemaReader {
                 continue
             }
             let above = part.above + [next]
-            try read(object, next, into: &way.facets)
+            try read(object, next, within: features.hasUnevaluated ? above : [], into: &way.facets)
             way.left += try conjuncts(object, next).map { Way.Part(schema: $0, above: above) }
             var ways = [way]
+            for choices in try alternatives(object, next) {
+                ways = ways.flatMap { way in choices.map { $0.reduce(way) { $0.adding(Way.Part(schema: $1, above: above)) } } }
+                guard ways.count + work.count <= Self.maxWays else { throw GuideError("choices make more than \(Self.maxWays) ways together", at: places[next]) }
+            }
             for name in ["anyOf", "oneOf"] {
                 guard let value = object[name] else { continue }
                 let branches = try self.branches(value, name, next)
@@ -128,7 +160,7 @@ final class SchemaReader {
         checkDepth -= 1
     }
 
-    private func branches(_ value: JSONValue, _ name: String, _ parent: Int) throws(GuideError) -> [Int] {
+    func branches(_ value: JSONValue, _ name: String, _ parent: Int) throws(GuideError) -> [Int] {
         guard let list = value.arrayValue, !list.isEmpty else { throw GuideError("\(name) must be a list of schemas", at: places[parent]) }
         var numbers: [Int] = []
         for (index, schema) in list.enumerated() { numbers.append(try child(schema, name, "\(index)", of: parent)) }
@@ -140,7 +172,61 @@ final class SchemaReader {
         var numbers: [Int] = []
         if let value = object["allOf"] { numbers += try branches(value, "allOf", place).reversed() }
         if let value = object["$ref"] { numbers.append(try target(of: value, from: place)) }
+        if let value = object["not"], SchemaNegation.deniedTexts(value) == nil { numbers.append(try denial(of: value, "not", place)) }
         return numbers
+    }
+
+    /// What holds exactly where a schema does not. No pointer leads to the place: it has no such keyword.
+    private func denial(of schema: JSONValue, _ name: String, _ place: Int) throws(GuideError) -> Int {
+        let path = places[place] + "/\(name) denied"
+        if let known = numbers[ExactText(path)] { return known }
+        guard let made = SchemaNegation.negated(schema) else {
+            throw GuideError(
+                "the keyword \(name) is only supported of type, of enum and const of strings and null, of const of a boolean, of required and properties with such schemas, and of not",
+                at: places[place])
+        }
+        let number = try number(of: made, at: path)
+        denials.insert(number)
+        return number
+    }
+
+    /// Of each keyword that says what must hold if something else does: the choices, each of schemas that hold together.
+    private func alternatives(_ object: JSONObject, _ place: Int) throws(GuideError) -> [[[Int]]] {
+        if let known = knownAlternatives[place] { return known }
+        let made = try dependents(object, place) + conditions(object, place)
+        knownAlternatives[place] = made
+        return made
+    }
+
+    private func dependents(_ object: JSONObject, _ place: Int) throws(GuideError) -> [[[Int]]] {
+        var result: [[[Int]]] = []
+        for keyword in ["dependentRequired", "dependentSchemas"] {
+            guard let value = object[keyword] else { continue }
+            guard let members = value.objectValue else { throw GuideError("\(keyword) must be an object", at: places[place]) }
+            for (index, (name, inner)) in members.enumerated() {
+                let present: JSONValue
+                if keyword == "dependentSchemas" {
+                    present = ["required": [.string(name)], "allOf": [inner]]
+                } else {
+                    guard let names = inner.arrayValue else { throw GuideError("dependentRequired must hold lists of names", at: places[place]) }
+                    present = ["required": .array([.string(name)] + names)]
+                }
+                let path = places[place] + "/\(keyword) \(index)"
+                let absent: JSONValue = ["properties": .object(JSONObject([(name, .bool(false))]))]
+                result.append([[try number(of: absent, at: path + " absent")], [try number(of: present, at: path + " present")]])
+            }
+        }
+        return result
+    }
+
+    private func conditions(_ object: JSONObject, _ place: Int) throws(GuideError) -> [[[Int]]] {
+        guard let condition = object["if"] else {
+            for name in ["then", "else"] where object[name] != nil { throw GuideError("\(name) without if is not supported", at: places[place]) }
+            return []
+        }
+        guard object["then"] != nil || object["else"] != nil else { return [] }
+        let holds = [try child(condition, "if", of: place), try child(object["then"] ?? true, "then", of: place)]
+        return [[holds, [try denial(of: condition, "if", place), try child(object["else"] ?? true, "else", of: place)]]]
     }
 
     private func target(of value: JSONValue, from place: Int) throws(GuideError) -> Int {
@@ -148,6 +234,7 @@ final class SchemaReader {
         guard reference == "#" || reference.hasPrefix("#/") else {
             throw GuideError("$ref \(reference.prefix(80)) is not supported: only places of the same schema are, such as #/$defs/name", at: places[place])
         }
+        guard !features.hasInnerID else { throw GuideError("$ref is not supported in a schema with $id inside", at: places[place]) }
         var found = root
         var path = "#"
         for step in reference.split(separator: "/", omittingEmptySubsequences: false).dropFirst() {
@@ -180,7 +267,7 @@ extension Substring {
 
 extension SchemaReader {
     /// What one schema says itself.
-    private func read(_ object: JSONObject, _ place: Int, into facets: inout SchemaFacets) throws(GuideError) {
+    private func read(_ object: JSONObject, _ place: Int, within: [Int], into facets: inout SchemaFacets) throws(GuideError) {
         if let value = object["type"] { facets.restrict(to: try kinds(value, place)) }
         if let value = object["enum"] {
             guard let values = value.arrayValue else { throw GuideError("enum must be a list", at: places[place]) }
@@ -189,10 +276,16 @@ extension SchemaReader {
             facets.restrict(to: values)
         }
         if let value = object["const"] { facets.restrict(to: [value]) }
+        if let denied = object["not"].flatMap({ SchemaNegation.deniedTexts($0) }) {
+            guard denied.texts.count <= Self.maxNames else { throw GuideError("enum holds more than \(Self.maxNames) values", at: places[place]) }
+            if denied.hasNull { facets.restrict(to: [.boolean, .number, .string, .array, .object]) }
+            if !denied.texts.isEmpty { facets.strings.others.append(try StringLanguage.all(but: denied.texts, effort)) }
+        }
         try readStrings(object, place, into: &facets)
         try readNumbers(object, place, into: &facets)
-        try readElements(object, place, into: &facets)
-        try readMembers(object, place, into: &facets)
+        try readElements(object, place, within, into: &facets)
+        try readMembers(object, place, within, into: &facets)
+        try readUnevaluated(object, place, into: &facets)
     }
 
     private func kinds(_ value: JSONValue, _ place: Int) throws(GuideError) -> Set<SchemaFacets.Kind> {
@@ -207,7 +300,7 @@ extension SchemaReader {
         return kinds
     }
 
-    private func count(_ name: String, _ object: JSONObject, _ place: Int) throws(GuideError) -> Int? {
+    func count(_ name: String, _ object: JSONObject, _ place: Int) throws(GuideError) -> Int? {
         guard let value = object[name] else { return nil }
         guard let count = value.intValue, count >= 0 else { throw GuideError("\(name) must be a whole number of at least 0", at: places[place]) }
         return min(count, Self.maxCount)
@@ -229,11 +322,16 @@ extension SchemaReader {
             facets.speak(of: .string)
         }
         if let pattern = try text("pattern", object, place) {
-            do throws(GuideError) { _ = try RegexParser.part(pattern) } catch { throw GuideError("pattern: \(error.message)", at: places[place]) }
+            do throws(GuideError) { try RegexParser.check(pattern) } catch { throw GuideError("pattern: \(error.message)", at: places[place]) }
             if !facets.strings.patterns.contains(pattern) { facets.strings.patterns.append(pattern) }
             facets.speak(of: .string)
         }
-        if let format = try text("format", object, place) {
+        if let format = try text("format", object, place), !StringFormats.notes.contains(format) {
+            if let bounds = NumberLanguage.bounds(of: format) {
+                facets.numbers.lows.append(bounds.low)
+                facets.numbers.highs.append(bounds.high)
+                return facets.speak(of: .number)
+            }
             guard StringFormats.pattern(of: format) != nil else {
                 throw GuideError("the format \(format.prefix(40)) is not supported: only \(StringFormats.names.joined(separator: ", ")) are", at: places[place])
             }
@@ -255,55 +353,6 @@ extension SchemaReader {
             case "minimum", "exclusiveMinimum": facets.numbers.lows.append(bound)
             default: facets.numbers.highs.append(bound)
             }
-        }
-    }
-
-    private func readElements(_ object: JSONObject, _ place: Int, into facets: inout SchemaFacets) throws(GuideError) {
-        var elements = SchemaFacets.Elements()
-        if let value = object["prefixItems"] {
-            elements.prefix = try branches(value, "prefixItems", place)
-            facets.speak(of: .array)
-        }
-        if let value = object["items"] {
-            elements.others = try child(value, "items", of: place)
-            facets.speak(of: .array)
-        }
-        if !elements.prefix.isEmpty || elements.others != nil { facets.elements.append(elements) }
-        if let least = try count("minItems", object, place) {
-            facets.minItems = max(facets.minItems, least)
-            facets.speak(of: .array)
-        }
-        if let most = try count("maxItems", object, place) {
-            facets.maxItems = min(facets.maxItems ?? most, most)
-            facets.speak(of: .array)
-        }
-    }
-
-    private func readMembers(_ object: JSONObject, _ place: Int, into facets: inout SchemaFacets) throws(GuideError) {
-        var members = SchemaFacets.Members()
-        if let value = object["properties"] {
-            guard let properties = value.objectValue else { throw GuideError("properties must be an object", at: places[place]) }
-            guard properties.count <= Self.maxNames else { throw GuideError("properties holds more than \(Self.maxNames) names", at: places[place]) }
-            for (name, schema) in properties { members.properties.append((name, try child(schema, "properties", name, of: place))) }
-            facets.speak(of: .object)
-        }
-        if let value = object["additionalProperties"] {
-            members.others = try child(value, "additionalProperties", of: place)
-            facets.speak(of: .object)
-        }
-        if !members.properties.isEmpty || members.others != nil { facets.members.append(members) }
-        if let most = try count("maxProperties", object, place) {
-            facets.maxProperties = min(facets.maxProperties ?? most, most)
-            facets.speak(of: .object)
-        }
-        guard let value = object["required"] else { return }
-        facets.speak(of: .object)
-        guard let names = value.arrayValue else { throw GuideError("required must be a list of names", at: places[place]) }
-        guard names.count <= Self.maxNames else { throw GuideError("required holds more than \(Self.maxNames) names", at: places[place]) }
-        try effort.spend(names.count * (names.count + facets.required.count) / 8)
-        for name in names {
-            guard let name = name.stringValue else { throw GuideError("required must be a list of names", at: places[place]) }
-            if !facets.required.contains(where: { $0.isExactly(name) }) { facets.required.append(name) }
         }
     }
 

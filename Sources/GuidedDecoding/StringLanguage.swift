@@ -42,17 +42,33 @@ struct StringLanguage {
             let character = try AutomatonBuilder.automaton(Self.character, effort).merged()
             return .automaton(try Self.counted(character, minLength, maxLength, quoted: true, effort))
         }
-        return .sequence([.text("\""), .automaton(Self.escaped(try text(effort))), .text("\"")])
+        return .automaton(Self.quoted(Self.escaped(try text(effort))))
+    }
+
+    /// Texts in quotation marks, of an automaton whose texts hold none that is not escaped.
+    private static func quoted(_ inner: Automaton) -> Automaton {
+        let close = Int32(inner.states.count + 1)
+        var result = Automaton()
+        result.states = [Automaton.State(edges: [Automaton.Edge(low: 0x22, high: 0x22, target: 1)])]
+        for state in inner.states {
+            var edges = state.edges.map { Automaton.Edge(low: $0.low, high: $0.high, target: $0.target + 1) }
+            if state.accepts { edges.append(Automaton.Edge(low: 0x22, high: 0x22, target: close)) }
+            result.states.append(Automaton.State(edges: edges))
+        }
+        result.states.append(Automaton.State(accepts: true))
+        if !inner.alikes.isEmpty { result.alikes = [0] + inner.alikes.map { $0 + 1 } + [close] }
+        return result
     }
 
     /// The strings themselves.
     func text(_ effort: Effort) throws(GuideError) -> Automaton {
         if let maxLength, maxLength < minLength { return .never }
         let scalar = try AutomatonBuilder.automaton(.anyScalar, effort).merged()
-        var result = try Self.counted(scalar, minLength, maxLength, quoted: false, effort)
-        for pattern in patterns { result = try result.intersection(try AutomatonBuilder.automaton(try RegexParser.part(pattern), effort), effort) }
+        if patterns.isEmpty, others.isEmpty { return try Self.counted(scalar, minLength, maxLength, quoted: false, effort) }
+        var result = try Self.counted(scalar, minLength, nil, quoted: false, effort)
+        for pattern in patterns { result = try result.intersection(try RegexParser.part(pattern, effort), effort) }
         for other in others { result = try result.intersection(other, effort) }
-        return result
+        return try maxLength.map { (most) throws(GuideError) in try result.limited(to: most, effort) } ?? result
     }
 
     /// All texts but these.
@@ -126,6 +142,7 @@ struct StringLanguage {
             return copy
         }
         for index in plain.states.indices { addEscapes(of: Int32(index), plain, to: &result) }
+        if !plain.alikes.isEmpty { result.alikes = plain.alikes + (plain.states.count..<result.states.count).map { Int32($0) } }
         return result
     }
 

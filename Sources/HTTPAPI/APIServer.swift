@@ -2,6 +2,7 @@ internal import Foundation
 internal import HTTPTypes
 internal import Hummingbird
 internal import HummingbirdCore
+internal import HummingbirdTLS
 internal import Logging
 package import MediaFetching
 internal import NIOCore
@@ -36,6 +37,8 @@ package struct APIServer: Service {
         package var idleTimeoutSeconds = 75.0
         package var version = "0"
         package var access = AccessRules()
+        /// What the server speaks; nil for plain HTTP.
+        package var tls: ServerTLS?
         /// Whether answers say how many prompt tokens were cached.
         package var reportsCachedTokens = true
         /// Whether a page to try the model with is at `/`.
@@ -71,9 +74,7 @@ package struct APIServer: Service {
         let access = options.access.telling(RefusalLog(engine: model.engine, log: options.requestLog))
         let application = Application(
             router: router(),
-            server: .http1(
-                configuration: .init(
-                    additionalChannelHandlers: [ConnectionWatch(timeouts, access)], idleTimeout: timeouts.idle)),
+            server: try connections(.init(additionalChannelHandlers: [ConnectionWatch(timeouts, access)], idleTimeout: timeouts.idle)),
             configuration: ApplicationConfiguration(
                 address: .hostname(options.host, port: options.port), serverName: "vlm-serve", backlog: 1024,
                 availableConnectionsDelegate: .maximum(options.maxConnections, logger: logger)),
@@ -88,6 +89,12 @@ package struct APIServer: Service {
             let reason = (error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(error)"
             throw ListenError(host: options.host, port: options.port, reason: reason)
         }
+    }
+
+    /// HTTP/1 on connections, within TLS where there is one: then the rules of connections see what is decrypted.
+    private func connections(_ configuration: HTTP1Channel.Configuration) throws -> HTTPServerBuilder {
+        let plain = HTTPServerBuilder.http1(configuration: configuration)
+        return try options.tls.map { try .tls(plain, tlsConfiguration: $0.configuration) } ?? plain
     }
 
     private func router() -> Router<APIContext> {

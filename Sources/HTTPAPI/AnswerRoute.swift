@@ -86,7 +86,7 @@ struct AnswerRoute: Sendable {
 
     private func head(_ prefix: String, _ plan: AnswerPlan) -> AnswerHead {
         AnswerHead(
-            id: prefix + (plan.options.requestID ?? UUID().uuidString.replacing("-", with: "").lowercased()), model: model.name,
+            id: prefix + (plan.options.requestID ?? AnswerHead.newID()), model: model.name,
             created: Int(Date().timeIntervalSince1970), reportsCachedTokens: reportsCachedTokens, withUsage: plan.options.includesUsage,
             tellsTokenIDs: plan.options.returnsTokenIDs)
     }

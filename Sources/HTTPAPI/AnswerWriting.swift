@@ -1,3 +1,4 @@
+internal import Foundation
 internal import JSON
 internal import Serving
 
@@ -35,6 +36,9 @@ struct AnswerHead: Sendable {
     let withUsage: Bool
     /// Whether the tokens of prompt and answers are listed.
     var tellsTokenIDs = false
+
+    /// What stands behind the kind in an id that no other answer has.
+    static func newID() -> String { UUID().uuidString.replacing("-", with: "").lowercased() }
 
     /// The part of `id` that no other answer's has.
     var uniquePart: Substring { id.drop { $0 != "-" && $0 != "_" }.dropFirst() }

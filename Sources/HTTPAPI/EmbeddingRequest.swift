@@ -26,15 +26,14 @@ struct EmbeddingRequest: Sendable {
     private let requestID: String?
 
     private static let inputsMax = 2048
-    private static let ofMessages = [
-        "chat_template", "chat_template_kwargs", "add_generation_prompt", "continue_final_message", "mm_processor_kwargs", "min_pixels", "max_pixels",
-    ]
+    private static let ofMessages = FieldTable.template.subtracting(["add_special_tokens"]).union(FieldTable.pixels).sorted()
 
     init(_ object: JSONObject, vocabularySize: Int) throws(APIError) {
         let fields = FieldReader(object: object)
         try FieldTable.embeddings.check(object)
         guard let model = try fields.string("model") else { throw .invalid("model is required", param: "model") }
         self.model = model
+        let bounds = try PixelFields.readBody(fields)
         if fields.value("messages") == nil {
             content = .prompts(
                 try PromptSources("input", fields, vocabularySize: vocabularySize, most: Self.inputsMax),
@@ -44,7 +43,7 @@ struct EmbeddingRequest: Sendable {
             }
         } else {
             guard fields.value("input") == nil else { throw .invalid("input and messages are not possible together", param: "input") }
-            let (messages, images) = try MessageReader(bounds: PixelFields.readBody(fields)).read(fields.value("messages"))
+            let (messages, images) = try MessageReader(bounds: bounds).read(fields.value("messages"))
             var template = try TemplateFields(fields)
             // Nothing is generated, unless the request says how the prompt ends.
             if template.form.extra["add_generation_prompt"] == nil { template.form.extra["add_generation_prompt"] = false }

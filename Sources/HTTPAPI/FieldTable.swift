@@ -94,7 +94,7 @@ extension FieldTable {
     ])
 
     /// What `TemplateFields` reads.
-    private static let template: Set<String> = [
+    static let template: Set<String> = [
         "add_generation_prompt", "continue_final_message", "add_special_tokens", "chat_template", "chat_template_kwargs",
     ]
 
@@ -106,7 +106,8 @@ extension FieldTable {
         "structured_outputs",
     ]
 
-    private static let pixels: Set<String> = ["mm_processor_kwargs", "min_pixels", "max_pixels"]
+    /// What `PixelFields` reads of a body.
+    static let pixels: Set<String> = ["mm_processor_kwargs", "min_pixels", "max_pixels"]
 
     private static let hints: Set<String> = [
         "user", "metadata", "store", "service_tier", "safety_identifier", "verbosity", "prompt_cache_key",

@@ -18,6 +18,8 @@ struct LaunchError: Error, CustomStringConvertible {
 struct Launch {
     let served: ServedArtifact
     let network: NetworkOptions
+    /// Nil for plain HTTP.
+    let tls: ServerTLS?
     let engine: EngineFlags
     let inputs: InputFlags
     let media: MediaFlags
@@ -36,6 +38,7 @@ struct Launch {
         options.port = network.port
         options.maxBodyBytes = network.maxBodyBytes.value
         options.access = network.access
+        options.tls = tls
         try inputs.set(&options)
         options.media = try media.rules()
         options.reportsCachedTokens = network.reportCachedTokens
@@ -45,7 +48,7 @@ struct Launch {
         options.maxConnections = OpenFiles.connectionsMax()
         options.version = toolVersion
         if logs, !network.disableLogRequests { options.requestLog = { line in Console.log(line) } }
-        let door = DoorSign(host: network.host)
+        let door = DoorSign(host: network.host, isSecure: tls != nil)
         options.onListening = { port in door.port = port }
         let start = StartService(model: model, report: report, door: door) { [served] in try served.pipeline(session) }
         let timeout = Duration.seconds(network.shutdownTimeout)

@@ -39,17 +39,18 @@ struct StartService: Service {
 /// Where the server can be reached, once it listens.
 final class DoorSign: Sendable {
     private let host: String
+    private let scheme: String
     private let bound = Mutex<Int?>(nil)
 
-    init(host: String) { self.host = host }
+    init(host: String, isSecure: Bool) { (self.host, scheme) = (host, isSecure ? "https" : "http") }
 
     var port: Int? {
         get { bound.withLock { $0 } }
         set { bound.withLock { $0 = newValue } }
     }
 
-    /// `http://HOST:PORT`, an IPv6 address in brackets; nil before there is a port.
-    var address: String? { port.map { "http://\(host.contains(":") ? "[\(host)]" : host):\($0)" } }
+    /// `http://HOST:PORT` or `https://HOST:PORT`, an IPv6 address in brackets; nil before there is a port.
+    var address: String? { port.map { "\(scheme)://\(host.contains(":") ? "[\(host)]" : host):\($0)" } }
 }
 
 /// On graceful shutdown, refuses new requests and waits for those at work.

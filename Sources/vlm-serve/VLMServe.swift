@@ -21,7 +21,7 @@ struct VLMServe: AsyncParsableCommand {
               vlm-serve run-batch -i requests.jsonl -o results.jsonl MODEL_DIRECTORY
 
             Routes: POST /v1/chat/completions, /v1/responses, /v1/completions, /v1/embeddings, /generate, /v1/messages, /v1/messages/count_tokens, /tokenize, /detokenize; GET / (the playground, a page for browsers), /docs and /openapi.json (what can be asked), /v1/models, /health, /ready, /live, /ping, /version, /load, /metrics.
-            It says "listening on http://HOST:PORT" on stderr once it can answer; /health is 503 before, 200 after.
+            It says "listening on http://HOST:PORT" (https:// with --ssl-certfile) on stderr once it can answer; /health is 503 before, 200 after.
             Messages: roles system, developer (read as system), user, assistant and tool; a message's name is ignored.
             Answers: JSON of a schema, texts of an expression, a grammar or choices (response_format, guided_*, structured_outputs), calls of tools (tools, tool_choice).
             Sizes and lengths may end in \(Size.suffixes): powers of 1000 and of 1024.
@@ -35,6 +35,7 @@ struct VLMServe: AsyncParsableCommand {
 
     @OptionGroup var choice: ModelFlags
     @OptionGroup(title: "Network") var network: NetworkOptions
+    @OptionGroup(title: "TLS") var tls: TLSFlags
     @OptionGroup(title: "Engine") var engine: EngineFlags
     @OptionGroup(title: "Inputs") var inputs: InputFlags
     @OptionGroup(title: "Images by address") var media: MediaFlags
@@ -66,8 +67,9 @@ struct VLMServe: AsyncParsableCommand {
 
     func run() async throws {
         do {
+            let secure = try tls.server()
             let served = try ServedArtifact(choice.artifact(engine, compiled), compiled, engine: engine, inputs: inputs, answers: answers)
-            try await Launch(served: served, network: network, engine: engine, inputs: inputs, media: media).run()
+            try await Launch(served: served, network: network, tls: secure, engine: engine, inputs: inputs, media: media).run()
         } catch let code as ExitCode {
             throw code
         } catch {

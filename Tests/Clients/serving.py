@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import shutil
+import ssl
 import subprocess
 import tempfile
 import threading
@@ -24,9 +25,13 @@ KEY = "a key of these tests"
 
 
 class Served:
-    """A running server, with flags of its own: its address, and the model directory that was compiled for it."""
+    """A running server, with flags of its own: its address, and the model directory that was compiled for it.
 
-    def __init__(self, *flags):
+    With an authority, a file of certificates, it is asked over TLS.
+    """
+
+    def __init__(self, *flags, authority=None):
+        self.context = ssl.create_default_context(cafile=authority) if authority else None
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="vlm-clients-"))
         atexit.register(self.stop)
         self.directory = self.folder / "model"
@@ -51,15 +56,14 @@ class Served:
             if self.process.poll() is not None:
                 break
             for line in self.said().splitlines():
-                if "listening on http://" in line and self.is_healthy(url := line.split("listening on ")[1].strip()):
+                if "listening on http" in line and self.is_healthy(url := line.split("listening on ")[1].strip()):
                     return url
             time.sleep(0.05)
         raise RuntimeError("vlm-serve did not start:\n" + self.said())
 
-    @staticmethod
-    def is_healthy(url):
+    def is_healthy(self, url):
         try:
-            return urllib.request.urlopen(url + "/health").status == 200
+            return urllib.request.urlopen(url + "/health", context=self.context).status == 200
         except OSError:
             return False
 
@@ -74,6 +78,17 @@ class Served:
 @functools.cache
 def served():
     return Served()
+
+
+@functools.cache
+def served_by_tls():
+    """A server within TLS, and the certificate that it signed itself."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="vlm-clients-"))
+    atexit.register(shutil.rmtree, folder)
+    certificate, key = folder / "server.pem", folder / "server.key"
+    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=vlm test", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run([*make, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    return Served("--ssl-certfile", certificate, "--ssl-keyfile", key, authority=certificate), certificate
 
 
 @functools.cache

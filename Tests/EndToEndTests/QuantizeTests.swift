@@ -45,7 +45,7 @@ import Testing
         let cosines = outcome.output.split(separator: "\n").filter { $0.contains("logits") }.compactMap { line in
             line.split(separator: " ").compactMap { Double($0) }.dropFirst().first
         }
-        #expect(cosines.count == 2 && cosines.allSatisfy { $0 > 0.9 && $0 < 0.999 }, "\(outcome.output)")
+        #expect(cosines.count == 2 && cosines.allSatisfy { $0 > 0.85 && $0 < 0.999 }, "\(outcome.output)")
     }
 
     /// Rows with one number far beyond the others lose them at int8, and stay as they are.

@@ -10,7 +10,7 @@ import Testing
         ("a|bc*", ["a", "b", "bccc"], ["", "ab", "c"]), ("(ab){2,3}", ["abab", "ababab"], ["ab", "abababab"]), ("[^a-z]", ["A", "é", "😀", "-"], ["a", "", "AB"]),
         (#"\d{3}-\w+\s?"#, ["123-a_9", "123-x "], ["12-a", "123-", "123-é"]), ("^x$", ["x"], ["^x$", "xx"]), (#"[\]\-a]+"#, ["]-a"], ["b"]), ("[a-]", ["a", "-"], ["b"]),
         ("(?:a|)b", ["ab", "b"], ["a"]), (#"\u00e9\x41\."#, ["éA."], ["eAx"]), (#"\u{1F600}|\ud83d\ude01"#, ["😀", "😁"], ["a"]), ("a+?b*?", ["a", "aab"], ["b"]),
-        ("(?<year>[0-9]{4})", ["2024"], ["24"]), ("a{,3}", ["a{,3}"], ["aa"]), (".", ["x", "日"], ["\n", ""]), ("", [""], ["a"]), (#"\S\W\D"#, ["a-b"], ["a b1"]),
+        ("(?<year>[0-9]{4})", ["2024"], ["24"]), ("^(?!ab)(?=.*c)[abc]+", ["c", "bac"], ["abc", "ba"]), ("^(?!^x*$)x*y?$", ["xy", "y"], ["", "xx"]), ("a{,3}", ["a{,3}"], ["aa"]), (".", ["x", "日"], ["\n", ""]), ("", [""], ["a"]), (#"\S\W\D"#, ["a-b"], ["a b1"]),
     ] as [(String, [String], [String])])
     func regularExpressionsMatchWholeTexts(_ pattern: String, _ right: [String], _ wrong: [String]) throws {
         for text in right { #expect(try matches(.regex(pattern), text), "\(text)") }

@@ -14,6 +14,8 @@ struct SchemaChecker {
         if let only = object["const"], !same(only, value) { return false }
         if let all = object["allOf"]?.arrayValue, !all.allSatisfy({ isValid(value, $0) }) { return false }
         if let any = object["anyOf"]?.arrayValue, !any.contains(where: { isValid(value, $0) }) { return false }
+        if let denied = object["not"], isValid(value, denied) { return false }
+        if let condition = object["if"], !isValid(value, object[isValid(value, condition) ? "then" : "else"] ?? true) { return false }
         if let one = object["oneOf"]?.arrayValue, one.count(where: { isValid(value, $0) }) != 1 { return false }
         switch value {
         case .string(let text): return check(text, object)
@@ -65,6 +67,10 @@ struct SchemaChecker {
     private func check(_ elements: [JSONValue], _ schema: JSONObject) -> Bool {
         if let least = schema["minItems"]?.intValue, elements.count < least { return false }
         if let most = schema["maxItems"]?.intValue, elements.count > most { return false }
+        if let wanted = schema["contains"], !elements.contains(where: { isValid($0, wanted) }) { return false }
+        if schema["uniqueItems"] == true {
+            for (index, element) in elements.enumerated() where elements[..<index].contains(where: { same($0, element) }) { return false }
+        }
         let prefix = schema["prefixItems"]?.arrayValue ?? []
         for (index, element) in elements.enumerated() {
             if !isValid(element, index < prefix.count ? prefix[index] : schema["items"] ?? true) { return false }
@@ -75,8 +81,18 @@ struct SchemaChecker {
     private func check(_ members: JSONObject, _ schema: JSONObject) -> Bool {
         if let most = schema["maxProperties"]?.intValue, members.count > most { return false }
         for name in schema["required"]?.arrayValue ?? [] where members[name.stringValue ?? ""] == nil { return false }
-        let named = schema["properties"]?.objectValue ?? JSONObject()
-        for (name, value) in members where !isValid(value, named[name] ?? schema["additionalProperties"] ?? true) { return false }
+        if let least = schema["minProperties"]?.intValue, members.count < least { return false }
+        for (name, others) in schema["dependentRequired"]?.objectValue ?? JSONObject() where members[name] != nil {
+            for other in others.arrayValue ?? [] where members[other.stringValue ?? ""] == nil { return false }
+        }
+        for (name, value) in members {
+            if let names = schema["propertyNames"], !isValid(.string(name), names) { return false }
+            var schemas: [JSONValue] = []
+            for (pattern, inner) in schema["patternProperties"]?.objectValue ?? JSONObject() where patterns(pattern, name) { schemas.append(inner) }
+            if let named = schema["properties"]?.objectValue?[name] { schemas.append(named) }
+            if schemas.isEmpty, let others = schema["additionalProperties"] { schemas = [others] }
+            guard schemas.allSatisfy({ isValid(value, $0) }) else { return false }
+        }
         return true
     }
 }

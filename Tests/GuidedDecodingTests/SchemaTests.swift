@@ -37,6 +37,13 @@ import Testing
         ##"{"$ref": "#/definitions/a~1b", "definitions": {"a/b": {"type": "boolean"}}}"##,
         #"{"type": "object"}"#, #"{}"#, "true",
         #"{"type": "object", "properties": {"never": false, "é\"": {"type": "integer", "minimum": 1, "maximum": 1}}, "required": ["é\""]}"#,
+        #"{"type": "object", "patternProperties": {"^a": {"type": "integer"}, "b$": {"maximum": 5}}, "additionalProperties": {"type": "null"}, "minProperties": 1}"#,
+        #"{"type": "object", "properties": {"a": true, "bb": true}, "propertyNames": {"maxLength": 1}, "additionalProperties": {"type": "integer"}}"#,
+        #"{"type": "object", "properties": {"a": {"type": "null"}, "b": {"type": "null"}, "c": {"type": "null"}}, "dependentRequired": {"a": ["c"]}, "minProperties": 1, "maxProperties": 2}"#,
+        #"{"type": "array", "items": {"enum": [1, 1.0, "a", null]}, "uniqueItems": true, "minItems": 2}"#,
+        #"{"type": "array", "items": {"type": "integer", "maximum": 9}, "contains": {"minimum": 5}, "maxItems": 4}"#,
+        #"{"type": "object", "properties": {"k": {"enum": ["a", "b"]}, "v": {"type": "integer"}}, "required": ["k"], "if": {"properties": {"k": {"const": "a"}}}, "then": {"required": ["v"]}, "else": {"properties": {"v": false}}}"#,
+        #"{"type": ["string", "null"], "maxLength": 2, "not": {"enum": ["a", null]}}"#, #"{"type": "string", "pattern": "^(?!a)(?=.*b)[ab]{1,4}$"}"#,
         #"{"properties": {"tags": {"type": "array", "items": {"enum": ["x", "y"]}, "maxItems": 3}}, "additionalProperties": false}"#,
     ]
 
@@ -90,12 +97,16 @@ import Testing
     }
 
     @Test(arguments: [
-        (#"{"type": "array", "uniqueItems": true}"#, "#: the keyword uniqueItems is not supported"),
-        (##"{"properties": {"a/b": {"not": {}}}}"##, "#/properties/a~1b: the keyword not is not supported"),
-        (#"{"if": {}, "then": {}}"#, "the keyword if is not supported"), (#"{"patternProperties": {}}"#, "the keyword patternProperties"),
+        (#"{"type": "array", "uniqueItems": true}"#, "the keyword uniqueItems is only supported"), (#"{"nullable": true}"#, "#: the keyword nullable is not supported"),
+        (##"{"properties": {"a/b": {"not": {"minLength": 1}}}}"##, "#/properties/a~1b: the keyword not is only supported"),
+        (#"{"if": {"items": {}}, "then": {}}"#, "the keyword if is only supported"), (#"{"then": {}}"#, "then without if"), (#"{"dependencies": {}}"#, "the keyword dependencies"),
+        (#"{"minProperties": 2, "additionalProperties": true}"#, "minProperties 2 is not supported beside names that are free"), (#"{"contains": {}, "minContains": 2}"#, "the keyword minContains"),
+        (#"{"patternProperties": {"(": {}}}"#, "patternProperties: a group is not closed"), (##"{"$ref": "#/$defs/a", "$defs": {"a": {"$id": "x"}}}"##, "$ref is not supported in a schema with $id inside"),
+        (#"{"patternProperties": {"a": {}, "b": {}, "c": {}, "d": {}, "e": {}}}"#, "more than 4 patterns"), (#"{"type": "string", "pattern": "a(?=b)"}"#, "behind the ^"),
+        (#"{"type": "array", "uniqueItems": true, "items": {"enum": [1, 2, 3, 4, 5, 6, 7, 8, 9]}}"#, "at most 8 values"),
         (#"{"type": "string", "format": "color"}"#, "the format color is not supported: only date, "),
         (#"{"type": "text"}"#, "type \"text\" is none of"), (#"{"$ref": "other.json"}"#, "$ref other.json is not supported"),
-        (##"{"$ref": "#/$defs/x"}"##, "leads nowhere"), (#"{"type": "string", "pattern": "(?=a)"}"#, "pattern: groups that look around"),
+        (##"{"$ref": "#/$defs/x"}"##, "leads nowhere"), (#"{"type": "string", "pattern": "(?=a)"}"#, "pattern: groups that look ahead are only supported behind the ^"),
         (#"{"type": "string", "pattern": "a\\b"}"#, "\\b is not supported"), (#"{"type": "string", "maxLength": 1000000}"#, "too long for a guide"),
         (#"{"oneOf": [{"type": "integer"}, {"type": "number"}]}"#, "oneOf is not supported where a value may be right for several branches"),
         (##"{"anyOf": [{"$ref": "#"}, {"type": "null"}]}"##, "refers to itself"), (#"{"type": "integer", "minimum": 5, "maximum": 4}"#, "no text can match"),

@@ -139,7 +139,12 @@ import Testing
     }
 
     @Test func connectionsBeyondTheLimitWaitTheirTurn() async throws {
-        var options = TestServer.Options()
+        try await Self.connectionsBeyondTheLimitWait(TestServer.Options())
+    }
+
+    /// A request comes to its turn once clients leave that had connected and said nothing.
+    static func connectionsBeyondTheLimitWait(_ options: TestServer.Options) async throws {
+        var options = options
         options.maxConnections = 2
         let server = try await TestServer(options)
         let port = server.port

@@ -75,14 +75,14 @@ import Testing
     }
 
     @Test(arguments: [
-        (["guided_json": ["type": "array", "uniqueItems": true]], "guided_json", "guided_json: #: the keyword uniqueItems is not supported"),
+        (["guided_json": ["type": "array", "minContains": 2]], "guided_json", "guided_json: #: the keyword minContains is not supported"),
         (["guided_regex": "("], "guided_regex", "a group is not closed"), (["guided_choice": []], "guided_choice", "at least one choice"),
         (["guided_choice": "x"], "guided_choice", "must be a list of strings"), (["guided_grammar": "root ::= x"], "guided_grammar", "the rule x is used but not there"),
         (["guided_json": "{"], "guided_json", "guided_json is no JSON"), (["guided_json": 3], "guided_json", "must be a JSON Schema or its text"),
         (["guided_regex": "a", "guided_choice": ["b"]], "guided_choice", "guided_regex and guided_choice must not both be there"),
         (["response_format": ["type": "xml"]], "response_format.type", "must be text, json_object or json_schema"),
         (["response_format": ["type": "json_schema"]], "response_format.json_schema", "is required"),
-        (["response_format": ["type": "json_schema", "json_schema": ["name": "x", "schema": ["not": [:]]]]], "response_format.json_schema.schema", "the keyword not"),
+        (["response_format": ["type": "json_schema", "json_schema": ["name": "x", "schema": ["dependencies": [:]]]]], "response_format.json_schema.schema", "the keyword dependencies"),
         (["structured_outputs": [:]], "structured_outputs", "must hold one of"), (["structured_outputs": ["whitespace_pattern": " "]], "structured_outputs.whitespace_pattern", "not supported"),
         (["structured_outputs": ["lark": "x"]], "structured_outputs.lark", "unknown field"),
     ] as [(JSONValue, String, String)])

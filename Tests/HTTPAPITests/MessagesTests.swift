@@ -74,7 +74,7 @@ import Testing
         (#""tools":[{"name":"","input_schema":{}}]"#, "tools[0].name must be a name"), (#""tools":[{"name":"f","input_schema":{},"x":1}]"#, "unknown field tools[0].x"),
         (#""tool_choice":{"type":"required"}"#, "tool_choice.type must be auto, any, tool or none"), (#""tool_choice":{"type":"tool"}"#, "tool_choice.name is required"),
         (#""tool_choice":{"type":"any"}"#, "there are no tools"), (#""output_config":{"effort":"high"}"#, "output_config.effort is not supported"),
-        (#""output_config":{"format":{"type":"json_schema","schema":{"not":{}}}}"#, "output_config.format.schema: #: the keyword not"),
+        (#""output_config":{"format":{"type":"json_schema","schema":{"dependencies":{}}}}"#, "output_config.format.schema: #: the keyword dependencies"),
     ])
     func faultsNameTheirField(_ fields: String, _ message: String) async throws {
         let server = try await TestServer(.init(spellsBytes: true, tellsOfTools: true))

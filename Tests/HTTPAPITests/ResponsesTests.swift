@@ -66,7 +66,7 @@ import Testing
         (#"{"input":"x","max_output_tokens":1000}"#, "max_output_tokens", "max_output_tokens 1000 is too large"),
         (#"{"input":"x","max_output_tokens":3,"min_tokens":4}"#, "min_tokens", "more than max_output_tokens 3"),
         (#"{"input":"x","text":{"format":{"type":"xml"}}}"#, "text.format.type", "text.format.type must be text, json_object"),
-        (#"{"input":"x","text":{"format":{"type":"json_schema","name":"n","schema":{"not":{}}}}}"#, "text.format.schema", "text.format.schema: #: the keyword not"),
+        (#"{"input":"x","text":{"format":{"type":"json_schema","name":"n","schema":{"dependencies":{}}}}}"#, "text.format.schema", "text.format.schema: #: the keyword dependencies"),
         (#"{"input":"x","text":{"format":{"type":"json_schema","extra":1}}}"#, "text.format.extra", "unknown field text.format.extra"),
         (#"{"input":"x","text":{"x":1}}"#, "text.x", "unknown field"), (#"{"input":"x","include":["file_search_call.results"]}"#, "include", "include[0] must be"),
         (#"{"input":"x","tools":[{"type":"web_search"}]}"#, "tools[0].type", "must be function"),

@@ -10,11 +10,13 @@ import MediaFetching
 import Plan
 import Serving
 import Tensors
+import TestClient
 
 /// A server on a free loopback port whose model is the null model and whose tokens are bytes.
 final class TestServer: Sendable {
     let port: Int
     let engine: Engine
+    private let isSecure: Bool
     private let task: Task<Void, any Error>
 
     struct Options: Sendable {
@@ -30,6 +32,8 @@ final class TestServer: Sendable {
         var failsOnToken: Int32?
         var maxConnections = 4096
         var access = AccessRules()
+        /// Its certificate is that of `Certificates.server`, which clients of these tests trust.
+        var tls: ServerTLS?
         var media = MediaRules()
         var pixelBounds = PixelBounds()
         var hasPlayground = true
@@ -85,6 +89,7 @@ final class TestServer: Sendable {
         server.maxBodyBytes = options.maxBodyBytes
         server.version = "1.2.3"
         server.access = options.access
+        server.tls = options.tls
         server.media = options.media
         server.hasPlayground = options.hasPlayground
         server.hasDocuments = options.hasDocuments
@@ -102,8 +107,12 @@ final class TestServer: Sendable {
         var iterator = ports.makeAsyncIterator()
         port = await iterator.next() ?? 0
         self.engine = engine
+        isSecure = options.tls != nil
         while options.loadGate == nil, !model.isReady { try await Task.sleep(for: .milliseconds(1)) }
     }
+
+    /// What clients of `port` speak.
+    var tls: ClientTLS? { isSecure ? ClientTLS() : nil }
 
     /// Returns when a request is being computed; what it does must last until then.
     func whenRunning() async throws {

@@ -8,9 +8,9 @@ extension TestServer {
     }
 
     func request(_ method: String, _ path: String, bytes: [UInt8]) async throws -> HTTPClient.Answer {
-        let port = port
+        let (port, tls) = (port, tls)
         return try await blocking {
-            let client = try HTTPClient(port: port)
+            let client = try HTTPClient(port: port, tls: tls)
             try client.send(method, path, body: bytes)
             return try client.answer()
         }

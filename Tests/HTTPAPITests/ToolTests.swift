@@ -148,7 +148,7 @@ import Testing
         (["tools": [function("f", [:]), function("f", [:])]], "tools[1].function.name", "is there twice"),
         (["tools": tools, "tool_choice": "any"], "tool_choice", "must be none, auto, required or"), (["tool_choice": "required"], "tool_choice", "there are no tools"),
         (["tools": tools, "tool_choice": ["type": "function", "function": ["name": "x"]]], "tool_choice", "the function x, which is not among tools"),
-        (["tools": [function("f", ["not": [:]])], "tool_choice": "required"], "tools", "the parameters of f, #: the keyword not is not supported"),
+        (["tools": [function("f", ["dependencies": [:]])], "tool_choice": "required"], "tools", "the parameters of f, #: the keyword dependencies is not supported"),
         (["tools": tools, "guided_regex": "a"], "guided_regex", "beside tools is not supported"),
     ] as [(JSONValue, String, String)])
     func faultsNameTheirField(_ fields: JSONValue, _ param: String, _ message: String) async throws {

@@ -3,6 +3,7 @@ import MediaFetching
 import NIOCore
 import NIOPosix
 import NIOSSL
+import TestClient
 import Testing
 
 /// Certificates are checked for the name in the URL, although the connection goes to an address.
@@ -21,8 +22,8 @@ import Testing
     }
 
     private static func site() async throws -> any Channel {
-        let certificates = try NIOSSLCertificate.fromPEMBytes(Array(certificate.utf8)).map { NIOSSLCertificateSource.certificate($0) }
-        let key = try NIOSSLPrivateKey(bytes: Array(privateKey.utf8), format: .pem)
+        let certificates = try NIOSSLCertificate.fromPEMBytes(Array(Certificates.server.utf8)).map { NIOSSLCertificateSource.certificate($0) }
+        let key = try NIOSSLPrivateKey(bytes: Array(Certificates.serverKey.utf8), format: .pem)
         let context = try NIOSSLContext(configuration: .makeServerConfiguration(certificateChain: certificates, privateKey: .privateKey(key)))
         return try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton).childChannelInitializer { channel in
             channel.eventLoop.makeCompletedFuture {
@@ -40,7 +41,7 @@ import Testing
 
     @Test func namesAreThoseOfCertificates() async throws {
         let file = FileManager.default.temporaryDirectory.path + "/vlm-trusted-\(UUID().uuidString).pem"
-        try Data(Self.certificate.utf8).write(to: URL(fileURLWithPath: file))
+        try Data(Certificates.server.utf8).write(to: URL(fileURLWithPath: file))
         defer { try? FileManager.default.removeItem(atPath: file) }
         let site = try await Self.site()
         let port = try #require(site.localAddress?.port)
@@ -51,24 +52,4 @@ import Testing
         }
         try await site.close()
     }
-
-    /// Of `localhost`, from 2000 to 2100, signed by itself.
-    private static let certificate = """
-        -----BEGIN CERTIFICATE-----
-        MIIBPzCB5qADAgECAgEBMAoGCCqGSM49BAMCMBMxETAPBgNVBAMMCHZsbSB0ZXN0
-        MCAXDTAwMDEwMTAwMDAwMFoYDzIxMDAwMTAxMDAwMDAwWjATMREwDwYDVQQDDAh2
-        bG0gdGVzdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABGavkYqhuToBAbtZrlPo
-        DNiOukIjjNXPO1iseBzTC9ju45Q/J96JaiMwG+c2s4n/bPNus9fERuPpF7pmJsNl
-        EIejKTAnMBQGA1UdEQQNMAuCCWxvY2FsaG9zdDAPBgNVHRMBAf8EBTADAQH/MAoG
-        CCqGSM49BAMCA0gAMEUCICYIRDc16kGYah+Q/iUd+jAtYPH2n3wwktNrmx7WYyeT
-        AiEApycC9OEx1Dl+ER6QR4sB8/GlzSACE44iQHhZ1K5K8QY=
-        -----END CERTIFICATE-----
-        """
-    private static let privateKey = """
-        -----BEGIN PRIVATE KEY-----
-        MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgvXoItYvyQ3sdOYtk
-        BFIZlUt6DyRU39ua38nD91GACjWhRANCAARmr5GKobk6AQG7Wa5T6AzYjrpCI4zV
-        zztYrHgc0wvY7uOUPyfeiWojMBvnNrOJ/2zzbrPXxEbj6Re6ZibDZRCH
-        -----END PRIVATE KEY-----
-        """
 }

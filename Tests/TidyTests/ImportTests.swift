@@ -34,7 +34,7 @@ import Testing
         "ModelRuntime": ["ArtifactFormat", "ChatTemplates", "Execution", "Foundation", "HostLimits", "Inputs", "JSON", "Plan", "Serving"],
         "MediaFetching": ["AsyncHTTPClient", "Foundation", "NIOCore", "NIOHTTP1", "NIOPosix", "NIOSSL"],
         "HTTPAPI": [
-            "Budgets", "CHeap", "Crypto", "Foundation", "GuidedDecoding", "HTTPTypes", "Hummingbird", "HummingbirdCore", "Inputs", "JSON", "Logging", "MediaFetching", "NIOCore", "NIOHTTP1",
+            "Budgets", "CHeap", "Crypto", "Foundation", "GuidedDecoding", "HTTPTypes", "Hummingbird", "HummingbirdCore", "HummingbirdTLS", "Inputs", "JSON", "Logging", "MediaFetching", "NIOCore", "NIOHTTP1", "NIOSSL",
             "ServiceLifecycle", "Plan", "Serving",
         ],
         "CommandLineSupport": ["ArgumentParser", "Foundation"],

@@ -1,4 +1,3 @@
-internal import Foundation
 internal import JSON
 internal import Serving
 
@@ -90,7 +89,7 @@ package struct BatchResult: Sendable {
     }
 
     private static func response(_ status: Int, _ body: JSONValue) -> JSONValue {
-        ["status_code": .int(status), "request_id": .string("req_" + UUID().uuidString.replacing("-", with: "").lowercased()), "body": body]
+        ["status_code": .int(status), "request_id": .string("req_" + AnswerHead.newID()), "body": body]
     }
 }
 

@@ -3,8 +3,7 @@ import Tensors
 
 /// 4-bit codes of groups, as `group_zeros`, `group_scales` and `group_codes` mean them.
 package enum GroupRounding {
-    /// Adding and taking it away rounds numbers up to 2²² to whole ones, ties to even.
-    private static let whole: Float = 12_582_912
+    private static let whole = RowRounding.whole
     private static let shares: [Float] = [1, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6]
 
     private static func range(_ values: UnsafeBufferPointer<Float>) -> (least: Float, greatest: Float) {
@@ -63,7 +62,7 @@ package enum GroupRounding {
 
     /// Eight numbers; those behind the last are 0, which every group has a code for.
     private static func eight(_ values: UnsafeBufferPointer<Float>, _ start: Int) -> SIMD8<Float> {
-        if start + 8 <= values.count { return UnsafeRawBufferPointer(values).loadUnaligned(fromByteOffset: 4 * start, as: SIMD8<Float>.self) }
+        if start + 8 <= values.count { return RowRounding.eight(values, start) }
         var result = SIMD8<Float>.zero
         for lane in 0..<values.count - start { result[lane] = values[start + lane] }
         return result

@@ -4,7 +4,7 @@ import Tensors
 /// int8 codes of rows, as `row_scales` and `row_codes` mean them.
 package enum RowRounding {
     /// Adding and taking it away rounds numbers up to 2²² to whole ones, ties to even.
-    private static let whole: Float = 12_582_912
+    static let whole: Float = 12_582_912
 
     fileprivate static func scale(_ row: UnsafeBufferPointer<Float>) -> Float {
         var most = SIMD8<Float>.zero
@@ -20,7 +20,7 @@ package enum RowRounding {
         scale == 0 ? 0 : Swift.min(Swift.max(value / scale + whole - whole, -127), 127)
     }
 
-    private static func eight(_ row: UnsafeBufferPointer<Float>, _ start: Int) -> SIMD8<Float> {
+    static func eight(_ row: UnsafeBufferPointer<Float>, _ start: Int) -> SIMD8<Float> {
         UnsafeRawBufferPointer(row).loadUnaligned(fromByteOffset: 4 * start, as: SIMD8<Float>.self)
     }
 

@@ -5,7 +5,7 @@ import re
 import subprocess
 import unittest
 
-from serving import KEY, ROOT, asked, served
+from serving import KEY, ROOT, asked, served, served_by_tls
 
 
 def curl(*arguments, **options):
@@ -43,6 +43,15 @@ class Curl(unittest.TestCase):
         answer = chat("--http2-prior-knowledge", "--max-time", "10")
         self.assertNotIn(answer.returncode, (0, 28), answer)
         self.assertEqual(chat("--http1.1").returncode, 0)
+
+    def test_tls_agrees_to_http1(self):
+        secure, certificate = served_by_tls()
+        self.assertTrue(secure.url.startswith("https://"), secure.url)
+        asks = [secure.url + "/v1/models", "--http2", "-o", "/dev/null", "-w", "%{http_code} %{http_version}"]
+        self.assertEqual(curl("--cacert", certificate, *asks).stdout, "200 1.1")
+        self.assertEqual(curl(*asks).returncode, 60)
+        self.assertEqual(curl("--cacert", certificate, "--tls-max", "1.2", *asks).stdout, "200 1.1")
+        self.assertNotEqual(curl(secure.url.replace("https:", "http:") + "/v1/models").returncode, 0)
 
     def test_stream(self):
         body = json.dumps({"model": "model", "temperature": 0, "stream": True, "messages": asked("text-word.png")})

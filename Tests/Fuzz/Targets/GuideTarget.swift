@@ -49,6 +49,7 @@ extension FuzzTarget {
     private static let guideWords = [
         "type", "object", "array", "string", "integer", "number", "properties", "required", "additionalProperties", "items", "prefixItems", "anyOf", "oneOf",
         "allOf", "$ref", "#", "#/$defs/a", "$defs", "enum", "const", "minLength", "maxLength", "pattern", "^[a-z]+$", "format", "date", "minimum", "maximum",
-        "multipleOf", "0.01", "minItems", "maxItems", "maxProperties", "::=", "root", " | ", "{1,3}", "[^a]", "(", ")", "*", "+", "?", "\\d", "\\u00e9", "\"a\"", "-1", "1e9",
+        "multipleOf", "0.01", "minItems", "maxItems", "minProperties", "maxProperties", "patternProperties",
+        "propertyNames", "dependentRequired", "dependentSchemas", "unevaluatedProperties", "unevaluatedItems", "uniqueItems", "contains", "not", "if", "then", "else", "^(?!a)", "::=", "root", " | ", "{1,3}", "[^a]", "(", ")", "*", "+", "?", "\\d", "\\u00e9", "\"a\"", "-1", "1e9",
     ]
 }

@@ -2,7 +2,7 @@ import Foundation
 import Glibc
 package import JSON
 
-/// An HTTP/1.1 client of one connection, on plain sockets.
+/// An HTTP/1.1 client of one connection, on a socket and in TLS where that is asked for.
 package final class HTTPClient: @unchecked Sendable {
     package struct Answer: Sendable {
         package var status = 0
@@ -18,11 +18,15 @@ package final class HTTPClient: @unchecked Sendable {
     }
 
     private let descriptor: Int32
+    private let encryption: Encryption?
     private var buffer: [UInt8] = []
 
     /// Connects to a port of this machine; a server that says nothing for `patience` seconds is an error.
-    package init(port: Int, patience: Int = 20) throws {
-        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    ///
+    /// With TLS, use it in the thread that made it.
+    package init(port: Int, patience: Int = 20, tls: ClientTLS? = nil) throws {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        self.descriptor = descriptor
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = in_port_t(port).bigEndian
@@ -36,14 +40,34 @@ package final class HTTPClient: @unchecked Sendable {
         // A server that never answers fails the test instead of holding it up.
         var patience = timeval(tv_sec: patience, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+        encryption = try tls.map { try Encryption($0) }
+        guard let encryption else { return }
+        try transmit(encryption.pending())
+        while !encryption.isReady {
+            guard let bytes = arriving(), !bytes.isEmpty else { throw POSIXError(.ECONNRESET) }
+            buffer += try encryption.opened(bytes)
+            try transmit(encryption.pending())
+        }
     }
+
+    /// The protocol that ALPN agreed on.
+    package var negotiated: String? { encryption?.negotiated }
 
     deinit { Glibc.close(descriptor) }
 
     /// Goes away; nothing more may be sent or received.
     package func close() { shutdown(descriptor, Int32(SHUT_RDWR)) }
 
-    package func send(_ bytes: [UInt8]) throws {
+    /// Says in TLS that nothing more is sent, and listens on.
+    package func sayGoodbye() throws { try transmit(encryption?.farewell() ?? []) }
+
+    /// Shuts the sending side down, without a word in TLS, and listens on.
+    package func stopSending() { shutdown(descriptor, Int32(SHUT_WR)) }
+
+    package func send(_ bytes: [UInt8]) throws { try transmit(encryption?.sealed(bytes) ?? bytes) }
+
+    /// Sends bytes as they are, whatever the connection speaks.
+    package func transmit(_ bytes: [UInt8]) throws {
         var sent = 0
         while sent < bytes.count {
             let count = bytes.withUnsafeBytes {
@@ -71,22 +95,35 @@ package final class HTTPClient: @unchecked Sendable {
 
     /// Appends what arrives next to the buffer; false at the end of the connection.
     package func receive() -> Bool {
+        guard let bytes = chunk(), !bytes.isEmpty else { return false }
+        buffer += bytes
+        return true
+    }
+
+    /// What arrives next, decrypted; empty at the end of the connection and nil when that does not come.
+    private func chunk() -> [UInt8]? {
+        while let bytes = arriving() {
+            guard let encryption, !bytes.isEmpty else { return bytes }
+            guard let opened = try? encryption.opened(bytes) else { return [] }
+            if let pending = try? encryption.pending() { try? transmit(pending) }
+            if !opened.isEmpty { return opened }
+        }
+        return nil
+    }
+
+    private func arriving() -> [UInt8]? {
         var chunk = [UInt8](repeating: 0, count: 65536)
         let count = recv(descriptor, &chunk, chunk.count, 0)
-        guard count > 0 else { return false }
-        buffer += chunk[..<count]
-        return true
+        return count < 0 ? nil : Array(chunk[..<count])
     }
 
     /// Everything up to the end of the connection; nil when the server keeps it open.
     package func rest() -> String? {
-        var chunk = [UInt8](repeating: 0, count: 65536)
-        while true {
-            let count = recv(descriptor, &chunk, chunk.count, 0)
-            guard count >= 0 else { return nil }
-            if count == 0 { return String(decoding: buffer, as: UTF8.self) }
-            buffer += chunk[..<count]
+        while let bytes = chunk() {
+            if bytes.isEmpty { return String(decoding: buffer, as: UTF8.self) }
+            buffer += bytes
         }
+        return nil
     }
 
     /// Reads one whole answer.
