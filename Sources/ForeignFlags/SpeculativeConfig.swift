@@ -13,14 +13,17 @@ enum SpeculativeConfig {
             switch key {
             case "method", "model":
                 guard ["ngram", "[ngram]"].contains(value.stringValue) else {
-                    throw FlagError("--speculative-config: \(key) must be \"ngram\": there is no draft model, tokens are guessed from prompt and answer alone")
+                    throw FlagError("--speculative-config: \(key) must be \"ngram\": neither draft models nor EAGLE heads are served")
                 }
                 isLookup = true
             case "num_speculative_tokens", "prompt_lookup_max", "prompt_lookup_min":
-                guard let number = value.intValue, number >= 1 else { throw FlagError("--speculative-config: \(key) must be a whole number of at least 1") }
+                guard let number = value.intValue, number >= 1 else {
+                    throw FlagError("--speculative-config: \(key) must be a whole number of at least 1")
+                }
                 numbers[key] = number
             default:
-                throw FlagError("--speculative-config: \(key) is none of method, model, num_speculative_tokens, prompt_lookup_max, prompt_lookup_min")
+                throw FlagError(
+                    "--speculative-config: \(key) is none of method, model, num_speculative_tokens, prompt_lookup_max, prompt_lookup_min")
             }
         }
         guard isLookup else { throw FlagError("--speculative-config needs \"method\": \"ngram\"") }
@@ -28,7 +31,8 @@ enum SpeculativeConfig {
         let most = numbers["prompt_lookup_max"] ?? numbers["prompt_lookup_min"] ?? 5
         let least = numbers["prompt_lookup_min"] ?? most
         return [
-            "--speculative-model", "[ngram]", "--num-speculative-tokens", "\(count)", "--ngram-prompt-lookup-max", "\(most)", "--ngram-prompt-lookup-min", "\(least)",
+            "--speculative-model", "[ngram]", "--num-speculative-tokens", "\(count)", "--ngram-prompt-lookup-max", "\(most)",
+            "--ngram-prompt-lookup-min", "\(least)",
         ]
     }
 }

@@ -1,6 +1,6 @@
 extension ForeignFlag {
     private static let adapters = "adapters (LoRA) are not served yet; merge the adapter into the model and compile that"
-    private static let drafts = "there is no draft model: tokens are guessed from prompt and answer alone, --speculative-model '[ngram]'"
+    private static let drafts = "neither draft models nor EAGLE heads are served; --speculative-model '[ngram]' guesses tokens from prompt and answer"
     private static let compiledAhead = "plans are compiled ahead, for the batch sizes of vlmc compile --decode-gears"
     private static let oneProcess = "one process computes, on the CPU"
     private static let inMemory = "weights are mapped, and the KV cache stays in memory: --kv-cache-bytes says how large it is"

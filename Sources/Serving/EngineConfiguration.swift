@@ -18,6 +18,9 @@ package struct EngineOptions: Sendable {
     package var maxQueued = 1024
     /// How tokens are guessed ahead; nil for not at all.
     package var lookup: PromptLookup?
+    /// Whether as many tokens are guessed as gain time, by the time of the steps before; else as many as there may be, so that a schedule follows from its
+    /// requests alone.
+    package var weighsGuesses = true
 
     package init() {}
 
@@ -52,6 +55,8 @@ package struct EngineConfiguration: Sendable {
     package let maxPatches: Int
     /// How tokens are guessed ahead; nil for not at all.
     package let lookup: PromptLookup?
+    /// Whether as many are as gain time.
+    package let weighsGuesses: Bool
     /// Whether the model keeps a state of each sequence.
     package let keepsStates: Bool
     package let vocabularySize: Int
@@ -104,6 +109,7 @@ package struct EngineConfiguration: Sendable {
         maxQueued = options.maxQueued
         maxPatches = limits.maxPatches
         lookup = options.lookup
+        weighsGuesses = options.weighsGuesses
         keepsStates = program.keepsStates
         vocabularySize = program.vocabularySize
     }

@@ -130,6 +130,7 @@ final class EngineLoop {
         }
         let now = ContinuousClock.now
         vision.stepSeconds = (now - began).seconds
+        if configuration.weighsGuesses { scheduler.note(seconds: vision.stepSeconds) }
         scheduler.commit()
         let generated = deliver(batch, began: began, now: now)
         record(batch, gear: gear, generated: generated)

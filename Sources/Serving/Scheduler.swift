@@ -61,6 +61,8 @@ package struct Scheduler {
     package private(set) var counts = Counts()
     private var batch = Batch()
     private var copies = CacheCopies()
+    /// What steps with and without guesses take.
+    private var times: GearTimes
     /// Slots of recurrent states that no running sequence has, the next one last.
     private var freeStateSlots: [Int32]
 
@@ -68,6 +70,7 @@ package struct Scheduler {
         precondition(limits.maxBatchedTokens >= limits.maxSequences && limits.maxSequences > 0 && limits.blockCount > 0)
         precondition(limits.maxLogits >= limits.maxSequences)
         self.limits = limits
+        times = GearTimes(gears: limits.gears)
         pool = BlockPool(blockSize: limits.blockSize, blockCount: limits.blockCount)
         freeStateSlots = (0..<Int32(limits.maxSequences)).reversed()
         running.reserveCapacity(limits.maxSequences)
@@ -160,6 +163,11 @@ package struct Scheduler {
         sequence.stateSlot = freeStateSlots.removeLast()
         copies.states.append(CacheCopies.Copy(from: running[index].stateSlot, to: sequence.stateSlot))
         running.insert(sequence, at: running.firstIndex { $0.id > child } ?? running.count)
+    }
+
+    /// Takes note of how long the last batch took, if that is to decide what is guessed.
+    package mutating func note(seconds: Double) {
+        if case .decode(let gear) = batch.entry { times.note(gear, seconds: seconds) }
     }
 
     /// Takes note that the last batch has run.
@@ -374,22 +382,37 @@ extension Scheduler {
     }
 
     /// Lets sequences that decode compute guessed tokens as well, the oldest first, in what the batch and the cache have left: rows of logits
-    /// that no running sequence needs, at most so many in all as the greatest gear has, and blocks beyond one for each that runs.
+    /// that no running sequence needs, at most so many in all as the greatest gear has, and blocks beyond one for each that runs; and of these so many
+    /// as gain time.
     private mutating func guess(_ room: Room) {
         guard let lookup = limits.lookup, let gear = limits.gears.last else { return }
         var most = min(room.tokens, room.logits, gear - batch.items.reduce(0) { $0 + $1.logits.count })
+        var yield = Double(batch.items.count(where: { $0.samples }))
         for place in batch.items.indices where most > 0 && batch.items[place].samples && !batch.items[place].isReplay {
             let index = batch.items[place].index
-            guard running[index].mayGuess, running[index].isDecoding, !running[index].isReading else { continue }
+            guard running[index].mayGuess, running[index].isDecoding, !running[index].isReading, running[index].guesses.isDue() else {
+                continue
+            }
             running[index].guess(by: lookup, most: most)
+            let choice = worth(running[index], yield)
+            if running[index].guessed > 0, choice.count == 0 { running[index].guesses.pause() }
+            running[index].expect(choice.count)
             reserveBlocksForGuess(index)
             let guessed = running[index].guessed
             guard guessed > 0 else { continue }
+            running[index].beginDraft(cost: choice.cost)
             batch.items[place].addGuess(guessed)
             most -= guessed
+            yield += choice.expected
             counts.guesses += 1
             counts.guessedTokens += guessed
         }
+    }
+
+    /// How many of the tokens guessed of a sequence gain time; all where the batch is one for `extend`, of whose rows they are few.
+    private func worth(_ sequence: SequenceState, _ yield: Double) -> GearTimes.Choice {
+        guard sequence.guessed > 0, case .decode(let plain) = entry() else { return GearTimes.Choice(count: sequence.guessed) }
+        return times.choose(most: sequence.guessed, rows: batch.tokenCount, plain: plain, yield: yield, rate: sequence.guesses.rate)
     }
 
     /// Cuts the guess to the blocks that can be had for it.
@@ -404,7 +427,8 @@ extension Scheduler {
     private func entry() -> Entry {
         let isDecode = batch.items.allSatisfy {
             let sequence = running[$0.index]
-            return $0.count == 1 + $0.guessed && $0.samples && !sequence.readsHidden && !sequence.isImageToken($0.start) && (!sequence.isPromptSpan || sequence.isDecoding)
+            return $0.count == 1 + $0.guessed && $0.samples && !sequence.readsHidden && !sequence.isImageToken($0.start)
+                && (!sequence.isPromptSpan || sequence.isDecoding)
         }
         let least = batch.items.reduce(batch.tokenCount) { max($0, running[$1.index].leastGear) }
         if isDecode, let gear = limits.gears.first(where: { $0 >= least }) { return .decode(gear: gear) }

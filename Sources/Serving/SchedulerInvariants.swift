@@ -51,7 +51,8 @@ extension Scheduler {
     private func violation(in batch: Batch) -> String? {
         for item in batch.items {
             let sequence = running[item.index]
-            guard sequence.id == item.id, sequence.computed == item.start, item.start + item.count <= sequence.known + sequence.guessed else {
+            guard sequence.id == item.id, sequence.computed == item.start, item.start + item.count <= sequence.known + sequence.guessed
+            else {
                 return "\(item) is not of \(sequence.id)"
             }
             for place in item.start / limits.blockSize...(item.start + item.count - 1) / limits.blockSize {

@@ -32,6 +32,9 @@ package struct SequenceState: Sendable {
     package let mayGuess: Bool
     /// The tokens behind the known ones that the batch at hand computes as well.
     private var ahead: PromptLookup.Guess?
+    /// How many there were of them at first, and what they cost.
+    private var draft = (count: 0, cost: 0.0)
+    package var guesses = GuessHistory()
     /// Tokens of the prompt whose logits have been read; they are not read again.
     private var read = 0
     /// Prompt tokens found in the cache when the sequence first ran; nil before.
@@ -113,11 +116,13 @@ package struct SequenceState: Sendable {
             return .anew
         }
         guard isGuessed else {
+            if ahead != nil { guesses.note(accepted: draft.count - guessed, of: draft.count, cost: draft.cost) }
             ahead = nil
             return .pending
         }
         computed += 1
         expect(guessed - 1)
+        if ahead == nil { guesses.note(accepted: draft.count, of: draft.count, cost: draft.cost) }
         return .computed
     }
 
@@ -138,6 +143,11 @@ package struct SequenceState: Sendable {
         expect(min(guessed, room))
         while guessed > 0, lengths?.axis(prompt: promptCount, known: known + guessed) != positionAxis { expect(guessed - 1) }
     }
+
+    /// Lets the tokens be computed.
+    ///
+    /// - Parameter cost: as `GuessHistory` counts it.
+    package mutating func beginDraft(cost: Double) { draft = (guessed, cost) }
 
     /// Takes the guess back but for the first `count` tokens.
     package mutating func expect(_ count: Int) {

@@ -5,7 +5,7 @@ import Serving
 struct SpeculationFlags: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "[ngram]: guess the next tokens where the last ones stood before in prompt or answer, and compute them in one step; answers stay the same. Needs --num-speculative-tokens and --ngram-prompt-lookup-max.",
+            "[ngram]: guess the next tokens where the last ones stood before in prompt or answer, and compute them in one step where that gains time; answers stay the same. Needs --num-speculative-tokens and --ngram-prompt-lookup-max.",
             valueName: "[ngram]"))
     var speculativeModel: String?
     @Option(help: "Most tokens guessed at once; one less than the artifact's greatest gear has rows, or fewer.")
@@ -24,11 +24,15 @@ struct SpeculationFlags: ParsableArguments {
 
     func validate() throws {
         guard let model = speculativeModel else {
-            if let given = numbers.first(where: { $0.value != nil }) { throw ValidationError("\(given.flag) needs --speculative-model '[ngram]'") }
+            if let given = numbers.first(where: { $0.value != nil }) {
+                throw ValidationError("\(given.flag) needs --speculative-model '[ngram]'")
+            }
             return
         }
         guard model == "[ngram]" || model == "ngram" else {
-            throw ValidationError("--speculative-model \(model): there is no draft model; '[ngram]' guesses tokens from prompt and answer")
+            throw ValidationError(
+                "--speculative-model \(model): neither draft models nor EAGLE heads are served; '[ngram]' guesses tokens from prompt and answer"
+            )
         }
         for (flag, value) in numbers {
             if let value, value < 1 { throw ValidationError("\(flag) \(value) must be at least 1") }

@@ -41,7 +41,7 @@ import Testing
         (["vlm-serve", "x", "--allowed-media-domains", "http://a"], "error: --allowed-media-domains http://a is none of HOST"),
         (["vlm-serve", "x", "--image-fetch-timeout", "0"], "error: --image-fetch-timeout 0.0 is not above 0"), (["vlm-serve", "x", "--mm-processor-kwargs", "{\"a\": 1}"], "error: --mm-processor-kwargs: a is not taken"),
         (["vlm-serve", "x", "--override-generation-config", "{\"top\": 1}"], "error: --override-generation-config: top is none of do_sample, temperature"),
-        (["vlm-serve", "x", "--speculative-model", "a/draft", "--num-speculative-tokens", "2"], "error: --speculative-model a/draft: there is no draft model; '[ngram]'"),
+        (["vlm-serve", "x", "--speculative-model", "a/draft", "--num-speculative-tokens", "2"], "error: --speculative-model a/draft: neither draft models nor EAGLE heads are served; '[ngram]'"),
         (["vlm-serve", "x", "--speculative-model", "[ngram]", "--num-speculative-tokens", "2"], "error: --speculative-model needs --ngram-prompt-lookup-max"),
         (["vlm-serve", "x", "--num-speculative-tokens", "2"], "error: --num-speculative-tokens needs --speculative-model '[ngram]'"),
         (["vlm-serve", "x", "--speculative-config", "{\"method\": \"mtp\"}"], "error: --speculative-config: method must be \"ngram\""),

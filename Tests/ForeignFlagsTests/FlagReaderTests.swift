@@ -110,7 +110,7 @@ import Testing
     }
 
     @Test(arguments: [
-        (#"{"method": "eagle", "num_speculative_tokens": 5}"#, "--speculative-config: method must be \"ngram\": there is no draft model"),
+        (#"{"method": "eagle", "num_speculative_tokens": 5}"#, "--speculative-config: method must be \"ngram\": neither draft models nor EAGLE heads"),
         (#"{"model": "a/draft", "num_speculative_tokens": 5}"#, "--speculative-config: model must be \"ngram\""),
         (#"{"num_speculative_tokens": 5}"#, "--speculative-config needs \"method\""), (#"{"method": "ngram"}"#, "--speculative-config needs num_speculative_tokens"),
         (#"{"method": "ngram", "num_speculative_tokens": 0}"#, "--speculative-config: num_speculative_tokens must be"),

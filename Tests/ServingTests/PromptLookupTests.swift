@@ -48,7 +48,8 @@ import Testing
             let most = 1 + dice.below(5), least = 1 + dice.below(most)
             var expected: [Int32] = []
             for size in stride(from: min(most, tokens.count - 1), through: least, by: -1) where expected.isEmpty {
-                guard let start = (0..<tokens.count - size).first(where: { Array(tokens[$0..<$0 + size]) == Array(tokens.suffix(size)) }) else { continue }
+                guard let start = (0..<tokens.count - size).first(where: { Array(tokens[$0..<$0 + size]) == Array(tokens.suffix(size)) })
+                else { continue }
                 expected = Array(tokens[(start + size)...].prefix(3))
             }
             #expect(try Array(guessed(tokens, 3, least...most).prefix(expected.count)) == expected, "\(tokens), \(least)…\(most)")

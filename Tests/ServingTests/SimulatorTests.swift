@@ -53,6 +53,7 @@ import Testing
         options.imageCacheBytes = scene.imageCacheBytes
         options.maxSequences = scene.served
         if !alone { options.lookup = scene.lookup }
+        options.weighsGuesses = false
         let blockBytes = program.kvBlockBytes(blockSize: scene.blockSize)
         options.kvCacheBytes = (alone ? 64 : scene.blockCount) * blockBytes
         let configuration = try EngineConfiguration(program: program, options: options, availableBytes: 1 << 30)

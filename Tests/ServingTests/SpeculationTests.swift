@@ -1,4 +1,5 @@
 import Execution
+import Foundation
 import Plan
 import Serving
 import Synchronization
@@ -8,7 +9,9 @@ import Testing
 @Suite struct SpeculationTests {
     private static let lookup = PromptLookup(count: 3, runs: 1...2)
 
-    private func scheduler(blocks: Int = 16, sequences: Int = 4, batched: Int = 32, logits: Int? = nil, gears: [Int] = [1, 2, 4]) -> Scheduler {
+    private func scheduler(blocks: Int = 16, sequences: Int = 4, batched: Int = 32, logits: Int? = nil, gears: [Int] = [1, 2, 4])
+        -> Scheduler
+    {
         Scheduler(
             Scheduler.Limits(
                 gears: gears, maxSequences: sequences, maxBatchedTokens: batched, maxLogits: logits, blockSize: 4, blockCount: blocks,
@@ -67,7 +70,9 @@ import Testing
 
     /// Rows of sequences that run and of prompts come first; nobody gives up a block for a guess; and no token is guessed that nothing may follow.
     @Test func guessesTakeWhatIsLeft() throws {
-        func guesses(_ scheduler: Scheduler, of count: Int, longest: Int = 60, lengths: LengthAxes? = nil, beside prompt: Int = 0) throws -> [Int] {
+        func guesses(_ scheduler: Scheduler, of count: Int, longest: Int = 60, lengths: LengthAxes? = nil, beside prompt: Int = 0) throws
+            -> [Int]
+        {
             var scheduler = scheduler
             for id in 1...count { scheduler.add(sequence(id, [5, 6, 7, 8, 5, 6], longest: longest, lengths: lengths)) }
             _ = try step(&scheduler)
@@ -86,7 +91,9 @@ import Testing
         #expect(try guesses(scheduler(blocks: 2), of: 1) == [1], "eight tokens are all that the blocks hold")
         #expect(try guesses(scheduler(), of: 1, longest: 10) == [2])
         #expect(try guesses(scheduler(), of: 1, longest: 8) == [0])
-        #expect(try guesses(scheduler(), of: 1, lengths: LengthAxes(longest: [9], grows: true)) == [2], "the fourth would stand on another axis")
+        #expect(
+            try guesses(scheduler(), of: 1, lengths: LengthAxes(longest: [9], grows: true)) == [2], "the fourth would stand on another axis"
+        )
         var other = scheduler()
         other.add(SequenceState(id: 1, prompt: [5, 6, 5, 6, 5], longest: 60))
         _ = try step(&other)
@@ -99,6 +106,7 @@ import Testing
         func run(_ lookup: PromptLookup?) async throws -> ([[Outcome]], Metrics) {
             var options = EngineOptions()
             options.lookup = lookup
+            options.weighsGuesses = false
             options.blockSize = 16
             let program = testProgram(gears: [1, 2, 4, 8], maxSequences: 8)
             let engine = Engine(
@@ -120,7 +128,9 @@ import Testing
         for index in plain.indices { #expect(found[index] == plain[index], "request \(index)") }
         #expect(without.speculation == nil && metrics.generationTokens == without.generationTokens)
         let speculation = try #require(metrics.speculation)
-        #expect(speculation.drafts > 50 && speculation.tokens > speculation.drafts && speculation.accepted > 50 && speculation.accepted < speculation.tokens)
+        #expect(
+            speculation.drafts > 50 && speculation.tokens > speculation.drafts && speculation.accepted > 50
+                && speculation.accepted < speculation.tokens)
         let text = metrics.text(modelName: "m", process: ProcessUsage.current())
         #expect(text.contains("vllm:spec_decode_num_accepted_tokens_total{model_name=\"m\"} \(speculation.accepted).0\n"))
         #expect(text.contains("vllm:spec_decode_num_drafts_total{") && text.contains("vllm:spec_decode_num_draft_tokens_total{"))
@@ -134,7 +144,8 @@ import Testing
         if index % 3 == 0 { (sampling.repetitionPenalty, sampling.frequencyPenalty, sampling.presencePenalty) = (1.2, 0.1, 0.2) }
         if index % 4 == 1 { (sampling.topK, sampling.topP) = (2, 0.9) }
         var request = GenerationRequest(
-            prompt: Prompt(text: (0..<Int32(1 + index)).map { $0 % 5 + 1 }, axes: 3), sampling: sampling, maxTokens: 30 + index, endTokens: [7],
+            prompt: Prompt(text: (0..<Int32(1 + index)).map { $0 % 5 + 1 }, axes: 3), sampling: sampling, maxTokens: 30 + index,
+            endTokens: [7],
             ignoresEnd: index % 5 == 0, stops: index % 4 == 3 ? ["4 4 2 4"] : [], decoder: NumberDecoder())
         request.rules.allowed = index % 6 == 5 ? [2, 4, 7] : [2, 4]
         if index % 6 == 2 { request.rules.minTokens = 20 }
@@ -143,6 +154,67 @@ import Testing
         if index % 3 != 1 { request.logprobs = index % 4 }
         if index % 8 == 6 { request.promptLogprobs = 2 }
         return GenerationGroup(request, count: 1 + index % 3)
+    }
+
+    /// The first three tokens, of which two are guessed, come as often as the model's own probabilities say: Pearson's test at 1 in 1000.
+    @Test func drawnAnswersHaveTheModelsDistribution() async throws {
+        let tokens: [Int32] = [2, 4, 9]
+        let prompt = [2, 4, 9, 2, 2, 9, 9, 4, 4] + [Int32](repeating: 30, count: 3)
+        var options = EngineOptions()
+        (options.lookup, options.weighsGuesses) = (PromptLookup(count: 3, runs: 1...2), false)
+        let program = testProgram()
+        let engine = Engine(
+            configuration: try EngineConfiguration(program: program, options: options, availableBytes: 1 << 24), log: { _ in }
+        ) { NullModel(program: program, seed: 3) }
+        try await engine.whenServing()
+        func request(_ prompt: [Int32], most: Int) -> GenerationRequest {
+            var request = GenerationRequest(
+                prompt: Prompt(text: prompt, axes: 3), sampling: SamplingParameters(), maxTokens: most, ignoresEnd: true,
+                decoder: NumberDecoder())
+            request.sampling.temperature = 1
+            request.rules.allowed = tokens
+            return request
+        }
+        func log(_ tokens: [Int32]) async -> Double {
+            var request = request(prompt + tokens, most: 1)
+            request.promptLogprobs = 0
+            return await engine.run(request).prompt.last.map { Double($0.choice.chosen.logprob) } ?? .nan
+        }
+        /// Probabilities of the next token after some.
+        func next(_ before: [Int32]) async -> [Double] {
+            var weights: [Double] = []
+            for token in tokens { weights.append(exp(await log(before + [token]))) }
+            return weights.map { $0 / weights.reduce(0, +) }
+        }
+        var expected: [String: Double] = [:]
+        for (first, p) in zip(tokens, await next([])) {
+            for (second, q) in zip(tokens, await next([first])) {
+                for (third, r) in zip(tokens, await next([first, second])) { expected["\(first) \(second) \(third)"] = p * q * r }
+            }
+        }
+        let draws = 2000
+        var found: [String: Double] = [:]
+        for seed in 0..<draws {
+            var request = request(prompt, most: 4)
+            request.sampling.seed = UInt64(seed)
+            let text = await engine.run(request).text
+            found[text.split(separator: " ").prefix(3).joined(separator: " "), default: 0] += 1
+        }
+        #expect(Set(found.keys).isSubset(of: expected.keys))
+        #expect(engine.metrics.speculation?.accepted ?? 0 > draws / 4)
+        // Rare ones together.
+        var cells: [(expected: Double, found: Double)] = [(0, 0)]
+        for (text, share) in expected.sorted(by: { $0.value < $1.value }) {
+            if cells[cells.count - 1].expected >= 8 { cells.append((0, 0)) }
+            cells[cells.count - 1].expected += share * Double(draws)
+            cells[cells.count - 1].found += found[text] ?? 0
+        }
+        let sum = cells.reduce(0) { $0 + ($1.found - $1.expected) * ($1.found - $1.expected) / $1.expected }
+        // Wilson and Hilferty's approximation.
+        let freedom = Double(cells.count - 1), spread = 2 / (9 * freedom)
+        let limit = freedom * pow(1 - spread + 3.09 * spread.squareRoot(), 3)
+        #expect(freedom >= 6 && sum < limit, "\(sum) of \(limit), \(cells)")
+        await engine.drain(timeout: .seconds(5))
     }
 
     @Test func settingsThatDoNotFitAreErrors() throws {
