@@ -29,6 +29,8 @@ struct ForkSimulation {
     private var dice: Dice
     private var scheduler: Scheduler
     private let keepsStates: Bool
+    /// Whether steps take times, by which guesses are made or left out.
+    private let weighsGuesses: Bool
     private var nextID = 1
     /// By id, how many tokens a sequence still takes.
     private var left: [Int: Int] = [:]
@@ -40,6 +42,7 @@ struct ForkSimulation {
     init(seed: UInt64) {
         var dice = Dice(seed)
         keepsStates = dice.once(in: 4)
+        weighsGuesses = dice.once(in: 2)
         let sequences = 2 + dice.below(5)
         let limits = Scheduler.Limits(
             gears: dice.once(in: 2) ? [1, 2, 8] : [8], maxSequences: sequences, maxBatchedTokens: sequences + dice.below(24), maxLogits: sequences + dice.below(6),
@@ -116,6 +119,7 @@ struct ForkSimulation {
         if let wrong = scheduler.violation(before: batch) { return wrong }
         copy(scheduler.takeCopies())
         for item in batch.items { if let wrong = compute(item) { return wrong } }
+        if weighsGuesses { scheduler.note(seconds: Double(1 + dice.below(2))) }
         scheduler.commit()
         if let wrong = scheduler.violation() { return "computed: " + wrong }
         for item in batch.items where item.samples && !item.isReplay { sample(item.id) }
