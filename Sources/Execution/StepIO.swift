@@ -2,6 +2,9 @@
 ///
 /// Token rows of a sequence are contiguous; sequences follow each other in order. Padding rows of a decode gear have
 /// slot −1 and context length 0.
+///
+/// In a gear each row is a sequence by itself. Several may be tokens of one sequence, in order: their cache blocks are the same, and each sees what
+/// those before it write in this step.
 package final class StepIO {
     package let maxTokens: Int
     package let maxSequences: Int

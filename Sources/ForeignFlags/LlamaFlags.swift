@@ -1,7 +1,7 @@
 extension ForeignFlag {
     private static let noGPU = "there is no GPU to put anything on"
     private static let adapters = "adapters are not served yet; merge the adapter into the model and compile that"
-    private static let drafts = "tokens are not guessed ahead yet; answers would be the same, leave it out"
+    private static let drafts = "neither draft models nor EAGLE heads are served; --speculative-model '[ngram]' guesses tokens from prompt and answer"
     private static let byRequest = "requests say it, under the same name as at OpenAI or vLLM"
     private static let noSampler = "this way of sampling is not built"
     private static let vision = "the vision tower is part of the artifact, with its processor; leave it out"

@@ -1,6 +1,6 @@
 extension ForeignFlag {
     private static let adapters = "adapters (LoRA) are not served yet; merge the adapter into the model and compile that"
-    private static let drafts = "tokens are not guessed ahead yet; answers would be the same, leave it out"
+    private static let drafts = "neither draft models nor EAGLE heads are served; --speculative-model '[ngram]' guesses tokens from prompt and answer"
     private static let compiledAhead = "plans are compiled ahead, for the batch sizes of vlmc compile --decode-gears"
     private static let oneProcess = "one process computes, on the CPU"
     private static let inMemory = "weights are mapped, and the KV cache stays in memory: --kv-cache-bytes says how large it is"
@@ -105,7 +105,11 @@ extension ForeignFlag {
         ForeignFlag("--enable-lora --fully-sharded-loras --enable-prompt-adapter --enable-lora-bias", .none, .refused(adapters)),
         ForeignFlag("--lora-modules --prompt-adapters", .several, .refused(adapters)),
         ForeignFlag("--max-loras --max-lora-rank --max-cpu-loras --lora-extra-vocab-size --lora-dtype --long-lora-scaling-factors --max-prompt-adapters --max-prompt-adapter-token --qlora-adapter-name-or-path", .one, .refused(adapters)),
-        ForeignFlag("--speculative-model --num-speculative-tokens --speculative-config --speculative-model-quantization --speculative-draft-tensor-parallel-size --speculative-max-model-len --speculative-disable-by-batch-size --ngram-prompt-lookup-max --ngram-prompt-lookup-min --spec-decoding-acceptance-method --typical-acceptance-sampler-posterior-threshold --typical-acceptance-sampler-posterior-alpha", .one, .refused(drafts)),
-        ForeignFlag("--disable-logprobs-during-spec-decoding", .maybe(["true", "false"]), .refused(drafts)),
+        ForeignFlag("--speculative-config", .one, .becomes("--speculative-model and its flags", SpeculativeConfig.words)),
+        ForeignFlag("--speculative-model-quantization --speculative-draft-tensor-parallel-size --speculative-max-model-len", .one, .refused(drafts)),
+        ForeignFlag("--speculative-disable-by-batch-size", .one, .refused("guessed tokens only take rows that no running sequence needs")),
+        ForeignFlag("--spec-decoding-acceptance-method", .one, .only(["rejection_sampler"], "answers are those that there would be without guesses")),
+        ForeignFlag("--typical-acceptance-sampler-posterior-threshold --typical-acceptance-sampler-posterior-alpha", .one, .refused("answers are those that there would be without guesses")),
+        ForeignFlag("--disable-logprobs-during-spec-decoding", .maybe(["true", "false"]), .only(["false"], "log probabilities are told, guesses or not")),
     ]
 }

@@ -73,14 +73,17 @@ final class ActiveRequest {
         return SequenceState(
             id: id, group: group, seats: request.beams?.width ?? 1, prompt: prompt.ids, longest: request.longest, images: images,
             spans: prompt.spans, lengths: prompt.lengths, salt: request.cacheSalt, gears: request.probe?.gears ?? [],
-            readsPrompt: request.readsPrompt, readsHidden: request.probe?.readsHidden ?? false)
+            readsPrompt: request.readsPrompt, readsHidden: request.probe?.readsHidden ?? false,
+            mayGuess: beams == nil && request.probe == nil && request.maxTokens > 0)
     }
 
     /// Which logits of the next step that chooses a token are read, as `StepIO` counts them; a probe, log probabilities and a search read all.
-    func beginChoice() -> (count: Int32, reach: Float) {
+    ///
+    /// - Parameter guessed: tokens before it that are there on a guess.
+    func beginChoice(behind guessed: Int) -> (count: Int32, reach: Float) {
         guard request.maxTokens > 0 else { return request.probe?.readsHidden ?? true ? (StepIO.noLogits, 0) : (0, 0) }
         progress.beginChoice(request, vocabularySize: vocabularySize)
-        return request.probe == nil && request.logprobs == nil && beams == nil ? policy?.wantedLogits ?? (0, 0) : (0, 0)
+        return request.probe == nil && request.logprobs == nil && beams == nil ? policy?.wantedLogits(behind: guessed) ?? (0, 0) : (0, 0)
     }
 
     func setEmbeddings(_ embeddings: Embeddings, of image: Int) {

@@ -14,32 +14,39 @@ extension StepIO {
         sequenceCount = gear ?? batch.items.count
         sampleCount = 0
         imageCount = 0
-        var row = 0
-        for (index, item) in batch.items.enumerated() {
+        var (row, sequences) = (0, 0)
+        for item in batch.items {
             guard let request = requests[item.id] else { continue }
             let sequence = running[item.index]
-            queryStarts[index] = Int32(row)
-            queryCounts[index] = Int32(item.count)
-            contextLengths[index] = Int32(item.start + item.count)
-            for (place, block) in sequence.blocks.enumerated() { blockTables[index * maxBlocks + place] = block }
+            // A row of a decode gear is a sequence by itself: of guessed tokens, each finds those before it in the cache.
+            let width = gear == nil ? item.count : 1
+            for first in stride(from: 0, to: item.count, by: width) {
+                queryStarts[sequences] = Int32(row + first)
+                queryCounts[sequences] = Int32(width)
+                contextLengths[sequences] = Int32(item.start + first + width)
+                for (place, block) in sequence.blocks.enumerated() { blockTables[sequences * maxBlocks + place] = block }
+                sequences += 1
+            }
             fillTokens(sequence, item, row: row, blockSize: blockSize)
             fillPositions(sequence, request.request.prompt, item, row: row)
             fillImages(request, item, row: row)
             for place in item.logits {
                 sampleRows[sampleCount] = Int32(row + place - item.start)
-                let wanted = item.isReplay ? (count: Self.noLogits, reach: 0) : item.samples(at: place) ? request.beginChoice() : (0, 0)
+                let ahead = place - item.lastKnown
+                let isChosenFrom = item.samples && ahead >= 0
+                let wanted = item.isReplay ? (count: Self.noLogits, reach: 0) : isChosenFrom ? request.beginChoice(behind: ahead) : (0, 0)
                 (wantedLogits[sampleCount], logitReach[sampleCount]) = wanted
                 sampleCount += 1
             }
             row += item.count
         }
-        if let gear { pad(from: batch.items.count, to: gear) }
+        if let gear { pad(from: batch.tokenCount, to: gear) }
     }
 
     private func fillTokens(_ sequence: SequenceState, _ item: Batch.Item, row: Int, blockSize: Int) {
         for offset in 0..<item.count {
             let position = item.start + offset
-            ids[row + offset] = sequence.tokens[position]
+            ids[row + offset] = sequence.token(at: position)
             let block = Int(sequence.blocks[position / blockSize])
             slots[row + offset] = Int32(block * blockSize + position % blockSize)
             reach[row + offset] = Int32(sequence.reach(of: position))

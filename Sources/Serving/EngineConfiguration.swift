@@ -16,6 +16,11 @@ package struct EngineOptions: Sendable {
     package var imageCacheBytes = 512 << 20
     /// Requests that may wait beyond those that run.
     package var maxQueued = 1024
+    /// How tokens are guessed ahead; nil for not at all.
+    package var lookup: PromptLookup?
+    /// Whether as many tokens are guessed as gain time, by the time of the steps before; else as many as there may be, so that a schedule follows from its
+    /// requests alone.
+    package var weighsGuesses = true
 
     package init() {}
 
@@ -37,7 +42,7 @@ package struct EngineConfiguration: Sendable {
     /// Tokens of the longest sequence, at most what the KV cache holds.
     package let maxModelLength: Int
     package let maxBatchedTokens: Int
-    /// Ascending; the last is the first that takes `maxSequences`.
+    /// Ascending; the last is the first that takes `maxSequences`, or a sequence and all that is guessed of it.
     package let gears: [Int]
     package let blockSize: Int
     package let blockCount: Int
@@ -48,6 +53,10 @@ package struct EngineConfiguration: Sendable {
     package let imageCacheBytes: Int
     package let maxQueued: Int
     package let maxPatches: Int
+    /// How tokens are guessed ahead; nil for not at all.
+    package let lookup: PromptLookup?
+    /// Whether as many are as gain time.
+    package let weighsGuesses: Bool
     /// Whether the model keeps a state of each sequence.
     package let keepsStates: Bool
     package let vocabularySize: Int
@@ -76,6 +85,7 @@ package struct EngineConfiguration: Sendable {
         if options.cachesPrefixes == true, program.keepsStates {
             throw .invalid("--enable-prefix-caching: the model keeps a state of each sequence, which cached blocks do not hold; leave it out")
         }
+        if let lookup = options.lookup { try Self.check(lookup, program) }
         let available = try Self.availableBytes(availableBytes, sequences: sequences, stateBytes: program.stateBytes)
         blockBytes = max(program.kvBlockBytes(blockSize: options.blockSize), 1)
         blockSize = options.blockSize
@@ -90,15 +100,31 @@ package struct EngineConfiguration: Sendable {
         maxModelLength = min(length, capacity)
         maxSequences = sequences
         maxBatchedTokens = batched
-        let enough = limits.gears.firstIndex { $0 >= sequences } ?? limits.gears.count - 1
+        let rows = max(sequences, (options.lookup?.count ?? 0) + 1)
+        let enough = limits.gears.firstIndex { $0 >= rows } ?? limits.gears.count - 1
         gears = Array(limits.gears.prefix(enough + 1))
         cachesPrefixes = options.cachesPrefixes ?? !program.keepsStates
         sharesPrompts = !program.keepsStates
         imageCacheBytes = options.imageCacheBytes
         maxQueued = options.maxQueued
         maxPatches = limits.maxPatches
+        lookup = options.lookup
+        weighsGuesses = options.weighsGuesses
         keepsStates = program.keepsStates
         vocabularySize = program.vocabularySize
+    }
+
+    /// A guess of k tokens is computed in k + 1 rows of one step, and whatever does not come true is as if it had not been.
+    private static func check(_ lookup: PromptLookup, _ program: Program) throws(ConfigurationError) {
+        guard !program.keepsStates else {
+            throw .invalid("--speculative-model: the model keeps a state of each sequence, which guessed tokens would change; leave it out")
+        }
+        let rows = min(program.limits.gears.last ?? 0, program.limits.maxSequences, program.limits.maxBatchedTokens)
+        guard lookup.count < rows else {
+            throw .invalid(
+                "--num-speculative-tokens \(lookup.count) is more than the artifact's greatest gear of \(rows) rows takes beside the last token (\(max(rows - 1, 0))); "
+                    + "compile again with a greater vlmc compile --max-num-seqs")
+        }
     }
 
     /// What is left beside the states of all sequences.

@@ -17,6 +17,9 @@ final class EngineLoop {
     private var ended: [(id: Int, reason: FinishReason)] = []
     /// Searches all of whose beams have said what may follow, and those that cannot go on.
     private var due: [(beams: BeamGroup, fault: RowSampling.Fault?)] = []
+    /// Sequences whose guessed token came true, and the row of logits behind it; those of the round at hand, and of the next one.
+    private var round: [(id: Int, row: Int)] = []
+    private var nextRound: [(id: Int, row: Int)] = []
     private var report = BusyReport()
     private var isDraining = false
 
@@ -71,7 +74,8 @@ final class EngineLoop {
             Scheduler.Limits(
                 gears: configuration.gears, maxSequences: configuration.maxSequences,
                 maxBatchedTokens: configuration.maxBatchedTokens, maxLogits: io.maxSequences, blockSize: configuration.blockSize,
-                blockCount: configuration.blockCount, cachesPrefixes: configuration.cachesPrefixes, sharesPrompts: configuration.sharesPrompts))
+                blockCount: configuration.blockCount, cachesPrefixes: configuration.cachesPrefixes, sharesPrompts: configuration.sharesPrompts,
+                lookup: configuration.lookup))
     }
 
     private func run() {
@@ -126,6 +130,7 @@ final class EngineLoop {
         }
         let now = ContinuousClock.now
         vision.stepSeconds = (now - began).seconds
+        if configuration.weighsGuesses { scheduler.note(seconds: vision.stepSeconds) }
         scheduler.commit()
         let generated = deliver(batch, began: began, now: now)
         record(batch, gear: gear, generated: generated)
@@ -149,13 +154,12 @@ final class EngineLoop {
 
     /// - Parameter row: the first of the item's rows of logits.
     private func read(_ item: Batch.Item, of request: ActiveRequest, row: Int) {
-        let width = io.vocabularySize
         if let probe = request.request.probe, probe.readsWholePrompt, request.generatedCount == 0 {
-            probe.take(.prompt(Array(io.logits[row * width..<(row + item.logits.count) * width])))
+            probe.take(.prompt(Array(io.logits[row * io.vocabularySize..<(row + item.logits.count) * io.vocabularySize])))
         }
-        for (offset, place) in item.logits.enumerated() {
-            let logits = UnsafeMutableBufferPointer(rebasing: io.logits[(row + offset) * width..<(row + offset + 1) * width])
-            if item.samples(at: place) {
+        for (offset, place) in item.logits.dropLast(item.guessed).enumerated() {
+            let logits = logits(row + offset)
+            if item.samples, place == item.lastKnown {
                 if request.request.maxTokens > 0 {
                     sampling.add(logits, of: request)
                 } else if let probe = request.request.probe, probe.readsHidden {
@@ -167,15 +171,20 @@ final class EngineLoop {
         }
     }
 
+    private func logits(_ row: Int) -> UnsafeMutableBufferPointer<Float> {
+        UnsafeMutableBufferPointer(rebasing: io.logits[row * io.vocabularySize..<(row + 1) * io.vocabularySize])
+    }
+
     /// Passes on what the rows of the batch yield; returns how many tokens were generated.
     private func deliver(_ batch: Batch, began: ContinuousClock.Instant, now: ContinuousClock.Instant) -> Int {
         choose(batch)
-        var (row, generated) = (0, 0)
+        var (row, rowOfLogits, generated) = (0, 0, 0)
         for item in batch.items {
             guard let request = requests[item.id] else { continue }
+            rowOfLogits += item.logits.count
             noteFirstStep(request, at: began)
             guard !item.isReplay else { continue }
-            let told = request.request.promptLogprobs == nil ? 0 : item.logits.count - (item.samples ? 1 : 0)
+            let told = request.request.promptLogprobs == nil ? 0 : item.logits.count - item.guessed - (item.samples ? 1 : 0)
             if told > 0 { request.tell((row..<row + told).compactMap { sampling.promptToken(row: $0) }) }
             row += told
             guard item.samples else { continue }
@@ -185,16 +194,34 @@ final class EngineLoop {
             }
             let isTaken =
                 if let beams = request.beams { takeCandidates(row: row, of: request, to: beams, now: now) } else {
-                    deliver(row: row, item, to: request, now: now)
+                    deliver(row: row, to: request, before: rowOfLogits - item.guessed, now: now)
                 }
             if isTaken { generated += 1 }
             row += 1
+        }
+        return generated + deliverGuessed(now: now)
+    }
+
+    /// Goes on with sequences whose guesses come true, a token each in every round, as if it were decoded alone; returns how many there were.
+    private func deliverGuessed(now: ContinuousClock.Instant) -> Int {
+        var generated = 0
+        while !nextRound.isEmpty {
+            swap(&round, &nextRound)
+            nextRound.removeAll(keepingCapacity: true)
+            sampling.removeAll()
+            for (id, row) in round { if let request = requests[id] { sampling.add(logits(row), of: request) } }
+            sampling.run(on: model)
+            for (index, (id, row)) in round.enumerated() {
+                if let request = requests[id], deliver(row: index, to: request, before: row + 1, now: now) { generated += 1 }
+            }
         }
         return generated
     }
 
     /// Passes a chosen token on; false where the request fails without one.
-    private func deliver(row: Int, _ item: Batch.Item, to request: ActiveRequest, now: ContinuousClock.Instant) -> Bool {
+    ///
+    /// - Parameter next: the row of logits behind the token, if it was guessed.
+    private func deliver(row: Int, to request: ActiveRequest, before next: Int, now: ContinuousClock.Instant) -> Bool {
         let (choice, shown) = sampling[row]
         let probe = request.request.probe
         if let shown { probe?.take(.step(shown, choice: try? choice.get())) }
@@ -203,17 +230,20 @@ final class EngineLoop {
         switch given ?? choice {
         case .success(let chosen): token = chosen
         case .failure(let fault):
-            fail(item.id, fault.description, isOfRequest: fault == .allBarred)
+            fail(request.id, fault.description, isOfRequest: fault == .allBarred)
             return false
         }
-        scheduler.append(token, toSequence: item.id)
+        let isComputed = scheduler.append(token, toSequence: request.id)
         noteToken(request, at: now)
         report.generated += 1
         do {
-            guard let reason = try request.take(token, sampling.choice(row: row), maxModelLength: configuration.maxModelLength) else { return true }
-            ended.append((item.id, reason))
+            guard let reason = try request.take(token, sampling.choice(row: row), maxModelLength: configuration.maxModelLength) else {
+                if isComputed { nextRound.append((request.id, next)) }
+                return true
+            }
+            ended.append((request.id, reason))
         } catch {
-            fail(item.id, "\(error)")
+            fail(request.id, "\(error)")
         }
         return true
     }
@@ -346,7 +376,7 @@ extension EngineLoop {
             metrics.generationTokens += generated
             guard let gear else { return }
             metrics.gearSteps[gear, default: 0] += 1
-            metrics.gearPadding[gear, default: 0] += gear - batch.items.count
+            metrics.gearPadding[gear, default: 0] += gear - batch.tokenCount
         }
     }
 
@@ -358,6 +388,10 @@ extension EngineLoop {
             metrics.prefixQueries = scheduler.counts.prefixQueries
             metrics.prefixHits = scheduler.counts.prefixHits
             metrics.preemptions = scheduler.counts.preemptions
+            if configuration.lookup != nil {
+                metrics.speculation = .init(
+                    drafts: scheduler.counts.guesses, tokens: scheduler.counts.guessedTokens, accepted: scheduler.counts.acceptedTokens)
+            }
             metrics.imageQueries = vision.cache.queries
             metrics.imageHits = vision.cache.hits
             for seconds in vision.takeDurations() { metrics.imageEncode.observe(seconds) }

@@ -10,6 +10,8 @@ package struct Metrics: Sendable {
     package var promptTokens = 0
     package var generationTokens = 0
     package var preemptions = 0
+    /// Nil where no tokens are guessed ahead.
+    package var speculation: Speculation?
     package var successes: [FinishReason: Int] = [:]
     package var failures = 0
     package var gearSteps: [Int: Int] = [:]
@@ -31,6 +33,13 @@ package struct Metrics: Sendable {
     package var imagePreprocess = Histogram.latency
     package var imageEncode = Histogram.latency
     package var httpDuration = Histogram.duration
+
+    /// Guesses, their tokens, and how many of these came true.
+    package struct Speculation: Sendable, Equatable {
+        package var drafts = 0
+        package var tokens = 0
+        package var accepted = 0
+    }
 
     package struct HTTPKey: Sendable, Hashable {
         package var handler: String
@@ -73,7 +82,7 @@ package struct Metrics: Sendable {
     }
 
     private func renderCounters(_ model: String, _ text: inout String) {
-        let counters = [
+        var counters = [
             ("vllm:prefix_cache_queries_total", "Tokens looked for in the prefix cache.", prefixQueries),
             ("vllm:prefix_cache_hits_total", "Tokens found in the prefix cache.", prefixHits),
             ("vllm:mm_cache_queries_total", "Images looked for in the embedding cache.", imageQueries),
@@ -83,6 +92,13 @@ package struct Metrics: Sendable {
             ("vllm:num_preemptions_total", "Sequences that gave their cache blocks back.", preemptions),
             ("vlm:request_failures_total", "Requests that failed in the engine.", failures),
         ]
+        if let speculation {
+            counters += [
+                ("vllm:spec_decode_num_drafts_total", "Times that tokens were guessed ahead.", speculation.drafts),
+                ("vllm:spec_decode_num_draft_tokens_total", "Tokens guessed ahead.", speculation.tokens),
+                ("vllm:spec_decode_num_accepted_tokens_total", "Guessed tokens that came true.", speculation.accepted),
+            ]
+        }
         for (name, help, value) in counters { sample(name, "counter", help, model, value, &text) }
         family("vllm:request_success_total", "counter", "Requests that ended, by reason.", &text)
         for reason in FinishReason.allCases {

@@ -1,5 +1,5 @@
 package import Execution
-package import Plan
+internal import Plan
 
 /// Decides which tokens of which sequences the next step computes; a pure state machine without clock or device.
 ///
@@ -21,11 +21,14 @@ package struct Scheduler {
         package var cachesPrefixes: Bool
         /// Whether sequences of one group share the full blocks of their prompt.
         package var sharesPrompts: Bool
+        /// How tokens are guessed ahead; nil for not at all.
+        package var lookup: PromptLookup?
 
         package init(
             gears: [Int], maxSequences: Int, maxBatchedTokens: Int, maxLogits: Int? = nil, blockSize: Int, blockCount: Int,
-            cachesPrefixes: Bool = true, sharesPrompts: Bool = true
+            cachesPrefixes: Bool = true, sharesPrompts: Bool = true, lookup: PromptLookup? = nil
         ) {
+            self.lookup = lookup
             self.maxLogits = maxLogits ?? maxSequences
             self.sharesPrompts = sharesPrompts
             self.gears = gears
@@ -43,6 +46,10 @@ package struct Scheduler {
         /// Tokens looked for in the prefix cache, and those found.
         package var prefixQueries = 0
         package var prefixHits = 0
+        /// Guesses, their tokens, and how many of these came true.
+        package var guesses = 0
+        package var guessedTokens = 0
+        package var acceptedTokens = 0
     }
 
     package let limits: Limits
@@ -54,6 +61,8 @@ package struct Scheduler {
     package private(set) var counts = Counts()
     private var batch = Batch()
     private var copies = CacheCopies()
+    /// What steps with and without guesses take.
+    private var times: GearTimes
     /// Slots of recurrent states that no running sequence has, the next one last.
     private var freeStateSlots: [Int32]
 
@@ -61,6 +70,7 @@ package struct Scheduler {
         precondition(limits.maxBatchedTokens >= limits.maxSequences && limits.maxSequences > 0 && limits.blockCount > 0)
         precondition(limits.maxLogits >= limits.maxSequences)
         self.limits = limits
+        times = GearTimes(gears: limits.gears)
         pool = BlockPool(blockSize: limits.blockSize, blockCount: limits.blockCount)
         freeStateSlots = (0..<Int32(limits.maxSequences)).reversed()
         running.reserveCapacity(limits.maxSequences)
@@ -114,6 +124,7 @@ package struct Scheduler {
             scheduleAll(decoding: false, &room)
         }
         guard !batch.items.isEmpty else { return nil }
+        guess(room)
         batch.entry = entry()
         return batch
     }
@@ -154,12 +165,17 @@ package struct Scheduler {
         running.insert(sequence, at: running.firstIndex { $0.id > child } ?? running.count)
     }
 
+    /// Takes note of how long the last batch took, if that is to decide what is guessed.
+    package mutating func note(seconds: Double) {
+        if case .decode(let gear) = batch.entry { times.note(gear, seconds: seconds) }
+    }
+
     /// Takes note that the last batch has run.
     package mutating func commit() {
         for item in batch.items {
             running[item.index].noteRead(to: item.logits.upperBound)
             guard item.isWhole else { continue }
-            running[item.index].computed += item.count
+            running[item.index].computed += item.count - item.guessed
             if limits.cachesPrefixes { publish(item.index) }
         }
         // Before the sequence that has the blocks may end.
@@ -167,9 +183,20 @@ package struct Scheduler {
     }
 
     /// Appends a sampled token to a running sequence, which begins anew where it has outgrown its axis of positions.
-    package mutating func append(_ token: Int32, toSequence id: Int) {
-        guard let index = running.firstIndex(where: { $0.id == id }), running[index].append(token) else { return }
-        releaseBlocks(of: index)
+    ///
+    /// - Returns: whether the last batch has computed the token on a guess, so that the next one follows from logits of that batch.
+    @discardableResult
+    package mutating func append(_ token: Int32, toSequence id: Int) -> Bool {
+        guard let index = running.firstIndex(where: { $0.id == id }) else { return false }
+        switch running[index].append(token) {
+        case .anew: releaseBlocks(of: index)
+        case .pending: releaseBlocks(of: index, behind: pool.blocks(for: running[index].known))
+        case .computed:
+            counts.acceptedTokens += 1
+            if limits.cachesPrefixes { publish(index) }
+            return true
+        }
+        return false
     }
 
     /// The first running sequence that waits for embeddings, and which of its images.
@@ -239,10 +266,9 @@ extension Scheduler {
         }
     }
 
-    /// Frees from the end, so that a shared beginning stays findable longest.
-    private mutating func releaseBlocks(of index: Int) {
-        for block in running[index].blocks.reversed() { pool.release(block) }
-        running[index].blocks.removeAll(keepingCapacity: true)
+    /// Frees all blocks but the first `count`, from the end, so that a shared beginning stays findable longest.
+    private mutating func releaseBlocks(of index: Int, behind count: Int = 0) {
+        while running[index].blocks.count > count { pool.release(running[index].blocks.removeLast()) }
     }
 
     /// Frees the blocks and forgets the recurrent states.
@@ -355,12 +381,56 @@ extension Scheduler {
         room.logits -= max(logits.count - 1, 0)
     }
 
+    /// Lets sequences that decode compute guessed tokens as well, the oldest first, in what the batch and the cache have left: rows of logits
+    /// that no running sequence needs, at most so many in all as the greatest gear has, and blocks beyond one for each that runs; and of these so many
+    /// as gain time.
+    private mutating func guess(_ room: Room) {
+        guard let lookup = limits.lookup, let gear = limits.gears.last else { return }
+        var most = min(room.tokens, room.logits, gear - batch.items.reduce(0) { $0 + $1.logits.count })
+        var yield = Double(batch.items.count(where: { $0.samples }))
+        for place in batch.items.indices where most > 0 && batch.items[place].samples && !batch.items[place].isReplay {
+            let index = batch.items[place].index
+            guard running[index].mayGuess, running[index].isDecoding, !running[index].isReading, running[index].guesses.isDue() else {
+                continue
+            }
+            running[index].guess(by: lookup, most: most)
+            let choice = worth(running[index], yield)
+            if running[index].guessed > 0, choice.count == 0 { running[index].guesses.pause() }
+            running[index].expect(choice.count)
+            reserveBlocksForGuess(index)
+            let guessed = running[index].guessed
+            guard guessed > 0 else { continue }
+            running[index].beginDraft(cost: choice.cost)
+            batch.items[place].addGuess(guessed)
+            most -= guessed
+            yield += choice.expected
+            counts.guesses += 1
+            counts.guessedTokens += guessed
+        }
+    }
+
+    /// How many of the tokens guessed of a sequence gain time; all where the batch is one for `extend`, of whose rows they are few.
+    private func worth(_ sequence: SequenceState, _ yield: Double) -> GearTimes.Choice {
+        guard sequence.guessed > 0, case .decode(let plain) = entry() else { return GearTimes.Choice(count: sequence.guessed) }
+        return times.choose(most: sequence.guessed, rows: batch.tokenCount, plain: plain, yield: yield, rate: sequence.guesses.rate)
+    }
+
+    /// Cuts the guess to the blocks that can be had for it.
+    private mutating func reserveBlocksForGuess(_ index: Int) {
+        let known = running[index].known
+        while running[index].blocks.count < pool.blocks(for: known + running[index].guessed), pool.freeCount > running.count {
+            if let block = pool.allocate() { running[index].blocks.append(block) }
+        }
+        running[index].expect(min(running[index].guessed, running[index].blocks.count * limits.blockSize - known))
+    }
+
     private func entry() -> Entry {
         let isDecode = batch.items.allSatisfy {
             let sequence = running[$0.index]
-            return $0.count == 1 && $0.samples && !sequence.readsHidden && !sequence.isImageToken($0.start) && (!sequence.isPromptSpan || sequence.isDecoding)
+            return $0.count == 1 + $0.guessed && $0.samples && !sequence.readsHidden && !sequence.isImageToken($0.start)
+                && (!sequence.isPromptSpan || sequence.isDecoding)
         }
-        let least = batch.items.reduce(batch.items.count) { max($0, running[$1.index].leastGear) }
+        let least = batch.items.reduce(batch.tokenCount) { max($0, running[$1.index].leastGear) }
         if isDecode, let gear = limits.gears.first(where: { $0 >= least }) { return .decode(gear: gear) }
         return .extend
     }
@@ -410,45 +480,4 @@ private struct Room {
     var tokens: Int
     /// Rows of logits beyond the one that each running sequence may need to go on.
     var logits: Int
-}
-
-/// One step's work.
-package struct Batch: Sendable {
-    package struct Item: Sendable {
-        /// Index into the scheduler's `running`.
-        package var index: Int
-        package var id: Int
-        /// First token to compute.
-        package var start: Int
-        package var count: Int
-        /// Tokens whose logits are wanted, by place in the sequence: some of those to compute, or none, then behind them.
-        package var logits: Range<Int>
-        /// Whether the next token follows from the last of them.
-        package var samples: Bool
-        /// Whether the token that they would yield is known: a decode step of a sequence that begins anew.
-        package var isReplay: Bool
-
-        package init(index: Int, id: Int, start: Int, count: Int, logits: Range<Int>, samples: Bool, isReplay: Bool = false) {
-            self.logits = logits
-            self.isReplay = isReplay
-            self.index = index
-            self.id = id
-            self.start = start
-            self.count = count
-            self.samples = samples
-        }
-
-        /// Whether the next token follows from the logits of the token there.
-        package func samples(at place: Int) -> Bool { samples && place == logits.upperBound - 1 }
-
-        /// Whether these are the last logits that are wanted of the tokens; else they are computed again for others.
-        package var isWhole: Bool { logits.upperBound == start + count }
-    }
-    package var entry: Entry = .extend
-    package var items: [Item] = []
-
-    package init() {}
-
-    /// Token rows, without padding.
-    package var tokenCount: Int { items.reduce(0) { $0 + $1.count } }
 }

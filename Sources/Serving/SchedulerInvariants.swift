@@ -23,7 +23,7 @@ extension Scheduler {
             guard (0...sequence.known).contains(sequence.computed) else {
                 return "\(sequence.id) has computed \(sequence.computed) of \(sequence.known)"
             }
-            let least = pool.blocks(for: sequence.computed), most = pool.blocks(for: sequence.known)
+            let least = pool.blocks(for: sequence.computed), most = pool.blocks(for: sequence.known + sequence.guessed)
             guard (least...most).contains(sequence.blocks.count) else { return "\(sequence.id) has \(sequence.blocks.count) blocks" }
             guard sequence.publishedBlocks * limits.blockSize <= sequence.computed else {
                 return "\(sequence.id) has published what is not computed"
@@ -51,7 +51,8 @@ extension Scheduler {
     private func violation(in batch: Batch) -> String? {
         for item in batch.items {
             let sequence = running[item.index]
-            guard sequence.id == item.id, sequence.computed == item.start, item.start + item.count <= sequence.known else {
+            guard sequence.id == item.id, sequence.computed == item.start, item.start + item.count <= sequence.known + sequence.guessed
+            else {
                 return "\(item) is not of \(sequence.id)"
             }
             for place in item.start / limits.blockSize...(item.start + item.count - 1) / limits.blockSize {

@@ -28,6 +28,13 @@ package struct SequenceState: Sendable {
     package let readsPrompt: Bool
     /// Whether the hidden state of the prompt's last token is wanted, which `extend` alone gives.
     package let readsHidden: Bool
+    /// Whether tokens may be guessed ahead.
+    package let mayGuess: Bool
+    /// The tokens behind the known ones that the batch at hand computes as well.
+    private var ahead: PromptLookup.Guess?
+    /// How many there were of them at first, and what they cost.
+    private var draft = (count: 0, cost: 0.0)
+    package var guesses = GuessHistory()
     /// Tokens of the prompt whose logits have been read; they are not read again.
     private var read = 0
     /// Prompt tokens found in the cache when the sequence first ran; nil before.
@@ -36,14 +43,18 @@ package struct SequenceState: Sendable {
     /// Which axis positions stand on, where lengths tell.
     private let lengths: LengthAxes?
     private let salt: String
+    /// Tokens of all images, in order; kept only where tokens are guessed.
+    private let pictures: [Range<Int>]
     /// The least gear of each decode step, again from the first one after the last; empty for any.
     private let gears: [Int]
     private var digests: [ContentDigest] = []
 
     package init(
         id: Int, group: Int? = nil, seats: Int = 1, prompt: [Int32], longest: Int = 0, images: [ImageTokens] = [], spans: [Range<Int>] = [], lengths: LengthAxes? = nil,
-        salt: String = "", gears: [Int] = [], readsPrompt: Bool = false, readsHidden: Bool = false
+        salt: String = "", gears: [Int] = [], readsPrompt: Bool = false, readsHidden: Bool = false, mayGuess: Bool = false
     ) {
+        self.mayGuess = mayGuess
+        pictures = mayGuess ? images.flatMap(\.tokens.ranges).sorted { $0.lowerBound < $1.lowerBound } : []
         self.readsHidden = readsHidden
         self.readsPrompt = readsPrompt
         precondition(seats == 1 || seats > 1 && group != nil, "what forks is a group")
@@ -86,14 +97,61 @@ package struct SequenceState: Sendable {
     /// The one axis that positions stand on; nil where they stand on all.
     package var positionAxis: Int? { lengths?.axis(prompt: promptCount, known: known) }
 
-    /// Returns whether the sequence has outgrown its axis: nothing of it is computed then.
-    package mutating func append(_ token: Int32) -> Bool {
+    /// What becomes of a sequence with a token more.
+    package enum Growth: Sendable, Equatable {
+        case pending
+        /// The token had been guessed: it is computed, and the logits behind it are at hand.
+        case computed
+        /// The sequence has outgrown its axis: nothing of it is computed.
+        case anew
+    }
+
+    package mutating func append(_ token: Int32) -> Growth {
         let axis = positionAxis
+        let isGuessed = ahead != nil && token == self.token(at: known)
         tokens.append(token)
-        guard positionAxis != axis else { return false }
-        (computed, publishedBlocks) = (0, 0)
-        digests.removeAll(keepingCapacity: true)
-        return true
+        if positionAxis != axis {
+            (computed, publishedBlocks, ahead) = (0, 0, nil)
+            digests.removeAll(keepingCapacity: true)
+            return .anew
+        }
+        guard isGuessed else {
+            if ahead != nil { guesses.note(accepted: draft.count - guessed, of: draft.count, cost: draft.cost) }
+            ahead = nil
+            return .pending
+        }
+        computed += 1
+        expect(guessed - 1)
+        if ahead == nil { guesses.note(accepted: draft.count, of: draft.count, cost: draft.cost) }
+        return .computed
+    }
+
+    /// How many tokens behind the known ones the batch at hand computes.
+    package var guessed: Int { ahead?.count ?? 0 }
+
+    /// A known token, or a guessed one.
+    package func token(at place: Int) -> Int32 {
+        guard place >= known, let ahead else { return tokens[place] }
+        return tokens[known - ahead.distance + (place - known) % ahead.distance]
+    }
+
+    /// Guesses up to `most` tokens: none that would be the last, behind which nothing is chosen, and none on another axis.
+    package mutating func guess(by lookup: PromptLookup, most: Int) {
+        let room = min(most, longest - known - 1)
+        guard room > 0 else { return }
+        ahead = lookup.guess(behind: tokens, outside: pictures)
+        expect(min(guessed, room))
+        while guessed > 0, lengths?.axis(prompt: promptCount, known: known + guessed) != positionAxis { expect(guessed - 1) }
+    }
+
+    /// Lets the tokens be computed.
+    ///
+    /// - Parameter cost: as `GuessHistory` counts it.
+    package mutating func beginDraft(cost: Double) { draft = (guessed, cost) }
+
+    /// Takes the guess back but for the first `count` tokens.
+    package mutating func expect(_ count: Int) {
+        if count > 0 { ahead?.count = count } else { ahead = nil }
     }
 
     /// Whether the prompt is one span: tokens behind it see less than its own do in `extend`, so that `decode` alone computes them.

@@ -55,8 +55,10 @@ package struct TokenPolicy: Sendable {
     /// Whether the output is all that it may be, so that nothing but its end can follow.
     package var isComplete: Bool { guideState?.isComplete ?? false }
 
-    /// Which logits decide, as `StepIO` counts them.
-    package var wantedLogits: (count: Int32, reach: Float) { rules.apply(behind: position) ? (0, 0) : sampling.wantedLogits }
+    /// Which logits decide once `guessed` more tokens are there, as `StepIO` counts them.
+    package func wantedLogits(behind guessed: Int = 0) -> (count: Int32, reach: Float) {
+        rules.apply(behind: position + guessed) ? (0, 0) : sampling.wantedLogits
+    }
 
     /// Changes the logits of the next token.
     package func apply(to logits: UnsafeMutableBufferPointer<Float>) {

@@ -31,6 +31,7 @@ struct EngineFlags: ParsableArguments {
     var enablePrefixCaching: Bool?
     @Option(help: "Requests that may wait beyond those that run; more are answered 429.")
     var maxNumQueuedReqs = 1024
+    @OptionGroup var speculation: SpeculationFlags
     @Option(help: "Threads that compute; unless given, one per core that this process may use, not more than its control groups' quota keeps at work.")
     var threads: Int?
 
@@ -64,6 +65,7 @@ struct EngineFlags: ParsableArguments {
         options.memoryShare = memoryUtilization
         options.cachesPrefixes = enablePrefixCaching
         options.maxQueued = maxNumQueuedReqs
+        options.lookup = speculation.lookup
         options.imageCacheBytes = imageCacheBytes
         return options
     }

@@ -79,7 +79,7 @@ struct StartReport: Sendable {
         let concurrency = (configuration.maxConcurrency * 100).rounded() / 100
         let blocks = configuration.blockCount
         let kvBytes = Figures.bytes(blocks * configuration.blockBytes)
-        lines = [
+        var lines = [
             "model        \(manifest.provenance.model) (\(manifest.provenance.architecture))",
             "target       \(manifest.key.target.rawValue), tuned for \(manifest.tuning.processor)",
             "threads      \(threads)",
@@ -89,6 +89,10 @@ struct StartReport: Sendable {
             "maximum concurrency for \(configuration.maxModelLength) tokens per request: \(concurrency)",
             "weights      \(Figures.bytes(artifact.weightBytes.count)) mapped",
         ]
+        if let lookup = configuration.lookup {
+            lines.append("speculation  up to \(lookup.count) tokens, where the last \(lookup.runs.lowerBound) to \(lookup.runs.upperBound) stood before")
+        }
+        self.lines = lines
     }
 
     func show(_ engine: Engine) {

@@ -6,6 +6,7 @@ import Testing
         "--host": true, "--port": true, "--served-model-name": true, "--api-key": true, "--allowed-origins": true, "--max-model-len": true, "--max-num-seqs": true,
         "--max-num-batched-tokens": true, "--threads": true, "--enable-prefix-caching": false, "--no-enable-prefix-caching": false, "--disable-log-requests": false,
         "--override-generation-config": true, "--limit-mm-per-prompt": true, "--log-level": true, "--seed": true, "--dtype": true, "--image-cache-bytes": true, "--enforce-eager": false,
+        "--speculative-model": true, "--num-speculative-tokens": true, "--ngram-prompt-lookup-max": true, "--ngram-prompt-lookup-min": true,
         "--image-fetch-timeout": true, "--max-image-pixels": true, "--media-redirects": false, "--no-media-redirects": false, "--allowed-media-domains": true,
     ])
 
@@ -90,6 +91,36 @@ import Testing
     ])
     func wrongVariablesAreErrors(name: String, value: String, message: String) {
         #expect(#expect(throws: FlagError.self) { try reader.read(["dir"], variables: [name: value]) }?.description == message)
+    }
+
+    /// vLLM's object in the flags of its earlier versions; of the bounds one that is left out is the other.
+    @Test(arguments: [
+        (#"{"method": "ngram", "num_speculative_tokens": 5, "prompt_lookup_max": 4, "prompt_lookup_min": 2}"#, ["5", "4", "2"]),
+        (#"{"model": "[ngram]", "num_speculative_tokens": 2, "prompt_lookup_max": 3}"#, ["2", "3", "3"]),
+        (#"{"method": "ngram", "num_speculative_tokens": 2, "prompt_lookup_min": 1}"#, ["2", "1", "1"]),
+        (#"{"method": "ngram", "num_speculative_tokens": 2}"#, ["2", "5", "5"]),
+    ])
+    func speculationIsToldInOneObject(object: String, numbers: [String]) throws {
+        let words = try reader.read(["dir", "--speculative-config", object]).arguments
+        #expect(
+            words == [
+                "dir", "--speculative-model", "[ngram]", "--num-speculative-tokens", numbers[0], "--ngram-prompt-lookup-max", numbers[1],
+                "--ngram-prompt-lookup-min", numbers[2],
+            ])
+    }
+
+    @Test(arguments: [
+        (#"{"method": "eagle", "num_speculative_tokens": 5}"#, "--speculative-config: method must be \"ngram\": neither draft models nor EAGLE heads"),
+        (#"{"model": "a/draft", "num_speculative_tokens": 5}"#, "--speculative-config: model must be \"ngram\""),
+        (#"{"num_speculative_tokens": 5}"#, "--speculative-config needs \"method\""), (#"{"method": "ngram"}"#, "--speculative-config needs num_speculative_tokens"),
+        (#"{"method": "ngram", "num_speculative_tokens": 0}"#, "--speculative-config: num_speculative_tokens must be"),
+        (#"{"method": "ngram", "num_speculative_tokens": 1.5}"#, "--speculative-config: num_speculative_tokens must be"),
+        (#"{"method": "ngram", "num_speculative_tokens": 5, "disable_by_batch_size": 2}"#, "--speculative-config: disable_by_batch_size is none of"),
+        (#"{"method": 3}"#, "--speculative-config: method must be"), ("[]", "--speculative-config [] is no JSON object"), ("{", "--speculative-config { is no JSON object"),
+    ])
+    func otherSpeculationIsAnError(object: String, message: String) {
+        let error = #expect(throws: FlagError.self) { try reader.read(["dir", "--speculative-config", object]) }
+        #expect(error?.description.hasPrefix(message) == true, "\(error?.description ?? "")")
     }
 
     @Test func severalDomainsStandBehindOneFlag() throws {

@@ -14,6 +14,8 @@ struct ForkSimulation {
         var preemptions = 0
         var cancelled = 0
         var hits = 0
+        var guessed = 0
+        var accepted = 0
     }
 
     private struct Search {
@@ -27,6 +29,8 @@ struct ForkSimulation {
     private var dice: Dice
     private var scheduler: Scheduler
     private let keepsStates: Bool
+    /// Whether steps take times, by which guesses are made or left out.
+    private let weighsGuesses: Bool
     private var nextID = 1
     /// By id, how many tokens a sequence still takes.
     private var left: [Int: Int] = [:]
@@ -38,11 +42,13 @@ struct ForkSimulation {
     init(seed: UInt64) {
         var dice = Dice(seed)
         keepsStates = dice.once(in: 4)
+        weighsGuesses = dice.once(in: 2)
         let sequences = 2 + dice.below(5)
         let limits = Scheduler.Limits(
-            gears: dice.once(in: 2) ? [1, 2, 8] : [8], maxSequences: sequences, maxBatchedTokens: sequences + dice.below(24),
+            gears: dice.once(in: 2) ? [1, 2, 8] : [8], maxSequences: sequences, maxBatchedTokens: sequences + dice.below(24), maxLogits: sequences + dice.below(6),
             blockSize: [1, 2, 4, 16][dice.below(4)], blockCount: 4 + dice.below(24),
-            cachesPrefixes: !keepsStates && !dice.once(in: 3), sharesPrompts: !keepsStates)
+            cachesPrefixes: !keepsStates && !dice.once(in: 3), sharesPrompts: !keepsStates,
+            lookup: keepsStates || dice.once(in: 3) ? nil : PromptLookup(count: 1 + dice.below(6), runs: 1...1 + dice.below(3)))
         scheduler = Scheduler(limits)
         cache = Array(repeating: 0, count: limits.blockSize * limits.blockCount)
         states = Array(repeating: (0, 0), count: sequences)
@@ -60,6 +66,7 @@ struct ForkSimulation {
         guard scheduler.isEmpty, scheduler.pool.usedCount == 0 else { return "something is left" }
         counts.preemptions = scheduler.counts.preemptions
         counts.hits = scheduler.counts.prefixHits
+        (counts.guessed, counts.accepted) = (scheduler.counts.guessedTokens, scheduler.counts.acceptedTokens)
         return scheduler.violation()
     }
 
@@ -72,7 +79,8 @@ struct ForkSimulation {
         let lengths = dice.once(in: 6) ? LengthAxes(longest: [prompt.count + dice.below(8)], grows: true) : nil
         let reads = dice.once(in: 6) && lengths == nil
         func sequence(_ id: Int, of group: Int?, seats: Int = 1) -> SequenceState {
-            SequenceState(id: id, group: group, seats: seats, prompt: prompt, longest: longest, lengths: lengths, readsPrompt: reads && id == group ?? id)
+            SequenceState(id: id, group: group, seats: seats, prompt: prompt, longest: longest, lengths: lengths, readsPrompt: reads && id == group ?? id,
+                mayGuess: seats == 1)
         }
         let kind = dice.below(3), count = 2 + dice.below(limits.maxSequences - 1)
         let shared = limits.sharesPrompts ? (prompt.count - 1) / size : 0
@@ -111,9 +119,11 @@ struct ForkSimulation {
         if let wrong = scheduler.violation(before: batch) { return wrong }
         copy(scheduler.takeCopies())
         for item in batch.items { if let wrong = compute(item) { return wrong } }
+        if weighsGuesses { scheduler.note(seconds: Double(1 + dice.below(2))) }
         scheduler.commit()
         if let wrong = scheduler.violation() { return "computed: " + wrong }
         for item in batch.items where item.samples && !item.isReplay { sample(item.id) }
+        if let early = scheduler.running.first(where: { $0.guessed > 0 }) { return "\(early.id) has a guess left" }
         for index in searches.indices.reversed() where searches[index].reports == searches[index].live { advance(index) }
         return nil
     }
@@ -134,7 +144,7 @@ struct ForkSimulation {
         var digest = UInt64(sequence.positionAxis ?? 7)
         for place in 0..<item.start + item.count {
             let before = digest
-            digest = (digest ^ UInt64(UInt32(bitPattern: sequence.tokens[place]))) &* 0x9E37_79B9_7F4A_7C15
+            digest = (digest ^ UInt64(UInt32(bitPattern: sequence.token(at: place)))) &* 0x9E37_79B9_7F4A_7C15
             digest ^= digest >> 29
             let entry = Int(sequence.blocks[place / size]) * size + place % size
             guard place >= item.start else {
@@ -152,12 +162,16 @@ struct ForkSimulation {
     private mutating func sample(_ id: Int) {
         if let index = searches.firstIndex(where: { $0.live.contains(id) }) {
             searches[index].reports.insert(id)
-        } else if left[id] == 1 || dice.once(in: 30) {
-            scheduler.remove(id)
-            left[id] = nil
-        } else {
-            scheduler.append(Int32(dice.below(3)), toSequence: id)
+            return
+        }
+        while true {
+            if left[id] == 1 || dice.once(in: 30) {
+                scheduler.remove(id)
+                left[id] = nil
+                return
+            }
             left[id, default: 1] -= 1
+            guard scheduler.append(Int32(dice.below(3)), toSequence: id) else { return }
         }
     }
 

@@ -106,8 +106,10 @@ import Testing
             totals.preemptions += simulation.counts.preemptions
             totals.cancelled += simulation.counts.cancelled
             totals.hits += simulation.counts.hits
+            totals.guessed += simulation.counts.guessed
+            totals.accepted += simulation.counts.accepted
         }
-        let met = [totals.steps / 20, totals.forks / 2, totals.copies / 2, totals.preemptions, totals.cancelled, totals.hits]
+        let met = [totals.steps / 20, totals.forks / 2, totals.copies / 2, totals.preemptions, totals.cancelled, totals.hits, totals.guessed / 4, totals.accepted / 2]
         #expect(met.allSatisfy { $0 > count / 2 }, "\(totals)")
     }
 }

@@ -16,9 +16,12 @@ import Testing
         var maxBatchedTokens = 32
         var imageCacheBytes = 1 << 20
         var keepsStates = false
+        /// Sequences that the engine runs at once, of those of the program.
+        var served: Int?
+        var lookup: PromptLookup?
 
         var testDescription: String {
-            "seed \(seed), \(blockCount) blocks of \(blockSize), prefixes \(cachesPrefixes), gears \(gears), states \(keepsStates)"
+            "seed \(seed), \(blockCount) blocks of \(blockSize), prefixes \(cachesPrefixes), gears \(gears), states \(keepsStates), guesses \(lookup?.count ?? 0)"
         }
     }
 
@@ -34,6 +37,10 @@ import Testing
         Scene(seed: 9, blockCount: 20, gears: [1], maxSequences: 1, maxBatchedTokens: 1),
         Scene(seed: 10, keepsStates: true),
         Scene(seed: 11, blockCount: 16, gears: [1, 3, 8], maxSequences: 8, keepsStates: true),
+        Scene(seed: 12, lookup: PromptLookup(count: 3, runs: 1...3)),
+        Scene(seed: 13, blockCount: 16, gears: [1, 3, 8], maxSequences: 8, lookup: PromptLookup(count: 5, runs: 1...4)),
+        Scene(seed: 14, blockCount: 20, gears: [1, 2, 4, 8], maxSequences: 8, served: 2, lookup: PromptLookup(count: 4, runs: 1...2)),
+        Scene(seed: 15, blockCount: 17, cachesPrefixes: false, gears: [8], maxSequences: 8, maxBatchedTokens: 8, served: 4, lookup: PromptLookup(count: 7, runs: 2...2)),
     ]
 
     fileprivate func engine(_ scene: Scene, alone: Bool = false) throws -> Engine {
@@ -44,6 +51,9 @@ import Testing
         options.blockSize = scene.blockSize
         if !scene.keepsStates { options.cachesPrefixes = alone ? false : scene.cachesPrefixes }
         options.imageCacheBytes = scene.imageCacheBytes
+        options.maxSequences = scene.served
+        if !alone { options.lookup = scene.lookup }
+        options.weighsGuesses = false
         let blockBytes = program.kvBlockBytes(blockSize: scene.blockSize)
         options.kvCacheBytes = (alone ? 64 : scene.blockCount) * blockBytes
         let configuration = try EngineConfiguration(program: program, options: options, availableBytes: 1 << 30)
@@ -58,6 +68,9 @@ import Testing
             let hasSpans = scene.maxBatchedTokens - scene.maxSequences >= 12 && index % 8 == 1
             var request = randomRequest(&dice, sharedPrefix: prefix, images: index % 4 == 1 ? 1 + index % 3 : 0, hasSpans: hasSpans)
             if index % 6 == 2 || hasSpans, !(hasSpans && scene.keepsStates) { request.promptLogprobs = index % 4 }
+            // Answers of few tokens repeat themselves.
+            if index % 3 == 0, scene.lookup != nil { request.rules.allowed = [11, 20, 30] }
+            if index % 5 == 4 { request.logprobs = index % 3 }
             // The prompt alone.
             if index % 20 == 5 { (request.maxTokens, request.rules.minTokens) = (0, 0) }
             return request
@@ -95,6 +108,7 @@ import Testing
         #expect(busy.metrics.running == 0 && busy.metrics.waiting == 0)
         #expect(scene.keepsStates ? busy.metrics.prefixQueries == 0 : true)
         if scene.blockCount == 16 { #expect(busy.metrics.preemptions > 0) }
+        #expect(scene.lookup == nil || busy.metrics.speculation?.accepted ?? 0 > 0)
         await busy.drain(timeout: .seconds(5))
         #expect(busy.phase == .stopped)
     }
@@ -117,7 +131,7 @@ extension SimulatorTests {
     @Test(arguments: scenes.filter { $0.maxSequences > 1 }) func everySearchFindsWhatItFindsAlone(scene: Scene) async throws {
         let groups = requests(scene, count: 24).enumerated().map { index, request in
             var request = request
-            let width = 2 + index % (scene.maxSequences - 1)
+            let width = 2 + index % ((scene.served ?? scene.maxSequences) - 1)
             guard index % 3 != 2, request.maxTokens > 0, fits(request, width: width, scene) else { return GenerationGroup(request, count: 1 + index % 2) }
             request.beams = BeamParameters(width: width)
             request.beams?.earlyStopping = [.atOnce, .unlessBetter, .never][index % 3]
@@ -172,6 +186,7 @@ extension SimulatorTests {
 /// What a client saw.
 struct Outcome: Equatable {
     var prompt: [PromptToken] = []
+    var choices: [TokenChoice] = []
     var text = ""
     var reason: FinishReason?
     var completionTokens = 0
@@ -195,7 +210,7 @@ extension Engine {
         do {
             for await event in try submit(request).events {
                 switch event {
-                case .token: break
+                case .token(let choice): outcome.choices.append(choice)
                 case .prompt(let tokens): outcome.prompt += tokens
                 case .text(let text): outcome.text += text
                 case .finished(let completion):
@@ -215,7 +230,7 @@ extension Engine {
         do {
             for await item in try submit([group]).events {
                 switch item.event {
-                case .token: break
+                case .token(let choice): outcomes[item.branch].choices.append(choice)
                 case .prompt(let tokens): outcomes[item.branch].prompt += tokens
                 case .text(let text): outcomes[item.branch].text += text
                 case .finished(let completion):

@@ -74,7 +74,7 @@ import Testing
             var (sampling, rules) = (SamplingParameters(), TokenRules())
             sampling.temperature = 0
             change(&sampling, &rules)
-            return TokenPolicy(sampling, rules, maxTokens: 9, vocabularySize: 10).wantedLogits.count
+            return TokenPolicy(sampling, rules, maxTokens: 9, vocabularySize: 10).wantedLogits().count
         }
         #expect(wanted { _, _ in } == 1)
         #expect(wanted { sampling, _ in sampling.presencePenalty = 1 } == 0 && wanted { sampling, _ in sampling.frequencyPenalty = 1 } == 0)
@@ -84,7 +84,7 @@ import Testing
         rules.minTokens = 1
         var policy = TokenPolicy(SamplingParameters(), rules, ends: [1], maxTokens: 9, vocabularySize: 10)
         policy.take(2)
-        #expect(policy.wantedLogits == SamplingParameters().wantedLogits, "nothing is kept away any more")
+        #expect(policy.wantedLogits() == SamplingParameters().wantedLogits, "nothing is kept away any more")
     }
 
     @Test func rulesThatLeaveNothingAreKnown() {
@@ -116,7 +116,7 @@ import Testing
         // What was taken decides, not how often it is asked.
         var policy = TokenPolicy(SamplingParameters(), { var rules = TokenRules(); rules.guide = guide; return rules }(), ends: [8], maxTokens: 9, vocabularySize: 10)
         for token: Int32 in [0, 1, 2] {
-            #expect(!policy.isComplete && policy.wantedLogits.count == 0)
+            #expect(!policy.isComplete && policy.wantedLogits().count == 0)
             policy.take(token)
         }
         #expect(policy.isComplete)

@@ -1,0 +1,90 @@
+import Foundation
+import Testing
+
+/// A server that guesses tokens ahead answers as one that does not.
+@Suite struct SpeculationTests {
+    private static var schema: [String: Any] {
+        [
+            "type": "object", "required": ["a", "b"],
+            "properties": [
+                "a": ["type": "array", "items": ["type": "integer"], "maxItems": 4, "minItems": 4],
+                "b": ["enum": ["red red red", "blue blue blue"]],
+            ],
+        ]
+    }
+
+    /// Greedy and drawn, with penalties, guides, log probabilities, stops, images and several answers.
+    private func bodies() throws -> [[String: Any]] {
+        let fields: [[String: Any]] = [
+            ["temperature": 0], ["temperature": 0.8, "seed": 1], ["temperature": 1.2, "seed": 2, "n": 2, "top_p": 0.9],
+            ["temperature": 0, "repetition_penalty": 1.1, "presence_penalty": 0.2, "frequency_penalty": 0.1],
+            ["temperature": 0, "logprobs": 3],
+            ["temperature": 0.7, "seed": 4, "top_k": 5, "logprobs": 2], ["temperature": 0, "guided_json": Self.schema],
+            ["temperature": 0.9, "seed": 5, "guided_json": Self.schema],
+            ["temperature": 0, "stop": ["red", " is"]], ["temperature": 0, "min_tokens": 20, "logit_bias": ["10": 2]],
+        ]
+        let prompts = [
+            "What do you see? A red square and a red square and a red square and a", "one two three one two three one two", "A large",
+        ]
+        return prompts.flatMap { prompt in
+            fields.map { $0.merging(["model": "model", "prompt": prompt, "max_tokens": 48], uniquingKeysWith: { $1 }) }
+        }
+    }
+
+    private func answers(_ server: Server, _ bodies: [[String: Any]], atOnce: Int) async throws -> [String] {
+        var texts = Array(repeating: "", count: bodies.count)
+        for first in stride(from: 0, to: bodies.count, by: atOnce) {
+            try await withThrowingTaskGroup(of: (Int, String).self) { group in
+                for index in first..<min(first + atOnce, bodies.count) {
+                    // Objects that are guided have their keys in the order of the schema.
+                    let body = try JSONSerialization.data(withJSONObject: bodies[index], options: .sortedKeys)
+                    group.addTask {
+                        let answer = try await JSONSerialization.jsonObject(with: server.post("/v1/completions", body)) as? [String: Any]
+                        let count = (answer?["usage"] as? [String: Any])?["completion_tokens"]
+                        let told = try JSONSerialization.data(
+                            withJSONObject: [answer?["choices"] ?? [], count ?? []], options: .sortedKeys)
+                        return (index, String(decoding: told, as: UTF8.self))
+                    }
+                }
+                for try await (index, text) in group { texts[index] = text }
+            }
+        }
+        return texts
+    }
+
+    @Test func answersAreThoseWithoutGuesses() async throws {
+        let space = try Workspace()
+        let artifact = try space.compile(Workspace.demoModel)
+        let bodies = try bodies()
+        let plain = try Server(artifact, "--no-enable-prefix-caching", "--block-size", "16")
+        let expected = try await answers(plain, bodies, atOnce: 1)
+        #expect(expected.allSatisfy { $0.contains("finish_reason") })
+        #expect(plain.stop() == 0)
+        for (flags, atOnce) in [
+            (
+                [
+                    "--speculative-config",
+                    #"{"method": "ngram", "num_speculative_tokens": 5, "prompt_lookup_max": 4, "prompt_lookup_min": 1}"#, "--block-size",
+                    "16",
+                ], 1
+            ),
+            // A cache that is short, and several at once.
+            (
+                [
+                    "--speculative-model", "[ngram]", "--num-speculative-tokens", "3", "--ngram-prompt-lookup-max", "2", "--block-size",
+                    "16", "--kv-cache-bytes", "1Mi", "--max-model-len", "128",
+                ], 3
+            ),
+        ] {
+            let server = try Server(artifact, flags)
+            #expect(server.line(with: "speculation  up to ") != nil)
+            let found = try await answers(server, bodies, atOnce: atOnce)
+            for index in bodies.indices { #expect(found[index] == expected[index], "\(bodies[index])") }
+            let accepted = try await server.metric("vllm:spec_decode_num_accepted_tokens_total")
+            let guessed = try await server.metric("vllm:spec_decode_num_draft_tokens_total"),
+                drafts = try await server.metric("vllm:spec_decode_num_drafts_total")
+            #expect(drafts > 0 && guessed >= drafts && accepted > 0 && accepted <= guessed, "\(drafts), \(guessed), \(accepted)")
+            #expect(server.stop() == 0)
+        }
+    }
+}
