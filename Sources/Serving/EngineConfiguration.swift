@@ -16,6 +16,10 @@ package struct EngineOptions: Sendable {
     package var imageCacheBytes = 512 << 20
     /// Requests that may wait beyond those that run.
     package var maxQueued = 1024
+    /// Names of the adapters that the model is loaded with.
+    package var adapters: [String] = []
+    /// Different adapters among the sequences that run.
+    package var maxAdapters = 1
 
     package init() {}
 
@@ -25,6 +29,7 @@ package struct EngineOptions: Sendable {
         guard memoryShare > 0, memoryShare <= 1 else { throw .invalid("--gpu-memory-utilization \(memoryShare) is not in (0, 1]") }
         guard imageCacheBytes >= 0 else { throw .invalid("--image-cache-bytes must not be negative") }
         guard (0...1 << 20).contains(maxQueued) else { throw .invalid("--max-num-queued-reqs \(maxQueued) is not in 0 … 1048576") }
+        guard maxAdapters >= 1 else { throw .invalid("--max-loras \(maxAdapters) must be at least 1") }
         for (flag, value) in [("--max-num-seqs", maxSequences), ("--max-model-len", maxModelLength), ("--max-num-batched-tokens", maxBatchedTokens)] {
             if let value, value < 1 { throw .invalid("\(flag) \(value) must be at least 1") }
         }
@@ -51,6 +56,10 @@ package struct EngineConfiguration: Sendable {
     /// Whether the model keeps a state of each sequence.
     package let keepsStates: Bool
     package let vocabularySize: Int
+    /// Names of the adapters, in the order of their places.
+    package let adapters: [String]
+    /// Different adapters among the sequences that run.
+    package let maxAdapters: Int
 
     /// Sequences of the greatest length that the KV cache holds at once.
     package var maxConcurrency: Double { Double(blockCount * blockSize) / Double(maxModelLength) }
@@ -99,6 +108,7 @@ package struct EngineConfiguration: Sendable {
         maxPatches = limits.maxPatches
         keepsStates = program.keepsStates
         vocabularySize = program.vocabularySize
+        (adapters, maxAdapters) = (options.adapters, options.maxAdapters)
     }
 
     /// What is left beside the states of all sequences.

@@ -71,7 +71,12 @@ final class EngineLoop {
             Scheduler.Limits(
                 gears: configuration.gears, maxSequences: configuration.maxSequences,
                 maxBatchedTokens: configuration.maxBatchedTokens, maxLogits: io.maxSequences, blockSize: configuration.blockSize,
-                blockCount: configuration.blockCount, cachesPrefixes: configuration.cachesPrefixes, sharesPrompts: configuration.sharesPrompts))
+                blockCount: configuration.blockCount, cachesPrefixes: configuration.cachesPrefixes, sharesPrompts: configuration.sharesPrompts,
+                maxAdapters: configuration.maxAdapters))
+        state.updateMetrics {
+            $0.adapters = configuration.adapters.map(AdapterLoad.init)
+            $0.maxAdapters = configuration.maxAdapters
+        }
     }
 
     private func run() {
@@ -360,6 +365,10 @@ extension EngineLoop {
             metrics.preemptions = scheduler.counts.preemptions
             metrics.imageQueries = vision.cache.queries
             metrics.imageHits = vision.cache.hits
+            for index in metrics.adapters.indices {
+                metrics.adapters[index].running = scheduler.running.count { $0.adapter?.index == index }
+                metrics.adapters[index].waiting = scheduler.waiting.count { $0.adapter?.index == index }
+            }
             for seconds in vision.takeDurations() { metrics.imageEncode.observe(seconds) }
         }
         if let line = report.line(scheduler: scheduler, images: vision.cache) { log(line) }

@@ -21,11 +21,14 @@ package struct Scheduler {
         package var cachesPrefixes: Bool
         /// Whether sequences of one group share the full blocks of their prompt.
         package var sharesPrompts: Bool
+        /// Different adapters among the sequences that run.
+        package var maxAdapters: Int
 
         package init(
             gears: [Int], maxSequences: Int, maxBatchedTokens: Int, maxLogits: Int? = nil, blockSize: Int, blockCount: Int,
-            cachesPrefixes: Bool = true, sharesPrompts: Bool = true
+            cachesPrefixes: Bool = true, sharesPrompts: Bool = true, maxAdapters: Int = .max
         ) {
+            self.maxAdapters = maxAdapters
             self.maxLogits = maxLogits ?? maxSequences
             self.sharesPrompts = sharesPrompts
             self.gears = gears
@@ -254,7 +257,7 @@ extension Scheduler {
 
     /// Lets waiting sequences run in order while there are places and blocks for all their known tokens.
     private mutating func admit() {
-        while let first = waiting.first, takenSeats + first.seats <= limits.maxSequences {
+        while let first = waiting.first, takenSeats + first.seats <= limits.maxSequences, admits(first.adapter) {
             let members = first.seats > 1 ? waiting.prefix { $0.group == first.group }.count : 1
             guard hasRoom(forWaiting: members) else { return }
             for _ in 0..<members { start() }

@@ -36,13 +36,14 @@ package struct SequenceState: Sendable {
     /// Which axis positions stand on, where lengths tell.
     private let lengths: LengthAxes?
     private let salt: String
+    package let adapter: ChosenAdapter?
     /// The least gear of each decode step, again from the first one after the last; empty for any.
     private let gears: [Int]
     private var digests: [ContentDigest] = []
 
     package init(
         id: Int, group: Int? = nil, seats: Int = 1, prompt: [Int32], longest: Int = 0, images: [ImageTokens] = [], spans: [Range<Int>] = [], lengths: LengthAxes? = nil,
-        salt: String = "", gears: [Int] = [], readsPrompt: Bool = false, readsHidden: Bool = false
+        salt: String = "", adapter: ChosenAdapter? = nil, gears: [Int] = [], readsPrompt: Bool = false, readsHidden: Bool = false
     ) {
         self.readsHidden = readsHidden
         self.readsPrompt = readsPrompt
@@ -58,6 +59,7 @@ package struct SequenceState: Sendable {
         self.longest = max(longest, prompt.count)
         self.images = images
         self.salt = salt
+        self.adapter = adapter
     }
 
     /// Takes the memory for all tokens that there will be and for the blocks under them.
@@ -139,7 +141,7 @@ package struct SequenceState: Sendable {
         return max(0, cut.lowerBound - computed)
     }
 
-    /// Digest of the `index`-th full block and everything before it: tokens, images and salt, and what lies behind the block in
+    /// Digest of the `index`-th full block and everything before it: tokens, images, adapter and salt, and what lies behind the block in
     /// a span that crosses its end, which the block's tokens see.
     package mutating func digest(ofBlock index: Int, size: Int) -> ContentDigest {
         while digests.count <= index {
@@ -152,6 +154,8 @@ package struct SequenceState: Sendable {
                     hasher.update(parent)
                 } else {
                     hasher.update(salt)
+                    hasher.update(adapter == nil ? 0 : 1)
+                    if let adapter { hasher.update(adapter.digest) }
                     if let positionAxis { hasher.update(positionAxis) }
                 }
                 hasher.update(tokens[seen])

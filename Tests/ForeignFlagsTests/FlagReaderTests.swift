@@ -49,7 +49,7 @@ import Testing
 
     /// All that cannot be done, at once.
     @Test(arguments: [
-        (["--enable-lora", "--lora-modules", "a=b", "c=d", "--mmproj", "f"], ["--enable-lora: adapters", "--lora-modules: adapters", "--mmproj: the vision tower is part of the artifact"]),
+        (["--enable-prompt-adapter", "--prompt-adapters", "a=b", "c=d", "--mmproj", "f"], ["--enable-prompt-adapter: adapters of prompts", "--prompt-adapters: adapters of prompts", "--mmproj: the vision tower is part of the artifact"]),
         (["--tool-call-parser", "mistral"], ["--tool-call-parser mistral: calls are read in the form of Hermes alone"]),
         (["--device", "cuda"], ["--device cuda: artifacts run on the CPU"]), (["-tb"], ["-tb needs a value"]), (["--pipeline-parallel-size=2"], ["--pipeline-parallel-size 2: a model is not split"]),
         (["--trust-remote-code=yes"], ["--trust-remote-code takes no value, such as yes"]), (["--max-logprobs", "5"], ["--max-logprobs 5: up to 20"]),

@@ -52,7 +52,9 @@ private func exchange(_ value: inout Bool, with new: Bool) -> Bool {
     @Test(arguments: [false, true]) func decodingAllocatesNothing(samples: Bool) async throws {
         let found = Mutex<[(entry: Entry, allocations: Int)]>([])
         let program = testProgram(vocabularySize: 3001)
-        let configuration = try EngineConfiguration(program: program, options: EngineOptions(), availableBytes: 1 << 24)
+        var options = EngineOptions()
+        options.adapters = ["a", "b", "c"]
+        let configuration = try EngineConfiguration(program: program, options: options, availableBytes: 1 << 24)
         // The operator's line of every ten busy seconds is made of texts.
         let logged = Mutex(false)
         let engine = Engine(configuration: configuration, log: { _ in logged.withLock { $0 = true } }) {
@@ -66,6 +68,7 @@ private func exchange(_ value: inout Bool, with new: Bool) -> Bool {
         let prompt = Prompt(text: [1, 2, 3], axes: 3)
         var request = GenerationRequest(prompt: prompt, maxTokens: 200, ignoresEnd: true, decoder: Silent())
         if samples {
+            request.adapter = testAdapter(1)
             (request.sampling.topK, request.sampling.topP, request.sampling.repetitionPenalty) = (20, 0.9, 1.1)
             (request.sampling.presencePenalty, request.sampling.frequencyPenalty) = (0.5, 0.2)
             request.rules.biases = [TokenRules.Bias(token: 5, value: 2)]

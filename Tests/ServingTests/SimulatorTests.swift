@@ -16,6 +16,8 @@ import Testing
         var maxBatchedTokens = 32
         var imageCacheBytes = 1 << 20
         var keepsStates = false
+        /// Different adapters at once, of the three that requests have.
+        var maxAdapters = 2
 
         var testDescription: String {
             "seed \(seed), \(blockCount) blocks of \(blockSize), prefixes \(cachesPrefixes), gears \(gears), states \(keepsStates)"
@@ -32,7 +34,7 @@ import Testing
         Scene(seed: 7, blockSize: 64, blockCount: 5, gears: [1, 2], maxSequences: 2, maxBatchedTokens: 7),
         Scene(seed: 8, blockCount: 17, gears: [1, 3, 8], maxSequences: 8, maxBatchedTokens: 8, imageCacheBytes: 0),
         Scene(seed: 9, blockCount: 20, gears: [1], maxSequences: 1, maxBatchedTokens: 1),
-        Scene(seed: 10, keepsStates: true),
+        Scene(seed: 10, keepsStates: true, maxAdapters: 1),
         Scene(seed: 11, blockCount: 16, gears: [1, 3, 8], maxSequences: 8, keepsStates: true),
     ]
 
@@ -44,6 +46,7 @@ import Testing
         options.blockSize = scene.blockSize
         if !scene.keepsStates { options.cachesPrefixes = alone ? false : scene.cachesPrefixes }
         options.imageCacheBytes = scene.imageCacheBytes
+        (options.adapters, options.maxAdapters) = (["a", "b", "c"], scene.maxAdapters)
         let blockBytes = program.kvBlockBytes(blockSize: scene.blockSize)
         options.kvCacheBytes = (alone ? 64 : scene.blockCount) * blockBytes
         let configuration = try EngineConfiguration(program: program, options: options, availableBytes: 1 << 30)
@@ -58,6 +61,7 @@ import Testing
             let hasSpans = scene.maxBatchedTokens - scene.maxSequences >= 12 && index % 8 == 1
             var request = randomRequest(&dice, sharedPrefix: prefix, images: index % 4 == 1 ? 1 + index % 3 : 0, hasSpans: hasSpans)
             if index % 6 == 2 || hasSpans, !(hasSpans && scene.keepsStates) { request.promptLogprobs = index % 4 }
+            if index % 5 < 3, index % 2 == 0 { request.adapter = testAdapter(index % 5) }
             // The prompt alone.
             if index % 20 == 5 { (request.maxTokens, request.rules.minTokens) = (0, 0) }
             return request
