@@ -212,9 +212,9 @@ private struct Line {
         return words.popFirst()
     }
 
-    /// The next `name=directory` behind a flag that takes such words alone.
+    /// The next `name=directory`, or object of JSON, behind a flag that takes such words alone.
     mutating func nextPair(behind name: String) -> String? {
-        name == "--lora-modules" ? next { !$0.hasPrefix("-") && $0.contains("=") } : nil
+        name == "--lora-modules" ? next { !$0.hasPrefix("-") && ($0.contains("=") || $0.hasPrefix("{")) } : nil
     }
 
     /// The next word when it is no flag.

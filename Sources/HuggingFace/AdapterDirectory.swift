@@ -28,7 +28,7 @@ package struct AdapterDirectory: Sendable {
 
     /// What stands before a decoder's layers in the module trees of `transformers`, of any generation.
     private static let starts = [
-        "model.", "language_model.", "language_model.model.", "model.language_model.", "model.language_model.model.", "model.text_model.",
+        "", "model.", "language_model.", "language_model.model.", "model.language_model.", "model.language_model.model.", "model.text_model.",
         "text_model.", "llm.model.",
     ]
 

@@ -47,8 +47,14 @@ package struct LoadedAdapter: Sendable {
             guard let pair = pairs[share.layer.name] else { return }
             let (rank, outputs) = (share.rank, share.layer.outputs)
             pair.a.forEachFloat { index, value in share.down[index] = value }
+            var isFinite = true
             pair.b.forEachFloat { index, value in
-                share.up[index % rank * outputs + index / rank] = Float(Double(value) * pair.scale)
+                let scaled = Float(Double(value) * pair.scale)
+                isFinite = isFinite && scaled.isFinite
+                share.up[index % rank * outputs + index / rank] = scaled
+            }
+            guard isFinite else {
+                throw CheckpointError(.notFinite, file: source.file.path, tensor: pair.b.name, "times the scale \(pair.scale) is beyond f32")
             }
         }
         digest = ContentDigest { hasher in

@@ -1,5 +1,6 @@
 import ArgumentParser
 import ArtifactFormat
+import JSON
 import ModelRuntime
 import Serving
 
@@ -9,7 +10,7 @@ struct AdapterFlags: ParsableArguments {
     var enableLora = false
     @Option(
         help: ArgumentHelp(
-            "Adapters as PEFT saves them, each a name that requests give as their model and a directory; several may follow one another behind the model. Needs --enable-lora.",
+            "Adapters as PEFT saves them, each a name that requests give as their model and a directory, or JSON with name, path and base_model_name; several may follow one another. Needs --enable-lora.",
             valueName: "name=dir"))
     var loraModules: [String] = []
     @Option(help: "Different adapters among the requests that run at once; a request with another one waits, and those behind it.")
@@ -33,11 +34,40 @@ struct AdapterFlags: ParsableArguments {
                 throw ValidationError("--lora-modules names \(loraModules.count) adapters, more than --max-cpu-loras \(maxCpuLoras)")
             }
         }
-        var names: Set<Substring> = []
-        for module in loraModules {
-            let parts = module.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            guard parts.count == 2, !parts[0].isEmpty, !parts[1].isEmpty else { throw ValidationError("--lora-modules \(module) is not name=directory") }
-            guard names.insert(parts[0]).inserted else { throw ValidationError("--lora-modules names \(parts[0]) twice") }
+        var names: Set<String> = []
+        for module in try modules {
+            guard names.insert(module.name).inserted else { throw ValidationError("--lora-modules names \(module.name) twice") }
+        }
+    }
+
+    /// An adapter as the command line names it.
+    struct Module {
+        var name: String
+        var directory: String
+        /// What its model is called; nil where nothing is said.
+        var base: String?
+    }
+
+    /// In either of vLLM's forms: `name=directory`, or JSON with `name`, `path` and perhaps `base_model_name`.
+    var modules: [Module] {
+        get throws {
+            try loraModules.map { text in
+                guard text.hasPrefix("{") else {
+                    let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+                    guard parts.count == 2, parts.allSatisfy({ !$0.isEmpty }) else { throw ValidationError("--lora-modules \(text) is not name=directory") }
+                    return Module(name: parts[0], directory: parts[1])
+                }
+                let object = (try? JSONValue(parsing: Array(text.utf8)))?.objectValue
+                guard let object, let name = object["name"]?.stringValue, let path = object["path"]?.stringValue, !name.isEmpty, !path.isEmpty else {
+                    throw ValidationError("--lora-modules \(text) is no JSON object with the strings name and path")
+                }
+                if let other = object.keys.first(where: { !["name", "path", "base_model_name"].contains($0) }) {
+                    throw ValidationError("--lora-modules \(text): \(other) is not known; name, path and base_model_name are")
+                }
+                let base = object["base_model_name"] ?? .null
+                guard base.isNull || base.stringValue != nil else { throw ValidationError("--lora-modules \(text): base_model_name is \(base.kind), not a string") }
+                return Module(name: name, directory: path, base: base.stringValue)
+            }
         }
     }
 
@@ -50,9 +80,8 @@ struct AdapterFlags: ParsableArguments {
         guard artifact.manifest.key.takesAdapters else {
             throw LaunchError("--enable-lora: the artifact takes no adapters; compile the model again: vlmc compile DIR --enable-lora")
         }
-        return try loraModules.map { module in
-            let parts = module.split(separator: "=", maxSplits: 1).map(String.init)
-            return try LoadedAdapter(name: parts[0], directory: parts[1], for: artifact.program, LoadedAdapter.Rules(maxRank: maxLoraRank))
+        return try modules.map { module in
+            try LoadedAdapter(name: module.name, directory: module.directory, for: artifact.program, LoadedAdapter.Rules(maxRank: maxLoraRank))
         }
     }
 }

@@ -16,6 +16,8 @@ struct ServedArtifact: Sendable {
     let adapters: [LoadedAdapter]
     private let choice: ArtifactChoice
     private let maxAdapters: Int
+    /// What command line calls the model of an adapter, by the adapter's name.
+    private let bases: [(adapter: String, base: String)]
     private let engine: EngineFlags
     private let inputs: InputFlags
     private let seed: UInt64?
@@ -30,6 +32,7 @@ struct ServedArtifact: Sendable {
         _ choice: ArtifactChoice, _ compiled: CompiledFlags, engine: EngineFlags, adapters: AdapterFlags, inputs: InputFlags, answers: AnswerFlags
     ) throws {
         maxAdapters = adapters.maxLoras
+        bases = try adapters.modules.compactMap { module in module.base.map { (module.name, $0) } }
         (self.choice, self.engine, self.inputs, seed, reasoning) = (choice, engine, inputs, answers.seed, answers.reasoningParser)
         (generation, overriding, template) = (try answers.generation(), try answers.overriding(), try inputs.template())
         path = try choice.path()
@@ -59,6 +62,9 @@ struct ServedArtifact: Sendable {
         let plain = model([])
         if let taken = adapters.first(where: { plain.answers(to: $0.name) }) {
             throw LaunchError("--lora-modules \(taken.name): the model itself is called so; give the adapter another name")
+        }
+        if let other = bases.first(where: { !plain.answers(to: $0.base) }) {
+            throw LaunchError("--lora-modules \(other.adapter): base_model_name \(other.base) is not the model that is served, \(plain.name)")
         }
         guard !adapters.isEmpty else { return plain }
         return model(

@@ -118,6 +118,10 @@ import Testing
         // An adapter changes what its rows say, and nothing of others'.
         let plain = try Self.run(model, sequences.map { ($0.id, -1) }, threadsOf: 4)
         #expect(plain[1] == together[1])
+        // Nor does it matter without one whether the plan takes adapters.
+        let bare = try CPUBackend(threads: 2).load(store.compile(name, precision, gears: [1, 4]))
+        try bare.reserveKV(blockSize: 16, blockCount: 4)
+        #expect(try Self.run(bare, sequences.map { ($0.id, -1) }, threadsOf: 4) == plain)
         for index in [0, 2, 3] { #expect(Self.distance(plain[index], together[index]) > 1e-2, "sequence \(index)") }
     }
 

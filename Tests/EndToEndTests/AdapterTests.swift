@@ -20,7 +20,7 @@ import Testing
     @Test func oneCommandServesModelAndAdapters() async throws {
         let space = try Workspace()
         let flags = [
-            "--enable-lora", "--lora-modules", "plain=\(Self.folder)/plain", "patterns=\(Self.folder)/patterns", "--max-loras", "2", "--max-lora-rank", "32",
+            "--enable-lora", "--lora-modules", "plain=\(Self.folder)/plain", #"{"name": "patterns", "path": "\#(Self.folder)/patterns", "base_model_name": "tiny"}"#, "--max-loras", "2", "--max-lora-rank", "32",
             "--max-cpu-loras", "2", "--dtype", "float32", "--served-model-name", "tiny",
         ]
         let server = try Server(Self.model, flags, environment: ["VLM_STORE": space.store])
@@ -43,6 +43,9 @@ import Testing
         #expect(try errors(plain).contains("--enable-lora: the artifact takes no adapters; compile the model again: vlmc compile DIR --enable-lora"))
         #expect(try errors(adapted, "--lora-modules", "a=\(Self.folder)/patterns").contains("v_proj.lora_A.weight\": has rank 32, above --max-lora-rank 16"))
         #expect(try errors(adapted, "--lora-modules", "a=\(Self.folder)/none").contains("none/adapter_config.json: no such file"))
+        #expect(
+            try errors(adapted, "--lora-modules", #"{"name": "a", "path": "\#(Self.folder)/plain", "base_model_name": "b"}"#)
+                .contains("--lora-modules a: base_model_name b is not the model that is served, qwen2_vl"))
         #expect(try errors(adapted, "--lora-modules", "qwen2_vl=\(Self.folder)/plain").contains("--lora-modules qwen2_vl: the model itself is called so"))
         let other = try space.vlmc("compile", Workspace.repository.appending(path: "Tests/Families/Fixtures/phi3_v").path, "--enable-lora")
         #expect(other.status == 0, "o_proj and down_proj are there: \(other.errors)")

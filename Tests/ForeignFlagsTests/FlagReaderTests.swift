@@ -6,7 +6,7 @@ import Testing
         "--host": true, "--port": true, "--served-model-name": true, "--api-key": true, "--allowed-origins": true, "--max-model-len": true, "--max-num-seqs": true,
         "--max-num-batched-tokens": true, "--threads": true, "--enable-prefix-caching": false, "--no-enable-prefix-caching": false, "--disable-log-requests": false,
         "--override-generation-config": true, "--limit-mm-per-prompt": true, "--log-level": true, "--seed": true, "--dtype": true, "--image-cache-bytes": true, "--enforce-eager": false,
-        "--image-fetch-timeout": true, "--max-image-pixels": true, "--media-redirects": false, "--no-media-redirects": false, "--allowed-media-domains": true,
+        "--image-fetch-timeout": true, "--max-image-pixels": true, "--media-redirects": false, "--no-media-redirects": false, "--allowed-media-domains": true, "--enable-lora": false, "--lora-modules": true,
     ])
 
     private func words(_ line: String) throws -> String { try reader.read(line.split(separator: " ").map(String.init)).arguments.joined(separator: " ") }
@@ -21,6 +21,8 @@ import Testing
         ("-hf a/b -fa on -b 512 -ub 512 --jinja -v", "a/b --max-num-batched-tokens 512 --log-level debug"),
         ("dir --served-model-name a b --api-key k l --port 1", "dir --served-model-name a --served-model-name b --api-key k --api-key l --port 1"),
         ("--served-model-name a dir", "--served-model-name a dir"),
+        ("--enable-lora --lora-modules a=b c=d dir", "--enable-lora --lora-modules a=b --lora-modules c=d dir"),
+        (#"dir --lora-modules a=b {"name":"c"} --enable-lora"#, #"dir --lora-modules a=b --lora-modules {"name":"c"} --enable-lora"#),
         (#"dir --allowed-origins ["https://a","https://b"]"#, "dir --allowed-origins https://a --allowed-origins https://b"),
         ("dir --trust-remote-code --tool-call-parser hermes --enable-auto-tool-choice --swap-space 4 --device cpu", "dir"),
         ("dir --uvicorn-log-level critical --no-enable-log-requests", "dir --log-level error --disable-log-requests"),
