@@ -103,7 +103,8 @@ let package = Package(
         module("CPUBackend", ["Execution", "ArtifactFormat", "HostLimits", "Plan", "Tensors", "CKernels", "COpenBLAS"]),
         module("Serving", ["Budgets", "CKernels", "Execution", "GuidedDecoding", "Inputs", "JSON", "Plan", crypto]),
         module(
-            "ModelRuntime", ["ArtifactFormat", "ChatTemplates", "Execution", "HostLimits", "Inputs", "JSON", "Plan", "Serving"]),
+            "ModelRuntime",
+            ["ArtifactFormat", "ChatTemplates", "Execution", "HostLimits", "HuggingFace", "Inputs", "JSON", "Plan", "Serving", "Tensors"]),
         module("MediaFetching", [asyncHTTPClient, nioCore, nioHTTP1, nioPosix, nioSSL]),
         module(
             "HTTPAPI", ["Budgets", "CHeap", "GuidedDecoding", "MediaFetching", "Serving", "Inputs", "JSON", "Plan", crypto, hummingbird, hummingbirdCore, hummingbirdTLS, httpTypes, lifecycle, logging, nioCore, nioHTTP1, nioSSL],

@@ -69,6 +69,8 @@ package struct ArtifactKey: Sendable, Hashable, Codable {
     package var precision: Precision
     /// Which linear layers are rounded; nil for as the checkpoint has them.
     package var rounding: LayerRounding?
+    /// Whether layers of the decoder take adapters.
+    package var takesAdapters: Bool
     /// Arithmetic of the large linear layers.
     package var arithmetic: Arithmetic
     package var limits: Program.Limits
@@ -76,7 +78,7 @@ package struct ArtifactKey: Sendable, Hashable, Codable {
 
     package init(
         checkpoint: String, tensors: String, configs: ConfigDigests, pipeline: [PassVersion], rewriteLimit: Int? = nil, target: Target,
-        precision: Precision, rounding: LayerRounding? = nil, arithmetic: Arithmetic, limits: Program.Limits, kvElement: DType
+        precision: Precision, rounding: LayerRounding? = nil, takesAdapters: Bool = false, arithmetic: Arithmetic, limits: Program.Limits, kvElement: DType
     ) {
         formatVersion = Manifest.formatVersion
         compiler = toolVersion
@@ -88,6 +90,7 @@ package struct ArtifactKey: Sendable, Hashable, Codable {
         self.target = target
         self.precision = precision
         self.rounding = rounding
+        self.takesAdapters = takesAdapters
         self.arithmetic = arithmetic
         self.limits = limits
         self.kvElement = kvElement
@@ -127,6 +130,7 @@ extension ArtifactKey {
             Field(name: "target", value: target.rawValue),
             Field(name: "precision", value: precision.rawValue),
             Field(name: "quantize", value: rounding?.rawValue ?? "none"),
+            Field(name: "adapters", value: takesAdapters ? "taken" : "none"),
             Field(name: "arithmetic", value: arithmetic.rawValue),
             Field(name: "gears", value: limits.gears.map(String.init).joined(separator: ",")),
             Field(name: "max-num-seqs", value: "\(limits.maxSequences)"),

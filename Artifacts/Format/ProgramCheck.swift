@@ -222,7 +222,7 @@ private struct ProgramCheck {
         let isFixedRow = type.shape.dims.dropFirst().allSatisfy { $0.symbol == nil }
         let fits =
             switch role {
-            case .ids, .slots, .imageRows, .stateSlots, .ordinals: type.element == .i32 && extents.count == 1 && count <= most
+            case .ids, .slots, .imageRows, .stateSlots, .ordinals, .adapters: type.element == .i32 && extents.count == 1 && count <= most
             case .sampleRows: type.element == .i32 && extents.count == 1 && count <= limits.maxSequences
             case .positions:
                 type.element == .i32 && extents.count == 2 && extents[0] == program.positionAxes && extents[1] <= most

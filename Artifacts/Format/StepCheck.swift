@@ -23,6 +23,7 @@ struct StepCheck {
         case .packActivations(let layout): try check(layout)
         case .linear(let linear): try check(linear)
         case .screenedLinear(let linear): try checkScreened(linear)
+        case .adapt(let adapt): try check(adapt)
         case .rmsNorm, .layerNorm: try checkNorm(activations: 1)
         case .addRMSNorm, .addLayerNorm: try checkNorm(activations: 2)
         case .rotaryTable: try checkRotaryTable()
@@ -226,6 +227,15 @@ extension StepCheck {
         guard plan.entry != .vision, case .output(0) = step.outputs[0].place else {
             throw Contradiction(reason: "\(place): a screened layer makes no logits")
         }
+    }
+
+    private func check(_ adapt: Kernel.Adapt) throws(Contradiction) {
+        let (y, x) = (try floats(step.inputs[0]), try floats(step.inputs[1]))
+        try requireSame(try floats(step.outputs[0]), [y])
+        let isWhole = !adapt.layers.isEmpty && adapt.layers.allSatisfy { !$0.name.isEmpty && $0.outputs > 0 && $0.outputs <= y.columns }
+        try require(isWhole && adapt.layers.reduce(0, { $0 + $1.outputs }) == y.columns, "the layers are not the columns of \(y.type)")
+        try require(x.rows == y.rows && x.columns == adapt.inputs, "\(x.type) is not \(adapt.inputs) inputs for each row of \(y.type)")
+        try requireIndex(step.inputs[2], for: y)
     }
 
     /// Each row of x becomes a packed row.

@@ -37,13 +37,13 @@ private func layers(_ activation: Activation) -> Rule {
             try m.require(e.useCount(m[name]) == m.reads(name), "the layer is read elsewhere", at: name)
         }
         try m.require(m.type("gate") == m.type("up"), "the layers differ in width", at: "up")
-        return e.gatedActivation(try JoinedLayers([gate, up]).write(by: e), activation)
+        return e.gatedActivation(try JoinedLayers([gate, up], in: e.graph).write(by: e), activation)
     }
 }
 
 extension Match {
     fileprivate func layer(_ name: String) throws(Refusal) -> Node {
-        guard let node = graph.producer(of: self[name]), JoinedLayers.isLayer(node) else {
+        guard let node = graph.producer(of: self[name]), JoinedLayers.givesLayer(node, in: graph) else {
             throw Refusal("the \(name) is not made by a linear layer", at: self[name])
         }
         return node

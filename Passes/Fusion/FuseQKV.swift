@@ -12,16 +12,17 @@ package let fuseQKV = Pass("fuse-qkv", .fused, isOptional: true) { editor in
             let k = layer(behind: attention.operands[1], in: editor.graph),
             let v = layer(behind: attention.operands[2], in: editor.graph), Set([q.id, k.id, v.id]).count == 3
         else { continue }
-        JoinedLayers([q, k, v]).join(in: editor, rule: "queries-keys-values")
+        JoinedLayers([q, k, v], in: editor.graph).join(in: editor, rule: "queries-keys-values")
     }
     editor.eraseDead()
 }
 
-/// The layer whose output a value is, through heads, rotation and the cache.
+/// The layer, or the node that adapts it, whose output a value is, through heads, rotation and the cache.
 private func layer(behind value: ValueID, in graph: Graph) -> Node? {
     guard let node = graph.producer(of: value) else { return nil }
     switch node.op {
     case is Linear, is any QuantizedLayer: return node
+    case is Adapt: return JoinedLayers.givesLayer(node, in: graph) ? node : nil
     case is Reshape, is Rotary: return layer(behind: node.operands[0], in: graph)
     case is KVWrite: return node.operand("rows").flatMap { layer(behind: $0, in: graph) }
     default: return nil

@@ -1,15 +1,28 @@
 import IR
 import Tensors
 
-/// Layers over the same input that become one layer over stacked weights, read by columns.
+/// Layers over the same input that become one layer over stacked weights, read by columns; what adapts them does so at once.
 struct JoinedLayers {
     private let layers: [Node]
+    /// What adapts each layer, if anything does.
+    private let adapters: [Node?]
 
-    /// Layers in the order of their columns.
-    init(_ layers: [Node]) { self.layers = layers }
+    /// - Parameter outputs: layers, or the nodes that adapt them, in the order of their columns.
+    init(_ outputs: [Node], in graph: Graph) {
+        adapters = outputs.map { $0.op is Adapt ? $0 : nil }
+        layers = outputs.map { $0.op is Adapt ? graph.producer(of: $0.operands[0]) ?? $0 : $0 }
+    }
 
     /// Whether a node is a layer that can be joined.
     static func isLayer(_ node: Node) -> Bool { node.op is Linear || node.op is any QuantizedLayer }
+
+    /// Whether a node gives the outputs of a layer that can be joined, adapted or not.
+    static func givesLayer(_ node: Node, in graph: Graph) -> Bool {
+        guard node.op is Adapt else { return isLayer(node) }
+        return graph.producer(of: node.operands[0]).map(isLayer) ?? false
+    }
+
+    private var outputs: [ValueID] { zip(layers, adapters).map { ($1 ?? $0).result } }
 
     /// Replaces the layers; a miss says why they stay apart.
     func join(in editor: Editor, rule: String) {
@@ -18,12 +31,13 @@ struct JoinedLayers {
         editor.rewrite(rule, at: first) { () throws(Refusal) in
             try checkOperands(editor.graph)
             try checkLikeness(editor.graph)
+            try checkAdapters(editor)
             let axis = editor.type(of: first.result).shape.rank - 1
-            let joined = stacked(by: editor)
+            let joined = adapted(stacked(by: editor), editor)
             var start = 0
-            for layer in layers {
-                let width = editor.type(of: layer.result).shape[axis].fixedValue ?? 0
-                editor.replace(layer.result, with: editor.slice(joined, axis: axis, start..<start + width))
+            for output in outputs {
+                let width = editor.type(of: output).shape[axis].fixedValue ?? 0
+                editor.replace(output, with: editor.slice(joined, axis: axis, start..<start + width))
                 start += width
             }
         }
@@ -32,8 +46,29 @@ struct JoinedLayers {
     /// Writes one layer with the columns of all; layers that differ become one of the kind that takes any weight.
     func write(by editor: Editor) throws(Refusal) -> ValueID {
         try checkOperands(editor.graph)
-        do throws(Refusal) { try checkLikeness(editor.graph) } catch { return levelled(by: editor) }
-        return stacked(by: editor)
+        try checkAdapters(editor)
+        do throws(Refusal) { try checkLikeness(editor.graph) } catch { return adapted(levelled(by: editor), editor) }
+        return adapted(stacked(by: editor), editor)
+    }
+
+    /// All layers are adapted or none, by the same rows, and nothing else reads them before.
+    private func checkAdapters(_ editor: Editor) throws(Refusal) {
+        guard adapters.contains(where: { $0 != nil }) else { return }
+        for (layer, adapter) in zip(layers, adapters) {
+            guard let adapter else { throw Refusal("one layer is adapted and another is not", at: layer.result) }
+            guard adapter.operands.dropFirst() == adapters[0]?.operands.dropFirst() else {
+                throw Refusal("the layers are adapted by different values", at: adapter.result)
+            }
+            guard editor.useCount(layer.result) == 1 else { throw Refusal("the layer is read before it is adapted", at: layer.result) }
+        }
+    }
+
+    /// The columns of all layers with what adapts them.
+    private func adapted(_ joined: ValueID, _ editor: Editor) -> ValueID {
+        let ops = adapters.compactMap { $0?.op(as: Adapt.self) }
+        guard let first = adapters.first.flatMap({ $0 }), ops.count == layers.count else { return joined }
+        return editor.adapt(
+            joined, first.operands[1], first.operands[2], layers: ops.flatMap(\.layers), widths: ops.flatMap(\.widths))
     }
 
     private func checkOperands(_ graph: Graph) throws(Refusal) {

@@ -86,7 +86,7 @@ struct KernelChoice {
         let types = node.operands.map(graph.type(of:))
         if let op = node.op(as: Attention.self) { return attentionRefusal(name, op, node) }
         switch name {
-        case .view, .packActivations, .linear, .screenedLinear, .rmsNorm, .layerNorm, .addRMSNorm, .addLayerNorm, .rotaryTable, .gatedActivation,
+        case .view, .packActivations, .linear, .adapt, .screenedLinear, .rmsNorm, .layerNorm, .addRMSNorm, .addLayerNorm, .rotaryTable, .gatedActivation,
             .embed, .selectRows, .gatherColumns, .plain, .pagedAttention, .segmentAttention, .copyRows:
             return nil
         case .shortConvolution:

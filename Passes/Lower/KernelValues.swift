@@ -14,6 +14,7 @@ extension Graph {
             guard let weight = PackedWeight(node.operands[1], in: self) else { return nil }
             return .screenedLinear(
                 Kernel.Linear(arithmetic: arithmetic, layout: weight.layout, inputs: weight.shape[1], outputs: weight.shape[0]))
+        case .adapt: return adapt(node)
         case .rmsNorm: return node.op(as: RMSNorm.self).map { .rmsNorm(eps: Float($0.eps)) }
         case .layerNorm: return node.op(as: LayerNorm.self).map { .layerNorm(eps: Float($0.eps)) }
         case .addRMSNorm: return node.op(as: AddRMSNorm.self).map { .addRMSNorm(eps: Float($0.eps)) }
@@ -63,6 +64,11 @@ extension Graph {
         case .blendRows: return .blendRows
         case .plain(let op): return plain(op, node).map(Kernel.plain)
         }
+    }
+
+    private func adapt(_ node: Node) -> Kernel? {
+        guard let op = node.op(as: Adapt.self), let inputs = type(of: node.operands[1]).shape[1].fixedValue else { return nil }
+        return .adapt(Kernel.Adapt(inputs: inputs, layers: zip(op.layers, op.widths).map { Kernel.Adapt.Layer(name: $0, outputs: $1) }))
     }
 
     private func linear(_ node: Node, _ arithmetic: Arithmetic) -> Kernel? {

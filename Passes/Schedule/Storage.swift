@@ -44,7 +44,7 @@ package struct Storage {
     package static func inPlaceCandidates(_ node: Node) -> [(result: Int, operand: Int)] {
         if node.kernel?.isFallback == true { return [] }
         switch node.op {
-        case is Rotary, is Add, is SelectRows: return [(0, 0)]
+        case is Rotary, is Add, is SelectRows, is Adapt: return [(0, 0)]
         case is AddRMSNorm, is AddLayerNorm: return [(0, 1), (0, 0)]
         default: return []
         }

@@ -24,7 +24,7 @@ final class CPUModel: LoadedModel {
     private let symbols: SymbolTable
     private let clock: StepClock?
 
-    init(_ artifact: Artifact, isa: vlm_isa, threads: Int, clock: StepClock?) throws(BackendError) {
+    init(_ artifact: Artifact, adapters: [Adapter], isa: vlm_isa, threads: Int, clock: StepClock?) throws(BackendError) {
         self.artifact = artifact
         let program = artifact.program
         self.program = program
@@ -42,7 +42,8 @@ final class CPUModel: LoadedModel {
 
         let scratch = try Scratch(threads: threads)
         states = try StateStorage(program.states, sequences: program.limits.maxSequences)
-        let environment = StepEnvironment(isa: isa, threads: threads, scratch: scratch, kv: kv, states: states, symbols: symbols)
+        let environment = StepEnvironment(
+            isa: isa, threads: threads, scratch: scratch, kv: kv, states: states, symbols: symbols, adapters: adapters)
         let weights = ArtifactWeights(artifact: artifact, indices: indices)
         for plan in program.plans {
             let steps = try StepPreparer(weights: weights, environment: environment, bounds: plan.bounds).prepare(plan)

@@ -34,6 +34,8 @@ struct StepEnvironment {
     let kv: KVStorage
     let states: StateStorage
     let symbols: SymbolTable
+    /// Those that rows name by number.
+    var adapters: [Adapter] = []
 }
 
 /// Memory that kernels use inside one call.

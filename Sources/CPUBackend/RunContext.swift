@@ -136,6 +136,7 @@ extension RunContext {
         case .sampleRows: UnsafeMutableRawPointer(io?.sampleRows.baseAddress)
         case .stateSlots: UnsafeMutableRawPointer(io?.stateSlots.baseAddress)
         case .ordinals: UnsafeMutableRawPointer(io?.ordinals.baseAddress)
+        case .adapters: UnsafeMutableRawPointer(io?.adapters.baseAddress)
         }
     }
 }

@@ -28,6 +28,9 @@ struct StepPreparer {
             return try PackActivationsStep(layout, inputs: inputs, outputs: outputs, origin: origin, isa: isa)
         case .linear(let linear):
             return try LinearStep(linear, operands: inputs, output: outputs[0], maxRows: maxRows(of: step), origin: origin, environment)
+        case .adapt(let adapt):
+            let rows = step.outputs[0].type.shape.values(bounds)?.first ?? 0
+            return try AdaptStep(adapt, operands: inputs, output: outputs[0], maxRows: rows, origin: origin, environment)
         case .screenedLinear(let linear):
             return try ScreenedLinearStep(linear, operands: inputs, output: outputs[0], maxRows: maxRows(of: step), origin: origin, environment)
         case .rmsNorm(let eps), .addRMSNorm(let eps):

@@ -82,13 +82,16 @@ package struct Compilation {
 
     /// The mathematics of the model, before any pass.
     package func traced() throws(CompileError) -> Module {
-        let bounds = TraceBounds(
+        var bounds = TraceBounds(
             tokens: limits.maxBatchedTokens, rows: limits.maxSequences, slots: limits.maxModelLength,
             imageRows: limits.maxBatchedTokens, patches: max(1, limits.maxPatches),
             features: max(1, source.inputs.image?.maxFeatures(rows: limits.maxPatches) ?? 1))
+        bounds.takesAdapters = options.takesAdapters
         do throws(CheckpointError) {
-            return try source.definition.trace(CheckpointTypes(source.checkpoint), bounds: bounds)
+            let module = try source.definition.trace(CheckpointTypes(source.checkpoint), bounds: bounds)
+            guard options.takesAdapters, !module.graphs.contains(where: { $0.nodes.contains { $0.op is Adapt } }) else { return module }
         } catch { throw .checkpoint(error) }
+        throw .badOption("--enable-lora: the decoder has none of the layers that adapters may change: \(AdapterConfiguration.layers.joined(separator: ", "))")
     }
 
     /// The module after the passes up to `options.stopAfter`, and what they did.
@@ -209,7 +212,7 @@ package struct Compilation {
             checkpoint: digests.checkpoint, tensors: source.tensorDigest, configs: source.digests,
             pipeline: passes.passes.map { ArtifactKey.PassVersion(name: $0.name, version: $0.version) },
             rewriteLimit: options.rewriteLimit, target: options.target, precision: options.precision, rounding: options.rounding,
-            arithmetic: arithmetic, limits: limits,
+            takesAdapters: options.takesAdapters, arithmetic: arithmetic, limits: limits,
             kvElement: kvElement)
     }
 

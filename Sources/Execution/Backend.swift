@@ -4,7 +4,14 @@ package import Plan
 /// Turns artifacts into models that run on one kind of device.
 package protocol Backend: Sendable {
     /// Maps the weights and prepares every plan; nothing is compiled and no plan is changed.
-    func load(_ artifact: Artifact) throws(BackendError) -> any LoadedModel
+    ///
+    /// - Parameter adapters: those that tokens may name by their place here, of layers that the program lets them change.
+    func load(_ artifact: Artifact, adapters: [Adapter]) throws(BackendError) -> any LoadedModel
+}
+
+extension Backend {
+    /// A model without adapters.
+    package func load(_ artifact: Artifact) throws(BackendError) -> any LoadedModel { try load(artifact, adapters: []) }
 }
 
 /// A model ready to run. One thread at a time calls it.

@@ -141,6 +141,7 @@ package final class NullModel: LoadedModel {
         for axis in 0..<io.positionAxes {
             mix(&hash, UInt64(UInt32(bitPattern: io.positions[axis * io.tokenCount + row])))
         }
+        if io.adapters[row] >= 0 { mix(&hash, UInt64(io.adapters[row]) + 1) }
         if io.imageRows[row] >= 0 {
             let start = Int(io.imageRows[row]) * io.hiddenSize
             for value in io.imageEmbeds[start..<start + io.hiddenSize] { mix(&hash, UInt64(value.bitPattern)) }

@@ -56,6 +56,8 @@ package final class StepIO {
     package let stateSlots: UnsafeMutableBufferPointer<Int32>
     /// i32[maxTokens]: the token's place in its sequence; states begin as zeros before 0.
     package let ordinals: UnsafeMutableBufferPointer<Int32>
+    /// i32[maxTokens]: the number of the adapter that the token's sequence is answered with; −1 for none.
+    package let adapters: UnsafeMutableBufferPointer<Int32>
     /// f32[maxSequences, vocabularySize].
     package let logits: UnsafeMutableBufferPointer<Float>
     /// f32[maxSequences, modelWidth]: of `extend` alone, what each row of `logits` is made of, behind the last norm.
@@ -80,7 +82,7 @@ package final class StepIO {
         let counts = [
             (maxTokens, 1), (positionAxes, maxTokens), (maxTokens, 1), (maxTokens, 1), (maxTokens, 1), (maxTokens, hiddenSize), (maxSequences, 1),
             (maxSequences, 1), (maxSequences, 1), (maxSequences, maxBlocks), (maxSequences, 1), (maxSequences, 1), (maxSequences, 1), (maxTokens, 1),
-            (maxTokens, 1),
+            (maxTokens, 1), (maxTokens, 1),
             (maxSequences, vocabularySize), (maxSequences, modelWidth),
         ]
         memory = try Arena(elements: counts, of: 4, for: "the buffers of a batch")
@@ -104,10 +106,12 @@ package final class StepIO {
         logitReach = take(maxSequences)
         stateSlots = take(maxTokens)
         ordinals = take(maxTokens)
+        adapters = take(maxTokens)
         logits = take(maxSequences * vocabularySize)
         hidden = take(maxSequences * modelWidth)
         slots.update(repeating: -1)
         imageRows.update(repeating: -1)
         stateSlots.update(repeating: -1)
+        adapters.update(repeating: -1)
     }
 }

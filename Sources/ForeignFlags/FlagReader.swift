@@ -18,7 +18,7 @@ package struct FlagReader: Sendable {
     }
 
     /// Ours that vLLM gives several values behind one another.
-    private static let several: Set<String> = ["--served-model-name", "--api-key", "--allowed-origins", "--allowed-media-domains"]
+    private static let several: Set<String> = ["--served-model-name", "--api-key", "--allowed-origins", "--allowed-media-domains", "--lora-modules"]
 
     /// Ours whose values add up, the last of what they both say.
     private static let merged: Set<String> = ["--override-generation-config"]
@@ -124,7 +124,7 @@ extension FlagReader {
         guard takesValue else { return [Part(name: canonical, words: inline.map { ["\(name)=\($0)"] } ?? [name])] }
         var values = inline.map { [$0] } ?? line.next().map { [$0] } ?? []
         // Behind the model, words that are no flags can only be further values.
-        while Self.several.contains(name), hasModel, inline == nil, let more = line.nextValue() { values.append(more) }
+        while Self.several.contains(name), inline == nil, let more = hasModel ? line.nextValue() : line.nextPair(behind: name) { values.append(more) }
         if Self.several.contains(name), values.count == 1, values[0].hasPrefix("[") { values = try Self.list(name, values[0]) }
         return values.isEmpty ? [Part(name: canonical, words: [name])] : values.map { Part(name: canonical, words: [name, $0]) }
     }
@@ -210,6 +210,11 @@ private struct Line {
     mutating func next(where isWanted: (String) -> Bool) -> String? {
         guard let first = words.first, isWanted(first) else { return nil }
         return words.popFirst()
+    }
+
+    /// The next `name=directory`, or object of JSON, behind a flag that takes such words alone.
+    mutating func nextPair(behind name: String) -> String? {
+        name == "--lora-modules" ? next { !$0.hasPrefix("-") && ($0.contains("=") || $0.hasPrefix("{")) } : nil
     }
 
     /// The next word when it is no flag.

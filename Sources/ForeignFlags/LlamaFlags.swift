@@ -1,6 +1,6 @@
 extension ForeignFlag {
     private static let noGPU = "there is no GPU to put anything on"
-    private static let adapters = "adapters are not served yet; merge the adapter into the model and compile that"
+    private static let adapters = "adapters in GGUF are not read; --enable-lora --lora-modules name=dir takes those of PEFT"
     private static let drafts = "neither draft models nor EAGLE heads are served; --speculative-model '[ngram]' guesses tokens from prompt and answer"
     private static let byRequest = "requests say it, under the same name as at OpenAI or vLLM"
     private static let noSampler = "this way of sampling is not built"

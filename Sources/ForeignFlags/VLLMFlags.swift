@@ -1,5 +1,5 @@
 extension ForeignFlag {
-    private static let adapters = "adapters (LoRA) are not served yet; merge the adapter into the model and compile that"
+    private static let prompts = "adapters of prompts are not served; those of layers are (--enable-lora)"
     private static let drafts = "neither draft models nor EAGLE heads are served; --speculative-model '[ngram]' guesses tokens from prompt and answer"
     private static let compiledAhead = "plans are compiled ahead, for the batch sizes of vlmc compile --decode-gears"
     private static let oneProcess = "one process computes, on the CPU"
@@ -102,9 +102,14 @@ extension ForeignFlag {
     ]
 
     private static let later = [
-        ForeignFlag("--enable-lora --fully-sharded-loras --enable-prompt-adapter --enable-lora-bias", .none, .refused(adapters)),
-        ForeignFlag("--lora-modules --prompt-adapters", .several, .refused(adapters)),
-        ForeignFlag("--max-loras --max-lora-rank --max-cpu-loras --lora-extra-vocab-size --lora-dtype --long-lora-scaling-factors --max-prompt-adapters --max-prompt-adapter-token --qlora-adapter-name-or-path", .one, .refused(adapters)),
+        ForeignFlag("--fully-sharded-loras", .none, .nothing(oneProcess)),
+        ForeignFlag("--enable-prompt-adapter", .none, .refused(prompts)),
+        ForeignFlag("--enable-lora-bias", .none, .refused("biases of adapters are not served")),
+        ForeignFlag("--prompt-adapters", .several, .refused(prompts)),
+        ForeignFlag("--lora-extra-vocab-size --long-lora-scaling-factors", .one, .refused("adapters change layers alone, with one scale each")),
+        ForeignFlag("--lora-dtype", .one, .nothing("adapters are computed in f32")),
+        ForeignFlag("--max-prompt-adapters --max-prompt-adapter-token", .one, .refused(prompts)),
+        ForeignFlag("--qlora-adapter-name-or-path", .one, .refused("adapters are named by --lora-modules name=dir")),
         ForeignFlag("--speculative-config", .one, .becomes("--speculative-model and its flags", SpeculativeConfig.words)),
         ForeignFlag("--speculative-model-quantization --speculative-draft-tensor-parallel-size --speculative-max-model-len", .one, .refused(drafts)),
         ForeignFlag("--speculative-disable-by-batch-size", .one, .refused("guessed tokens only take rows that no running sequence needs")),

@@ -10,6 +10,10 @@ struct AnswerPlan: Sendable {
     var beginnings: [String] = []
     /// The field that holds the prompt.
     var promptField = "messages"
+    /// What answers: the model as it is where it is nil.
+    var adapter: ServedAdapter? {
+        didSet { for index in groups.indices { groups[index].request.adapter = adapter?.chosen } }
+    }
 
     var heldBytes: Int { groups.reduce(0) { $0 + $1.request.heldBytes } }
 

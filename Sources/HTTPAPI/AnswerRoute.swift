@@ -50,6 +50,7 @@ struct AnswerRoute: Sendable {
             var plan = try read.names.renaming { () throws(APIError) -> AnswerPlan in
                 try read.chat.plan(pipeline, contextLength: model.engine.configuration.maxModelLength, budget)
             }
+            plan.adapter = model.adapter(named: read.chat.model)
             plan.promptField = read.names.name(of: plan.promptField)
             plan.options.maxTokensField = read.names.name(of: plan.options.maxTokensField)
             return Made(form: read.form, plan: plan)
@@ -80,13 +81,15 @@ struct AnswerRoute: Sendable {
             try model.check(name: read.model)
             return read
         } isLong: { $0.prompts.sources.count > 1 } make: { read, pipeline, budget throws(APIError) in
-            try read.plan(pipeline, contextLength: model.engine.configuration.maxModelLength, budget)
+            var plan = try read.plan(pipeline, contextLength: model.engine.configuration.maxModelLength, budget)
+            plan.adapter = model.adapter(named: read.model)
+            return plan
         } heldBytes: { $0.heldBytes }
     }
 
     private func head(_ prefix: String, _ plan: AnswerPlan) -> AnswerHead {
         AnswerHead(
-            id: prefix + (plan.options.requestID ?? AnswerHead.newID()), model: model.name,
+            id: prefix + (plan.options.requestID ?? AnswerHead.newID()), model: plan.adapter?.name ?? model.name,
             created: Int(Date().timeIntervalSince1970), reportsCachedTokens: reportsCachedTokens, withUsage: plan.options.includesUsage,
             tellsTokenIDs: plan.options.returnsTokenIDs)
     }

@@ -80,6 +80,8 @@ struct EmbeddingRequest: Sendable {
         var encoding: Encoding
         var isNormalized: Bool
         var requestID: String?
+        /// Nil for the model as it is.
+        var adapter: ServedAdapter?
         /// The field that holds the prompts.
         var field: String
 

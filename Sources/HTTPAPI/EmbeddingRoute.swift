@@ -16,7 +16,9 @@ struct EmbeddingRoute: Sendable {
             try model.check(name: read.model)
             return read
         } isLong: { $0.isLong } make: { read, pipeline, budget throws(APIError) in
-            try read.plan(pipeline, contextLength: model.engine.configuration.maxModelLength, budget)
+            var plan = try read.plan(pipeline, contextLength: model.engine.configuration.maxModelLength, budget)
+            plan.adapter = model.adapter(named: read.model)
+            return plan
         } heldBytes: { $0.heldBytes }
         defer { withExtendedLifetime(holdings) {} }
         var (data, tokens) = ([JSONValue](), 0)
@@ -32,7 +34,7 @@ struct EmbeddingRoute: Sendable {
         }
         return [
             "id": .string("embd-" + (plan.requestID ?? AnswerHead.newID())), "object": "list",
-            "created": .int(Int(Date().timeIntervalSince1970)), "model": .string(model.name), "data": .array(data),
+            "created": .int(Int(Date().timeIntervalSince1970)), "model": .string(plan.adapter?.name ?? model.name), "data": .array(data),
             "usage": ["prompt_tokens": .int(tokens), "total_tokens": .int(tokens), "completion_tokens": 0],
         ]
     }
@@ -40,12 +42,13 @@ struct EmbeddingRoute: Sendable {
     private func embeddings(of prompts: [Prompt], _ plan: EmbeddingRequest.Plan) async throws -> (embeddings: [[Float]], tokens: Int) {
         let shelf = Shelf()
         let groups = prompts.enumerated().map { index, prompt in
-            GenerationGroup(
-                GenerationRequest(
-                    prompt: prompt, maxTokens: 0, decoder: NoText(), cacheSalt: plan.cacheSalt,
-                    probe: Probe(readsHidden: true) { finding in
-                        if case .hidden(let values) = finding { shelf.put(values, index) }
-                    }))
+            var request = GenerationRequest(
+                prompt: prompt, maxTokens: 0, decoder: NoText(), cacheSalt: plan.cacheSalt,
+                probe: Probe(readsHidden: true) { finding in
+                    if case .hidden(let values) = finding { shelf.put(values, index) }
+                })
+            request.adapter = plan.adapter?.chosen
+            return GenerationGroup(request)
         }
         let generation: BranchedGeneration
         do throws(AdmissionError) { generation = try intake.model.engine.submit(groups) } catch { throw APIError(error, place: plan.field) }

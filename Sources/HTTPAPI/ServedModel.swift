@@ -2,6 +2,20 @@ internal import Inputs
 package import Serving
 internal import Synchronization
 
+/// An adapter as requests name it.
+package struct ServedAdapter: Sendable {
+    package let name: String
+    /// Its directory, shown by `/v1/models`.
+    package let root: String
+    package let chosen: ChosenAdapter
+
+    package init(name: String, root: String, chosen: ChosenAdapter) {
+        self.name = name
+        self.root = root
+        self.chosen = chosen
+    }
+}
+
 /// The model behind the routes: its names, its engine, and its input pipeline once that is loaded.
 package final class ServedModel: Sendable {
     /// Names that requests may use; the first is the one that answers carry.
@@ -9,6 +23,8 @@ package final class ServedModel: Sendable {
     package let engine: Engine
     /// Shown by `/v1/models`.
     package let root: String
+    /// What requests may name in place of the model: the model with an adapter.
+    let adapters: [ServedAdapter]
     private let baseName: String?
     /// How the model marks what it thinks, which answers of chats then tell apart; nil where all is text.
     let reasoning: ReasoningReader.Form?
@@ -19,13 +35,18 @@ package final class ServedModel: Sendable {
 
     /// - Parameters:
     ///   - baseName: a path that ends in it names the model as well, such as the directory it was compiled from.
+    ///   - adapters: of other names than the model.
     ///   - seed: what the seeds of requests without one follow from; nil where they are drawn.
-    package init(names: [String], baseName: String? = nil, root: String, engine: Engine, seed: UInt64? = nil, reasoning: ReasoningReader.Form? = nil) {
+    package init(
+        names: [String], baseName: String? = nil, root: String, adapters: [ServedAdapter] = [], engine: Engine, seed: UInt64? = nil,
+        reasoning: ReasoningReader.Form? = nil
+    ) {
         self.reasoning = reasoning
         seeds = Mutex(seed)
         precondition(!names.isEmpty)
         self.names = names
         self.baseName = baseName
+        self.adapters = adapters
         self.root = root
         self.engine = engine
     }
@@ -44,14 +65,17 @@ package final class ServedModel: Sendable {
         }
     }
 
-    /// Slashes at the end of a name do not count.
-    func answers(to name: String) -> Bool {
+    /// The adapter that requests call so; nil for the model as it is.
+    func adapter(named name: String) -> ServedAdapter? { adapters.first { $0.name == name } }
+
+    /// Whether requests may call the model so, or one of its adapters. Slashes at the end of a name do not count.
+    package func answers(to name: String) -> Bool {
         func trimmed(_ name: String) -> Substring {
             var rest = name[...]
             while rest.last == "/" { rest.removeLast() }
             return rest
         }
-        if names.contains(where: { trimmed($0) == trimmed(name) }) { return true }
+        if adapter(named: name) != nil || names.contains(where: { trimmed($0) == trimmed(name) }) { return true }
         guard let base = baseName?.split(separator: "/"), !base.isEmpty else { return false }
         return name.split(separator: "/").suffix(base.count) == base[...]
     }

@@ -22,7 +22,7 @@ struct StatusRoutes: Sendable {
         router.serve(.version) { _, _ in Response.json(["version": .string(version)]) }
         router.serve(.load) { _, _ in Response.json(["server_load": .int(model.engine.inFlight)]) }
         router.serve(.metrics) { _, _ in metrics() }
-        router.serve(.models) { _, _ in Response.json(["object": "list", "data": [card]]) }
+        router.serve(.models) { _, _ in Response.json(["object": "list", "data": .array([card] + model.adapters.map(card))]) }
         router.serve(.model) { _, context in try card(named: context.parameters.getCatchAll().joined(separator: "/")) }
     }
 
@@ -36,7 +36,7 @@ struct StatusRoutes: Sendable {
     }
 
     private func metrics() -> Response {
-        let text = model.engine.metrics.text(modelName: model.name, process: ProcessUsage.current())
+        let text = model.engine.metrics.text(modelName: model.name, process: ProcessUsage.current(), now: Date().timeIntervalSince1970)
         return Response(
             status: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"],
             body: ResponseBody(byteBuffer: ByteBuffer(string: text)))
@@ -49,12 +49,20 @@ struct StatusRoutes: Sendable {
         ]
     }
 
+    private func card(_ adapter: ServedAdapter) -> JSONValue {
+        [
+            "id": .string(adapter.name), "object": "model", "created": .int(created), "owned_by": "vlm",
+            "root": .string(adapter.root), "parent": .string(model.name), "max_model_len": .int(model.engine.configuration.maxModelLength),
+        ]
+    }
+
     private func card(named name: String) throws -> Response {
-        guard model.answers(to: name.removingPercentEncoding ?? name) else {
+        let name = name.removingPercentEncoding ?? name
+        guard model.answers(to: name) else {
             throw APIError.invalid(
                 "the model \(name.prefix(200)) does not exist; this server has \(model.name)", param: "model",
                 code: "model_not_found", status: 404)
         }
-        return .json(card)
+        return .json(model.adapter(named: name).map(card) ?? card)
     }
 }

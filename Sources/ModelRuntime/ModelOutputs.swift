@@ -22,15 +22,17 @@ extension Session {
     ///   - continuation: the tokens behind the prompt, of which one more than are computed is read: at least one.
     ///   - gears: the least gear of each decode step, in turn; empty for any.
     ///   - repetitionPenalty: that of the model's own generation.
+    ///   - adapter: nil for the model as it is.
     ///   - readsWholePrompt: whether the logits of all tokens of the prompt are wanted.
     package func outputs(
         of prompt: Prompt, continuation: [Int32], gears: [Int] = [], repetitionPenalty: Float = 1,
-        readsWholePrompt: Bool = false
+        adapter: ChosenAdapter? = nil, readsWholePrompt: Bool = false
     ) throws(SessionError) -> ModelOutputs {
         let found = Found()
         var request = GenerationRequest(
             prompt: prompt, maxTokens: continuation.count, ignoresEnd: true, decoder: NoText(),
             probe: Probe(continuation: continuation, gears: gears, readsWholePrompt: readsWholePrompt, take: found.take))
+        request.adapter = adapter
         request.sampling.temperature = 0
         request.sampling.repetitionPenalty = repetitionPenalty
         try SessionError.wrapping { [request] in

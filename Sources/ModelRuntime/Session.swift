@@ -16,19 +16,22 @@ package final class Session: Sendable {
     /// Starts the engine, which checks the weights and loads the model on a thread of its own; its phase says how far it is.
     ///
     /// - Parameters:
+    ///   - adapters: those that requests may name by their place.
     ///   - options: what the engine may use, at most what the artifact was compiled for.
     ///   - availableBytes: memory that is free now.
     ///   - log: takes lines for the operator; called on the engine's thread.
     package init(
-        _ artifact: Artifact, on backend: some Backend, options: EngineOptions = EngineOptions(),
+        _ artifact: Artifact, adapters: [Adapter] = [], on backend: some Backend, options: EngineOptions = EngineOptions(),
         availableBytes: Int = MachineMemory.availableBytes, log: @escaping @Sendable (String) -> Void = { _ in }
     ) throws(ConfigurationError) {
         self.artifact = artifact
+        var options = options
+        options.adapters = adapters.map(\.name)
         let configuration = try EngineConfiguration(program: artifact.program, options: options, availableBytes: availableBytes)
         engine = Engine(configuration: configuration, log: log) {
             try artifact.checkWeights()
             DispatchQueue.global(qos: .utility).async { artifact.prefault() }
-            return try backend.load(artifact)
+            return try backend.load(artifact, adapters: adapters)
         }
     }
 

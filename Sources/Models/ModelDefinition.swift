@@ -81,6 +81,8 @@ package struct TraceBounds: Sendable, Hashable {
     package var patches: Int
     /// Features that a vision call makes.
     package var features: Int
+    /// Whether layers of the decoder take adapters; not a bound, but decided where those are.
+    package var takesAdapters = false
 
     package init(tokens: Int, rows: Int, slots: Int, imageRows: Int, patches: Int, features: Int) {
         self.tokens = tokens

@@ -10,6 +10,8 @@ package final class ModelTracer {
     let b: GraphBuilder
     let catalog: WeightCatalog
     let quantization: QuantizationConfig?
+    /// i32 `[T]`, the adapter of each token's sequence; nil where no adapters are taken.
+    var adapters: Value?
     private var firstFailure: CheckpointError?
     private var missing: [String] = []
 
@@ -52,8 +54,10 @@ package final class ModelTracer {
     func linear(_ name: String, _ x: Value, from inputs: Int, to outputs: Int, bias: Bool) -> Value {
         scope(name) {
             let layout = WeightLayout(self, inputs: inputs, outputs: outputs)
-            let y = b.matmul(layout.input(x), layout.weight, transposeB: true)
-            return bias || layout.isQuantized && has("bias") ? b.add(y, parameter("bias", [.fixed(outputs)])) : y
+            let product = b.matmul(layout.input(x), layout.weight, transposeB: true)
+            let y = bias || layout.isQuantized && has("bias") ? b.add(product, parameter("bias", [.fixed(outputs)])) : product
+            guard let adapters, isAdapted(name) else { return y }
+            return b.adapt(y, x, adapters, layers: [b.origin], widths: [outputs])
         }
     }
 

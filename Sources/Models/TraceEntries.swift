@@ -1,5 +1,6 @@
 package import HuggingFace
 package import IR
+import Tensors
 
 /// How a family's checkpoint becomes a module of entries.
 package struct TraceEntries {
@@ -24,8 +25,14 @@ package struct TraceEntries {
         if images != nil { symbols.append(("I", bounds.imageRows)) }
         for (name, bound) in symbols + visionSymbols.map({ ($0.name, $0.bound) }) { module.symbol(name, bound: bound) }
         if let vision { try record("vision", module, catalog) { [vision($0)] } }
-        try record("extend", module, catalog) { $0.extend(decoder, images: images) }
-        try record("decode", module, catalog) { [$0.decode(decoder)] }
+        try record("extend", module, catalog) {
+            $0.adapters = bounds.takesAdapters ? $0.adapterInput(tokens: "T") : nil
+            return $0.extend(decoder, images: images)
+        }
+        try record("decode", module, catalog) {
+            $0.adapters = bounds.takesAdapters ? $0.adapterInput(tokens: "B") : nil
+            return [$0.decode(decoder)]
+        }
         let traced = module.finish()
         try catalog.requireUse(traced.weights, ignoring: ignored + .derived + (quantization == nil ? [] : .quantizationFacts))
         return traced

@@ -36,6 +36,8 @@ package enum InputRole: String, Sendable, Hashable, Codable, CaseIterable {
     case stateSlots = "state_slots"
     /// i32[T], each token's place in its sequence; states begin as zeros before 0.
     case ordinals
+    /// i32[T], the number of the adapter that each token's sequence is answered with; −1 for none.
+    case adapters
 }
 
 /// Where a step finds or leaves a value.

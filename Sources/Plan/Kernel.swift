@@ -75,6 +75,7 @@ package enum WeightLayout: Sendable, Hashable, Codable, CustomStringConvertible 
 package enum Kernel: Sendable, Hashable, Codable {
     case packActivations(ActivationLayout)
     case linear(Linear)
+    case adapt(Adapt)
     /// A linear layer over bf16 panels whose outputs are scored from int8 panels first.
     case screenedLinear(Linear)
     case rmsNorm(eps: Float)
@@ -178,6 +179,7 @@ extension Kernel {
         switch self {
         case .packActivations(let layout): .packActivations(layout.element)
         case .linear(let linear): linear.layout.linearWeights.map { .linear($0, linear.arithmetic) }
+        case .adapt: .adapt
         case .screenedLinear(let linear): linear.layout == .bf16Panels && !linear.hasBias ? .screenedLinear(linear.arithmetic) : nil
         case .rmsNorm: .rmsNorm
         case .layerNorm: .layerNorm

@@ -5,6 +5,7 @@ package enum KernelName: Sendable, Hashable {
     case packActivations(ActivationLayout.Element)
     case linear(LinearWeights, Arithmetic)
     case screenedLinear(Arithmetic)
+    case adapt
     case rmsNorm, layerNorm, addRMSNorm, addLayerNorm
     case rotaryTable, rotary
     case kvWrite, pagedAttention
@@ -40,6 +41,7 @@ package enum KernelName: Sendable, Hashable {
         case .packActivations(let element): "pack_activations_\(element.rawValue)"
         case .linear(let weights, let arithmetic): "linear_\(weights.rawValue)_\(arithmetic.rawValue)"
         case .screenedLinear(let arithmetic): "screened_linear_bf16_\(arithmetic.rawValue)"
+        case .adapt: "adapt"
         case .rmsNorm: "rms_norm"
         case .layerNorm: "layer_norm"
         case .addRMSNorm: "add_rms_norm"

@@ -2,6 +2,10 @@ extension KernelRegistry {
     /// The kernels of whole layers, and of what stands between them.
     static let layers: [KernelRow] = [
         KernelRow(
+            .adapt, "adapt", "`y + B · A · x` by row and layer, `A` and `B` those of the row's adapter; `y` may be the result.",
+            [OperandRule("y", rank: 2...2), OperandRule("x", rank: 2...2), OperandRule("adapters", .i32, .dense, rank: 1...1)],
+            [OperandRule("y", rank: 2...2)], cost: .movement),
+        KernelRow(
             .rmsNorm, "rms_norm", "`y = x / √(mean(x²) + eps) · w` over the last axis.", [OperandRule("x", rank: 2...8), .vector("w")],
             cost: .perElement(5)),
         KernelRow(

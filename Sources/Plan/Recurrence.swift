@@ -41,7 +41,7 @@ extension Kernel {
             StateLayout(.columns(layer: convolution.layer), width: Self.width([convolution.taps - 1, convolution.channels]))
         case .gatedDelta(let delta):
             StateLayout(.recurrent(layer: delta.layer), width: Self.width([delta.heads, delta.keyDim, delta.valueDim]))
-        case .packActivations, .linear, .screenedLinear, .rmsNorm, .layerNorm, .addRMSNorm, .addLayerNorm, .rotaryTable, .rotary, .kvWrite, .pagedAttention,
+        case .packActivations, .linear, .adapt, .screenedLinear, .rmsNorm, .layerNorm, .addRMSNorm, .addLayerNorm, .rotaryTable, .rotary, .kvWrite, .pagedAttention,
             .segmentAttention, .gatedActivation, .embed, .selectRows, .gatherRows, .gatherColumns, .widen, .add, .scale, .scaleRows, .copyRows, .copyColumns, .joinColumns,
             .blendRows, .plain:
             nil

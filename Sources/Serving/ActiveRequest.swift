@@ -72,8 +72,8 @@ final class ActiveRequest {
         let prompt = request.prompt
         return SequenceState(
             id: id, group: group, seats: request.beams?.width ?? 1, prompt: prompt.ids, longest: request.longest, images: images,
-            spans: prompt.spans, lengths: prompt.lengths, salt: request.cacheSalt, gears: request.probe?.gears ?? [],
-            readsPrompt: request.readsPrompt, readsHidden: request.probe?.readsHidden ?? false,
+            spans: prompt.spans, lengths: prompt.lengths, salt: request.cacheSalt, adapter: request.adapter,
+            gears: request.probe?.gears ?? [], readsPrompt: request.readsPrompt, readsHidden: request.probe?.readsHidden ?? false,
             mayGuess: beams == nil && request.probe == nil && request.maxTokens > 0)
     }
 

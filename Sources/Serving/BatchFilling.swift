@@ -53,6 +53,7 @@ extension StepIO {
             stateSlots[row + offset] = sequence.stateSlot
             ordinals[row + offset] = Int32(position)
             imageRows[row + offset] = -1
+            adapters[row + offset] = Int32(sequence.adapter?.index ?? -1)
         }
     }
 
@@ -99,6 +100,7 @@ extension StepIO {
             stateSlots[row] = -1
             ordinals[row] = 0
             imageRows[row] = -1
+            adapters[row] = -1
             for axis in 0..<positionAxes { positions[axis * gear + row] = 0 }
             queryStarts[row] = Int32(row)
             queryCounts[row] = 0

@@ -21,6 +21,10 @@ package struct EngineOptions: Sendable {
     /// Whether as many tokens are guessed as gain time, by the time of the steps before; else as many as there may be, so that a schedule follows from its
     /// requests alone.
     package var weighsGuesses = true
+    /// Names of the adapters that the model is loaded with.
+    package var adapters: [String] = []
+    /// Different adapters among the sequences that run.
+    package var maxAdapters = 1
 
     package init() {}
 
@@ -30,6 +34,7 @@ package struct EngineOptions: Sendable {
         guard memoryShare > 0, memoryShare <= 1 else { throw .invalid("--gpu-memory-utilization \(memoryShare) is not in (0, 1]") }
         guard imageCacheBytes >= 0 else { throw .invalid("--image-cache-bytes must not be negative") }
         guard (0...1 << 20).contains(maxQueued) else { throw .invalid("--max-num-queued-reqs \(maxQueued) is not in 0 … 1048576") }
+        guard maxAdapters >= 1 else { throw .invalid("--max-loras \(maxAdapters) must be at least 1") }
         for (flag, value) in [("--max-num-seqs", maxSequences), ("--max-model-len", maxModelLength), ("--max-num-batched-tokens", maxBatchedTokens)] {
             if let value, value < 1 { throw .invalid("\(flag) \(value) must be at least 1") }
         }
@@ -60,6 +65,10 @@ package struct EngineConfiguration: Sendable {
     /// Whether the model keeps a state of each sequence.
     package let keepsStates: Bool
     package let vocabularySize: Int
+    /// Names of the adapters, in the order of their places.
+    package let adapters: [String]
+    /// Different adapters among the sequences that run.
+    package let maxAdapters: Int
 
     /// Sequences of the greatest length that the KV cache holds at once.
     package var maxConcurrency: Double { Double(blockCount * blockSize) / Double(maxModelLength) }
@@ -112,6 +121,7 @@ package struct EngineConfiguration: Sendable {
         weighsGuesses = options.weighsGuesses
         keepsStates = program.keepsStates
         vocabularySize = program.vocabularySize
+        (adapters, maxAdapters) = (options.adapters, options.maxAdapters)
     }
 
     /// A guess of k tokens is computed in k + 1 rows of one step, and whatever does not come true is as if it had not been.

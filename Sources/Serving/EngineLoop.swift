@@ -75,7 +75,11 @@ final class EngineLoop {
                 gears: configuration.gears, maxSequences: configuration.maxSequences,
                 maxBatchedTokens: configuration.maxBatchedTokens, maxLogits: io.maxSequences, blockSize: configuration.blockSize,
                 blockCount: configuration.blockCount, cachesPrefixes: configuration.cachesPrefixes, sharesPrompts: configuration.sharesPrompts,
-                lookup: configuration.lookup))
+                lookup: configuration.lookup, maxAdapters: configuration.maxAdapters))
+        state.updateMetrics {
+            $0.adapters = configuration.adapters.map(AdapterLoad.init)
+            $0.maxAdapters = configuration.maxAdapters
+        }
     }
 
     private func run() {
@@ -394,6 +398,10 @@ extension EngineLoop {
             }
             metrics.imageQueries = vision.cache.queries
             metrics.imageHits = vision.cache.hits
+            for index in metrics.adapters.indices {
+                metrics.adapters[index].running = scheduler.running.count { $0.adapter?.index == index }
+                metrics.adapters[index].waiting = scheduler.waiting.count { $0.adapter?.index == index }
+            }
             for seconds in vision.takeDurations() { metrics.imageEncode.observe(seconds) }
         }
         if let line = report.line(scheduler: scheduler, images: vision.cache) { log(line) }

@@ -83,6 +83,8 @@ package struct GenerationRequest: Sendable {
     package var promptLogprobs: Int?
     /// Prompts share cached prefixes only under the same salt.
     package var cacheSalt: String
+    /// Nil for the model as it is.
+    package var adapter: ChosenAdapter?
     /// What is shown of the computation; nil for nothing.
     package var probe: Probe?
 

@@ -14,6 +14,10 @@ package struct Metrics: Sendable {
     package var speculation: Speculation?
     package var successes: [FinishReason: Int] = [:]
     package var failures = 0
+    /// Of each adapter, in the order of their places.
+    package var adapters: [AdapterLoad] = []
+    /// Different adapters that may run at once.
+    package var maxAdapters = 0
     package var gearSteps: [Int: Int] = [:]
     package var gearPadding: [Int: Int] = [:]
     package var startup: [(phase: String, seconds: Double)] = []
@@ -54,10 +58,13 @@ package struct Metrics: Sendable {
     package init() {}
 
     /// Prometheus' text format, version 0.0.4.
-    package func text(modelName: String, process: ProcessUsage) -> String {
+    ///
+    /// - Parameter now: seconds since 1970.
+    package func text(modelName: String, process: ProcessUsage, now: Double) -> String {
         let model = "model_name=\"\(Self.escape(modelName))\""
         var text = ""
         renderGauges(model, &text)
+        renderAdapters(now, &text)
         renderCounters(model, &text)
         renderHistograms(model, &text)
         family("http_requests_total", "counter", "Answered HTTP requests.", &text)
@@ -79,6 +86,16 @@ package struct Metrics: Sendable {
         for (phase, seconds) in startup {
             text += "vlm:startup_phase_seconds{\(model),phase=\"\(Self.escape(phase))\"} \(seconds)\n"
         }
+    }
+
+    /// As vLLM tells of them: in the labels, the value being the time.
+    private func renderAdapters(_ now: Double, _ text: inout String) {
+        guard !adapters.isEmpty else { return }
+        let running = adapters.filter { $0.running > 0 }.map(\.name).joined(separator: ",")
+        let waiting = adapters.filter { $0.waiting > 0 }.map(\.name).joined(separator: ",")
+        family("vllm:lora_requests_info", "gauge", "Adapters of the requests that run and that wait.", &text)
+        text += "vllm:lora_requests_info{max_lora=\"\(maxAdapters)\",waiting_lora_adapters=\"\(Self.escape(waiting))\","
+        text += "running_lora_adapters=\"\(Self.escape(running))\"} \(now)\n"
     }
 
     private func renderCounters(_ model: String, _ text: inout String) {

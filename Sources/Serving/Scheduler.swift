@@ -23,12 +23,15 @@ package struct Scheduler {
         package var sharesPrompts: Bool
         /// How tokens are guessed ahead; nil for not at all.
         package var lookup: PromptLookup?
+        /// Different adapters among the sequences that run.
+        package var maxAdapters: Int
 
         package init(
             gears: [Int], maxSequences: Int, maxBatchedTokens: Int, maxLogits: Int? = nil, blockSize: Int, blockCount: Int,
-            cachesPrefixes: Bool = true, sharesPrompts: Bool = true, lookup: PromptLookup? = nil
+            cachesPrefixes: Bool = true, sharesPrompts: Bool = true, lookup: PromptLookup? = nil, maxAdapters: Int = .max
         ) {
             self.lookup = lookup
+            self.maxAdapters = maxAdapters
             self.maxLogits = maxLogits ?? maxSequences
             self.sharesPrompts = sharesPrompts
             self.gears = gears
@@ -280,7 +283,7 @@ extension Scheduler {
 
     /// Lets waiting sequences run in order while there are places and blocks for all their known tokens.
     private mutating func admit() {
-        while let first = waiting.first, takenSeats + first.seats <= limits.maxSequences {
+        while let first = waiting.first, takenSeats + first.seats <= limits.maxSequences, admits(first.adapter) {
             let members = first.seats > 1 ? waiting.prefix { $0.group == first.group }.count : 1
             guard hasRoom(forWaiting: members) else { return }
             for _ in 0..<members { start() }

@@ -38,6 +38,7 @@ extension Scheduler {
     }
 
     private var seatViolation: String? {
+        if runningAdapters > limits.maxAdapters { return "\(runningAdapters) adapters run at once" }
         let slots = Set(running.map(\.stateSlot))
         guard slots.count == running.count, slots.allSatisfy({ (0..<Int32(limits.maxSequences)).contains($0) }) else {
             return "states share a slot: \(slots)"

@@ -45,13 +45,15 @@ package struct SequenceState: Sendable {
     private let salt: String
     /// Tokens of all images, in order; kept only where tokens are guessed.
     private let pictures: [Range<Int>]
+    package let adapter: ChosenAdapter?
     /// The least gear of each decode step, again from the first one after the last; empty for any.
     private let gears: [Int]
     private var digests: [ContentDigest] = []
 
     package init(
         id: Int, group: Int? = nil, seats: Int = 1, prompt: [Int32], longest: Int = 0, images: [ImageTokens] = [], spans: [Range<Int>] = [], lengths: LengthAxes? = nil,
-        salt: String = "", gears: [Int] = [], readsPrompt: Bool = false, readsHidden: Bool = false, mayGuess: Bool = false
+        salt: String = "", adapter: ChosenAdapter? = nil, gears: [Int] = [], readsPrompt: Bool = false, readsHidden: Bool = false,
+        mayGuess: Bool = false
     ) {
         self.mayGuess = mayGuess
         pictures = mayGuess ? images.flatMap(\.tokens.ranges).sorted { $0.lowerBound < $1.lowerBound } : []
@@ -69,6 +71,7 @@ package struct SequenceState: Sendable {
         self.longest = max(longest, prompt.count)
         self.images = images
         self.salt = salt
+        self.adapter = adapter
     }
 
     /// Takes the memory for all tokens that there will be and for the blocks under them.
@@ -197,7 +200,7 @@ package struct SequenceState: Sendable {
         return max(0, cut.lowerBound - computed)
     }
 
-    /// Digest of the `index`-th full block and everything before it: tokens, images and salt, and what lies behind the block in
+    /// Digest of the `index`-th full block and everything before it: tokens, images, adapter and salt, and what lies behind the block in
     /// a span that crosses its end, which the block's tokens see.
     package mutating func digest(ofBlock index: Int, size: Int) -> ContentDigest {
         while digests.count <= index {
@@ -210,6 +213,8 @@ package struct SequenceState: Sendable {
                     hasher.update(parent)
                 } else {
                     hasher.update(salt)
+                    hasher.update(adapter == nil ? 0 : 1)
+                    if let adapter { hasher.update(adapter.digest) }
                     if let positionAxis { hasher.update(positionAxis) }
                 }
                 hasher.update(tokens[seen])

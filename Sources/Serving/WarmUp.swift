@@ -34,6 +34,7 @@ struct WarmUp {
             io.reach[row] = 0
             (io.stateSlots[row], io.ordinals[row]) = (Int32(row), 0)
             io.imageRows[row] = -1
+            io.adapters[row] = configuration.adapters.isEmpty ? -1 : 0
             io.queryStarts[row] = Int32(row)
             io.queryCounts[row] = 1
             io.contextLengths[row] = 1

@@ -30,9 +30,9 @@ struct Launch {
         defer { signals.cancel() }
         let logs = network.logLevel == .debug || network.logLevel == .info
         let session = try served.session { line in if logs { Console.log(line) } }
-        let model = served.model(session, names: network.servedModelNames)
+        let model = try served.model(session, names: network.servedModelNames)
         let report = StartReport(
-            artifact: served.artifact, configuration: session.engine.configuration, threads: engine.threadsAndWhy, began: began, isShown: logs)
+            artifact: served.artifact, adapters: served.adapters, configuration: session.engine.configuration, threads: engine.threadsAndWhy, began: began, isShown: logs)
         var options = APIServer.Options()
         options.host = network.host
         options.port = network.port

@@ -20,7 +20,9 @@ struct ModelFlags: ParsableArguments {
     @Flag(help: "Serve an artifact of a store that other users own or may write to; VLM_TRUST_STORE=1 says the same.")
     var trustStore = false
 
-    func artifact(_ engine: EngineFlags, _ compiled: CompiledFlags) -> ArtifactChoice {
-        ArtifactChoice(name: model, store: store, trustsStore: trustStore, compiles: compile, compileFlags: engine.compileFlags + compiled.compileFlags)
+    func artifact(_ engine: EngineFlags, _ adapters: AdapterFlags, _ compiled: CompiledFlags) -> ArtifactChoice {
+        ArtifactChoice(
+            name: model, store: store, trustsStore: trustStore, compiles: compile,
+            compileFlags: engine.compileFlags + adapters.compileFlags + compiled.compileFlags)
     }
 }

@@ -34,6 +34,7 @@ struct RunBatch: AsyncParsableCommand {
     var maxBodyBytes = Size(argument: "64Mi") ?? Size(64 << 20)
 
     @OptionGroup(title: "Engine") var engine: EngineFlags
+    @OptionGroup(title: "Adapters") var adapters: AdapterFlags
     @OptionGroup(title: "Inputs") var inputs: InputFlags
     @OptionGroup(title: "Images by address") var media: MediaFlags
     @OptionGroup(title: "Answers") var answers: AnswerFlags
@@ -59,7 +60,8 @@ struct RunBatch: AsyncParsableCommand {
 
     func run() async throws {
         do {
-            let served = try ServedArtifact(choice.artifact(engine, compiled), compiled, engine: engine, inputs: inputs, answers: answers)
+            let served = try ServedArtifact(
+                choice.artifact(engine, adapters, compiled), compiled, engine: engine, adapters: adapters, inputs: inputs, answers: answers)
             let signals = await StopSignals()
             defer { signals.cancel() }
             let file = try BatchFiles(input: inputFile, output: outputFile, lineBytesMax: maxBodyBytes.value)
@@ -80,7 +82,7 @@ struct RunBatch: AsyncParsableCommand {
     private func answer(_ files: BatchFiles, _ served: ServedArtifact) async throws {
         let session = try served.session { _ in }
         defer { session.engine.stop() }
-        let model = served.model(session, names: servedModelNames)
+        let model = try served.model(session, names: servedModelNames)
         model.pipeline = try await Task.detached { try served.pipeline(session) }.value
         while !model.isReady {
             if case .failed(let reason) = session.engine.phase { throw LaunchError(reason) }

@@ -12,7 +12,12 @@ struct ServedArtifact: Sendable {
     /// The artifact's directory.
     let path: String
     let artifact: Artifact
+    /// In the order of their places in the engine.
+    let adapters: [LoadedAdapter]
     private let choice: ArtifactChoice
+    private let maxAdapters: Int
+    /// What command line calls the model of an adapter, by the adapter's name.
+    private let bases: [(adapter: String, base: String)]
     private let engine: EngineFlags
     private let inputs: InputFlags
     private let seed: UInt64?
@@ -23,7 +28,11 @@ struct ServedArtifact: Sendable {
     private let template: String?
 
     /// Opens the artifact, and compiles the model first where the choice is one that the store does not have.
-    init(_ choice: ArtifactChoice, _ compiled: CompiledFlags, engine: EngineFlags, inputs: InputFlags, answers: AnswerFlags) throws {
+    init(
+        _ choice: ArtifactChoice, _ compiled: CompiledFlags, engine: EngineFlags, adapters: AdapterFlags, inputs: InputFlags, answers: AnswerFlags
+    ) throws {
+        maxAdapters = adapters.maxLoras
+        bases = try adapters.modules.compactMap { module in module.base.map { (module.name, $0) } }
         (self.choice, self.engine, self.inputs, seed, reasoning) = (choice, engine, inputs, answers.seed, answers.reasoningParser)
         (generation, overriding, template) = (try answers.generation(), try answers.overriding(), try inputs.template())
         path = try choice.path()
@@ -31,20 +40,37 @@ struct ServedArtifact: Sendable {
         artifact = try Artifact.open(directory: path)
         try artifact.requireRunnable(on: CPUBackend.features)
         try compiled.check(artifact.manifest)
+        self.adapters = try adapters.adapters(for: artifact)
     }
 
     /// Starts the engine.
     func session(log: @escaping @Sendable (String) -> Void) throws -> Session {
-        try Session(
-            artifact, on: CPUBackend(threads: engine.threads), options: engine.options(imageCacheBytes: inputs.imageCacheBytes.value), log: log)
+        var options = engine.options(imageCacheBytes: inputs.imageCacheBytes.value)
+        options.maxAdapters = maxAdapters
+        return try Session(artifact, adapters: adapters.map(\.adapter), on: CPUBackend(threads: engine.threads), options: options, log: log)
     }
 
     /// - Parameter names: those that requests may use; empty for the model's own and its places.
-    func model(_ session: Session, names: [String]) -> ServedModel {
+    /// - Throws: where an adapter has a name of the model.
+    func model(_ session: Session, names: [String]) throws(LaunchError) -> ServedModel {
         let own = artifact.manifest.provenance.model
-        return ServedModel(
-            names: names.isEmpty ? [own, path, choice.name] : names, baseName: names.isEmpty ? own : nil, root: path, engine: session.engine,
-            seed: seed, reasoning: reasoning)
+        func model(_ adapters: [ServedAdapter]) -> ServedModel {
+            ServedModel(
+                names: names.isEmpty ? [own, path, choice.name] : names, baseName: names.isEmpty ? own : nil, root: path, adapters: adapters,
+                engine: session.engine, seed: seed, reasoning: reasoning)
+        }
+        let plain = model([])
+        if let taken = adapters.first(where: { plain.answers(to: $0.name) }) {
+            throw LaunchError("--lora-modules \(taken.name): the model itself is called so; give the adapter another name")
+        }
+        if let other = bases.first(where: { !plain.answers(to: $0.base) }) {
+            throw LaunchError("--lora-modules \(other.adapter): base_model_name \(other.base) is not the model that is served, \(plain.name)")
+        }
+        guard !adapters.isEmpty else { return plain }
+        return model(
+            adapters.enumerated().map { index, adapter in
+                ServedAdapter(name: adapter.name, root: adapter.directory, chosen: ChosenAdapter(index: index, digest: adapter.digest))
+            })
     }
 
     /// What makes prompts of requests, with the flags' defaults of answers.

@@ -2,6 +2,7 @@ import ArtifactFormat
 import CommandLineSupport
 import Foundation
 import HTTPAPI
+import ModelRuntime
 import Plan
 import ServiceLifecycle
 import Serving
@@ -71,7 +72,7 @@ struct StartReport: Sendable {
     private let isShown: Bool
 
     init(
-        artifact: Artifact, configuration: EngineConfiguration, threads: String, began: ContinuousClock.Instant, isShown: Bool
+        artifact: Artifact, adapters: [LoadedAdapter], configuration: EngineConfiguration, threads: String, began: ContinuousClock.Instant, isShown: Bool
     ) {
         self.began = began
         self.isShown = isShown
@@ -79,6 +80,10 @@ struct StartReport: Sendable {
         let concurrency = (configuration.maxConcurrency * 100).rounded() / 100
         let blocks = configuration.blockCount
         let kvBytes = Figures.bytes(blocks * configuration.blockBytes)
+        let ofAdapters = adapters.isEmpty ? [] : [
+            "adapters     " + adapters.map(\.name).joined(separator: ", ")
+                + ", \(configuration.maxAdapters) at once, \(Figures.bytes(adapters.reduce(0) { $0 + $1.byteCount }))"
+        ]
         var lines = [
             "model        \(manifest.provenance.model) (\(manifest.provenance.architecture))",
             "target       \(manifest.key.target.rawValue), tuned for \(manifest.tuning.processor)",
@@ -88,7 +93,7 @@ struct StartReport: Sendable {
             "KV cache     \(blocks) blocks of \(configuration.blockSize) tokens, \(kvBytes)",
             "maximum concurrency for \(configuration.maxModelLength) tokens per request: \(concurrency)",
             "weights      \(Figures.bytes(artifact.weightBytes.count)) mapped",
-        ]
+        ] + ofAdapters
         if let lookup = configuration.lookup {
             lines.append("speculation  up to \(lookup.count) tokens, where the last \(lookup.runs.lowerBound) to \(lookup.runs.upperBound) stood before")
         }

@@ -37,6 +37,7 @@ struct VLMServe: AsyncParsableCommand {
     @OptionGroup(title: "Network") var network: NetworkOptions
     @OptionGroup(title: "TLS") var tls: TLSFlags
     @OptionGroup(title: "Engine") var engine: EngineFlags
+    @OptionGroup(title: "Adapters") var adapters: AdapterFlags
     @OptionGroup(title: "Inputs") var inputs: InputFlags
     @OptionGroup(title: "Images by address") var media: MediaFlags
     @OptionGroup(title: "Answers") var answers: AnswerFlags
@@ -68,7 +69,8 @@ struct VLMServe: AsyncParsableCommand {
     func run() async throws {
         do {
             let secure = try tls.server()
-            let served = try ServedArtifact(choice.artifact(engine, compiled), compiled, engine: engine, inputs: inputs, answers: answers)
+            let served = try ServedArtifact(
+                choice.artifact(engine, adapters, compiled), compiled, engine: engine, adapters: adapters, inputs: inputs, answers: answers)
             try await Launch(served: served, network: network, tls: secure, engine: engine, inputs: inputs, media: media).run()
         } catch let code as ExitCode {
             throw code

@@ -77,6 +77,9 @@ struct ModelOptions: ParsableArguments {
             """)
     var quantize: String = "none"
 
+    @Flag(help: "Let adapters (LoRA) change the decoder's layers, as vlm-serve --enable-lora asks for.")
+    var enableLora = false
+
     @Option(help: "Batch sizes that decode steps are compiled for, such as 1,2,4,8; the largest is max-num-seqs.")
     var decodeGears: String?
 
@@ -116,6 +119,7 @@ struct ModelOptions: ParsableArguments {
                 return gear
             }
         }
+        options.takesAdapters = enableLora
         options.maxSequences = maxNumSeqs
         options.maxModelLength = maxModelLen?.value
         options.maxBatchedTokens = maxNumBatchedTokens?.value

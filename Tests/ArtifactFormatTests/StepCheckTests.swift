@@ -110,6 +110,19 @@ import Testing
         },
     ]
 
+    static let adapters: [Damage] = [
+        Damage("adapt", "the layers are not the columns") { $0.kernel = .adapt(.init(inputs: 8, layers: [])) },
+        Damage("adapt", "the layers are not the columns") { $0.kernel = .adapt(.init(inputs: 8, layers: [.init(name: "q", outputs: 7)])) },
+        Damage("adapt", "the layers are not the columns") {
+            $0.kernel = .adapt(.init(inputs: 8, layers: [.init(name: "q", outputs: .max), .init(name: "k", outputs: 9)]))
+        },
+        Damage("adapt", "the layers are not the columns") { $0.kernel = .adapt(.init(inputs: 8, layers: [.init(name: "", outputs: 8)])) },
+        Damage("adapt", "is not 7 inputs for each row") { $0.kernel = .adapt(.init(inputs: 7, layers: [.init(name: "q", outputs: 8)])) },
+        Damage("adapt", "has not the extents") { $0.outputs[0].type.shape = [63, 8] },
+        Damage("adapt", "is not 8 inputs for each row") { $0.inputs[1].type.shape = [63, 8] },
+        Damage("adapt", "is not one index for each row") { $0.inputs[2].type.shape = [63] },
+    ]
+
     static let recurrences: [Damage] = [
         Damage("short_convolution", "a convolution of 1 taps") { $0.kernel = .shortConvolution(.init(layer: 0, channels: 8, taps: 1)) },
         Damage("short_convolution", "there is no layer -1") { $0.kernel = .shortConvolution(.init(layer: -1, channels: 8, taps: 4)) },
@@ -256,7 +269,7 @@ import Testing
     @Test func everyKernelHasASoundStep() {
         let program = KernelSample.program()
         #expect(program.contradiction(weights: KernelSample.weights) == nil)
-        #expect(Set(program.plans.flatMap(\.steps).map(\.kernel.name)).count == 44)
+        #expect(Set(program.plans.flatMap(\.steps).map(\.kernel.name)).count == 45)
     }
 
     @Test func fallbacksAreCounted() throws {
@@ -281,7 +294,7 @@ import Testing
         #expect(program.contradiction(weights: KernelSample.weights)?.contains("the state columns(0) has 24 values, and 4 in another") == true)
     }
 
-    @Test(arguments: places + screened + rows + layers + plain + attention + recurrences) func damageIsNamed(_ damage: Damage) throws {
+    @Test(arguments: places + screened + rows + layers + plain + attention + recurrences + adapters) func damageIsNamed(_ damage: Damage) throws {
         let reason = try damage.applied(to: KernelSample.program()).contradiction(weights: KernelSample.weights)
         #expect(reason?.contains(damage.reason) == true, "\(reason ?? "nothing is found")")
     }

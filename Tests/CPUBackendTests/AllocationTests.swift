@@ -8,12 +8,12 @@ import Tensors
 import Testing
 
 @Suite struct AllocationTests {
-    /// What a server does all day: prompts in chunks, then decoding in every gear, then images.
+    /// What a server does all day: prompts in chunks, then decoding in every gear, with adapters and without, then images.
     @Test(arguments: [ArtifactKey.Precision.exact, .balanced], [1, 2])
     func noStepAllocates(precision: ArtifactKey.Precision, threads: Int) throws {
         let store = TemporaryStore()
-        let artifact = try store.compile("qwen2_vl_hubstyle", precision, screenedBytes: 0)
-        let model = try CPUBackend(threads: threads).load(artifact)
+        let artifact = try store.compile("qwen2_vl_hubstyle", precision, screenedBytes: 0, takesAdapters: true)
+        let model = try CPUBackend(threads: threads).load(artifact, adapters: AdapterTests.adapters(of: artifact.program))
         try model.reserveKV(blockSize: 16, blockCount: 32)
         let io = try model.makeStepIO(maxBlocks: 32)
         for block in 0..<32 { io.blockTables[block] = Int32(block) }
@@ -98,7 +98,7 @@ extension StepIO {
         for row in 0..<tokens {
             ids[row] = Int32(row % vocabularySize)
             slots[row] = isDecode ? (row == 0 ? Int32(context - 1) : -1) : Int32(context - tokens + row)
-            imageRows[row] = -1
+            (imageRows[row], adapters[row]) = (-1, Int32(row % 3) - 1)
             for axis in 0..<positionAxes { positions[axis * tokens + row] = Int32(row) }
         }
         for row in 0..<sequenceCount {

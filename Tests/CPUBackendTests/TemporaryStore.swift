@@ -22,7 +22,8 @@ final class TemporaryStore {
 
     /// Compiles one of the tiny models, `demo`, or `wide`, for this machine.
     func compile(
-        _ name: String, _ precision: ArtifactKey.Precision, from folder: String = "EndToEndTests", screenedBytes: Int? = nil, gears: [Int]? = nil
+        _ name: String, _ precision: ArtifactKey.Precision, from folder: String = "EndToEndTests", screenedBytes: Int? = nil, gears: [Int]? = nil,
+        takesAdapters: Bool = false, rewriteLimit: Int? = nil
     ) throws -> Artifact {
         let tests = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().path
         let demo = "\(tests)/../Artifacts/Demo/model"
@@ -30,6 +31,7 @@ final class TemporaryStore {
         var options = CompileOptions(directory: directory, target: .here)
         options.precision = precision
         (options.screenedBytes, options.gears) = (screenedBytes, gears)
+        (options.takesAdapters, options.rewriteLimit) = (takesAdapters, rewriteLimit)
         let source = try ModelSource(directory: directory, store: store)
         var compilation = try Compilation(source, options: options, store: store, machine: .current(store)) { _ in }
         compilation.golden = { artifact throws(ArtifactError) in

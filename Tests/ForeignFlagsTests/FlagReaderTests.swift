@@ -7,7 +7,7 @@ import Testing
         "--max-num-batched-tokens": true, "--threads": true, "--enable-prefix-caching": false, "--no-enable-prefix-caching": false, "--disable-log-requests": false,
         "--override-generation-config": true, "--limit-mm-per-prompt": true, "--log-level": true, "--seed": true, "--dtype": true, "--image-cache-bytes": true, "--enforce-eager": false,
         "--speculative-model": true, "--num-speculative-tokens": true, "--ngram-prompt-lookup-max": true, "--ngram-prompt-lookup-min": true,
-        "--image-fetch-timeout": true, "--max-image-pixels": true, "--media-redirects": false, "--no-media-redirects": false, "--allowed-media-domains": true,
+        "--image-fetch-timeout": true, "--max-image-pixels": true, "--media-redirects": false, "--no-media-redirects": false, "--allowed-media-domains": true, "--enable-lora": false, "--lora-modules": true,
     ])
 
     private func words(_ line: String) throws -> String { try reader.read(line.split(separator: " ").map(String.init)).arguments.joined(separator: " ") }
@@ -22,6 +22,8 @@ import Testing
         ("-hf a/b -fa on -b 512 -ub 512 --jinja -v", "a/b --max-num-batched-tokens 512 --log-level debug"),
         ("dir --served-model-name a b --api-key k l --port 1", "dir --served-model-name a --served-model-name b --api-key k --api-key l --port 1"),
         ("--served-model-name a dir", "--served-model-name a dir"),
+        ("--enable-lora --lora-modules a=b c=d dir", "--enable-lora --lora-modules a=b --lora-modules c=d dir"),
+        (#"dir --lora-modules a=b {"name":"c"} --enable-lora"#, #"dir --lora-modules a=b --lora-modules {"name":"c"} --enable-lora"#),
         (#"dir --allowed-origins ["https://a","https://b"]"#, "dir --allowed-origins https://a --allowed-origins https://b"),
         ("dir --trust-remote-code --tool-call-parser hermes --enable-auto-tool-choice --swap-space 4 --device cpu", "dir"),
         ("dir --uvicorn-log-level critical --no-enable-log-requests", "dir --log-level error --disable-log-requests"),
@@ -50,7 +52,7 @@ import Testing
 
     /// All that cannot be done, at once.
     @Test(arguments: [
-        (["--enable-lora", "--lora-modules", "a=b", "c=d", "--mmproj", "f"], ["--enable-lora: adapters", "--lora-modules: adapters", "--mmproj: the vision tower is part of the artifact"]),
+        (["--enable-prompt-adapter", "--prompt-adapters", "a=b", "c=d", "--mmproj", "f"], ["--enable-prompt-adapter: adapters of prompts", "--prompt-adapters: adapters of prompts", "--mmproj: the vision tower is part of the artifact"]),
         (["--tool-call-parser", "mistral"], ["--tool-call-parser mistral: calls are read in the form of Hermes alone"]),
         (["--device", "cuda"], ["--device cuda: artifacts run on the CPU"]), (["-tb"], ["-tb needs a value"]), (["--pipeline-parallel-size=2"], ["--pipeline-parallel-size 2: a model is not split"]),
         (["--trust-remote-code=yes"], ["--trust-remote-code takes no value, such as yes"]), (["--max-logprobs", "5"], ["--max-logprobs 5: up to 20"]),

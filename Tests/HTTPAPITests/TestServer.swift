@@ -53,6 +53,8 @@ final class TestServer: Sendable {
         var spellsBytes = false
         /// What answers say, a character for each token, whatever the tokens are; nil for the tokens' own.
         var script: String?
+        /// Names of adapters.
+        var adapters: [String] = []
         /// How the model marks what it thinks.
         var reasoning: ReasoningReader.Form?
         /// Whether the chat template tells of tools, and writes calls as Hermes does.
@@ -73,6 +75,7 @@ final class TestServer: Sendable {
         let program = Self.program(maxSequences: options.maxSequences)
         var engineOptions = EngineOptions()
         engineOptions.maxQueued = options.maxQueued
+        engineOptions.adapters = options.adapters
         let configuration = try EngineConfiguration(program: program, options: engineOptions, availableBytes: 1 << 26)
         let engine = Engine(configuration: configuration, log: { _ in }) {
             options.loadGate?.wait()
@@ -81,7 +84,12 @@ final class TestServer: Sendable {
                 if options.stepMilliseconds > 0 { Thread.sleep(forTimeInterval: Double(options.stepMilliseconds) / 1000) }
             }
         }
-        let model = ServedModel(names: [Self.modelName, "alias"], baseName: "null-model", root: "/models/null", engine: engine, reasoning: options.reasoning)
+        let adapters = options.adapters.enumerated().map { index, name in
+            ServedAdapter(name: name, root: "/adapters/\(name)", chosen: ChosenAdapter(index: index, digest: ContentDigest { $0.update(name) }))
+        }
+        let model = ServedModel(
+            names: [Self.modelName, "alias"], baseName: "null-model", root: "/models/null", adapters: adapters, engine: engine,
+            reasoning: options.reasoning)
         model.pipeline = try Self.pipeline(options).bounding(options.pixelBounds)
         let (ports, announce) = AsyncStream<Int>.makeStream()
         var server = APIServer.Options()

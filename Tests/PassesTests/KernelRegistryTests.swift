@@ -28,11 +28,11 @@ import Testing
         }
     }
 
-    /// Ops that models may trace, besides weights and those that keep states: each runs without a kernel of its own.
+    /// Ops that models may trace, besides weights, adapters and those that keep states: each runs without a kernel of its own.
     @Test func everyPlainOpHasAFallback() {
         let own: Set = [
             "literal", "constant", "weight", "unpack", "dequantize", "int4_words", "group_order", "dequantize_awq", "kv_write", "short_convolution",
-            "gated_delta", "pack", "pack_awq", "pack_float8", "pack_float4", "pack_int8", "pack_activations",
+            "gated_delta", "adapt", "pack", "pack_awq", "pack_float8", "pack_float4", "pack_int8", "pack_activations",
         ]
         let missing = OpTable.all.map { $0.schema }.filter { schema in
             !schema.isFused && !own.contains(schema.name)

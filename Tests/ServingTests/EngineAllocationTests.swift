@@ -52,8 +52,9 @@ private func exchange(_ value: inout Bool, with new: Bool) -> Bool {
     @Test(arguments: [false, true]) func decodingAllocatesNothing(samples: Bool) async throws {
         let found = Mutex<[(entry: Entry, allocations: Int)]>([])
         let program = testProgram(vocabularySize: 3001)
-        // Runs of so many tokens come once: looking for them takes nothing.
         var options = EngineOptions()
+        options.adapters = ["a", "b", "c"]
+        // Runs of so many tokens come once: looking for them takes nothing.
         options.lookup = PromptLookup(count: 3, runs: 5...8)
         let configuration = try EngineConfiguration(program: program, options: options, availableBytes: 1 << 24)
         // The operator's line of every ten busy seconds is made of texts.
@@ -69,6 +70,7 @@ private func exchange(_ value: inout Bool, with new: Bool) -> Bool {
         let prompt = Prompt(text: [1, 2, 3], axes: 3)
         var request = GenerationRequest(prompt: prompt, maxTokens: 200, ignoresEnd: true, decoder: Silent())
         if samples {
+            request.adapter = testAdapter(1)
             (request.sampling.topK, request.sampling.topP, request.sampling.repetitionPenalty) = (20, 0.9, 1.1)
             (request.sampling.presencePenalty, request.sampling.frequencyPenalty) = (0.5, 0.2)
             request.rules.biases = [TokenRules.Bias(token: 5, value: 2)]

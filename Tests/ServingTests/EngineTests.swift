@@ -150,7 +150,7 @@ import Testing
         let engine = try engine()
         try await engine.whenServing()
         _ = await engine.run(request([1, 2, 3], maxTokens: 4))
-        let text = engine.metrics.text(modelName: "a\"b", process: ProcessUsage.current())
+        let text = engine.metrics.text(modelName: "a\"b", process: ProcessUsage.current(), now: 0)
         let lines = text.split(separator: "\n")
         #expect(lines.contains("vllm:prompt_tokens_total{model_name=\"a\\\"b\"} 3.0"))
         #expect(lines.contains("vllm:generation_tokens_total{model_name=\"a\\\"b\"} 4.0"))

@@ -19,6 +19,8 @@ import Testing
         /// Sequences that the engine runs at once, of those of the program.
         var served: Int?
         var lookup: PromptLookup?
+        /// Different adapters at once, of the three that requests have.
+        var maxAdapters = 2
 
         var testDescription: String {
             "seed \(seed), \(blockCount) blocks of \(blockSize), prefixes \(cachesPrefixes), gears \(gears), states \(keepsStates), guesses \(lookup?.count ?? 0)"
@@ -35,7 +37,7 @@ import Testing
         Scene(seed: 7, blockSize: 64, blockCount: 5, gears: [1, 2], maxSequences: 2, maxBatchedTokens: 7),
         Scene(seed: 8, blockCount: 17, gears: [1, 3, 8], maxSequences: 8, maxBatchedTokens: 8, imageCacheBytes: 0),
         Scene(seed: 9, blockCount: 20, gears: [1], maxSequences: 1, maxBatchedTokens: 1),
-        Scene(seed: 10, keepsStates: true),
+        Scene(seed: 10, keepsStates: true, maxAdapters: 1),
         Scene(seed: 11, blockCount: 16, gears: [1, 3, 8], maxSequences: 8, keepsStates: true),
         Scene(seed: 12, lookup: PromptLookup(count: 3, runs: 1...3)),
         Scene(seed: 13, blockCount: 16, gears: [1, 3, 8], maxSequences: 8, lookup: PromptLookup(count: 5, runs: 1...4)),
@@ -54,6 +56,7 @@ import Testing
         options.maxSequences = scene.served
         if !alone { options.lookup = scene.lookup }
         options.weighsGuesses = false
+        (options.adapters, options.maxAdapters) = (["a", "b", "c"], scene.maxAdapters)
         let blockBytes = program.kvBlockBytes(blockSize: scene.blockSize)
         options.kvCacheBytes = (alone ? 64 : scene.blockCount) * blockBytes
         let configuration = try EngineConfiguration(program: program, options: options, availableBytes: 1 << 30)
@@ -71,6 +74,7 @@ import Testing
             // Answers of few tokens repeat themselves.
             if index % 3 == 0, scene.lookup != nil { request.rules.allowed = [11, 20, 30] }
             if index % 5 == 4 { request.logprobs = index % 3 }
+            if index % 5 < 3, index % 2 == 0 { request.adapter = testAdapter(index % 5) }
             // The prompt alone.
             if index % 20 == 5 { (request.maxTokens, request.rules.minTokens) = (0, 0) }
             return request

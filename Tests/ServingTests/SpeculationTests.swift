@@ -131,10 +131,10 @@ import Testing
         #expect(
             speculation.drafts > 50 && speculation.tokens > speculation.drafts && speculation.accepted > 50
                 && speculation.accepted < speculation.tokens)
-        let text = metrics.text(modelName: "m", process: ProcessUsage.current())
+        let text = metrics.text(modelName: "m", process: ProcessUsage.current(), now: 0)
         #expect(text.contains("vllm:spec_decode_num_accepted_tokens_total{model_name=\"m\"} \(speculation.accepted).0\n"))
         #expect(text.contains("vllm:spec_decode_num_drafts_total{") && text.contains("vllm:spec_decode_num_draft_tokens_total{"))
-        #expect(!without.text(modelName: "m", process: ProcessUsage.current()).contains("spec_decode"))
+        #expect(!without.text(modelName: "m", process: ProcessUsage.current(), now: 0).contains("spec_decode"))
     }
 
     /// Answers of two or three tokens, so that some guesses come true.

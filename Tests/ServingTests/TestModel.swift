@@ -66,6 +66,9 @@ func randomRequest(_ dice: inout Dice, axes: Int = 3, sharedPrefix: [Int32] = []
     return request
 }
 
+/// One of three adapters.
+func testAdapter(_ index: Int) -> ChosenAdapter { ChosenAdapter(index: index, digest: ContentDigest { $0.update("adapter \(index)") }) }
+
 /// An image of four patches for each of its tokens; images of one kind and size are equal.
 func testImage(kind: UInt8, tokens: Int, at start: Int) -> PromptImage {
     let patches = tokens * 4

@@ -31,7 +31,10 @@ import Testing
         "GuidedDecoding": ["JSON"],
         "Serving": ["Budgets", "CKernels", "Crypto", "Execution", "Foundation", "GuidedDecoding", "Inputs", "JSON", "Plan"],
         // Opens artifacts: the engine's and the sections' types meet here and nowhere else.
-        "ModelRuntime": ["ArtifactFormat", "ChatTemplates", "Execution", "Foundation", "HostLimits", "Inputs", "JSON", "Plan", "Serving"],
+        // Adapters are read as PEFT writes them.
+        "ModelRuntime": [
+            "ArtifactFormat", "ChatTemplates", "Execution", "Foundation", "HostLimits", "HuggingFace", "Inputs", "JSON", "Plan", "Serving", "Tensors",
+        ],
         "MediaFetching": ["AsyncHTTPClient", "Foundation", "NIOCore", "NIOHTTP1", "NIOPosix", "NIOSSL"],
         "HTTPAPI": [
             "Budgets", "CHeap", "Crypto", "Foundation", "GuidedDecoding", "HTTPTypes", "Hummingbird", "HummingbirdCore", "HummingbirdTLS", "Inputs", "JSON", "Logging", "MediaFetching", "NIOCore", "NIOHTTP1", "NIOSSL",

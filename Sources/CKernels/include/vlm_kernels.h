@@ -11,6 +11,7 @@
 // - Kernels that can meet a bad argument return a `vlm_status` and then have written nothing, unless said otherwise.
 // - Transcendentals: exp ≤ 2 ulp on [-87, 88] (below -87.3: 0; above 88.7: inf), erf and tanh ≤ 4 ulp, sigmoid ≤ 4 ulp,
 //   cos and sin ≤ 1 ulp for |angle| ≤ 1e6.
+// - Adapters, attention, recurrences, screens and strided fallbacks have headers of their own, under the same charter.
 #ifndef VLM_KERNELS_H
 #define VLM_KERNELS_H
 

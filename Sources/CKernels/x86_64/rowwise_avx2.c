@@ -1,3 +1,4 @@
+#include "../adapters.h"
 #include "../elementwise.h"
 #include "../norm.h"
 #include "../sampling.h"
@@ -8,6 +9,7 @@
 #include "simd_avx2.h"
 #include "math_body.inl"
 #define V_NAME(name) vlm_##name##_avx2
+#include "adapters_body.inl"
 #include "elementwise_body.inl"
 #include "norm_body.inl"
 #include "sampling_body.inl"

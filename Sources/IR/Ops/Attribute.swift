@@ -9,6 +9,8 @@ package enum AttributeValue: Sendable, Hashable {
     case word(String)
     /// A name with free spelling, printed after `@`.
     case name(String)
+    /// Each after `@`.
+    case names([String])
     case ints([Int])
     case floats([Double])
     case shape(Shape)
@@ -18,7 +20,7 @@ package enum AttributeValue: Sendable, Hashable {
 
 /// Which values an attribute takes; tells the parser what to read.
 package enum AttributeKind: Sendable, Hashable {
-    case int, float, bool, name, ints, floats, shape, element, type
+    case int, float, bool, name, names, ints, floats, shape, element, type
     case word([String])
 
     /// How documents call the kind.
@@ -28,6 +30,7 @@ package enum AttributeKind: Sendable, Hashable {
         case .float: "number"
         case .bool: "true or false"
         case .name: "name"
+        case .names: "names"
         case .ints: "integers"
         case .floats: "numbers"
         case .shape: "shape"
@@ -157,7 +160,7 @@ extension TensorType: AttributeConvertible {
     package var attributeValue: AttributeValue { .type(self) }
 }
 
-/// A number type that attributes can hold lists of.
+/// A type that attributes can hold lists of.
 package protocol AttributeListElement {
     static var listKind: AttributeKind { get }
     static func list(_ value: AttributeValue) -> [Self]?
@@ -180,6 +183,15 @@ extension Double: AttributeListElement {
         return list
     }
     package static func attributeValue(_ list: [Double]) -> AttributeValue { .floats(list) }
+}
+
+extension String: AttributeListElement {
+    package static var listKind: AttributeKind { .names }
+    package static func list(_ value: AttributeValue) -> [String]? {
+        guard case .names(let list) = value else { return nil }
+        return list
+    }
+    package static func attributeValue(_ list: [String]) -> AttributeValue { .names(list) }
 }
 
 extension Array: AttributeConvertible where Element: AttributeListElement {

@@ -12,6 +12,7 @@ package enum OpTable {
         ("Packed weights and activations", Packing.ops),
         ("Norms", Norms.ops),
         ("Linear layers", LinearLayers.ops),
+        ("Adapters", Adapters.ops),
         ("Rotary embedding", RotaryEmbeddings.ops),
         ("Attention", AttentionOps.ops),
         ("Recurrence", Recurrences.ops),

@@ -107,6 +107,7 @@ package struct Printer {
         case .bool(let flag): "\(flag)"
         case .word(let word): word
         case .name(let text): name(text)
+        case .names(let list): "[" + list.map(name).joined(separator: ", ") + "]"
         case .ints(let list): "[" + list.map(\.description).joined(separator: ", ") + "]"
         case .floats(let list): "[" + list.map(\.description).joined(separator: ", ") + "]"
         case .shape(let shape): shape.description

@@ -176,6 +176,7 @@ struct TokenCursor {
             guard words.contains(word) else { throw error("expected \(words.joined(separator: ", ")), not \(token.text)", at: token) }
             return .word(word)
         case .name: return .name(try name())
+        case .names: return .names(try list { cursor throws(ParseError) in try cursor.name() })
         case .ints: return .ints(try list { cursor throws(ParseError) in try cursor.int() })
         case .floats: return .floats(try list { cursor throws(ParseError) in try cursor.double() })
         case .shape: return .shape(try shape())

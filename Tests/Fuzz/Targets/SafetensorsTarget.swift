@@ -40,7 +40,7 @@ extension FuzzTarget {
     ]
 }
 
-private enum SafetensorsBytes {
+enum SafetensorsBytes {
     /// As long as the file says; empty where that is longer than the file.
     static func header(of file: [UInt8]) -> [UInt8] {
         guard file.count >= 8 else { return [] }

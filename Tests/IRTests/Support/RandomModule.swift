@@ -70,6 +70,7 @@ struct RandomModule {
         case .name: .name("w.0")
         case .ints: .ints((0..<Int.random(in: 0...3, using: &random)).shuffled(using: &random))
         case .floats: .floats([])
+        case .names: .names((0..<Int.random(in: 0...2, using: &random)).map { "layer.\($0)" })
         case .shape: .shape(type().shape)
         case .element: .element(DType.allCases.randomElement(using: &random) ?? .f32)
         case .type: .type(type())
