@@ -58,6 +58,8 @@ final class ActiveRequest {
 
     var isFirstOfGroup: Bool { group == nil || group == id }
 
+    var readsImagesAlone: Bool { request.probe?.readsImagesAlone == true }
+
     /// Embeddings of each image, once at hand.
     var embeddings: [Embeddings?] { images.values }
 

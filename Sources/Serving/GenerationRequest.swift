@@ -58,6 +58,14 @@ package protocol TokenTextDecoder: Sendable {
     mutating func finish() throws -> String
 }
 
+/// For requests whose text nobody reads.
+package struct NoText: TokenTextDecoder {
+    package init() {}
+
+    package mutating func append(_ token: Int32) -> String { "" }
+    package mutating func finish() -> String { "" }
+}
+
 /// What to generate for one prompt.
 package struct GenerationRequest: Sendable {
     package var prompt: Prompt

@@ -213,7 +213,7 @@ package struct InputPipeline: Sendable {
     package func prompt(_ prepared: PreparedPrompt, salt: String = "") -> Prompt {
         Prompt(
             ids: prepared.tokens, positions: prepared.positions.ids, positionDelta: prepared.positions.delta,
-            images: prepared.images.map { image($0, salt) }, spans: prepared.spans, lengths: spec.positions.lengths)
+            images: prepared.images.map { image($0.image, $0.tokens, salt) }, spans: prepared.spans, lengths: spec.positions.lengths)
     }
 
     /// A prompt of tokens alone.
@@ -377,8 +377,18 @@ package struct InputPipeline: Sendable {
         }
     }
 
-    private func image(_ prepared: PreparedImage, _ salt: String) -> PromptImage {
-        let image = prepared.image
+    /// An image as a prompt of the tokens that stand for it and no others, and HF's `image_grid_thw` of it.
+    package func imageAlone(_ image: EncodedImage, budget: WorkBudget) throws(InputError) -> (prompt: Prompt, grid: [Int]) {
+        guard let spec = spec.image, let read = try read([image], false, budget).first else {
+            throw .badImage(place: image.place, reason: "the model reads text only")
+        }
+        let ids = [Int32](repeating: spec.prompt.token, count: read.features.count)
+        var prompt = prompt(tokens: ids)
+        prompt.images = [self.image(read, TokenRanges([ids.indices]), "")]
+        return (prompt, read.grid)
+    }
+
+    private func image(_ image: ReadImage, _ tokens: TokenRanges, _ salt: String) -> PromptImage {
         let digest = ContentDigest { hasher in
             hasher.update(modelDigest)
             hasher.update(salt)
@@ -393,6 +403,6 @@ package struct InputPipeline: Sendable {
                 }
             }
         }
-        return PromptImage(tokens: prepared.tokens, digest: digest, input: image.input)
+        return PromptImage(tokens: tokens, digest: digest, input: image.input)
     }
 }
