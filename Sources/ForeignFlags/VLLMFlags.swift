@@ -84,7 +84,6 @@ extension ForeignFlag {
         ForeignFlag("--num-scheduler-steps --preemption-mode --prefix-caching-hash-algo --attention-backend", .one, .nothing("answers do not depend on it")),
         ForeignFlag("--multi-step-stream-outputs", .maybe(["true", "false"]), .nothing("each token is streamed as it comes")),
         ForeignFlag("--async-scheduling --no-async-scheduling --disable-async-output-proc --disable-cascade-attn", .none, .nothing("answers do not depend on it")),
-        ForeignFlag("--scheduling-policy", .one, .only(["fcfs"], "requests are served in the order in which they come")),
         ForeignFlag("--stream-interval", .one, .only(["1"], "each token is streamed as it comes")),
         ForeignFlag("--max-seq-len-to-capture --max-context-len-to-capture --compilation-config -O --optimization-level", .one, .nothing(compiledAhead)),
         ForeignFlag("--cuda-graph-sizes --cudagraph-capture-sizes", .several, .nothing(compiledAhead)),

@@ -211,6 +211,6 @@ extension ServedModel {
     func surroundings(_ pipeline: InputPipeline) -> AnswerOptions.Surroundings {
         AnswerOptions.Surroundings(
             sampling: pipeline.defaultSampling, vocabularySize: engine.configuration.vocabularySize, endTokens: pipeline.endTokens,
-            seed: nextSeed(), reasoning: reasoning)
+            seed: nextSeed(), reasoning: reasoning, takesPriorities: engine.configuration.schedulingPolicy == .priority)
     }
 }

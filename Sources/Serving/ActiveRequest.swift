@@ -75,7 +75,7 @@ final class ActiveRequest {
         return SequenceState(
             id: id, group: group, seats: request.beams?.width ?? 1, prompt: prompt.ids, longest: request.longest, images: images,
             spans: prompt.spans, lengths: prompt.lengths, salt: request.cacheSalt, gears: request.probe?.gears ?? [],
-            readsPrompt: request.readsPrompt, readsHidden: request.probe?.readsHidden ?? false)
+            readsPrompt: request.readsPrompt, readsHidden: request.probe?.readsHidden ?? false, priority: request.priority)
     }
 
     /// Which logits of the next step that chooses a token are read, as `StepIO` counts them; a probe, log probabilities and a search read all.

@@ -1,6 +1,14 @@
 internal import Execution
 package import Plan
 
+/// In which order requests are computed.
+package enum SchedulingPolicy: String, Sendable, CaseIterable {
+    /// As they come.
+    case fcfs
+    /// By their priority, then as they come.
+    case priority
+}
+
 /// What an operator may ask of the engine; nil leaves the choice to the program or the machine.
 package struct EngineOptions: Sendable {
     package var maxSequences: Int?
@@ -16,6 +24,7 @@ package struct EngineOptions: Sendable {
     package var imageCacheBytes = 512 << 20
     /// Requests that may wait beyond those that run.
     package var maxQueued = 1024
+    package var schedulingPolicy = SchedulingPolicy.fcfs
 
     package init() {}
 
@@ -47,6 +56,7 @@ package struct EngineConfiguration: Sendable {
     package let sharesPrompts: Bool
     package let imageCacheBytes: Int
     package let maxQueued: Int
+    package let schedulingPolicy: SchedulingPolicy
     package let maxPatches: Int
     /// Whether the model keeps a state of each sequence.
     package let keepsStates: Bool
@@ -96,6 +106,7 @@ package struct EngineConfiguration: Sendable {
         sharesPrompts = !program.keepsStates
         imageCacheBytes = options.imageCacheBytes
         maxQueued = options.maxQueued
+        schedulingPolicy = options.schedulingPolicy
         maxPatches = limits.maxPatches
         keepsStates = program.keepsStates
         vocabularySize = program.vocabularySize

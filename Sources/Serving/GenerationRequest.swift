@@ -91,6 +91,8 @@ package struct GenerationRequest: Sendable {
     package var promptLogprobs: Int?
     /// Prompts share cached prefixes only under the same salt.
     package var cacheSalt: String
+    /// The smaller, the sooner it is computed, before what came earlier.
+    package var priority = 0
     /// What is shown of the computation; nil for nothing.
     package var probe: Probe?
 

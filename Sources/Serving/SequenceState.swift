@@ -4,6 +4,8 @@ package import Plan
 package struct SequenceState: Sendable {
     /// Rising in order of arrival.
     package private(set) var id: Int
+    /// The smaller, the more urgent; the same for all sequences of one prompt.
+    package let priority: Int
     /// The same for all sequences of one prompt; nil for a sequence alone.
     package let group: Int?
     /// How many sequences may fork from one, itself included: they run all at once or not at all. 1 where none does.
@@ -42,8 +44,9 @@ package struct SequenceState: Sendable {
 
     package init(
         id: Int, group: Int? = nil, seats: Int = 1, prompt: [Int32], longest: Int = 0, images: [ImageTokens] = [], spans: [Range<Int>] = [], lengths: LengthAxes? = nil,
-        salt: String = "", gears: [Int] = [], readsPrompt: Bool = false, readsHidden: Bool = false
+        salt: String = "", gears: [Int] = [], readsPrompt: Bool = false, readsHidden: Bool = false, priority: Int = 0
     ) {
+        self.priority = priority
         self.readsHidden = readsHidden
         self.readsPrompt = readsPrompt
         precondition(seats == 1 || seats > 1 && group != nil, "what forks is a group")
@@ -75,6 +78,9 @@ package struct SequenceState: Sendable {
         child.publishedBlocks = min(publishedBlocks, count)
         return child
     }
+
+    /// Whether it goes first: the more urgent, then the older.
+    package func precedes(_ other: SequenceState) -> Bool { (priority, id) < (other.priority, other.id) }
 
     package var known: Int { tokens.count }
     package var pending: Int { tokens.count - computed }

@@ -6,6 +6,9 @@ struct SamplingOptions: ParsableArguments {
     @Option(help: "Most tokens of an answer.")
     var maxTokens = 256
 
+    @Option(help: "Before so many tokens nothing ends an answer.")
+    var minTokens = 0
+
     @Option(help: "At least 0; 0 takes the likeliest token. Default: 0, or the model's own where --top-p, --top-k, --min-p or --seed is given.")
     var temperature: Float?
 
@@ -36,7 +39,7 @@ struct SamplingOptions: ParsableArguments {
     var parameters: GenerateParameters {
         let draws = topP != nil || topK != nil || minP != nil || seed != nil
         return GenerateParameters(
-            maxTokens: maxTokens, temperature: temperature ?? (draws ? nil : 0), topP: topP, topK: topK, minP: minP,
+            maxTokens: maxTokens, minTokens: minTokens, temperature: temperature ?? (draws ? nil : 0), topP: topP, topK: topK, minP: minP,
             repetitionPenalty: repetitionPenalty, presencePenalty: presencePenalty, frequencyPenalty: frequencyPenalty, seed: seed,
             stopStrings: stop)
     }

@@ -94,7 +94,7 @@ import Testing
         let space = try Workspace()
         let artifact = try space.compile(Workspace.demoModel)
         let script = """
-            set -m; mkfifo \(space.path("in")); vlmc run '\(artifact)' --interactive --temperature 2 --max-tokens 4000 <\(space.path("in")) 2>\(space.path("err")) &
+            set -m; mkfifo \(space.path("in")); vlmc run '\(artifact)' --interactive --min-tokens 3500 --max-tokens 3500 <\(space.path("in")) 2>\(space.path("err")) &
             exec 3>\(space.path("in")); until grep -q ready \(space.path("err")); do sleep 0.05; done
             kill -INT $!; sleep 0.2; echo 'Hello!' >&3; until grep -q 'tokens\\|stopped' \(space.path("err")); do kill -INT $!; sleep 0.05; done
             exec 3>&-; wait $!; echo "status $?"; cat \(space.path("err"))

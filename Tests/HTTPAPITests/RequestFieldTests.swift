@@ -1,4 +1,5 @@
 import JSON
+import Serving
 import Synchronization
 import TestClient
 import Testing
@@ -96,8 +97,26 @@ import Testing
             #expect(answer.status == 400 && answer.json["error"]?["param"] == "request_id")
         }
         #expect(try await server.chat(["priority": 0, "spaces_between_special_tokens": false]).status == 200)
-        #expect(try await server.chat(["priority": 1]).json["error"]?["param"] == "priority")
         await server.stop()
+    }
+
+    @Test func prioritiesNeedTheirPolicy() async throws {
+        let server = try await TestServer()
+        for priority in [1, -1] as [JSONValue] {
+            let answer = try await server.chat(["priority": priority])
+            #expect(answer.status == 400 && answer.json["error"]?["param"] == "priority")
+            #expect(answer.json["error"]?["message"]?.stringValue?.hasSuffix("start vlm-serve with --scheduling-policy priority") == true)
+        }
+        await server.stop()
+        var options = TestServer.Options()
+        options.schedulingPolicy = .priority
+        let other = try await TestServer(options)
+        for priority in [1, -7, 0, nil] as [JSONValue] { #expect(try await other.chat(["priority": priority]).status == 200) }
+        for priority in ["high", 1.5] as [JSONValue] {
+            let answer = try await other.chat(["priority": priority])
+            #expect(answer.status == 400 && answer.json["error"]?["param"] == "priority")
+        }
+        await other.stop()
     }
 
     @Test func requestsBringTemplates() async throws {

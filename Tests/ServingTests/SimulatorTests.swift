@@ -57,6 +57,7 @@ import Testing
             let prefix = index % 3 == 0 ? Array(shared.prefix(16 + index % 20)) : []
             let hasSpans = scene.maxBatchedTokens - scene.maxSequences >= 12 && index % 8 == 1
             var request = randomRequest(&dice, sharedPrefix: prefix, images: index % 4 == 1 ? 1 + index % 3 : 0, hasSpans: hasSpans)
+            if scene.seed % 2 == 0 { request.priority = index % 3 - 1 }
             if index % 6 == 2 || hasSpans, !(hasSpans && scene.keepsStates) { request.promptLogprobs = index % 4 }
             // The prompt alone.
             if index % 20 == 5 { (request.maxTokens, request.rules.minTokens) = (0, 0) }
