@@ -56,7 +56,8 @@ extension ForeignFlag {
         ForeignFlag("--disable-log-stats", .none, .nothing("--log-level warning leaves the lines of figures out")),
         ForeignFlag("--enable-server-load-tracking", .none, .nothing("/load always answers")),
         ForeignFlag("--enable-prompt-tokens-details", .none, .ours("--report-cached-tokens")),
-        ForeignFlag("--enable-request-id-headers --enable-force-include-usage --enable-sleep-mode", .none, .refused("not built yet")),
+        ForeignFlag("--enable-request-id-headers", .none, .nothing("every answer has X-Request-Id")),
+        ForeignFlag("--enable-force-include-usage --enable-sleep-mode", .none, .refused("not built yet")),
         ForeignFlag("--otlp-traces-endpoint --collect-detailed-traces --show-hidden-metrics-for-version", .one, .refused("/metrics is all that is told")),
     ]
 

@@ -51,7 +51,6 @@ struct AnswerOptions: Sendable {
     /// Most stop strings, and most bytes of one.
     static let maxStops = 16
     static let maxStopBytes = 1024
-    private static let maxRequestIDBytes = 256
 
     /// What the model and the server say of answers.
     struct Surroundings: Sendable {
@@ -124,9 +123,7 @@ struct AnswerOptions: Sendable {
     /// What the request calls itself.
     static func requestID(_ fields: FieldReader) throws(APIError) -> String? {
         guard let id = try fields.string("request_id") else { return nil }
-        guard (1...maxRequestIDBytes).contains(id.utf8.count), id.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
-            throw .invalid("request_id must be 1 to \(maxRequestIDBytes) characters of ASCII without spaces", param: "request_id")
-        }
+        guard RequestID.isAllowed(id) else { throw .invalid("request_id \(RequestID.rule)", param: "request_id") }
         return id
     }
 
