@@ -98,7 +98,8 @@ extension ForeignFlag {
         ForeignFlag("--mm-processor-cache-type --mm-encoder-tp-mode --mm-encoder-attn-backend", .one, .nothing(oneProcess)),
         ForeignFlag("--interleave-mm-strings --skip-mm-profiling", .none, .nothing("images stand where the messages have them, and memory is counted when compiling")),
         ForeignFlag("--media-io-kwargs", .one, .refused("images are read as the model's processor reads them")),
-        ForeignFlag("--enable-mm-embeds --enable-prompt-embeds", .none, .refused("embeddings in place of images or prompts are not taken yet")),
+        ForeignFlag("--enable-mm-embeds", .none, .nothing("embeddings in place of images are always taken: they are numbers, which are checked")),
+        ForeignFlag("--enable-prompt-embeds", .none, .refused("embeddings in place of prompts are not taken")),
     ]
 
     private static let later = [

@@ -6,7 +6,7 @@ final class ImageEmbeddings {
     /// By image, once at hand.
     fileprivate(set) var values: [Embeddings?]
 
-    init(count: Int) { values = Array(repeating: nil, count: count) }
+    init(given: [Embeddings?]) { values = given }
 }
 
 /// A sequence that the engine works on: one answer to a prompt, or one beam of the search for several.
@@ -70,7 +70,7 @@ final class ActiveRequest {
     var policy: TokenPolicy? { progress.policy }
 
     var sequence: SequenceState {
-        let images = request.prompt.images.map { ImageTokens(tokens: $0.tokens, digest: $0.digest) }
+        let images = request.prompt.images.map { ImageTokens(tokens: $0.tokens, digest: $0.digest, isReady: $0.embeddings != nil) }
         let prompt = request.prompt
         return SequenceState(
             id: id, group: group, seats: request.beams?.width ?? 1, prompt: prompt.ids, longest: request.longest, images: images,

@@ -61,6 +61,8 @@ package struct EngineConfiguration: Sendable {
     /// Whether the model keeps a state of each sequence.
     package let keepsStates: Bool
     package let vocabularySize: Int
+    /// Numbers of one row of an image's embeddings.
+    package let imageWidth: Int
 
     /// Sequences of the greatest length that the KV cache holds at once.
     package var maxConcurrency: Double { Double(blockCount * blockSize) / Double(maxModelLength) }
@@ -110,6 +112,7 @@ package struct EngineConfiguration: Sendable {
         maxPatches = limits.maxPatches
         keepsStates = program.keepsStates
         vocabularySize = program.vocabularySize
+        imageWidth = program.imageWidth
     }
 
     /// What is left beside the states of all sequences.

@@ -91,7 +91,7 @@ final class EngineLoop {
     private func obey(_ command: EngineCommand) {
         switch command {
         case .submit(let id, let group, let arrival, let deliver):
-            let embeddings = ImageEmbeddings(count: group.request.prompt.images.count)
+            let embeddings = ImageEmbeddings(given: group.request.prompt.images.map(\.embeddings))
             let beams = group.request.beams.map {
                 BeamGroup(group, $0, first: id, maxModelLength: configuration.maxModelLength, deliver: deliver)
             }

@@ -198,7 +198,8 @@ package struct ImageTokens: Sendable {
     /// Whether the embeddings are at hand.
     package var isReady = false
 
-    package init(tokens: TokenRanges, digest: ContentDigest) {
+    package init(tokens: TokenRanges, digest: ContentDigest, isReady: Bool = false) {
+        self.isReady = isReady
         self.tokens = tokens
         self.digest = digest
     }

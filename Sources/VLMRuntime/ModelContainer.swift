@@ -106,11 +106,11 @@ public final class ModelContainer: Sendable {
         try await ModelError.wrapping {
             var embeddings: [ImageEmbeddings] = []
             for (index, image) in images.enumerated() {
-                let (prompt, grid) = try await prepare { pipeline, budget in
+                let (prompt, size) = try await prepare { pipeline, budget in
                     try pipeline.imageAlone(image.file(place: "images[\(index)]"), budget: budget)
                 }
                 let values = try await session.engine.imageEmbeddings(of: prompt)
-                embeddings.append(ImageEmbeddings(values: values, rows: prompt.images[0].tokens.count, grid: grid))
+                embeddings.append(ImageEmbeddings(values: values, rows: prompt.images[0].tokens.count, imageSize: size))
             }
             return embeddings
         }
@@ -191,9 +191,11 @@ public struct ImageEmbeddings: Sendable, Hashable {
     public let values: [Float]
     /// Tokens of the prompt that stand for the image.
     public let rows: Int
-    /// HuggingFace's `image_grid_thw`: frames, and patches in a column and in a row.
-    public let grid: [Int]
+    /// Of the image, in pixels: how its tokens stand follows from it.
+    let imageSize: ImageSize
 
     /// Numbers of one row.
     public var width: Int { rows > 0 ? values.count / rows : 0 }
+
+    var given: GivenEmbeddings { GivenEmbeddings(values: values, rows: rows, origin: .size(imageSize)) }
 }

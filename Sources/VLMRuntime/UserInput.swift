@@ -11,6 +11,8 @@ public struct UserInput: Sendable {
         case data(Data)
         /// A file of this machine; nothing is fetched from elsewhere.
         case url(URL)
+        /// What `ModelContainer.imageEmbeddings` made of an image, for the same model.
+        case embeddings(ImageEmbeddings)
     }
 
     public var chat: [Chat.Message]
@@ -79,6 +81,7 @@ extension UserInput.Image {
         var place = place
         switch self {
         case .data(let given): data = given
+        case .embeddings(let embeddings): return EncodedImage(embeddings: embeddings.given, place: place)
         case .url(let url):
             guard url.isFileURL else { throw .input("\(place): \(url) is no file; fetch it and give its data") }
             place += " (\(url.path))"

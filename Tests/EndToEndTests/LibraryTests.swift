@@ -139,11 +139,70 @@ import VLMRuntime
         for _ in 0..<2 {
             let found = try await model.imageEmbeddings(of: images)
             #expect(found.map(\.rows).reduce(0, +) == expected.shape[0] && found.allSatisfy { $0.width == expected.shape[1] })
-            #expect(found.allSatisfy { $0.grid.count == 3 && $0.grid.reduce(1, *) == 4 * $0.rows })
             let values = found.flatMap(\.values)
             #expect(values.count == expected.values.count && zip(values, expected.values).allSatisfy { abs($0 - $1) < 1e-3 })
         }
         await #expect(throws: ModelError.self) { try await model.imageEmbeddings(of: [.data(Data("no image".utf8))]) }
+    }
+
+    /// In a prompt of the library, and as a part of a request in each of its forms; damaged ones are refused by the field's name.
+    @Test func embeddingsStandForTheirImages() async throws {
+        let space = try Workspace()
+        let artifact = try space.compile(Workspace.demoModel, "--precision", "exact")
+        let model = try await loadModelContainer(directory: URL(fileURLWithPath: artifact))
+        let server = try Server(artifact)
+        let image = Self.sample("shapes-three.png")
+        let expected = try await GenerateResult(model.generate(prompt: "Describe the image.", images: [image], parameters: Self.greedy))
+        let embeddings = try await model.imageEmbeddings(of: [image])[0]
+        let again = try await GenerateResult(model.generate(prompt: "Describe the image.", images: [.embeddings(embeddings)], parameters: Self.greedy))
+        #expect(again.tokens == expected.tokens && expected.text.hasPrefix("A large orange triangle"))
+        #expect(again.info.imageTokenCount == embeddings.rows)
+
+        let data = embeddings.values.withUnsafeBytes { Data($0) }
+        let header = Data(#"{"x":{"dtype":"F32","shape":[1,\#(embeddings.rows),\#(embeddings.width)],"data_offsets":[0,\#(data.count)]}}"#.utf8)
+        let file = withUnsafeBytes(of: UInt64(header.count).littleEndian) { Data($0) } + header + data
+        let shape = [embeddings.rows, embeddings.width]
+        let raw: [String: Any] = ["data": data.base64EncodedString(), "shape": shape]
+        func ask(_ embeds: Any, _ more: [String: Any] = ["image_size": [224, 168]]) async throws -> JSONValue {
+            var part: [String: Any] = ["type": "image_embeds", "image_embeds": embeds]
+            part.merge(more) { $1 }
+            let body: [String: Any] = [
+                "model": "model", "temperature": 0, "max_tokens": 48,
+                "messages": [["role": "user", "content": [part, ["type": "text", "text": "Describe the image."]]]],
+            ]
+            return try await JSONValue(parsing: Array(server.chat(JSONSerialization.data(withJSONObject: body))))
+        }
+        // Patches of 14, four to a token.
+        let sides = (1...embeddings.rows).filter { embeddings.rows % $0 == 0 }
+        var answers = 0, sound: [Int] = []
+        for side in sides {
+            let more = ["image_grid_thw": [1, 2 * side, 2 * embeddings.rows / side]]
+            for embeds in [raw, file.base64EncodedString()] as [Any] {
+                let json = try await ask(embeds, more)
+                if json["choices"]?[0]?["message"]?["content"]?.stringValue == expected.text { (answers, sound) = (answers + 1, more["image_grid_thw"] ?? []) }
+            }
+        }
+        #expect(answers >= 2)
+        try #require(sound.count == 3)
+        var wild = [UInt8](data)
+        wild.replaceSubrange(0..<4, with: [0, 0, 0x80, 0x7F])
+        let grid = ["image_grid_thw": [1, 2, 2 * embeddings.rows]]
+        let cases: [(Any, [String: Any], String)] = [
+            (["data": "!", "shape": shape], grid, "is no base64"), (["data": raw["data"] ?? "", "shape": [1, 7]], grid, "bytes of data"),
+            (["data": raw["data"] ?? "", "shape": [embeddings.width, embeddings.rows]], grid, "rows are given"),
+            (["data": raw["data"] ?? "", "shape": [embeddings.rows / 2, 2 * embeddings.width]], ["image_grid_thw": [1, sound[1] / 2, sound[2]]], "the model's have 256"),
+            (["data": Data(wild).base64EncodedString(), "shape": shape], grid, "no finite number"), (Data("PK".utf8).base64EncodedString(), grid, "a pickle"),
+            (file.prefix(60).base64EncodedString(), grid, "no safetensors file"), (raw, ["image_grid_thw": [1, 3, 5]], "makes no grid"),
+            (raw, ["image_grid_thw": [2, 2, 2]], "image_grid_thw must be"), (raw, ["image_size": [0, 1 << 40]], "image_size must be"), 
+            (["data": raw["data"] ?? "", "shape": [2 * embeddings.rows, embeddings.width / 2]], [:], "rows are given"), (raw, ["image_grid_thw": sound + [1]], "image_grid_thw must be"),
+            (7, grid, "base64 or an object"),
+        ]
+        for (embeds, more, words) in cases {
+            let error = try await ask(embeds, more)["error"]
+            #expect(error?["message"]?.stringValue?.contains(words) == true, "\(error ?? .null)")
+            #expect(error?["type"] == "invalid_request_error" && error?["param"]?.stringValue?.hasPrefix("messages") == true)
+        }
+        #expect(server.stop() == 0)
     }
 
     /// Of a file of safetensors.
