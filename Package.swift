@@ -52,6 +52,7 @@ let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift
 let package = Package(
     name: "vlm",
     products: [
+        .library(name: "VLMRuntime", targets: ["VLMRuntime"]),
         .executable(name: "vlmc", targets: ["vlmc"]),
         .executable(name: "vlm-serve", targets: ["vlm-serve"]),
         .executable(name: "vlm-cache", targets: ["vlm-cache"]),
@@ -105,6 +106,8 @@ let package = Package(
         module(
             "ModelRuntime",
             ["ArtifactFormat", "ChatTemplates", "Execution", "HostLimits", "HuggingFace", "Inputs", "JSON", "Plan", "Serving", "Tensors"]),
+        module(
+            "VLMRuntime", ["ArtifactFormat", "Budgets", "CPUBackend", "Inputs", "JSON", "ModelRuntime", "Plan", "Serving"]),
         module("MediaFetching", [asyncHTTPClient, nioCore, nioHTTP1, nioPosix, nioSSL]),
         module(
             "HTTPAPI", ["Budgets", "CHeap", "GuidedDecoding", "MediaFetching", "Serving", "Inputs", "JSON", "Plan", crypto, hummingbird, hummingbirdCore, hummingbirdTLS, httpTypes, lifecycle, logging, nioCore, nioHTTP1, nioSSL],
@@ -114,12 +117,13 @@ let package = Package(
         module("ForeignFlags", ["CYAML", "JSON"]),
         tool(
             "vlmc",
-            ["CommandLineSupport", "Budgets", "ChatTemplates", "Compiler", "CPUBackend", "HostLimits", "HuggingFace", "ModelRuntime", "Passes", "IR", "Inputs", "JSON", "Plan", "ArtifactFormat", "Serving", "Tensors"]),
+            ["CommandLineSupport", "Budgets", "ChatTemplates", "Compiler", "CPUBackend", "HostLimits", "HuggingFace", "ModelRuntime", "Passes", "IR", "Inputs", "JSON", "Plan", "ArtifactFormat", "Serving", "Tensors", "VLMRuntime"]),
         tool(
             "vlm-serve",
             ["CHeap", "CommandLineSupport", "ForeignFlags", "HostLimits", "HTTPAPI", "Inputs", "JSON", "MediaFetching", "ModelRuntime", "Serving", "CPUBackend", "Plan", "ArtifactFormat", lifecycle, logging, unixSignals]),
         tool("vlm-cache", ["CommandLineSupport", "ArtifactFormat", "CPUBackend", "ModelRuntime", "Plan"]),
 
+        .executableTarget(name: "library-example", dependencies: ["VLMRuntime"], path: "Tests/Examples/Library", swiftSettings: settings),
         .executableTarget(name: "kernel-bench", dependencies: ["CKernels", "COpenBLAS"], path: "Tests/Benchmarks/Kernels"),
         .target(
             name: "ArtifactSamples", dependencies: ["ArtifactFormat", "Plan", "Tensors"],
@@ -135,7 +139,7 @@ let package = Package(
         tests("CPUBackend", ["AllocationCounter", "ArtifactFormat", "ArtifactSamples", "CPUBackend", "Compiler", "Execution", "HuggingFace", "IR", "ModelRuntime", "OneProcessor", "Passes", "Plan", "Reference", "Seeded", "Serving", "Tensors"]),
         tests("ChatTemplates", ["Budgets", "ChatTemplates", "JSON", "Seeded"], exclude: ["Fixtures"]),
         tests("CacheTool", ["vlm-cache", "ArtifactFormat", "ArtifactSamples"]),
-        tests("EndToEnd", ["vlmc", "vlm-serve", "vlm-cache", "ForeignFlags", "JSON", "Models", "TestClient"], exclude: ["Fixtures"]),
+        tests("EndToEnd", ["vlmc", "vlm-serve", "vlm-cache", "library-example", "ForeignFlags", "JSON", "Models", "TestClient", "VLMRuntime"], exclude: ["Fixtures"]),
         tests("CommandLineSupport", ["CommandLineSupport"]),
         tests("ForeignFlags", ["ForeignFlags"]),
         tests("GuidedDecoding", ["GuidedDecoding", "JSON", "Seeded"]),

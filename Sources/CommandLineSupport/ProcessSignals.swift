@@ -1,5 +1,6 @@
 import Dispatch
 import Glibc
+import Synchronization
 
 /// What the tools make of signals that would end them without a word, and of streams that are not open.
 package enum ProcessSignals {
@@ -34,6 +35,7 @@ package enum ProcessSignals {
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
             source.setEventHandler {
+                if number == SIGINT, let obey = interruption.withLock({ $0 }) { return obey() }
                 undo {
                     StandardError.sayLast("error: interrupted")
                     _exit(1)
@@ -43,6 +45,11 @@ package enum ProcessSignals {
             sources.append(source)
         }
     }
+
+    /// Has SIGINT, such as a terminal's Ctrl-C, do this instead of ending the process, where `endOrderly` was called.
+    package static func onInterrupt(_ obey: @escaping @Sendable () -> Void) { interruption.withLock { $0 = obey } }
+
+    private static let interruption = Mutex<(@Sendable () -> Void)?>(nil)
 
     /// Alive as long as the process; filled before there is a second thread.
     nonisolated(unsafe) private static var sources: [any DispatchSourceSignal] = []

@@ -56,7 +56,8 @@ extension ForeignFlag {
         ForeignFlag("--disable-log-stats", .none, .nothing("--log-level warning leaves the lines of figures out")),
         ForeignFlag("--enable-server-load-tracking", .none, .nothing("/load always answers")),
         ForeignFlag("--enable-prompt-tokens-details", .none, .ours("--report-cached-tokens")),
-        ForeignFlag("--enable-request-id-headers --enable-force-include-usage --enable-sleep-mode", .none, .refused("not built yet")),
+        ForeignFlag("--enable-request-id-headers", .none, .nothing("every answer has X-Request-Id")),
+        ForeignFlag("--enable-force-include-usage --enable-sleep-mode", .none, .refused("not built yet")),
         ForeignFlag("--otlp-traces-endpoint --collect-detailed-traces --show-hidden-metrics-for-version", .one, .refused("/metrics is all that is told")),
     ]
 
@@ -84,7 +85,6 @@ extension ForeignFlag {
         ForeignFlag("--num-scheduler-steps --preemption-mode --prefix-caching-hash-algo --attention-backend", .one, .nothing("answers do not depend on it")),
         ForeignFlag("--multi-step-stream-outputs", .maybe(["true", "false"]), .nothing("each token is streamed as it comes")),
         ForeignFlag("--async-scheduling --no-async-scheduling --disable-async-output-proc --disable-cascade-attn", .none, .nothing("answers do not depend on it")),
-        ForeignFlag("--scheduling-policy", .one, .only(["fcfs"], "requests are served in the order in which they come")),
         ForeignFlag("--stream-interval", .one, .only(["1"], "each token is streamed as it comes")),
         ForeignFlag("--max-seq-len-to-capture --max-context-len-to-capture --compilation-config -O --optimization-level", .one, .nothing(compiledAhead)),
         ForeignFlag("--cuda-graph-sizes --cudagraph-capture-sizes", .several, .nothing(compiledAhead)),
@@ -98,7 +98,8 @@ extension ForeignFlag {
         ForeignFlag("--mm-processor-cache-type --mm-encoder-tp-mode --mm-encoder-attn-backend", .one, .nothing(oneProcess)),
         ForeignFlag("--interleave-mm-strings --skip-mm-profiling", .none, .nothing("images stand where the messages have them, and memory is counted when compiling")),
         ForeignFlag("--media-io-kwargs", .one, .refused("images are read as the model's processor reads them")),
-        ForeignFlag("--enable-mm-embeds --enable-prompt-embeds", .none, .refused("embeddings in place of images or prompts are not taken yet")),
+        ForeignFlag("--enable-mm-embeds", .none, .nothing("embeddings in place of images are always taken: they are numbers, which are checked")),
+        ForeignFlag("--enable-prompt-embeds", .none, .refused("embeddings in place of prompts are not taken")),
     ]
 
     private static let later = [

@@ -8,6 +8,8 @@ internal import NIOCore
 struct APIContext: RequestContext {
     var coreContext: CoreRequestContextStorage
     let channel: any Channel
+    /// Nil before the request's head was looked at.
+    var requestID: RequestID?
 
     init(source: ApplicationRequestContextSource) {
         coreContext = CoreRequestContextStorage(source: source)

@@ -85,6 +85,7 @@ package struct APIError: Error, Sendable, Equatable {
                 "\(maxTokensField) \(maxTokens) is too large: the model's context holds \(length) tokens and the prompt has "
                     + "\(tokens), which leaves \(length - tokens)",
                 param: maxTokensField, code: "context_length_exceeded")
+        case .embeddingsTooWide: self = .invalid(error.description, param: field, code: "invalid_image_embeds")
         case .imageTooLarge: self = .invalid(error.description, param: field, code: "image_too_large")
         case .promptNotReadable: self = .invalid(error.description, param: "prompt_logprobs")
         case .tooManyBeams: self = .invalid(error.description, param: "best_of")

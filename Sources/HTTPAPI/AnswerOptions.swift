@@ -30,6 +30,8 @@ struct AnswerOptions: Sendable {
     var requestID: String?
     /// Requests of another salt share no cached prompts and images with this one.
     var cacheSalt: String
+    /// The smaller, the sooner the request is computed.
+    var priority: Int
     var streams: Bool
     var includesUsage: Bool
     /// How many of the likeliest tokens are told beside each token's log probability; nil for neither.
@@ -49,7 +51,6 @@ struct AnswerOptions: Sendable {
     /// Most stop strings, and most bytes of one.
     static let maxStops = 16
     static let maxStopBytes = 1024
-    private static let maxRequestIDBytes = 256
 
     /// What the model and the server say of answers.
     struct Surroundings: Sendable {
@@ -62,6 +63,8 @@ struct AnswerOptions: Sendable {
         var seed: UInt64
         /// How the model marks what it thinks; nil where all is text.
         var reasoning: ReasoningReader.Form?
+        /// Whether requests are computed by their priority.
+        var takesPriorities: Bool
     }
 
     /// - Parameter echoes: whether answers begin with their prompt, which may then be all.
@@ -91,6 +94,7 @@ struct AnswerOptions: Sendable {
         returnsTokenIDs = try fields.boolean("return_token_ids") ?? false
         requestID = try Self.requestID(fields)
         cacheSalt = try fields.string("cache_salt") ?? ""
+        priority = try Self.priority(fields, isTaken: model.takesPriorities)
         streams = try fields.boolean("stream") ?? false
         includesUsage = try Self.includesUsage(fields, streams: streams)
         promptLogprobs = try Self.promptLogprobs(fields, streams: streams)
@@ -119,10 +123,18 @@ struct AnswerOptions: Sendable {
     /// What the request calls itself.
     static func requestID(_ fields: FieldReader) throws(APIError) -> String? {
         guard let id = try fields.string("request_id") else { return nil }
-        guard (1...maxRequestIDBytes).contains(id.utf8.count), id.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
-            throw .invalid("request_id must be 1 to \(maxRequestIDBytes) characters of ASCII without spaces", param: "request_id")
-        }
+        guard RequestID.isAllowed(id) else { throw .invalid("request_id \(RequestID.rule)", param: "request_id") }
         return id
+    }
+
+    private static func priority(_ fields: FieldReader, isTaken: Bool) throws(APIError) -> Int {
+        let priority = try fields.integer("priority") ?? 0
+        guard priority == 0 || isTaken else {
+            throw .invalid(
+                "priority \(priority): requests are served in the order in which they come; start vlm-serve with --scheduling-policy priority",
+                param: "priority")
+        }
+        return priority
     }
 
     private static func promptLogprobs(_ fields: FieldReader, streams: Bool) throws(APIError) -> Int? {

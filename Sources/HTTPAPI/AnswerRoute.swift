@@ -55,14 +55,14 @@ struct AnswerRoute: Sendable {
             plan.options.maxTokensField = read.names.name(of: plan.options.maxTokensField)
             return Made(form: read.form, plan: plan)
         } heldBytes: { $0.plan.heldBytes + $0.form.heldBytes }
-        let writer = made.form.writer(head(Form.idPrefix, made.plan), texts(made.plan), made.plan)
+        let writer = made.form.writer(head(Form.idPrefix, made.plan, arrival), texts(made.plan), made.plan)
         return Asked(plan: made.plan, writer: writer, holdings: holdings)
     }
 
     func complete(_ arrival: RequestIntake.Arrival) async throws -> Asked<CompletionResponse> {
         let (plan, holdings) = try await completion(arrival) { body throws(APIError) in body }
         let choices = plan.groups.count * plan.options.n
-        return Asked(plan: plan, writer: CompletionResponse(head: head("cmpl-", plan), texts: texts(plan), choices: choices), holdings: holdings)
+        return Asked(plan: plan, writer: CompletionResponse(head: head("cmpl-", plan, arrival), texts: texts(plan), choices: choices), holdings: holdings)
     }
 
     func generate(_ arrival: RequestIntake.Arrival) async throws -> Asked<GenerateResponse> {
@@ -87,9 +87,9 @@ struct AnswerRoute: Sendable {
         } heldBytes: { $0.heldBytes }
     }
 
-    private func head(_ prefix: String, _ plan: AnswerPlan) -> AnswerHead {
+    private func head(_ prefix: String, _ plan: AnswerPlan, _ arrival: RequestIntake.Arrival) -> AnswerHead {
         AnswerHead(
-            id: prefix + (plan.options.requestID ?? AnswerHead.newID()), model: plan.adapter?.name ?? model.name,
+            id: prefix + arrival.id(plan.options.requestID), model: plan.adapter?.name ?? model.name,
             created: Int(Date().timeIntervalSince1970), reportsCachedTokens: reportsCachedTokens, withUsage: plan.options.includesUsage,
             tellsTokenIDs: plan.options.returnsTokenIDs)
     }

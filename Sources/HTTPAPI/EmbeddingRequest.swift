@@ -111,9 +111,3 @@ struct EmbeddingRequest: Sendable {
         return plan
     }
 }
-
-/// For requests without a text.
-struct NoText: TokenTextDecoder {
-    mutating func append(_ token: Int32) -> String { "" }
-    mutating func finish() -> String { "" }
-}

@@ -33,7 +33,7 @@ struct EmbeddingRoute: Sendable {
             }
         }
         return [
-            "id": .string("embd-" + (plan.requestID ?? AnswerHead.newID())), "object": "list",
+            "id": .string("embd-" + arrival.id(plan.requestID)), "object": "list",
             "created": .int(Int(Date().timeIntervalSince1970)), "model": .string(plan.adapter?.name ?? model.name), "data": .array(data),
             "usage": ["prompt_tokens": .int(tokens), "total_tokens": .int(tokens), "completion_tokens": 0],
         ]

@@ -18,11 +18,15 @@ struct ErrorMapping: RouterMiddleware {
         let began = ContinuousClock.now
         var response: Response
         var note = ""
+        var context = context
+        let id = RequestID(request.head)
+        context.requestID = id
         do {
             if access.isPreflight(request.head) {
                 response = Response(status: .noContent, headers: try access.preflight(request.head))
             } else {
                 try access.check(request.head, path: request.uri.path)
+                try RequestID.check(request.head)
                 response = try await next(request, context)
             }
         } catch {
@@ -32,6 +36,7 @@ struct ErrorMapping: RouterMiddleware {
             if request.method == .head { response = response.createHeadResponse() }
         }
         for field in access.headers(for: request.head) where response.headers[field.name] == nil { response.headers.append(field) }
+        response.headers[RequestID.header] = id.text
         let handler = context.endpointPath ?? "none"
         let status = response.status.code
         let (model, log) = (model, log)
@@ -42,7 +47,7 @@ struct ErrorMapping: RouterMiddleware {
                 metrics.http[Metrics.HTTPKey(handler: handler, status: status), default: 0] += 1
                 metrics.httpDuration.observe(seconds)
             }
-            log?("\(line) \((seconds * 1e4).rounded() / 10) ms\(reason)")
+            log?("\(line) \((seconds * 1e4).rounded() / 10) ms, request \(id.text)\(reason)")
         }
         return response
     }

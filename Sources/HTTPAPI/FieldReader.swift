@@ -1,5 +1,6 @@
 internal import Inputs
 internal import JSON
+internal import Serving
 
 /// Reads members of a JSON object with errors that name them; null counts as absent.
 struct FieldReader {
@@ -52,6 +53,8 @@ struct FieldReader {
         guard isAllowed(number) else { throw outOfRange(name, value, range) }
         return number
     }
+
+    func number(_ name: String, _ bound: SamplingBound) throws(APIError) -> Double? { try number(name, bound.words, bound.holds) }
 
     /// - Parameter param: the field to name where it is not `name`.
     func mismatch(_ name: String, _ value: JSONValue, _ expected: String, param: String? = nil) -> APIError {

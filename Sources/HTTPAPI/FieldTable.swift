@@ -102,7 +102,7 @@ extension FieldTable {
     static let passed: Set<String> = [
         "model", "temperature", "top_p", "top_k", "min_p", "seed", "stop_token_ids", "include_stop_str_in_output", "ignore_eos",
         "min_tokens", "repetition_penalty", "presence_penalty", "frequency_penalty", "logit_bias", "bad_words", "allowed_token_ids",
-        "skip_special_tokens", "stream", "cache_salt", "guided_json", "guided_regex", "guided_choice", "guided_grammar",
+        "skip_special_tokens", "stream", "cache_salt", "priority", "guided_json", "guided_regex", "guided_choice", "guided_grammar",
         "structured_outputs",
     ]
 
@@ -115,6 +115,6 @@ extension FieldTable {
     ]
 
     private static let later: [String: [JSONValue]] = [
-        "guided_whitespace_pattern": [], "priority": [0], "return_tokens_as_token_ids": [false],
+        "guided_whitespace_pattern": [], "return_tokens_as_token_ids": [false],
     ]
 }

@@ -16,6 +16,7 @@ extension InputPipeline {
             ignoresEnd: options.ignoresEnd, stops: options.stops, decoder: makeDecoder(options.showing),
             cacheSalt: options.cacheSalt)
         generation.beams = options.beams
+        generation.priority = options.priority
         generation.rules = options.rules
         generation.stopTokens = options.stopTokens
         generation.includesStop = options.includesStop

@@ -11,7 +11,7 @@ struct MessageReader {
     /// Fields that would change what the model reads, and parts that it cannot read yet.
     private static let laterFields: Set<String> = ["function_call", "audio"]
     private static let laterParts: Set<String> = [
-        "image_embeds", "input_audio", "video_url", "audio_url", "file", "input_file", "video", "audio", "image", "image_pil",
+        "input_audio", "video_url", "audio_url", "file", "input_file", "video", "audio", "image", "image_pil",
     ]
     private static let laterPartFields: Set<String> = ["fps", "file_id"]
 
@@ -78,7 +78,7 @@ struct MessageReader {
         guard let object = value.objectValue else { throw .invalid("\(place) must be an object or a string", param: place) }
         let fields = FieldReader(object: object, prefix: place + ".")
         try checkFields(of: object, place: place)
-        let implied = ["text", "image_url"].first { fields.value($0) != nil }
+        let implied = ["text", "image_url", "image_embeds"].first { fields.value($0) != nil }
         guard let type = try fields.string("type") ?? implied else {
             throw .invalid("\(place).type is required", param: "\(place).type")
         }
@@ -89,6 +89,10 @@ struct MessageReader {
             return ["type": "text", "text": .string(text)]
         case "image_url", "input_image":
             images.append(try image(object, place: place))
+            return ["type": "image"]
+        case "image_embeds":
+            let bounds = try PixelFields.read(fields).over(bounds)
+            images.append(try EmbeddedImage(fields: fields, place: place).read(bounds))
             return ["type": "image"]
         case let later where Self.laterParts.contains(later):
             throw .invalid(

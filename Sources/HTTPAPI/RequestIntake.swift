@@ -98,6 +98,12 @@ struct RequestIntake: Sendable {
         /// The body of a request that lies in a file of this machine.
         case file([UInt8])
 
+        /// What stands behind the kind in the answer's id: what the header says, else the body, else what no other answer has.
+        func id(_ ofBody: String?) -> String {
+            guard case .connection(_, let context) = self, let id = context.requestID else { return ofBody ?? AnswerHead.newID() }
+            return id.isGiven ? id.text : ofBody ?? id.text
+        }
+
         /// Nil where nobody waits at a connection.
         fileprivate var channel: (any Channel)? {
             if case .connection(_, let context) = self { context.channel } else { nil }
@@ -211,6 +217,6 @@ extension ServedModel {
     func surroundings(_ pipeline: InputPipeline) -> AnswerOptions.Surroundings {
         AnswerOptions.Surroundings(
             sampling: pipeline.defaultSampling, vocabularySize: engine.configuration.vocabularySize, endTokens: pipeline.endTokens,
-            seed: nextSeed(), reasoning: reasoning)
+            seed: nextSeed(), reasoning: reasoning, takesPriorities: engine.configuration.schedulingPolicy == .priority)
     }
 }

@@ -16,10 +16,10 @@ struct SamplingFields {
     ///   - seed: used when the request gives none.
     func sampling(defaults: SamplingParameters, seed: UInt64) throws(APIError) -> SamplingParameters {
         var sampling = defaults
-        if let value = try fields.number("temperature", "at least 0", { $0 >= 0 && Float($0).isFinite }) {
+        if let value = try fields.number("temperature", .temperature) {
             sampling.temperature = Float(value)
         }
-        if let value = try fields.number("top_p", "above 0 and at most 1", { Float($0) > 0 && $0 <= 1 }) {
+        if let value = try fields.number("top_p", .topP) {
             sampling.topP = Float(value)
         }
         if let topK = try fields.integer("top_k") {
@@ -28,13 +28,12 @@ struct SamplingFields {
             }
             sampling.topK = max(topK, 0)
         }
-        if let value = try fields.number("min_p", "at least 0 and at most 1", { (0...1).contains($0) }) { sampling.minP = Float(value) }
-        if let value = try fields.number("repetition_penalty", "above 0 and at most 2", { Float($0) > 0 && $0 <= 2 }) {
+        if let value = try fields.number("min_p", .minP) { sampling.minP = Float(value) }
+        if let value = try fields.number("repetition_penalty", .repetitionPenalty) {
             sampling.repetitionPenalty = Float(value)
         }
-        let range = "at least -2 and at most 2"
-        if let value = try fields.number("presence_penalty", range, { abs($0) <= 2 }) { sampling.presencePenalty = Float(value) }
-        if let value = try fields.number("frequency_penalty", range, { abs($0) <= 2 }) { sampling.frequencyPenalty = Float(value) }
+        if let value = try fields.number("presence_penalty", .addedPenalty) { sampling.presencePenalty = Float(value) }
+        if let value = try fields.number("frequency_penalty", .addedPenalty) { sampling.frequencyPenalty = Float(value) }
         sampling.seed = try fields.integer("seed").map { UInt64(bitPattern: Int64($0)) } ?? seed
         return sampling
     }

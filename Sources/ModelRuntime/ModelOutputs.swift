@@ -68,9 +68,3 @@ private final class Found: Sendable {
         }
     }
 }
-
-/// For requests whose text nobody reads.
-private struct NoText: TokenTextDecoder {
-    mutating func append(_ token: Int32) -> String { "" }
-    mutating func finish() -> String { "" }
-}

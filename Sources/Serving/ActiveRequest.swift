@@ -6,7 +6,7 @@ final class ImageEmbeddings {
     /// By image, once at hand.
     fileprivate(set) var values: [Embeddings?]
 
-    init(count: Int) { values = Array(repeating: nil, count: count) }
+    init(given: [Embeddings?]) { values = given }
 }
 
 /// A sequence that the engine works on: one answer to a prompt, or one beam of the search for several.
@@ -58,6 +58,8 @@ final class ActiveRequest {
 
     var isFirstOfGroup: Bool { group == nil || group == id }
 
+    var readsImagesAlone: Bool { request.probe?.readsImagesAlone == true }
+
     /// Embeddings of each image, once at hand.
     var embeddings: [Embeddings?] { images.values }
 
@@ -68,13 +70,13 @@ final class ActiveRequest {
     var policy: TokenPolicy? { progress.policy }
 
     var sequence: SequenceState {
-        let images = request.prompt.images.map { ImageTokens(tokens: $0.tokens, digest: $0.digest) }
+        let images = request.prompt.images.map { ImageTokens(tokens: $0.tokens, digest: $0.digest, isReady: $0.embeddings != nil) }
         let prompt = request.prompt
         return SequenceState(
             id: id, group: group, seats: request.beams?.width ?? 1, prompt: prompt.ids, longest: request.longest, images: images,
             spans: prompt.spans, lengths: prompt.lengths, salt: request.cacheSalt, adapter: request.adapter,
             gears: request.probe?.gears ?? [], readsPrompt: request.readsPrompt, readsHidden: request.probe?.readsHidden ?? false,
-            mayGuess: beams == nil && request.probe == nil && request.maxTokens > 0)
+            mayGuess: beams == nil && request.probe == nil && request.maxTokens > 0, priority: request.priority)
     }
 
     /// Which logits of the next step that chooses a token are read, as `StepIO` counts them; a probe, log probabilities and a search read all.

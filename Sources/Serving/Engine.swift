@@ -148,6 +148,9 @@ package final class Engine: Sendable {
             throw .tokenOutOfRange(token: token, vocabularySize: size)
         }
         for (index, image) in request.prompt.images.enumerated() {
+            if let given = image.embeddings, given.values.count != image.tokens.count * configuration.imageWidth {
+                throw .embeddingsTooWide(index: index, width: given.values.count / max(image.tokens.count, 1), modelWidth: configuration.imageWidth)
+            }
             let patches = image.input.patches
             guard patches <= configuration.maxPatches else {
                 throw .imageTooLarge(index: index, patches: patches, maxPatches: configuration.maxPatches)

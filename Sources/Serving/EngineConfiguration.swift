@@ -1,6 +1,14 @@
 internal import Execution
 package import Plan
 
+/// In which order requests are computed.
+package enum SchedulingPolicy: String, Sendable, CaseIterable {
+    /// As they come.
+    case fcfs
+    /// By their priority, then as they come.
+    case priority
+}
+
 /// What an operator may ask of the engine; nil leaves the choice to the program or the machine.
 package struct EngineOptions: Sendable {
     package var maxSequences: Int?
@@ -25,6 +33,7 @@ package struct EngineOptions: Sendable {
     package var adapters: [String] = []
     /// Different adapters among the sequences that run.
     package var maxAdapters = 1
+    package var schedulingPolicy = SchedulingPolicy.fcfs
 
     package init() {}
 
@@ -57,6 +66,7 @@ package struct EngineConfiguration: Sendable {
     package let sharesPrompts: Bool
     package let imageCacheBytes: Int
     package let maxQueued: Int
+    package let schedulingPolicy: SchedulingPolicy
     package let maxPatches: Int
     /// How tokens are guessed ahead; nil for not at all.
     package let lookup: PromptLookup?
@@ -69,6 +79,8 @@ package struct EngineConfiguration: Sendable {
     package let adapters: [String]
     /// Different adapters among the sequences that run.
     package let maxAdapters: Int
+    /// Numbers of one row of an image's embeddings.
+    package let imageWidth: Int
 
     /// Sequences of the greatest length that the KV cache holds at once.
     package var maxConcurrency: Double { Double(blockCount * blockSize) / Double(maxModelLength) }
@@ -116,12 +128,14 @@ package struct EngineConfiguration: Sendable {
         sharesPrompts = !program.keepsStates
         imageCacheBytes = options.imageCacheBytes
         maxQueued = options.maxQueued
+        schedulingPolicy = options.schedulingPolicy
         maxPatches = limits.maxPatches
         lookup = options.lookup
         weighsGuesses = options.weighsGuesses
         keepsStates = program.keepsStates
         vocabularySize = program.vocabularySize
         (adapters, maxAdapters) = (options.adapters, options.maxAdapters)
+        imageWidth = program.imageWidth
     }
 
     /// A guess of k tokens is computed in k + 1 rows of one step, and whatever does not come true is as if it had not been.

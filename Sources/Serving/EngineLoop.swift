@@ -99,7 +99,7 @@ final class EngineLoop {
     private func obey(_ command: EngineCommand) {
         switch command {
         case .submit(let id, let group, let arrival, let deliver):
-            let embeddings = ImageEmbeddings(count: group.request.prompt.images.count)
+            let embeddings = ImageEmbeddings(given: group.request.prompt.images.map(\.embeddings))
             let beams = group.request.beams.map {
                 BeamGroup(group, $0, first: id, maxModelLength: configuration.maxModelLength, deliver: deliver)
             }
@@ -109,7 +109,7 @@ final class EngineLoop {
                     arrival: arrival, vocabularySize: configuration.vocabularySize
                 ) { deliver(branch, $0) }
                 requests[active.id] = active
-                scheduler.add(active.sequence)
+                if active.readsImagesAlone { vision.add(active.id) } else { scheduler.add(active.sequence) }
             }
         case .cancel(let ids): for id in ids { end(id, .abort) }
         case .drain: isDraining = true
@@ -252,11 +252,12 @@ final class EngineLoop {
         return true
     }
 
-    /// Encodes a slice of the next image that a running sequence waits for.
+    /// Encodes a slice of the next image that a running sequence, or a request for embeddings alone, waits for.
     private func encode(whileDecoding: Bool) {
         do {
             for ready in try vision.advance(model, scheduler, requests, sharing: whileDecoding) {
                 scheduler.markReady(ready.id, image: ready.image)
+                if let request = requests[ready.id], request.readsImagesAlone, request.embeddings.allSatisfy({ $0 != nil }) { end(ready.id, .length) }
             }
         } catch {
             fail(error.id, error.message)

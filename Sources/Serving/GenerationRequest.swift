@@ -41,8 +41,11 @@ package struct PromptImage: Sendable {
     package var digest: ContentDigest
     /// What the vision entry reads of this image alone.
     package var input: VisionInput
+    /// What the request gives in place of what the vision entry would make.
+    package var embeddings: Embeddings?
 
-    package init(tokens: TokenRanges, digest: ContentDigest, input: VisionInput) {
+    package init(tokens: TokenRanges, digest: ContentDigest, input: VisionInput, embeddings: Embeddings? = nil) {
+        self.embeddings = embeddings
         self.tokens = tokens
         self.digest = digest
         self.input = input
@@ -56,6 +59,14 @@ package protocol TokenTextDecoder: Sendable {
     mutating func append(_ token: Int32) throws -> String
     /// What is left at the end.
     mutating func finish() throws -> String
+}
+
+/// For requests whose text nobody reads.
+package struct NoText: TokenTextDecoder {
+    package init() {}
+
+    package mutating func append(_ token: Int32) -> String { "" }
+    package mutating func finish() -> String { "" }
 }
 
 /// What to generate for one prompt.
@@ -85,6 +96,8 @@ package struct GenerationRequest: Sendable {
     package var cacheSalt: String
     /// Nil for the model as it is.
     package var adapter: ChosenAdapter?
+    /// The smaller, the sooner it is computed, before what came earlier.
+    package var priority = 0
     /// What is shown of the computation; nil for nothing.
     package var probe: Probe?
 
@@ -116,7 +129,7 @@ package struct GenerationRequest: Sendable {
         let ruleBytes = MemoryLayout<Int32>.stride * (2 * rules.biases.count + (rules.allowed?.count ?? 0) + rules.barred.reduce(0) { $0 + 8 + $1.count })
         let told = promptLogprobs.map { prompt.ids.count * (MemoryLayout<PromptToken>.stride + 32 + $0 * MemoryLayout<TokenLogprob>.stride) } ?? 0
         return prompt.images.reduce(4096 + tokens + ruleBytes + told) { sum, image in
-            sum + image.input.byteCount
+            sum + image.input.byteCount + (image.embeddings?.byteCount ?? 0)
         }
     }
 }
@@ -221,6 +234,8 @@ package enum AdmissionError: Error, Sendable, Equatable, CustomStringConvertible
     case maxTokensTooLarge(maxTokens: Int, promptTokens: Int, maxModelLength: Int)
     /// More patches than a vision call takes.
     case imageTooLarge(index: Int, patches: Int, maxPatches: Int)
+    /// Embeddings in place of an image have other rows than the model's.
+    case embeddingsTooWide(index: Int, width: Int, modelWidth: Int)
     /// More tokens that see each other than a batch surely has room for.
     case spanTooLong(tokens: Int, limit: Int)
     case tokenOutOfRange(token: Int32, vocabularySize: Int)
@@ -244,6 +259,8 @@ package enum AdmissionError: Error, Sendable, Equatable, CustomStringConvertible
             "max_tokens \(maxTokens) is too large: the model's context holds \(length) tokens and the prompt has \(tokens)"
         case .imageTooLarge(let index, let patches, let maxPatches):
             "image \(index) has \(patches) patches, the model was compiled for at most \(maxPatches)"
+        case .embeddingsTooWide(let index, let width, let modelWidth):
+            "image \(index): image_embeds has rows of \(width) numbers, the model's have \(modelWidth)"
         case .spanTooLong(let tokens, let limit):
             "\(tokens) tokens of the prompt have to be computed at once, and a batch has room for \(limit); compile with a larger "
                 + "--max-num-batched-tokens"

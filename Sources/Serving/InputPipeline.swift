@@ -14,12 +14,19 @@ package struct EncodedImage: Sendable {
     package var place: String
     /// What the request says of the resized image's size.
     package var bounds: PixelBounds
+    /// What the request gives in place of a file.
+    package var embeddings: GivenEmbeddings?
 
     package init(source: ImageSource, place: String, bounds: PixelBounds = PixelBounds()) {
         (self.source, self.place, self.bounds) = (source, place, bounds)
     }
 
     package init(file: [UInt8], place: String) { self.init(source: .bytes(file), place: place) }
+
+    package init(embeddings: GivenEmbeddings, place: String, bounds: PixelBounds = PixelBounds()) {
+        self.init(source: .bytes([]), place: place, bounds: bounds)
+        self.embeddings = embeddings
+    }
 
     /// Throws where the file has not been fetched.
     fileprivate var file: [UInt8] {
@@ -213,7 +220,7 @@ package struct InputPipeline: Sendable {
     package func prompt(_ prepared: PreparedPrompt, salt: String = "") -> Prompt {
         Prompt(
             ids: prepared.tokens, positions: prepared.positions.ids, positionDelta: prepared.positions.delta,
-            images: prepared.images.map { image($0, salt) }, spans: prepared.spans, lengths: spec.positions.lengths)
+            images: prepared.images.map { image($0.image, $0.tokens, salt) }, spans: prepared.spans, lengths: spec.positions.lengths)
     }
 
     /// A prompt of tokens alone.
@@ -316,10 +323,10 @@ package struct InputPipeline: Sendable {
             let file = try image.file
             sizes.append(
                 try Self.placed(image) { () throws(ImageError) in
-                    let size = try imageDecoder.header(of: file).uprightSize
+                    let size = if let given = image.embeddings { try given.size(reader.spec) } else { try self.size(of: file) }
                     // Throws for a size that cannot be read.
                     _ = try self.reader(for: image, reader).layout(width: size.width, height: size.height)
-                    return ImageSize(width: size.width, height: size.height)
+                    return size
                 })
         }
         guard let first = images.first else { return .none }
@@ -345,6 +352,12 @@ package struct InputPipeline: Sendable {
         return company
     }
 
+    /// By the header alone.
+    private func size(of file: [UInt8]) throws(ImageError) -> ImageSize {
+        let size = try imageDecoder.header(of: file).uprightSize
+        return ImageSize(width: size.width, height: size.height)
+    }
+
     /// What `body` throws as an error of the image's place.
     private static func placed<Result>(_ image: EncodedImage, _ body: () throws(ImageError) -> Result) throws(InputError) -> Result {
         do throws(ImageError) { return try body() } catch {
@@ -368,6 +381,7 @@ package struct InputPipeline: Sendable {
         }
         let file = try image.file
         return try Self.placed(image) { () throws(ImageError) in
+            if let given = image.embeddings { return try self.reader(for: image, reader).read(given, among: others) }
             let began = ContinuousClock.now
             let decoded = try imageDecoder.decode(file, budget: budget)
             let between = ContinuousClock.now
@@ -377,14 +391,28 @@ package struct InputPipeline: Sendable {
         }
     }
 
-    private func image(_ prepared: PreparedImage, _ salt: String) -> PromptImage {
-        let image = prepared.image
+    /// An image as a prompt of the tokens that stand for it and no others, and its size in pixels.
+    package func imageAlone(_ image: EncodedImage, budget: WorkBudget) throws(InputError) -> (prompt: Prompt, size: ImageSize) {
+        guard let spec = spec.image, let read = try read([image], false, budget).first else {
+            throw .badImage(place: image.place, reason: "the model reads text only")
+        }
+        let ids = [Int32](repeating: spec.prompt.token, count: read.features.count)
+        var prompt = prompt(tokens: ids)
+        prompt.images = [self.image(read, TokenRanges([ids.indices]), "")]
+        return (prompt, read.layout.size)
+    }
+
+    private func image(_ image: ReadImage, _ tokens: TokenRanges, _ salt: String) -> PromptImage {
         let digest = ContentDigest { hasher in
             hasher.update(modelDigest)
             hasher.update(salt)
             hasher.update(image.layout.size.width)
             hasher.update(image.layout.size.height)
             hasher.update(image.features.count)
+            if let embeddings = image.embeddings {
+                hasher.update("embeddings")
+                embeddings.withUnsafeBytes { hasher.update($0) }
+            }
             for tensor in image.input.tensors {
                 switch tensor.values {
                 case .bytes(let bytes): bytes.withUnsafeBytes { hasher.update($0) }
@@ -393,6 +421,6 @@ package struct InputPipeline: Sendable {
                 }
             }
         }
-        return PromptImage(tokens: prepared.tokens, digest: digest, input: image.input)
+        return PromptImage(tokens: tokens, digest: digest, input: image.input, embeddings: image.embeddings.map { Embeddings($0) })
     }
 }

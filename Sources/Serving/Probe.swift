@@ -19,17 +19,20 @@ package struct Probe: Sendable {
     let readsWholePrompt: Bool
     /// Whether the hidden state of the prompt's last token is shown, of a request without output.
     let readsHidden: Bool
+    /// Whether the images are encoded and nothing is computed of the prompt, of a request without output.
+    let readsImagesAlone: Bool
     /// Called on the engine's thread.
     let take: @Sendable (Finding) -> Void
 
     package init(
         continuation: [Int32] = [], gears: [Int] = [], readsWholePrompt: Bool = false, readsHidden: Bool = false,
-        take: @escaping @Sendable (Finding) -> Void
+        readsImagesAlone: Bool = false, take: @escaping @Sendable (Finding) -> Void
     ) {
         self.continuation = continuation
         self.gears = gears
         self.readsWholePrompt = readsWholePrompt
         self.readsHidden = readsHidden
+        self.readsImagesAlone = readsImagesAlone
         self.take = take
     }
 

@@ -4,8 +4,9 @@ internal import Plan
 /// Decides which tokens of which sequences the next step computes; a pure state machine without clock or device.
 ///
 /// Every sequence has `known` and `computed` tokens and a batch lets `computed` catch up, so prefill chunks, decoding,
-/// cached prefixes and resumption after preemption are one case. Sequences run in order of arrival; when cache blocks
-/// run out the youngest gives its blocks back and later computes its tokens again. Of a group, the first that runs computes the prompt;
+/// cached prefixes and resumption after preemption are one case. Sequences run in order of priority, then of arrival;
+/// when cache blocks run out, or a more urgent sequence has no place, the last gives its blocks back and
+/// later computes its tokens again. Of a group, the first that runs computes the prompt;
 /// the others wait for its full blocks, take part in them, and compute what is behind. Sequences that fork from one run all at once or not at
 /// all; they share what is computed, and a block that is not full is copied for whoever writes it while others have it.
 package struct Scheduler {
@@ -57,9 +58,9 @@ package struct Scheduler {
 
     package let limits: Limits
     package private(set) var pool: BlockPool
-    /// Ascending ids, all below those of `waiting`.
+    /// Each precedes the next, and those of `waiting` of its priority.
     package private(set) var running: [SequenceState] = []
-    /// Ascending ids.
+    /// Each precedes the next.
     package private(set) var waiting: [SequenceState] = []
     package private(set) var counts = Counts()
     private var batch = Batch()
@@ -88,12 +89,16 @@ package struct Scheduler {
     /// Tokens that a span may have: one token of every other sequence may come before it in a batch.
     package var spanMax: Int { limits.maxBatchedTokens - limits.maxSequences + 1 }
 
-    /// Puts a sequence at the end of the queue; its id must exceed all before, its final length must fit `capacity` and
+    /// Puts a sequence in the queue behind those of its priority; its id must exceed all before, its final length must fit `capacity` and
     /// its spans `spanMax`.
     package mutating func add(_ sequence: SequenceState) {
         precondition(sequence.spans.allSatisfy { $0.count <= spanMax }, "a span can never run")
         precondition(sequence.known > 0 && sequence.known <= capacity, "the sequence can never run")
-        waiting.append(sequence)
+        wait(sequence)
+    }
+
+    private mutating func wait(_ sequence: SequenceState) {
+        waiting.insert(sequence, at: waiting.firstIndex { sequence.precedes($0) } ?? waiting.count)
     }
 
     /// Forgets a sequence and frees its blocks; false if there is none.
@@ -165,8 +170,11 @@ package struct Scheduler {
         for block in sequence.blocks { pool.retain(block) }
         sequence.stateSlot = freeStateSlots.removeLast()
         copies.states.append(CacheCopies.Copy(from: running[index].stateSlot, to: sequence.stateSlot))
-        running.insert(sequence, at: running.firstIndex { $0.id > child } ?? running.count)
+        running.insert(sequence, at: place(of: sequence))
     }
+
+    /// Where a sequence goes among those that run.
+    private func place(of sequence: SequenceState) -> Int { running.firstIndex { sequence.precedes($0) } ?? running.count }
 
     /// Takes note of how long the last batch took, if that is to decide what is guessed.
     package mutating func note(seconds: Double) {
@@ -223,7 +231,7 @@ package struct Scheduler {
 }
 
 extension Scheduler {
-    /// Gives each running sequence blocks for all its known tokens, oldest first, and those that it writes to itself alone; false if one had
+    /// Gives each running sequence blocks for all its known tokens, in their order, and those that it writes to itself alone; false if one had
     /// to be preempted.
     private mutating func reserveBlocks() -> Bool {
         let before = counts.preemptions
@@ -231,10 +239,10 @@ extension Scheduler {
         while index < running.count {
             let needed = waitsForBlocks(index) ? 0 : pool.blocks(for: running[index].known)
             while index < running.count, running[index].blocks.count < needed {
-                if let block = pool.allocate() { running[index].blocks.append(block) } else { preemptYoungest() }
+                if let block = pool.allocate() { running[index].blocks.append(block) } else { preemptLast() }
             }
             while index < running.count, let place = sharedPlace(index) {
-                if let block = pool.allocate() { copyBlock(at: place, of: index, to: block) } else { preemptYoungest() }
+                if let block = pool.allocate() { copyBlock(at: place, of: index, to: block) } else { preemptLast() }
             }
             index += 1
         }
@@ -256,7 +264,7 @@ extension Scheduler {
     }
 
     /// With a sequence go those that fork from the same one.
-    private mutating func preemptYoungest() {
+    private mutating func preemptLast() {
         var first = running.count - 1
         while running[first].seats > 1, first > 0, running[first - 1].group == running[first].group { first -= 1 }
         for index in (first..<running.count).reversed() {
@@ -264,7 +272,7 @@ extension Scheduler {
             var sequence = running.removeLast()
             sequence.computed = 0
             sequence.publishedBlocks = 0
-            waiting.insert(sequence, at: 0)
+            wait(sequence)
             counts.preemptions += 1
         }
     }
@@ -281,12 +289,16 @@ extension Scheduler {
         running[index].stateSlot = -1
     }
 
-    /// Lets waiting sequences run in order while there are places and blocks for all their known tokens.
+    /// Lets waiting sequences run in order while there are places and blocks for all their known tokens; what is less urgent makes room.
     private mutating func admit() {
-        while let first = waiting.first, takenSeats + first.seats <= limits.maxSequences, admits(first.adapter) {
+        while let first = waiting.first {
             let members = first.seats > 1 ? waiting.prefix { $0.group == first.group }.count : 1
-            guard hasRoom(forWaiting: members) else { return }
-            for _ in 0..<members { start() }
+            if takenSeats + first.seats <= limits.maxSequences, admits(first.adapter), hasRoom(forWaiting: members) {
+                for _ in 0..<members { start() }
+            } else {
+                guard let last = running.last, first.priority < last.priority else { return }
+                preemptLast()
+            }
         }
     }
 
@@ -310,7 +322,8 @@ extension Scheduler {
 
     /// Lets the first waiting sequence run, from the cached blocks on or beside the one that it shares its prompt with.
     private mutating func start() {
-        let donor = donor(of: waiting[0], before: running.count)
+        let index = place(of: waiting[0])
+        let donor = donor(of: waiting[0], before: index)
         let hits = donor == nil ? cachedBlocks(ofWaiting: 0).blocks : []
         var sequence = waiting.removeFirst()
         sequence.stateSlot = freeStateSlots.removeLast()
@@ -324,8 +337,7 @@ extension Scheduler {
             counts.prefixHits += sequence.computed
         }
         if sequence.cachedTokens == nil { sequence.cachedTokens = donor == nil ? sequence.computed : sharedTokens(sequence) }
-        running.append(sequence)
-        let index = running.count - 1
+        running.insert(sequence, at: index)
         if let donor {
             share(donor, with: index)
             // The others are reserved once the prompt's are there.

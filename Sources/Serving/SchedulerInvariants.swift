@@ -7,8 +7,12 @@ extension Scheduler {
     }
 
     private var orderViolation: String? {
-        let ids = running.map(\.id) + waiting.map(\.id)
-        guard zip(ids, ids.dropFirst()).allSatisfy({ $0 < $1 }) else { return "sequences are out of order: \(ids)" }
+        for line in [running, waiting] where !zip(line, line.dropFirst()).allSatisfy({ $0.precedes($1) }) {
+            return "sequences are out of order: \(line.map { ($0.priority, $0.id) })"
+        }
+        if let late = running.first(where: { late in waiting.contains { $0.priority == late.priority && $0.precedes(late) } }) {
+            return "\(late.id) runs while an earlier one of its priority waits"
+        }
         let groups = Set(running.filter { $0.seats > 1 }.map(\.group))
         let apart = waiting.first { $0.seats > 1 && groups.contains($0.group) }
         return apart.map { "\($0.id) waits while others of its search run" }

@@ -4,6 +4,8 @@ package import Plan
 package struct SequenceState: Sendable {
     /// Rising in order of arrival.
     package private(set) var id: Int
+    /// The smaller, the more urgent; the same for all sequences of one prompt.
+    package let priority: Int
     /// The same for all sequences of one prompt; nil for a sequence alone.
     package let group: Int?
     /// How many sequences may fork from one, itself included: they run all at once or not at all. 1 where none does.
@@ -53,8 +55,9 @@ package struct SequenceState: Sendable {
     package init(
         id: Int, group: Int? = nil, seats: Int = 1, prompt: [Int32], longest: Int = 0, images: [ImageTokens] = [], spans: [Range<Int>] = [], lengths: LengthAxes? = nil,
         salt: String = "", adapter: ChosenAdapter? = nil, gears: [Int] = [], readsPrompt: Bool = false, readsHidden: Bool = false,
-        mayGuess: Bool = false
+        mayGuess: Bool = false, priority: Int = 0
     ) {
+        self.priority = priority
         self.mayGuess = mayGuess
         pictures = mayGuess ? images.flatMap(\.tokens.ranges).sorted { $0.lowerBound < $1.lowerBound } : []
         self.readsHidden = readsHidden
@@ -89,6 +92,9 @@ package struct SequenceState: Sendable {
         child.publishedBlocks = min(publishedBlocks, count)
         return child
     }
+
+    /// Whether it goes first: the more urgent, then the older.
+    package func precedes(_ other: SequenceState) -> Bool { (priority, id) < (other.priority, other.id) }
 
     package var known: Int { tokens.count }
     package var pending: Int { tokens.count - computed }
@@ -255,7 +261,8 @@ package struct ImageTokens: Sendable {
     /// Whether the embeddings are at hand.
     package var isReady = false
 
-    package init(tokens: TokenRanges, digest: ContentDigest) {
+    package init(tokens: TokenRanges, digest: ContentDigest, isReady: Bool = false) {
+        self.isReady = isReady
         self.tokens = tokens
         self.digest = digest
     }

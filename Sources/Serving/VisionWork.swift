@@ -26,6 +26,8 @@ struct VisionWork {
     var stepSeconds = 0.0
     private let hiddenSize: Int
     private var job: Job?
+    /// Requests whose images alone are wanted, in order of arrival; what sequences wait for goes first.
+    private var alone: [Int] = []
     /// Measured floating-point operations per second.
     private var rate = 2e10
     private var durations: [Double] = []
@@ -34,6 +36,9 @@ struct VisionWork {
         cache = ImageCache(capacityBytes: cacheBytes)
         self.hiddenSize = hiddenSize
     }
+
+    /// Takes a request whose images alone are wanted.
+    mutating func add(_ id: Int) { alone.append(id) }
 
     /// Seconds that finished encodings took, each told once.
     mutating func takeDurations() -> [Double] {
@@ -72,7 +77,7 @@ struct VisionWork {
     private mutating func begin(
         _ model: any LoadedModel, _ scheduler: Scheduler, _ requests: [Int: ActiveRequest]
     ) throws(Failure) -> [Ready] {
-        guard let needed = scheduler.imagesNeeded(), let request = requests[needed.id] else { return [] }
+        guard let needed = scheduler.imagesNeeded() ?? neededAlone(requests), let request = requests[needed.id] else { return [] }
         var ready: [Ready] = []
         var missing: [Int] = []
         for image in needed.images {
@@ -92,6 +97,13 @@ struct VisionWork {
         }
         job = Job(id: needed.id, images: chosen, began: ContinuousClock.now)
         return []
+    }
+
+    /// The first request whose images alone are wanted, and which of them are missing; forgets those that have ended.
+    private mutating func neededAlone(_ requests: [Int: ActiveRequest]) -> (id: Int, images: [Int])? {
+        alone.removeAll { requests[$0] == nil }
+        guard let id = alone.first, let request = requests[id] else { return nil }
+        return (id, request.embeddings.indices.filter { request.embeddings[$0] == nil })
     }
 
     /// The first image and those after it, each once, that fit one vision call.

@@ -32,6 +32,8 @@ struct EngineFlags: ParsableArguments {
     @Option(help: "Requests that may wait beyond those that run; more are answered 429.")
     var maxNumQueuedReqs = 1024
     @OptionGroup var speculation: SpeculationFlags
+    @Option(help: "fcfs: requests are computed as they come. priority: by their priority, the smallest first, which also takes the places of others.")
+    var schedulingPolicy = SchedulingPolicy.fcfs
     @Option(help: "Threads that compute; unless given, one per core that this process may use, not more than its control groups' quota keeps at work.")
     var threads: Int?
 
@@ -66,10 +68,13 @@ struct EngineFlags: ParsableArguments {
         options.cachesPrefixes = enablePrefixCaching
         options.maxQueued = maxNumQueuedReqs
         options.lookup = speculation.lookup
+        options.schedulingPolicy = schedulingPolicy
         options.imageCacheBytes = imageCacheBytes
         return options
     }
 }
+
+extension SchedulingPolicy: ExpressibleByArgument {}
 
 /// Bounds of what becomes of one request before the model sees it.
 struct InputFlags: ParsableArguments {

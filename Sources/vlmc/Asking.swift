@@ -24,16 +24,6 @@ extension ComputeOptions {
     }
 }
 
-extension InputPipeline {
-    /// The likeliest token under the model's own repetition penalty, which is what transformers' `generate` takes without sampling.
-    var greedySampling: SamplingParameters {
-        var sampling = SamplingParameters()
-        sampling.temperature = 0
-        sampling.repetitionPenalty = defaultSampling.repetitionPenalty
-        return sampling
-    }
-}
-
 extension WorkBudget {
     /// Makes inputs of what a person asks for, once and for themselves: ten minutes of processor time.
     static func prepare<Value>(_ work: (WorkBudget) throws(InputError) -> Value) throws(Failure) -> Value {

@@ -54,7 +54,7 @@ struct Parity: ParsableCommand {
         _ session: Session, _ pipeline: InputPipeline, _ prepared: PreparedPrompt, _ recording: Recording
     ) throws(SessionError) -> [ParityRow] {
         let prompt = pipeline.prompt(prepared)
-        let penalty = pipeline.greedySampling.repetitionPenalty
+        let penalty = pipeline.defaultSampling.repetitionPenalty
         let tokens = recording.newTokens
         let found = try session.outputs(of: prompt, continuation: tokens.isEmpty ? [0] : tokens, repetitionPenalty: penalty)
         var rows: [ParityRow] = []

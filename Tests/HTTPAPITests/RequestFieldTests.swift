@@ -1,4 +1,5 @@
 import JSON
+import Serving
 import Synchronization
 import TestClient
 import Testing
@@ -96,8 +97,64 @@ import Testing
             #expect(answer.status == 400 && answer.json["error"]?["param"] == "request_id")
         }
         #expect(try await server.chat(["priority": 0, "spaces_between_special_tokens": false]).status == 200)
-        #expect(try await server.chat(["priority": 1]).json["error"]?["param"] == "priority")
         await server.stop()
+    }
+
+    /// The header wins over the field, stands in the log, and is bounded.
+    @Test func headersNameRequests() async throws {
+        let lines = Mutex<[String]>([])
+        var options = TestServer.Options()
+        options.requestLog = { line in lines.withLock { $0.append(line) } }
+        let server = try await TestServer(options)
+        func ask(_ id: String?, _ fields: KeyValuePairs<String, JSONValue> = [:]) async throws -> HTTPClient.Answer {
+            var body: JSONObject = ["model": .string(TestServer.modelName), "messages": [["role": "user", "content": "hi"]], "max_tokens": 2]
+            for (name, value) in fields { body[name] = value }
+            let (bytes, port) = (JSONValue.object(body).serialized, server.port)
+            return try await blocking {
+                let client = try HTTPClient(port: port)
+                let header = id.map { "X-Request-Id: \($0)\r\n" } ?? ""
+                let head = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n\(header)Content-Length: \(bytes.count)\r\n\r\n"
+                try client.send(Array(head.utf8) + bytes)
+                return try client.answer()
+            }
+        }
+        let named = try await ask("job-17/page.3", ["request_id": "other"])
+        #expect(named.json["id"] == "chatcmpl-job-17/page.3" && named.headers["x-request-id"] == "job-17/page.3")
+        let field = try await ask(nil, ["request_id": "other"])
+        #expect(field.json["id"] == "chatcmpl-other" && field.headers["x-request-id"]?.count == 32)
+        let plain = try await ask(nil)
+        #expect(plain.json["id"] == .string("chatcmpl-" + (plain.headers["x-request-id"] ?? "")))
+        #expect(plain.headers["x-request-id"] != field.headers["x-request-id"])
+        let wrong = try await ask("job-18", ["temperature": -1])
+        #expect(wrong.status == 400 && wrong.headers["x-request-id"] == "job-18")
+        for id in [String(repeating: "a", count: 257), "a b", "é"] {
+            let answer = try await ask(id)
+            #expect(answer.status == 400 && answer.json["error"]?["param"] == "X-Request-Id", "\(id)")
+            #expect(answer.headers["x-request-id"]?.count == 32)
+        }
+        await server.stop()
+        let log = lines.withLock { $0 }
+        #expect(log.count { $0.contains(" ms, request job-17/page.3") } == 1)
+        #expect(log.contains { $0.contains(" 400 ") && $0.contains(" ms, request job-18: temperature must be at least 0") })
+    }
+
+    @Test func prioritiesNeedTheirPolicy() async throws {
+        let server = try await TestServer()
+        for priority in [1, -1] as [JSONValue] {
+            let answer = try await server.chat(["priority": priority])
+            #expect(answer.status == 400 && answer.json["error"]?["param"] == "priority")
+            #expect(answer.json["error"]?["message"]?.stringValue?.hasSuffix("start vlm-serve with --scheduling-policy priority") == true)
+        }
+        await server.stop()
+        var options = TestServer.Options()
+        options.schedulingPolicy = .priority
+        let other = try await TestServer(options)
+        for priority in [1, -7, 0, nil] as [JSONValue] { #expect(try await other.chat(["priority": priority]).status == 200) }
+        for priority in ["high", 1.5] as [JSONValue] {
+            let answer = try await other.chat(["priority": priority])
+            #expect(answer.status == 400 && answer.json["error"]?["param"] == "priority")
+        }
+        await other.stop()
     }
 
     @Test func requestsBringTemplates() async throws {

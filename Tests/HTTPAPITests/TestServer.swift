@@ -22,6 +22,7 @@ final class TestServer: Sendable {
     struct Options: Sendable {
         var maxSequences = 4
         var maxQueued = 100
+        var schedulingPolicy = SchedulingPolicy.fcfs
         var maxBodyBytes = 1 << 20
         /// How long a step takes.
         var stepMilliseconds = 0
@@ -76,6 +77,7 @@ final class TestServer: Sendable {
         var engineOptions = EngineOptions()
         engineOptions.maxQueued = options.maxQueued
         engineOptions.adapters = options.adapters
+        engineOptions.schedulingPolicy = options.schedulingPolicy
         let configuration = try EngineConfiguration(program: program, options: engineOptions, availableBytes: 1 << 26)
         let engine = Engine(configuration: configuration, log: { _ in }) {
             options.loadGate?.wait()

@@ -78,9 +78,10 @@ struct ForkSimulation {
         let (size, limits) = (scheduler.limits.blockSize, scheduler.limits)
         let lengths = dice.once(in: 6) ? LengthAxes(longest: [prompt.count + dice.below(8)], grows: true) : nil
         let reads = dice.once(in: 6) && lengths == nil
+        let priority = dice.once(in: 3) ? dice.below(3) - 1 : 0
         func sequence(_ id: Int, of group: Int?, seats: Int = 1) -> SequenceState {
             SequenceState(id: id, group: group, seats: seats, prompt: prompt, longest: longest, lengths: lengths, readsPrompt: reads && id == group ?? id,
-                mayGuess: seats == 1)
+                mayGuess: seats == 1, priority: priority)
         }
         let kind = dice.below(3), count = 2 + dice.below(limits.maxSequences - 1)
         let shared = limits.sharesPrompts ? (prompt.count - 1) / size : 0

@@ -39,7 +39,7 @@ import Testing
         Scene(seed: 9, blockCount: 20, gears: [1], maxSequences: 1, maxBatchedTokens: 1),
         Scene(seed: 10, keepsStates: true, maxAdapters: 1),
         Scene(seed: 11, blockCount: 16, gears: [1, 3, 8], maxSequences: 8, keepsStates: true),
-        Scene(seed: 12, lookup: PromptLookup(count: 3, runs: 1...3)),
+        Scene(seed: 12, served: 2, lookup: PromptLookup(count: 3, runs: 1...3)),
         Scene(seed: 13, blockCount: 16, gears: [1, 3, 8], maxSequences: 8, lookup: PromptLookup(count: 5, runs: 1...4)),
         Scene(seed: 14, blockCount: 20, gears: [1, 2, 4, 8], maxSequences: 8, served: 2, lookup: PromptLookup(count: 4, runs: 1...2)),
         Scene(seed: 15, blockCount: 17, cachesPrefixes: false, gears: [8], maxSequences: 8, maxBatchedTokens: 8, served: 4, lookup: PromptLookup(count: 7, runs: 2...2)),
@@ -70,6 +70,7 @@ import Testing
             let prefix = index % 3 == 0 ? Array(shared.prefix(16 + index % 20)) : []
             let hasSpans = scene.maxBatchedTokens - scene.maxSequences >= 12 && index % 8 == 1
             var request = randomRequest(&dice, sharedPrefix: prefix, images: index % 4 == 1 ? 1 + index % 3 : 0, hasSpans: hasSpans)
+            if scene.seed % 2 == 0 { request.priority = index % 3 - 1 }
             if index % 6 == 2 || hasSpans, !(hasSpans && scene.keepsStates) { request.promptLogprobs = index % 4 }
             // Answers of few tokens repeat themselves.
             if index % 3 == 0, scene.lookup != nil { request.rules.allowed = [11, 20, 30] }

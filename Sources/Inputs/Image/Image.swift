@@ -48,9 +48,16 @@ package enum ImageError: Error, Hashable, CustomStringConvertible {
     case noPixelBounds
     /// The bounds of pixels leave none.
     case pixelBounds(least: Int, most: Int)
+    /// Embeddings stand for an image of a grid of patches that the processor makes of no image.
+    case gridUnknown(height: Int, width: Int)
+    /// Embeddings have another number of rows than such an image has features.
+    case embeddingsUnlike(rows: Int, features: Int)
 
     package var description: String {
         switch self {
+        case .gridUnknown(let height, let width): "the model's processor makes no grid of \(height) × \(width) patches"
+        case .embeddingsUnlike(let rows, let features):
+            "\(rows) rows are given, and such an image has \(features); image_grid_thw or image_size says which image they are of"
         case .empty:
             "the image has 0 bytes; send a \(ImageFormat.list) file"
         case .unknownFormat(let found):

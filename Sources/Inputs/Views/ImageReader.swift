@@ -11,9 +11,47 @@ package struct ReadImage: Sendable, Hashable {
     package let input: VisionInput
     /// By view, where they were asked for.
     let canvases: [Canvas?]
+    /// f32[features, image width]: what the vision entry would have made, where a request gives that; then `input` is of nothing.
+    package private(set) var embeddings: [Float]?
 
     /// HF `image_grid_thw`: frames, and patches in a column and a row of the first tile.
     package var grid: [Int] { [1, layout.tiles[0].gridHeight, layout.tiles[0].gridWidth] }
+}
+
+/// Embeddings that a request gives in place of an image.
+package struct GivenEmbeddings: Sendable, Hashable {
+    /// What tells how many tokens the image has and where they stand.
+    package enum Origin: Sendable, Hashable {
+        /// HF `image_grid_thw`: patches in a column and in a row.
+        case grid(height: Int, width: Int)
+        /// The image's own pixels.
+        case size(ImageSize)
+        /// For models that read every image at one size.
+        case any
+    }
+
+    /// f32[rows, width].
+    package let values: [Float]
+    package let rows: Int
+    package let origin: Origin
+
+    package init(values: [Float], rows: Int, origin: Origin) { (self.values, self.rows, self.origin) = (values, rows, origin) }
+
+    /// The size of an image that becomes such embeddings.
+    package func size(_ spec: ImageSpec) throws(ImageError) -> ImageSize {
+        switch origin {
+        case .size(let size): return size
+        case .any: return ImageSize(width: Self.anySide, height: Self.anySide)
+        case .grid(let height, let width):
+            let side = spec.pixels.patchSize
+            guard (1...Self.patchesMax).contains(height), (1...Self.patchesMax).contains(width) else { throw .gridUnknown(height: height, width: width) }
+            return ImageSize(width: width * side, height: height * side)
+        }
+    }
+
+    /// Patches of a side, far above what a context has tokens for.
+    private static let patchesMax = 1 << 14
+    private static let anySide = 224
 }
 
 /// Turns images into the inputs of the vision entry, by a spec.
@@ -45,6 +83,19 @@ package struct ImageReader: Sendable {
         let pixels: VisionInput.Values = takesValues ? .floats(values(canvases, layout)) : .bytes(bytes(canvases, layout))
         return ReadImage(
             layout: layout, features: features, input: spec.input(layout, features, pixels: pixels), canvases: keepsPixels ? canvases : [])
+    }
+
+    /// An image that embeddings stand for.
+    package func read(_ given: GivenEmbeddings, among others: ImageCompany = .none) throws(ImageError) -> ReadImage {
+        let size = try given.size(spec)
+        let layout = try layout(width: size.width, height: size.height, among: others)
+        if case .grid(let height, let width) = given.origin, layout.tiles.count != 1 || layout.tiles[0].gridHeight != height || layout.tiles[0].gridWidth != width {
+            throw .gridUnknown(height: height, width: width)
+        }
+        let features = FeatureTable(spec, layout)
+        guard features.count == given.rows else { throw .embeddingsUnlike(rows: given.rows, features: features.count) }
+        let nothing = VisionInput(patches: 0, results: 0, features: 0, tensors: [], segments: [:])
+        return ReadImage(layout: layout, features: features, input: nothing, canvases: [], embeddings: given.values)
     }
 
     /// By view; nil for those that are not there.

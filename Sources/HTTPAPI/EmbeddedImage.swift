@@ -1,0 +1,114 @@
+internal import Inputs
+internal import JSON
+internal import Plan
+internal import Serving
+
+/// Reads a part that holds embeddings in place of an image.
+///
+/// `image_embeds` is the base64 of a safetensors file with one tensor of f32, f16 or bf16, or `{"data": …, "shape": [rows, width]}` with the
+/// base64 of f32 in little endian. `image_grid_thw` (HF's) or `image_size` says how the tokens stand, for models whose images differ in that.
+/// All numbers must be finite. Files of torch are pickles, which can run code, and are not read.
+struct EmbeddedImage {
+    let fields: FieldReader
+    /// Of the part.
+    let place: String
+
+    private static let sideMax = 1 << 16
+
+    func read(_ bounds: PixelBounds) throws(APIError) -> EncodedImage {
+        let name = place + ".image_embeds"
+        guard let value = fields.value("image_embeds") else { throw .invalid("\(name) is required", param: name) }
+        let tensor: (values: [Float], shape: [Int])
+        if let object = value.objectValue {
+            tensor = try raw(FieldReader(object: object, prefix: name + "."), name)
+        } else {
+            guard let text = value.stringValue else { throw fields.mismatch("image_embeds", value, "base64 or an object with data and shape") }
+            tensor = try safetensors(bytes(text, name), name)
+        }
+        let shape = tensor.shape.count == 3 && tensor.shape[0] == 1 ? Array(tensor.shape.dropFirst()) : tensor.shape
+        guard shape.count == 2, shape.allSatisfy({ $0 > 0 }) else { throw bad(name, "has the shape \(tensor.shape); it is [rows, width]") }
+        guard tensor.values.allSatisfy(\.isFinite) else { throw bad(name, "holds what is no finite number") }
+        return EncodedImage(embeddings: GivenEmbeddings(values: tensor.values, rows: shape[0], origin: try origin()), place: name, bounds: bounds)
+    }
+
+    private func bad(_ name: String, _ what: String) -> APIError { .invalid("\(name) \(what)", param: name, code: "invalid_image_embeds") }
+
+    private func bytes(_ text: String, _ name: String) throws(APIError) -> [UInt8] {
+        guard let bytes = Base64.decode(text.utf8) else { throw bad(name, "is no base64") }
+        return bytes
+    }
+
+    private func raw(_ object: FieldReader, _ name: String) throws(APIError) -> (values: [Float], shape: [Int]) {
+        guard let data = try object.string("data") else { throw bad(name, "needs data: the base64 of its numbers") }
+        for key in object.object.keys where key != "data" && key != "shape" { throw .unknown(field: key, in: object.prefix) }
+        guard let shape = try integers("shape", object) else { throw bad(name, "needs shape: [rows, width]") }
+        let bytes = try bytes(data, name)
+        let count = try count(shape, name)
+        guard bytes.count == 4 * count else { throw bad(name, "has \(bytes.count) bytes of data, not 4 for each of \(count) numbers") }
+        return (floats(bytes[...], "F32"), shape)
+    }
+
+    /// The file's only tensor.
+    private func safetensors(_ bytes: [UInt8], _ name: String) throws(APIError) -> (values: [Float], shape: [Int]) {
+        if bytes.starts(with: [0x50, 0x4B]) || bytes.first == 0x80 {
+            throw bad(name, "is a file of torch.save, a pickle, which is not read; send safetensors or {\"data\", \"shape\"}")
+        }
+        let length = bytes.prefix(8).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+        guard bytes.count >= 8, length <= UInt64(bytes.count - 8) else { throw bad(name, "is no safetensors file: its header does not fit") }
+        let start = 8 + Int(length)
+        let header = try? JSONValue(parsing: Array(bytes[8..<start]), countLimit: 4096)
+        guard let tensors = header?.objectValue?.filter({ $0.0 != "__metadata__" }) else { throw bad(name, "is no safetensors file: its header is no JSON object") }
+        guard tensors.count == 1, let (key, entry) = tensors.first else { throw bad(name, "holds \(tensors.count) tensors, not one") }
+        let shape = (entry["shape"]?.arrayValue ?? []).compactMap(\.intValue), ends = (entry["data_offsets"]?.arrayValue ?? []).compactMap(\.intValue)
+        let type = entry["dtype"]?.stringValue ?? ""
+        guard let width = ["F32": 4, "F16": 2, "BF16": 2][type] else { throw bad(name, "holds \(key.prefix(40)) of type \(type.prefix(20)), which is none of F32, F16, BF16") }
+        let count = try count(shape, name)
+        guard ends.count == 2, ends[0] >= 0, ends[1] <= bytes.count - start, ends[1] - ends[0] == width * count, shape.count == entry["shape"]?.arrayValue?.count else {
+            throw bad(name, "is no safetensors file: the bytes of \(key.prefix(40)) are not those of its shape")
+        }
+        return (floats(bytes[(start + ends[0])..<(start + ends[1])], type), shape)
+    }
+
+    private func count(_ shape: [Int], _ name: String) throws(APIError) -> Int {
+        var count = 1
+        for extent in shape {
+            let (product, overflow) = count.multipliedReportingOverflow(by: extent)
+            guard extent >= 0, !overflow, product <= 1 << 31 else { throw bad(name, "has the shape \(shape)") }
+            count = product
+        }
+        return count
+    }
+
+    private func floats(_ bytes: ArraySlice<UInt8>, _ type: String) -> [Float] {
+        bytes.withUnsafeBytes { bytes in
+            let width = type == "F32" ? 4 : 2
+            return (0..<bytes.count / width).map { index in
+                if width == 4 { return Float(bitPattern: UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: 4 * index, as: UInt32.self))) }
+                let bits = UInt16(littleEndian: bytes.loadUnaligned(fromByteOffset: 2 * index, as: UInt16.self))
+                return type == "BF16" ? Float(bitPattern: UInt32(bits) << 16) : Float(Float16(bitPattern: bits))
+            }
+        }
+    }
+
+    private func origin() throws(APIError) -> GivenEmbeddings.Origin {
+        if let grid = try integers("image_grid_thw", fields) {
+            let name = place + ".image_grid_thw"
+            guard grid.count == 3, grid[0] == 1, grid.allSatisfy({ (1...Self.sideMax).contains($0) }) else {
+                throw .invalid("\(name) must be [1, rows of patches, columns of patches]", param: name)
+            }
+            guard fields.value("image_size") == nil else { throw .invalid("image_size and image_grid_thw are not possible together", param: place + ".image_size") }
+            return .grid(height: grid[1], width: grid[2])
+        }
+        guard let size = try integers("image_size", fields) else { return .any }
+        let name = place + ".image_size"
+        guard size.count == 2, size.allSatisfy({ (1...Self.sideMax).contains($0) }) else { throw .invalid("\(name) must be [width, height] in pixels", param: name) }
+        return .size(ImageSize(width: size[0], height: size[1]))
+    }
+
+    private func integers(_ name: String, _ fields: FieldReader) throws(APIError) -> [Int]? {
+        guard let value = fields.value(name) else { return nil }
+        let numbers = value.arrayValue?.map(\.intValue) ?? [nil]
+        guard numbers.count <= 8, !numbers.contains(nil) else { throw fields.mismatch(name, value, "a list of integers") }
+        return numbers.compactMap { $0 }
+    }
+}

@@ -1,0 +1,50 @@
+import ArgumentParser
+import VLMRuntime
+
+/// How an answer's tokens are chosen.
+struct SamplingOptions: ParsableArguments {
+    @Option(help: "Most tokens of an answer.")
+    var maxTokens = 256
+
+    @Option(help: "Before so many tokens nothing ends an answer.")
+    var minTokens = 0
+
+    @Option(help: "At least 0; 0 takes the likeliest token. Default: 0, or the model's own where --top-p, --top-k, --min-p or --seed is given.")
+    var temperature: Float?
+
+    @Option(help: "The likeliest tokens with this probability take part: above 0 and at most 1.")
+    var topP: Float?
+
+    @Option(help: "So many of the likeliest tokens take part; 0 for all.")
+    var topK: Int?
+
+    @Option(help: "Tokens less likely than this share of the likeliest do not take part: 0 to 1.")
+    var minP: Float?
+
+    @Option(help: "Makes what was said less likely: above 0 and at most 2. Default: the model's own.")
+    var repetitionPenalty: Float?
+
+    @Option(help: "Taken from the logit of each token that the answer holds: -2 to 2.")
+    var presencePenalty: Float?
+
+    @Option(help: "Taken from a token's logit as many times as the answer holds it: -2 to 2.")
+    var frequencyPenalty: Float?
+
+    @Option(help: "The same seed gives the same answer. Default: another one each time.")
+    var seed: UInt64?
+
+    @Option(help: "A text that ends the answer and is not shown; may be given several times.")
+    var stop: [String] = []
+
+    var parameters: GenerateParameters {
+        let draws = topP != nil || topK != nil || minP != nil || seed != nil
+        return GenerateParameters(
+            maxTokens: maxTokens, minTokens: minTokens, temperature: temperature ?? (draws ? nil : 0), topP: topP, topK: topK, minP: minP,
+            repetitionPenalty: repetitionPenalty, presencePenalty: presencePenalty, frequencyPenalty: frequencyPenalty, seed: seed,
+            stopStrings: stop)
+    }
+
+    func validate() throws {
+        do { try parameters.validate() } catch { throw ValidationError("\(error)") }
+    }
+}
