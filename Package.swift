@@ -18,8 +18,9 @@ func module(
 }
 
 /// A command-line tool under `Sources`.
-func tool(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .executableTarget(name: name, dependencies: dependencies + [argumentParser], swiftSettings: settings)
+func tool(_ name: String, _ dependencies: [Target.Dependency], embedded: [String] = []) -> Target {
+    .executableTarget(
+        name: name, dependencies: dependencies + [argumentParser], resources: embedded.map { .embedInCode($0) }, swiftSettings: settings)
 }
 
 /// The tests of one module under `Tests`.
@@ -117,7 +118,8 @@ let package = Package(
         module("ForeignFlags", ["CYAML", "JSON"]),
         tool(
             "vlmc",
-            ["CommandLineSupport", "Budgets", "ChatTemplates", "Compiler", "CPUBackend", "HostLimits", "HuggingFace", "ModelRuntime", "Passes", "IR", "Inputs", "JSON", "Plan", "ArtifactFormat", "Serving", "Tensors", "VLMRuntime"]),
+            ["CommandLineSupport", "Budgets", "ChatTemplates", "Compiler", "CPUBackend", "HostLimits", "HuggingFace", "ModelRuntime", "Passes", "IR", "Inputs", "JSON", "Plan", "ArtifactFormat", "Serving", "Tensors", "VLMRuntime"],
+            embedded: ["bench.html"]),
         tool(
             "vlm-serve",
             ["CHeap", "CommandLineSupport", "ForeignFlags", "HostLimits", "HTTPAPI", "Inputs", "JSON", "MediaFetching", "ModelRuntime", "Serving", "CPUBackend", "Plan", "ArtifactFormat", lifecycle, logging, unixSignals]),

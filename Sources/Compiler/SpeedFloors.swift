@@ -40,17 +40,40 @@ package struct SpeedFloors {
         return seconds(plan, rows: Double(patches), context: Double(patches))
     }
 
-    /// Seconds of some steps of an entry's plan for so many of its rows: sequences, tokens or patches.
-    package func seconds(of steps: [Step], _ entry: Entry, rows: Double, context: Double) -> Double? {
+    /// What some steps of an entry's plan do for so many of its rows: sequences, tokens or patches.
+    package func work(of steps: [Step], _ entry: Entry, rows: Double, context: Double) -> Work? {
         guard var plan = plan(entry) else { return nil }
         plan.steps = steps
-        return seconds(plan, rows: rows, context: context)
+        return work(plan, rows: rows, context: context)
     }
+
+    /// The least time of some work; nil where a rate was not measured.
+    package func seconds(of work: Work) -> Double? {
+        guard let bandwidth = machine.gigabytes(threads: threads) else { return nil }
+        var computing = 0.0
+        for (arithmetic, operations) in work.operations {
+            guard let rate = peak(arithmetic), rate > 0 else { return nil }
+            computing += operations / (rate * 1e9)
+        }
+        return max(computing, work.bytes / (bandwidth * 1e9))
+    }
+
+    /// Operations of all threads in a nanosecond, for each way in which the program computes.
+    package var peaks: [(arithmetic: Arithmetic, gigaOperations: Double)] {
+        Arithmetic.allCases.compactMap { arithmetic in
+            guard program.plans.contains(where: { $0.steps.contains { $0.arithmetic == arithmetic } }) else { return nil }
+            return peak(arithmetic).map { (arithmetic, $0) }
+        }
+    }
+
+    private func peak(_ arithmetic: Arithmetic) -> Double? { machine.gigaOperations(arithmetic).map { $0 * Double(threads) } }
 
     private func plan(_ entry: Entry) -> ExecutionPlan? { program.plans.first { $0.entry == entry } }
 
-    /// The time of a plan for so many of the rows that it was planned for; nil where a rate was not measured.
-    private func seconds(_ plan: ExecutionPlan, rows: Double, context: Double) -> Double? {
+    private func seconds(_ plan: ExecutionPlan, rows: Double, context: Double) -> Double? { seconds(of: work(plan, rows: rows, context: context)) }
+
+    /// The work of a plan for so many of the rows that it was planned for.
+    private func work(_ plan: ExecutionPlan, rows: Double, context: Double) -> Work {
         let most =
             switch plan.entry {
             case .decode(let gear): gear
@@ -58,19 +81,25 @@ package struct SpeedFloors {
             case .vision: program.limits.maxPatches
             }
         let share = rows / Double(max(most, 1))
-        guard let bandwidth = machine.gigabytes(threads: threads) else { return nil }
-        var computing = 0.0, bytes = 0.0
+        var work = Work()
         for (arithmetic, steps) in Dictionary(grouping: plan.steps, by: \.arithmetic) {
             var part = plan
             part.steps = steps
             let cost = PlanCost(part, of: program, weights: weights)
-            let operations = (cost.flops + context * cost.attentionFlopsPerContextToken) * share
-            bytes += cost.weightBytes + context * cost.cacheBytesPerContextToken
-            guard let rate = machine.gigaOperations(arithmetic), rate > 0 else { return nil }
-            computing += operations / (rate * 1e9 * Double(threads))
+            work.operations[arithmetic] = (cost.flops + context * cost.attentionFlopsPerContextToken) * share
+            work.bytes += cost.weightBytes + context * cost.cacheBytesPerContextToken
         }
-        return max(computing, bytes / (bandwidth * 1e9))
+        return work
     }
+}
+
+/// What is computed, and read of weights and KV cache.
+package struct Work: Sendable {
+    /// Multiplications and additions, by what computes them.
+    package fileprivate(set) var operations: [Arithmetic: Double] = [:]
+    package fileprivate(set) var bytes = 0.0
+
+    package init() {}
 }
 
 extension Step {

@@ -45,6 +45,9 @@ struct Bench: ParsableCommand {
     @Flag(help: "Print JSON.")
     var json = false
 
+    @Option(help: "Also write a page for browsers: figures, a roofline plot, and where the time of each entry and layer goes.")
+    var html: String?
+
     @OptionGroup var store: StoreOption
     @OptionGroup var computing: ComputeOptions
 
@@ -53,7 +56,7 @@ struct Bench: ParsableCommand {
         let machine = Machine.current(try store.resolved())
         machine.warning.map(Terminal.warn)
         let directory = try store.artifact(artifact)
-        let run = try BenchRun(directory, threads: computing.threads, machine: machine, prompt: prompt, tokens: tokens, timesKernels: kernels)
+        let run = try BenchRun(directory, threads: computing.threads, machine: machine, prompt: prompt, tokens: tokens, timesKernels: timesKernels)
         let counts = try counts(run.gears), contexts = try contexts(run.contextMax)
         try run.sample { _ in run.started }
         for _ in 0..<rounds {
@@ -62,14 +65,17 @@ struct Bench: ParsableCommand {
             if !contexts.isEmpty { try run.sample { try $0.growth(contexts) } }
             for image in images { try run.sample { try [$0.image(image)] } }
         }
-        let figures = run.figures
-        let times = run.kernels()
-        guard json else {
-            let table = BenchTable(figures, heading: run.heading).text
-            return try StandardOutput.write(table + (kernels ? "\n" + KernelTable(times).text : ""))
+        let report = run.report(kernels: timesKernels)
+        if let html {
+            let page = Array(try report.page().utf8)
+            try Failure.wrapping { () throws(FileError) in try OutputFile.write(page, to: html) }
         }
-        try StandardOutput.write(try jsonText(BenchReport(figures: figures, kernels: kernels ? times : nil)))
+        guard !json else { return try StandardOutput.write(try report.json() + "\n") }
+        let table = BenchTable(report.figures, heading: report.heading).text
+        try StandardOutput.write(table + (kernels ? "\n" + KernelTable(report.kernels ?? []).text : ""))
     }
+
+    private var timesKernels: Bool { kernels || html != nil }
 
     private func counts(_ gears: [Int]) throws -> [Int] {
         try sequences.map { try Self.numbers($0, of: "--sequences", upTo: gears.last ?? 1) } ?? gears
@@ -89,11 +95,5 @@ struct Bench: ParsableCommand {
             guard let number = Int(word), number > 0, number <= most else { throw Failure("\(option) \(list): \"\(word)\" is not in 1 … \(most)") }
             return number
         }
-    }
-
-    private func jsonText(_ report: BenchReport) throws -> String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        return String(decoding: try encoder.encode(report), as: UTF8.self) + "\n"
     }
 }

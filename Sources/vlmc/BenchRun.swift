@@ -8,7 +8,6 @@ import HostLimits
 import Inputs
 import JSON
 import ModelRuntime
-import Plan
 import Serving
 
 /// The engine that a server would run, measured.
@@ -80,14 +79,24 @@ final class BenchRun {
         }
     }
 
+    func report(kernels wantsKernels: Bool) -> BenchReport {
+        let floors = floors
+        return BenchReport(
+            heading: heading, figures: figures, kernels: wantsKernels ? kernels() : nil, layers: wantsKernels ? layers() : nil,
+            peaks: floors.peaks.map { BenchReport.Peak(arithmetic: $0.arithmetic, gigaOperations: $0.gigaOperations) },
+            memory: typical.gigabytes(threads: threads))
+    }
+
     /// By the median of each rate that was measured beside a figure.
-    var floors: SpeedFloors {
+    var floors: SpeedFloors { floors(typical) }
+
+    private var typical: Machine {
         var typical = machine
         for name in typical.rates.keys {
             let values = machines.compactMap { $0.rates[name] }.sorted()
             if !values.isEmpty { typical.rates[name] = values[values.count / 2] }
         }
-        return floors(typical)
+        return typical
     }
 
     private func floors(_ machine: Machine) -> SpeedFloors {

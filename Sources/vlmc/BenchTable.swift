@@ -1,11 +1,36 @@
 import CommandLineSupport
 import Compiler
 import Foundation
+import Plan
 
 /// All that was measured.
 struct BenchReport: Encodable {
+    /// The most that the threads can do in a nanosecond, of one kind.
+    struct Peak: Encodable {
+        var arithmetic: Arithmetic
+        var gigaOperations: Double
+    }
+
+    var heading: String
     var figures: [BenchFigure]
     var kernels: [KernelTime]?
+    var layers: [LayerTime]?
+    /// As they were beside the figures, in the median.
+    var peaks: [Peak]
+    var memory: Double?
+
+    func json() throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        return String(decoding: try encoder.encode(self), as: UTF8.self)
+    }
+
+    /// A page that loads nothing and draws the report in the browser.
+    func page() throws -> String {
+        // Nothing in it ends the script that it stands in, or begins another.
+        let data = try json().replacing("<", with: "\\u003c")
+        return String(decoding: PackageResources.bench_html, as: UTF8.self).replacing("REPORT", with: data, maxReplacements: 1)
+    }
 }
 
 /// Something measured once.

@@ -27,6 +27,16 @@ struct KernelTime: Encodable {
     var seconds: Double
     /// The least that the machine could take; nil where that is not known.
     var floor: Double?
+    /// What they do in that run, most of it in `arithmetic`.
+    var operations, bytes: Double
+    var arithmetic: Arithmetic
+}
+
+/// The time of one layer of an entry, in one run of it.
+struct LayerTime: Encodable {
+    var entry: String
+    var layer: Int
+    var seconds: Double
 }
 
 extension BenchRun {
@@ -46,10 +56,25 @@ extension BenchRun {
                 case .decode: Double(prompt + tokens / 2)
                 }
             return names.map { name, steps in
-                KernelTime(
+                let work = floors.work(of: steps.map { plan.steps[$0] }, plan.entry, rows: rows, context: context) ?? Work()
+                return KernelTime(
                     entry: plan.entry.description, name: name, steps: steps.count, seconds: steps.reduce(0) { $0 + times[$1].seconds } / Double(runs),
-                    floor: floors.seconds(of: steps.map { plan.steps[$0] }, plan.entry, rows: rows, context: context))
+                    floor: floors.seconds(of: work), operations: work.operations.values.reduce(0, +), bytes: work.bytes,
+                    arithmetic: work.operations.max { $0.value < $1.value }?.key ?? .f32)
             }.sorted { ($1.seconds, $0.name.module) < ($0.seconds, $1.name.module) }
+        }
+    }
+
+    /// The same by layer; what stands in no layer is left out.
+    func layers() -> [LayerTime] {
+        session.artifact.program.plans.flatMap { plan -> [LayerTime] in
+            let times = clock.times(plan.entry), runs = times.first?.runs ?? 0
+            var layers: [Int: Double] = [:]
+            for (step, time) in zip(plan.steps, times) {
+                guard let layer = step.origin.split(separator: ".").lazy.compactMap({ Int($0) }).first else { continue }
+                layers[layer, default: 0] += time.seconds / Double(max(runs, 1))
+            }
+            return layers.sorted { $0.key < $1.key }.map { LayerTime(entry: plan.entry.description, layer: $0.key, seconds: $0.value) }
         }
     }
 }

@@ -44,6 +44,25 @@ import Testing
         #expect(!outcome.output.contains("vision, mean run"))
     }
 
+    @Test func aPageHoldsTheReportAndLoadsNothing() throws {
+        let space = try Workspace(), page = space.store + "/bench.html"
+        let outcome = try space.vlmc(
+            "bench", space.compile(Workspace.demoModel), "--prompt", "40", "--tokens", "8", "--rounds", "1", "--sequences", "1", "--json", "--html", page)
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        let text = try String(contentsOfFile: page, encoding: .utf8)
+        let data = try #require(text.firstMatch(of: #/(?s)<script type="application/json" id="report">(.*?)</script>/#)?.1)
+        let inside = try JSONSerialization.jsonObject(with: Data(data.utf8)) as? NSDictionary
+        let printed = try #require(try JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? NSDictionary)
+        #expect(inside == printed && text.firstMatch(of: #/(src|href)=/#) == nil)
+        // Every layer of the decoder has a time, and they do not take longer than all kernels.
+        let layers = try #require(printed["layers"] as? [[String: Any]]).filter { $0["entry"] as? String == "decode.1" }
+        let kernels = try #require(printed["kernels"] as? [[String: Any]]).filter { $0["entry"] as? String == "decode.1" }
+        #expect(layers.compactMap { $0["layer"] as? Int } == Array(0..<6))
+        let sums = [layers, kernels].map { $0.reduce(0) { $0 + ($1["seconds"] as? Double ?? 0) } }
+        #expect(sums[0] > 0.3 * sums[1] && sums[0] <= sums[1])
+        #expect(kernels.contains { $0["operations"] as? Double ?? 0 > 0 && $0["bytes"] as? Double ?? 0 > 0 })
+    }
+
     @Test func saysWhatDoesNotFit() throws {
         let space = try Workspace(), artifact = try space.compile(Workspace.demoModel)
         for (flags, words) in [

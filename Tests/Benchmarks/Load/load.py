@@ -3,7 +3,7 @@
     python load.py BIN [--seconds 300] [--clients 64]
 
 Answers of one request at a time are asked for first; under load each must come again, character for character: streamed or not, texts,
-pictures, several choices, schemas, seeds. Meanwhile clients go away, bodies are malformed, and readers are slow. Exit code 1 where an
+pictures, several choices, schemas, tools, adapters, seeds, guessed ahead or not. Meanwhile clients go away, bodies are malformed, and readers are slow. Exit code 1 where an
 answer differs, a request fails otherwise than by 429, memory grows, or a KV block or a request is left.
 """
 
@@ -15,8 +15,10 @@ import json
 import os
 import random
 import re
+import shutil
 import socket
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
@@ -33,7 +35,28 @@ def url(name: str) -> str:
     return f"data:image/{'png' if name.endswith('png') else 'jpeg'};base64," + base64.b64encode((SAMPLES / name).read_bytes()).decode()
 
 
-def requests(model: str) -> list[dict]:
+def write_adapter(folder: Path, seed: int, model: Path) -> None:
+    """A random LoRA adapter of rank 8 on two layers of each block, as PEFT saves it."""
+    shape = json.loads((model / "config.json").read_text())
+    shape = shape.get("text_config", shape)
+    wide, inner = shape["hidden_size"], shape["intermediate_size"]
+    chance = random.Random(seed)
+    header, data = {}, b""
+    for layer in range(shape["num_hidden_layers"]):
+        for name, outputs, inputs in (("self_attn.q_proj", wide, wide), ("mlp.down_proj", wide, inner)):
+            for half, rows, columns in (("A", 8, inputs), ("B", outputs, 8)):
+                numbers = struct.pack(f"<{rows * columns}f", *(chance.gauss(0, 0.05) for _ in range(rows * columns)))
+                header[f"base_model.model.model.layers.{layer}.{name}.lora_{half}.weight"] = dict(
+                    dtype="F32", shape=[rows, columns], data_offsets=[len(data), len(data) + len(numbers)])
+                data += numbers
+    text = json.dumps(header).encode()
+    folder.mkdir()
+    (folder / "adapter_model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + data)
+    (folder / "adapter_config.json").write_text(json.dumps(
+        dict(peft_type="LORA", r=8, lora_alpha=16, target_modules=["q_proj", "down_proj"], bias="none", task_type="CAUSAL_LM")))
+
+
+def requests(model: str, adapters: list[str]) -> list[dict]:
     """What clients ask: each of these has one right answer."""
     def chat(text: str, *pictures: str, **more) -> dict:
         content = [dict(type="image_url", image_url=dict(url=url(p))) for p in pictures] + [dict(type="text", text=text)]
@@ -50,20 +73,34 @@ def requests(model: str) -> list[dict]:
               for name in names[4:7]]
     words = [chat("What color?", names[5], guided_choice=["red", "green", "black"]), chat("How many?", names[5], guided_regex="[1-9][0-9]? shapes")]
     rules = [chat("Describe the image.", names[6], repetition_penalty=1.3, frequency_penalty=0.5, logprobs=True, top_logprobs=3)]
-    return plain + pairs + texts + choices + guided + words + rules
+    adapted = [chat("Describe the image.", name, model=adapter, max_tokens=24) for adapter in adapters for name in names[2:5]]
+    copied = [chat("Say again: " + "one red circle, two green squares, " * 4, guided_choice=["one red circle, two green squares, " * 3])]
+    tool = dict(type="function", function=dict(name="paint", parameters=schema))
+    tools = [chat("Paint it.", names[4], tools=[tool], tool_choice=how) for how in ("required", dict(type="function", function=dict(name="paint")))]
+    return plain + pairs + texts + choices + guided + words + rules + adapted + copied + tools
 
 
 class Server:
     def __init__(self, bin: Path):
         self.scratch = tempfile.TemporaryDirectory()
         store = self.scratch.name + "/store"
-        artifact = subprocess.run([bin / "vlmc", "compile", ROOT / "Artifacts" / "Demo" / "model", "--store", store], check=True, text=True,
+        model = Path(self.scratch.name) / "model"
+        shutil.copytree(ROOT / "Artifacts" / "Demo" / "model", model)
+        # A template that tells of tools, as those of real models do.
+        (model / "chat_template.json").unlink()
+        shutil.copy(ROOT / "Tests" / "Clients" / "tools.jinja", model / "chat_template.jinja")
+        self.adapters = ["first", "second"]
+        for seed, name in enumerate(self.adapters):
+            write_adapter(Path(self.scratch.name) / name, seed, model)
+        artifact = subprocess.run([bin / "vlmc", "compile", model, "--enable-lora", "--store", store], check=True, text=True,
                                   capture_output=True).stdout.strip()
         self.log = open(self.scratch.name + "/log", "w+")
         self.process = subprocess.Popen(
             # A small KV cache: a larger one is touched for the first time as blocks are used, minutes later, and would look like growth.
             [bin / "vlm-serve", artifact, "--port", "0", "--disable-log-requests", "--max-num-seqs", str(SEATS), "--kv-cache-bytes", "24Mi",
-             "--store", store], stderr=self.log)
+             "--speculative-model", "[ngram]", "--num-speculative-tokens", "3", "--ngram-prompt-lookup-max", "3", "--ngram-prompt-lookup-min", "1",
+             "--enable-lora", "--max-loras", "2", "--store", store, "--lora-modules", *(f"{name}={self.scratch.name}/{name}" for name in self.adapters)],
+            stderr=self.log)
         atexit.register(self.process.kill)
         self.port = 0
         while not self.port:
@@ -95,7 +132,12 @@ class Server:
 
 def answer(value: dict) -> list:
     """What must come again: all but ids and times."""
-    return [[c["index"], c["message"]["content"], c["finish_reason"], c.get("logprobs")] for c in value["choices"]]
+    return [[c["index"], (c["message"]["content"] or "") + called(c["message"].get("tool_calls")), c["finish_reason"], c.get("logprobs")]
+            for c in value["choices"]]
+
+
+def called(calls: list | None) -> str:
+    return "".join(call["function"].get("name", "") + call["function"].get("arguments", "") for call in calls or [])
 
 
 def streamed(response) -> list:
@@ -105,7 +147,7 @@ def streamed(response) -> list:
             continue
         for choice in json.loads(line[6:])["choices"]:
             mine = choices.setdefault(choice["index"], ["", None])
-            mine[0] += choice["delta"].get("content") or ""
+            mine[0] += (choice["delta"].get("content") or "") + called(choice["delta"].get("tool_calls"))
             mine[1] = choice["finish_reason"] or mine[1]
     return [[i, *choices[i]] for i in sorted(choices)]
 
@@ -195,7 +237,7 @@ def main() -> int:
     server = Server(options.bin)
     model = json.loads(server.get("/v1/models")[1])["data"][0]["id"]
     wanted = []
-    for body in requests(model):
+    for body in requests(model, server.adapters):
         response = server.post(json.dumps(body).encode())
         text = response.read()
         if response.status != 200:
@@ -229,6 +271,7 @@ def main() -> int:
     if any(left):
         load.fault(f"requests are left: {left}")
     tokens = server.metric("vllm:generation_tokens_total")
+    guessed = [server.metric(f"vllm:spec_decode_num_{kind}_tokens_total") for kind in ("draft", "accepted")]
     os.kill(server.process.pid, 15)
     code = server.process.wait(60)
     if code != 0:
@@ -239,6 +282,7 @@ def main() -> int:
     if growth > 0.02:
         load.fault(f"memory grew by {growth:.1%}")
     print(f"{options.clients} clients, {ended:.0f} s, {SEATS} sequences at once: " + ", ".join(f"{n} {k}" for k, n in sorted(load.counts.items())))
+    print(f"guessed tokens: {guessed[0]:.0f}, {guessed[1]:.0f} of them taken")
     print(f"tokens made: {tokens:.0f}, {tokens / ended:.0f} a second")
     for path, found in waits.items():
         print(f"{path}: median {1000 * statistics.median(found):.1f} ms, 99 % {1000 * percentile(found, 0.99):.1f} ms, most {1000 * max(found):.1f} ms")

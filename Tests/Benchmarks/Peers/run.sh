@@ -36,7 +36,10 @@ find "$made/gguf/" "$made/store" -type f -exec cat {} + >/dev/null
 
 servers=()
 ready=()
+first=()
 trap 'for server in "${servers[@]}"; do kill "$server" 2>/dev/null || true; done' EXIT
+since() { awk "BEGIN { printf \"%.2f\", $EPOCHREALTIME - $1 }"; }
+question='{"prompt": "What is on the table?", "max_tokens": 1, "temperature": 0}'
 serve() {  # NAME PORT COMMAND...
   local name=$1 port=$2
   shift 2
@@ -45,7 +48,9 @@ serve() {  # NAME PORT COMMAND...
   servers+=($!)
   for _ in $(seq 3000); do
     if curl -sf "http://127.0.0.1:$port/health" >/dev/null; then
-      ready+=("$(awk "BEGIN { printf \"%.2f\", $EPOCHREALTIME - $begin }")")
+      ready+=("$(since "$begin")")
+      curl -sf "http://127.0.0.1:$port/v1/completions" -H 'content-type: application/json' -d "$question" >/dev/null
+      first+=("$(since "$begin")")
       return
     fi
     kill -0 "${servers[-1]}" 2>/dev/null || break
@@ -62,6 +67,7 @@ serve llama.cpp 8492 "$made/llama/bin/llama-server" -m "$made/gguf/text.gguf" --
 anonymous() { awk '/^Anonymous:/ { printf "%.0f", $2 / 1024 }' "/proc/$1/smaps_rollup"; }
 row() { echo "| $1 | $2 | $3 | $(awk "BEGIN { printf \"%.1f\", $3 / $2 }") |" >>"$made/table.md"; }
 row "exec to ready, files in the page cache, s" "${ready[@]}"
+row "exec to the first token of a short text, s" "${first[@]}"
 row "memory beyond mapped files, after the run, MiB" "$(anonymous "${servers[0]}")" "$(anonymous "${servers[1]}")"
 for server in "${servers[@]}"; do kill "$server"; wait "$server" 2>/dev/null || true; done
 servers=()
