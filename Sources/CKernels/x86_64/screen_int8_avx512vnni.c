@@ -20,8 +20,9 @@ static inline __m512i four(const int8_t *x) {
   return _mm512_set1_epi32(v);
 }
 
-// One panel for the rows from `row` on.
-VLM_INLINE void tile(const vlm_screen_args *a, int64_t panel, int64_t row, const int rows) {
+// One panel for the rows from `row` on; meanwhile as many lines at `next` are prefetched as there are steps. Without it what this panel
+// has a little further on.
+VLM_INLINE void tile(const vlm_screen_args *a, int64_t panel, int64_t row, const char *next, const int rows) {
   int64_t steps = vlm_screen_steps(a->inputs), stride = vlm_screen_row_stride(a->inputs);
   const uint8_t *w = (const uint8_t *)a->weight + panel * vlm_screen_panel_bytes(a->inputs);
   const int8_t *x = (const int8_t *)a->coded + row * stride + 64;
@@ -30,7 +31,8 @@ VLM_INLINE void tile(const vlm_screen_args *a, int64_t panel, int64_t row, const
   for (int m = 0; m < rows; m++) high[m][0] = high[m][1] = low[m][0] = low[m][1] = _mm512_setzero_si512();
   for (int64_t s = 0; s < steps; s++, w += VLM_SCREEN_STEP, x += 8) {
     __m512i w0 = _mm512_load_si512(w), w1 = _mm512_load_si512(w + 64);
-    v_stream_ahead((const char *)w + PREFETCH, rows);
+    if (next) _mm_prefetch(next + 64 * s, _MM_HINT_T1);
+    else v_stream_ahead((const char *)w + PREFETCH, rows);
 #pragma clang loop unroll(full)
     for (int m = 0; m < rows; m++) {
       __m512i first = four(x + m * stride), second = four(x + m * stride + 4);
@@ -50,16 +52,21 @@ VLM_INLINE void tile(const vlm_screen_args *a, int64_t panel, int64_t row, const
   }
 }
 
+// Where rows take several passes over a panel, the first two prefetch a half of the next one each, so that memory does not rest in the second.
 void vlm_screen_int8_avx512vnni(const vlm_screen_args *a, int64_t begin, int64_t end) {
   int64_t passes = vlm_ceil_div(a->rows, TILE_ROWS), rows = vlm_ceil_div(a->rows, passes);
+  const int64_t bytes = vlm_screen_panel_bytes(a->inputs), half = vlm_screen_steps(a->inputs) * VLM_SCREEN_STEP / 2;
   for (int64_t panel = begin; panel < end; panel++)
-    for (int64_t row = 0; row < a->rows; row += rows)
-      switch (vlm_min(rows, a->rows - row)) {
-#define CASE(R) case R: tile(a, panel, row, R); break;
+    for (int64_t pass = 0; pass < passes; pass++) {
+      bool prefetches = passes > 1 && pass < 2 && panel + 1 < end;
+      const char *next = prefetches ? (const char *)a->weight + (panel + 1) * bytes + pass * half : NULL;
+      switch (vlm_min(rows, a->rows - pass * rows)) {
+#define CASE(R) case R: tile(a, panel, pass * rows, next, R); break;
         CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6)
 #undef CASE
         default: break;
       }
+    }
 }
 #pragma clang attribute pop
 #endif
