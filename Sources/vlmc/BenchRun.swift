@@ -28,6 +28,8 @@ final class BenchRun {
 
     /// - Parameter timesKernels: whether `kernels()` is asked for, which costs a little time for each step.
     init(_ directory: String, threads: Int?, machine: Machine, prompt: Int, tokens: Int, timesKernels: Bool) throws {
+        self.threads = threads ?? Processors.ofThisProcess.threads
+        rates = RateMeasurement(threads: self.threads)
         let began = ContinuousClock.now
         let artifact = try Failure.wrapping { () throws(ArtifactError) in try Artifact.open(directory: directory) }
         var options = EngineOptions()
@@ -39,14 +41,12 @@ final class BenchRun {
         let engine = session.engine
         try Failure.wrapping { () throws(EngineFailure) in try engine.waitUntilServing() }
         let ready = Self.seconds(since: began)
-        self.threads = threads ?? Processors.ofThisProcess.threads
         heading = "\(artifact.manifest.provenance.model), \(artifact.manifest.key.precision.rawValue), \(self.threads) \(self.threads == 1 ? "thread" : "threads") of \(machine.processor)"
         let room = engine.configuration.maxModelLength
         guard prompt + tokens + 2 * engine.configuration.maxSequences <= room else {
             throw Failure("--prompt \(prompt) and --tokens \(tokens) do not fit into the context of \(room) tokens")
         }
-        (self.prompt, self.tokens) = (prompt, tokens)
-        (self.machine, rates) = (machine, RateMeasurement(threads: self.threads))
+        (self.prompt, self.tokens, self.machine) = (prompt, tokens, machine)
         let times = TokenTimes()
         _ = try engine.answers([request(times, prompt: ids(min(prompt, Self.shortPrompt)), maxTokens: 1)])
         started = [

@@ -39,7 +39,7 @@ ready=()
 first=()
 trap 'for server in "${servers[@]}"; do kill "$server" 2>/dev/null || true; done' EXIT
 since() { awk "BEGIN { printf \"%.2f\", $EPOCHREALTIME - $1 }"; }
-question='{"prompt": "What is on the table?", "max_tokens": 1, "temperature": 0}'
+question='{"model": "qwen2-vl-2b-awq", "prompt": "What is on the table?", "max_tokens": 1, "temperature": 0}'
 serve() {  # NAME PORT COMMAND...
   local name=$1 port=$2
   shift 2
