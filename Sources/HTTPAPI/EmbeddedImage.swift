@@ -63,7 +63,7 @@ struct EmbeddedImage {
         let type = entry["dtype"]?.stringValue ?? ""
         guard let width = ["F32": 4, "F16": 2, "BF16": 2][type] else { throw bad(name, "holds \(key.prefix(40)) of type \(type.prefix(20)), which is none of F32, F16, BF16") }
         let count = try count(shape, name)
-        guard ends.count == 2, ends[0] >= 0, ends[1] <= bytes.count - start, ends[1] - ends[0] == width * count, shape.count == entry["shape"]?.arrayValue?.count else {
+        guard ends.count == 2, ends[0] >= 0, ends[1] >= ends[0], ends[1] <= bytes.count - start, ends[1] - ends[0] == width * count, shape.count == entry["shape"]?.arrayValue?.count else {
             throw bad(name, "is no safetensors file: the bytes of \(key.prefix(40)) are not those of its shape")
         }
         return (floats(bytes[(start + ends[0])..<(start + ends[1])], type), shape)

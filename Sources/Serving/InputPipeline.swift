@@ -381,7 +381,7 @@ package struct InputPipeline: Sendable {
         }
         let file = try image.file
         return try Self.placed(image) { () throws(ImageError) in
-            if let given = image.embeddings { return try self.reader(for: image, reader).read(given, among: others) }
+            if let given = image.embeddings { return try self.reader(for: image, reader).read(given, among: others, maxPatches: maxPatches) }
             let began = ContinuousClock.now
             let decoded = try imageDecoder.decode(file, budget: budget)
             let between = ContinuousClock.now

@@ -159,8 +159,7 @@ import VLMRuntime
         #expect(again.info.imageTokenCount == embeddings.rows)
 
         let data = embeddings.values.withUnsafeBytes { Data($0) }
-        let header = Data(#"{"x":{"dtype":"F32","shape":[1,\#(embeddings.rows),\#(embeddings.width)],"data_offsets":[0,\#(data.count)]}}"#.utf8)
-        let file = withUnsafeBytes(of: UInt64(header.count).littleEndian) { Data($0) } + header + data
+        let file = Self.file(embeddings, at: "0,\(data.count)")
         let shape = [embeddings.rows, embeddings.width]
         let raw: [String: Any] = ["data": data.base64EncodedString(), "shape": shape]
         func ask(_ embeds: Any, _ more: [String: Any] = ["image_size": [224, 168]]) async throws -> JSONValue {
@@ -196,13 +195,21 @@ import VLMRuntime
             (raw, ["image_grid_thw": [2, 2, 2]], "image_grid_thw must be"), (raw, ["image_size": [0, 1 << 40]], "image_size must be"), 
             (["data": raw["data"] ?? "", "shape": [2 * embeddings.rows, embeddings.width / 2]], [:], "rows are given"), (raw, ["image_grid_thw": sound + [1]], "image_grid_thw must be"),
             (7, grid, "base64 or an object"),
-        ]
+        ] + ["1,\(Int.min)", "\(Int.max),\(Int.min)", "-4,\(data.count - 4)", "4,\(data.count + 4)", "0"].map {
+            (Self.file(embeddings, at: $0).base64EncodedString(), grid, "not those of its shape")
+        }
         for (embeds, more, words) in cases {
             let error = try await ask(embeds, more)["error"]
             #expect(error?["message"]?.stringValue?.contains(words) == true, "\(error ?? .null)")
             #expect(error?["type"] == "invalid_request_error" && error?["param"]?.stringValue?.hasPrefix("messages") == true)
         }
         #expect(server.stop() == 0)
+    }
+
+    /// A file of safetensors with these data_offsets.
+    private static func file(_ embeddings: ImageEmbeddings, at offsets: String) -> Data {
+        let header = Data(#"{"x":{"dtype":"F32","shape":[1,\#(embeddings.rows),\#(embeddings.width)],"data_offsets":[\#(offsets)]}}"#.utf8)
+        return withUnsafeBytes(of: UInt64(header.count).littleEndian) { Data($0) } + header + embeddings.values.withUnsafeBytes { Data($0) }
     }
 
     /// Of a file of safetensors.

@@ -85,13 +85,14 @@ package struct ImageReader: Sendable {
             layout: layout, features: features, input: spec.input(layout, features, pixels: pixels), canvases: keepsPixels ? canvases : [])
     }
 
-    /// An image that embeddings stand for.
-    package func read(_ given: GivenEmbeddings, among others: ImageCompany = .none) throws(ImageError) -> ReadImage {
+    /// An image that embeddings stand for; it may have no more rows than one of pixels.
+    package func read(_ given: GivenEmbeddings, among others: ImageCompany = .none, maxPatches: Int = 1 << 20) throws(ImageError) -> ReadImage {
         let size = try given.size(spec)
         let layout = try layout(width: size.width, height: size.height, among: others)
         if case .grid(let height, let width) = given.origin, layout.tiles.count != 1 || layout.tiles[0].gridHeight != height || layout.tiles[0].gridWidth != width {
             throw .gridUnknown(height: height, width: width)
         }
+        guard layout.rows <= maxPatches else { throw .tooManyPatches(count: layout.rows, limit: maxPatches) }
         let features = FeatureTable(spec, layout)
         guard features.count == given.rows else { throw .embeddingsUnlike(rows: given.rows, features: features.count) }
         let nothing = VisionInput(patches: 0, results: 0, features: 0, tensors: [], segments: [:])
