@@ -1,5 +1,20 @@
 #include "internal.h"
 
+static bool is_same(const char *a, const char *b) {
+  while (*a && *a == *b) a++, b++;
+  return *a == *b;
+}
+
+vlm_isa vlm_isa_of_feature(const char *name) {
+  static const struct { const char *name; vlm_isa isa; } features[] = {
+      {"avx2", VLM_FEATURES_AVX2}, {"fma", VLM_FEATURES_AVX2}, {"f16c", VLM_FEATURES_AVX2}, {"avx_vnni", VLM_FEATURES_AVX_VNNI},
+      {"avx512f", VLM_FEATURES_AVX512}, {"avx512bw", VLM_FEATURES_AVX512}, {"avx512vl", VLM_FEATURES_AVX512},
+      {"avx512dq", VLM_FEATURES_AVX512}, {"avx512_vnni", VLM_FEATURES_VNNI}, {"avx512_bf16", VLM_FEATURES_BF16}};
+  for (size_t i = 0; i < sizeof features / sizeof *features; i++)
+    if (is_same(features[i].name, name)) return features[i].isa;
+  return 1u << 31;
+}
+
 #if VLM_X86_64
 #include <cpuid.h>
 
@@ -12,20 +27,29 @@ static uint64_t enabled_state(void) {
 vlm_isa vlm_cpu_features(void) {
   enum { FMA = 1 << 12, OSXSAVE = 1 << 27, F16C = 1 << 29 };                           // leaf 1, ecx
   enum { AVX2 = 1 << 5, F = 1 << 16, DQ = 1 << 17, BW = 1 << 30, VNNI = 1 << 11 };     // leaf 7, ebx; VNNI in ecx
-  const uint32_t VL = 1u << 31, BF16 = 1 << 5;                                         // leaf 7, ebx; leaf 7.1, eax
+  const uint32_t VL = 1u << 31, BF16 = 1 << 5, AVX_VNNI = 1 << 4;                      // leaf 7, ebx; leaf 7.1, eax
   const uint64_t ymm = 0x6, zmm = 0xe6;
   uint32_t a, b, c, d;
   if (!__get_cpuid(1, &a, &b, &c, &d) || (c & (FMA | OSXSAVE | F16C)) != (FMA | OSXSAVE | F16C)) return VLM_ISA_GENERIC;
   uint64_t state = enabled_state();
   if ((state & ymm) != ymm || !__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b & AVX2)) return VLM_ISA_GENERIC;
-  uint32_t subleaves = a, wanted = F | DQ | BW | VL;
+  uint32_t wanted = F | DQ | BW | VL, more = 0, unused;
+  if (a >= 1) __get_cpuid_count(7, 1, &more, &unused, &unused, &unused);
   vlm_isa isa = VLM_ISA_AVX2;
+  if (more & AVX_VNNI) isa |= VLM_ISA_AVX_VNNI;
   if ((state & zmm) != zmm || (b & wanted) != wanted) return isa;
   isa |= VLM_ISA_AVX512;
   if (c & VNNI) isa |= VLM_ISA_AVX512_VNNI;
-  if (subleaves >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & BF16)) isa |= VLM_ISA_AVX512_BF16;
+  if (more & BF16) isa |= VLM_ISA_AVX512_BF16;
   return isa;
+}
+
+bool vlm_memory_is_far(void) {
+  enum { Genu = 0x756e6547, ineI = 0x49656e69, ntel = 0x6c65746e };
+  uint32_t a, b, c, d;
+  return __get_cpuid(0, &a, &b, &c, &d) && b == Genu && d == ineI && c == ntel;
 }
 #else
 vlm_isa vlm_cpu_features(void) { return VLM_ISA_GENERIC; }
+bool vlm_memory_is_far(void) { return false; }
 #endif

@@ -20,6 +20,7 @@
 #define VLM_FEATURES_AVX512 (VLM_FEATURES_AVX2 | 2u)
 #define VLM_FEATURES_VNNI (VLM_FEATURES_AVX512 | 4u)
 #define VLM_FEATURES_BF16 (VLM_FEATURES_AVX512 | 8u)
+#define VLM_FEATURES_AVX_VNNI (VLM_FEATURES_AVX2 | 16u)
 
 static inline int64_t vlm_min(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t vlm_max(int64_t a, int64_t b) { return a > b ? a : b; }

@@ -13,6 +13,7 @@ uint64_t vlm_rate_int8_pairs_avx512(int64_t iterations);
 uint64_t vlm_rate_int16_pairs_avx2(int64_t iterations);
 uint64_t vlm_rate_int16_pairs_avx512(int64_t iterations);
 uint64_t vlm_rate_bf16_avx512bf16(int64_t iterations);
+uint64_t vlm_rate_int8_avxvnni(int64_t iterations);
 uint64_t vlm_rate_int8_avx512vnni(int64_t iterations);
 
 #endif

@@ -1,12 +1,13 @@
 #include "screen.h"
 
-vlm_screen_fn vlm_screen_int8_generic, vlm_screen_int8_avx2, vlm_screen_int8_avx512vnni;
+vlm_screen_fn vlm_screen_int8_generic, vlm_screen_int8_avx2, vlm_screen_int8_avxvnni, vlm_screen_int8_avx512vnni;
 
 // Versions, the last whose features the machine has being taken.
 static const struct { vlm_isa features; vlm_screen_fn *run; const char *name; } versions[] = {
     {0, vlm_screen_int8_generic, "vlm_screen_int8_generic"},
 #if VLM_X86_64
     {VLM_FEATURES_AVX2, vlm_screen_int8_avx2, "vlm_screen_int8_avx2"},
+    {VLM_FEATURES_AVX_VNNI, vlm_screen_int8_avxvnni, "vlm_screen_int8_avxvnni"},
     {VLM_FEATURES_VNNI, vlm_screen_int8_avx512vnni, "vlm_screen_int8_avx512vnni"},
 #endif
 };

@@ -42,13 +42,5 @@ package struct CPUBackend: Backend {
 
 extension Target {
     /// The kernels' feature bits of a target.
-    package var isa: UInt32 {
-        switch self {
-        case .cpu: VLM_ISA_GENERIC
-        case .cpuAVX2: VLM_ISA_AVX2
-        case .cpuAVX512: VLM_ISA_AVX2 | VLM_ISA_AVX512
-        case .cpuAVX512VNNI: VLM_ISA_AVX2 | VLM_ISA_AVX512 | VLM_ISA_AVX512_VNNI
-        case .cpuAVX512BF16: VLM_ISA_AVX2 | VLM_ISA_AVX512 | VLM_ISA_AVX512_VNNI | VLM_ISA_AVX512_BF16
-        }
-    }
+    package var isa: UInt32 { features.reduce(VLM_ISA_GENERIC) { $0 | vlm_isa_of_feature($1.rawValue) } }
 }

@@ -27,6 +27,7 @@ class LinearStep: PreparedStep {
         arguments.inputs = Int64(linear.inputs)
         arguments.outputs = Int64(linear.outputs)
         arguments.group = Int64(linear.layout.group)
+        arguments.is_far = vlm_memory_is_far()
         if case .memory(let weight) = operands[1].place { arguments.weight = weight }
         if linear.hasBias, case .memory(let bias) = operands[2].place {
             arguments.bias = bias.assumingMemoryBound(to: Float.self)

@@ -21,6 +21,7 @@ final class ScreenedLinearStep: LinearStep {
         try super.init(linear, operands: operands, output: output, maxRows: maxRows, origin: origin, environment)
         screen.inputs = arguments.inputs
         screen.outputs = arguments.outputs
+        screen.is_far = arguments.is_far
         if case .memory(let weight) = operands[2].place { screen.weight = weight }
         choice.panels = Int64(panels)
         let rows = min(maxRows, Self.rowsMax)

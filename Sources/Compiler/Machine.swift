@@ -124,14 +124,7 @@ package struct Machine: Sendable, Codable, Hashable {
 extension Target {
     /// Whether this processor has every feature of the target and the operating system has enabled it.
     package var runsHere: Bool {
-        let bits: vlm_isa =
-            switch self {
-            case .cpu: VLM_ISA_GENERIC
-            case .cpuAVX2: VLM_ISA_AVX2
-            case .cpuAVX512: VLM_ISA_AVX2 | VLM_ISA_AVX512
-            case .cpuAVX512VNNI: VLM_ISA_AVX2 | VLM_ISA_AVX512 | VLM_ISA_AVX512_VNNI
-            case .cpuAVX512BF16: VLM_ISA_AVX2 | VLM_ISA_AVX512 | VLM_ISA_AVX512_VNNI | VLM_ISA_AVX512_BF16
-            }
+        let bits = features.reduce(VLM_ISA_GENERIC) { $0 | vlm_isa_of_feature($1.rawValue) }
         return vlm_cpu_features() & bits == bits
     }
 

@@ -1,6 +1,7 @@
 /// An instruction-set extension that a kernel needs, named as in `/proc/cpuinfo`.
 package enum CPUFeature: String, Sendable, Hashable, Codable, CaseIterable, Comparable {
     case avx2, fma, f16c
+    case avxvnni = "avx_vnni"
     case avx512f, avx512bw, avx512vl, avx512dq
     case avx512vnni = "avx512_vnni"
     case avx512bf16 = "avx512_bf16"
@@ -8,11 +9,13 @@ package enum CPUFeature: String, Sendable, Hashable, Codable, CaseIterable, Comp
     package static func < (left: CPUFeature, right: CPUFeature) -> Bool { left.rawValue < right.rawValue }
 }
 
-/// What an artifact was compiled for: a named set of CPU features, ordered by inclusion.
+/// What an artifact was compiled for: a named set of CPU features, from the least to the richest.
 package enum Target: String, Sendable, Hashable, Codable, CaseIterable {
     /// Any x86-64 or other CPU: portable C kernels.
     case cpu
     case cpuAVX2 = "cpu-avx2"
+    /// AVX2 with dot products of bytes: client processors without AVX-512.
+    case cpuAVXVNNI = "cpu-avx-vnni"
     case cpuAVX512 = "cpu-avx512"
     /// AVX-512 with VNNI.
     case cpuAVX512VNNI = "cpu-avx512-vnni"
@@ -24,6 +27,7 @@ package enum Target: String, Sendable, Hashable, Codable, CaseIterable {
         switch self {
         case .cpu: []
         case .cpuAVX2: [.avx2, .fma, .f16c]
+        case .cpuAVXVNNI: Target.cpuAVX2.features.union([.avxvnni])
         case .cpuAVX512: Target.cpuAVX2.features.union([.avx512f, .avx512bw, .avx512vl, .avx512dq])
         case .cpuAVX512VNNI: Target.cpuAVX512.features.union([.avx512vnni])
         case .cpuAVX512BF16: Target.cpuAVX512VNNI.features.union([.avx512bf16])

@@ -43,9 +43,9 @@ extension Dice {
     }
 }
 
-/// Feature sets of this machine from generic upwards, each with its predecessors.
+/// Feature sets of this machine from generic upwards.
 let featureSets: [vlm_isa] = [
-    VLM_ISA_GENERIC, VLM_ISA_AVX2, VLM_ISA_AVX2 | VLM_ISA_AVX512, VLM_ISA_AVX2 | VLM_ISA_AVX512 | VLM_ISA_AVX512_VNNI,
+    VLM_ISA_GENERIC, VLM_ISA_AVX2, VLM_ISA_AVX2 | VLM_ISA_AVX_VNNI, VLM_ISA_AVX2 | VLM_ISA_AVX512, VLM_ISA_AVX2 | VLM_ISA_AVX512 | VLM_ISA_AVX512_VNNI,
     VLM_ISA_AVX2 | VLM_ISA_AVX512 | VLM_ISA_AVX512_VNNI | VLM_ISA_AVX512_BF16,
 ].filter { vlm_cpu_features() & $0 == $0 }
 

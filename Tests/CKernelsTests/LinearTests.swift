@@ -48,11 +48,11 @@ private final class LinearFixture {
         }
     }
 
-    func arguments() -> vlm_linear_args {
+    func arguments(isFar: Bool = false) -> vlm_linear_args {
         vlm_linear_args(
             kind: c.kind, activation: c.activation, rows: Int64(c.rows), inputs: Int64(c.inputs), outputs: Int64(c.outputs),
             group: Int64(c.group), x: x.pointer, x_stride: Int64(c.inputs), packed: c.rowFormat == nil ? nil : packed.pointer, weight: weight.pointer, bias: bias.pointer, residual: c.residual ? UnsafePointer(residual.pointer) : nil,
-            residual_stride: Int64(c.outputs), y: y.pointer, y_stride: Int64(c.outputs))
+            residual_stride: Int64(c.outputs), y: y.pointer, y_stride: Int64(c.outputs), is_far: isFar)
     }
 
     /// Packs the activations where the kind reads them so.
@@ -64,9 +64,15 @@ private final class LinearFixture {
         #expect(vlm_pack_activations(&a, Int64(rows.lowerBound), Int64(rows.upperBound), isa) == VLM_OK)
     }
 
-    /// Runs in two ranges of rows and of panels.
+    /// Runs in two ranges of rows and of panels, for near and for far memory, which must be the same.
     func run(_ isa: vlm_isa) -> [Float] {
-        var a = arguments()
+        let far = run(isa, isFar: true), near = run(isa, isFar: false)
+        #expect(far == near, "isa \(isa)")
+        return near
+    }
+
+    private func run(_ isa: vlm_isa, isFar: Bool) -> [Float] {
+        var a = arguments(isFar: isFar)
         let half = c.rows / 2, panels = vlm_panels(Int64(c.outputs)), middle = panels / 2
         pack(0..<half, isa)
         pack(half..<c.rows, isa)
@@ -409,7 +415,7 @@ private func packF4(_ c: LinearCase, _ random: inout Dice, _ weight: Guarded<UIn
 
     @Test("the dispatcher takes the last version whose features are there")
     func versions() {
-        let all = VLM_ISA_AVX2 | VLM_ISA_AVX512 | VLM_ISA_AVX512_VNNI | VLM_ISA_AVX512_BF16
+        let all = VLM_ISA_AVX2 | VLM_ISA_AVX_VNNI | VLM_ISA_AVX512 | VLM_ISA_AVX512_VNNI | VLM_ISA_AVX512_BF16
         for kind in Self.kinds {
             #expect(String(cString: vlm_linear_version_name(kind, VLM_ISA_GENERIC)).hasSuffix("_generic"))
             #expect(String(cString: vlm_linear_version_name(kind, VLM_ISA_AVX512)).hasSuffix("_generic"), "AVX-512 without AVX2 is not enough")

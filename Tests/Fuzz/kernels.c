@@ -35,8 +35,8 @@ static int64_t pick(source *s, const int64_t *values, int count) {
 }
 
 static vlm_isa isa_of(source *s) {
-    static const vlm_isa sets[] = {0, 1, 3, 7, 11, 15};
-    return sets[byte(s) % 6] & vlm_cpu_features();
+    static const vlm_isa sets[] = {0, 1, 3, 7, 11, 15, 17};
+    return sets[byte(s) % 7] & vlm_cpu_features();
 }
 
 enum { BYTES_MAX = 1 << 22, BUFFERS_MAX = 16 };
@@ -94,6 +94,7 @@ static void linear(source *s) {
     if (weight != 0 && (!a.weight || (a.rows > 0 && (!a.x || !a.y)))) return;
     if (byte(s) % 2 && a.outputs > 0) a.bias = exact(s, a.outputs, sizeof(float));
     if (byte(s) % 2) a.residual = a.y;
+    a.is_far = byte(s) % 2;
     vlm_isa isa = isa_of(s);
     vlm_pack_activations_args rows = {
         .format = (vlm_row_format)vlm_linear_rows(a.kind), .rows = a.rows, .inputs = a.inputs, .group = a.group, .x = a.x, .x_stride = a.x_stride};

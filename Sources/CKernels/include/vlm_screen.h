@@ -27,6 +27,7 @@ typedef struct vlm_screen_args {
   int64_t y_stride;
   float *lower;        // [rows, panels]: below what vlm_linear makes of one of the panel's outputs
   float *upper;        // [rows, panels]: nothing that vlm_linear makes of the panel's outputs is above
+  bool is_far;         // as in vlm_linear_args
 } vlm_screen_args;
 
 // Codes rows [begin, end): two digits of 7 bits for each number, a scale for the row. A row that is not finite gets bounds without end.

@@ -53,7 +53,7 @@ VLM_INLINE void tile(const uint16_t *x, int64_t x_stride, const uint32_t *w, int
 }
 
 // Adds a run of pairs of a panel that comes from memory to the sums of up to 12 rows.
-VLM_INLINE void thin_run(const thin_piece *p, float *sums, const int rows) {
+VLM_INLINE void thin_run(const thin_piece *p, float *sums, const bool is_far, const int rows) {
   v_f32 sum[12][2];
 #pragma clang loop unroll(full)
   for (int m = 0; m < rows; m++)
@@ -62,7 +62,7 @@ VLM_INLINE void thin_run(const thin_piece *p, float *sums, const int rows) {
   row_pointers x = row_pointers_at(p->x, p->x_stride, rows);
   const uint32_t *w = p->weights;
   for (int64_t i = 0; i < p->units; i++, w += VLM_PANEL, row_pointers_advance(&x, 4, rows)) {
-    v_stream_ahead((const char *)w + p->ahead, rows);
+    stream_ahead((const char *)w + p->ahead, is_far, rows);
     step(&x, p->x_stride, 0, w, sum, rows);
   }
 #pragma clang loop unroll(full)
@@ -129,22 +129,26 @@ VLM_INLINE void thin_f8(const thin_piece *p, float *sums, const int rows) {
                                                  bool accumulate) { \
     tile(x, x_stride, w, pairs, sums, accumulate, R); \
   } \
-  static __attribute__((noinline)) void thin_##R(const thin_piece *p, float *sums) { thin_run(p, sums, R); } \
+  static __attribute__((noinline)) void near_##R(const thin_piece *p, float *sums) { thin_run(p, sums, false, R); } \
+  static __attribute__((noinline)) void far_##R(const thin_piece *p, float *sums) { thin_run(p, sums, true, R); } \
   static __attribute__((noinline)) void thin_f8_##R(const thin_piece *p, float *sums) { thin_f8(p, sums, R); }
 TILES(DEFINE)
 #undef DEFINE
 
-#define THIN(R) thin_##R,
+#define NEAR(R) near_##R,
+#define FAR(R) far_##R,
 #define THIN_F8(R) thin_f8_##R,
-static thin_run_fn *const thin_runs[] = {TILES(THIN)}, *const f8_runs[] = {TILES(THIN_F8)};
-#undef THIN
+static thin_run_fn *const thin_runs[][TILE_ROWS] = {{TILES(NEAR)}, {TILES(FAR)}}, *const f8_runs[] = {TILES(THIN_F8)};
+#undef NEAR
+#undef FAR
 #undef THIN_F8
 
 static void thin_block(const vlm_linear_args *a, const linear_block *b) {
   int64_t stride = vlm_bf16_row(a->inputs), pairs = vlm_ceil_div(a->inputs, 2);
   thin_layer layer = {.x = (const uint16_t *)a->packed + b->row * stride, .x_stride = stride * 2, .x_unit = 4,
-                      .weights = (const uint32_t *)a->weight + b->panel * pairs * VLM_PANEL, .unit_bytes = VLM_PANEL * 4, .units = pairs, .pass = TILE_ROWS};
-  thin_panel(&layer, b, thin_runs);
+                      .weights = (const uint32_t *)a->weight + b->panel * pairs * VLM_PANEL, .unit_bytes = VLM_PANEL * 4, .units = pairs, .pass = TILE_ROWS,
+                      .is_far = a->is_far};
+  thin_panel(&layer, b, thin_runs[a->is_far]);
 }
 
 static void thin_block_f8(const vlm_linear_args *a, const linear_block *b) {

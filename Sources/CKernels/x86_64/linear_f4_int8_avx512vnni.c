@@ -8,9 +8,10 @@
 #include "math_body.inl"
 #include "linear_blocks.inl"
 #include "row_pointers.inl"
+#include "prefetch.inl"
 #include "linear_f4_int8_blocks.inl"
 
-enum { TILE_ROWS = 6, THIN_ROWS = 24, INPUTS = 1024 };
+enum { TILE_ROWS = 12, THIN_ROWS = 24, INPUTS = 1024 };
 
 static inline __m512i four(const void *q) {
   int32_t v;
@@ -43,71 +44,85 @@ VLM_INLINE void split64(const uint8_t *codes, __m512i *first, __m512i *second) {
   *second = _mm512_shuffle_epi8(twice, _mm512_and_si512(_mm512_srli_epi16(v, 4), low));
 }
 
-// dot += the products of VLM_F4_DOT inputs.
-VLM_INLINE void add_dot(const tile_run *run, const uint8_t *w, const row_pointers *at, __m512i dot[][2], const bool is_unpacked, const int rows) {
+// dot += the products of VLM_F4_DOT inputs, of 16 · vectors outputs.
+VLM_INLINE void add_dot(const tile_run *run, const uint8_t *w, const row_pointers *at, __m512i dot[][2], const bool is_unpacked, const bool is_far,
+                        const int rows, const int vectors) {
 #pragma clang loop unroll(full)
   for (int k = 0; k < VLM_F4_DOT; k += 8, w += is_unpacked ? 2 * STEP_BYTES : STEP_BYTES) {
-    __m512i a0, b0, a1, b1;
-    if (is_unpacked) {
-      a0 = _mm512_load_si512(w), b0 = _mm512_load_si512(w + STEP_BYTES);
-      a1 = _mm512_load_si512(w + 64), b1 = _mm512_load_si512(w + STEP_BYTES + 64);
-    } else {
-      split64(w, &a0, &b0);
-      split64(w + 64, &a1, &b1);
-      v_stream_ahead((const char *)w + run->ahead, rows);
+    __m512i first[2], second[2];
+    if (!is_unpacked && vectors == 2) stream_ahead(w + run->ahead, is_far, rows);
+    if (!is_unpacked && vectors == 1) prefetch_line(w + run->ahead, is_far);
+#pragma clang loop unroll(full)
+    for (int n = 0; n < vectors; n++) {
+      if (is_unpacked) first[n] = _mm512_load_si512(w + 64 * n), second[n] = _mm512_load_si512(w + STEP_BYTES + 64 * n);
+      else split64(w + 64 * n, &first[n], &second[n]);
     }
 #pragma clang loop unroll(full)
     for (int m = 0; m < rows; m++) {
-      __m512i first = four(row_pointer(at, run->x_stride, m, k)), second = four(row_pointer(at, run->x_stride, m, k + 4));
-      dot[m][0] = _mm512_dpbusd_epi32(dot[m][0], a0, first);
-      dot[m][1] = _mm512_dpbusd_epi32(dot[m][1], a1, first);
-      dot[m][0] = _mm512_dpbusd_epi32(dot[m][0], b0, second);
-      dot[m][1] = _mm512_dpbusd_epi32(dot[m][1], b1, second);
+      __m512i x = four(row_pointer(at, run->x_stride, m, k)), y = four(row_pointer(at, run->x_stride, m, k + 4));
+#pragma clang loop unroll(full)
+      for (int n = 0; n < vectors; n++) dot[m][n] = _mm512_dpbusd_epi32(dot[m][n], first[n], x);
+#pragma clang loop unroll(full)
+      for (int n = 0; n < vectors; n++) dot[m][n] = _mm512_dpbusd_epi32(dot[m][n], second[n], y);
     }
   }
 }
 
-VLM_INLINE void tile(const tile_run *run, float *sums, const bool is_unpacked, const int group, const int rows) {
+// Outputs 16n … 16(n + vectors) − 1.
+VLM_INLINE void outputs(const tile_run *run, const int n, const int vectors, float *sums, const bool is_unpacked, const bool is_far, const int group,
+                        const int rows) {
   row_pointers at = row_pointers_at(run->x, run->x_stride, rows);
-  const uint8_t *w = is_unpacked ? run->w->u8 : run->codes;
+  const uint8_t *w = (is_unpacked ? run->w->u8 : run->codes) + 64 * n;
   __m512i unit[2], total[TILE_ROWS][2];
 #pragma clang loop unroll(full)
-  for (int n = 0; n < 2 && !is_unpacked; n++) unit[n] = block_unit(run->scales, 16 * n, group);
+  for (int v = 0; v < vectors && !is_unpacked; v++) unit[v] = block_unit(run->scales, 16 * (n + v), group);
 #pragma clang loop unroll(full)
-  for (int m = 0; m < rows; m++) total[m][0] = total[m][1] = _mm512_setzero_si512();
+  for (int m = 0; m < rows; m++)
+#pragma clang loop unroll(full)
+    for (int v = 0; v < vectors; v++) total[m][v] = _mm512_setzero_si512();
   for (int64_t g = 0; g < run->dots * VLM_F4_DOT / group; g++) {
     __m512i factors[2];
 #pragma clang loop unroll(full)
-    for (int n = 0; n < 2; n++) {
-      const int64_t at_scale = g * VLM_PANEL + 16 * n;
-      factors[n] = is_unpacked ? _mm512_load_si512(run->w->factors + at_scale) : factor(run->scales + at_scale, unit[n], group);
+    for (int v = 0; v < vectors; v++) {
+      const int64_t at_scale = g * VLM_PANEL + 16 * (n + v);
+      factors[v] = is_unpacked ? _mm512_load_si512(run->w->factors + at_scale) : factor(run->scales + at_scale, unit[v], group);
     }
 #pragma clang loop unroll(full)
     for (int i = 0; i < group / VLM_F4_DOT; i++, row_pointers_advance(&at, sizeof(vlm_f4_dot), rows)) {
       __m512i dot[TILE_ROWS][2];
 #pragma clang loop unroll(full)
-      for (int m = 0; m < rows; m++) dot[m][0] = dot[m][1] = four(row_pointer(&at, run->x_stride, m, offsetof(vlm_f4_dot, start)));
-      add_dot(run, w, &at, dot, is_unpacked, rows);
+      for (int m = 0; m < rows; m++)
+#pragma clang loop unroll(full)
+        for (int v = 0; v < vectors; v++) dot[m][v] = four(row_pointer(&at, run->x_stride, m, offsetof(vlm_f4_dot, start)));
+      add_dot(run, w, &at, dot, is_unpacked, is_far, rows, vectors);
       w += is_unpacked ? 4 * STEP_BYTES : 2 * STEP_BYTES;
       // The low half of a dot is the sum itself, whatever the high half is.
 #pragma clang loop unroll(full)
       for (int m = 0; m < rows; m++)
 #pragma clang loop unroll(full)
-        for (int n = 0; n < 2; n++) total[m][n] = _mm512_dpwssd_epi32(total[m][n], dot[m][n], factors[n]);
+        for (int v = 0; v < vectors; v++) total[m][v] = _mm512_dpwssd_epi32(total[m][v], dot[m][v], factors[v]);
     }
   }
   at = row_pointers_at(run->x, run->x_stride, rows);
-  if (!is_unpacked) v_stream_ahead((const char *)run->scales + run->ahead, rows);
 #pragma clang loop unroll(full)
-  for (int n = 0; n < 2; n++) {
-    v_f32 scale = is_unpacked ? v_load(run->w->scale + 16 * n) : v_mul(_mm512_castsi512_ps(unit[n]), v_load(run->outputs + 16 * n));
+  for (int v = 0; v < vectors; v++) {
+    const int o = 16 * (n + v);
+    v_f32 scale = is_unpacked ? v_load(run->w->scale + o) : v_mul(_mm512_castsi512_ps(unit[v]), v_load(run->outputs + o));
 #pragma clang loop unroll(full)
     for (int m = 0; m < rows; m++) {
       v_f32 x_scale = _mm512_castsi512_ps(four(row_pointer(&at, run->x_stride, m, offsetof(vlm_f4_row_block, scale))));
-      float *sum = sums + m * VLM_PANEL + 16 * n;
-      v_store(sum, v_add(v_load(sum), v_mul(v_mul(_mm512_cvtepi32_ps(total[m][n]), x_scale), scale)));
+      float *sum = sums + m * VLM_PANEL + o;
+      v_store(sum, v_add(v_load(sum), v_mul(v_mul(_mm512_cvtepi32_ps(total[m][v]), x_scale), scale)));
     }
   }
+}
+
+// Few rows take all outputs of a panel at once, more of them one half after the other, so that codes are split once.
+VLM_INLINE void tile(const tile_run *run, float *sums, const bool is_unpacked, const bool is_far, const int group, const int rows) {
+  const int vectors = rows <= 6 ? 2 : 1;
+  if (!is_unpacked) stream_ahead(run->scales + run->ahead, is_far, rows);
+#pragma clang loop unroll(full)
+  for (int n = 0; n < 2; n += vectors) outputs(run, n, vectors, sums, is_unpacked, is_far, group, rows);
 }
 
 static void unpack(const tile_run *run, unpacked *y, int64_t group) {
@@ -125,9 +140,10 @@ static void unpack(const tile_run *run, unpacked *y, int64_t group) {
   }
 }
 
-#define TILES(DO, GROUP) DO(GROUP, 1) DO(GROUP, 2) DO(GROUP, 3) DO(GROUP, 4) DO(GROUP, 5) DO(GROUP, 6)
+#define TILES(DO, GROUP) \
+  DO(GROUP, 1) DO(GROUP, 2) DO(GROUP, 3) DO(GROUP, 4) DO(GROUP, 5) DO(GROUP, 6) DO(GROUP, 7) DO(GROUP, 8) DO(GROUP, 9) DO(GROUP, 10) DO(GROUP, 11) DO(GROUP, 12)
 #include "linear_f4_int8_tiles.inl"
 
-void vlm_linear_f4_int8_6x32_avx512vnni(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) { linear_f4_int8(a, begin, end, scratch); }
+void vlm_linear_f4_int8_12x32_avx512vnni(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) { linear_f4_int8(a, begin, end, scratch); }
 #pragma clang attribute pop
 #endif

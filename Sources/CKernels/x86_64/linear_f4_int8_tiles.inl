@@ -1,17 +1,24 @@
 // Tiles of 1 … TILE_ROWS rows for groups of 32 (MXFP4) and of 16 (NVFP4), by `tile` and `unpack` of the instruction set, and what calls them.
 
 #define DEFINE(GROUP, R) \
-  static __attribute__((noinline)) void thin_##GROUP##_##R(const tile_run *run, float *sums) { tile(run, sums, false, GROUP, R); } \
-  static __attribute__((noinline)) void tall_##GROUP##_##R(const tile_run *run, float *sums) { tile(run, sums, true, GROUP, R); }
+  static __attribute__((noinline)) void near_##GROUP##_##R(const tile_run *run, float *sums) { tile(run, sums, false, false, GROUP, R); } \
+  static __attribute__((noinline)) void far_##GROUP##_##R(const tile_run *run, float *sums) { tile(run, sums, false, true, GROUP, R); } \
+  static __attribute__((noinline)) void tall_##GROUP##_##R(const tile_run *run, float *sums) { tile(run, sums, true, false, GROUP, R); }
 TILES(DEFINE, 16)
 TILES(DEFINE, 32)
 #undef DEFINE
 
-#define THIN(GROUP, R) thin_##GROUP##_##R,
+#define NEAR(GROUP, R) near_##GROUP##_##R,
+#define FAR(GROUP, R) far_##GROUP##_##R,
 #define TALL(GROUP, R) tall_##GROUP##_##R,
-static tile_fn *const tiles[2][2][TILE_ROWS] = {{{TILES(THIN, 16)}, {TILES(THIN, 32)}}, {{TILES(TALL, 16)}, {TILES(TALL, 32)}}};
-#undef THIN
+static tile_fn *const thin_tiles[2][2][TILE_ROWS] = {{{TILES(NEAR, 16)}, {TILES(NEAR, 32)}}, {{TILES(FAR, 16)}, {TILES(FAR, 32)}}},
+                     *const tall_tiles[2][TILE_ROWS] = {{TILES(TALL, 16)}, {TILES(TALL, 32)}};
+#undef NEAR
+#undef FAR
 #undef TALL
+
+// Where memory is far, so many blocks ahead.
+enum { FAR_BLOCKS = FAR_AHEAD / (VLM_F4_BLOCK * VLM_PANEL / 2) };
 
 // All rows visit a block of weights while it is in the first cache.
 static void f4_block(const vlm_linear_args *a, const linear_block *b) {
@@ -22,12 +29,13 @@ static void f4_block(const vlm_linear_args *a, const linear_block *b) {
     tile_run run = run_at(a, b->panel, k);
     if (is_tall) unpack(&run, (unpacked *)b->weights, a->group);
     run.w = (const unpacked *)b->weights;
-    run.ahead = run.dots * VLM_F4_DOT * VLM_PANEL / 2 + vlm_f4_scale_bytes(a->group);
-    const uint8_t *next = run.codes + run.ahead;
+    const int64_t bytes = run.dots * VLM_F4_DOT * VLM_PANEL / 2 + vlm_f4_scale_bytes(a->group);
+    run.ahead = a->is_far ? FAR_BLOCKS * bytes : bytes;
     for (int64_t t = 0; t < b->rows; t += rows, run.ahead = 0) {
-      if (is_tall) linear_prefetch(b, next, next - run.codes, t, rows);
+      if (is_tall) linear_prefetch(b, run.codes + bytes, bytes, t, rows);
       run.x = (const char *)a->packed + (b->row + t) * run.x_stride + k / VLM_F4_BLOCK * (int64_t)sizeof(vlm_f4_row_block);
-      tiles[is_tall][a->group == 32][vlm_min(rows, b->rows - t) - 1](&run, b->sums + t * VLM_PANEL);
+      const int64_t last = vlm_min(rows, b->rows - t) - 1;
+      (is_tall ? tall_tiles[a->group == 32] : thin_tiles[a->is_far][a->group == 32])[last](&run, b->sums + t * VLM_PANEL);
     }
   }
 }

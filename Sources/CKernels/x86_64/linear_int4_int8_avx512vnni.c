@@ -8,6 +8,7 @@
 #include "math_body.inl"
 #include "linear_blocks.inl"
 #include "row_pointers.inl"
+#include "prefetch.inl"
 #include "linear_int4_int8_blocks.inl"
 
 enum { TILE_ROWS = 12, THIN_ROWS = 24, INPUTS = 1024, PREFETCH = 2176 };
@@ -46,7 +47,7 @@ VLM_INLINE void split64(const uint8_t *codes, __m512i *first, __m512i *second) {
 }
 
 // Adds a run of groups straight from their codes.
-VLM_INLINE void thin(const tile_run *run, float *sums, const int rows) {
+VLM_INLINE void thin(const tile_run *run, float *sums, const bool is_far, const int rows) {
   row_pointers at = row_pointers_at(run->x, run->x_stride, rows);
   const uint8_t *block = run->w;
   for (int64_t g = 0; g < run->groups; g++, block += vlm_int4_block_bytes(run->group)) {
@@ -59,7 +60,7 @@ VLM_INLINE void thin(const tile_run *run, float *sums, const int rows) {
       __m512i a0, b0, a1, b1;
       split64(codes, &a0, &b0);
       split64(codes + 64, &a1, &b1);
-      v_stream_ahead((const char *)codes + run->ahead, rows);
+      stream_ahead(codes + run->ahead, is_far, rows);
 #pragma clang loop unroll(full)
       for (int m = 0; m < rows; m++) {
         __m512i first = four(row_pointer(&at, run->x_stride, m, 0)), second = four(row_pointer(&at, run->x_stride, m, 4));
@@ -70,7 +71,7 @@ VLM_INLINE void thin(const tile_run *run, float *sums, const int rows) {
       }
     }
     const uint16_t *scales = block_scales(block, run->group);
-    v_stream_ahead((const char *)scales + run->ahead, rows);
+    stream_ahead((const char *)scales + run->ahead, is_far, rows);
     add_group(dot, scales, &at, run->x_stride, sums, false, rows);
     row_pointers_advance(&at, (int64_t)sizeof(vlm_i8_tail), rows);
   }

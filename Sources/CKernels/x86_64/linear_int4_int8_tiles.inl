@@ -1,15 +1,18 @@
 // Tiles of 1 … TILE_ROWS rows, by `thin` and `tall` of the instruction set, and what calls them.
 
 #define DEFINE(R) \
-  static __attribute__((noinline)) void thin_##R(const tile_run *run, float *sums) { thin(run, sums, R); } \
+  static __attribute__((noinline)) void near_##R(const tile_run *run, float *sums) { thin(run, sums, false, R); } \
+  static __attribute__((noinline)) void far_##R(const tile_run *run, float *sums) { thin(run, sums, true, R); } \
   static __attribute__((noinline)) void tall_##R(const tile_run *run, float *sums) { tall(run, sums, R); }
 TILES(DEFINE)
 #undef DEFINE
 
-#define THIN(R) thin_##R,
+#define NEAR(R) near_##R,
+#define FAR(R) far_##R,
 #define TALL(R) tall_##R,
-static tile_fn *const thin_tiles[TILE_ROWS] = {TILES(THIN)}, *const tall_tiles[TILE_ROWS] = {TILES(TALL)};
-#undef THIN
+static tile_fn *const thin_tiles[][TILE_ROWS] = {{TILES(NEAR)}, {TILES(FAR)}}, *const tall_tiles[TILE_ROWS] = {TILES(TALL)};
+#undef NEAR
+#undef FAR
 #undef TALL
 
 // All rows visit a run of groups while it is in the first cache.
@@ -18,10 +21,10 @@ static void thin_block(const vlm_linear_args *a, const linear_block *b) {
   clear_sums(b);
   for (int64_t k = 0; k < a->inputs; k += inputs) {
     tile_run run = run_at(a, b->panel, k, vlm_min(inputs, a->inputs - k));
-    run.ahead = PREFETCH;
+    run.ahead = a->is_far ? FAR_AHEAD : PREFETCH;
     for (int64_t t = 0; t < b->rows; t += rows, run.ahead = 0) {
       run.x = i8_group(a, &run, b->row + t, k);
-      thin_tiles[vlm_min(rows, b->rows - t) - 1](&run, b->sums + t * VLM_PANEL);
+      thin_tiles[a->is_far][vlm_min(rows, b->rows - t) - 1](&run, b->sums + t * VLM_PANEL);
     }
   }
 }

@@ -7,6 +7,7 @@
 #include "simd_avx512.h"
 #include "math_body.inl"
 #include "linear_blocks.inl"
+#include "prefetch.inl"
 #include "linear_int8_pieces.inl"
 #include "row_pointers.inl"
 
@@ -37,7 +38,7 @@ VLM_INLINE void add_group(const int8_piece *p, __m512i dot[][2], float *sums, co
   }
 }
 
-VLM_INLINE void tile(const int8_piece *p, float *sums, const int rows) {
+VLM_INLINE void tile(const int8_piece *p, float *sums, const bool is_far, const int rows) {
   row_pointers at = row_pointers_at(p->x, p->x_stride, rows);
   const uint8_t *w = p->w;
   __m512i dot[TILE_ROWS][2];
@@ -49,7 +50,7 @@ VLM_INLINE void tile(const int8_piece *p, float *sums, const int rows) {
 #pragma clang loop unroll(full)
     for (int i = 0; i < 4; i++, w += STEP_BYTES) {
       __m512i w0 = _mm512_load_si512(w), w1 = _mm512_load_si512(w + 64);
-      v_stream_ahead((const char *)w + p->ahead, rows);
+      stream_ahead(w + p->ahead, is_far, rows);
 #pragma clang loop unroll(full)
       for (int m = 0; m < rows; m++) {
         __m512i value = four(row_pointer(&at, p->x_stride, m, 4 * i));
@@ -59,7 +60,7 @@ VLM_INLINE void tile(const int8_piece *p, float *sums, const int rows) {
     }
   }
   if (p->tail) {
-    for (int lines = 0; lines < 2; lines++) v_stream_ahead((const char *)w + p->ahead + 128 * lines, rows);
+    for (int lines = 0; lines < 2; lines++) stream_ahead(w + p->ahead + 128 * lines, is_far, rows);
     add_group(p, dot, sums, rows);
     return;
   }
@@ -70,20 +71,25 @@ VLM_INLINE void tile(const int8_piece *p, float *sums, const int rows) {
 }
 
 #define TILES(DO) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12)
-#define DEFINE(R) static __attribute__((noinline)) void tile_##R(const int8_piece *p, float *sums) { tile(p, sums, R); }
+#define DEFINE(R) \
+  static __attribute__((noinline)) void near_##R(const int8_piece *p, float *sums) { tile(p, sums, false, R); } \
+  static __attribute__((noinline)) void far_##R(const int8_piece *p, float *sums) { tile(p, sums, true, R); }
 TILES(DEFINE)
 #undef DEFINE
-#define NAME(R) tile_##R,
-static int8_tile_fn *const tiles[] = {TILES(NAME)};
-#undef NAME
+#define NEAR(R) near_##R,
+#define FAR(R) far_##R,
+static int8_tile_fn *const tiles[][TILE_ROWS] = {{TILES(NEAR)}, {TILES(FAR)}};
+#undef NEAR
+#undef FAR
 
 // The rows of one tile stay in registers for all inputs; those of several visit a piece while it is in the first cache.
 static void thin_block(const vlm_linear_args *a, const linear_block *b) {
-  int8_block(a, b, &(int8_plan){.tiles = tiles, .tile_rows = TILE_ROWS, .inputs = b->rows <= TILE_ROWS ? a->inputs : THIN_INPUTS, .ahead = PREFETCH});
+  int8_block(a, b, &(int8_plan){.tiles = tiles[a->is_far], .tile_rows = TILE_ROWS, .inputs = b->rows <= TILE_ROWS ? a->inputs : THIN_INPUTS,
+                                .ahead = a->is_far ? FAR_AHEAD : PREFETCH});
 }
 
 static void tall_block(const vlm_linear_args *a, const linear_block *b) {
-  int8_block(a, b, &(int8_plan){.tiles = tiles, .tile_rows = TILE_ROWS, .inputs = INPUTS});
+  int8_block(a, b, &(int8_plan){.tiles = tiles[0], .tile_rows = TILE_ROWS, .inputs = INPUTS});
 }
 
 void vlm_linear_int8_int8_12x32_avx512vnni(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {

@@ -2,6 +2,8 @@
 // rows pass. Every sum sees its inputs in order, as it does among many rows: a row's result does not depend on how many
 // others are computed with it.
 
+#include "prefetch.inl"
+
 enum { THIN_ROWS = 24, THIN_BYTES = 2048 };
 
 // A run of units (pairs of inputs, or groups) of one panel for the rows of one pass.
@@ -22,6 +24,7 @@ typedef struct {
   int64_t unit_bytes, units, group;
   int64_t tail;              // inputs of a smaller group behind the units
   int64_t pass;              // most rows of a run
+  bool is_far;               // as in vlm_linear_args
 } thin_layer;
 
 // Sums of a block's panel; runs[R − 1] adds a run of R rows.
@@ -30,7 +33,7 @@ static void thin_panel(const thin_layer *l, const linear_block *b, thin_run_fn *
   __builtin_memset(b->sums, 0, (size_t)(b->rows * VLM_PANEL) * sizeof(float));
   for (int64_t first = 0; first < l->units; first += per_visit) {
     thin_piece piece = {.x_stride = l->x_stride, .group = l->group, .weights = (const char *)l->weights + first * l->unit_bytes,
-                        .units = vlm_min(per_visit, l->units - first), .ahead = per_visit * l->unit_bytes};
+                        .units = vlm_min(per_visit, l->units - first), .ahead = l->is_far ? FAR_AHEAD : per_visit * l->unit_bytes};
     for (int64_t t = 0; t < b->rows; t += per_pass, piece.ahead = 0) {
       piece.x = (const char *)l->x + t * l->x_stride + first * l->x_unit;
       runs[vlm_min(per_pass, b->rows - t) - 1](&piece, b->sums + t * VLM_PANEL);

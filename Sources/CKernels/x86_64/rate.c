@@ -38,6 +38,12 @@ __attribute__((target(AVX512 ",avx512bf16"))) uint64_t vlm_rate_bf16_avx512bf16(
   return (uint64_t)_mm512_cvtss_f32(a[0]);
 }
 
+__attribute__((target("avx2,fma,avxvnni"))) uint64_t vlm_rate_int8_avxvnni(int64_t iterations) {
+  __m256i x = _mm256_set1_epi8(3), y = _mm256_set1_epi8(-2);
+  RUN(__m256i, _mm256_set1_epi32(i), _mm256_dpbusd_avx_epi32(a[i], x, y))
+  return (uint64_t)_mm_cvtsi128_si32(_mm256_castsi256_si128(a[0]));
+}
+
 __attribute__((target(AVX512 ",avx512vnni"))) uint64_t vlm_rate_int8_avx512vnni(int64_t iterations) {
   __m512i x = _mm512_set1_epi8(3), y = _mm512_set1_epi8(-2);
   RUN(__m512i, _mm512_set1_epi32(i), _mm512_dpbusd_epi32(a[i], x, y))

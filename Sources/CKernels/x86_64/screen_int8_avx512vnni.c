@@ -5,6 +5,7 @@
 #define TARGET "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c"
 #pragma clang attribute push(__attribute__((target(TARGET))), apply_to = function)
 #include "simd_avx512.h"
+#include "prefetch.inl"
 
 static inline v_f32 screen_from_i32(const int32_t *sums, int32_t shift) {
   return _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_loadu_si512(sums), _mm512_set1_epi32(shift)));
@@ -22,7 +23,7 @@ static inline __m512i four(const int8_t *x) {
 
 // One panel for the rows from `row` on; meanwhile as many lines at `next` are prefetched as there are steps. Without it what this panel
 // has a little further on.
-VLM_INLINE void tile(const vlm_screen_args *a, int64_t panel, int64_t row, const char *next, const int rows) {
+VLM_INLINE void tile(const vlm_screen_args *a, int64_t panel, int64_t row, const char *next, const bool is_far, const int rows) {
   int64_t steps = vlm_screen_steps(a->inputs), stride = vlm_screen_row_stride(a->inputs);
   const uint8_t *w = (const uint8_t *)a->weight + panel * vlm_screen_panel_bytes(a->inputs);
   const int8_t *x = (const int8_t *)a->coded + row * stride + 64;
@@ -32,7 +33,7 @@ VLM_INLINE void tile(const vlm_screen_args *a, int64_t panel, int64_t row, const
   for (int64_t s = 0; s < steps; s++, w += VLM_SCREEN_STEP, x += 8) {
     __m512i w0 = _mm512_load_si512(w), w1 = _mm512_load_si512(w + 64);
     if (next) _mm_prefetch(next + 64 * s, _MM_HINT_T1);
-    else v_stream_ahead((const char *)w + PREFETCH, rows);
+    else stream_ahead(w + (is_far ? FAR_AHEAD : PREFETCH), is_far, rows);
 #pragma clang loop unroll(full)
     for (int m = 0; m < rows; m++) {
       __m512i first = four(x + m * stride), second = four(x + m * stride + 4);
@@ -52,6 +53,19 @@ VLM_INLINE void tile(const vlm_screen_args *a, int64_t panel, int64_t row, const
   }
 }
 
+typedef void tile_fn(const vlm_screen_args *a, int64_t panel, int64_t row, const char *next);
+#define TILES(DO) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6)
+#define DEFINE(R) \
+  static void near_##R(const vlm_screen_args *a, int64_t panel, int64_t row, const char *next) { tile(a, panel, row, next, false, R); } \
+  static void far_##R(const vlm_screen_args *a, int64_t panel, int64_t row, const char *next) { tile(a, panel, row, next, true, R); }
+TILES(DEFINE)
+#undef DEFINE
+#define NEAR(R) near_##R,
+#define FAR(R) far_##R,
+static tile_fn *const tiles[][TILE_ROWS] = {{TILES(NEAR)}, {TILES(FAR)}};
+#undef NEAR
+#undef FAR
+
 // Where rows take several passes over a panel, the first two prefetch a half of the next one each, so that memory does not rest in the second.
 void vlm_screen_int8_avx512vnni(const vlm_screen_args *a, int64_t begin, int64_t end) {
   int64_t passes = vlm_ceil_div(a->rows, TILE_ROWS), rows = vlm_ceil_div(a->rows, passes);
@@ -60,12 +74,7 @@ void vlm_screen_int8_avx512vnni(const vlm_screen_args *a, int64_t begin, int64_t
     for (int64_t pass = 0; pass < passes; pass++) {
       bool prefetches = passes > 1 && pass < 2 && panel + 1 < end;
       const char *next = prefetches ? (const char *)a->weight + (panel + 1) * bytes + pass * half : NULL;
-      switch (vlm_min(rows, a->rows - pass * rows)) {
-#define CASE(R) case R: tile(a, panel, pass * rows, next, R); break;
-        CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6)
-#undef CASE
-        default: break;
-      }
+      tiles[a->is_far][vlm_min(rows, a->rows - pass * rows) - 1](a, panel, pass * rows, next);
     }
 }
 #pragma clang attribute pop

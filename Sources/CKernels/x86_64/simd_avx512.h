@@ -5,14 +5,6 @@
 typedef __m512 v_f32;
 typedef __mmask16 v_mask;
 
-// Prefetches 128 bytes of weights that `rows` rows will read. One and two rows wait for memory alone: prefetches would only hold the few miss
-// buffers of the first cache, which loads and the hardware's own prefetches use better (Zen 4, one row of int4: 19 → 24 GB/s per core).
-static inline __attribute__((always_inline)) void v_stream_ahead(const void *at, const int rows) {
-  if (rows <= 2) return;
-  _mm_prefetch((const char *)at, _MM_HINT_T0);
-  _mm_prefetch((const char *)at + 64, _MM_HINT_T0);
-}
-
 static inline v_mask v_first(int64_t n) { return n >= 16 ? 0xffff : n <= 0 ? 0 : (v_mask)((1u << n) - 1); }
 static inline v_f32 v_zero(void) { return _mm512_setzero_ps(); }
 static inline v_f32 v_set1(float x) { return _mm512_set1_ps(x); }
