@@ -89,10 +89,11 @@ let package = Package(
         module("Texts"),
         module("ChatTemplates", ["Budgets", "JSON", "Texts"]),
         module("Tensors"),
+        module("Safetensors", ["JSON", "Tensors"]),
         module("Plan", ["Tensors"]),
         module("IR", ["Plan", "Tensors"]),
         module("Reference", ["IR", "Tensors", "COpenBLAS"]),
-        module("HuggingFace", ["HostLimits", "JSON", "Tensors", crypto]),
+        module("HuggingFace", ["HostLimits", "JSON", "Safetensors", "Tensors", crypto]),
         module("Models", ["HuggingFace", "IR", "JSON", "Plan", "Tensors"]),
         module("Passes", ["IR", "Plan", "Reference", "Tensors"], path: "Passes", exclude: ["Fixtures"]),
         module("ArtifactFormat", ["Plan", "Tensors", "CZstd", crypto], path: "Artifacts/Format"),
@@ -111,7 +112,7 @@ let package = Package(
             "VLMRuntime", ["ArtifactFormat", "Budgets", "CPUBackend", "Inputs", "JSON", "ModelRuntime", "Plan", "Serving"]),
         module("MediaFetching", [asyncHTTPClient, nioCore, nioHTTP1, nioPosix, nioSSL]),
         module(
-            "HTTPAPI", ["Budgets", "CHeap", "GuidedDecoding", "MediaFetching", "Serving", "Inputs", "JSON", "Plan", crypto, hummingbird, hummingbirdCore, hummingbirdTLS, httpTypes, lifecycle, logging, nioCore, nioHTTP1, nioSSL],
+            "HTTPAPI", ["Budgets", "CHeap", "GuidedDecoding", "MediaFetching", "Safetensors", "Serving", "Inputs", "JSON", "Plan", crypto, hummingbird, hummingbirdCore, hummingbirdTLS, httpTypes, lifecycle, logging, nioCore, nioHTTP1, nioSSL],
             embedded: ["html", "css", "js"].map { "Playground/playground.\($0)" } + ["docs.css", "fields.json", "schemas.json", "special-fields.json"].map { "OpenAPI/\($0)" }),
 
         module("CommandLineSupport", [argumentParser]),

@@ -1,6 +1,7 @@
 internal import Inputs
 internal import JSON
 internal import Plan
+internal import Safetensors
 internal import Serving
 
 /// Reads a part that holds embeddings in place of an image.
@@ -14,6 +15,7 @@ struct EmbeddedImage {
     let place: String
 
     private static let sideMax = 1 << 16
+    private static let headerValuesMax = 4096
 
     func read(_ bounds: PixelBounds) throws(APIError) -> EncodedImage {
         let name = place + ".image_embeds"
@@ -45,7 +47,7 @@ struct EmbeddedImage {
         let bytes = try bytes(data, name)
         let count = try count(shape, name)
         guard bytes.count == 4 * count else { throw bad(name, "has \(bytes.count) bytes of data, not 4 for each of \(count) numbers") }
-        return (floats(bytes[...], "F32"), shape)
+        return (floats(bytes[...], .f32), shape)
     }
 
     /// The file's only tensor.
@@ -53,20 +55,18 @@ struct EmbeddedImage {
         if bytes.starts(with: [0x50, 0x4B]) || bytes.first == 0x80 {
             throw bad(name, "is a file of torch.save, a pickle, which is not read; send safetensors or {\"data\", \"shape\"}")
         }
-        let length = bytes.prefix(8).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-        guard bytes.count >= 8, length <= UInt64(bytes.count - 8) else { throw bad(name, "is no safetensors file: its header does not fit") }
-        let start = 8 + Int(length)
-        let header = try? JSONValue(parsing: Array(bytes[8..<start]), countLimit: 4096)
-        guard let tensors = header?.objectValue?.filter({ $0.0 != "__metadata__" }) else { throw bad(name, "is no safetensors file: its header is no JSON object") }
-        guard tensors.count == 1, let (key, entry) = tensors.first else { throw bad(name, "holds \(tensors.count) tensors, not one") }
-        let shape = (entry["shape"]?.arrayValue ?? []).compactMap(\.intValue), ends = (entry["data_offsets"]?.arrayValue ?? []).compactMap(\.intValue)
-        let type = entry["dtype"]?.stringValue ?? ""
-        guard let width = ["F32": 4, "F16": 2, "BF16": 2][type] else { throw bad(name, "holds \(key.prefix(40)) of type \(type.prefix(20)), which is none of F32, F16, BF16") }
-        let count = try count(shape, name)
-        guard ends.count == 2, ends[0] >= 0, ends[1] >= ends[0], ends[1] <= bytes.count - start, ends[1] - ends[0] == width * count, shape.count == entry["shape"]?.arrayValue?.count else {
-            throw bad(name, "is no safetensors file: the bytes of \(key.prefix(40)) are not those of its shape")
+        let header: SafetensorsHeader
+        do throws(SafetensorsError) {
+            header = try bytes.withUnsafeBytes { bytes throws(SafetensorsError) in try SafetensorsHeader(bytes, countLimit: Self.headerValuesMax) }
+        } catch {
+            throw bad(name, "is no safetensors file: it \(error.tensor.map { "has a tensor \($0.prefix(40)) that " } ?? "")\(error.message)")
         }
-        return (floats(bytes[(start + ends[0])..<(start + ends[1])], type), shape)
+        guard header.entries.count == 1, let tensor = header.entries.first else { throw bad(name, "holds \(header.entries.count) tensors, not one") }
+        guard [.f32, .f16, .bf16].contains(tensor.element) else {
+            throw bad(name, "holds \(tensor.name.prefix(40)) of type \(tensor.element.rawValue), which is none of F32, F16, BF16")
+        }
+        _ = try count(tensor.shape, name)
+        return (floats(bytes[header.dataStart...], tensor.element), tensor.shape)
     }
 
     private func count(_ shape: [Int], _ name: String) throws(APIError) -> Int {
@@ -79,13 +79,14 @@ struct EmbeddedImage {
         return count
     }
 
-    private func floats(_ bytes: ArraySlice<UInt8>, _ type: String) -> [Float] {
+    private func floats(_ bytes: ArraySlice<UInt8>, _ element: SafetensorsElement) -> [Float] {
         bytes.withUnsafeBytes { bytes in
-            let width = type == "F32" ? 4 : 2
-            return (0..<bytes.count / width).map { index in
-                if width == 4 { return Float(bitPattern: UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: 4 * index, as: UInt32.self))) }
+            if element == .f32 {
+                return (0..<bytes.count / 4).map { Float(bitPattern: UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: 4 * $0, as: UInt32.self))) }
+            }
+            return (0..<bytes.count / 2).map { index in
                 let bits = UInt16(littleEndian: bytes.loadUnaligned(fromByteOffset: 2 * index, as: UInt16.self))
-                return type == "BF16" ? Float(bitPattern: UInt32(bits) << 16) : Float(Float16(bitPattern: bits))
+                return element == .bf16 ? Float(bitPattern: UInt32(bits) << 16) : Float(Float16(bitPattern: bits))
             }
         }
     }

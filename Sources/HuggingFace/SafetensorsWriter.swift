@@ -1,5 +1,6 @@
 import Foundation
 internal import JSON
+internal import Safetensors
 package import Tensors
 
 /// Writes safetensors files with a deterministic layout: equal tensors give equal bytes.

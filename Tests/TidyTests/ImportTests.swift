@@ -6,6 +6,8 @@ import Testing
     static let table: [String: Set<String>] = [
         "Tensors": [],
         "Plan": ["Tensors"],
+        // Checkpoints hold them, and requests.
+        "Safetensors": ["JSON", "Tensors"],
         // A node names the kernel that computes it.
         "IR": ["Plan", "Tensors"],
         "Reference": ["IR", "Tensors", "COpenBLAS"],
@@ -14,7 +16,7 @@ import Testing
         "JSON": [],
         "Texts": [],
         "ChatTemplates": ["Budgets", "JSON", "Texts", "Foundation"],
-        "HuggingFace": ["HostLimits", "JSON", "Tensors", "Crypto", "Foundation"],
+        "HuggingFace": ["HostLimits", "JSON", "Safetensors", "Tensors", "Crypto", "Foundation"],
         // A definition reads its configuration from the checkpoint's own type.
         "Models": ["HuggingFace", "IR", "JSON", "Plan", "Tensors", "Foundation"],
         "Passes": ["IR", "Plan", "Reference", "Tensors"],
@@ -40,7 +42,7 @@ import Testing
         "MediaFetching": ["AsyncHTTPClient", "Foundation", "NIOCore", "NIOHTTP1", "NIOPosix", "NIOSSL"],
         "HTTPAPI": [
             "Budgets", "CHeap", "Crypto", "Foundation", "GuidedDecoding", "HTTPTypes", "Hummingbird", "HummingbirdCore", "HummingbirdTLS", "Inputs", "JSON", "Logging", "MediaFetching", "NIOCore", "NIOHTTP1", "NIOSSL",
-            "ServiceLifecycle", "Plan", "Serving",
+            "Safetensors", "ServiceLifecycle", "Plan", "Serving",
         ],
         "CommandLineSupport": ["ArgumentParser", "Foundation"],
         "ForeignFlags": ["CYAML", "JSON"],
