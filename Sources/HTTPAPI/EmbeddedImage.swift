@@ -55,9 +55,12 @@ struct EmbeddedImage {
         if bytes.starts(with: [0x50, 0x4B]) || bytes.first == 0x80 {
             throw bad(name, "is a file of torch.save, a pickle, which is not read; send safetensors or {\"data\", \"shape\"}")
         }
+        let parsed = bytes.withUnsafeBytes { bytes in
+            Result { () throws(SafetensorsError) in try SafetensorsHeader(bytes, countLimit: Self.headerValuesMax) }
+        }
         let header: SafetensorsHeader
         do throws(SafetensorsError) {
-            header = try bytes.withUnsafeBytes { bytes throws(SafetensorsError) in try SafetensorsHeader(bytes, countLimit: Self.headerValuesMax) }
+            header = try parsed.get()
         } catch {
             throw bad(name, "is no safetensors file: it \(error.tensor.map { "has a tensor \($0.prefix(40)) that " } ?? "")\(error.message)")
         }

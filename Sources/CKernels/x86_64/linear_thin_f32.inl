@@ -19,7 +19,8 @@ VLM_INLINE void thin_store(float *sums, v_f32 sum[][2], const int rows) {
 }
 
 // Adds a run of pairs of inputs of bf16 or f32 weights to THIN_OUTPUTS sums of each row, in the order of the inputs.
-VLM_INLINE void thin_pairs(const thin_piece *p, const int first, float *sums, const bool bf16, const int rows) {
+VLM_INLINE void thin_pairs(const thin_piece *p, const int first, float *sums, const bool bf16, const bool is_far,
+                           const int rows) {
   v_f32 sum[GEMM_ROWS][2];
   thin_load(sums, sum, rows);
   row_pointers x = row_pointers_at(p->x, p->x_stride, rows);
@@ -38,8 +39,8 @@ VLM_INLINE void thin_pairs(const thin_piece *p, const int first, float *sums, co
     }
 #pragma clang loop unroll(full)
     for (int line = 0; line < THIN_OUTPUTS; line += 16) {
-      __builtin_prefetch((const char *)(w + line) + p->ahead);
-      if (!bf16) __builtin_prefetch((const char *)(w + VLM_PANEL + line) + p->ahead);
+      prefetch_line((const char *)(w + line) + p->ahead, is_far);
+      if (!bf16) prefetch_line((const char *)(w + VLM_PANEL + line) + p->ahead, is_far);
     }
 #pragma clang loop unroll(full)
     for (int m = 0; m < rows; m++) {
@@ -86,26 +87,35 @@ VLM_INLINE void thin_groups(const thin_piece *p, const int first, float *sums, c
   thin_store(sums, sum, rows);
 }
 
+#define THIN_DEFINE_PAIRS(R, NAME, BF16, IS_FAR) \
+  static __attribute__((noinline)) void NAME##_##R(const thin_piece *p, float *sums) { \
+    for (int n = 0; n < VLM_PANEL; n += THIN_OUTPUTS) thin_pairs(p, n, sums + n, BF16, IS_FAR, R); \
+  }
 #define THIN_DEFINE(R) \
-  static __attribute__((noinline)) void thin_bf16_##R(const thin_piece *p, float *sums) { \
-    for (int n = 0; n < VLM_PANEL; n += THIN_OUTPUTS) thin_pairs(p, n, sums + n, true, R); \
-  } \
-  static __attribute__((noinline)) void thin_f32_##R(const thin_piece *p, float *sums) { \
-    for (int n = 0; n < VLM_PANEL; n += THIN_OUTPUTS) thin_pairs(p, n, sums + n, false, R); \
-  } \
+  THIN_DEFINE_PAIRS(R, bf16_near, true, false) \
+  THIN_DEFINE_PAIRS(R, bf16_far, true, true) \
+  THIN_DEFINE_PAIRS(R, f32_near, false, false) \
+  THIN_DEFINE_PAIRS(R, f32_far, false, true) \
   static __attribute__((noinline)) void thin_int4_##R(const thin_piece *p, float *sums) { \
     for (int n = 0; n < VLM_PANEL; n += THIN_OUTPUTS) thin_groups(p, n, sums + n, R); \
   }
 GEMM_CASES(THIN_DEFINE)
 #undef THIN_DEFINE
 
-#define THIN_BF16(R) thin_bf16_##R,
-#define THIN_F32(R) thin_f32_##R,
+#undef THIN_DEFINE_PAIRS
+
+#define BF16_NEAR(R) bf16_near_##R,
+#define BF16_FAR(R) bf16_far_##R,
+#define F32_NEAR(R) f32_near_##R,
+#define F32_FAR(R) f32_far_##R,
 #define THIN_INT4(R) thin_int4_##R,
-static thin_run_fn *const bf16_runs[] = {GEMM_CASES(THIN_BF16)}, *const f32_runs[] = {GEMM_CASES(THIN_F32)};
+static thin_run_fn *const bf16_runs[][GEMM_ROWS] = {{GEMM_CASES(BF16_NEAR)}, {GEMM_CASES(BF16_FAR)}};
+static thin_run_fn *const f32_runs[][GEMM_ROWS] = {{GEMM_CASES(F32_NEAR)}, {GEMM_CASES(F32_FAR)}};
 static thin_run_fn *const int4_runs[] = {GEMM_CASES(THIN_INT4)};
-#undef THIN_BF16
-#undef THIN_F32
+#undef BF16_NEAR
+#undef BF16_FAR
+#undef F32_NEAR
+#undef F32_FAR
 #undef THIN_INT4
 
 static void thin_block_int4(const vlm_linear_args *a, const linear_block *b) {
@@ -133,8 +143,8 @@ static void thin_block(const vlm_linear_args *a, const linear_block *b) {
   const int64_t words = bf16 ? VLM_PANEL : 2 * VLM_PANEL, panel = VLM_PANEL * (bf16 ? vlm_ceil_div(a->inputs, 2) : a->inputs);
   const uint32_t *w = (const uint32_t *)a->weight + b->panel * panel;
   thin_layer layer = {.x = a->x + b->row * a->x_stride, .x_stride = a->x_stride * 4, .x_unit = 8, .weights = w, .unit_bytes = words * 4,
-                      .units = a->inputs / 2, .pass = GEMM_ROWS};
-  thin_panel(&layer, b, bf16 ? bf16_runs : f32_runs);
+                      .units = a->inputs / 2, .pass = GEMM_ROWS, .is_far = a->is_far};
+  thin_panel(&layer, b, bf16 ? bf16_runs[a->is_far] : f32_runs[a->is_far]);
   if (a->inputs % 2) thin_last(a, b, w + a->inputs / 2 * words, bf16);
 }
 
