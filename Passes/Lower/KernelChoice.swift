@@ -126,15 +126,20 @@ extension KernelChoice {
         guard k[1] == v[1], q[2] == k[2], k[2] == v[2] else { return "heads of q, k and v differ in width" }
         let roles = node.operands[1...2].map(graph.stateRole(of:))
         switch (name, mask) {
-        case (.pagedAttention, .causal):
+        case (.pagedAttention(let arithmetic), .causal):
             guard case .keys(let layer) = roles[0], roles[1] == .values(layer: layer) else { return "k and v are not a layer's cache" }
-            return nil
+            guard arithmetic == .f32 || graph.type(of: node.operands[1]).element == .bf16 else { return "the cache is not of bf16" }
+            return refusal(of: arithmetic)
         case (.segmentAttention(let arithmetic), .segments):
             guard roles == [nil, nil] else { return "k and v are in a cache" }
-            return arithmetic == .f32 || !policy.isExact && policy.arithmetic == arithmetic ? nil : "\(arithmetic) is not the faster arithmetic"
+            return refusal(of: arithmetic)
         case (.pagedAttention, .segments): return "the mask is of segments"
         default: return "the mask is \(mask)"
         }
+    }
+
+    private func refusal(of arithmetic: Arithmetic) -> String? {
+        arithmetic == .f32 || !policy.isExact && policy.arithmetic == arithmetic ? nil : "\(arithmetic) is not the faster arithmetic"
     }
 }
 

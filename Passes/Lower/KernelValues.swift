@@ -24,13 +24,14 @@ extension Graph {
             guard let op = node.op(as: Rotary.self), let heads = heads(of: node.operands[0]) else { return nil }
             return .rotary(heads: heads.count, headDim: heads.width, parts: op.parts)
         case .kvWrite: return stateRole(of: node.operands[0]).map { .kvWrite(layer: $0.layer) }
-        case .pagedAttention:
+        case .pagedAttention(let arithmetic):
             guard let op = node.op(as: Attention.self), let query = heads(of: node.operands[0]), let role = stateRole(of: node.operands[1]),
                 let mask = mask(of: node.operands[3])
             else { return nil }
             return .pagedAttention(
                 Kernel.PagedAttention(
-                    layer: role.layer, heads: query.count, scale: Float(op.scale), softcap: Float(op.softcap), mask: mask))
+                    arithmetic: arithmetic, layer: role.layer, heads: query.count, scale: Float(op.scale), softcap: Float(op.softcap),
+                    mask: mask))
         case .segmentAttention(let arithmetic):
             guard let op = node.op(as: Attention.self), let query = heads(of: node.operands[0]), let key = heads(of: node.operands[1]),
                 let mask = mask(of: node.operands[3])

@@ -51,6 +51,8 @@ final class PagedAttentionStep: PreparedStep {
     private let q, y: Operand
     private let layer: Int
     private let environment: StepEnvironment
+    /// Without dots of bf16 where products are of f32.
+    private let isa: vlm_isa
     private let hasSpans: Bool
     /// Most tokens of a block that the kernels take.
     private static let largestBlock = 256
@@ -67,6 +69,7 @@ final class PagedAttentionStep: PreparedStep {
         q = operands[0]
         y = output
         self.environment = environment
+        isa = attention.arithmetic == .bf16 ? environment.isa : environment.isa & ~VLM_ISA_AVX512_BF16
         arguments.heads = Int64(attention.heads)
         arguments.scale = attention.scale
         arguments.softcap = attention.softcap
@@ -117,8 +120,8 @@ final class PagedAttentionStep: PreparedStep {
         let (begin, end) = (Int64(items.lowerBound), Int64(items.upperBound))
         let status = withUnsafePointer(to: arguments) {
             phase == 0
-                ? vlm_paged_attention($0, begin, end, environment.scratch.thread(thread), environment.isa)
-                : vlm_paged_attention_merge($0, begin, end, environment.isa)
+                ? vlm_paged_attention($0, begin, end, environment.scratch.thread(thread), isa)
+                : vlm_paged_attention_merge($0, begin, end, isa)
         }
         context.check(status)
     }

@@ -105,7 +105,10 @@ package struct Work: Sendable {
 extension Step {
     /// What the products of a step are computed in.
     fileprivate var arithmetic: Arithmetic {
-        if case .segmentAttention(let attention) = kernel { return attention.arithmetic }
-        return kernel.linear?.arithmetic ?? .f32
+        switch kernel {
+        case .pagedAttention(let attention): attention.arithmetic
+        case .segmentAttention(let attention): attention.arithmetic
+        default: kernel.linear?.arithmetic ?? .f32
+        }
     }
 }

@@ -128,6 +128,8 @@ package enum Kernel: Sendable, Hashable, Codable {
 
 extension Kernel {
     package struct PagedAttention: Sendable, Hashable, Codable {
+        /// Of the products: f32, or bf16 of what was rounded.
+        package var arithmetic: Arithmetic
         package var layer: Int
         /// Of the queries; a multiple of the cache's.
         package var heads: Int
@@ -137,7 +139,8 @@ extension Kernel {
         /// A causal one.
         package var mask: Mask
 
-        package init(layer: Int, heads: Int, scale: Float, softcap: Float = 0, mask: Mask = .causal()) {
+        package init(arithmetic: Arithmetic = .f32, layer: Int, heads: Int, scale: Float, softcap: Float = 0, mask: Mask = .causal()) {
+            self.arithmetic = arithmetic
             self.layer = layer
             self.heads = heads
             self.scale = scale
@@ -188,7 +191,7 @@ extension Kernel {
         case .rotaryTable: .rotaryTable
         case .rotary: .rotary
         case .kvWrite: .kvWrite
-        case .pagedAttention: .pagedAttention
+        case .pagedAttention(let attention): .pagedAttention(attention.arithmetic)
         case .segmentAttention(let attention): .segmentAttention(attention.arithmetic)
         case .shortConvolution: .shortConvolution
         case .gatedDelta: .gatedDelta

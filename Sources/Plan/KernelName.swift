@@ -8,8 +8,8 @@ package enum KernelName: Sendable, Hashable {
     case adapt
     case rmsNorm, layerNorm, addRMSNorm, addLayerNorm
     case rotaryTable, rotary
-    case kvWrite, pagedAttention
-    case segmentAttention(Arithmetic)
+    case kvWrite
+    case pagedAttention(Arithmetic), segmentAttention(Arithmetic)
     case shortConvolution, gatedDelta
     case gatedActivation
     case embed, selectRows, gatherRows, gatherColumns
@@ -49,7 +49,7 @@ package enum KernelName: Sendable, Hashable {
         case .rotaryTable: "rotary_table"
         case .rotary: "rotary"
         case .kvWrite: "kv_write"
-        case .pagedAttention: "paged_attention"
+        case .pagedAttention(let arithmetic): "paged_attention_\(arithmetic.rawValue)"
         case .segmentAttention(let arithmetic): "segment_attention_\(arithmetic.rawValue)"
         case .shortConvolution: "short_convolution"
         case .gatedDelta: "gated_delta"

@@ -31,9 +31,7 @@ extension KernelRegistry {
         KernelRow(
             .kvWrite, "kv_store", "Stores rows of keys and values in a layer's paged cache; slot −1 stores nothing.",
             [OperandRule("k"), OperandRule("v"), OperandRule("slots", .i32, .dense, rank: 1...1)], [], cost: .movement),
-        KernelRow(
-            .pagedAttention, "attention", "Causal attention over a layer's paged cache.",
-            [OperandRule("q", rank: 3...3)], cost: .attention(readsCache: true)),
+        pagedRow(.bf16, needs: [.avx512f, .avx512bf16]), pagedRow(.f32),
         segmentRow(.bf16, needs: [.avx512f, .avx512bf16]), segmentRow(.f32),
         KernelRow(
             .gatedActivation, "gated_activation", "`activation(gate) · up` of rows `[gate, up]`.", [OperandRule("x", rank: 2...8)], cost: .perElement(4)),
@@ -75,6 +73,12 @@ extension KernelRegistry {
             [OperandRule("a", .f32, .dense, rank: 3...3), OperandRule("b", .f32, .dense, rank: 3...3)],
             [OperandRule("y", .f32, .dense, rank: 3...3)], cost: .product),
     ]
+
+    private static func pagedRow(_ arithmetic: Arithmetic, needs: Set<CPUFeature> = []) -> KernelRow {
+        KernelRow(
+            .pagedAttention(arithmetic), "attention", "Causal attention over a layer's paged cache, products \(arithmetic.rawValue).",
+            [OperandRule("q", rank: 3...3)], needs: needs, cost: .attention(readsCache: true))
+    }
 
     private static func segmentRow(_ arithmetic: Arithmetic, needs: Set<CPUFeature> = []) -> KernelRow {
         KernelRow(

@@ -84,6 +84,7 @@ enum KernelSample {
         step(
             .pagedAttention(.init(layer: 0, heads: 2, scale: 0.5, softcap: 50, mask: .causal(window: 7, spans: true))),
             [value(2, "T", 2, 4)], [value(3, "T", 2, 4)]),
+        step(.pagedAttention(.init(arithmetic: .bf16, layer: 0, heads: 2, scale: 0.5)), [value(2, "T", 2, 4)], [value(3, "T", 2, 4)]),
         step(
             .adapt(.init(inputs: 8, layers: [.init(name: "model.layers.0.self_attn.q_proj", outputs: 6), .init(name: "k_proj", outputs: 2)])),
             [value(2, "T", 8), value(1, "T", 8), input(.adapters, .i32, ["T"])], [value(2, "T", 8)]),

@@ -222,8 +222,8 @@ import Testing
         Damage("rotary", "lie apart") { $0.inputs[2].place = .arena(offset: 0, stride: 3) },
         Damage("kv_write", "has not the extents") { $0.inputs[1].type.shape = [63, 2, 4] },
         Damage("kv_write", "is not one index for each row") { $0.inputs[2].type.shape = [63] },
-        Damage("paged_attention", "has not the extents") { $0.inputs[0].type.shape = [63, 2, 4] },
-        Damage("paged_attention", "a row for each token") {
+        Damage("paged_attention_f32", "has not the extents") { $0.inputs[0].type.shape = [63, 2, 4] },
+        Damage("paged_attention_f32", "a row for each token") {
             $0.inputs[0].type.shape = [63, 2, 4]
             $0.outputs[0].type.shape = [63, 2, 4]
         },
@@ -238,7 +238,7 @@ import Testing
         segment("2 heads over 3 KV heads") { $0.kvHeads = 3 },
         segment("is not 1 heads of 4") { $0.kvHeads = 1 },
         segment("the softcap is nan") { $0.softcap = .nan },
-        Damage("paged_attention", "are of images") {
+        Damage("paged_attention_f32", "are of images") {
             $0.kernel = .segmentAttention(.init(heads: 2, kvHeads: 2, headDim: 4, scale: 1, mask: .segments("images")))
             $0.inputs = [$0.inputs[0], $0.inputs[0], $0.inputs[0]]
         },
@@ -251,7 +251,7 @@ import Testing
     ]
 
     private static func paged(_ reason: String, _ apply: @escaping @Sendable (inout Kernel.PagedAttention) -> Void) -> Damage {
-        Damage("paged_attention", reason) {
+        Damage("paged_attention_f32", reason) {
             guard case .pagedAttention(var attention) = $0.kernel else { return }
             apply(&attention)
             $0.kernel = .pagedAttention(attention)
