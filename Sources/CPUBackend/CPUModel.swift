@@ -9,7 +9,7 @@ import Tensors
 final class CPUModel: LoadedModel {
     let program: Program
     private let artifact: Artifact
-    private let team: ThreadTeam
+    let team: ThreadTeam
     private let rowItems = RowItems()
     private let kv: KVStorage
     private let states: StateStorage
@@ -24,12 +24,13 @@ final class CPUModel: LoadedModel {
     private let symbols: SymbolTable
     private let clock: StepClock?
 
-    init(_ artifact: Artifact, adapters: [Adapter], isa: vlm_isa, threads: Int, clock: StepClock?) throws(BackendError) {
+    init(_ artifact: Artifact, adapters: [Adapter], isa: vlm_isa, team: ThreadTeam, clock: StepClock?) throws(BackendError) {
         self.artifact = artifact
         let program = artifact.program
         self.program = program
         self.clock = clock
-        team = ThreadTeam(count: threads)
+        self.team = team
+        let threads = team.count
         kv = KVStorage(program.kv)
         let decoderBytes = program.plans.filter { $0.entry != .vision }.map(\.arenaBytes).max() ?? 0
         let visionPlan = program.plans.first { $0.entry == .vision }

@@ -5,13 +5,17 @@ package import Plan
 package protocol Backend: Sendable {
     /// Maps the weights and prepares every plan; nothing is compiled and no plan is changed.
     ///
-    /// - Parameter adapters: those that tokens may name by their place here, of layers that the program lets them change.
-    func load(_ artifact: Artifact, adapters: [Adapter]) throws(BackendError) -> any LoadedModel
+    /// - Parameters:
+    ///   - adapters: those that tokens may name by their place here, of layers that the program lets them change.
+    ///   - other: a model of this backend whose threads compute this one as well, in turn; nil for threads of its own.
+    func load(_ artifact: Artifact, adapters: [Adapter], beside other: (any LoadedModel)?) throws(BackendError) -> any LoadedModel
 }
 
 extension Backend {
-    /// A model without adapters.
-    package func load(_ artifact: Artifact) throws(BackendError) -> any LoadedModel { try load(artifact, adapters: []) }
+    /// A model with threads of its own.
+    package func load(_ artifact: Artifact, adapters: [Adapter] = []) throws(BackendError) -> any LoadedModel {
+        try load(artifact, adapters: adapters, beside: nil)
+    }
 }
 
 /// A model ready to run. One thread at a time calls it.

@@ -8,19 +8,23 @@ package final class Engine: Sendable {
     private let state = EngineState()
     private let mailbox = Mailbox<EngineCommand>()
 
+    /// Maps a draft model beside the model that answers.
+    package typealias LoadDraft = @Sendable (any LoadedModel) throws -> any LoadedModel
+
     /// Starts the thread, which loads the model, warms every plan and then serves.
     ///
     /// - Parameters:
     ///   - log: takes lines for the operator; called on the engine's thread.
     ///   - load: maps the model; called on the engine's thread.
+    ///   - loadDraft: maps the draft model, where the configuration has one; called on the engine's thread.
     package init(
         configuration: EngineConfiguration, log: @escaping @Sendable (String) -> Void,
-        load: @escaping @Sendable () throws -> any LoadedModel
+        load: @escaping @Sendable () throws -> any LoadedModel, loadDraft: LoadDraft? = nil
     ) {
         self.configuration = configuration
         let (state, mailbox) = (state, mailbox)
         let thread = Thread {
-            EngineLoop.main(configuration: configuration, state: state, mailbox: mailbox, log: log, load: load)
+            EngineLoop.main(configuration: configuration, state: state, mailbox: mailbox, log: log, load: load, loadDraft: loadDraft)
         }
         thread.name = "engine"
         thread.stackSize = 16 << 20
