@@ -68,6 +68,7 @@ struct EngineFlags: ParsableArguments {
         options.cachesPrefixes = enablePrefixCaching
         options.maxQueued = maxNumQueuedReqs
         options.lookup = speculation.lookup
+        options.draft.count = speculation.draft == nil ? nil : speculation.numSpeculativeTokens
         options.schedulingPolicy = schedulingPolicy
         options.imageCacheBytes = imageCacheBytes
         return options
