@@ -27,6 +27,18 @@ package protocol LoadedModel: AnyObject {
     /// Copies places of the KV cache and of the states of sequences, one after another; before the `run` whose sequences use them.
     func copy(_ copies: CacheCopies)
 
+    /// What decides the bits of keys and values beside the artifact, in words: libraries, and how they were told to compute.
+    var arithmetic: String { get }
+
+    /// Bytes of one block of the KV cache, K and V of all layers; 0 before `reserveKV`.
+    var blockBytes: Int { get }
+
+    /// Writes the content of a block of the KV cache into a buffer of `blockBytes`.
+    func readBlock(_ block: Int32, into buffer: UnsafeMutableRawBufferPointer)
+
+    /// Writes over a block what `readBlock` of a model of the same artifact and block size gave.
+    func writeBlock(_ block: Int32, from buffer: UnsafeRawBufferPointer)
+
     /// Runs `extend` or one `decode` gear over the batch in `io` and leaves logits there.
     func run(_ entry: Entry, _ io: StepIO) throws(BackendError)
 

@@ -28,7 +28,7 @@ package final class Session: Sendable {
         var options = options
         options.adapters = adapters.map(\.name)
         let configuration = try EngineConfiguration(program: artifact.program, options: options, availableBytes: availableBytes)
-        engine = Engine(configuration: configuration, log: log) {
+        engine = Engine(configuration: configuration, log: log, origin: { try artifact.origin }) {
             try artifact.checkWeights()
             DispatchQueue.global(qos: .utility).async { artifact.prefault() }
             return try backend.load(artifact, adapters: adapters)

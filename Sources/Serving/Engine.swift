@@ -12,15 +12,16 @@ package final class Engine: Sendable {
     ///
     /// - Parameters:
     ///   - log: takes lines for the operator; called on the engine's thread.
+    ///   - origin: names program and weights for blocks that outlive the process; called on the engine's thread, if it has such.
     ///   - load: maps the model; called on the engine's thread.
     package init(
-        configuration: EngineConfiguration, log: @escaping @Sendable (String) -> Void,
+        configuration: EngineConfiguration, log: @escaping @Sendable (String) -> Void, origin: @escaping @Sendable () throws -> String = { "" },
         load: @escaping @Sendable () throws -> any LoadedModel
     ) {
         self.configuration = configuration
         let (state, mailbox) = (state, mailbox)
         let thread = Thread {
-            EngineLoop.main(configuration: configuration, state: state, mailbox: mailbox, log: log, load: load)
+            EngineLoop.main(configuration: configuration, state: state, mailbox: mailbox, log: log, origin: origin, load: load)
         }
         thread.name = "engine"
         thread.stackSize = 16 << 20

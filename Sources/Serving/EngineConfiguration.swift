@@ -34,6 +34,8 @@ package struct EngineOptions: Sendable {
     /// Different adapters among the sequences that run.
     package var maxAdapters = 1
     package var schedulingPolicy = SchedulingPolicy.fcfs
+    /// Where cached blocks are kept beyond the process; nil for nowhere.
+    package var blockStore: BlockStore?
 
     package init() {}
 
@@ -43,6 +45,9 @@ package struct EngineOptions: Sendable {
         guard memoryShare > 0, memoryShare <= 1 else { throw .invalid("--gpu-memory-utilization \(memoryShare) is not in (0, 1]") }
         guard imageCacheBytes >= 0 else { throw .invalid("--image-cache-bytes must not be negative") }
         guard (0...1 << 20).contains(maxQueued) else { throw .invalid("--max-num-queued-reqs \(maxQueued) is not in 0 … 1048576") }
+        guard blockStore == nil || cachesPrefixes != false else {
+            throw .invalid("--kv-cache-dir keeps what prefix caching finds; leave --no-enable-prefix-caching out")
+        }
         guard maxAdapters >= 1 else { throw .invalid("--max-loras \(maxAdapters) must be at least 1") }
         for (flag, value) in [("--max-num-seqs", maxSequences), ("--max-model-len", maxModelLength), ("--max-num-batched-tokens", maxBatchedTokens)] {
             if let value, value < 1 { throw .invalid("\(flag) \(value) must be at least 1") }
@@ -67,6 +72,8 @@ package struct EngineConfiguration: Sendable {
     package let imageCacheBytes: Int
     package let maxQueued: Int
     package let schedulingPolicy: SchedulingPolicy
+    /// Where cached blocks are kept beyond the process; nil for nowhere.
+    package let blockStore: BlockStore?
     package let maxPatches: Int
     /// How tokens are guessed ahead; nil for not at all.
     package let lookup: PromptLookup?
@@ -107,6 +114,8 @@ package struct EngineConfiguration: Sendable {
             throw .invalid("--enable-prefix-caching: the model keeps a state of each sequence, which cached blocks do not hold; leave it out")
         }
         if let lookup = options.lookup { try Self.check(lookup, program) }
+        blockStore = options.blockStore
+        try options.blockStore?.check(program)
         let available = try Self.availableBytes(availableBytes, sequences: sequences, stateBytes: program.stateBytes)
         blockBytes = max(program.kvBlockBytes(blockSize: options.blockSize), 1)
         blockSize = options.blockSize

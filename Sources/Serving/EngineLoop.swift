@@ -21,15 +21,16 @@ final class EngineLoop {
     private var round: [(id: Int, row: Int)] = []
     private var nextRound: [(id: Int, row: Int)] = []
     private var report = BusyReport()
+    private let stored: StoredBlocks?
     private var isDraining = false
 
     /// The thread's whole life.
     static func main(
         configuration: EngineConfiguration, state: EngineState, mailbox: Mailbox<EngineCommand>,
-        log: @escaping @Sendable (String) -> Void, load: () throws -> any LoadedModel
+        log: @escaping @Sendable (String) -> Void, origin: () throws -> String, load: () throws -> any LoadedModel
     ) {
         do {
-            try serve(configuration, state, mailbox, log, load)
+            try serve(configuration, state, mailbox, log, origin, load)
             state.phase = .stopped
         } catch {
             state.phase = .failed("\(error)")
@@ -39,14 +40,18 @@ final class EngineLoop {
     /// Everything from loading the model to the end of the last request; the model is gone when it returns.
     private static func serve(
         _ configuration: EngineConfiguration, _ state: EngineState, _ mailbox: Mailbox<EngineCommand>,
-        _ log: @escaping @Sendable (String) -> Void, _ load: () throws -> any LoadedModel
+        _ log: @escaping @Sendable (String) -> Void, _ origin: () throws -> String, _ load: () throws -> any LoadedModel
     ) throws {
         let clock = ContinuousClock()
         let began = clock.now
         let model = try load()
         try model.reserveKV(blockSize: configuration.blockSize, blockCount: configuration.blockCount)
+        let stored = try configuration.blockStore.map { store in
+            try StoredBlocks(store, configuration, model, origin: origin(), log: log) { mailbox.post(.storedBlocks) }
+        }
+        defer { stored?.close() }
         let loaded = clock.now
-        let loop = try EngineLoop(model, configuration, state, mailbox, log)
+        let loop = try EngineLoop(model, configuration, state, mailbox, stored, log)
         let warmUp = WarmUp(model: model, configuration: configuration, io: loop.io)
         try warmUp.run { done, count in state.advance(to: .warming(done: done, of: count)) }
         let phases = [("load", (loaded - began).seconds), ("warm-up", (clock.now - loaded).seconds)]
@@ -57,12 +62,13 @@ final class EngineLoop {
 
     private init(
         _ model: any LoadedModel, _ configuration: EngineConfiguration, _ state: EngineState,
-        _ mailbox: Mailbox<EngineCommand>, _ log: @escaping @Sendable (String) -> Void
+        _ mailbox: Mailbox<EngineCommand>, _ stored: StoredBlocks?, _ log: @escaping @Sendable (String) -> Void
     ) throws(BackendError) {
         self.model = model
         self.configuration = configuration
         self.state = state
         self.mailbox = mailbox
+        self.stored = stored
         self.log = log
         let limit = configuration.maxModelLength
         io = try model.makeStepIO(maxBlocks: (limit + configuration.blockSize - 1) / configuration.blockSize)
@@ -76,6 +82,7 @@ final class EngineLoop {
                 maxBatchedTokens: configuration.maxBatchedTokens, maxLogits: io.maxSequences, blockSize: configuration.blockSize,
                 blockCount: configuration.blockCount, cachesPrefixes: configuration.cachesPrefixes, sharesPrompts: configuration.sharesPrompts,
                 lookup: configuration.lookup, maxAdapters: configuration.maxAdapters))
+        if stored != nil { scheduler.notePublished() }
         state.updateMetrics {
             $0.adapters = configuration.adapters.map(AdapterLoad.init)
             $0.maxAdapters = configuration.maxAdapters
@@ -83,13 +90,17 @@ final class EngineLoop {
     }
 
     private func run() {
+        var pause = 0.0
         while true {
-            mailbox.drain(into: &commands, waits: requests.isEmpty && !isDraining)
+            mailbox.drain(into: &commands, waits: requests.isEmpty && !isDraining, seconds: pause)
             for command in commands { obey(command) }
             commands.removeAll(keepingCapacity: true)
-            if isDraining, requests.isEmpty { return }
+            if isDraining, requests.isEmpty { return stored?.finish(&scheduler, model) ?? () }
             let (began, isBusy) = (ContinuousClock.now, !requests.isEmpty)
+            stored?.advance(&scheduler, model)
             let stepped = step()
+            let waitsForBlocks = stored?.isAwaited == true && scheduler.running.isEmpty && requests.count == scheduler.waiting.count
+            pause = waitsForBlocks && !stepped ? 0.05 : 0
             encode(whileDecoding: stepped)
             if isBusy { report.busy += ContinuousClock.now - began }
             publishMetrics()
@@ -112,6 +123,7 @@ final class EngineLoop {
                 if active.readsImagesAlone { vision.add(active.id) } else { scheduler.add(active.sequence) }
             }
         case .cancel(let ids): for id in ids { end(id, .abort) }
+        case .storedBlocks: break
         case .drain: isDraining = true
         case .abort: for id in requests.keys.sorted() { end(id, .abort) }
         }
@@ -397,6 +409,7 @@ extension EngineLoop {
                 metrics.speculation = .init(
                     drafts: scheduler.counts.guesses, tokens: scheduler.counts.guessedTokens, accepted: scheduler.counts.acceptedTokens)
             }
+            metrics.storedBlocks = stored?.figures()
             metrics.imageQueries = vision.cache.queries
             metrics.imageHits = vision.cache.hits
             for index in metrics.adapters.indices {

@@ -57,11 +57,11 @@ package struct Scheduler {
     }
 
     package let limits: Limits
-    package private(set) var pool: BlockPool
+    package internal(set) var pool: BlockPool
     /// Each precedes the next, and those of `waiting` of its priority.
     package private(set) var running: [SequenceState] = []
     /// Each precedes the next.
-    package private(set) var waiting: [SequenceState] = []
+    package internal(set) var waiting: [SequenceState] = []
     package private(set) var counts = Counts()
     private var batch = Batch()
     private var copies = CacheCopies()
@@ -270,8 +270,7 @@ extension Scheduler {
         for index in (first..<running.count).reversed() {
             releasePlace(of: index)
             var sequence = running.removeLast()
-            sequence.computed = 0
-            sequence.publishedBlocks = 0
+            (sequence.computed, sequence.publishedBlocks, sequence.lookup) = (0, 0, .due)
             wait(sequence)
             counts.preemptions += 1
         }
@@ -291,7 +290,7 @@ extension Scheduler {
 
     /// Lets waiting sequences run in order while there are places and blocks for all their known tokens; what is less urgent makes room.
     private mutating func admit() {
-        while let first = waiting.first {
+        while let first = waiting.first, first.lookup != .awaited {
             let members = first.seats > 1 ? waiting.prefix { $0.group == first.group }.count : 1
             if takenSeats + first.seats <= limits.maxSequences, admits(first.adapter), hasRoom(forWaiting: members) {
                 for _ in 0..<members { start() }
@@ -365,7 +364,9 @@ extension Scheduler {
     private mutating func publish(_ index: Int) {
         while (running[index].publishedBlocks + 1) * limits.blockSize <= running[index].computed {
             let block = running[index].publishedBlocks
-            pool.publish(running[index].blocks[block], as: running[index].digest(ofBlock: block, size: limits.blockSize))
+            let digest = running[index].digest(ofBlock: block, size: limits.blockSize)
+            let parent = block > 0 ? running[index].digest(ofBlock: block - 1, size: limits.blockSize) : nil
+            pool.publish(running[index].blocks[block], as: digest, behind: parent)
             running[index].publishedBlocks += 1
         }
     }

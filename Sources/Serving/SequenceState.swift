@@ -26,6 +26,8 @@ package struct SequenceState: Sendable {
     package var stateSlot: Int32 = -1
     /// Full blocks that the pool has been told about.
     package var publishedBlocks = 0
+    /// Whether the blocks that it begins with have been looked for where they are stored.
+    package var lookup = Lookup.due
     /// Whether the logits of all tokens of the prompt are wanted, not only those behind which the output begins.
     package let readsPrompt: Bool
     /// Whether the hidden state of the prompt's last token is wanted, which `extend` alone gives.
@@ -105,6 +107,13 @@ package struct SequenceState: Sendable {
 
     /// The one axis that positions stand on; nil where they stand on all.
     package var positionAxis: Int? { lengths?.axis(prompt: promptCount, known: known) }
+
+    package enum Lookup: Sendable {
+        case due
+        /// They are read; the sequence does not run before.
+        case awaited
+        case done
+    }
 
     /// What becomes of a sequence with a token more.
     package enum Growth: Sendable, Equatable {

@@ -29,6 +29,7 @@ struct EngineFlags: ParsableArguments {
         inversion: .prefixedNo,
         help: "Reuse the KV cache of prompts that begin alike; done unless the model keeps a state of each sequence, which cannot be reused.")
     var enablePrefixCaching: Bool?
+    @OptionGroup var stored: StoredBlockFlags
     @Option(help: "Requests that may wait beyond those that run; more are answered 429.")
     var maxNumQueuedReqs = 1024
     @OptionGroup var speculation: SpeculationFlags
@@ -67,6 +68,7 @@ struct EngineFlags: ParsableArguments {
         options.memoryShare = memoryUtilization
         options.cachesPrefixes = enablePrefixCaching
         options.maxQueued = maxNumQueuedReqs
+        options.blockStore = stored.store
         options.lookup = speculation.lookup
         options.schedulingPolicy = schedulingPolicy
         options.imageCacheBytes = imageCacheBytes

@@ -53,6 +53,8 @@ import Testing
         (["vlm-serve", "x", "--speculative-model", "[ngram]", "--num-speculative-tokens", "2"], "error: --speculative-model needs --ngram-prompt-lookup-max"),
         (["vlm-serve", "x", "--num-speculative-tokens", "2"], "error: --num-speculative-tokens needs --speculative-model '[ngram]'"),
         (["vlm-serve", "x", "--speculative-config", "{\"method\": \"mtp\"}"], "error: --speculative-config: method must be \"ngram\""),
+        (["vlm-serve", "x", "--kv-cache-dir-size", "1Gi"], "error: --kv-cache-dir-size needs --kv-cache-dir"),
+        (["vlm-serve", "x", "--kv-cache-dir", "d", "--no-enable-prefix-caching"], "error: --kv-cache-dir keeps what prefix caching finds; leave --no-enable-prefix-caching out"),
         (["vlm-serve", "x", "--config", "/nothing.yaml"], "error: --config: /nothing.yaml: No such file"),
         (["vlmc", "comple", "x"], "error: vlmc has no verb comple; did you mean compile?"), (["vlmc", "serve", "x"], "error: vlmc has no verb serve; it has doctor, compile"),
         (["vlmc", "compile"], "error: Missing expected argument"), (["vlmc", "compile", "x", "--precision", "best"], "error: --precision best: it is exact or balanced"),

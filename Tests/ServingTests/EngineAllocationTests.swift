@@ -30,6 +30,10 @@ private func exchange(_ value: inout Bool, with new: Bool) -> Bool {
         }
         func makeStepIO(maxBlocks: Int) throws(BackendError) -> StepIO { try model.makeStepIO(maxBlocks: maxBlocks) }
         func copy(_ copies: CacheCopies) { model.copy(copies) }
+        var arithmetic: String { model.arithmetic }
+        var blockBytes: Int { model.blockBytes }
+        func readBlock(_ block: Int32, into buffer: UnsafeMutableRawBufferPointer) { model.readBlock(block, into: buffer) }
+        func writeBlock(_ block: Int32, from buffer: UnsafeRawBufferPointer) { model.writeBlock(block, from: buffer) }
         func beginVision(_ input: VisionInput) throws(BackendError) { try model.beginVision(input) }
         func advanceVision(budget: Double) throws(BackendError) -> Bool { try model.advanceVision(budget: budget) }
 
@@ -48,14 +52,16 @@ private func exchange(_ value: inout Bool, with new: Bool) -> Bool {
     }
 
     /// What grows with a sequence takes its memory before the first step: nothing may depend on how an array grows, which the
-    /// allocator's state decides. A block of the cache that is full is written down under its digest.
-    @Test(arguments: [false, true]) func decodingAllocatesNothing(samples: Bool) async throws {
+    /// allocator's state decides. A block of the cache that is full is written down under its digest, and stored where blocks are.
+    @Test(arguments: [false, true], [false, true]) func decodingAllocatesNothing(samples: Bool, stores: Bool) async throws {
         let found = Mutex<[(entry: Entry, allocations: Int)]>([])
         let program = testProgram(vocabularySize: 3001)
         var options = EngineOptions()
         options.adapters = ["a", "b", "c"]
         // Runs of so many tokens come once: looking for them takes nothing.
         options.lookup = PromptLookup(count: 3, runs: 5...8)
+        let folder = TemporaryFolder()
+        if stores { options.blockStore = BlockStore(directory: folder.path) }
         let configuration = try EngineConfiguration(program: program, options: options, availableBytes: 1 << 24)
         // The operator's line of every ten busy seconds is made of texts.
         let logged = Mutex(false)

@@ -16,6 +16,7 @@ struct ForkSimulation {
         var hits = 0
         var guessed = 0
         var accepted = 0
+        var restored = 0
     }
 
     private struct Search {
@@ -38,6 +39,10 @@ struct ForkSimulation {
     /// By slot of the cache, and by slot of states, the digest of the tokens up to the one that was written.
     private var cache: [UInt64]
     private var states: [(digest: UInt64, count: Int)]
+    /// Blocks that are kept outside of the cache, by their digests; nil where none are.
+    private var disk: [ContentDigest: [UInt64]]?
+    /// Sequences that wait for what is on the disk.
+    private var awaited: [(id: Int, chain: [ContentDigest])] = []
 
     init(seed: UInt64) {
         var dice = Dice(seed)
@@ -52,6 +57,10 @@ struct ForkSimulation {
         scheduler = Scheduler(limits)
         cache = Array(repeating: 0, count: limits.blockSize * limits.blockCount)
         states = Array(repeating: (0, 0), count: sequences)
+        if limits.cachesPrefixes, dice.once(in: 2) {
+            disk = [:]
+            scheduler.notePublished()
+        }
         self.dice = dice
     }
 
@@ -112,7 +121,34 @@ struct ForkSimulation {
         counts.cancelled += 1
     }
 
+    /// Blocks go to the disk and come from it, some of them late and some never.
+    private mutating func exchangeBlocks() {
+        let size = scheduler.limits.blockSize
+        while !dice.once(in: 4), let block = scheduler.takePublished() {
+            disk?[block.digest] = Array(cache[Int(block.block) * size..<(Int(block.block) + 1) * size])
+        }
+        if dice.once(in: 20) { disk = [:] }
+        while let next = scheduler.nextLookup(ahead: 2) {
+            guard let missing = next.chain.first(where: { scheduler.pool.find($0) == nil }), disk?[missing] != nil else { continue }
+            scheduler.keep(next.chain)
+            scheduler.hold(next.id)
+            awaited.append(next)
+        }
+        for index in awaited.indices.reversed() where dice.once(in: 3) || scheduler.running.isEmpty {
+            let (id, chain) = awaited.remove(at: index)
+            for (place, digest) in chain.enumerated() where scheduler.pool.find(digest) == nil {
+                guard let content = disk?[digest], !dice.once(in: 10) else { break }
+                let isRestored = scheduler.restore(digest, behind: place == 0 ? nil : chain[place - 1]) { block in
+                    for offset in 0..<size { cache[Int(block) * size + offset] = content[offset] }
+                }
+                if isRestored { counts.restored += 1 }
+            }
+            scheduler.goOn(id)
+        }
+    }
+
     private mutating func step() -> String? {
+        if disk != nil { exchangeBlocks() }
         guard let batch = scheduler.nextBatch() else {
             return scheduler.isEmpty ? nil : "nothing runs, though \(scheduler.running.count) run and \(scheduler.waiting.count) wait"
         }

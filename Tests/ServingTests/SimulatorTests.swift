@@ -45,7 +45,8 @@ import Testing
         Scene(seed: 15, blockCount: 17, cachesPrefixes: false, gears: [8], maxSequences: 8, maxBatchedTokens: 8, served: 4, lookup: PromptLookup(count: 7, runs: 2...2)),
     ]
 
-    fileprivate func engine(_ scene: Scene, alone: Bool = false) throws -> Engine {
+    /// - Parameter store: where blocks are kept; nil for nowhere.
+    func engine(_ scene: Scene, alone: Bool = false, store: BlockStore? = nil) throws -> Engine {
         let program = testProgram(
             gears: scene.gears, maxSequences: scene.maxSequences, maxBatchedTokens: scene.maxBatchedTokens,
             keepsStates: scene.keepsStates)
@@ -56,6 +57,7 @@ import Testing
         options.maxSequences = scene.served
         if !alone { options.lookup = scene.lookup }
         options.weighsGuesses = false
+        options.blockStore = store
         (options.adapters, options.maxAdapters) = (["a", "b", "c"], scene.maxAdapters)
         let blockBytes = program.kvBlockBytes(blockSize: scene.blockSize)
         options.kvCacheBytes = (alone ? 64 : scene.blockCount) * blockBytes
@@ -63,7 +65,7 @@ import Testing
         return Engine(configuration: configuration, log: { _ in }) { NullModel(program: program, seed: 9) }
     }
 
-    fileprivate func requests(_ scene: Scene, count: Int) -> [GenerationRequest] {
+    func requests(_ scene: Scene, count: Int) -> [GenerationRequest] {
         var dice = Dice(scene.seed)
         let shared = (0..<40).map { Int32($0 % 50 + 1) }
         return (0..<count).map { index in
