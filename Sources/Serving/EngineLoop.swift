@@ -83,6 +83,7 @@ final class EngineLoop {
                 blockCount: configuration.blockCount, cachesPrefixes: configuration.cachesPrefixes, sharesPrompts: configuration.sharesPrompts,
                 lookup: configuration.lookup, maxAdapters: configuration.maxAdapters))
         if stored != nil { scheduler.notePublished() }
+        commands.reserveCapacity(64)
         state.updateMetrics {
             $0.adapters = configuration.adapters.map(AdapterLoad.init)
             $0.maxAdapters = configuration.maxAdapters
@@ -95,7 +96,10 @@ final class EngineLoop {
             mailbox.drain(into: &commands, waits: requests.isEmpty && !isDraining, seconds: pause)
             for command in commands { obey(command) }
             commands.removeAll(keepingCapacity: true)
-            if isDraining, requests.isEmpty { return stored?.finish(&scheduler, model) ?? () }
+            if isDraining, requests.isEmpty {
+                stored?.finish(&scheduler, model)
+                return publishMetrics()
+            }
             let (began, isBusy) = (ContinuousClock.now, !requests.isEmpty)
             stored?.advance(&scheduler, model)
             let stepped = step()

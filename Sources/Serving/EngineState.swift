@@ -61,7 +61,7 @@ enum EngineCommand: Sendable {
     case submit(
         id: Int, GenerationGroup, arrival: ContinuousClock.Instant, deliver: @Sendable (_ branch: Int, GenerationEvent) -> Void)
     case cancel(ids: Range<Int>)
-    /// Blocks have been read, or there is room for some to be written.
+    /// Blocks have been read or written.
     case storedBlocks
     /// Ends the thread once nothing is left to do.
     case drain

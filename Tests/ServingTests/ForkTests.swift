@@ -110,7 +110,7 @@ import Testing
             totals.accepted += simulation.counts.accepted
             totals.restored += simulation.counts.restored
         }
-        let met = [totals.steps / 20, totals.forks / 2, totals.copies / 2, totals.preemptions, totals.cancelled, totals.hits, totals.guessed / 4, totals.accepted / 2, totals.restored * 2]
+        let met = [totals.steps / 20, totals.forks / 2, totals.copies / 2, totals.preemptions, totals.cancelled, totals.hits, totals.guessed / 4, totals.accepted / 2, totals.restored * 8]
         #expect(met.allSatisfy { $0 > count / 2 }, "\(totals)")
     }
 }

@@ -36,7 +36,6 @@ final class BlockTraffic: @unchecked Sendable {
     private var writings: [Writing] = []
     private var roomToRead: [Arena] = []
     private var roomToWrite: [Arena] = []
-    private var isRoomAwaited = false
     private var isWriting = false
     private var isClosed = false
     private var mayWrite = true
@@ -47,7 +46,7 @@ final class BlockTraffic: @unchecked Sendable {
     /// Memory for blocks on their way, in each direction, where that is enough for two.
     private static let bytesOnTheWay = 32 << 20
 
-    /// - Parameter notify: called from a thread of its own when blocks have arrived, or there is room that was asked for in vain.
+    /// - Parameter notify: called from a thread of its own when a block has arrived or was written.
     init(_ folder: BlockFolder, notify: @escaping @Sendable () -> Void) throws(BackendError) {
         self.folder = folder
         self.notify = notify
@@ -96,14 +95,13 @@ final class BlockTraffic: @unchecked Sendable {
         }
     }
 
-    /// Memory for a block to write; nil where all is on its way, which `notify` tells the end of, or nothing can be written.
+    /// Memory for a block to write; nil where all is on its way, or nothing can be written.
     func takeRoom(until deadline: ContinuousClock.Instant? = nil) -> Arena? {
         condition.withLock {
             while mayWrite, roomToWrite.isEmpty, let deadline, ContinuousClock.now < deadline {
                 _ = condition.wait(until: Date(timeIntervalSinceNow: 0.01))
             }
             guard mayWrite else { return nil }
-            if roomToWrite.isEmpty { isRoomAwaited = true }
             return roomToWrite.popLast()
         }
     }
@@ -165,10 +163,10 @@ final class BlockTraffic: @unchecked Sendable {
             var done = (isWritten: false, gone: 0)
             let bytes = UnsafeRawBufferPointer(start: next.content.base, count: folder.kind.contentBytes)
             do throws(BlockFolderError) { done = try folder.write(next.key, behind: next.parent, bytes) } catch { fault = error }
-            let isAwaited = condition.withLock {
+            condition.withLock {
                 if let fault {
                     tell("\(fault); no more blocks are written, those that are there are read")
-                    (mayWrite, isRoomAwaited) = (false, true)
+                    mayWrite = false
                     writings.removeAll()
                 }
                 if done.isWritten { total.written += 1 }
@@ -176,10 +174,8 @@ final class BlockTraffic: @unchecked Sendable {
                 isWriting = false
                 roomToWrite.append(next.content)
                 condition.broadcast()
-                defer { isRoomAwaited = false }
-                return isRoomAwaited
             }
-            if isAwaited { notify() }
+            notify()
         }
     }
 

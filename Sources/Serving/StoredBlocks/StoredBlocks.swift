@@ -119,6 +119,7 @@ final class StoredBlocks {
             if andBehind { awaited[index].links.removeSubrange(place...) } else { awaited[index].links.remove(at: place) }
             if awaited[index].links.isEmpty { scheduler.goOn(awaited.remove(at: index).id) }
         }
+        if awaited.isEmpty { traffic.cancelReading() }
     }
 
     /// Asks for the blocks that the next waiting sequences begin with and that memory does not hold, as many as there is room for.
