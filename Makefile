@@ -4,7 +4,7 @@ FUZZ_SECONDS ?= 60
 PYTHON ?= python3
 CONFIGURATION ?= release
 BIN := .build/$(CONFIGURATION)
-PACKAGES := libopenblas-dev libjpeg-dev libpng-dev libwebp-dev libgif-dev libtiff-dev libzstd-dev libpcre2-dev libutf8proc-dev libyaml-dev pkg-config curl jq
+PACKAGES := libopenblas-dev libjpeg-dev libpng-dev libwebp-dev libgif-dev libtiff-dev libavformat-dev libavcodec-dev libswscale-dev libavutil-dev libzstd-dev libpcre2-dev libutf8proc-dev libyaml-dev pkg-config curl jq
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .PHONY: help deps build test test-clients test-json-schema bench-peers load test-families models-page sanitized fuzz families demo install clean
@@ -81,7 +81,7 @@ demo: build ## compile the demo model, serve it and ask about images
 
 install: build ## copy the three programs to PREFIX/bin
 	install -d $(DESTDIR)$(PREFIX)/bin
-	install $(BIN)/vlmc $(BIN)/vlm-serve $(BIN)/vlm-cache $(DESTDIR)$(PREFIX)/bin/
+	install $(BIN)/vlmc $(BIN)/vlm-serve $(BIN)/vlm-cache $(BIN)/vlm-video-frames $(DESTDIR)$(PREFIX)/bin/
 
 clean: ## remove what was built
 	rm -rf .build

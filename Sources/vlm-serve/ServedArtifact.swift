@@ -6,6 +6,7 @@ import Inputs
 import ModelRuntime
 import Plan
 import Serving
+import VideoDecoding
 
 /// An artifact as the command line has it served: what its flags say of engine, inputs and answers.
 struct ServedArtifact: Sendable {
@@ -78,8 +79,9 @@ struct ServedArtifact: Sendable {
         var pipeline = try session.pipeline(maxImagePixels: inputs.maxImagePixels, template: template)
         pipeline.generation = (generation ?? pipeline.generation).overridden(by: overriding)
         if let fault = pipeline.refusal { Console.say("warning: \(fault)") }
-        let bounds = try inputs.pixelBounds
-        do throws(ImageError) { return try pipeline.bounding(bounds) } catch {
+        if let decoder = FrameProgram.sibling() { pipeline.videoDecoder = decoder }
+        let (bounds, sampling) = try inputs.processorArguments
+        do throws(ImageError) { return try pipeline.bounding(bounds).sampling(sampling) } catch {
             throw LaunchError("--mm-processor-kwargs: \(error)")
         }
     }
