@@ -1,7 +1,7 @@
 // Linear layers over small floats: blocks of scales and codes, whose products are the weights, in f32 arithmetic. Few rows read
 // the codes as they come from memory; for many rows they are written out first. Either way the same numbers are multiplied.
 
-#include "linear_floats.inl"
+#include "../vectors/linear_floats.inl"
 
 VLM_INLINE void store_weights(const v_f32 w[], float *y) {
 #pragma clang loop unroll(full)

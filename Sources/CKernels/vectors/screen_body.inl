@@ -1,4 +1,4 @@
-// What the versions of screening share, over simd_avx2.h or simd_avx512.h.
+// What the versions of screening share, over the vectors of an instruction set and its `screen_from_i32(sums, shift)`: sums − shift in f32.
 
 // Scores and bounds of one row's outputs in a panel from the sums of both digits.
 static inline void screen_finish(const vlm_screen_args *a, int64_t row, int64_t panel, const uint8_t *tail, const int32_t *high,

@@ -1,6 +1,6 @@
 // Few rows in f32 arithmetic, straight from packed weights: tiles of GEMM_ROWS rows × 2 vectors, as in gemm_body.inl.
 
-#include "linear_thin.inl"
+#include "../vectors/linear_thin.inl"
 
 enum { THIN_OUTPUTS = 2 * V_WIDTH };
 

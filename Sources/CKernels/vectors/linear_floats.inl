@@ -15,7 +15,7 @@ static const uint8_t *f8_blocks(const vlm_linear_args *a, int64_t panel, int64_t
 }
 
 // The next 64 bytes of the panel that is read after this one.
-static inline void fetch(const void *at, int64_t ahead) { _mm_prefetch((const char *)at + ahead, _MM_HINT_T0); }
+static inline void fetch(const void *at, int64_t ahead) { __builtin_prefetch((const char *)at + ahead, 0, 3); }
 
 // What the layers of few rows share: blocks as units, and the end of the inputs.
 static inline thin_layer thin_f8_layer(const vlm_linear_args *a, const linear_block *b, int64_t pass) {

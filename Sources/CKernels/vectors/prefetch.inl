@@ -4,8 +4,8 @@
 enum { FAR_AHEAD = 8192 };
 
 VLM_INLINE void prefetch_line(const void *at, const bool is_far) {
-  if (is_far) _mm_prefetch((const char *)at, _MM_HINT_T1);
-  else _mm_prefetch((const char *)at, _MM_HINT_T0);
+  if (is_far) __builtin_prefetch(at, 0, 2);
+  else __builtin_prefetch(at, 0, 3);
 }
 
 // Prefetches 128 bytes for `rows` rows. Where memory is near, one and two rows wait for it alone: prefetches would only hold the few miss buffers of

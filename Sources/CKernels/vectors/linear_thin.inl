@@ -2,7 +2,7 @@
 // rows pass. Every sum sees its inputs in order, as it does among many rows: a row's result does not depend on how many
 // others are computed with it.
 
-#include "prefetch.inl"
+#include "../vectors/prefetch.inl"
 
 enum { THIN_ROWS = 24, THIN_BYTES = 2048 };
 
