@@ -1,6 +1,6 @@
 // The f32 inner product shared by linear layers and attention: C[rows, columns] (+)= A[rows, k] · B[k, columns].
 //
-// Register tile: GEMM_ROWS × 2 vectors.
+// Register tile: GEMM_ROWS × 2 vectors; GEMM_CASES(DO) does something for each number of rows up to that.
 
 #include "row_pointers.inl"
 
@@ -53,9 +53,6 @@ VLM_INLINE void gemm_rows(const gemm_tile *g, const bool bf16, const int rows, c
 #pragma clang loop unroll(full)
     for (int n = 0; n < vectors; n++) v_store(g->c + m * g->c_stride + n * V_WIDTH, sum[m][n]);
 }
-
-#define GEMM_CASES(DO) GEMM_CASES_6(DO) GEMM_CASES_12(DO)
-#define GEMM_CASES_6(DO) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6)
 
 #define GEMM_DEFINE(R) \
   static __attribute__((noinline)) void gemm_##R##x2(const gemm_tile *g) { gemm_rows(g, false, R, 2); } \

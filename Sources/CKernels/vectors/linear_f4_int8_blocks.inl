@@ -16,7 +16,7 @@ typedef struct {
 
 // A block for many rows.
 typedef struct unpacked {
-  uint8_t u8[VLM_F4_BLOCK * VLM_PANEL];         // twice the numbers, plus VLM_I8_CENTRE: [inputs/4][VLM_PANEL][4]
+  uint8_t u8[VLM_F4_BLOCK * VLM_PANEL];         // twice the numbers, on x86-64 plus VLM_I8_CENTRE: [inputs/4][VLM_PANEL][4]
   int32_t factors[BLOCK_DOTS * VLM_PANEL];      // the groups' scales in their unit, as `factor` of the instruction set gives them
   float scale[VLM_PANEL];                       // unit times output scale
 } unpacked;

@@ -6,7 +6,7 @@
 #include "simd_avx2.h"
 #include "../vectors/math_body.inl"
 #define GEMM_ROWS 6
-#define GEMM_CASES_12(DO)
+#define GEMM_CASES(DO) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6)
 #include "../vectors/gemm_body.inl"
 #include "../vectors/linear_blocks.inl"
 

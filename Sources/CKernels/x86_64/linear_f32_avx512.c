@@ -6,7 +6,7 @@
 #include "simd_avx512.h"
 #include "../vectors/math_body.inl"
 #define GEMM_ROWS 12
-#define GEMM_CASES_12(DO) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12)
+#define GEMM_CASES(DO) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12)
 #include "../vectors/gemm_body.inl"
 #include "../vectors/linear_blocks.inl"
 
