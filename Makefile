@@ -7,7 +7,7 @@ BIN := .build/$(CONFIGURATION)
 PACKAGES := libopenblas-dev libjpeg-dev libpng-dev libwebp-dev libgif-dev libtiff-dev libzstd-dev libpcre2-dev libutf8proc-dev libyaml-dev pkg-config curl jq
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help deps build test test-clients test-json-schema bench-peers load test-families models-page sanitized fuzz families demo install clean
+.PHONY: help deps build test test-neon test-clients test-json-schema bench-peers load test-families models-page sanitized fuzz families demo install clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,8 +31,12 @@ CLIENTS := VLM_BIN=$(CURDIR)/$(BIN) Tests/Clients/run.sh
 test: deps sanitized ## run every test
 	.build/fuzz/image -runs=0 -verbosity=0 Tests/InputsTests/Fixtures/image/files
 	.build/fuzz/kernel-checks -runs=0 -verbosity=0 Tests/Fuzz/Corpus/kernels
+	Tests/Cross/run.sh
 	$(TESTS)
 	$(CLIENTS)
+
+test-neon: ## hold the kernels of this machine and, under qemu, of 64-bit ARM to the same bits
+	Tests/Cross/run.sh
 
 test-clients: build ## try OpenAI's, Anthropic's and other clients with vlm-serve
 	$(CLIENTS)
@@ -54,7 +58,7 @@ sanitized: deps
 	@mkdir -p .build/fuzz/images .build/fuzz/kernels
 	$(SANITIZED) -ISources/CImage/include Tests/Fuzz/image.c Sources/CImage/*.c -ljpeg -lpng -lwebp -lgif -o .build/fuzz/image
 	$(SANITIZED) -fno-sanitize=alignment -ISources/CKernels -ISources/CKernels/include \
-	  Tests/Fuzz/kernels.c Sources/CKernels/*.c Sources/CKernels/x86_64/*.c -o .build/fuzz/kernel-checks
+	  Tests/Fuzz/kernels.c Sources/CKernels/*.c Sources/CKernels/*/*.c -o .build/fuzz/kernel-checks
 
 fuzz: deps sanitized ## try damaged inputs of every kind, each for FUZZ_SECONDS (60)
 	swift build -c $(CONFIGURATION) --product fuzz-targets
