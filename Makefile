@@ -4,10 +4,10 @@ FUZZ_SECONDS ?= 60
 PYTHON ?= python3
 CONFIGURATION ?= release
 BIN := .build/$(CONFIGURATION)
-PACKAGES := libopenblas-dev libjpeg-dev libpng-dev libwebp-dev libgif-dev libtiff-dev libzstd-dev libpcre2-dev libutf8proc-dev libyaml-dev pkg-config curl jq
+PACKAGES := libopenblas-dev libjpeg-dev libpng-dev libwebp-dev libgif-dev libtiff-dev libavformat-dev libavcodec-dev libswscale-dev libavutil-dev libzstd-dev libpcre2-dev libutf8proc-dev libyaml-dev pkg-config curl jq
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help deps build test test-clients test-json-schema bench-peers load test-families models-page sanitized fuzz families demo install clean
+.PHONY: help deps build test test-neon test-clients test-json-schema bench-peers load test-families models-page sanitized fuzz families demo install clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,8 +31,12 @@ CLIENTS := VLM_BIN=$(CURDIR)/$(BIN) Tests/Clients/run.sh
 test: deps sanitized ## run every test
 	.build/fuzz/image -runs=0 -verbosity=0 Tests/InputsTests/Fixtures/image/files
 	.build/fuzz/kernel-checks -runs=0 -verbosity=0 Tests/Fuzz/Corpus/kernels
+	Tests/Cross/run.sh
 	$(TESTS)
 	$(CLIENTS)
+
+test-neon: ## hold the kernels of this machine and, under qemu, of 64-bit ARM to the same bits
+	Tests/Cross/run.sh
 
 test-clients: build ## try OpenAI's, Anthropic's and other clients with vlm-serve
 	$(CLIENTS)
@@ -54,7 +58,7 @@ sanitized: deps
 	@mkdir -p .build/fuzz/images .build/fuzz/kernels
 	$(SANITIZED) -ISources/CImage/include Tests/Fuzz/image.c Sources/CImage/*.c -ljpeg -lpng -lwebp -lgif -o .build/fuzz/image
 	$(SANITIZED) -fno-sanitize=alignment -ISources/CKernels -ISources/CKernels/include \
-	  Tests/Fuzz/kernels.c Sources/CKernels/*.c Sources/CKernels/x86_64/*.c -o .build/fuzz/kernel-checks
+	  Tests/Fuzz/kernels.c Sources/CKernels/*.c Sources/CKernels/*/*.c -o .build/fuzz/kernel-checks
 
 fuzz: deps sanitized ## try damaged inputs of every kind, each for FUZZ_SECONDS (60)
 	swift build -c $(CONFIGURATION) --product fuzz-targets
@@ -81,7 +85,7 @@ demo: build ## compile the demo model, serve it and ask about images
 
 install: build ## copy the three programs to PREFIX/bin
 	install -d $(DESTDIR)$(PREFIX)/bin
-	install $(BIN)/vlmc $(BIN)/vlm-serve $(BIN)/vlm-cache $(DESTDIR)$(PREFIX)/bin/
+	install $(BIN)/vlmc $(BIN)/vlm-serve $(BIN)/vlm-cache $(BIN)/vlm-video-frames $(DESTDIR)$(PREFIX)/bin/
 
 clean: ## remove what was built
 	rm -rf .build

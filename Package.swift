@@ -57,6 +57,7 @@ let package = Package(
         .executable(name: "vlmc", targets: ["vlmc"]),
         .executable(name: "vlm-serve", targets: ["vlm-serve"]),
         .executable(name: "vlm-cache", targets: ["vlm-cache"]),
+        .executable(name: "vlm-video-frames", targets: ["vlm-video-frames"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
@@ -70,6 +71,7 @@ let package = Package(
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.6.0"),
     ],
     targets: [
+        library("CFFmpeg", pkgConfig: "libavformat", apt: "libavformat-dev"),
         library("CGIF", pkgConfig: "libgif", apt: "libgif-dev"),
         library("CJPEG", pkgConfig: "libjpeg", apt: "libjpeg-dev"),
         library("CPCRE2", pkgConfig: "libpcre2-8", apt: "libpcre2-dev"),
@@ -105,6 +107,11 @@ let package = Package(
         module("GuidedDecoding", ["JSON"]),
         module("CPUBackend", ["Execution", "ArtifactFormat", "HostLimits", "Plan", "Tensors", "CKernels", "COpenBLAS"]),
         module("Serving", ["Budgets", "CKernels", "Execution", "GuidedDecoding", "Inputs", "JSON", "Plan", crypto]),
+        .target(name: "CFrameProcess"),
+        module("VideoDecoding", ["Budgets", "CFrameProcess", "Inputs"]),
+        .executableTarget(
+            name: "vlm-video-frames", dependencies: ["CFFmpeg"],
+            linkerSettings: ["avformat", "avcodec", "swscale", "avutil"].map { .linkedLibrary($0) }),
         module(
             "ModelRuntime",
             ["ArtifactFormat", "ChatTemplates", "Execution", "HostLimits", "HuggingFace", "Inputs", "JSON", "Plan", "Serving", "Tensors"]),
@@ -119,11 +126,11 @@ let package = Package(
         module("ForeignFlags", ["CYAML", "JSON"]),
         tool(
             "vlmc",
-            ["CommandLineSupport", "Budgets", "ChatTemplates", "Compiler", "CPUBackend", "HostLimits", "HuggingFace", "ModelRuntime", "Passes", "IR", "Inputs", "JSON", "Plan", "ArtifactFormat", "Serving", "Tensors", "VLMRuntime"],
+            ["CommandLineSupport", "Budgets", "ChatTemplates", "Compiler", "CPUBackend", "HostLimits", "HuggingFace", "ModelRuntime", "Passes", "IR", "Inputs", "JSON", "Plan", "ArtifactFormat", "Serving", "Tensors", "VideoDecoding", "VLMRuntime"],
             embedded: ["bench.html"]),
         tool(
             "vlm-serve",
-            ["CHeap", "CommandLineSupport", "ForeignFlags", "HostLimits", "HTTPAPI", "Inputs", "JSON", "MediaFetching", "ModelRuntime", "Serving", "CPUBackend", "Plan", "ArtifactFormat", lifecycle, logging, unixSignals]),
+            ["CHeap", "CommandLineSupport", "ForeignFlags", "HostLimits", "HTTPAPI", "Inputs", "JSON", "MediaFetching", "ModelRuntime", "Serving", "CPUBackend", "Plan", "ArtifactFormat", "VideoDecoding", lifecycle, logging, unixSignals]),
         tool("vlm-cache", ["CommandLineSupport", "ArtifactFormat", "CPUBackend", "ModelRuntime", "Plan"]),
 
         .executableTarget(name: "library-example", dependencies: ["VLMRuntime"], path: "Tests/Examples/Library", swiftSettings: settings),
@@ -142,7 +149,7 @@ let package = Package(
         tests("CPUBackend", ["AllocationCounter", "ArtifactFormat", "ArtifactSamples", "CPUBackend", "Compiler", "Execution", "HuggingFace", "IR", "ModelRuntime", "OneProcessor", "Passes", "Plan", "Reference", "Seeded", "Serving", "Tensors"]),
         tests("ChatTemplates", ["Budgets", "ChatTemplates", "JSON", "Seeded"], exclude: ["Fixtures"]),
         tests("CacheTool", ["vlm-cache", "ArtifactFormat", "ArtifactSamples"]),
-        tests("EndToEnd", ["vlmc", "vlm-serve", "vlm-cache", "library-example", "ForeignFlags", "JSON", "Models", "TestClient", "VLMRuntime"], exclude: ["Fixtures"]),
+        tests("EndToEnd", ["vlmc", "vlm-serve", "vlm-cache", "vlm-video-frames", "library-example", "ForeignFlags", "JSON", "Models", "TestClient", "VLMRuntime"], exclude: ["Fixtures"]),
         tests("CommandLineSupport", ["CommandLineSupport"]),
         tests("ForeignFlags", ["ForeignFlags"]),
         tests("GuidedDecoding", ["GuidedDecoding", "JSON", "Seeded"]),
@@ -170,5 +177,6 @@ let package = Package(
         tests("Fuzz", ["FuzzTargets"]),
         tests("Serving", ["AllocationCounter", "Budgets", "CKernels", "Serving", "Execution", "Gates", "GuidedDecoding", "JSON", "Inputs", "Plan", "Seeded", "Tensors"]),
         tests("Tidy", []),
+        tests("VideoDecoding", ["Budgets", "Inputs", "VideoDecoding"]),
     ]
 )

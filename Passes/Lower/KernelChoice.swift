@@ -38,7 +38,7 @@ struct KernelChoice {
 
     /// Why a row does not compute a node; nil when it does.
     private func refusal(of row: KernelRow, at node: Node) -> String? {
-        if let missing = row.needs.subtracting(policy.features).sorted().first { return "the target has no \(missing.rawValue)" }
+        if let missing = row.needs.missing(from: policy.features) { return "the target has no \(missing)" }
         for (position, value) in node.operands.enumerated() {
             guard let rule = rule(position, of: node, row.operands), let reason = refusal(of: rule, value) else { continue }
             return reason

@@ -24,22 +24,7 @@ extension Graph {
             guard let op = node.op(as: Rotary.self), let heads = heads(of: node.operands[0]) else { return nil }
             return .rotary(heads: heads.count, headDim: heads.width, parts: op.parts)
         case .kvWrite: return stateRole(of: node.operands[0]).map { .kvWrite(layer: $0.layer) }
-        case .pagedAttention(let arithmetic):
-            guard let op = node.op(as: Attention.self), let query = heads(of: node.operands[0]), let role = stateRole(of: node.operands[1]),
-                let mask = mask(of: node.operands[3])
-            else { return nil }
-            return .pagedAttention(
-                Kernel.PagedAttention(
-                    arithmetic: arithmetic, layer: role.layer, heads: query.count, scale: Float(op.scale), softcap: Float(op.softcap),
-                    mask: mask))
-        case .segmentAttention(let arithmetic):
-            guard let op = node.op(as: Attention.self), let query = heads(of: node.operands[0]), let key = heads(of: node.operands[1]),
-                let mask = mask(of: node.operands[3])
-            else { return nil }
-            return .segmentAttention(
-                Kernel.SegmentAttention(
-                    arithmetic: arithmetic, heads: query.count, kvHeads: key.count, headDim: query.width, scale: Float(op.scale),
-                    softcap: Float(op.softcap), mask: mask))
+        case .pagedAttention, .segmentAttention: return attention(node)
         case .shortConvolution:
             guard let role = stateRole(of: node.operands[0]), let extents = type(of: node.operands[2]).shape.fixed else { return nil }
             return .shortConvolution(Kernel.ShortConvolution(layer: role.layer, channels: extents[0], taps: extents[1]))
@@ -64,6 +49,24 @@ extension Graph {
         case .joinColumns: return .joinColumns
         case .blendRows: return .blendRows
         case .plain(let op): return plain(op, node).map(Kernel.plain)
+        }
+    }
+
+    private func attention(_ node: Node) -> Kernel? {
+        guard let op = node.op(as: Attention.self), let query = heads(of: node.operands[0]), let mask = mask(of: node.operands[3]) else { return nil }
+        switch node.kernel {
+        case .pagedAttention(let arithmetic):
+            guard let role = stateRole(of: node.operands[1]) else { return nil }
+            return .pagedAttention(
+                Kernel.PagedAttention(
+                    arithmetic: arithmetic, layer: role.layer, heads: query.count, scale: Float(op.scale), softcap: Float(op.softcap), mask: mask))
+        case .segmentAttention(let arithmetic):
+            guard let key = heads(of: node.operands[1]) else { return nil }
+            return .segmentAttention(
+                Kernel.SegmentAttention(
+                    arithmetic: arithmetic, heads: query.count, kvHeads: key.count, headDim: query.width, scale: Float(op.scale),
+                    softcap: Float(op.softcap), mask: mask))
+        default: return nil
         }
     }
 

@@ -41,8 +41,7 @@ extension KernelPolicy {
         if shape[1] > 1 << 16 { return "the head has more than 2^16 inputs" }
         if op.hasBias || op.activation != .none { return "the head has a bias or an activation" }
         if editor.useCount(head.result) > 1 { return "the logits are read elsewhere" }
-        let missing = KernelRegistry.row(.screenedLinear(arithmetic)).needs.subtracting(features).sorted().first
-        return missing.map { "the target has no \($0.rawValue)" }
+        return KernelRegistry.row(.screenedLinear(arithmetic)).needs.missing(from: features).map { "the target has no \($0)" }
     }
 }
 

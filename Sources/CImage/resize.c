@@ -70,8 +70,7 @@ static inline void separate(const uint8_t *pixels, int64_t count, uint8_t *red, 
     }
 }
 
-void cimage_cut_patch(const uint8_t *rgb, int64_t stride, int64_t patch, uint8_t *out) {
-    const int64_t plane = patch * patch;
+void cimage_cut_patch(const uint8_t *rgb, int64_t stride, int64_t patch, int64_t plane, uint8_t *out) {
     for (int64_t y = 0; y < patch; y++, rgb += stride, out += patch) {
         separate(rgb, patch, out, out + plane, out + 2 * plane);
     }

@@ -1,22 +1,15 @@
 #include "adapters.h"
 
-#if VLM_X86_64
-#define VERSION(name, isa) \
-  (vlm_has(isa, VLM_FEATURES_AVX512) ? name##_avx512 : vlm_has(isa, VLM_FEATURES_AVX2) ? name##_avx2 : name##_generic)
-#else
-#define VERSION(name, isa) ((void)isa, name##_generic)
-#endif
-
 vlm_status vlm_adapter_down(
     const vlm_adapter *adapter, const float *x, int64_t inputs, int64_t begin, int64_t end, float *h, vlm_isa isa) {
   if (inputs < 1 || begin < 0 || begin > end || end > adapter->rank) return VLM_BAD_SHAPE;
-  VERSION(vlm_adapter_down, isa)(adapter, x, inputs, begin, end, h);
+  VLM_ROWWISE(vlm_adapter_down, isa)(adapter, x, inputs, begin, end, h);
   return VLM_OK;
 }
 
 vlm_status vlm_adapter_up(
     const vlm_adapter *adapter, const float *h, int64_t outputs, int64_t begin, int64_t end, float *y, vlm_isa isa) {
   if (adapter->rank < 0 || begin < 0 || begin > end || end > outputs) return VLM_BAD_SHAPE;
-  VERSION(vlm_adapter_up, isa)(adapter, h, outputs, begin, end, y);
+  VLM_ROWWISE(vlm_adapter_up, isa)(adapter, h, outputs, begin, end, y);
   return VLM_OK;
 }

@@ -10,6 +10,9 @@ extern vlm_adapter_up_fn vlm_adapter_up_generic;
 #if VLM_X86_64
 vlm_adapter_down_fn vlm_adapter_down_avx2, vlm_adapter_down_avx512;
 vlm_adapter_up_fn vlm_adapter_up_avx2, vlm_adapter_up_avx512;
+#elif VLM_AARCH64
+extern vlm_adapter_down_fn vlm_adapter_down_neon;
+extern vlm_adapter_up_fn vlm_adapter_up_neon;
 #endif
 
 #endif

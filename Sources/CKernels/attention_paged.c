@@ -102,7 +102,7 @@ static vlm_key_tile block_keys(const vlm_paged_attention_args *a, vlm_attention_
   vlm_key_tile keys = {.count = count, .k = k, .k_stride = l->block_size, .v = v, .v_stride = l->head_dim};
   bool whole = l->head_dim == s->tile.stride, few = s->tile.rows <= VLM_DIRECT_ROWS, bf16 = l->dtype == VLM_BF16;
   keys.streams = whole && few;
-  keys.bf16 = bf16 && (vlm_has(isa, VLM_FEATURES_BF16) || (keys.streams && vlm_has(isa, VLM_ISA_AVX2)));
+  keys.bf16 = bf16 && (vlm_has(isa, VLM_FEATURES_BF16) || (keys.streams && vlm_has(isa, VLM_FEATURES_VECTORS)));
   if (bf16 && !keys.bf16) {
     vlm_bf16_to_f32((const uint16_t *)(const void *)k, s->k, 0, l->head_dim * l->block_size, isa);
     keys.k = s->k;

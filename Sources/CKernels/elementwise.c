@@ -1,41 +1,31 @@
 #include "elementwise.h"
 
-// Calls the last version whose features the machine has.
-#if VLM_X86_64
-#define DISPATCH(name, ...) \
-  if (vlm_has(isa, VLM_FEATURES_AVX512)) vlm_##name##_avx512(__VA_ARGS__); \
-  else if (vlm_has(isa, VLM_FEATURES_AVX2)) vlm_##name##_avx2(__VA_ARGS__); \
-  else vlm_##name##_generic(__VA_ARGS__)
-#else
-#define DISPATCH(name, ...) (void)isa, vlm_##name##_generic(__VA_ARGS__)
-#endif
-
 void vlm_activate(vlm_activation activation, const float *x, float *y, int64_t begin, int64_t end, vlm_isa isa) {
-  DISPATCH(activate, activation, x, y, begin, end);
+  VLM_ROWWISE(vlm_activate, isa)(activation, x, y, begin, end);
 }
 
 void vlm_gated(const vlm_gated_args *a, int64_t begin, int64_t end, vlm_isa isa) {
-  DISPATCH(gated, a, begin, end);
+  VLM_ROWWISE(vlm_gated, isa)(a, begin, end);
 }
 
 void vlm_add(const float *a, const float *b, float *y, int64_t begin, int64_t end, vlm_isa isa) {
-  DISPATCH(add, a, b, y, begin, end);
+  VLM_ROWWISE(vlm_add, isa)(a, b, y, begin, end);
 }
 
 void vlm_exp(const float *x, float *y, int64_t begin, int64_t end, vlm_isa isa) {
-  DISPATCH(exp, x, y, begin, end);
+  VLM_ROWWISE(vlm_exp, isa)(x, y, begin, end);
 }
 
 void vlm_u8_to_f32(const uint8_t *x, float *y, int64_t begin, int64_t end, vlm_isa isa) {
-  DISPATCH(u8_to_f32, x, y, begin, end);
+  VLM_ROWWISE(vlm_u8_to_f32, isa)(x, y, begin, end);
 }
 
 void vlm_bf16_to_f32(const uint16_t *x, float *y, int64_t begin, int64_t end, vlm_isa isa) {
-  DISPATCH(bf16_to_f32, x, y, begin, end);
+  VLM_ROWWISE(vlm_bf16_to_f32, isa)(x, y, begin, end);
 }
 
 void vlm_f32_to_bf16(const float *x, uint16_t *y, int64_t begin, int64_t end, vlm_isa isa) {
-  DISPATCH(f32_to_bf16, x, y, begin, end);
+  VLM_ROWWISE(vlm_f32_to_bf16, isa)(x, y, begin, end);
 }
 
 // Straight loops over a row; the compiler vectorizes them.

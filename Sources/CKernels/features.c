@@ -9,7 +9,8 @@ vlm_isa vlm_isa_of_feature(const char *name) {
   static const struct { const char *name; vlm_isa isa; } features[] = {
       {"avx2", VLM_FEATURES_AVX2}, {"fma", VLM_FEATURES_AVX2}, {"f16c", VLM_FEATURES_AVX2}, {"avx_vnni", VLM_FEATURES_AVX_VNNI},
       {"avx512f", VLM_FEATURES_AVX512}, {"avx512bw", VLM_FEATURES_AVX512}, {"avx512vl", VLM_FEATURES_AVX512},
-      {"avx512dq", VLM_FEATURES_AVX512}, {"avx512_vnni", VLM_FEATURES_VNNI}, {"avx512_bf16", VLM_FEATURES_BF16}};
+      {"avx512dq", VLM_FEATURES_AVX512}, {"avx512_vnni", VLM_FEATURES_VNNI}, {"avx512_bf16", VLM_FEATURES_BF16},
+      {"asimd", VLM_FEATURES_NEON}, {"asimddp", VLM_FEATURES_NEON_DOT}};
   for (size_t i = 0; i < sizeof features / sizeof *features; i++)
     if (is_same(features[i].name, name)) return features[i].isa;
   return 1u << 31;
@@ -49,6 +50,23 @@ bool vlm_memory_is_far(void) {
   uint32_t a, b, c, d;
   return __get_cpuid(0, &a, &b, &c, &d) && b == Genu && d == ineI && c == ntel;
 }
+#elif VLM_AARCH64
+
+// Whether the processor has dot products of bytes. Linux lets a program read the registers that say so; elsewhere the compiler says it.
+static bool has_dots(void) {
+#if defined(__ARM_FEATURE_DOTPROD)
+  return true;
+#elif defined(__linux__)
+  uint64_t features;
+  __asm__("mrs %0, ID_AA64ISAR0_EL1" : "=r"(features));
+  return (features >> 44 & 15) != 0;
+#else
+  return false;
+#endif
+}
+
+vlm_isa vlm_cpu_features(void) { return VLM_ISA_NEON | (has_dots() ? VLM_ISA_NEON_DOT : VLM_ISA_GENERIC); }
+bool vlm_memory_is_far(void) { return false; }
 #else
 vlm_isa vlm_cpu_features(void) { return VLM_ISA_GENERIC; }
 bool vlm_memory_is_far(void) { return false; }

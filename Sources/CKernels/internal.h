@@ -11,16 +11,38 @@
 #else
 #define VLM_X86_64 0
 #endif
+#if defined(__aarch64__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define VLM_AARCH64 1
+// Compilers fuse products with sums here, as they cannot on x86-64; without that, generic code computes the same bits on both.
+#pragma clang fp contract(off)
+#else
+#define VLM_AARCH64 0
+#endif
 
 // For bodies whose constant arguments must be known where they are compiled.
 #define VLM_INLINE static inline __attribute__((always_inline))
 
-// The features that the versions in x86_64/ are compiled for, as constant expressions.
+// The features that the versions in x86_64/ and aarch64/ are compiled for, as constant expressions.
 #define VLM_FEATURES_AVX2 1u
 #define VLM_FEATURES_AVX512 (VLM_FEATURES_AVX2 | 2u)
 #define VLM_FEATURES_VNNI (VLM_FEATURES_AVX512 | 4u)
 #define VLM_FEATURES_BF16 (VLM_FEATURES_AVX512 | 8u)
 #define VLM_FEATURES_AVX_VNNI (VLM_FEATURES_AVX2 | 16u)
+#define VLM_FEATURES_NEON 32u
+#define VLM_FEATURES_NEON_DOT (VLM_FEATURES_NEON | 64u)
+
+// The least features with which this architecture has vectors, and of a function of rows the last version that `isa` allows.
+#if VLM_X86_64
+#define VLM_FEATURES_VECTORS VLM_FEATURES_AVX2
+#define VLM_ROWWISE(name, isa) \
+  (vlm_has(isa, VLM_FEATURES_AVX512) ? name##_avx512 : vlm_has(isa, VLM_FEATURES_AVX2) ? name##_avx2 : name##_generic)
+#elif VLM_AARCH64
+#define VLM_FEATURES_VECTORS VLM_FEATURES_NEON
+#define VLM_ROWWISE(name, isa) (vlm_has(isa, VLM_FEATURES_NEON) ? name##_neon : name##_generic)
+#else
+#define VLM_FEATURES_VECTORS (1u << 31)
+#define VLM_ROWWISE(name, isa) ((void)isa, name##_generic)
+#endif
 
 static inline int64_t vlm_min(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t vlm_max(int64_t a, int64_t b) { return a > b ? a : b; }

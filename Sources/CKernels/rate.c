@@ -1,15 +1,21 @@
 #include "rate.h"
 
 // Lanes of f32 in the widest registers.
-static double lanes(vlm_isa isa) { return vlm_has(isa, VLM_FEATURES_AVX512) ? 16 : vlm_has(isa, VLM_FEATURES_AVX2) ? 8 : 1; }
+static double lanes(vlm_isa isa) {
+  return vlm_has(isa, VLM_FEATURES_AVX512) ? 16 : vlm_has(isa, VLM_FEATURES_AVX2) ? 8 : vlm_has(isa, VLM_FEATURES_NEON) ? 4 : 1;
+}
+
+// Operations of an instruction that multiplies bytes and sums four products; 0 where there is none.
+static double byte_dots(vlm_isa isa) {
+  return vlm_has(isa, VLM_FEATURES_VNNI) ? 128 : vlm_has(isa, VLM_FEATURES_AVX_VNNI) ? 64 : vlm_has(isa, VLM_FEATURES_NEON_DOT) ? 32 : 0;
+}
 
 double vlm_rate_work(vlm_rate rate, size_t bytes, vlm_isa isa) {
   switch (rate) {
     case VLM_RATE_READ: return (double)(bytes / 512 * 512);
     case VLM_RATE_F32_FMA: return 2 * VLM_RATE_CHAINS * lanes(isa);
     case VLM_RATE_BF16_DOT: return vlm_has(isa, VLM_FEATURES_BF16) ? 64 * VLM_RATE_CHAINS : 0;
-    case VLM_RATE_INT8_DOT:
-      return (vlm_has(isa, VLM_FEATURES_VNNI) ? 128 : vlm_has(isa, VLM_FEATURES_AVX_VNNI) ? 64 : 0) * VLM_RATE_CHAINS;
+    case VLM_RATE_INT8_DOT: return byte_dots(isa) * VLM_RATE_CHAINS;
     case VLM_RATE_INT8_PAIRS: return vlm_has(isa, VLM_FEATURES_AVX2) ? 8 * lanes(isa) * VLM_RATE_CHAINS : 0;
     case VLM_RATE_INT16_PAIRS: return vlm_has(isa, VLM_FEATURES_AVX2) ? 4 * lanes(isa) * VLM_RATE_CHAINS : 0;
   }
@@ -53,6 +59,9 @@ uint64_t vlm_rate_run(vlm_rate rate, int64_t iterations, const void *buffer, siz
     case VLM_RATE_INT8_PAIRS: return wide ? vlm_rate_int8_pairs_avx512(iterations) : vlm_rate_int8_pairs_avx2(iterations);
     case VLM_RATE_INT16_PAIRS: return wide ? vlm_rate_int16_pairs_avx512(iterations) : vlm_rate_int16_pairs_avx2(iterations);
   }
+#elif VLM_AARCH64
+  if (rate == VLM_RATE_INT8_DOT) return vlm_rate_int8_neondot(iterations);
+  if (vlm_has(isa, VLM_FEATURES_NEON)) return rate == VLM_RATE_READ ? vlm_rate_read_neon(iterations, buffer, bytes) : vlm_rate_fma_neon(iterations);
 #endif
   return rate == VLM_RATE_READ ? read_generic(iterations, buffer, bytes) : fma_generic(iterations);
 }

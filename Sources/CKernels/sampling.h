@@ -18,6 +18,8 @@ VLM_SAMPLING_DECLARE(generic)
 #if VLM_X86_64
 VLM_SAMPLING_DECLARE(avx2)
 VLM_SAMPLING_DECLARE(avx512)
+#elif VLM_AARCH64
+VLM_SAMPLING_DECLARE(neon)
 #endif
 
 // The sum of the lanes; `lanes` is changed.

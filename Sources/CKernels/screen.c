@@ -1,6 +1,7 @@
 #include "screen.h"
 
-vlm_screen_fn vlm_screen_int8_generic, vlm_screen_int8_avx2, vlm_screen_int8_avxvnni, vlm_screen_int8_avx512vnni;
+vlm_screen_fn vlm_screen_int8_generic, vlm_screen_int8_avx2, vlm_screen_int8_avxvnni, vlm_screen_int8_avx512vnni, vlm_screen_int8_neon,
+    vlm_screen_int8_neondot;
 
 // Versions, the last whose features the machine has being taken.
 static const struct { vlm_isa features; vlm_screen_fn *run; const char *name; } versions[] = {
@@ -9,6 +10,9 @@ static const struct { vlm_isa features; vlm_screen_fn *run; const char *name; } 
     {VLM_FEATURES_AVX2, vlm_screen_int8_avx2, "vlm_screen_int8_avx2"},
     {VLM_FEATURES_AVX_VNNI, vlm_screen_int8_avxvnni, "vlm_screen_int8_avxvnni"},
     {VLM_FEATURES_VNNI, vlm_screen_int8_avx512vnni, "vlm_screen_int8_avx512vnni"},
+#elif VLM_AARCH64
+    {VLM_FEATURES_NEON, vlm_screen_int8_neon, "vlm_screen_int8_neon"},
+    {VLM_FEATURES_NEON_DOT, vlm_screen_int8_neondot, "vlm_screen_int8_neondot"},
 #endif
 };
 

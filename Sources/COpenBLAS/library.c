@@ -9,6 +9,7 @@ typedef void sgemm_fn(int, int, int, int, int, int, float, const float *, int, c
 enum { ROW_MAJOR = 101, NOT_TRANSPOSED = 111, TRANSPOSED = 112 };
 
 static sgemm_fn *sgemm;
+static const char *description = "none";
 
 // What the library will read should it be opened, set before the process has a second thread: one thread per call, and the
 // kernels of the processor's features, since a release older than the processor takes its slowest ones. The user's wishes stay.
@@ -25,6 +26,8 @@ static void open_library(void) {
   void (*set_threads)(int) = (void (*)(int))dlsym(library, "openblas_set_num_threads");
   if (set_threads) set_threads(1);
   sgemm = (sgemm_fn *)dlsym(library, "cblas_sgemm");
+  char *(*configuration)(void) = (char *(*)(void))dlsym(library, "openblas_get_config");
+  description = configuration ? configuration() : "unknown";
 }
 
 bool vlm_openblas_open(void) {
@@ -32,6 +35,8 @@ bool vlm_openblas_open(void) {
   pthread_once(&once, open_library);
   return sgemm != NULL;
 }
+
+const char *vlm_openblas_description(void) { return vlm_openblas_open() ? description : "none"; }
 
 bool vlm_openblas_multiply(const vlm_openblas_product *p) {
   if (!vlm_openblas_open()) return false;

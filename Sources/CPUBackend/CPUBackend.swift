@@ -21,7 +21,7 @@ package struct CPUBackend: Backend {
         self.threads = min(max(threads ?? Processors.ofThisProcess.threads, range.lowerBound), range.upperBound)
     }
 
-    package func load(_ artifact: Artifact, adapters: [Adapter]) throws(BackendError) -> any LoadedModel {
+    package func load(_ artifact: Artifact, adapters: [Adapter], beside other: (any LoadedModel)?) throws(BackendError) -> any LoadedModel {
         let target = artifact.manifest.key.target
         let missing = target.features.subtracting(Self.features).sorted()
         guard missing.isEmpty else {
@@ -30,7 +30,8 @@ package struct CPUBackend: Backend {
                 "the artifact is for \(target.rawValue), but this machine lacks \(names); "
                     + "recompile it with vlmc compile --target \(Target.best(for: Self.features).rawValue)")
         }
-        return try CPUModel(artifact, adapters: adapters, isa: target.isa, threads: threads, clock: clock)
+        let team = (other as? CPUModel)?.team ?? ThreadTeam(count: threads)
+        return try CPUModel(artifact, adapters: adapters, isa: target.isa, team: team, clock: clock)
     }
 
     /// What this processor can do and the operating system has enabled.

@@ -1,5 +1,6 @@
 import ArtifactFormat
 import CKernels
+import COpenBLAS
 import Execution
 import Plan
 import Synchronization
@@ -9,7 +10,7 @@ import Tensors
 final class CPUModel: LoadedModel {
     let program: Program
     private let artifact: Artifact
-    private let team: ThreadTeam
+    let team: ThreadTeam
     private let rowItems = RowItems()
     private let kv: KVStorage
     private let states: StateStorage
@@ -24,12 +25,13 @@ final class CPUModel: LoadedModel {
     private let symbols: SymbolTable
     private let clock: StepClock?
 
-    init(_ artifact: Artifact, adapters: [Adapter], isa: vlm_isa, threads: Int, clock: StepClock?) throws(BackendError) {
+    init(_ artifact: Artifact, adapters: [Adapter], isa: vlm_isa, team: ThreadTeam, clock: StepClock?) throws(BackendError) {
         self.artifact = artifact
         let program = artifact.program
         self.program = program
         self.clock = clock
-        team = ThreadTeam(count: threads)
+        self.team = team
+        let threads = team.count
         kv = KVStorage(program.kv)
         let decoderBytes = program.plans.filter { $0.entry != .vision }.map(\.arenaBytes).max() ?? 0
         let visionPlan = program.plans.first { $0.entry == .vision }
@@ -79,6 +81,20 @@ final class CPUModel: LoadedModel {
         for copy in copies.blocks { kv.copyBlock(from: Int(copy.from), to: Int(copy.to)) }
         for copy in copies.states { states.copySlot(from: Int(copy.from), to: Int(copy.to)) }
     }
+
+    /// Kernels compute the same on every processor that has the artifact's features, OpenBLAS does not.
+    var arithmetic: String {
+        let usesBLAS = program.plans.contains { plan in
+            plan.steps.contains { step in if case .linear(let linear) = step.kernel { linear.arithmetic == .blas } else { false } }
+        }
+        return usesBLAS ? "cpu, \(String(cString: vlm_openblas_description())), \(team.count <= Int(VLM_OPENBLAS_THREADS))" : "cpu"
+    }
+
+    var blockBytes: Int { kv.blockBytes }
+
+    func readBlock(_ block: Int32, into buffer: UnsafeMutableRawBufferPointer) { kv.read(block: Int(block), into: buffer) }
+
+    func writeBlock(_ block: Int32, from buffer: UnsafeRawBufferPointer) { kv.write(block: Int(block), from: buffer) }
 
     func run(_ entry: Entry, _ io: StepIO) throws(BackendError) {
         let plan = try prepared(entry)

@@ -61,6 +61,35 @@ final class KVStorage {
         }
     }
 
+    /// Bytes of a block over all layers; 0 before there are some.
+    var blockBytes: Int { layout.blockBytes(size: blockSize) }
+
+    /// Copies a block into a buffer of `blockBytes`: for each layer its keys, then its values.
+    func read(block: Int, into buffer: UnsafeMutableRawBufferPointer) {
+        forEachPart(of: block, in: buffer.count) { place, part in
+            UnsafeMutableRawBufferPointer(rebasing: buffer[place]).copyMemory(from: UnsafeRawBufferPointer(start: part, count: place.count))
+        }
+    }
+
+    /// Writes over a block what `read` gave.
+    func write(block: Int, from buffer: UnsafeRawBufferPointer) {
+        forEachPart(of: block, in: buffer.count) { place, part in
+            UnsafeMutableRawBufferPointer(start: part, count: place.count).copyMemory(from: UnsafeRawBufferPointer(rebasing: buffer[place]))
+        }
+    }
+
+    private func forEachPart(of block: Int, in bytes: Int, _ body: (Range<Int>, UnsafeMutableRawPointer) -> Void) {
+        precondition((0..<blockCount).contains(block) && bytes == blockBytes, "a block outside the cache")
+        var start = 0
+        for layer in layout.layers.indices {
+            let count = layout.tokenBytes(layout.layers[layer]) / 2 * blockSize
+            for base in [keys(layer), values(layer)] {
+                if let base { body(start..<start + count, base + block * count) }
+                start += count
+            }
+        }
+    }
+
     func keys(_ layer: Int) -> UnsafeMutableRawPointer? { base.map { $0 + starts[layer] * blockSize * blockCount } }
 
     func values(_ layer: Int) -> UnsafeMutableRawPointer? {

@@ -35,8 +35,9 @@ extension ModelDirectory {
 
     /// Throws where the tokenizer does not know the token that stands for an image.
     func inputs(of definition: any ModelDefinition, _ tokenizer: Tokenizer) throws(CheckpointError) -> InputSpec {
-        let spec = try definition.inputs(TokenNames(text: { tokenizer.token($0) }, token: { tokenizer.id(of: $0) }))
+        var spec = try definition.inputs(TokenNames(text: { tokenizer.token($0) }, token: { tokenizer.id(of: $0) }))
         do throws(TokenizationError) {
+            if try !spec.hasVideoPlaceholder(of: tokenizer) { spec.video = nil }
             guard try !spec.hasPlaceholder(of: tokenizer) else { return spec }
         } catch { throw CheckpointError(.unsupported, file: path, "the placeholder of images has no tokens: \(error)") }
         guard let prompt = spec.image?.prompt else { return spec }

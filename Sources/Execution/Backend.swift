@@ -5,13 +5,17 @@ package import Plan
 package protocol Backend: Sendable {
     /// Maps the weights and prepares every plan; nothing is compiled and no plan is changed.
     ///
-    /// - Parameter adapters: those that tokens may name by their place here, of layers that the program lets them change.
-    func load(_ artifact: Artifact, adapters: [Adapter]) throws(BackendError) -> any LoadedModel
+    /// - Parameters:
+    ///   - adapters: those that tokens may name by their place here, of layers that the program lets them change.
+    ///   - other: a model of this backend whose threads compute this one as well, in turn; nil for threads of its own.
+    func load(_ artifact: Artifact, adapters: [Adapter], beside other: (any LoadedModel)?) throws(BackendError) -> any LoadedModel
 }
 
 extension Backend {
-    /// A model without adapters.
-    package func load(_ artifact: Artifact) throws(BackendError) -> any LoadedModel { try load(artifact, adapters: []) }
+    /// A model with threads of its own.
+    package func load(_ artifact: Artifact, adapters: [Adapter] = []) throws(BackendError) -> any LoadedModel {
+        try load(artifact, adapters: adapters, beside: nil)
+    }
 }
 
 /// A model ready to run. One thread at a time calls it.
@@ -26,6 +30,18 @@ package protocol LoadedModel: AnyObject {
 
     /// Copies places of the KV cache and of the states of sequences, one after another; before the `run` whose sequences use them.
     func copy(_ copies: CacheCopies)
+
+    /// What decides the bits of keys and values beside the artifact, in words: libraries, and how they were told to compute.
+    var arithmetic: String { get }
+
+    /// Bytes of one block of the KV cache, K and V of all layers; 0 before `reserveKV`.
+    var blockBytes: Int { get }
+
+    /// Writes the content of a block of the KV cache into a buffer of `blockBytes`.
+    func readBlock(_ block: Int32, into buffer: UnsafeMutableRawBufferPointer)
+
+    /// Writes over a block what `readBlock` of a model of the same artifact and block size gave.
+    func writeBlock(_ block: Int32, from buffer: UnsafeRawBufferPointer)
 
     /// Runs `extend` or one `decode` gear over the batch in `io` and leaves logits there.
     func run(_ entry: Entry, _ io: StepIO) throws(BackendError)

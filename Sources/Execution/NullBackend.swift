@@ -61,6 +61,20 @@ package final class NullModel: LoadedModel {
         if !states.isEmpty { for copy in copies.states { states[Int(copy.to)] = states[Int(copy.from)] } }
     }
 
+    package var arithmetic: String { "null \(seed)" }
+    package var blockBytes: Int { cache.isEmpty ? 0 : blockSize * MemoryLayout<UInt64>.stride }
+
+    package func readBlock(_ block: Int32, into buffer: UnsafeMutableRawBufferPointer) {
+        cache.withUnsafeBytes { buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[place(of: block)])) }
+    }
+
+    package func writeBlock(_ block: Int32, from buffer: UnsafeRawBufferPointer) {
+        let place = place(of: block)
+        cache.withUnsafeMutableBytes { UnsafeMutableRawBufferPointer(rebasing: $0[place]).copyMemory(from: buffer) }
+    }
+
+    private func place(of block: Int32) -> Range<Int> { Int(block) * blockBytes..<(Int(block) + 1) * blockBytes }
+
     package func run(_ entry: Entry, _ io: StepIO) throws(BackendError) {
         beforeRun(entry)
         if case .decode(let gear) = entry, !program.limits.gears.contains(gear) || io.tokenCount != gear {

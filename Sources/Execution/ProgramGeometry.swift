@@ -5,6 +5,12 @@ extension Program {
     /// Bytes of K and V that one cache block of `blockSize` tokens takes over all layers.
     package func kvBlockBytes(blockSize: Int) -> Int { kv.blockBytes(size: blockSize) }
 
+    /// Layers of the KV cache, and bytes of an element.
+    package var kvExtents: (layers: Int, elementBytes: Int) { (kv.layers.count, kv.element.byteCount) }
+
+    /// The layout of the KV cache in words, which differ where layouts do.
+    package var kvText: String { "\(kv.element) " + kv.layers.map { "\($0.heads)x\($0.headDim)" }.joined(separator: " ") }
+
     package func plan(for entry: Entry) -> ExecutionPlan? { plans.first { $0.entry == entry } }
 
     /// Whether one vision call takes all of these images.

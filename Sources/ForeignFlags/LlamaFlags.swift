@@ -1,14 +1,13 @@
 extension ForeignFlag {
     private static let noGPU = "there is no GPU to put anything on"
     private static let adapters = "adapters in GGUF are not read; --enable-lora --lora-modules name=dir takes those of PEFT"
-    private static let drafts = "neither draft models nor EAGLE heads are served; --speculative-model '[ngram]' guesses tokens from prompt and answer"
     private static let byRequest = "requests say it, under the same name as at OpenAI or vLLM"
     private static let noSampler = "this way of sampling is not built"
     private static let vision = "the vision tower is part of the artifact, with its processor; leave it out"
     private static let positions = "positions are computed as config.json says: change it in the model directory, and compile that"
 
     /// Those of llama.cpp's server that `vlm-serve` does not have under the same name.
-    static let llama = translated + placement + sampling + server
+    static let llama = translated + placement + drafts + sampling + server
 
     /// A flag whose value 0 or −1 leaves the choice to the server.
     private static func count(_ names: String, _ ours: String) -> ForeignFlag {
@@ -59,7 +58,15 @@ extension ForeignFlag {
         ForeignFlag("-mu --model-url -hff --hf-file", .one, .refused("GGUF files are not read, and nothing is downloaded; give the model's HuggingFace directory")),
         ForeignFlag("--rope-scale --rope-freq-base --rope-freq-scale --yarn-orig-ctx --yarn-ext-factor --yarn-attn-factor --yarn-beta-slow --yarn-beta-fast --override-kv", .one, .refused(positions)),
         ForeignFlag("--lora --control-vector --lora-scaled --control-vector-scaled --control-vector-layer-range", .several, .refused(adapters)),
-        ForeignFlag("-md --model-draft -hfd -hfrd --hf-repo-draft --draft --draft-max --draft-n --draft-min --draft-n-min --draft-p-min -cd --ctx-size-draft -devd --device-draft -ngld --gpu-layers-draft --n-gpu-layers-draft -ctkd --cache-type-k-draft -ctvd --cache-type-v-draft", .one, .refused(drafts)),
+    ]
+
+    private static let drafts = [
+        ForeignFlag("-md --model-draft -hfd -hfrd --hf-repo-draft", .one, .ours("--speculative-model")),
+        ForeignFlag("--draft --draft-max --draft-n", .one, .ours("--num-speculative-tokens")),
+        ForeignFlag("--draft-min --draft-n-min --draft-p-min", .one, .nothing("as many tokens are guessed as gain time, by how many came true; answers do not depend on it")),
+        ForeignFlag("-cd --ctx-size-draft", .one, .nothing("a draft model guesses texts as long as it was compiled for; answers do not depend on it")),
+        ForeignFlag("-devd --device-draft -ngld --gpu-layers-draft --n-gpu-layers-draft", .one, .nothing(noGPU)),
+        ForeignFlag("-ctkd --cache-type-k-draft -ctvd --cache-type-v-draft", .one, .refused("the KV cache of a draft model is as it was compiled: vlmc compile --precision exact makes it f32, balanced bf16")),
     ]
 
     private static let sampling = [

@@ -1,17 +1,19 @@
 internal import JSON
 
-/// Most images of one request, as vLLM's `--limit-mm-per-prompt` says it: `image=2,video=0`, or JSON such as `{"image": 2}` and
+/// Most images and videos of one request, as vLLM's `--limit-mm-per-prompt` says it: `image=2,video=0`, or JSON such as `{"image": 2}` and
 /// `{"image": {"count": 2}}`.
 package struct MediaLimits: Sendable, Equatable {
     /// Nil for as many as fit.
     package private(set) var images: Int?
+    package private(set) var videos: Int?
 
     package init(_ text: String) throws(FlagError) {
         for (kind, count) in try Self.counts(text) {
             switch kind {
             case "image": images = count
+            case "video": videos = count
             // None are taken, however many may be.
-            case "audio", "video": continue
+            case "audio": continue
             default: throw FlagError("\(text): \(kind) is none of image, video, audio")
             }
         }

@@ -1,6 +1,5 @@
 extension ForeignFlag {
     private static let prompts = "adapters of prompts are not served; those of layers are (--enable-lora)"
-    private static let drafts = "neither draft models nor EAGLE heads are served; --speculative-model '[ngram]' guesses tokens from prompt and answer"
     private static let compiledAhead = "plans are compiled ahead, for the batch sizes of vlmc compile --decode-gears"
     private static let oneProcess = "one process computes, on the CPU"
     private static let inMemory = "weights are mapped, and the KV cache stays in memory: --kv-cache-bytes says how large it is"
@@ -112,7 +111,9 @@ extension ForeignFlag {
         ForeignFlag("--max-prompt-adapters --max-prompt-adapter-token", .one, .refused(prompts)),
         ForeignFlag("--qlora-adapter-name-or-path", .one, .refused("adapters are named by --lora-modules name=dir")),
         ForeignFlag("--speculative-config", .one, .becomes("--speculative-model and its flags", SpeculativeConfig.words)),
-        ForeignFlag("--speculative-model-quantization --speculative-draft-tensor-parallel-size --speculative-max-model-len", .one, .refused(drafts)),
+        ForeignFlag("--speculative-model-quantization", .one, .refused("a draft model is quantized as its checkpoint is, or as vlmc compile --weights made its artifact")),
+        ForeignFlag("--speculative-draft-tensor-parallel-size", .one, .only(["1"], sharing)),
+        ForeignFlag("--speculative-max-model-len", .one, .nothing("a draft model guesses texts as long as it was compiled for; answers do not depend on it")),
         ForeignFlag("--speculative-disable-by-batch-size", .one, .refused("guessed tokens only take rows that no running sequence needs")),
         ForeignFlag("--spec-decoding-acceptance-method", .one, .only(["rejection_sampler"], "answers are those that there would be without guesses")),
         ForeignFlag("--typical-acceptance-sampler-posterior-threshold --typical-acceptance-sampler-posterior-alpha", .one, .refused("answers are those that there would be without guesses")),

@@ -21,6 +21,8 @@ package struct APIServer: Service {
         package var maxBodyBytes = 64 << 20
         /// Images of one request; nil for as many as fit.
         package var maxImages: Int?
+        /// Most videos of one request; nil for as many as fit.
+        package var maxVideos: Int?
         /// Images that are fetched for requests; by default none.
         package var media = MediaRules()
         /// Bytes of all requests at once, in all their forms.

@@ -42,7 +42,7 @@ struct AnswerRoute: Sendable {
             let translation = try Form.translated(object)
             return try translation.names.renaming { () throws(APIError) -> Read<Form> in
                 let chat = try ChatRequest(translation.body, model.surroundings(pipeline))
-                try intake.checkImages(chat.images.count)
+                try intake.checkImages(chat.images)
                 try model.check(name: chat.model)
                 return Read(form: translation.form, names: translation.names, chat: chat)
             }

@@ -21,7 +21,7 @@ struct ChatRequest: Sendable {
         try FieldTable.chat.check(object)
         guard let model = try fields.string("model") else { throw .invalid("model is required", param: "model") }
         self.model = model
-        (messages, images) = try MessageReader(bounds: PixelFields.readBody(fields)).read(fields.value("messages"))
+        (messages, images) = try MessageReader(fields).read(fields.value("messages"))
         template = try TemplateFields(fields)
         options = try AnswerOptions(fields, surroundings, logprobs: Self.logprobs(fields))
         offer = try ToolFields(fields: fields).read()

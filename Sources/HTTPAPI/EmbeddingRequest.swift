@@ -33,7 +33,7 @@ struct EmbeddingRequest: Sendable {
         try FieldTable.embeddings.check(object)
         guard let model = try fields.string("model") else { throw .invalid("model is required", param: "model") }
         self.model = model
-        let bounds = try PixelFields.readBody(fields)
+        _ = try PixelFields.readBody(fields)
         if fields.value("messages") == nil {
             content = .prompts(
                 try PromptSources("input", fields, vocabularySize: vocabularySize, most: Self.inputsMax),
@@ -43,7 +43,7 @@ struct EmbeddingRequest: Sendable {
             }
         } else {
             guard fields.value("input") == nil else { throw .invalid("input and messages are not possible together", param: "input") }
-            let (messages, images) = try MessageReader(bounds: bounds).read(fields.value("messages"))
+            let (messages, images) = try MessageReader(fields).read(fields.value("messages"))
             var template = try TemplateFields(fields)
             // Nothing is generated, unless the request says how the prompt ends.
             if template.form.extra["add_generation_prompt"] == nil { template.form.extra["add_generation_prompt"] = false }

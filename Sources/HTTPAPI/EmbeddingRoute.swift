@@ -12,7 +12,7 @@ struct EmbeddingRoute: Sendable {
         let images = ImageFetching.Places<EmbeddingRequest>(images: \EmbeddingRequest.images)
         let (plan, holdings) = try await intake.prepare(arrival, images: images) { object, _ throws(APIError) in
             let read = try EmbeddingRequest(object, vocabularySize: model.engine.configuration.vocabularySize)
-            try intake.checkImages(read.images.count)
+            try intake.checkImages(read.images)
             try model.check(name: read.model)
             return read
         } isLong: { $0.isLong } make: { read, pipeline, budget throws(APIError) in

@@ -48,6 +48,8 @@ struct ImageFetching: Sendable {
 
     private struct Wanted: Sendable {
         var index: Int
+        /// Which of the image's files.
+        var file: Int
         var field: String
         var place: Place
     }
@@ -60,21 +62,21 @@ struct ImageFetching: Sendable {
         var fetched = Fetched()
         guard !wanted.isEmpty else { return fetched }
         let contextLength = engine.configuration.maxModelLength
-        guard images.count < contextLength else {
+        guard wanted.count < 2 * contextLength, images.count < contextLength else {
             throw APIError(.tooLong(what: "\(images.count) images", leastTokens: images.count, contextLength: contextLength) as InputError)
         }
         let allowance = Allowance(bytes: bytesMax)
-        try await withThrowingTaskGroup(of: (Int, [UInt8], ArrivingBodies.Room?).self) { group in
+        try await withThrowingTaskGroup(of: (Wanted, [UInt8], ArrivingBodies.Room?).self) { group in
             var waiting = wanted[...]
             func addNext() {
                 guard let next = waiting.popFirst() else { return }
                 group.addTask { try await one(next, channel, deadline, allowance) }
             }
             for _ in 0..<Self.fetchesOfOneMax { addNext() }
-            while let (index, file, room) = try await group.next() {
+            while let (wanted, file, room) = try await group.next() {
                 fetched.bytes += file.count
                 if let room { fetched.rooms.append(room) }
-                images[index].source = .bytes(file)
+                images[wanted.index].sources[wanted.file] = .bytes(file)
                 addNext()
             }
         }
@@ -84,29 +86,37 @@ struct ImageFetching: Sendable {
     private func wanted(_ images: [EncodedImage]) throws(APIError) -> [Wanted] {
         var wanted: [Wanted] = []
         for (index, image) in images.enumerated() {
-            do throws(MediaError) {
-                switch image.source {
-                case .bytes: continue
-                case .remote(let text):
-                    let url = try MediaURL(text)
-                    try fetcher.rules.check(url)
-                    wanted.append(Wanted(index: index, field: image.place, place: .url(url)))
-                case .file(let path):
-                    guard let directory = fetcher.rules.localDirectory else {
-                        throw MediaError("images are not read from files (--allowed-local-media-path); send a data: URL, such as data:image/png;base64,…")
-                    }
-                    wanted.append(Wanted(index: index, field: image.place, place: .file(path, directory)))
+            for (file, source) in image.sources.enumerated() {
+                do throws(MediaError) {
+                    guard let place = try place(of: source) else { continue }
+                    wanted.append(Wanted(index: index, file: file, field: image.place, place: place))
+                } catch {
+                    throw APIError(error, place: image.place)
                 }
-            } catch {
-                throw APIError(error, place: image.place)
             }
         }
         return wanted
     }
 
+    /// Nil for a file that is there.
+    private func place(of source: ImageSource) throws(MediaError) -> Place? {
+        switch source {
+        case .bytes: return nil
+        case .remote(let text):
+            let url = try MediaURL(text)
+            try fetcher.rules.check(url)
+            return .url(url)
+        case .file(let path):
+            guard let directory = fetcher.rules.localDirectory else {
+                throw MediaError("images are not read from files (--allowed-local-media-path); send a data: URL, such as data:image/png;base64,…")
+            }
+            return .file(path, directory)
+        }
+    }
+
     private func one(
         _ wanted: Wanted, _ channel: (any Channel)?, _ deadline: ContinuousClock.Instant, _ allowance: Allowance
-    ) async throws -> (Int, [UInt8], ArrivingBodies.Room?) {
+    ) async throws -> (Wanted, [UInt8], ArrivingBodies.Room?) {
         let slot = try await slots.reserve(1, peer: channel?.peer ?? "")
         guard ContinuousClock.now < deadline else { throw APIError(.stopped(.deadline) as InputError) }
         let began = ContinuousClock.now
@@ -119,7 +129,7 @@ struct ImageFetching: Sendable {
             guard room?.complete() ?? true else { throw MediaError.noRoom }
             let seconds = (ContinuousClock.now - began).seconds
             engine.updateMetrics { $0.imageFetch.observe(seconds) }
-            return (wanted.index, file, room)
+            return (wanted, file, room)
         } catch let error as MediaError {
             if let detail = error.detail { log?("\(wanted.field): \(told(wanted.place)): \(detail)") }
             throw APIError(error, place: wanted.field)

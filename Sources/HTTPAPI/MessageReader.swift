@@ -1,8 +1,9 @@
 internal import Inputs
 internal import JSON
+internal import Plan
 internal import Serving
 
-/// Reads `messages`: texts for the chat template, images as files or where they are.
+/// Reads `messages`: texts for the chat template, images and videos as files or where they are.
 struct MessageReader {
     /// Roles of the API with those of chat templates: a developer's words are a system message.
     private static let roles = [
@@ -11,12 +12,19 @@ struct MessageReader {
     /// Fields that would change what the model reads, and parts that it cannot read yet.
     private static let laterFields: Set<String> = ["function_call", "audio"]
     private static let laterParts: Set<String> = [
-        "input_audio", "video_url", "audio_url", "file", "input_file", "video", "audio", "image", "image_pil",
+        "input_audio", "audio_url", "file", "input_file", "audio", "image", "image_pil",
     ]
     private static let laterPartFields: Set<String> = ["fps", "file_id"]
 
-    /// Bounds of images whose parts say no others.
-    var bounds = PixelBounds()
+    /// Bounds of images, and frames of videos, whose parts say no others.
+    private let bounds: PixelBounds
+    private let sampling: FrameSampling.Request
+
+    /// - Parameter fields: those of the body.
+    init(_ fields: FieldReader) throws(APIError) {
+        bounds = try PixelFields.readBody(fields)
+        sampling = try VideoFields.readBody(fields)
+    }
 
     func read(_ value: JSONValue?) throws(APIError) -> (messages: JSONValue, images: [EncodedImage]) {
         guard let value else { throw .invalid("messages is required", param: "messages") }
@@ -77,11 +85,15 @@ struct MessageReader {
         if case .string = value { return ["type": "text", "text": value] }
         guard let object = value.objectValue else { throw .invalid("\(place) must be an object or a string", param: place) }
         let fields = FieldReader(object: object, prefix: place + ".")
-        try checkFields(of: object, place: place)
-        let implied = ["text", "image_url", "image_embeds"].first { fields.value($0) != nil }
+        let implied = ["text", "image_url", "image_embeds", "video_url"].first { fields.value($0) != nil }
         guard let type = try fields.string("type") ?? implied else {
             throw .invalid("\(place).type is required", param: "\(place).type")
         }
+        if type == "video_url" || type == "video" {
+            images.append(try VideoFields(fields: fields, place: place, bounds: bounds, sampling: sampling).read(type))
+            return ["type": "video"]
+        }
+        try checkFields(of: object, place: place)
         switch type {
         case "text", "input_text", "output_text", "refusal":
             let name = type == "refusal" ? type : "text"
@@ -98,7 +110,7 @@ struct MessageReader {
             throw .invalid(
                 "\(place): parts of type \(later) are not supported yet", param: place, code: "unsupported_parameter")
         default:
-            throw .invalid("\(place).type must be text or image_url, not \(type.prefix(40))", param: "\(place).type")
+            throw .invalid("\(place).type must be text, image_url or video_url, not \(type.prefix(40))", param: "\(place).type")
         }
     }
 

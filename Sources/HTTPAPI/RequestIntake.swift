@@ -21,8 +21,9 @@ struct RequestIntake: Sendable {
     let maxBodyBytes: Int
     /// Gets images that requests only name.
     let fetching: ImageFetching
-    /// Images of one request; nil for as many as fit.
+    /// Images, and videos, of one request; nil for as many as fit.
     let maxImages: Int?
+    let maxVideos: Int?
     /// Processor time that one request's preparation may take, and how long its turn and it may take together.
     let preparationLimit: Duration
     let preparationDeadline: Duration
@@ -37,7 +38,8 @@ struct RequestIntake: Sendable {
         workers = WorkerPool(count: options.workers, afterLongWork: vlm_heap_trim)
         arriving = ArrivingBodies(limit: options.maxHeldBytes / 2)
         working = ByteBudget(limit: options.maxHeldBytes / 2)
-        (maxBodyBytes, maxImages) = (options.maxBodyBytes, options.maxImages)
+        maxBodyBytes = options.maxBodyBytes
+        (maxImages, maxVideos) = (options.maxImages, options.maxVideos)
         fetching = ImageFetching(
             rules: options.media, engine: model.engine, arriving: arriving, bytesMax: options.maxBodyBytes, log: options.requestLog)
         preparationLimit = .nanoseconds(Int64(options.preparationCPUSeconds * 1e9))
@@ -168,10 +170,13 @@ struct RequestIntake: Sendable {
         return body
     }
 
-    /// Throws for more images than one request may hold.
-    func checkImages(_ count: Int) throws(APIError) {
-        guard let maxImages, count > maxImages else { return }
-        throw .invalid("messages hold \(count) images, more than \(maxImages) (--limit-mm-per-prompt)", param: "messages")
+    /// Throws for more images or videos than one request may hold.
+    func checkImages(_ images: [EncodedImage]) throws(APIError) {
+        let videos = images.count { $0.video != nil }
+        for (count, most, kind) in [(images.count - videos, maxImages, "images"), (videos, maxVideos, "videos")] {
+            guard let most, count > most else { continue }
+            throw .invalid("messages hold \(count) \(kind), more than \(most) (--limit-mm-per-prompt)", param: "messages")
+        }
     }
 
     private func tooLarge(_ size: String) -> APIError {

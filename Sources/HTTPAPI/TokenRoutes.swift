@@ -20,7 +20,7 @@ struct TokenRoutes: Sendable {
             let fields = FieldReader(object: object)
             try FieldTable.tokenize.check(object)
             if let name = try fields.string("model") { try model.check(name: name) }
-            let bounds = try PixelFields.readBody(fields)
+            _ = try PixelFields.readBody(fields)
             guard fields.value("messages") != nil else {
                 guard let text = try fields.string("prompt") else { throw .invalid("prompt or messages is required", param: "prompt") }
                 content = .text(text, addsSpecialTokens: try fields.boolean("add_special_tokens") ?? true)
@@ -29,7 +29,7 @@ struct TokenRoutes: Sendable {
             guard fields.value("prompt") == nil else {
                 throw .invalid("prompt and messages are not possible together", param: "prompt")
             }
-            let (messages, images) = try MessageReader(bounds: bounds).read(fields.value("messages"))
+            let (messages, images) = try MessageReader(fields).read(fields.value("messages"))
             var template = try TemplateFields(fields)
             if let offer = try ToolFields(fields: fields).read() { template.form.extra["tools"] = .array(offer.tools) }
             content = .messages(messages, images, template)
@@ -74,7 +74,7 @@ struct TokenRoutes: Sendable {
         let images = ImageFetching.Places<Source>(images: \Source.images)
         let (tokens, holdings) = try await intake.prepare(.connection(request, context), images: images) { object, _ throws(APIError) in
             let source = try Source(object, model)
-            try intake.checkImages(source.images.count)
+            try intake.checkImages(source.images)
             return source
         } isLong: { !$0.images.isEmpty } make: { source, pipeline, budget throws(APIError) in
             try source.tokens(pipeline, budget)
@@ -93,7 +93,7 @@ struct TokenRoutes: Sendable {
             let translation = try Messages.counted(object)
             let source = try translation.names.renaming { () throws(APIError) in
                 let source = try Source(translation.body, model)
-                try intake.checkImages(source.images.count)
+                try intake.checkImages(source.images)
                 return source
             }
             return Counted(source: source, names: translation.names)

@@ -124,6 +124,15 @@ extension ModelDirectory {
         return try config.section("image_processor") ?? config
     }
 
+    /// How the directory's videos are processed: the first of the files in which transformers looks; nil where there is none.
+    package func videoProcessor() throws(CheckpointError) -> ConfigSection? {
+        if let config = try document("processor_config.json"), config.members["video_processor"]?.objectValue != nil {
+            return try config.required("video_processor")
+        }
+        if let config = try document("video_preprocessor_config.json") { return config }
+        return try document("preprocessor_config.json")
+    }
+
     /// The `…_token` entries of tokenizer_config.json and special_tokens_map.json, by their names.
     package func specialTokens() throws(CheckpointError) -> [String: String] {
         var tokens: [String: String] = [:]

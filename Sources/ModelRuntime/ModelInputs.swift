@@ -53,10 +53,14 @@ package struct ModelInputs: Sendable {
                 spec: try artifact.inputSpec(), tokenizer: try artifact.tokenizer(), template: try template ?? artifact.chatTemplate(),
                 key: artifact.manifest.weightsKey + artifact.manifest.programKey)
         }
-        guard try SessionError.wrapping({ try spec.hasPlaceholder(of: tokenizer) }) else {
+        let (holdsImages, holdsVideos) = try SessionError.wrapping {
+            (try spec.hasPlaceholder(of: tokenizer), try spec.hasVideoPlaceholder(of: tokenizer))
+        }
+        guard holdsImages, holdsVideos else {
+            let (field, token) = holdsImages ? ("video.frames.prompt", spec.video?.frames.prompt.token) : ("image.prompt", spec.image?.prompt.token)
             throw SessionError(
-                description: "\(artifact.path): section inputs.json is malformed: image.prompt.tokenText is not the token "
-                    + "\(spec.image?.prompt.token ?? 0) of the artifact's tokenizer; rebuild it with vlmc compile --force")
+                description: "\(artifact.path): section inputs.json is malformed: \(field).tokenText is not the token "
+                    + "\(token ?? 0) of the artifact's tokenizer; rebuild it with vlmc compile --force")
         }
     }
 

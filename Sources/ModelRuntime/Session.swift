@@ -17,22 +17,31 @@ package final class Session: Sendable {
     ///
     /// - Parameters:
     ///   - adapters: those that requests may name by their place.
+    ///   - draft: a model of the same tokens that guesses how answers go on; nil for none. Of images it sees nothing.
     ///   - options: what the engine may use, at most what the artifact was compiled for.
     ///   - availableBytes: memory that is free now.
     ///   - log: takes lines for the operator; called on the engine's thread.
     package init(
-        _ artifact: Artifact, adapters: [Adapter] = [], on backend: some Backend, options: EngineOptions = EngineOptions(),
+        _ artifact: Artifact, adapters: [Adapter] = [], draft: Artifact? = nil, on backend: some Backend, options: EngineOptions = EngineOptions(),
         availableBytes: Int = MachineMemory.availableBytes, log: @escaping @Sendable (String) -> Void = { _ in }
     ) throws(ConfigurationError) {
         self.artifact = artifact
         var options = options
         options.adapters = adapters.map(\.name)
-        let configuration = try EngineConfiguration(program: artifact.program, options: options, availableBytes: availableBytes)
-        engine = Engine(configuration: configuration, log: log) {
-            try artifact.checkWeights()
-            DispatchQueue.global(qos: .utility).async { artifact.prefault() }
-            return try backend.load(artifact, adapters: adapters)
-        }
+        if let draft { options.draft.positions = try draft.checkedAsDraft(of: artifact).positions }
+        let configuration = try EngineConfiguration(
+            program: artifact.program, draft: draft?.program, options: options, availableBytes: availableBytes)
+        let loadDraft = draft.map { draft -> Engine.LoadDraft in { try Self.load(draft, adapters: [], beside: $0, on: backend) } }
+        let load = { @Sendable () throws -> any LoadedModel in try Self.load(artifact, adapters: adapters, beside: nil, on: backend) }
+        engine = Engine(configuration: configuration, log: log, origin: { try artifact.origin }, load: load, loadDraft: loadDraft)
+    }
+
+    private static func load(
+        _ artifact: Artifact, adapters: [Adapter], beside other: (any LoadedModel)?, on backend: some Backend
+    ) throws -> any LoadedModel {
+        try artifact.checkWeights()
+        DispatchQueue.global(qos: .utility).async { artifact.prefault() }
+        return try backend.load(artifact, adapters: adapters, beside: other)
     }
 
     /// An engine for one request at a time, which computes every prompt as a whole.

@@ -43,6 +43,7 @@ extension Llava {
         quantization = try config.quantization()
         let token = try top.imageToken(vocabulary: text.vocabulary)
         image = try Self.images(directory.imageProcessor(), tower, packing, token: token, top: top)
+        video = packing == .blendedLines ? Self.videos(directory, tower, image, top: top, vocabulary: text.vocabulary) : nil
         common = try directory.inputs(vocabulary: text.vocabulary, positions: text.positions, config)
     }
 }

@@ -27,7 +27,11 @@ extension Qwen25VL {
         let images = try Qwen2VLImages(directory.imageProcessor())
         try images.check(patchSize: tower.patchSize, mergeSize: mergeSize, frames: tower.frames ?? 1, of: config)
         let token = try top.imageToken(vocabulary: text.vocabulary, or: 151_655)
-        image = Self.windowed(images.spec(token: token, text: ""), side: mergeSize, window: window)
+        let own = Self.windowed(images.spec(token: token, text: ""), side: mergeSize, window: window)
+        let videoToken = try? top.token("video_token_id", vocabulary: text.vocabulary, or: 151_656)
+        let rate = try vision.size("tokens_per_second", or: 4, in: 1...1 << 16)
+        video = videoToken.flatMap { QwenVideos(kind: .qwen2, token: $0, positionsPerSecond: rate).spec(directory, own) }
+        image = own.with(video)
         common = try directory.inputs(vocabulary: text.vocabulary, positions: .mrope(mergeSize: mergeSize), config)
     }
 

@@ -25,8 +25,8 @@ package struct Qwen2VL: ModelDefinition {
 
     private let text: DecoderConfiguration
     private let vision: Vision
-    private let images: Qwen2VLImages
-    private let imageToken: Int32
+    private let image: ImageSpec
+    private let video: VideoSpec?
     private let quantization: QuantizationConfig?
     private let common: InputSpec
 
@@ -37,15 +37,19 @@ package struct Qwen2VL: ModelDefinition {
             top.required("text_config"), own: "qwen2_vl_text", isTied: top.bool("tie_word_embeddings") ?? false)
         vision = try Vision(top.required("vision_config"), textWidth: text.width)
         quantization = try config.quantization()
-        images = try Qwen2VLImages(directory.imageProcessor())
+        let images = try Qwen2VLImages(directory.imageProcessor())
         try images.check(patchSize: vision.patchSize, mergeSize: vision.mergeSize, frames: vision.frames, of: config)
-        imageToken = try top.imageToken(vocabulary: text.vocabulary)
+        let own = images.spec(token: try top.imageToken(vocabulary: text.vocabulary), text: "")
+        let videoToken = try? top.token("video_token_id", vocabulary: text.vocabulary, or: 151_656)
+        video = videoToken.flatMap { QwenVideos(kind: .qwen2, token: $0).spec(directory, own) }
+        image = own.with(video)
         common = try directory.inputs(vocabulary: text.vocabulary, positions: .mrope(mergeSize: vision.mergeSize), config)
     }
 
     package func inputs(_ tokens: TokenNames) -> InputSpec {
         var spec = common
-        spec.image = images.spec(token: imageToken, text: "").named(tokens, fallback: "<|image_pad|>")
+        spec.image = image.named(tokens, fallback: "<|image_pad|>")
+        spec.video = video?.named(tokens, fallback: "<|video_pad|>")
         return spec
     }
 
@@ -64,7 +68,7 @@ package struct Qwen2VL: ModelDefinition {
         let entries = TraceEntries(
             decoder: text, images: ImageRows(), rewrites: Self.rewrites, quantization: quantization,
             visionSymbols: [("M", max(bounds.patches / (vision.mergeSize * vision.mergeSize), 1))])
-        return try entries.module(checkpoint, bounds) { $0.vision(vision, images.pixels, textWidth: text.width) }
+        return try entries.module(checkpoint, bounds) { $0.vision(vision, image.pixels, textWidth: text.width) }
     }
 }
 

@@ -13,8 +13,11 @@ extension Qwen35 {
             throw vision.error("out_hidden_size", "is not the width of the text model, \(text.width)")
         }
         quantization = try config.quantization()
-        image = try Qwen2VLImages(directory.imageProcessor()).spec(
+        let own = try Qwen2VLImages(directory.imageProcessor()).spec(
             tower, mergeSize: mergeSize, token: top.imageToken(vocabulary: text.vocabulary, or: 248_056), of: config)
+        let videoToken = try? top.token("video_token_id", vocabulary: text.vocabulary, or: 248_057)
+        video = videoToken.flatMap { QwenVideos(kind: .qwen3, token: $0).spec(directory, own) }
+        image = own.with(video)
         common = try directory.inputs(vocabulary: text.vocabulary, positions: .mrope(mergeSize: mergeSize), config)
     }
 }

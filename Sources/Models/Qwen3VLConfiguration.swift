@@ -19,8 +19,11 @@ extension Qwen3VL {
             throw vision.error("out_hidden_size", "is not the width of the text model, \(text.width)")
         }
         quantization = try config.quantization()
-        image = try Qwen2VLImages(directory.imageProcessor()).spec(
+        let own = try Qwen2VLImages(directory.imageProcessor()).spec(
             tower, mergeSize: mergeSize, token: top.imageToken(vocabulary: text.vocabulary, or: 151_655), of: config)
+        let videoToken = try? top.token("video_token_id", vocabulary: text.vocabulary, or: 151_656)
+        video = videoToken.flatMap { QwenVideos(kind: .qwen3, token: $0).spec(directory, own) }
+        image = own.with(video)
         common = try directory.inputs(vocabulary: text.vocabulary, positions: .mrope(mergeSize: mergeSize), config)
     }
 }

@@ -5,13 +5,32 @@ package enum CPUFeature: String, Sendable, Hashable, Codable, CaseIterable, Comp
     case avx512f, avx512bw, avx512vl, avx512dq
     case avx512vnni = "avx512_vnni"
     case avx512bf16 = "avx512_bf16"
+    /// Vectors of every 64-bit ARM processor.
+    case neon = "asimd"
+    /// Dot products of bytes there.
+    case neonDot = "asimddp"
 
     package static func < (left: CPUFeature, right: CPUFeature) -> Bool { left.rawValue < right.rawValue }
 }
 
-/// What an artifact was compiled for: a named set of CPU features, from the least to the richest.
+/// What a processor must have to run a kernel: all of one set of features. Sets of the same kernel are of different architectures.
+package struct FeatureNeeds: Sendable, Hashable, ExpressibleByArrayLiteral {
+    /// The sets, of which one must be there; an empty one asks for nothing.
+    package let sets: [Set<CPUFeature>]
+
+    init(anyOf sets: Set<CPUFeature>...) { self.sets = sets }
+    package init(arrayLiteral features: CPUFeature...) { sets = [Set(features)] }
+
+    /// Names of what a processor with `features` lacks, the first of each set; nil where it has all of one.
+    package func missing(from features: Set<CPUFeature>) -> String? {
+        let lacks = sets.map { $0.subtracting(features).sorted().first?.rawValue }
+        return lacks.contains(nil) ? nil : lacks.compactMap { $0 }.joined(separator: " or ")
+    }
+}
+
+/// What an artifact was compiled for: a named set of CPU features; those of one architecture from the least to the richest.
 package enum Target: String, Sendable, Hashable, Codable, CaseIterable {
-    /// Any x86-64 or other CPU: portable C kernels.
+    /// Any x86-64, ARM or other CPU: portable C kernels.
     case cpu
     case cpuAVX2 = "cpu-avx2"
     /// AVX2 with dot products of bytes: client processors without AVX-512.
@@ -21,6 +40,10 @@ package enum Target: String, Sendable, Hashable, Codable, CaseIterable {
     case cpuAVX512VNNI = "cpu-avx512-vnni"
     /// AVX-512 with VNNI and BF16.
     case cpuAVX512BF16 = "cpu-avx512-bf16"
+    /// Any 64-bit ARM processor.
+    case cpuNEON = "cpu-neon"
+    /// 64-bit ARM with dot products of bytes.
+    case cpuNEONDot = "cpu-neon-dot"
 
     /// Features a machine must have to run artifacts of this target.
     package var features: Set<CPUFeature> {
@@ -31,6 +54,8 @@ package enum Target: String, Sendable, Hashable, Codable, CaseIterable {
         case .cpuAVX512: Target.cpuAVX2.features.union([.avx512f, .avx512bw, .avx512vl, .avx512dq])
         case .cpuAVX512VNNI: Target.cpuAVX512.features.union([.avx512vnni])
         case .cpuAVX512BF16: Target.cpuAVX512VNNI.features.union([.avx512bf16])
+        case .cpuNEON: [.neon]
+        case .cpuNEONDot: [.neon, .neonDot]
         }
     }
 

@@ -77,14 +77,14 @@ package struct KernelRow: Sendable {
     package let operands: [OperandRule]
     package let results: [OperandRule]
     /// What a processor must have to run it at all.
-    package let needs: Set<CPUFeature>
+    package let needs: FeatureNeeds
     package let cost: KernelCost
     /// One sentence with the mathematics.
     package let summary: String
 
     init(
         _ name: KernelName, _ op: String?, _ summary: String, _ operands: [OperandRule], _ results: [OperandRule] = [OperandRule("y")],
-        needs: Set<CPUFeature> = [], cost: KernelCost
+        needs: FeatureNeeds = [], cost: KernelCost
     ) {
         (self.name, self.op, self.operands, self.results) = (name, op, operands, results)
         (self.needs, self.cost, self.summary) = (needs, cost, summary)
@@ -110,13 +110,13 @@ package enum KernelRegistry {
     /// The linear row for such weights that computes like this; where the processor lacks what it needs, the one in f32.
     package static func linear(_ weights: KernelName.LinearWeights, _ arithmetic: Arithmetic, on features: Set<CPUFeature>) -> KernelName {
         let name = KernelName.linear(weights, arithmetic)
-        let isThere = byName[name.text].map { $0.needs.isSubset(of: features) } ?? false
+        let isThere = byName[name.text].map { $0.needs.missing(from: features) == nil } ?? false
         return isThere ? name : .linear(weights, .f32)
     }
 
     private static let view = KernelRow(.view, nil, "Nothing: the operand's memory under another shape.", [], [], cost: .movement)
 
-    private static func linearRow(_ weights: KernelName.LinearWeights, _ arithmetic: Arithmetic, needs: Set<CPUFeature> = []) -> KernelRow {
+    private static func linearRow(_ weights: KernelName.LinearWeights, _ arithmetic: Arithmetic, needs: FeatureNeeds = []) -> KernelRow {
         KernelRow(
             .linear(weights, arithmetic), weights.op,
             "`y = activation(x · Wᵀ + bias)`, weights \(weights.rawValue), products \(arithmetic.rawValue).",
@@ -128,7 +128,11 @@ package enum KernelRegistry {
     }
 
     /// Layers whose readers want the greatest outputs alone.
-    private static let screenedRows: [KernelRow] = [(.bf16, [.avx512f, .avx512bf16]), (.f32, [.avx2, .fma])].map { arithmetic, needs in
+    private static let screenedRows: [KernelRow] = [
+        screenedRow(.bf16, needs: [.avx512f, .avx512bf16]), screenedRow(.f32, needs: FeatureNeeds(anyOf: [.avx2, .fma], [.neon])),
+    ]
+
+    private static func screenedRow(_ arithmetic: Arithmetic, needs: FeatureNeeds) -> KernelRow {
         KernelRow(
             .screenedLinear(arithmetic), "screened_linear",
             "`y = x · Wᵀ` where it may be wanted, a score from int8 weights elsewhere; products \(arithmetic.rawValue).",
@@ -144,10 +148,13 @@ package enum KernelRegistry {
             [OperandRule("y", .packedRows, .dense)], cost: .perElement(3))
     }
 
+    /// Of integer products, which are the same on every processor that has one of these.
+    private static let integers = FeatureNeeds(anyOf: [.avx2], [.neon])
+
     private static let linearRows: [KernelRow] = [
         linearRow(.f32, .f32), linearRow(.f32, .blas), linearRow(.bf16, .f32), linearRow(.bf16, .blas),
         linearRow(.bf16, .bf16, needs: [.avx512f, .avx512bf16]), linearRow(.int4, .f32),
-        linearRow(.int4, .int8, needs: [.avx2]), linearRow(.int8, .f32), linearRow(.int8, .int8, needs: [.avx2]), linearRow(.f8, .f32),
-        linearRow(.f8, .bf16, needs: [.avx512f, .avx512bf16]), linearRow(.f4, .f32), linearRow(.f4, .int8, needs: [.avx2]),
+        linearRow(.int4, .int8, needs: integers), linearRow(.int8, .f32), linearRow(.int8, .int8, needs: integers), linearRow(.f8, .f32),
+        linearRow(.f8, .bf16, needs: [.avx512f, .avx512bf16]), linearRow(.f4, .f32), linearRow(.f4, .int8, needs: integers),
     ]
 }

@@ -74,13 +74,13 @@ extension KernelRegistry {
             [OperandRule("y", .f32, .dense, rank: 3...3)], cost: .product),
     ]
 
-    private static func pagedRow(_ arithmetic: Arithmetic, needs: Set<CPUFeature> = []) -> KernelRow {
+    private static func pagedRow(_ arithmetic: Arithmetic, needs: FeatureNeeds = []) -> KernelRow {
         KernelRow(
             .pagedAttention(arithmetic), "attention", "Causal attention over a layer's paged cache, products \(arithmetic.rawValue).",
             [OperandRule("q", rank: 3...3)], needs: needs, cost: .attention(readsCache: true))
     }
 
-    private static func segmentRow(_ arithmetic: Arithmetic, needs: Set<CPUFeature> = []) -> KernelRow {
+    private static func segmentRow(_ arithmetic: Arithmetic, needs: FeatureNeeds = []) -> KernelRow {
         KernelRow(
             .segmentAttention(arithmetic), "attention",
             "Attention of each segment's queries to the keys of the segment with the same number, products \(arithmetic.rawValue).",

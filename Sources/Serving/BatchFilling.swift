@@ -92,7 +92,7 @@ extension StepIO {
     }
 
     /// Fills the rows of a decode gear that no sequence uses.
-    private func pad(from first: Int, to gear: Int) {
+    func pad(from first: Int, to gear: Int) {
         for row in first..<gear {
             ids[row] = 0
             slots[row] = -1

@@ -6,6 +6,10 @@ package struct BlockPool {
     private struct Block {
         var users: Int32 = 0
         var digest: ContentDigest?
+        /// The digest of the block before it, of whose sequence its content is.
+        var parent: ContentDigest?
+        /// Whether it is among the published ones that nobody has taken note of.
+        var isNews = false
         /// Neighbours in the list of free blocks; −1 at the ends.
         var previous: Int32 = -1
         var next: Int32 = -1
@@ -17,6 +21,10 @@ package struct BlockPool {
     private var firstFree: Int32 = -1
     private var lastFree: Int32 = -1
     private var index: [ContentDigest: Int32] = [:]
+    /// Blocks that were published since `takePublished` told of them, in a ring that has room for all.
+    private var news: [Int32] = []
+    private var newsStart = 0
+    private var newsCount = 0
 
     /// Blocks that nobody uses, content or not.
     package private(set) var freeCount = 0
@@ -49,7 +57,7 @@ package struct BlockPool {
         unlink(block)
         if let digest = blocks[Int(block)].digest {
             index[digest] = nil
-            blocks[Int(block)].digest = nil
+            (blocks[Int(block)].digest, blocks[Int(block)].parent) = (nil, nil)
         }
         blocks[Int(block)].users = 1
         return block
@@ -76,10 +84,49 @@ package struct BlockPool {
     }
 
     /// Makes a used block's content findable, unless another block holds the same already.
-    package mutating func publish(_ block: Int32, as digest: ContentDigest) {
+    ///
+    /// - Parameters:
+    ///   - parent: the digest of the block before it; nil for a first one.
+    ///   - isNews: whether `takePublished` is to tell of it, if that was asked for.
+    package mutating func publish(_ block: Int32, as digest: ContentDigest, behind parent: ContentDigest? = nil, isNews: Bool = true) {
         guard blocks[Int(block)].digest == nil, index[digest] == nil else { return }
-        blocks[Int(block)].digest = digest
+        (blocks[Int(block)].digest, blocks[Int(block)].parent) = (digest, parent)
         index[digest] = block
+        if isNews { announce(block) }
+    }
+
+    /// Has `takePublished` tell of what is published from now on.
+    package mutating func notePublished() { news = Array(repeating: 0, count: blocks.count) }
+
+    /// A block whose content was published, each told once, the first first; nil where there are no more. What was handed out
+    /// again meanwhile is left out.
+    package mutating func takePublished() -> (block: Int32, digest: ContentDigest, parent: ContentDigest?)? {
+        while newsCount > 0 {
+            let block = news[newsStart]
+            newsStart = (newsStart + 1) % news.count
+            newsCount -= 1
+            blocks[Int(block)].isNews = false
+            if let digest = blocks[Int(block)].digest { return (block, digest, blocks[Int(block)].parent) }
+        }
+        return nil
+    }
+
+    /// Whether there may be something that `takePublished` tells of.
+    package var hasPublished: Bool { newsCount > 0 }
+
+    /// Has `takePublished` tell of a block once more, whose content can be found.
+    package mutating func announce(_ block: Int32) {
+        guard blocks[Int(block)].digest != nil, !news.isEmpty, !blocks[Int(block)].isNews else { return }
+        blocks[Int(block)].isNews = true
+        news[(newsStart + newsCount) % news.count] = block
+        newsCount += 1
+    }
+
+    /// Has a free block be handed out after all that are free now.
+    package mutating func refresh(_ block: Int32) {
+        guard blocks[Int(block)].users == 0 else { return }
+        unlink(block)
+        link(last: block)
     }
 
     private mutating func unlink(_ block: Int32) {

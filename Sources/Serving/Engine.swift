@@ -8,19 +8,25 @@ package final class Engine: Sendable {
     private let state = EngineState()
     private let mailbox = Mailbox<EngineCommand>()
 
+    /// Maps a draft model beside the model that answers.
+    package typealias LoadDraft = @Sendable (any LoadedModel) throws -> any LoadedModel
+
     /// Starts the thread, which loads the model, warms every plan and then serves.
     ///
     /// - Parameters:
     ///   - log: takes lines for the operator; called on the engine's thread.
+    ///   - origin: names program and weights for blocks that outlive the process; called on the engine's thread, if it has such.
     ///   - load: maps the model; called on the engine's thread.
+    ///   - loadDraft: maps the draft model, where the configuration has one; called on the engine's thread.
     package init(
-        configuration: EngineConfiguration, log: @escaping @Sendable (String) -> Void,
-        load: @escaping @Sendable () throws -> any LoadedModel
+        configuration: EngineConfiguration, log: @escaping @Sendable (String) -> Void, origin: @escaping @Sendable () throws -> String = { "" },
+        load: @escaping @Sendable () throws -> any LoadedModel, loadDraft: LoadDraft? = nil
     ) {
         self.configuration = configuration
         let (state, mailbox) = (state, mailbox)
         let thread = Thread {
-            EngineLoop.main(configuration: configuration, state: state, mailbox: mailbox, log: log, load: load)
+            EngineLoop.main(
+                configuration: configuration, state: state, mailbox: mailbox, log: log, origin: origin, load: load, loadDraft: loadDraft)
         }
         thread.name = "engine"
         thread.stackSize = 16 << 20

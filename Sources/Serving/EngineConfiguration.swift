@@ -24,8 +24,10 @@ package struct EngineOptions: Sendable {
     package var imageCacheBytes = 512 << 20
     /// Requests that may wait beyond those that run.
     package var maxQueued = 1024
-    /// How tokens are guessed ahead; nil for not at all.
+    /// How tokens are guessed ahead where no draft model guesses them; nil for not at all.
     package var lookup: PromptLookup?
+    /// How a draft model guesses them, where there is one.
+    package var draft = DraftOptions()
     /// Whether as many tokens are guessed as gain time, by the time of the steps before; else as many as there may be, so that a schedule follows from its
     /// requests alone.
     package var weighsGuesses = true
@@ -34,6 +36,8 @@ package struct EngineOptions: Sendable {
     /// Different adapters among the sequences that run.
     package var maxAdapters = 1
     package var schedulingPolicy = SchedulingPolicy.fcfs
+    /// Where cached blocks are kept beyond the process; nil for nowhere.
+    package var blockStore: BlockStore?
 
     package init() {}
 
@@ -43,6 +47,9 @@ package struct EngineOptions: Sendable {
         guard memoryShare > 0, memoryShare <= 1 else { throw .invalid("--gpu-memory-utilization \(memoryShare) is not in (0, 1]") }
         guard imageCacheBytes >= 0 else { throw .invalid("--image-cache-bytes must not be negative") }
         guard (0...1 << 20).contains(maxQueued) else { throw .invalid("--max-num-queued-reqs \(maxQueued) is not in 0 … 1048576") }
+        guard blockStore == nil || cachesPrefixes != false else {
+            throw .invalid("--kv-cache-dir keeps what prefix caching finds; leave --no-enable-prefix-caching out")
+        }
         guard maxAdapters >= 1 else { throw .invalid("--max-loras \(maxAdapters) must be at least 1") }
         for (flag, value) in [("--max-num-seqs", maxSequences), ("--max-model-len", maxModelLength), ("--max-num-batched-tokens", maxBatchedTokens)] {
             if let value, value < 1 { throw .invalid("\(flag) \(value) must be at least 1") }
@@ -67,9 +74,12 @@ package struct EngineConfiguration: Sendable {
     package let imageCacheBytes: Int
     package let maxQueued: Int
     package let schedulingPolicy: SchedulingPolicy
+    /// Where cached blocks are kept beyond the process; nil for nowhere.
+    package let blockStore: BlockStore?
     package let maxPatches: Int
-    /// How tokens are guessed ahead; nil for not at all.
+    /// How tokens are guessed ahead, by one of these or not at all.
     package let lookup: PromptLookup?
+    package let draft: DraftConfiguration?
     /// Whether as many are as gain time.
     package let weighsGuesses: Bool
     /// Whether the model keeps a state of each sequence.
@@ -87,9 +97,11 @@ package struct EngineConfiguration: Sendable {
 
     /// Checks `options` against `program`, which serving may ask less of, never more.
     ///
-    /// - Parameter availableBytes: memory that is free now.
+    /// - Parameters:
+    ///   - draft: the program of a draft model; nil for none.
+    ///   - availableBytes: memory that is free now.
     package init(
-        program: Program, options: EngineOptions, availableBytes: Int
+        program: Program, draft: Program? = nil, options: EngineOptions, availableBytes: Int
     ) throws(ConfigurationError) {
         let limits = program.limits
         let sequences = try Self.atMost(
@@ -106,22 +118,26 @@ package struct EngineConfiguration: Sendable {
         if options.cachesPrefixes == true, program.keepsStates {
             throw .invalid("--enable-prefix-caching: the model keeps a state of each sequence, which cached blocks do not hold; leave it out")
         }
-        if let lookup = options.lookup { try Self.check(lookup, program) }
+        if let lookup = options.lookup { try Self.check(guesses: lookup.count, program) }
+        let drafts = try draft.map { draft throws(ConfigurationError) in try DraftConfiguration(draft, of: program, options, sequences: sequences, length: length) }
+        if let drafts { try Self.check(guesses: drafts.limits.count, program) }
+        blockStore = options.blockStore
+        try options.blockStore?.check(program)
         let available = try Self.availableBytes(availableBytes, sequences: sequences, stateBytes: program.stateBytes)
         blockBytes = max(program.kvBlockBytes(blockSize: options.blockSize), 1)
         blockSize = options.blockSize
         blockCount = try Self.blockCount(
-            options, blockBytes: blockBytes, sequences: sequences, length: length, availableBytes: available)
+            options, blockBytes: blockBytes + (drafts?.blockBytes ?? 0), sequences: sequences, length: length, availableBytes: available)
         let capacity = blockCount * blockSize
         if let asked = options.maxModelLength, asked > capacity {
             throw .invalid(
                 "--max-model-len \(asked) does not fit the KV cache of \(capacity) tokens; "
-                    + "raise --kv-cache-bytes to \(Self.roundUp(asked, blockSize) / blockSize * blockBytes)")
+                    + "raise --kv-cache-bytes to \(Self.roundUp(asked, blockSize) / blockSize * (blockBytes + (drafts?.blockBytes ?? 0)))")
         }
         maxModelLength = min(length, capacity)
         maxSequences = sequences
         maxBatchedTokens = batched
-        let rows = max(sequences, (options.lookup?.count ?? 0) + 1)
+        let rows = max(sequences, (options.lookup?.count ?? drafts?.limits.count ?? 0) + 1)
         let enough = limits.gears.firstIndex { $0 >= rows } ?? limits.gears.count - 1
         gears = Array(limits.gears.prefix(enough + 1))
         cachesPrefixes = options.cachesPrefixes ?? !program.keepsStates
@@ -131,6 +147,7 @@ package struct EngineConfiguration: Sendable {
         schedulingPolicy = options.schedulingPolicy
         maxPatches = limits.maxPatches
         lookup = options.lookup
+        self.draft = drafts
         weighsGuesses = options.weighsGuesses
         keepsStates = program.keepsStates
         vocabularySize = program.vocabularySize
@@ -139,14 +156,14 @@ package struct EngineConfiguration: Sendable {
     }
 
     /// A guess of k tokens is computed in k + 1 rows of one step, and whatever does not come true is as if it had not been.
-    private static func check(_ lookup: PromptLookup, _ program: Program) throws(ConfigurationError) {
+    private static func check(guesses: Int, _ program: Program) throws(ConfigurationError) {
         guard !program.keepsStates else {
             throw .invalid("--speculative-model: the model keeps a state of each sequence, which guessed tokens would change; leave it out")
         }
         let rows = min(program.limits.gears.last ?? 0, program.limits.maxSequences, program.limits.maxBatchedTokens)
-        guard lookup.count < rows else {
+        guard guesses < rows else {
             throw .invalid(
-                "--num-speculative-tokens \(lookup.count) is more than the artifact's greatest gear of \(rows) rows takes beside the last token (\(max(rows - 1, 0))); "
+                "--num-speculative-tokens \(guesses) is more than the artifact's greatest gear of \(rows) rows takes beside the last token (\(max(rows - 1, 0))); "
                     + "compile again with a greater vlmc compile --max-num-seqs")
         }
     }

@@ -11,6 +11,8 @@ final class EngineLoop {
     private let io: StepIO
     private var scheduler: Scheduler
     private let sampling: RowSampling
+    /// Nil where none guesses tokens, and after it has failed.
+    private var draft: DraftModel?
     private var vision: VisionWork
     private var requests: [Int: ActiveRequest] = [:]
     private var commands: [EngineCommand] = []
@@ -21,15 +23,16 @@ final class EngineLoop {
     private var round: [(id: Int, row: Int)] = []
     private var nextRound: [(id: Int, row: Int)] = []
     private var report = BusyReport()
+    private let stored: StoredBlocks?
     private var isDraining = false
 
     /// The thread's whole life.
     static func main(
         configuration: EngineConfiguration, state: EngineState, mailbox: Mailbox<EngineCommand>,
-        log: @escaping @Sendable (String) -> Void, load: () throws -> any LoadedModel
+        log: @escaping @Sendable (String) -> Void, origin: () throws -> String, load: () throws -> any LoadedModel, loadDraft: Engine.LoadDraft?
     ) {
         do {
-            try serve(configuration, state, mailbox, log, load)
+            try serve(configuration, state, mailbox, log, origin, load, loadDraft)
             state.phase = .stopped
         } catch {
             state.phase = .failed("\(error)")
@@ -39,16 +42,24 @@ final class EngineLoop {
     /// Everything from loading the model to the end of the last request; the model is gone when it returns.
     private static func serve(
         _ configuration: EngineConfiguration, _ state: EngineState, _ mailbox: Mailbox<EngineCommand>,
-        _ log: @escaping @Sendable (String) -> Void, _ load: () throws -> any LoadedModel
+        _ log: @escaping @Sendable (String) -> Void, _ origin: () throws -> String, _ load: () throws -> any LoadedModel,
+        _ loadDraft: Engine.LoadDraft?
     ) throws {
         let clock = ContinuousClock()
         let began = clock.now
         let model = try load()
         try model.reserveKV(blockSize: configuration.blockSize, blockCount: configuration.blockCount)
+        let draft = try configuration.draft.flatMap { draft in try loadDraft.map { try DraftModel($0(model), draft, of: configuration) } }
+        let stored = try configuration.blockStore.map { store in
+            try StoredBlocks(store, configuration, model, origin: origin(), log: log) { mailbox.post(.storedBlocks) }
+        }
+        defer { stored?.close() }
         let loaded = clock.now
-        let loop = try EngineLoop(model, configuration, state, mailbox, log)
+        let loop = try EngineLoop(model, configuration, state, mailbox, stored, log)
         let warmUp = WarmUp(model: model, configuration: configuration, io: loop.io)
         try warmUp.run { done, count in state.advance(to: .warming(done: done, of: count)) }
+        try draft?.warm()
+        loop.draft = draft
         let phases = [("load", (loaded - began).seconds), ("warm-up", (clock.now - loaded).seconds)]
         state.updateMetrics { $0.startup += phases.map { (phase: $0.0, seconds: $0.1) } }
         state.advance(to: .serving)
@@ -57,12 +68,13 @@ final class EngineLoop {
 
     private init(
         _ model: any LoadedModel, _ configuration: EngineConfiguration, _ state: EngineState,
-        _ mailbox: Mailbox<EngineCommand>, _ log: @escaping @Sendable (String) -> Void
+        _ mailbox: Mailbox<EngineCommand>, _ stored: StoredBlocks?, _ log: @escaping @Sendable (String) -> Void
     ) throws(BackendError) {
         self.model = model
         self.configuration = configuration
         self.state = state
         self.mailbox = mailbox
+        self.stored = stored
         self.log = log
         let limit = configuration.maxModelLength
         io = try model.makeStepIO(maxBlocks: (limit + configuration.blockSize - 1) / configuration.blockSize)
@@ -75,7 +87,9 @@ final class EngineLoop {
                 gears: configuration.gears, maxSequences: configuration.maxSequences,
                 maxBatchedTokens: configuration.maxBatchedTokens, maxLogits: io.maxSequences, blockSize: configuration.blockSize,
                 blockCount: configuration.blockCount, cachesPrefixes: configuration.cachesPrefixes, sharesPrompts: configuration.sharesPrompts,
-                lookup: configuration.lookup, maxAdapters: configuration.maxAdapters))
+                lookup: configuration.lookup, draft: configuration.draft?.limits, maxAdapters: configuration.maxAdapters))
+        if stored != nil { scheduler.notePublished() }
+        commands.reserveCapacity(64)
         state.updateMetrics {
             $0.adapters = configuration.adapters.map(AdapterLoad.init)
             $0.maxAdapters = configuration.maxAdapters
@@ -83,13 +97,20 @@ final class EngineLoop {
     }
 
     private func run() {
+        var pause = 0.0
         while true {
-            mailbox.drain(into: &commands, waits: requests.isEmpty && !isDraining)
+            mailbox.drain(into: &commands, waits: requests.isEmpty && !isDraining, seconds: pause)
             for command in commands { obey(command) }
             commands.removeAll(keepingCapacity: true)
-            if isDraining, requests.isEmpty { return }
+            if isDraining, requests.isEmpty {
+                stored?.finish(&scheduler, model)
+                return publishMetrics()
+            }
             let (began, isBusy) = (ContinuousClock.now, !requests.isEmpty)
+            stored?.advance(&scheduler, model)
             let stepped = step()
+            let waitsForBlocks = stored?.isAwaited == true && scheduler.running.isEmpty && requests.count == scheduler.waiting.count
+            pause = waitsForBlocks && !stepped ? 0.05 : 0
             encode(whileDecoding: stepped)
             if isBusy { report.busy += ContinuousClock.now - began }
             publishMetrics()
@@ -112,6 +133,7 @@ final class EngineLoop {
                 if active.readsImagesAlone { vision.add(active.id) } else { scheduler.add(active.sequence) }
             }
         case .cancel(let ids): for id in ids { end(id, .abort) }
+        case .storedBlocks: break
         case .drain: isDraining = true
         case .abort: for id in requests.keys.sorted() { end(id, .abort) }
         }
@@ -119,7 +141,9 @@ final class EngineLoop {
 
     /// Runs one batch; false when there was none.
     private func step() -> Bool {
-        guard let batch = scheduler.nextBatch() else { return false }
+        guard scheduler.compose() else { return false }
+        guess()
+        let batch = scheduler.takeBatch()
         let copies = scheduler.takeCopies()
         if !copies.isEmpty { model.copy(copies) }
         var gear: Int?
@@ -134,7 +158,7 @@ final class EngineLoop {
         }
         let now = ContinuousClock.now
         vision.stepSeconds = (now - began).seconds
-        if configuration.weighsGuesses { scheduler.note(seconds: vision.stepSeconds) }
+        if configuration.weighsGuesses { scheduler.note(batch.entry, seconds: vision.stepSeconds) }
         scheduler.commit()
         let generated = deliver(batch, began: began, now: now)
         record(batch, gear: gear, generated: generated)
@@ -142,6 +166,18 @@ final class EngineLoop {
         ended.removeAll(keepingCapacity: true)
         advanceSearches()
         return true
+    }
+
+    /// Has the draft model guess tokens. Where it cannot, answers go on without.
+    private func guess() {
+        guard let draft else { return }
+        do {
+            try draft.guess(for: &scheduler, notesTimes: configuration.weighsGuesses)
+        } catch {
+            self.draft = nil
+            scheduler.endDrafts()
+            log("the draft model failed, and guesses nothing any more: \(error)")
+        }
     }
 
     /// Reads the batch's logits: chooses a token for each sequence that wants one, and computes what prompts that are read are told.
@@ -393,10 +429,11 @@ extension EngineLoop {
             metrics.prefixQueries = scheduler.counts.prefixQueries
             metrics.prefixHits = scheduler.counts.prefixHits
             metrics.preemptions = scheduler.counts.preemptions
-            if configuration.lookup != nil {
+            if configuration.lookup != nil || configuration.draft != nil {
                 metrics.speculation = .init(
                     drafts: scheduler.counts.guesses, tokens: scheduler.counts.guessedTokens, accepted: scheduler.counts.acceptedTokens)
             }
+            metrics.storedBlocks = stored?.figures()
             metrics.imageQueries = vision.cache.queries
             metrics.imageHits = vision.cache.hits
             for index in metrics.adapters.indices {

@@ -61,6 +61,8 @@ enum EngineCommand: Sendable {
     case submit(
         id: Int, GenerationGroup, arrival: ContinuousClock.Instant, deliver: @Sendable (_ branch: Int, GenerationEvent) -> Void)
     case cancel(ids: Range<Int>)
+    /// Blocks have been read or written.
+    case storedBlocks
     /// Ends the thread once nothing is left to do.
     case drain
     /// Ends what is left, with reason `abort`.

@@ -36,6 +36,23 @@ package struct GearTimes: Sendable, Equatable {
         return short > 0 && long > 0 ? max(1, long / short) : 1
     }
 
+    /// Whether no step has been noted.
+    package var isEmpty: Bool { steps == 0 }
+
+    /// What a step of a gear takes; nil where it is not known.
+    package func seconds(of gear: Int) -> Double? {
+        guard let place = gears.firstIndex(of: gear), case let time = seconds(at: place), time > 0 else { return nil }
+        return time
+    }
+
+    /// What a step of so many rows takes: of the least gear that takes them, else of the next one whose time is known, else of the last one before; 0
+    /// where nothing is known.
+    package func seconds(ofRows rows: Int) -> Double {
+        let first = gears.firstIndex { $0 >= rows } ?? gears.count
+        let known = gears.indices[first...].first { seconds(at: $0) > 0 } ?? gears.indices[..<first].last { seconds(at: $0) > 0 }
+        return known.map { seconds(at: $0) } ?? 0
+    }
+
     /// How many guessed tokens of a sequence, and what they bring.
     package struct Choice: Sendable, Equatable {
         package var count = 0

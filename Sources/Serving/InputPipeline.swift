@@ -6,37 +6,6 @@ package import Plan
 
 extension IncrementalDecoder: TokenTextDecoder {}
 
-/// An image of a request as it came.
-package struct EncodedImage: Sendable {
-    /// An image file, of a kind that `ImageFormat` names, or where it still has to be had from.
-    package var source: ImageSource
-    /// Where the request holds it, such as `messages[0].content[1]`.
-    package var place: String
-    /// What the request says of the resized image's size.
-    package var bounds: PixelBounds
-    /// What the request gives in place of a file.
-    package var embeddings: GivenEmbeddings?
-
-    package init(source: ImageSource, place: String, bounds: PixelBounds = PixelBounds()) {
-        (self.source, self.place, self.bounds) = (source, place, bounds)
-    }
-
-    package init(file: [UInt8], place: String) { self.init(source: .bytes(file), place: place) }
-
-    package init(embeddings: GivenEmbeddings, place: String, bounds: PixelBounds = PixelBounds()) {
-        self.init(source: .bytes([]), place: place, bounds: bounds)
-        self.embeddings = embeddings
-    }
-
-    /// Throws where the file has not been fetched.
-    fileprivate var file: [UInt8] {
-        get throws(InputError) {
-            guard case .bytes(let file) = source else { throw .badImage(place: place, reason: "the image has not been fetched") }
-            return file
-        }
-    }
-}
-
 /// Why a request does not become a prompt.
 package enum InputError: Error, Sendable, CustomStringConvertible {
     case badImage(place: String, reason: String)
@@ -71,7 +40,11 @@ package struct InputPipeline: Sendable {
     /// What answers are like where requests do not say; at first the model's own.
     package var generation: GenerationDefaults
     /// Bounds of resized images where requests say no others; at first the processor's own.
-    private var bounds = PixelBounds()
+    var bounds = PixelBounds()
+    /// Which frames of video files are read where requests do not say; at first the processor's own.
+    var sampling = FrameSampling.Request()
+    /// Decodes video files.
+    package var videoDecoder: any VideoDecoder = NoVideoDecoder()
     /// Told how long each image took to decode, and to prepare after that.
     package var onImageRead: @Sendable (_ decoding: Duration, _ preparing: Duration) -> Void = { _, _ in }
     /// The model's chat template, or that of a request.
@@ -86,11 +59,12 @@ package struct InputPipeline: Sendable {
     package let tokenBytes: @Sendable (Int32) -> [UInt8]
     /// What answers must be, over the model's tokens.
     package let guides: GuideShelf
-    private let imageDecoder: ImageDecoder
-    private let reader: ImageReader?
-    private let maxPatches: Int
-    private let modelDigest: ContentDigest
-    private let contextLength: Int
+    let imageDecoder: ImageDecoder
+    let reader: ImageReader?
+    let videoReader: ImageReader?
+    let maxPatches: Int
+    let modelDigest: ContentDigest
+    let contextLength: Int
     private let tokenBytesMax: Int?
 
     /// - Parameters:
@@ -114,7 +88,7 @@ package struct InputPipeline: Sendable {
         parse: @escaping @Sendable (_ source: String) throws -> Render = { _ in throw InputError.badPrompt("no templates are read here") }
     ) {
         self.tokenBytes = tokenBytes
-        let spellsNothing = Set(spec.endTokenIDs + (spec.image.map { [$0.prompt.token] } ?? []))
+        let spellsNothing = Set(spec.endTokenIDs + [spec.image, spec.video?.frames].compactMap { $0?.prompt.token })
         guides = GuideShelf(vocabularySize: spec.vocabularySize) { spellsNothing.contains($0) || isSpecial($0) ? nil : tokenBytes($0) }
         self.spec = spec
         generation = spec.generation
@@ -125,13 +99,22 @@ package struct InputPipeline: Sendable {
         self.encode = encode
         imageDecoder = ImageDecoder(spec.image, maxPixels: maxImagePixels)
         reader = spec.image.map { ImageReader($0) }
+        videoReader = spec.video.map { ImageReader($0.frames) }
         self.maxPatches = maxPatches
         self.contextLength = contextLength
         self.tokenBytesMax = tokenBytesMax
         modelDigest = ContentDigest { hasher in
             hasher.update(modelKey)
             hasher.update(spec.image.map { "\($0)" } ?? "")
+            hasher.update(spec.video.map { "\($0)" } ?? "")
         }
+    }
+
+    /// The same with another choice of frames of video files where requests say none.
+    package func sampling(_ sampling: FrameSampling.Request) -> InputPipeline {
+        var pipeline = self
+        pipeline.sampling = sampling
+        return pipeline
     }
 
     /// The same with other bounds of resized images where requests say none; throws where the model's processor has none.
@@ -142,12 +125,6 @@ package struct InputPipeline: Sendable {
         var pipeline = self
         pipeline.bounds = bounds
         return pipeline
-    }
-
-    /// Reads an image as its request bounds it.
-    private func reader(for image: EncodedImage, _ reader: ImageReader) throws(ImageError) -> ImageReader {
-        let bounds = image.bounds.over(bounds)
-        return bounds == PixelBounds() ? reader : ImageReader(try reader.spec.bounded(by: bounds))
     }
 
     /// Tokens that end the model's texts.
@@ -200,9 +177,6 @@ package struct InputPipeline: Sendable {
         }
     }
 
-    /// Most pixels of all images of one request together, in multiples of what one image may have.
-    private static let pixelShare = 8
-
     /// The prompt for messages in the template's form, whose images are `images` in order; every stage charges `budget`.
     /// Images of another `salt` are other images to the cache of embeddings. Only the last `truncatedTo` tokens are kept, where it is given.
     package func prompt(
@@ -220,7 +194,7 @@ package struct InputPipeline: Sendable {
     package func prompt(_ prepared: PreparedPrompt, salt: String = "") -> Prompt {
         Prompt(
             ids: prepared.tokens, positions: prepared.positions.ids, positionDelta: prepared.positions.delta,
-            images: prepared.images.map { image($0.image, $0.tokens, salt) }, spans: prepared.spans, lengths: spec.positions.lengths)
+            images: prepared.images.flatMap { images($0.image, $0.tokens, salt) }, spans: prepared.spans, lengths: spec.positions.lengths)
     }
 
     /// A prompt of tokens alone.
@@ -258,7 +232,7 @@ package struct InputPipeline: Sendable {
     ) throws(InputError) -> PreparedPrompt {
         if let refusal { throw .badPrompt(refusal) }
         let read = try read(images, keepsPixels, budget)
-        let typed = TypedPlaceholders(messages, prompt: spec.image?.prompt)
+        let typed = TypedPlaceholders(messages, prompt: spec.image?.prompt, video: spec.video?.frames.prompt)
         let messages = template.forms.adapted(typed.messages, spec.image?.prompt)
         let text: String
         do {
@@ -312,115 +286,5 @@ package struct InputPipeline: Sendable {
 
     static func check(_ budget: WorkBudget) throws(InputError) {
         do { try budget.check() } catch { throw .stopped(error) }
-    }
-
-    /// Reads headers alone: thousands of small files, or a few of very many pixels, would keep a worker busy for minutes.
-    private func checkHeaders(of images: [EncodedImage], _ budget: WorkBudget) throws(InputError) -> ImageCompany {
-        guard let reader else { return .none }
-        var sizes: [ImageSize] = []
-        for image in images {
-            try Self.check(budget)
-            let file = try image.file
-            sizes.append(
-                try Self.placed(image) { () throws(ImageError) in
-                    let size = if let given = image.embeddings { try given.size(reader.spec) } else { try self.size(of: file) }
-                    // Throws for a size that cannot be read.
-                    _ = try self.reader(for: image, reader).layout(width: size.width, height: size.height)
-                    return size
-                })
-        }
-        guard let first = images.first else { return .none }
-        let company = try Self.placed(first) { () throws(ImageError) in try ImageCompany(reader.spec, of: sizes) }
-        var tokens = 0
-        for (image, size) in zip(images, sizes) {
-            try Self.check(budget)
-            tokens += try Self.placed(image) { () throws(ImageError) in
-                let reader = try self.reader(for: image, reader)
-                let layout = try reader.layout(width: size.width, height: size.height, among: company)
-                guard layout.rows <= maxPatches else { throw .tooManyPatches(count: layout.rows, limit: maxPatches) }
-                return FeatureTable(reader.spec, layout).count
-            }
-        }
-        let pixels = sizes.reduce(0) { $0 + $1.width * $1.height }
-        let pixelLimit = imageDecoder.maxPixels.multipliedReportingOverflow(by: Self.pixelShare)
-        guard pixelLimit.overflow || pixels <= pixelLimit.partialValue else {
-            throw .tooManyPixels(count: pixels, limit: pixelLimit.partialValue)
-        }
-        guard tokens < contextLength else {
-            throw .tooLong(what: "\(images.count) images", leastTokens: tokens, contextLength: contextLength)
-        }
-        return company
-    }
-
-    /// By the header alone.
-    private func size(of file: [UInt8]) throws(ImageError) -> ImageSize {
-        let size = try imageDecoder.header(of: file).uprightSize
-        return ImageSize(width: size.width, height: size.height)
-    }
-
-    /// What `body` throws as an error of the image's place.
-    private static func placed<Result>(_ image: EncodedImage, _ body: () throws(ImageError) -> Result) throws(InputError) -> Result {
-        do throws(ImageError) { return try body() } catch {
-            if case .stopped(let reason) = error { throw .stopped(reason) }
-            throw .badImage(place: image.place, reason: "\(error)")
-        }
-    }
-
-    private func read(_ images: [EncodedImage], _ keepsPixels: Bool, _ budget: WorkBudget) throws(InputError) -> [ReadImage] {
-        let company = try checkHeaders(of: images, budget)
-        var read: [ReadImage] = []
-        for image in images { read.append(try self.read(image, among: company, keepsPixels, budget)) }
-        return read
-    }
-
-    private func read(
-        _ image: EncodedImage, among others: ImageCompany, _ keepsPixels: Bool, _ budget: WorkBudget
-    ) throws(InputError) -> ReadImage {
-        guard let reader else {
-            throw .badImage(place: image.place, reason: "the model reads text only")
-        }
-        let file = try image.file
-        return try Self.placed(image) { () throws(ImageError) in
-            if let given = image.embeddings { return try self.reader(for: image, reader).read(given, among: others, maxPatches: maxPatches) }
-            let began = ContinuousClock.now
-            let decoded = try imageDecoder.decode(file, budget: budget)
-            let between = ContinuousClock.now
-            let read = try self.reader(for: image, reader).read(decoded, among: others, maxPatches: maxPatches, keepsPixels: keepsPixels, budget: budget)
-            onImageRead(between - began, .now - between)
-            return read
-        }
-    }
-
-    /// An image as a prompt of the tokens that stand for it and no others, and its size in pixels.
-    package func imageAlone(_ image: EncodedImage, budget: WorkBudget) throws(InputError) -> (prompt: Prompt, size: ImageSize) {
-        guard let spec = spec.image, let read = try read([image], false, budget).first else {
-            throw .badImage(place: image.place, reason: "the model reads text only")
-        }
-        let ids = [Int32](repeating: spec.prompt.token, count: read.features.count)
-        var prompt = prompt(tokens: ids)
-        prompt.images = [self.image(read, TokenRanges([ids.indices]), "")]
-        return (prompt, read.layout.size)
-    }
-
-    private func image(_ image: ReadImage, _ tokens: TokenRanges, _ salt: String) -> PromptImage {
-        let digest = ContentDigest { hasher in
-            hasher.update(modelDigest)
-            hasher.update(salt)
-            hasher.update(image.layout.size.width)
-            hasher.update(image.layout.size.height)
-            hasher.update(image.features.count)
-            if let embeddings = image.embeddings {
-                hasher.update("embeddings")
-                embeddings.withUnsafeBytes { hasher.update($0) }
-            }
-            for tensor in image.input.tensors {
-                switch tensor.values {
-                case .bytes(let bytes): bytes.withUnsafeBytes { hasher.update($0) }
-                case .integers(let integers): integers.withUnsafeBytes { hasher.update($0) }
-                case .floats(let floats): floats.withUnsafeBytes { hasher.update($0) }
-                }
-            }
-        }
-        return PromptImage(tokens: tokens, digest: digest, input: image.input, embeddings: image.embeddings.map { Embeddings($0) })
     }
 }

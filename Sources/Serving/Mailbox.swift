@@ -13,9 +13,12 @@ final class Mailbox<Message: Sendable>: @unchecked Sendable {
     }
 
     /// Appends all messages to `target`; when there are none and `waits`, sleeps until one arrives.
-    func drain(into target: inout [Message], waits: Bool) {
+    ///
+    /// - Parameter seconds: how long to sleep until then where it does not wait.
+    func drain(into target: inout [Message], waits: Bool, seconds: Double = 0) {
         condition.lock()
         while waits, messages.isEmpty { condition.wait() }
+        if seconds > 0, messages.isEmpty { _ = condition.wait(until: Date(timeIntervalSinceNow: seconds)) }
         target.append(contentsOf: messages)
         messages.removeAll(keepingCapacity: true)
         condition.unlock()

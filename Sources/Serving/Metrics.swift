@@ -12,6 +12,8 @@ package struct Metrics: Sendable {
     package var preemptions = 0
     /// Nil where no tokens are guessed ahead.
     package var speculation: Speculation?
+    /// Nil where no blocks are kept on disk.
+    package var storedBlocks: StoredBlocks?
     package var successes: [FinishReason: Int] = [:]
     package var failures = 0
     /// Of each adapter, in the order of their places.
@@ -43,6 +45,17 @@ package struct Metrics: Sendable {
         package var drafts = 0
         package var tokens = 0
         package var accepted = 0
+    }
+
+    /// Blocks on disk and their bytes; tokens whose keys and values came from there; blocks read, written and removed since the start; and what went wrong.
+    package struct StoredBlocks: Sendable, Equatable {
+        package var blocks = 0
+        package var bytes = 0
+        package var tokensFound = 0
+        package var read = 0
+        package var written = 0
+        package var removed = 0
+        package var errors = 0
     }
 
     package struct HTTPKey: Sendable, Hashable {
@@ -82,6 +95,10 @@ package struct Metrics: Sendable {
         sample("vllm:num_requests_waiting", "gauge", "Requests that wait for a place.", model, waiting, &text)
         family("vllm:kv_cache_usage_perc", "gauge", "Share of the KV cache in use, 1 is all.", &text)
         text += "vllm:kv_cache_usage_perc{\(model)} \(kvUsage)\n"
+        if let storedBlocks {
+            sample("vlm:stored_blocks", "gauge", "Cache blocks in --kv-cache-dir.", model, storedBlocks.blocks, &text)
+            sample("vlm:stored_bytes", "gauge", "Bytes of the cache blocks in --kv-cache-dir.", model, storedBlocks.bytes, &text)
+        }
         family("vlm:startup_phase_seconds", "gauge", "Time each phase of the start took.", &text)
         for (phase, seconds) in startup {
             text += "vlm:startup_phase_seconds{\(model),phase=\"\(Self.escape(phase))\"} \(seconds)\n"
@@ -114,6 +131,15 @@ package struct Metrics: Sendable {
                 ("vllm:spec_decode_num_drafts_total", "Times that tokens were guessed ahead.", speculation.drafts),
                 ("vllm:spec_decode_num_draft_tokens_total", "Tokens guessed ahead.", speculation.tokens),
                 ("vllm:spec_decode_num_accepted_tokens_total", "Guessed tokens that came true.", speculation.accepted),
+            ]
+        }
+        if let storedBlocks {
+            counters += [
+                ("vlm:stored_prefix_hits_total", "Tokens whose keys and values came from --kv-cache-dir.", storedBlocks.tokensFound),
+                ("vlm:stored_blocks_read_total", "Cache blocks read from --kv-cache-dir.", storedBlocks.read),
+                ("vlm:stored_blocks_written_total", "Cache blocks written to --kv-cache-dir.", storedBlocks.written),
+                ("vlm:stored_blocks_removed_total", "Cache blocks removed from --kv-cache-dir for others, or because they were damaged.", storedBlocks.removed),
+                ("vlm:stored_block_errors_total", "Cache blocks of --kv-cache-dir that could not be read or written.", storedBlocks.errors),
             ]
         }
         for (name, help, value) in counters { sample(name, "counter", help, model, value, &text) }

@@ -1,5 +1,5 @@
 package import Execution
-internal import Plan
+package import Plan
 
 /// Decides which tokens of which sequences the next step computes; a pure state machine without clock or device.
 ///
@@ -22,16 +22,17 @@ package struct Scheduler {
         package var cachesPrefixes: Bool
         /// Whether sequences of one group share the full blocks of their prompt.
         package var sharesPrompts: Bool
-        /// How tokens are guessed ahead; nil for not at all.
+        /// How tokens are guessed ahead, by one of these or not at all.
         package var lookup: PromptLookup?
+        package var draft: DraftLimits?
         /// Different adapters among the sequences that run.
         package var maxAdapters: Int
 
         package init(
             gears: [Int], maxSequences: Int, maxBatchedTokens: Int, maxLogits: Int? = nil, blockSize: Int, blockCount: Int,
-            cachesPrefixes: Bool = true, sharesPrompts: Bool = true, lookup: PromptLookup? = nil, maxAdapters: Int = .max
+            cachesPrefixes: Bool = true, sharesPrompts: Bool = true, lookup: PromptLookup? = nil, draft: DraftLimits? = nil, maxAdapters: Int = .max
         ) {
-            self.lookup = lookup
+            (self.lookup, self.draft) = (lookup, draft)
             self.maxAdapters = maxAdapters
             self.maxLogits = maxLogits ?? maxSequences
             self.sharesPrompts = sharesPrompts
@@ -57,16 +58,22 @@ package struct Scheduler {
     }
 
     package let limits: Limits
-    package private(set) var pool: BlockPool
+    package internal(set) var pool: BlockPool
     /// Each precedes the next, and those of `waiting` of its priority.
-    package private(set) var running: [SequenceState] = []
+    package internal(set) var running: [SequenceState] = []
     /// Each precedes the next.
-    package private(set) var waiting: [SequenceState] = []
-    package private(set) var counts = Counts()
-    private var batch = Batch()
+    package internal(set) var waiting: [SequenceState] = []
+    package internal(set) var counts = Counts()
+    var batch = Batch()
     private var copies = CacheCopies()
     /// What steps with and without guesses take.
-    private var times: GearTimes
+    var times: GearTimes
+    /// The sequences of which a draft model is to guess tokens of the batch that is composed.
+    package internal(set) var drafts: [Draft] = []
+    /// Whether the draft model is at work.
+    var hasDraft: Bool
+    /// What the draft model's steps take.
+    var draftTimes: GearTimes
     /// Slots of recurrent states that no running sequence has, the next one last.
     private var freeStateSlots: [Int32]
 
@@ -75,6 +82,9 @@ package struct Scheduler {
         precondition(limits.maxLogits >= limits.maxSequences)
         self.limits = limits
         times = GearTimes(gears: limits.gears)
+        hasDraft = limits.draft != nil
+        draftTimes = GearTimes(gears: limits.draft?.gears ?? [])
+        drafts.reserveCapacity(limits.draft == nil ? 0 : limits.maxSequences)
         pool = BlockPool(blockSize: limits.blockSize, blockCount: limits.blockCount)
         freeStateSlots = (0..<Int32(limits.maxSequences)).reversed()
         running.reserveCapacity(limits.maxSequences)
@@ -115,7 +125,12 @@ package struct Scheduler {
     }
 
     /// The next step's work; nil when nothing can run before images are encoded or sequences arrive.
-    package mutating func nextBatch() -> Batch? {
+    package mutating func nextBatch() -> Batch? { compose() ? takeBatch() : nil }
+
+    /// Decides what of the known tokens the next step computes, and of which sequences `drafts` guesses more; false when nothing can run before
+    /// images are encoded or sequences arrive.
+    package mutating func compose() -> Bool {
+        drafts.removeAll(keepingCapacity: true)
         batch.items.removeAll(keepingCapacity: true)
         sharePrompts()
         if reserveBlocks() { admit() }
@@ -131,8 +146,14 @@ package struct Scheduler {
             scheduleAll(decoding: true, &room)
             scheduleAll(decoding: false, &room)
         }
-        guard !batch.items.isEmpty else { return nil }
-        guess(room)
+        guard !batch.items.isEmpty else { return false }
+        guess(in: room)
+        return true
+    }
+
+    /// What was composed, with the guesses that there are.
+    package mutating func takeBatch() -> Batch {
+        dropMissingDrafts()
         batch.entry = entry()
         return batch
     }
@@ -176,9 +197,9 @@ package struct Scheduler {
     /// Where a sequence goes among those that run.
     private func place(of sequence: SequenceState) -> Int { running.firstIndex { sequence.precedes($0) } ?? running.count }
 
-    /// Takes note of how long the last batch took, if that is to decide what is guessed.
-    package mutating func note(seconds: Double) {
-        if case .decode(let gear) = batch.entry { times.note(gear, seconds: seconds) }
+    /// Takes note of how long a batch of an entry took, if that is to decide what is guessed.
+    package mutating func note(_ entry: Entry, seconds: Double) {
+        if case .decode(let gear) = entry { times.note(gear, seconds: seconds) }
     }
 
     /// Takes note that the last batch has run.
@@ -270,15 +291,14 @@ extension Scheduler {
         for index in (first..<running.count).reversed() {
             releasePlace(of: index)
             var sequence = running.removeLast()
-            sequence.computed = 0
-            sequence.publishedBlocks = 0
+            (sequence.computed, sequence.publishedBlocks, sequence.lookup) = (0, 0, .due)
             wait(sequence)
             counts.preemptions += 1
         }
     }
 
     /// Frees all blocks but the first `count`, from the end, so that a shared beginning stays findable longest.
-    private mutating func releaseBlocks(of index: Int, behind count: Int = 0) {
+    mutating func releaseBlocks(of index: Int, behind count: Int = 0) {
         while running[index].blocks.count > count { pool.release(running[index].blocks.removeLast()) }
     }
 
@@ -291,7 +311,7 @@ extension Scheduler {
 
     /// Lets waiting sequences run in order while there are places and blocks for all their known tokens; what is less urgent makes room.
     private mutating func admit() {
-        while let first = waiting.first {
+        while let first = waiting.first, first.lookup != .awaited {
             let members = first.seats > 1 ? waiting.prefix { $0.group == first.group }.count : 1
             if takenSeats + first.seats <= limits.maxSequences, admits(first.adapter), hasRoom(forWaiting: members) {
                 for _ in 0..<members { start() }
@@ -327,7 +347,7 @@ extension Scheduler {
         let hits = donor == nil ? cachedBlocks(ofWaiting: 0).blocks : []
         var sequence = waiting.removeFirst()
         sequence.stateSlot = freeStateSlots.removeLast()
-        sequence.reserve(blocks: pool.blocks(for: sequence.longest))
+        sequence.reserve(blocks: pool.blocks(for: sequence.longest), drafts: limits.draft?.count ?? 0)
         for block in hits { pool.retain(block) }
         sequence.blocks.append(contentsOf: hits)
         sequence.computed = hits.count * limits.blockSize
@@ -365,7 +385,9 @@ extension Scheduler {
     private mutating func publish(_ index: Int) {
         while (running[index].publishedBlocks + 1) * limits.blockSize <= running[index].computed {
             let block = running[index].publishedBlocks
-            pool.publish(running[index].blocks[block], as: running[index].digest(ofBlock: block, size: limits.blockSize))
+            let digest = running[index].digest(ofBlock: block, size: limits.blockSize)
+            let parent = block > 0 ? running[index].digest(ofBlock: block - 1, size: limits.blockSize) : nil
+            pool.publish(running[index].blocks[block], as: digest, behind: parent)
             running[index].publishedBlocks += 1
         }
     }
@@ -396,50 +418,8 @@ extension Scheduler {
         room.logits -= max(logits.count - 1, 0)
     }
 
-    /// Lets sequences that decode compute guessed tokens as well, the oldest first, in what the batch and the cache have left: rows of logits
-    /// that no running sequence needs, at most so many in all as the greatest gear has, and blocks beyond one for each that runs; and of these so many
-    /// as gain time.
-    private mutating func guess(_ room: Room) {
-        guard let lookup = limits.lookup, let gear = limits.gears.last else { return }
-        var most = min(room.tokens, room.logits, gear - batch.items.reduce(0) { $0 + $1.logits.count })
-        var yield = Double(batch.items.count(where: { $0.samples }))
-        for place in batch.items.indices where most > 0 && batch.items[place].samples && !batch.items[place].isReplay {
-            let index = batch.items[place].index
-            guard running[index].mayGuess, running[index].isDecoding, !running[index].isReading, running[index].guesses.isDue() else {
-                continue
-            }
-            running[index].guess(by: lookup, most: most)
-            let choice = worth(running[index], yield)
-            if running[index].guessed > 0, choice.count == 0 { running[index].guesses.pause() }
-            running[index].expect(choice.count)
-            reserveBlocksForGuess(index)
-            let guessed = running[index].guessed
-            guard guessed > 0 else { continue }
-            running[index].beginDraft(cost: choice.cost)
-            batch.items[place].addGuess(guessed)
-            most -= guessed
-            yield += choice.expected
-            counts.guesses += 1
-            counts.guessedTokens += guessed
-        }
-    }
-
-    /// How many of the tokens guessed of a sequence gain time; all where the batch is one for `extend`, of whose rows they are few.
-    private func worth(_ sequence: SequenceState, _ yield: Double) -> GearTimes.Choice {
-        guard sequence.guessed > 0, case .decode(let plain) = entry() else { return GearTimes.Choice(count: sequence.guessed) }
-        return times.choose(most: sequence.guessed, rows: batch.tokenCount, plain: plain, yield: yield, rate: sequence.guesses.rate)
-    }
-
-    /// Cuts the guess to the blocks that can be had for it.
-    private mutating func reserveBlocksForGuess(_ index: Int) {
-        let known = running[index].known
-        while running[index].blocks.count < pool.blocks(for: known + running[index].guessed), pool.freeCount > running.count {
-            if let block = pool.allocate() { running[index].blocks.append(block) }
-        }
-        running[index].expect(min(running[index].guessed, running[index].blocks.count * limits.blockSize - known))
-    }
-
-    private func entry() -> Entry {
+    /// What computes the batch as it is.
+    func entry() -> Entry {
         let isDecode = batch.items.allSatisfy {
             let sequence = running[$0.index]
             return $0.count == 1 + $0.guessed && $0.samples && !sequence.readsHidden && !sequence.isImageToken($0.start)
@@ -491,7 +471,7 @@ extension Scheduler {
 }
 
 /// What a batch still takes.
-private struct Room {
+struct Room {
     var tokens: Int
     /// Rows of logits beyond the one that each running sequence may need to go on.
     var logits: Int

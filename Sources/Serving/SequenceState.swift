@@ -26,6 +26,8 @@ package struct SequenceState: Sendable {
     package var stateSlot: Int32 = -1
     /// Full blocks that the pool has been told about.
     package var publishedBlocks = 0
+    /// Whether the blocks that it begins with have been looked for where they are stored.
+    package var lookup = Lookup.due
     /// Whether the logits of all tokens of the prompt are wanted, not only those behind which the output begins.
     package let readsPrompt: Bool
     /// Whether the hidden state of the prompt's last token is wanted, which `extend` alone gives.
@@ -34,6 +36,8 @@ package struct SequenceState: Sendable {
     package let mayGuess: Bool
     /// The tokens behind the known ones that the batch at hand computes as well.
     private var ahead: PromptLookup.Guess?
+    /// Those that a draft model has guessed, from a place on; empty where they are looked up.
+    private var drafted: (tokens: [Int32], start: Int) = ([], 0)
     /// How many there were of them at first, and what they cost.
     private var draft = (count: 0, cost: 0.0)
     package var guesses = GuessHistory()
@@ -47,6 +51,7 @@ package struct SequenceState: Sendable {
     private let salt: String
     /// Tokens of all images, in order; kept only where tokens are guessed.
     private let pictures: [Range<Int>]
+    private let pictureCount: Int
     package let adapter: ChosenAdapter?
     /// The least gear of each decode step, again from the first one after the last; empty for any.
     private let gears: [Int]
@@ -60,6 +65,7 @@ package struct SequenceState: Sendable {
         self.priority = priority
         self.mayGuess = mayGuess
         pictures = mayGuess ? images.flatMap(\.tokens.ranges).sorted { $0.lowerBound < $1.lowerBound } : []
+        pictureCount = pictures.reduce(0) { $0 + $1.count }
         self.readsHidden = readsHidden
         self.readsPrompt = readsPrompt
         precondition(seats == 1 || seats > 1 && group != nil, "what forks is a group")
@@ -78,7 +84,10 @@ package struct SequenceState: Sendable {
     }
 
     /// Takes the memory for all tokens that there will be and for the blocks under them.
-    package mutating func reserve(blocks count: Int) {
+    ///
+    /// - Parameter drafts: most tokens that a draft model guesses at once.
+    package mutating func reserve(blocks count: Int, drafts: Int = 0) {
+        if mayGuess, drafts > 0 { drafted.tokens.reserveCapacity(drafts) }
         tokens.reserveCapacity(longest)
         blocks.reserveCapacity(count)
         digests.reserveCapacity(count)
@@ -105,6 +114,13 @@ package struct SequenceState: Sendable {
 
     /// The one axis that positions stand on; nil where they stand on all.
     package var positionAxis: Int? { lengths?.axis(prompt: promptCount, known: known) }
+
+    package enum Lookup: Sendable {
+        case due
+        /// They are read; the sequence does not run before.
+        case awaited
+        case done
+    }
 
     /// What becomes of a sequence with a token more.
     package enum Growth: Sendable, Equatable {
@@ -141,16 +157,50 @@ package struct SequenceState: Sendable {
     /// A known token, or a guessed one.
     package func token(at place: Int) -> Int32 {
         guard place >= known, let ahead else { return tokens[place] }
+        guard drafted.tokens.isEmpty else { return drafted.tokens[place - drafted.start] }
         return tokens[known - ahead.distance + (place - known) % ahead.distance]
     }
 
-    /// Guesses up to `most` tokens: none that would be the last, behind which nothing is chosen, and none on another axis.
+    /// How many of up to `most` tokens may be guessed: none that would be the last, behind which nothing is chosen, and none on another axis.
+    package func guessable(_ most: Int) -> Int {
+        var count = max(min(most, longest - known - 1), 0)
+        while count > 0, lengths?.axis(prompt: promptCount, known: known + count) != positionAxis { count -= 1 }
+        return count
+    }
+
+    /// Guesses up to `most` tokens.
     package mutating func guess(by lookup: PromptLookup, most: Int) {
-        let room = min(most, longest - known - 1)
+        let room = guessable(most)
         guard room > 0 else { return }
         ahead = lookup.guess(behind: tokens, outside: pictures)
         expect(min(guessed, room))
-        while guessed > 0, lengths?.axis(prompt: promptCount, known: known + guessed) != positionAxis { expect(guessed - 1) }
+    }
+
+    /// Expects so many tokens of a draft model, which are not there yet.
+    package mutating func expectDraft(_ count: Int) {
+        drafted.tokens.removeAll(keepingCapacity: true)
+        drafted.start = known
+        ahead = count > 0 ? PromptLookup.Guess(count: count, distance: 1) : nil
+    }
+
+    /// Takes what the draft model has guessed, at most as many tokens as are expected.
+    package mutating func takeDraft(_ tokens: UnsafeBufferPointer<Int32>) {
+        precondition(tokens.count <= guessed, "more than was asked for")
+        for token in tokens { drafted.tokens.append(token) }
+        expect(tokens.count)
+    }
+
+    /// Tokens of prompt and output that stand for text.
+    package var textCount: Int { known - pictureCount }
+
+    /// Where the `number`-th token of the text stands.
+    package func textPlace(_ number: Int) -> Int {
+        var before = 0
+        for picture in pictures {
+            if number + before < picture.lowerBound { break }
+            before += picture.count
+        }
+        return number + before
     }
 
     /// Lets the tokens be computed.
@@ -205,6 +255,9 @@ package struct SequenceState: Sendable {
         guard count > 0, let cut = span(at: computed + count), cut.lowerBound < computed + count else { return count }
         return max(0, cut.lowerBound - computed)
     }
+
+    /// The digest of a full block where it has been asked for before.
+    package func knownDigest(ofBlock index: Int) -> ContentDigest? { index < digests.count ? digests[index] : nil }
 
     /// Digest of the `index`-th full block and everything before it: tokens, images, adapter and salt, and what lies behind the block in
     /// a span that crosses its end, which the block's tokens see.

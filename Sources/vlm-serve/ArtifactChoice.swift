@@ -1,6 +1,7 @@
 import ArtifactFormat
 import CommandLineSupport
 import Foundation
+import JSON
 
 /// The artifact that a person means by what the command line names, compiled first where that is a model.
 struct ArtifactChoice {
@@ -22,6 +23,19 @@ struct ArtifactChoice {
 
     /// Whether an artifact is served whoever may have written it.
     var trustsOthers: Bool { trustsStore || Store.trustsOthers(ProcessInfo.processInfo.environment) }
+
+    /// Throws for models that guess tokens from another model's hidden states, by their config.json.
+    func checkDraft() throws(LaunchError) {
+        let cache = HuggingFaceCache(environment: ProcessInfo.processInfo.environment)
+        let folder = FileManager.default.fileExists(atPath: name) ? name : cache.folder(of: name) ?? name
+        guard let data = FileManager.default.contents(atPath: "\(folder)/config.json"), let config = try? JSONValue(parsing: Array(data)) else { return }
+        let names = (config["architectures"]?.arrayValue ?? []).compactMap(\.stringValue) + [config["model_type"]?.stringValue].compactMap(\.self)
+        let heads = ["eagle", "medusa", "mlpspeculator", "mlp_speculator", "mtp"]
+        if let head = names.first(where: { name in heads.contains { name.lowercased().contains($0) } }) {
+            throw LaunchError(
+                "--speculative-model \(name): \(head) guesses from another model's hidden states, which is not served; give a whole model of the same tokens, or '[ngram]'")
+        }
+    }
 
     /// The directory of the artifact.
     ///

@@ -7,6 +7,7 @@ import HTTPAPI
 import HostLimits
 import Inputs
 import JSON
+import Plan
 import Serving
 
 /// What the engine may use; at most what the artifact was compiled for.
@@ -29,6 +30,7 @@ struct EngineFlags: ParsableArguments {
         inversion: .prefixedNo,
         help: "Reuse the KV cache of prompts that begin alike; done unless the model keeps a state of each sequence, which cannot be reused.")
     var enablePrefixCaching: Bool?
+    @OptionGroup var stored: StoredBlockFlags
     @Option(help: "Requests that may wait beyond those that run; more are answered 429.")
     var maxNumQueuedReqs = 1024
     @OptionGroup var speculation: SpeculationFlags
@@ -67,7 +69,9 @@ struct EngineFlags: ParsableArguments {
         options.memoryShare = memoryUtilization
         options.cachesPrefixes = enablePrefixCaching
         options.maxQueued = maxNumQueuedReqs
+        options.blockStore = stored.store
         options.lookup = speculation.lookup
+        options.draft.count = speculation.draft == nil ? nil : speculation.numSpeculativeTokens
         options.schedulingPolicy = schedulingPolicy
         options.imageCacheBytes = imageCacheBytes
         return options
@@ -86,7 +90,7 @@ struct InputFlags: ParsableArguments {
     var requestDeadline = 120.0
     @Option(help: "Bytes of image embeddings kept for reuse; 0 for none.")
     var imageCacheBytes = Size(argument: "512Mi") ?? Size(512 << 20)
-    @Option(help: ArgumentHelp("Most images of one request: image=2, or JSON such as {\"image\": 2}; unless given, as many as fit.", valueName: "limits"))
+    @Option(help: ArgumentHelp("Most images and videos of one request: image=2,video=1, or JSON such as {\"image\": 2}; unless given, as many as fit.", valueName: "limits"))
     var limitMmPerPrompt: String?
 
     @Option(
@@ -95,14 +99,16 @@ struct InputFlags: ParsableArguments {
             valueName: "json"))
     var mmProcessorKwargs: String?
 
-    /// Bounds of resized images.
-    var pixelBounds: PixelBounds {
+    /// Bounds of resized images, and which frames of videos are read.
+    var processorArguments: (bounds: PixelBounds, sampling: FrameSampling.Request) {
         get throws {
-            guard let text = mmProcessorKwargs else { return PixelBounds() }
+            guard let text = mmProcessorKwargs else { return (PixelBounds(), FrameSampling.Request()) }
             guard let object = (try? JSONValue(parsing: Array(text.utf8)))?.objectValue else {
                 throw ValidationError("--mm-processor-kwargs \(text) is no JSON object")
             }
-            do throws(PixelBoundsError) { return try PixelBounds(processorArguments: object) } catch {
+            do throws(PixelBoundsError) {
+                return (try PixelBounds(processorArguments: object), try FrameSampling.Request(processorArguments: object))
+            } catch {
                 throw ValidationError("--mm-processor-kwargs: \(error)")
             }
         }
@@ -124,22 +130,21 @@ struct InputFlags: ParsableArguments {
 
     /// Bounds requests as the flags say.
     func set(_ options: inout APIServer.Options) throws {
-        options.maxImages = try maxImages
+        (options.maxImages, options.maxVideos) = (try mediaLimits?.images, try mediaLimits?.videos)
         options.preparationCPUSeconds = maxRequestCpuSeconds
         options.preparationSeconds = requestDeadline
     }
 
     private static let templateBytesMax = 1 << 20
-
     /// Nil for as many as fit.
-    var maxImages: Int? { get throws { try limitMmPerPrompt.flatMap { text throws(FlagError) in try MediaLimits(text).images } } }
+    private var mediaLimits: MediaLimits? { get throws { try limitMmPerPrompt.map { text throws(FlagError) in try MediaLimits(text) } } }
 
     func validate() throws {
         guard maxImagePixels >= 1 else { throw ValidationError("--max-image-pixels must be at least 1") }
         for (name, value) in [("--max-request-cpu-seconds", maxRequestCpuSeconds), ("--request-deadline", requestDeadline)] {
             guard value > 0, value <= 86400 else { throw ValidationError("\(name) \(value) is not above 0 and at most 86400 seconds") }
         }
-        _ = try pixelBounds
-        do { _ = try maxImages } catch { throw ValidationError("--limit-mm-per-prompt \(error)") }
+        _ = try processorArguments
+        do { _ = try mediaLimits } catch { throw ValidationError("--limit-mm-per-prompt \(error)") }
     }
 }

@@ -32,7 +32,7 @@ struct Launch {
         let session = try served.session { line in if logs { Console.log(line) } }
         let model = try served.model(session, names: network.servedModelNames)
         let report = StartReport(
-            artifact: served.artifact, adapters: served.adapters, configuration: session.engine.configuration, threads: engine.threadsAndWhy, began: began, isShown: logs)
+            artifact: served.artifact, adapters: served.adapters, draft: served.draft, configuration: session.engine.configuration, threads: engine.threadsAndWhy, began: began, isShown: logs)
         var options = APIServer.Options()
         options.host = network.host
         options.port = network.port

@@ -20,6 +20,13 @@ struct ModelFlags: ParsableArguments {
     @Flag(help: "Serve an artifact of a store that other users own or may write to; VLM_TRUST_STORE=1 says the same.")
     var trustStore = false
 
+    /// The draft model, which is looked for and compiled as the model is; nil for none.
+    func draft(_ engine: EngineFlags) -> ArtifactChoice? {
+        engine.speculation.draft.map {
+            ArtifactChoice(name: $0, store: store, trustsStore: trustStore, compiles: compile, compileFlags: engine.compileFlags)
+        }
+    }
+
     func artifact(_ engine: EngineFlags, _ adapters: AdapterFlags, _ compiled: CompiledFlags) -> ArtifactChoice {
         ArtifactChoice(
             name: model, store: store, trustsStore: trustStore, compiles: compile,

@@ -61,7 +61,7 @@ struct RunBatch: AsyncParsableCommand {
     func run() async throws {
         do {
             let served = try ServedArtifact(
-                choice.artifact(engine, adapters, compiled), compiled, engine: engine, adapters: adapters, inputs: inputs, answers: answers)
+                choice.artifact(engine, adapters, compiled), compiled, draft: choice.draft(engine), engine: engine, adapters: adapters, inputs: inputs, answers: answers)
             let signals = await StopSignals()
             defer { signals.cancel() }
             let file = try BatchFiles(input: inputFile, output: outputFile, lineBytesMax: maxBodyBytes.value)

@@ -6,6 +6,7 @@ import Inputs
 import ModelRuntime
 import Plan
 import Serving
+import VideoDecoding
 
 /// An artifact as the command line has it served: what its flags say of engine, inputs and answers.
 struct ServedArtifact: Sendable {
@@ -14,6 +15,8 @@ struct ServedArtifact: Sendable {
     let artifact: Artifact
     /// In the order of their places in the engine.
     let adapters: [LoadedAdapter]
+    /// The draft model; nil for none.
+    let draft: Artifact?
     private let choice: ArtifactChoice
     private let maxAdapters: Int
     /// What command line calls the model of an adapter, by the adapter's name.
@@ -29,25 +32,35 @@ struct ServedArtifact: Sendable {
 
     /// Opens the artifact, and compiles the model first where the choice is one that the store does not have.
     init(
-        _ choice: ArtifactChoice, _ compiled: CompiledFlags, engine: EngineFlags, adapters: AdapterFlags, inputs: InputFlags, answers: AnswerFlags
+        _ choice: ArtifactChoice, _ compiled: CompiledFlags, draft: ArtifactChoice?, engine: EngineFlags, adapters: AdapterFlags, inputs: InputFlags, answers: AnswerFlags
     ) throws {
         maxAdapters = adapters.maxLoras
         bases = try adapters.modules.compactMap { module in module.base.map { (module.name, $0) } }
         (self.choice, self.engine, self.inputs, seed, reasoning) = (choice, engine, inputs, answers.seed, answers.reasoningParser)
         (generation, overriding, template) = (try answers.generation(), try answers.overriding(), try inputs.template())
-        path = try choice.path()
-        if let warning = try Store.checkTrust(artifact: path, trustsOthers: choice.trustsOthers) { Console.say("warning: \(warning)") }
-        artifact = try Artifact.open(directory: path)
-        try artifact.requireRunnable(on: CPUBackend.features)
+        (path, artifact) = try Self.open(choice)
         try compiled.check(artifact.manifest)
         self.adapters = try adapters.adapters(for: artifact)
+        self.draft = try draft.map { draft in
+            try draft.checkDraft()
+            return try Self.open(draft).artifact
+        }
+    }
+
+    private static func open(_ choice: ArtifactChoice) throws -> (path: String, artifact: Artifact) {
+        let path = try choice.path()
+        if let warning = try Store.checkTrust(artifact: path, trustsOthers: choice.trustsOthers) { Console.say("warning: \(warning)") }
+        let artifact = try Artifact.open(directory: path)
+        try artifact.requireRunnable(on: CPUBackend.features)
+        return (path, artifact)
     }
 
     /// Starts the engine.
     func session(log: @escaping @Sendable (String) -> Void) throws -> Session {
         var options = engine.options(imageCacheBytes: inputs.imageCacheBytes.value)
         options.maxAdapters = maxAdapters
-        return try Session(artifact, adapters: adapters.map(\.adapter), on: CPUBackend(threads: engine.threads), options: options, log: log)
+        return try Session(
+            artifact, adapters: adapters.map(\.adapter), draft: draft, on: CPUBackend(threads: engine.threads), options: options, log: log)
     }
 
     /// - Parameter names: those that requests may use; empty for the model's own and its places.
@@ -78,8 +91,9 @@ struct ServedArtifact: Sendable {
         var pipeline = try session.pipeline(maxImagePixels: inputs.maxImagePixels, template: template)
         pipeline.generation = (generation ?? pipeline.generation).overridden(by: overriding)
         if let fault = pipeline.refusal { Console.say("warning: \(fault)") }
-        let bounds = try inputs.pixelBounds
-        do throws(ImageError) { return try pipeline.bounding(bounds) } catch {
+        if let decoder = FrameProgram.sibling() { pipeline.videoDecoder = decoder }
+        let (bounds, sampling) = try inputs.processorArguments
+        do throws(ImageError) { return try pipeline.bounding(bounds).sampling(sampling) } catch {
             throw LaunchError("--mm-processor-kwargs: \(error)")
         }
     }

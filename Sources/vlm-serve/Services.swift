@@ -72,7 +72,7 @@ struct StartReport: Sendable {
     private let isShown: Bool
 
     init(
-        artifact: Artifact, adapters: [LoadedAdapter], configuration: EngineConfiguration, threads: String, began: ContinuousClock.Instant, isShown: Bool
+        artifact: Artifact, adapters: [LoadedAdapter], draft: Artifact?, configuration: EngineConfiguration, threads: String, began: ContinuousClock.Instant, isShown: Bool
     ) {
         self.began = began
         self.isShown = isShown
@@ -96,6 +96,11 @@ struct StartReport: Sendable {
         ] + ofAdapters
         if let lookup = configuration.lookup {
             lines.append("speculation  up to \(lookup.count) tokens, where the last \(lookup.runs.lowerBound) to \(lookup.runs.upperBound) stood before")
+        }
+        if let draft, let own = configuration.draft {
+            lines.append(
+                "speculation  up to \(own.limits.count) tokens, guessed by \(draft.manifest.provenance.model), "
+                    + "\(Figures.bytes(draft.weightBytes.count)) mapped, \(Figures.bytes(blocks * own.blockBytes)) of KV cache")
         }
         self.lines = lines
     }

@@ -70,7 +70,7 @@ struct VLMServe: AsyncParsableCommand {
         do {
             let secure = try tls.server()
             let served = try ServedArtifact(
-                choice.artifact(engine, adapters, compiled), compiled, engine: engine, adapters: adapters, inputs: inputs, answers: answers)
+                choice.artifact(engine, adapters, compiled), compiled, draft: choice.draft(engine), engine: engine, adapters: adapters, inputs: inputs, answers: answers)
             try await Launch(served: served, network: network, tls: secure, engine: engine, inputs: inputs, media: media).run()
         } catch let code as ExitCode {
             throw code

@@ -1,9 +1,10 @@
 import ArgumentParser
-import Foundation
+import ArtifactFormat
 import Inputs
 import ModelRuntime
 import Plan
 import Serving
+import VideoDecoding
 
 struct Parity: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -36,7 +37,8 @@ struct Parity: ParsableCommand {
     }
 
     private func compare(_ session: Session, _ recording: Recording) throws -> [ParityRow] {
-        let pipeline = try Failure.wrapping { () throws(SessionError) in try session.pipeline() }
+        var pipeline = try Failure.wrapping { () throws(SessionError) in try session.pipeline() }
+        if let decoder = FrameProgram.sibling() { pipeline.videoDecoder = decoder }
         let prepared = try recording.prepared(pipeline)
         var rows = [ParityRow(equal: "token ids", prepared.inputIDs, recording.ids)]
         if let positions = recording.integers("position_ids") {
@@ -46,7 +48,22 @@ struct Parity: ParsableCommand {
             let values = image.pixelValues(of: prepared.images.map(\.image)).values
             rows.append(ParityRow(close: "pixel values", values, pixels, within: 1e-5, cosine: nil))
         }
+        let read = prepared.images.map(\.image)
+        for (name, title, spec, images) in [
+            ("pixel_values", "pixel values", pipeline.spec.image, read.filter { !$0.isVideo }),
+            ("pixel_values_videos", "video pixels", pipeline.spec.video?.frames, read.filter(\.isVideo)),
+        ] {
+            guard let digest = recording.digest(name), let spec else { continue }
+            rows.append(ParityRow(same: title, Self.digest(spec.pixelValues(of: images).values), digest))
+        }
         return try Failure.wrapping { () throws(SessionError) in try rows + outputs(session, pipeline, prepared, recording) }
+    }
+
+    /// SHA-256 of the numbers in little endian.
+    private static func digest(_ values: [Float]) -> String {
+        var digest = Digest()
+        values.withUnsafeBytes { digest.update($0) }
+        return digest.finish()
     }
 
     /// What the engine computes of the recorded prompt and the recorded tokens behind it.
@@ -58,8 +75,13 @@ struct Parity: ParsableCommand {
         let tokens = recording.newTokens
         let found = try session.outputs(of: prompt, continuation: tokens.isEmpty ? [0] : tokens, repetitionPenalty: penalty)
         var rows: [ParityRow] = []
-        if let expected = recording.imageFeatures() {
-            rows.append(ParityRow(close: "image features", Array(found.images.joined()), expected))
+        // A video is several images to the engine.
+        let isVideo = prepared.images.flatMap { image in image.image.inputs.map { _ in image.image.isVideo } }
+        if let expected = recording.features() {
+            rows.append(ParityRow(close: "image features", zip(found.images, isVideo).filter { !$1 }.flatMap(\.0), expected))
+        }
+        if let expected = recording.features("video_") {
+            rows.append(ParityRow(close: "video features", zip(found.images, isVideo).filter { $1 }.flatMap(\.0), expected))
         }
         if let expected = recording.floats("prefill_logits") ?? recording.floats("prefill_logits_last64") {
             let logits = try session.outputs(of: prompt, continuation: [0], readsWholePrompt: true).prompt
@@ -71,70 +93,4 @@ struct Parity: ParsableCommand {
         let greedy = found.choices.prefix(tokens.count).map { $0 ?? -1 }
         return rows + [ParityRow(equal: "greedy tokens", greedy, tokens)]
     }
-}
-
-/// One line of the table.
-struct ParityRow {
-    private(set) var text: String
-    private(set) var passes: Bool
-    /// Between the numbers; nil for integers.
-    private var cosine: Double?
-
-    /// Integers that must be the same.
-    init(equal name: String, _ found: [Int32], _ expected: [Int32]) {
-        let first = zip(found, expected).enumerated().first { $0.element.0 != $0.element.1 }
-        passes = found == expected
-        let title = name.padding(toLength: 16, withPad: " ", startingAt: 0)
-        let verdict: String
-        if passes {
-            verdict = "ok, \(expected.count) equal"
-        } else if let first {
-            verdict = "MISSED: first at \(first.offset), \(first.element.0) instead of \(first.element.1)"
-        } else {
-            verdict = "MISSED: \(found.count) instead of \(expected.count)"
-        }
-        text = "\(title) -              -           equal      \(verdict)"
-    }
-
-    /// Numbers that must be near; `cosine` is the least that passes.
-    init(close name: String, _ found: [Float], _ expected: [Float], within bar: Float = 1e-3, cosine least: Double? = 0.99999) {
-        var (worst, place) = (Float(0), -1)
-        var (dot, own, other) = (0.0, 0.0, 0.0)
-        for (index, (a, b)) in zip(found, expected).enumerated() {
-            let difference = abs(a - b)
-            if !(difference <= bar), place < 0 { place = index }
-            worst = difference.isNaN ? .infinity : max(worst, difference)
-            dot += Double(a) * Double(b)
-            own += Double(a) * Double(a)
-            other += Double(b) * Double(b)
-        }
-        let cosine = own > 0 && other > 0 ? dot / (own * other).squareRoot() : 1
-        self.cosine = found.count == expected.count ? cosine : nil
-        passes = found.count == expected.count && worst <= bar && cosine >= (least ?? -1)
-        let verdict =
-            passes
-            ? "ok, \(expected.count) values"
-            : found.count != expected.count
-                ? "MISSED: \(found.count) values instead of \(expected.count)"
-                : "MISSED" + (place >= 0 ? ": first at element \(place)" : "")
-        let title = name.padding(toLength: 16, withPad: " ", startingAt: 0)
-        text = title + String(format: " %-14.3g %-11.7f %-10.0e ", Double(worst), cosine, Double(bar)) + verdict
-    }
-}
-
-extension ParityRow {
-    /// The row of layers that round what they read: a number between two steps goes either way, and all that follows with it, so that
-    /// logits are told by their direction.
-    var byDirection: ParityRow {
-        guard !passes, text.hasPrefix("prefill logits") || text.hasPrefix("step logits"), let cosine, cosine >= 0.9995 else { return self }
-        var row = self
-        row.passes = true
-        row.text = text.replacing(/MISSED.*/, with: "ok by direction: layers round what they read")
-        return row
-    }
-}
-
-extension Recording {
-    /// Whether the recorded layers round what they read.
-    fileprivate var roundsInputs: Bool { floats("weight_only_step_logits") != nil }
 }

@@ -269,7 +269,7 @@ import Testing
     @Test func everyKernelHasASoundStep() {
         let program = KernelSample.program()
         #expect(program.contradiction(weights: KernelSample.weights) == nil)
-        #expect(Set(program.plans.flatMap(\.steps).map(\.kernel.name)).count == 45)
+        #expect(Set(program.plans.flatMap(\.steps).map(\.kernel.name)).count == 46)
     }
 
     @Test func fallbacksAreCounted() throws {

@@ -421,6 +421,9 @@ private func packF4(_ c: LinearCase, _ random: inout Dice, _ weight: Guarded<UIn
             #expect(String(cString: vlm_linear_version_name(kind, VLM_ISA_AVX512)).hasSuffix("_generic"), "AVX-512 without AVX2 is not enough")
             #if arch(x86_64)
             #expect(String(cString: vlm_linear_version_name(kind, all)).contains("_avx512"))
+            #elseif arch(arm64)
+            let hasOwn = vlm_linear_rows(kind) != Int32(VLM_ROWS_BF16.rawValue)
+            #expect(String(cString: vlm_linear_version_name(kind, VLM_ISA_NEON | VLM_ISA_NEON_DOT)).contains("_neon") == hasOwn)
             #endif
         }
         #expect(vlm_linear_version_name(vlm_linear_kind(rawValue: 99), all) == nil)

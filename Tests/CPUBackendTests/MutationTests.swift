@@ -103,19 +103,26 @@ import Testing
         Contradiction("positions.mergeSize is 4096") { set(&$0, "positions", to: ["mrope": ["mergeSize": 4096]]) },
         Contradiction("positions.mergeSize is 4, but") { set(&$0, "positions", to: ["mrope": ["mergeSize": 4]]) },
         Contradiction("positions.mergeSize is 2, but image.pixels.order has cells of 4") {
+            $0["video"] = nil
             set(&$0, "image", "pixels", "order", "cells", "side", to: 4)
             set(&$0, "image", "features", "cells", "side", to: 4)
         },
         Contradiction("image.features are of cells of 4, but") { set(&$0, "image", "features", "cells", "side", to: 4) },
-        Contradiction("image.tensors makes pixels of u8 [147], but") { set(&$0, "image", "pixels", "patchSize", to: 7) },
+        Contradiction("image.tensors makes pixels of u8 [294], but") {
+            $0["video"] = nil
+            set(&$0, "image", "pixels", "patchSize", to: 7)
+        },
+        Contradiction("video.frames has other pixels") { set(&$0, "image", "pixels", "patchSize", to: 7) },
         Contradiction("image.pixels.temporalPatchSize is 0") { set(&$0, "image", "pixels", "temporalPatchSize", to: 0) },
         Contradiction("image.views[0].fit.minPixels is 1099511627776") { fit(&$0, ["minPixels": 1 << 40]) },
-        Contradiction("image is missing") { $0["image"] = nil },
+        Contradiction("image is missing") { ($0["image"], $0["video"]) = (nil, nil) },
+        Contradiction("video is there, but image is not") { $0["image"] = nil },
         Contradiction("image.tensors has not one of pixels") { set(&$0, "image", "tensors", to: [Any]()) },
         Contradiction("image.views are 0") { set(&$0, "image", "views", to: [Any]()) },
         Contradiction("image.order names no view") { set(&$0, "image", "order", to: [3]) },
         Contradiction("image.prompt.token is") { set(&$0, "image", "prompt", "token", to: 2_000_000_000) },
         Contradiction("vocabularySize is 17, but") {
+            $0["video"] = nil
             $0["vocabularySize"] = 17
             set(&$0, "image", "prompt", "token", to: 5)
         },

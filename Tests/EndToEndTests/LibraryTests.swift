@@ -196,7 +196,7 @@ import VLMRuntime
             (["data": raw["data"] ?? "", "shape": [2 * embeddings.rows, embeddings.width / 2]], [:], "rows are given"), (raw, ["image_grid_thw": sound + [1]], "image_grid_thw must be"),
             (7, grid, "base64 or an object"),
         ] + ["1,\(Int.min)", "\(Int.max),\(Int.min)", "-4,\(data.count - 4)", "4,\(data.count + 4)", "0"].map {
-            (Self.file(embeddings, at: $0).base64EncodedString(), grid, "not those of its shape")
+            (Self.file(embeddings, at: $0).base64EncodedString(), grid, "is no safetensors file: ")
         }
         for (embeds, more, words) in cases {
             let error = try await ask(embeds, more)["error"]

@@ -87,4 +87,61 @@ import Testing
             #expect(server.stop() == 0)
         }
     }
+
+    /// The demo model guesses for itself, and so does one of its shape with random weights: what comes of it is the same, and how much comes true is not.
+    @Test func draftModelsChangeNoAnswer() async throws {
+        let space = try Workspace()
+        let artifact = try space.compile(Workspace.demoModel)
+        let other = try space.copyOfDemo()
+        try randomize(other + "/model.safetensors")
+        let bodies = try bodies()
+        let plain = try Server(artifact, "--no-enable-prefix-caching", "--block-size", "16")
+        let expected = try await answers(plain, bodies, atOnce: 1)
+        #expect(plain.stop() == 0)
+        for (flags, atOnce, isItself) in [
+            (["--speculative-model", artifact, "--num-speculative-tokens", "4", "--block-size", "16"], 1, true),
+            (["-md", artifact, "--draft-max", "3", "--block-size", "16", "--kv-cache-bytes", "2Mi", "--max-model-len", "128"], 3, true),
+            (["--speculative-config", #"{"model": "\#(other)", "num_speculative_tokens": 4}"#, "--store", space.store, "--block-size", "16"], 3, false),
+        ] {
+            let server = try Server(artifact, flags)
+            #expect(server.line(with: "speculation  up to \(flags.contains("3") ? 3 : 4) tokens, guessed by model, ") != nil)
+            let found = try await answers(server, bodies, atOnce: atOnce)
+            for index in bodies.indices { #expect(found[index] == expected[index], "\(bodies[index])") }
+            let accepted = try await server.metric("vllm:spec_decode_num_accepted_tokens_total")
+            let guessed = try await server.metric("vllm:spec_decode_num_draft_tokens_total")
+            #expect(guessed > 0 && (isItself ? accepted > guessed / 2 : accepted < guessed / 4), "\(accepted) of \(guessed)")
+            #expect(server.stop() == 0)
+        }
+    }
+
+    /// Replaces the weights by random ones from 1/128 to 1/64, of either sign.
+    private func randomize(_ path: String) throws {
+        var bytes = [UInt8](try Data(contentsOf: URL(filePath: path)))
+        let header = bytes[..<8].reversed().reduce(0) { $0 << 8 | Int($1) }
+        var state: UInt64 = 1
+        for index in stride(from: 8 + header, to: bytes.count - 1, by: 2) {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            bytes[index] = UInt8(truncatingIfNeeded: state >> 33)
+            bytes[index + 1] = state >> 63 == 0 ? 0x3C : 0xBC
+        }
+        try Data(bytes).write(to: URL(filePath: path))
+    }
+
+    @Test func otherDraftModelsAreErrors() throws {
+        let space = try Workspace()
+        let artifact = try space.compile(Workspace.demoModel)
+        let other = try space.compile(Workspace.fixtures.appending(path: "qwen2_vl").path)
+        let head = space.path("head")
+        try FileManager.default.createDirectory(atPath: head, withIntermediateDirectories: true)
+        try Data(#"{"architectures": ["LlamaForCausalLMEagle3"], "model_type": "llama"}"#.utf8).write(to: URL(filePath: head + "/config.json"))
+        for (draft, message) in [
+            (other, "--speculative-model \(other): its token "), (head, "--speculative-model \(head): LlamaForCausalLMEagle3 guesses from another model's hidden states"),
+            (space.path("nothing"), "nothing"),
+        ] {
+            let outcome = try Command("vlm-serve", [artifact, "--speculative-model", draft, "--num-speculative-tokens", "2"]).run()
+            #expect(outcome.status == 1 && outcome.errors.contains(message), "\(outcome.errors)")
+        }
+        let many = try Command("vlm-serve", [artifact, "--speculative-model", artifact, "--num-speculative-tokens", "99"]).run()
+        #expect(many.status == 1 && many.errors.contains("--num-speculative-tokens 99 is more than the artifact's greatest gear of"), "\(many.errors)")
+    }
 }

@@ -112,8 +112,21 @@ import Testing
     }
 
     @Test(arguments: [
-        (#"{"method": "eagle", "num_speculative_tokens": 5}"#, "--speculative-config: method must be \"ngram\": neither draft models nor EAGLE heads"),
-        (#"{"model": "a/draft", "num_speculative_tokens": 5}"#, "--speculative-config: model must be \"ngram\""),
+        [#"--speculative-config={"model": "a/draft", "num_speculative_tokens": 3}"#],
+        ["--speculative-config", #"{"method": "draft_model", "model": "a/draft", "num_speculative_tokens": 3, "draft_tensor_parallel_size": 1}"#],
+        ["-md", "a/draft", "--draft-max", "3"], ["--model-draft", "a/draft", "--draft", "3", "--draft-min", "1", "-ngld", "99", "-cd", "0"],
+        ["--speculative-model", "a/draft", "--num-speculative-tokens", "3", "--speculative-draft-tensor-parallel-size", "1"],
+    ])
+    func aDraftModelIsNamedInThreeWays(flags: [String]) throws {
+        #expect(try reader.read(["dir"] + flags).arguments == ["dir", "--speculative-model", "a/draft", "--num-speculative-tokens", "3"])
+    }
+
+    @Test(arguments: [
+        (#"{"method": "eagle", "model": "a/head", "num_speculative_tokens": 5}"#, "--speculative-config: method must be \"ngram\" or \"draft_model\": EAGLE heads and others that read hidden states are not served"),
+        (#"{"model": "", "num_speculative_tokens": 5}"#, "--speculative-config: model must be a string"), (#"{"model": 1, "num_speculative_tokens": 5}"#, "--speculative-config: model must be a string"),
+        (#"{"model": "a/draft"}"#, "--speculative-config needs num_speculative_tokens"), (#"{"method": "draft_model", "num_speculative_tokens": 5}"#, "--speculative-config: method draft_model needs the \"model\""),
+        (#"{"model": "a/draft", "num_speculative_tokens": 5, "prompt_lookup_max": 3}"#, "--speculative-config: prompt_lookup_max is of \"method\": \"ngram\"; a/draft is a draft model"),
+        (#"{"model": "a/draft", "num_speculative_tokens": 5, "draft_tensor_parallel_size": 2}"#, "--speculative-config: draft_tensor_parallel_size 2: models are not split"),
         (#"{"num_speculative_tokens": 5}"#, "--speculative-config needs \"method\""), (#"{"method": "ngram"}"#, "--speculative-config needs num_speculative_tokens"),
         (#"{"method": "ngram", "num_speculative_tokens": 0}"#, "--speculative-config: num_speculative_tokens must be"),
         (#"{"method": "ngram", "num_speculative_tokens": 1.5}"#, "--speculative-config: num_speculative_tokens must be"),

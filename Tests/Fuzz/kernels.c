@@ -35,8 +35,8 @@ static int64_t pick(source *s, const int64_t *values, int count) {
 }
 
 static vlm_isa isa_of(source *s) {
-    static const vlm_isa sets[] = {0, 1, 3, 7, 11, 15, 17};
-    return sets[byte(s) % 7] & vlm_cpu_features();
+    static const vlm_isa sets[] = {0, 1, 3, 7, 11, 15, 17, 32, 96};
+    return sets[byte(s) % 9] & vlm_cpu_features();
 }
 
 enum { BYTES_MAX = 1 << 22, BUFFERS_MAX = 16 };

@@ -53,7 +53,7 @@ enum ImageFixture {
                 normalization: .init(mean: [0.48145466, 0.4578275, 0.40821073], deviation: [0.26862954, 0.26130258, 0.27577711]),
                 form: .patches),
             tensors: [VisionTensor("pixels", .pixels), VisionTensor("patch_positions", .patchPositions)],
-            segments: [VisionSegments("images", .images)], features: .cells(side: 2),
+            segments: [VisionSegments("images", .tiles)], features: .cells(side: 2),
             prompt: ImagePrompt(marker: "<pad>", token: 0, tokenText: "<pad>"))
     }
 

@@ -70,7 +70,7 @@ struct Oracle {
         return try run(
             "vision",
             [
-                "pixels": Tensor(ints: Self.bytes(values.floats), [patches, 588], .u8),
+                "pixels": Tensor(ints: Self.bytes(values.floats), [patches, 1176], .u8),
                 "patch_positions": Tensor(ints: rows + columns, [2, patches]),
             ], MaskedCall(bounds: ["images": bounds])
         ).results[0]
@@ -87,11 +87,11 @@ struct Oracle {
         return places
     }
 
-    /// The bytes that normalized `pixel_values` were made of, first frame only.
+    /// The bytes that normalized `pixel_values` were made of.
     static func bytes(_ values: [Float]) -> [Int32] {
         return stride(from: 0, to: values.count, by: 1176).flatMap { start in
             (0..<3).flatMap { channel in
-                (0..<196).map { pixel in
+                (0..<392).map { pixel in
                     let value = Double(values[start + channel * 392 + pixel])
                     return Int32(((value * normalization.deviation[channel] + normalization.mean[channel]) * 255).rounded())
                 }

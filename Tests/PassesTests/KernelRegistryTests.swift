@@ -62,7 +62,7 @@ import Testing
             "| kernel | op | computes | reads | needs |", "|---|---|---|---|---|",
         ]
         for row in KernelRegistry.all where !row.name.isFallback && row.op != nil {
-            let needs = row.needs.sorted().map(\.rawValue).joined(separator: ", ")
+            let needs = row.needs.sets.map { $0.sorted().map(\.rawValue).joined(separator: ", ") }.joined(separator: " or ")
             let reads = row.operands.map(description).joined(separator: ", ")
             lines.append("| `\(row.name.text)` | `\(row.op ?? "")` | \(row.summary) | \(reads) | \(needs) |")
         }

@@ -88,3 +88,39 @@ import Testing
         #expect(digests(ids, [cat])[2] != digests(ids, [dog])[2])
     }
 }
+
+extension BlockPoolTests {
+    /// Each block that is published is told of once, unless what it held is gone by then.
+    @Test func tellsOfWhatIsPublished() {
+        var pool = BlockPool(blockSize: 16, blockCount: 3)
+        func key(_ value: Int) -> ContentDigest { ContentDigest { $0.update(value) } }
+        func told() -> [Int32] {
+            var blocks: [Int32] = []
+            while let next = pool.takePublished() { blocks.append(next.block) }
+            return blocks
+        }
+        let blocks = (0..<3).compactMap { _ in pool.allocate() }
+        pool.publish(blocks[0], as: key(0))
+        #expect(told() == [] && !pool.hasPublished, "nobody has asked")
+        pool.notePublished()
+        pool.publish(blocks[1], as: key(1), behind: key(0))
+        pool.publish(blocks[2], as: key(2), behind: key(1), isNews: false)
+        pool.announce(blocks[0])
+        pool.announce(blocks[0])
+        #expect(pool.hasPublished)
+        let first = pool.takePublished()
+        #expect(first?.block == blocks[1] && first?.digest == key(1) && first?.parent == key(0))
+        #expect(told() == [blocks[0]])
+        pool.announce(blocks[2])
+        for block in blocks { pool.release(block) }
+        for _ in 0..<3 { _ = pool.allocate() }
+        #expect(told() == [])
+        pool.publish(blocks[2], as: key(3))
+        pool.release(blocks[2])
+        pool.announce(blocks[2])
+        let again = pool.allocate()
+        #expect(again == blocks[2])
+        pool.publish(blocks[2], as: key(4))
+        #expect(told() == [blocks[2]], "what it holds now")
+    }
+}

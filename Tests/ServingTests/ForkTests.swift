@@ -108,8 +108,11 @@ import Testing
             totals.hits += simulation.counts.hits
             totals.guessed += simulation.counts.guessed
             totals.accepted += simulation.counts.accepted
+            totals.drafted += simulation.counts.drafted
+            totals.read += simulation.counts.read
+            totals.restored += simulation.counts.restored
         }
-        let met = [totals.steps / 20, totals.forks / 2, totals.copies / 2, totals.preemptions, totals.cancelled, totals.hits, totals.guessed / 4, totals.accepted / 2]
+        let met = [totals.steps / 20, totals.forks / 2, totals.copies / 2, totals.preemptions, totals.cancelled, totals.hits, totals.guessed / 4, totals.accepted / 2, totals.drafted, totals.read, totals.restored * 8]
         #expect(met.allSatisfy { $0 > count / 2 }, "\(totals)")
     }
 }

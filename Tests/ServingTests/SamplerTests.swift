@@ -138,7 +138,7 @@ import Testing
 
     @Test func everyProcessorChoosesTheSameTokens() {
         var dice = Dice(5)
-        let sets = [VLM_ISA_GENERIC, VLM_ISA_AVX2, VLM_ISA_AVX2 | VLM_ISA_AVX512].filter { vlm_cpu_features() & $0 == $0 }
+        let sets = [VLM_ISA_GENERIC, VLM_ISA_AVX2, VLM_ISA_AVX2 | VLM_ISA_AVX512, VLM_ISA_NEON].filter { vlm_cpu_features() & $0 == $0 }
         for round in 0..<300 {
             let logits = row(dice.pick([17, 1000, 20_011])!, &dice), parameters = choices(&dice)
             let tokens = Set(sets.map { sample(logits, parameters, seen: [1, 2, 3], position: round, isa: $0) })

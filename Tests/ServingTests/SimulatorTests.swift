@@ -19,11 +19,13 @@ import Testing
         /// Sequences that the engine runs at once, of those of the program.
         var served: Int?
         var lookup: PromptLookup?
+        /// A draft model, how many tokens it guesses, and whether it is the model itself.
+        var draft: (count: Int, isItself: Bool)?
         /// Different adapters at once, of the three that requests have.
         var maxAdapters = 2
 
         var testDescription: String {
-            "seed \(seed), \(blockCount) blocks of \(blockSize), prefixes \(cachesPrefixes), gears \(gears), states \(keepsStates), guesses \(lookup?.count ?? 0)"
+            "seed \(seed), \(blockCount) blocks of \(blockSize), prefixes \(cachesPrefixes), gears \(gears), states \(keepsStates), guesses \(lookup?.count ?? 0), drafts \(draft?.count ?? 0)"
         }
     }
 
@@ -43,9 +45,14 @@ import Testing
         Scene(seed: 13, blockCount: 16, gears: [1, 3, 8], maxSequences: 8, lookup: PromptLookup(count: 5, runs: 1...4)),
         Scene(seed: 14, blockCount: 20, gears: [1, 2, 4, 8], maxSequences: 8, served: 2, lookup: PromptLookup(count: 4, runs: 1...2)),
         Scene(seed: 15, blockCount: 17, cachesPrefixes: false, gears: [8], maxSequences: 8, maxBatchedTokens: 8, served: 4, lookup: PromptLookup(count: 7, runs: 2...2)),
+        Scene(seed: 16, gears: [1, 2, 4, 8], maxSequences: 8, served: 3, draft: (4, true)),
+        Scene(seed: 17, blockCount: 17, gears: [1, 3, 8], maxSequences: 8, draft: (5, true)),
+        Scene(seed: 18, blockCount: 18, gears: [1, 2, 4, 8], maxSequences: 8, served: 4, draft: (3, false)),
+        Scene(seed: 19, blockCount: 17, cachesPrefixes: false, gears: [8], maxSequences: 8, maxBatchedTokens: 8, served: 2, draft: (7, true)),
     ]
 
-    fileprivate func engine(_ scene: Scene, alone: Bool = false) throws -> Engine {
+    /// - Parameter store: where blocks are kept; nil for nowhere.
+    func engine(_ scene: Scene, alone: Bool = false, store: BlockStore? = nil) throws -> Engine {
         let program = testProgram(
             gears: scene.gears, maxSequences: scene.maxSequences, maxBatchedTokens: scene.maxBatchedTokens,
             keepsStates: scene.keepsStates)
@@ -56,14 +63,21 @@ import Testing
         options.maxSequences = scene.served
         if !alone { options.lookup = scene.lookup }
         options.weighsGuesses = false
+        options.blockStore = store
         (options.adapters, options.maxAdapters) = (["a", "b", "c"], scene.maxAdapters)
-        let blockBytes = program.kvBlockBytes(blockSize: scene.blockSize)
+        let draft = alone ? nil : scene.draft
+        // Its cache has as many blocks, and so has half of the bytes.
+        let blockBytes = program.kvBlockBytes(blockSize: scene.blockSize) * (draft == nil ? 1 : 2)
         options.kvCacheBytes = (alone ? 64 : scene.blockCount) * blockBytes
-        let configuration = try EngineConfiguration(program: program, options: options, availableBytes: 1 << 30)
-        return Engine(configuration: configuration, log: { _ in }) { NullModel(program: program, seed: 9) }
+        options.draft.count = draft?.count
+        let configuration = try EngineConfiguration(program: program, draft: draft.map { _ in program }, options: options, availableBytes: 1 << 30)
+        let draftSeed: UInt64 = draft?.isItself == false ? 10 : 9
+        return Engine(configuration: configuration, log: { _ in }, load: { NullModel(program: program, seed: 9) }) { _ in
+            NullModel(program: program, seed: draftSeed)
+        }
     }
 
-    fileprivate func requests(_ scene: Scene, count: Int) -> [GenerationRequest] {
+    func requests(_ scene: Scene, count: Int) -> [GenerationRequest] {
         var dice = Dice(scene.seed)
         let shared = (0..<40).map { Int32($0 % 50 + 1) }
         return (0..<count).map { index in
@@ -73,7 +87,11 @@ import Testing
             if scene.seed % 2 == 0 { request.priority = index % 3 - 1 }
             if index % 6 == 2 || hasSpans, !(hasSpans && scene.keepsStates) { request.promptLogprobs = index % 4 }
             // Answers of few tokens repeat themselves.
-            if index % 3 == 0, scene.lookup != nil { request.rules.allowed = [11, 20, 30] }
+            if index % 3 == 0, scene.lookup != nil || scene.draft != nil { request.rules.allowed = [11, 20, 30] }
+            // Positions of texts, as a draft model counts them.
+            if scene.draft != nil {
+                (request.prompt.positions, request.prompt.positionDelta) = (Prompt(text: request.prompt.ids, axes: 3).positions, 0)
+            }
             if index % 5 == 4 { request.logprobs = index % 3 }
             if index % 5 < 3, index % 2 == 0 { request.adapter = testAdapter(index % 5) }
             // The prompt alone.
@@ -113,7 +131,7 @@ import Testing
         #expect(busy.metrics.running == 0 && busy.metrics.waiting == 0)
         #expect(scene.keepsStates ? busy.metrics.prefixQueries == 0 : true)
         if scene.blockCount == 16 { #expect(busy.metrics.preemptions > 0) }
-        #expect(scene.lookup == nil || busy.metrics.speculation?.accepted ?? 0 > 0)
+        #expect(scene.lookup == nil && scene.draft == nil || busy.metrics.speculation?.accepted ?? 0 > 0)
         await busy.drain(timeout: .seconds(5))
         #expect(busy.phase == .stopped)
     }

@@ -27,6 +27,7 @@ import Testing
             "Inputs", "JSON", "Models", "Passes", "Plan", "Reference", "Tensors",
         ],
         "Inputs": ["Budgets", "JSON", "Plan", "Texts", "CImage", "CPCRE2", "CUTF8Proc", "Foundation"],
+        "VideoDecoding": ["Budgets", "CFrameProcess", "Inputs"],
         "Execution": ["ArtifactFormat", "Plan", "Tensors"],
         "CPUBackend": ["ArtifactFormat", "CKernels", "COpenBLAS", "Execution", "Foundation", "HostLimits", "Plan", "Tensors"],
         // The sampler reduces rows of logits by kernels.
@@ -49,10 +50,11 @@ import Testing
         "vlmc": [
             "ArgumentParser", "ArtifactFormat", "Budgets", "CPUBackend", "ChatTemplates", "CommandLineSupport", "Compiler",
             "Foundation", "HostLimits", "HuggingFace", "IR", "Inputs", "JSON", "ModelRuntime", "Passes", "Plan", "Serving", "Tensors", "VLMRuntime",
+            "VideoDecoding",
         ],
         "vlm-serve": [
             "ArgumentParser", "ArtifactFormat", "CHeap", "CPUBackend", "CommandLineSupport", "ForeignFlags", "Foundation", "HTTPAPI", "HostLimits", "Inputs", "JSON", "Logging",
-            "MediaFetching", "ModelRuntime", "Plan", "ServiceLifecycle", "Serving", "UnixSignals",
+            "MediaFetching", "ModelRuntime", "Plan", "ServiceLifecycle", "Serving", "UnixSignals", "VideoDecoding",
         ],
         // The self-test of `verify` runs the artifact as a server does.
         "vlm-cache": [

@@ -85,7 +85,8 @@ void cimage_resize_row(const uint8_t *in, uint8_t *out, const cimage_axis *axis,
 void cimage_resize_column(const uint8_t *rows, int64_t ring, int64_t bytes, uint8_t *out, const cimage_axis *axis,
                           int32_t y, cimage_isa isa);
 
-// Copies a square of `patch` x `patch` RGB pixels whose rows are `stride` bytes apart to `out`, [3, patch, patch] bytes.
-void cimage_cut_patch(const uint8_t *rgb, int64_t stride, int64_t patch, uint8_t *out);
+// Copies a square of `patch` x `patch` RGB pixels whose rows are `stride` bytes apart to `out`, [patch, patch] bytes of each channel,
+// which begin `plane` bytes apart.
+void cimage_cut_patch(const uint8_t *rgb, int64_t stride, int64_t patch, int64_t plane, uint8_t *out);
 
 #endif

@@ -31,11 +31,13 @@ static const vlm_isa VLM_ISA_AVX512 = 2;        // avx512 f, bw, vl, dq (implies
 static const vlm_isa VLM_ISA_AVX512_VNNI = 4;   // vpdpbusd on 512 bits
 static const vlm_isa VLM_ISA_AVX512_BF16 = 8;   // vdpbf16ps on 512 bits
 static const vlm_isa VLM_ISA_AVX_VNNI = 16;     // vpdpbusd on 256 bits in its VEX form
+static const vlm_isa VLM_ISA_NEON = 32;         // what every aarch64 has
+static const vlm_isa VLM_ISA_NEON_DOT = 64;     // sdot on 128 bits
 
 // The bit of a feature that goes by this name in /proc/cpuinfo; one that no processor reports where the name says nothing.
 vlm_isa vlm_isa_of_feature(const char *name);
 
-// The features of this processor that the operating system has enabled (cpuid, xgetbv).
+// The features of this processor that the operating system has enabled (cpuid and xgetbv, or ID_AA64ISAR0_EL1).
 vlm_isa vlm_cpu_features(void);
 
 // Whether a core of this processor has too few miss buffers in its first cache for the way to memory, so that weights are better asked for
@@ -445,7 +447,7 @@ typedef enum vlm_rate {
   VLM_RATE_READ = 0,      // memory reads; one iteration is one pass over `bytes`
   VLM_RATE_F32_FMA = 1,   // f32 multiply-adds
   VLM_RATE_BF16_DOT = 2,  // vdpbf16ps; needs VLM_ISA_AVX512_BF16
-  VLM_RATE_INT8_DOT = 3,  // vpdpbusd; needs VLM_ISA_AVX512_VNNI or VLM_ISA_AVX_VNNI
+  VLM_RATE_INT8_DOT = 3,  // vpdpbusd or sdot; needs VLM_ISA_AVX512_VNNI, VLM_ISA_AVX_VNNI or VLM_ISA_NEON_DOT
   VLM_RATE_INT8_PAIRS = 4,   // vpmaddubsw and a sum in 16 bits; needs VLM_ISA_AVX2
   VLM_RATE_INT16_PAIRS = 5,  // vpmaddwd and a sum in 32 bits; needs VLM_ISA_AVX2
 } vlm_rate;

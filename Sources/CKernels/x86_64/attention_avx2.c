@@ -4,13 +4,13 @@
 #include <immintrin.h>
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 #include "simd_avx2.h"
-#include "math_body.inl"
+#include "../vectors/math_body.inl"
 #define GEMM_ROWS 6
-#define GEMM_CASES_12(DO)
-#include "gemm_body.inl"
+#define GEMM_CASES(DO) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6)
+#include "../vectors/gemm_body.inl"
 #define STREAM_WIDE 2
-#include "stream_body.inl"
-#include "attention_body.inl"
+#include "../vectors/stream_body.inl"
+#include "../vectors/attention_body.inl"
 
 void vlm_attend_avx2(const vlm_query_tile *tile, const vlm_key_tile *keys) { attend(tile, keys); }
 void vlm_transpose_avx2(const float *x, int64_t x_stride, int64_t rows, int64_t columns, float *y, int64_t y_stride) {

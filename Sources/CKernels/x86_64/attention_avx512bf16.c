@@ -4,8 +4,8 @@
 #include <immintrin.h>
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx2,fma,f16c"))), apply_to = function)
 #include "simd_avx512.h"
-#include "math_body.inl"
-#include "row_pointers.inl"
+#include "../vectors/math_body.inl"
+#include "../vectors/row_pointers.inl"
 
 // Rounds weights to bf16, over the scores that they are made of; returns what they are now.
 static inline v_f32 keep_weights(float *scores, int64_t j, v_f32 p) {
@@ -13,7 +13,7 @@ static inline v_f32 keep_weights(float *scores, int64_t j, v_f32 p) {
   _mm256_storeu_si256((void *)((uint16_t *)scores + j), rounded);
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(rounded), 16));
 }
-#include "attention_softmax.inl"
+#include "../vectors/attention_softmax.inl"
 
 enum { ROWS = 12, WIDE_ROWS = 6 };  // most rows beside 2 and beside 4 vectors of columns
 

@@ -4,8 +4,8 @@
 #include <immintrin.h>
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx2,fma,f16c"))), apply_to = function)
 #include "simd_avx512.h"
-#include "math_body.inl"
-#include "row_pointers.inl"
+#include "../vectors/math_body.inl"
+#include "../vectors/row_pointers.inl"
 
 enum { ROWS = VLM_ATTENTION_STEP };
 

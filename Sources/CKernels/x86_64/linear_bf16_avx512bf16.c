@@ -4,12 +4,12 @@
 #include <immintrin.h>
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx2,fma,f16c"))), apply_to = function)
 #include "simd_avx512.h"
-#include "math_body.inl"
-#include "linear_blocks.inl"
-#include "row_pointers.inl"
-#include "linear_thin.inl"
+#include "../vectors/math_body.inl"
+#include "../vectors/linear_blocks.inl"
+#include "../vectors/row_pointers.inl"
+#include "../vectors/linear_thin.inl"
 
-#include "linear_floats.inl"
+#include "../vectors/linear_floats.inl"
 
 enum { TILE_ROWS = 12, INPUTS = 1024 };
 

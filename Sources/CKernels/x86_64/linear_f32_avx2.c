@@ -4,11 +4,11 @@
 #include <immintrin.h>
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 #include "simd_avx2.h"
-#include "math_body.inl"
+#include "../vectors/math_body.inl"
 #define GEMM_ROWS 6
-#define GEMM_CASES_12(DO)
-#include "gemm_body.inl"
-#include "linear_blocks.inl"
+#define GEMM_CASES(DO) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6)
+#include "../vectors/gemm_body.inl"
+#include "../vectors/linear_blocks.inl"
 
 // Inputs k and k + 1 of 8 outputs.
 static inline void v_pair_bf16(const uint32_t *w, v_f32 *even, v_f32 *odd) {
@@ -31,8 +31,8 @@ VLM_INLINE v_f32 v_bytes(const uint8_t *w, const int j) {
 
 static inline v_f32 v_from_u16(const uint16_t *p) { return _mm256_cvtepi32_ps(_mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)p))); }
 
-#include "linear_f32_body.inl"
-#include "linear_thin_f32.inl"
+#include "../vectors/linear_f32_body.inl"
+#include "../vectors/linear_thin_f32.inl"
 
 void vlm_linear_bf16_f32_6x16_avx2(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
   linear_f32(a, begin, end, scratch, thin_block, block_bf16);
@@ -53,7 +53,7 @@ void vlm_linear_int8_f32_6x16_avx2(const vlm_linear_args *a, int64_t begin, int6
 
 #define THIN_FLOAT_CASES(DO) DO(1) DO(2) DO(3)
 enum { THIN_FLOAT_PASS = 3 };
-#include "linear_floats_body.inl"
+#include "../vectors/linear_floats_body.inl"
 
 void vlm_linear_f8_f32_6x16_avx2(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
   linear_f32(a, begin, end, scratch, thin_block_f8, block_f8);

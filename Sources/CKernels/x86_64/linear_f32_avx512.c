@@ -4,11 +4,11 @@
 #include <immintrin.h>
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c"))), apply_to = function)
 #include "simd_avx512.h"
-#include "math_body.inl"
+#include "../vectors/math_body.inl"
 #define GEMM_ROWS 12
-#define GEMM_CASES_12(DO) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12)
-#include "gemm_body.inl"
-#include "linear_blocks.inl"
+#define GEMM_CASES(DO) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12)
+#include "../vectors/gemm_body.inl"
+#include "../vectors/linear_blocks.inl"
 
 // Inputs k and k + 1 of 16 outputs.
 static inline void v_pair_bf16(const uint32_t *w, v_f32 *even, v_f32 *odd) {
@@ -31,8 +31,8 @@ VLM_INLINE v_f32 v_bytes(const uint8_t *w, const int j) {
 
 static inline v_f32 v_from_u16(const uint16_t *p) { return _mm512_cvtepi32_ps(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)p))); }
 
-#include "linear_f32_body.inl"
-#include "linear_thin_f32.inl"
+#include "../vectors/linear_f32_body.inl"
+#include "../vectors/linear_thin_f32.inl"
 
 void vlm_linear_bf16_f32_12x32_avx512(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
   linear_f32(a, begin, end, scratch, thin_block, block_bf16);
@@ -53,7 +53,7 @@ void vlm_linear_int8_f32_12x32_avx512(const vlm_linear_args *a, int64_t begin, i
 
 #define THIN_FLOAT_CASES(DO) GEMM_CASES(DO)
 enum { THIN_FLOAT_PASS = GEMM_ROWS };
-#include "linear_floats_body.inl"
+#include "../vectors/linear_floats_body.inl"
 
 void vlm_linear_f8_f32_12x32_avx512(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
   linear_f32(a, begin, end, scratch, thin_block_f8, block_f8);

@@ -104,4 +104,4 @@ static void unpack(const tile_run *run, unpacked *y, int64_t group) {
 }
 
 #define TILES(DO, GROUP) DO(GROUP, 1) DO(GROUP, 2) DO(GROUP, 3) DO(GROUP, 4) DO(GROUP, 5) DO(GROUP, 6)
-#include "linear_f4_int8_tiles.inl"
+#include "../vectors/linear_f4_int8_tiles.inl"

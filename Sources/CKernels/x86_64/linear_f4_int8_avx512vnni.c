@@ -5,11 +5,11 @@
 #define TARGET "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c"
 #pragma clang attribute push(__attribute__((target(TARGET))), apply_to = function)
 #include "simd_avx512.h"
-#include "math_body.inl"
-#include "linear_blocks.inl"
-#include "row_pointers.inl"
-#include "prefetch.inl"
-#include "linear_f4_int8_blocks.inl"
+#include "../vectors/math_body.inl"
+#include "../vectors/linear_blocks.inl"
+#include "../vectors/row_pointers.inl"
+#include "../vectors/prefetch.inl"
+#include "../vectors/linear_f4_int8_blocks.inl"
 
 enum { TILE_ROWS = 12, THIN_ROWS = 24, INPUTS = 1024 };
 
@@ -142,7 +142,7 @@ static void unpack(const tile_run *run, unpacked *y, int64_t group) {
 
 #define TILES(DO, GROUP) \
   DO(GROUP, 1) DO(GROUP, 2) DO(GROUP, 3) DO(GROUP, 4) DO(GROUP, 5) DO(GROUP, 6) DO(GROUP, 7) DO(GROUP, 8) DO(GROUP, 9) DO(GROUP, 10) DO(GROUP, 11) DO(GROUP, 12)
-#include "linear_f4_int8_tiles.inl"
+#include "../vectors/linear_f4_int8_tiles.inl"
 
 void vlm_linear_f4_int8_12x32_avx512vnni(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) { linear_f4_int8(a, begin, end, scratch); }
 #pragma clang attribute pop

@@ -76,7 +76,7 @@ VLM_INLINE void tall(const tile_run *run, float *sums, const int rows) {
 }
 
 #define TILES(DO) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6)
-#include "linear_int4_int8_tiles.inl"
+#include "../vectors/linear_int4_int8_tiles.inl"
 
 // Splits the codes of a group.
 static void split(const tile_run *run, uint8_t *y) {

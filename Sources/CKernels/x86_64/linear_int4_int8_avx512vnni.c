@@ -5,11 +5,11 @@
 #define TARGET "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c"
 #pragma clang attribute push(__attribute__((target(TARGET))), apply_to = function)
 #include "simd_avx512.h"
-#include "math_body.inl"
-#include "linear_blocks.inl"
-#include "row_pointers.inl"
-#include "prefetch.inl"
-#include "linear_int4_int8_blocks.inl"
+#include "../vectors/math_body.inl"
+#include "../vectors/linear_blocks.inl"
+#include "../vectors/row_pointers.inl"
+#include "../vectors/prefetch.inl"
+#include "../vectors/linear_int4_int8_blocks.inl"
 
 enum { TILE_ROWS = 12, THIN_ROWS = 24, INPUTS = 1024, PREFETCH = 2176 };
 
@@ -105,7 +105,7 @@ VLM_INLINE void tall(const tile_run *run, float *sums, const int rows) {
 }
 
 #define TILES(DO) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12)
-#include "linear_int4_int8_tiles.inl"
+#include "../vectors/linear_int4_int8_tiles.inl"
 
 // Splits the codes of a run of groups into u8 [inputs/4][VLM_PANEL][4], each code − zero + VLM_I8_CENTRE.
 static void split(const tile_run *run, uint8_t *y) {

@@ -4,11 +4,11 @@
 #include <immintrin.h>
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c,avxvnni"))), apply_to = function)
 #include "simd_avx2.h"
-#include "math_body.inl"
-#include "linear_blocks.inl"
-#include "row_pointers.inl"
-#include "prefetch.inl"
-#include "linear_int4_int8_blocks.inl"
+#include "../vectors/math_body.inl"
+#include "../vectors/linear_blocks.inl"
+#include "../vectors/row_pointers.inl"
+#include "../vectors/prefetch.inl"
+#include "../vectors/linear_int4_int8_blocks.inl"
 
 // As many sums at once as registers hold, since a sum waits five cycles for the one before.
 #define VECTORS(rows) ((rows) <= 2 ? 4 : 2)

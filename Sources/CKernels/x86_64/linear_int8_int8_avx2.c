@@ -4,11 +4,11 @@
 #include <immintrin.h>
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 #include "simd_avx2.h"
-#include "math_body.inl"
-#include "linear_blocks.inl"
-#include "prefetch.inl"
-#include "linear_int8_pieces.inl"
-#include "row_pointers.inl"
+#include "../vectors/math_body.inl"
+#include "../vectors/linear_blocks.inl"
+#include "../vectors/prefetch.inl"
+#include "../vectors/linear_int8_pieces.inl"
+#include "../vectors/row_pointers.inl"
 
 // Products are of 16 bits, since two of 8 bits would not fit in 16: of each step of four inputs the first and the third are one pair, the
 // second and the fourth another, in weights by a mask and a shift, in rows beforehand.

@@ -5,11 +5,11 @@
 #define TARGET "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c"
 #pragma clang attribute push(__attribute__((target(TARGET))), apply_to = function)
 #include "simd_avx512.h"
-#include "math_body.inl"
-#include "linear_blocks.inl"
-#include "prefetch.inl"
-#include "linear_int8_pieces.inl"
-#include "row_pointers.inl"
+#include "../vectors/math_body.inl"
+#include "../vectors/linear_blocks.inl"
+#include "../vectors/prefetch.inl"
+#include "../vectors/linear_int8_pieces.inl"
+#include "../vectors/row_pointers.inl"
 
 // A tile is up to TILE_ROWS rows × VLM_PANEL outputs, whose integer sums are in registers.
 enum { TILE_ROWS = 12, THIN_ROWS = 24, THIN_INPUTS = 512, INPUTS = 512, PREFETCH = 2048, STEP_BYTES = VLM_PANEL * 4 };

@@ -4,11 +4,11 @@
 #include <immintrin.h>
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c,avxvnni"))), apply_to = function)
 #include "simd_avx2.h"
-#include "math_body.inl"
-#include "linear_blocks.inl"
-#include "prefetch.inl"
-#include "linear_int8_pieces.inl"
-#include "row_pointers.inl"
+#include "../vectors/math_body.inl"
+#include "../vectors/linear_blocks.inl"
+#include "../vectors/prefetch.inl"
+#include "../vectors/linear_int8_pieces.inl"
+#include "../vectors/row_pointers.inl"
 
 enum { X_BYTES = 1, THIN_INPUTS = 512, INPUTS = 512 };
 #include "linear_int8_int8_256.inl"

@@ -7,11 +7,11 @@
 #include <immintrin.h>
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c"))), apply_to = function)
 #include "simd_avx512.h"
-#include "math_body.inl"
+#include "../vectors/math_body.inl"
 #define V_NAME(name) vlm_##name##_avx512
-#include "adapters_body.inl"
-#include "elementwise_body.inl"
-#include "norm_body.inl"
-#include "sampling_body.inl"
+#include "../vectors/adapters_body.inl"
+#include "../vectors/elementwise_body.inl"
+#include "../vectors/norm_body.inl"
+#include "../vectors/sampling_body.inl"
 #pragma clang attribute pop
 #endif

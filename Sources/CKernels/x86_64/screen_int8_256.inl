@@ -3,7 +3,7 @@
 static inline v_f32 screen_from_i32(const int32_t *sums, int32_t shift) {
   return _mm256_cvtepi32_ps(_mm256_sub_epi32(_mm256_loadu_si256((const void *)sums), _mm256_set1_epi32(shift)));
 }
-#include "screen_body.inl"
+#include "../vectors/screen_body.inl"
 
 enum { VECTORS = VLM_PANEL / 8, PREFETCH = 2048 };
 

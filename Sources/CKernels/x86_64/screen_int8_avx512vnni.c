@@ -5,12 +5,12 @@
 #define TARGET "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c"
 #pragma clang attribute push(__attribute__((target(TARGET))), apply_to = function)
 #include "simd_avx512.h"
-#include "prefetch.inl"
+#include "../vectors/prefetch.inl"
 
 static inline v_f32 screen_from_i32(const int32_t *sums, int32_t shift) {
   return _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_loadu_si512(sums), _mm512_set1_epi32(shift)));
 }
-#include "screen_body.inl"
+#include "../vectors/screen_body.inl"
 
 // Rows whose sums are in registers, and how far ahead of what is read: panels lie one behind another and are read in one stream.
 enum { TILE_ROWS = 6, PREFETCH = 2048 };

@@ -16,6 +16,9 @@ enum { VLM_OPENBLAS_THREADS = 64 };
 // Opens the library for good; false where it is missing, and then every call below returns false and writes nothing.
 bool vlm_openblas_open(void);
 
+// Release and kernels of the opened library in words, which decide the bits of its products; "none" where it is missing.
+const char *vlm_openblas_description(void);
+
 // c[m, n] = a[m, k] · b + beta · c, row-major; b is [k, n], or [n, k] if `transposes_b`. Strides count elements between rows.
 typedef struct vlm_openblas_product {
   int m, n, k;

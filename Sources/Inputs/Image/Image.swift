@@ -52,9 +52,22 @@ package enum ImageError: Error, Hashable, CustomStringConvertible {
     case gridUnknown(height: Int, width: Int)
     /// Embeddings have another number of rows than such an image has features.
     case embeddingsUnlike(rows: Int, features: Int)
+    /// The model reads text only.
+    case noVision
+    /// A video has fewer frames than the model's processor takes.
+    case fewFrames(count: Int, least: Int)
+    /// A frame of a list has another size than the first.
+    case frameUnlike(index: Int, width: Int, height: Int)
+    /// A video file cannot be read; the reason follows "the video".
+    case video(String)
 
     package var description: String {
         switch self {
+        case .noVision: "the model reads text only"
+        case .fewFrames(let count, let least): "the video has \(count) frames, fewer than the \(least) that the model takes at least"
+        case .frameUnlike(let index, let width, let height):
+            "frame \(index) of the video has \(width)×\(height) pixels, which are not those of the first; send frames of one size"
+        case .video(let reason): "the video \(reason)"
         case .gridUnknown(let height, let width): "the model's processor makes no grid of \(height) × \(width) patches"
         case .embeddingsUnlike(let rows, let features):
             "\(rows) rows are given, and such an image has \(features); image_grid_thw or image_size says which image they are of"

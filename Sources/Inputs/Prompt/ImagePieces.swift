@@ -1,6 +1,7 @@
+internal import Foundation
 internal import Plan
 
-/// What stands for one image in a prompt: texts, and runs of tokens that take features.
+/// What stands for one image or video in a prompt: texts, and runs of tokens that take features.
 struct ImagePieces {
     enum Part: Equatable {
         case text(String)
@@ -12,12 +13,15 @@ struct ImagePieces {
     private let layout: ImageLayout
     private let features: FeatureTable
     private let number: Int
+    /// The middle of each slice in seconds; none for images.
+    private let times: [Double]
 
-    /// - Parameter number: which image of the prompt it is, from 1.
-    init(_ prompt: ImagePrompt, _ layout: ImageLayout, _ features: FeatureTable, number: Int) {
-        self.layout = layout
-        self.features = features
+    /// - Parameter number: which image, or video, of the prompt it is, from 1.
+    init(_ prompt: ImagePrompt, _ image: ReadImage, number: Int) {
+        layout = image.layout
+        features = image.features
         self.number = number
+        times = image.video?.times ?? []
         add(prompt.pieces, Scope(count: features.count))
     }
 
@@ -66,6 +70,8 @@ struct ImagePieces {
         if let tile = scope.tile {
             text.replace("{row}", with: String(layout.tiles[tile].row + 1))
             text.replace("{column}", with: String(layout.tiles[tile].column + 1))
+            let slice = layout.tiles[tile].slice
+            if times.indices.contains(slice) { text.replace("{seconds}", with: String(format: "%.1f", times[slice])) }
         }
         if case .text(let last)? = parts.last { parts[parts.count - 1] = .text(last + text) } else { parts.append(.text(text)) }
     }

@@ -43,11 +43,13 @@ package struct PromptAssembler: Sendable {
         rendered: String, images: [ReadImage], mark: Unicode.Scalar? = nil, addsSpecialTokens adds: Bool? = nil
     ) throws(PromptError) -> PreparedPrompt {
         if !images.isEmpty, spec.image == nil { throw .noVision(images: images.count) }
+        if spec.video == nil, images.contains(where: \.isVideo) { throw .noVideos }
+        let images = images.contains(where: \.isVideo) ? try placed(images, in: Array(rendered.utf8)).map(\.image) : images
         let (ids, runTokens) = try spec.image?.prompt.isWritten ?? true
             ? whole(rendered, images, mark, adds) : apart(rendered, images, mark, adds)
         if ids.count > Int(Int32.max) / 4 { throw .tooLong(tokens: ids.count) }
         let prepared = zip(images, runTokens).map { PreparedImage(image: $0, tokens: TokenRanges($1)) }
-        let positions = spec.positions.positions(count: ids.count, images: prepared.compactMap(ImageSpan.init))
+        let positions = spec.positions.positions(count: ids.count, images: prepared.flatMap { ImageSpan.spans(of: $0, spec) })
         let spans =
             switch spec.spans {
             case .none: [Range<Int>]()
@@ -121,6 +123,35 @@ package struct PromptAssembler: Sendable {
         return parts
     }
 
+    /// What stands for such an image, or video, in the text.
+    private func prompt(of image: ReadImage) -> ImagePrompt? { image.isVideo ? spec.video?.frames.prompt : spec.image?.prompt }
+
+    /// Images and videos in the order of their markers, and where these are in the bytes of the text; throws where there are not as many
+    /// of each kind.
+    private func placed(_ images: [ReadImage], in text: [UInt8]) throws(PromptError) -> [(place: Range<Int>, image: ReadImage)] {
+        var found: [(place: Range<Int>, image: ReadImage)] = []
+        for isVideo in [false, true] {
+            let own = images.filter { $0.isVideo == isVideo }
+            guard let marker = (isVideo ? spec.video?.frames : spec.image)?.prompt.marker, !own.isEmpty else { continue }
+            let places = LiteralSearch(Array(marker.utf8)).matches(in: text, 0..<text.count)
+            guard places.count == own.count else { throw .placeholderCount(placeholder: marker, found: places.count, images: own.count) }
+            found += zip(places, own).map { (place: $0, image: $1) }
+        }
+        return found.sorted { $0.place.lowerBound < $1.place.lowerBound }
+    }
+
+    /// What stands before, between and behind the markers of these.
+    private func texts(_ rendered: String, _ images: [ReadImage]) throws(PromptError) -> [String] {
+        guard images.contains(where: \.isVideo) else { return try texts(rendered, images: images.count) }
+        let bytes = Array(rendered.utf8)
+        var (texts, start): ([String], Int) = ([], 0)
+        for (place, _) in try placed(images, in: bytes) {
+            texts.append(String(decoding: bytes[start..<place.lowerBound], as: UTF8.self))
+            start = place.upperBound
+        }
+        return texts + [String(decoding: bytes[start...], as: UTF8.self)]
+    }
+
     /// What stands before, between and behind the markers of so many images; throws where there are not as many.
     private func texts(_ rendered: String, images: Int) throws(PromptError) -> [String] {
         guard let prompt = spec.image?.prompt, !prompt.marker.isEmpty else { return [rendered] }
@@ -146,40 +177,59 @@ package struct PromptAssembler: Sendable {
 
     /// A text in which what stands for the images is written out, with their markers again.
     package func collapsed(_ text: String, _ images: [ReadImage]) -> String {
-        guard let prompt = spec.image?.prompt, prompt.isWritten else { return text }
+        guard spec.image?.prompt.isWritten ?? false else { return text }
         var (done, rest) = ("", text[...])
-        for (index, image) in images.enumerated() {
-            let parts = ImagePieces(prompt, image.layout, image.features, number: index + 1).parts.map { part in
+        for (image, number) in numbered(images) {
+            guard let prompt = prompt(of: image) else { return text }
+            let parts = ImagePieces(prompt, image, number: number).parts.map { part in
                 switch part {
                 case .text(let text): text
                 case .features(let count): String(repeating: prompt.tokenText, count: count)
                 }
             }
             guard let place = rest.range(of: parts.joined()) else { return text }
-            done += rest[..<place.lowerBound] + prompt.marker(index + 1)
+            done += rest[..<place.lowerBound] + prompt.marker(number)
             rest = rest[place.upperBound...]
         }
         return done + rest
     }
 
+    /// Each with its number among those of its kind, from 1.
+    private func numbered(_ images: [ReadImage]) -> [(image: ReadImage, number: Int)] {
+        var (pictures, videos) = (0, 0)
+        return images.map { image in
+            if image.isVideo { videos += 1 } else { pictures += 1 }
+            return (image, image.isVideo ? videos : pictures)
+        }
+    }
+
+    /// How the features of an image stand in its prompt.
+    private struct Runs {
+        /// What takes a feature.
+        var token: Int32
+        /// Features of each run.
+        var counts: [Int]
+    }
+
     /// The rendered text with what stands for each image, one token's text for each run of features; and the runs, by image.
-    private func expanded(_ rendered: String, _ images: [ReadImage]) throws(PromptError) -> (text: String, runs: [[Int]]) {
+    private func expanded(_ rendered: String, _ images: [ReadImage]) throws(PromptError) -> (text: String, runs: [Runs]) {
         guard let prompt = spec.image?.prompt, !prompt.marker.isEmpty else { return (rendered, []) }
-        let pieces = try texts(rendered, images: images.count)
+        let pieces = try texts(rendered, images)
         var text = pieces[0]
         if images.isEmpty, case .framed(let behind, _) = prompt.spacing { text = behind + text }
-        var runs: [[Int]] = []
-        for (index, (piece, image)) in zip(pieces.dropFirst(), images).enumerated() {
+        var runs: [Runs] = []
+        for (index, (piece, (image, number))) in zip(pieces.dropFirst(), numbered(images)).enumerated() {
+            let own = self.prompt(of: image) ?? prompt
             var counts: [Int] = []
-            for part in ImagePieces(prompt, image.layout, image.features, number: index + 1).parts {
+            for part in ImagePieces(own, image, number: number).parts {
                 switch part {
                 case .text(let part): text += part
                 case .features(let count):
-                    text += prompt.tokenText
+                    text += own.tokenText
                     counts.append(count)
                 }
             }
-            runs.append(counts)
+            runs.append(Runs(token: own.token, counts: counts))
             if index + 1 == images.count, case .framed(let behind, _) = prompt.spacing { text += behind }
             text += piece
         }
@@ -211,25 +261,27 @@ package struct PromptAssembler: Sendable {
     }
 
     /// The tokens with each run at its full length, and where the runs of each image are; every token of the kind must begin a run.
-    private func located(_ runs: [[Int]], in ids: [Int32]) throws(PromptError) -> (ids: [Int32], spans: [[Range<Int>]]) {
+    private func located(_ runs: [Runs], in ids: [Int32]) throws(PromptError) -> (ids: [Int32], spans: [[Range<Int>]]) {
         guard let prompt = spec.image?.prompt else { return (ids, []) }
         let mismatch = PromptError.placeholderToken(placeholder: prompt.tokenText, token: prompt.token)
+        let kinds = Set(runs.map(\.token) + [prompt.token])
         var whole: [Int32] = []
-        whole.reserveCapacity(ids.count + runs.joined().reduce(0, +))
+        whole.reserveCapacity(ids.count + runs.reduce(0) { $0 + $1.counts.reduce(0, +) })
         var spans: [[Range<Int>]] = runs.map { _ in [] }
         var (image, run) = (0, 0)
         for id in ids {
-            guard id == prompt.token else {
+            guard kinds.contains(id) else {
                 whole.append(id)
                 continue
             }
-            while image < runs.count, run == runs[image].count { (image, run) = (image + 1, 0) }
-            guard image < runs.count else { throw mismatch }
-            spans[image].append(whole.count..<whole.count + runs[image][run])
-            whole += repeatElement(id, count: runs[image][run])
+            while image < runs.count, run == runs[image].counts.count { (image, run) = (image + 1, 0) }
+            guard image < runs.count, runs[image].token == id else { throw mismatch }
+            let count = runs[image].counts[run]
+            spans[image].append(whole.count..<whole.count + count)
+            whole += repeatElement(id, count: count)
             run += 1
         }
-        guard zip(spans, runs).allSatisfy({ $0.count == $1.count }) else { throw mismatch }
+        guard zip(spans, runs).allSatisfy({ $0.count == $1.counts.count }) else { throw mismatch }
         return (whole, spans)
     }
 }

@@ -4,6 +4,8 @@ package enum PromptError: Error, Hashable, CustomStringConvertible {
     case placeholderCount(placeholder: String, found: Int, images: Int)
     /// The model reads text only.
     case noVision(images: Int)
+    /// The model takes no videos.
+    case noVideos
     /// The tokenizer does not turn the placeholder into its token, so that an image's tokens are not where they belong.
     case placeholderToken(placeholder: String, token: Int32)
     /// The tokenizer gives an id beyond the model's vocabulary.
@@ -28,6 +30,7 @@ package enum PromptError: Error, Hashable, CustomStringConvertible {
                 + "remove the placeholder from the text, or use the model's own chat template"
         case .noVision(let images):
             "the model reads text only, but there are \(images) images"
+        case .noVideos: "the model takes no videos"
         case .placeholderToken(let placeholder, let token):
             "the tokenizer does not turn \(placeholder) into token \(token); "
                 + "tokenizer.json and config.json do not belong together"

@@ -13,7 +13,7 @@ extension PreparedPrompt {
         let images = images.map { PreparedImage(image: $0.image, tokens: TokenRanges($0.tokens.ranges.map(moved))) }
         return PreparedPrompt(
             inputIDs: Array(inputIDs.dropFirst(cut)), tokens: Array(tokens.dropFirst(cut)),
-            positions: spec.positions.positions(count: tokens.count - cut, images: images.compactMap(ImageSpan.init)), images: images,
+            positions: spec.positions.positions(count: tokens.count - cut, images: images.flatMap { ImageSpan.spans(of: $0, spec) }), images: images,
             spans: spec.spans == .prompt ? [0..<tokens.count - cut] : spans.map(moved))
     }
 }

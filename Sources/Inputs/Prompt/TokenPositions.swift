@@ -15,34 +15,40 @@ package struct TokenPositions: Sendable, Hashable {
     }
 }
 
-/// The tokens that one image takes, and its grid of patches.
+/// The tokens that one image takes, or slices of a video that follow each other, and their grid of patches.
 package struct ImageSpan: Sendable, Hashable {
     /// Indices into the prompt's tokens.
     package var tokens: Range<Int>
     /// Patches, before merging.
     package var gridHeight: Int
     package var gridWidth: Int
+    /// Positions on the axis of time from one slice to the next.
+    package var sliceStep: Float
 
-    package init(tokens: Range<Int>, gridHeight: Int, gridWidth: Int) {
+    package init(tokens: Range<Int>, gridHeight: Int, gridWidth: Int, sliceStep: Float = 1) {
         self.tokens = tokens
         self.gridHeight = gridHeight
         self.gridWidth = gridWidth
+        self.sliceStep = sliceStep
     }
 }
 
 extension ImageSpan {
-    /// Nil for an image without tokens. Schemes that look at grids are those of one tile and one range.
-    init?(_ prepared: PreparedImage) {
-        guard let tokens = prepared.tokens.ranges.first, let tile = prepared.image.layout.tiles.first else { return nil }
-        self.init(tokens: tokens, gridHeight: tile.gridHeight, gridWidth: tile.gridWidth)
+    /// One for each range of tokens. Schemes that look at grids are those whose tiles are alike, and whose ranges are whole tiles.
+    static func spans(of prepared: PreparedImage, _ spec: InputSpec) -> [ImageSpan] {
+        guard let tile = prepared.image.layout.tiles.first else { return [] }
+        // HuggingFace's processor hands the seconds out in f32, which the model multiplies.
+        let step = prepared.image.video.flatMap { video in spec.video?.positionsPerSecond.map { Float($0) * Float(video.sliceSeconds) } }
+        return prepared.tokens.ranges.map { ImageSpan(tokens: $0, gridHeight: tile.gridHeight, gridWidth: tile.gridWidth, sliceStep: step ?? 1) }
     }
 }
 
 extension PositionScheme {
     /// Positions of `count` tokens, of which `images`, in order and apart, stand for images.
     ///
-    /// Source for `mrope`: HF `Qwen2VLModel.get_rope_index`. Text goes on by one on all axes; an image keeps its time
-    /// and counts rows and columns of the merged grid from there; behind it text goes on at the grid's longer side.
+    /// Source for `mrope`: HF `Qwen2VLModel.get_rope_index` and `Qwen2_5_VLModel.get_rope_index`. Text goes on by one on all axes; an
+    /// image keeps its time and counts rows and columns of the merged grid from there, each slice of a video a step later than the one
+    /// before, rounded down; behind it text goes on at the grid's longer side, however long the video is.
     package func positions(count: Int, images: [ImageSpan]) -> TokenPositions {
         switch self {
         case .sequential(let start):
@@ -65,10 +71,12 @@ extension PositionScheme {
             for image in images {
                 text(to: image.tokens.lowerBound)
                 let columns = max(image.gridWidth / merge, 1)
+                let ofSlice = max(image.gridHeight / merge, 1) * columns
                 for (offset, index) in image.tokens.enumerated() {
-                    ids[index] = Int32(next)
-                    ids[count + index] = Int32(next + offset / columns)
-                    ids[2 * count + index] = Int32(next + offset % columns)
+                    let (slice, place) = (offset / ofSlice, offset % ofSlice)
+                    ids[index] = Int32(next) + Int32(clamping: Int(min(Float(slice) * image.sliceStep, 0x1p30)))
+                    ids[count + index] = Int32(next + place / columns)
+                    ids[2 * count + index] = Int32(next + place % columns)
                 }
                 token = image.tokens.upperBound
                 next += max(image.gridHeight, image.gridWidth) / merge

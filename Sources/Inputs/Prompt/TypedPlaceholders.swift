@@ -12,9 +12,12 @@ package struct TypedPlaceholders: Sendable {
     /// Nil where no placeholder was typed.
     package let mark: Unicode.Scalar?
 
-    package init(_ messages: JSONValue, prompt: ImagePrompt?) {
-        let marker = prompt?.marker.split(separator: "{image}", omittingEmptySubsequences: false).first.map(String.init)
-        let texts = Set([marker, prompt?.tokenText].compactMap(\.self)).sorted()
+    package init(_ messages: JSONValue, prompt: ImagePrompt?, video: ImagePrompt? = nil) {
+        let texts = Set(
+            [prompt, video].compactMap(\.self).flatMap { prompt in
+                prompt.marker.split(separator: "{image}", omittingEmptySubsequences: false).prefix(1).map(String.init) + [prompt.tokenText]
+            }
+        ).sorted()
         let typed = texts.filter { $0.unicodeScalars.count > 1 && messages.containsText(Array($0.utf8)) }
         let mark = typed.isEmpty ? nil : Self.candidates.first { !messages.containsText(Array(String($0).utf8)) }
         self.mark = mark

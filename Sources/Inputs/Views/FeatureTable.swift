@@ -36,6 +36,9 @@ package struct FeatureTable: Sendable, Hashable {
                 columns.append(count)
             }
         case .stitched(let bases, let grid, let most): stitch(spec, layout, bases, grid, most)
+        case .pooled(let grid, let side):
+            for tile in layout.tiles { appendPooled(tile, grid, side, classRows: spec.pixels.classRows) }
+            if layout.isEnd { appendEnd() }
         case .lines(let grid, let whole, let side):
             resultCount = layout.tiles.reduce(0) { $0 + $1.patches / (side * side) }
             appendLines(of: grid, layout, side)
@@ -97,6 +100,35 @@ package struct FeatureTable: Sendable, Hashable {
         resultCount += tile.patches
         counts.append(height * width)
         columns.append(width)
+    }
+
+    /// The patches of a tile, `grid` in a line, blended to `side` × `side`; those of tiles that are not such squares are not there.
+    private mutating func appendPooled(_ tile: ImageLayout.Tile, _ grid: Int, _ side: Int, classRows: Int) {
+        let start = resultCount + classRows
+        resultCount = start + tile.patches
+        guard tile.gridHeight == grid, tile.gridWidth == grid else { return }
+        var (all, weights) = blend ?? ([], [])
+        let axis = (0..<side).map { Self.taps($0, of: side, in: 0..<grid) }
+        for place in 0..<side * side {
+            let parts = axis[place / side].flatMap { y in
+                axis[place % side].map { (row: Int32(start + y.row * grid + $0.row), weight: y.weight * $0.weight) }
+            }
+            rows.append(parts[0].row)
+            let four = parts + Array(repeating: (row: 0, weight: 0), count: 4 - parts.count)
+            all += four.map(\.row)
+            weights += four.map(\.weight)
+        }
+        blend = (all, weights)
+        learned += Array(repeating: -1, count: side * side)
+        counts.append(side * side)
+        columns.append(side)
+    }
+
+    /// The learned row 0 behind features that are blended.
+    private mutating func appendEnd() {
+        appendLearned(0)
+        let (all, weights) = blend ?? ([], [])
+        blend = (all + [0, 0, 0, 0], weights + [1, 0, 0, 0])
     }
 
     private mutating func append(_ range: Range<Int>) {

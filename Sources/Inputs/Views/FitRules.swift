@@ -5,9 +5,9 @@ extension FitRule {
     /// No canvas has more pixels than this, unless the image had them.
     private static let canvasPixelsMax = 1 << 27
 
-    /// The canvas for an image of that size; nil where the rule gives none.
-    func frame(of size: ImageSize) throws(ImageError) -> ImageLayout.Frame? {
-        guard let frame = try unboundedFrame(of: size) else { return nil }
+    /// The canvas for an image of that size, or for a video's `count` frames; nil where the rule gives none.
+    func frame(of size: ImageSize, count: Int = 1) throws(ImageError) -> ImageLayout.Frame? {
+        guard let frame = try unboundedFrame(of: size, count: count) else { return nil }
         for part in [frame.resized, frame.canvas, frame.padded ?? frame.canvas] {
             let (pixels, overflow) = part.width.multipliedReportingOverflow(by: part.height)
             guard !overflow, part.width > 0, part.height > 0, pixels <= max(Self.canvasPixelsMax, size.width * size.height) else {
@@ -17,8 +17,9 @@ extension FitRule {
         return frame
     }
 
-    private func unboundedFrame(of size: ImageSize) throws(ImageError) -> ImageLayout.Frame? {
+    private func unboundedFrame(of size: ImageSize, count: Int) throws(ImageError) -> ImageLayout.Frame? {
         switch self {
+        case .clip(let fit): return ImageLayout.Frame(resized: try fit.size(of: size, frames: count))
         case .keep(let multiple):
             guard size.width % multiple == 0, size.height % multiple == 0 else {
                 throw .sizeNotMultiple(width: size.width, height: size.height, multiple: multiple)

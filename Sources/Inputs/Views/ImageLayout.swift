@@ -35,6 +35,8 @@ package struct ImageLayout: Sendable, Hashable {
         package var gridWidth: Int
         /// Rows of zeros behind the patches.
         package var padding = 0
+        /// Which slice of a video it is of.
+        package var slice = 0
 
         package var patches: Int { gridHeight * gridWidth }
     }
@@ -44,11 +46,18 @@ package struct ImageLayout: Sendable, Hashable {
     /// By view; nil for one that this image does not have.
     package let frames: [Frame?]
     /// In the order of the rows.
-    package let tiles: [Tile]
+    package private(set) var tiles: [Tile]
     /// Rows of the vision entry's inputs: patches, and rows of class tokens.
-    package let rows: Int
+    package private(set) var rows: Int
+    /// Slices of a video; 1 for an image.
+    package private(set) var slices: Int
+    /// Whether it goes on to the end of its video.
+    package private(set) var isEnd = true
 
-    package init(_ spec: ImageSpec, width: Int, height: Int, among others: ImageCompany = .none) throws(ImageError) {
+    /// - Parameter count: frames of a video.
+    package init(_ spec: ImageSpec, width: Int, height: Int, among others: ImageCompany = .none, frames count: Int = 1) throws(ImageError) {
+        let sliceFrames = spec.pixels.temporalPatchSize
+        slices = (count + sliceFrames - 1) / sliceFrames
         size = ImageSize(width: width, height: height)
         var frames: [Frame?] = []
         for view in spec.views {
@@ -66,7 +75,7 @@ package struct ImageLayout: Sendable, Hashable {
                 frames.append(nil)
                 continue
             }
-            guard var frame = try view.fit.frame(of: start) else {
+            guard var frame = try view.fit.frame(of: start, count: count) else {
                 frames.append(nil)
                 continue
             }
@@ -78,16 +87,18 @@ package struct ImageLayout: Sendable, Hashable {
         }
         self.frames = frames
         var tiles: [Tile] = []
-        for index in spec.order {
-            guard let frame = frames[index] else { continue }
-            let (height, width) = (frame.tile.height / spec.pixels.patchSize, frame.tile.width / spec.pixels.patchSize)
-            let side = spec.pixels.order.cellSide
-            guard height > 0, width > 0, height % side == 0, width % side == 0 else {
-                throw .sizeNotMultiple(width: frame.canvas.width, height: frame.canvas.height, multiple: side * spec.pixels.patchSize)
-            }
-            for row in 0..<frame.tileRows {
-                for column in 0..<frame.tileColumns {
-                    tiles.append(Tile(view: index, row: row, column: column, gridHeight: height, gridWidth: width))
+        for slice in 0..<slices {
+            for index in spec.order {
+                guard let frame = frames[index] else { continue }
+                let (height, width) = (frame.tile.height / spec.pixels.patchSize, frame.tile.width / spec.pixels.patchSize)
+                let side = spec.pixels.order.cellSide
+                guard height > 0, width > 0, height % side == 0, width % side == 0 else {
+                    throw .sizeNotMultiple(width: frame.canvas.width, height: frame.canvas.height, multiple: side * spec.pixels.patchSize)
+                }
+                for row in 0..<frame.tileRows {
+                    for column in 0..<frame.tileColumns {
+                        tiles.append(Tile(view: index, row: row, column: column, gridHeight: height, gridWidth: width, slice: slice))
+                    }
                 }
             }
         }
@@ -97,6 +108,16 @@ package struct ImageLayout: Sendable, Hashable {
         }
         self.tiles = tiles
         rows = tiles.reduce(0) { $0 + $1.patches + $1.padding + spec.pixels.classRows }
+    }
+
+    /// Those slices of a video alone.
+    func part(_ range: Range<Int>, _ spec: ImageSpec) -> ImageLayout {
+        var part = self
+        part.tiles = tiles.filter { range.contains($0.slice) }
+        part.slices = range.count
+        part.isEnd = range.upperBound == slices
+        part.rows = part.tiles.reduce(0) { $0 + $1.patches + spec.pixels.classRows }
+        return part
     }
 }
 

@@ -2,20 +2,29 @@ package import Budgets
 internal import CImage
 package import Plan
 
-/// An image as the vision entry reads it, and where everything of it lies.
+/// An image or a video as the vision entry reads it, and where everything of it lies.
 package struct ReadImage: Sendable, Hashable {
     package let layout: ImageLayout
     /// Features of the image and where they come from.
     package let features: FeatureTable
-    /// What the vision entry reads.
-    package let input: VisionInput
-    /// By view, where they were asked for.
+    /// What the vision entry reads: one call for an image, one or more for a video, each for the features that follow.
+    package let inputs: [VisionInput]
+    /// By view, those of a video slice by slice, where they were asked for.
     let canvases: [Canvas?]
-    /// f32[features, image width]: what the vision entry would have made, where a request gives that; then `input` is of nothing.
+    /// f32[features, image width]: what the vision entry would have made, where a request gives that; then `inputs` are of nothing.
     package private(set) var embeddings: [Float]?
+    /// What an image does not have.
+    package private(set) var video: ReadVideo?
 
-    /// HF `image_grid_thw`: frames, and patches in a column and a row of the first tile.
-    package var grid: [Int] { [1, layout.tiles[0].gridHeight, layout.tiles[0].gridWidth] }
+    init(
+        layout: ImageLayout, features: FeatureTable, inputs: [VisionInput], canvases: [Canvas?], embeddings: [Float]? = nil, video: ReadVideo? = nil
+    ) {
+        (self.layout, self.features, self.inputs, self.canvases) = (layout, features, inputs, canvases)
+        (self.embeddings, self.video) = (embeddings, video)
+    }
+
+    /// HF `image_grid_thw` or `video_grid_thw`: slices, and patches in a column and a row of the first tile.
+    package var grid: [Int] { [layout.slices, layout.tiles[0].gridHeight, layout.tiles[0].gridWidth] }
 }
 
 /// Embeddings that a request gives in place of an image.
@@ -82,7 +91,7 @@ package struct ImageReader: Sendable {
         let takesValues = spec.tensors.contains { $0.content == .values }
         let pixels: VisionInput.Values = takesValues ? .floats(values(canvases, layout)) : .bytes(bytes(canvases, layout))
         return ReadImage(
-            layout: layout, features: features, input: spec.input(layout, features, pixels: pixels), canvases: keepsPixels ? canvases : [])
+            layout: layout, features: features, inputs: [spec.input(layout, features, pixels: pixels)], canvases: keepsPixels ? canvases : [])
     }
 
     /// An image that embeddings stand for; it may have no more rows than one of pixels.
@@ -96,7 +105,7 @@ package struct ImageReader: Sendable {
         let features = FeatureTable(spec, layout)
         guard features.count == given.rows else { throw .embeddingsUnlike(rows: given.rows, features: features.count) }
         let nothing = VisionInput(patches: 0, results: 0, features: 0, tensors: [], segments: [:])
-        return ReadImage(layout: layout, features: features, input: nothing, canvases: [], embeddings: given.values)
+        return ReadImage(layout: layout, features: features, inputs: [nothing], canvases: [], embeddings: given.values)
     }
 
     /// By view; nil for those that are not there.
@@ -123,7 +132,7 @@ package struct ImageReader: Sendable {
         return canvases
     }
 
-    private func canvas(
+    func canvas(
         of start: Image, _ view: ViewSpec, _ frame: ImageLayout.Frame, _ budget: WorkBudget
     ) throws(WorkLimitError) -> Image {
         let resizer = Resizer(filter: view.filter, precision: view.precision)
@@ -158,20 +167,27 @@ package struct ImageReader: Sendable {
     }
 
     private func bytes(_ canvases: [Canvas?], _ layout: ImageLayout) -> [UInt8] {
-        let (side, rowBytes) = (spec.pixels.patchSize, spec.pixels.patchBytes)
-        var bytes = [UInt8](repeating: 0, count: layout.rows * rowBytes)
+        var bytes = [UInt8](repeating: 0, count: layout.rows * spec.pixels.patchBytes)
+        forEachPatch(canvases, layout) { canvas, top, left, row in
+            guard case .bytes(let image) = canvas else { return }
+            cut(image, top: top, left: left, row: row, frames: 0..<spec.pixels.storedFrames, into: &bytes)
+        }
+        return bytes
+    }
+
+    /// Writes a patch to its row, in the places of those frames.
+    func cut(_ image: Image, top: Int, left: Int, row: Int, frames: Range<Int>, into bytes: inout [UInt8]) {
+        let (side, area, start) = (spec.pixels.patchSize, spec.pixels.patchArea, row * spec.pixels.patchBytes)
+        let corner = 3 * (top * image.width + left)
         bytes.withUnsafeMutableBufferPointer { target in
-            guard let target = target.baseAddress else { return }
-            forEachPatch(canvases, layout) { canvas, top, left, row in
-                guard case .bytes(let image) = canvas else { return }
-                image.pixels.withUnsafeBufferPointer { pixels in
-                    guard let pixels = pixels.baseAddress else { return }
-                    let corner = 3 * (top * image.width + left)
-                    cimage_cut_patch(pixels + corner, Int64(3 * image.width), Int64(side), target + row * rowBytes)
+            image.pixels.withUnsafeBufferPointer { pixels in
+                guard let target = target.baseAddress, let pixels = pixels.baseAddress else { return }
+                for frame in frames {
+                    cimage_cut_patch(
+                        pixels + corner, Int64(3 * image.width), Int64(side), Int64(area * spec.pixels.storedFrames), target + start + frame * area)
                 }
             }
         }
-        return bytes
     }
 
     private func values(_ canvases: [Canvas?], _ layout: ImageLayout) -> [Float] {
@@ -348,8 +364,8 @@ extension ImageSpec {
 
     /// A tile as values `[3, H, W]`.
     private func plane(_ tile: ImageLayout.Tile, of image: ReadImage) -> (size: ImageSize, values: [Float]) {
-        guard let frame = image.layout.frames[tile.view], image.canvases.indices.contains(tile.view),
-            let canvas = image.canvases[tile.view]
+        let index = tile.slice * views.count + tile.view
+        guard let frame = image.layout.frames[tile.view], image.canvases.indices.contains(index), let canvas = image.canvases[index]
         else { return (ImageSize(width: 0, height: 0), []) }
         let (size, table) = (frame.tile, pixels.valueTable)
         let (top, left) = (tile.row * size.height, tile.column * size.width)
@@ -408,26 +424,27 @@ extension ImageSpec {
     }
 
     private func bytes(of image: ReadImage) -> [UInt8] {
-        for tensor in tensors where tensor.content == .pixels {
-            if case .bytes(let bytes)? = image.input[tensor.name]?.values { return bytes }
+        guard let tensor = tensors.first(where: { $0.content == .pixels }) else { return [] }
+        return image.inputs.flatMap { input in
+            if case .bytes(let bytes)? = input[tensor.name]?.values { bytes } else { [UInt8]() }
         }
-        return []
     }
 
-    /// `[patches, 3 · temporalPatchSize · patchSize²]`, the frame repeated per channel.
+    /// `[patches, 3 · temporalPatchSize · patchSize²]`, the stored frames repeated per channel.
     private func patchValues(_ image: ReadImage) -> [Float] {
-        let plane = pixels.patchSize * pixels.patchSize
+        let plane = pixels.storedFrames * pixels.patchArea
+        let repeats = pixels.temporalPatchSize / pixels.storedFrames
         let table = pixels.valueTable
         let source = bytes(of: image)
         let rows = handedOut(image.layout)
-        let count = source.count * pixels.temporalPatchSize
+        let count = source.count * repeats
         return [Float](unsafeUninitializedCapacity: count) { target, initialized in
             source.withUnsafeBufferPointer { bytes in
                 var out = 0
                 for row in rows {
                     for channel in 0..<3 {
                         let start = (3 * row + channel) * plane
-                        for _ in 0..<pixels.temporalPatchSize {
+                        for _ in 0..<repeats {
                             for i in start..<start + plane {
                                 target[out] = table[256 * channel + Int(bytes[i])]
                                 out += 1

@@ -27,7 +27,10 @@ package struct PixelBounds: Sendable, Hashable {
                     default: throw PixelBoundsError(field: "size.\(edge.prefix(100))", fault: "is not taken; shortest_edge and longest_edge are")
                     }
                 }
-            default: throw PixelBoundsError(field: String(name.prefix(100)), fault: "is not taken; min_pixels, max_pixels and size are")
+            // They are those of videos.
+            case "fps", "num_frames": continue
+            default:
+                throw PixelBoundsError(field: String(name.prefix(100)), fault: "is not taken; min_pixels, max_pixels, size, fps and num_frames are")
             }
         }
     }
@@ -65,6 +68,9 @@ extension ImageSpec {
             case .volume(let least, let most, let multiple, let frames):
                 let (least, most) = try Self.checked(bounds, least, most)
                 spec.views[index].fit = .volume(minPixels: least, maxPixels: most, multiple: multiple, frames: frames)
+            case .clip(var fit):
+                (fit.minPixels, fit.maxPixels) = try Self.checked(bounds, fit.minPixels, fit.maxPixels)
+                spec.views[index].fit = .clip(fit)
             default: continue
             }
             takesBounds = true

@@ -2,11 +2,12 @@ import IR
 import Tensors
 
 extension ModelTracer {
-    /// Bytes of patches u8 `[P, C·h·w]` as the image processor scales them, f32 `[P, C·t·h·w]`; each frame of `t` is the same.
+    /// Bytes of patches u8 `[P, C·s·h·w]` as the image processor scales them, f32 `[P, C·t·h·w]`: the stored frames, or one that each frame
+    /// of `t` is.
     ///
     /// Whatever the processor does is one subtraction and one division for each channel (`_fuse_mean_std_and_rescale_factor`).
     func normalizedPatches(_ pixels: Value, _ scale: PixelScale, patchSize: Int, frames: Int, patches: Dim) -> Value {
-        let area = Dim.fixed(patchSize * patchSize)
+        let area = Dim.fixed(scale.storedFrames * patchSize * patchSize)
         let reciprocal = Float(1 / (scale.factor ?? 1))
         func perChannel(_ values: [Double]) -> Value {
             b.one(Constant(values.map { Double(Float($0) * reciprocal) }, TensorType(.f32, [3, 1])))
@@ -14,7 +15,7 @@ extension ModelTracer {
         let bytes = b.cast(b.reshape(pixels, [patches, 3, area]), to: .f32)
         let centered = b.sub(bytes, perChannel(scale.mean))
         var x = b.div(centered, perChannel(scale.deviation))
-        x = b.expand(b.reshape(x, [patches, 3, 1, area]), [patches, 3, .fixed(frames), area])
+        if scale.storedFrames == 1 { x = b.expand(b.reshape(x, [patches, 3, 1, area]), [patches, 3, .fixed(frames), area]) }
         return b.reshape(x, [patches, .fixed(3 * frames * patchSize * patchSize)])
     }
 

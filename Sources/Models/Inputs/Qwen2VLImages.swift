@@ -52,7 +52,7 @@ package struct Qwen2VLImages {
         ImageSpec(
             views: [ViewSpec(fit, filter: filter, precision: .torchvision)], pixels: pixels,
             tensors: [VisionTensor("pixels", .pixels), VisionTensor("patch_positions", .patchPositions)],
-            segments: [VisionSegments("images", .images)], features: .cells(side: mergeSize),
+            segments: [VisionSegments("images", .tiles)], features: .cells(side: mergeSize),
             prompt: ImagePrompt(marker: text, token: token, tokenText: text))
     }
 }

@@ -102,7 +102,7 @@ extension ModelTracer {
     func patchEmbedding(_ tower: PatchTower, _ pixelScale: PixelScale, rows: Dim) -> (Value, RowBlend?) {
         scope("embeddings") {
             let element: DType = tower.takesBytes ? .u8 : .f32
-            let bytes = Dim.fixed(3 * tower.patchSize * tower.patchSize)
+            let bytes = Dim.fixed(3 * pixelScale.storedFrames * tower.patchSize * tower.patchSize)
             let pixels = b.input("pixels", TensorType(element, [rows, bytes]))
             let patches = tower.takesBytes
                 ? normalizedPatches(pixels, pixelScale, patchSize: tower.patchSize, frames: tower.frames ?? 1, patches: rows) : pixels

@@ -25,6 +25,8 @@ package struct PixelScale {
     var factor: Double?
     var mean: [Double]
     var deviation: [Double]
+    /// Frames of a row of bytes.
+    var storedFrames = 1
 
     init(factor: Double?, mean: [Double], deviation: [Double]) {
         self.factor = factor
@@ -36,6 +38,7 @@ package struct PixelScale {
         factor = pixels.rescaleFactor
         mean = pixels.normalization?.mean ?? [0, 0, 0]
         deviation = pixels.normalization?.deviation ?? [1, 1, 1]
+        storedFrames = pixels.storedFrames
     }
 }
 

@@ -119,6 +119,8 @@ package enum FitRule: Sendable, Hashable, Codable {
     case pages(side: Int, most: Int)
     /// Exactly this size, of the values that the network takes instead of bytes: torch's `interpolate` without antialias.
     case interpolated(width: Int, height: Int)
+    /// As `smart`, by what the frames of a video may have.
+    case clip(ClipFit)
 }
 
 /// Sides in pixels.
@@ -138,6 +140,8 @@ package struct PixelSpec: Sendable, Hashable, Codable {
     package var patchSize: Int
     /// How many frames one patch spans; a still image is repeated.
     package var temporalPatchSize: Int
+    /// How many of them a row has bytes of: all, or one where only still images are read.
+    package var storedFrames: Int
     /// Rows before the patches of each tile that stand for class tokens; their bytes are zero.
     package var classRows: Int
     /// Whether rows of zeros fill every tile up to the longest of the prompt (MiniCPM-V 2.5).
@@ -189,11 +193,12 @@ package struct PixelSpec: Sendable, Hashable, Codable {
     }
 
     package init(
-        patchSize: Int, temporalPatchSize: Int = 1, classRows: Int = 0, order: PatchOrder = .raster, rescaleFactor: Double?,
+        patchSize: Int, temporalPatchSize: Int = 1, storedFrames: Int = 1, classRows: Int = 0, order: PatchOrder = .raster, rescaleFactor: Double?,
         normalization: Normalization?, isStepwise: Bool = false, padsTiles: Bool = false, form: Form
     ) {
         self.patchSize = patchSize
         self.temporalPatchSize = temporalPatchSize
+        self.storedFrames = storedFrames
         self.classRows = classRows
         self.order = order
         self.rescaleFactor = rescaleFactor
@@ -203,11 +208,14 @@ package struct PixelSpec: Sendable, Hashable, Codable {
         self.form = form
     }
 
-    /// Bytes of one raw patch row of a single frame: `3 · patchSize²`.
-    package var patchBytes: Int { 3 * patchSize * patchSize }
+    /// Pixels of one patch of a single frame.
+    package var patchArea: Int { patchSize * patchSize }
+
+    /// Bytes of one raw patch row: `3 · storedFrames · patchSize²`.
+    package var patchBytes: Int { 3 * storedFrames * patchArea }
 
     /// Values of one row of HuggingFace's `pixel_values`: `3 · temporalPatchSize · patchSize²`.
-    package var patchDimension: Int { patchBytes * temporalPatchSize }
+    package var patchDimension: Int { 3 * temporalPatchSize * patchArea }
 }
 
 /// The order of the patches of a tile.
@@ -236,7 +244,7 @@ package struct VisionTensor: Sendable, Hashable, Codable {
     package var content: Content
 
     package enum Content: Sendable, Hashable, Codable {
-        /// u8 `[P, 3 · p²]`: bytes of a patch, channel by channel.
+        /// u8 `[P, 3 · t · p²]`: bytes of a patch, channel by channel, in each the stored frames.
         case pixels
         /// f32 `[P, 3 · p²]`: a patch as the network takes it, rescaled and normalized, channel by channel.
         case values
@@ -352,6 +360,9 @@ package enum FeatureRule: Sendable, Hashable, Codable {
     /// Squares of `side` × `side` patches: of view `grid` the tiles joined, the learned row 0 behind each line; the learned row 1; then
     /// view `whole`, the learned row 0 behind each line (Phi-3-vision).
     case lines(grid: Int, whole: Int, side: Int)
+    /// The squares of `grid` × `grid` patches of each tile blended to `side` × `side` (bilinear, without antialias), tile after tile; then
+    /// the learned row 0 (LLaVA-OneVision's videos).
+    case pooled(grid: Int, side: Int)
 }
 
 /// What stands for an image in the text of a prompt.
@@ -419,7 +430,7 @@ package struct ImageMention: Sendable, Hashable, Codable {
 /// A part of what stands for an image.
 package indirect enum PromptPiece: Sendable, Hashable, Codable {
     /// `{image}`, `{row}` and `{column}` are the numbers of the image in the prompt, and of the tile in its view, from 1; `{index}` is
-    /// the image's from 0.
+    /// the image's from 0; `{seconds}` is the middle of the tile's frames in their video, with one decimal.
     case text(String)
     /// Tokens of the features: all of the image, of the tile, or of the line, whichever is closest.
     case features

@@ -2,6 +2,8 @@
 package struct InputSpec: Sendable, Hashable, Codable {
     /// How an image is read and stands in the prompt; nil for a model that reads text only.
     package var image: ImageSpec?
+    /// The same of a video; nil for a model that takes none.
+    package var video: VideoSpec?
     /// How token positions are counted.
     package var positions: PositionScheme
     /// Which tokens of a prompt see each other whatever their order.
@@ -18,10 +20,11 @@ package struct InputSpec: Sendable, Hashable, Codable {
     package var chatTemplate: String?
 
     package init(
-        image: ImageSpec? = nil, positions: PositionScheme, spans: SpanScheme = .none, vocabularySize: Int, endTokenIDs: [Int32],
+        image: ImageSpec? = nil, video: VideoSpec? = nil, positions: PositionScheme, spans: SpanScheme = .none, vocabularySize: Int, endTokenIDs: [Int32],
         generation: GenerationDefaults = .init(), specialTokens: [String: String] = [:], chatTemplate: String? = nil
     ) {
         self.image = image
+        self.video = video
         self.positions = positions
         self.spans = spans
         self.vocabularySize = vocabularySize

@@ -1,5 +1,5 @@
 /// Says which number of a spec cannot be, by its field.
-private struct FieldCheck {
+struct FieldCheck {
     var place: String
 
     func within(_ field: String, _ value: Int, _ range: ClosedRange<Int>) -> String? {
@@ -26,7 +26,7 @@ private struct FieldCheck {
 }
 
 /// Most pixels of a side, and of an image.
-private let (sideMax, pixelsMax) = (1 << 20, Int(Int32.max))
+let (sideMax, pixelsMax) = (1 << 20, Int(Int32.max))
 
 extension InputSpec {
     /// The first field that no model directory makes, with the field's name; nil when arithmetic may trust each by itself.
@@ -36,6 +36,7 @@ extension InputSpec {
         let check = FieldCheck(place: "")
         if let reason = check.within("vocabularySize", vocabularySize, 1...Program.vocabularyMax) { return reason }
         if let reason = image?.contradiction(vocabularySize: vocabularySize) { return reason }
+        if let reason = video?.contradiction(image, vocabularySize: vocabularySize) { return reason }
         let reason =
             switch positions {
             case .mrope(let side): check.within("positions.mergeSize", side, 1...64)
@@ -49,7 +50,7 @@ extension InputSpec {
 }
 
 extension ImageSpec {
-    fileprivate func contradiction(vocabularySize: Int) -> String? {
+    func contradiction(vocabularySize: Int) -> String? {
         let check = FieldCheck(place: "image")
         guard (1...16).contains(views.count) else { return "image.views are \(views.count), not 1 … 16" }
         for (index, view) in views.enumerated() {
@@ -84,6 +85,9 @@ extension ImageSpec {
             guard side == pixels.order.cellSide, order.first == whole, order.last == grid, order.count == 2 else {
                 return "image.features are lines of cells of \(side), which are not those of the patches"
             }
+        case .pooled(let grid, let side):
+            guard pixels.order == .raster else { return "image.features are pooled, but the patches are not in raster order" }
+            if let reason = check.first([("features.pooled.grid", grid, 1...1 << 10), ("features.pooled.side", side, 1...1 << 10)]) { return reason }
         }
         return prompt.contradiction(vocabularySize: vocabularySize, views: views.count)
     }
@@ -117,6 +121,7 @@ extension ImageSpec {
         // Each line has a learned row behind it, and is one patch long at least.
         case .stitched: return 2 * rows + 1
         case .lines(_, _, let side): return 2 * (rows / (side * side)) + 1
+        case .pooled(let grid, let side): return rows / (grid * grid) * side * side + 1
         }
     }
 
@@ -141,6 +146,7 @@ extension ImageSpec {
             return Self.smartPixels(minPixels / frames + 1, maxPixels / frames, multiple)
         case .smart(let minPixels, let maxPixels, let multiple, _), .bounded(let minPixels, let maxPixels, let multiple):
             return Self.smartPixels(minPixels, maxPixels, multiple)
+        case .clip(let fit): return Self.smartPixels(fit.minPixels, max(fit.minPixels, fit.maxPixels), fit.multiple)
         case .fill(let maxPixels, _): return maxPixels
         case .exact(let width, let height), .cover(_, let width, let height), .interpolated(let width, let height): return width * height
         case .padded(let side): return side * side
@@ -227,6 +233,7 @@ extension ViewSpec {
             return check.first([("fit.multiple", multiple, 1...1 << 12), ("fit.maxPixels", most, multiple * multiple...pixelsMax)])
         case .smart(let least, let most, let multiple, _), .bounded(let least, let most, let multiple):
             return check.first([("fit.minPixels", least, 1...pixelsMax), ("fit.maxPixels", most, 1...pixelsMax), ("fit.multiple", multiple, 1...1 << 16)])
+        case .clip(let fit): return fit.contradiction(check)
         case .exact(let width, let height), .interpolated(let width, let height):
             return check.first([("fit.width", width, sides), ("fit.height", height, sides)])
         case .cover(let edge, let width, let height):
@@ -255,6 +262,7 @@ extension PixelSpec {
         let side = order.cellSide
         var fields = [
             ("patchSize", patchSize, 1...1024), ("temporalPatchSize", temporalPatchSize, 1...64), ("classRows", classRows, 0...64),
+            ("storedFrames", storedFrames, 1...max(temporalPatchSize, 1)),
             ("order.side", side, 1...64),
         ]
         if case .windows(_, let window) = order { fields.append(("order.window", window, 1...1024)) }

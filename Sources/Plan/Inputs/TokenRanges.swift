@@ -17,6 +17,17 @@ package struct TokenRanges: Sendable, Hashable {
 
     package func overlaps(_ range: Range<Int>) -> Bool { ranges.contains { $0.overlaps(range) } }
 
+    /// The tokens of those numbers among the image's.
+    package func part(_ numbers: Range<Int>) -> TokenRanges {
+        var before = 0
+        return TokenRanges(
+            ranges.map { own in
+                defer { before += own.count }
+                let kept = (before..<before + own.count).clamped(to: numbers)
+                return own.lowerBound + kept.lowerBound - before..<own.lowerBound + kept.upperBound - before
+            })
+    }
+
     /// What of the ranges lies in `range`, each part with the number of the image's tokens before it.
     package func parts(in range: Range<Int>) -> [(tokens: Range<Int>, first: Int)] {
         var parts: [(tokens: Range<Int>, first: Int)] = []

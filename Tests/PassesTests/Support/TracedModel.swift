@@ -33,6 +33,12 @@ struct TracedModel {
     static let pipeline = Passes.pipeline(
         gears: [1, 3], policy: KernelPolicy(isExact: false, features: [.avx512f, .avx512bf16], arithmetic: .bf16))
 
+    /// Bytes of a patch that the vision entry reads.
+    var patchBytes: Int {
+        guard let graph = module.graph("vision"), let pixels = graph.input(named: "pixels") else { return 0 }
+        return graph[pixels.value].type.shape[1].fixedValue ?? 0
+    }
+
     /// An evaluator that reads weights of the checkpoint.
     var evaluator: Evaluator {
         let sources = Dictionary(uniqueKeysWithValues: module.weights.map { ($0.name, $0.source) })
@@ -106,11 +112,12 @@ struct Rehearsal {
     /// Images of 4×2 and 2×2 patches.
     private var images: [String: Tensor] {
         var random = Dice(1)
-        let bytes = (0..<12 * 588).map { _ in Int32.random(in: 0...255, using: &random) }
+        let width = model.patchBytes
+        let bytes = (0..<12 * width).map { _ in Int32.random(in: 0...255, using: &random) }
         let rows: [Int32] = [0, 0, 1, 1, 2, 2, 3, 3, 0, 0, 1, 1]
         let columns: [Int32] = [0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1]
         return [
-            "pixels": Tensor(ints: bytes, [12, 588], .u8), "patch_positions": Tensor(ints: rows + columns, [2, 12]),
+            "pixels": Tensor(ints: bytes, [12, width], .u8), "patch_positions": Tensor(ints: rows + columns, [2, 12]),
         ]
     }
 

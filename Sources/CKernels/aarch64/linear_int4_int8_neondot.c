@@ -1,0 +1,18 @@
+#include "../math_scalar.h"
+
+#if VLM_AARCH64
+#include <arm_neon.h>
+#pragma clang attribute push(__attribute__((target("dotprod"))), apply_to = function)
+#include "simd_neon.h"
+#include "../vectors/math_body.inl"
+#include "../vectors/linear_blocks.inl"
+#include "../vectors/row_pointers.inl"
+#include "../vectors/prefetch.inl"
+#include "../vectors/linear_int4_int8_blocks.inl"
+#define V_HAS_DOT 1
+#include "dots.inl"
+#include "linear_int4_int8.inl"
+
+void vlm_linear_int4_int8_4x16_neondot(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) { linear_int8(a, begin, end, scratch); }
+#pragma clang attribute pop
+#endif
