@@ -55,10 +55,12 @@ SANITIZED := clang -g -O1 -fuse-ld=lld -fsanitize=fuzzer,address,undefined -fno-
 FUZZER_FLAGS = -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 -timeout=10 -print_final_stats=1 -verbosity=0 -artifact_prefix=.build/fuzz/
 
 sanitized: deps
-	@mkdir -p .build/fuzz/images .build/fuzz/kernels
+	@rm -rf .build/fuzz/objects
+	@mkdir -p .build/fuzz/images .build/fuzz/kernels .build/fuzz/objects
 	$(SANITIZED) -ISources/CImage/include Tests/Fuzz/image.c Sources/CImage/*.c -ljpeg -lpng -lwebp -lgif -o .build/fuzz/image
-	$(SANITIZED) -fno-sanitize=alignment -ISources/CKernels -ISources/CKernels/include \
-	  Tests/Fuzz/kernels.c Sources/CKernels/*.c Sources/CKernels/*/*.c -o .build/fuzz/kernel-checks
+	ls Tests/Fuzz/kernels.c Sources/CKernels/*.c Sources/CKernels/*/*.c | xargs -P $$(nproc) -I{} sh -c \
+	  '$(SANITIZED) -Wno-unused-command-line-argument -fno-sanitize=alignment -ISources/CKernels -ISources/CKernels/include -c {} -o .build/fuzz/objects/$$(echo {} | tr / -).o'
+	$(SANITIZED) .build/fuzz/objects/*.o -o .build/fuzz/kernel-checks
 
 fuzz: deps sanitized ## try damaged inputs of every kind, each for FUZZ_SECONDS (60)
 	swift build -c $(CONFIGURATION) --product fuzz-targets

@@ -55,8 +55,7 @@ VLM_INLINE void add_totals(const tile_run *run, const int32x4_t total[], float32
 }
 
 // The vectors n ..< n + vectors, which take turns dot by dot, so that memory is read in its order.
-VLM_INLINE void outputs(const tile_run *run, const int n, const int vectors, float *sums, const bool is_unpacked, const bool is_far, const int group,
-                        const int rows) {
+VLM_INLINE void outputs(const tile_run *run, const int n, const int vectors, float *sums, const bool is_unpacked, const int group, const int rows) {
   row_pointers at = row_pointers_at(run->x, run->x_stride, rows);
   uint32x4_t unit[VECTORS];
   int32x4_t total[VECTORS][TILE_ROWS];
@@ -74,7 +73,7 @@ VLM_INLINE void outputs(const tile_run *run, const int n, const int vectors, flo
     for (int m = 0; m < rows; m++) x[m] = vld1q_s8(row_pointer(&at, run->x_stride, m, 0));
 #pragma clang loop unroll(full)
     for (int v = 0; v < vectors; v++) {
-      if (!is_unpacked && v % 2 == 0) prefetch_line(w + 16 * (n + 2 * v) + run->ahead, is_far);
+      if (!is_unpacked && v % 2 == 0) prefetch_line(w + 16 * (n + 2 * v) + run->ahead, run->is_far);
       const int32x4_t by = is_unpacked ? vld1q_s32(run->w->factors + first + LANES * v) : factor(run->scales + first + LANES * v, unit[v], group);
       int8x16_t part[4];
       load_weights(w + 16 * v, part, is_unpacked);
@@ -95,12 +94,12 @@ VLM_INLINE void outputs(const tile_run *run, const int n, const int vectors, flo
   }
 }
 
-VLM_INLINE void tile(const tile_run *run, float *sums, const bool is_unpacked, const bool is_far, const int group, const int rows) {
+VLM_INLINE void tile(const tile_run *run, float *sums, const bool is_unpacked, const int group, const int rows) {
   const int vectors = rows <= 2 ? VECTORS : is_unpacked ? 4 : 2;
 #pragma clang loop unroll(full)
   for (int n = 0; n < VECTORS; n += vectors) {
-    if (!is_unpacked) prefetch_line(run->scales + 32 * n + run->ahead, is_far);
-    outputs(run, n, vectors, sums, is_unpacked, is_far, group, rows);
+    if (!is_unpacked) prefetch_line(run->scales + 32 * n + run->ahead, run->is_far);
+    outputs(run, n, vectors, sums, is_unpacked, group, rows);
   }
 }
 

@@ -12,6 +12,8 @@ typedef struct {
   const struct unpacked *w;   // many rows: the block unpacked
   int64_t dots;
   int64_t ahead;              // few rows: bytes from a weight to the one to prefetch meanwhile; 0: none
+  bool is_far;                // as in vlm_linear_args
+  int group;
 } tile_run;
 
 // A block for many rows.
@@ -31,6 +33,8 @@ static tile_run run_at(const vlm_linear_args *a, int64_t panel, int64_t k) {
       .scales = first + vlm_f4_scales_at(k, a->group),
       .outputs = (const float *)first,
       .dots = vlm_min(VLM_F4_BLOCK, a->inputs - k) / VLM_F4_DOT,
+      .is_far = a->is_far,
+      .group = (int)a->group,
   };
 }
 

@@ -1,20 +1,18 @@
 // Tiles of 1 … TILE_ROWS rows for groups of 32 (MXFP4) and of 16 (NVFP4), by `tile` and `unpack` of the instruction set, and what calls them.
 
-#define DEFINE(GROUP, R) \
-  static __attribute__((noinline)) void near_##GROUP##_##R(const tile_run *run, float *sums) { tile(run, sums, false, false, GROUP, R); } \
-  static __attribute__((noinline)) void far_##GROUP##_##R(const tile_run *run, float *sums) { tile(run, sums, false, true, GROUP, R); } \
-  static __attribute__((noinline)) void tall_##GROUP##_##R(const tile_run *run, float *sums) { tile(run, sums, true, false, GROUP, R); }
-TILES(DEFINE, 16)
-TILES(DEFINE, 32)
-#undef DEFINE
+#define THIN(GROUP, R) \
+  static __attribute__((noinline)) void thin_##GROUP##_##R(const tile_run *run, float *sums) { tile(run, sums, false, GROUP, R); }
+#define TALL(GROUP, R) static __attribute__((noinline)) void tall_##R(const tile_run *run, float *sums) { tile(run, sums, true, run->group, R); }
+TILES(THIN, 16)
+TILES(THIN, 32)
+TILES(TALL, any)
+#undef THIN
+#undef TALL
 
-#define NEAR(GROUP, R) near_##GROUP##_##R,
-#define FAR(GROUP, R) far_##GROUP##_##R,
-#define TALL(GROUP, R) tall_##GROUP##_##R,
-static tile_fn *const thin_tiles[2][2][TILE_ROWS] = {{{TILES(NEAR, 16)}, {TILES(NEAR, 32)}}, {{TILES(FAR, 16)}, {TILES(FAR, 32)}}},
-                     *const tall_tiles[2][TILE_ROWS] = {{TILES(TALL, 16)}, {TILES(TALL, 32)}};
-#undef NEAR
-#undef FAR
+#define THIN(GROUP, R) thin_##GROUP##_##R,
+#define TALL(GROUP, R) tall_##R,
+static tile_fn *const thin_tiles[2][TILE_ROWS] = {{TILES(THIN, 16)}, {TILES(THIN, 32)}}, *const tall_tiles[TILE_ROWS] = {TILES(TALL, any)};
+#undef THIN
 #undef TALL
 
 // Where memory is far, so many blocks ahead.
@@ -35,7 +33,7 @@ static void f4_block(const vlm_linear_args *a, const linear_block *b) {
       if (is_tall) linear_prefetch(b, run.codes + bytes, bytes, t, rows);
       run.x = (const char *)a->packed + (b->row + t) * run.x_stride + k / VLM_F4_BLOCK * (int64_t)sizeof(vlm_f4_row_block);
       const int64_t last = vlm_min(rows, b->rows - t) - 1;
-      (is_tall ? tall_tiles[a->group == 32] : thin_tiles[a->is_far][a->group == 32])[last](&run, b->sums + t * VLM_PANEL);
+      (is_tall ? tall_tiles : thin_tiles[a->group == 32])[last](&run, b->sums + t * VLM_PANEL);
     }
   }
 }

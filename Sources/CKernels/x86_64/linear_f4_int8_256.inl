@@ -34,8 +34,7 @@ VLM_INLINE __m256i add_scaled(__m256i total, __m256i dot, __m256i factor);
 VLM_INLINE void add_dot(const tile_run *run, const uint8_t *w, const row_pointers *at, __m256i dot[], const bool is_unpacked, const int rows);
 
 // Outputs 8n … 8(n + vectors) − 1: the vectors take turns dot by dot, so that memory is read in its order.
-VLM_INLINE void outputs(const tile_run *run, const int n, const int vectors, float *sums, const bool is_unpacked, const bool is_far, const int group,
-                        const int rows) {
+VLM_INLINE void outputs(const tile_run *run, const int n, const int vectors, float *sums, const bool is_unpacked, const int group, const int rows) {
   row_pointers at = row_pointers_at(run->x, run->x_stride, rows);
   __m256i unit[VECTORS], total[VECTORS][TILE_ROWS];
 #pragma clang loop unroll(full)
@@ -52,11 +51,10 @@ VLM_INLINE void outputs(const tile_run *run, const int n, const int vectors, flo
       const int64_t at_scale = g * VLM_PANEL + 8 * (n + v);
       factors[v] = is_unpacked ? _mm256_load_si256((const void *)(run->w->factors + at_scale)) : factor(run->scales + at_scale, unit[v], group);
     }
-#pragma clang loop unroll(full)
     for (int i = 0; i < group / VLM_F4_DOT; i++, row_pointers_advance(&at, sizeof(vlm_f4_dot), rows)) {
 #pragma clang loop unroll(full)
       for (int v = 0; v < vectors; v++) {
-        if (!is_unpacked) prefetch_line(w + 64 * (n + v) + run->ahead, is_far);
+        if (!is_unpacked) prefetch_line(w + 64 * (n + v) + run->ahead, run->is_far);
         __m256i dot[TILE_ROWS];
         add_dot(run, w + 32 * (n + v), &at, dot, is_unpacked, rows);
 #pragma clang loop unroll(full)
@@ -79,12 +77,12 @@ VLM_INLINE void outputs(const tile_run *run, const int n, const int vectors, flo
   }
 }
 
-VLM_INLINE void tile(const tile_run *run, float *sums, const bool is_unpacked, const bool is_far, const int group, const int rows) {
+VLM_INLINE void tile(const tile_run *run, float *sums, const bool is_unpacked, const int group, const int rows) {
   const int vectors = rows <= 2 ? VECTORS : 1;
 #pragma clang loop unroll(full)
   for (int n = 0; n < VECTORS; n += vectors) {
-    if (!is_unpacked) prefetch_line(run->scales + 64 * n + run->ahead, is_far);
-    outputs(run, n, vectors, sums, is_unpacked, is_far, group, rows);
+    if (!is_unpacked) prefetch_line(run->scales + 64 * n + run->ahead, run->is_far);
+    outputs(run, n, vectors, sums, is_unpacked, group, rows);
   }
 }
 

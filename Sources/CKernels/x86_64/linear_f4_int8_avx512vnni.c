@@ -45,13 +45,13 @@ VLM_INLINE void split64(const uint8_t *codes, __m512i *first, __m512i *second) {
 }
 
 // dot += the products of VLM_F4_DOT inputs, of 16 · vectors outputs.
-VLM_INLINE void add_dot(const tile_run *run, const uint8_t *w, const row_pointers *at, __m512i dot[][2], const bool is_unpacked, const bool is_far,
-                        const int rows, const int vectors) {
+VLM_INLINE void add_dot(const tile_run *run, const uint8_t *w, const row_pointers *at, __m512i dot[][2], const bool is_unpacked, const int rows,
+                        const int vectors) {
 #pragma clang loop unroll(full)
   for (int k = 0; k < VLM_F4_DOT; k += 8, w += is_unpacked ? 2 * STEP_BYTES : STEP_BYTES) {
     __m512i first[2], second[2];
-    if (!is_unpacked && vectors == 2) stream_ahead(w + run->ahead, is_far, rows);
-    if (!is_unpacked && vectors == 1) prefetch_line(w + run->ahead, is_far);
+    if (!is_unpacked && vectors == 2) stream_ahead(w + run->ahead, run->is_far, rows);
+    if (!is_unpacked && vectors == 1) prefetch_line(w + run->ahead, run->is_far);
 #pragma clang loop unroll(full)
     for (int n = 0; n < vectors; n++) {
       if (is_unpacked) first[n] = _mm512_load_si512(w + 64 * n), second[n] = _mm512_load_si512(w + STEP_BYTES + 64 * n);
@@ -69,8 +69,7 @@ VLM_INLINE void add_dot(const tile_run *run, const uint8_t *w, const row_pointer
 }
 
 // Outputs 16n … 16(n + vectors) − 1.
-VLM_INLINE void outputs(const tile_run *run, const int n, const int vectors, float *sums, const bool is_unpacked, const bool is_far, const int group,
-                        const int rows) {
+VLM_INLINE void outputs(const tile_run *run, const int n, const int vectors, float *sums, const bool is_unpacked, const int group, const int rows) {
   row_pointers at = row_pointers_at(run->x, run->x_stride, rows);
   const uint8_t *w = (is_unpacked ? run->w->u8 : run->codes) + 64 * n;
   __m512i unit[2], total[TILE_ROWS][2];
@@ -87,14 +86,13 @@ VLM_INLINE void outputs(const tile_run *run, const int n, const int vectors, flo
       const int64_t at_scale = g * VLM_PANEL + 16 * (n + v);
       factors[v] = is_unpacked ? _mm512_load_si512(run->w->factors + at_scale) : factor(run->scales + at_scale, unit[v], group);
     }
-#pragma clang loop unroll(full)
     for (int i = 0; i < group / VLM_F4_DOT; i++, row_pointers_advance(&at, sizeof(vlm_f4_dot), rows)) {
       __m512i dot[TILE_ROWS][2];
 #pragma clang loop unroll(full)
       for (int m = 0; m < rows; m++)
 #pragma clang loop unroll(full)
         for (int v = 0; v < vectors; v++) dot[m][v] = four(row_pointer(&at, run->x_stride, m, offsetof(vlm_f4_dot, start)));
-      add_dot(run, w, &at, dot, is_unpacked, is_far, rows, vectors);
+      add_dot(run, w, &at, dot, is_unpacked, rows, vectors);
       w += is_unpacked ? 4 * STEP_BYTES : 2 * STEP_BYTES;
       // The low half of a dot is the sum itself, whatever the high half is.
 #pragma clang loop unroll(full)
@@ -118,11 +116,11 @@ VLM_INLINE void outputs(const tile_run *run, const int n, const int vectors, flo
 }
 
 // Few rows take all outputs of a panel at once, more of them one half after the other, so that codes are split once.
-VLM_INLINE void tile(const tile_run *run, float *sums, const bool is_unpacked, const bool is_far, const int group, const int rows) {
+VLM_INLINE void tile(const tile_run *run, float *sums, const bool is_unpacked, const int group, const int rows) {
   const int vectors = rows <= 6 ? 2 : 1;
-  if (!is_unpacked) stream_ahead(run->scales + run->ahead, is_far, rows);
+  if (!is_unpacked) stream_ahead(run->scales + run->ahead, run->is_far, rows);
 #pragma clang loop unroll(full)
-  for (int n = 0; n < 2; n += vectors) outputs(run, n, vectors, sums, is_unpacked, is_far, group, rows);
+  for (int n = 0; n < 2; n += vectors) outputs(run, n, vectors, sums, is_unpacked, group, rows);
 }
 
 static void unpack(const tile_run *run, unpacked *y, int64_t group) {
