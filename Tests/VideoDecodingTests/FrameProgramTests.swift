@@ -10,9 +10,13 @@ import VideoDecoding
     final class Script {
         let path = FileManager.default.temporaryDirectory.appending(path: "frames-\(UUID().uuidString).sh").path
 
+        /// Another process writes the file: one that this process has open for writing is busy in whatever other tests start meanwhile.
         init(_ text: String) throws {
-            try Data("#!/bin/sh\n\(text)\n".utf8).write(to: URL(fileURLWithPath: path))
-            try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: path)
+            let writer = Process()
+            writer.executableURL = URL(fileURLWithPath: "/bin/sh")
+            writer.arguments = ["-c", #"printf '#!/bin/sh\n%s\n' "$1" >"$0" && chmod 700 "$0""#, path, text]
+            try writer.run()
+            writer.waitUntilExit()
         }
 
         deinit { try? FileManager.default.removeItem(atPath: path) }
