@@ -1,6 +1,6 @@
 // e2m1 layers over rows of int8 in registers of 256 bits: a tile is TILE_ROWS rows × 8 outputs of a panel's 32. The instruction set gives
-// `add_dot`, the products of VLM_F4_DOT inputs in 16 bits; `factor`, a group's scales as whole numbers in their unit, in the form
-// that `add_scaled(total, dot, factor)` takes.
+// `add_four(dot, w, x)`, the products of four inputs; `factor`, a group's scales as whole numbers in their unit, in the form that
+// `add_scaled(total, dot, factor)` takes.
 
 enum { TILE_ROWS = 6, THIN_ROWS = 24, INPUTS = 1024, VECTORS = VLM_PANEL / 8 };
 
@@ -31,7 +31,29 @@ VLM_INLINE void split32(const uint8_t *codes, __m256i *first, __m256i *second) {
 
 VLM_INLINE __m256i factor(const uint8_t *scales, __m256i unit, const int group);
 VLM_INLINE __m256i add_scaled(__m256i total, __m256i dot, __m256i factor);
-VLM_INLINE void add_dot(const tile_run *run, const uint8_t *w, const row_pointers *at, __m256i dot[], const bool is_unpacked, const int rows);
+VLM_INLINE __m256i add_four(__m256i dot, __m256i w, __m256i x);
+
+// The products of VLM_F4_DOT inputs. In each word the dot's two halves have room in 16 bits: with what they begin with they are below
+// 8 · 12 · 128 + 16 · 8 · 128 and 8 · 28 · 128.
+VLM_INLINE void add_dot(const tile_run *run, const uint8_t *w, const row_pointers *at, __m256i dot[], const bool is_unpacked, const int rows) {
+#pragma clang loop unroll(full)
+  for (int m = 0; m < rows; m++) dot[m] = four(row_pointer(at, run->x_stride, m, offsetof(vlm_f4_dot, start)));
+#pragma clang loop unroll(full)
+  for (int k = 0; k < VLM_F4_DOT; k += 8, w += is_unpacked ? 2 * STEP_BYTES : STEP_BYTES) {
+    __m256i a, b;
+    if (is_unpacked) {
+      a = _mm256_load_si256((const void *)w);
+      b = _mm256_load_si256((const void *)(w + STEP_BYTES));
+    } else {
+      split32(w, &a, &b);
+    }
+#pragma clang loop unroll(full)
+    for (int m = 0; m < rows; m++) {
+      dot[m] = add_four(dot[m], a, four(row_pointer(at, run->x_stride, m, k)));
+      dot[m] = add_four(dot[m], b, four(row_pointer(at, run->x_stride, m, k + 4)));
+    }
+  }
+}
 
 // Outputs 8n … 8(n + vectors) − 1: the vectors take turns dot by dot, so that memory is read in its order.
 VLM_INLINE void outputs(const tile_run *run, const int n, const int vectors, float *sums, const bool is_unpacked, const int group, const int rows) {

@@ -20,26 +20,7 @@ VLM_INLINE __m256i factor(const uint8_t *scales, __m256i unit, const int group) 
 
 VLM_INLINE __m256i add_scaled(__m256i total, __m256i dot, __m256i factor) { return _mm256_add_epi32(total, _mm256_madd_epi16(dot, factor)); }
 
-// In each word the dot's two halves have room in 16 bits: with what they begin with they are below 8 · 12 · 128 + 16 · 8 · 128 and 8 · 28 · 128.
-VLM_INLINE void add_dot(const tile_run *run, const uint8_t *w, const row_pointers *at, __m256i dot[], const bool is_unpacked, const int rows) {
-#pragma clang loop unroll(full)
-  for (int m = 0; m < rows; m++) dot[m] = four(row_pointer(at, run->x_stride, m, offsetof(vlm_f4_dot, start)));
-#pragma clang loop unroll(full)
-  for (int k = 0; k < VLM_F4_DOT; k += 8, w += is_unpacked ? 2 * STEP_BYTES : STEP_BYTES) {
-    __m256i a, b;
-    if (is_unpacked) {
-      a = _mm256_load_si256((const void *)w);
-      b = _mm256_load_si256((const void *)(w + STEP_BYTES));
-    } else {
-      split32(w, &a, &b);
-    }
-#pragma clang loop unroll(full)
-    for (int m = 0; m < rows; m++) {
-      dot[m] = _mm256_add_epi16(dot[m], _mm256_maddubs_epi16(a, four(row_pointer(at, run->x_stride, m, k))));
-      dot[m] = _mm256_add_epi16(dot[m], _mm256_maddubs_epi16(b, four(row_pointer(at, run->x_stride, m, k + 4))));
-    }
-  }
-}
+VLM_INLINE __m256i add_four(__m256i dot, __m256i w, __m256i x) { return _mm256_add_epi16(dot, _mm256_maddubs_epi16(w, x)); }
 
 void vlm_linear_f4_int8_6x8_avx2(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) { linear_f4_int8(a, begin, end, scratch); }
 #pragma clang attribute pop

@@ -19,25 +19,7 @@ VLM_INLINE __m256i factor(const uint8_t *scales, __m256i unit, const int group) 
 
 VLM_INLINE __m256i add_scaled(__m256i total, __m256i dot, __m256i factor) { return _mm256_dpwssd_avx_epi32(total, dot, factor); }
 
-VLM_INLINE void add_dot(const tile_run *run, const uint8_t *w, const row_pointers *at, __m256i dot[], const bool is_unpacked, const int rows) {
-#pragma clang loop unroll(full)
-  for (int m = 0; m < rows; m++) dot[m] = four(row_pointer(at, run->x_stride, m, offsetof(vlm_f4_dot, start)));
-#pragma clang loop unroll(full)
-  for (int k = 0; k < VLM_F4_DOT; k += 8, w += is_unpacked ? 2 * STEP_BYTES : STEP_BYTES) {
-    __m256i a, b;
-    if (is_unpacked) {
-      a = _mm256_load_si256((const void *)w);
-      b = _mm256_load_si256((const void *)(w + STEP_BYTES));
-    } else {
-      split32(w, &a, &b);
-    }
-#pragma clang loop unroll(full)
-    for (int m = 0; m < rows; m++) {
-      dot[m] = _mm256_dpbusd_avx_epi32(dot[m], a, four(row_pointer(at, run->x_stride, m, k)));
-      dot[m] = _mm256_dpbusd_avx_epi32(dot[m], b, four(row_pointer(at, run->x_stride, m, k + 4)));
-    }
-  }
-}
+VLM_INLINE __m256i add_four(__m256i dot, __m256i w, __m256i x) { return _mm256_dpbusd_avx_epi32(dot, w, x); }
 
 void vlm_linear_f4_int8_6x8_avxvnni(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) { linear_f4_int8(a, begin, end, scratch); }
 #pragma clang attribute pop
