@@ -2,6 +2,7 @@ import GuidedDecoding
 import JSON
 import Seeded
 import Testing
+import ThreadTime
 
 @Suite struct GuideTests {
     private func matches(_ guide: Guide, _ text: String) throws -> Bool { try guide.compiled().matches(text.utf8) }
@@ -112,7 +113,7 @@ import Testing
         let rules = (0..<40).map { "a\($0) ::= \"a\" (a\(($0 * 7 + 1) % 40) | a\(($0 * 11 + 3) % 40)) \"b\" | [a-z] a\(($0 + 1) % 40) \"c\" | \"d\"" }
         let guide = TokenGuide(try Guide.grammar("root ::= a0\n" + rules.joined(separator: "\n")).compiled(), TestVocabulary.trie)
         var state = guide.start
-        let took = ContinuousClock().measure {
+        let took = threadTime {
             for _ in 0..<60 {
                 _ = guide.mask(state)
                 state = guide.advanced(state, Int32(UInt8(ascii: "a")))

@@ -3,6 +3,7 @@ import Inputs
 import JSON
 import Models
 import Testing
+import ThreadTime
 
 /// Unigram models, models of sentencepiece and rank files of tiktoken, next to the libraries that define them.
 @Suite struct TokenizerFileTests {

@@ -2,6 +2,7 @@ import Budgets
 import Inputs
 import JSON
 import Testing
+import ThreadTime
 
 /// What a hostile tokenizer may cost: the growth of a text, the steps of a pattern, the budget of a request.
 @Suite struct TokenizerLimitTests {

@@ -1,6 +1,7 @@
 import Inputs
 import JSON
 import Testing
+import ThreadTime
 
 /// Unicode normalization of long runs of combining marks: the right form, in time proportional to the text.
 @Suite struct TokenizerNormalizationTests {

@@ -1,6 +1,7 @@
 import Inputs
 import JSON
 import Testing
+import ThreadTime
 
 /// Ids and texts next to those of HuggingFace's tokenizers.
 @Suite struct TokenizerParityTests {

@@ -1,7 +1,7 @@
 import Foundation
 
 /// The processor time that work takes on its thread, which other tests beside it do not lengthen.
-func threadTime(_ work: () throws -> Void) rethrows -> Duration {
+package func threadTime(_ work: () throws -> Void) rethrows -> Duration {
     let began = nanoseconds()
     try work()
     return .nanoseconds(nanoseconds() - began)
