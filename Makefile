@@ -85,7 +85,7 @@ models-page: deps ## write docs/models.md and the README's table again
 demo: build ## compile the demo model, serve it and ask about images
 	Artifacts/Demo/demo.sh $(BIN)
 
-install: build ## copy the three programs to PREFIX/bin
+install: build ## copy the programs to PREFIX/bin
 	install -d $(DESTDIR)$(PREFIX)/bin
 	install $(BIN)/vlmc $(BIN)/vlm-serve $(BIN)/vlm-cache $(BIN)/vlm-video-frames $(DESTDIR)$(PREFIX)/bin/
 

@@ -87,10 +87,11 @@ package struct ModelSource {
         guard let image = inputs.image else { return 0 }
         let cell = image.pixels.order.cellSide * image.pixels.order.cellSide
         let fitting = max(modelLength, 0) * cell
-        guard let most = image.maxRows else { return fitting }
+        // A call takes one slice of a video at least.
+        guard let most = image.maxRows, let slice = inputs.video.map(\.frames.maxRows) ?? 0 else { return fitting }
         // Where features are other than cells, rows tell nothing of tokens.
-        guard case .cells = image.features, image.pixels.classRows == 0 else { return most }
-        return min(most, fitting)
+        guard case .cells = image.features, image.pixels.classRows == 0 else { return max(most, slice) }
+        return min(max(most, slice), fitting)
     }
 }
 

@@ -31,7 +31,6 @@ struct Relatives {
     private static let traits: [(signs: Set<String>, remark: String)] = [
         (["moe", "mixtral"], "Mixtures of experts are not supported"),
         (["audio", "omni", "asr", "speech", "tts"], "Sound is neither read nor written"),
-        (["video"], "Films are not read"),
     ]
 
     /// The known spellings that share most with a name's beginning, else those of the same brand; none where there is no likeness.

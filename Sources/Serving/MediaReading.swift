@@ -106,7 +106,7 @@ extension InputPipeline {
                     ? reader.layout(width: size.width, height: size.height, among: plan.company)
                     : reader.layout(width: size.width, height: size.height, frames: count)
                 let rows = layout.rows / layout.slices
-                guard rows <= maxPatches else { throw .tooManyPatches(count: rows, limit: maxPatches) }
+                guard rows <= maxPatches else { throw .tooManyPatches(count: rows, limit: maxPatches, isVideo: timing != nil) }
                 return FeatureTable(reader.spec, layout).count
             }
         }

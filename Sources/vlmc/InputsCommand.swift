@@ -15,8 +15,10 @@ struct InputsCommand: ParsableCommand {
         commandName: "inputs",
         abstract: "Write what the model would be given for a conversation, as HuggingFace names and shapes it.",
         discussion: """
-            Writes input_ids i64[1, T], pixel_values f32[P, D], image_grid_thw i64[N, 3] and position_ids i64[3, 1, T] to a \
-            safetensors file: the same code that serves requests. An image is {"type": "image", "image": "PATH"} or \
+            Writes input_ids i64[1, T], position_ids i64[3, 1, T] (one row where positions have one axis) and pixel_values f32 in \
+            the shape of the model's processor to a safetensors file, with image_grid_thw i64[N, 3] for the Qwen line and \
+            image_sizes i64[N, 2] (height, width) for LLaVA-NeXT, LLaVA-OneVision, Pixtral and Phi-3-vision: the same code that \
+            serves requests. Masks are left out: nothing is padded. An image is {"type": "image", "image": "PATH"} or \
             OpenAI's {"type": "image_url", "image_url": {"url": "data:…"}}; paths are relative to the messages' file. \
             Needs no weights.
             """)
@@ -56,12 +58,26 @@ struct InputsCommand: ParsableCommand {
             writer.add("pixel_values", .f32, shape: pixels.shape, pixels.values)
             if [.patches, .rasterPatches].contains(image.pixels.form) {
                 writer.add("image_grid_thw", .i64, shape: [images.count, 3], images.flatMap { $0.grid.map(Int64.init) })
-            } else {
-                let sizes = images.flatMap { [Int64($0.layout.size.height), Int64($0.layout.size.width)] }
-                writer.add("image_sizes", .i64, shape: [images.count, 2], sizes)
             }
+            let sizes = images.compactMap { image.namedSize(of: $0.layout) }.flatMap { [Int64($0.height), Int64($0.width)] }
+            if !sizes.isEmpty { writer.add("image_sizes", .i64, shape: [images.count, 2], sizes) }
         }
         try writer.write(to: output)
+    }
+}
+
+extension ImageSpec {
+    /// What HuggingFace's processor writes as an image's size: its own where tiles follow from it, else that of the canvas; nil where it writes none.
+    fileprivate func namedSize(of layout: ImageLayout) -> ImageSize? {
+        for index in views.indices {
+            switch views[index].fit {
+            case .pinpoints: return layout.size
+            case .longest: return layout.frames[index]?.resized
+            case .pages: return layout.frames[index]?.canvas
+            default: continue
+            }
+        }
+        return nil
     }
 }
 

@@ -86,6 +86,16 @@ import Testing
         #expect(server.stop() == 0)
     }
 
+    /// The directory's processor gives frames more pixels than its images have at most.
+    @Test func framesMayBecomeLargerThanImages() async throws {
+        let space = try Workspace()
+        let model = Workspace.repository.appending(path: "Tests/Families/Fixtures/qwen2_vl").path
+        let server = try Server(try space.compile(model, "--precision", "exact"), "--served-model-name", "m")
+        let reply = try await Self.ask(server, [["type": "video", "video": try (0..<5).map { try Self.url("frame\($0).png", "image/png") }]])
+        #expect(reply.usage?.prompt_tokens == 498 && !reply.text.isEmpty, "\(reply.error?.message ?? "")")
+        #expect(server.stop() == 0)
+    }
+
     @Test func whatIsNoVideoIsRefused() async throws {
         let space = try Workspace()
         let server = try Self.served("qwen2_vl.frames", "--limit-mm-per-prompt", "video=1", space: space)

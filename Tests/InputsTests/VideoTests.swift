@@ -82,7 +82,7 @@ import Testing
         let parts = try read(2 * rows)
         #expect(parts.inputs.map(\.patches) == [2 * rows, rows])
         #expect(parts.input == whole.input)
-        #expect(throws: ImageError.tooManyPatches(count: rows, limit: rows - 1)) { try read(rows - 1) }
+        #expect(throws: ImageError.tooManyPatches(count: rows, limit: rows - 1, isVideo: true)) { try read(rows - 1) }
         guard case .bytes(let bytes)? = whole.input["pixels"]?.values else { return }
         // A row has both frames of a channel; the last frame stands for the one that is missing.
         let area = spec.pixels.patchArea

@@ -43,7 +43,7 @@ package enum ImageError: Error, Hashable, CustomStringConvertible {
     /// The processor does not resize and the sides are not multiples of its cell.
     case sizeNotMultiple(width: Int, height: Int, multiple: Int)
     /// The resized image would have more patches than the model accepts.
-    case tooManyPatches(count: Int, limit: Int)
+    case tooManyPatches(count: Int, limit: Int, isVideo: Bool = false)
     /// Bounds of pixels were asked for that the model's processor does not have.
     case noPixelBounds
     /// The bounds of pixels leave none.
@@ -94,9 +94,9 @@ package enum ImageError: Error, Hashable, CustomStringConvertible {
         case .sizeNotMultiple(let width, let height, let multiple):
             "the image of \(width)×\(height) pixels is not resized by this model (do_resize is false); "
                 + "both sides must be multiples of \(multiple)"
-        case .tooManyPatches(let count, let limit):
-            "the image becomes \(count) patches, more than the model's limit of \(limit); "
-                + "send a smaller image or lower max_pixels"
+        case .tooManyPatches(let count, let limit, let isVideo):
+            "\(isVideo ? "each step of the video" : "the image") becomes \(count) patches, more than the model's limit of \(limit); "
+                + "send a smaller one, or lower min_pixels and max_pixels"
         case .noPixelBounds: "the model's image processor has no min_pixels and max_pixels; leave them out"
         case .pixelBounds(let least, let most): "min_pixels \(least) is more than max_pixels \(most)"
         }

@@ -68,7 +68,7 @@ extension ImageReader {
     ) throws(ImageError) -> ReadImage {
         let layout = try layout(width: size.width, height: size.height, frames: timing.indices.count)
         let ofSlice = layout.rows / layout.slices
-        guard ofSlice <= maxPatches else { throw .tooManyPatches(count: ofSlice, limit: maxPatches) }
+        guard ofSlice <= maxPatches else { throw .tooManyPatches(count: ofSlice, limit: maxPatches, isVideo: true) }
         var (inputs, kept, left): ([VisionInput], [Canvas?], Int) = ([], [], timing.indices.count)
         let most = maxPatches / ofSlice
         for first in stride(from: 0, to: layout.slices, by: most) {

@@ -92,7 +92,7 @@ extension ImageSpec {
         return prompt.contradiction(vocabularySize: vocabularySize, views: views.count)
     }
 
-    /// No image has more rows of the vision entry's inputs than this; nil where the rules set no bound.
+    /// No image, and no slice of a video of whole slices, has more rows of the vision entry's inputs than this; nil where the rules set no bound.
     package var maxRows: Int? {
         var rows = 0
         for index in order {
@@ -146,7 +146,9 @@ extension ImageSpec {
             return Self.smartPixels(minPixels / frames + 1, maxPixels / frames, multiple)
         case .smart(let minPixels, let maxPixels, let multiple, _), .bounded(let minPixels, let maxPixels, let multiple):
             return Self.smartPixels(minPixels, maxPixels, multiple)
-        case .clip(let fit): return Self.smartPixels(fit.minPixels, max(fit.minPixels, fit.maxPixels), fit.multiple)
+        case .clip(let fit):
+            let frames = fit.isShared ? fit.sliceFrames : 1
+            return Self.smartPixels(fit.minPixels / frames, max(fit.minPixels, fit.maxPixels) / frames, fit.multiple)
         case .fill(let maxPixels, _): return maxPixels
         case .exact(let width, let height), .cover(_, let width, let height), .interpolated(let width, let height): return width * height
         case .padded(let side): return side * side

@@ -16,7 +16,7 @@ DOCUMENTS = documents.DOCUMENTS | idefics.DOCUMENTS
 FAMILIES = NAMED_BY_GUIDES | SUCCESSORS | text.FAMILIES | DOCUMENTS | layouts.FAMILIES | quantized.FAMILIES
 GENERATED = layouts.OTHERS | quantized.OTHERS  # never committed
 FAMILIES |= GENERATED
-LARGEST_COMMITTED = 1_000_000
+LARGEST_COMMITTED = 1_500_000
 
 
 def write(name: str, settings: Settings, extents: str | None):
