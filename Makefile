@@ -64,6 +64,7 @@ sanitized: deps
 
 fuzz: deps sanitized ## try damaged inputs of every kind, each for FUZZ_SECONDS (60)
 	swift build -c $(CONFIGURATION) --product fuzz-targets
+	swift build -c $(CONFIGURATION) --product vlm-video-frames
 	.build/fuzz/image $(FUZZER_FLAGS) .build/fuzz/images Tests/InputsTests/Fixtures/image/files
 	.build/fuzz/kernel-checks $(FUZZER_FLAGS) -max_len=400 -len_control=0 .build/fuzz/kernels Tests/Fuzz/Corpus/kernels
 	$(BIN)/fuzz-targets --seconds $(FUZZ_SECONDS)

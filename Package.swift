@@ -116,7 +116,7 @@ let package = Package(
             "ModelRuntime",
             ["ArtifactFormat", "ChatTemplates", "Execution", "HostLimits", "HuggingFace", "Inputs", "JSON", "Plan", "Serving", "Tensors"]),
         module(
-            "VLMRuntime", ["ArtifactFormat", "Budgets", "CPUBackend", "Inputs", "JSON", "ModelRuntime", "Plan", "Serving"]),
+            "VLMRuntime", ["ArtifactFormat", "Budgets", "CPUBackend", "Inputs", "JSON", "ModelRuntime", "Plan", "Serving", "VideoDecoding"]),
         module("MediaFetching", [asyncHTTPClient, nioCore, nioHTTP1, nioPosix, nioSSL]),
         module(
             "HTTPAPI", ["Budgets", "CHeap", "GuidedDecoding", "MediaFetching", "Safetensors", "Serving", "Inputs", "JSON", "Plan", crypto, hummingbird, hummingbirdCore, hummingbirdTLS, httpTypes, lifecycle, logging, nioCore, nioHTTP1, nioSSL],
@@ -150,7 +150,7 @@ let package = Package(
         tests("CPUBackend", ["AllocationCounter", "ArtifactFormat", "ArtifactSamples", "CPUBackend", "Compiler", "Execution", "HuggingFace", "IR", "ModelRuntime", "OneProcessor", "Passes", "Plan", "Reference", "Seeded", "Serving", "Tensors"]),
         tests("ChatTemplates", ["Budgets", "ChatTemplates", "JSON", "Seeded"], exclude: ["Fixtures"]),
         tests("CacheTool", ["vlm-cache", "ArtifactFormat", "ArtifactSamples"]),
-        tests("EndToEnd", ["vlmc", "vlm-serve", "vlm-cache", "vlm-video-frames", "library-example", "ForeignFlags", "JSON", "Models", "TestClient", "VLMRuntime"], exclude: ["Fixtures"]),
+        tests("EndToEnd", ["vlmc", "vlm-serve", "vlm-cache", "vlm-video-frames", "library-example", "ForeignFlags", "JSON", "LoopbackSite", "Models", "TestClient", "VLMRuntime"], exclude: ["Fixtures"]),
         tests("CommandLineSupport", ["CommandLineSupport"]),
         tests("ForeignFlags", ["ForeignFlags"]),
         tests("GuidedDecoding", ["GuidedDecoding", "JSON", "Seeded", "ThreadTime"]),
@@ -171,11 +171,11 @@ let package = Package(
             name: "FuzzTargets",
             dependencies: [
                 "ArtifactFormat", "ArtifactSamples", "Budgets", "ChatTemplates", "Compiler", "CPUBackend", "Execution", "GuidedDecoding", "HTTPAPI",
-                "HuggingFace", "Inputs", "JSON", "ModelRuntime", "Plan", "Seeded", "Serving", "Tensors",
+                "HuggingFace", "Inputs", "JSON", "ModelRuntime", "Plan", "Seeded", "Serving", "Tensors", "VideoDecoding",
             ],
             path: "Tests/Fuzz/Targets", swiftSettings: settings),
         .executableTarget(name: "fuzz-targets", dependencies: ["FuzzTargets"], path: "Tests/Fuzz/Driver", swiftSettings: settings),
-        tests("Fuzz", ["FuzzTargets"]),
+        tests("Fuzz", ["FuzzTargets", "vlm-video-frames"]),
         tests("Serving", ["AllocationCounter", "Budgets", "CKernels", "Serving", "Execution", "Gates", "GuidedDecoding", "JSON", "Inputs", "Plan", "Seeded", "Tensors"]),
         tests("Tidy", []),
         tests("VideoDecoding", ["Budgets", "Inputs", "VideoDecoding"]),

@@ -8,7 +8,7 @@ package enum InputFile {
     /// All bytes of the file at `path`; `-` is stdin.
     ///
     /// - Throws: `EFBIG` once there are more than `largest`, `ENXIO` for a named pipe to which nobody writes.
-    package static func read(_ path: String) throws(FileError) -> [UInt8] {
+    package static func read(_ path: String, largest: Int = largest) throws(FileError) -> [UInt8] {
         let descriptor = path == "-" ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw FileError(path: path, code: errno) }
         defer { close(descriptor) }

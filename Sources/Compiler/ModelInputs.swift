@@ -37,7 +37,10 @@ extension ModelDirectory {
     func inputs(of definition: any ModelDefinition, _ tokenizer: Tokenizer) throws(CheckpointError) -> InputSpec {
         var spec = try definition.inputs(TokenNames(text: { tokenizer.token($0) }, token: { tokenizer.id(of: $0) }))
         do throws(TokenizationError) {
-            if try !spec.hasVideoPlaceholder(of: tokenizer) { spec.video = nil }
+            if let prompt = spec.video?.frames.prompt, try !spec.hasVideoPlaceholder(of: tokenizer) {
+                spec.video = nil
+                spec.videoFault = "no tokenizer file makes \(prompt.tokenText) the added token \(prompt.token), which stands for a video by config.json"
+            }
             guard try !spec.hasPlaceholder(of: tokenizer) else { return spec }
         } catch { throw CheckpointError(.unsupported, file: path, "the placeholder of images has no tokens: \(error)") }
         guard let prompt = spec.image?.prompt else { return spec }

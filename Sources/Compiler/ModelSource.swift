@@ -98,7 +98,12 @@ package struct ModelSource {
 extension ModelSource {
     /// What does not keep the model from compiling and will be missed, each with its place and the next step.
     package var warnings: [String] {
-        Self.warnings(of: template, in: directory) + Self.warnings(of: tokenizer, in: directory)
+        Self.warnings(of: template, in: directory) + Self.warnings(of: tokenizer, in: directory) + Self.warnings(of: inputs, in: directory)
+    }
+
+    static func warnings(of inputs: InputSpec, in directory: String) -> [String] {
+        guard let fault = inputs.videoFault else { return [] }
+        return ["\(directory) takes no videos: \(fault). Requests with videos will be refused; mend it and compile again"]
     }
 
     static func warnings(of tokenizer: Tokenizer, in directory: String) -> [String] {

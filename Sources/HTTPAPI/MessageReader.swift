@@ -89,8 +89,9 @@ struct MessageReader {
         guard let type = try fields.string("type") ?? implied else {
             throw .invalid("\(place).type is required", param: "\(place).type")
         }
-        if type == "video_url" || type == "video" {
-            images.append(try VideoFields(fields: fields, place: place, bounds: bounds, sampling: sampling).read(type))
+        if ["video_url", "video", "input_video"].contains(type) {
+            let field = type == "video" ? type : "video_url"
+            images.append(try VideoFields(fields: fields, place: place, bounds: bounds, sampling: sampling).read(field))
             return ["type": "video"]
         }
         try checkFields(of: object, place: place)

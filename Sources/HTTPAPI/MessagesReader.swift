@@ -86,6 +86,10 @@ struct MessagesReader {
         case ("tool_result", "user"):
             if !turn.parts.isEmpty { close(&turn, role: role, place: String(place.prefix { $0 != "." })) }
             try add(result: fields, place: place)
+        case ("video", _), ("video_url", _):
+            throw .invalid(
+                "\(place): the Messages API has no videos; send them to /v1/chat/completions or /v1/responses", param: "\(place).type",
+                code: "unsupported_parameter")
         case (let type, _):
             let known = role == "user" ? "text, image or tool_result" : "text, tool_use or thinking"
             throw .invalid(

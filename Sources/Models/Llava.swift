@@ -34,13 +34,14 @@ package struct Llava: ModelDefinition {
     let projectorBias: Bool
     let quantization: QuantizationConfig?
     let image: ImageSpec
-    let video: VideoSpec?
+    /// Nil for those of the line that take none.
+    let videos: FamilyVideos?
     let common: InputSpec
 
     package func inputs(_ tokens: TokenNames) -> InputSpec {
         var spec = common
         spec.image = image.named(tokens, fallback: "<image>")
-        spec.video = video?.named(tokens, fallback: "<video>")
+        videos?.put(into: &spec, tokens, fallback: "<video>")
         if packing == .tiles { spec.chatTemplate = Self.turns(spec.image?.prompt.marker ?? "").source }
         return spec
     }

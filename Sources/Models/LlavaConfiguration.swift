@@ -43,7 +43,10 @@ extension Llava {
         quantization = try config.quantization()
         let token = try top.imageToken(vocabulary: text.vocabulary)
         image = try Self.images(directory.imageProcessor(), tower, packing, token: token, top: top)
-        video = packing == .blendedLines ? Self.videos(directory, tower, image, top: top, vocabulary: text.vocabulary) : nil
+        let (images, vocabulary) = (image, text.vocabulary)
+        videos = packing != .blendedLines ? nil : FamilyVideos { () throws(CheckpointError) in
+            try Self.videos(directory, tower, images, top: top, vocabulary: vocabulary)
+        }
         common = try directory.inputs(vocabulary: text.vocabulary, positions: text.positions, config)
     }
 }

@@ -5,24 +5,20 @@ extension Llava {
     /// Frames of a video file where nobody says how many; as many are 6272 tokens of the published models.
     private static let standardFrames = 32
 
-    /// How `LlavaOnevisionVideoProcessor` and `LlavaOnevisionModel.get_video_features` read a video; nil where the directory has no processor
-    /// for videos, or one that does not fit the images'.
-    static func videos(_ directory: ModelDirectory, _ tower: PatchTower, _ image: ImageSpec, top: ConfigSection, vocabulary: Int) -> VideoSpec? {
-        guard let file = try? directory.videoProcessor() else { return nil }
-        return try? videos(file, tower, image, top, vocabulary)
-    }
-
-    private static func videos(
-        _ section: ConfigSection, _ tower: PatchTower, _ image: ImageSpec, _ top: ConfigSection, _ vocabulary: Int
-    ) throws(CheckpointError) -> VideoSpec? {
-        let type = "LlavaOnevisionVideoProcessor"
-        guard try section.string("video_processor_type") ?? type == type else { return nil }
+    /// How `LlavaOnevisionVideoProcessor` and `LlavaOnevisionModel.get_video_features` read a video; throws where the directory has no
+    /// processor for videos, or one that does not fit the images'.
+    static func videos(
+        _ directory: ModelDirectory, _ tower: PatchTower, _ image: ImageSpec, top: ConfigSection, vocabulary: Int
+    ) throws(CheckpointError) -> VideoSpec {
+        let (section, type) = (try directory.neededVideoProcessor(), "LlavaOnevisionVideoProcessor")
+        try section.checkVideoProcessor(type)
         let key = top.has("video_token_index") && !top.has("video_token_id") ? "video_token_index" : "video_token_id"
         let token = try top.token(key, vocabulary: vocabulary, or: 151_647)
         let file = try ProcessorFile(section, types: ["LlavaOnevisionImageProcessor", type], defaults: .clip)
         let side = tower.gridSide * tower.patchSize
-        guard try !(section.bool("do_center_crop") ?? false), (try file.side() ?? 384) / tower.patchSize == tower.gridSide else { return nil }
-        guard file.normalization == image.pixels.normalization, file.rescaleFactor == image.pixels.rescaleFactor else { return nil }
+        if try section.bool("do_center_crop") ?? false { throw section.error("do_center_crop", "is true, which is not supported", .unsupported) }
+        try file.check(side: file.side() ?? 384, tower, "size")
+        try section.checkPixels(file.rescaleFactor, file.normalization, areThoseOf: image.pixels)
         let given = try file.side() ?? side
         var frames = image
         frames.views = [file.view(.exact(width: given, height: given))]

@@ -15,13 +15,13 @@ package struct Qwen25VL: ModelDefinition {
     let mergeSize: Int
     let quantization: QuantizationConfig?
     let image: ImageSpec
-    let video: VideoSpec?
+    let videos: FamilyVideos
     let common: InputSpec
 
     package func inputs(_ tokens: TokenNames) -> InputSpec {
         var spec = common
         spec.image = image.named(tokens, fallback: "<|image_pad|>")
-        spec.video = video?.named(tokens, fallback: "<|video_pad|>")
+        videos.put(into: &spec, tokens, fallback: "<|video_pad|>")
         return spec
     }
 

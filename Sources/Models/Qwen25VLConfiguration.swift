@@ -28,10 +28,12 @@ extension Qwen25VL {
         try images.check(patchSize: tower.patchSize, mergeSize: mergeSize, frames: tower.frames ?? 1, of: config)
         let token = try top.imageToken(vocabulary: text.vocabulary, or: 151_655)
         let own = Self.windowed(images.spec(token: token, text: ""), side: mergeSize, window: window)
-        let videoToken = try? top.token("video_token_id", vocabulary: text.vocabulary, or: 151_656)
-        let rate = try vision.size("tokens_per_second", or: 4, in: 1...1 << 16)
-        video = videoToken.flatMap { QwenVideos(kind: .qwen2, token: $0, positionsPerSecond: rate).spec(directory, own) }
-        image = own.with(video)
+        let (vocabulary, rate) = (text.vocabulary, try vision.size("tokens_per_second", or: 4, in: 1...1 << 16))
+        videos = FamilyVideos { () throws(CheckpointError) in
+            let token = try top.token("video_token_id", vocabulary: vocabulary, or: 151_656)
+            return try QwenVideos(kind: .qwen2, token: token, positionsPerSecond: rate).spec(directory, own)
+        }
+        image = own.with(videos.spec)
         common = try directory.inputs(vocabulary: text.vocabulary, positions: .mrope(mergeSize: mergeSize), config)
     }
 

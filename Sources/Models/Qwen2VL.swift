@@ -26,7 +26,7 @@ package struct Qwen2VL: ModelDefinition {
     private let text: DecoderConfiguration
     private let vision: Vision
     private let image: ImageSpec
-    private let video: VideoSpec?
+    private let videos: FamilyVideos
     private let quantization: QuantizationConfig?
     private let common: InputSpec
 
@@ -40,16 +40,18 @@ package struct Qwen2VL: ModelDefinition {
         let images = try Qwen2VLImages(directory.imageProcessor())
         try images.check(patchSize: vision.patchSize, mergeSize: vision.mergeSize, frames: vision.frames, of: config)
         let own = images.spec(token: try top.imageToken(vocabulary: text.vocabulary), text: "")
-        let videoToken = try? top.token("video_token_id", vocabulary: text.vocabulary, or: 151_656)
-        video = videoToken.flatMap { QwenVideos(kind: .qwen2, token: $0).spec(directory, own) }
-        image = own.with(video)
+        let vocabulary = text.vocabulary
+        videos = FamilyVideos { () throws(CheckpointError) in
+            try QwenVideos(kind: .qwen2, token: top.token("video_token_id", vocabulary: vocabulary, or: 151_656)).spec(directory, own)
+        }
+        image = own.with(videos.spec)
         common = try directory.inputs(vocabulary: text.vocabulary, positions: .mrope(mergeSize: vision.mergeSize), config)
     }
 
     package func inputs(_ tokens: TokenNames) -> InputSpec {
         var spec = common
         spec.image = image.named(tokens, fallback: "<|image_pad|>")
-        spec.video = video?.named(tokens, fallback: "<|video_pad|>")
+        videos.put(into: &spec, tokens, fallback: "<|video_pad|>")
         return spec
     }
 

@@ -15,9 +15,11 @@ extension Qwen35 {
         quantization = try config.quantization()
         let own = try Qwen2VLImages(directory.imageProcessor()).spec(
             tower, mergeSize: mergeSize, token: top.imageToken(vocabulary: text.vocabulary, or: 248_056), of: config)
-        let videoToken = try? top.token("video_token_id", vocabulary: text.vocabulary, or: 248_057)
-        video = videoToken.flatMap { QwenVideos(kind: .qwen3, token: $0).spec(directory, own) }
-        image = own.with(video)
+        let vocabulary = text.vocabulary
+        videos = FamilyVideos { () throws(CheckpointError) in
+            try QwenVideos(kind: .qwen3, token: top.token("video_token_id", vocabulary: vocabulary, or: 248_057)).spec(directory, own)
+        }
+        image = own.with(videos.spec)
         common = try directory.inputs(vocabulary: text.vocabulary, positions: .mrope(mergeSize: mergeSize), config)
     }
 }

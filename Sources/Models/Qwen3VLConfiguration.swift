@@ -21,9 +21,11 @@ extension Qwen3VL {
         quantization = try config.quantization()
         let own = try Qwen2VLImages(directory.imageProcessor()).spec(
             tower, mergeSize: mergeSize, token: top.imageToken(vocabulary: text.vocabulary, or: 151_655), of: config)
-        let videoToken = try? top.token("video_token_id", vocabulary: text.vocabulary, or: 151_656)
-        video = videoToken.flatMap { QwenVideos(kind: .qwen3, token: $0).spec(directory, own) }
-        image = own.with(video)
+        let vocabulary = text.vocabulary
+        videos = FamilyVideos { () throws(CheckpointError) in
+            try QwenVideos(kind: .qwen3, token: top.token("video_token_id", vocabulary: vocabulary, or: 151_656)).spec(directory, own)
+        }
+        image = own.with(videos.spec)
         common = try directory.inputs(vocabulary: text.vocabulary, positions: .mrope(mergeSize: mergeSize), config)
     }
 }

@@ -18,7 +18,7 @@ extension InputPipeline {
     /// Reads an image or a video as its request bounds it.
     private func reader(for image: EncodedImage) throws(ImageError) -> ImageReader {
         guard let reader = image.video == nil ? reader : videoReader else {
-            throw image.video == nil ? .noVision : .video("cannot be read: the model takes no videos")
+            throw image.video == nil ? .noVision : ImageError.noVideos(fault: spec.videoFault)
         }
         let bounds = image.bounds.over(bounds)
         return bounds == PixelBounds() ? reader : ImageReader(try reader.spec.bounded(by: bounds))
@@ -80,7 +80,7 @@ extension InputPipeline {
     }
 
     private func clip(_ file: [UInt8], _ video: EncodedVideo, _ budget: WorkBudget) throws(ImageError) -> (ImageSize, VideoTiming, VideoFacts) {
-        guard let rule = spec.video?.sampling else { throw .video("cannot be read: the model takes no videos") }
+        guard let rule = spec.video?.sampling else { throw .noVideos(fault: spec.videoFault) }
         let facts = try videoDecoder.facts(of: file, budget: budget)
         let (pixels, overflow) = facts.width.multipliedReportingOverflow(by: facts.height)
         guard facts.width > 0, facts.height > 0, facts.frameCount > 0, !overflow else { throw .video("has no frames") }

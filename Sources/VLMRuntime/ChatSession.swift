@@ -24,20 +24,20 @@ public final class ChatSession: Sendable {
     public func clear() { state.withLock { $0.messages = [] } }
 
     /// The whole answer to a question.
-    public func respond(to prompt: String, images: [UserInput.Image] = []) async throws(ModelError) -> String {
-        try await GenerateResult(try await streamDetails(to: prompt, images: images)).text
+    public func respond(to prompt: String, images: [UserInput.Image] = [], videos: [UserInput.Video] = []) async throws(ModelError) -> String {
+        try await GenerateResult(try await streamDetails(to: prompt, images: images, videos: videos)).text
     }
 
     /// The answer's text as it grows.
     public func streamResponse(
-        to prompt: String, images: [UserInput.Image] = []
+        to prompt: String, images: [UserInput.Image] = [], videos: [UserInput.Video] = []
     ) async throws(ModelError) -> AsyncCompactMapSequence<GenerationStream, String> {
-        try await streamDetails(to: prompt, images: images).compactMap { $0.chunk }
+        try await streamDetails(to: prompt, images: images, videos: videos).compactMap { $0.chunk }
     }
 
     /// The answer as it grows, with what it took. Throws where another answer is still being read; a question that is refused was never said.
-    public func streamDetails(to prompt: String, images: [UserInput.Image] = []) async throws(ModelError) -> GenerationStream {
-        let question = Chat.Message.user(prompt, images: images)
+    public func streamDetails(to prompt: String, images: [UserInput.Image] = [], videos: [UserInput.Video] = []) async throws(ModelError) -> GenerationStream {
+        let question = Chat.Message.user(prompt, images: images, videos: videos)
         let before = state.withLock { state -> [Chat.Message]? in
             guard !state.isAnswering else { return nil }
             state.isAnswering = true

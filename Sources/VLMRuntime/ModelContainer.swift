@@ -6,6 +6,7 @@ internal import Inputs
 internal import ModelRuntime
 internal import Plan
 internal import Serving
+internal import VideoDecoding
 
 /// Loads the artifact in a directory, as `vlmc compile` prints it, and returns once the model answers.
 public func loadModelContainer(directory: URL, options: ModelOptions = ModelOptions()) async throws(ModelError) -> ModelContainer {
@@ -15,7 +16,9 @@ public func loadModelContainer(directory: URL, options: ModelOptions = ModelOpti
         let container = try await workers.run(.long, .generous()) {
             let artifact = try Artifact.open(directory: directory.path)
             let session = try Session(artifact, on: CPUBackend(threads: options.threads), options: engineOptions)
-            return ModelContainer(session, try session.pipeline(maxImagePixels: options.maxImagePixels), workers)
+            var pipeline = try session.pipeline(maxImagePixels: options.maxImagePixels)
+            if let decoder = options.videoProgram.map({ FrameProgram(path: $0.path) }) ?? .sibling() { pipeline.videoDecoder = decoder }
+            return ModelContainer(session, pipeline, workers)
         }
         try await container.waitUntilServing()
         return container
@@ -43,17 +46,20 @@ public final class ModelContainer: Sendable {
     /// Whether prompts may have images.
     public var takesImages: Bool { pipeline.spec.image != nil }
 
+    /// Whether prompts may have videos.
+    public var takesVideos: Bool { pipeline.spec.video != nil }
+
     /// What the model is doing.
     public var load: ModelLoad {
         let metrics = session.engine.metrics
         return ModelLoad(running: metrics.running, waiting: metrics.waiting, kvCacheUsage: metrics.kvUsage)
     }
 
-    /// Answers a question about images, which stand before it.
+    /// Answers a question about images and videos, which stand before it.
     public func generate(
-        prompt: String, images: [UserInput.Image] = [], parameters: GenerateParameters = GenerateParameters()
+        prompt: String, images: [UserInput.Image] = [], videos: [UserInput.Video] = [], parameters: GenerateParameters = GenerateParameters()
     ) async throws(ModelError) -> GenerationStream {
-        try await generate(input: UserInput(prompt: prompt, images: images), parameters: parameters)
+        try await generate(input: UserInput(prompt: prompt, images: images, videos: videos), parameters: parameters)
     }
 
     /// Answers a conversation. Returns once the prompt is made, and throws for images and messages that the model does not take.

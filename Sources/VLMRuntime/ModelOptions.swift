@@ -1,4 +1,5 @@
 internal import CPUBackend
+public import Foundation
 internal import Inputs
 internal import Serving
 
@@ -18,8 +19,10 @@ public struct ModelOptions: Sendable, Hashable {
     public var imageCacheBytes = 512 << 20
     /// Requests that may wait.
     public var maxQueued = 1024
-    /// Images of more pixels are refused.
+    /// Images, and frames, of more pixels are refused.
     public var maxImagePixels = ImageDecoder.defaultMaxPixels
+    /// The program `vlm-video-frames`, which decodes video files; nil for the one that lies beside this program.
+    public var videoProgram: URL?
 
     public init() {}
 

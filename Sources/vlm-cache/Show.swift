@@ -25,6 +25,7 @@ struct Show: ParsableCommand {
         print("\(terminal.heading(summary.model))  \(summary.architecture.visible())")
         print("  path      \(summary.path.visible())")
         print("  size      \(Figures.bytes(summary.bytes)), written by vlmc \(summary.compiler.visible())")
+        if let media = summary.media { print("  takes     \(media.summary.visible())") }
         print("  machine   \(verdict.runsHere ? terminal.good(verdict.note) : terminal.bad(verdict.note))")
         if !summary.rates.isEmpty {
             let rates = summary.rates.sorted { $0.key < $1.key }.map { "\($0.key.visible()) \(Figures.count($0.value))" }

@@ -4,7 +4,8 @@
 //
 // The file is descriptor 0, which must be seekable. Without indices the output is one line, "width height frames numerator denominator",
 // of which the last two are the frame rate. With indices, which rise and may repeat, it is for each of them "FRM1", width and height as
-// 32 bits in little endian, and width * height * 3 bytes of RGB. No name in the file is ever opened. The exit status is one of `status`.
+// 32 bits in little endian, and width * height * 3 bytes of RGB. Sizes and pictures are those of frames that stand upright, by the file's
+// display matrix. No name in the file is ever opened. The exit status is one of `status`.
 #include "confinement.h"
 
 #include <errno.h>
@@ -15,6 +16,7 @@
 
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
+#include <libavutil/display.h>
 #include <libavutil/imgutils.h>
 #include <libavutil/log.h>
 #include <libswscale/swscale.h>
@@ -116,6 +118,26 @@ static enum status open_file(AVFormatContext **file, AVStream **stream, const st
     return check_size((*stream)->codecpar->width, (*stream)->codecpar->height, limits);
 }
 
+static const int32_t *display_matrix(const AVStream *stream) {
+#if LIBAVCODEC_VERSION_INT >= AV_VERSION_INT(60, 31, 100)
+    const AVCodecParameters *coded = stream->codecpar;
+    const AVPacketSideData *data = av_packet_side_data_get(coded->coded_side_data, coded->nb_coded_side_data, AV_PKT_DATA_DISPLAYMATRIX);
+    return data && data->size >= 9 * sizeof(int32_t) ? (const int32_t *)data->data : NULL;
+#else
+    size_t size = 0;
+    const uint8_t *data = av_stream_get_side_data(stream, AV_PKT_DATA_DISPLAYMATRIX, &size);
+    return data && size >= 9 * sizeof(int32_t) ? (const int32_t *)data : NULL;
+#endif
+}
+
+// After how many quarter turns counter-clockwise pictures stand upright; other angles are rounded, and mirroring is left out.
+static int quarter_turns(const AVStream *stream) {
+    const int32_t *matrix = display_matrix(stream);
+    const double angle = matrix ? av_display_rotation_get(matrix) : 0;
+    if (!(angle >= -180 && angle <= 180)) { return 0; }
+    return (int)(angle / 90 + (angle < 0 ? -0.5 : 0.5)) & 3;
+}
+
 // Counts the frames that are shown.
 static enum status tell_facts(AVFormatContext *file, AVStream *stream, const struct limits *limits) {
     AVPacket *packet = av_packet_alloc();
@@ -141,22 +163,37 @@ static enum status tell_facts(AVFormatContext *file, AVStream *stream, const str
     }
     if (rate.num <= 0 || rate.den <= 0) { rate = (AVRational){0, 1}; }
     if (rate.num > 0 && (double)frames * rate.den / rate.num > (double)limits->seconds) { return STATUS_TOO_LONG; }
+    const int sides[2] = {stream->codecpar->width, stream->codecpar->height}, lies = quarter_turns(stream) & 1;
     char line[160];
-    const int count = snprintf(line, sizeof line, "%d %d %lld %d %d\n", stream->codecpar->width, stream->codecpar->height, (long long)frames,
-                               rate.num, rate.den);
+    const int count = snprintf(line, sizeof line, "%d %d %lld %d %d\n", sides[lies], sides[1 - lies], (long long)frames, rate.num, rate.den);
     write_all(line, (size_t)count);
     return STATUS_OK;
 }
 
 struct output {
     struct SwsContext *scaler;
-    uint8_t *pixels;
+    uint8_t *pixels, *turned;
     int width, height, format, stride;
+    // Counter-clockwise.
+    int quarter_turns;
     const char *const *indices;
     int count, next;
     int64_t frame;
     const struct limits *limits;
 };
+
+// Writes the picture of `pixels` to `turned`, upright.
+static void turn(struct output *out) {
+    const ptrdiff_t width = out->width, height = out->height;
+    // The first pixel, and how far it is from there to the one below it and to its right.
+    const ptrdiff_t walks[4][3] = {{0, width, 1}, {width - 1, -1, width}, {height * width - 1, -width, -1}, {(height - 1) * width, 1, -width}};
+    const ptrdiff_t *walk = walks[out->quarter_turns];
+    const int lies = out->quarter_turns & 1;
+    uint8_t *next = out->turned;
+    for (ptrdiff_t y = 0; y < (lies ? width : height); y++) {
+        for (ptrdiff_t x = 0; x < (lies ? height : width); x++, next += 3) { memcpy(next, out->pixels + 3 * (walk[0] + y * walk[1] + x * walk[2]), 3); }
+    }
+}
 
 // One picture as RGB, without resizing, by the colours that the frame names.
 static enum status convert(struct output *out, const AVFrame *frame) {
@@ -165,6 +202,7 @@ static enum status convert(struct output *out, const AVFrame *frame) {
     if (!out->scaler || out->width != frame->width || out->height != frame->height || out->format != frame->format) {
         sws_freeContext(out->scaler);
         av_freep(&out->pixels);
+        av_freep(&out->turned);
         out->scaler = sws_getContext(frame->width, frame->height, frame->format, frame->width, frame->height, AV_PIX_FMT_RGB24, SWS_BILINEAR, NULL,
                                      NULL, NULL);
         if (!out->scaler) { return STATUS_UNSUPPORTED; }
@@ -173,7 +211,8 @@ static enum status convert(struct output *out, const AVFrame *frame) {
         // Converters write whole vectors, and leave out the end of a row that has no room for one.
         out->stride = (3 * frame->width + 127) & ~63;
         out->pixels = av_malloc((size_t)out->stride * frame->height);
-        if (!out->pixels) { return STATUS_NO_MEMORY; }
+        if (out->quarter_turns) { out->turned = av_malloc(3 * (size_t)frame->width * frame->height); }
+        if (!out->pixels || (out->quarter_turns && !out->turned)) { return STATUS_NO_MEMORY; }
         out->width = frame->width;
         out->height = frame->height;
         out->format = frame->format;
@@ -183,17 +222,19 @@ static enum status convert(struct output *out, const AVFrame *frame) {
     const int lines = sws_scale(out->scaler, (const uint8_t *const *)frame->data, frame->linesize, 0, frame->height, planes, strides);
     const size_t row = 3 * (size_t)out->width;
     for (int y = 1; y < out->height; y++) { memmove(out->pixels + y * row, out->pixels + (size_t)y * out->stride, row); }
+    if (out->quarter_turns) { turn(out); }
     return lines == frame->height ? STATUS_OK : STATUS_CORRUPT;
 }
 
 static void put(const struct output *out) {
+    const int sides[2] = {out->width, out->height}, lies = out->quarter_turns & 1;
     uint8_t header[12] = {'F', 'R', 'M', '1'};
     for (int i = 0; i < 4; i++) {
-        header[4 + i] = (uint8_t)((unsigned)out->width >> 8 * i);
-        header[8 + i] = (uint8_t)((unsigned)out->height >> 8 * i);
+        header[4 + i] = (uint8_t)((unsigned)sides[lies] >> 8 * i);
+        header[8 + i] = (uint8_t)((unsigned)sides[1 - lies] >> 8 * i);
     }
     write_all(header, sizeof header);
-    write_all(out->pixels, (size_t)out->width * out->height * 3);
+    write_all(out->quarter_turns ? out->turned : out->pixels, (size_t)out->width * out->height * 3);
 }
 
 // Puts out the frame as often as it is asked for.
@@ -273,6 +314,6 @@ int main(int count, char **arguments) {
     enum status status = open_file(&file, &stream, &limits);
     if (status) { return status; }
     if (count == 6) { return tell_facts(file, stream, &limits); }
-    struct output out = {.indices = (const char *const *)arguments + 6, .count = count - 6, .limits = &limits};
+    struct output out = {.indices = (const char *const *)arguments + 6, .count = count - 6, .quarter_turns = quarter_turns(stream), .limits = &limits};
     return tell_frames(file, stream, &out);
 }

@@ -3,6 +3,19 @@ import Foundation
 import JSON
 import VLMRuntime
 
+/// Images and videos of one question.
+struct AskedMedia {
+    var images: [UserInput.Image] = []
+    var videos: [UserInput.Video] = []
+
+    var isEmpty: Bool { images.isEmpty && videos.isEmpty }
+
+    /// `2 images and 1 video`
+    var counted: String {
+        [(images.count, "image"), (videos.count, "video")].filter { $0.0 > 0 }.map { "\($0) \($1)\($0 == 1 ? "" : "s")" }.joined(separator: " and ")
+    }
+}
+
 /// Answers for stdout.
 struct Asked {
     let chat: ChatSession
@@ -12,18 +25,26 @@ struct Asked {
         .data(Data(try Failure.wrapping { () throws(FileError) in try InputFile.read(path) }))
     }
 
+    /// Most bytes of a video file.
+    static let videoBytesMax = 512 << 20
+
+    static func video(_ path: String, _ frames: FrameOptions) throws -> UserInput.Video {
+        let bytes = try Failure.wrapping { () throws(FileError) in try InputFile.read(path, largest: videoBytesMax) }
+        return .data(Data(bytes), framesPerSecond: frames.fps, frameCount: frames.numFrames)
+    }
+
     /// Writes the answer to a question: as it grows, or as a line of JSON once it is whole.
     ///
     /// - Parameters:
     ///   - ready: how long the model took to load; nil where that was told.
     ///   - begun: handed the task, which may be cancelled meanwhile.
     func answer(
-        _ question: String, _ images: [UserInput.Image], ready: Duration? = nil, begun: (Task<GenerateCompletionInfo, any Error>) -> Void
+        _ question: String, _ media: AskedMedia, ready: Duration? = nil, begun: (Task<GenerateCompletionInfo, any Error>) -> Void
     ) throws -> GenerateCompletionInfo {
         try waiting(begun: begun) { [chat, writesJSON] in
             var text = ""
             var info: GenerateCompletionInfo?
-            for try await piece in try await chat.streamDetails(to: question, images: images) {
+            for try await piece in try await chat.streamDetails(to: question, images: media.images, videos: media.videos) {
                 switch piece {
                 case .chunk(let more) where writesJSON: text += more
                 case .chunk(let more): try StandardOutput.write(more)

@@ -17,6 +17,21 @@ struct ComputeOptions: ParsableArguments {
     }
 }
 
+/// Which frames of video files are read.
+struct FrameOptions: ParsableArguments {
+    @Option(help: "Frames of a video that are read of each second. Default: what the model's processor says.")
+    var fps: Double?
+
+    @Option(help: "Frames that are read of a whole video, in place of --fps.")
+    var numFrames: Int?
+
+    func validate() throws {
+        if let fps, !(fps > 0 && fps <= 1000) { throw ValidationError("--fps \(fps) is not above 0 and at most 1000") }
+        if let numFrames, !(1...1 << 16).contains(numFrames) { throw ValidationError("--num-frames \(numFrames) is not in 1 … 65536") }
+        if fps != nil, numFrames != nil { throw ValidationError("--num-frames is not possible beside --fps") }
+    }
+}
+
 extension ComputeOptions {
     /// The artifact in a directory, at work for one request at a time.
     func session(_ path: String) throws(Failure) -> Session {

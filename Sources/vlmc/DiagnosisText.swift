@@ -30,6 +30,7 @@ struct DiagnosisText {
         rows.append(("weights", diagnosis.weights.map(described) ?? "unknown"))
         rows.append(("tokenizer", diagnosis.tokenizer.map { "\($0.file), \($0.tokens ?? 0) tokens" } ?? "unknown"))
         rows.append(("template", diagnosis.template?.file ?? "none"))
+        if let media = diagnosis.media { rows.append(("takes", media.summary)) }
         if let image = diagnosis.image {
             rows.append(("images", "one of \(image.width) × \(image.height) is \(image.tokens) tokens"))
         }

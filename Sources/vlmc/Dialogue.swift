@@ -9,6 +9,7 @@ struct Dialogue {
     enum Line: Equatable {
         case question(String)
         case image(String)
+        case video(String)
         case reset
         case help
         case quit
@@ -30,6 +31,7 @@ struct Dialogue {
             let rest = text.dropFirst(word.count).trimmingCharacters(in: .whitespaces)
             switch word {
             case "/image" where !rest.isEmpty: self = .image(rest)
+            case "/video" where !rest.isEmpty: self = .video(rest)
             case "/reset" where rest.isEmpty: self = .reset
             case "/help" where rest.isEmpty: self = .help
             case "/quit" where rest.isEmpty, "/exit" where rest.isEmpty: self = .quit
@@ -40,6 +42,7 @@ struct Dialogue {
 
     private static let help = """
         /image PATH  an image for the next question; several times for several
+        /video PATH  the same for a video
         /reset       forget what was said
         /help        this list
         /quit        leave, as the end of input does
@@ -48,8 +51,9 @@ struct Dialogue {
 
     let asked: Asked
     let isTerminal: Bool
+    let frames: FrameOptions
     /// Of the next question.
-    var images: [UserInput.Image]
+    var media: AskedMedia
 
     /// Returns at the end of input.
     mutating func run() throws {
@@ -62,10 +66,11 @@ struct Dialogue {
             switch Line(text) {
             case nil: continue
             case .question(let question): try answer(question, current)
-            case .image(let path): add(path)
+            case .image(let path): telling { $0.media.images.append(try Asked.image(path)) }
+            case .video(let path): telling { $0.media.videos.append(try Asked.video(path, $0.frames)) }
             case .reset:
                 asked.chat.clear()
-                images = []
+                media = AskedMedia()
             case .help: StandardError.say(Self.help)
             case .quit: return
             case .unknown(let line): StandardError.say("error: \(line) is no command; /help lists them")
@@ -75,19 +80,19 @@ struct Dialogue {
     }
 
     private func next() -> String? {
-        if isTerminal { StandardError.write(images.isEmpty ? "> " : "[\(images.count) image\(images.count == 1 ? "" : "s")] > ") }
+        if isTerminal { StandardError.write(media.isEmpty ? "> " : "[\(media.counted)] > ") }
         return readLine()
     }
 
-    private mutating func add(_ path: String) {
-        do { images.append(try Asked.image(path)) } catch { StandardError.say("error: \(error)") }
+    private mutating func telling(_ add: (inout Dialogue) throws -> Void) {
+        do { try add(&self) } catch { StandardError.say("error: \(error)") }
     }
 
-    /// A question that the model does not take is told, and was never asked; its images are dropped.
+    /// A question that the model does not take is told, and was never asked; its images and videos are dropped.
     private mutating func answer(_ question: String, _ current: CurrentAnswer) throws {
         defer { current.set(nil) }
-        let given = images
-        images = []
+        let given = media
+        media = AskedMedia()
         do {
             let info = try asked.answer(question, given) { current.set($0) }
             StandardError.say(Asked.line(info))
@@ -95,7 +100,7 @@ struct Dialogue {
             if !asked.writesJSON { try StandardOutput.write("\n") }
             StandardError.say("stopped")
         } catch let error as ModelError {
-            StandardError.say("error: \(error)" + (given.isEmpty ? "" : "; the images are dropped"))
+            StandardError.say("error: \(error)" + (given.isEmpty ? "" : "; the \(given.videos.isEmpty ? "images" : given.images.isEmpty ? "videos" : "images and videos") are dropped"))
         }
     }
 }

@@ -9,6 +9,7 @@ import ModelRuntime
 import Plan
 import Serving
 import Tensors
+import VideoDecoding
 
 struct InputsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -19,8 +20,9 @@ struct InputsCommand: ParsableCommand {
             the shape of the model's processor to a safetensors file, with image_grid_thw i64[N, 3] for the Qwen line and \
             image_sizes i64[N, 2] (height, width) for LLaVA-NeXT, LLaVA-OneVision, Pixtral and Phi-3-vision: the same code that \
             serves requests. Masks are left out: nothing is padded. An image is {"type": "image", "image": "PATH"} or \
-            OpenAI's {"type": "image_url", "image_url": {"url": "data:…"}}; paths are relative to the messages' file. \
-            Needs no weights.
+            OpenAI's {"type": "image_url", "image_url": {"url": "data:…"}}; paths are relative to the messages' file. A video is \
+            {"type": "video", "video": "PATH"}, or a list of the paths of its frames, with fps or num_frames beside it; it becomes \
+            pixel_values_videos and video_grid_thw i64[N, 3]. Needs no weights.
             """)
 
     @Argument(help: "A model directory, or an artifact: its directory, the beginning of its key, or its model's name.")
@@ -38,10 +40,12 @@ struct InputsCommand: ParsableCommand {
         let inputs = try Sources.inputs(try store.source(model))
         let document = try Sources.json(messages)
         let conversation = try Conversation(document, relativeTo: URL(fileURLWithPath: messages).deletingLastPathComponent())
-        let images = try conversation.images()
-        let prompt = try WorkBudget.prepare { budget throws(InputError) in
-            try inputs.pipeline().prepared(
-                messages: .array(conversation.messages), form: PromptForm(extra: conversation.extra), images: images, keepsPixels: true, budget: budget)
+        let media = try conversation.media()
+        var pipeline = inputs.pipeline()
+        if let decoder = FrameProgram.sibling() { pipeline.videoDecoder = decoder }
+        let prompt = try WorkBudget.prepare { [pipeline] budget throws(InputError) in
+            try pipeline.prepared(
+                messages: .array(conversation.messages), form: PromptForm(extra: conversation.extra), images: media, keepsPixels: true, budget: budget)
         }
         try Failure.wrapping { try write(prompt, inputs.spec) }
     }
@@ -52,8 +56,9 @@ struct InputsCommand: ParsableCommand {
         writer.add("input_ids", .i64, shape: [1, count], prompt.inputIDs.map(Int64.init))
         let positions = prompt.positions.ids.map(Int64.init)
         writer.add("position_ids", .i64, shape: [prompt.positions.axes, 1, count], positions)
-        if !prompt.images.isEmpty, let image = spec.image {
-            let images = prompt.images.map(\.image)
+        let media = prompt.images.map(\.image)
+        let (images, videos) = (media.filter { !$0.isVideo }, media.filter(\.isVideo))
+        if !images.isEmpty, let image = spec.image {
             let pixels = image.pixelValues(of: images)
             writer.add("pixel_values", .f32, shape: pixels.shape, pixels.values)
             if [.patches, .rasterPatches].contains(image.pixels.form) {
@@ -61,6 +66,13 @@ struct InputsCommand: ParsableCommand {
             }
             let sizes = images.compactMap { image.namedSize(of: $0.layout) }.flatMap { [Int64($0.height), Int64($0.width)] }
             if !sizes.isEmpty { writer.add("image_sizes", .i64, shape: [images.count, 2], sizes) }
+        }
+        if !videos.isEmpty, let video = spec.video?.frames {
+            let pixels = video.pixelValues(of: videos)
+            writer.add("pixel_values_videos", .f32, shape: pixels.shape, pixels.values)
+            if [.patches, .rasterPatches].contains(video.pixels.form) {
+                writer.add("video_grid_thw", .i64, shape: [videos.count, 3], videos.flatMap { $0.grid.map(Int64.init) })
+            }
         }
         try writer.write(to: output)
     }
@@ -81,7 +93,7 @@ extension ImageSpec {
     }
 }
 
-/// Messages with their images, and what else a chat template may see.
+/// Messages with their images and videos, and what else a chat template may see.
 struct Conversation {
     let messages: [JSONValue]
     let extra: JSONObject
@@ -98,27 +110,34 @@ struct Conversation {
         self.folder = folder
     }
 
-    /// The files of all images in the order of their parts; an error names the part.
-    func images() throws(Failure) -> [EncodedImage] {
-        let references = try Failure.wrapping { () throws(ImageSourceError) in try ImageReference.all(in: messages) }
-        var images: [EncodedImage] = []
+    /// The files of all images and videos in the order of their parts; an error names the part.
+    func media() throws(Failure) -> [EncodedImage] {
+        let references = try Failure.wrapping { () throws(ImageSourceError) in try MediaReference.all(in: messages) }
+        var media: [EncodedImage] = []
         for reference in references {
+            let place = reference.place
             do {
-                images.append(EncodedImage(file: try bytes(reference.source), place: reference.place))
+                switch reference.media {
+                case .image(let source): media.append(EncodedImage(file: try bytes(source), place: place))
+                case .video(let video):
+                    let files = try video.sources.map { ImageSource.bytes(try bytes($0, largest: video.isFrames ? InputFile.largest : Asked.videoBytesMax)) }
+                    media.append(
+                        video.isFrames ? EncodedImage(frames: files, place: place) : EncodedImage(video: files[0], sampling: video.sampling, place: place))
+                }
             } catch {
-                throw Failure("\(reference.place): \(error)")
+                throw Failure("\(place): \(error)")
             }
         }
-        return images
+        return media
     }
 
-    private func bytes(_ source: ImageSource) throws -> [UInt8] {
+    private func bytes(_ source: ImageSource, largest: Int = InputFile.largest) throws -> [UInt8] {
         switch source {
         case .bytes(let bytes): return bytes
         case .remote(let url): throw Failure("\(shown(url)) is not fetched; give a path or a data: URL")
         case .file(let path):
             let url = path.hasPrefix("/") ? URL(fileURLWithPath: path) : folder.appending(path: path)
-            do { return try InputFile.read(url.path) } catch {
+            do { return try InputFile.read(url.path, largest: largest) } catch {
                 guard path.utf8.count > Self.shownCount else { throw Failure("\(error)") }
                 throw Failure("there is no file \(shown(path)); base64 text belongs behind data:image/png;base64,")
             }

@@ -22,6 +22,11 @@ struct Run: ParsableCommand {
     @Option(name: .customLong("image"), help: "A \(ImageFormat.list) file that goes before the question, or the first one; may be given several times.")
     var images: [String] = []
 
+    @Option(name: .customLong("video"), help: "A video file, such as MP4 or WebM, that goes behind the images; may be given several times.")
+    var videos: [String] = []
+
+    @OptionGroup(title: "Videos") var frames: FrameOptions
+
     @Option(help: "What the model is told before everything else.")
     var system: String?
 
@@ -45,18 +50,18 @@ struct Run: ParsableCommand {
     func run() throws {
         let clock = ContinuousClock()
         let start = clock.now
-        let images = try images.map(Asked.image)
+        let media = AskedMedia(images: try images.map(Asked.image), videos: try videos.map { try Asked.video($0, frames) })
         let model = try load(try store.artifact(artifact))
         let ready = clock.now - start
         let chat = ChatSession(model, instructions: system, generateParameters: sampling.parameters)
         let asked = Asked(chat: chat, writesJSON: json)
         guard let question else {
             StandardError.say(String(format: "ready after %.2f s", ready / .seconds(1)))
-            var dialogue = Dialogue(asked: asked, isTerminal: Self.isTerminal, images: images)
+            var dialogue = Dialogue(asked: asked, isTerminal: Self.isTerminal, frames: frames, media: media)
             return try dialogue.run()
         }
         do {
-            let info = try asked.answer(question, images, ready: ready) { _ in }
+            let info = try asked.answer(question, media, ready: ready) { _ in }
             StandardError.say(String(format: "ready %.2f s, ", ready / .seconds(1)) + Asked.line(info))
         } catch let error as ModelError {
             throw Failure("\(error)")

@@ -123,14 +123,82 @@ import Testing
         // A model whose directory has no processor for its videos.
         let other = try Server(try space.compile(Workspace.repository.appending(path: "Tests/Families/Fixtures/gemma3").path), "--served-model-name", "m")
         let message = try await Self.ask(other, [part(clip)]).error?.message ?? ""
-        #expect(message.contains("the model takes no videos"), "\(message)")
+        #expect(message == "messages[0].content[0]: the video cannot be read: the model takes no videos", "\(message)")
         #expect(other.stop() == 0)
+    }
+
+    /// Why a directory's processor for videos does not fit is told by the compiler, by doctor and show, and by the server.
+    @Test(arguments: [
+        ("patch_size", 7, "processor_config.json: video_processor.patch_size is 7, but 14 for images"),
+        ("image_mean", [0.1, 0.2, 0.3], "processor_config.json: video_processor.image_mean and image_std are not those of images"),
+        ("video_processor_type", "OtherVideoProcessor", "processor_config.json: video_processor.video_processor_type is \"OtherVideoProcessor\"; the known type for this model is Qwen2VLVideoProcessor"),
+        ("resample", "best", "processor_config.json: video_processor.resample must be 0 (nearest-exact), 1 (lanczos), 2 (bilinear) or 3 (bicubic), or one of these names, or nearest"),
+    ] as [(String, any Sendable, String)]) func aProcessorThatDoesNotFitIsTold(_ key: String, _ value: any Sendable, _ words: String) async throws {
+        let space = try Workspace()
+        let model = try Self.model(of: Self.folder.appending(path: "qwen2_vl.frames"), in: space)
+        let path = URL(fileURLWithPath: "\(model)/processor_config.json")
+        var config = try #require(JSONSerialization.jsonObject(with: Data(contentsOf: path)) as? [String: Any])
+        var processor = try #require(config["video_processor"] as? [String: Any])
+        processor[key] = value
+        config["video_processor"] = processor
+        try JSONSerialization.data(withJSONObject: config).write(to: path)
+        let compiled = try space.vlmc("compile", model, "--precision", "exact")
+        #expect(compiled.status == 0 && compiled.errors.contains("takes no videos: \(words). Requests with videos will be refused"), "\(compiled.errors)")
+        let artifact = compiled.output.trimmingCharacters(in: .newlines)
+        #expect(try space.cache("show", artifact).output.contains("takes     text, images; no videos: \(words)\n"))
+        let doctor = try space.vlmc("doctor", model)
+        #expect(doctor.status == 0 && doctor.output.contains("takes         text, images; no videos: \(words)\n"), "\(doctor.output)")
+        #expect(doctor.output.contains("takes no videos: \(words)."))
+        guard key == "patch_size" else { return }
+        let server = try Server(artifact, "--served-model-name", "m")
+        let part: [String: Any] = ["type": "video_url", "video_url": ["url": try Self.url("clip.mp4", "video/mp4")]]
+        let message = try await Self.ask(server, [part]).error?.message
+        #expect(message == "messages[0].content[0]: the video cannot be read: the model takes no videos (\(words))")
+        #expect(server.stop() == 0)
     }
 
     /// A file by bytes, and how the decoder ends over it with these bounds.
     private static func decoder(_ file: String, _ bounds: [Int], _ indices: [Int] = []) throws -> Command.Outcome {
         try Command(shell: "vlm-video-frames \((bounds + indices).map(String.init).joined(separator: " ")) < \(file) | head -c 100000000 | wc -c; exit ${PIPESTATUS[0]}")
             .run()
+    }
+
+    /// The frame of that number as `vlm-video-frames` puts it out: its size and its pixels.
+    private static func frame(_ index: Int, of file: String) throws -> (width: Int, height: Int, pixels: [UInt8]) {
+        let line = "vlm-video-frames 2147483648 30 1048576 1000 100 \(index) < \(file) | od -An -v -tu1"
+        let bytes = try Command(shell: line).run().output.split(whereSeparator: \.isWhitespace).compactMap { UInt8($0) }
+        func number(_ start: Int) -> Int { bytes[start..<start + 4].reversed().reduce(0) { $0 << 8 | Int($1) } }
+        guard bytes.count > 12 else { return (0, 0, []) }
+        return (number(4), number(8), Array(bytes[12...]))
+    }
+
+    /// A display matrix turns frames as torchcodec does, by the nearest quarter turns and without mirroring; the numbers are what it gave.
+    @Test(arguments: [
+        ([0, 1, -1, 0], 3), ([-1, 0, 0, -1], 2), ([0, -1, 1, 0], 1), ([-1, 0, 0, 1], 2), ([1, 0, 0, -1], 0), ([0, 1, 1, 0], 3), ([0, 0, 0, 0], 0),
+        ([0.866, 0.5, -0.5, 0.866], 0), ([0.5, 0.866, -0.866, 0.5], 3),
+    ] as [([Double], Int)]) func framesStandUpright(_ matrix: [Double], _ quarterTurns: Int) throws {
+        let space = try Workspace()
+        var file = try Data(contentsOf: Self.media.appending(path: "clip.mp4"))
+        let header = try #require(file.range(of: Data("tkhd".utf8))).lowerBound
+        for (place, value) in zip([0, 1, 3, 4], matrix) {
+            withUnsafeBytes(of: Int32(value * 65536).bigEndian) { file.replaceSubrange(header + 44 + 4 * place..<header + 48 + 4 * place, with: $0) }
+        }
+        let path = space.path("turned.mp4")
+        try file.write(to: URL(fileURLWithPath: path))
+        let (plain, turned) = (try Self.frame(3, of: Self.media.appending(path: "clip.mp4").path), try Self.frame(3, of: path))
+        var expected = plain
+        for _ in 0..<quarterTurns {
+            let (width, height) = (expected.height, expected.width)
+            let pixels = (0..<width * height).flatMap { index in
+                let (row, column) = (index / width, index % width)
+                let from = 3 * (column * expected.width + expected.width - 1 - row)
+                return expected.pixels[from..<from + 3]
+            }
+            expected = (width, height, pixels)
+        }
+        #expect(plain.pixels.count == 3 * 96 * 64 && turned == expected)
+        let facts = try Command(shell: "vlm-video-frames 2147483648 30 1048576 1000 100 < \(path)").run().output
+        #expect(facts == "\(expected.width) \(expected.height) 23 12500 1001\n")
     }
 
     @Test func theDecoderKeepsItsBounds() throws {

@@ -43,16 +43,20 @@ struct PromptImageTests {
                 ["type": "image", "base64": "aGk="], ["type": "image", "path": "e.png"],
             ]],
         ]
-        let found = try ImageReference.all(in: messages)
-        #expect(found.map(\.source) == [
-            .file("a.png"), .file("b.png"), .file("c.png"), .file("d.png"), .bytes([104, 105]), .file("e.png"),
+        let found = try MediaReference.all(in: messages)
+        #expect(found.map(\.media) == [
+            .image(.file("a.png")), .image(.file("b.png")), .image(.file("c.png")), .image(.file("d.png")), .image(.bytes([104, 105])), .image(.file("e.png")),
         ])
         #expect(found.map(\.message) == [1, 1, 2, 2, 2, 2])
         #expect(found.map(\.part) == [1, 2, 0, 1, 2, 3])
     }
 
     @Test(arguments: [
-        (["role": "user", "content": [["type": "video", "video": "a.mp4"]]], "messages[1].content[0]: parts of type video"),
+        (["role": "user", "content": [["type": "video"]]], "messages[1].content[0]: a part of type video has no video"),
+        (["role": "user", "content": [["type": "video", "video": "a", "path": "b"]]], "messages[1].content[0]: a part has several videos"),
+        (["role": "user", "content": [["type": "video", "video": []]]], "messages[1].content[0]: the video has no frames"),
+        (["role": "user", "content": [["type": "video", "video": 3]]], "messages[1].content[0]: video must be a string"),
+        (["role": "user", "content": [["type": "video", "video": "a", "fps": 0]]], "messages[1].content[0]: fps must be a number"),
         (["role": "user", "content": [["type": "text", "text": "x"], ["type": "audio"]]], "messages[1].content[1]: parts of type audio"),
         (["role": "user", "content": [["text": "x"]]], "messages[1].content[0]: a part needs a type"),
         (["role": "user", "content": ["x"]], "messages[1].content[0]: a part must be an object"),
@@ -64,12 +68,28 @@ struct PromptImageTests {
         ("x", "messages[1]: a message must be an object, not a string"),
         ([["role": "user"]], "messages[1]: a message must be an object, not a list"),
     ] as [(JSONValue, String)])
-    func whatIsNeitherTextNorImageIsRefused(_ message: JSONValue, _ words: String) {
+    func whatIsNoPartIsRefused(_ message: JSONValue, _ words: String) {
         let error = #expect(throws: ImageSourceError.self) {
-            try ImageReference.all(in: [["role": "user", "content": "x"], message])
+            try MediaReference.all(in: [["role": "user", "content": "x"], message])
         }
         #expect(error?.message == 1)
         #expect(error?.description.hasPrefix(words) == true, "\(error?.description ?? "")")
+    }
+
+    @Test func videosAreFilesOrFrames() throws {
+        let messages: [JSONValue] = [
+            ["role": "user", "content": [
+                ["type": "video", "video": "a.mp4", "num_frames": 4], ["type": "image", "image": "b.png"],
+                ["type": "video_url", "video_url": ["url": "c.mp4", "fps": 1], "fps": 9], ["type": "video", "video": ["d.png", ["url": "e.png"]]],
+                ["type": "video", "base64": "aGk="],
+            ]]
+        ]
+        let found = try MediaReference.all(in: messages)
+        let videos = found.compactMap { if case .video(let video) = $0.media { video } else { nil } }
+        #expect(found.map(\.part) == [0, 1, 2, 3, 4])
+        #expect(videos.map(\.sources) == [[.file("a.mp4")], [.file("c.mp4")], [.file("d.png"), .file("e.png")], [.bytes([104, 105])]])
+        #expect(videos.map(\.isFrames) == [false, false, true, false])
+        #expect(videos.map(\.sampling.count) == [4, nil, nil, nil] && videos.map(\.sampling.rate) == [nil, 1, nil, nil])
     }
 
     @Test func partsWithoutImagesAreNone() throws {
@@ -78,13 +98,13 @@ struct PromptImageTests {
             ["role": "user", "content": [["type": "text", "text": "x"]]],
             ["role": "user", "content": [["type": "image", "image": .null, "url": "a.png"]]],
         ]
-        #expect(try ImageReference.all(in: messages).map(\.place) == ["messages[4].content[0]"])
+        #expect(try MediaReference.all(in: messages).map(\.place) == ["messages[4].content[0]"])
     }
 
     @Test func anErrorNamesItsPart() {
         let messages: [JSONValue] = [["content": [["type": "text", "text": "x"], ["type": "image_url", "image_url": 3]]]]
         do {
-            _ = try ImageReference.all(in: messages)
+            _ = try MediaReference.all(in: messages)
             Issue.record("accepted")
         } catch {
             #expect(error.message == 0)

@@ -27,13 +27,26 @@ import Testing
             let total = try #require(sample["total"]?.intValue)
             let request = FrameSampling.Request(rate: sample["fps"]?.doubleValue, count: sample["num_frames"]?.intValue)
             let found = try? Self.sampling(rule).indices(total: total, videoRate: sample["rate"]?.doubleValue ?? 0, request)
-            if let expected = sample["indices"]?.arrayValue?.compactMap(\.intValue), found != expected {
-                // What transformers repeats where more is asked for than there is, is refused here.
-                #expect(found == nil && request.count ?? 0 > total, "\(sample.serializedText): \(found ?? [])")
-            } else if sample["indices"]?.isNull ?? true, let found {
+            if let expected = sample["indices"]?.arrayValue?.compactMap(\.intValue) {
+                #expect(found == expected, "\(sample.serializedText): \(found ?? [])")
+            } else if request.count != nil {
+                #expect(found == nil, "\(sample.serializedText): \(found ?? [])")
+            } else if let found {
                 #expect(found == Array(0..<total), "\(sample.serializedText): \(found)")
             }
         }
+    }
+
+    @Test func framesThatAreNotThereAreRefusedOrRepeated() throws {
+        func asked(_ rule: FrameSampling.Rule, _ total: Int, count: Int) throws -> [Int] {
+            try Self.sampling(rule).indices(total: total, videoRate: 10, FrameSampling.Request(count: count))
+        }
+        for rule in [FrameSampling.Rule.steps, .shares] {
+            #expect(throws: ImageError.video("has 3 frames, and 8 are asked for (num_frames)")) { try asked(rule, 3, count: 8) }
+        }
+        #expect(try asked(.ends, 3, count: 8) == [0, 0, 1, 1, 1, 1, 2, 2])
+        #expect(throws: ImageError.video("cannot be read as 1 frame; ask for at least 2 (num_frames)")) { try asked(.steps, 3, count: 1) }
+        #expect(try asked(.shares, 3, count: 1) == [0] && asked(.ends, 3, count: 1) == [0])
     }
 
     @Test func framesGetTheSizesThatTransformersGivesThem() throws {

@@ -39,7 +39,7 @@ import Testing
             "ArtifactFormat", "ChatTemplates", "Execution", "Foundation", "HostLimits", "HuggingFace", "Inputs", "JSON", "Plan", "Serving", "Tensors",
         ],
         // The library: the only module with public declarations, so that its users see no other.
-        "VLMRuntime": ["ArtifactFormat", "Budgets", "CPUBackend", "Foundation", "Inputs", "JSON", "ModelRuntime", "Plan", "Serving"],
+        "VLMRuntime": ["ArtifactFormat", "Budgets", "CPUBackend", "Foundation", "Inputs", "JSON", "ModelRuntime", "Plan", "Serving", "VideoDecoding"],
         "MediaFetching": ["AsyncHTTPClient", "Foundation", "NIOCore", "NIOHTTP1", "NIOPosix", "NIOSSL"],
         "HTTPAPI": [
             "Budgets", "CHeap", "Crypto", "Foundation", "GuidedDecoding", "HTTPTypes", "Hummingbird", "HummingbirdCore", "HummingbirdTLS", "Inputs", "JSON", "Logging", "MediaFetching", "NIOCore", "NIOHTTP1", "NIOSSL",

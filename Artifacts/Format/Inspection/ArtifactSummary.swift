@@ -56,6 +56,8 @@ package struct ArtifactSummary: Sendable, Codable {
     package var gears: [Int]
     package var vocabularySize: Int
     package var hiddenSize: Int
+    /// Nil where the artifact's section of inputs cannot be read.
+    package var media: MediaTaken?
     package var entries: [EntrySummary]
     package var cache: CacheSummary
     package var weights: [WeightGroup]
@@ -79,6 +81,7 @@ package struct ArtifactSummary: Sendable, Codable {
         gears = program.limits.gears
         vocabularySize = program.vocabularySize
         hiddenSize = program.hiddenSize
+        media = (try? artifact.inputSpec()).map { MediaTaken($0) }
         entries = program.plans.map { EntrySummary($0, artifact) }
         let kv = program.kv
         cache = CacheSummary(

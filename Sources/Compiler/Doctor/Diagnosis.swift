@@ -1,3 +1,5 @@
+package import Plan
+
 /// What is known of a model directory before anything is compiled; the JSON of `vlmc doctor`.
 package struct Diagnosis: Sendable, Codable {
     /// A part of the model, as `config.json` has it.
@@ -49,6 +51,7 @@ package struct Diagnosis: Sendable, Codable {
     package var tokenizer: Texts?
     package var template: Texts?
     package var image: Image?
+    package var media: MediaTaken?
     /// Why it would not compile; empty where it would.
     package var faults: [String] = []
     /// What does not keep it from compiling and will be missed.

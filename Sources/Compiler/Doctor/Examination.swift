@@ -43,6 +43,8 @@ package struct Examination {
         var inputs: InputSpec?
         if let definition, let tokenizer {
             inputs = attempt { () throws(CheckpointError) in try files.inputs(of: definition, tokenizer) }
+            diagnosis.media = inputs.map { MediaTaken($0) }
+            diagnosis.warnings += inputs.map { ModelSource.warnings(of: $0, in: files.path) } ?? []
         }
         let checkpoint = weights(files)
         tellDocuments(files, areRead: definition == nil)

@@ -60,6 +60,8 @@ package enum ImageError: Error, Hashable, CustomStringConvertible {
     case frameUnlike(index: Int, width: Int, height: Int)
     /// A video file cannot be read; the reason follows "the video".
     case video(String)
+    /// The model takes no videos; the fault that keeps it from them, if there is one.
+    case noVideos(fault: String?)
 
     package var description: String {
         switch self {
@@ -68,6 +70,7 @@ package enum ImageError: Error, Hashable, CustomStringConvertible {
         case .frameUnlike(let index, let width, let height):
             "frame \(index) of the video has \(width)×\(height) pixels, which are not those of the first; send frames of one size"
         case .video(let reason): "the video \(reason)"
+        case .noVideos(let fault): "the video cannot be read: the model takes no videos" + (fault.map { " (\($0))" } ?? "")
         case .gridUnknown(let height, let width): "the model's processor makes no grid of \(height) × \(width) patches"
         case .embeddingsUnlike(let rows, let features):
             "\(rows) rows are given, and such an image has \(features); image_grid_thw or image_size says which image they are of"

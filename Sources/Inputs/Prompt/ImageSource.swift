@@ -91,25 +91,30 @@ package struct ImageSourceError: Error, Hashable, CustomStringConvertible {
     init(_ description: String) { self.description = description }
 }
 
-/// An image of a conversation and the part that brings it, both counted from zero.
-package struct ImageReference: Sendable, Hashable {
+/// An image or a video of a conversation and the part that brings it, counted from zero.
+package struct MediaReference: Sendable, Hashable {
+    package enum Media: Sendable, Hashable {
+        case image(ImageSource)
+        case video(VideoPart)
+    }
+
     package var message: Int
     package var part: Int
-    package var source: ImageSource
+    package var media: Media
 
     /// The part as messages name it.
     package var place: String { "messages[\(message)].content[\(part)]" }
 
-    /// The images of all messages, in the order in which a chat template meets them.
+    /// The images and videos of all messages, in the order in which a chat template meets them.
     ///
-    /// Throws, with the place, for messages and parts that are no objects, and for parts that are neither text nor image.
-    package static func all(in messages: [JSONValue]) throws(ImageSourceError) -> [ImageReference] {
-        var references: [ImageReference] = []
+    /// Throws, with the place, for messages and parts that are no objects, and for parts that are none of text, image and video.
+    package static func all(in messages: [JSONValue]) throws(ImageSourceError) -> [MediaReference] {
+        var references: [MediaReference] = []
         for (message, turn) in messages.enumerated() {
             for (part, content) in try parts(of: turn, at: message).enumerated() {
                 do {
-                    guard let source = try image(content) else { continue }
-                    references.append(.init(message: message, part: part, source: source))
+                    guard let media = try media(content) else { continue }
+                    references.append(.init(message: message, part: part, media: media))
                 } catch {
                     var located = error
                     located.message = message
@@ -140,13 +145,12 @@ package struct ImageReference: Sendable, Hashable {
         throw error
     }
 
-    private static func image(_ part: JSONValue) throws(ImageSourceError) -> ImageSource? {
+    private static func media(_ part: JSONValue) throws(ImageSourceError) -> Media? {
         guard part.objectValue != nil else { throw .init("a part must be an object with a type, not \(part.kind)") }
         guard let type = part["type"]?.stringValue else { throw .init("a part needs a type, such as text or image") }
         if ["text", "input_text"].contains(type) { return nil }
-        guard let source = try ImageSource(part: part) else {
-            throw .init("parts of type \(type) are not read; text and images are")
-        }
-        return source
+        if let video = try VideoPart(part) { return .video(video) }
+        guard let source = try ImageSource(part: part) else { throw .init("parts of type \(type) are not read; text, images and videos are") }
+        return .image(source)
     }
 }

@@ -156,15 +156,19 @@ extension FrameSampling {
 
     /// The numbers of the frames to read of a video of `total` frames, `videoRate` in a second; at least one.
     ///
-    /// Source: `sample_frames` of HF's video processors. What gives them no frame, or another than the video has, gives here all of them.
+    /// Source: `sample_frames` of HF's video processors. A request for more frames than the video has is refused where they refuse it, and repeats
+    /// frames where they do. A rate that gives them no frame, or another than the video has, gives here all of them.
     package func indices(total: Int, videoRate: Double, _ request: Request = Request()) throws(ImageError) -> [Int] {
         let own = Request(rate: rate, count: count)
         let asked = request.over(own)
         var wanted = total
         if let count = asked.count {
             wanted = Int((Double(count) / Double(multiple)).rounded(.toNearestOrEven)) * multiple
-            if wanted > total, request == Request() { wanted = total }
-            guard wanted <= total else { throw .video("has \(total) frames, and \(wanted) are asked for (num_frames)") }
+            guard wanted > 0 else { throw .video("cannot be read as \(count) frame\(count == 1 ? "" : "s"); ask for at least \(multiple) (num_frames)") }
+            if wanted > total, rule != .ends {
+                guard request == Request() else { throw .video("has \(total) frames, and \(wanted) are asked for (num_frames)") }
+                wanted = total
+            }
         } else if let rate = asked.rate {
             let given = Double(total) / videoRate * rate
             guard given.isFinite else { throw .video("has no frame rate; say num_frames") }

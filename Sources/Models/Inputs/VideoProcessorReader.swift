@@ -15,26 +15,24 @@ struct QwenVideos {
     /// Positions on the axis of time in a second; nil where slices are counted.
     var positionsPerSecond: Int?
 
-    /// The program over that of the model's images; nil where the directory has no processor for videos, or one that does not fit them.
-    func spec(_ directory: ModelDirectory, _ image: ImageSpec) -> VideoSpec? {
-        guard let file = try? directory.videoProcessor() else { return nil }
-        return try? spec(file, image)
-    }
-
-    private func spec(_ file: ConfigSection, _ image: ImageSpec) throws(CheckpointError) -> VideoSpec? {
-        if let type = try file.string("video_processor_type") {
-            guard type == kind.type else { return nil }
+    /// The program over that of the model's images; throws where the directory has no processor for videos, or one that does not fit them.
+    func spec(_ directory: ModelDirectory, _ image: ImageSpec) throws(CheckpointError) -> VideoSpec {
+        let file = try directory.neededVideoProcessor()
+        if file.has("video_processor_type") {
+            try file.checkVideoProcessor(kind.type)
         } else {
             try file.checkProcessor(["Qwen2VLImageProcessor", kind.type])
         }
         let (pixels, side) = (image.pixels, image.pixels.order.cellSide)
+        for (key, standard, own) in [
+            ("patch_size", kind == .qwen2 ? 14 : 16, pixels.patchSize), ("merge_size", 2, side), ("temporal_patch_size", 2, pixels.temporalPatchSize),
+        ] {
+            let given = try file.given(key, in: 1...1024) ?? standard
+            guard given == own else { throw file.error(key, "is \(given), but \(own) for images", .unsupported) }
+        }
         let rescaleFactor = try file.scaling()
-        let standard: PixelSpec.Normalization = kind == .qwen2 ? .clip : .half
-        guard try file.given("patch_size", in: 1...1024) ?? (kind == .qwen2 ? 14 : 16) == pixels.patchSize,
-            try file.given("merge_size", in: 1...64) ?? 2 == side, try file.given("temporal_patch_size", in: 1...64) ?? 2 == pixels.temporalPatchSize,
-            rescaleFactor == pixels.rescaleFactor,
-            try file.normalization(rescaledBy: rescaleFactor, defaults: standard) == pixels.normalization
-        else { return nil }
+        try file.checkPixels(
+            rescaleFactor, file.normalization(rescaledBy: rescaleFactor, defaults: kind == .qwen2 ? .clip : .half), areThoseOf: pixels)
         var frames = image
         frames.pixels.storedFrames = pixels.temporalPatchSize
         frames.views = [ViewSpec(try fit(file, pixels, side), filter: try file.filter(), precision: .torchvision)]
@@ -71,12 +69,51 @@ struct QwenVideos {
     }
 }
 
-extension VideoSpec {
-    /// The program with the text of its token; the marker as well.
-    func named(_ tokens: TokenNames, fallback: String) -> VideoSpec {
-        var spec = self
-        spec.frames = frames.named(tokens, fallback: fallback)
-        return spec
+/// What becomes of the videos of a family that reads some.
+struct FamilyVideos: Sendable {
+    let spec: VideoSpec?
+    /// Why there is none (`InputSpec.videoFault`).
+    private let fault: String?
+
+    /// What `read` throws keeps the model from taking videos, and from nothing else.
+    init(_ read: () throws(CheckpointError) -> VideoSpec) {
+        do throws(CheckpointError) { (spec, fault) = (try read(), nil) } catch {
+            let name = error.file.split(separator: "/").last ?? "the directory"
+            (spec, fault) = (nil, "\(name): \(error.message)")
+        }
+    }
+
+    /// Writes the program, with the text of its token and of the marker, or the fault.
+    func put(into inputs: inout InputSpec, _ tokens: TokenNames, fallback: String) {
+        inputs.video = spec.map { spec in
+            var named = spec
+            named.frames = spec.frames.named(tokens, fallback: fallback)
+            return named
+        }
+        inputs.videoFault = fault
+    }
+}
+
+extension ModelDirectory {
+    func neededVideoProcessor() throws(CheckpointError) -> ConfigSection {
+        if let file = try videoProcessor() { return file }
+        throw CheckpointError(.missing, file: file("video_preprocessor_config.json"), "is missing, and processor_config.json holds no video_processor")
+    }
+}
+
+extension ConfigSection {
+    /// Refuses the file of another class than `type`.
+    func checkVideoProcessor(_ type: String) throws(CheckpointError) {
+        guard let name = try string("video_processor_type"), name != type else { return }
+        throw error("video_processor_type", "is \"\(name)\"; the known type for this model is \(type)", .unsupported)
+    }
+
+    /// Throws where frames would become other numbers than images.
+    func checkPixels(
+        _ rescaleFactor: Double?, _ normalization: PixelSpec.Normalization?, areThoseOf images: PixelSpec
+    ) throws(CheckpointError) {
+        guard rescaleFactor == images.rescaleFactor else { throw error("rescale_factor", "is not that of images", .unsupported) }
+        guard normalization == images.normalization else { throw error("image_mean", "and image_std are not those of images", .unsupported) }
     }
 }
 

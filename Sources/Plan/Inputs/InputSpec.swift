@@ -4,6 +4,8 @@ package struct InputSpec: Sendable, Hashable, Codable {
     package var image: ImageSpec?
     /// The same of a video; nil for a model that takes none.
     package var video: VideoSpec?
+    /// Why a model whose family reads videos takes none, by the file at fault; nil where there is nothing to mend.
+    package var videoFault: String?
     /// How token positions are counted.
     package var positions: PositionScheme
     /// Which tokens of a prompt see each other whatever their order.
@@ -32,6 +34,22 @@ package struct InputSpec: Sendable, Hashable, Codable {
         self.generation = generation
         self.specialTokens = specialTokens
         self.chatTemplate = chatTemplate
+    }
+}
+
+/// What prompts may hold beside text.
+package struct MediaTaken: Sendable, Hashable, Codable {
+    package let images: Bool
+    package let videos: Bool
+    /// See `InputSpec.videoFault`.
+    package let videoFault: String?
+
+    package init(_ spec: InputSpec) { (images, videos, videoFault) = (spec.image != nil, spec.video != nil, spec.videoFault) }
+
+    /// `text, images, videos`, `text, images; no videos: FAULT`
+    package var summary: String {
+        let taken = "text" + (images ? ", images" : "") + (videos ? ", videos" : "")
+        return taken + (videoFault.map { "; no videos: \($0)" } ?? "")
     }
 }
 

@@ -37,6 +37,7 @@ extension InputSpec {
         if let reason = check.within("vocabularySize", vocabularySize, 1...Program.vocabularyMax) { return reason }
         if let reason = image?.contradiction(vocabularySize: vocabularySize) { return reason }
         if let reason = video?.contradiction(image, vocabularySize: vocabularySize) { return reason }
+        if video != nil, videoFault != nil { return "videoFault is there beside video" }
         let reason =
             switch positions {
             case .mrope(let side): check.within("positions.mergeSize", side, 1...64)

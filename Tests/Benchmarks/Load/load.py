@@ -3,7 +3,7 @@
     python load.py BIN [--seconds 300] [--clients 64]
 
 Answers of one request at a time are asked for first; under load each must come again, character for character: streamed or not, texts,
-pictures, several choices, schemas, tools, adapters, seeds, guessed ahead or not. Meanwhile clients go away, bodies are malformed, and readers are slow. Exit code 1 where an
+pictures, videos, several choices, schemas, tools, adapters, seeds, guessed ahead or not. Meanwhile clients go away, bodies are malformed, and readers are slow. Exit code 1 where an
 answer differs, a request fails otherwise than by 429, memory grows, or a KV block or a request is left.
 """
 
@@ -56,7 +56,17 @@ def write_adapter(folder: Path, seed: int, model: Path) -> None:
         dict(peft_type="LORA", r=8, lora_alpha=16, target_modules=["q_proj", "down_proj"], bias="none", task_type="CAUSAL_LM")))
 
 
-def requests(model: str, adapters: list[str]) -> list[dict]:
+CLIP = ROOT / "Tests" / "Families" / "Videos" / "_media" / "clip.mp4"
+
+
+def video_parts() -> list[dict]:
+    """The same scene as a file, as a file of which more frames are read, and as frames."""
+    film = "data:video/mp4;base64," + base64.b64encode(CLIP.read_bytes()).decode()
+    frames = ["data:image/png;base64," + base64.b64encode(f.read_bytes()).decode() for f in sorted(CLIP.parent.glob("frame*.png"))]
+    return [dict(type="video_url", video_url=dict(url=film)), dict(type="video_url", video_url=dict(url=film, num_frames=8)), dict(type="video", video=frames)]
+
+
+def requests(model: str, adapters: list[str], takes_videos: bool) -> list[dict]:
     """What clients ask: each of these has one right answer."""
     def chat(text: str, *pictures: str, **more) -> dict:
         content = [dict(type="image_url", image_url=dict(url=url(p))) for p in pictures] + [dict(type="text", text=text)]
@@ -77,7 +87,9 @@ def requests(model: str, adapters: list[str]) -> list[dict]:
     copied = [chat("Say again: " + "one red circle, two green squares, " * 4, guided_choice=["one red circle, two green squares, " * 3])]
     tool = dict(type="function", function=dict(name="paint", parameters=schema))
     tools = [chat("Paint it.", names[4], tools=[tool], tool_choice=how) for how in ("required", dict(type="function", function=dict(name="paint")))]
-    return plain + pairs + texts + choices + guided + words + rules + adapted + copied + tools
+    films = [dict(model=model, messages=[dict(role="user", content=[part, dict(type="text", text="What moves?")])], temperature=0, max_tokens=24)
+             for part in video_parts()] if takes_videos else []
+    return plain + pairs + texts + choices + guided + words + rules + adapted + copied + tools + films
 
 
 class Server:
@@ -94,6 +106,8 @@ class Server:
             write_adapter(Path(self.scratch.name) / name, seed, model)
         artifact = subprocess.run([bin / "vlmc", "compile", model, "--enable-lora", "--store", store], check=True, text=True,
                                   capture_output=True).stdout.strip()
+        shown = subprocess.run([bin / "vlm-cache", "show", artifact, "--json", "--store", store], check=True, text=True, capture_output=True).stdout
+        self.takes_videos = (json.loads(shown).get("media") or {}).get("videos", False)
         self.log = open(self.scratch.name + "/log", "w+")
         self.process = subprocess.Popen(
             # A small KV cache: a larger one is touched for the first time as blocks are used, minutes later, and would look like growth.
@@ -237,7 +251,9 @@ def main() -> int:
     server = Server(options.bin)
     model = json.loads(server.get("/v1/models")[1])["data"][0]["id"]
     wanted = []
-    for body in requests(model, server.adapters):
+    if not server.takes_videos:
+        print("the model takes no videos: none are asked about", file=sys.stderr)
+    for body in requests(model, server.adapters, server.takes_videos):
         response = server.post(json.dumps(body).encode())
         text = response.read()
         if response.status != 200:

@@ -43,7 +43,7 @@ extension FuzzTarget {
         "model", "messages", "role", "content", "user", "assistant", "system", "developer", "tool", "text", "image_url", "url", "type",
         "input_text", "detail", "auto", "tool_calls", "function", "name", "arguments", "{\"a\":1}", "max_tokens", "max_completion_tokens",
         "temperature", "top_p", "top_k", "stop", "seed", "stream", "stream_options", "include_usage", "n", "logprobs", "cache_salt",
-        "data:image/png;base64,", "data:image/png;base64,iVBORw0KGgo=", "data:,", "https://x/y.png", "<|image_pad|>", "<|im_end|>", "m",
+        "data:image/png;base64,", "data:image/png;base64,iVBORw0KGgo=", "video_url", "video", "input_video", "fps", "num_frames", "data:video/mp4;base64,AAAA", "data:,", "https://x/y.png", "<|image_pad|>", "<|im_end|>", "m",
         "response_format", "tools", "tool_choice", "required", "parallel_tool_calls", "guided_json", "guided_regex", "guided_choice", "json_schema", "schema", "reasoning_content", "repetition_penalty", "ignore_eos", "min_p", "user\n", "logit_bias", "bad_words",
         "allowed_token_ids", "stop_token_ids", "min_tokens", "top_logprobs", "best_of",
         "use_beam_search", "length_penalty", "early_stopping", "never",

@@ -37,7 +37,7 @@ package struct FuzzTarget: Sendable {
 
     /// Every target; `make fuzz` and the tests go by this list.
     package static let all: [FuzzTarget] = [
-        json, safetensors, adapter, tokenizer, pieces, template, guide, chat, embeddings, completion, responses, messages, connection, artifact, block,
+        json, safetensors, adapter, tokenizer, pieces, template, guide, chat, embeddings, completion, responses, messages, connection, artifact, block, video,
     ]
 }
 
