@@ -71,6 +71,8 @@ package struct ArtifactKey: Sendable, Hashable, Codable {
     package var rounding: LayerRounding?
     /// Whether layers of the decoder take adapters.
     package var takesAdapters: Bool
+    /// Which hidden states the model gives beside logits, or, of a head, reads of another; nil for none.
+    package var innerStates: InnerStates?
     /// Arithmetic of the large linear layers.
     package var arithmetic: Arithmetic
     package var limits: Program.Limits
@@ -78,7 +80,8 @@ package struct ArtifactKey: Sendable, Hashable, Codable {
 
     package init(
         checkpoint: String, tensors: String, configs: ConfigDigests, pipeline: [PassVersion], rewriteLimit: Int? = nil, target: Target,
-        precision: Precision, rounding: LayerRounding? = nil, takesAdapters: Bool = false, arithmetic: Arithmetic, limits: Program.Limits, kvElement: DType
+        precision: Precision, rounding: LayerRounding? = nil, takesAdapters: Bool = false, innerStates: InnerStates? = nil, arithmetic: Arithmetic, limits: Program.Limits,
+        kvElement: DType
     ) {
         formatVersion = Manifest.formatVersion
         compiler = toolVersion
@@ -91,6 +94,7 @@ package struct ArtifactKey: Sendable, Hashable, Codable {
         self.precision = precision
         self.rounding = rounding
         self.takesAdapters = takesAdapters
+        self.innerStates = innerStates
         self.arithmetic = arithmetic
         self.limits = limits
         self.kvElement = kvElement
@@ -113,9 +117,10 @@ extension ArtifactKey {
         package var description: String { "\(field): \(old) → \(new)" }
     }
 
-    /// Every field in a fixed order; `digest` and `why` are made of nothing else.
+    /// Every field in a fixed order; `digest` and `why` are made of nothing else. Inner states are one of those that have any alone.
     package var fields: [Field] {
-        [
+        let inner = innerStates.map { [Field(name: Self.innerStatesName, value: $0.description)] } ?? []
+        return inner + [
             Field(name: "format", value: "\(formatVersion)"),
             Field(name: "compiler", value: compiler),
             Field(name: "checkpoint", value: checkpoint),
@@ -156,11 +161,16 @@ extension ArtifactKey {
 
     /// The fields in which this key differs from an older one.
     package func difference(from old: ArtifactKey) -> [Difference] {
-        zip(old.fields, fields).filter { $0 != $1 }.map { old, new in
+        func all(_ key: ArtifactKey) -> [Field] {
+            (key.innerStates == nil ? [Field(name: Self.innerStatesName, value: "none")] : []) + key.fields
+        }
+        return zip(all(old), all(self)).filter { $0 != $1 }.map { old, new in
             Difference(
                 field: new.name, old: Self.shown(old, against: new), new: Self.shown(new, against: old))
         }
     }
+
+    private static let innerStatesName = "inner states"
 
     private static func digest(of fields: [Field]) -> String {
         var digest = Digest()

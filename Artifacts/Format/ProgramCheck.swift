@@ -32,8 +32,15 @@ struct Place: CustomStringConvertible {
 }
 
 private struct ProgramCheck {
-    var program: Program
-    var weights: [WeightEntry]
+    let program: Program
+    let weights: [WeightEntry]
+    /// Elements of a row of inner states that `extend` reads and leaves.
+    private let innerWidthRead, innerWidth: Int
+
+    init(program: Program, weights: [WeightEntry]) {
+        (self.program, self.weights) = (program, weights)
+        (innerWidthRead, innerWidth) = (program.innerWidthRead, program.innerWidth)
+    }
 
     func run() throws(Contradiction) {
         try checkLimits()
@@ -64,6 +71,9 @@ private struct ProgramCheck {
         }
         try require(limits.maxPatches >= 0 && limits.maxPatches <= 1 << 31, "limits.maxPatches is \(limits.maxPatches), not in 0 … 2^31")
         let gears = limits.gears
+        let most = 64 * Program.hiddenSizeMax
+        try require(innerWidth <= most && innerWidthRead <= most, "inner states of \(max(innerWidth, innerWidthRead)) elements are more than \(most)")
+        try require(innerWidth == 0 || innerWidthRead == 0, "the program reads inner states and leaves some")
         try require(
             !gears.isEmpty && gears[0] > 0 && zip(gears, gears.dropFirst()).allSatisfy(<),
             "decode gears \(gears) are not positive and ascending")
@@ -137,10 +147,11 @@ private struct ProgramCheck {
         }
     }
 
-    /// Outputs that fit the buffers in which the backend leaves them: one, and of `extend` a second, what the logits are made of.
+    /// Outputs that fit the buffers in which the backend leaves them: one, and of `extend` a second, what the logits are made of. A head has that of
+    /// `decode` as well; a model that a head reads has its inner states behind them.
     private func checkOutputs(of plan: ExecutionPlan) throws(Contradiction) {
         let name = plan.entry.description
-        let wanted = plan.entry == .extend ? 2 : 1
+        let wanted = plan.entry == .vision ? 1 : (plan.entry == .extend || innerWidthRead > 0 ? 2 : 1) + (innerWidth > 0 ? 1 : 0)
         try require(plan.outputs.count == wanted, "\(name) has \(plan.outputs.count) outputs instead of \(wanted)")
         for (index, output) in plan.outputs.enumerated() {
             let type = output.type
@@ -152,10 +163,14 @@ private struct ProgramCheck {
                 try require(isWhole, "rows of \(name)'s output \(type) are not the hidden size, nor a multiple")
                 continue
             }
-            let (width, what) = index == 0 ? (program.vocabularySize, "vocabulary") : (program.hiddenSize, "hidden size")
+            let isInner = index > 0 && output.name == ExecutionPlan.innerStatesName
+            let (width, what) =
+                index == 0 ? (program.vocabularySize, "vocabulary") : isInner ? (innerWidth, "inner states") : (program.hiddenSize, "hidden size")
             try require(columns == width, "rows of \(name)'s output \(type) are not the \(what)")
-            if let room = product([program.limits.maxSequences, width]) {
-                try require(count <= room, "output \(type) of \(name) exceeds the rows of all sequences")
+            try require(!isInner || index == plan.outputs.count - 1, "the inner states of \(name) are not its last output")
+            let rows = isInner ? max(program.limits.maxBatchedTokens, program.limits.maxSequences) : program.limits.maxSequences
+            if let room = product([rows, width]) {
+                try require(count <= room, "output \(type) of \(name) exceeds the rows of all \(isInner ? "tokens" : "sequences")")
             }
         }
     }
@@ -229,6 +244,9 @@ private struct ProgramCheck {
             case .imageEmbeds:
                 type.element == .f32 && isFixedRow && extents.count == 2 && extents[0] <= most
                     && extents[1] == program.imageWidth
+            case .innerStates:
+                type.element == .f32 && isFixedRow && extents.count == 2 && extents[0] <= most && innerWidthRead > 0
+                    && extents[1] == (plan.entry == .extend ? innerWidthRead : program.hiddenSize)
             }
         try require(fits, reason)
     }

@@ -36,6 +36,8 @@ package struct SectionName: Sendable, Hashable, Comparable, CustomStringConverti
     package static let inputs = SectionName(known: "inputs.json")
     /// Matches, rewrites and misses of every pass, and the lines of IR that it changed.
     package static let passes = SectionName(known: "passes.json")
+    /// Of a head that guesses tokens: those of the model that its own stand for, as little-endian i32.
+    package static let draftTokens = SectionName(known: "draft_tokens.bin")
     /// What the golden self-test asks.
     package static let golden = SectionName(known: "golden.json")
     /// What the golden self-test expects, as raw f32.
@@ -57,7 +59,7 @@ package struct SectionName: Sendable, Hashable, Comparable, CustomStringConverti
     /// Whether an artifact's directory may hold a file or directory of this name.
     static func isKnown(_ name: String) -> Bool {
         let sections: [SectionName] = [
-            .program, .weightTable, .weights, .tokenizer, .chatTemplate, .inputs, .passes, .golden, .goldenData,
+            .program, .weightTable, .weights, .tokenizer, .chatTemplate, .inputs, .passes, .draftTokens, .golden, .goldenData,
         ]
         return name == ArtifactReader.manifestName || name == ArtifactReader.checksumName || name == "ir"
             || ModelName.isKnown(name) || sections.contains { $0.path == name }

@@ -74,7 +74,7 @@ final class CPUModel: LoadedModel {
             maxTokens: max(program.limits.maxBatchedTokens, program.limits.maxSequences),
             maxSequences: program.limits.maxSequences, maxBlocks: maxBlocks, positionAxes: program.positionAxes,
             hiddenSize: program.imageWidth, vocabularySize: program.vocabularySize,
-            modelWidth: program.hiddenSize)
+            modelWidth: program.hiddenSize, innerWidth: program.innerRowWidth)
     }
 
     func copy(_ copies: CacheCopies) {

@@ -78,13 +78,22 @@ final class RunContext {
     }
 }
 
+/// The buffer of a batch in which an output lies; of images there is one.
+enum OutputBuffer {
+    case logits, hidden, innerStates
+
+    init(_ index: Int, of plan: ExecutionPlan) {
+        self = index == 0 ? .logits : plan.outputs[index].name == ExecutionPlan.innerStatesName ? .innerStates : .hidden
+    }
+}
+
 /// Where a step's operand lies, once per load.
 struct Operand {
     enum Place {
         case arena(Int)
         case input(InputRole)
         case tensor(Int)
-        case output(Int)
+        case output(OutputBuffer)
         case memory(UnsafeRawPointer)
     }
     let place: Place
@@ -105,7 +114,7 @@ struct Operand {
         switch place {
         case .arena(let offset): context.arena + offset
         case .memory(let pointer): UnsafeMutableRawPointer(mutating: pointer)
-        case .output(let index): context.outputAddress(index)
+        case .output(let buffer): context.outputAddress(buffer)
         case .input(let role): context.inputAddress(role)
         case .tensor(let index): context.vision?.address(ofTensor: index)
         }
@@ -121,9 +130,13 @@ struct Operand {
 }
 
 extension RunContext {
-    fileprivate func outputAddress(_ index: Int) -> UnsafeMutableRawPointer? {
-        if let io { return UnsafeMutableRawPointer((index == 0 ? io.logits : io.hidden).baseAddress) }
-        return vision?.outputAddress
+    fileprivate func outputAddress(_ buffer: OutputBuffer) -> UnsafeMutableRawPointer? {
+        guard let io else { return vision?.outputAddress }
+        return switch buffer {
+        case .logits: UnsafeMutableRawPointer(io.logits.baseAddress)
+        case .hidden: UnsafeMutableRawPointer(io.hidden.baseAddress)
+        case .innerStates: UnsafeMutableRawPointer(io.innerStates.baseAddress)
+        }
     }
 
     fileprivate func inputAddress(_ role: InputRole) -> UnsafeMutableRawPointer? {
@@ -137,6 +150,7 @@ extension RunContext {
         case .stateSlots: UnsafeMutableRawPointer(io?.stateSlots.baseAddress)
         case .ordinals: UnsafeMutableRawPointer(io?.ordinals.baseAddress)
         case .adapters: UnsafeMutableRawPointer(io?.adapters.baseAddress)
+        case .innerStates: UnsafeMutableRawPointer(io?.innerStates.baseAddress)
         }
     }
 }

@@ -9,10 +9,18 @@ struct StepPreparer {
     let environment: StepEnvironment
     /// Largest values of the plan's symbols.
     let bounds: [String: Int]
+    /// Where the outputs of the plan at hand lie.
+    private var outputs: [OutputBuffer] = []
+
+    init(weights: any WeightMemory, environment: StepEnvironment, bounds: [String: Int]) {
+        (self.weights, self.environment, self.bounds) = (weights, environment, bounds)
+    }
 
     func prepare(_ plan: ExecutionPlan) throws(BackendError) -> [PreparedStep] {
+        var preparer = self
+        preparer.outputs = plan.outputs.indices.map { OutputBuffer($0, of: plan) }
         var steps: [PreparedStep] = []
-        for step in plan.steps { steps.append(try prepare(step)) }
+        for step in plan.steps { steps.append(try preparer.prepare(step)) }
         return steps
     }
 
@@ -99,7 +107,9 @@ struct StepPreparer {
                 stride = rowStride ?? columns
             case .input(let role): place = .input(role)
             case .tensor(let index): place = .tensor(index)
-            case .output(let index): place = .output(index)
+            case .output(let index):
+                guard self.outputs.indices.contains(index) else { throw .malformed("a step writes to output \(index), which its plan does not have") }
+                place = .output(self.outputs[index])
             case .weight(let index):
                 place = .memory(try memory(ofWeight: index))
             }

@@ -28,7 +28,7 @@ package struct Compilation {
     package let machine: Machine
     /// Where passes are observed: dumps, timing. With observers every pass runs, whatever the store has.
     package var observers: [any PassObserver] = []
-    /// Runs the complete artifact before it is published and returns its self-test; not called for another machine's target.
+    /// Runs the complete artifact before it is published and returns its self-test; not called for another machine's target, nor for a head.
     package var golden: ((Artifact) throws(ArtifactError) -> Golden)?
     /// Whether the store keeps the machine's rates for later compiles: those measured here, not those of another.
     package var remembersMachine = true
@@ -87,6 +87,7 @@ package struct Compilation {
             imageRows: limits.maxBatchedTokens, patches: max(1, limits.maxPatches),
             features: max(1, source.inputs.image?.maxFeatures(rows: limits.maxPatches) ?? 1))
         bounds.takesAdapters = options.takesAdapters
+        bounds.innerStates = options.innerStates
         do throws(CheckpointError) {
             let module = try source.definition.trace(CheckpointTypes(source.checkpoint), bounds: bounds)
             guard options.takesAdapters, !module.graphs.contains(where: { $0.nodes.contains { $0.op is Adapt } }) else { return module }
@@ -212,8 +213,8 @@ package struct Compilation {
             checkpoint: digests.checkpoint, tensors: source.tensorDigest, configs: source.digests,
             pipeline: passes.passes.map { ArtifactKey.PassVersion(name: $0.name, version: $0.version) },
             rewriteLimit: options.rewriteLimit, target: options.target, precision: options.precision, rounding: options.rounding,
-            takesAdapters: options.takesAdapters, arithmetic: arithmetic, limits: limits,
-            kvElement: kvElement)
+            takesAdapters: options.takesAdapters, innerStates: source.innerStatesRead ?? options.innerStates, arithmetic: arithmetic,
+            limits: limits, kvElement: kvElement)
     }
 
     var kvElement: DType { options.precision == .exact ? .f32 : .bf16 }
@@ -266,7 +267,7 @@ package struct Compilation {
                 program: compiled.program,
                 provenance: Manifest.Provenance(
                     model: source.name, architecture: source.architecture, quantization: source.quantization?.names ?? []),
-                tuning: machine.tuning, golden: options.target.runsHere ? golden : nil)
+                tuning: machine.tuning, golden: options.target.runsHere && source.innerStatesRead == nil ? golden : nil)
             result.weightBytes = writer.weightTable.reduce(0) { $0 + $1.byteCount }
             return result
         }

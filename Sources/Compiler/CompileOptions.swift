@@ -14,6 +14,8 @@ package struct CompileOptions: Sendable {
     package var rounding: LayerRounding?
     /// Whether layers of the decoder take adapters.
     package var takesAdapters = false
+    /// Which hidden states the model is to give beside logits, for a head that reads them; nil for none.
+    package var innerStates: InnerStates?
     /// Decode gears in any order; nil for the powers of two up to `maxSequences`, and that itself.
     package var gears: [Int]?
     package var maxSequences: Int?

@@ -26,6 +26,8 @@ package struct ModelSource {
     /// The sections that an artifact takes from the directory as they are written, by name.
     let sections: [SectionName: [UInt8]]
     let digests: ArtifactKey.ConfigDigests
+    /// Which hidden states of another model it guesses tokens from; nil for a model of its own.
+    package let innerStatesRead: InnerStates?
 
     /// - Parameters:
     ///   - directory: the model's own, or its folder in HuggingFace's cache.
@@ -35,6 +37,7 @@ package struct ModelSource {
         let files: ModelDirectory
         do throws(CheckpointError) {
             files = try ModelDirectory(directory)
+            try EagleHead.refuse(files)
             (self.directory, name) = (files.path, files.name)
             architecture = try files.config().architectures.first ?? ""
             definition = try families.definition(for: files)
@@ -51,6 +54,17 @@ package struct ModelSource {
             self.sections = sections
         } catch { throw .artifact(error) }
         digests = files.digests(of: sections)
+        innerStatesRead = nil
+    }
+
+    init(
+        _ files: ModelDirectory, _ checkpoint: Checkpoint, _ definition: any ModelDefinition, head inner: InnerStates, of model: ModelSource,
+        _ sections: [SectionName: [UInt8]]
+    ) throws(CheckpointError) {
+        (directory, name, architecture) = (files.path, files.name, try files.config().architectures.first ?? "")
+        (self.checkpoint, self.definition, quantization) = (checkpoint, definition, try files.config().quantization())
+        (tokenizer, inputs, template) = (model.tokenizer, try definition.inputs(TokenNames(text: { _ in nil }, token: { _ in nil })), nil)
+        (self.sections, digests, innerStatesRead) = (sections, files.digests(of: sections), inner)
     }
 
     /// What was examined, of which plans can be made and nothing stored.
@@ -64,6 +78,7 @@ package struct ModelSource {
         sections = [:]
         digests = ArtifactKey.ConfigDigests(config: "")
         self.quantization = quantization
+        innerStatesRead = nil
     }
 
     /// What speaks against the checkpoint being quantized as `name` says; nil where it is.
@@ -98,7 +113,8 @@ package struct ModelSource {
 extension ModelSource {
     /// What does not keep the model from compiling and will be missed, each with its place and the next step.
     package var warnings: [String] {
-        Self.warnings(of: template, in: directory) + Self.warnings(of: tokenizer, in: directory) + Self.warnings(of: inputs, in: directory)
+        guard innerStatesRead == nil else { return [] }
+        return Self.warnings(of: template, in: directory) + Self.warnings(of: tokenizer, in: directory) + Self.warnings(of: inputs, in: directory)
     }
 
     static func warnings(of inputs: InputSpec, in directory: String) -> [String] {

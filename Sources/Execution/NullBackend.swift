@@ -4,12 +4,16 @@ package import Plan
 ///
 /// Its logits depend on a seed and on the sequence's own tokens, positions and image embeddings alone, read back from
 /// a simulated cache through the block tables: a batch that is put together wrongly yields other tokens.
+///
+/// Of a program that leaves inner states it leaves what each token has in the cache. Of one that reads them it is a head: its logits are those of such a
+/// model behind the token that it is given.
 package final class NullModel: LoadedModel {
     package let program: Program
     private let seed: UInt64
     /// Patches that make one image token.
     private let merge: Int
     private let failsOnToken: Int32?
+    private let (innerWidth, innerWidthRead): (Int, Int)
     private let beforeRun: @Sendable (Entry) -> Void
     private var blockSize = 1
     private var cache: [UInt64] = []
@@ -34,6 +38,7 @@ package final class NullModel: LoadedModel {
         self.merge = merge
         self.failsOnToken = failsOnToken
         self.beforeRun = beforeRun
+        (innerWidth, innerWidthRead) = (program.innerWidth, program.innerWidthRead)
         states = Array(repeating: (hash: 0, count: 0), count: program.keepsStates ? program.limits.maxSequences : 0)
         vision = .allocate(capacity: program.limits.maxPatches / merge * program.hiddenSize)
         vision.initialize(repeating: 0)
@@ -51,7 +56,7 @@ package final class NullModel: LoadedModel {
             maxTokens: max(program.limits.maxBatchedTokens, program.limits.maxSequences),
             maxSequences: program.limits.maxSequences, maxBlocks: maxBlocks, positionAxes: program.positionAxes,
             hiddenSize: program.hiddenSize, vocabularySize: program.vocabularySize,
-            modelWidth: program.hiddenSize)
+            modelWidth: program.hiddenSize, innerWidth: program.innerRowWidth)
     }
 
     package func copy(_ copies: CacheCopies) {
@@ -86,7 +91,9 @@ package final class NullModel: LoadedModel {
         if let failsOnToken, io.ids[..<io.tokenCount].contains(failsOnToken) {
             throw .unsupported("token \(failsOnToken) fails on purpose")
         }
+        guard innerWidthRead == 0 else { return guess(entry, io) }
         for row in 0..<io.tokenCount where io.slots[row] >= 0 { cache[Int(io.slots[row])] = content(of: row, io) }
+        if innerWidth > 0 { for row in 0..<io.tokenCount { show(content(of: row, io), io.innerStates, at: row * innerWidth) } }
         if !states.isEmpty { try readInOrder(io) }
         for sequence in 0..<io.sequenceCount { try lookAhead(sequence, io) }
         for sample in 0..<io.sampleCount { writeLogits(sample, io, withHidden: entry == .extend) }
@@ -148,12 +155,12 @@ package final class NullModel: LoadedModel {
         }
     }
 
-    /// What a token leaves in the cache.
-    private func content(of row: Int, _ io: StepIO) -> UInt64 {
+    /// What a token leaves in the cache, so many positions behind its own.
+    private func content(of row: Int, _ io: StepIO, ahead: Int32 = 0) -> UInt64 {
         var hash = seed
         mix(&hash, UInt64(UInt32(bitPattern: io.ids[row])))
         for axis in 0..<io.positionAxes {
-            mix(&hash, UInt64(UInt32(bitPattern: io.positions[axis * io.tokenCount + row])))
+            mix(&hash, UInt64(UInt32(bitPattern: io.positions[axis * io.tokenCount + row] + ahead)))
         }
         if io.adapters[row] >= 0 { mix(&hash, UInt64(io.adapters[row]) + 1) }
         if io.imageRows[row] >= 0 {
@@ -163,20 +170,50 @@ package final class NullModel: LoadedModel {
         return hash
     }
 
-    /// Logits from all cached tokens up to and with the sampled one.
-    private func writeLogits(_ sample: Int, _ io: StepIO, withHidden: Bool) {
-        let row = Int(io.sampleRows[sample])
+    /// What all cached tokens of a sequence leave up to and with a row's; nil for a row of no sequence.
+    private func context(of row: Int, _ io: StepIO) -> UInt64? {
         let sequence = (0..<io.sequenceCount).first {
             let start = Int(io.queryStarts[$0])
             return (start..<start + Int(io.queryCounts[$0])).contains(row)
         }
-        guard let sequence else { return }
+        guard let sequence else { return nil }
         let rest = Int(io.queryStarts[sequence]) + Int(io.queryCounts[sequence]) - 1 - row
         var hash = seed
         for position in 0..<Int(io.contextLengths[sequence]) - rest {
             let block = Int(io.blockTables[sequence * io.maxBlocks + position / blockSize])
             mix(&hash, cache[block * blockSize + position % blockSize])
         }
+        return hash
+    }
+
+    /// What a head leaves: each row has what the model has in the cache of one token, and the token behind it.
+    private func guess(_ entry: Entry, _ io: StepIO) {
+        let width = entry == .extend ? innerWidthRead : io.modelWidth
+        for row in 0..<io.tokenCount where io.slots[row] >= 0 {
+            cache[Int(io.slots[row])] = (0..<4).reduce(UInt64(0)) { $0 << 16 | UInt64(io.innerStates[row * width + $1]) }
+        }
+        for sample in 0..<io.sampleCount {
+            let row = Int(io.sampleRows[sample])
+            guard var hash = context(of: row, io) else { continue }
+            let next = content(of: row, io, ahead: 1)
+            mix(&hash, next)
+            show(next, io.hidden, at: sample * io.modelWidth)
+            for token in 0..<io.vocabularySize {
+                mix(&hash, UInt64(token))
+                io.logits[sample * io.vocabularySize + token] = Float(hash >> 40) * 0x1p-22
+            }
+        }
+    }
+
+    /// Four numbers of 16 bits each.
+    private func show(_ content: UInt64, _ buffer: UnsafeMutableBufferPointer<Float>, at start: Int) {
+        for part in 0..<4 { buffer[start + part] = Float(content >> (48 - 16 * UInt64(part)) & 0xFFFF) }
+    }
+
+    /// Logits from all cached tokens up to and with the sampled one.
+    private func writeLogits(_ sample: Int, _ io: StepIO, withHidden: Bool) {
+        let row = Int(io.sampleRows[sample])
+        guard var hash = context(of: row, io) else { return }
         if !states.isEmpty { mix(&hash, stateOfRow[row]) }
         for column in 0..<(withHidden ? io.modelWidth : 0) {
             var own = hash

@@ -14,6 +14,8 @@ package final class StepIO {
     package let vocabularySize: Int
     /// Elements of the hidden state that logits are made of.
     package let modelWidth: Int
+    /// Most elements of a row of inner states.
+    package let innerWidth: Int
 
     /// Rows in use of the token buffers.
     package var tokenCount = 0
@@ -60,8 +62,11 @@ package final class StepIO {
     package let adapters: UnsafeMutableBufferPointer<Int32>
     /// f32[maxSequences, vocabularySize].
     package let logits: UnsafeMutableBufferPointer<Float>
-    /// f32[maxSequences, modelWidth]: of `extend` alone, what each row of `logits` is made of, behind the last norm.
+    /// f32[maxSequences, modelWidth]: of `extend` alone, what each row of `logits` is made of, behind the last norm. Of a head, of `decode` as well, and
+    /// before that norm, if it has one.
     package let hidden: UnsafeMutableBufferPointer<Float>
+    /// f32[maxTokens, innerWidth], packed for the rows and columns in use: the inner states of each token, which a model leaves here and a head finds here.
+    package let innerStates: UnsafeMutableBufferPointer<Float>
 
     /// In `wantedLogits`: the row only fills a gear.
     package static let noLogits: Int32 = -1
@@ -70,7 +75,7 @@ package final class StepIO {
 
     /// - Throws: `outOfMemory`; memory is taken as it is touched.
     package init(
-        maxTokens: Int, maxSequences: Int, maxBlocks: Int, positionAxes: Int, hiddenSize: Int, vocabularySize: Int, modelWidth: Int
+        maxTokens: Int, maxSequences: Int, maxBlocks: Int, positionAxes: Int, hiddenSize: Int, vocabularySize: Int, modelWidth: Int, innerWidth: Int = 0
     ) throws(BackendError) {
         self.maxTokens = maxTokens
         self.maxSequences = maxSequences
@@ -79,11 +84,12 @@ package final class StepIO {
         self.hiddenSize = hiddenSize
         self.vocabularySize = vocabularySize
         self.modelWidth = modelWidth
+        self.innerWidth = innerWidth
         let counts = [
             (maxTokens, 1), (positionAxes, maxTokens), (maxTokens, 1), (maxTokens, 1), (maxTokens, 1), (maxTokens, hiddenSize), (maxSequences, 1),
             (maxSequences, 1), (maxSequences, 1), (maxSequences, maxBlocks), (maxSequences, 1), (maxSequences, 1), (maxSequences, 1), (maxTokens, 1),
             (maxTokens, 1), (maxTokens, 1),
-            (maxSequences, vocabularySize), (maxSequences, modelWidth),
+            (maxSequences, vocabularySize), (maxSequences, modelWidth), (maxTokens, innerWidth),
         ]
         memory = try Arena(elements: counts, of: 4, for: "the buffers of a batch")
         var next = memory.base
@@ -109,6 +115,7 @@ package final class StepIO {
         adapters = take(maxTokens)
         logits = take(maxSequences * vocabularySize)
         hidden = take(maxSequences * modelWidth)
+        innerStates = take(maxTokens * innerWidth)
         slots.update(repeating: -1)
         imageRows.update(repeating: -1)
         stateSlots.update(repeating: -1)

@@ -88,6 +88,17 @@ package struct Checkpoint: Sendable {
         return Checkpoint(directory: directory, files: files, tensors: rest, absent: absent, cache: cache)
     }
 
+    /// The checkpoint with tensors of another one beside its own.
+    ///
+    /// - Parameter names: those that `other` has and this one has not.
+    package func adding(_ names: [String], of other: Checkpoint) -> Checkpoint {
+        let added = names.compactMap { self[$0] == nil ? other[$0] : nil }
+        let places = Set(added.map(\.file.path))
+        let all = (tensors + added).sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+        return Checkpoint(
+            directory: directory, files: files + other.files.filter { places.contains($0.path) }, tensors: all, absent: absent, cache: cache)
+    }
+
     private func holdTheSame(_ one: TensorView, _ other: TensorView) -> Bool {
         guard one.type == other.type else { return false }
         let known = files.compactMap { cache?.digests(of: $0) }

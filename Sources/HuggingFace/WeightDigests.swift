@@ -26,15 +26,19 @@ extension Checkpoint {
     ) throws(CheckpointError) -> WeightDigests {
         var digests: [String: String] = [:]
         var readByteCount = 0
+        // Files of two directories may have tensors of one name, of which one is the checkpoint's.
+        func take(_ found: [String: String], of file: SafetensorsFile) {
+            for (name, digest) in found where self[name]?.file.path == file.path { digests[name] = digest }
+        }
         for file in files {
             if let known = cache?.digests(of: file) {
-                digests.merge(known) { $1 }
+                take(known, of: file)
                 progress(file.tensors.reduce(0) { $0 + $1.byteCount })
                 continue
             }
             let fresh = try file.digests(workers: workers, progress: progress)
             readByteCount += file.tensors.reduce(0) { $0 + $1.byteCount }
-            digests.merge(fresh) { $1 }
+            take(fresh, of: file)
             if FileIdentity(path: file.path) == file.file.identity { cache?.remember(fresh, of: file) }
         }
         var hash = SHA256()

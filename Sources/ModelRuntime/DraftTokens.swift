@@ -19,6 +19,38 @@ extension Artifact {
         }
     }
 
+    /// Of a head that is to guess tokens of another artifact's model, by its tokens those of the model; empty where they are the same.
+    ///
+    /// Throws where it does not read what the model leaves.
+    package func checkedAsHead(of other: Artifact) throws(ConfigurationError) -> [Int32] {
+        let (reads, leaves) = (manifest.key.innerStates, other.manifest.key.innerStates)
+        guard let leaves else {
+            throw .invalid(
+                "--speculative-model \(path): \(other.path) gives no hidden states that a head could read; compile its model with vlmc compile MODEL --speculative-model HEAD")
+        }
+        guard reads == leaves else {
+            throw .invalid("--speculative-model \(path): the head reads hidden states \(reads.map(\.description) ?? "of none"), the model gives those \(leaves)")
+        }
+        guard has(.draftTokens) else {
+            guard program.vocabularySize <= other.program.vocabularySize else {
+                throw .invalid("--speculative-model \(path): its vocabulary is of \(program.vocabularySize) tokens, that of the model of \(other.program.vocabularySize)")
+            }
+            return []
+        }
+        do {
+            let bytes = try section(.draftTokens)
+            let tokens = stride(from: 0, to: bytes.count - bytes.count % 4, by: 4).map { start in
+                Int32(bitPattern: (0..<4).reduce(UInt32(0)) { $0 | UInt32(bytes[start + $1]) << (8 * UInt32($1)) })
+            }
+            guard tokens.count == program.vocabularySize, tokens.allSatisfy({ (0..<other.program.vocabularySize).contains(Int($0)) }) else {
+                throw SessionError(description: "\(SectionName.draftTokens) is not of the head's \(program.vocabularySize) tokens, or names one that the model does not have")
+            }
+            return tokens
+        } catch {
+            throw .invalid("--speculative-model \(path): \(error)")
+        }
+    }
+
     private func difference(fromTokensOf other: Artifact) throws -> String? {
         let (size, otherSize) = (program.vocabularySize, other.program.vocabularySize)
         guard has(.tokenizer), other.has(.tokenizer) else {

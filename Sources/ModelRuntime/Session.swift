@@ -17,7 +17,8 @@ package final class Session: Sendable {
     ///
     /// - Parameters:
     ///   - adapters: those that requests may name by their place.
-    ///   - draft: a model of the same tokens that guesses how answers go on; nil for none. Of images it sees nothing.
+    ///   - draft: a model of the same tokens that guesses how answers go on, or a head that does it from this one's hidden states; nil for none. Of images
+    ///     such a model sees nothing.
     ///   - options: what the engine may use, at most what the artifact was compiled for.
     ///   - availableBytes: memory that is free now.
     ///   - log: takes lines for the operator; called on the engine's thread.
@@ -28,7 +29,11 @@ package final class Session: Sendable {
         self.artifact = artifact
         var options = options
         options.adapters = adapters.map(\.name)
-        if let draft { options.draft.positions = try draft.checkedAsDraft(of: artifact).positions }
+        if let draft, draft.program.innerWidthRead > 0 {
+            options.draft.tokens = try draft.checkedAsHead(of: artifact)
+        } else if let draft {
+            options.draft.positions = try draft.checkedAsDraft(of: artifact).positions
+        }
         let configuration = try EngineConfiguration(
             program: artifact.program, draft: draft?.program, options: options, availableBytes: availableBytes)
         let loadDraft = draft.map { draft -> Engine.LoadDraft in { try Self.load(draft, adapters: [], beside: $0, on: backend) } }

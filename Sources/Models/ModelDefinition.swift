@@ -83,6 +83,8 @@ package struct TraceBounds: Sendable, Hashable {
     package var features: Int
     /// Whether layers of the decoder take adapters; not a bound, but decided where those are.
     package var takesAdapters = false
+    /// Which hidden states the decoder gives beside logits; nil for none.
+    package var innerStates: InnerStates?
 
     package init(tokens: Int, rows: Int, slots: Int, imageRows: Int, patches: Int, features: Int) {
         self.tokens = tokens

@@ -1,5 +1,6 @@
 package import HuggingFace
 package import IR
+import Plan
 import Tensors
 
 /// How a family's checkpoint becomes a module of entries.
@@ -18,24 +19,40 @@ package struct TraceEntries {
     package func module(
         _ checkpoint: CheckpointTypes, _ bounds: TraceBounds, vision: ((ModelTracer) -> Value)? = nil
     ) throws(CheckpointError) -> Module {
-        let catalog = try WeightCatalog(checkpoint, rewrites: rewrites)
-        let module = ModuleBuilder(weights: Array(catalog.declarations.values))
+        try check(bounds.innerStates, checkpoint)
         var symbols = [("T", bounds.tokens), ("B", bounds.rows), ("S", bounds.slots)]
         if decoder.keepsStates { symbols.append(("R", bounds.rows)) }
         if images != nil { symbols.append(("I", bounds.imageRows)) }
-        for (name, bound) in symbols + visionSymbols.map({ ($0.name, $0.bound) }) { module.symbol(name, bound: bound) }
-        if let vision { try record("vision", module, catalog) { [vision($0)] } }
-        try record("extend", module, catalog) {
+        var entries: [(name: String, body: (ModelTracer) -> [Value])] = []
+        if let vision { entries.append(("vision", { [vision($0)] })) }
+        entries.append(("extend", {
             $0.adapters = bounds.takesAdapters ? $0.adapterInput(tokens: "T") : nil
-            return $0.extend(decoder, images: images)
-        }
-        try record("decode", module, catalog) {
+            return $0.extend(decoder, images: images, showing: bounds.innerStates)
+        }))
+        entries.append(("decode", {
             $0.adapters = bounds.takesAdapters ? $0.adapterInput(tokens: "B") : nil
-            return [$0.decode(decoder)]
-        }
+            return $0.decode(decoder, showing: bounds.innerStates)
+        }))
+        return try self.module(checkpoint, symbols + visionSymbols.map { ($0.name, $0.bound) }, entries)
+    }
+
+    /// Records these entries; a weight that does not fit, is missing or has no use is an error.
+    func module(
+        _ checkpoint: CheckpointTypes, _ symbols: [(name: String, bound: Int)], _ entries: [(name: String, body: (ModelTracer) -> [Value])]
+    ) throws(CheckpointError) -> Module {
+        let catalog = try WeightCatalog(checkpoint, rewrites: rewrites)
+        let module = ModuleBuilder(weights: Array(catalog.declarations.values))
+        for (name, bound) in symbols { module.symbol(name, bound: bound) }
+        for (name, body) in entries { try record(name, module, catalog, body) }
         let traced = module.finish()
         try catalog.requireUse(traced.weights, ignoring: ignored + .derived + (quantization == nil ? [] : .quantizationFacts))
         return traced
+    }
+
+    private func check(_ inner: InnerStates?, _ checkpoint: CheckpointTypes) throws(CheckpointError) {
+        guard case .beforeLayers(let layers)? = inner, let other = layers.first(where: { !(0...decoder.layers.count).contains($0) }) else { return }
+        throw CheckpointError(
+            .inconsistent, file: checkpoint.location, "has \(decoder.layers.count) layers; there are no hidden states before layer \(other), which the head reads")
     }
 
     /// Records one entry; a weight that does not fit is reported as such.

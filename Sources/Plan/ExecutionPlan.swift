@@ -38,6 +38,8 @@ package enum InputRole: String, Sendable, Hashable, Codable, CaseIterable {
     case ordinals
     /// i32[T], the number of the adapter that each token's sequence is answered with; −1 for none.
     case adapters
+    /// f32[T, W]: in `extend` of a head the inner states of the model that it guesses for, in `decode` the hidden states that the head itself has left.
+    case innerStates = "inner_states"
 }
 
 /// Where a step finds or leaves a value.

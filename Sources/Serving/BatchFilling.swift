@@ -59,14 +59,10 @@ extension StepIO {
 
     private func fillPositions(_ sequence: SequenceState, _ prompt: Prompt, _ item: Batch.Item, row: Int) {
         let used = sequence.positionAxis
-        let count = prompt.ids.count
         for axis in 0..<positionAxes {
             for offset in 0..<item.count {
                 let index = item.start + offset
-                let position =
-                    if let used { axis == used ? Int32(index) : 0 } else if index < count { prompt.positions[axis * count + index] } else {
-                        Int32(index) + prompt.positionDelta
-                    }
+                let position = if let used { axis == used ? Int32(index) : 0 } else { prompt.position(of: index, axis: axis) }
                 positions[axis * tokenCount + row + offset] = position
             }
         }

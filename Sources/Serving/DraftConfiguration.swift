@@ -7,6 +7,8 @@ package struct DraftOptions: Sendable {
     package var count: Int?
     /// How the draft model's positions are counted.
     package var positions = PositionScheme.sequential(start: 0)
+    /// Of a head, by its tokens those of the model that it guesses for; empty where they are the same.
+    package var tokens: [Int32] = []
 
     package init() {}
 }
@@ -20,6 +22,10 @@ package struct DraftConfiguration: Sendable {
     package let blockBytes: Int
     package let vocabularySize: Int
     package let positions: PositionScheme
+    /// Whether it guesses from hidden states of the model that answers, in blocks of the same numbers.
+    package let isHead: Bool
+    /// Of a head, by its tokens those of the model that answers; empty where they are the same.
+    package let tokens: [Int32]
 
     /// Most tokens guessed at once where nobody says how many.
     package static let countDefault = 5
@@ -28,7 +34,10 @@ package struct DraftConfiguration: Sendable {
     ///   - draft: the draft model's program.
     ///   - sequences: those that run at once.
     ///   - length: tokens of the longest.
-    init(_ draft: Program, of program: Program, _ options: EngineOptions, sequences: Int, length: Int) throws(ConfigurationError) {
+    ///   - batched: those of the largest batch.
+    init(
+        _ draft: Program, of program: Program, _ options: EngineOptions, sequences: Int, length: Int, batched: Int
+    ) throws(ConfigurationError) {
         guard !draft.keepsStates else {
             throw .invalid("--speculative-model: the draft model keeps a state of each sequence, which guessed tokens would change; give another one")
         }
@@ -44,5 +53,25 @@ package struct DraftConfiguration: Sendable {
         blockBytes = max(draft.kvBlockBytes(blockSize: options.blockSize), 1)
         vocabularySize = draft.vocabularySize
         positions = options.draft.positions
+        (isHead, tokens) = (draft.innerWidthRead > 0, options.draft.tokens)
+        if isHead { try check(draft, of: program, sequences: sequences, length: length, batched: batched) }
+    }
+
+    /// Throws where a head does not take what the model leaves.
+    private func check(_ head: Program, of program: Program, sequences: Int, length: Int, batched: Int) throws(ConfigurationError) {
+        guard head.innerWidthRead == program.innerWidth else {
+            throw .invalid(
+                "--speculative-model: the head reads \(head.innerWidthRead) numbers of each token of the model, which gives \(program.innerWidth); "
+                    + "compile both with vlmc compile MODEL --speculative-model HEAD and vlmc compile HEAD --head-of MODEL")
+        }
+        guard tokens.isEmpty || tokens.count == head.vocabularySize else {
+            throw .invalid("--speculative-model: the head has \(head.vocabularySize) tokens, and says of \(tokens.count) which of the model's they are")
+        }
+        for (flag, own, needed) in [
+            ("--max-num-seqs", head.limits.maxSequences, sequences), ("--max-model-len", head.limits.maxModelLength, length),
+            ("--max-num-batched-tokens", head.limits.maxBatchedTokens, batched),
+        ] where own < needed {
+            throw .invalid("--speculative-model: the head was compiled for \(flag) \(own), the model is served with \(needed); compile the head again with \(flag) \(needed)")
+        }
     }
 }

@@ -3,7 +3,7 @@ internal import Execution
 internal import Plan
 
 /// A draft model at work: a second model beside the engine's, which guesses how sequences go on, the likeliest token each time.
-final class DraftModel {
+final class DraftModel: TokenGuesser {
     private let model: any LoadedModel
     private let configuration: DraftConfiguration
     private let (blockSize, blockCount): (Int, Int)
@@ -29,15 +29,17 @@ final class DraftModel {
                 cachesPrefixes: configuration.cachesPrefixes && draft.positions.lengths == nil))
     }
 
-    /// Warms `extend` and each decode gear.
     func warm() throws(BackendError) {
         let gears = configuration.limits.gears
         try WarmUp(model: model, gears: gears, blockSize: blockSize, blockCount: blockCount, hasAdapters: false, io: io).runTexts { _ in }
     }
 
-    /// Guesses what the scheduler wants of the batch that it has composed.
-    ///
-    /// - Parameter notesTimes: whether the scheduler is told how long steps take.
+    /// It reads texts alone, once a guess is wanted.
+    func read(_ batch: Batch, _ io: StepIO, _ scheduler: Scheduler, _ requests: [Int: ActiveRequest]) {}
+
+    /// Its cache has blocks of its own.
+    func copy(_ copies: CacheCopies) {}
+
     func guess(for scheduler: inout Scheduler, notesTimes: Bool) throws(BackendError) {
         guard !scheduler.drafts.isEmpty else { return }
         book.begin(scheduler.drafts, scheduler.running)
@@ -123,7 +125,7 @@ final class DraftModel {
 }
 
 /// The likeliest token of each of several rows of logits; −1 where no logit is a number.
-private final class LikeliestTokens: RowWork {
+final class LikeliestTokens: RowWork {
     private var rows: [UnsafeMutableBufferPointer<Float>] = []
     private let tokens: UnsafeMutableBufferPointer<Int>
     private let isa = vlm_cpu_features()

@@ -119,7 +119,9 @@ package struct EngineConfiguration: Sendable {
             throw .invalid("--enable-prefix-caching: the model keeps a state of each sequence, which cached blocks do not hold; leave it out")
         }
         if let lookup = options.lookup { try Self.check(guesses: lookup.count, program) }
-        let drafts = try draft.map { draft throws(ConfigurationError) in try DraftConfiguration(draft, of: program, options, sequences: sequences, length: length) }
+        let drafts = try draft.map { draft throws(ConfigurationError) in
+            try DraftConfiguration(draft, of: program, options, sequences: sequences, length: length, batched: batched)
+        }
         if let drafts { try Self.check(guesses: drafts.limits.count, program) }
         blockStore = options.blockStore
         try options.blockStore?.check(program)

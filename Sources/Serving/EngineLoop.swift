@@ -12,7 +12,7 @@ final class EngineLoop {
     private var scheduler: Scheduler
     private let sampling: RowSampling
     /// Nil where none guesses tokens, and after it has failed.
-    private var draft: DraftModel?
+    private var draft: (any TokenGuesser)?
     private var vision: VisionWork
     private var requests: [Int: ActiveRequest] = [:]
     private var commands: [EngineCommand] = []
@@ -49,7 +49,7 @@ final class EngineLoop {
         let began = clock.now
         let model = try load()
         try model.reserveKV(blockSize: configuration.blockSize, blockCount: configuration.blockCount)
-        let draft = try configuration.draft.flatMap { draft in try loadDraft.map { try DraftModel($0(model), draft, of: configuration) } }
+        let draft = try configuration.draft.flatMap { draft in try loadDraft.map { try draft.guesser($0(model), configuration) } }
         let stored = try configuration.blockStore.map { store in
             try StoredBlocks(store, configuration, model, origin: origin(), log: log) { mailbox.post(.storedBlocks) }
         }
@@ -142,10 +142,13 @@ final class EngineLoop {
     /// Runs one batch; false when there was none.
     private func step() -> Bool {
         guard scheduler.compose() else { return false }
+        let copies = scheduler.takeCopies()
+        if !copies.isEmpty {
+            model.copy(copies)
+            draft?.copy(copies)
+        }
         guess()
         let batch = scheduler.takeBatch()
-        let copies = scheduler.takeCopies()
-        if !copies.isEmpty { model.copy(copies) }
         var gear: Int?
         if case .decode(let rows) = batch.entry { gear = rows }
         io.fill(batch, gear: gear, running: scheduler.running, blockSize: configuration.blockSize, requests: requests)
@@ -162,17 +165,23 @@ final class EngineLoop {
         scheduler.commit()
         let generated = deliver(batch, began: began, now: now)
         record(batch, gear: gear, generated: generated)
+        withDraft { try $0.read(batch, io, scheduler, requests) }
         for (id, reason) in ended { end(id, reason) }
         ended.removeAll(keepingCapacity: true)
         advanceSearches()
         return true
     }
 
-    /// Has the draft model guess tokens. Where it cannot, answers go on without.
+    /// Has the draft model guess tokens.
     private func guess() {
+        withDraft { try $0.guess(for: &scheduler, notesTimes: configuration.weighsGuesses) }
+    }
+
+    /// Where the draft model cannot do what it is to, answers go on without.
+    private func withDraft(_ body: (any TokenGuesser) throws -> Void) {
         guard let draft else { return }
         do {
-            try draft.guess(for: &scheduler, notesTimes: configuration.weighsGuesses)
+            try body(draft)
         } catch {
             self.draft = nil
             scheduler.endDrafts()

@@ -21,6 +21,9 @@ package struct GuessHistory: Sendable, Equatable {
 
     package init() {}
 
+    /// Whether nothing is guessed in the next step.
+    package var isPaused: Bool { rest > 0 }
+
     /// Whether to guess in the step at hand; counts it.
     package mutating func isDue() -> Bool {
         guard rest > 0 else { return true }

@@ -36,15 +36,13 @@ struct ServedArtifact: Sendable {
     ) throws {
         maxAdapters = adapters.maxLoras
         bases = try adapters.modules.compactMap { module in module.base.map { (module.name, $0) } }
+        let pair = try draft.flatMap { try choice.with(head: $0, isHead: engine.speculation.isHead) }
         (self.choice, self.engine, self.inputs, seed, reasoning) = (choice, engine, inputs, answers.seed, answers.reasoningParser)
         (generation, overriding, template) = (try answers.generation(), try answers.overriding(), try inputs.template())
-        (path, artifact) = try Self.open(choice)
+        (path, artifact) = try Self.open(pair?.model ?? choice)
         try compiled.check(artifact.manifest)
         self.adapters = try adapters.adapters(for: artifact)
-        self.draft = try draft.map { draft in
-            try draft.checkDraft()
-            return try Self.open(draft).artifact
-        }
+        self.draft = try (pair?.head ?? draft).map { try Self.open($0).artifact }
     }
 
     private static func open(_ choice: ArtifactChoice) throws -> (path: String, artifact: Artifact) {

@@ -27,6 +27,7 @@ struct Compile: ParsableCommand {
 
     @OptionGroup var store: StoreOption
     @OptionGroup var model: ModelOptions
+    @OptionGroup var head: HeadOptions
 
     @Option(name: .shortAndLong, help: "Write the artifact to this directory instead of the store.")
     var output: String?
@@ -75,7 +76,7 @@ struct Compile: ParsableCommand {
             return stage
         }
         options.rewriteLimit = rewriteLimit
-        let source = try Failure.wrapping { () throws(CompileError) in try ModelSource(directory: options.directory, store: store) }
+        let source = try head.source(&options, store)
         if let quantization, let fact = source.quantizationMismatch(quantization) { throw Failure("--quantization \(quantization): \(fact)") }
         source.warnings.forEach(Terminal.warn)
         let machine = try model.resolvedMachine(store)

@@ -28,6 +28,18 @@ import Testing
         #expect((key.programKey == Sample.key().programKey) == (Self.changes[index].0 == "checkpoint"))
     }
 
+    /// They are a field of those alone that have some: other artifacts have the key that they had before there were any.
+    @Test func innerStatesAreAFieldWhereThereAreSome() {
+        var key = Sample.key(), other = key
+        key.innerStates = .beforeLayers([2, 14, 25])
+        other.innerStates = .normed
+        #expect(Set([key.digest, other.digest, Sample.key().digest]).count == 3 && key.programKey != Sample.key().programKey)
+        #expect(key.fields.count == Sample.key().fields.count + 1)
+        #expect(key.difference(from: Sample.key()).map(\.description) == ["inner states: none → before 2,14,25"])
+        #expect(Sample.key().difference(from: other).map(\.description) == ["inner states: behind the last norm → none"])
+        #expect(key.difference(from: other).map(\.field) == ["inner states"])
+    }
+
     @Test func everyFieldIsTested() {
         #expect(Sample.key().fields.map(\.name) == Self.changes.map(\.0))
     }

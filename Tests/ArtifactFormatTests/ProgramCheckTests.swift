@@ -58,6 +58,13 @@ import Testing
         Damage("no hidden states of extend") { program, _ in program.plans[0].outputs.removeLast() },
         Damage("hidden states of another width") { program, _ in program.plans[0].outputs[1].type.shape = [.symbol("B"), 7] },
         Damage("more hidden states than a batch has") { program, _ in program.plans[0].outputs[1].type.shape = [.symbol("T"), 8] },
+        Damage("inner states of extend alone") { program, _ in
+            program.plans[0].outputs.append(.init(name: ExecutionPlan.innerStatesName, type: TensorType(.f32, [.symbol("T"), 8])))
+        },
+        Damage("hidden states called inner ones") { program, _ in program.plans[0].outputs[1].name = ExecutionPlan.innerStatesName },
+        Damage("inner states that decode alone reads") { program, _ in
+            program.plans[1].steps[0].inputs[0] = Slot(.input(.innerStates), program.plans[1].steps[0].inputs[0].type)
+        },
         Damage("output of integers") { program, _ in program.plans[0].outputs[0].type.element = .i32 },
         Damage("more logits than a batch has") { program, _ in
             program.plans[0].outputs[0].type.shape = [.symbol("B"), 17]

@@ -41,6 +41,20 @@ final class TemporaryStore {
         return try Artifact.open(directory: report.artifact)
     }
 
+    /// Compiles one of the tiny models with a head that guesses its tokens, each for the other; the head may be a directory anywhere.
+    func compile(head: String, of name: String, _ precision: ArtifactKey.Precision) throws -> (model: Artifact, head: Artifact) {
+        let fixtures = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().path + "/EndToEndTests/Fixtures/"
+        func compile(_ source: ModelSource, _ inner: InnerStates?) throws -> Artifact {
+            var options = CompileOptions(directory: source.directory, target: .here)
+            (options.precision, options.innerStates) = (precision, inner)
+            let report = try Compilation(source, options: options, store: store, machine: .current(store)) { _ in }.run()
+            return try Artifact.open(directory: report.artifact)
+        }
+        let model = try ModelSource(directory: fixtures + name, store: store)
+        let source = try HeadSource(directory: head.hasPrefix("/") ? head : fixtures + head, of: model, store: store)
+        return (try compile(model, source.innerStates), try compile(source.source(), nil))
+    }
+
     /// The demo model with many more tokens, whose embeddings are noise.
     private func widened(_ demo: String) throws -> String {
         let directory = path + "-wide", (was, count) = (768, 8192)

@@ -114,6 +114,40 @@ import Testing
         }
     }
 
+    /// EAGLE heads of both kinds, of which two know most of what their model says and one knows nothing: both are compiled by the server, the answers are the
+    /// model's own, also to pictures.
+    @Test(arguments: [("chain", "chain_third", 0.4), ("chain", "chain_first", 0.4), ("qwen2_vl", "third", 0.0)])
+    func headsChangeNoAnswer(name: String, head: String, share: Double) async throws {
+        let space = try Workspace()
+        let eagle = Workspace.fixtures.appending(path: "eagle")
+        let directory = name == "chain" ? eagle.appending(path: name).path : Workspace.fixtures.appending(path: name).path
+        let bodies = try bodies()
+        let common = ["--store", space.store, "--block-size", "16", "--served-model-name", "model"]
+        let plain = try Server(directory, common + ["--no-enable-prefix-caching"])
+        let expected = try await answers(plain, bodies, atOnce: 1)
+        #expect(plain.stop() == 0)
+        let headDirectory = eagle.appending(path: head).path
+        for (flags, atOnce) in [
+            (["--speculative-model", headDirectory, "--num-speculative-tokens", "4"], 1),
+            (["--speculative-config", #"{"method": "\#(head == "chain_first" ? "eagle" : "eagle3")", "model": "\#(headDirectory)", "num_speculative_tokens": 4}"#], 3),
+        ] {
+            let server = try Server(directory, flags + common)
+            #expect(server.line(with: "speculation  up to 4 tokens, guessed by \(head), ") != nil)
+            let found = try await answers(server, bodies, atOnce: atOnce)
+            for index in bodies.indices { #expect(found[index] == expected[index], "\(bodies[index])") }
+            let accepted = try await server.metric("vllm:spec_decode_num_accepted_tokens_total")
+            let guessed = try await server.metric("vllm:spec_decode_num_draft_tokens_total")
+            #expect(guessed > 0 && accepted >= share * guessed, "\(accepted) of \(guessed)")
+            #expect(server.stop() == 0)
+        }
+        // What the compiler made of each is served as artifacts; a model that shows nothing is an error.
+        let (model, own) = (try space.compile(directory, "--speculative-model", headDirectory), try space.compile(headDirectory, "--head-of", directory))
+        let server = try Server(model, ["--speculative-model", own, "--num-speculative-tokens", "2"])
+        #expect(server.stop() == 0)
+        let other = try Command("vlm-serve", [space.compile(directory), "--speculative-model", own]).run()
+        #expect(other.status == 1 && other.errors.contains("gives no hidden states that a head could read"), "\(other.errors)")
+    }
+
     /// Replaces the weights by random ones from 1/128 to 1/64, of either sign.
     private func randomize(_ path: String) throws {
         var bytes = [UInt8](try Data(contentsOf: URL(filePath: path)))
@@ -131,11 +165,12 @@ import Testing
         let space = try Workspace()
         let artifact = try space.compile(Workspace.demoModel)
         let other = try space.compile(Workspace.fixtures.appending(path: "qwen2_vl").path)
-        let head = space.path("head")
+        let head = space.path("head"), eagle = Workspace.fixtures.appending(path: "eagle/third").path
         try FileManager.default.createDirectory(atPath: head, withIntermediateDirectories: true)
-        try Data(#"{"architectures": ["LlamaForCausalLMEagle3"], "model_type": "llama"}"#.utf8).write(to: URL(filePath: head + "/config.json"))
+        try Data(#"{"architectures": ["MedusaModel"], "model_type": "medusa"}"#.utf8).write(to: URL(filePath: head + "/config.json"))
         for (draft, message) in [
-            (other, "--speculative-model \(other): its token "), (head, "--speculative-model \(head): LlamaForCausalLMEagle3 guesses from another model's hidden states"),
+            (other, "--speculative-model \(other): its token "), (head, "--speculative-model \(head): MedusaModel guesses from another model's hidden states"),
+            (eagle, "--speculative-model \(eagle) is the directory of a head, and \(artifact) an artifact"),
             (space.path("nothing"), "nothing"),
         ] {
             let outcome = try Command("vlm-serve", [artifact, "--speculative-model", draft, "--num-speculative-tokens", "2"]).run()

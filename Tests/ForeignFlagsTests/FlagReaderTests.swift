@@ -121,8 +121,16 @@ import Testing
         #expect(try reader.read(["dir"] + flags).arguments == ["dir", "--speculative-model", "a/draft", "--num-speculative-tokens", "3"])
     }
 
+    @Test(arguments: ["eagle", "eagle3"]) func aHeadIsADraftModelOfAMethod(method: String) throws {
+        let object = #"{"method": "\#(method)", "model": "a/head", "num_speculative_tokens": 3}"#
+        #expect(
+            try reader.read(["dir", "--speculative-config", object]).arguments
+                == ["dir", "--speculative-model", "a/head", "--speculative-method", method, "--num-speculative-tokens", "3"])
+    }
+
     @Test(arguments: [
-        (#"{"method": "eagle", "model": "a/head", "num_speculative_tokens": 5}"#, "--speculative-config: method must be \"ngram\" or \"draft_model\": EAGLE heads and others that read hidden states are not served"),
+        (#"{"method": "medusa", "model": "a/head", "num_speculative_tokens": 5}"#, "--speculative-config: method must be \"ngram\", \"draft_model\", \"eagle\" or \"eagle3\": other heads that read hidden states are not served"),
+        (#"{"method": "eagle3", "num_speculative_tokens": 5}"#, "--speculative-config: method eagle3 needs the \"model\" of a head"),
         (#"{"model": "", "num_speculative_tokens": 5}"#, "--speculative-config: model must be a string"), (#"{"model": 1, "num_speculative_tokens": 5}"#, "--speculative-config: model must be a string"),
         (#"{"model": "a/draft"}"#, "--speculative-config needs num_speculative_tokens"), (#"{"method": "draft_model", "num_speculative_tokens": 5}"#, "--speculative-config: method draft_model needs the \"model\""),
         (#"{"model": "a/draft", "num_speculative_tokens": 5, "prompt_lookup_max": 3}"#, "--speculative-config: prompt_lookup_max is of \"method\": \"ngram\"; a/draft is a draft model"),

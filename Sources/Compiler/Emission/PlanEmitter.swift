@@ -32,7 +32,7 @@ struct PlanEmitter {
         let sizes = stored.map { graph.storedType(of: $0).byteCount(bounds) ?? 0 }
         let ends = stored.compactMap { graph[$0].place?.region.map { $0.offset + $0.byteCount } }
         let outputs = graph.results.enumerated().map { index, value in
-            ExecutionPlan.Output(name: index < entry.outputNames.count ? entry.outputNames[index] : "\(index)", type: graph.type(of: value))
+            ExecutionPlan.Output(name: index < outputNames.count ? outputNames[index] : "\(index)", type: graph.type(of: value))
         }
         return ExecutionPlan(
             entry: entry, tensors: tensors, outputs: outputs, steps: steps, bounds: bounds, arenaBytes: ends.max() ?? 0,
@@ -61,6 +61,16 @@ struct PlanEmitter {
 }
 
 extension PlanEmitter {
+    /// The results of a head have what it reads of itself in its next step, those of other models what a head reads of them.
+    private var outputNames: [String] {
+        let isHead = graph.inputs.contains { $0.name == InputRole.innerStates.rawValue }
+        return switch entry {
+        case .vision: ["image_embeds"]
+        case .extend: ["logits", "hidden", ExecutionPlan.innerStatesName]
+        case .decode: ["logits", isHead ? "hidden" : ExecutionPlan.innerStatesName]
+        }
+    }
+
     private func indices(_ axes: [Int], _ node: Node, _ table: inout WeightTable) throws(CompileError) -> Slot {
         let module = ModuleBuilder()
         let type = TensorType(.i32, [.fixed(axes.count)])
@@ -132,11 +142,4 @@ extension Entry {
         }
     }
 
-    fileprivate var outputNames: [String] {
-        switch self {
-        case .vision: ["image_embeds"]
-        case .extend: ["logits", "hidden"]
-        case .decode: ["logits"]
-        }
-    }
 }

@@ -74,7 +74,7 @@ extension ModelTracer {
     private func projections(
         _ x: Value, _ text: DecoderConfiguration, _ layer: DecoderLayer, tokens: Dim
     ) -> (q: Value, k: Value?, v: Value?, gate: Value?) {
-        let (shape, width) = (text.heads(of: layer), text.width)
+        let (shape, width) = (text.heads(of: layer), text.attended ?? text.width)
         let headDim = Dim.fixed(shape.headDim)
         let heads: Shape = [tokens, .fixed(shape.heads), headDim]
         let kvHeads: Shape = [tokens, .fixed(shape.kvHeads), headDim]

@@ -21,6 +21,8 @@ package struct DecoderConfiguration: Sendable {
     var rotaries: [RotaryFrequencies]
     /// Where queries, keys and values come from.
     var projections = QueryProjections.separate
+    /// Elements of what they are made of, where those are not the decoder's width.
+    var attended: Int?
     /// Of the layers that convolve, and of those that are delta nets.
     var convolution: ConvolutionShape?
     var deltaNet: DeltaNetShape?

@@ -7,12 +7,14 @@ extension ModelTracer {
     ///
     /// With `images`, tokens may be rows of images: f32 `[I, W · (1 + layers)]`, of which the first `W` elements stand for the
     /// token and those that follow are added after the first layers (deepstack).
-    func extend(_ text: DecoderConfiguration, images: ImageRows?) -> [Value] {
+    ///
+    /// - Parameter inner: which hidden states are a third result, f32 `[T, W]`; nil for none.
+    func extend(_ text: DecoderConfiguration, images: ImageRows?, showing inner: InnerStates? = nil) -> [Value] {
         let ids = b.input(InputRole.ids.rawValue, TensorType(.i32, ["T"]))
-        var rows: (index: Value, embeds: Value)?
+        var features: (index: Value, embeds: Value)?
         if let images {
             let index = b.input(InputRole.imageRows.rawValue, TensorType(.i32, ["T"]))
-            rows = (index, b.input(InputRole.imageEmbeds.rawValue, TensorType(.f32, ["I", .fixed(images.width(text))])))
+            features = (index, b.input(InputRole.imageEmbeds.rawValue, TensorType(.f32, ["I", .fixed(images.width(text))])))
         }
         let positions = b.input(InputRole.positions.rawValue, TensorType(.i32, [.fixed(text.positionAxes), "T"]))
         let context = cacheContext(text, tokens: "T")
@@ -21,22 +23,25 @@ extension ModelTracer {
         let known = embedded(ids, text)
         var x = embedding(known, text, tables)
         var added: [Value] = []
-        if let images, let rows {
+        if let images, let features {
             func part(_ index: Int) -> Value {
-                guard images.addedLayers > 0 else { return rows.embeds }
-                return b.slice(rows.embeds, axis: 1, index * text.width..<(index + 1) * text.width)
+                guard images.addedLayers > 0 else { return features.embeds }
+                return b.slice(features.embeds, axis: 1, index * text.width..<(index + 1) * text.width)
             }
-            x = b.selectRows(x, part(0), rows.index)
+            x = b.selectRows(x, part(0), features.index)
             let nothing = b.mul(x, b.literal(0))
-            added = (0..<images.addedLayers).map { b.selectRows(nothing, part($0 + 1), rows.index) }
+            added = (0..<images.addedLayers).map { b.selectRows(nothing, part($0 + 1), features.index) }
         }
         let own = layerInputs(known, x, text, tokens: "T")
-        let hidden = b.gather(decoder(x, positions, text, context, added: added, own: own), sampled)
-        return [logits(hidden, text, tables), hidden]
+        let rows = decoder(x, positions, text, context, added: added, own: own, showing: inner)
+        let hidden = b.gather(rows.hidden, sampled)
+        return [logits(hidden, text, tables), hidden] + [rows.inner].compactMap(\.self)
     }
 
     /// The entry `decode`: one token for each of `B` sequences to logits f32 `[B, V]`.
-    func decode(_ text: DecoderConfiguration) -> Value {
+    ///
+    /// - Parameter inner: which hidden states are a second result, f32 `[B, W]`; nil for none.
+    func decode(_ text: DecoderConfiguration, showing inner: InnerStates? = nil) -> [Value] {
         let ids = b.input(InputRole.ids.rawValue, TensorType(.i32, ["B"]))
         let positions = b.input(InputRole.positions.rawValue, TensorType(.i32, [.fixed(text.positionAxes), "B"]))
         var alone = text
@@ -46,7 +51,8 @@ extension ModelTracer {
         let known = embedded(ids, text)
         let x = embedding(known, text, tables)
         let own = layerInputs(known, x, text, tokens: "B")
-        return logits(decoder(x, positions, alone, context, added: [], own: own), text, tables)
+        let rows = decoder(x, positions, alone, context, added: [], own: own, showing: inner)
+        return [logits(rows.hidden, text, tables)] + [rows.inner].compactMap(\.self)
     }
 
     /// The modules whose weights embed tokens and score them: tied ones are one, whichever of the two the checkpoint has.
@@ -67,10 +73,11 @@ extension ModelTracer {
     }
 
     /// Embedded tokens to hidden states after the last norm; `added` holds what the first layers' results grow by, `own` the rows that
-    /// are each layer's own.
+    /// are each layer's own. Those that `inner` names are `inner`.
     private func decoder(
-        _ embedded: Value, _ positions: Value, _ text: DecoderConfiguration, _ context: CacheContext, added: [Value], own: [Value]
-    ) -> Value {
+        _ embedded: Value, _ positions: Value, _ text: DecoderConfiguration, _ context: CacheContext, added: [Value], own: [Value],
+        showing inner: InnerStates?
+    ) -> (hidden: Value, inner: Value?) {
         scope("model") {
             let tables = text.rotaries.enumerated().map { index, frequencies in
                 let isUsed = text.layers.contains { $0.mixer == .attention && $0.rotary == index }
@@ -78,6 +85,7 @@ extension ModelTracer {
             }
             let growth = queryGrowth(positions, text, tokens: context.tokens)
             var x = embedded
+            var before = [x]
             var caches: [Int: LayerCache] = [:]
             for (index, layer) in text.layers.enumerated() {
                 x = scope("layers.\(index)") {
@@ -90,8 +98,14 @@ extension ModelTracer {
                     return scaledLayer(index < own.count ? joined(result, own[index], text) : result, text)
                 }
                 if index < added.count { x = b.add(x, added[index]) }
+                before.append(x)
             }
-            return norm("norm", x, text)
+            let hidden = norm("norm", x, text)
+            switch inner {
+            case nil: return (hidden, nil)
+            case .normed?: return (hidden, hidden)
+            case .beforeLayers(let layers)?: return (hidden, b.concat(layers.map { before[$0] }, axis: 1))
+            }
         }
     }
 
