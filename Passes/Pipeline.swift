@@ -3,8 +3,12 @@ import Plan
 
 /// The list of passes, in order; nothing else decides what runs when.
 ///
-/// - Parameter error: measures what rounding does to a weight; nil where no weight is read, and then none is too far off.
-package func pipeline(gears: [Int], policy: KernelPolicy, error: RoundingError? = nil) -> PassPipeline {
+/// - Parameters:
+///   - error: measures what rounding does to a weight; nil where no weight is read, and then none is too far off.
+///   - calibration: what is known of the inputs of layers that are rounded to int4; nil where nothing is.
+package func pipeline(
+    gears: [Int], policy: KernelPolicy, error: RoundingError? = nil, calibration: CalibratedLayers? = nil
+) -> PassPipeline {
     PassPipeline([
         // Patterns below are written without literals that could be one literal.
         foldConstants,
@@ -43,7 +47,7 @@ package func pipeline(gears: [Int], policy: KernelPolicy, error: RoundingError? 
         // Rotations and joined layers are looked for behind each write.
         joinCacheWrites,
         // Needs the layers as they are joined; before gears, so that each weight is looked at once.
-        quantizeLayers(policy, error: error),
+        quantizeLayers(policy, error: error, calibration: calibration),
         // From here on a decode graph knows its number of rows.
         bucketDecodeGears(gears),
         // Needs the numbers of rows.

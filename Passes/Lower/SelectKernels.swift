@@ -17,7 +17,7 @@ package struct KernelPolicy: Sendable, Hashable {
     package var screenedBytes = 32 << 20
     /// Which linear layers are rounded; nil leaves them as the checkpoint has them.
     package var rounding: LayerRounding?
-    /// A layer whose rounded weight is further off than this share of it stays as it is.
+    /// A layer whose rounded weight is further off than this share of it stays as it is; where a calibration was, it is the outputs' share.
     package var (int8ErrorMax, int4ErrorMax) = (0.03, 0.2)
 
     package init(isExact: Bool, features: Set<CPUFeature>, arithmetic: Arithmetic) {
@@ -25,6 +25,9 @@ package struct KernelPolicy: Sendable, Hashable {
         self.features = features
         self.arithmetic = arithmetic
     }
+
+    /// Lets no layer be further off than that, whose rounding was asked for; one that stays wider may be as far off as before.
+    package mutating func bound(by share: Double) { if rounding?.decoderBits == 4 { int4ErrorMax = share } else { int8ErrorMax = share } }
 }
 
 /// Binds each node to the first kernel of the registry that takes it, and copies what a kernel cannot read where it lies.

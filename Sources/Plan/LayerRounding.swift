@@ -10,6 +10,10 @@ package enum LayerRounding: String, Sendable, Hashable, Codable, CaseIterable {
     case int4
     /// The same, and those of what looks at images to int8.
     case int4All = "int4-all"
+    /// As `int4`, with scales that a search finds on calibration inputs.
+    case awqInt4 = "awq-int4"
+    /// The same, and those of what looks at images to int8.
+    case awqInt4All = "awq-int4-all"
 
     /// What a weight becomes.
     package enum Form: Sendable, Hashable {
@@ -23,16 +27,19 @@ package enum LayerRounding: String, Sendable, Hashable, Codable, CaseIterable {
     package var decoderBits: Int? {
         switch self {
         case .int8, .int8All: 8
-        case .int4, .int4All: 4
+        case .int4, .int4All, .awqInt4, .awqInt4All: 4
         case .int8Vision: nil
         }
     }
 
-    package var roundsVision: Bool { [.int8Vision, .int8All, .int4All].contains(self) }
+    package var roundsVision: Bool { [.int8Vision, .int8All, .int4All, .awqInt4All].contains(self) }
+
+    /// Whether the decoder's scales are searched on calibration inputs.
+    package var isCalibrated: Bool { [.awqInt4, .awqInt4All].contains(self) }
 
     /// Whose layers it rounds, for a person.
     package var summary: String {
-        let decoder = decoderBits.map { "the decoder's linear layers but the last\(roundsVision && $0 == 4 ? " to int4" : "")" }
+        let decoder = decoderBits.map { "the decoder's linear layers but the last\(roundsVision && $0 == 4 ? " to int4" : "")\(isCalibrated ? " by calibrated scales" : "")" }
         let vision = roundsVision ? "the vision tower's linear layers\(decoderBits == 4 ? " to int8" : "")" : nil
         return [decoder, vision].compactMap { $0 }.joined(separator: " and ")
     }

@@ -62,7 +62,7 @@ package struct Evaluator {
         return try run(recipe).results[0]
     }
 
-    private func evaluate(
+    func evaluate(
         _ node: Node, _ graph: Graph, _ values: [Tensor?], _ bindings: [String: Int]
     ) throws(EvaluationError) -> [Tensor] {
         let place = node.op.mnemonic + (node.origin.isEmpty ? "" : " (\(node.origin))")
@@ -81,7 +81,7 @@ package struct Evaluator {
         }
     }
 
-    private static func taken(_ id: ValueID, _ values: [Tensor?]) throws(EvaluationError) -> Tensor {
+    static func taken(_ id: ValueID, _ values: [Tensor?]) throws(EvaluationError) -> Tensor {
         guard let value = values[id.index] else { throw EvaluationError("a value is read before it is computed") }
         return value
     }
@@ -98,7 +98,7 @@ package struct Evaluator {
     }
 
     /// The tensor for an input, after its shape has bound the symbols of the type.
-    private static func given(
+    static func given(
         _ name: String, _ tensors: [String: Tensor], _ type: TensorType, _ bindings: inout [String: Int]
     ) throws(EvaluationError) -> Tensor {
         guard let tensor = tensors[name] else { throw EvaluationError("no tensor is given for %\(name): \(type)") }

@@ -4,7 +4,8 @@ import Tensors
 /// 4-bit codes of groups, as `group_zeros`, `group_scales` and `group_codes` mean them.
 package enum GroupRounding {
     private static let whole = RowRounding.whole
-    private static let shares: [Float] = [1, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6]
+    /// The shares of a group's range that its scale is chosen of, in twentieths.
+    package static let shares: [UInt8] = [20, 19, 18, 17, 16, 15, 14, 13, 12]
 
     private static func range(_ values: UnsafeBufferPointer<Float>) -> (least: Float, greatest: Float) {
         var (least, greatest) = (SIMD8<Float>.zero, SIMD8<Float>.zero)
@@ -22,16 +23,37 @@ package enum GroupRounding {
         return span > 0 ? (-15 * (least / 2 / span) + whole) - whole : 0
     }
 
-    fileprivate static func scale(_ values: UnsafeBufferPointer<Float>, zero: Float) -> Float {
+    /// The scale of so many twentieths of the range; 0 where no f16 number is.
+    fileprivate static func scale(_ values: UnsafeBufferPointer<Float>, share: UInt8) -> Float {
         let (least, greatest) = range(values)
-        var best = (scale: Float(0), error: Float.infinity)
+        let scale = Float(Float16(Float(share) / 20 * (greatest / 15 - least / 15)))
+        return scale.isFinite ? scale : 0
+    }
+
+    /// The share with the least sum of squares.
+    package static func share(_ values: UnsafeBufferPointer<Float>) -> UInt8 {
+        let zero = zero(values)
+        var best = (share: shares[0], error: Float.infinity)
         for share in shares {
-            let scale = Float(Float16(share * (greatest / 15 - least / 15)))
-            guard scale > 0, scale.isFinite else { continue }
+            let scale = scale(values, share: share)
+            guard scale > 0 else { continue }
             let error = squares(values, scale: scale, zero: zero).error
-            if error < best.error { best = (scale, error) }
+            if error < best.error { best = (share, error) }
         }
-        return best.scale
+        return best.share
+    }
+
+    /// What codes, zeros and the scale of a share make of a group's numbers, written over `result`.
+    package static func round(_ values: UnsafeBufferPointer<Float>, share: UInt8, to result: UnsafeMutablePointer<Float>) {
+        let (zero, scale) = (zero(values), scale(values, share: share))
+        for start in stride(from: 0, to: values.count, by: 8) {
+            let numbers = levels(eight(values, start), scale, zero) * scale
+            if start + 8 <= values.count {
+                UnsafeMutableRawPointer(result + start).storeBytes(of: numbers, as: SIMD8<Float>.self)
+                continue
+            }
+            for lane in 0..<min(8, values.count - start) { result[start + lane] = numbers[lane] }
+        }
     }
 
     fileprivate static func codes(_ values: UnsafeBufferPointer<Float>, scale: Float, zero: Float, into codes: inout [Int32]) {
@@ -73,7 +95,7 @@ package enum GroupRounding {
         var sums = (error: 0.0, weight: 0.0)
         forEach(values, group) { _, values in
             let zero = zero(values)
-            let part = squares(values, scale: scale(values, zero: zero), zero: zero)
+            let part = squares(values, scale: scale(values, share: share(values)), zero: zero)
             sums.error += Double(part.error)
             sums.weight += Double(part.weight)
         }
@@ -101,9 +123,12 @@ extension GroupZeros: Evaluable {
 
 extension GroupScales: Evaluable {
     package func evaluate(_ call: Call) -> [Tensor] {
-        let zeros = call[1].ints
+        let shares = hasShares ? call[2].ints : []
         var scales: [Float] = []
-        GroupRounding.forEach(call[0].floats, group) { scales.append(GroupRounding.scale($1, zero: Float(zeros[$0]))) }
+        GroupRounding.forEach(call[0].floats, group) { index, values in
+            let share = hasShares ? UInt8(clamping: shares[index]) : GroupRounding.share(values)
+            scales.append(GroupRounding.scale(values, share: share))
+        }
         return call.result(scales)
     }
 }

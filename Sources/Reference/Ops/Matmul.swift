@@ -3,12 +3,12 @@ package import IR
 internal import Tensors
 
 /// Dense f32 matrix products.
-enum Gemm {
+package enum Gemm {
     /// From this many multiplications on, BLAS does the work.
     private static let blasThreshold = 1 << 14
 
     /// `c = a · b` or `a · bᵀ` for row-major `a[m, k]` and `b[k, n]` or `b[n, k]`; needs the extents below 2³¹.
-    static func multiply(
+    package static func multiply(
         _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ c: UnsafeMutablePointer<Float>, m: Int, n: Int, k: Int, transposeB: Bool
     ) {
         if m > 0, n > 0, k > 0, Double(m) * Double(n) * Double(k) >= Double(blasThreshold) {
