@@ -1,6 +1,7 @@
 import ArgumentParser
 import ArtifactFormat
 import CommandLineSupport
+import Plan
 import CPUBackend
 
 struct Show: ParsableCommand {
