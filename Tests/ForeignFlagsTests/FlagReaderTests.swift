@@ -6,7 +6,7 @@ import Testing
         "--host": true, "--port": true, "--served-model-name": true, "--api-key": true, "--allowed-origins": true, "--max-model-len": true, "--max-num-seqs": true,
         "--max-num-batched-tokens": true, "--threads": true, "--enable-prefix-caching": false, "--no-enable-prefix-caching": false, "--disable-log-requests": false,
         "--override-generation-config": true, "--limit-mm-per-prompt": true, "--log-level": true, "--seed": true, "--dtype": true, "--image-cache-bytes": true, "--enforce-eager": false,
-        "--speculative-model": true, "--num-speculative-tokens": true, "--ngram-prompt-lookup-max": true, "--ngram-prompt-lookup-min": true,
+        "--speculative-model": true, "--speculative-method": true, "--num-speculative-tokens": true, "--ngram-prompt-lookup-max": true, "--ngram-prompt-lookup-min": true,
         "--image-fetch-timeout": true, "--max-image-pixels": true, "--media-redirects": false, "--no-media-redirects": false, "--allowed-media-domains": true, "--enable-lora": false, "--lora-modules": true,
     ])
 
