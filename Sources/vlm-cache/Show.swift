@@ -1,8 +1,8 @@
 import ArgumentParser
 import ArtifactFormat
 import CommandLineSupport
-import Plan
 import CPUBackend
+import Plan
 
 struct Show: ParsableCommand {
     static let configuration = CommandConfiguration(
