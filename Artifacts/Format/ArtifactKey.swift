@@ -69,6 +69,10 @@ package struct ArtifactKey: Sendable, Hashable, Codable {
     package var precision: Precision
     /// Which linear layers are rounded; nil for as the checkpoint has them.
     package var rounding: LayerRounding?
+    /// Above this share a layer's error keeps it wider; nil for the passes' own bounds.
+    package var roundingBound: Double?
+    /// Digest of what the model was calibrated on; nil where it was not.
+    package var calibration: String?
     /// Whether layers of the decoder take adapters.
     package var takesAdapters: Bool
     /// Arithmetic of the large linear layers.
@@ -78,7 +82,8 @@ package struct ArtifactKey: Sendable, Hashable, Codable {
 
     package init(
         checkpoint: String, tensors: String, configs: ConfigDigests, pipeline: [PassVersion], rewriteLimit: Int? = nil, target: Target,
-        precision: Precision, rounding: LayerRounding? = nil, takesAdapters: Bool = false, arithmetic: Arithmetic, limits: Program.Limits, kvElement: DType
+        precision: Precision, rounding: LayerRounding? = nil, roundingBound: Double? = nil, calibration: String? = nil,
+        takesAdapters: Bool = false, arithmetic: Arithmetic, limits: Program.Limits, kvElement: DType
     ) {
         formatVersion = Manifest.formatVersion
         compiler = toolVersion
@@ -90,6 +95,8 @@ package struct ArtifactKey: Sendable, Hashable, Codable {
         self.target = target
         self.precision = precision
         self.rounding = rounding
+        self.roundingBound = roundingBound
+        self.calibration = calibration
         self.takesAdapters = takesAdapters
         self.arithmetic = arithmetic
         self.limits = limits
@@ -129,7 +136,7 @@ extension ArtifactKey {
             Field(name: "rewrite limit", value: rewriteLimit.map(String.init) ?? "none"),
             Field(name: "target", value: target.rawValue),
             Field(name: "precision", value: precision.rawValue),
-            Field(name: "quantize", value: rounding?.rawValue ?? "none"),
+            Field(name: "quantize", value: quantize),
             Field(name: "adapters", value: takesAdapters ? "taken" : "none"),
             Field(name: "arithmetic", value: arithmetic.rawValue),
             Field(name: "gears", value: limits.gears.map(String.init).joined(separator: ",")),
@@ -139,6 +146,14 @@ extension ArtifactKey {
             Field(name: "max-patches", value: "\(limits.maxPatches)"),
             Field(name: "kv element", value: kvElement.rawValue),
         ]
+    }
+
+    /// Which layers are rounded, and by what.
+    private var quantize: String {
+        let parts = [
+            rounding?.rawValue ?? "none", calibration.map { "calibrated on \($0.prefix(32))" }, roundingBound.map { "within \($0)" },
+        ]
+        return parts.compactMap { $0 }.joined(separator: " ")
     }
 
     /// The artifact's name in the store: 32 hexadecimal digits.

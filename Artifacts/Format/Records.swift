@@ -9,6 +9,8 @@ extension Store {
         case machines
         /// Files of packed weights whose sums held.
         case sums
+        /// What calibrations found, which `Compiler` writes.
+        case calibrations
     }
 
     /// The directory of a kind's records.

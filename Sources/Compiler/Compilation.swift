@@ -34,6 +34,8 @@ package struct Compilation {
     package var remembersMachine = true
     /// Whether weights are read to tell how far rounding takes them; without it no layer is too far off.
     package var measuresRounding = true
+    /// What the model is computed on where scales are searched; without it they are not.
+    package var calibration: CalibrationInputs?
     private let report: @Sendable (Event) -> Void
     let limits: Program.Limits
     private let clock = ContinuousClock()
@@ -64,18 +66,25 @@ package struct Compilation {
         }
     }
 
+    func tell(_ event: Event) { report(event) }
+
     /// The passes, after every flag had its say.
-    package var passes: PassPipeline { passes(over: nil) }
+    package var passes: PassPipeline { passes(over: nil, nil) }
 
     /// The passes for a module, whose weights they measure where they round them.
-    package func passes(over module: Module?) -> PassPipeline {
+    private func passes(over module: Module?, _ calibrated: CalibrationRecord?) -> PassPipeline {
         var policy = KernelPolicy(
             isExact: options.precision == .exact, features: options.target.features, arithmetic: arithmetic)
         if let bytes = options.screenedBytes { policy.screenedBytes = bytes }
         policy.rounding = options.rounding
+        if let bound = options.roundingBound { policy.bound(by: bound) }
         guard let module, options.rounding != nil, measuresRounding else { return pipeline(gears: limits.gears, policy: policy) }
-        let errors = RoundingErrors(source.checkpoint, module.weights)
-        return pipeline(gears: limits.gears, policy: policy) { recipe, form throws(PassError) in try errors.share(recipe, form) }
+        var tensors = calibrated?.tensors ?? [:]
+        for weight in module.weights { if let tensor = source.checkpoint[weight.source] { tensors[weight.name] = tensor } }
+        let errors = RoundingErrors(tensors)
+        return pipeline(
+            gears: limits.gears, policy: policy, error: { recipe, form throws(PassError) in try errors.share(recipe, form) },
+            calibration: calibrated?.layers)
     }
 
     private var arithmetic: Arithmetic { machine.arithmetic(for: options.target, options.precision) }
@@ -94,16 +103,29 @@ package struct Compilation {
         throw .badOption("--enable-lora: the decoder has none of the layers that adapters may change: \(AdapterConfiguration.layers.joined(separator: ", "))")
     }
 
-    /// The module after the passes up to `options.stopAfter`, and what they did.
-    package func lowered() throws(CompileError) -> (module: Module, reports: [PassRecord]) {
+    /// The mathematics of the model with the passes that it is to run through, its layers calibrated where that is asked for.
+    package func tracedWithPasses() throws(CompileError) -> (module: Module, passes: PassPipeline) {
+        let (module, calibrated) = try tracedAndCalibrated()
+        return (module, passes(over: module, calibrated))
+    }
+
+    private func tracedAndCalibrated() throws(CompileError) -> (module: Module, calibrated: CalibrationRecord?) {
         var module = try traced()
+        let calibrated = try calibrated(module)
+        module.weights += calibrated?.declarations ?? []
+        return (module, calibrated)
+    }
+
+    /// The module after the passes up to `options.stopAfter`, and what they did.
+    func lowered() throws(CompileError) -> (module: Module, reports: [PassRecord], calibrated: CalibrationRecord?) {
+        var (module, calibrated) = try tracedAndCalibrated()
         var settings = PassPipeline.Options(
             verifies: options.verifies, rewriteLimit: options.rewriteLimit, stopAfter: options.stopAfter)
         settings.limitsEveryPass = options.stopAfter != nil
         do throws(PassError) {
-            let passes = passes(over: module)
+            let passes = passes(over: module, calibrated)
             let reports = try passes.run(on: &module, options: settings, observers: observers)
-            return (module, zip(reports, passes.passes).map { PassRecord($0, of: $1) })
+            return (module, zip(reports, passes.passes).map { PassRecord($0, of: $1) }, calibrated)
         } catch { throw .internalInconsistency("\(error)") }
     }
 
@@ -111,7 +133,8 @@ package struct Compilation {
     package func run() throws(CompileError) -> CompileReport {
         if options.stopAfter != nil {
             var result = CompileReport(.stopped)
-            result.passes = try timed("passes", &result) { () throws(CompileError) in try lowered().reports }
+            let (_, reports, calibrated) = try timed("passes", &result) { () throws(CompileError) in try lowered() }
+            (result.passes, result.calibration) = (reports, calibrated?.report)
             return result
         }
         if options.isOnlyLookedUp { return try lookedUp() }
@@ -212,7 +235,7 @@ package struct Compilation {
             checkpoint: digests.checkpoint, tensors: source.tensorDigest, configs: source.digests,
             pipeline: passes.passes.map { ArtifactKey.PassVersion(name: $0.name, version: $0.version) },
             rewriteLimit: options.rewriteLimit, target: options.target, precision: options.precision, rounding: options.rounding,
-            takesAdapters: options.takesAdapters, arithmetic: arithmetic, limits: limits,
+            roundingBound: options.roundingBound, calibration: options.rounding?.isCalibrated == true ? calibration?.digest : nil, takesAdapters: options.takesAdapters, arithmetic: arithmetic, limits: limits,
             kvElement: kvElement)
     }
 
@@ -227,7 +250,7 @@ package struct Compilation {
             return (try CompiledProgram(self, kvElement), false)
         }
         result.reusedProgram = isReused
-        result.passes = compiled.log.reports
+        (result.passes, result.calibration) = (compiled.log.reports, compiled.calibrated?.report)
         result.memory = compiled.program.plans.map { plan in
             CompileReport.Memory(
                 entry: "\(plan.entry)", steps: plan.steps.count, arenaBytes: plan.arenaBytes,

@@ -12,6 +12,8 @@ package struct CompileOptions: Sendable {
     package var precision: ArtifactKey.Precision = .balanced
     /// Which linear layers are rounded; nil leaves them as the checkpoint has them.
     package var rounding: LayerRounding?
+    /// Above this share a layer's error keeps it wider; nil for the passes' own bounds.
+    package var roundingBound: Double?
     /// Whether layers of the decoder take adapters.
     package var takesAdapters = false
     /// Decode gears in any order; nil for the powers of two up to `maxSequences`, and that itself.

@@ -34,6 +34,8 @@ package struct CompileReport: Sendable, Codable {
     package var digestedBytes = 0
     package var memory: [Memory] = []
     package var passes: [PassRecord] = []
+    /// What a calibration found; nil where none was asked for, or nothing compiled.
+    package var calibration: CalibrationReport?
     /// Seconds by phase, in order.
     package var phases: [Phase] = []
 

@@ -16,6 +16,8 @@ struct CompiledProgram {
     private let texts: [(stage: String, entry: String, text: String)]
     /// Checkpoint tensors by weight name.
     let sources: [String: String]
+    /// Whose tensors recipes read beside the checkpoint's; nil without a calibration.
+    let calibrated: CalibrationRecord?
 
     /// Traces the model and runs the passes.
     init(_ compilation: Compilation, _ kvElement: DType) throws(CompileError) {
@@ -23,7 +25,8 @@ struct CompiledProgram {
         let keeper = StageKeeper()
         var observed = compilation
         observed.observers += [recorder, keeper]
-        let (module, reports) = try observed.lowered()
+        let (module, reports, calibrated) = try observed.lowered()
+        self.calibrated = calibrated
         log = PassLog(reports: reports, changes: recorder.changes.map { .init(pass: $0.pass, lines: $0.lines) })
         texts = Self.texts(keeper.modules)
         (program, requests, sources) = try Self.emit(module, compilation, kvElement)
@@ -34,6 +37,7 @@ struct CompiledProgram {
     /// - Throws: when the earlier artifact is damaged; then the passes have to run.
     init(reusing earlier: Artifact, _ compilation: Compilation, _ kvElement: DType) throws {
         log = try earlier.passLog()
+        calibrated = nil
         let kept = try earlier.irSections.map { ($0.stage, $0.entry, try earlier.ir(stage: $0.stage, entry: $0.entry)) }
         let planned = kept.filter { $0.0 == Stage.planned.rawValue }
         let parts: [Module] = try earlier.program.plans.map { plan in

@@ -72,6 +72,9 @@ package struct ModelSource {
         return quantization.isCalled(name) ? nil : "the checkpoint is quantized by \(quantization.summary)"
     }
 
+    /// Tokens of the longest context.
+    package var contextLength: Int { definition.geometry.maxPositions }
+
     /// Digest of what a trace depends on: all tensors' names, types and shapes, and which lists of groups are the same.
     var tensorDigest: String {
         var hash = SHA256()

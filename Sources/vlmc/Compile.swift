@@ -84,6 +84,7 @@ struct Compile: ParsableCommand {
             try Compilation(source, options: options, store: store, machine: machine) { display.show($0) }
         }
         compilation.remembersMachine = model.machine == nil
+        compilation.calibration = try model.calibrationInputs(of: source)
         let level = DebugLevel.current
         let dumpFailure = DumpFailure()
         if level >= .timing { compilation.observers.append(PassPrinter(level)) }

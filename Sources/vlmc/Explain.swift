@@ -33,11 +33,11 @@ struct Explain: ParsableCommand {
         let options = try model.options(ModelName.directory(directory))
         let source = try Failure.wrapping { () throws(CompileError) in try ModelSource(directory: options.directory, store: store) }
         let machine = try model.resolvedMachine(store)
-        let compilation = try Failure.wrapping { () throws(CompileError) in
+        var compilation = try Failure.wrapping { () throws(CompileError) in
             try Compilation(source, options: options, store: store, machine: machine) { _ in }
         }
-        var module = try Failure.wrapping { () throws(CompileError) in try compilation.traced() }
-        let passes = compilation.passes(over: module)
+        compilation.calibration = try model.calibrationInputs(of: source)
+        var (module, passes) = try Failure.wrapping { () throws(CompileError) in try compilation.tracedWithPasses() }
         let chosen = try passes.knownPass(pass)
         let earlier = PassPipeline(passes.passes.prefix { $0.name != pass } + [chosen])
         let reports = try Failure.wrapping { () throws(PassError) in

@@ -3,61 +3,7 @@ import ArtifactFormat
 import CommandLineSupport
 import Compiler
 import CPUBackend
-import Foundation
 import Plan
-
-/// Which store; the same everywhere.
-struct StoreOption: ParsableArguments {
-    @Option(name: .customLong("store"), help: "Store directory; else $VLM_STORE, else $XDG_CACHE_HOME/vlm, else ~/.cache/vlm.")
-    var path: String?
-
-    @Flag(help: "Use a store that other users own or may write to; VLM_TRUST_STORE=1 says the same.")
-    var trustStore = false
-
-    /// The store, which nobody else may write to unless that was allowed.
-    func resolved() throws -> Store {
-        try Failure.wrapping { () throws(ArtifactError) in
-            let store = try Store.resolve(option: path, environment: ProcessInfo.processInfo.environment, trustsOthers: trustStore)
-            try store.requireTrusted()
-            return store
-        }
-    }
-}
-
-extension StoreOption {
-    /// The path of the one artifact that a path, the beginning of a key or a model's name means, and that others may not write to.
-    func artifact(_ name: String) throws -> String {
-        if FileManager.default.fileExists(atPath: name) { return try trusted(name) }
-        let store = try resolved()
-        return try trusted(try Failure.wrapping { () throws(ArtifactError) in try store.findOne(name) })
-    }
-
-    /// The path, once it is known that others may not write to the store where it lies; warns where they may and it lies elsewhere.
-    private func trusted(_ path: String) throws -> String {
-        let trustsOthers = trustStore || Store.trustsOthers(ProcessInfo.processInfo.environment)
-        let warning = try Failure.wrapping { () throws(ArtifactError) in
-            try Store.checkTrust(artifact: path, trustsOthers: trustsOthers)
-        }
-        if let warning { Terminal.warn(warning) }
-        return path
-    }
-
-    /// The same where model directories and files will do; a path where nothing is stays as it is, for its reader to say.
-    func source(_ name: String) throws -> String {
-        let files = FileManager.default
-        if files.fileExists(atPath: name) { return files.fileExists(atPath: name + "/manifest.json") ? try trusted(name) : name }
-        if let folder = ModelName.downloaded(name) { return folder }
-        let store = try resolved()
-        let found: String
-        do throws(ArtifactError) { found = try store.findOne(name) } catch {
-            switch error {
-            case .notFound, .notAnArtifact: return try ModelName.directory(name)
-            default: throw Failure("\(error)")
-            }
-        }
-        return try trusted(found)
-    }
-}
 
 /// The flags that decide what is compiled.
 struct ModelOptions: ParsableArguments {
@@ -70,12 +16,24 @@ struct ModelOptions: ParsableArguments {
     @Option(
         help: """
             Round linear layers: none, int8 (the decoder's but the one that makes the logits, to w8a8, a scale for each output and for each \
-            row that is read), int8-vision (the vision tower's), int8-all, int4 (the decoder's, to 4 bits in groups of 128 inputs, or 64 or 32), or \
-            int4-all (the vision tower's to int8 beside it). A layer whose weight would be more than 3 % off in int8, or 20 % in int4, stays as it is; \
+            row that is read), int8-vision (the vision tower's), int8-all, int4 (the decoder's, to 4 bits in groups of 128 inputs, or 64 or 32), \
+            int4-all (the vision tower's to int8 beside it), or awq-int4 and awq-int4-all (the same, with AWQ's scales, searched on the inputs of --calibration). \
+            A layer whose weight would be more than 3 % off in int8 stays as it is; one that would be more than 20 % off in int4 becomes int8. \
             vlm-cache passes ARTIFACT --pass quantize-layers says by how much each is. Needs balanced precision; a decoder that is quantized \
             already takes int8-vision alone.
             """)
     var quantize: String = "none"
+
+    @Option(
+        help: """
+            For awq-int4: what the model is computed on while scales are searched. builtin: a few prompts in several languages and pictures drawn by \
+            code. DIR: NAME.txt, a prompt, with the picture NAME.png or .jpg where there is one; .jsonl, lines of {"text", "images", "answer"}; \
+            other pictures. At most \(CalibrationInputs.tokensMax) tokens are read.
+            """)
+    var calibration: String?
+
+    @Option(help: "Keep a layer wider whose error is above so many percent: of its weight, or of its outputs where --calibration is. Default: 3 for int8, 20 for int4.")
+    var quantizeBound: Double?
 
     @Flag(help: "Let adapters (LoRA) change the decoder's layers, as vlm-serve --enable-lora asks for.")
     var enableLora = false
@@ -112,6 +70,12 @@ struct ModelOptions: ParsableArguments {
                 throw ValidationError("--quantize \(quantize): it is \((["none"] + LayerRounding.allCases.map(\.rawValue)).joined(separator: " or "))")
             }
             options.rounding = rounding
+        }
+        if calibration != nil, options.rounding?.isCalibrated != true { throw ValidationError("--calibration is for --quantize awq-int4") }
+        if let quantizeBound {
+            guard options.rounding != nil else { throw ValidationError("--quantize-bound is for --quantize") }
+            guard quantizeBound > 0, quantizeBound <= 100 else { throw ValidationError("--quantize-bound \(quantizeBound): it is percent, above 0 and at most 100") }
+            options.roundingBound = quantizeBound / 100
         }
         options.gears = try decodeGears.map { text in
             try text.split(separator: ",", omittingEmptySubsequences: false).map { word in

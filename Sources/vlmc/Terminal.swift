@@ -73,6 +73,7 @@ final class CompileDisplay: Sendable {
                 report.reusedWeights
                 ? "shared with an earlier artifact"
                 : "\(report.weightsPacked) packed, \(report.weightsCopied) taken over"
+            if let calibration = report.calibration { StandardError.say(calibration.summary) }
             StandardError.say("weights: \(Figures.bytes(report.weightBytes)), \(weights)")
         }
     }

@@ -23,8 +23,9 @@ struct PackingRun {
     init(_ source: ModelSource, _ compiled: CompiledProgram, _ digests: WeightDigests, _ store: Store?) {
         self.compiled = compiled
         self.store = store
-        var tensors: [String: TensorView] = [:]
-        for (name, tensor) in compiled.sources { tensors[name] = source.checkpoint[tensor] }
+        var tensors = compiled.calibrated?.tensors ?? [:]
+        let found = compiled.calibrated?.digests ?? [:]
+        for (name, tensor) in compiled.sources where tensors[name] == nil { tensors[name] = source.checkpoint[tensor] }
         packer = WeightPacker(tensors: tensors)
         var names = UniqueNames()
         entries = compiled.requests.map { request in
@@ -33,7 +34,7 @@ struct PackingRun {
             let key = PackedKey(layout: request.layout, shape: request.shape, recipe: request.recipe.text)
             return Planned(
                 request: request, name: names.unique(weights.count == 1 ? weights[0] : request.origin),
-                key: key.digest(of: sources.map { digests.tensors[$0] ?? "" }), sources: sources,
+                key: key.digest(of: sources.map { digests.tensors[$0] ?? found[$0] ?? "" }), sources: sources,
                 sourceBytes: weights.reduce(0) { $0 + (tensors[$1]?.byteCount ?? 0) })
         }
     }
