@@ -28,6 +28,19 @@ import Testing
         #expect((key.programKey == Sample.key().programKey) == (Self.changes[index].0 == "checkpoint"))
     }
 
+    /// What layers were calibrated on, and how far off they may be, is said with what they are rounded to.
+    @Test func calibrationAndBoundAreSaid() {
+        var key = Sample.key()
+        key.rounding = .awqInt4
+        var keys = [key, key, key]
+        keys[1].calibration = "0123456789abcdef0123456789abcdef0123"
+        keys[2].calibration = keys[1].calibration
+        keys[2].roundingBound = 0.05
+        func quantize(_ key: ArtifactKey) -> String? { key.fields.first { $0.name == "quantize" }?.value }
+        #expect(keys.map(quantize) == ["awq-int4", "awq-int4 calibrated on 0123456789abcdef0123456789abcdef", "awq-int4 calibrated on 0123456789abcdef0123456789abcdef within 0.05"])
+        #expect(Set(keys.map(\.digest)).count == 3)
+    }
+
     @Test func everyFieldIsTested() {
         #expect(Sample.key().fields.map(\.name) == Self.changes.map(\.0))
     }
