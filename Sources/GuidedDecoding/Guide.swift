@@ -31,8 +31,10 @@ package enum Guide: Sendable, Equatable {
     private static let maxChoiceBytes = 1 << 16
 
     /// The grammar of such texts; the same for the same guide.
-    package func compiled() throws(GuideError) -> Grammar {
-        let effort = Effort()
+    ///
+    /// - Parameter isGivenUp: asked now and then whether nobody waits for it any more, which throws.
+    package func compiled(isGivenUp: @escaping () -> Bool = { false }) throws(GuideError) -> Grammar {
+        let effort = Effort(isGivenUp: isGivenUp)
         switch self {
         case .object: return try SchemaCompiler.anyObject(effort)
         case .schema(let schema): return try SchemaCompiler.grammar(schema, effort)
