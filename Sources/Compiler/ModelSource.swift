@@ -98,7 +98,16 @@ package struct ModelSource {
 extension ModelSource {
     /// What does not keep the model from compiling and will be missed, each with its place and the next step.
     package var warnings: [String] {
-        Self.warnings(of: template, in: directory) + Self.warnings(of: tokenizer, in: directory)
+        Self.warnings(of: template, in: directory) + Self.warnings(of: tokenizer, in: directory) + quantizationWarnings
+    }
+
+    /// Names of tensors that only quantized layers have.
+    private static let quantizedParts = ["qweight", "weight_packed", "weight_scale", "weight_scale_inv"]
+
+    private var quantizationWarnings: [String] {
+        guard let quantization else { return [] }
+        let isThere = checkpoint.tensors.contains { tensor in Self.quantizedParts.contains { tensor.name.hasSuffix(".\($0)") } }
+        return isThere ? [] : ["\(directory)/config.json says that weights are quantized (\(quantization.summary)), but no tensor is: they are compiled as they are"]
     }
 
     static func warnings(of tokenizer: Tokenizer, in directory: String) -> [String] {
