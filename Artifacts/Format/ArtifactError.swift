@@ -76,5 +76,5 @@ package enum ArtifactError: Error, Sendable, CustomStringConvertible {
         }
     }
 
-    private static let rebuild = "rebuild it with vlmc compile --force"
+    private static let rebuild = "rebuild it with vlmc compile MODEL_DIR --force"
 }

@@ -118,11 +118,21 @@ extension ModelSource {
     package var warnings: [String] {
         guard innerStatesRead == nil else { return [] }
         return Self.warnings(of: template, in: directory) + Self.warnings(of: tokenizer, in: directory) + Self.warnings(of: inputs, in: directory)
+            + quantizationWarnings
     }
 
     static func warnings(of inputs: InputSpec, in directory: String) -> [String] {
         guard let fault = inputs.videoFault else { return [] }
         return ["\(directory) takes no videos: \(fault). Requests with videos will be refused; mend it and compile again"]
+    }
+
+    /// Names of tensors that only quantized layers have.
+    private static let quantizedParts = ["qweight", "weight_packed", "weight_scale", "weight_scale_inv"]
+
+    private var quantizationWarnings: [String] {
+        guard let quantization else { return [] }
+        let isThere = checkpoint.tensors.contains { tensor in Self.quantizedParts.contains { tensor.name.hasSuffix(".\($0)") } }
+        return isThere ? [] : ["\(directory)/config.json says that weights are quantized (\(quantization.summary)), but no tensor is: they are compiled as they are"]
     }
 
     static func warnings(of tokenizer: Tokenizer, in directory: String) -> [String] {

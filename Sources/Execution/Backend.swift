@@ -119,7 +119,7 @@ package enum BackendError: Error, Sendable, CustomStringConvertible {
         switch self {
         case .unsupported(let what): what
         case .outOfMemory(let what, let bytes): "cannot allocate \(bytes) bytes for \(what)"
-        case .malformed(let what): "the artifact is damaged: \(what); rebuild it with vlmc compile --force"
+        case .malformed(let what): "the artifact is damaged: \(what); rebuild it with vlmc compile MODEL_DIR --force"
         }
     }
 }

@@ -100,6 +100,7 @@ private struct ConfigReader {
         while case .scalar(let name, _) = try next() {
             let place = "\(self.name), line \(line)"
             guard !entries.contains(where: { $0.name == name }) else { throw error("\(name) stands there twice") }
+            guard name != "config" else { throw error("a configuration file names no other one") }
             entries.append(ConfigFile.Entry(name: name, value: try value(of: name), place: place))
         }
         guard case .documentEnds = try next(), case .streamEnds = try next() else { throw error("only one document is read") }

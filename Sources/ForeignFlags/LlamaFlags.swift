@@ -54,6 +54,7 @@ extension ForeignFlag {
         ForeignFlag("--swa-full -kvu --kv-unified --no-perf --perf -e --escape --no-escape --warmup --no-warmup --check-tensors --offline", .none, .nothing("that is how it always is, or has nothing to change")),
         ForeignFlag("--mmproj -mm --mmproj-url -mmu", .one, .refused(vision)),
         ForeignFlag("--no-mmproj", .none, .refused(vision)),
+        ForeignFlag("--image-max-tokens --image-min-tokens", .one, .refused("an image's tokens follow from its pixels; give --mm-processor-kwargs '{\"max_pixels\": …}'")),
         ForeignFlag("--mmproj-auto", .none, .nothing("the vision tower is part of the artifact")),
         ForeignFlag("-mu --model-url -hff --hf-file", .one, .refused("GGUF files are not read, and nothing is downloaded; give the model's HuggingFace directory")),
         ForeignFlag("--rope-scale --rope-freq-base --rope-freq-scale --yarn-orig-ctx --yarn-ext-factor --yarn-attn-factor --yarn-beta-slow --yarn-beta-fast --override-kv", .one, .refused(positions)),

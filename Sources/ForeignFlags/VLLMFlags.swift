@@ -111,7 +111,7 @@ extension ForeignFlag {
         ForeignFlag("--max-prompt-adapters --max-prompt-adapter-token", .one, .refused(prompts)),
         ForeignFlag("--qlora-adapter-name-or-path", .one, .refused("adapters are named by --lora-modules name=dir")),
         ForeignFlag("--speculative-config", .one, .becomes("--speculative-model and its flags", SpeculativeConfig.words)),
-        ForeignFlag("--speculative-model-quantization", .one, .refused("a draft model is quantized as its checkpoint is, or as vlmc compile --weights made its artifact")),
+        ForeignFlag("--speculative-model-quantization", .one, .refused("a draft model is quantized as its checkpoint is, or as vlmc compile --quantize made its artifact")),
         ForeignFlag("--speculative-draft-tensor-parallel-size", .one, .only(["1"], sharing)),
         ForeignFlag("--speculative-max-model-len", .one, .nothing("a draft model guesses texts as long as it was compiled for; answers do not depend on it")),
         ForeignFlag("--speculative-disable-by-batch-size", .one, .refused("guessed tokens only take rows that no running sequence needs")),

@@ -98,24 +98,34 @@ struct AutomatonBuilder {
 }
 
 extension AutomatonBuilder {
-    private func closure(_ starts: [Int32]) throws(GuideError) -> [Int32] {
-        var (found, work): (Set<Int32>, [Int32]) = (Set(starts), starts)
-        while let next = work.popLast() {
-            for target in nodes[Int(next)].empties where found.insert(target).inserted { work.append(target) }
-        }
-        try effort.spend(found.count)
-        return found.sorted()
-    }
-
     private func determinized(start: Int32, end: Int32) throws(GuideError) -> Automaton {
         var result = Automaton()
         result.states = []
-        var numbers: [[Int32]: Int32] = [:]
+        // By sets, and by what they were closed from.
+        var (numbers, known): ([[Int32]: Int32], [[Int32]: Int32]) = ([:], [:])
         var sets: [[Int32]] = []
+        // The round in which a node was last reached.
+        var (marks, round) = ([Int32](repeating: 0, count: nodes.count), Int32(0))
+        /// The nodes reached without a byte that have ways on, or are the end.
+        func closed(_ starts: [Int32]) throws(GuideError) -> [Int32] {
+            var (found, work, visited) = ([Int32](), starts, 0)
+            round += 1
+            while let next = work.popLast() {
+                guard marks[Int(next)] != round else { continue }
+                (marks[Int(next)], visited) = (round, visited + 1)
+                if next == end || !nodes[Int(next)].edges.isEmpty || !nodes[Int(next)].calls.isEmpty { found.append(next) }
+                work += nodes[Int(next)].empties
+            }
+            try effort.spend(visited)
+            found.sort()
+            return found
+        }
         func number(_ targets: [Int32]) throws(GuideError) -> Int32 {
-            let set = try closure(targets)
-            if let known = numbers[set] { return known }
-            let number = Int32(sets.count)
+            if let number = known[targets] { return number }
+            let set = try closed(targets)
+            let number = numbers[set] ?? Int32(sets.count)
+            known[targets] = number
+            guard number == sets.count else { return number }
             numbers[set] = number
             sets.append(set)
             result.states.append(Automaton.State(accepts: set.contains(end)))

@@ -10,7 +10,7 @@ package enum Guide: Sendable, Equatable {
     case regex(String)
     /// One of several texts.
     case choice([String])
-    /// A text of a grammar in llama.cpp's form.
+    /// A text of a grammar in llama.cpp's form, or in Lark's.
     case grammar(String)
     /// Calls of functions in the form of Hermes and Qwen.
     case calls(ToolCalls)
@@ -31,8 +31,10 @@ package enum Guide: Sendable, Equatable {
     private static let maxChoiceBytes = 1 << 16
 
     /// The grammar of such texts; the same for the same guide.
-    package func compiled() throws(GuideError) -> Grammar {
-        let effort = Effort()
+    ///
+    /// - Parameter isGivenUp: asked now and then whether nobody waits for it any more, which throws.
+    package func compiled(isGivenUp: @escaping () -> Bool = { false }) throws(GuideError) -> Grammar {
+        let effort = Effort(isGivenUp: isGivenUp)
         switch self {
         case .object: return try SchemaCompiler.anyObject(effort)
         case .schema(let schema): return try SchemaCompiler.grammar(schema, effort)
@@ -43,7 +45,7 @@ package enum Guide: Sendable, Equatable {
                 throw GuideError("there are more than \(Self.maxChoices) choices, or more than \(Self.maxChoiceBytes) bytes of them")
             }
             return try Grammar([AutomatonBuilder.automaton(.choice(texts.map { .text($0) }), effort)], effort)
-        case .grammar(let text): return try GrammarParser.grammar(text, effort)
+        case .grammar(let text): return try LarkParser.isLark(text) ? LarkParser.grammar(text, effort) : GrammarParser.grammar(text, effort)
         case .calls(let calls): return try calls.grammar(effort)
         }
     }

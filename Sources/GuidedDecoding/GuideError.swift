@@ -15,15 +15,27 @@ package struct GuideError: Error, Sendable, Equatable, CustomStringConvertible {
 /// What making a guide may still cost, so that no request keeps a worker busy or fills the memory.
 final class Effort {
     private var left: Int
+    private let isGivenUp: () -> Bool
+    /// How much is left when `isGivenUp` is asked next.
+    private var nextLook: Int
+    private static let stepsPerLook = 1 << 13
     /// Most states of all rules together.
     static let maxStates = 1 << 17
 
-    /// - Parameter limit: states and edges that may be made or looked at, together.
-    init(_ limit: Int = 1 << 22) { left = limit }
+    /// - Parameters:
+    ///   - limit: states and edges that may be made or looked at, together.
+    ///   - isGivenUp: asked now and then whether nobody waits for the guide any more.
+    init(_ limit: Int = 1 << 22, isGivenUp: @escaping () -> Bool = { false }) {
+        (left, self.isGivenUp) = (limit, isGivenUp)
+        nextLook = limit - Self.stepsPerLook
+    }
 
     func spend(_ count: Int) throws(GuideError) {
         left -= count
         guard left >= 0 else { throw GuideError("it is too large: it takes too many steps to compile") }
+        guard left < nextLook else { return }
+        nextLook = left - Self.stepsPerLook
+        guard !isGivenUp() else { throw GuideError("compiling it was given up") }
     }
 
     func check(states count: Int) throws(GuideError) {

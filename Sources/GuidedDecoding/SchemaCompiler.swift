@@ -9,6 +9,7 @@ final class SchemaCompiler {
     let reader: SchemaReader
     private var rules: [Expression?] = []
     private var numbers: [[Int]: Int] = [:]
+    private var shapes: [ExactText: Int] = [:]
     private var waiting: [(rule: Int, schemas: [Int])] = []
     private var anyStringRule: Int?
     var effort: Effort { reader.effort }
@@ -54,8 +55,12 @@ final class SchemaCompiler {
     private func rule(for schemas: [Int]) throws(GuideError) -> Int {
         let key = Set(schemas).filter { !reader.isTrue($0) }.sorted()
         if let known = numbers[key] { return known }
-        let rule = newRule()
+        let shape = reader.shape(of: key).map { ExactText($0) }
+        let known = shape.flatMap { shapes[$0] }
+        let rule = known ?? newRule()
         numbers[key] = rule
+        if let shape { shapes[shape] = rule }
+        guard known == nil else { return rule }
         waiting.append((rule, key))
         return rule
     }

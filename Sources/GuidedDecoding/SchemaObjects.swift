@@ -17,24 +17,32 @@ extension SchemaCompiler {
         let others = try others(way, members, languages)
         let least = way.minProperties <= members.count(where: \.isRequired) ? 0 : way.minProperties
         if least > 0 || way.maxProperties != nil { return try counted(members, others, least, way.maxProperties) }
-        // Two places for each member: where none has come yet, and where one has.
-        let last = 2 * members.count + 3
-        var network = Expression.Network(placeCount: last + 1)
-        func place(_ index: Int, _ any: Bool) -> Int { 1 + 2 * index + (any ? 1 : 0) }
-        network.links.append((0, place(0, false), .sequence([.text("{"), Self.space])))
+        return try uncounted(members, others)
+    }
+
+    /// Two places for each number of members that are passed: before one that must come, and behind one. Space is nowhere written twice for a
+    /// place, so that the states are as many as the names have bytes.
+    private func uncounted(_ members: [Member], _ others: Expression?) throws(GuideError) -> Expression {
+        let opened = 1
+        func before(_ passed: Int) -> Int { 2 + 2 * passed }
+        func behind(_ passed: Int) -> Int { 3 + 2 * passed }
+        let closing = before(members.count + 1)
+        var network = Expression.Network(placeCount: closing + 2)
+        network.links.append((0, opened, .sequence([.text("{"), Self.space])))
+        network.links.append((opened, before(0), .empty))
         for (index, member) in members.enumerated() {
             let text = try self.member(.text(JSONValue.string(member.name).serializedText), member.schemas)
-            for any in [false, true] {
-                network.links.append((place(index, any), place(index + 1, true), any ? .sequence([Self.comma, text]) : text))
-                if !member.isRequired { network.links.append((place(index, any), place(index + 1, any), .empty)) }
-            }
+            network.links.append((before(index), behind(index + 1), text))
+            if !member.isRequired { network.links.append((before(index), before(index + 1), .empty)) }
         }
-        let (none, some) = (place(members.count, false), place(members.count, true))
-        if let others {
-            network.links.append((none, some, others))
-            network.links.append((some, some, .sequence([Self.comma, others])))
+        if let others { network.links.append((before(members.count), behind(members.count), others)) }
+        let free = members.lastIndex { $0.isRequired }.map { $0 + 1 } ?? 0
+        if free == 0 { network.links.append((opened, closing, .empty)) }
+        for passed in 0...members.count {
+            if passed >= free { network.links.append((behind(passed), closing, .empty)) }
+            if passed < members.count || others != nil { network.links.append((behind(passed), before(passed), Self.comma)) }
         }
-        for end in [none, some] { network.links.append((end, last, .sequence([Self.space, .text("}")]))) }
+        network.links.append((closing, closing + 1, .sequence([Self.space, .text("}")])))
         return .network(network)
     }
 

@@ -356,6 +356,9 @@ extension SchemaReader {
         }
     }
 
+    /// The shape of one schema; nil where it is made of a denial, or holds more than `shape` tells.
+    func ownShape(of schema: Int) -> String? { denials.contains(schema) ? nil : Self.shape(schemas[schema])?.serializedText }
+
     /// Whether a schema lets anything come.
     func isTrue(_ schema: Int) -> Bool { schemas[schema] == true || schemas[schema].objectValue?.isEmpty == true }
 

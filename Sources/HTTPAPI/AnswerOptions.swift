@@ -165,6 +165,9 @@ struct AnswerOptions: Sendable {
         for name in ["max_tokens", "max_completion_tokens"] {
             guard let count = try fields.integer(name) else { continue }
             guard count >= least else { throw .invalid("\(name) must be at least \(least), not \(count)", param: name) }
+            if let result, result.1 != count {
+                throw .invalid("max_tokens \(result.1) and max_completion_tokens \(count) are two numbers for one thing; give one of them", param: name)
+            }
             result = (name, count)
         }
         return result

@@ -46,7 +46,7 @@ struct AnswerRoute: Sendable {
                 try model.check(name: chat.model)
                 return Read(form: translation.form, names: translation.names, chat: chat)
             }
-        } isLong: { !$0.chat.images.isEmpty } make: { read, pipeline, budget throws(APIError) in
+        } isLong: { !$0.chat.images.isEmpty || model.mustCompile($0.chat.options.guide) } make: { read, pipeline, budget throws(APIError) in
             var plan = try read.names.renaming { () throws(APIError) -> AnswerPlan in
                 try read.chat.plan(pipeline, contextLength: model.engine.configuration.maxModelLength, budget)
             }
@@ -80,7 +80,7 @@ struct AnswerRoute: Sendable {
             let read = try CompletionRequest(translate(object), model.surroundings(pipeline))
             try model.check(name: read.model)
             return read
-        } isLong: { $0.prompts.sources.count > 1 } make: { read, pipeline, budget throws(APIError) in
+        } isLong: { $0.prompts.sources.count > 1 || model.mustCompile($0.options.guide) } make: { read, pipeline, budget throws(APIError) in
             var plan = try read.plan(pipeline, contextLength: model.engine.configuration.maxModelLength, budget)
             plan.adapter = model.adapter(named: read.model)
             return plan

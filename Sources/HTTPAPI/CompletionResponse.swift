@@ -6,20 +6,20 @@ struct CompletionResponse: AnswerWriting {
     let head: AnswerHead
     /// Nil where no log probabilities were asked for.
     let texts: TokenTexts?
-    /// Unicode scalars of the tokens that each choice's stream has told of.
-    private var offsets: [Int]
+    /// Where each choice's stream stands.
+    private var offsets: [TokenTexts.Offset]
 
     private static let kind = "text_completion"
 
     init(head: AnswerHead, texts: TokenTexts?, choices: Int) {
         self.head = head
         self.texts = texts
-        offsets = Array(repeating: 0, count: choices)
+        offsets = Array(repeating: TokenTexts.Offset(), count: choices)
     }
 
     func whole(_ choices: [AnswerChoice], _ usage: Usage) -> JSONValue {
         let written = choices.enumerated().map { index, choice -> JSONValue in
-            var offset = 0
+            var offset = TokenTexts.Offset()
             let beginning = choice.beginning
             let logprobs = texts?.completion(beginning.tokens + choice.tokens, first: beginning.first, offset: &offset) ?? .null
             var written = self.choice(index, beginning.text + choice.text, logprobs, ended: choice.completion)

@@ -16,7 +16,12 @@ struct EmbeddingRoute: Sendable {
             try model.check(name: read.model)
             return read
         } isLong: { $0.isLong } make: { read, pipeline, budget throws(APIError) in
-            var plan = try read.plan(pipeline, contextLength: model.engine.configuration.maxModelLength, budget)
+            var plan: EmbeddingRequest.Plan
+            do throws(APIError) {
+                plan = try read.plan(pipeline, contextLength: model.engine.configuration.maxModelLength, budget)
+            } catch {
+                throw error.withoutAnswer
+            }
             plan.adapter = model.adapter(named: read.model)
             return plan
         } heldBytes: { $0.heldBytes }
@@ -51,7 +56,7 @@ struct EmbeddingRoute: Sendable {
             return GenerationGroup(request)
         }
         let generation: BranchedGeneration
-        do throws(AdmissionError) { generation = try intake.model.engine.submit(groups) } catch { throw APIError(error, place: plan.field) }
+        do throws(AdmissionError) { generation = try intake.model.engine.submit(groups) } catch { throw APIError(error, place: plan.field).withoutAnswer }
         var (left, tokens) = (groups.count, 0)
         for await item in generation.events {
             switch item.event {
@@ -79,6 +84,15 @@ struct EmbeddingRoute: Sendable {
             let bytes = values.flatMap { value in (0..<4).map { UInt8(truncatingIfNeeded: value.bitPattern >> (8 * $0)) } }
             return .string(Data(bytes).base64EncodedString())
         }
+    }
+}
+
+extension APIError {
+    /// The same of a prompt behind which nothing is generated.
+    fileprivate var withoutAnswer: APIError {
+        var error = self
+        error.message = message.replacing(AdmissionError.roomForAnswer, with: "")
+        return error
     }
 }
 

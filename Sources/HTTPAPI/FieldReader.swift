@@ -54,7 +54,9 @@ struct FieldReader {
         return number
     }
 
-    func number(_ name: String, _ bound: SamplingBound) throws(APIError) -> Double? { try number(name, bound.words, bound.holds) }
+    func number(_ name: String, _ bound: SamplingBound) throws(APIError) -> Double? {
+        try number(name, value(name)?.doubleValue.map { bound.words(for: $0) } ?? bound.words, bound.holds)
+    }
 
     /// - Parameter param: the field to name where it is not `name`.
     func mismatch(_ name: String, _ value: JSONValue, _ expected: String, param: String? = nil) -> APIError {

@@ -103,7 +103,7 @@ extension FieldTable {
         "model", "temperature", "top_p", "top_k", "min_p", "seed", "stop_token_ids", "include_stop_str_in_output", "ignore_eos",
         "min_tokens", "repetition_penalty", "presence_penalty", "frequency_penalty", "logit_bias", "bad_words", "allowed_token_ids",
         "skip_special_tokens", "stream", "cache_salt", "priority", "guided_json", "guided_regex", "guided_choice", "guided_grammar",
-        "structured_outputs",
+        "structured_outputs", "guided_decoding_backend",
     ]
 
     /// What `PixelFields` reads of a body.

@@ -9,7 +9,10 @@ struct GenerateRequest {
     let completion: JSONObject
 
     /// What it calls as `/v1/completions` does, beside `FieldTable.passed`.
-    static let own: Set<String> = ["max_tokens", "n", "best_of", "stop", "truncate_prompt_tokens", "spaces_between_special_tokens"]
+    static let own: Set<String> = [
+        "max_tokens", "n", "best_of", "stop", "truncate_prompt_tokens", "spaces_between_special_tokens", "use_beam_search", "length_penalty",
+        "early_stopping",
+    ]
 
     /// - Parameter model: the served model's name; a body may name it, and need not.
     init(_ object: JSONObject, model: String) throws(APIError) {

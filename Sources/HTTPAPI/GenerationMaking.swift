@@ -34,8 +34,9 @@ extension InputPipeline {
         }
         if let choice = options.guide {
             do throws(GuideError) {
-                generation.rules.guide = try guides.guide(choice.guide)
+                generation.rules.guide = try guides.guide(choice.guide, budget: budget)
             } catch {
+                do throws(WorkLimitError) { try budget.check() } catch { throw APIError(.stopped(error) as InputError, place: choice.field) }
                 throw .invalid("\(choice.field): \(error.description)", param: choice.field, code: "invalid_guide")
             }
         }
@@ -43,5 +44,13 @@ extension InputPipeline {
             throw .invalid("bad_words leaves no token that may come", param: "bad_words")
         }
         return generation
+    }
+}
+
+extension ServedModel {
+    /// Whether what an answer must be is yet to be compiled, which takes longer than tokenizing a text.
+    func mustCompile(_ choice: GuideFields.Choice?) -> Bool {
+        guard let choice, let pipeline else { return false }
+        return !pipeline.guides.has(choice.guide)
     }
 }

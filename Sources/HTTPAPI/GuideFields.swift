@@ -13,6 +13,7 @@ struct GuideFields {
 
     func read() throws(APIError) -> Choice? {
         var found: [Choice] = []
+        try checkBackend()
         if let choice = try responseFormat() { found.append(choice) }
         for name in ["guided_json", "guided_regex", "guided_choice", "guided_grammar"] {
             if let guide = try guide(String(name.dropFirst(7)), name, fields) { found.append(Choice(guide: guide, field: name)) }
@@ -24,13 +25,39 @@ struct GuideFields {
         return found.first
     }
 
+    /// Engines by which vLLM guides answers, and what may stand behind their names. They are hints: all of them let the same texts come.
+    private static let backends = ["auto", "xgrammar", "guidance", "outlines", "lm-format-enforcer"]
+    private static let backendOptions = ["no-fallback"]
+
+    private func checkBackend() throws(APIError) {
+        let field = "guided_decoding_backend"
+        guard let text = try fields.string(field) else { return }
+        let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        guard Self.backends.contains(parts[0]) else {
+            throw .invalid("\(field) must be one of \(Self.backends.joined(separator: ", ")), not \(text.prefix(60))", param: field)
+        }
+        for option in parts.dropFirst().flatMap({ $0.split(separator: ",") }) where !Self.backendOptions.contains(String(option)) {
+            throw .invalid("\(field): the option \(option.prefix(60)) is not supported, only \(Self.backendOptions.joined(separator: ", ")) is", param: field)
+        }
+    }
+
+    /// What a format holds beside its type, by the type.
+    private static let formats: [String: Set<String>] = ["text": [], "json_object": ["schema"], "json_schema": ["json_schema"]]
+
     private func responseFormat() throws(APIError) -> Choice? {
         guard let value = fields.value("response_format") else { return nil }
         guard let object = value.objectValue else { throw fields.mismatch("response_format", value, "an object") }
         let format = FieldReader(object: object, prefix: "response_format.")
-        switch try format.string("type") {
+        let type = try format.string("type")
+        if let type, let members = Self.formats[type] {
+            for (name, value) in object where !value.isNull && name != "type" && !members.contains(name) { throw .unknown(field: name, in: format.prefix) }
+        }
+        switch type {
         case "text"?: return nil
-        case "json_object"?: return Choice(guide: .object, field: "response_format")
+        case "json_object"?:
+            // As llama.cpp takes it; an empty schema says no more than the type.
+            guard let value = format.value("schema"), value.objectValue?.isEmpty != true else { return Choice(guide: .object, field: "response_format") }
+            return Choice(guide: .schema(try schema(value, "schema", format)), field: "response_format.schema")
         case "json_schema"?:
             guard let schema = format.value("json_schema") else {
                 throw .invalid("response_format.json_schema is required", param: "response_format.json_schema")

@@ -30,8 +30,13 @@ package struct Responses: ChatForm {
     }
 
     package static func translated(_ object: JSONObject) throws(APIError) -> ChatTranslation<Responses> {
-        try FieldTable.responses.check(object)
         let fields = FieldReader(object: object)
+        if fields.value("previous_response_id") != nil {
+            throw .invalid(
+                "previous_response_id is not supported: nothing is stored here, whatever store says; send the conversation so far in input",
+                param: "previous_response_id", code: "unsupported_parameter")
+        }
+        try FieldTable.responses.check(object)
         var input = ResponsesInput()
         if let text = try fields.string("instructions") { input.add(instructions: text) }
         try input.add(fields.value("input"))

@@ -51,20 +51,46 @@ struct TokenTexts: Sendable {
         ["logprob": .double(Double(token.logprob)), "rank": .int(rank), "decoded_token": .string(text(token.token))]
     }
 
-    /// `logprobs` of a completion's choice; `offset`, in Unicode scalars of the text, goes on by the tokens' own.
+    /// Where a text stands behind some of its tokens.
+    struct Offset: Sendable {
+        /// Whole characters, as Unicode scalars.
+        private(set) var characters = 0
+        /// Bytes that begin a character.
+        private var rest: [UInt8] = []
+
+        mutating func go(behind bytes: [UInt8]) {
+            let all = rest + bytes
+            let begun = Self.begun(all)
+            characters += String(decoding: all.dropLast(begun), as: UTF8.self).unicodeScalars.count
+            rest = Array(all.suffix(begun))
+        }
+
+        /// How many bytes at the end begin a character that has more.
+        private static func begun(_ bytes: [UInt8]) -> Int {
+            for count in 1...3 where count <= bytes.count {
+                let byte = bytes[bytes.count - count]
+                if byte & 0xC0 == 0x80 { continue }
+                let length = byte >= 0xF0 ? 4 : byte >= 0xE0 ? 3 : byte >= 0xC0 ? 2 : 1
+                return length > count ? count : 0
+            }
+            return 0
+        }
+    }
+
+    /// `logprobs` of a completion's choice; `offset` goes on by the tokens' own. A token that begins within a character stands where that does.
     ///
     /// - Parameter first: a token before them that has no log probability.
-    func completion(_ tokens: [TokenChoice], first: Int32? = nil, offset: inout Int) -> JSONValue {
+    func completion(_ tokens: [TokenChoice], first: Int32? = nil, offset: inout Offset) -> JSONValue {
         var (offsets, logprobs, texts, likeliest): ([JSONValue], [JSONValue], [JSONValue], [JSONValue]) = ([], [], [], [])
         if let first {
             let text = text(first)
-            (offsets, logprobs, texts, likeliest) = ([.int(offset)], [.null], [.string(text)], [.null])
-            offset += text.unicodeScalars.count
+            (offsets, logprobs, texts, likeliest) = ([.int(offset.characters)], [.null], [.string(text)], [.null])
+            offset.go(behind: bytes(first))
         }
         for choice in tokens {
             let text = text(choice.chosen.token)
-            offsets.append(.int(offset))
-            offset += text.unicodeScalars.count
+            offsets.append(.int(offset.characters))
+            offset.go(behind: bytes(choice.chosen.token))
             logprobs.append(.double(Double(choice.chosen.logprob)))
             texts.append(.string(text))
             var others = JSONObject()

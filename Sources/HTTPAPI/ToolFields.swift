@@ -106,8 +106,9 @@ struct ToolFields {
             throw .invalid("\(place).function.name must be a name of 1 to \(Self.maxNameBytes) bytes", param: "\(place).function.name")
         }
         _ = try function.string("description")
-        var parameters: JSONObject = ["type": "object"]
-        if let value = function.value("parameters") {
+        // A function without parameters takes no arguments.
+        var parameters: JSONObject = ["type": "object", "const": [:]]
+        if let value = function.value("parameters"), value.objectValue?.isEmpty != true {
             guard let object = value.objectValue else { throw function.mismatch("parameters", value, "a JSON Schema of an object") }
             parameters = object
             if parameters["type"] == nil { parameters["type"] = "object" }

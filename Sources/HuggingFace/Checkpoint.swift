@@ -120,6 +120,9 @@ package struct Checkpoint: Sendable {
             throw CheckpointError(.missing, file: directory, "no such directory")
         }
         guard isDirectory.boolValue else {
+            guard !directory.lowercased().hasSuffix(".gguf") else {
+                throw CheckpointError(.unsupported, file: directory, "is a GGUF file, which is not read; give the model's HuggingFace directory, with safetensors")
+            }
             throw CheckpointError(.missing, file: directory, "is a file; give the directory of a HuggingFace model")
         }
         guard let names = try? FileManager.default.contentsOfDirectory(atPath: directory) else {

@@ -101,7 +101,10 @@ package struct ModelDirectory: Sendable {
     /// `config.json` and `generation_config.json`.
     package func config() throws(CheckpointError) -> ModelConfig {
         guard let raw = try json("config.json") else {
-            _ = try Checkpoint.list(path)
+            guard try !Checkpoint.list(path).contains("adapter_config.json") else {
+                throw CheckpointError(
+                    .unsupported, file: path, "is an adapter, not a model; give the model that it was trained on, and vlm-serve --enable-lora --lora-modules NAME=\(path)")
+            }
             throw CheckpointError(.missing, file: path, "has no config.json; give the directory of a HuggingFace model")
         }
         return try ModelConfig(

@@ -60,7 +60,7 @@ package struct ModelInputs: Sendable {
             let (field, token) = holdsImages ? ("video.frames.prompt", spec.video?.frames.prompt.token) : ("image.prompt", spec.image?.prompt.token)
             throw SessionError(
                 description: "\(artifact.path): section inputs.json is malformed: \(field).tokenText is not the token "
-                    + "\(token ?? 0) of the artifact's tokenizer; rebuild it with vlmc compile --force")
+                    + "\(token ?? 0) of the artifact's tokenizer; rebuild it with vlmc compile MODEL_DIR --force")
         }
     }
 

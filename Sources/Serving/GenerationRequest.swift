@@ -250,11 +250,14 @@ package enum AdmissionError: Error, Sendable, Equatable, CustomStringConvertible
     case queueFull(waiting: Int)
     case notServing(EnginePhase)
 
+    /// What is said of a prompt that is too long; not where nothing is generated behind it.
+    package static let roomForAnswer = ", at least one of them generated"
+
     package var description: String {
         switch self {
         case .promptEmpty: "the prompt is empty"
         case .promptTooLong(let tokens, let length):
-            "the prompt has \(tokens) tokens, but the model's context holds \(length) tokens, at least one of them generated"
+            "the prompt has \(tokens) tokens, but the model's context holds \(length) tokens" + Self.roomForAnswer
         case .maxTokensTooLarge(let maxTokens, let tokens, let length):
             "max_tokens \(maxTokens) is too large: the model's context holds \(length) tokens and the prompt has \(tokens)"
         case .imageTooLarge(let index, let patches, let maxPatches):

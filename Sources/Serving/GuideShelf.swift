@@ -1,3 +1,4 @@
+package import Budgets
 package import GuidedDecoding
 internal import Synchronization
 
@@ -19,10 +20,14 @@ package final class GuideShelf: Sendable {
         self.text = text
     }
 
-    package func guide(_ guide: Guide) throws(GuideError) -> TokenGuide {
+    /// Whether a guide need not be compiled, which may take long.
+    package func has(_ guide: Guide) -> Bool { known(guide.key) != nil }
+
+    /// A guide of late, or a new one; throws as well where `budget` ends while it is compiled.
+    package func guide(_ guide: Guide, budget: WorkBudget = .generous()) throws(GuideError) -> TokenGuide {
         let key = guide.key
         if let known = known(key) { return known }
-        let made = TokenGuide(try guide.compiled(), vocabulary())
+        let made = TokenGuide(try guide.compiled(isGivenUp: { (try? budget.check()) == nil }), vocabulary())
         kept.withLock { kept in
             if kept.count >= Self.maxKept { kept.removeFirst() }
             kept.append((key, made))

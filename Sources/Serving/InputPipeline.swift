@@ -22,8 +22,8 @@ package enum InputError: Error, Sendable, CustomStringConvertible {
         case .badImage(let place, let reason): "\(place): \(reason)"
         case .badPrompt(let reason): reason
         case .tooLong(let what, let tokens, let length):
-            "the prompt's \(what) are at least \(tokens) tokens, but the model's context holds \(length) tokens, "
-                + "at least one of them generated"
+            "the prompt's \(what) are at least \(tokens) tokens, but the model's context holds \(length) tokens"
+                + AdmissionError.roomForAnswer
         case .tooManyPixels(let count, let limit):
             "the images have \(count) pixels together, more than the limit of \(limit); send fewer or smaller ones"
         case .stopped(let reason): reason.description
@@ -149,18 +149,21 @@ package struct InputPipeline: Sendable {
     /// How the chat template tells the model of tools.
     package var tools: ToolForm { template.tools }
 
-    /// The runs of tokens that spell a word, as it stands and behind a space, of which an output must hold none; by the rules of vLLM's
-    /// `bad_words`: the form behind a space counts where it has as many tokens and begins with another one.
+    /// The runs of tokens that spell a word, as it stands and behind a space, of which an output must hold none, as with vLLM's `bad_words`.
+    /// The form behind a space counts where it does not end with the other one, which then is barred anyway.
     package func barred(_ words: [String], budget: WorkBudget) throws(InputError) -> [[Int32]] {
         var runs: [[Int32]] = []
         for word in words {
             let bare = String(word.drop { $0.isWhitespace })
             let plain = try tokens(of: bare, addsSpecialTokens: false, budget: budget)
             let spaced = try tokens(of: " " + bare, addsSpecialTokens: false, budget: budget)
-            if !plain.isEmpty { runs.append(plain) }
-            if !spaced.isEmpty, spaced.count == plain.count, spaced[0] != plain[0] { runs.append(spaced) }
+            runs += Self.barred(plain, behindSpace: spaced)
         }
         return runs
+    }
+
+    package static func barred(_ plain: [Int32], behindSpace spaced: [Int32]) -> [[Int32]] {
+        ([plain] + (spaced.suffix(plain.count) == plain[...] ? [] : [spaced])).filter { !$0.isEmpty }
     }
 
     /// The tokens of a text in which special tokens may be spelled out.

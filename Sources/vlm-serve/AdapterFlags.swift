@@ -13,16 +13,24 @@ struct AdapterFlags: ParsableArguments {
             "Adapters as PEFT saves them, each a name that requests give as their model and a directory, or JSON with name, path and base_model_name; several may follow one another. Needs --enable-lora.",
             valueName: "name=dir"))
     var loraModules: [String] = []
-    @Option(help: "Different adapters among the requests that run at once; a request with another one waits, and those behind it.")
-    var maxLoras = 1
-    @Option(help: "Largest rank of an adapter.")
-    var maxLoraRank = 16
+    @Option(
+        name: .customLong("max-loras"),
+        help: "Different adapters among the requests that run at once; a request with another one waits, and those behind it. Default: 1.")
+    private var givenMaxLoras: Int?
+    @Option(name: .customLong("max-lora-rank"), help: "Largest rank of an adapter. Default: 16.")
+    private var givenMaxLoraRank: Int?
     @Option(help: "Adapters that memory may hold, at least --max-loras; unless given, those that are named. All are read at the start.")
     var maxCpuLoras: Int?
 
     static let rankRange = 1...512
 
+    var maxLoras: Int { givenMaxLoras ?? 1 }
+    private var maxLoraRank: Int { givenMaxLoraRank ?? 16 }
+
     func validate() throws {
+        for (flag, isGiven) in [("--max-loras", givenMaxLoras != nil), ("--max-lora-rank", givenMaxLoraRank != nil), ("--max-cpu-loras", maxCpuLoras != nil)] {
+            guard enableLora || !isGiven else { throw ValidationError("\(flag) needs --enable-lora") }
+        }
         guard maxLoras >= 1 else { throw ValidationError("--max-loras \(maxLoras) must be at least 1") }
         guard Self.rankRange.contains(maxLoraRank) else {
             throw ValidationError("--max-lora-rank \(maxLoraRank) is not in \(Self.rankRange.lowerBound) … \(Self.rankRange.upperBound)")

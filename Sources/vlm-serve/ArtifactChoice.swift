@@ -60,6 +60,11 @@ struct ArtifactChoice {
         return config["draft_vocab_size"] != nil || names.contains { $0.lowercased().contains("eagle") }
     }
 
+    /// Whether it is a model, which may have to be compiled first.
+    var isModel: Bool {
+        if case .model? = try? meaning() { true } else { false }
+    }
+
     /// The directory of the artifact.
     ///
     /// That of a model is the one that `vlmc compile` makes of it as it is now: what changed since is compiled again.
@@ -82,7 +87,9 @@ struct ArtifactChoice {
             if name.lowercased().hasSuffix(".gguf") {
                 throw LaunchError("\(name) is a GGUF file, which is not read; give the model's HuggingFace directory, with safetensors")
             }
-            return !has("manifest.json") && (has("config.json") || has("snapshots")) ? .model(name) : .artifact(name)
+            if has("manifest.json") || !FileManager.default.fileExists(atPath: "\(name)/.") { return .artifact(name) }
+            if has("config.json") || has("snapshots") || has("adapter_config.json") { return .model(name) }
+            throw LaunchError("\(name) is no model's directory, it has no config.json, and no artifact, it has no manifest.json")
         }
         let environment = ProcessInfo.processInfo.environment
         let cache = HuggingFaceCache(environment: environment)

@@ -79,7 +79,7 @@ struct ModelOptions: ParsableArguments {
         }
         options.gears = try decodeGears.map { text in
             try text.split(separator: ",", omittingEmptySubsequences: false).map { word in
-                guard let gear = Int(word) else { throw ValidationError("--decode-gears \(text): \"\(word)\" is no number") }
+                guard let gear = Int(word), gear >= 1 else { throw ValidationError("--decode-gears \(text): \"\(word)\" is no number of sequences") }
                 return gear
             }
         }

@@ -9,7 +9,7 @@ struct SamplingOptions: ParsableArguments {
     @Option(help: "Before so many tokens nothing ends an answer.")
     var minTokens = 0
 
-    @Option(help: "At least 0; 0 takes the likeliest token. Default: 0, or the model's own where --top-p, --top-k, --min-p or --seed is given.")
+    @Option(parsing: .unconditional, help: "At least 0; 0 takes the likeliest token. Default: 0, or the model's own where --top-p, --top-k, --min-p or --seed is given.")
     var temperature: Float?
 
     @Option(help: "The likeliest tokens with this probability take part: above 0 and at most 1.")
@@ -24,10 +24,10 @@ struct SamplingOptions: ParsableArguments {
     @Option(help: "Makes what was said less likely: above 0 and at most 2. Default: the model's own.")
     var repetitionPenalty: Float?
 
-    @Option(help: "Taken from the logit of each token that the answer holds: -2 to 2.")
+    @Option(parsing: .unconditional, help: "Taken from the logit of each token that the answer holds: -2 to 2.")
     var presencePenalty: Float?
 
-    @Option(help: "Taken from a token's logit as many times as the answer holds it: -2 to 2.")
+    @Option(parsing: .unconditional, help: "Taken from a token's logit as many times as the answer holds it: -2 to 2.")
     var frequencyPenalty: Float?
 
     @Option(help: "The same seed gives the same answer. Default: another one each time.")
@@ -45,6 +45,13 @@ struct SamplingOptions: ParsableArguments {
     }
 
     func validate() throws {
-        do { try parameters.validate() } catch { throw ValidationError("\(error)") }
+        do { try parameters.validate() } catch { throw ValidationError(Self.naming(flagIn: "\(error)")) }
+    }
+
+    /// A text that begins with a parameter's name, with the flag in its place.
+    private static func naming(flagIn text: String) -> String {
+        let name = text.prefix { $0.isLetter }
+        let flag = name.reduce(into: "--") { $0 += $1.isUppercase ? "-" + $1.lowercased() : String($1) }
+        return flag + text.dropFirst(name.count)
     }
 }

@@ -42,6 +42,7 @@ import Testing
         }
         #expect(try errors(plain).contains("--enable-lora: the artifact takes no adapters; compile the model again: vlmc compile DIR --enable-lora"))
         #expect(try errors(adapted, "--lora-modules", "a=\(Self.folder)/patterns").contains("v_proj.lora_A.weight\": has rank 32, above --max-lora-rank 16"))
+        #expect(try errors("\(Self.folder)/plain").contains("plain: is an adapter, not a model; give the model that it was trained on"))
         #expect(try errors(adapted, "--lora-modules", "a=\(Self.folder)/none").contains("none/adapter_config.json: no such file"))
         #expect(
             try errors(adapted, "--lora-modules", #"{"name": "a", "path": "\#(Self.folder)/plain", "base_model_name": "b"}"#)

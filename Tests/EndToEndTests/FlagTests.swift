@@ -34,7 +34,7 @@ import Testing
 
     @Test(arguments: [
         (["vlm-serve", "x", "--nonsense"], "error: Unknown option '--nonsense'"), (["vlm-serve", "x", "--max-model-lem", "1"], "Did you mean '--max-model-len'?"),
-        (["vlm-serve"], "error: Missing expected argument"), (["vlm-serve", "x", "--lora-modules", "a=b"], "error: --lora-modules needs --enable-lora"),
+        (["vlm-serve"], "error: give a model's directory or an artifact"), (["vlm-serve", "x", "--lora-modules", "a=b"], "error: --lora-modules needs --enable-lora"),
         (["vlm-serve", "x", "--enable-lora", "--lora-modules", "a"], "error: --lora-modules a is not name=directory"),
         (["vlm-serve", "--lora-modules", "a=b", "a=c", "x", "--enable-lora"], "error: --lora-modules names a twice"),
         (["vlm-serve", "--lora-modules", "a=b", #"{"name": "a", "path": "d"}"#, "x", "--enable-lora"], "error: --lora-modules names a twice"),
@@ -42,6 +42,7 @@ import Testing
         (["vlm-serve", "x", "--enable-lora", "--lora-modules", #"{"name": "a", "path": "b", "rank": 2}"#], "rank is not known; name, path and base_model_name are"),
         (["vlm-serve", "x", "--enable-lora", "--lora-modules", "a=b", "c=d", "--max-cpu-loras", "1"], "error: --lora-modules names 2 adapters, more than --max-cpu-loras 1"),
         (["vlm-serve", "x", "--enable-lora", "--max-loras", "2", "--max-cpu-loras", "1"], "error: --max-cpu-loras 1 is less than --max-loras 2"),
+        (["vlm-serve", "x", "--max-loras", "2"], "error: --max-loras needs --enable-lora"),
         (["vlm-serve", "x", "--enable-lora", "--max-lora-rank", "513"], "error: --max-lora-rank 513 is not in 1 … 512"),
         (["vlm-serve", "x", "--dtype", "half"], "error: --dtype half: nothing is computed in it"), (["vlm-serve", "x", "--tensor-parallel-size", "2"], "error: --tensor-parallel-size 2: models are not split"),
         (["vlm-serve", "x", "-tp", "2"], "error: --tensor-parallel-size 2"), (["vlm-serve", "x", "--block-size", "7"], "error: --block-size 7 is not one of"),

@@ -81,7 +81,7 @@ import Testing
     }
 
     @Test(arguments: [
-        (["--top-p", "0", "hi"], "topP must be above 0 and at most 1"), (["--max-tokens", "0", "hi"], "maxTokens must be at least 1"),
+        (["--top-p", "0", "hi"], "--top-p must be above 0 and at most 1"), (["--max-tokens", "0", "hi"], "--max-tokens must be at least 1"),
         (["--interactive", "hi"], "--interactive reads questions from stdin"), ([], "give a question, or --interactive"),
     ])
     func wrongUsageIsSaid(_ flags: [String], _ words: String) throws {

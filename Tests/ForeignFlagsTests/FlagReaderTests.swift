@@ -187,7 +187,7 @@ import Testing
 
     @Test(arguments: [
         ("- a", "f, line 1: the file must be a mapping, such as max-model-len: 4096"), ("a: {b: [c]}", "f, line 1: a.b must be a value"), ("a: [[b]]", "f, line 1: a must be a value or a list of values"),
-        ("a: 1\na: 2", "f, line 2: a stands there twice"), ("a:\n", "f, line 1: a has no value"), ("a: []", "f, line 1: a is an empty list"), ("a: &x 1", "f, line 1: anchors and tags are not read"),
+        ("a: 1\na: 2", "f, line 2: a stands there twice"), ("config: b.yaml", "f, line 1: a configuration file names no other one"), ("a:\n", "f, line 1: a has no value"), ("a: []", "f, line 1: a is an empty list"), ("a: &x 1", "f, line 1: anchors and tags are not read"),
         ("a: 1\n---\nb: 2", "f, line 2: only one document is read"), ("a: *x", "f, line 1: "), ("a: !!str 1", "f, line 1: anchors and tags"), ("a: \"b", "f, line "), ("\tb: 1", "f, line 1: "), ("a: b: c", "f, line 1: "), ("\u{1}", "f, line 1: "),
     ])
     func filesOfAnotherFormAreRefused(text: String, message: String) {

@@ -86,4 +86,42 @@ import ThreadTime
             #expect(took < .milliseconds(250), "\(sample.name) takes \(took)")
         }
     }
+    private static func optional(_ count: Int) -> JSONValue {
+        ["type": "object", "properties": .object(JSONObject((0..<count).map { ("field_\($0)", ["type": "integer", "title": .string("Field \($0)")]) }))]
+    }
+
+    /// The bar is 50 ms for forty members; a slow machine gets five times as long, and five times as many members as much again.
+    @Test(arguments: [(40, Duration.milliseconds(250)), (200, .milliseconds(2500))]) func optionalMembersCompileSoon(_ count: Int, _ most: Duration) throws {
+        var made: Grammar?
+        let took = try threadTime { made = try Guide.schema(Self.optional(count)).compiled() }
+        #expect(took < most, "\(count) members take \(took)")
+        let grammar = try #require(made)
+        let (first, last) = ("\"field_0\": 0", "\"field_\(count - 1)\": -7")
+        let all = "{\n  " + (0..<count).map { "\"field_\($0)\": \($0)" }.joined(separator: ",\n  ") + "\n}"
+        for document in ["{}", "{ }", "{\(first)}", "{\(last)}", "{\(first), \(last)}", "{\(first),\"field_7\":7,\(last) }", all] { #expect(grammar.matches(document.utf8), "\(document)") }
+        for document in ["{,}", "{\(first),}", "{\(last), \(first)}", "{\(first), \(first)}", "{, \(last)}", "{\(first) \(last)}", "{\"field_\(count)\": 1}"] {
+            #expect(!grammar.matches(document.utf8), "\(document)")
+        }
+    }
+
+    /// What differs in notes alone is compiled once, what differs in more is not taken for the same.
+    @Test func schemasThatLookAlikeKeepTheirMeaning() throws {
+        let text = #"{"type": "object", "properties": {"a": {"type": "string", "maxLength": 1, "title": "A"}, "b": {"type": "string", "maxLength": 1, "title": "B"}, "c": {"type": "string", "maxLength": 2}, "d": {"enum": ["\u00e9"]}, "e": {"enum": ["e\u0301"]}, "f": {"not": {"type": "null"}, "type": ["boolean", "null"]}}}"#
+        let grammar = try Guide.schema(JSONValue(parsing: text)).compiled()
+        for right in [#"{"a":"x","b":"y","c":"zz","f":true}"#, "{\"d\":\"\u{e9}\",\"e\":\"e\u{301}\"}"] { #expect(grammar.matches(right.utf8), "\(right)") }
+        for wrong in [#"{"b":"yy"}"#, #"{"c":"zzz"}"#, "{\"d\":\"e\u{301}\"}", "{\"e\":\"\u{e9}\"}", #"{"f":null}"#] { #expect(!grammar.matches(wrong.utf8), "\(wrong)") }
+    }
+
+    @Test func whatNobodyWaitsForIsGivenUp() throws {
+        var looks = 0
+        do {
+            _ = try Guide.schema(Self.optional(200)).compiled {
+                looks += 1
+                return looks == 3
+            }
+            Issue.record("compiles")
+        } catch {
+            #expect(looks == 3 && "\(error)".contains("given up"), "\(error)")
+        }
+    }
 }

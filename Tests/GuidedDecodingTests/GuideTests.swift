@@ -65,6 +65,54 @@ import ThreadTime
         }
     }
 
+    private static let sums = """
+        // sums, with names
+        ?start: sum
+              | NAME "=" sum    -> assign
+        ?sum: product
+            | sum "+" product   -> add
+        ?product.2: atom
+            | product "*" atom
+        ?atom: NUMBER | "-" atom | NAME
+             | "(" sum ")"      # nested
+        %import common.CNAME -> NAME
+        %import common (NUMBER, INT)
+        %import common.WS_INLINE
+        %ignore WS_INLINE
+        """
+
+    /// Grammars in Lark's form.
+    @Test(arguments: [
+        ("start: \"a\" | B\nB: /[0-9]+/", ["a", "12"], ["", "b", "a1"]), (sums, ["1", "a = 1 + 2*(3 + b)", "  -x * 1.5e3 "], ["", "1 +", "a = = b", "1\n", "(1"]),
+        ("start: A ~ 3\nA: \"x\"..\"z\" B?\nB.2: \"\\n\" | C\nC: /a\\/b/", ["xyz", "xa/byz\n"], ["xy", "wxy", "xyzz"]),
+        ("start: \"Go\"i x ~ 1..2 [\"!\"]\nx: (\" \"\n | \"-\") \"\\u00e9\"", ["GO \u{e9}", "go-\u{e9} \u{e9}!"], ["go", "Go \u{e9}!!"]),
+        ("start: | \"a\" start", ["", "aaa"], ["b"]), ("start: a\n\n\na: \"b\" |\nb: \"c\"", ["b", ""], ["c"]),
+        ("%import common.ESCAPED_STRING\n%import common.NEWLINE\nstart: ESCAPED_STRING (NEWLINE ESCAPED_STRING)*", [#""a\"b""#, "\"\"\r\n\"x\""], [#""a"b""#]),
+    ] as [(String, [String], [String])])
+    func grammarsOfLarkAreRead(_ text: String, _ right: [String], _ wrong: [String]) throws {
+        let grammar = try Guide.grammar(text).compiled()
+        for text in right { #expect(grammar.matches(text.utf8), "\(text)") }
+        for text in wrong { #expect(!grammar.matches(text.utf8), "\(text)") }
+    }
+
+    @Test(arguments: [
+        ("start: x", "the rule x is used but not there"), ("start: X", "the terminal X is used but not there"), ("start: sep{\"a\"}", "rules with parameters, such as sep{…}, are not supported"),
+        ("%declare X\nstart: X", "%declare is not supported"), ("%import python.NAME\nstart: NAME", "%import is only supported of common"),
+        ("%import common.FOO\nstart: FOO", "common.FOO is not supported, only CNAME, "), ("start: /a/i", "the flag i of a regular expression"), ("start: <tok>", "< is not supported there"),
+        ("start: A\nA: B\nB: A", "is made of itself"), ("start: A\nA: b\nb: \"x\"", "the rule b stands in a terminal"), ("start: (\"a\"", "a parenthesis is not closed"),
+        ("start: \"a", "a text is not closed"), ("start: \"a\"\nstart: \"b\"", "start is there twice"), ("start: a\na: b \"x\" | \"y\"\nb: a", "begins with itself"),
+        ("start: /(/", "/(/: a group is not closed"), ("start: \"a\" ->", "-> needs a name"), ("start: \"a\" ~ 3..1", "a repetition is"), ("start: \"\"", "a terminal is empty"),
+        ("start: " + String(repeating: "(", count: 100000), "nest deeper"), ("start: A\nA: B ~ 30000\nB: C ~ 30000\nC: \"x\"", "too large"),
+    ])
+    func whatIsNotReadOfLarkIsNamed(_ text: String, _ message: String) {
+        do {
+            _ = try Guide.grammar(text).compiled()
+            Issue.record("compiles")
+        } catch {
+            #expect("\(error)".contains(message), "\(error)")
+        }
+    }
+
     /// A mask holds exactly the tokens whose bytes the grammar takes next.
     @Test func masksAreExact() throws {
         let schema = try JSONValue(parsing: ##"{"type": "object", "properties": {"a": {"type": "array", "items": {"type": "string", "maxLength": 60}}, "b": {"anyOf": [{"type": "integer"}, {"$ref": "#"}]}}, "required": ["b"]}"##)

@@ -32,7 +32,7 @@ import Testing
         Case("max_tokens", "8", "max_tokens must be a whole number"),
         Case("max_tokens", 2.5, "max_tokens must be a whole number"),
         Case("max_tokens", 502, "context holds 512 tokens and the prompt has 11"),
-        Case("max_completion_tokens", 502, "max_completion_tokens 502 is too large"),
+        Case("max_completion_tokens", 502, "max_tokens 8 and max_completion_tokens 502 are two numbers"),
         Case("max_completion_tokens", 0, "max_completion_tokens must be at least 1"),
         Case("temperature", -0.1, "temperature must be at least 0"),
         Case("temperature", "hot", "temperature must be a number"),

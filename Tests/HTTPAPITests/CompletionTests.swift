@@ -86,6 +86,21 @@ import Testing
         await server.stop()
     }
 
+    /// Offsets are those of the text, also where tokens are parts of characters.
+    @Test func offsetsCountTheTextsCharacters() async throws {
+        let server = try await TestServer(.init(spellsBytes: true))
+        let fields: KeyValuePairs<String, JSONValue> = ["guided_choice": ["a\u{e9}\u{20ac}b"], "max_tokens": 16, "ignore_eos": false, "logprobs": 1]
+        let choice = try await complete(server, fields).json["choices"]?[0]
+        #expect(choice?["text"] == "a\u{e9}\u{20ac}b")
+        #expect(column(choice, "tokens").prefix(3) == ["a", "\\xc3", "\\xa9"] && column(choice, "text_offset").prefix(7) == [0, 1, 1, 2, 2, 2, 3])
+        var object = try #require(body(fields).objectValue)
+        object["stream"] = true
+        let answer = try await server.request("POST", "/v1/completions", .object(object))
+        let parts = try answer.events.dropLast().map { try JSONValue(parsing: $0)["choices"]?[0] }
+        #expect(parts.flatMap { column($0, "text_offset") } == column(choice, "text_offset"))
+        await server.stop()
+    }
+
     private func column(_ choice: JSONValue?, _ name: String) -> [JSONValue] { choice?["logprobs"]?[name]?.arrayValue ?? [] }
 
     /// The prompt's tokens come first, as those of an answer do where the prompt is shorter.

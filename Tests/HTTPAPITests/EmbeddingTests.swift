@@ -55,6 +55,16 @@ import Testing
         await server.stop()
     }
 
+    /// Nothing is generated, and so nothing is said of that.
+    @Test(arguments: [JSONValue.string(String(repeating: "a", count: 600)), .array(Array(repeating: 97, count: 600))])
+    func longInputsAreRefused(_ input: JSONValue) async throws {
+        let server = try await TestServer()
+        let answer = try await embed(server, ["input": input])
+        #expect(answer.status == 400 && answer.json["error"]?["code"] == "context_length_exceeded" && answer.json["error"]?["param"] == "input", "\(answer.text)")
+        #expect(answer.text.contains("512 tokens") && !answer.text.contains("generated"), "\(answer.text)")
+        await server.stop()
+    }
+
     /// Images change the embedding, and answers being written do not.
     @Test func imagesAndCompanyAreSeen() async throws {
         let server = try await TestServer()

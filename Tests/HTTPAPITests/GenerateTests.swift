@@ -41,6 +41,26 @@ import Testing
         await server.stop()
     }
 
+    /// Fields of searches mean what they do for completions.
+    @Test func searchesAreMade() async throws {
+        let server = try await TestServer()
+        let plain = try await generate(server, ["prompt": "a", "max_tokens": 4, "ignore_eos": true])
+        let same = try await generate(server, ["prompt": "a", "max_tokens": 4, "ignore_eos": true, "use_beam_search": false, "length_penalty": 1.0, "early_stopping": false])
+        #expect(same.status == 200 && same.json == plain.json, "\(same.text)")
+        let search: JSONObject = ["use_beam_search": true, "n": 2, "max_tokens": 4, "length_penalty": 0.5, "early_stopping": "never", "ignore_eos": true]
+        var body = search
+        body["prompt"] = "a"
+        let found = try await generate(server, .object(body))
+        body["model"] = .string(TestServer.modelName)
+        body["echo"] = true
+        let completions = try await server.request("POST", "/v1/completions", .object(body))
+        let texts = completions.json["choices"]?.arrayValue?.map { $0["text"] ?? .null }
+        #expect(found.status == 200 && found.json["text"] == .array(texts ?? []), "\(found.text) \(completions.text)")
+        let wrong = try await generate(server, ["prompt": "a", "length_penalty": 2])
+        #expect(wrong.status == 400 && wrong.json["error"]?["param"] == "length_penalty", "\(wrong.text)")
+        await server.stop()
+    }
+
     @Test func wrongRequestsAreNamed() async throws {
         let server = try await TestServer()
         for (body, param) in [

@@ -26,6 +26,7 @@ import Testing
         let forms: [(String, JSONValue)] = [
             ("guided_json", Self.schema), ("guided_json", .string(Self.schema.serializedText)), ("structured_outputs", ["json": Self.schema]),
             ("response_format", ["type": "json_schema", "json_schema": ["name": "x", "strict": true, "schema": Self.schema]]),
+            ("response_format", ["type": "json_object", "schema": Self.schema]),
         ]
         for (index, (name, value)) in forms.enumerated() {
             for seed in 0..<5 {
@@ -44,8 +45,12 @@ import Testing
         #expect(number.wholeMatch(of: /[0-9]{3}-[a-c]{2}/) != nil, "\(number)")
         let sum = try await text(server, ["guided_grammar": "root ::= n \"+\" n\nn ::= [0-9] [0-9]"])
         #expect(sum.wholeMatch(of: /[0-9]{2}\+[0-9]{2}/) != nil, "\(sum)")
-        let object = try await text(server, ["response_format": ["type": "json_object"], "max_tokens": 1], ends: "length")
-        #expect(object == "{")
+        let words = try await text(server, ["guided_grammar": "start: A \"+\" A\nA: /[0-9]/ ~ 2", "guided_decoding_backend": "outlines:no-fallback"])
+        #expect(words.wholeMatch(of: /[0-9]{2}\+[0-9]{2}/) != nil, "\(words)")
+        for format in [["type": "json_object"], ["type": "json_object", "schema": [:], "json_schema": nil]] as [JSONValue] {
+            let object = try await text(server, ["response_format": format, "max_tokens": 1], ends: "length")
+            #expect(object == "{")
+        }
         let free = try await text(server, ["response_format": ["type": "text"]], ends: "length")
         #expect(!free.isEmpty)
         await server.stop()
@@ -82,6 +87,14 @@ import Testing
         (["guided_regex": "a", "guided_choice": ["b"]], "guided_choice", "guided_regex and guided_choice must not both be there"),
         (["response_format": ["type": "xml"]], "response_format.type", "must be text, json_object or json_schema"),
         (["response_format": ["type": "json_schema"]], "response_format.json_schema", "is required"),
+        (["response_format": ["type": "json_schema", "json_schema": ["name": "x"], "schema": [:]]], "response_format.schema", "unknown field response_format.schema"),
+        (["response_format": ["type": "json_object", "schema": ["minContains": 2]]], "response_format.schema", "the keyword minContains"),
+        (["response_format": ["type": "json_object", "schema": 3]], "response_format.schema", "must be a JSON Schema or its text"),
+        (["response_format": ["type": "text", "strict": true]], "response_format.strict", "unknown field response_format.strict"),
+        (["guided_decoding_backend": "fast"], "guided_decoding_backend", "must be one of auto, xgrammar, guidance, outlines, lm-format-enforcer, not fast"),
+        (["guided_decoding_backend": "xgrammar:x"], "guided_decoding_backend", "the option x is not supported"),
+        (["guided_grammar": "start: X"], "guided_grammar", "the terminal X is used but not there"),
+        (["max_completion_tokens": 5], "max_completion_tokens", "max_tokens 8 and max_completion_tokens 5 are two numbers"),
         (["response_format": ["type": "json_schema", "json_schema": ["name": "x", "schema": ["dependencies": [:]]]]], "response_format.json_schema.schema", "the keyword dependencies"),
         (["structured_outputs": [:]], "structured_outputs", "must hold one of"), (["structured_outputs": ["whitespace_pattern": " "]], "structured_outputs.whitespace_pattern", "not supported"),
         (["structured_outputs": ["lark": "x"]], "structured_outputs.lark", "unknown field"),

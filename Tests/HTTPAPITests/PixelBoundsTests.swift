@@ -69,6 +69,8 @@ import Testing
         #expect(try await asked(["max_pixels": "big"]) == "messages[0].content[0].image_url.max_pixels")
         #expect(try await asked(["min_pixels": 101, "max_pixels": 100]) == "messages[0].content[0]")
         #expect(try await asked(["min_pixels": 2_000_000_000, "max_pixels": 2_000_000_000]) == "messages[0].content[0]")
+        #expect(try await asked(["min_pixels": 2_000_000_000]) == "messages[0].content[0]")
+        #expect(try await asked([:], ["min_pixels": 2_000_000_000]) == "messages[0].content[0]")
         #expect(try await asked([:], ["max_pixels": -1]) == "max_pixels")
         #expect(try await asked([:], ["mm_processor_kwargs": ["num_crops": 4]]) == "mm_processor_kwargs.num_crops")
         #expect(try await asked([:], ["mm_processor_kwargs": 4]) == "mm_processor_kwargs")

@@ -59,7 +59,7 @@ import Testing
         (#"{"input":[{"type":"function_call","call_id":"a","name":"f"}]}"#, "input[0].arguments", "is required"),
         (#"{"input":[{"type":"function_call_output","call_id":"a","output":[{"type":"x"}]}]}"#, "input[0].output[0].type", "not x"),
         (#"{"input":[{"type":"item_reference","id":"a"}]}"#, "input[0].type", "nothing is kept between requests"),
-        (#"{"input":"x","previous_response_id":"r"}"#, "previous_response_id", "not supported"), (#"{"input":"x","background":true}"#, "background", "must be false"),
+        (#"{"input":"x","previous_response_id":"r"}"#, "previous_response_id", "nothing is stored here"), (#"{"input":"x","background":true}"#, "background", "must be false"),
         (#"{"input":"x","conversation":{"id":"c"}}"#, "conversation", "not supported"), (#"{"input":"x","prompt":{"id":"c"}}"#, "prompt", "not supported"),
         (#"{"input":"x","messages":[]}"#, "messages", "unknown field"), (#"{"input":"x","max_tokens":1}"#, "max_tokens", "unknown field"),
         (#"{"input":"x","max_output_tokens":0}"#, "max_output_tokens", "max_output_tokens must be at least 1"),

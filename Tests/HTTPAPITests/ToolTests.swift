@@ -54,6 +54,21 @@ import Testing
         await server.stop()
     }
 
+    /// A function without parameters takes none.
+    @Test func aFunctionWithoutParametersIsCalledWithNone() async throws {
+        let server = try await server()
+        for function in [["name": "now"], ["name": "now", "parameters": nil], ["name": "now", "parameters": [:]]] as [JSONValue] {
+            for choice in ["required", ["type": "function", "function": ["name": "now"]]] as [JSONValue] {
+                let answer = try await server.chat([
+                    "tools": [["type": "function", "function": function]], "tool_choice": choice, "parallel_tool_calls": false, "max_tokens": 100, "temperature": 1,
+                ])
+                let call = answer.json["choices"]?[0]?["message"]?["tool_calls"]?[0]?["function"]
+                #expect(call?["name"] == "now" && call?["arguments"] == "{}", "\(answer.text)")
+            }
+        }
+        await server.stop()
+    }
+
     @Test func callsAreStreamed() async throws {
         let server = try await server()
         let answer = try await server.chat([

@@ -20,13 +20,13 @@ struct PromptImageTests {
         ("data:image/png;base64,aGk=", .bytes([104, 105])), ("data:image;BASE64,aGk", .bytes([104, 105])),
         (" data:image/png; base64, %2B%2f-_aGk%3D", .bytes([251, 255, 191, 104, 105])), ("data:;base64,+/-_", .bytes([251, 255, 191])),
         ("https://example.org/a.png", .remote("https://example.org/a.png")), ("a b.png", .file("a b.png")),
-        ("file:///tmp/a%20b.png", .file("/tmp/a b.png")), ("/tmp/c:d.png", .file("/tmp/c:d.png")),
+        ("file:///tmp/a%20b.png", .file("/tmp/a b.png")), ("file://LOCALHOST/a", .file("/a")), ("file:/a", .file("/a")), ("/tmp/c:d.png", .file("/tmp/c:d.png")),
     ] as [(String, ImageSource)])
     func locationsAreUnderstood(_ text: String, _ source: ImageSource) throws {
         #expect(try ImageSource(location: text) == source)
     }
 
-    @Test(arguments: ["", "data:image/png", "data:image/png,abc", "data:image/png;base64,###", "data:;base64,aG%", "file:///a%ZZ"])
+    @Test(arguments: ["", "data:image/png", "data:image/png,abc", "data:image/png;base64,###", "data:;base64,aG%", "file:///a%ZZ", "file://somehost/a", "file://localhost.x/a", "file://localhost"])
     func badLocationsAreErrors(_ text: String) {
         #expect(throws: ImageSourceError.self) { try ImageSource(location: text) }
     }

@@ -42,7 +42,7 @@ def processors(fields, oracle, prompt):
         encode = lambda text: oracle.processor.tokenizer.encode(text, add_special_tokens=False)
         runs = [encode(word) for word in fields["bad_words"]]
         spaced = [encode(" " + word) for word in fields["bad_words"]]
-        out["bad_words_ids"] = runs + [s for s, r in zip(spaced, runs) if len(s) == len(r) and s[0] != r[0]]
+        out["bad_words_ids"] = runs + [s for s, r in zip(spaced, runs) if s[-len(r):] != r]
     if "presence_penalty" in fields or "frequency_penalty" in fields:
         counted = Counted(prompt, fields.get("presence_penalty", 0), fields.get("frequency_penalty", 0))
         out["logits_processor"] = LogitsProcessorList([counted])

@@ -1,4 +1,6 @@
+import Budgets
 import GuidedDecoding
+import JSON
 import Serving
 import Testing
 
@@ -121,5 +123,26 @@ import Testing
         }
         #expect(policy.isComplete)
         #expect(try shelf.guide(.regex("a(bc)?")) === guide && shelf.guide(.regex("a")) !== guide)
+    }
+    /// A guide whose request nobody waits for is not compiled, and one of late is there at once.
+    @Test func guidesAreGivenUpWithTheirRequest() throws {
+        let shelf = GuideShelf(vocabularySize: 4) { [UInt8(97 + $0)] }
+        let members = JSONObject((0..<100).map { ("member\($0)", ["type": "integer"]) })
+        let guide = Guide.schema(["type": "object", "properties": .object(members)])
+        let budget = WorkBudget(cpuLimit: .seconds(600))
+        budget.cancel()
+        #expect(throws: GuideError.self) { try shelf.guide(guide, budget: budget) }
+        #expect(!shelf.has(guide))
+        let made = try shelf.guide(guide)
+        #expect(shelf.has(guide) && !shelf.has(.object))
+        #expect(try shelf.guide(guide, budget: budget) === made)
+    }
+
+    /// A word is barred as it stands and behind a space, however many tokens either has.
+    @Test(arguments: [
+        ([1], [2], [[1], [2]]), ([1, 2], [3], [[1, 2], [3]]), ([1, 2], [3, 2], [[1, 2], [3, 2]]), ([1, 2], [9, 1, 2], [[1, 2]]), ([1], [1], [[1]]), ([], [9], []), ([], [], []),
+    ] as [([Int32], [Int32], [[Int32]])])
+    func wordsAreBarredBehindSpacesToo(_ plain: [Int32], _ spaced: [Int32], _ runs: [[Int32]]) {
+        #expect(InputPipeline.barred(plain, behindSpace: spaced) == runs)
     }
 }

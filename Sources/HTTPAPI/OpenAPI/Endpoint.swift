@@ -74,6 +74,8 @@ enum Endpoint: CaseIterable, Sendable {
         var fields: FieldTable
         /// Those that must be there.
         var required: [String]
+        /// Those of which exactly one must be there.
+        var choice: [String] = []
     }
 
     var body: Body? {
@@ -81,11 +83,11 @@ enum Endpoint: CaseIterable, Sendable {
         case .chat: Body(name: "ChatRequest", fields: .chat, required: ["model", "messages"])
         case .responses: Body(name: "ResponseRequest", fields: .responses, required: ["model", "input"])
         case .completions: Body(name: "CompletionRequest", fields: .completion, required: ["model", "prompt"])
-        case .embeddings: Body(name: "EmbeddingRequest", fields: .embeddings, required: ["model"])
+        case .embeddings: Body(name: "EmbeddingRequest", fields: .embeddings, required: ["model"], choice: ["input", "messages"])
         case .generate: Body(name: "GenerateRequest", fields: .generate, required: ["prompt"])
         case .messages: Body(name: "MessageRequest", fields: .messages, required: ["model", "messages", "max_tokens"])
         case .countMessages: Body(name: "MessageCountRequest", fields: .countedMessages, required: ["model", "messages"])
-        case .tokenize: Body(name: "TokenizeRequest", fields: .tokenize, required: [])
+        case .tokenize: Body(name: "TokenizeRequest", fields: .tokenize, required: [], choice: ["prompt", "messages"])
         case .detokenize: Body(name: "DetokenizeRequest", fields: .detokenize, required: ["tokens"])
         default: nil
         }

@@ -93,6 +93,11 @@ extension OpenAPIDocument {
         }
         var schema: JSONObject = ["type": "object", "properties": .object(properties), "additionalProperties": ["type": "null"]]
         if !body.required.isEmpty { schema["required"] = .array(body.required.map { .string($0) }) }
+        // Null is as good as absent.
+        let present: JSONValue = ["not": ["type": "null"]]
+        if !body.choice.isEmpty {
+            schema["oneOf"] = .array(body.choice.map { field in ["required": [.string(field)], "properties": .object(JSONObject([(field, present)]))] })
+        }
         return .object(schema)
     }
 

@@ -23,7 +23,11 @@ package enum ImageSource: Sendable, Hashable {
         case "http", "https": self = .remote(location)
         case "file":
             let rest = location.dropFirst("file:".count)
-            let path = rest.hasPrefix("//") ? String(rest.dropFirst(2).drop { $0 != "/" }) : String(rest)
+            let host = rest.hasPrefix("//") ? rest.dropFirst(2).prefix { $0 != "/" } : ""
+            guard host.isEmpty || host.lowercased() == "localhost" else {
+                throw .init("the file URL names the host \(host.prefix(60)), and only files of this machine are read: write file:///…")
+            }
+            let path = rest.hasPrefix("//") ? String(rest.dropFirst(2 + host.count)) : String(rest)
             guard let path = path.removingPercentEncoding, !path.isEmpty else {
                 throw .init("the file URL has no path")
             }

@@ -79,9 +79,10 @@ extension ImageSpec {
         return spec
     }
 
-    /// One bound beyond the processor's other one is taken as HF takes it: what has too many pixels shrinks, what has too few grows.
+    /// A `max_pixels` below the processor's `min_pixels` is taken as HF takes it: what has too many pixels shrinks, what has too few grows.
+    /// A `min_pixels` above the processor's `max_pixels` would have no effect.
     private static func checked(_ bounds: PixelBounds, _ least: Int, _ most: Int) throws(ImageError) -> (Int, Int) {
-        if let least = bounds.least, let most = bounds.most, least > most { throw .pixelBounds(least: least, most: most) }
+        if let least = bounds.least, least > bounds.most ?? most { throw .pixelBounds(least: least, most: bounds.most ?? most) }
         return (bounds.least ?? least, bounds.most ?? most)
     }
 }

@@ -48,6 +48,9 @@ extension PatchTower {
         if !isRemote, try config.bool("use_mean_pooling") == false {
             throw config.error("use_mean_pooling", "is false, which is not supported", .unsupported)
         }
+        if try config.bool("use_absolute_position_embeddings") == false {
+            throw config.error("use_absolute_position_embeddings", "is false, which is not supported", .unsupported)
+        }
         tower.norm.isRootMeanSquare = norm == "rms_norm"
         tower.normalizesQueries = try config.bool(isRemote ? "qk_normalization" : "use_qk_norm") ?? isRemote
         tower.hasQueryBias = try config.bool(isRemote ? "qkv_bias" : "attention_bias") ?? false
