@@ -77,7 +77,7 @@ struct StartReport: Sendable {
         self.began = began
         self.isShown = isShown
         let manifest = artifact.manifest
-        let concurrency = (configuration.maxConcurrency * 100).rounded() / 100
+        func hundredths(_ value: Double) -> Double { (value * 100).rounded() / 100 }
         let blocks = configuration.blockCount
         let kvBytes = Figures.bytes(blocks * configuration.blockBytes)
         let ofAdapters = adapters.isEmpty ? [] : [
@@ -91,7 +91,8 @@ struct StartReport: Sendable {
             "gears        \(configuration.gears.map(String.init).joined(separator: ", ")) for at most "
                 + "\(configuration.maxSequences) sequences, \(configuration.maxBatchedTokens) tokens per step",
             "KV cache     \(blocks) blocks of \(configuration.blockSize) tokens, \(kvBytes)",
-            "maximum concurrency for \(configuration.maxModelLength) tokens per request: \(concurrency)",
+            "maximum concurrency for \(configuration.maxModelLength) tokens per request: \(hundredths(configuration.maxConcurrency)) "
+                + "(the KV cache holds \(hundredths(configuration.cacheConcurrency)), --max-num-seqs is \(configuration.maxSequences))",
             "weights      \(Figures.bytes(artifact.weightBytes.count)) mapped",
         ] + ofAdapters
         if let lookup = configuration.lookup {
