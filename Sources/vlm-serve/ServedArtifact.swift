@@ -49,7 +49,7 @@ struct ServedArtifact: Sendable {
 
     private static func open(_ choice: ArtifactChoice) throws -> (path: String, artifact: Artifact) {
         let path = try choice.path()
-        if let warning = try Store.checkTrust(artifact: path, trustsOthers: choice.trustsOthers) { Console.say("warning: \(warning)") }
+        if let warning = try Store.checkTrust(artifact: path, trustsOthers: choice.trustsOthers) { ServerLog.warn(warning) }
         let artifact = try Artifact.open(directory: path)
         try artifact.requireRunnable(on: CPUBackend.features)
         return (path, artifact)
@@ -90,7 +90,7 @@ struct ServedArtifact: Sendable {
     func pipeline(_ session: Session) throws -> InputPipeline {
         var pipeline = try session.pipeline(maxImagePixels: inputs.maxImagePixels, template: template)
         pipeline.generation = (generation ?? pipeline.generation).overridden(by: overriding)
-        if let fault = pipeline.refusal { Console.say("warning: \(fault)") }
+        if let fault = pipeline.refusal { ServerLog.warn("\(fault)") }
         if let decoder = FrameProgram.sibling() { pipeline.videoDecoder = decoder }
         let (bounds, sampling) = try inputs.processorArguments
         do throws(ImageError) { return try pipeline.bounding(bounds).sampling(sampling) } catch {

@@ -39,7 +39,7 @@ final class TestServer: Sendable {
         var pixelBounds = PixelBounds()
         var hasPlayground = true
         var hasDocuments = true
-        var requestLog: (@Sendable (String) -> Void)?
+        var requestLog: (@Sendable (LogLine) -> Void)?
         var maxHeldBytes = 1 << 30
         var bodyTimeoutSeconds = 30.0
         var writeTimeoutSeconds = 120.0
