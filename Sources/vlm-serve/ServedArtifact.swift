@@ -66,10 +66,10 @@ struct ServedArtifact: Sendable {
     /// - Parameter names: those that requests may use; empty for the model's own and its places.
     /// - Throws: where an adapter has a name of the model.
     func model(_ session: Session, names: [String]) throws(LaunchError) -> ServedModel {
-        let own = artifact.manifest.provenance.model
+        let own = artifact.manifest.provenance.allNames
         func model(_ adapters: [ServedAdapter]) -> ServedModel {
             ServedModel(
-                names: names.isEmpty ? [own, path, choice.name] : names, baseName: names.isEmpty ? own : nil, root: path, adapters: adapters,
+                names: names.isEmpty ? own + [path, choice.name] : names, baseNames: names.isEmpty ? own : [], root: path, adapters: adapters,
                 engine: session.engine, seed: seed, reasoning: reasoning)
         }
         let plain = model([])
