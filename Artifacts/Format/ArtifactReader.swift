@@ -58,7 +58,13 @@ final class ArtifactReader {
             throw .notAnArtifact(path: path, reason: "it has no \(Self.manifestName)")
         }
         var manifest = try Self.decode(bytes, checksum: Self.small(Self.checksumName, in: directory), path: path)
-        if let name = ModelName.read(in: directory) { manifest.provenance.model = name }
+        manifest.provenance.names = nil
+        let names = ModelName.read(in: directory)
+        if let name = names.first {
+            let first = manifest.provenance.model
+            manifest.provenance.model = name
+            manifest.provenance.names = names.contains(first) ? names : names + [first]
+        }
         self.manifest = manifest
         var sections: [(SectionName, Manifest.Section)] = []
         for (name, section) in manifest.sections.sorted(by: { $0.key < $1.key }) {

@@ -25,6 +25,10 @@ package struct Manifest: Sendable, Hashable, Codable {
         /// What the checkpoint is quantized by, the method's name first and then others that mean it; empty where it is not, nil where the
         /// artifact is of a compiler that did not say.
         package var quantization: [String]?
+        /// All names that it was compiled under, the latest first, a few at most; nil in `manifest.json`, which knows the first alone.
+        package var names: [String]?
+
+        package var allNames: [String] { names ?? [model] }
 
         package init(model: String, architecture: String, quantization: [String]? = nil) {
             self.model = model

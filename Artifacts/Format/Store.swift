@@ -142,7 +142,7 @@ extension Store {
     private static func isSameModel(_ manifest: Manifest, _ key: ArtifactKey, name: String?) -> Bool {
         let other = manifest.key
         if other.checkpoint == key.checkpoint { return true }
-        guard manifest.provenance.model == name else { return false }
+        guard let name, manifest.provenance.allNames.contains(name) else { return false }
         return other.tensors == key.tensors || other.configs.config == key.configs.config
     }
 

@@ -66,7 +66,7 @@ extension Store {
     }
 
     /// The artifacts of a model of this name, the latest used first.
-    private func named(_ name: String) -> [StoredArtifact] { list().filter { $0.manifest.provenance.model == name } }
+    private func named(_ name: String) -> [StoredArtifact] { list().filter { $0.manifest.provenance.allNames.contains(name) } }
 
     /// Why nothing is found under `name`.
     private func missing(_ name: String) -> ArtifactError {

@@ -5,6 +5,9 @@ extension Program {
     /// Bytes of K and V that one cache block of `blockSize` tokens takes over all layers.
     package func kvBlockBytes(blockSize: Int) -> Int { kv.blockBytes(size: blockSize) }
 
+    /// In what keys and values are kept, such as `f16`.
+    package var kvElementName: String { kv.element.rawValue }
+
     /// Layers of the KV cache, and bytes of an element.
     package var kvExtents: (layers: Int, elementBytes: Int) { (kv.layers.count, kv.element.byteCount) }
 

@@ -10,6 +10,7 @@ struct APIContext: RequestContext {
     let channel: any Channel
     /// Nil before the request's head was looked at.
     var requestID: RequestID?
+    let tally = TokenTally()
 
     init(source: ApplicationRequestContextSource) {
         coreContext = CoreRequestContextStorage(source: source)

@@ -2,13 +2,9 @@ internal import Foundation
 internal import HTTPTypes
 internal import Hummingbird
 internal import HummingbirdCore
-internal import HummingbirdTLS
-internal import Logging
 package import MediaFetching
-internal import NIOCore
 internal import ServiceLifecycle
 internal import Serving
-internal import Synchronization
 
 /// The HTTP server: OpenAI's and Anthropic's routes over a served model.
 package struct APIServer: Service {
@@ -47,8 +43,8 @@ package struct APIServer: Service {
         package var hasPlayground = true
         /// Whether `/openapi.json` and `/docs` are there.
         package var hasDocuments = true
-        /// Takes one line per request; nil for none.
-        package var requestLog: (@Sendable (String) -> Void)?
+        /// Takes one line per request, and what went wrong beside them; nil for none.
+        package var requestLog: (@Sendable (LogLine) -> Void)?
         /// Told the port once the server listens.
         package var onListening: @Sendable (_ port: Int) -> Void = { _ in }
 
@@ -65,38 +61,8 @@ package struct APIServer: Service {
 
     /// Serves until graceful shutdown; throws `ListenError` when the address cannot be had.
     package func run() async throws {
-        let onListening = options.onListening
-        let isListening = Atomic(false)
-        var logger = Logger(label: "http") { SwiftLogNoOpLogHandler($0) }
-        logger.logLevel = .critical
-        let timeouts = ConnectionRules.Timeouts(
-            body: .nanoseconds(Int64(options.bodyTimeoutSeconds * 1e9)),
-            write: .nanoseconds(Int64(options.writeTimeoutSeconds * 1e9)),
-            idle: .nanoseconds(Int64(options.idleTimeoutSeconds * 1e9)))
         let access = options.access.telling(RefusalLog(engine: model.engine, log: options.requestLog))
-        let application = Application(
-            router: router(),
-            server: try connections(.init(additionalChannelHandlers: [ConnectionWatch(timeouts, access)], idleTimeout: timeouts.idle)),
-            configuration: ApplicationConfiguration(
-                address: .hostname(options.host, port: options.port), serverName: "vlm-serve", backlog: 1024,
-                availableConnectionsDelegate: .maximum(options.maxConnections, logger: logger)),
-            onServerRunning: { channel in
-                isListening.store(true, ordering: .relaxed)
-                onListening(channel.localAddress?.port ?? 0)
-            },
-            logger: logger)
-        do {
-            try await application.run()
-        } catch  where !isListening.load(ordering: .relaxed) && !(error is CancellationError) {
-            let reason = (error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(error)"
-            throw ListenError(host: options.host, port: options.port, reason: reason)
-        }
-    }
-
-    /// HTTP/1 on connections, within TLS where there is one: then the rules of connections see what is decrypted.
-    private func connections(_ configuration: HTTP1Channel.Configuration) throws -> HTTPServerBuilder {
-        let plain = HTTPServerBuilder.http1(configuration: configuration)
-        return try options.tls.map { try .tls(plain, tlsConfiguration: $0.configuration) } ?? plain
+        try await options.serve(router().buildResponder(), access, onListening: options.onListening)
     }
 
     private func router() -> Router<APIContext> {
@@ -118,7 +84,7 @@ package struct APIServer: Service {
             try await answers.response(to: answers.complete(.connection(request, context)), context)
         }
         let embeddings = EmbeddingRoute(intake: intake)
-        router.serve(.embeddings) { request, context in .json(try await embeddings.answer(.connection(request, context))) }
+        router.serve(.embeddings) { request, context in .json(try await embeddings.answer(.connection(request, context), context.tally)) }
         router.serve(.generate) { request, context in
             try await answers.response(to: answers.generate(.connection(request, context)), context)
         }

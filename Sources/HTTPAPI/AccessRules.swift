@@ -6,7 +6,7 @@ internal import NIOHTTP1
 ///
 /// Decided from a request's head alone.
 package struct AccessRules: Sendable {
-    /// One of them must stand in `Authorization: Bearer …` or `x-api-key` for every path under `/v1`, `/tokenize` and `/detokenize`; none lets everybody in.
+    /// One of them must stand in `Authorization: Bearer …` or `x-api-key` for every path but those of probes and pages; none lets everybody in.
     package var apiKeys: [String] = []
     /// Origins of browser pages that may use the answers, such as `https://chat.example`; `*` for every page.
     package var allowedOrigins: [String] = []
@@ -64,13 +64,12 @@ package struct AccessRules: Sendable {
     /// Where Anthropic's clients send a key.
     private static let keyHeader = HTTPField.Name("x-api-key") ?? .authorization
 
-    /// What paths begin with that need a key.
-    private static let locked: Set<String> = ["v1", "generate", "tokenize", "detokenize"]
+    /// What needs no key: probes, which tell no more than whether the server is there, and pages that are the same for everybody.
+    private static let open: Set<[Substring]> = [["health"], ["ready"], ["live"], ["ping"], [], ["docs"], ["openapi.json"]]
 
     /// Whether a request for this path must hold a key.
     func needsKey(path: String) -> Bool {
-        guard !apiKeys.isEmpty, let first = path.split(separator: "/").first else { return false }
-        return Self.locked.contains(String(first))
+        !apiKeys.isEmpty && !Self.open.contains(path.split(separator: "/"))
     }
 
     /// Throws when a request may not run: without a key where one is needed, or from a page that is not allowed.

@@ -104,7 +104,7 @@ struct AnswerRoute: Sendable {
     func response(to asked: Asked<some AnswerWriting>, _ context: APIContext) async throws -> Response {
         let generation = try submit(asked.plan)
         if asked.plan.options.streams { return stream(generation, asked, context) }
-        return try await context.channel.onClientGone(generation.cancel) { .json(try await whole(generation, asked)) }
+        return try await context.channel.onClientGone(generation.cancel) { .json(try await whole(generation, asked, context.tally)) }
     }
 
     /// The whole answer.
@@ -121,7 +121,7 @@ struct AnswerRoute: Sendable {
         }
     }
 
-    private func whole(_ generation: BranchedGeneration, _ asked: Asked<some AnswerWriting>) async throws -> JSONValue {
+    private func whole(_ generation: BranchedGeneration, _ asked: Asked<some AnswerWriting>, _ tally: TokenTally? = nil) async throws -> JSONValue {
         defer { withExtendedLifetime(asked.holdings) {} }
         let plan = asked.plan
         let perPrompt = plan.options.bestOf
@@ -149,7 +149,9 @@ struct AnswerRoute: Sendable {
                 (answers[branch].beginning, answers[branch].promptLogprobs) = (beginning, logprobs)
             }
         }
-        return try asked.writer.whole(plan.shown(answers), plan.usage(answers))
+        let usage = plan.usage(answers)
+        tally?.note(usage)
+        return try asked.writer.whole(plan.shown(answers), usage)
     }
 
     private func stream<Writer: AnswerWriting>(_ generation: BranchedGeneration, _ asked: Asked<Writer>, _ context: APIContext) -> Response {
@@ -164,6 +166,7 @@ struct AnswerRoute: Sendable {
                     let bytes = stream.bytes(of: item)
                     if !bytes.isEmpty { try await sink.write(ByteBuffer(bytes: bytes)) }
                     if stream.hasFailed { generation.cancel() }
+                    if let usage = stream.usage { context.tally.note(usage) }
                 }
             }
             try await sink.finish(nil)

@@ -11,6 +11,8 @@ struct AnswerStream<Writer: AnswerWriting>: Sendable {
     private var prompts: [(told: [PromptToken], isOpen: Bool, held: [BranchEvent])]
     /// Whether one answer has failed, which ends the stream.
     private(set) var hasFailed = false
+    /// Of all answers, once they have ended.
+    private(set) var usage: Usage?
 
     init(_ plan: AnswerPlan, _ writer: Writer) {
         self.plan = plan
@@ -75,7 +77,9 @@ struct AnswerStream<Writer: AnswerWriting>: Sendable {
             left -= 1
             let bytes = Self.events(writer.endings(item.branch, completion, takeTokens(item.branch)))
             guard left == 0 else { return bytes }
-            return bytes + Self.events(writer.closing(plan.usage(answers))) + Self.end
+            let usage = plan.usage(answers)
+            self.usage = usage
+            return bytes + Self.events(writer.closing(usage)) + Self.end
         }
     }
 

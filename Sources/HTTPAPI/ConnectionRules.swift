@@ -1,6 +1,7 @@
 internal import JSON
 internal import NIOCore
 internal import NIOHTTP1
+internal import NIOSSL
 
 /// What HTTP/1 asks of a connection around its answers: when it closes, that a client may send its body, that a client
 /// which stops sending or reading does not hold it for ever, and that what is no HTTP is answered 400.
@@ -21,6 +22,8 @@ final class ConnectionRules: ChannelDuplexHandler, RemovableChannelHandler {
         var linger = TimeAmount.seconds(10)
         /// Between requests.
         var idle = TimeAmount.seconds(75)
+        /// Between looks at whether a client that sends no more still reads.
+        var look = TimeAmount.seconds(5)
     }
 
     /// Triggered outbound by who is about to read a body: a client that asked is told to send it.
@@ -42,6 +45,8 @@ final class ConnectionRules: ChannelDuplexHandler, RemovableChannelHandler {
     private struct Exchange {
         var head: HTTPRequestHead
         var isRead = false
+        /// Whether the head of its answer is written.
+        var isBegun = false
         var closes: Bool
         var awaitsWelcome: Bool
 
@@ -50,6 +55,9 @@ final class ConnectionRules: ChannelDuplexHandler, RemovableChannelHandler {
             closes = !head.isKeepAlive || Self.offersUpgrade(head)
             awaitsWelcome = head.version == .http1_1 && head.headers[canonicalForm: "expect"].contains { $0.lowercased() == "100-continue" }
         }
+
+        /// Whether heads may be written before that of the answer.
+        var takesInterim: Bool { head.version.major > 1 || head.version.major == 1 && head.version.minor >= 1 }
 
         /// The decoder parses nothing behind such a request, so it is answered as any other and is the connection's last.
         static func offersUpgrade(_ head: HTTPRequestHead) -> Bool {
@@ -73,6 +81,11 @@ final class ConnectionRules: ChannelDuplexHandler, RemovableChannelHandler {
     private var pausedSince = NIODeadline.now()
     private var bodyTimer: Scheduled<Void>?
     private var writeTimer: Scheduled<Void>?
+    private var lookTimer: Scheduled<Void>?
+    /// The client sends no more.
+    private var hasEnded = false
+    /// The last answer is written, and the client may still be sending.
+    private var lingers = false
 
     private let access: AccessRules
 
@@ -133,6 +146,14 @@ final class ConnectionRules: ChannelDuplexHandler, RemovableChannelHandler {
         answer(APIError(error), context)
     }
 
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if let event = event as? ChannelEvent, event == .inputClosed, !hasEnded {
+            hasEnded = true
+            endOfInput(context)
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+
     func triggerUserOutboundEvent(context: ChannelHandlerContext, event: Any, promise: EventLoopPromise<Void>?) {
         if let error = event as? BodyGivesWay {
             if !isOver, exchanges.last?.isRead == false { context.fireErrorCaught(error) }
@@ -152,6 +173,7 @@ final class ConnectionRules: ChannelDuplexHandler, RemovableChannelHandler {
         switch unwrapOutboundIn(data) {
         case .head(var head) where head.status.code >= 200 && !exchanges.isEmpty:
             let place = exchanges.startIndex
+            exchanges[place].isBegun = true
             frame(&head, &exchanges[place])
             context.write(wrapOutboundOut(.head(head)), promise: promise)
         case .end where exchanges.first?.closes ?? true:
@@ -200,6 +222,7 @@ extension ConnectionRules {
         written.futureResult.assumeIsolated().whenComplete { _ in
             let context = bound.value
             guard lingers else { return context.close(promise: nil) }
+            self.lingers = true
             context.close(mode: .output, promise: nil)
             context.eventLoop.scheduleTask(in: linger) { bound.value.close(promise: nil) }
         }
@@ -259,6 +282,31 @@ extension ConnectionRules {
     private func cancelTimers() {
         bodyTimer?.cancel()
         writeTimer?.cancel()
+        lookTimer?.cancel()
+    }
+}
+
+/// Clients that shut their side of the connection down.
+extension ConnectionRules {
+    /// Whoever asked to the end gets the answers, and then the connection ends; anybody else is gone, and so is who says goodbye in TLS.
+    private func endOfInput(_ context: ChannelHandlerContext) {
+        if isOver {
+            if lingers { context.close(promise: nil) }
+            return
+        }
+        let isSecure = (try? context.pipeline.syncOperations.handler(type: NIOSSLServerHandler.self)) != nil
+        guard !isSecure, !exchanges.isEmpty, exchanges.allSatisfy({ $0.isRead && $0.takesInterim }) else { return context.close(promise: nil) }
+        exchanges[exchanges.index(before: exchanges.endIndex)].closes = true
+        look(context)
+    }
+
+    /// A client that is gone shut its side down in the same way, and answers whatever it is sent with a reset: before an answer begins, that is a head
+    /// which says nothing.
+    private func look(_ context: ChannelHandlerContext) {
+        guard !isOver, let first = exchanges.first else { return }
+        if !first.isBegun { context.writeAndFlush(wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: .continue))), promise: nil) }
+        let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+        lookTimer = context.eventLoop.assumeIsolated().scheduleTask(in: timeouts.look) { [weak self] in self?.look(bound.value) }
     }
 }
 

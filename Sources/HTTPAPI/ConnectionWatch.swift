@@ -4,8 +4,7 @@ internal import Synchronization
 
 /// Notices that a client has gone away and tells the request at work on its connection.
 ///
-/// A client that shuts down its side of the connection is taken to be gone: no HTTP client half-closes and still reads.
-/// When added it puts `ConnectionRules` right behind the HTTP/1 decoder, a place that handlers given to the server do not get.
+/// `ConnectionRules` closes the connection of a client that only seemed to have more to read. When added it puts `ConnectionRules` right behind the HTTP/1 decoder, a place that handlers given to the server do not get.
 final class ConnectionWatch: ChannelInboundHandler, RemovableChannelHandler, @unchecked Sendable {
     typealias InboundIn = Any
 
@@ -46,14 +45,6 @@ final class ConnectionWatch: ChannelInboundHandler, RemovableChannelHandler, @un
     func channelInactive(context: ChannelHandlerContext) {
         close()
         context.fireChannelInactive()
-    }
-
-    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if let event = event as? ChannelEvent, event == .inputClosed {
-            close()
-            context.close(promise: nil)
-        }
-        context.fireUserInboundEventTriggered(event)
     }
 
     private func close() {

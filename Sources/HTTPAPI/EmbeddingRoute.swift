@@ -7,7 +7,8 @@ internal import Synchronization
 struct EmbeddingRoute: Sendable {
     let intake: RequestIntake
 
-    func answer(_ arrival: RequestIntake.Arrival) async throws -> JSONValue {
+    /// - Parameter tally: takes how many tokens were read; nil where nobody asks.
+    func answer(_ arrival: RequestIntake.Arrival, _ tally: TokenTally? = nil) async throws -> JSONValue {
         let (model, intake) = (intake.model, intake)
         let images = ImageFetching.Places<EmbeddingRequest>(images: \EmbeddingRequest.images)
         let (plan, holdings) = try await intake.prepare(arrival, images: images) { object, _ throws(APIError) in
@@ -37,6 +38,7 @@ struct EmbeddingRoute: Sendable {
                 data.append(["index": .int(data.count), "object": "embedding", "embedding": try Self.written(embedding, plan)])
             }
         }
+        tally?.note(prompt: tokens, completion: 0)
         return [
             "id": .string("embd-" + arrival.id(plan.requestID)), "object": "list",
             "created": .int(Int(Date().timeIntervalSince1970)), "model": .string(plan.adapter?.name ?? model.name), "data": .array(data),

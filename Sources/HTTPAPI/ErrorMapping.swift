@@ -10,14 +10,14 @@ struct ErrorMapping: RouterMiddleware {
 
     let model: ServedModel
     let access: AccessRules
-    let log: (@Sendable (String) -> Void)?
+    let log: (@Sendable (LogLine) -> Void)?
 
     func handle(
         _ request: Request, context: APIContext, next: (Request, APIContext) async throws -> Response
     ) async throws -> Response {
         let began = ContinuousClock.now
         var response: Response
-        var note = ""
+        var fault: String?
         var context = context
         let id = RequestID(request.head)
         context.requestID = id
@@ -31,7 +31,7 @@ struct ErrorMapping: RouterMiddleware {
             }
         } catch {
             let answer = Self.answer(error, request)
-            if answer.status != 404 || answer.code == "model_not_found" { note = ": \(answer.message)" }
+            if answer.status != 404 || answer.code == "model_not_found" { fault = answer.message }
             response = .error(answer, body: Self.isOfMessages(request.uri.path) ? answer.messagesBody : answer.body)
             if request.method == .head { response = response.createHeadResponse() }
         }
@@ -40,14 +40,15 @@ struct ErrorMapping: RouterMiddleware {
         let handler = context.endpointPath ?? "none"
         let status = response.status.code
         let (model, log) = (model, log)
-        let (line, reason) = ("\(request.method.rawValue) \(request.uri.path) \(status)", note)
+        let line = RequestLine(id: id.text, method: request.method.rawValue, path: request.uri.path, status: status, fault: fault)
+        let tally = context.tally
         response.body = response.body.noting {
             let seconds = (ContinuousClock.now - began).seconds
             model.engine.updateMetrics { metrics in
                 metrics.http[Metrics.HTTPKey(handler: handler, status: status), default: 0] += 1
                 metrics.httpDuration.observe(seconds)
             }
-            log?("\(line) \((seconds * 1e4).rounded() / 10) ms, request \(id.text)\(reason)")
+            log?(line.whole(seconds: seconds, tally.known))
         }
         return response
     }

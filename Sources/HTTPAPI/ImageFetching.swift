@@ -14,7 +14,7 @@ struct ImageFetching: Sendable {
     /// Most bytes of one request's images together.
     let bytesMax: Int
     /// Takes what whoever runs the server should know of a failure; nil for nobody.
-    let log: (@Sendable (String) -> Void)?
+    let log: (@Sendable (LogLine) -> Void)?
     /// One for each fetch that is under way; peers take turns.
     private let slots = ByteBudget(limit: fetchesMax)
 
@@ -23,7 +23,7 @@ struct ImageFetching: Sendable {
     private static let fetchesOfOneMax = 8
 
     init(
-        rules: MediaRules, engine: Engine, arriving: ArrivingBodies, bytesMax: Int, log: (@Sendable (String) -> Void)?
+        rules: MediaRules, engine: Engine, arriving: ArrivingBodies, bytesMax: Int, log: (@Sendable (LogLine) -> Void)?
     ) {
         fetcher = MediaFetcher(rules: rules)
         (self.engine, self.arriving, self.bytesMax, self.log) = (engine, arriving, bytesMax, log)
@@ -131,7 +131,7 @@ struct ImageFetching: Sendable {
             engine.updateMetrics { $0.imageFetch.observe(seconds) }
             return (wanted, file, room)
         } catch let error as MediaError {
-            if let detail = error.detail { log?("\(wanted.field): \(told(wanted.place)): \(detail)") }
+            if let detail = error.detail { log?(LogLine(message: "\(wanted.field): \(told(wanted.place)): \(detail)")) }
             throw APIError(error, place: wanted.field)
         }
     }

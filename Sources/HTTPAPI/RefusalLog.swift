@@ -1,13 +1,14 @@
+internal import JSON
 internal import Serving
 internal import Synchronization
 
 /// Counts and logs what is refused before it becomes a request: heads that may not pass, and what is no HTTP.
 final class RefusalLog: Sendable {
     private let engine: Engine
-    private let log: (@Sendable (String) -> Void)?
+    private let log: (@Sendable (LogLine) -> Void)?
     private let lines = Mutex(RefusalLines())
 
-    init(engine: Engine, log: (@Sendable (String) -> Void)?) {
+    init(engine: Engine, log: (@Sendable (LogLine) -> Void)?) {
         self.engine = engine
         self.log = log
     }
@@ -16,7 +17,7 @@ final class RefusalLog: Sendable {
         engine.updateMetrics { $0.http[Metrics.HTTPKey(handler: "none", status: error.status), default: 0] += 1 }
         guard let log, let dropped = lines.withLock({ $0.admit(at: ContinuousClock.now) }) else { return }
         let more = dropped == 0 ? "" : " (and \(dropped) refusals more before)"
-        log("refused \(error.status): \(error.message)\(more)")
+        log(LogLine(message: "refused \(error.status): \(error.message)\(more)", fields: [("status", .int(error.status)), ("error", .string(error.message))]))
     }
 }
 

@@ -213,10 +213,18 @@ extension ServedModel {
     func check(name: String) throws(APIError) {
         guard answers(to: name) else {
             throw .invalid(
-                "the model \(name.prefix(200)) does not exist; this server has \(self.name)", param: "model", code: "model_not_found",
-                status: 404)
+                "the model \(name.prefix(200)) does not exist; this server has \(namesInWords)", param: "model", code: "model_not_found", status: 404)
         }
     }
+
+    /// What requests may name, the adapters behind the model's names; ten of them at most.
+    private var namesInWords: String {
+        let all = (names + adapters.map(\.name)).reduce(into: [String]()) { if !$0.contains($1) { $0.append($1) } }
+        let more = all.count > Self.namesMax ? " and \(all.count - Self.namesMax) more" : ""
+        return all.prefix(Self.namesMax).joined(separator: ", ") + more
+    }
+
+    private static var namesMax: Int { 10 }
 
     /// What answers to a request without fields of its own are like.
     func surroundings(_ pipeline: InputPipeline) -> AnswerOptions.Surroundings {

@@ -25,7 +25,7 @@ package final class ServedModel: Sendable {
     package let root: String
     /// What requests may name in place of the model: the model with an adapter.
     let adapters: [ServedAdapter]
-    private let baseName: String?
+    private let baseNames: [String]
     /// How the model marks what it thinks, which answers of chats then tell apart; nil where all is text.
     let reasoning: ReasoningReader.Form?
     private let loaded = Mutex<InputPipeline?>(nil)
@@ -34,18 +34,18 @@ package final class ServedModel: Sendable {
     private let seeds: Mutex<UInt64?>
 
     /// - Parameters:
-    ///   - baseName: a path that ends in it names the model as well, such as the directory it was compiled from.
+    ///   - baseNames: a path that ends in one names the model as well, such as the directory it was compiled from.
     ///   - adapters: of other names than the model.
     ///   - seed: what the seeds of requests without one follow from; nil where they are drawn.
     package init(
-        names: [String], baseName: String? = nil, root: String, adapters: [ServedAdapter] = [], engine: Engine, seed: UInt64? = nil,
+        names: [String], baseNames: [String] = [], root: String, adapters: [ServedAdapter] = [], engine: Engine, seed: UInt64? = nil,
         reasoning: ReasoningReader.Form? = nil
     ) {
         self.reasoning = reasoning
         seeds = Mutex(seed)
         precondition(!names.isEmpty)
         self.names = names
-        self.baseName = baseName
+        self.baseNames = baseNames
         self.adapters = adapters
         self.root = root
         self.engine = engine
@@ -76,8 +76,8 @@ package final class ServedModel: Sendable {
             return rest
         }
         if adapter(named: name) != nil || names.contains(where: { trimmed($0) == trimmed(name) }) { return true }
-        guard let base = baseName?.split(separator: "/"), !base.isEmpty else { return false }
-        return name.split(separator: "/").suffix(base.count) == base[...]
+        let parts = name.split(separator: "/")
+        return baseNames.map { $0.split(separator: "/") }.contains { !$0.isEmpty && parts.suffix($0.count) == $0[...] }
     }
 
     /// Nil while it loads.

@@ -37,9 +37,7 @@ struct StatusRoutes: Sendable {
 
     private func metrics() -> Response {
         let text = model.engine.metrics.text(modelName: model.name, process: ProcessUsage.current(), now: Date().timeIntervalSince1970)
-        return Response(
-            status: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"],
-            body: ResponseBody(byteBuffer: ByteBuffer(string: text)))
+        return .metrics(text)
     }
 
     private var card: JSONValue {
@@ -58,11 +56,15 @@ struct StatusRoutes: Sendable {
 
     private func card(named name: String) throws -> Response {
         let name = name.removingPercentEncoding ?? name
-        guard model.answers(to: name) else {
-            throw APIError.invalid(
-                "the model \(name.prefix(200)) does not exist; this server has \(model.name)", param: "model",
-                code: "model_not_found", status: 404)
-        }
+        try model.check(name: name)
         return .json(model.adapter(named: name).map(card) ?? card)
+    }
+}
+
+extension Response {
+    /// In Prometheus' text format.
+    static func metrics(_ text: String) -> Response {
+        Response(
+            status: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"], body: ResponseBody(byteBuffer: ByteBuffer(string: text)))
     }
 }

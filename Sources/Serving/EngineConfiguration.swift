@@ -68,6 +68,8 @@ package struct EngineConfiguration: Sendable {
     package let blockSize: Int
     package let blockCount: Int
     package let blockBytes: Int
+    /// In what keys and values are kept, such as `f16`.
+    package let cacheElement: String
     package let cachesPrefixes: Bool
     /// Whether several answers share the blocks that their prompt fills.
     package let sharesPrompts: Bool
@@ -92,8 +94,11 @@ package struct EngineConfiguration: Sendable {
     /// Numbers of one row of an image's embeddings.
     package let imageWidth: Int
 
-    /// Sequences of the greatest length that the KV cache holds at once.
-    package var maxConcurrency: Double { Double(blockCount * blockSize) / Double(maxModelLength) }
+    /// Sequences of the greatest length that the KV cache holds at once, whether as many may run or not.
+    package var cacheConcurrency: Double { Double(blockCount * blockSize) / Double(maxModelLength) }
+
+    /// Sequences of the greatest length that run at once.
+    package var maxConcurrency: Double { min(cacheConcurrency, Double(maxSequences)) }
 
     /// Checks `options` against `program`, which serving may ask less of, never more.
     ///
@@ -128,6 +133,7 @@ package struct EngineConfiguration: Sendable {
         let available = try Self.availableBytes(availableBytes, sequences: sequences, stateBytes: program.stateBytes)
         blockBytes = max(program.kvBlockBytes(blockSize: options.blockSize), 1)
         blockSize = options.blockSize
+        cacheElement = program.kvElementName
         blockCount = try Self.blockCount(
             options, blockBytes: blockBytes + (drafts?.blockBytes ?? 0), sequences: sequences, length: length, availableBytes: available)
         let capacity = blockCount * blockSize

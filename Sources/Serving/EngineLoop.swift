@@ -93,6 +93,9 @@ final class EngineLoop {
         state.updateMetrics {
             $0.adapters = configuration.adapters.map(AdapterLoad.init)
             $0.maxAdapters = configuration.maxAdapters
+            $0.cache = Metrics.CacheFacts(
+                blockSize: configuration.blockSize, blocks: configuration.blockCount, element: configuration.cacheElement,
+                cachesPrefixes: configuration.cachesPrefixes)
         }
     }
 
@@ -120,6 +123,7 @@ final class EngineLoop {
     private func obey(_ command: EngineCommand) {
         switch command {
         case .submit(let id, let group, let arrival, let deliver):
+            state.updateMetrics { $0.record(group) }
             let embeddings = ImageEmbeddings(given: group.request.prompt.images.map(\.embeddings))
             let beams = group.request.beams.map {
                 BeamGroup(group, $0, first: id, maxModelLength: configuration.maxModelLength, deliver: deliver)
@@ -456,6 +460,11 @@ extension EngineLoop {
 }
 
 extension Metrics {
+    fileprivate mutating func record(_ group: GenerationGroup) {
+        requestAnswers.observe(Double(group.count))
+        requestMaxTokens.observe(Double(group.request.maxTokens))
+    }
+
     fileprivate mutating func record(_ completion: Completion, of request: ActiveRequest, at now: ContinuousClock.Instant) {
         successes[completion.reason, default: 0] += 1
         endToEnd.observe((now - request.arrival).seconds)

@@ -42,6 +42,8 @@ package struct Histogram: Sendable {
         Histogram([0.05, 0.1, 0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240])
     }
 
+    static var few: Histogram { Histogram([1, 2, 5, 10, 20]) }
+
     static var size: Histogram {
         Histogram([1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000])
     }

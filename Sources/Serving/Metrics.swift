@@ -20,6 +20,8 @@ package struct Metrics: Sendable {
     package var adapters: [AdapterLoad] = []
     /// Different adapters that may run at once.
     package var maxAdapters = 0
+    /// Nil until the engine has begun.
+    package var cache: CacheFacts?
     package var gearSteps: [Int: Int] = [:]
     package var gearPadding: [Int: Int] = [:]
     package var startup: [(phase: String, seconds: Double)] = []
@@ -33,6 +35,8 @@ package struct Metrics: Sendable {
     package var decodeTime = Histogram.duration
     package var requestPrompt = Histogram.size
     package var requestGeneration = Histogram.size
+    package var requestAnswers = Histogram.few
+    package var requestMaxTokens = Histogram.size
     package var iterationTokens = Histogram.size
     package var imageFetch = Histogram.latency
     package var imageDecode = Histogram.latency
@@ -56,6 +60,15 @@ package struct Metrics: Sendable {
         package var written = 0
         package var removed = 0
         package var errors = 0
+    }
+
+    /// How the KV cache is laid out.
+    package struct CacheFacts: Sendable, Equatable {
+        package var blockSize: Int
+        package var blocks: Int
+        /// Of keys and values, such as `f16`.
+        package var element: String
+        package var cachesPrefixes: Bool
     }
 
     package struct HTTPKey: Sendable, Hashable {
@@ -95,6 +108,11 @@ package struct Metrics: Sendable {
         sample("vllm:num_requests_waiting", "gauge", "Requests that wait for a place.", model, waiting, &text)
         family("vllm:kv_cache_usage_perc", "gauge", "Share of the KV cache in use, 1 is all.", &text)
         text += "vllm:kv_cache_usage_perc{\(model)} \(kvUsage)\n"
+        if let cache {
+            family("vllm:cache_config_info", "gauge", "How the KV cache is laid out, in the labels.", &text)
+            text += "vllm:cache_config_info{\(model),block_size=\"\(cache.blockSize)\",num_gpu_blocks=\"\(cache.blocks)\","
+            text += "cache_dtype=\"\(Self.escape(cache.element))\",enable_prefix_caching=\"\(cache.cachesPrefixes ? "True" : "False")\"} 1.0\n"
+        }
         if let storedBlocks {
             sample("vlm:stored_blocks", "gauge", "Cache blocks in --kv-cache-dir.", model, storedBlocks.blocks, &text)
             sample("vlm:stored_bytes", "gauge", "Bytes of the cache blocks in --kv-cache-dir.", model, storedBlocks.bytes, &text)
@@ -161,6 +179,8 @@ package struct Metrics: Sendable {
             ("vllm:request_decode_time_seconds", "First to last token.", decodeTime),
             ("vllm:request_prompt_tokens", "Prompt tokens of a request.", requestPrompt),
             ("vllm:request_generation_tokens", "Generated tokens of a request.", requestGeneration),
+            ("vllm:request_params_n", "Answers that a request asks for to a prompt.", requestAnswers),
+            ("vllm:request_params_max_tokens", "Tokens that a request asks for at most.", requestMaxTokens),
             ("vllm:iteration_tokens_total", "Tokens of a step.", iterationTokens),
             ("vlm:image_fetch_seconds", "Fetching an image that a request names.", imageFetch),
             ("vlm:image_decode_seconds", "Decoding an image file.", imageDecode),

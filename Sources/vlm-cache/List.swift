@@ -20,7 +20,7 @@ struct List: ParsableCommand {
         ])
         for line in lines {
             table.add(
-                String(line.key.prefix(12)), line.model, line.target, line.precision,
+                String(line.key.prefix(12)), line.names.joined(separator: ", "), line.target, line.precision,
                 line.gears.map(String.init).joined(separator: ","), Figures.bytes(line.bytes),
                 Figures.age(since: line.lastUsed))
         }

@@ -24,6 +24,7 @@ struct Show: ParsableCommand {
     private func printHead(_ summary: ArtifactSummary, _ terminal: Terminal) {
         let verdict = summary.verdict
         print("\(terminal.heading(summary.model))  \(summary.architecture.visible())")
+        if summary.names.count > 1 { print("  names     \(summary.names.joined(separator: ", ").visible())") }
         print("  path      \(summary.path.visible())")
         print("  size      \(Figures.bytes(summary.bytes)), written by vlmc \(summary.compiler.visible())")
         if let media = summary.media { print("  takes     \(media.summary.visible())") }

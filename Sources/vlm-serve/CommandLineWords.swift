@@ -28,16 +28,15 @@ enum CommandLineWords {
         return flags
     }
 
-    /// A command line in our flags, with what `--config` names; says on stderr what has no effect.
+    /// A command line in our flags, with what `--config` names, and what has no effect of it.
     ///
     /// - Parameter command: the one whose flags are ours.
-    static func read(_ given: [String], of command: any ParsableCommand.Type) throws -> [String] {
+    static func read(_ given: [String], of command: any ParsableCommand.Type) throws -> (words: [String], notes: [String]) {
         do {
             let (file, words) = try FlagReader.config(given)
             let config = try file.map { try ConfigFile(InputFile.read($0), name: $0) }
             let reading = try FlagReader(own: ownFlags(of: command)).read(words, entries: config?.entries ?? [], variables: ProcessInfo.processInfo.environment)
-            reading.notes.forEach { Console.say("note: \($0)") }
-            return reading.arguments
+            return (reading.arguments, reading.notes.map { "note: \($0)" })
         } catch let error as FlagError {
             throw ValidationError("\(error)")
         } catch let error as FileError {

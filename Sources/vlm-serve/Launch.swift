@@ -18,6 +18,7 @@ struct LaunchError: Error, CustomStringConvertible {
 struct Launch {
     let served: ServedArtifact
     let network: NetworkOptions
+    let port: Int
     /// Nil for plain HTTP.
     let tls: ServerTLS?
     let engine: EngineFlags
@@ -29,32 +30,27 @@ struct Launch {
         let signals = await StopSignals()
         defer { signals.cancel() }
         let logs = network.logLevel == .debug || network.logLevel == .info
-        let session = try served.session { line in if logs { Console.log(line) } }
+        let log = ServerLog.running
+        let session = try served.session { line in log.info("\(line)") }
         let model = try served.model(session, names: network.servedModelNames)
         let report = StartReport(
             artifact: served.artifact, adapters: served.adapters, draft: served.draft, configuration: session.engine.configuration, threads: engine.threadsAndWhy, began: began, isShown: logs)
-        var options = APIServer.Options()
-        options.host = network.host
-        options.port = network.port
-        options.maxBodyBytes = network.maxBodyBytes.value
-        options.access = network.access
-        options.tls = tls
+        var options = network.options(tls, port: port)
         try inputs.set(&options)
         options.media = try media.rules()
         options.reportsCachedTokens = network.reportCachedTokens
         options.hasPlayground = network.playground
         options.hasDocuments = network.docs
-        for warning in network.warnings { Console.say("warning: \(warning)") }
         options.maxConnections = OpenFiles.connectionsMax()
         options.version = toolVersion
-        if logs, !network.disableLogRequests { options.requestLog = { line in Console.log(line) } }
+        if !network.disableLogRequests { options.requestLog = { line in log.log(line) } }
         let door = DoorSign(host: network.host, isSecure: tls != nil)
         options.onListening = { port in door.port = port }
         let start = StartService(model: model, report: report, door: door) { [served] in try served.pipeline(session) }
         let timeout = Duration.seconds(network.shutdownTimeout)
         try await serve(
             [
-                APIServer(model: model, options: options), start, DrainService(engine: session.engine, timeout: timeout),
+                APIServer(model: model, options: options), start, DrainService(engine: session.engine, timeout: timeout, log: log),
             ], timeout: timeout, signals)
     }
 

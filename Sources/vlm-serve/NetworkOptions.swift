@@ -15,7 +15,7 @@ struct NetworkOptions: ParsableArguments {
     var servedModelNames: [String] = []
     @Option(
         name: .customLong("api-key"),
-        help: "A key that requests under /v1, /generate, /tokenize and /detokenize must send as Authorization: Bearer KEY or x-api-key: KEY; may be given more than once. Unless given, VLLM_API_KEY and VLM_API_KEY in the environment, which other users cannot read, hold one key each. /health, /metrics and the like stay open.")
+        help: "A key that requests must send as Authorization: Bearer KEY or x-api-key: KEY; may be given more than once. Unless given, VLLM_API_KEY and VLM_API_KEY in the environment, which other users cannot read, hold one key each. Probes (/health, /ready, /live, /ping) and the pages /, /docs and /openapi.json, which hold no data, need none.")
     var apiKeys: [String] = []
     @Option(
         parsing: .singleValue,
@@ -41,6 +41,8 @@ struct NetworkOptions: ParsableArguments {
     var shutdownTimeout = 30
     @Option(help: "How much is logged: info and debug say what starts and each request, warning and error only what is wrong.")
     var logLevel = LogLevel.info
+    @Option(help: "How lines of the log on stderr look: text, or json for an object in each line: time, level, message, and for requests request_id, method, path, status, ms, prompt_tokens and completion_tokens. No line holds what was asked or answered. What vlmc says of a compile is text.")
+    var logFormat = LogFormat.text
     @Flag(name: .customLong("disable-log-requests"), help: "No line per request.")
     var disableLogRequests = false
 
@@ -62,6 +64,15 @@ struct NetworkOptions: ParsableArguments {
 extension NetworkOptions {
     /// Whether only this machine reaches the address.
     private var isLoopback: Bool { host == "localhost" || host == "::1" || host.hasPrefix("127.") }
+
+    /// How the server listens, and to whom.
+    func options(_ tls: ServerTLS?, port: Int) -> APIServer.Options {
+        var options = APIServer.Options()
+        (options.host, options.port, options.tls) = (host, port, tls)
+        options.maxBodyBytes = maxBodyBytes.value
+        options.access = access
+        return options
+    }
 
     /// Keys of the command line and the environment, and who else is let in.
     var access: AccessRules {
@@ -93,8 +104,4 @@ extension NetworkOptions {
         }
         return warnings
     }
-}
-
-enum LogLevel: String, ExpressibleByArgument, CaseIterable {
-    case debug, info, warning, error
 }

@@ -46,7 +46,10 @@ struct RunBatch: AsyncParsableCommand {
     /// Runs the command with the words behind its verb, and ends the process.
     static func main(_ words: [String]) async -> Never {
         do {
-            var command = try parseAsRoot(CommandLineWords.read(words, of: RunBatch.self))
+            let read = try CommandLineWords.read(words, of: RunBatch.self)
+            var command = try parseAsRoot(read.words)
+            ServerLog.begin(.text, level: .info)
+            read.notes.forEach { ServerLog.say($0) }
             if let batch = command as? RunBatch { try await batch.run() } else { try command.run() }
             exit()
         } catch {

@@ -47,7 +47,7 @@ struct ServedArtifact: Sendable {
 
     private static func open(_ choice: ArtifactChoice) throws -> (path: String, artifact: Artifact) {
         let path = try choice.path()
-        if let warning = try Store.checkTrust(artifact: path, trustsOthers: choice.trustsOthers) { Console.say("warning: \(warning)") }
+        if let warning = try Store.checkTrust(artifact: path, trustsOthers: choice.trustsOthers) { ServerLog.warn(warning) }
         let artifact = try Artifact.open(directory: path)
         try artifact.requireRunnable(on: CPUBackend.features)
         return (path, artifact)
@@ -64,10 +64,10 @@ struct ServedArtifact: Sendable {
     /// - Parameter names: those that requests may use; empty for the model's own and its places.
     /// - Throws: where an adapter has a name of the model.
     func model(_ session: Session, names: [String]) throws(LaunchError) -> ServedModel {
-        let own = artifact.manifest.provenance.model
+        let own = artifact.manifest.provenance.allNames
         func model(_ adapters: [ServedAdapter]) -> ServedModel {
             ServedModel(
-                names: names.isEmpty ? [own, path, choice.name] : names, baseName: names.isEmpty ? own : nil, root: path, adapters: adapters,
+                names: names.isEmpty ? own + [path, choice.name] : names, baseNames: names.isEmpty ? own : [], root: path, adapters: adapters,
                 engine: session.engine, seed: seed, reasoning: reasoning)
         }
         let plain = model([])
@@ -88,7 +88,7 @@ struct ServedArtifact: Sendable {
     func pipeline(_ session: Session) throws -> InputPipeline {
         var pipeline = try session.pipeline(maxImagePixels: inputs.maxImagePixels, template: template)
         pipeline.generation = (generation ?? pipeline.generation).overridden(by: overriding)
-        if let fault = pipeline.refusal { Console.say("warning: \(fault)") }
+        if let fault = pipeline.refusal { ServerLog.warn("\(fault)") }
         if let decoder = FrameProgram.sibling() { pipeline.videoDecoder = decoder }
         let (bounds, sampling) = try inputs.processorArguments
         do throws(ImageError) { return try pipeline.bounding(bounds).sampling(sampling) } catch {

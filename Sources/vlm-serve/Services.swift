@@ -2,6 +2,7 @@ import ArtifactFormat
 import CommandLineSupport
 import Foundation
 import HTTPAPI
+import Logging
 import ModelRuntime
 import Plan
 import ServiceLifecycle
@@ -28,7 +29,7 @@ struct StartService: Service {
                     try await Task.sleep(for: .milliseconds(2))
                 }
                 report.show(model.engine)
-                if let address = door.address { Console.say("listening on \(address)") }
+                if let address = door.address { ServerLog.say("listening on \(address)") }
             }
             try await gracefulShutdown()
         } catch is CancellationError {
@@ -54,14 +55,37 @@ final class DoorSign: Sendable {
     var address: String? { port.map { "\(scheme)://\(host.contains(":") ? "[\(host)]" : host):\($0)" } }
 }
 
-/// On graceful shutdown, refuses new requests and waits for those at work.
+/// On graceful shutdown, refuses new requests and waits for those at work; says what it waits for.
 struct DrainService: Service {
     let engine: Engine
     let timeout: Duration
+    let log: Logger
+
+    private static let interval = Duration.seconds(5)
 
     func run() async throws {
-        try? await gracefulShutdown()
+        let isAsked = (try? await gracefulShutdown()) != nil
+        let began = ContinuousClock.now
+        if engine.inFlight > 0 { tell(timeout) }
+        let telling = Task {
+            while true {
+                try await Task.sleep(for: Self.interval)
+                tell(max(.zero, timeout - (ContinuousClock.now - began)))
+            }
+        }
+        let before = engine.metrics.successes[.abort] ?? 0
         await engine.drain(timeout: timeout)
+        telling.cancel()
+        let cut = (engine.metrics.successes[.abort] ?? 0) - before
+        guard isAsked else { return }
+        if ContinuousClock.now - began >= timeout, cut > 0 { log.warning("drained: \(cut) cut after \(timeout.components.seconds) s") } else { log.info("drained") }
+    }
+
+    private func tell(_ left: Duration) {
+        let (all, waiting, seconds) = (engine.inFlight, engine.metrics.waiting, Int(left.components.seconds))
+        log.info(
+            "draining: \(all) \(all == 1 ? "request" : "requests"), \(waiting) waiting; at most \(seconds) s",
+            metadata: ["requests": .stringConvertible(all), "waiting": .stringConvertible(waiting), "seconds": .stringConvertible(seconds)])
     }
 }
 
@@ -77,7 +101,7 @@ struct StartReport: Sendable {
         self.began = began
         self.isShown = isShown
         let manifest = artifact.manifest
-        let concurrency = (configuration.maxConcurrency * 100).rounded() / 100
+        func hundredths(_ value: Double) -> Double { (value * 100).rounded() / 100 }
         let blocks = configuration.blockCount
         let kvBytes = Figures.bytes(blocks * configuration.blockBytes)
         let ofAdapters = adapters.isEmpty ? [] : [
@@ -91,7 +115,8 @@ struct StartReport: Sendable {
             "gears        \(configuration.gears.map(String.init).joined(separator: ", ")) for at most "
                 + "\(configuration.maxSequences) sequences, \(configuration.maxBatchedTokens) tokens per step",
             "KV cache     \(blocks) blocks of \(configuration.blockSize) tokens, \(kvBytes)",
-            "maximum concurrency for \(configuration.maxModelLength) tokens per request: \(concurrency)",
+            "maximum concurrency for \(configuration.maxModelLength) tokens per request: \(hundredths(configuration.maxConcurrency)) "
+                + "(the KV cache holds \(hundredths(configuration.cacheConcurrency)), --max-num-seqs is \(configuration.maxSequences))",
             "weights      \(Figures.bytes(artifact.weightBytes.count)) mapped",
         ] + ofAdapters
         if let lookup = configuration.lookup {
@@ -109,6 +134,6 @@ struct StartReport: Sendable {
         guard isShown else { return }
         let total = (ContinuousClock.now - began).seconds
         let phases = engine.metrics.startup.map { "\($0.phase) \(Console.seconds($0.seconds))" }.joined(separator: ", ")
-        Console.say((lines + ["ready in \(Console.seconds(total)): \(phases)"]).joined(separator: "\n"))
+        for line in lines + ["ready in \(Console.seconds(total)): \(phases)"] { ServerLog.running.info("\(line)") }
     }
 }

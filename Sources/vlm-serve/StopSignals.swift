@@ -51,12 +51,12 @@ final class StopSignals: Sendable {
         }
         if let since {
             guard now - since > Self.sameSignal else { return }
-            Console.say("\(signal) again: stopped with requests at work")
+            ServerLog.warn("\(signal) again: stopped with requests at work")
             _exit(1)
         }
         guard let stop else { _exit(0) }
         DispatchQueue.global().asyncAfter(deadline: .now() + grace.seconds) {
-            Console.say("stopped with connections open")
+            ServerLog.warn("stopped with connections open")
             _exit(0)
         }
         await stop()

@@ -37,7 +37,7 @@ struct TLSFlags: ParsableArguments {
         let (flag, path) = sslKeyfile.map { ("--ssl-keyfile", $0) } ?? ("--ssl-certfile", sslCertfile)
         var status = stat()
         if stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_mode & S_IROTH != 0 {
-            Console.say("warning: \(flag) \(path): every user of this machine can read the key; chmod o-r keeps them out")
+            ServerLog.warn("\(flag) \(path): every user of this machine can read the key; chmod o-r keeps them out")
         }
         return tls
     }

@@ -4,6 +4,7 @@ import CHeap
 import CommandLineSupport
 import ForeignFlags
 import Glibc
+import HTTPAPI
 
 /// `vlm-serve`: answers chat requests about text and images with a compiled model.
 @main
@@ -56,8 +57,15 @@ struct VLMServe: AsyncParsableCommand {
         let words = CommandLine.arguments.dropFirst()
         if words.first == RunBatch.verb { await RunBatch.main(Array(words.dropFirst())) }
         do {
-            var command = try parseAsRoot(CommandLineWords.read(Array(words), of: VLMServe.self))
-            if let server = command as? VLMServe { try await server.run() } else { try command.run() }
+            let read = try CommandLineWords.read(Array(words), of: VLMServe.self)
+            var command = try parseAsRoot(read.words)
+            guard let server = command as? VLMServe else {
+                try command.run()
+                exit()
+            }
+            ServerLog.begin(server.network.logFormat, level: server.network.logLevel)
+            read.notes.forEach { ServerLog.say($0) }
+            try await server.run()
             exit()
         } catch {
             end(with: error)
@@ -69,14 +77,25 @@ struct VLMServe: AsyncParsableCommand {
     func run() async throws {
         do {
             let secure = try tls.server()
-            let served = try ServedArtifact(
-                choice.artifact(engine, adapters, compiled), compiled, draft: choice.draft(engine), engine: engine, adapters: adapters, inputs: inputs, answers: answers)
-            try await Launch(served: served, network: network, tls: secure, engine: engine, inputs: inputs, media: media).run()
+            network.warnings.forEach(ServerLog.warn)
+            let (served, port) = try await opened(secure)
+            try await Launch(served: served, network: network, port: port, tls: secure, engine: engine, inputs: inputs, media: media).run()
         } catch let code as ExitCode {
             throw code
         } catch {
-            Console.error("\(error)")
+            if network.logFormat == .json { ServerLog.fail("\(error)") } else { Console.error("\(error)") }
             throw ExitCode.failure
         }
     }
 }
+
+    /// The artifact, and the port to serve it on, which is open while a model may have to be compiled.
+    private func opened(_ secure: ServerTLS?) async throws -> (ServedArtifact, port: Int) {
+        let (artifact, draft, compiled, engine) = (choice.artifact(engine, adapters, compiled), choice.draft(engine), compiled, engine)
+        let (adapters, inputs, answers) = (adapters, inputs, answers)
+        let open = { @Sendable () throws -> ServedArtifact in
+            try ServedArtifact(artifact, compiled, draft: draft, engine: engine, adapters: adapters, inputs: inputs, answers: answers)
+        }
+        guard artifact.isModel, artifact.compiles else { return (try open(), network.port) }
+        return try await Lobby(network.options(secure, port: network.port), phase: "compiling").open { _ in try open() }
+    }

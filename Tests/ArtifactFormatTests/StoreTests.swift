@@ -127,8 +127,8 @@ import Testing
         #expect(try sample.store.find(String(Sample.key(gears: [1, 2]).digest.prefix(8))) == two)
         #expect(try sample.store.find(one) == one)
         try Artifact.setModelName("owner/second", directory: two)
-        #expect(try sample.store.find("owner/second") == two)
-        for name in ["second", "owner/first", "third", "", "/nowhere", "zz"] {
+        #expect(try sample.store.find("owner/second") == two && sample.store.find("second") == two)
+        for name in ["second ", "owner/first", "third", "", "/nowhere", "zz"] {
             #expect(throws: ArtifactError.self) { try sample.store.find(name) }
         }
     }
@@ -142,6 +142,12 @@ import Testing
         #expect(try Artifact.verify(directory: path).isEmpty)
         try Artifact.setModelName("old", directory: path)
         #expect(sample.store.list().map(\.manifest.provenance.model) == ["old"])
+        #expect(sample.store.listing().map(\.names) == [["old", "new"]])
+        for index in 1...9 { try Artifact.setModelName("name\(index)", directory: path) }
+        #expect(sample.store.listing().map(\.names) == [(2...9).reversed().map { "name\($0)" } + ["old"]])
+        #expect(try sample.store.findOne("name5") == path && sample.store.findAll("old") == [path])
+        #expect(throws: ArtifactError.self) { try sample.store.find("new") }
+        try Artifact.setModelName("old", directory: path)
         for bytes in [[], [0xFF], Array(repeating: UInt8(ascii: "a"), count: 5000)] {
             try Data(bytes).write(to: URL(fileURLWithPath: path + "/name"))
             #expect(try Artifact.open(directory: path).manifest.provenance.model == "old")

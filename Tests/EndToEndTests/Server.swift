@@ -10,7 +10,7 @@ final class Server: @unchecked Sendable {
 
     init(_ artifact: String, _ flags: [String], environment: [String: String] = [:]) throws {
         running = try Command("vlm-serve", [artifact, "--host", "127.0.0.1", "--port", "0"] + flags, environment: environment).start()
-        guard let line = running.line(with: "listening on "), let port = line.split(separator: ":").last.flatMap({ Int($0) }) else {
+        guard let line = running.line(with: "listening on "), let port = line.split(separator: ":").last.flatMap({ Int($0.prefix { $0.isNumber }) }) else {
             throw Workspace.CompileFailure(message: "vlm-serve ended")
         }
         self.port = port

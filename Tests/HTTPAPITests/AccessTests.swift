@@ -16,11 +16,11 @@ import Testing
     }
 
     /// The first line and the headers of the answer to a chat request with `headers`.
-    private static func ask(_ server: TestServer, _ headers: String, method: String = "POST") async throws -> String {
+    private static func ask(_ server: TestServer, _ headers: String, method: String = "POST", path: String = "/v1/chat/completions") async throws -> String {
         let port = server.port
         let body = TestServer.body(["max_tokens": 1]).serialized
         let length = headers.contains("Transfer-Encoding") ? "" : "Content-Length: \(body.count)\r\n"
-        let head = "\(method) /v1/chat/completions HTTP/1.1\r\n\(headers)Connection: close\r\n\(length)\r\n"
+        let head = "\(method) \(path) HTTP/1.1\r\n\(headers)Connection: close\r\n\(length)\r\n"
         return try await blocking {
             let client = try HTTPClient(port: port)
             try client.send(Array(head.utf8) + (length.isEmpty ? [] : body))
@@ -28,7 +28,7 @@ import Testing
         }
     }
 
-    @Test func keysAreAskedForUnderV1() async throws {
+    @Test func keysAreAskedForOnAllButProbesAndPages() async throws {
         let server = try await Self.server { $0.apiKeys = ["secret", "other"] }
         #expect(try await Self.ask(server, "Host: x\r\n").hasPrefix("HTTP/1.1 401 "))
         #expect(try await Self.ask(server, "Host: x\r\nAuthorization: Bearer secre\r\n").hasPrefix("HTTP/1.1 401 "))
@@ -45,7 +45,14 @@ import Testing
             #expect(try await server.request("GET", path).status == 401, "\(path)")
         }
         #expect(try await server.request("POST", "//v1/chat/completions", TestServer.body([:])).status == 401)
-        for path in ["/health", "/live", "/ping", "/version"] { #expect(try await server.request("GET", path).status == 200) }
+        // Probes and pages hold nothing of anybody; what tells how the server is used does.
+        for path in ["/health", "/ready", "/live", "/ping", "/", "/docs", "/openapi.json", "//health"] {
+            #expect(try await server.request("GET", path).status == 200, "\(path)")
+        }
+        for path in ["/metrics", "/load", "/version", "/nothing", "/health/more", "/HEALTH"] {
+            #expect(try await server.request("GET", path).status == 401, "\(path)")
+        }
+        #expect(try await Self.ask(server, "Host: x\r\nAuthorization: Bearer other\r\n", method: "GET", path: "/metrics").hasPrefix("HTTP/1.1 200 "))
         await server.stop()
     }
 
@@ -97,7 +104,7 @@ import Testing
         var options = TestServer.Options()
         options.access.allowedHosts = ["x"]
         options.access.apiKeys = ["secret"]
-        options.requestLog = { note.add($0) }
+        options.requestLog = { note.add($0.message) }
         let server = try await TestServer(options)
         for headers in ["", "Host: evil.example\r\n", "Host: x\r\nTransfer-Encoding: gzip\r\n", "Host: x\r\n", "Host: x\r\n\0: y\r\n"] {
             _ = try await Self.ask(server, headers)

@@ -49,7 +49,7 @@ import Testing
         Case("stream", "yes", "stream must be a boolean"),
         Case("stream_options", ["include_usage": true], "stream_options is only allowed when stream is true"),
         Case("ignore_eos", 1, "ignore_eos must be a boolean"),
-        Case("model", "gpt-4", status: 404, "the model gpt-4 does not exist"),
+        Case("model", "gpt-4", status: 404, "the model gpt-4 does not exist; this server has null-model, alias"),
         Case("model", .null, "model is required"),
         Case("messages", [], "messages must not be empty"),
         Case("messages", "hello", "messages must be a list"),

@@ -1,4 +1,5 @@
 import Foundation
+import HTTPAPI
 import Inputs
 import JSON
 import LoopbackSite
@@ -55,7 +56,7 @@ import Testing
     @Test func faultsNameTheirPart() async throws {
         let site = try LoopbackSite(["/a.png": LoopbackSite.file(Self.picture), "/text": LoopbackSite.file(Array("hello".utf8))])
         let lines = Mutex<[String]>([])
-        let server = try await Self.server { $0.requestLog = { line in lines.withLock { $0.append(line) } } }
+        let server = try await Self.server { $0.requestLog = { line in lines.withLock { $0.append(line.message) } } }
         let here = "http://127.0.0.1:\(site.port)"
         for (url, words) in [
             ("\(here)/none?key=secret", "messages[0].content[1]: the URL's host answers with the status 404"),

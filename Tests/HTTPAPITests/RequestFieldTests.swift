@@ -1,3 +1,4 @@
+import HTTPAPI
 import JSON
 import Serving
 import Synchronization
@@ -102,7 +103,7 @@ import Testing
 
     /// The header wins over the field, stands in the log, and is bounded.
     @Test func headersNameRequests() async throws {
-        let lines = Mutex<[String]>([])
+        let lines = Mutex<[LogLine]>([])
         var options = TestServer.Options()
         options.requestLog = { line in lines.withLock { $0.append(line) } }
         let server = try await TestServer(options)
@@ -133,7 +134,16 @@ import Testing
             #expect(answer.headers["x-request-id"]?.count == 32)
         }
         await server.stop()
-        let log = lines.withLock { $0 }
+        let written = lines.withLock { $0 }
+        // For programs the same stands in fields.
+        let first = try #require(written.first { $0.message.contains("job-17") })
+        #expect(first.message.hasSuffix(", request job-17/page.3, 8 prompt tokens, 2 completion tokens"), "\(first.message)")
+        let fields = JSONObject(first.fields.filter { $0.name != "ms" }.map { ($0.name, $0.value) })
+        #expect(
+            JSONValue.object(fields) == [
+                "request_id": "job-17/page.3", "method": "POST", "path": "/v1/chat/completions", "status": 200, "prompt_tokens": 8, "completion_tokens": 2,
+            ])
+        let log = written.map(\.message)
         #expect(log.count { $0.contains(" ms, request job-17/page.3") } == 1)
         #expect(log.contains { $0.contains(" 400 ") && $0.contains(" ms, request job-18: temperature must be at least 0") })
     }

@@ -100,6 +100,33 @@ import Testing
         await server.stop()
     }
 
+    /// As `nc -N` does: the whole request, then the end of what it sends.
+    @Test(arguments: [true, false]) func aClientThatSendsNoMoreGetsItsAnswer(streams: Bool) async throws {
+        let options = TestServer.Options()
+        let server = try await TestServer(options)
+        options.stepGate.close(after: 2)
+        let client = try HTTPClient(port: server.port)
+        try client.send("POST", "/v1/chat/completions", body: TestServer.body(["stream": .bool(streams), "max_tokens": 20]).serialized)
+        client.stopSending()
+        try await server.whenRunning()
+        options.stepGate.open()
+        let text = try #require(try await blocking { client.rest() })
+        let answer = text.replacing("HTTP/1.1 100 Continue\r\n\r\n", with: "")
+        #expect(answer.hasPrefix("HTTP/1.1 200 ") && answer.lowercased().contains("connection: close"), "\(text)")
+        #expect(answer.contains(streams ? "data: [DONE]" : "\"completion_tokens\":20"), "\(text)")
+        #expect(server.engine.metrics.successes[.length] == 1 && server.engine.inFlight == 0)
+        await server.stop()
+    }
+
+    @Test func halfARequestIsNotWaitedFor() async throws {
+        let server = try await TestServer()
+        let client = try HTTPClient(port: server.port)
+        try client.send(Array("POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{".utf8))
+        client.stopSending()
+        #expect(try await blocking { client.rest() }?.contains(" 200 ") == false)
+        await server.stop()
+    }
+
     @Test func drainingLetsAnswersEnd() async throws {
         let options = TestServer.Options()
         let server = try await TestServer(options)

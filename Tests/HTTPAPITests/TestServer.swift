@@ -39,7 +39,7 @@ final class TestServer: Sendable {
         var pixelBounds = PixelBounds()
         var hasPlayground = true
         var hasDocuments = true
-        var requestLog: (@Sendable (String) -> Void)?
+        var requestLog: (@Sendable (LogLine) -> Void)?
         var maxHeldBytes = 1 << 30
         var bodyTimeoutSeconds = 30.0
         var writeTimeoutSeconds = 120.0
@@ -90,7 +90,7 @@ final class TestServer: Sendable {
             ServedAdapter(name: name, root: "/adapters/\(name)", chosen: ChosenAdapter(index: index, digest: ContentDigest { $0.update(name) }))
         }
         let model = ServedModel(
-            names: [Self.modelName, "alias"], baseName: "null-model", root: "/models/null", adapters: adapters, engine: engine,
+            names: [Self.modelName, "alias"], baseNames: ["null-model"], root: "/models/null", adapters: adapters, engine: engine,
             reasoning: options.reasoning)
         model.pipeline = try Self.pipeline(options).bounding(options.pixelBounds)
         let (ports, announce) = AsyncStream<Int>.makeStream()

@@ -1,5 +1,6 @@
 import Budgets
 import Execution
+import Foundation
 import Gates
 import Inputs
 import Plan
@@ -157,6 +158,14 @@ import Testing
         #expect(lines.contains("vllm:request_success_total{model_name=\"a\\\"b\",finished_reason=\"length\"} 1"))
         #expect(lines.contains("vlm:decode_gear_steps_total{model_name=\"a\\\"b\",gear=\"1\"} 3"))
         #expect(lines.contains { $0.hasPrefix("vllm:time_to_first_token_seconds_bucket{") && $0.hasSuffix("} 1") })
+        #expect(lines.contains("vllm:request_params_n_bucket{model_name=\"a\\\"b\",le=\"1.0\"} 1"))
+        #expect(lines.contains("vllm:request_params_max_tokens_sum{model_name=\"a\\\"b\"} 4.0"))
+        let cache = try #require(lines.first { $0.hasPrefix("vllm:cache_config_info{") })
+        let blocks = engine.configuration.blockCount
+        #expect(cache.hasSuffix(",block_size=\"\(engine.configuration.blockSize)\",num_gpu_blocks=\"\(blocks)\",cache_dtype=\"f32\",enable_prefix_caching=\"True\"} 1.0"), "\(cache)")
+        let start = lines.first { $0.hasPrefix("process_start_time_seconds ") }?.split(separator: " ").last.flatMap { Double($0) } ?? 0
+        let age = Date().timeIntervalSince1970 - start
+        #expect(age > -2 && age < 86400, "\(age)")
         #expect(lines.contains { $0.hasPrefix("process_resident_memory_bytes ") && !$0.hasSuffix(" 0.0") })
         for line in lines where !line.hasPrefix("#") { #expect(line.split(separator: " ").count == 2) }
         await engine.drain(timeout: .seconds(1))
@@ -173,7 +182,7 @@ import Testing
     @Test func takesTheProgramsLimitsUnlessLessIsAsked() throws {
         let whole = try configure { _ in }
         #expect(whole.maxSequences == 4 && whole.maxModelLength == 256 && whole.gears == [1, 2, 4])
-        #expect(whole.blockCount == 32 && whole.maxConcurrency == 8)
+        #expect(whole.blockCount == 32 && whole.cacheConcurrency == 8 && whole.maxConcurrency == 4)
         let less = try configure {
             $0.maxSequences = 3
             $0.maxModelLength = 100

@@ -4,6 +4,8 @@ import Plan
 package struct ArtifactLine: Sendable, Codable {
     package var key: String
     package var model: String
+    /// All names of the model, the latest first.
+    package var names: [String]
     package var architecture: String
     package var target: String
     package var precision: String
@@ -23,7 +25,7 @@ extension Store {
         return list().map { artifact in
             let (manifest, use) = (artifact.manifest, uses[artifact.path])
             return ArtifactLine(
-                key: manifest.keyDigest, model: manifest.provenance.model,
+                key: manifest.keyDigest, model: manifest.provenance.model, names: manifest.provenance.allNames,
                 architecture: manifest.provenance.architecture, target: manifest.key.target.rawValue,
                 precision: manifest.key.precision.rawValue, gears: manifest.key.limits.gears, bytes: use?.bytes ?? 0,
                 ownBytes: use?.ownBytes ?? 0, lastUsed: artifact.lastUsed, path: artifact.path)

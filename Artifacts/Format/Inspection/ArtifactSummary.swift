@@ -50,6 +50,8 @@ package struct ArtifactSummary: Sendable, Codable {
     package var programKey: String
     package var weightsKey: String
     package var model: String
+    /// All names of the model, the latest first.
+    package var names: [String]
     package var architecture: String
     package var compiler: String
     package var key: [ArtifactKey.Field]
@@ -75,6 +77,7 @@ package struct ArtifactSummary: Sendable, Codable {
         programKey = manifest.programKey
         weightsKey = manifest.weightsKey
         model = manifest.provenance.model
+        names = manifest.provenance.allNames
         architecture = manifest.provenance.architecture
         compiler = manifest.key.compiler
         key = manifest.key.fields

@@ -1,0 +1,61 @@
+internal import Foundation
+internal import Hummingbird
+internal import HummingbirdCore
+internal import JSON
+internal import Serving
+
+/// What answers on the port before there is a model: probes are told the phase, everybody else to come again.
+package struct Lobby: Sendable {
+    private let options: APIServer.Options
+    private let phase: String
+    private let began = ContinuousClock.now
+
+    /// - Parameter phase: what is waited for, such as `compiling`.
+    package init(_ options: APIServer.Options, phase: String) {
+        self.options = options
+        self.phase = phase
+    }
+
+    /// Opens the port, does the work beside it, closes the port and returns which it was.
+    ///
+    /// - Parameter work: may block; is told the port, and runs on a thread of its own.
+    /// - Throws: `ListenError` when the address cannot be had, before the work begins, and what the work throws.
+    package func open<Value: Sendable>(while work: @escaping @Sendable (_ port: Int) throws -> Value) async throws -> (value: Value, port: Int) {
+        let (ports, announce) = AsyncThrowingStream<Int, any Error>.makeStream()
+        let server = Task {
+            do {
+                try await options.serve(CallbackResponder<APIContext> { request, _ in answer(to: request) }, options.access) { announce.yield($0) }
+            } catch { announce.finish(throwing: error) }
+            announce.finish()
+        }
+        var iterator = ports.makeAsyncIterator()
+        guard let port = try await iterator.next() else { throw ListenError(host: options.host, port: options.port, reason: "the server stopped") }
+        let result = await withCheckedContinuation { continuation in
+            Thread { continuation.resume(returning: Result { try work(port) }) }.start()
+        }
+        server.cancel()
+        await server.value
+        return (try result.get(), port)
+    }
+
+    private func answer(to request: Request) -> Response {
+        var response: Response
+        do throws(APIError) {
+            try options.access.check(request.head, path: request.uri.path)
+            switch request.uri.path {
+            case Endpoint.live.path: response = .json(["status": "ok"])
+            case Endpoint.metrics.path: response = .metrics(ProcessUsage.current().text)
+            case Endpoint.health.path, Endpoint.ready.path, Endpoint.ping.path:
+                let seconds = ((ContinuousClock.now - began).seconds * 10).rounded() / 10
+                response = .json(["phase": .string(phase), "progress": 0, "seconds": .double(seconds)], status: .serviceUnavailable)
+                response.headers[.retryAfter] = "1"
+            default: throw .unavailable("the server is not ready: \(phase)")
+            }
+        } catch {
+            response = .error(error, body: error.body)
+        }
+        // Whoever asks again finds the model behind another connection.
+        response.headers[.connection] = "close"
+        return request.method == .head ? response.createHeadResponse() : response
+    }
+}
