@@ -15,12 +15,12 @@ struct List: ParsableCommand {
         if options.json { return try Terminal.printJSON(lines) }
         guard !lines.isEmpty else { return StandardError.say("no artifacts in \(store.root); make one with vlmc compile DIR") }
         var table = TextTable([
-            ("KEY", .left), ("MODEL", .left), ("TARGET", .left), ("PRECISION", .left), ("GEARS", .left),
+            ("KEY", .left), ("MODEL", .left), ("TARGET", .left), ("PRECISION", .left), ("CHOICES", .left), ("GEARS", .left),
             ("SIZE", .right), ("LAST USED", .right),
         ])
         for line in lines {
             table.add(
-                String(line.key.prefix(12)), line.names.joined(separator: ", "), line.target, line.precision,
+                String(line.key.prefix(12)), line.names.joined(separator: ", "), line.target, line.precision, line.choices.isEmpty ? "-" : line.choices.joined(separator: ","),
                 line.gears.map(String.init).joined(separator: ","), Figures.bytes(line.bytes),
                 Figures.age(since: line.lastUsed))
         }

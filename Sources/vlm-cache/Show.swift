@@ -30,8 +30,9 @@ struct Show: ParsableCommand {
         if let media = summary.media { print("  takes     \(media.summary.visible())") }
         print("  machine   \(verdict.runsHere ? terminal.good(verdict.note) : terminal.bad(verdict.note))")
         if !summary.rates.isEmpty {
-            let rates = summary.rates.sorted { $0.key < $1.key }.map { "\($0.key.visible()) \(Figures.count($0.value))" }
-            print("  measured  \(rates.joined(separator: ", "))")
+            for (index, rate) in summary.rates.sorted(by: { $0.key < $1.key }).enumerated() {
+                print("  \(index == 0 ? "measured" : "        ")  \(rate.key.visible()): \(Figures.count(rate.value))")
+            }
         }
         print("")
         var table = TextTable([("KEY", .left), (summary.keyDigest, .left)])

@@ -55,6 +55,7 @@ struct VLMServe: AsyncParsableCommand {
             }
         }
         let words = CommandLine.arguments.dropFirst()
+        guard !words.isEmpty else { end(with: ValidationError("give a model's directory or an artifact; vlm-serve --help lists the flags")) }
         if words.first == RunBatch.verb { await RunBatch.main(Array(words.dropFirst())) }
         do {
             let read = try CommandLineWords.read(Array(words), of: VLMServe.self)
@@ -87,7 +88,6 @@ struct VLMServe: AsyncParsableCommand {
             throw ExitCode.failure
         }
     }
-}
 
     /// The artifact, and the port to serve it on, which is open while a model may have to be compiled.
     private func opened(_ secure: ServerTLS?) async throws -> (ServedArtifact, port: Int) {
@@ -99,3 +99,4 @@ struct VLMServe: AsyncParsableCommand {
         guard artifact.isModel, artifact.compiles else { return (try open(), network.port) }
         return try await Lobby(network.options(secure, port: network.port), phase: "compiling").open { _ in try open() }
     }
+}

@@ -9,6 +9,8 @@ package struct ArtifactLine: Sendable, Codable {
     package var architecture: String
     package var target: String
     package var precision: String
+    /// How plain weights were rounded, and `lora` where adapters are taken; empty where neither.
+    package var choices: [String]
     package var gears: [Int]
     package var bytes: Int
     /// Bytes that no artifact listed before shares.
@@ -27,7 +29,8 @@ extension Store {
             return ArtifactLine(
                 key: manifest.keyDigest, model: manifest.provenance.model, names: manifest.provenance.allNames,
                 architecture: manifest.provenance.architecture, target: manifest.key.target.rawValue,
-                precision: manifest.key.precision.rawValue, gears: manifest.key.limits.gears, bytes: use?.bytes ?? 0,
+                precision: manifest.key.precision.rawValue,
+                choices: [manifest.key.rounding?.rawValue, manifest.key.takesAdapters ? "lora" : nil].compactMap(\.self), gears: manifest.key.limits.gears, bytes: use?.bytes ?? 0,
                 ownBytes: use?.ownBytes ?? 0, lastUsed: artifact.lastUsed, path: artifact.path)
         }
     }
