@@ -17,20 +17,4 @@ import Testing
         #expect(server.stop() == 0)
         #expect(server.line(with: " info: drained") != nil)
     }
-
-    @Test func linesAreObjectsWhereThatIsAskedFor() async throws {
-        let space = try Workspace()
-        let server = try Server(space.compile(Workspace.demoModel), "--log-format", "json")
-        _ = try await server.ask("xylophone", [], questionFirst: true)
-        let line = try #require(server.line(with: "/v1/chat/completions"))
-        let object = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
-        #expect(Set(object.keys) == ["time", "level", "message", "request_id", "method", "path", "status", "ms", "prompt_tokens", "completion_tokens"])
-        #expect(object["level"] as? String == "info" && object["method"] as? String == "POST" && object["status"] as? Int == 200)
-        #expect((object["time"] as? String)?.wholeMatch(of: try Regex(Self.stamp)) != nil)
-        #expect(object["prompt_tokens"] as? Int ?? 0 > 0 && object["completion_tokens"] as? Int ?? 0 > 0)
-        #expect(!line.contains("xylophone"))
-        #expect(server.stop() == 0)
-        let last = try #require(server.line(with: "drained"))
-        #expect(try JSONSerialization.jsonObject(with: Data(last.utf8)) is [String: Any])
-    }
 }
