@@ -101,7 +101,7 @@ import Testing
     @Test func aFolderOfNeitherKindIsRefused() throws {
         let space = try Workspace()
         let refused = try Command("vlm-serve", [space.url.path]).run()
-        #expect(refused.status == 1 && refused.errors.contains("is not an artifact"), "\(refused.errors)")
+        #expect(refused.status == 1 && refused.errors.contains("is no model's directory, it has no config.json, and no artifact, it has no manifest.json"), "\(refused.errors)")
         let gguf = space.path("model.gguf")
         try Data().write(to: URL(filePath: gguf))
         #expect(try Command("vlm-serve", [gguf]).run().errors.contains("is a GGUF file, which is not read"))
