@@ -3,6 +3,7 @@ import ArtifactFormat
 import CommandLineSupport
 import Compiler
 import CPUBackend
+import Foundation
 import Plan
 
 /// The flags that decide what is compiled.
@@ -50,7 +51,7 @@ struct ModelOptions: ParsableArguments {
     @Option(help: "Most tokens of one step; longer prompts are read in chunks. Default: \(CompileOptions.defaultMaxBatchedTokens).")
     var maxNumBatchedTokens: Size?
 
-    @Option(help: "Choose kernels by the rates in this file, as `vlmc machine` prints them, instead of this machine's.")
+    @Option(help: "Choose kernels by the rates in this file, as `vlmc machine` prints them, instead of this machine's; else $VLM_MACHINE.")
     var machine: String?
 
     func options(_ directory: String) throws -> CompileOptions {
@@ -92,15 +93,19 @@ struct ModelOptions: ParsableArguments {
     }
 
     func resolvedMachine(_ store: Store) throws -> Machine {
-        let machine = try describedMachine() ?? Machine.current(store)
+        let variable = ProcessInfo.processInfo.environment["VLM_MACHINE"].flatMap { $0.isEmpty ? nil : $0 }
+        let machine = try describedMachine() ?? variable.map(Self.machine(at:)) ?? Machine.current(store)
         machine.warning.map(Terminal.warn)
         return machine
     }
 
     /// The machine of `--machine`; nil without the flag.
     func describedMachine() throws -> Machine? {
-        guard let machine else { return nil }
-        let bytes = try Failure.wrapping { () throws(FileError) in try InputFile.read(machine) }
-        return try Failure.wrapping { () throws(CompileError) in try Machine.read(bytes, of: machine) }
+        try machine.map(Self.machine(at:))
+    }
+
+    private static func machine(at path: String) throws -> Machine {
+        let bytes = try Failure.wrapping { () throws(FileError) in try InputFile.read(path) }
+        return try Failure.wrapping { () throws(CompileError) in try Machine.read(bytes, of: path) }
     }
 }

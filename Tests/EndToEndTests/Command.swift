@@ -17,17 +17,39 @@ struct Command {
     init(_ tool: String, _ arguments: [String], environment: [String: String] = [:]) {
         process.executableURL = Self.directory.appending(path: tool)
         process.arguments = arguments
-        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+        process.environment = Self.environment(environment)
         process.standardOutput = output
         process.standardError = errors
     }
+
+    /// Kernels are chosen by rates that were measured once: a busy machine that measures again finds others, warns, and has other keys.
+    private static func environment(_ more: [String: String]) -> [String: String] {
+        ProcessInfo.processInfo.environment.merging(["VLM_MACHINE": rates]) { $1 }.merging(more) { $1 }
+    }
+
+    /// What `vlmc machine` measures, in a file; empty where it cannot be measured.
+    private static let rates: String = {
+        let path = FileManager.default.temporaryDirectory.appending(path: "rates-\(UUID().uuidString)").path
+        let (process, output) = (Process(), Pipe())
+        process.executableURL = directory.appending(path: "vlmc")
+        process.arguments = ["machine", "--store", path]
+        (process.standardOutput, process.standardError) = (output, FileHandle.nullDevice)
+        guard (try? process.run()) != nil else { return "" }
+        let text = output.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        try? FileManager.default.removeItem(atPath: path)
+        guard var machine = try? JSONSerialization.jsonObject(with: text) as? [String: Any] else { return "" }
+        machine["unsettled"] = nil
+        guard let data = try? JSONSerialization.data(withJSONObject: machine) else { return "" }
+        return (try? data.write(to: URL(fileURLWithPath: path + ".json"))) == nil ? "" : path + ".json"
+    }()
 
     /// A line of shell in which the programs are found by name; pipes and redirections are its business.
     init(shell line: String, environment: [String: String] = [:]) {
         process.executableURL = URL(fileURLWithPath: "/bin/bash")
         process.arguments = ["-c", line]
         let path = "\(Self.directory.path):\(ProcessInfo.processInfo.environment["PATH"] ?? "")"
-        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }.merging(["PATH": path]) { $1 }
+        process.environment = Self.environment(environment).merging(["PATH": path]) { $1 }
         process.standardOutput = output
         process.standardError = errors
     }

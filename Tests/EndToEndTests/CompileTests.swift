@@ -161,7 +161,7 @@ import Testing
     }
 
     @Test(arguments: [
-        (["--decode-gears", "0"], "gears are at least 1"), (["--decode-gears", "2,2"], "stands there twice"),
+        (["--decode-gears", "0"], "\"0\" is no number of sequences"), (["--decode-gears", "2,2"], "stands there twice"),
         (["--decode-gears", "1,9", "--max-num-seqs", "8"], "above --max-num-seqs 8"),
         (["--max-model-len", "5000"], "4096"), (["--max-num-seqs=-1"], "at least 1"), (["--target", "gpu"], "the targets are"),
         (["--precision", "best"], "exact or balanced"), (["--quantize", "int5"], "none or int8"),

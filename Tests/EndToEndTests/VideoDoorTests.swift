@@ -66,7 +66,8 @@ import VLMRuntime
 
     @Test func whatIsNoVideoIsToldByTheLibrary() async throws {
         let space = try Workspace()
-        let model = try await loadModelContainer(directory: URL(fileURLWithPath: Self.artifact(space)))
+        let artifact = URL(fileURLWithPath: try Self.artifact(space))
+        let model = try await loadModelContainer(directory: artifact)
         func refusal(_ video: UserInput.Video) async -> String {
             do throws(ModelError) { _ = try await model.generate(prompt: "x", videos: [video]) } catch { return "\(error)" }
             return "none"
@@ -78,7 +79,7 @@ import VLMRuntime
         #expect(await refusal(.frames([])) == "chat[0].videos[0]: the video has no frames")
         var options = VLMRuntime.ModelOptions()
         options.videoProgram = URL(fileURLWithPath: "/nowhere/vlm-video-frames")
-        let other = try await loadModelContainer(directory: URL(fileURLWithPath: Self.artifact(space)), options: options)
+        let other = try await loadModelContainer(directory: artifact, options: options)
         await #expect(throws: ModelError.self) { try await other.generate(prompt: "x", videos: [.url(Self.clip)]) }
     }
 
@@ -120,7 +121,7 @@ import VLMRuntime
         #expect(Self.text(fetched) == Self.text(sent) && Self.text(sent) != nil, "\(fetched.serializedText)")
         let frames: JSONValue = ["type": "video", "video": [.string("\(here)/clip.mp4")]]
         for (part, words) in [
-            (Self.part("\(here)/none"), "the URL's host answers with the status 404"), (Self.part("\(here)/slow.mp4"), "the URL"),
+            (Self.part("\(here)/none"), "the URL's host answers with the status 404"), (Self.part("\(here)/slow.mp4"), "takes more than 1 s (--image-fetch-timeout)"),
             (Self.part("\(here)/long.mp4"), "20000 bytes"), (Self.part("\(here)/text"), "the video is no file of a kind that is decoded"),
             (Self.part("\(here)/away"), "the URL"), (Self.part("http://localhost:\(site.port)/clip.mp4"), "the URL's host is not one"),
             (Self.part("file://\(Self.clip.path)"), "are not read from files"), (frames, "the image is not a JPEG"),
