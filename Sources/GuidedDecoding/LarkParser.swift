@@ -322,27 +322,9 @@ extension LarkParser {
                 guard !scalars.isEmpty else { throw reader.error("a terminal is empty") }
                 return scalars
             }
-            scalars.append(scalar == "\\" ? try escape() : scalar)
+            scalars.append(scalar == "\\" ? try reader.escape(of: "\"\\/'", controls: ["n": 10, "r": 13, "t": 9, "f": 12]) : scalar)
         }
         throw reader.error("a text is not closed")
-    }
-
-    private mutating func escape() throws(GuideError) -> Unicode.Scalar {
-        let value: UInt32
-        switch reader.take() {
-        case "n"?: value = 10
-        case "r"?: value = 13
-        case "t"?: value = 9
-        case "f"?: value = 12
-        case "x"?: value = try reader.hexadecimal(2)
-        case "u"?: value = try reader.hexadecimal(4)
-        case "U"?: value = try reader.hexadecimal(8)
-        case let scalar? where "\"\\/'".unicodeScalars.contains(scalar): value = scalar.value
-        case let scalar?: throw reader.error("\\\(scalar) is no escape")
-        case nil: throw reader.error("the grammar ends in a backslash")
-        }
-        guard let scalar = Unicode.Scalar(value) else { throw reader.error("an escape is no character") }
-        return scalar
     }
 
     private mutating func pattern() throws(GuideError) -> Expression {

@@ -50,5 +50,22 @@ struct ScalarReader {
         return value
     }
 
+    /// The scalar of an escape, behind its backslash: one of `literals` itself, a control by its letter, or hexadecimal digits behind x, u or U.
+    mutating func escape(of literals: String, controls: [Unicode.Scalar: UInt32]) throws(GuideError) -> Unicode.Scalar {
+        guard let letter = take() else { throw error("the grammar ends in a backslash") }
+        let value: UInt32
+        switch letter {
+        case "x": value = try hexadecimal(2)
+        case "u": value = try hexadecimal(4)
+        case "U": value = try hexadecimal(8)
+        case _ where literals.unicodeScalars.contains(letter): value = letter.value
+        default:
+            guard let control = controls[letter] else { throw error("\\\(letter) is no escape") }
+            value = control
+        }
+        guard let scalar = Unicode.Scalar(value) else { throw error("an escape is no character") }
+        return scalar
+    }
+
     func error(_ message: String) -> GuideError { GuideError("\(message), at character \(position)") }
 }

@@ -37,41 +37,16 @@ import Testing
         }
     }
 
-    /// Greedy and drawn, with rules and several answers' worth of log probabilities; some share the beginnings of their prompts.
-    private static func request(_ index: Int) -> GenerationRequest {
-        var sampling = SamplingParameters()
-        (sampling.temperature, sampling.seed) = (index % 2 == 0 ? 0 : 1, UInt64(index))
-        if index % 4 == 1 { (sampling.topK, sampling.topP) = (3, 0.9) }
-        var request = GenerationRequest(
-            prompt: Prompt(text: (0..<Int32(1 + index % 70)).map { $0 % 5 + 1 }, axes: 3), sampling: sampling, maxTokens: 30 + index, ignoresEnd: true,
-            decoder: NumberDecoder())
-        if index % 4 == 3 { request.rules.allowed = [2, 4] }
-        if index % 3 != 1 { request.logprobs = index % 4 }
-        if index % 8 == 6 { request.promptLogprobs = 2 }
-        return request
-    }
-
-    private static func answers(_ engine: Engine, atOnce: Int, to requests: [GenerationRequest]) async -> [Outcome] {
-        var outcomes = Array(repeating: Outcome(), count: requests.count)
-        for first in stride(from: 0, to: requests.count, by: atOnce) {
-            await withTaskGroup(of: (Int, Outcome).self) { group in
-                for index in first..<min(first + atOnce, requests.count) { group.addTask { (index, await engine.run(requests[index])) } }
-                for await (index, outcome) in group { outcomes[index] = outcome }
-            }
-        }
-        return outcomes
-    }
-
     /// Each answer, and its log probabilities, is what it is without a head, whether the head is right or wrong, and whether times are weighed.
     @Test(arguments: [(1, 3, false), (4, 3, false), (4, 4, false), (4, 3, true)]) func answersAreTheSame(atOnce: Int, seed: UInt64, weighs: Bool) async throws {
-        let requests = (0..<40).map(Self.request)
+        let requests = (0..<40).map { guessedRequest($0, promptsOf: 70) }
         let plain = try Self.engine(count: nil)
         try await plain.whenServing()
-        let expected = await Self.answers(plain, atOnce: 1, to: requests)
+        let expected = await answers(plain, atOnce: 1, to: requests)
         await plain.drain(timeout: .seconds(5))
         let engine = try Self.engine(count: 4, seed: seed, weighs: weighs)
         try await engine.whenServing()
-        let found = await Self.answers(engine, atOnce: atOnce, to: requests)
+        let found = await answers(engine, atOnce: atOnce, to: requests)
         for index in requests.indices { #expect(found[index] == expected[index], "request \(index)") }
         let speculation = try #require(engine.metrics.speculation)
         let share = Double(speculation.accepted) / Double(max(speculation.tokens, 1))
@@ -86,7 +61,7 @@ import Testing
         await withTaskGroup(of: Void.self) { group in
             for index in 0..<48 {
                 group.addTask {
-                    var request = Self.request(2 * (index % 20))
+                    var request = guessedRequest(2 * (index % 20), promptsOf: 70)
                     (request.rules.allowed, request.priority) = (nil, index % 3)
                     request.maxTokens = 20 + 3 * index % 70
                     if index % 5 == 3 { _ = await engine.runAndLeave(request, after: index % 7) } else { _ = await engine.run(request) }

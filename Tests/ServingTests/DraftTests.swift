@@ -130,40 +130,16 @@ private func exchange(_ value: inout Int, with new: Int) -> Int {
         return Engine(configuration: configuration, log: log, load: { NullModel(program: program, seed: 3) }) { _ in draft(draftProgram) }
     }
 
-    private static func request(_ index: Int) -> GenerationRequest {
-        var sampling = SamplingParameters()
-        (sampling.temperature, sampling.seed) = (index % 2 == 0 ? 0 : 1, UInt64(index))
-        if index % 4 == 1 { (sampling.topK, sampling.topP) = (3, 0.9) }
-        var request = GenerationRequest(
-            prompt: Prompt(text: (0..<Int32(1 + index % 40)).map { $0 % 5 + 1 }, axes: 3), sampling: sampling, maxTokens: 30 + index, ignoresEnd: true,
-            decoder: NumberDecoder())
-        if index % 4 == 3 { request.rules.allowed = [2, 4] }
-        if index % 3 != 1 { request.logprobs = index % 4 }
-        if index % 8 == 6 { request.promptLogprobs = 2 }
-        return request
-    }
-
-    private static func answers(_ engine: Engine, atOnce: Int, to requests: [GenerationRequest]) async -> [Outcome] {
-        var outcomes = Array(repeating: Outcome(), count: requests.count)
-        for first in stride(from: 0, to: requests.count, by: atOnce) {
-            await withTaskGroup(of: (Int, Outcome).self) { group in
-                for index in first..<min(first + atOnce, requests.count) { group.addTask { (index, await engine.run(requests[index])) } }
-                for await (index, outcome) in group { outcomes[index] = outcome }
-            }
-        }
-        return outcomes
-    }
-
     /// Each answer, and its log probabilities, is what it is without guesses, whoever guesses; weighing changes nothing either.
     @Test(arguments: [(1, 3, false), (4, 3, false), (4, 4, false), (4, 3, true)]) func answersAreTheSame(atOnce: Int, seed: UInt64, weighs: Bool) async throws {
-        let requests = (0..<40).map(Self.request)
+        let requests = (0..<40).map { guessedRequest($0, promptsOf: 40) }
         let plain = try Self.engine(count: nil) { NullModel(program: $0) }
         try await plain.whenServing()
-        let expected = await Self.answers(plain, atOnce: 1, to: requests)
+        let expected = await answers(plain, atOnce: 1, to: requests)
         await plain.drain(timeout: .seconds(5))
         let engine = try Self.engine(count: 4, draft: { NullModel(program: $0, seed: seed) }, weighs: weighs)
         try await engine.whenServing()
-        let found = await Self.answers(engine, atOnce: atOnce, to: requests)
+        let found = await answers(engine, atOnce: atOnce, to: requests)
         for index in requests.indices { #expect(found[index] == expected[index], "request \(index)") }
         let speculation = try #require(engine.metrics.speculation)
         #expect(speculation.accepted <= speculation.tokens && engine.metrics.generationTokens == plain.metrics.generationTokens)
@@ -179,7 +155,7 @@ private func exchange(_ value: inout Int, with new: Int) -> Int {
         await withTaskGroup(of: Void.self) { group in
             for index in 0..<48 {
                 group.addTask {
-                    var request = Self.request(2 * (index % 20))
+                    var request = guessedRequest(2 * (index % 20), promptsOf: 40)
                     (request.rules.allowed, request.priority) = (nil, index % 3)
                     request.maxTokens = 20 + 3 * index % 70
                     if index % 5 == 3 { _ = await engine.runAndLeave(request, after: index % 7) } else { _ = await engine.run(request) }
@@ -219,12 +195,12 @@ private func exchange(_ value: inout Int, with new: Int) -> Int {
     /// A draft model of fewer tokens and shorter texts guesses what it can.
     @Test func aSmallerDraftModelGuessesWhatItCan() async throws {
         let small = testProgram(gears: [1, 2], maxSequences: 2, maxModelLength: 48, maxBatchedTokens: 7, vocabularySize: 40)
-        let requests = (0..<24).map(Self.request)
+        let requests = (0..<24).map { guessedRequest($0, promptsOf: 40) }
         let plain = try Self.engine(count: nil) { NullModel(program: $0) }
         try await plain.whenServing()
         let engine = try Self.engine(count: 3, draft: { NullModel(program: $0, seed: 3) }, draftProgram: small)
         try await engine.whenServing()
-        let (expected, found) = await (Self.answers(plain, atOnce: 4, to: requests), Self.answers(engine, atOnce: 4, to: requests))
+        let (expected, found) = await (answers(plain, atOnce: 4, to: requests), answers(engine, atOnce: 4, to: requests))
         #expect(found == expected)
         #expect(engine.metrics.speculation?.tokens ?? 0 > 20)
         await plain.drain(timeout: .seconds(5))
