@@ -31,13 +31,16 @@ package final class ArtifactWriter {
             try Self.checkReplaceable(output)
             destination = output
             let parent = Directories.parent(of: output) ?? "."
-            createdParents = try Directories.create(parent)
-            unfinished = Unfinished { [createdParents] in for path in createdParents.reversed() { rmdir(path) } }
+            (createdParents, unfinished) = try Unfinished.creating { () throws(ArtifactError) in
+                let created = try Directories.create(parent)
+                return (created, Unfinished { for path in created.reversed() { rmdir(path) } })
+            }
             temporary = try TemporaryDirectory(in: parent, prefix: ".\(Directories.name(of: output)).vlm-")
         } else {
             destination = store.path(of: key)
-            createdParents = try store.create(store.artifactsPath)
-            unfinished = Unfinished { store.removeEmptyDirectories() }
+            (createdParents, unfinished) = try Unfinished.creating { () throws(ArtifactError) in
+                (try store.create(store.artifactsPath), Unfinished { store.removeEmptyDirectories() })
+            }
             temporary = try TemporaryDirectory(in: store.temporaryPath, prefix: Store.temporaryPrefix)
         }
     }
@@ -62,7 +65,9 @@ package final class ArtifactWriter {
             throw .refused("section \(name) would have \(bytes.count) bytes, more than the \(name.bytesMax) that are read")
         }
         let path = "\(temporary.path)/\(name.path)"
-        if name.path.contains("/"), let parent = Directories.parent(of: path) { try Directories.create(parent) }
+        if name.path.contains("/"), let parent = Directories.parent(of: path) {
+            try Unfinished.creating { () throws(ArtifactError) in _ = try Directories.create(parent) }
+        }
         let file = try OpenFile.create(path)
         try file.write(bytes)
         try file.sync()

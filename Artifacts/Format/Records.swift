@@ -3,7 +3,7 @@ import Glibc
 extension Store {
     /// Kinds of small facts that the store remembers.
     package enum RecordKind: String, Sendable, CaseIterable {
-        /// Digests of checkpoint files, which `HuggingFace` writes.
+        /// Digests of checkpoint files.
         case digests
         /// Measured rates of a machine.
         case machines
@@ -23,8 +23,11 @@ extension Store {
 
     /// Remembers a fact; a reader sees either the old or the new one whole.
     package func setRecord(_ kind: RecordKind, _ name: String, _ bytes: [UInt8]) throws(ArtifactError) {
-        let path = recordPath(kind, name)
-        try create(recordsPath(kind))
+        try Unfinished.creating { () throws(ArtifactError) in try write(bytes, to: recordPath(kind, name), in: recordsPath(kind)) }
+    }
+
+    private func write(_ bytes: [UInt8], to path: String, in directory: String) throws(ArtifactError) {
+        try create(directory)
         let temporary = "\(path).\(getpid()).tmp"
         do throws(ArtifactError) {
             let file = try OpenFile.create(temporary)

@@ -113,15 +113,22 @@ extension Store {
         let path = "\(locksPath)/\(key.digest).lock"
         var hasWaited = false
         while true {
-            try create(locksPath)
-            let file = try OpenFile.open(path, flags: O_RDWR | O_CREAT | O_NOFOLLOW)
-            if !file.tryLock() {
-                if !hasWaited { onWait() }
-                hasWaited = true
-                try file.lock()
-            }
+            let (file, lock) = try Unfinished.creating { () throws(ArtifactError) in try openedLock(path) }
+            if let lock { return lock }
+            guard file.isStill(at: path) else { continue }
+            if !hasWaited { onWait() }
+            hasWaited = true
+            try file.lock()
             if file.isStill(at: path) { return BuildLock(file: file, store: self) }
         }
+    }
+
+    /// The file, and the lock where nobody holds it.
+    private func openedLock(_ path: String) throws(ArtifactError) -> (OpenFile, BuildLock?) {
+        try create(locksPath)
+        let file = try OpenFile.open(path, flags: O_RDWR | O_CREAT | O_NOFOLLOW)
+        guard file.tryLock(), file.isStill(at: path) else { return (file, nil) }
+        return (file, BuildLock(file: file, store: self))
     }
 
     /// The artifact that differs in the fewest fields from `key`, the latest used of several; nil without one to compare.

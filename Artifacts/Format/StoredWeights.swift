@@ -114,7 +114,7 @@ extension Store {
     private func adoptWeights(
         _ key: String, from directory: String, table: [UInt8], section: Manifest.Section
     ) throws(ArtifactError) {
-        try create(weightsPath)
+        try Unfinished.creating { () throws(ArtifactError) in _ = try create(weightsPath) }
         let temporary = try TemporaryDirectory(in: temporaryPath, prefix: Self.temporaryPrefix)
         let name = SectionName.weights.path
         if link("\(directory)/\(name)", "\(temporary.path)/\(name)") != 0 {

@@ -10,6 +10,10 @@ final class TemporaryDirectory {
     /// Creates `parent/prefix<random>` after removing those whose owners are gone.
     init(in parent: String, prefix: String) throws(ArtifactError) {
         Self.removeStale(in: parent, prefix: prefix)
+        (path, handle, unfinished) = try Unfinished.creating { () throws(ArtifactError) in try Self.create(in: parent, prefix: prefix) }
+    }
+
+    private static func create(in parent: String, prefix: String) throws(ArtifactError) -> (String, OpenFile, Unfinished) {
         // Others may remove an empty parent or a directory that is not locked yet; then it is tried again.
         for _ in 0..<8 {
             try Directories.create(parent)
@@ -19,10 +23,7 @@ final class TemporaryDirectory {
                 throw .errno("create", path)
             }
             guard let handle = try OpenFile.reading(path), handle.tryLock(), handle.isStill(at: path) else { continue }
-            self.path = path
-            self.handle = handle
-            unfinished = Unfinished { Self.removeWhileWritten(path) }
-            return
+            return (path, handle, Unfinished { removeWhileWritten(path) })
         }
         throw .system(operation: "create a directory", path: parent, reason: "it does not stay there")
     }

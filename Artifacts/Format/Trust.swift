@@ -27,8 +27,10 @@ extension Store {
         }
     }
 
-    /// Makes the store's directory, for its user alone, and that of the digests that checkpoints leave there.
-    package func prepare() throws(ArtifactError) { try create(recordsPath(.digests)) }
+    /// Makes the store's directory, for its user alone.
+    package func prepare() throws(ArtifactError) {
+        try Unfinished.creating { () throws(ArtifactError) in _ = try create(root) }
+    }
 
     /// Makes a directory of the store; one that is new is its user's alone.
     ///

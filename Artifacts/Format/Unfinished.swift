@@ -9,6 +9,8 @@ package final class Unfinished: Sendable {
         var next = 0
     }
     private static let registry = Mutex(Registry())
+    /// Taken before `registry` by who takes both.
+    private static let creation = Mutex(())
 
     /// - Parameter undo: takes back what was begun; may be called on any thread.
     package init(undo: @escaping @Sendable () -> Void) {
@@ -29,11 +31,18 @@ package final class Unfinished: Sendable {
         }
     }
 
-    /// Undoes everything, the latest first, then ends the process; who would finish meanwhile, waits for the end.
+    /// Makes files or directories that `undoAll` is to find: either before it, or never; not to be nested.
+    package static func creating<Result, E: Error>(_ body: () throws(E) -> Result) throws(E) -> Result {
+        try creation.withLock { _ throws(E) in try body() }
+    }
+
+    /// Undoes everything, the latest first, then ends the process; who would finish or make something meanwhile, waits for the end.
     package static func undoAll(then end: () -> Never) -> Never {
-        registry.withLock { registry in
-            for (_, undo) in registry.undo.sorted(by: { $0.key > $1.key }) { undo() }
-            end()
+        creation.withLock { _ in
+            registry.withLock { registry in
+                for (_, undo) in registry.undo.sorted(by: { $0.key > $1.key }) { undo() }
+                end()
+            }
         }
     }
 }

@@ -16,7 +16,7 @@ package struct HeadSource {
     package init(directory: String, of model: ModelSource, store: Store) throws(CompileError) {
         do throws(CheckpointError) {
             files = try ModelDirectory(directory)
-            own = try Checkpoint(directory: files.path, cache: DigestCache(directory: store.recordsPath(.digests)))
+            own = try Checkpoint(directory: files.path, cache: store.digestCache)
             head = try EagleHead(files, own.types, of: model.definition.geometry)
         } catch { throw .checkpoint(error) }
         self.model = model

@@ -7,6 +7,13 @@ package import Inputs
 package import Models
 package import Plan
 
+extension Store {
+    /// What the store remembers of checkpoints' weights.
+    var digestCache: DigestCache {
+        DigestCache(read: { record(.digests, $0) }, write: { try setRecord(.digests, $0, $1) })
+    }
+}
+
 /// A model directory that was read and understood, before anything is traced.
 package struct ModelSource {
     /// Where the files are.
@@ -42,7 +49,7 @@ package struct ModelSource {
             architecture = try files.config().architectures.first ?? ""
             definition = try families.definition(for: files)
             quantization = try files.config().quantization()
-            let cache = DigestCache(directory: store.recordsPath(.digests))
+            let cache = store.digestCache
             checkpoint = definition.effective(try Checkpoint(directory: files.path, cache: cache))
             tokenizer = try files.tokenizer()
             inputs = try files.inputs(of: definition, tokenizer)

@@ -4,17 +4,25 @@ internal import JSON
 
 /// Remembers the digests of safetensors files by device, inode, size and times of change, so that weights are read once.
 ///
-/// One small JSON file per safetensors file, in a directory of the caller's store. An entry that is damaged, or that belongs
-/// to another state of the file, counts as absent; entries are written in one step, so concurrent writers cannot tear them;
-/// a cache that cannot be written only costs time.
+/// One small JSON text per safetensors file, which the caller stores by name. An entry that is damaged, or that belongs to
+/// another state of the file, counts as absent; a cache that cannot be written only costs time.
 package struct DigestCache: Sendable {
-    package let directory: String
+    private let read: @Sendable (_ name: String) -> [UInt8]?
+    private let write: @Sendable (_ name: String, _ text: [UInt8]) throws -> Void
 
-    package init(directory: String) { self.directory = directory }
+    /// - Parameters:
+    ///   - read: what was last written by that name.
+    ///   - write: replaces it; readers see the old or the new one whole.
+    package init(
+        read: @escaping @Sendable (_ name: String) -> [UInt8]?,
+        write: @escaping @Sendable (_ name: String, _ text: [UInt8]) throws -> Void
+    ) {
+        (self.read, self.write) = (read, write)
+    }
 
     /// What is remembered of that file; nil when nothing is, or when it changed since.
     func digests(of file: SafetensorsFile) -> [String: String]? {
-        guard let json = try? JSONValue(contentsOf: entryPath(file)), let digests = json["tensors"]?.objectValue,
+        guard let text = read(Self.name(file)), let json = try? JSONValue(parsing: text), let digests = json["tensors"]?.objectValue,
             json["file"] == Self.describe(file.file.identity), json["check"]?.stringValue == Self.check(json["file"], json["tensors"]),
             digests.count == file.tensors.count
         else { return nil }
@@ -31,13 +39,12 @@ package struct DigestCache: Sendable {
         let identity = Self.describe(file.file.identity)
         let tensors = JSONValue.object(JSONObject(digests.map { ($0, .string($1)) }))
         let entry = JSONValue.object(["file": identity, "tensors": tensors, "check": .string(Self.check(identity, tensors))])
-        try? FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-        try? writeAtomically(Array(entry.canonicalText.utf8), to: entryPath(file))
+        try? write(Self.name(file), Array(entry.canonicalText.utf8))
     }
 
-    private func entryPath(_ file: SafetensorsFile) -> String {
+    private static func name(_ file: SafetensorsFile) -> String {
         let resolved = URL(fileURLWithPath: file.path).resolvingSymlinksInPath().path
-        return directory + "/" + SHA256.hash(data: Data(resolved.utf8)).hexadecimal.prefix(32) + ".json"
+        return SHA256.hash(data: Data(resolved.utf8)).hexadecimal.prefix(32) + ".json"
     }
 
     private static func describe(_ identity: FileIdentity) -> JSONValue {

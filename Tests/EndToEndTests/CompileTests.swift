@@ -212,7 +212,8 @@ import Testing
         #expect(!FileManager.default.fileExists(atPath: space.store))
     }
 
-    @Test func interruptedCompileLeavesNothing() throws {
+    /// Nothing of its own making stays, unless the artifact was whole already.
+    @Test func interruptedCompileLeavesNothingHalf() throws {
         for (index, delay) in [0.03, 0.06, 0.1, 0.15, 0.2, 0.25, 0.3].enumerated() {
             let space = try Workspace()
             let number = [SIGINT, SIGTERM, SIGHUP][index % 3]
@@ -221,7 +222,11 @@ import Testing
             if outcome.status == 0 || outcome.status == -number { continue }
             #expect(outcome.status == 1)
             #expect(outcome.errors.contains("interrupted"))
-            #expect(!FileManager.default.fileExists(atPath: space.store), "after \(delay) s")
+            guard let left = try? FileManager.default.contentsOfDirectory(atPath: space.store) else { continue }
+            #expect(Set(left) == ["artifacts", "records", "weights"], "after \(delay) s")
+            let artifacts = try FileManager.default.contentsOfDirectory(atPath: space.store + "/artifacts")
+            #expect(artifacts.count == 1, "after \(delay) s")
+            for name in artifacts { #expect(try space.cache("verify", "\(space.store)/artifacts/\(name)").status == 0) }
         }
     }
 

@@ -130,7 +130,7 @@ import Testing
 @Suite struct DigestCacheTests {
     @Test func remembersUntilTheFileChanges() throws {
         let directory = try TemporaryDirectory()
-        let cache = DigestCache(directory: directory.path + "/store/digests")
+        let cache = directory.digestCache()
         try directory.write("model.safetensors", vectors: ["a": [1, 2]])
         let first = try Checkpoint(directory: directory.path, cache: cache).digests()
         #expect(first.readByteCount == 8)
@@ -146,7 +146,7 @@ import Testing
     /// What is remembered is wrong on purpose: it shows that no weight is read.
     @Test func comparesTensorsByWhatItRemembers() throws {
         let directory = try TemporaryDirectory()
-        let cache = DigestCache(directory: directory.path + "/store/digests")
+        let cache = directory.digestCache()
         func left(_ cache: DigestCache?) throws -> [String] {
             try Checkpoint(directory: directory.path, cache: cache).dropping("b", ifEqualTo: "a").tensors.map(\.name)
         }
@@ -160,7 +160,7 @@ import Testing
     /// As `tar` leaves files that were packed for reproducible builds.
     @Test func noticesAChangeWhoseTimeWasPutBack() throws {
         let directory = try TemporaryDirectory()
-        let cache = DigestCache(directory: directory.path + "/store/digests")
+        let cache = directory.digestCache()
         try directory.write("model.safetensors", vectors: ["a": [1, 2]])
         let checkpoint = try Checkpoint(directory: directory.path, cache: cache)
         let first = try checkpoint.digests()
@@ -173,16 +173,15 @@ import Testing
 
     @Test func ignoresDamagedEntries() throws {
         let directory = try TemporaryDirectory()
-        let store = directory.path + "/digests"
-        let cache = DigestCache(directory: store)
+        let cache = directory.digestCache()
         try directory.write("model.safetensors", vectors: ["a": [1, 2]])
         let truth = try Checkpoint(directory: directory.path, cache: cache).digests()
-        let names = try FileManager.default.contentsOfDirectory(atPath: store)
-        let entry = try #require(names.first)
-        let bytes = Array(try Data(contentsOf: URL(fileURLWithPath: store + "/" + entry)))
+        let names = try FileManager.default.contentsOfDirectory(atPath: directory.path)
+        let entry = URL(fileURLWithPath: directory.path + "/" + (try #require(names.first { $0.hasSuffix(".json") })))
+        let bytes = Array(try Data(contentsOf: entry))
         for index in stride(from: 0, to: bytes.count, by: 3) {
             for damaged in [Array(bytes[..<index]), bytes.enumerated().map { $0 == index ? $1 ^ 1 : $1 }] {
-                try Data(damaged).write(to: URL(fileURLWithPath: store + "/" + entry))
+                try Data(damaged).write(to: entry)
                 #expect(try Checkpoint(directory: directory.path, cache: cache).digests().checkpoint == truth.checkpoint)
             }
         }
@@ -191,7 +190,7 @@ import Testing
     @Test func worksWithoutAStore() throws {
         let directory = try TemporaryDirectory()
         try directory.write("model.safetensors", vectors: ["a": [1, 2]])
-        let cache = DigestCache(directory: "/proc/no/such/place")
+        let cache = DigestCache(read: { _ in nil }, write: { _, _ in throw POSIXError(.EACCES) })
         #expect(try Checkpoint(directory: directory.path, cache: cache).digests().readByteCount == 8)
     }
 }

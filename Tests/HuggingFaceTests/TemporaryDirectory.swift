@@ -43,6 +43,13 @@ final class TemporaryDirectory: Sendable {
         futimens(descriptor, [state.st_atim, state.st_mtim])
     }
 
+    /// Remembers digests in files here.
+    func digestCache() -> DigestCache {
+        DigestCache(
+            read: { try? Array(Data(contentsOf: URL(fileURLWithPath: self.path + "/" + $0))) },
+            write: { try self.write($0, $1) })
+    }
+
     /// Writes a safetensors file of f32 vectors.
     @discardableResult
     func write(_ name: String, vectors: [String: [Float]]) throws -> String {
