@@ -7,13 +7,13 @@ internal import Serving
 /// What answers on the port before there is a model: probes are told the phase, everybody else to come again.
 package struct Lobby: Sendable {
     private let options: APIServer.Options
-    private let phase: String
+    private let progress: @Sendable () -> (phase: String, share: Double)
     private let began = ContinuousClock.now
 
-    /// - Parameter phase: what is waited for, such as `compiling`.
-    package init(_ options: APIServer.Options, phase: String) {
+    /// - Parameter progress: what is waited for, such as `compiling`, and how much of it is done, from 0 to 1.
+    package init(_ options: APIServer.Options, progress: @escaping @Sendable () -> (phase: String, share: Double)) {
         self.options = options
-        self.phase = phase
+        self.progress = progress
     }
 
     /// Opens the port, does the work beside it, closes the port and returns which it was.
@@ -47,9 +47,10 @@ package struct Lobby: Sendable {
             case Endpoint.metrics.path: response = .metrics(ProcessUsage.current().text)
             case Endpoint.health.path, Endpoint.ready.path, Endpoint.ping.path:
                 let seconds = ((ContinuousClock.now - began).seconds * 10).rounded() / 10
-                response = .json(["phase": .string(phase), "progress": 0, "seconds": .double(seconds)], status: .serviceUnavailable)
+                let (phase, share) = progress()
+                response = .json(["phase": .string(phase), "progress": .double(share), "seconds": .double(seconds)], status: .serviceUnavailable)
                 response.headers[.retryAfter] = "1"
-            default: throw .unavailable("the server is not ready: \(phase)")
+            default: throw .unavailable("the server is not ready: \(progress().phase)")
             }
         } catch {
             response = .error(error, body: error.body)

@@ -75,7 +75,7 @@ struct ArtifactChoice {
             var arguments = ["compile", directory] + compileFlags
             if let store { arguments += ["--store", store] }
             if trustsStore { arguments.append("--trust-store") }
-            if !compiles { arguments.append("--only-stored") }
+            arguments += compiles ? SiblingCompiler.progressFlags : ["--only-stored"]
             return try SiblingCompiler.run(arguments)
         }
     }

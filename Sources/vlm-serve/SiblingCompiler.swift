@@ -11,19 +11,30 @@ enum SiblingCompiler {
     /// Whether a signal has ended this process, which waits for the compiler.
     private static let isStopping = Atomic(false)
 
-    /// Runs `vlmc` and returns the line that it prints. Its progress and its errors go to this process's stderr.
+    private static let latest = Mutex<(phase: String, share: Double)>(("compiling", 0))
+    /// Where the compiler writes that, in its own numbers.
+    private static let progressDescriptor: Int32 = 3
+
+    /// Have the compiler say how far it is; without them `progress` says nothing.
+    static let progressFlags = ["--progress-to", "\(progressDescriptor)"]
+
+    /// What the compiler that runs is at, and how much of that is done, from 0 to 1.
+    @Sendable static func progress() -> (phase: String, share: Double) { latest.withLock { $0 } }
+
+    /// Runs `vlmc compile` and returns the line that it prints. Its progress and its errors go to this process's stderr.
     ///
     /// - Throws: `ExitCode.failure` where it failed, which it has then explained.
     static func run(_ arguments: [String]) throws -> String {
         let path = try executable()
-        var ends: [Int32] = [0, 0]
-        guard pipe(&ends) == 0 else { throw LaunchError("cannot run \(path): \(String(cString: strerror(errno)))") }
-        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
-        let output = FileHandle(fileDescriptor: ends[0], closeOnDealloc: true)
-        let code = start(path, arguments, writingTo: ends[1])
-        close(ends[1])
+        let (output, news) = (Pipe(), Pipe())
+        for pipe in [output, news] {
+            for end in [pipe.fileHandleForReading, pipe.fileHandleForWriting] { _ = fcntl(end.fileDescriptor, F_SETFD, FD_CLOEXEC) }
+        }
+        let code = start(path, arguments, output.fileHandleForWriting, news.fileHandleForWriting)
+        for pipe in [output, news] { try pipe.fileHandleForWriting.close() }
         guard code == 0 else { throw LaunchError("cannot run \(path): \(String(cString: strerror(code)))") }
-        let text = String(decoding: output.readDataToEndOfFile(), as: UTF8.self)
+        Thread { follow(news.fileHandleForReading) }.start()
+        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
         var status: Int32 = 0
         while waitpid(running.load(ordering: .relaxed), &status, 0) < 0, errno == EINTR {}
         running.store(0, ordering: .relaxed)
@@ -33,6 +44,14 @@ enum SiblingCompiler {
         guard status == 0 else { throw ExitCode.failure }
         guard text.last == "\n", !text.dropLast().contains("\n") else { throw LaunchError("\(path) printed no path; is it of another version?") }
         return String(text.dropLast())
+    }
+
+    /// Takes note of each line until the compiler ends.
+    private static func follow(_ news: FileHandle) {
+        while case let data = news.availableData, !data.isEmpty {
+            let words = String(decoding: data, as: UTF8.self).split(separator: "\n").last?.split(separator: " ") ?? []
+            if words.count == 2, let share = Double(words[1]) { latest.withLock { $0 = (String(words[0]), share) } }
+        }
     }
 
     /// Has the compile that runs end, and waits until it has tidied up; may be called by a signal's handler.
@@ -57,12 +76,13 @@ enum SiblingCompiler {
     }
 
     /// Starts the program, in this process's group: what a terminal interrupts is both. Returns an error as in `errno`, or 0.
-    private static func start(_ path: String, _ arguments: [String], writingTo output: Int32) -> Int32 {
+    private static func start(_ path: String, _ arguments: [String], _ output: FileHandle, _ news: FileHandle) -> Int32 {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
         posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
-        posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO)
+        posix_spawn_file_actions_adddup2(&actions, output.fileDescriptor, STDOUT_FILENO)
+        posix_spawn_file_actions_adddup2(&actions, news.fileDescriptor, progressDescriptor)
         var words = ([path] + arguments).map { strdup($0) } + [nil]
         defer { words.forEach { free($0) } }
         var process: pid_t = 0

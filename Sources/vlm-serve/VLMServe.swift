@@ -97,6 +97,6 @@ struct VLMServe: AsyncParsableCommand {
             try ServedArtifact(artifact, compiled, draft: draft, engine: engine, adapters: adapters, inputs: inputs, answers: answers)
         }
         guard artifact.isModel, artifact.compiles else { return (try open(), network.port) }
-        return try await Lobby(network.options(secure, port: network.port), phase: "compiling").open { _ in try open() }
+        return try await Lobby(network.options(secure, port: network.port), progress: SiblingCompiler.progress).open { _ in try open() }
     }
 }

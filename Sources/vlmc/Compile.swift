@@ -57,7 +57,11 @@ struct Compile: ParsableCommand {
     @Option(name: .customLong("compile-report"), help: "Write what was done, as JSON, to this file.")
     var reportFile: String?
 
+    @Option(help: "Write how far it is to this open file descriptor, in lines such as \"packing 0.42\".")
+    var progressTo: Int32?
+
     func run() throws {
+        if let progressTo, fcntl(progressTo, F_GETFL) == -1 { throw ValidationError("--progress-to \(progressTo) is not an open file descriptor") }
         if let reportFile { try Failure.wrapping { () throws(FileError) in try OutputFile.check(reportFile) } }
         if let rewriteLimit, rewriteLimit < 0 { throw ValidationError("--rewrite-limit \(rewriteLimit) must be at least 0") }
         if output?.isEmpty == true { throw ValidationError("-o needs a directory") }
@@ -80,7 +84,7 @@ struct Compile: ParsableCommand {
         if let quantization, let fact = source.quantizationMismatch(quantization) { throw Failure("--quantization \(quantization): \(fact)") }
         source.warnings.forEach(Terminal.warn)
         let machine = try model.resolvedMachine(store)
-        let display = CompileDisplay()
+        let display = CompileDisplay(progressTo: progressTo)
         var compilation = try Failure.wrapping { () throws(CompileError) in
             try Compilation(source, options: options, store: store, machine: machine) { display.show($0) }
         }

@@ -29,16 +29,49 @@ enum Terminal {
     }
 }
 
+/// Tells a program that waits how far a compile is: lines such as `packing 0.42`.
+private struct ProgressLines {
+    let descriptor: Int32
+    private var phase = ""
+    private var total = 0
+    private var done = 0
+    private var percent = -1
+
+    init(to descriptor: Int32) { self.descriptor = descriptor }
+
+    mutating func begin(_ phase: String, of total: Int) {
+        (self.phase, self.total, done, percent) = (phase, total, 0, -1)
+        advance(by: 0)
+    }
+
+    /// One line for each hundredth; nobody need read them.
+    mutating func advance(by count: Int) {
+        done += count
+        let now = total > 0 ? min(100, done * 100 / total) : 100
+        guard now > percent else { return }
+        percent = now
+        let line = "\(phase) \(Double(now) / 100)\n"
+        _ = write(descriptor, line, line.utf8.count)
+    }
+}
+
 /// Shows a compile on stderr: a bar on a terminal, a line per phase elsewhere.
 final class CompileDisplay: Sendable {
     /// Of the phase at hand.
     private let bar = Mutex<ProgressBar?>(nil)
+    private let lines: Mutex<ProgressLines?>
+
+    /// - Parameter descriptor: where a program that waits reads how far it is; nil for none.
+    init(progressTo descriptor: Int32? = nil) { lines = Mutex(descriptor.map { ProgressLines(to: $0) }) }
 
     func show(_ event: Compilation.Event) {
         switch event {
         case .began(let phase, let total):
             bar.withLock { $0 = ProgressBar(phase, of: total, in: Figures.bytes) }
-        case .advanced(let bytes): bar.withLock { $0?.advance(by: bytes) }
+            lines.withLock { $0?.begin(phase, of: total) }
+        case .advanced(let bytes):
+            bar.withLock { $0?.advance(by: bytes) }
+            lines.withLock { $0?.advance(by: bytes) }
         case .waiting:
             clear()
             StandardError.say("another vlmc compiles the same artifact; waiting for it")

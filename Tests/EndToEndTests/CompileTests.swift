@@ -212,6 +212,19 @@ import Testing
         #expect(!FileManager.default.fileExists(atPath: space.store))
     }
 
+    @Test func programsThatWaitAreToldHowFarItIs() throws {
+        let space = try Workspace()
+        let compiled = try space.vlmc("compile", Workspace.demoModel, "--progress-to", "2")
+        #expect(compiled.status == 0, "\(compiled.errors)")
+        let lines = compiled.errors.split(separator: "\n").map { $0.split(separator: " ") }
+        for phase in ["reading", "packing"] {
+            let shares = lines.filter { $0.count == 2 && $0[0] == phase }.compactMap { Double($0[1]) }
+            #expect(shares.first == 0 && shares.last == 1 && shares == shares.sorted() && shares.count > 2, "\(phase): \(shares)")
+        }
+        let closed = try space.vlmc("compile", Workspace.demoModel, "--progress-to", "77")
+        #expect(closed.status == 64 && closed.errors.contains("--progress-to 77 is not an open file descriptor"), "\(closed.errors)")
+    }
+
     /// Nothing of its own making stays, unless the artifact was whole already.
     @Test func interruptedCompileLeavesNothingHalf() throws {
         for (index, delay) in [0.03, 0.06, 0.1, 0.15, 0.2, 0.25, 0.3].enumerated() {

@@ -15,16 +15,16 @@ import Testing
         var options = APIServer.Options()
         options.port = 0
         options.access.apiKeys = ["secret"]
-        let (answers, port) = try await Lobby(options, phase: "compiling").open { port in
+        let (answers, port) = try await Lobby(options, progress: { ("compiling", 0.25) }).open { port in
             try ["/health", "/ready", "/ping", "/live", "/metrics", "/v1/models"].map { try Self.get($0, port) }
         }
         #expect(answers.map(\.status) == [503, 503, 503, 200, 401, 401])
-        #expect(answers[0].json["phase"] == "compiling" && answers[0].json["progress"] == 0 && answers[0].headers["retry-after"] == "1")
+        #expect(answers[0].json["phase"] == "compiling" && answers[0].json["progress"] == 0.25 && answers[0].headers["retry-after"] == "1")
         // The server that comes next has the port for itself.
         #expect(throws: (any Error).self) { try Self.get("/live", port) }
         options.port = port
         options.access.apiKeys = []
-        let (open, again) = try await Lobby(options, phase: "compiling").open { port in
+        let (open, again) = try await Lobby(options, progress: { ("compiling", 0.25) }).open { port in
             let chat = try HTTPClient(port: port)
             try chat.send("POST", "/v1/chat/completions", body: TestServer.body([:]).serialized)
             return [try Self.get("/metrics", port), try chat.answer()]
@@ -47,6 +47,6 @@ import Testing
     private struct Fault: Error {}
 
     private static func fail(_ options: APIServer.Options) async throws {
-        _ = try await Lobby(options, phase: "compiling").open { _ -> Int in throw Fault() }
+        _ = try await Lobby(options, progress: { ("compiling", 0.25) }).open { _ -> Int in throw Fault() }
     }
 }
