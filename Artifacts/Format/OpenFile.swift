@@ -115,7 +115,10 @@ final class OpenFile: Sendable {
     ///
     /// Whoever else may read a file can lock it as well, so that nobody waits for ever.
     func lockShared() {
-        for _ in 0..<100 where !tryLock(shared: true) { usleep(10_000) }
+        for _ in 0..<100 {
+            if tryLock(shared: true) { return }
+            usleep(10_000)
+        }
     }
 
     func unlock() { flock(descriptor, LOCK_UN) }

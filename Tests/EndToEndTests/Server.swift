@@ -14,7 +14,10 @@ final class Server: @unchecked Sendable {
             throw Workspace.CompileFailure(message: "vlm-serve ended")
         }
         self.port = port
-        for _ in 0..<600 where !isReady { Thread.sleep(forTimeInterval: 0.05) }
+        for _ in 0..<600 {
+            if isReady { break }
+            Thread.sleep(forTimeInterval: 0.05)
+        }
     }
 
     var processID: Int32 { running.process.processIdentifier }
