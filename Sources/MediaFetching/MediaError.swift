@@ -18,16 +18,16 @@ package struct MediaError: Error, Sendable, Equatable, CustomStringConvertible {
     /// The same words for names that do not exist, addresses that are not allowed and servers that do not answer.
     static func unreachable(_ detail: String) -> MediaError { MediaError("the URL's host cannot be reached", detail: detail) }
 
-    static func tooLarge(limit: Int) -> MediaError { MediaError("the image has more than \(limit) bytes (--max-body-bytes)") }
+    static func tooLarge(limit: Int) -> MediaError { MediaError("the file has more than \(limit) bytes (--max-body-bytes)") }
 
     static func timedOut(seconds: Double) -> MediaError {
         let text = seconds == seconds.rounded() ? "\(Int(seconds))" : "\(seconds)"
-        return MediaError("fetching the image takes more than \(text) s (--image-fetch-timeout)")
+        return MediaError("fetching the file takes more than \(text) s (--image-fetch-timeout)")
     }
 
     /// Requests hold all the memory for what arrives.
     package static var noRoom: MediaError {
-        var error = MediaError("the server is busy: other requests fill the memory for images that are fetched")
+        var error = MediaError("the server is busy: other requests fill the memory for files that are fetched")
         error.isOverload = true
         return error
     }

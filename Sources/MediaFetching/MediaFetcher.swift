@@ -123,7 +123,7 @@ package struct MediaFetcher: Sendable {
         _ client: HTTPClient, _ url: MediaURL, _ bytesMax: Int, _ take: @Sendable (Int) throws(MediaError) -> Void
     ) async throws -> Answer {
         var request = HTTPClientRequest(url: url.text)
-        request.headers = ["user-agent": "vlm-serve", "accept": "image/*, */*;q=0.5"]
+        request.headers = ["user-agent": "vlm-serve", "accept": "image/*, video/*, */*;q=0.5"]
         let response: HTTPClientResponse
         do {
             response = try await client.execute(request, deadline: .distantFuture)
@@ -156,7 +156,7 @@ package struct MediaFetcher: Sendable {
             throw error
         } catch {
             try Task.checkCancellation()
-            throw MediaError("the image ends before it is whole", detail: "\(error)")
+            throw MediaError("the file ends before it is whole", detail: "\(error)")
         }
     }
 }

@@ -15,10 +15,10 @@ package struct MediaRules: Sendable {
     /// Throws for a URL whose host is not on the list.
     package func check(_ url: MediaURL) throws(MediaError) {
         guard !domains.isEmpty else {
-            throw MediaError("images are not fetched from addresses (--allowed-media-domains); send a data: URL, such as data:image/png;base64,…")
+            throw MediaError("images and videos are not fetched from addresses (--allowed-media-domains); send a data: URL, such as data:image/png;base64,…")
         }
         guard domains.contains(where: { $0.contains(url) }) else {
-            throw MediaError("the URL's host is not one that images are fetched from (--allowed-media-domains)")
+            throw MediaError("the URL's host is not one that images and videos are fetched from (--allowed-media-domains)")
         }
     }
 

@@ -113,7 +113,7 @@ import VLMRuntime
             "/text": LoopbackSite.file(Array("hello".utf8)), "/away": LoopbackSite.redirect("http://127.0.0.1:1/clip.mp4"),
         ])
         let server = try Server(
-            artifact, "--served-model-name", "m", "--allowed-media-domains", "127.0.0.1", "--allow-private-media-addresses", "--image-fetch-timeout", "1",
+            artifact, "--served-model-name", "m", "--allowed-media-domains", "127.0.0.1", "--allow-private-media-addresses", "--image-fetch-timeout", "4",
             "--max-body-bytes", "20000")
         let here = "http://127.0.0.1:\(site.port)"
         let sent = try await Self.post(server, "/v1/chat/completions", Self.body(Self.part(Self.dataURL())))
@@ -121,7 +121,7 @@ import VLMRuntime
         #expect(Self.text(fetched) == Self.text(sent) && Self.text(sent) != nil, "\(fetched.serializedText)")
         let frames: JSONValue = ["type": "video", "video": [.string("\(here)/clip.mp4")]]
         for (part, words) in [
-            (Self.part("\(here)/none"), "the URL's host answers with the status 404"), (Self.part("\(here)/slow.mp4"), "takes more than 1 s (--image-fetch-timeout)"),
+            (Self.part("\(here)/none"), "the URL's host answers with the status 404"), (Self.part("\(here)/slow.mp4"), "takes more than 4 s (--image-fetch-timeout)"),
             (Self.part("\(here)/long.mp4"), "20000 bytes"), (Self.part("\(here)/text"), "the video is no file of a kind that is decoded"),
             (Self.part("\(here)/away"), "the URL"), (Self.part("http://localhost:\(site.port)/clip.mp4"), "the URL's host is not one"),
             (Self.part("file://\(Self.clip.path)"), "are not read from files"), (frames, "the image is not a JPEG"),

@@ -15,6 +15,7 @@ import Testing
         var options = TestServer.Options()
         options.media.domains = ["127.0.0.1"].compactMap(MediaDomain.init)
         options.media.allowsPrivateAddresses = true
+        options.media.timeoutSeconds = 300
         change(&options)
         return try await TestServer(options)
     }
@@ -99,7 +100,7 @@ import Testing
         let site = try LoopbackSite(["/a": [.text("HTTP/1.1 200 OK\r\nContent-Length: 40001\r\n\r\n"), .bytes(Array(repeating: 1, count: 40_000)), .hold]])
         let server = try await Self.server {
             $0.maxHeldBytes = 100_000
-            $0.media.timeoutSeconds = 1
+            $0.media.timeoutSeconds = 5
         }
         let message = Self.asked(Self.part("http://127.0.0.1:\(site.port)/a"))
         let first = Task { try await server.chat(["messages": message]).status }

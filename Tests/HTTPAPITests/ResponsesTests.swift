@@ -53,7 +53,7 @@ import Testing
         (#"{}"#, "input", "is required"), (#"{"input":[]}"#, "input", "must not be empty"), (#"{"input":3}"#, "input", "a string or a list"),
         (#"{"input":[3]}"#, "input[0]", "an object"), (#"{"input":[{"role":"tool","content":"x"}]}"#, "input[0].role", "not tool"),
         (#"{"instructions":"i","input":[{"role":"user"}]}"#, "input[0].content", "input[0].content is required"),
-        (#"{"instructions":"i","input":[{"role":"user","content":[{"type":"input_image","image_url":"http://x/y"}]}]}"#, "input[0].content[0]", "input[0].content[0]: images are not fetched"),
+        (#"{"instructions":"i","input":[{"role":"user","content":[{"type":"input_image","image_url":"http://x/y"}]}]}"#, "input[0].content[0]", "input[0].content[0]: images and videos are not fetched"),
         (#"{"input":[{"role":"user","content":[{"type":"input_image","file_id":"f"}]}]}"#, "input[0].content[0].file_id", "not supported yet"),
         (#"{"input":[{"role":"user","content":[{"type":"input_file","file_id":"f"}]}]}"#, "input[0].content[0].file_id", "not supported yet"),
         (#"{"input":[{"type":"function_call","call_id":"a","name":"f"}]}"#, "input[0].arguments", "is required"),

@@ -36,6 +36,7 @@ import Testing
         var rules = MediaRules()
         rules.domains = [MediaDomain("*")].compactMap(\.self)
         rules.allowsPrivateAddresses = true
+        rules.timeoutSeconds = 300
         return try await MediaFetcher(rules: rules, trustedCertificates: file).file(at: MediaURL(url), bytesMax: 100, holding: Held()) { _ in }
     }
 
