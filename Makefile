@@ -25,6 +25,9 @@ build: deps ## build vlmc, vlm-serve and vlm-cache in .build/release
 # As many tests at once as leave those that wait for a server or a clock their turn.
 TESTS := swift test -c $(CONFIGURATION) --disable-testable-imports --experimental-maximum-parallelization-width 4
 
+# Those wait for programs, on the threads that others need in time: they run by themselves.
+PROGRAMS := ^EndToEndTests\.
+
 # The clients are Python packages of exact versions, in .build/clients; without the package index they are skipped, by name.
 CLIENTS := VLM_BIN=$(CURDIR)/$(BIN) Tests/Clients/run.sh
 
@@ -32,7 +35,8 @@ test: deps sanitized ## run every test
 	.build/fuzz/image -runs=0 -verbosity=0 Tests/InputsTests/Fixtures/image/files
 	.build/fuzz/kernel-checks -runs=0 -verbosity=0 Tests/Fuzz/Corpus/kernels
 	Tests/Cross/run.sh
-	$(TESTS)
+	$(TESTS) --skip '$(PROGRAMS)'
+	$(TESTS) --skip-build --filter '$(PROGRAMS)'
 	$(CLIENTS)
 
 test-neon: ## hold the kernels of this machine and, under qemu, of 64-bit ARM to the same bits
