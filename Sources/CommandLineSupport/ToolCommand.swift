@@ -14,7 +14,7 @@ extension ToolCommand {
         do {
             try checkVerb(CommandLine.arguments.dropFirst().first)
             var command = try parseAsRoot()
-            try command.run()
+            do { try command.run() } catch let error as ValidationError { endMisused(type(of: command), error) }
             try StandardOutput.finish()
             exit()
         } catch let error as OutputError where error.isReaderGone {
@@ -25,6 +25,13 @@ extension ToolCommand {
     }
 
     package static var _errorPrefix: String { "error: " }
+
+    /// Ends the process as for a command line that is wrong in itself, with the usage of the verb.
+    private static func endMisused(_ verb: any ParsableCommand.Type, _ error: ValidationError) -> Never {
+        let name = verb == Self.self ? _commandName : "\(_commandName) \(verb._commandName)"
+        StandardError.say("error: \(error.message)\nUsage: \(usageString(for: verb))\n  See '\(name) --help' for more information.")
+        exit(withError: ExitCode.validationFailure)
+    }
 
     /// Throws for a first word that is no verb, with the one that it resembles.
     private static func checkVerb(_ word: String?) throws {

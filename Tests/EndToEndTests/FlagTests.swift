@@ -61,7 +61,7 @@ import Testing
         (["vlm-serve", "x", "--kv-cache-dir", "d", "--no-enable-prefix-caching"], "error: --kv-cache-dir keeps what prefix caching finds; leave --no-enable-prefix-caching out"),
         (["vlm-serve", "x", "--config", "/nothing.yaml"], "error: --config: /nothing.yaml: No such file"),
         (["vlmc", "comple", "x"], "error: vlmc has no verb comple; did you mean compile?"), (["vlmc", "serve", "x"], "error: vlmc has no verb serve; it has doctor, compile"),
-        (["vlmc", "compile"], "error: Missing expected argument"), (["vlmc", "compile", "x", "--precision", "best"], "error: --precision best: it is exact or balanced"),
+        (["vlmc", "compile"], "error: Missing expected argument"), (["vlmc", "compile", "x", "--precision", "best"], "error: --precision best: it is exact or balanced\nUsage: vlmc compile ["),
         (["vlmc", "compile", "x", "--fource"], "Did you mean '--force'?"), (["vlm-cache", "shwo", "x"], "error: vlm-cache has no verb shwo; did you mean show?"),
         (["vlm-cache", "gc", "--max-bytes", "1K"], "error: The value '1K' is invalid"),
     ])
