@@ -25,6 +25,15 @@ import Testing
         #expect(decisions.filter { !index.contains("(\($0))") } == [], "docs/decisions/README.md lacks these decisions")
     }
 
+    @Test func addingAPassShowsThePassAsItIs() throws {
+        let guide = try #require(Repository.files.first { $0.path == "docs/adding-a-pass.md" }).lines
+        let pass = try #require(Repository.files.first { $0.path == "Passes/Fusion/FuseRMSNorm.swift" }).lines.joined(separator: "\n")
+        let blocks = guide.map { $0.hasPrefix("   ") ? String($0.dropFirst(3)) : String($0) }.split { $0.hasPrefix("```") }.filter { !$0.contains { $0.hasPrefix("#") } }
+        let code = blocks.map { $0.joined(separator: "\n") }.filter { $0.hasPrefix("/// Finds") || $0.hasPrefix("private ") }
+        #expect(code.count == 2)
+        for block in code { #expect(pass.contains(block), "docs/adding-a-pass.md is to show Passes/Fusion/FuseRMSNorm.swift") }
+    }
+
     static func deadLinks(_ file: SourceFile) -> [Violation] {
         let folder = (file.path as NSString).deletingLastPathComponent
         return file.lines.enumerated().flatMap { line, text -> [Violation] in
