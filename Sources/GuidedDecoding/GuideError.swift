@@ -9,6 +9,8 @@ package struct GuideError: Error, Sendable, Equatable, CustomStringConvertible {
         self.message = message
     }
 
+    package static let givenUp = GuideError("compiling it was given up")
+
     package var description: String { place.isEmpty ? message : "\(place): \(message)" }
 }
 
@@ -35,7 +37,7 @@ final class Effort {
         guard left >= 0 else { throw GuideError("it is too large: it takes too many steps to compile") }
         guard left < nextLook else { return }
         nextLook = left - Self.stepsPerLook
-        guard !isGivenUp() else { throw GuideError("compiling it was given up") }
+        guard !isGivenUp() else { throw .givenUp }
     }
 
     func check(states count: Int) throws(GuideError) {

@@ -1,5 +1,6 @@
 package import Budgets
 package import GuidedDecoding
+internal import Glibc
 internal import Synchronization
 
 /// The guides that were asked for of late, compiled over the model's vocabulary.
@@ -10,6 +11,9 @@ package final class GuideShelf: Sendable {
     private let trie = Mutex<TokenTrie?>(nil)
     /// The latest last.
     private let kept = Mutex<[(key: String, guide: TokenGuide)]>([])
+
+    /// Keys of those that are being compiled.
+    private let making = Mutex<Set<String>>([])
 
     /// Most guides that are kept beside those at work.
     private static let maxKept = 16
@@ -23,9 +27,17 @@ package final class GuideShelf: Sendable {
     /// Whether a guide need not be compiled, which may take long.
     package func has(_ guide: Guide) -> Bool { known(guide.key) != nil }
 
-    /// A guide of late, or a new one; throws as well where `budget` ends while it is compiled.
+    /// A guide of late, or a new one, which is compiled once however many ask for it; throws as well where `budget` ends meanwhile.
     package func guide(_ guide: Guide, budget: WorkBudget = .generous()) throws(GuideError) -> TokenGuide {
         let key = guide.key
+        while true {
+            if let known = known(key) { return known }
+            if making.withLock({ $0.insert(key).inserted }) { break }
+            do throws(WorkLimitError) { try budget.check() } catch { throw .givenUp }
+            usleep(1000)
+        }
+        defer { making.withLock { _ = $0.remove(key) } }
+        // It may have been finished between the two looks.
         if let known = known(key) { return known }
         let made = TokenGuide(try guide.compiled(isGivenUp: { (try? budget.check()) == nil }), vocabulary())
         kept.withLock { kept in

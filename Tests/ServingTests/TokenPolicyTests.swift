@@ -138,6 +138,24 @@ import Testing
         #expect(try shelf.guide(guide, budget: budget) === made)
     }
 
+    /// Several requests with one new guide, of which the first may give up.
+    @Test func aGuideThatSeveralWaitForIsCompiledOnce() async throws {
+        let shelf = GuideShelf(vocabularySize: 4) { [UInt8(97 + $0)] }
+        let members = JSONObject((0..<100).map { ("member\($0)", ["type": "integer"]) })
+        let guide = Guide.schema(["type": "object", "properties": .object(members)])
+        let hurried = WorkBudget(cpuLimit: .seconds(600))
+        let (made, refused) = await withTaskGroup(of: TokenGuide?.self) { group in
+            group.addTask { try? shelf.guide(guide, budget: hurried) }
+            for _ in 0..<3 { group.addTask { try? shelf.guide(guide) } }
+            hurried.cancel()
+            var guides: [TokenGuide?] = []
+            for await guide in group { guides.append(guide) }
+            return (guides.compactMap(\.self), guides.count { $0 == nil })
+        }
+        #expect(made.count + refused == 4 && refused <= 1)
+        #expect(made.allSatisfy { $0 === made.first })
+    }
+
     /// A word is barred as it stands and behind a space, however many tokens either has.
     @Test(arguments: [
         ([1], [2], [[1], [2]]), ([1, 2], [3], [[1, 2], [3]]), ([1, 2], [3, 2], [[1, 2], [3, 2]]), ([1, 2], [9, 1, 2], [[1, 2]]), ([1], [1], [[1]]), ([], [9], []), ([], [], []),
