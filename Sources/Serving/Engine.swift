@@ -51,8 +51,8 @@ package final class Engine: Sendable {
     package func checkAdmission() throws(AdmissionError) {
         let phase = state.phase
         guard phase == .serving else { throw .notServing(phase) }
-        let count = state.inFlight
-        guard count < configuration.maxSequences + configuration.maxQueued else { throw .queueFull(waiting: count) }
+        let waiting = state.inFlight - configuration.maxSequences
+        guard waiting < configuration.maxQueued else { throw .queueFull(waiting: waiting) }
     }
 
     /// Takes a request; dropping its events cancels it.
@@ -93,7 +93,7 @@ package final class Engine: Sendable {
         guard count <= limit else { throw .tooManyAnswers(count: count, limit: limit) }
         let arrival = ContinuousClock.now
         var ids = 0..<0
-        try state.admit(count, limit: limit) { first in
+        try state.admit(count, ifFewerWaitThan: configuration.maxQueued, behind: configuration.maxSequences) { first in
             ids = first..<first + count
             prepare(ids)
             var (next, before) = (first, 0)

@@ -20,11 +20,14 @@ final class EngineState: Sendable {
 
     func updateMetrics(_ change: (inout Metrics) -> Void) { values.withLock { change(&$0.metrics) } }
 
-    /// Counts requests in and calls `post` with the id of the first, in the order of ids.
-    func admit(_ count: Int, limit: Int, _ post: (Int) -> Void) throws(AdmissionError) {
+    /// Counts the answers of a request in and calls `post` with the id of the first, in the order of ids.
+    ///
+    /// One that finds room in the queue is taken with all its answers.
+    func admit(_ count: Int, ifFewerWaitThan maxQueued: Int, behind maxSequences: Int, _ post: (Int) -> Void) throws(AdmissionError) {
         let refusal: AdmissionError? = values.withLock { values in
             guard values.phase == .serving else { return .notServing(values.phase) }
-            guard values.inFlight + count <= limit else { return .queueFull(waiting: values.inFlight) }
+            let waiting = values.inFlight - maxSequences
+            guard waiting < maxQueued else { return .queueFull(waiting: waiting) }
             values.inFlight += count
             post(values.nextID + 1)
             values.nextID += count

@@ -274,7 +274,7 @@ package enum AdmissionError: Error, Sendable, Equatable, CustomStringConvertible
         case .tooManyBeams(let width, let limit): "\(width) beams are asked for, and \(limit) sequences run at once (--max-num-seqs)"
         case .beamsTooLong(let width, let tokens, let capacity):
             "\(width) beams of up to \(tokens) tokens do not fit the KV cache of \(capacity) tokens together; ask for less max_tokens or fewer beams"
-        case .queueFull(let waiting): "the server is busy: \(waiting) requests are waiting"
+        case .queueFull(let waiting): "the server is busy: \(waiting) answers wait (--max-num-queued-reqs)"
         case .notServing(let phase): "the server is \(phase)"
         }
     }

@@ -31,7 +31,7 @@ struct EngineFlags: ParsableArguments {
         help: "Reuse the KV cache of prompts that begin alike; done unless the model keeps a state of each sequence, which cannot be reused.")
     var enablePrefixCaching: Bool?
     @OptionGroup var stored: StoredBlockFlags
-    @Option(help: "Requests that may wait beyond those that run; more are answered 429.")
+    @Option(help: "Answers that may wait beyond those that run; while so many do, requests are answered 429.")
     var maxNumQueuedReqs = 1024
     @OptionGroup var speculation: SpeculationFlags
     @Option(help: "fcfs: requests are computed as they come. priority: by their priority, the smallest first, which also takes the places of others.")

@@ -100,9 +100,12 @@ import Testing
         try await engine.whenServing()
         gate.close()
         var generations: [Generation] = []
-        for _ in 0..<6 { generations.append(try engine.submit(request([1], maxTokens: 100))) }
-        #expect(throws: AdmissionError.queueFull(waiting: 6)) { try engine.submit(request([1], maxTokens: 1)) }
-        #expect(throws: AdmissionError.queueFull(waiting: 6)) { try engine.checkAdmission() }
+        for _ in 0..<5 { generations.append(try engine.submit(request([1], maxTokens: 100))) }
+        // One place is left, which is enough for a request of several answers.
+        let several = try engine.submit([GenerationGroup(request([1], maxTokens: 100), count: 3)])
+        #expect(throws: AdmissionError.queueFull(waiting: 4)) { try engine.submit(request([1], maxTokens: 1)) }
+        #expect(throws: AdmissionError.queueFull(waiting: 4)) { try engine.checkAdmission() }
+        several.cancel()
         gate.open()
         generations.removeAll()
         try await engine.whenIdle()
