@@ -82,7 +82,7 @@ extension FlagReader {
     private func parts(_ words: [String], _ notes: inout [String], rest: inout [String]) throws(FlagError) -> [Part] {
         var parts: [Part] = []
         var refusals: [String] = []
-        var line = Line(words)
+        var line = Line(try JoinedFlags.join(words))
         while let word = line.next() {
             guard word != "--" else {
                 rest = ["--"] + line.remaining

@@ -1,7 +1,7 @@
 extension ForeignFlag {
     private static let noGPU = "there is no GPU to put anything on"
     private static let adapters = "adapters in GGUF are not read; --enable-lora --lora-modules name=dir takes those of PEFT"
-    private static let byRequest = "requests say it, under the same name as at OpenAI or vLLM"
+    private static func requests(_ field: String) -> String { "requests say it: \(field)" }
     private static let noSampler = "this way of sampling is not built"
     private static let vision = "the vision tower is part of the artifact, with its processor; leave it out"
     private static let positions = "positions are computed as config.json says: change it in the model directory, and compile that"
@@ -37,8 +37,9 @@ extension ForeignFlag {
         ForeignFlag("-ctk --cache-type-k -ctv --cache-type-v", .one, .ours("--kv-cache-dtype")),
         ForeignFlag("--cache-prompt", .none, .ours("--enable-prefix-caching")),
         ForeignFlag("--no-cache-prompt", .none, .ours("--no-enable-prefix-caching")),
-        ForeignFlag("--no-webui", .none, .ours("--no-playground")),
-        ForeignFlag("--webui", .none, .ours("--playground")),
+        ForeignFlag("--no-webui --no-ui", .none, .ours("--no-playground")),
+        ForeignFlag("--webui --ui", .none, .ours("--playground")),
+        ForeignFlag("--media-path", .one, .ours("--allowed-local-media-path")),
         ForeignFlag("-v --verbose --log-verbose", .none, .becomes("--log-level debug") { _ throws(FlagError) in ["--log-level", "debug"] }),
         ForeignFlag("--log-disable", .none, .becomes("--log-level error") { _ throws(FlagError) in ["--log-level", "error"] }),
     ]
@@ -50,6 +51,11 @@ extension ForeignFlag {
         ForeignFlag("-ub --ubatch-size -dt --defrag-thold --numa --prio --prio-batch --poll --poll-batch --cache-reuse -sps --slot-prompt-similarity", .one, .nothing("answers do not depend on it")),
         ForeignFlag("-C --cpu-mask -Cr --cpu-range -Cb --cpu-mask-batch -Crb --cpu-range-batch --cpu-strict --cpu-strict-batch", .one, .refused("start the server under taskset, whose processors it keeps to")),
         ForeignFlag("-fa --flash-attn", .maybe(["on", "off", "auto", "0", "1"]), .nothing("attention is computed in chunks, whatever the flag says")),
+        ForeignFlag("-fit --fit", .maybe(["on", "off"]), .nothing(noGPU)),
+        ForeignFlag("-fitt --fit-target -fitc --fit-ctx", .one, .nothing(noGPU)),
+        ForeignFlag("--ctx-checkpoints --swa-checkpoints", .one, .nothing("answers do not depend on it")),
+        ForeignFlag("--direct-io --no-direct-io -dio -ndio", .none, .nothing("packed weights are mapped from the artifact")),
+        ForeignFlag("--rpc", .one, .refused("a model is not split: run a server on each machine, with a load balancer before them")),
         ForeignFlag("--mlock --no-mmap --mmap -nr --no-repack --repack", .none, .nothing("packed weights are mapped from the artifact")),
         ForeignFlag("--swa-full -kvu --kv-unified --no-perf --perf -e --escape --no-escape --warmup --no-warmup --check-tensors --offline", .none, .nothing("that is how it always is, or has nothing to change")),
         ForeignFlag("--mmproj -mm --mmproj-url -mmu", .one, .refused(vision)),
@@ -71,9 +77,18 @@ extension ForeignFlag {
     ]
 
     private static let sampling = [
-        ForeignFlag("--presence-penalty --frequency-penalty -l --logit-bias --grammar --grammar-file -j --json-schema -jf --json-schema-file -r --reverse-prompt", .one, .refused(byRequest)),
-        ForeignFlag("--ignore-eos -sp --special", .none, .refused(byRequest)),
-        ForeignFlag("--samplers --sampling-seq --sampler-seq --top-nsigma --xtc-probability --xtc-threshold --typical --repeat-last-n --dry-multiplier --dry-base --dry-allowed-length --dry-penalty-last-n --dry-sequence-breaker --dynatemp-range --dynatemp-exp --mirostat --mirostat-lr --mirostat-ent", .one, .refused(noSampler)),
+        ForeignFlag("--presence-penalty", .one, .only(["0", "0.0"], requests("presence_penalty"))),
+        ForeignFlag("--frequency-penalty", .one, .only(["0", "0.0"], requests("frequency_penalty"))),
+        ForeignFlag("-l --logit-bias", .one, .refused(requests("logit_bias"))),
+        ForeignFlag("--grammar --grammar-file", .one, .refused(requests("guided_grammar"))),
+        ForeignFlag("-j --json-schema -jf --json-schema-file", .one, .refused(requests("response_format or guided_json"))),
+        ForeignFlag("-r --reverse-prompt", .one, .refused(requests("stop"))),
+        ForeignFlag("--ignore-eos", .none, .refused(requests("ignore_eos"))),
+        ForeignFlag("-sp --special", .none, .refused(requests("skip_special_tokens"))),
+        ForeignFlag("--typical --typical-p", .one, .only(["1", "1.0"], noSampler)),
+        ForeignFlag("--mirostat --dry-multiplier --xtc-probability --dynatemp-range", .one, .only(["0", "0.0"], noSampler)),
+        ForeignFlag("--top-n-sigma --top-nsigma", .one, .only(["-1", "-1.0"], noSampler)),
+        ForeignFlag("--samplers --sampling-seq --sampler-seq --xtc-threshold --repeat-last-n --dry-base --dry-allowed-length --dry-penalty-last-n --dry-sequence-breaker --dynatemp-exp --mirostat-lr --mirostat-ent", .one, .refused(noSampler)),
     ]
 
     private static let server = [
@@ -85,7 +100,9 @@ extension ForeignFlag {
         ForeignFlag("--ssl-cert-file", .one, .ours("--ssl-certfile")),
         ForeignFlag("--ssl-key-file", .one, .ours("--ssl-keyfile")),
         ForeignFlag("-to --timeout", .one, .refused("--request-deadline bounds how long a request may take to be read")),
-        ForeignFlag("--path --api-prefix --slot-save-path --reasoning-budget --keep -cram --cache-ram --models-dir", .one, .refused("not built")),
+        ForeignFlag("--path --api-prefix --slot-save-path --reasoning-budget --keep -cram --cache-ram --models-dir --models-max --models-preset --webui-config --webui-config-file --tools --spec-type", .one, .refused("not built")),
+        ForeignFlag("--sleep-idle-seconds", .one, .only(["-1"], "not built")),
+        ForeignFlag("-lcs --lookup-cache-static -lcd --lookup-cache-dynamic", .one, .refused("--speculative-model '[ngram]' guesses from the prompt and the answer")),
         ForeignFlag("--reasoning-format", .one, .only(["none"], "--reasoning-parser splits reasoning off")),
         ForeignFlag("--log-file -lv --verbosity --log-verbosity", .one, .refused("the log goes to stderr, as much as --log-level says")),
         ForeignFlag("--log-prefix --log-timestamps", .none, .nothing("lines have the time of day")),

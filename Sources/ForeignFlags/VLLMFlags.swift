@@ -87,6 +87,16 @@ extension ForeignFlag {
         ForeignFlag("--stream-interval", .one, .only(["1"], "each token is streamed as it comes")),
         ForeignFlag("--max-seq-len-to-capture --max-context-len-to-capture --compilation-config -O --optimization-level", .one, .nothing(compiledAhead)),
         ForeignFlag("--cuda-graph-sizes --cudagraph-capture-sizes", .several, .nothing(compiledAhead)),
+        ForeignFlag("--max-cudagraph-capture-size", .one, .nothing(compiledAhead)),
+        ForeignFlag("-O0 -O1 -O2 -O3", .none, .nothing(compiledAhead)),
+        ForeignFlag("--kv-cache-memory-bytes", .one, .ours("--kv-cache-bytes")),
+        ForeignFlag("--disable-hybrid-kv-cache-manager", .none, .nothing("there is one KV cache, whatever the layers are")),
+        ForeignFlag("--kv-offloading-size --kv-offloading-backend", .one, .refused("--kv-cache-dir keeps what the cache had in files")),
+        ForeignFlag("--all2all-backend --mm-shm-cache-max-object-size-mb", .one, .nothing(oneProcess)),
+        ForeignFlag("--io-processor-plugin", .one, .refused("no such extension is loaded")),
+        ForeignFlag("--h11-max-header-count --h11-max-incomplete-event-size", .one, .refused("heads are bounded by what docs/threat-model.md says")),
+        ForeignFlag("--enable-offline-docs", .none, .nothing("/docs needs nothing from elsewhere")),
+        ForeignFlag("--disable-access-log-for-endpoints", .one, .refused("--disable-log-requests leaves out the lines of all")),
         ForeignFlag("--calculate-kv-scales", .none, .refused("the KV cache is bf16 or f32")),
         ForeignFlag("--kv-transfer-config --kv-events-config --additional-config --override-neuron-config --pooler-config", .one, .refused("there is nothing that it could configure")),
     ]
@@ -96,7 +106,11 @@ extension ForeignFlag {
         ForeignFlag("--disable-mm-preprocessor-cache", .none, .becomes("--image-cache-bytes 0") { _ throws(FlagError) in ["--image-cache-bytes", "0"] }),
         ForeignFlag("--mm-processor-cache-type --mm-encoder-tp-mode --mm-encoder-attn-backend", .one, .nothing(oneProcess)),
         ForeignFlag("--interleave-mm-strings --skip-mm-profiling", .none, .nothing("images stand where the messages have them, and memory is counted when compiling")),
-        ForeignFlag("--media-io-kwargs", .one, .refused("images are read as the model's processor reads them")),
+        ForeignFlag("--media-io-kwargs", .one, .refused("images are read as the model's processor reads them; --mm-processor-kwargs says how videos are sampled, with num_frames or fps")),
+        ForeignFlag("--video-pruning-rate", .one, .only(["0", "0.0"], "the model reads every frame that its processor samples")),
+        ForeignFlag("--language-model-only", .none, .becomes("--limit-mm-per-prompt, with no images and no videos") { _ throws(FlagError) in
+            ["--limit-mm-per-prompt", #"{"image": 0, "video": 0}"#]
+        }),
         ForeignFlag("--enable-mm-embeds", .none, .nothing("embeddings in place of images are always taken: they are numbers, which are checked")),
         ForeignFlag("--enable-prompt-embeds", .none, .refused("embeddings in place of prompts are not taken")),
     ]

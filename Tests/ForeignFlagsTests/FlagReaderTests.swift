@@ -5,7 +5,7 @@ import Testing
     private let reader = FlagReader(own: [
         "--host": true, "--port": true, "--served-model-name": true, "--api-key": true, "--allowed-origins": true, "--max-model-len": true, "--max-num-seqs": true,
         "--max-num-batched-tokens": true, "--threads": true, "--enable-prefix-caching": false, "--no-enable-prefix-caching": false, "--disable-log-requests": false,
-        "--override-generation-config": true, "--limit-mm-per-prompt": true, "--log-level": true, "--seed": true, "--dtype": true, "--image-cache-bytes": true, "--enforce-eager": false,
+        "--override-generation-config": true, "--limit-mm-per-prompt": true, "--kv-cache-bytes": true, "--log-level": true, "--seed": true, "--dtype": true, "--image-cache-bytes": true, "--enforce-eager": false,
         "--speculative-model": true, "--speculative-method": true, "--num-speculative-tokens": true, "--ngram-prompt-lookup-max": true, "--ngram-prompt-lookup-min": true,
         "--image-fetch-timeout": true, "--max-image-pixels": true, "--media-redirects": false, "--no-media-redirects": false, "--allowed-media-domains": true, "--enable-lora": false, "--lora-modules": true,
     ])
@@ -29,6 +29,11 @@ import Testing
         ("dir --uvicorn-log-level critical --no-enable-log-requests", "dir --log-level error --disable-log-requests"),
         ("dir --temp 0.7 --top-k 40 -n 100", #"dir --override-generation-config {"temperature": 0.7} --override-generation-config {"top_k": 40} --override-generation-config {"max_new_tokens": 100}"#),
         ("dir --multi-step-stream-outputs false --num-scheduler-steps 8 --mm-processor-cache-gb 4", "dir --image-cache-bytes 4Gi"),
+        ("dir --limit-mm-per-prompt.video 0 --port 1 --limit_mm_per_prompt.image=2 -O.cudagraph_mode=FULL -O3",
+         #"dir --limit-mm-per-prompt {"video":0,"image":2} --port 1"#),
+        ("dir --override-generation-config.top_p 0.5 -- --port.x 1", #"dir --override-generation-config {"top_p":0.5} -- --port.x 1"#),
+        ("dir --language-model-only --kv-cache-memory-bytes 4G --typical 1.0 --presence-penalty 0", #"dir --limit-mm-per-prompt {"image": 0, "video": 0} --kv-cache-bytes 4G"#),
+        ("dir.v2 --port 1", "dir.v2 --port 1"),
         ("dir --nonsense --help -- -c", "dir --nonsense --help -- -c"),
         ("dir --host", "dir --host"),
     ])
@@ -57,6 +62,8 @@ import Testing
         (["--device", "cuda"], ["--device cuda: artifacts run on the CPU"]), (["-tb"], ["-tb needs a value"]), (["--pipeline-parallel-size=2"], ["--pipeline-parallel-size 2: a model is not split"]),
         (["--trust-remote-code=yes"], ["--trust-remote-code takes no value, such as yes"]), (["--max-logprobs", "5"], ["--max-logprobs 5: up to 20"]),
         (["a", "-m", "b"], ["the model is named twice: a and b"]), (["--temp", "hot"], ["--temp hot is no number"]), (["--uvicorn-log-level", "loud"], ["--uvicorn-log-level loud is none of critical, debug"]),
+        (["--limit-mm-per-prompt.image"], ["--limit-mm-per-prompt.image needs a value"]), (["--presence-penalty", "1.5"], ["--presence-penalty 1.5: requests say it: presence_penalty"]),
+        (["--media-io-kwargs", "{}"], ["--media-io-kwargs: images are read as the model's processor reads them; --mm-processor-kwargs"]),
         (["--allowed-origins", "[1]"], ["--allowed-origins [1] is no JSON list of strings"]),
     ])
     func whatCannotBeDoneIsAnError(line: [String], messages: [String]) {
