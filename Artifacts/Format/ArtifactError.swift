@@ -59,7 +59,7 @@ package enum ArtifactError: Error, Sendable, CustomStringConvertible {
                 + missing.map(\.rawValue).joined(separator: ", ")
                 + "; recompile the model with: vlmc compile --target \(best.rawValue) DIR"
         case .notFound(let name, let store):
-            "no artifact \(name) in \(store); vlm-cache ls lists what is there"
+            name.isEmpty ? "the artifact's name is empty; vlm-cache ls lists what is there" : "no artifact \(name) in \(store); vlm-cache ls lists what is there"
         case .ambiguous(let name, let matches):
             "\(name) means several artifacts: \(matches.joined(separator: "; ")). Give the beginning of a key"
         case .inUse(let path, let processes):

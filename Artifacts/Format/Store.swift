@@ -55,6 +55,11 @@ package struct Store: Sendable {
         return path
     }
 
+    /// Throws where the store is there and cannot be listed, so that nothing takes it for an empty one.
+    package func requireReadable() throws(ArtifactError) {
+        for path in [root, artifactsPath] where Directories.exists(path) { _ = try OpenFile.directory(path) }
+    }
+
     /// Removes directories that are empty, so that a failed compile leaves nothing in a new store.
     package func removeEmptyDirectories() {
         let records = RecordKind.allCases.map { "\(recordsPath)/\($0.rawValue)" }

@@ -96,6 +96,7 @@ extension Store {
     ///
     /// Artifacts that a process has open stay. With `dryRun` nothing is removed.
     package func collect(keepLast: Int?, maxBytes: Int?, dryRun: Bool) throws(ArtifactError) -> StoreCleanup {
+        try requireReadable()
         var result = StoreCleanup()
         let artifacts = list()
         var kept: [StoredArtifact] = []

@@ -10,6 +10,7 @@ struct List: ParsableCommand {
 
     func run() throws {
         let store = try options.resolvedStore()
+        try store.requireReadable()
         let lines = store.listing()
         for (_, error) in store.unreadable() { StandardError.say("warning: \(error)") }
         if options.json { return try Terminal.printJSON(lines) }

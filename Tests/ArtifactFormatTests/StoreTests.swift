@@ -190,6 +190,21 @@ import Testing
         #expect(!FileManager.default.fileExists(atPath: sample.store.root))
     }
 
+    /// Weights are not thrown away because nobody can tell what uses them.
+    @Test func aStoreThatCannotBeListedIsNotCollected() throws {
+        let sample = try Sample()
+        _ = try sample.write()
+        let artifacts = sample.store.artifactsPath
+        try FileManager.default.moveItem(atPath: artifacts, toPath: artifacts + ".away")
+        try Data().write(to: URL(fileURLWithPath: artifacts))
+        #expect(throws: ArtifactError.self) { try sample.store.collect(keepLast: nil, maxBytes: nil, dryRun: false) }
+        try FileManager.default.removeItem(atPath: artifacts)
+        try FileManager.default.moveItem(atPath: artifacts + ".away", toPath: artifacts)
+        let artifact = try #require(sample.store.list().first)
+        #expect(try Artifact.verify(directory: artifact.path).isEmpty)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: sample.store.root + "/weights").count == 1)
+    }
+
     @Test func recordsComeBack() throws {
         let sample = try Sample()
         #expect(sample.store.record(.digests, "7-4") == nil)
