@@ -119,7 +119,7 @@ package struct AccessRules: Sendable {
     func preflight(_ request: HTTPRequest) throws(APIError) -> HTTPFields {
         var fields = headers(for: request)
         guard fields[.accessControlAllowOrigin] != nil else {
-            throw .invalid("pages of this origin may not use this server", code: "origin_not_allowed", status: 403)
+            throw .invalid("pages of this origin may not use this server; --allowed-origins allows them", code: "origin_not_allowed", status: 403)
         }
         fields[.accessControlAllowMethods] = "GET, POST, OPTIONS"
         fields[.accessControlAllowHeaders] = request.headerFields[.accessControlRequestHeaders] ?? "authorization, content-type"

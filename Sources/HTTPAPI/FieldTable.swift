@@ -84,7 +84,7 @@ extension FieldTable {
     private static let conversation: Set<String> = ["messages", "system", "tools", "tool_choice"]
     private static let anthropicHints: Set<String> = ["metadata", "service_tier", "cache_control", "inference_geo", "user_profile_id", "workspace_id", "guided_decoding_backend"]
     private static let anthropicLater: [String: [JSONValue]] = [
-        "thinking": [["type": "disabled"]], "container": [], "mcp_servers": [[]], "context_management": [[:]], "speed": ["standard"],
+        "thinking": [["type": "disabled"]], "container": [], "mcp_servers": [[]], "context_management": [[:], ["edits": []]], "speed": ["standard"],
     ]
 
     /// What `AnswerOptions` and every request for answers read.

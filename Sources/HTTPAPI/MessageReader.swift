@@ -48,6 +48,10 @@ struct MessageReader {
         for (name, value) in object where Self.laterFields.contains(name) && !value.isNull {
             throw .unsupported("\(place).\(name)")
         }
+        // Elsewhere they are beside the text; without them it would be answered about no image.
+        for name in ["images", "image", "image_url", "video_url"] where fields.value(name).map({ $0 != [] }) == true {
+            throw .invalid("\(place).\(name) is not read; images and videos are parts of content, such as {\"type\": \"image_url\", …}", param: "\(place).\(name)")
+        }
         guard let name = try fields.string("role") else { throw .invalid("\(place).role is required", param: "\(place).role") }
         guard let role = Self.roles[name] else {
             throw .invalid(

@@ -23,6 +23,10 @@ package struct Responses: ChatForm {
         for (name, _) in Self.defaults where name != "service_tier" {
             if let value = object[name], !value.isNull { echo[name] = value }
         }
+        if var text = echo["text"]?.objectValue, text["format"]?.isNull ?? true {
+            text["format"] = ["type": "text"]
+            echo["text"] = .object(text)
+        }
         for name in ["temperature", "top_p"] { echo[name] = object[name] }
         echo["store"] = false
         self.echo = echo

@@ -34,7 +34,9 @@ struct SamplingFields {
         }
         if let value = try fields.number("presence_penalty", .addedPenalty) { sampling.presencePenalty = Float(value) }
         if let value = try fields.number("frequency_penalty", .addedPenalty) { sampling.frequencyPenalty = Float(value) }
-        sampling.seed = try fields.integer("seed").map { UInt64(bitPattern: Int64($0)) } ?? seed
+        // −1 is none, as in vLLM and llama.cpp.
+        let asked = try fields.integer("seed").flatMap { $0 == -1 ? nil : UInt64(bitPattern: Int64($0)) }
+        sampling.seed = asked ?? seed
         return sampling
     }
 

@@ -134,7 +134,15 @@ package struct Checkpoint: Sendable {
         return Set(names)
     }
 
+    /// What is said of a directory that `vlmc compile` has written; nil for others.
+    static func artifact(_ directory: String, _ names: Set<String>) -> CheckpointError? {
+        guard names.contains("manifest.json"), !names.contains("config.json") else { return nil }
+        return CheckpointError(
+            .unsupported, file: directory, "is an artifact, as its manifest.json says; give the directory of the model that it was compiled from")
+    }
+
     private static func missingWeights(_ directory: String, _ names: Set<String>) -> CheckpointError {
+        if let artifact = artifact(directory, names) { return artifact }
         let pickled = names.filter { name in [".bin", ".pth", ".pt", ".ckpt", ".pkl"].contains { name.hasSuffix($0) } }
         if let example = pickled.sorted().first {
             return CheckpointError(

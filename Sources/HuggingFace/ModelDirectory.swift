@@ -105,6 +105,7 @@ package struct ModelDirectory: Sendable {
                 throw CheckpointError(
                     .unsupported, file: path, "is an adapter, not a model; give the model that it was trained on, and vlm-serve --enable-lora --lora-modules NAME=\(path)")
             }
+            if let artifact = Checkpoint.artifact(path, Set(names)) { throw artifact }
             throw CheckpointError(.missing, file: path, "has no config.json; give the directory of a HuggingFace model")
         }
         return try ModelConfig(

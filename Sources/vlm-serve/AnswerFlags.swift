@@ -1,4 +1,5 @@
 import ArgumentParser
+import CommandLineSupport
 import Plan
 import Serving
 
@@ -17,8 +18,10 @@ struct AnswerFlags: ParsableArguments {
         help: ArgumentHelp("Fields over those of --generation-config, such as {\"temperature\": 0.5}; may be given more than once.", valueName: "json"))
     var overrideGenerationConfig: [String] = []
 
-    @Option(help: "What the seeds of requests without one follow from, in the order in which they are read; unless given, they are drawn.")
-    var seed: UInt64?
+    @Option(
+        parsing: .unconditional,
+        help: "What the seeds of requests without one follow from, in the order in which they are read; unless given, or with -1, they are drawn.")
+    var seed: Seed?
 
     @Option(
         help: ArgumentHelp(

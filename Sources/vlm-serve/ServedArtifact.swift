@@ -37,7 +37,7 @@ struct ServedArtifact: Sendable {
         maxAdapters = adapters.maxLoras
         bases = try adapters.modules.compactMap { module in module.base.map { (module.name, $0) } }
         let pair = try draft.flatMap { try choice.with(head: $0, isHead: engine.speculation.isHead) }
-        (self.choice, self.engine, self.inputs, seed, reasoning) = (choice, engine, inputs, answers.seed, answers.reasoningParser)
+        (self.choice, self.engine, self.inputs, seed, reasoning) = (choice, engine, inputs, answers.seed?.value, answers.reasoningParser)
         (generation, overriding, template) = (try answers.generation(), try answers.overriding(), try inputs.template())
         (path, artifact) = try Self.open(pair?.model ?? choice)
         try compiled.check(artifact.manifest)

@@ -3,6 +3,7 @@ import ArtifactFormat
 import CHeap
 import CommandLineSupport
 import ForeignFlags
+import Foundation
 import Glibc
 import HTTPAPI
 
@@ -57,6 +58,7 @@ struct VLMServe: AsyncParsableCommand {
         let words = CommandLine.arguments.dropFirst()
         guard !words.isEmpty else { end(with: ValidationError("give a model's directory or an artifact; vlm-serve --help lists the flags")) }
         if words.first == RunBatch.verb { await RunBatch.main(Array(words.dropFirst())) }
+        if let word = words.first, let error = misreadVerb(word) { end(with: error) }
         do {
             let read = try CommandLineWords.read(Array(words), of: VLMServe.self)
             var command = try parseAsRoot(read.words)
@@ -74,6 +76,14 @@ struct VLMServe: AsyncParsableCommand {
     }
 
     static var _errorPrefix: String { "error: " }
+
+    /// What is said of a first word that is meant as a verb and is none; nil for a model's or an artifact's name.
+    private static func misreadVerb(_ word: String) -> ValidationError? {
+        guard !word.hasPrefix("-"), !FileManager.default.fileExists(atPath: word) else { return nil }
+        if word == "serve" { return ValidationError("serving has no verb here; give the model alone: vlm-serve MODEL") }
+        guard word.count >= RunBatch.verb.count - 2 else { return nil }
+        return Spelling.closest(to: word, among: [RunBatch.verb]).map { ValidationError("vlm-serve has no verb \(word); did you mean \($0)?") }
+    }
 
     func run() async throws {
         do {

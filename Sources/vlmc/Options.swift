@@ -68,7 +68,7 @@ struct ModelOptions: ParsableArguments {
         options.precision = precision
         if quantize != "none" {
             guard let rounding = LayerRounding(rawValue: quantize) else {
-                throw ValidationError("--quantize \(quantize): it is \((["none"] + LayerRounding.allCases.map(\.rawValue)).joined(separator: " or "))")
+                throw ValidationError("--quantize \(quantize) is not one of \((["none"] + LayerRounding.allCases.map(\.rawValue)).joined(separator: ", "))")
             }
             options.rounding = rounding
         }

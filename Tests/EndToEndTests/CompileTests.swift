@@ -164,7 +164,7 @@ import Testing
         (["--decode-gears", "0"], "\"0\" is no number of sequences"), (["--decode-gears", "2,2"], "stands there twice"),
         (["--decode-gears", "1,9", "--max-num-seqs", "8"], "above --max-num-seqs 8"),
         (["--max-model-len", "5000"], "4096"), (["--max-num-seqs=-1"], "at least 1"), (["--target", "gpu"], "the targets are"),
-        (["--precision", "best"], "exact or balanced"), (["--quantize", "int5"], "none or int8"),
+        (["--precision", "best"], "exact or balanced"), (["--quantize", "int5"], "is not one of none, int8"),
         (["--quantize", "int8", "--precision", "exact"], "exact precision keeps weights"), (["--max-num-batched-tokens", "2"], "below --max-num-seqs"),
     ])
     func badFlagsLeaveNothing(_ flags: [String], _ words: String) throws {

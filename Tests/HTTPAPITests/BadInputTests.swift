@@ -100,6 +100,7 @@ import Testing
         Case(
             String(repeating: "x", count: 5000), 1, param: String(repeating: "x", count: 100),
             "unknown field " + String(repeating: "x", count: 100)),
+        Case("messages", [["role": "user", "content": "x", "images": ["aGk="]]], param: "messages[0].images", "messages[0].images is not read"),
         Case("messages", [["role": "user", "content": "x", "name": 3]], param: "messages[0].name", "must be a string"),
     ]
 

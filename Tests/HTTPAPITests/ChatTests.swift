@@ -79,6 +79,10 @@ import Testing
         }
         let other = try await server.chat(["seed": 8, "temperature": 1.5, "max_tokens": 40])
         #expect(other.json["choices"]?[0]?["message"] != first)
+        // −1 is no seed.
+        let fresh: KeyValuePairs<String, JSONValue> = ["seed": -1, "temperature": 1.5, "max_tokens": 40]
+        let drawn = (try await server.chat(fresh), try await server.chat(fresh))
+        #expect(drawn.0.json["choices"]?[0]?["message"] != drawn.1.json["choices"]?[0]?["message"])
         await server.stop()
     }
 

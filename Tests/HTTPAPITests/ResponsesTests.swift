@@ -85,6 +85,14 @@ import Testing
         await server.stop()
     }
 
+    @Test func theFormatIsToldBesideTheVerbosity() async throws {
+        let server = try await TestServer()
+        let body: JSONValue = ["model": .string(TestServer.modelName), "input": "x", "max_output_tokens": 2, "text": ["verbosity": "low"]]
+        let answer = try await server.request("POST", "/v1/responses", body).json
+        #expect(answer["text"] == ["verbosity": "low", "format": ["type": "text"]], "\(answer.serializedText)")
+        await server.stop()
+    }
+
     private static let body: JSONValue = [
         "model": "null-model", "input": "hello", "max_output_tokens": 6, "ignore_eos": true, "metadata": ["a": "b"], "store": true,
         "include": ["message.output_text.logprobs"],

@@ -88,6 +88,7 @@ import Testing
         #expect(try message(["pytorch_model.bin"]).contains("pickle"))
         #expect(try message(["consolidated.00.pth"]).contains("pickle"))
         #expect(try message(["model.gguf"]).contains("GGUF"))
+        #expect(try message(["manifest.json", "golden.bin"]).contains("is an artifact"))
         #expect(try message(["model-00001-of-00002.safetensors"]).contains("index.json"))
         #expect(checkpointError { _ = try Checkpoint(directory: "/nowhere/at/all") }?.reason == .missing)
     }

@@ -80,7 +80,7 @@ package enum ImageError: Error, Hashable, CustomStringConvertible {
             "the image is not a \(ImageFormat.list) file: it looks like \(found); convert it to one of these kinds"
         case .tooManyPixels(let width, let height, let limit):
             "the image's header says \(width)×\(height) pixels, more than the limit of \(limit); "
-                + "send a smaller image or raise --max-image-pixels"
+                + "send a smaller image (vlm-serve --max-image-pixels sets the limit)"
         case .truncated(let format, let detail):
             "the \(format) image is truncated: \(detail); send the whole file"
         case .corrupt(let format, let detail):
