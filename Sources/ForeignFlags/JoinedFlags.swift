@@ -4,31 +4,23 @@ internal import JSON
 enum JoinedFlags {
     /// The words with one flag where the first of its members stood.
     static func join(_ words: [String]) throws(FlagError) -> [String] {
-        var objects: [String: JSONObject] = [:]
+        var objects: [String: (value: JSONObject, place: Int)] = [:]
         var joined: [String] = []
         var rest = words[...]
         while let word = rest.popFirst() {
-            guard word != "--" else { return written(joined + [word], objects) + rest }
+            guard word != "--" else { return joined + [word] + rest }
             guard let (name, path, inline) = member(word) else {
                 joined.append(word)
                 continue
             }
             guard let text = inline ?? rest.popFirst() else { throw FlagError("\(word) needs a value") }
-            if objects[name] == nil { joined.append(placeholder + name) }
-            let value = (try? JSONValue(parsing: text)) ?? .string(text)
-            objects[name] = with(value, at: path[...], in: objects[name] ?? JSONObject())
+            if objects[name] == nil { joined += [name, ""] }
+            let (known, place) = objects[name] ?? (JSONObject(), joined.count - 1)
+            let object = with((try? JSONValue(parsing: text)) ?? .string(text), at: path[...], in: known)
+            objects[name] = (object, place)
+            joined[place] = JSONValue.object(object).serializedText
         }
-        return written(joined, objects)
-    }
-
-    /// No word of a command line begins so.
-    private static let placeholder = "\0"
-
-    private static func written(_ words: [String], _ objects: [String: JSONObject]) -> [String] {
-        words.flatMap { word -> [String] in
-            guard word.hasPrefix(placeholder), let object = objects[String(word.dropFirst())] else { return [word] }
-            return [String(word.dropFirst()), JSONValue.object(object).serializedText]
-        }
+        return joined
     }
 
     /// The flag, the members that lead to the value, and the value where it stands behind `=`.

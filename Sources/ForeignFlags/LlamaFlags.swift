@@ -55,7 +55,7 @@ extension ForeignFlag {
         ForeignFlag("-fitt --fit-target -fitc --fit-ctx", .one, .nothing(noGPU)),
         ForeignFlag("--ctx-checkpoints --swa-checkpoints", .one, .nothing("answers do not depend on it")),
         ForeignFlag("--direct-io --no-direct-io -dio -ndio", .none, .nothing("packed weights are mapped from the artifact")),
-        ForeignFlag("--rpc", .one, .refused("a model is not split: run a server on each machine, with a load balancer before them")),
+        ForeignFlag("--rpc", .one, .refused(sharing)),
         ForeignFlag("--mlock --no-mmap --mmap -nr --no-repack --repack", .none, .nothing("packed weights are mapped from the artifact")),
         ForeignFlag("--swa-full -kvu --kv-unified --no-perf --perf -e --escape --no-escape --warmup --no-warmup --check-tensors --offline", .none, .nothing("that is how it always is, or has nothing to change")),
         ForeignFlag("--mmproj -mm --mmproj-url -mmu", .one, .refused(vision)),

@@ -5,7 +5,7 @@ extension ForeignFlag {
     private static let inMemory = "weights are mapped, and the KV cache stays in memory: --kv-cache-bytes says how large it is"
     private static let noDownloads = "nothing is downloaded"
     private static let config = "what config.json says is decided when compiling: change it in the model directory"
-    private static let sharing = "a model is not split: run a server on each machine, with a load balancer before them"
+    static let sharing = "a model is not split: run a server on each machine, with a load balancer before them"
 
     /// Those of vLLM, from 0.6.3 on, that `vlm-serve` does not have under the same name.
     static let vllm = model + network + answers + engine + vision + later
@@ -40,7 +40,7 @@ extension ForeignFlag {
         ForeignFlag("--enable-ssl-refresh", .none, .refused("certificates are read once; restart the server when they change")),
         ForeignFlag("--ssl-ciphers", .one, .refused("TLS 1.3 and the suites of TLS 1.2 with ECDHE and AES-GCM or ChaCha20 are all that is offered")),
         ForeignFlag("--root-path", .one, .refused("routes are at /; let the proxy strip the path")),
-        ForeignFlag("--middleware --log-config-file --uds --tool-parser-plugin --logits-processor-pattern", .one, .refused("no such extension is loaded")),
+        ForeignFlag("--middleware --log-config-file --uds --tool-parser-plugin --io-processor-plugin --logits-processor-pattern", .one, .refused("no such extension is loaded")),
         ForeignFlag("--logits-processors", .several, .refused("no such extension is loaded")),
         ForeignFlag("--api-server-count -asc --pipeline-parallel-size -pp --data-parallel-size -dp --nnodes", .one, .only(["1"], sharing)),
         ForeignFlag("--headless --enable-expert-parallel", .none, .refused(sharing)),
@@ -93,7 +93,6 @@ extension ForeignFlag {
         ForeignFlag("--disable-hybrid-kv-cache-manager", .none, .nothing("there is one KV cache, whatever the layers are")),
         ForeignFlag("--kv-offloading-size --kv-offloading-backend", .one, .refused("--kv-cache-dir keeps what the cache had in files")),
         ForeignFlag("--all2all-backend --mm-shm-cache-max-object-size-mb", .one, .nothing(oneProcess)),
-        ForeignFlag("--io-processor-plugin", .one, .refused("no such extension is loaded")),
         ForeignFlag("--h11-max-header-count --h11-max-incomplete-event-size", .one, .refused("heads are bounded by what docs/threat-model.md says")),
         ForeignFlag("--enable-offline-docs", .none, .nothing("/docs needs nothing from elsewhere")),
         ForeignFlag("--disable-access-log-for-endpoints", .one, .refused("--disable-log-requests leaves out the lines of all")),
