@@ -74,7 +74,8 @@ package struct APIError: Error, Sendable, Equatable {
     /// - Parameters:
     ///   - field: the field that holds the prompt.
     ///   - maxTokensField: the field in which the request set its most tokens.
-    init(_ error: AdmissionError, place field: String = "messages", maxTokensField: String = "max_tokens") {
+    ///   - answersField: the field that asks for more than one answer.
+    init(_ error: AdmissionError, place field: String = "messages", maxTokensField: String = "max_tokens", answersField: String = "n") {
         switch error {
         case .promptTooLong: self = .invalid(error.description, param: field, code: "context_length_exceeded")
         case .promptEmpty, .spanTooLong: self = .invalid(error.description, param: field)
@@ -90,7 +91,7 @@ package struct APIError: Error, Sendable, Equatable {
         case .promptNotReadable: self = .invalid(error.description, param: "prompt_logprobs")
         case .tooManyBeams: self = .invalid(error.description, param: "best_of")
         case .beamsTooLong: self = .invalid(error.description, param: maxTokensField)
-        case .tooManyAnswers: self = .invalid(error.description, param: "n")
+        case .tooManyAnswers: self = .invalid(error.description, param: answersField)
         case .queueFull: self = .overloaded(error.description)
         case .notServing: self = .unavailable(error.description)
         }

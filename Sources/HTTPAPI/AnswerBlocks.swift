@@ -24,9 +24,11 @@ package struct AnswerBlocks: Sendable {
 
     package mutating func add(_ text: String) -> [Change] { changes(reading.read(text)) }
 
-    /// - Parameter isNeverEmpty: whether an answer without words is one text.
-    package mutating func finish(isNeverEmpty: Bool) -> [Change] {
-        var changes = changes(reading.finish())
+    /// - Parameters:
+    ///   - isNeverEmpty: whether an answer without words is one text.
+    ///   - isCut: whether the model would have gone on.
+    package mutating func finish(isNeverEmpty: Bool, isCut: Bool) -> [Change] {
+        var changes = changes(reading.finish(isCut: isCut))
         if isNeverEmpty, blocks.isEmpty, open == nil {
             open = ""
             changes.append(.textBegan(0))

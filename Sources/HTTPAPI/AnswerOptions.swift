@@ -33,7 +33,7 @@ struct AnswerOptions: Sendable {
     /// The smaller, the sooner the request is computed.
     var priority: Int
     var streams: Bool
-    var includesUsage: Bool
+    var usage: ToldUsage
     /// How many of the likeliest tokens are told beside each token's log probability; nil for neither.
     var logprobs: Int?
     /// The same of each token of the prompt, which the answer then lists.
@@ -96,7 +96,7 @@ struct AnswerOptions: Sendable {
         cacheSalt = try fields.string("cache_salt") ?? ""
         priority = try Self.priority(fields, isTaken: model.takesPriorities)
         streams = try fields.boolean("stream") ?? false
-        includesUsage = try Self.includesUsage(fields, streams: streams)
+        usage = try Self.usage(fields, streams: streams)
         promptLogprobs = try Self.promptLogprobs(fields, streams: streams)
         (n, bestOf) = try Self.answers(fields)
         beams = try BeamFields(fields: fields).read(width: bestOf, &sampling)
@@ -185,20 +185,27 @@ struct AnswerOptions: Sendable {
         return stops
     }
 
-    private static func includesUsage(_ fields: FieldReader, streams: Bool) throws(APIError) -> Bool {
-        guard let value = fields.value("stream_options") else { return false }
+    private static func usage(_ fields: FieldReader, streams: Bool) throws(APIError) -> ToldUsage {
+        guard let value = fields.value("stream_options") else { return .none }
         guard let options = value.objectValue else { throw fields.mismatch("stream_options", value, "an object") }
         let reader = FieldReader(object: options, prefix: "stream_options.")
-        for (name, value) in options where name != "include_usage" && !value.isNull {
-            guard name == "continuous_usage_stats" || name == "include_obfuscation" else {
-                throw .unknown(field: name, in: "stream_options.")
-            }
-            if try reader.boolean(name) == true { throw .unsupported("stream_options.\(name)", possible: [false]) }
+        for (name, value) in options where !value.isNull && !["include_usage", "continuous_usage_stats", "include_obfuscation"].contains(name) {
+            throw .unknown(field: name, in: "stream_options.")
         }
-        let includesUsage = try reader.boolean("include_usage") ?? false
-        guard streams || !includesUsage else {
-            throw .invalid("stream_options is only allowed when stream is true", param: "stream_options")
+        if try reader.boolean("include_obfuscation") == true { throw .unsupported("stream_options.include_obfuscation", possible: [false]) }
+        let isTold = try reader.boolean("include_usage") ?? false
+        let isContinuous = try reader.boolean("continuous_usage_stats") ?? false
+        guard streams || !isTold else { throw .invalid("stream_options is only allowed when stream is true", param: "stream_options") }
+        guard isTold || !isContinuous else {
+            throw .invalid("continuous_usage_stats is only allowed when include_usage is true", param: "stream_options.continuous_usage_stats")
         }
-        return includesUsage
+        return isContinuous ? .everyPiece : isTold ? .atEnd : .none
     }
+}
+
+/// Where a stream tells how many tokens there were.
+enum ToldUsage: Sendable {
+    case none, atEnd
+    /// With each piece as well, of its choice so far.
+    case everyPiece
 }

@@ -15,6 +15,9 @@ struct AnswerPlan: Sendable {
         didSet { for index in groups.indices { groups[index].request.adapter = adapter?.chosen } }
     }
 
+    /// The field that asks for several answers.
+    var answersField: String { options.bestOf > options.n ? "best_of" : options.n > 1 ? "n" : promptField }
+
     var heldBytes: Int { groups.reduce(0) { $0 + $1.request.heldBytes } }
 
     /// What answers to a prompt begin with; nil while the engine has told too little of it.

@@ -12,7 +12,7 @@ package struct AnswerReading: Sendable {
         /// How many of the answer's came before.
         package var number: Int
         package var name: String
-        /// JSON text of an object.
+        /// JSON text of an object; its beginning where the answer was cut in it.
         package var arguments: String
 
         package init(number: Int, name: String, arguments: String) {
@@ -45,7 +45,10 @@ package struct AnswerReading: Sendable {
     mutating func read(_ text: String) -> [Piece] { said(reasoning.read(text)) }
 
     /// What is left at the end of the answer.
-    mutating func finish() -> [Piece] { said(reasoning.finish()) + (limit == .none ? [] : counted(reader.finish())) }
+    /// - Parameter isCut: whether the model would have gone on.
+    mutating func finish(isCut: Bool) -> [Piece] {
+        said(reasoning.finish()) + (limit == .none ? [] : counted(reader.finish(isCut: isCut)))
+    }
 
     /// Thoughts as they are, and what is said read for calls.
     private mutating func said(_ pieces: [ReasoningReader.Piece]) -> [Piece] {

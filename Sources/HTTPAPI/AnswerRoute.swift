@@ -90,7 +90,7 @@ struct AnswerRoute: Sendable {
     private func head(_ prefix: String, _ plan: AnswerPlan, _ arrival: RequestIntake.Arrival) -> AnswerHead {
         AnswerHead(
             id: prefix + arrival.id(plan.options.requestID), model: plan.adapter?.name ?? model.name,
-            created: Int(Date().timeIntervalSince1970), reportsCachedTokens: reportsCachedTokens, withUsage: plan.options.includesUsage,
+            created: Int(Date().timeIntervalSince1970), reportsCachedTokens: reportsCachedTokens, withUsage: plan.options.usage != .none,
             tellsTokenIDs: plan.options.returnsTokenIDs)
     }
 
@@ -117,7 +117,8 @@ struct AnswerRoute: Sendable {
         do throws(AdmissionError) {
             return try model.engine.submit(plan.groups)
         } catch {
-            throw APIError(error, place: plan.promptField, maxTokensField: plan.options.maxTokensField)
+            throw APIError(
+                error, place: plan.promptField, maxTokensField: plan.options.maxTokensField, answersField: plan.answersField)
         }
     }
 
@@ -132,7 +133,7 @@ struct AnswerRoute: Sendable {
             switch item.event {
             case .token(let choice): if plan.options.tellsTokens { answers[item.branch].tokens.append(choice) }
             case .prompt(let tokens): told[item.branch / perPrompt] += tokens
-            case .text(let piece): answers[item.branch].text += piece
+            case .text(let piece, _): answers[item.branch].text += piece
             case .failed(let reason):
                 generation.cancel()
                 throw APIError(reason)

@@ -32,13 +32,22 @@ struct AnswerStream<Writer: AnswerWriting>: Sendable {
         prompts[prompt] = ([], true, [])
         let perPrompt = plan.options.bestOf
         var bytes: [UInt8] = []
-        for index in prompt * perPrompt..<(prompt + 1) * perPrompt { bytes += Self.events(writer.opening(index, beginning)) }
+        for index in prompt * perPrompt..<(prompt + 1) * perPrompt { bytes += events(writer.opening(index, beginning), index, tokens: 0) }
         for item in held { bytes += self.bytes(of: item) }
         return bytes
     }
 
     private static func events(_ values: [JSONValue]) -> [UInt8] {
         values.flatMap { Writer.framing.bytes($0) }
+    }
+
+    /// The same of an answer that has so many tokens, which each piece tells where that was asked for.
+    private func events(_ values: [JSONValue], _ branch: Int, tokens: Int) -> [UInt8] {
+        guard plan.options.usage == .everyPiece else { return Self.events(values) }
+        var usage = Usage()
+        usage.promptTokens = plan.groups[branch / plan.options.bestOf].request.prompt.ids.count
+        usage.completionTokens = tokens
+        return Self.events(values.map { writer.telling(usage, in: $0) })
     }
 
     private static var end: [UInt8] { Writer.framing.end }
@@ -70,12 +79,13 @@ struct AnswerStream<Writer: AnswerWriting>: Sendable {
         case .token(let choice):
             if plan.options.tellsTokens { answers[item.branch].tokens.append(choice) }
             return []
-        case .text(let text):
-            return Self.events(writer.pieces(item.branch, text, takeTokens(item.branch)))
+        case .text(let text, let tokens):
+            return events(writer.pieces(item.branch, text, takeTokens(item.branch)), item.branch, tokens: tokens)
         case .finished(let completion):
             answers[item.branch].completion = completion
             left -= 1
-            let bytes = Self.events(writer.endings(item.branch, completion, takeTokens(item.branch)))
+            let tokens = completion.usage.completionTokens
+            let bytes = events(writer.endings(item.branch, completion, takeTokens(item.branch)), item.branch, tokens: tokens)
             guard left == 0 else { return bytes }
             let usage = plan.usage(answers)
             self.usage = usage

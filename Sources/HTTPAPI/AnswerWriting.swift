@@ -13,6 +13,8 @@ protocol AnswerWriting: Sendable {
     mutating func pieces(_ index: Int, _ text: String, _ tokens: [TokenChoice]) -> [JSONValue]
     /// The last pieces of a choice's stream.
     mutating func endings(_ index: Int, _ completion: Completion, _ tokens: [TokenChoice]) -> [JSONValue]
+    /// A piece of a choice's stream that tells how many tokens the choice has so far.
+    func telling(_ usage: Usage, in piece: JSONValue) -> JSONValue
     /// The pieces behind those of all choices.
     mutating func closing(_ usage: Usage) -> [JSONValue]
     /// The last piece of a stream that fails.
@@ -23,6 +25,8 @@ extension AnswerWriting {
     static var framing: StreamFraming { .events }
 
     func failure(_ error: APIError) -> JSONValue { error.body }
+
+    func telling(_ usage: Usage, in piece: JSONValue) -> JSONValue { piece }
 }
 
 /// What all answers to one request say of themselves.
@@ -32,7 +36,7 @@ struct AnswerHead: Sendable {
     /// Seconds since 1970.
     let created: Int
     let reportsCachedTokens: Bool
-    /// Whether pieces of a stream say that the usage is still to come.
+    /// Whether the usage ends a stream, which its other pieces say.
     let withUsage: Bool
     /// Whether the tokens of prompt and answers are listed.
     var tellsTokenIDs = false
@@ -64,6 +68,15 @@ struct AnswerHead: Sendable {
     func chunk(_ kind: String, _ choice: JSONObject) -> JSONValue {
         var object = object(kind, [.object(choice)])
         if withUsage { object["usage"] = .null }
+        return .object(object)
+    }
+
+    func telling(_ usage: Usage, in piece: JSONValue) -> JSONValue {
+        guard var object = piece.objectValue else { return piece }
+        object["usage"] = [
+            "prompt_tokens": .int(usage.promptTokens), "completion_tokens": .int(usage.completionTokens),
+            "total_tokens": .int(usage.promptTokens + usage.completionTokens),
+        ]
         return .object(object)
     }
 

@@ -31,7 +31,7 @@ struct ChatResponse: AnswerWriting {
 
     func whole(_ choices: [AnswerChoice], _ usage: Usage) -> JSONValue {
         let written = choices.enumerated().map { index, choice -> JSONValue in
-            let (message, hasCalls) = message(index, choice.text)
+            let (message, hasCalls) = message(index, choice.text, isCut: choice.completion?.reason == .length)
             var written: JSONObject = [
                 "index": .int(index),
                 "message": message,
@@ -52,10 +52,10 @@ struct ChatResponse: AnswerWriting {
         return .object(object)
     }
 
-    private func message(_ index: Int, _ text: String) -> (JSONValue, hasCalls: Bool) {
+    private func message(_ index: Int, _ text: String, isCut: Bool) -> (JSONValue, hasCalls: Bool) {
         var message: JSONObject = ["role": "assistant", "content": .string(text), "refusal": nil]
         var (reading, thoughts, content, calls) = (AnswerReading(toolCalls, start), "", "", [JSONValue]())
-        for piece in reading.read(text) + reading.finish() {
+        for piece in reading.read(text) + reading.finish(isCut: isCut) {
             switch piece {
             case .reasoning(let text): thoughts += text
             case .text(let text): content += text
@@ -109,10 +109,12 @@ struct ChatResponse: AnswerWriting {
     mutating func endings(_ index: Int, _ completion: Completion, _ tokens: [TokenChoice]) -> [JSONValue] {
         var reading = readings[index] ?? Reading(answer: AnswerReading(toolCalls, start))
         reading.tokens += tokens
-        let chunks = chunks(index, reading.answer.finish(), &reading)
+        let chunks = chunks(index, reading.answer.finish(isCut: completion.reason == .length), &reading)
         readings[index] = reading
         return chunks + [chunk(index, delta: [:], reading.tokens, ended: completion, hasCalls: reading.answer.callCount > 0)]
     }
+
+    func telling(_ usage: Usage, in piece: JSONValue) -> JSONValue { head.telling(usage, in: piece) }
 
     func closing(_ usage: Usage) -> [JSONValue] { head.withUsage ? [head.whole(Self.chunkKind, [], usage)] : [] }
 

@@ -51,6 +51,8 @@ struct CompletionResponse: AnswerWriting {
         return [head.chunk(Self.kind, choice)]
     }
 
+    func telling(_ usage: Usage, in piece: JSONValue) -> JSONValue { head.telling(usage, in: piece) }
+
     func closing(_ usage: Usage) -> [JSONValue] { head.withUsage ? [head.whole(Self.kind, [], usage)] : [] }
 
     private mutating func logprobs(_ index: Int, _ tokens: [TokenChoice], first: Int32? = nil) -> JSONValue {

@@ -25,7 +25,7 @@ struct MessagesWriter: AnswerWriting {
     func whole(_ choices: [AnswerChoice], _ usage: Usage) throws(APIError) -> JSONValue {
         guard let choice = choices.first, let completion = choice.completion, completion.reason != .abort else { throw Self.stopped }
         var blocks = AnswerBlocks(toolCalls)
-        _ = blocks.add(choice.text) + blocks.finish(isNeverEmpty: false)
+        _ = blocks.add(choice.text) + blocks.finish(isNeverEmpty: false, isCut: completion.reason == .length)
         let content = blocks.blocks.map { block -> JSONValue in
             switch block {
             case .text(let text): ["type": "text", "text": .string(text)]
@@ -49,7 +49,7 @@ struct MessagesWriter: AnswerWriting {
 
     mutating func endings(_ index: Int, _ completion: Completion, _ tokens: [TokenChoice]) -> [JSONValue] {
         self.completion = completion
-        return blocks.finish(isNeverEmpty: false).flatMap(events)
+        return blocks.finish(isNeverEmpty: false, isCut: completion.reason == .length).flatMap(events)
     }
 
     func closing(_ usage: Usage) -> [JSONValue] {

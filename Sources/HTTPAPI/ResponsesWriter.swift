@@ -32,14 +32,14 @@ struct ResponsesWriter: AnswerWriting {
     func whole(_ choices: [AnswerChoice], _ usage: Usage) -> JSONValue {
         guard let choice = choices.first, let completion = choice.completion else { return response("failed", [], usage) }
         var blocks = AnswerBlocks(toolCalls)
-        _ = blocks.add(choice.text) + blocks.finish(isNeverEmpty: true)
+        _ = blocks.add(choice.text) + blocks.finish(isNeverEmpty: true, isCut: completion.reason == .length)
         var logprobs = logprobs(choice.tokens)
         let output = blocks.blocks.enumerated().map { index, block -> JSONValue in
+            let isCut = completion.reason != .stop && index == blocks.blocks.count - 1
             switch block {
-            case .call(let call): return item(index, call, status: "completed")
+            case .call(let call): return item(index, call, isCut: isCut)
             case .text(let text):
                 defer { logprobs = [] }
-                let isCut = completion.reason != .stop && index == blocks.blocks.count - 1
                 return item(index, text, logprobs, status: isCut ? "incomplete" : "completed")
             }
         }
@@ -59,7 +59,7 @@ struct ResponsesWriter: AnswerWriting {
     mutating func endings(_ index: Int, _ completion: Completion, _ tokens: [TokenChoice]) -> [JSONValue] {
         self.completion = completion
         self.tokens += tokens
-        let changes = blocks.finish(isNeverEmpty: true)
+        let changes = blocks.finish(isNeverEmpty: true, isCut: completion.reason == .length)
         return changes.enumerated().flatMap { events($1, isCut: completion.reason != .stop && $0 == changes.count - 1) }
     }
 
@@ -127,6 +127,10 @@ extension ResponsesWriter {
         ]
     }
 
+    private func item(_ index: Int, _ call: AnswerReading.Call, isCut: Bool) -> JSONValue {
+        item(index, call, status: isCut && (try? JSONValue(parsing: call.arguments)) == nil ? "incomplete" : "completed")
+    }
+
     private func logprobs(_ tokens: [TokenChoice]) -> [JSONValue] { texts?.chat(tokens)["content"]?.arrayValue ?? [] }
 
     private mutating func event(_ type: String, _ fields: JSONObject) -> JSONValue {
@@ -162,7 +166,7 @@ extension ResponsesWriter {
                 event("response.content_part.done", inText(index, ["part": part(text, logprobs)])),
                 event("response.output_item.done", ["output_index": .int(index), "item": item]),
             ]
-        case .called(let index, let call): return events(index, call)
+        case .called(let index, let call): return events(index, call, isCut: isCut)
         }
     }
 
@@ -172,11 +176,11 @@ extension ResponsesWriter {
         return all
     }
 
-    private mutating func events(_ index: Int, _ call: AnswerReading.Call) -> [JSONValue] {
+    private mutating func events(_ index: Int, _ call: AnswerReading.Call, isCut: Bool) -> [JSONValue] {
         tokens = []
         var begun = call
         begun.arguments = ""
-        let item = item(index, call, status: "completed")
+        let item = item(index, call, isCut: isCut)
         output.append(item)
         let place: JSONObject = ["item_id": id("fc", index), "output_index": .int(index)]
         var delta = place, done = place

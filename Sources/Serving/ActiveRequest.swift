@@ -105,7 +105,7 @@ final class ActiveRequest {
             deliver(.token(choice))
         }
         let (text, reason) = try progress.take(token, of: request, maxModelLength: maxModelLength)
-        if !text.isEmpty { deliver(.text(text)) }
+        if !text.isEmpty { deliver(.text(text, tokens: progress.generatedCount)) }
         return reason
     }
 

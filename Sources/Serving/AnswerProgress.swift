@@ -38,7 +38,8 @@ struct AnswerProgress {
         }
         var text = stream.append(try decoder.append(token), mayStop: mayStop)
         if stream.stop != nil { return (text, .stop) }
-        let isComplete = mayStop && policy?.isComplete == true
+        // A guide that lets no more come ends an answer of fewer tokens than asked for.
+        let isComplete = policy?.isComplete == true
         guard isComplete || generatedCount >= request.maxTokens || request.prompt.ids.count + generatedCount >= maxModelLength else {
             return (text, nil)
         }

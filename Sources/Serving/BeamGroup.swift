@@ -127,7 +127,7 @@ extension BeamGroup {
         for (branch, completion) in completions.enumerated() {
             if branch < beams.count {
                 for choice in beams[branch].tokens { deliver(branch, .token(choice)) }
-                if !beams[branch].text.isEmpty { deliver(branch, .text(beams[branch].text)) }
+                if !beams[branch].text.isEmpty { deliver(branch, .text(beams[branch].text, tokens: completion.usage.completionTokens)) }
             }
             deliver(branch, .finished(completion))
         }

@@ -30,7 +30,7 @@ extension Engine {
             events.drain(into: &arrived, waits: true)
             for event in arrived {
                 switch event {
-                case .text(let text):
+                case .text(let text, _):
                     do { try onText(text) } catch {
                         cancel(ids)
                         throw error

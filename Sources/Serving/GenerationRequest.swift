@@ -198,7 +198,8 @@ package enum GenerationEvent: Sendable {
     /// The prompt's next tokens, from its second one on, where their log probabilities were asked for; all come before the first token.
     case prompt([PromptToken])
     /// Text of one or more tokens, never empty.
-    case text(String)
+    /// - tokens: the answer's so far, those whose text waits included.
+    case text(String, tokens: Int)
     case finished(Completion)
     /// The request failed alone; the server goes on.
     case failed(GenerationFailure)

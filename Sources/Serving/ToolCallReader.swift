@@ -3,11 +3,11 @@ internal import JSON
 
 /// Finds calls of functions in an answer as it grows: `<tool_call>{"name": …, "arguments": {…}}</tool_call>`.
 ///
-/// What is no such call stays text. A call that is not closed counts where its JSON is whole.
+/// What is no such call stays text. A call that is not closed counts where its JSON is whole, and where the answer was cut in its arguments.
 package struct ToolCallReader: Sendable {
     package enum Piece: Sendable, Equatable {
         case text(String)
-        /// - arguments: JSON text of an object.
+        /// - arguments: JSON text of an object; its beginning where the answer was cut in it.
         case call(name: String, arguments: String)
     }
 
@@ -44,7 +44,7 @@ package struct ToolCallReader: Sendable {
                 (isInCall, searched) = (true, 0)
                 continue
             }
-            let kept = Self.overlap(held)
+            let kept = Self.overlap(held, Self.opening)
             add(held[..<(held.count - kept)], &pieces)
             held.removeFirst(held.count - kept)
             return pieces
@@ -52,18 +52,20 @@ package struct ToolCallReader: Sendable {
     }
 
     /// What is left at the end of the answer.
-    package mutating func finish() -> [Piece] {
+    /// - Parameter isCut: whether the model would have gone on.
+    package mutating func finish(isCut: Bool) -> [Piece] {
         var pieces: [Piece] = []
-        if isInCall { takeCall(upTo: held.count, behind: held.count, &pieces) }
+        if isInCall { takeCall(upTo: held.count - Self.overlap(held, Self.closing), behind: held.count, isCut: isCut, &pieces) }
         add(held[...], &pieces)
         held = []
         if !hasCall, !space.isEmpty { pieces.append(.text(String(decoding: space, as: UTF8.self))) }
         return pieces
     }
 
-    private mutating func takeCall(upTo end: Int, behind: Int, _ pieces: inout [Piece]) {
+    private mutating func takeCall(upTo end: Int, behind: Int, isCut: Bool = false, _ pieces: inout [Piece]) {
         isInCall = false
-        if let call = Self.call(held[Self.opening.count..<max(end, Self.opening.count)]) {
+        let text = held[Self.opening.count..<max(end, Self.opening.count)]
+        if let call = Self.call(text) ?? (isCut ? Self.cutCall(text) : nil) {
             (space, hasCall) = ([], true)
             pieces.append(call)
         } else {
@@ -91,6 +93,34 @@ package struct ToolCallReader: Sendable {
         }
     }
 
+    /// A call whose arguments have begun.
+    private static func cutCall(_ text: ArraySlice<UInt8>) -> Piece? {
+        let space = { (byte: UInt8) in " \n\r\t".utf8.contains(byte) }
+        var rest = text
+        func take(_ words: [String]) -> Bool {
+            for word in words {
+                rest = rest.drop(while: space)
+                guard rest.starts(with: word.utf8) else { return false }
+                rest = rest.dropFirst(word.utf8.count)
+            }
+            rest = rest.drop(while: space)
+            return true
+        }
+        guard take(["{", #""name""#, ":"]) else { return nil }
+        guard let end = Self.textEnd(rest), let name = (try? JSONValue(parsing: Array(rest[..<end])))?.stringValue else { return nil }
+        rest = rest[end...]
+        guard take([",", #""arguments""#, ":"]), rest.first == UInt8(ascii: "{") else { return nil }
+        return .call(name: name, arguments: String(decoding: rest, as: UTF8.self))
+    }
+
+    /// Behind the closing mark of the JSON text that the bytes begin with.
+    private static func textEnd(_ bytes: ArraySlice<UInt8>) -> Int? {
+        guard bytes.first == UInt8(ascii: "\"") else { return nil }
+        var place = bytes.startIndex + 1
+        while place < bytes.endIndex, bytes[place] != UInt8(ascii: "\"") { place += bytes[place] == UInt8(ascii: "\\") ? 2 : 1 }
+        return place < bytes.endIndex ? place + 1 : nil
+    }
+
     private static func find(_ word: [UInt8], in bytes: [UInt8], from start: Int) -> Int? {
         guard bytes.count >= word.count else { return nil }
         var place = max(start, 0)
@@ -101,9 +131,9 @@ package struct ToolCallReader: Sendable {
         return nil
     }
 
-    /// Bytes at the end that may be the beginning of a call.
-    private static func overlap(_ bytes: [UInt8]) -> Int {
-        for count in stride(from: min(bytes.count, opening.count - 1), to: 0, by: -1) where bytes.suffix(count).elementsEqual(opening.prefix(count)) {
+    /// Bytes at the end that may be the beginning of a word.
+    private static func overlap(_ bytes: [UInt8], _ word: [UInt8]) -> Int {
+        for count in stride(from: min(bytes.count, word.count - 1), to: 0, by: -1) where bytes.suffix(count).elementsEqual(word.prefix(count)) {
             return count
         }
         return 0

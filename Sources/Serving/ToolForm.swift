@@ -46,7 +46,7 @@ package final class ToolForm: Sendable {
         // The call stands last; those that only show the form come before.
         guard let start = history.ranges(of: ToolCalls.opening).last?.upperBound else { return .otherForm }
         var reader = ToolCallReader()
-        let pieces = reader.read(ToolCalls.opening + history[start...]) + reader.finish()
+        let pieces = reader.read(ToolCalls.opening + history[start...]) + reader.finish(isCut: false)
         return pieces.contains { if case .call(name, #"{"x":1}"#) = $0 { true } else { false } } ? .hermes : .otherForm
     }
 }

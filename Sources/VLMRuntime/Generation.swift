@@ -156,7 +156,7 @@ private final class Answer: Sendable {
         case .token(let choice):
             noteToken()
             return .token(TokenInfo(choice))
-        case .text(let text):
+        case .text(let text, _):
             noteToken()
             state.withLock { $0.text += text }
             return .chunk(text)

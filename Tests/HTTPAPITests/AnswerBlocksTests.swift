@@ -9,7 +9,7 @@ import Testing
     private func blocks(_ pieces: [String], _ limit: AnswerReading.Limit = .several, isNeverEmpty: Bool = false) -> AnswerBlocks {
         var blocks = AnswerBlocks(limit)
         for piece in pieces { _ = blocks.add(piece) }
-        _ = blocks.finish(isNeverEmpty: isNeverEmpty)
+        _ = blocks.finish(isNeverEmpty: isNeverEmpty, isCut: false)
         return blocks
     }
 
@@ -31,8 +31,8 @@ import Testing
         #expect(blocks.add("a") == [.textBegan(0), .textGrew(0, by: "a")])
         #expect(blocks.add("b<tool") == [.textGrew(0, by: "b")])
         #expect(blocks.add(Self.call.dropFirst(5) + "c") == [.textEnded(0, "ab"), .called(1, Self.f), .textBegan(2), .textGrew(2, by: "c")])
-        #expect(blocks.finish(isNeverEmpty: true) == [.textEnded(2, "c")])
+        #expect(blocks.finish(isNeverEmpty: true, isCut: false) == [.textEnded(2, "c")])
         var empty = AnswerBlocks(.none)
-        #expect(empty.finish(isNeverEmpty: true) == [.textBegan(0), .textEnded(0, "")])
+        #expect(empty.finish(isNeverEmpty: true, isCut: false) == [.textBegan(0), .textEnded(0, "")])
     }
 }

@@ -51,6 +51,29 @@ import Testing
         await server.stop()
     }
 
+    /// Usage in each piece counts the tokens so far.
+    @Test func piecesTellTheUsageWhereAsked() async throws {
+        let server = try await TestServer()
+        let options: JSONValue = ["include_usage": true, "continuous_usage_stats": true]
+        let answer = try await server.chat(["stream": true, "stream_options": options, "n": 2, "temperature": 1])
+        let chunks = try answer.events.dropLast().map { try JSONValue(parsing: $0) }
+        var counts: [Int: [Int]] = [:]
+        for chunk in chunks.dropLast() {
+            let (index, usage) = (chunk["choices"]?[0]?["index"]?.intValue ?? -1, chunk["usage"] ?? .null)
+            let count = usage["completion_tokens"]?.intValue ?? -1
+            #expect(usage["prompt_tokens"] == 11 && usage["total_tokens"]?.intValue == 11 + count)
+            counts[index, default: []].append(count)
+        }
+        for index in 0..<2 {
+            let counts = counts[index] ?? []
+            #expect(counts.count > 3 && counts == counts.sorted() && counts.first == 0 && counts.last == 8)
+        }
+        #expect(chunks.last?["choices"] == [] && chunks.last?["usage"]?["completion_tokens"] == 16)
+        let alone = try await server.chat(["stream": true, "stream_options": ["continuous_usage_stats": true]])
+        #expect(alone.status == 400 && alone.json["error"]?["param"] == "stream_options.continuous_usage_stats", "\(alone.text)")
+        await server.stop()
+    }
+
     @Test func cutsBeforeAStopString() async throws {
         let server = try await TestServer()
         let whole = try await server.chat(["max_tokens": 30]).json["choices"]?[0]?["message"]?["content"]?.stringValue ?? ""

@@ -56,6 +56,15 @@ import Testing
         await server.stop()
     }
 
+    /// What a guide lets come ends an answer, if it has fewer tokens than asked for.
+    @Test func guidesEndWhatMayNotGoOn() async throws {
+        let server = try await TestServer(.init(spellsBytes: true))
+        for _ in 0..<4 {
+            #expect(try await text(server, ["guided_choice": ["a", "ab"], "min_tokens": 6, "temperature": 1]) == "ab")
+        }
+        await server.stop()
+    }
+
     @Test func guidesGoWithAllElse() async throws {
         let server = try await TestServer(.init(spellsBytes: true))
         let answer = try await server.chat([

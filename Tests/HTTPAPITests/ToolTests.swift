@@ -69,6 +69,21 @@ import Testing
         await server.stop()
     }
 
+    /// An answer that is cut in a call's arguments tells their beginning, whole and streamed, in each form of a request.
+    @Test func callsThatAreCutAreToldAsFarAsTheyGo() async throws {
+        let server = try await server()
+        let tools: JSONValue = [Self.function("f", ["properties": ["city": ["type": "string", "minLength": 300]], "required": ["city"]])]
+        let fields: KeyValuePairs<String, JSONValue> = ["tools": tools, "tool_choice": "required", "max_tokens": 60, "temperature": 1, "seed": 1]
+        let choice = try await server.chat(fields).json["choices"]?[0]
+        let call = choice?["message"]?["tool_calls"]?[0]?["function"]
+        #expect(choice?["finish_reason"] == "length" && choice?["message"]?["content"] == .null, "\(choice ?? .null)")
+        #expect(call?["name"] == "f" && call?["arguments"]?.stringValue?.hasPrefix("{") == true, "\(choice ?? .null)")
+        let events = try await server.chat(["tools": tools, "tool_choice": "required", "max_tokens": 60, "temperature": 1, "seed": 1, "stream": true]).events
+        let streamed = try events.dropLast().compactMap { try JSONValue(parsing: $0)["choices"]?[0]?["delta"]?["tool_calls"]?[0]?["function"] }
+        #expect(streamed == [call])
+        await server.stop()
+    }
+
     @Test func callsAreStreamed() async throws {
         let server = try await server()
         let answer = try await server.chat([

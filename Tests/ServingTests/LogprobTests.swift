@@ -59,7 +59,7 @@ import Testing
             switch event {
             case .token(let choice): choices.append(choice)
             case .prompt: Issue.record("nobody asked for the prompt's")
-            case .text(let piece): text += piece
+            case .text(let piece, _): text += piece
             case .finished(let end): completion = end
             case .failed(let why): Issue.record("\(why)")
             }

@@ -235,7 +235,7 @@ extension Engine {
                 switch event {
                 case .token(let choice): outcome.choices.append(choice)
                 case .prompt(let tokens): outcome.prompt += tokens
-                case .text(let text): outcome.text += text
+                case .text(let text, _): outcome.text += text
                 case .finished(let completion):
                     outcome.reason = completion.reason
                     outcome.completionTokens = completion.usage.completionTokens
@@ -255,7 +255,7 @@ extension Engine {
                 switch item.event {
                 case .token(let choice): outcomes[item.branch].choices.append(choice)
                 case .prompt(let tokens): outcomes[item.branch].prompt += tokens
-                case .text(let text): outcomes[item.branch].text += text
+                case .text(let text, _): outcomes[item.branch].text += text
                 case .finished(let completion):
                     outcomes[item.branch].reason = completion.reason
                     outcomes[item.branch].completionTokens = completion.usage.completionTokens

@@ -67,7 +67,7 @@ import Testing
             var text = ""
             for await event in try engine.submit(request).events {
                 switch event {
-                case .text(let part): text += part
+                case .text(let part, _): text += part
                 case .finished(let completion): found.cached.append(completion.usage.cachedTokens)
                 default: break
                 }

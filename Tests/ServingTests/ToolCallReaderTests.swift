@@ -7,10 +7,10 @@ import Testing
     private typealias Piece = ToolCallReader.Piece
 
     /// What is read of a text in pieces; neighbouring texts are one.
-    private func read(_ pieces: [String]) -> [Piece] {
+    private func read(_ pieces: [String], isCut: Bool = false) -> [Piece] {
         var reader = ToolCallReader()
         var result: [Piece] = []
-        for piece in pieces.flatMap({ reader.read($0) }) + reader.finish() {
+        for piece in pieces.flatMap({ reader.read($0) }) + reader.finish(isCut: isCut) {
             if case .text(let text) = piece, case .text(let last)? = result.last {
                 result[result.count - 1] = .text(last + text)
             } else {
@@ -46,6 +46,20 @@ import Testing
             }
             #expect(read(parts) == pieces)
         }
+    }
+
+    /// An answer that was cut in a call's arguments says which call it was; before them there is none.
+    @Test(arguments: [
+        (#"<tool_call>{"name": "f", "arguments": {"a": "x"#, .call(name: "f", arguments: #"{"a": "x"#)),
+        (#"<tool_call>{"name": "f", "arguments": {"a": 1}"#, .call(name: "f", arguments: #"{"a": 1}"#)),
+        ("<tool_call>\n{ \"name\" :\"q\\\" \u{e9}\",\"arguments\":{", .call(name: "q\" \u{e9}", arguments: "{")),
+        ("<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": 1}}\n</tool_c", .call(name: "f", arguments: #"{"a":1}"#)),
+        (#"<tool_call>{"name": "f", "arguments": "#, nil), (#"<tool_call>{"name": "f", "arguments": ["#, nil), (#"<tool_call>{"name": "f\"#, nil),
+        (#"<tool_call>{"name": "f", "x": {"#, nil), ("<tool_call>{}{", nil),
+    ] as [(String, ToolCallReader.Piece?)])
+    func aCallThatWasCutIsItsBeginning(_ text: String, _ call: ToolCallReader.Piece?) {
+        #expect(read(text.map(String.init), isCut: true) == [call ?? .text(text)])
+        if !text.hasSuffix("</tool_c") { #expect(read([text]) == [.text(text)]) }
     }
 
     /// Text that cannot begin a call is not held back.
