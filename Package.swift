@@ -102,7 +102,7 @@ let package = Package(
         module("Inputs", ["Budgets", "JSON", "Plan", "Texts", "CImage", "CPCRE2", "CUTF8Proc"]),
         module(
             "Compiler",
-            ["Budgets", "ChatTemplates", "HuggingFace", "JSON", "Models", "Passes", "IR", "Plan", "ArtifactFormat", "CKernels", "COpenBLAS", "HostLimits", "Reference", "Inputs", "Tensors", crypto]),
+            ["Budgets", "ChatTemplates", "HuggingFace", "JSON", "Models", "Passes", "IR", "Plan", "ArtifactFormat", "CKernels", "COpenBLAS", "GuidedDecoding", "HostLimits", "Reference", "Inputs", "Tensors", crypto]),
         module("Execution", ["Plan", "ArtifactFormat", "Tensors"]),
         module("GuidedDecoding", ["JSON"]),
         module("CPUBackend", ["Execution", "ArtifactFormat", "HostLimits", "Plan", "Tensors", "CKernels", "COpenBLAS"]),

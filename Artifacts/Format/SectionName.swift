@@ -30,6 +30,8 @@ package struct SectionName: Sendable, Hashable, Comparable, CustomStringConverti
     package static let weights = SectionName(known: "weights.bin")
     /// The tokenizer in its quickly loaded form.
     package static let tokenizer = SectionName(known: "tokenizer.bin")
+    /// The texts of the tokens as a tree, which guides of answers walk over.
+    package static let tokenTrie = SectionName(known: "token_trie.bin")
     /// The chat template's source.
     package static let chatTemplate = SectionName(known: "chat_template.jinja")
     /// How requests become tokens and patches (InputSpec).
@@ -59,7 +61,7 @@ package struct SectionName: Sendable, Hashable, Comparable, CustomStringConverti
     /// Whether an artifact's directory may hold a file or directory of this name.
     static func isKnown(_ name: String) -> Bool {
         let sections: [SectionName] = [
-            .program, .weightTable, .weights, .tokenizer, .chatTemplate, .inputs, .passes, .draftTokens, .golden, .goldenData,
+            .program, .weightTable, .weights, .tokenizer, .tokenTrie, .chatTemplate, .inputs, .passes, .draftTokens, .golden, .goldenData,
         ]
         return name == ArtifactReader.manifestName || name == ArtifactReader.checksumName || name == "ir"
             || ModelName.isKnown(name) || sections.contains { $0.path == name }
@@ -73,7 +75,7 @@ package struct SectionName: Sendable, Hashable, Comparable, CustomStringConverti
     var bytesMax: Int {
         switch self {
         case .weights: 1 << 42
-        case .tokenizer, .goldenData: 256 << 20
+        case .tokenizer, .tokenTrie, .goldenData: 256 << 20
         case .chatTemplate, .inputs, .golden: 16 << 20
         default: 64 << 20
         }

@@ -109,6 +109,7 @@ struct CompiledProgram {
     func writeSections(to writer: ArtifactWriter, _ source: ModelSource) throws(ArtifactError) {
         for (stage, entry, text) in texts { try writer.writeIR(stage: stage, entry: entry, text: text) }
         for (name, bytes) in source.sections.sorted(by: { $0.key < $1.key }) { try writer.write(name, bytes) }
+        if source.sections[.tokenizer] != nil { try writer.write(.tokenTrie, source.tokenTrie) }
         try writer.write(.passes, JSONCoding.encode(log))
     }
 }

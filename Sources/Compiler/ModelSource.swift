@@ -2,6 +2,7 @@ package import ArtifactFormat
 internal import ChatTemplates
 import Crypto
 import Foundation
+import GuidedDecoding
 package import HuggingFace
 package import Inputs
 package import Models
@@ -92,6 +93,14 @@ package struct ModelSource {
     package func quantizationMismatch(_ name: String) -> String? {
         guard let quantization else { return name.lowercased() == "none" ? nil : "the checkpoint is not quantized" }
         return quantization.isCalled(name) ? nil : "the checkpoint is quantized by \(quantization.summary)"
+    }
+
+    /// The section of the texts of tokens that an answer may spell.
+    var tokenTrie: [UInt8] {
+        let (tokenizer, unspelled) = (tokenizer, inputs.unspelledTokens)
+        return TokenTrie(vocabularySize: inputs.vocabularySize) {
+            unspelled.contains($0) || tokenizer.isSpecial($0) ? nil : tokenizer.bytes(of: $0)
+        }.compiled
     }
 
     /// Tokens of the longest context.

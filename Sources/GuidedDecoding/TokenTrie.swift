@@ -20,12 +20,11 @@ package struct TokenTrie: Sendable {
     /// By token: another one with the same text; −1 for none.
     let twins: [Int32]
     /// By token.
-    private let texts: [UInt8]
-    private let textStarts: [Int32]
+    let texts: [UInt8]
+    let textStarts: [Int32]
 
     /// - Parameter text: the bytes of a token; nil or empty for one that spells no text, such as a special token.
     package init(vocabularySize: Int, text: (Int32) -> [UInt8]?) {
-        self.vocabularySize = vocabularySize
         var (texts, textStarts): ([UInt8], [Int32]) = ([], [0])
         var order: [Int32] = []
         textStarts.reserveCapacity(vocabularySize + 1)
@@ -37,28 +36,47 @@ package struct TokenTrie: Sendable {
             }
             textStarts.append(Int32(texts.count))
         }
-        (self.texts, self.textStarts) = (texts, textStarts)
         func slice(_ token: Int32) -> ArraySlice<UInt8> { texts[Int(textStarts[Int(token)])..<Int(textStarts[Int(token) + 1])] }
-        order.sort { left, right in
-            let (first, second) = (slice(left), slice(right))
-            if first.elementsEqual(second) { return left < right }
-            return first.lexicographicallyPrecedes(second)
+        /// The first bytes of a text and how many of these there are: a number that comes before another one where the text does, if they differ.
+        func beginning(_ token: Int32) -> UInt64 {
+            let text = slice(token).prefix(7)
+            let bytes = text.reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+            return bytes << (8 * UInt64(8 - text.count)) | UInt64(text.count)
         }
+        var keys = order.map { (beginning: beginning($0), token: $0) }
+        keys.sort { left, right in
+            guard left.beginning == right.beginning else { return left.beginning < right.beginning }
+            let (first, second) = (slice(left.token).dropFirst(7), slice(right.token).dropFirst(7))
+            return first.elementsEqual(second) ? left.token < right.token : first.lexicographicallyPrecedes(second)
+        }
+        order = keys.map(\.token)
         var tree = Tree(twins: Array(repeating: -1, count: vocabularySize))
         for token in order { tree.add(slice(token), token) }
         tree.close(upTo: 0)
-        (bytes, depths, nexts, tokens, twins) = (tree.bytes, tree.depths, tree.nexts, tree.tokens, tree.twins)
-        plains = PlainTexts.lengths(bytes, nexts, tokens)
-        var (byNode, starts): ([Int32], [Int32]) = ([], [])
+        self.init(
+            vocabularySize: vocabularySize, texts: texts, textStarts: textStarts, bytes: tree.bytes, depths: tree.depths, nexts: tree.nexts,
+            tokens: tree.tokens, plains: PlainTexts.lengths(tree.bytes, tree.nexts, tree.tokens), twins: tree.twins)
+    }
+
+    /// What lists say; a node's tokens end where one is of no vocabulary or there are more than the vocabulary has.
+    init(
+        vocabularySize: Int, texts: [UInt8], textStarts: [Int32], bytes: [UInt8], depths: [UInt8], nexts: [Int32], tokens: [Int32],
+        plains: [UInt8], twins: [Int32]
+    ) {
+        (self.vocabularySize, self.texts, self.textStarts) = (vocabularySize, texts, textStarts)
+        (self.bytes, self.depths, self.nexts, self.tokens, self.plains, self.twins) = (bytes, depths, nexts, tokens, plains, twins)
+        var (order, starts): ([Int32], [Int32]) = ([], [])
+        order.reserveCapacity(vocabularySize)
+        starts.reserveCapacity(tokens.count + 1)
         for first in tokens {
-            starts.append(Int32(byNode.count))
+            starts.append(Int32(order.count))
             var token = first
-            while token >= 0 {
-                byNode.append(token)
+            while twins.indices.contains(Int(token)), order.count <= vocabularySize {
+                order.append(token)
                 token = twins[Int(token)]
             }
         }
-        (self.order, orderStarts) = (byNode, starts + [Int32(byNode.count)])
+        (self.order, orderStarts) = (order, starts + [Int32(order.count)])
     }
 
     /// The nodes while texts are added in order.

@@ -22,8 +22,11 @@ struct StatusRoutes: Sendable {
         router.serve(.version) { _, _ in Response.json(["version": .string(version)]) }
         router.serve(.load) { _, _ in Response.json(["server_load": .int(model.engine.inFlight)]) }
         router.serve(.metrics) { _, _ in metrics() }
-        router.serve(.models) { _, _ in Response.json(["object": "list", "data": .array([card] + model.adapters.map(card))]) }
-        router.serve(.model) { _, context in try card(named: context.parameters.getCatchAll().joined(separator: "/")) }
+        router.serve(.models) { request, _ in Response.json(list(isOfMessages: Self.isOfMessages(request))) }
+        router.serve(.model) { request, context in
+            let card = try card(named: context.parameters.getCatchAll().joined(separator: "/"))
+            return .json(written(card, isOfMessages: Self.isOfMessages(request)))
+        }
     }
 
     private func health() -> Response {
@@ -40,6 +43,24 @@ struct StatusRoutes: Sendable {
         return .metrics(text)
     }
 
+    /// What Anthropic's clients send with each request.
+    private static func isOfMessages(_ request: Request) -> Bool { HTTPField.Name("anthropic-version").map { request.headers[$0] != nil } ?? false }
+
+    /// - Parameter isOfMessages: whether Anthropic's fields stand beside OpenAI's.
+    private func list(isOfMessages: Bool) -> JSONValue {
+        let cards = ([card] + model.adapters.map(card)).map { written($0, isOfMessages: isOfMessages) }
+        guard isOfMessages else { return ["object": "list", "data": .array(cards)] }
+        return ["object": "list", "data": .array(cards), "has_more": false, "first_id": cards.first?["id"] ?? .null, "last_id": cards.last?["id"] ?? .null]
+    }
+
+    private func written(_ card: JSONValue, isOfMessages: Bool) -> JSONValue {
+        guard isOfMessages, var object = card.objectValue else { return card }
+        object["type"] = "model"
+        object["display_name"] = object["id"]
+        object["created_at"] = .string(Date(timeIntervalSince1970: TimeInterval(created)).ISO8601Format())
+        return .object(object)
+    }
+
     private var card: JSONValue {
         [
             "id": .string(model.name), "object": "model", "created": .int(created), "owned_by": "vlm",
@@ -54,10 +75,10 @@ struct StatusRoutes: Sendable {
         ]
     }
 
-    private func card(named name: String) throws -> Response {
+    private func card(named name: String) throws -> JSONValue {
         let name = name.removingPercentEncoding ?? name
         try model.check(name: name)
-        return .json(model.adapter(named: name).map(card) ?? card)
+        return model.adapter(named: name).map(card) ?? card
     }
 }
 

@@ -24,6 +24,8 @@ package struct ModelInputs: Sendable {
     private let fault: String?
     /// Tells models apart whose image embeddings differ.
     private let key: String
+    /// The compiled tree of the tokens' texts; nil where there is none.
+    private var tokenTrie: @Sendable () -> [UInt8]? = { nil }
 
     /// - Parameter template: the chat template's source; nil for a model without one.
     package init(spec: InputSpec, tokenizer: Tokenizer, template source: String?, key: String = "") {
@@ -53,6 +55,7 @@ package struct ModelInputs: Sendable {
                 spec: try artifact.inputSpec(), tokenizer: try artifact.tokenizer(), template: try template ?? artifact.chatTemplate(),
                 key: artifact.manifest.weightsKey + artifact.manifest.programKey)
         }
+        tokenTrie = { artifact.has(.tokenTrie) ? try? artifact.section(.tokenTrie) : nil }
         let (holdsImages, holdsVideos) = try SessionError.wrapping {
             (try spec.hasPlaceholder(of: tokenizer), try spec.hasVideoPlaceholder(of: tokenizer))
         }
@@ -87,7 +90,7 @@ package struct ModelInputs: Sendable {
             render: template.map { rendering($0) } ?? refuse,
             encode: { text, adds, budget in try tokenizer.encode(text, addSpecialTokens: adds, budget: budget) },
             newDecoder: newDecoder, tokenBytes: { tokenizer.bytes(of: $0) }, isSpecial: { tokenizer.isSpecial($0) },
-            parse: { source in rendering(try ChatTemplate(source: source)) })
+            tokenTrie: tokenTrie, parse: { source in rendering(try ChatTemplate(source: source)) })
     }
 }
 

@@ -7,7 +7,8 @@ internal import Synchronization
 package final class GuideShelf: Sendable {
     private let vocabularySize: Int
     private let text: @Sendable (Int32) -> [UInt8]?
-    /// Built when the first guide is asked for.
+    private let stored: @Sendable () -> [UInt8]?
+    /// Read or built when the first guide is asked for.
     private let trie = Mutex<TokenTrie?>(nil)
     /// The latest last.
     private let kept = Mutex<[(key: String, guide: TokenGuide)]>([])
@@ -18,9 +19,12 @@ package final class GuideShelf: Sendable {
     /// Most guides that are kept beside those at work.
     private static let maxKept = 16
 
-    /// - Parameter text: the bytes of a token; nil for one that spells no text.
-    package init(vocabularySize: Int, text: @escaping @Sendable (Int32) -> [UInt8]?) {
+    /// - Parameters:
+    ///   - stored: the tree of the tokens' texts, compiled; where it is nil or damaged the tree is built.
+    ///   - text: the bytes of a token; nil for one that spells no text.
+    package init(vocabularySize: Int, stored: @escaping @Sendable () -> [UInt8]? = { nil }, text: @escaping @Sendable (Int32) -> [UInt8]?) {
         self.vocabularySize = vocabularySize
+        self.stored = stored
         self.text = text
     }
 
@@ -59,7 +63,8 @@ package final class GuideShelf: Sendable {
     private func vocabulary() -> TokenTrie {
         trie.withLock { trie in
             if let trie { return trie }
-            let made = TokenTrie(vocabularySize: vocabularySize, text: text)
+            let known = stored().flatMap { TokenTrie(compiled: $0, vocabularySize: vocabularySize) }
+            let made = known ?? TokenTrie(vocabularySize: vocabularySize, text: text)
             trie = made
             return made
         }

@@ -77,6 +77,7 @@ package struct InputPipeline: Sendable {
     ///   - render: the chat template over `messages`, with the prompt for an answer appended, and over what else it may see.
     ///   - parse: reads the source of a template that takes the place of `render`.
     ///   - isSpecial: whether a token spells no text of an answer.
+    ///   - tokenTrie: the tree of the tokens' texts, compiled; nil where it is to be built.
     ///   - encode: text with special tokens spelled out to ids, nothing added.
     package init(
         spec: InputSpec, modelKey: String, maxPatches: Int, maxImagePixels: Int, contextLength: Int = .max,
@@ -85,11 +86,14 @@ package struct InputPipeline: Sendable {
         encode: @escaping @Sendable (String, _ addsSpecialTokens: Bool, WorkBudget) throws -> [Int32],
         newDecoder: @escaping @Sendable (TokenShowing) -> any TokenTextDecoder,
         tokenBytes: @escaping @Sendable (Int32) -> [UInt8], isSpecial: @escaping @Sendable (Int32) -> Bool = { _ in false },
+        tokenTrie: @escaping @Sendable () -> [UInt8]? = { nil },
         parse: @escaping @Sendable (_ source: String) throws -> Render = { _ in throw InputError.badPrompt("no templates are read here") }
     ) {
         self.tokenBytes = tokenBytes
-        let spellsNothing = Set(spec.endTokenIDs + [spec.image, spec.video?.frames].compactMap { $0?.prompt.token })
-        guides = GuideShelf(vocabularySize: spec.vocabularySize) { spellsNothing.contains($0) || isSpecial($0) ? nil : tokenBytes($0) }
+        let unspelled = spec.unspelledTokens
+        guides = GuideShelf(vocabularySize: spec.vocabularySize, stored: tokenTrie) {
+            unspelled.contains($0) || isSpecial($0) ? nil : tokenBytes($0)
+        }
         self.spec = spec
         generation = spec.generation
         template = TemplateUse(render: render)

@@ -85,6 +85,11 @@ class Messages(unittest.TestCase):
         usage = self.create(asked("shapes-count.png"), tools=FUNCTIONS, system="Be brief.", max_tokens=1).usage
         self.assertEqual(counted.input_tokens, usage.input_tokens + usage.cache_read_input_tokens)
 
+    def test_models(self):
+        models = client().models.list().data
+        self.assertEqual([models[0].id, models[0].type, models[0].display_name], ["model", "model", "model"])
+        self.assertEqual(client().models.retrieve("model").created_at, models[0].created_at)
+
     def test_errors_have_their_classes(self):
         with self.assertRaises(anthropic.NotFoundError) as raised:
             client().messages.create(model="other", max_tokens=1, messages=asked("text-word.png"))

@@ -53,18 +53,20 @@ import Testing
             #"{"custom_id": "wrong", "method": "POST", "url": "/v1/completions", "body": {"model": "model", "prompt": "a", "top_p": 7}}"#,
             #"{"custom_id": "text", "url": "/v1/completions", "body": {"model": "model", "prompt": "again"}}"#,
             #"{"custom_id": "stream", "url": "/v1/completions", "body": {"model": "model", "prompt": "a", "stream": true}}"#,
+            #"{"custom_id": "response", "url": "/v1/responses", "body": {"model": "model", "input": "A large", "max_output_tokens": 8}}"#,
         ]
         try (lines.joined(separator: "\n") + "\n").write(toFile: path("in.jsonl"), atomically: true, encoding: .utf8)
         let outcome = try run("in.jsonl", "out.jsonl")
-        #expect(outcome.status == 0 && outcome.output == "" && outcome.errors.contains("7 requests: 2 answered, 5 with errors"), "\(outcome.errors)")
+        #expect(outcome.status == 0 && outcome.output == "" && outcome.errors.contains("8 requests: 3 answered, 5 with errors"), "\(outcome.errors)")
         let found = try results("out.jsonl")
-        #expect(found.count == 7)
+        #expect(found.count == 8)
         func result(_ line: Int) -> [String: Any]? { found.first { $0["id"] as? String == "batch_req_\(line)" } }
         func message(_ line: Int) -> String { (result(line)?["error"] as? [String: Any])?["message"] as? String ?? "none" }
         for (line, word) in [(4, "no JSON"), (5, "method must be POST"), (6, "top_p"), (7, "same custom_id"), (8, "stream must be false")] {
             #expect(message(line).contains(word), "\(message(line))")
         }
         #expect(result(4)?["custom_id"] is NSNull && result(4)?["response"] is NSNull && result(1)?["error"] is NSNull)
+        #expect(((result(9)?["response"] as? [String: Any])?["body"] as? [String: Any])?["object"] as? String == "response")
         #expect((result(6)?["response"] as? [String: Any])?["status_code"] as? Int == 400)
 
         let server = try Server(artifact, "--max-num-seqs", "2")
@@ -79,7 +81,7 @@ import Testing
         // Nothing is left to do, and nothing is written twice.
         let before = try Data(contentsOf: URL(fileURLWithPath: path("out.jsonl")))
         let again = try run("in.jsonl", "out.jsonl")
-        #expect(again.status == 0 && again.errors.contains("7 had results before"), "\(again.errors)")
+        #expect(again.status == 0 && again.errors.contains("8 had results before"), "\(again.errors)")
         #expect(try Data(contentsOf: URL(fileURLWithPath: path("out.jsonl"))) == before)
     }
 

@@ -21,9 +21,9 @@ import Testing
         "Models": ["HuggingFace", "IR", "JSON", "Plan", "Tensors", "Foundation"],
         "Passes": ["IR", "Plan", "Reference", "Tensors"],
         "ArtifactFormat": ["Plan", "Tensors", "CZstd", "Crypto", "Foundation"],
-        // Tokenizer and template are compiled ahead (Inputs); small weights are computed when packed (Reference).
+        // Tokenizer, template and the tree of tokens' texts are compiled ahead (Inputs, GuidedDecoding); small weights are computed when packed (Reference).
         "Compiler": [
-            "ArtifactFormat", "Budgets", "CKernels", "COpenBLAS", "ChatTemplates", "Crypto", "Foundation", "HostLimits", "HuggingFace", "IR",
+            "ArtifactFormat", "Budgets", "CKernels", "COpenBLAS", "ChatTemplates", "Crypto", "Foundation", "GuidedDecoding", "HostLimits", "HuggingFace", "IR",
             "Inputs", "JSON", "Models", "Passes", "Plan", "Reference", "Tensors",
         ],
         "Inputs": ["Budgets", "JSON", "Plan", "Texts", "CImage", "CPCRE2", "CUTF8Proc", "Foundation"],

@@ -36,6 +36,7 @@ package struct BatchAnswers: Sendable {
         let arrival = RequestIntake.Arrival.file(line.body)
         switch line.endpoint {
         case .completions: return try await answers.answer(to: answers.complete(arrival))
+        case .responses: return try await answers.answer(to: answers.chat(arrival, as: Responses.self))
         case .embeddings: return try await embeddings.answer(arrival)
         default: return try await answers.answer(to: answers.chat(arrival, as: ChatCompletions.self))
         }

@@ -11,7 +11,7 @@ package struct BatchLine: Sendable {
     let body: [UInt8]
 
     /// What a batch may ask for.
-    static let endpoints: [Endpoint] = [.chat, .completions, .embeddings]
+    static let endpoints: [Endpoint] = [.chat, .completions, .responses, .embeddings]
 
     /// Most bytes of `custom_id`.
     private static let customIDBytesMax = 512

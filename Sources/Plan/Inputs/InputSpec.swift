@@ -35,6 +35,9 @@ package struct InputSpec: Sendable, Hashable, Codable {
         self.specialTokens = specialTokens
         self.chatTemplate = chatTemplate
     }
+
+    /// Tokens that spell nothing of an answer, whatever the tokenizer says: those that end it, and that stand for images.
+    package var unspelledTokens: Set<Int32> { Set(endTokenIDs + [image, video?.frames].compactMap { $0?.prompt.token }) }
 }
 
 /// What prompts may hold beside text.
