@@ -10,12 +10,15 @@ package struct AnswerBlocks: Sendable {
         case textBegan(Int)
         case textGrew(Int, by: String)
         case textEnded(Int, String)
-        case called(Int, AnswerReading.Call)
+        /// A call without its arguments.
+        case callBegan(Int, AnswerReading.Call)
+        case callGrew(Int, by: String)
+        case callEnded(Int, AnswerReading.Call)
     }
 
     /// Those that have ended.
     package private(set) var blocks: [Block] = []
-    private var open: String?
+    private var open: Block?
     private var reading: AnswerReading
 
     package init(_ limit: AnswerReading.Limit) { reading = AnswerReading(limit) }
@@ -24,13 +27,11 @@ package struct AnswerBlocks: Sendable {
 
     package mutating func add(_ text: String) -> [Change] { changes(reading.read(text)) }
 
-    /// - Parameters:
-    ///   - isNeverEmpty: whether an answer without words is one text.
-    ///   - isCut: whether the model would have gone on.
-    package mutating func finish(isNeverEmpty: Bool, isCut: Bool) -> [Change] {
-        var changes = changes(reading.finish(isCut: isCut))
+    /// - Parameter isNeverEmpty: whether an answer without words is one text.
+    package mutating func finish(isNeverEmpty: Bool) -> [Change] {
+        var changes = changes(reading.finish())
         if isNeverEmpty, blocks.isEmpty, open == nil {
-            open = ""
+            open = .text("")
             changes.append(.textBegan(0))
         }
         return changes + ended()
@@ -41,21 +42,33 @@ package struct AnswerBlocks: Sendable {
             let place = blocks.count
             switch piece {
             case .text(let text), .reasoning(let text):
-                let began: [Change] = open == nil ? [.textBegan(place)] : []
-                open = (open ?? "") + text
-                return began + [.textGrew(place, by: text)]
-            case .call(let call):
+                guard case .text(let before)? = open else {
+                    open = .text(text)
+                    return [.textBegan(place), .textGrew(place, by: text)]
+                }
+                open = .text(before + text)
+                return [.textGrew(place, by: text)]
+            case .callBegan(let call):
                 let ended = ended()
-                blocks.append(.call(call))
-                return ended + [.called(blocks.count - 1, call)]
+                open = .call(call)
+                return ended + [.callBegan(blocks.count, call)]
+            case .callGrew(_, let text):
+                guard case .call(var call)? = open else { return [] }
+                call.arguments += text
+                open = .call(call)
+                return [.callGrew(place, by: text)]
+            case .callEnded: return ended()
             }
         }
     }
 
     private mutating func ended() -> [Change] {
-        guard let text = open else { return [] }
+        guard let block = open else { return [] }
         open = nil
-        blocks.append(.text(text))
-        return [.textEnded(blocks.count - 1, text)]
+        blocks.append(block)
+        switch block {
+        case .text(let text): return [.textEnded(blocks.count - 1, text)]
+        case .call(let call): return [.callEnded(blocks.count - 1, call)]
+        }
     }
 }

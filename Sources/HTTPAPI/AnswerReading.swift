@@ -12,7 +12,7 @@ package struct AnswerReading: Sendable {
         /// How many of the answer's came before.
         package var number: Int
         package var name: String
-        /// JSON text of an object; its beginning where the answer was cut in it.
+        /// JSON text of an object, as far as the model wrote it.
         package var arguments: String
 
         package init(number: Int, name: String, arguments: String) {
@@ -25,13 +25,19 @@ package struct AnswerReading: Sendable {
     enum Piece: Sendable, Equatable {
         case reasoning(String)
         case text(String)
-        case call(Call)
+        /// A call without its arguments, which follow.
+        case callBegan(Call)
+        /// The call of this number.
+        case callGrew(Int, by: String)
+        case callEnded
     }
 
     private let limit: Limit
     private var reasoning: ReasoningReader
     private var reader = ToolCallReader()
     private(set) var callCount = 0
+    /// Whether the call at hand does not count.
+    private var isSkipping = false
 
     /// - Parameters:
     ///   - limit: where no calls count, text is text.
@@ -45,10 +51,7 @@ package struct AnswerReading: Sendable {
     mutating func read(_ text: String) -> [Piece] { said(reasoning.read(text)) }
 
     /// What is left at the end of the answer.
-    /// - Parameter isCut: whether the model would have gone on.
-    mutating func finish(isCut: Bool) -> [Piece] {
-        said(reasoning.finish()) + (limit == .none ? [] : counted(reader.finish(isCut: isCut)))
-    }
+    mutating func finish() -> [Piece] { said(reasoning.finish()) + (limit == .none ? [] : counted(reader.finish())) }
 
     /// Thoughts as they are, and what is said read for calls.
     private mutating func said(_ pieces: [ReasoningReader.Piece]) -> [Piece] {
@@ -66,10 +69,13 @@ package struct AnswerReading: Sendable {
         pieces.compactMap { piece in
             switch piece {
             case .text(let text): return .text(text)
-            case .call(let name, let arguments):
-                guard limit == .several || callCount == 0 else { return nil }
+            case .callBegan(let name):
+                isSkipping = limit == .one && callCount > 0
+                guard !isSkipping else { return nil }
                 defer { callCount += 1 }
-                return .call(Call(number: callCount, name: name, arguments: arguments))
+                return .callBegan(Call(number: callCount, name: name, arguments: ""))
+            case .callGrew(let text): return isSkipping ? nil : .callGrew(callCount - 1, by: text)
+            case .callEnded: return isSkipping ? nil : .callEnded
             }
         }
     }

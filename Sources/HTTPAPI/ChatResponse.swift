@@ -31,7 +31,7 @@ struct ChatResponse: AnswerWriting {
 
     func whole(_ choices: [AnswerChoice], _ usage: Usage) -> JSONValue {
         let written = choices.enumerated().map { index, choice -> JSONValue in
-            let (message, hasCalls) = message(index, choice.text, isCut: choice.completion?.reason == .length)
+            let (message, hasCalls) = message(index, choice.text)
             var written: JSONObject = [
                 "index": .int(index),
                 "message": message,
@@ -52,20 +52,22 @@ struct ChatResponse: AnswerWriting {
         return .object(object)
     }
 
-    private func message(_ index: Int, _ text: String, isCut: Bool) -> (JSONValue, hasCalls: Bool) {
+    private func message(_ index: Int, _ text: String) -> (JSONValue, hasCalls: Bool) {
         var message: JSONObject = ["role": "assistant", "content": .string(text), "refusal": nil]
-        var (reading, thoughts, content, calls) = (AnswerReading(toolCalls, start), "", "", [JSONValue]())
-        for piece in reading.read(text) + reading.finish(isCut: isCut) {
+        var (reading, thoughts, content, calls) = (AnswerReading(toolCalls, start), "", "", [AnswerReading.Call]())
+        for piece in reading.read(text) + reading.finish() {
             switch piece {
             case .reasoning(let text): thoughts += text
             case .text(let text): content += text
-            case .call(let call): calls.append(.object(written(index, call)))
+            case .callBegan(let call): calls.append(call)
+            case .callGrew(_, let text): calls[calls.count - 1].arguments += text
+            case .callEnded: break
             }
         }
         message["content"] = content.isEmpty && !(calls.isEmpty && thoughts.isEmpty) ? .null : .string(content)
         if !thoughts.isEmpty { message["reasoning_content"] = .string(thoughts) }
         guard !calls.isEmpty else { return (.object(message), false) }
-        message["tool_calls"] = .array(calls)
+        message["tool_calls"] = .array(calls.map { .object(written(index, $0)) })
         return (.object(message), true)
     }
 
@@ -93,23 +95,30 @@ struct ChatResponse: AnswerWriting {
     }
 
     private func chunks(_ index: Int, _ pieces: [AnswerReading.Piece], _ reading: inout Reading) -> [JSONValue] {
-        pieces.map { piece in
+        pieces.compactMap { piece in
+            guard let delta = delta(index, piece) else { return nil }
             defer { reading.tokens = [] }
-            switch piece {
-            case .reasoning(let text): return chunk(index, delta: ["reasoning_content": .string(text)], reading.tokens)
-            case .text(let text): return chunk(index, delta: ["content": .string(text)], reading.tokens)
-            case .call(let call):
-                var written = written(index, call)
-                written["index"] = .int(call.number)
-                return chunk(index, delta: ["tool_calls": [.object(written)]], reading.tokens)
-            }
+            return chunk(index, delta: delta, reading.tokens)
+        }
+    }
+
+    private func delta(_ index: Int, _ piece: AnswerReading.Piece) -> JSONValue? {
+        switch piece {
+        case .reasoning(let text): return ["reasoning_content": .string(text)]
+        case .text(let text): return ["content": .string(text)]
+        case .callBegan(let call):
+            var written = written(index, call)
+            written["index"] = .int(call.number)
+            return ["tool_calls": [.object(written)]]
+        case .callGrew(let number, let text): return ["tool_calls": [["index": .int(number), "function": ["arguments": .string(text)]]]]
+        case .callEnded: return nil
         }
     }
 
     mutating func endings(_ index: Int, _ completion: Completion, _ tokens: [TokenChoice]) -> [JSONValue] {
         var reading = readings[index] ?? Reading(answer: AnswerReading(toolCalls, start))
         reading.tokens += tokens
-        let chunks = chunks(index, reading.answer.finish(isCut: completion.reason == .length), &reading)
+        let chunks = chunks(index, reading.answer.finish(), &reading)
         readings[index] = reading
         return chunks + [chunk(index, delta: [:], reading.tokens, ended: completion, hasCalls: reading.answer.callCount > 0)]
     }

@@ -25,7 +25,7 @@ struct MessagesWriter: AnswerWriting {
     func whole(_ choices: [AnswerChoice], _ usage: Usage) throws(APIError) -> JSONValue {
         guard let choice = choices.first, let completion = choice.completion, completion.reason != .abort else { throw Self.stopped }
         var blocks = AnswerBlocks(toolCalls)
-        _ = blocks.add(choice.text) + blocks.finish(isNeverEmpty: false, isCut: completion.reason == .length)
+        _ = blocks.add(choice.text) + blocks.finish(isNeverEmpty: false)
         let content = blocks.blocks.map { block -> JSONValue in
             switch block {
             case .text(let text): ["type": "text", "text": .string(text)]
@@ -49,7 +49,7 @@ struct MessagesWriter: AnswerWriting {
 
     mutating func endings(_ index: Int, _ completion: Completion, _ tokens: [TokenChoice]) -> [JSONValue] {
         self.completion = completion
-        return blocks.finish(isNeverEmpty: false, isCut: completion.reason == .length).flatMap(events)
+        return blocks.finish(isNeverEmpty: false).flatMap(events)
     }
 
     func closing(_ usage: Usage) -> [JSONValue] {
@@ -97,9 +97,9 @@ struct MessagesWriter: AnswerWriting {
         switch change {
         case .textBegan(let index): [start(index, ["type": "text", "text": ""])]
         case .textGrew(let index, let text): [delta(index, ["type": "text_delta", "text": .string(text)])]
-        case .textEnded(let index, _): [stop(index)]
-        case .called(let index, let call):
-            [start(index, use(call, input: [:])), delta(index, ["type": "input_json_delta", "partial_json": .string(call.arguments)]), stop(index)]
+        case .textEnded(let index, _), .callEnded(let index, _): [stop(index)]
+        case .callBegan(let index, let call): [start(index, use(call, input: [:]))]
+        case .callGrew(let index, let text): [delta(index, ["type": "input_json_delta", "partial_json": .string(text)])]
         }
     }
 

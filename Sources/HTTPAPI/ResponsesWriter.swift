@@ -32,7 +32,7 @@ struct ResponsesWriter: AnswerWriting {
     func whole(_ choices: [AnswerChoice], _ usage: Usage) -> JSONValue {
         guard let choice = choices.first, let completion = choice.completion else { return response("failed", [], usage) }
         var blocks = AnswerBlocks(toolCalls)
-        _ = blocks.add(choice.text) + blocks.finish(isNeverEmpty: true, isCut: completion.reason == .length)
+        _ = blocks.add(choice.text) + blocks.finish(isNeverEmpty: true)
         var logprobs = logprobs(choice.tokens)
         let output = blocks.blocks.enumerated().map { index, block -> JSONValue in
             let isCut = completion.reason != .stop && index == blocks.blocks.count - 1
@@ -59,7 +59,7 @@ struct ResponsesWriter: AnswerWriting {
     mutating func endings(_ index: Int, _ completion: Completion, _ tokens: [TokenChoice]) -> [JSONValue] {
         self.completion = completion
         self.tokens += tokens
-        let changes = blocks.finish(isNeverEmpty: true, isCut: completion.reason == .length)
+        let changes = blocks.finish(isNeverEmpty: true)
         return changes.enumerated().flatMap { events($1, isCut: completion.reason != .stop && $0 == changes.count - 1) }
     }
 
@@ -166,7 +166,19 @@ extension ResponsesWriter {
                 event("response.content_part.done", inText(index, ["part": part(text, logprobs)])),
                 event("response.output_item.done", ["output_index": .int(index), "item": item]),
             ]
-        case .called(let index, let call): return events(index, call, isCut: isCut)
+        case .callBegan(let index, let call):
+            tokens = []
+            return [event("response.output_item.added", ["output_index": .int(index), "item": item(index, call, status: "in_progress")])]
+        case .callGrew(let index, let text):
+            return [event("response.function_call_arguments.delta", inCall(index, ["delta": .string(text)]))]
+        case .callEnded(let index, let call):
+            let item = item(index, call, isCut: isCut)
+            output.append(item)
+            let done: JSONObject = ["name": .string(call.name), "arguments": .string(call.arguments)]
+            return [
+                event("response.function_call_arguments.done", inCall(index, done)),
+                event("response.output_item.done", ["output_index": .int(index), "item": item]),
+            ]
         }
     }
 
@@ -176,22 +188,9 @@ extension ResponsesWriter {
         return all
     }
 
-    private mutating func events(_ index: Int, _ call: AnswerReading.Call, isCut: Bool) -> [JSONValue] {
-        tokens = []
-        var begun = call
-        begun.arguments = ""
-        let item = item(index, call, isCut: isCut)
-        output.append(item)
-        let place: JSONObject = ["item_id": id("fc", index), "output_index": .int(index)]
-        var delta = place, done = place
-        delta["delta"] = .string(call.arguments)
-        done["name"] = .string(call.name)
-        done["arguments"] = .string(call.arguments)
-        return [
-            event("response.output_item.added", ["output_index": .int(index), "item": self.item(index, begun, status: "in_progress")]),
-            event("response.function_call_arguments.delta", delta),
-            event("response.function_call_arguments.done", done),
-            event("response.output_item.done", ["output_index": .int(index), "item": item]),
-        ]
+    private func inCall(_ index: Int, _ fields: JSONObject) -> JSONObject {
+        var all: JSONObject = ["item_id": id("fc", index), "output_index": .int(index)]
+        for (name, value) in fields { all[name] = value }
+        return all
     }
 }

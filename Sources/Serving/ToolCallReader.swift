@@ -3,17 +3,29 @@ internal import JSON
 
 /// Finds calls of functions in an answer as it grows: `<tool_call>{"name": …, "arguments": {…}}</tool_call>`.
 ///
-/// What is no such call stays text. A call that is not closed counts where its JSON is whole, and where the answer was cut in its arguments.
+/// A call has begun where its arguments have, and grows with them. What does not come to that is a call where it is closed, or the answer ends,
+/// and is JSON of one; all else stays text.
 package struct ToolCallReader: Sendable {
     package enum Piece: Sendable, Equatable {
         case text(String)
-        /// - arguments: JSON text of an object; its beginning where the answer was cut in it.
-        case call(name: String, arguments: String)
+        case callBegan(name: String)
+        /// More of the JSON text of the call's arguments, an object, as the model wrote it.
+        case callGrew(by: String)
+        case callEnded
     }
 
-    /// What may be the beginning of a call, or is one that is not closed yet.
+    private enum Place {
+        case text
+        /// Behind the opening mark, which is held with all that follows.
+        case head
+        case arguments(JSONNesting)
+        /// Behind the arguments, up to the closing mark.
+        case tail
+    }
+
+    private var place = Place.text
+    /// What is not told yet.
     private var held: [UInt8] = []
-    private var isInCall = false
     /// Bytes of `held` in which the call is not closed.
     private var searched = 0
     /// Line breaks and spaces, which belong to the answer only where text follows that is no call.
@@ -29,45 +41,87 @@ package struct ToolCallReader: Sendable {
     package mutating func read(_ text: String) -> [Piece] {
         held += text.utf8
         var pieces: [Piece] = []
-        while true {
-            if isInCall {
-                guard let end = Self.find(Self.closing, in: held, from: max(Self.opening.count, searched - Self.closing.count)) else {
-                    searched = held.count
-                    return pieces
-                }
-                takeCall(upTo: end, behind: end + Self.closing.count, &pieces)
-                continue
-            }
-            if let start = Self.find(Self.opening, in: held, from: 0) {
-                add(held[..<start], &pieces)
-                held.removeFirst(start)
-                (isInCall, searched) = (true, 0)
-                continue
-            }
-            let kept = Self.overlap(held, Self.opening)
-            add(held[..<(held.count - kept)], &pieces)
-            held.removeFirst(held.count - kept)
-            return pieces
-        }
+        while step(&pieces) {}
+        return pieces
     }
 
     /// What is left at the end of the answer.
-    /// - Parameter isCut: whether the model would have gone on.
-    package mutating func finish(isCut: Bool) -> [Piece] {
+    package mutating func finish() -> [Piece] {
         var pieces: [Piece] = []
-        if isInCall { takeCall(upTo: held.count - Self.overlap(held, Self.closing), behind: held.count, isCut: isCut, &pieces) }
-        add(held[...], &pieces)
-        held = []
+        switch place {
+        case .text: add(held[...], &pieces)
+        case .head: takeWhole(upTo: held.count, behind: held.count, &pieces)
+        case .arguments, .tail: pieces.append(.callEnded)
+        }
+        (held, place) = ([], .text)
         if !hasCall, !space.isEmpty { pieces.append(.text(String(decoding: space, as: UTF8.self))) }
         return pieces
     }
 
-    private mutating func takeCall(upTo end: Int, behind: Int, isCut: Bool = false, _ pieces: inout [Piece]) {
-        isInCall = false
-        let text = held[Self.opening.count..<max(end, Self.opening.count)]
-        if let call = Self.call(text) ?? (isCut ? Self.cutCall(text) : nil) {
-            (space, hasCall) = ([], true)
-            pieces.append(call)
+    /// One step on in what is held; false where more must come first.
+    private mutating func step(_ pieces: inout [Piece]) -> Bool {
+        switch place {
+        case .text: return readText(&pieces)
+        case .head: return readHead(&pieces)
+        case .arguments(var nesting):
+            let count = nesting.read(held)
+            if count > 0 { pieces.append(.callGrew(by: String(decoding: held[..<count], as: UTF8.self))) }
+            held.removeFirst(count)
+            place = nesting.hasEnded ? .tail : .arguments(nesting)
+            return nesting.hasEnded
+        case .tail:
+            // A call that was not closed ends where another one begins.
+            let (end, next) = (Self.find(Self.closing, in: held, from: 0), Self.find(Self.opening, in: held, from: 0))
+            guard let first = [end, next].compactMap(\.self).min() else {
+                held.removeFirst(held.count - max(Self.overlap(held, Self.closing), Self.overlap(held, Self.opening)))
+                return false
+            }
+            held.removeFirst(first == end ? first + Self.closing.count : first)
+            place = .text
+            pieces.append(.callEnded)
+            return true
+        }
+    }
+
+    private mutating func readText(_ pieces: inout [Piece]) -> Bool {
+        guard let start = Self.find(Self.opening, in: held, from: 0) else {
+            let kept = Self.overlap(held, Self.opening)
+            add(held[..<(held.count - kept)], &pieces)
+            held.removeFirst(held.count - kept)
+            return false
+        }
+        add(held[..<start], &pieces)
+        held.removeFirst(start)
+        (place, searched) = (.head, 0)
+        return true
+    }
+
+    private mutating func readHead(_ pieces: inout [Piece]) -> Bool {
+        if let (name, behind) = Self.head(held[Self.opening.count...]) {
+            begin(name, &pieces)
+            held.removeFirst(behind)
+            place = .arguments(JSONNesting())
+            return true
+        }
+        guard let end = Self.find(Self.closing, in: held, from: max(Self.opening.count, searched - Self.closing.count)) else {
+            searched = held.count
+            return false
+        }
+        takeWhole(upTo: end, behind: end + Self.closing.count, &pieces)
+        place = .text
+        return true
+    }
+
+    private mutating func begin(_ name: String, _ pieces: inout [Piece]) {
+        (space, hasCall) = ([], true)
+        pieces.append(.callBegan(name: name))
+    }
+
+    /// Takes what is held up to `behind` for a call, where what comes before `end` is one.
+    private mutating func takeWhole(upTo end: Int, behind: Int, _ pieces: inout [Piece]) {
+        if let (name, arguments) = Self.call(held[Self.opening.count..<max(end, Self.opening.count)]) {
+            begin(name, &pieces)
+            pieces += [.callGrew(by: arguments), .callEnded]
         } else {
             add(held[..<behind], &pieces)
         }
@@ -76,49 +130,44 @@ package struct ToolCallReader: Sendable {
 
     private mutating func add(_ bytes: ArraySlice<UInt8>, _ pieces: inout [Piece]) {
         let all = space + bytes
-        let end = all.lastIndex { !" \n\r\t".utf8.contains($0) }.map { $0 + 1 } ?? 0
+        let end = all.lastIndex { !Self.isSpace($0) }.map { $0 + 1 } ?? 0
         space = Array(all[end...])
         if end > 0 { pieces.append(.text(String(decoding: all[..<end], as: UTF8.self))) }
     }
+}
 
-    private static func call(_ text: ArraySlice<UInt8>) -> Piece? {
-        guard let object = (try? JSONValue(parsing: Array(text)))?.objectValue, let name = object["name"]?.stringValue else { return nil }
-        switch object["arguments"] {
-        case nil, .null?: return .call(name: name, arguments: "{}")
-        case .object(let arguments)?: return .call(name: name, arguments: JSONValue.object(arguments).serializedText)
-        case .string(let text)?:
-            guard (try? JSONValue(parsing: text))?.objectValue != nil else { return nil }
-            return .call(name: name, arguments: text)
-        default: return nil
-        }
-    }
+extension ToolCallReader {
+    private static func isSpace(_ byte: UInt8) -> Bool { [0x20, 0x0A, 0x0D, 0x09].contains(byte) }
 
-    /// A call whose arguments have begun.
-    private static func cutCall(_ text: ArraySlice<UInt8>) -> Piece? {
-        let space = { (byte: UInt8) in " \n\r\t".utf8.contains(byte) }
+    /// The name of a call whose arguments have begun, and where; nil for none yet, and for what has them in another order or form.
+    private static func head(_ text: ArraySlice<UInt8>) -> (name: String, arguments: Int)? {
         var rest = text
         func take(_ words: [String]) -> Bool {
             for word in words {
-                rest = rest.drop(while: space)
                 guard rest.starts(with: word.utf8) else { return false }
-                rest = rest.dropFirst(word.utf8.count)
+                rest = rest.dropFirst(word.utf8.count).drop(while: isSpace)
             }
-            rest = rest.drop(while: space)
             return true
         }
-        guard take(["{", #""name""#, ":"]) else { return nil }
-        guard let end = Self.textEnd(rest), let name = (try? JSONValue(parsing: Array(rest[..<end])))?.stringValue else { return nil }
-        rest = rest[end...]
+        rest = rest.drop(while: isSpace)
+        guard take(["{", #""name""#, ":"]), rest.first == UInt8(ascii: "\"") else { return nil }
+        var end = rest.startIndex + 1
+        while end < rest.endIndex, rest[end] != UInt8(ascii: "\"") { end += rest[end] == UInt8(ascii: "\\") ? 2 : 1 }
+        guard end < rest.endIndex, let name = (try? JSONValue(parsing: Array(rest[...end])))?.stringValue else { return nil }
+        rest = rest[(end + 1)...].drop(while: isSpace)
         guard take([",", #""arguments""#, ":"]), rest.first == UInt8(ascii: "{") else { return nil }
-        return .call(name: name, arguments: String(decoding: rest, as: UTF8.self))
+        return (name, rest.startIndex)
     }
 
-    /// Behind the closing mark of the JSON text that the bytes begin with.
-    private static func textEnd(_ bytes: ArraySlice<UInt8>) -> Int? {
-        guard bytes.first == UInt8(ascii: "\"") else { return nil }
-        var place = bytes.startIndex + 1
-        while place < bytes.endIndex, bytes[place] != UInt8(ascii: "\"") { place += bytes[place] == UInt8(ascii: "\\") ? 2 : 1 }
-        return place < bytes.endIndex ? place + 1 : nil
+    /// A call that is whole.
+    private static func call(_ text: ArraySlice<UInt8>) -> (name: String, arguments: String)? {
+        guard let object = (try? JSONValue(parsing: Array(text)))?.objectValue, let name = object["name"]?.stringValue else { return nil }
+        switch object["arguments"] {
+        case nil, .null?: return (name, "{}")
+        case .object(let arguments)?: return (name, JSONValue.object(arguments).serializedText)
+        case .string(let text)?: return (try? JSONValue(parsing: text))?.objectValue == nil ? nil : (name, text)
+        default: return nil
+        }
     }
 
     private static func find(_ word: [UInt8], in bytes: [UInt8], from start: Int) -> Int? {
@@ -137,5 +186,39 @@ package struct ToolCallReader: Sendable {
             return count
         }
         return 0
+    }
+}
+
+/// How deep a JSON text stands, as it grows.
+private struct JSONNesting {
+    private var depth = 0
+    private var isInString = false
+    private var isEscaped = false
+    private(set) var hasEnded = false
+
+    /// How many of the next bytes belong to the text, which ends where its first bracket is closed, and before what no JSON has outside of strings.
+    mutating func read(_ bytes: [UInt8]) -> Int {
+        for (index, byte) in bytes.enumerated() {
+            if isEscaped {
+                isEscaped = false
+            } else if isInString {
+                isEscaped = byte == UInt8(ascii: "\\")
+                isInString = byte != UInt8(ascii: "\"")
+            } else {
+                switch byte {
+                case UInt8(ascii: "\""): isInString = true
+                case UInt8(ascii: "{"), UInt8(ascii: "["): depth += 1
+                case UInt8(ascii: "}"), UInt8(ascii: "]"):
+                    depth -= 1
+                    hasEnded = depth == 0
+                    if hasEnded { return index + 1 }
+                case UInt8(ascii: "<"):
+                    hasEnded = true
+                    return index
+                default: break
+                }
+            }
+        }
+        return bytes.count
     }
 }

@@ -46,7 +46,8 @@ package final class ToolForm: Sendable {
         // The call stands last; those that only show the form come before.
         guard let start = history.ranges(of: ToolCalls.opening).last?.upperBound else { return .otherForm }
         var reader = ToolCallReader()
-        let pieces = reader.read(ToolCalls.opening + history[start...]) + reader.finish(isCut: false)
-        return pieces.contains { if case .call(name, #"{"x":1}"#) = $0 { true } else { false } } ? .hermes : .otherForm
+        let pieces = reader.read(ToolCalls.opening + history[start...]) + reader.finish()
+        let arguments = pieces.compactMap { if case .callGrew(let text) = $0 { text } else { nil } }.joined()
+        return pieces.contains(.callBegan(name: name)) && (try? JSONValue(parsing: arguments)) == ["x": 1] ? .hermes : .otherForm
     }
 }

@@ -108,11 +108,12 @@ class Streams(unittest.TestCase):
     def test_calls(self):
         events = self.events(asked("shapes-two.jpg"), tools=FUNCTIONS, tool_choice="required", parallel_tool_calls=False, max_output_tokens=200)
         kinds = [event.type.removeprefix("response.") for event in events]
-        self.assertEqual(kinds, [
-            "created", "in_progress", "output_item.added", "function_call_arguments.delta", "function_call_arguments.done", "output_item.done",
-            "completed"])
-        self.assertEqual(events[3].delta, events[5].item.arguments)
-        self.assertIn(events[5].item.name, ("count", "paint"))
+        self.assertEqual([kind for kind in kinds if not kind.endswith(".delta")], [
+            "created", "in_progress", "output_item.added", "function_call_arguments.done", "output_item.done", "completed"])
+        deltas = [event.delta for event in events if event.type == "response.function_call_arguments.delta"]
+        self.assertGreater(len(deltas), 2)
+        self.assertEqual("".join(deltas), events[-2].item.arguments)
+        self.assertIn(events[-2].item.name, ("count", "paint"))
 
     def test_helper(self):
         class Colour(pydantic.BaseModel):

@@ -4,12 +4,12 @@ import Testing
 /// Answers as rows of texts and calls, however their text arrives.
 @Suite struct AnswerBlocksTests {
     private static let call = "<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": [1]}}\n</tool_call>"
-    private static let f = AnswerReading.Call(number: 0, name: "f", arguments: #"{"a":[1]}"#)
+    private static let f = AnswerReading.Call(number: 0, name: "f", arguments: #"{"a": [1]}"#)
 
     private func blocks(_ pieces: [String], _ limit: AnswerReading.Limit = .several, isNeverEmpty: Bool = false) -> AnswerBlocks {
         var blocks = AnswerBlocks(limit)
         for piece in pieces { _ = blocks.add(piece) }
-        _ = blocks.finish(isNeverEmpty: isNeverEmpty, isCut: false)
+        _ = blocks.finish(isNeverEmpty: isNeverEmpty)
         return blocks
     }
 
@@ -30,9 +30,12 @@ import Testing
         var blocks = AnswerBlocks(.several)
         #expect(blocks.add("a") == [.textBegan(0), .textGrew(0, by: "a")])
         #expect(blocks.add("b<tool") == [.textGrew(0, by: "b")])
-        #expect(blocks.add(Self.call.dropFirst(5) + "c") == [.textEnded(0, "ab"), .called(1, Self.f), .textBegan(2), .textGrew(2, by: "c")])
-        #expect(blocks.finish(isNeverEmpty: true, isCut: false) == [.textEnded(2, "c")])
+        #expect(blocks.add(Self.call.dropFirst(5) + "c") == [
+            .textEnded(0, "ab"), .callBegan(1, AnswerReading.Call(number: 0, name: "f", arguments: "")), .callGrew(1, by: Self.f.arguments), .callEnded(1, Self.f),
+            .textBegan(2), .textGrew(2, by: "c"),
+        ])
+        #expect(blocks.finish(isNeverEmpty: true) == [.textEnded(2, "c")])
         var empty = AnswerBlocks(.none)
-        #expect(empty.finish(isNeverEmpty: true, isCut: false) == [.textBegan(0), .textEnded(0, "")])
+        #expect(empty.finish(isNeverEmpty: true) == [.textBegan(0), .textEnded(0, "")])
     }
 }

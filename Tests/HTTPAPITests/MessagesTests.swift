@@ -120,9 +120,10 @@ import Testing
         var streamed = asked.objectValue ?? JSONObject()
         streamed["stream"] = true
         let events = try ServerEvents(try await server.request("POST", "/v1/messages", .object(streamed)).text)
-        #expect(events.names == ["message_start", "ping", "content_block_start", "content_block_delta", "content_block_stop", "message_delta", "message_stop"])
-        #expect(events.all[2]["content_block"]?["input"] == [:] && events.all[3]["delta"]?["partial_json"] == #"{"a":1}"#, "\(events.all)")
-        #expect(events.all[5]["delta"]?["stop_reason"] == "tool_use")
+        let parts = events.all.compactMap { $0["delta"]?["partial_json"]?.stringValue }
+        #expect(parts.count > 1 && (try? JSONValue(parsing: parts.joined())) == ["a": 1], "\(events.all)")
+        #expect(events.names.filter { $0 != "content_block_delta" } == ["message_start", "ping", "content_block_start", "content_block_stop", "message_delta", "message_stop"])
+        #expect(events.all[2]["content_block"]?["input"] == [:] && events.all[events.all.count - 2]["delta"]?["stop_reason"] == "tool_use")
         await server.stop()
     }
 

@@ -4,62 +4,79 @@ import Serving
 import Testing
 
 @Suite struct ToolCallReaderTests {
-    private typealias Piece = ToolCallReader.Piece
+    /// What an answer holds, whatever pieces it came in.
+    private enum Part: Sendable, Equatable {
+        case text(String)
+        case call(name: String, arguments: String)
+    }
 
-    /// What is read of a text in pieces; neighbouring texts are one.
-    private func read(_ pieces: [String], isCut: Bool = false) -> [Piece] {
+    private func read(_ pieces: [String]) -> [Part] {
         var reader = ToolCallReader()
-        var result: [Piece] = []
-        for piece in pieces.flatMap({ reader.read($0) }) + reader.finish(isCut: isCut) {
-            if case .text(let text) = piece, case .text(let last)? = result.last {
-                result[result.count - 1] = .text(last + text)
-            } else {
-                result.append(piece)
+        var (parts, isInCall) = ([Part](), false)
+        for piece in pieces.flatMap({ reader.read($0) }) + reader.finish() {
+            switch (piece, parts.last) {
+            case (.text(let text), .text(let last)?) where !isInCall: parts[parts.count - 1] = .text(last + text)
+            case (.text(let text), _): parts.append(.text(text))
+            case (.callBegan(let name), _):
+                #expect(!isInCall)
+                isInCall = true
+                parts.append(.call(name: name, arguments: ""))
+            case (.callGrew(let text), .call(let name, let before)?):
+                #expect(isInCall && !text.isEmpty)
+                parts[parts.count - 1] = .call(name: name, arguments: before + text)
+            case (.callEnded, _):
+                #expect(isInCall)
+                isInCall = false
+            case (.callGrew, _): Issue.record("arguments of no call")
             }
         }
-        return result
+        #expect(!isInCall)
+        return parts
     }
 
     @Test(arguments: [
         ("plain < text", [.text("plain < text")]), ("", []), ("a \n", [.text("a \n")]),
-        ("<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": \"é </x>\"}}\n</tool_call>", [.call(name: "f", arguments: #"{"a":"é </x>"}"#)]),
+        ("<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": \"é </x>\"}}\n</tool_call>", [.call(name: "f", arguments: #"{"a": "é </x>"}"#)]),
         ("Well.\n<tool_call>{\"name\": \"f\"}</tool_call>\n<tool_call>\n{\"name\": \"g\", \"arguments\": \"{\\\"x\\\": 1}\"}</tool_call>\n",
             [.text("Well."), .call(name: "f", arguments: "{}"), .call(name: "g", arguments: #"{"x": 1}"#)]),
+        ("<tool_call>{\"arguments\": {\"a\": 1}, \"name\": \"f\"}</tool_call>", [.call(name: "f", arguments: #"{"a":1}"#)]),
+        ("<tool_call>{ \"name\" :\"q\\\" é\",\"arguments\":{\"a\": [{\"}]\\\\\": 1}]} , \"id\": 3}</tool_call> x", [.call(name: "q\" é", arguments: #"{"a": [{"}]\\": 1}]}"#), .text(" x")]),
         ("<tool_call>{\"name\": \"f\", \"arguments\": {}}", [.call(name: "f", arguments: "{}")]),
+        ("<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": \"</tool_call>", [.call(name: "f", arguments: "{\"a\": \"</tool_call>")]),
+        ("<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": 1", [.call(name: "f", arguments: "{\"a\": 1")]),
+        ("<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": 1</tool_call>b", [.call(name: "f", arguments: "{\"a\": 1"), .text("b")]),
+        ("<tool_call>{\"name\": \"f\", \"arguments\": {}}\n<tool_call>{\"name\": \"g\", \"arguments\": {}}\n</tool_c", [.call(name: "f", arguments: "{}"), .call(name: "g", arguments: "{}")]),
         ("<tool_call>{\"name\": \"f\", \"argu", [.text("<tool_call>{\"name\": \"f\", \"argu")]),
+        ("<tool_call>{\"name\": \"f\\\"", [.text("<tool_call>{\"name\": \"f\\\"")]),
         ("<tool_call>no JSON</tool_call> then", [.text("<tool_call>no JSON</tool_call> then")]),
         ("<tool_call>{\"name\": 3}</tool_call>", [.text("<tool_call>{\"name\": 3}</tool_call>")]),
         ("<tool_call>{\"name\": \"f\", \"arguments\": [1]}</tool_call>", [.text("<tool_call>{\"name\": \"f\", \"arguments\": [1]}</tool_call>")]),
         ("<tool_<tool_call>{\"name\": \"f\"}</tool_call>x", [.text("<tool_"), .call(name: "f", arguments: "{}"), .text("x")]),
         ("<tool_cal", [.text("<tool_cal")]), ("</tool_call>", [.text("</tool_call>")]),
-    ] as [(String, [ToolCallReader.Piece])])
-    func callsAreFoundHoweverTheTextComes(_ text: String, _ pieces: [ToolCallReader.Piece]) {
-        #expect(read([text]) == pieces)
-        #expect(read(text.map(String.init)) == pieces)
+    ] as [(String, [Part])])
+    private func callsAreFoundHoweverTheTextComes(_ text: String, _ parts: [Part]) {
+        #expect(read([text]) == parts)
+        #expect(read(text.map(String.init)) == parts)
         var dice = Dice(3)
         for _ in 0..<20 {
-            var (parts, rest) = ([String](), text[...])
+            var (cut, rest) = ([String](), text[...])
             while !rest.isEmpty {
                 let part = rest.prefix(1 + dice.below(9))
-                parts.append(String(part))
+                cut.append(String(part))
                 rest = rest.dropFirst(part.count)
             }
-            #expect(read(parts) == pieces)
+            #expect(read(cut) == parts)
         }
     }
 
-    /// An answer that was cut in a call's arguments says which call it was; before them there is none.
-    @Test(arguments: [
-        (#"<tool_call>{"name": "f", "arguments": {"a": "x"#, .call(name: "f", arguments: #"{"a": "x"#)),
-        (#"<tool_call>{"name": "f", "arguments": {"a": 1}"#, .call(name: "f", arguments: #"{"a": 1}"#)),
-        ("<tool_call>\n{ \"name\" :\"q\\\" \u{e9}\",\"arguments\":{", .call(name: "q\" \u{e9}", arguments: "{")),
-        ("<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": 1}}\n</tool_c", .call(name: "f", arguments: #"{"a":1}"#)),
-        (#"<tool_call>{"name": "f", "arguments": "#, nil), (#"<tool_call>{"name": "f", "arguments": ["#, nil), (#"<tool_call>{"name": "f\"#, nil),
-        (#"<tool_call>{"name": "f", "x": {"#, nil), ("<tool_call>{}{", nil),
-    ] as [(String, ToolCallReader.Piece?)])
-    func aCallThatWasCutIsItsBeginning(_ text: String, _ call: ToolCallReader.Piece?) {
-        #expect(read(text.map(String.init), isCut: true) == [call ?? .text(text)])
-        if !text.hasSuffix("</tool_c") { #expect(read([text]) == [.text(text)]) }
+    /// Arguments are told as they come.
+    @Test func callsGrow() {
+        var reader = ToolCallReader()
+        #expect(reader.read("<tool_call>\n{\"name\": \"f\", \"arguments\": ") == [])
+        #expect(reader.read("{\"a\"") == [.callBegan(name: "f"), .callGrew(by: "{\"a\"")])
+        #expect(reader.read(": {}") == [.callGrew(by: ": {}")])
+        #expect(reader.read("}}\n</tool_call") == [.callGrew(by: "}")])
+        #expect(reader.read(">b") == [.callEnded, .text("b")])
     }
 
     /// Text that cannot begin a call is not held back.
