@@ -41,7 +41,7 @@ enum {
   VLM_SUM_LANES = 16,
   VLM_KEYS_MAX = 256,          // keys in a tile
   VLM_ATTENTION_STEP = 12,     // query rows whose scores are in scratch at once
-  VLM_PAGED_ROWS = 60,         // query rows of a paged work item, unless a group has more heads
+  VLM_PAGED_ROWS = 192,        // query rows of a paged work item, unless a group has more heads
   VLM_DIRECT_ROWS = 12,        // most query rows for which bf16 keys are widened as they are read
   VLM_SEGMENT_ROWS = 504,      // most query rows of a segment work item
   VLM_SEGMENT_KEYS = 128,      // keys copied to scratch at a time

@@ -93,7 +93,9 @@ extension FlagReader {
                 continue
             }
             let (name, value) = Self.split(word)
-            if let takesValue = own[name] {
+            if let isOn = switched(name, value, &line) {
+                parts += try self.parts(isOn ? [name] : opposite(name).map { [$0] } ?? [], &notes, rest: &rest)
+            } else if let takesValue = own[name] {
                 parts += try ownParts(name, value, takesValue, &line, hasModel: parts.contains { $0.name == "model" })
             } else if let flag = ForeignFlag.byName[name] {
                 switch try flag.outcome(name, try Self.value(of: flag, name, value, &line)) {
@@ -108,6 +110,20 @@ extension FlagReader {
         }
         guard refusals.isEmpty else { throw FlagError(refusals.joined(separator: "\n")) }
         return parts
+    }
+
+    /// What the word behind a flag without a value says of it, as vLLM takes `true` and `false` there; nil where there is none.
+    private func switched(_ name: String, _ inline: String?, _ line: inout Line) -> Bool? {
+        guard own[name] == false || own[name] == nil && ForeignFlag.byName[name]?.words == ForeignFlag.Words.none else { return nil }
+        return (inline ?? line.next { Self.switches[$0.lowercased()] != nil }).flatMap { Self.switches[$0.lowercased()] }
+    }
+
+    private static let switches = ["true": true, "false": false]
+
+    /// The flag that says the contrary; nil where leaving the flag out says it.
+    private func opposite(_ name: String) -> String? {
+        let other = name.hasPrefix("--no-") ? "--" + name.dropFirst("--no-".count) : "--no-" + name.drop { $0 == "-" }
+        return own[other] == false || ForeignFlag.byName[other] != nil ? other : nil
     }
 
     /// One name for a flag and its opposite.

@@ -14,6 +14,7 @@ package struct ForeignVariable: Sendable {
 
     private init(_ name: String, _ meaning: Meaning) { (self.name, self.meaning) = (name, meaning) }
 
+    private static let attention = "attention's scores, softmax and sums are f32 always, and its products where the artifact is of --precision exact"
     private static let gears = "decode gears are decided when compiling: vlmc compile --decode-gears 1,2,4"
 
     package static let all = [
@@ -32,6 +33,8 @@ package struct ForeignVariable: Sendable {
         ForeignVariable("VLLM_ENGINE_ITERATION_TIMEOUT_S", .nothing("no step is given up for the time that it takes; --request-deadline bounds what comes before")),
         ForeignVariable("PTA_TORCHAIR_DECODE_GEAR_ENABLE", .nothing(gears)),
         ForeignVariable("PTA_TORCHAIR_DECODE_GEAR_LIST", .nothing(gears)),
+        ForeignVariable("USE_PFA_HIGH_PRECISION_MODE", .nothing(attention)),
+        ForeignVariable("USE_IFA_HIGH_PRECISION_MODE", .nothing(attention)),
         ForeignVariable("ASCEND_RT_VISIBLE_DEVICES", .nothing("artifacts run on the CPU; --threads says on how much of it")),
     ]
 

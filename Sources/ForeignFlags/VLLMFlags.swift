@@ -97,7 +97,7 @@ extension ForeignFlag {
         ForeignFlag("--enable-offline-docs", .none, .nothing("/docs needs nothing from elsewhere")),
         ForeignFlag("--disable-access-log-for-endpoints", .one, .refused("--disable-log-requests leaves out the lines of all")),
         ForeignFlag("--calculate-kv-scales", .none, .refused("the KV cache is bf16 or f32")),
-        ForeignFlag("--kv-transfer-config --kv-events-config --additional-config --override-neuron-config --pooler-config", .one, .refused("there is nothing that it could configure")),
+        ForeignFlag("--kv-transfer-config --kv-events-config --additional-config --override-neuron-config --pooler-config --override-pooler-config", .one, .refused("there is nothing that it could configure")),
     ]
 
     private static let vision = [

@@ -106,7 +106,7 @@ package struct AccessRules: Sendable {
         guard !allowedOrigins.isEmpty else { return [:] }
         guard let origin = request.headerFields[.origin] else { return [.vary: "Origin"] }
         guard isListed(origin: origin) else { return [.vary: "Origin"] }
-        return [.accessControlAllowOrigin: origin, .vary: "Origin"]
+        return [.accessControlAllowOrigin: origin, .accessControlExposeHeaders: "x-request-id, retry-after", .vary: "Origin"]
     }
 
     /// Whether a browser asks what a page may send, which is answered without running anything.

@@ -143,6 +143,9 @@ struct AnswerRoute: Sendable {
             }
         }
         guard left == 0 else { throw CancellationError() }
+        guard answers.contains(where: { $0.completion?.hasBegun ?? true }) else {
+            throw APIError.unavailable("the server stopped before the answer began")
+        }
         for (group, tokens) in told.enumerated() {
             let beginning = plan.beginning(ofPrompt: group, told: tokens) ?? AnswerBeginning()
             let logprobs = plan.options.promptLogprobs.flatMap { tokenTexts?.prompt(tokens, count: $0) }
@@ -170,6 +173,8 @@ struct AnswerRoute: Sendable {
                     if let usage = stream.usage { context.tally.note(usage) }
                 }
             }
+            // What was not read in time is lost, and the answer with it.
+            guard stream.isOver else { throw CancellationError() }
             try await sink.finish(nil)
         }
         return Response(status: .ok, headers: headers, body: body)

@@ -13,6 +13,8 @@ struct AnswerStream<Writer: AnswerWriting>: Sendable {
     private(set) var hasFailed = false
     /// Of all answers, once they have ended.
     private(set) var usage: Usage?
+    /// Whether nothing more is written.
+    var isOver: Bool { hasFailed || usage != nil }
 
     init(_ plan: AnswerPlan, _ writer: Writer) {
         self.plan = plan

@@ -111,7 +111,9 @@ struct EmbeddedImage {
 
     private func integers(_ name: String, _ fields: FieldReader) throws(APIError) -> [Int]? {
         guard let value = fields.value(name) else { return nil }
-        let numbers = value.arrayValue?.map(\.intValue) ?? [nil]
+        // HF's grids are lists of lists, of one here.
+        let inner = value.arrayValue.flatMap { $0.count == 1 ? $0[0].arrayValue : nil }
+        let numbers = (inner ?? value.arrayValue)?.map(\.intValue) ?? [nil]
         guard numbers.count <= 8, !numbers.contains(nil) else { throw fields.mismatch(name, value, "a list of integers") }
         return numbers.compactMap { $0 }
     }

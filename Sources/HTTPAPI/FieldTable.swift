@@ -110,6 +110,7 @@ extension FieldTable {
     static let pixels: Set<String> = ["mm_processor_kwargs", "min_pixels", "max_pixels"]
 
     private static let hints: Set<String> = [
+        "cache_control",
         "user", "metadata", "store", "service_tier", "safety_identifier", "verbosity", "prompt_cache_key",
         "prompt_cache_retention", "guided_decoding_backend",
     ]

@@ -24,7 +24,7 @@ package final class Session: Sendable {
     ///   - log: takes lines for the operator; called on the engine's thread.
     package init(
         _ artifact: Artifact, adapters: [Adapter] = [], draft: Artifact? = nil, on backend: some Backend, options: EngineOptions = EngineOptions(),
-        availableBytes: Int = MachineMemory.availableBytes, log: @escaping @Sendable (String) -> Void = { _ in }
+        availableBytes: Int = MachineMemory.availableBytes, log: @escaping @Sendable (EngineNotice) -> Void = { _ in }
     ) throws(ConfigurationError) {
         self.artifact = artifact
         var options = options

@@ -19,7 +19,7 @@ package final class Engine: Sendable {
     ///   - load: maps the model; called on the engine's thread.
     ///   - loadDraft: maps the draft model, where the configuration has one; called on the engine's thread.
     package init(
-        configuration: EngineConfiguration, log: @escaping @Sendable (String) -> Void, origin: @escaping @Sendable () throws -> String = { "" },
+        configuration: EngineConfiguration, log: @escaping @Sendable (EngineNotice) -> Void, origin: @escaping @Sendable () throws -> String = { "" },
         load: @escaping @Sendable () throws -> any LoadedModel, loadDraft: LoadDraft? = nil
     ) {
         self.configuration = configuration
@@ -55,19 +55,23 @@ package final class Engine: Sendable {
         guard waiting < configuration.maxQueued else { throw .queueFull(waiting: waiting) }
     }
 
+    /// Most events that wait for one who reads them: more end the request, whose end is then missing among them.
+    package static let maxUnreadEvents = 1 << 14
+
     /// Takes a request; dropping its events cancels it.
     package func submit(_ request: GenerationRequest) throws(AdmissionError) -> Generation {
-        let (stream, events) = AsyncStream<GenerationEvent>.makeStream()
-        let cancel = canceller()
-        let ids = try post([GenerationGroup(request)]) { ids in
+        let (stream, events) = AsyncStream<GenerationEvent>.makeStream(bufferingPolicy: .bufferingOldest(Self.maxUnreadEvents))
+        let cancel = Cancelling(canceller())
+        _ = try post([GenerationGroup(request)]) { ids in
+            cancel.ids = ids
             events.onTermination = { reason in
-                if case .cancelled = reason { cancel(ids) }
+                if case .cancelled = reason { cancel() }
             }
         } deliver: { _, event in
-            events.yield(event)
+            if case .dropped = events.yield(event) { cancel() }
             if event.isLast { events.finish() }
         }
-        return Generation(events: stream) { cancel(ids) }
+        return Generation(events: stream) { cancel() }
     }
 
     /// Posts a request and returns its ids, several where it is searched for.

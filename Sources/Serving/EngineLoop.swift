@@ -7,7 +7,7 @@ final class EngineLoop {
     private let configuration: EngineConfiguration
     private let state: EngineState
     private let mailbox: Mailbox<EngineCommand>
-    private let log: @Sendable (String) -> Void
+    private let log: @Sendable (EngineNotice) -> Void
     private let io: StepIO
     private var scheduler: Scheduler
     private let sampling: RowSampling
@@ -29,7 +29,7 @@ final class EngineLoop {
     /// The thread's whole life.
     static func main(
         configuration: EngineConfiguration, state: EngineState, mailbox: Mailbox<EngineCommand>,
-        log: @escaping @Sendable (String) -> Void, origin: () throws -> String, load: () throws -> any LoadedModel, loadDraft: Engine.LoadDraft?
+        log: @escaping @Sendable (EngineNotice) -> Void, origin: () throws -> String, load: () throws -> any LoadedModel, loadDraft: Engine.LoadDraft?
     ) {
         do {
             try serve(configuration, state, mailbox, log, origin, load, loadDraft)
@@ -42,7 +42,7 @@ final class EngineLoop {
     /// Everything from loading the model to the end of the last request; the model is gone when it returns.
     private static func serve(
         _ configuration: EngineConfiguration, _ state: EngineState, _ mailbox: Mailbox<EngineCommand>,
-        _ log: @escaping @Sendable (String) -> Void, _ origin: () throws -> String, _ load: () throws -> any LoadedModel,
+        _ log: @escaping @Sendable (EngineNotice) -> Void, _ origin: () throws -> String, _ load: () throws -> any LoadedModel,
         _ loadDraft: Engine.LoadDraft?
     ) throws {
         let clock = ContinuousClock()
@@ -68,7 +68,7 @@ final class EngineLoop {
 
     private init(
         _ model: any LoadedModel, _ configuration: EngineConfiguration, _ state: EngineState,
-        _ mailbox: Mailbox<EngineCommand>, _ stored: StoredBlocks?, _ log: @escaping @Sendable (String) -> Void
+        _ mailbox: Mailbox<EngineCommand>, _ stored: StoredBlocks?, _ log: @escaping @Sendable (EngineNotice) -> Void
     ) throws(BackendError) {
         self.model = model
         self.configuration = configuration
@@ -189,7 +189,7 @@ final class EngineLoop {
         } catch {
             self.draft = nil
             scheduler.endDrafts()
-            log("the draft model failed, and guesses nothing any more: \(error)")
+            log(.warning("the draft model failed, and guesses nothing any more: \(error)"))
         }
     }
 
@@ -339,7 +339,7 @@ final class EngineLoop {
             state.leave()
             request.fail(failure)
         }
-        log("request \(id) failed: \(message)")
+        log(.warning("request \(id) failed: \(message)"))
     }
 }
 
@@ -455,7 +455,7 @@ extension EngineLoop {
             }
             for seconds in vision.takeDurations() { metrics.imageEncode.observe(seconds) }
         }
-        if let line = report.line(scheduler: scheduler, images: vision.cache) { log(line) }
+        if let line = report.line(scheduler: scheduler, images: vision.cache) { log(.report(line)) }
     }
 }
 

@@ -47,19 +47,35 @@ package struct BranchedGeneration: Sendable {
 extension Engine {
     /// Takes all answers to several prompts, or none; dropping their events cancels them.
     package func submit(_ groups: [GenerationGroup]) throws(AdmissionError) -> BranchedGeneration {
-        let (stream, events) = AsyncStream<BranchEvent>.makeStream()
+        let (stream, events) = AsyncStream<BranchEvent>.makeStream(bufferingPolicy: .bufferingOldest(Self.maxUnreadEvents))
         let left = Countdown(groups.reduce(0) { $0 + $1.count })
-        let cancel = canceller()
-        let ids = try post(groups) { ids in
+        let cancel = Cancelling(canceller())
+        _ = try post(groups) { ids in
+            cancel.ids = ids
             events.onTermination = { reason in
-                if case .cancelled = reason { cancel(ids) }
+                if case .cancelled = reason { cancel() }
             }
         } deliver: { branch, event in
-            events.yield(BranchEvent(branch: branch, event: event))
+            if case .dropped = events.yield(BranchEvent(branch: branch, event: event)) { cancel() }
             if event.isLast, left.isLast() { events.finish() }
         }
-        return BranchedGeneration(events: stream) { cancel(ids) }
+        return BranchedGeneration(events: stream) { cancel() }
     }
+}
+
+/// Ends answers whose ids are known once they are posted.
+final class Cancelling: Sendable {
+    private let known = Mutex<Range<Int>?>(nil)
+    private let cancel: @Sendable (Range<Int>) -> Void
+
+    init(_ cancel: @escaping @Sendable (Range<Int>) -> Void) { self.cancel = cancel }
+
+    var ids: Range<Int>? {
+        get { known.withLock { $0 } }
+        set { known.withLock { $0 = newValue } }
+    }
+
+    func callAsFunction() { if let ids { cancel(ids) } }
 }
 
 private final class Countdown: Sendable {

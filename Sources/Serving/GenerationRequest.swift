@@ -159,6 +159,9 @@ package struct Completion: Sendable {
     /// The log probability of all tokens together; nil where none were asked for.
     package var logprob: Double?
 
+    /// Whether the answer got as far as its first token, or needed none.
+    package var hasBegun: Bool { reason != .abort || usage.completionTokens > 0 }
+
     package init(reason: FinishReason, stop: StopCause? = nil, usage: Usage, logprob: Double? = nil) {
         self.logprob = logprob
         self.reason = reason

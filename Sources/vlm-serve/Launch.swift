@@ -31,7 +31,7 @@ struct Launch {
         defer { signals.cancel() }
         let logs = network.logLevel == .debug || network.logLevel == .info
         let log = ServerLog.running
-        let session = try served.session { line in log.info("\(line)") }
+        let session = try served.session { notice in log.tell(notice) }
         let model = try served.model(session, names: network.servedModelNames)
         let report = StartReport(
             artifact: served.artifact, adapters: served.adapters, draft: served.draft, configuration: session.engine.configuration, threads: engine.threadsAndWhy, began: began, isShown: logs)

@@ -83,7 +83,7 @@ struct RunBatch: AsyncParsableCommand {
     }
 
     private func answer(_ files: BatchFiles, _ served: ServedArtifact) async throws {
-        let session = try served.session { _ in }
+        let session = try served.session { notice in if case .warning(let text) = notice { Console.error("warning: \(text)") } }
         defer { session.engine.stop() }
         let model = try served.model(session, names: servedModelNames)
         model.pipeline = try await Task.detached { try served.pipeline(session) }.value

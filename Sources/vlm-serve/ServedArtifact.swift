@@ -54,7 +54,7 @@ struct ServedArtifact: Sendable {
     }
 
     /// Starts the engine.
-    func session(log: @escaping @Sendable (String) -> Void) throws -> Session {
+    func session(log: @escaping @Sendable (EngineNotice) -> Void) throws -> Session {
         var options = engine.options(imageCacheBytes: inputs.imageCacheBytes.value)
         options.maxAdapters = maxAdapters
         return try Session(

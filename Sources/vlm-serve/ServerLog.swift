@@ -4,6 +4,7 @@ import Foundation
 import HTTPAPI
 import JSON
 import Logging
+import Serving
 
 /// How the log is written: for people, or an object of JSON in each line.
 enum LogFormat: String, ExpressibleByArgument, CaseIterable {
@@ -49,6 +50,13 @@ enum ServerLog {
 }
 
 extension Logger {
+    func tell(_ notice: EngineNotice) {
+        switch notice {
+        case .report(let text): info("\(text)")
+        case .warning(let text): warning("\(text)")
+        }
+    }
+
     func log(_ line: LogLine) {
         var fields: Metadata = [:]
         for (name, value) in line.fields { fields[name] = .stringConvertible(Field(value: value)) }

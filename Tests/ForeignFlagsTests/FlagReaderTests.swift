@@ -33,6 +33,8 @@ import Testing
          #"dir --limit-mm-per-prompt {"video":0,"image":2} --port 1"#),
         ("dir --override-generation-config.top_p 0.5 -- --port.x 1", #"dir --override-generation-config {"top_p":0.5} -- --port.x 1"#),
         ("dir --language-model-only --kv-cache-memory-bytes 4G --typical 1.0 --presence-penalty 0", #"dir --limit-mm-per-prompt {"image": 0, "video": 0} --kv-cache-bytes 4G"#),
+        ("dir --enable-prefix-caching=False --enable-chunked-prefill true --media-redirects=true", "dir --no-enable-prefix-caching --media-redirects"),
+        ("--trust-remote-code False --disable-log-requests=false --no-media-redirects FALSE --use-v2-block-manager=True dir", "--media-redirects dir"),
         ("dir.v2 --port 1", "dir.v2 --port 1"),
         ("dir --nonsense --help -- -c", "dir --nonsense --help -- -c"),
         ("dir --host", "dir --host"),

@@ -24,7 +24,7 @@ import Testing
 
     private static func engine(
         count: Int?, seed: UInt64 = 3, sequences: Int = 8, blocks: Int = 64, weighs: Bool = false, failsOnToken: Int32? = nil, tokens: [Int32] = [],
-        log: @escaping @Sendable (String) -> Void = { _ in }
+        log: @escaping @Sendable (EngineNotice) -> Void = { _ in }
     ) throws -> Engine {
         let (program, head) = programs()
         var options = EngineOptions()
@@ -112,13 +112,13 @@ import Testing
     }
 
     @Test func aHeadThatFailsIsLeftOut() async throws {
-        let lines = Mutex<[String]>([])
+        let lines = Mutex<[EngineNotice]>([])
         let engine = try Self.engine(count: 3, failsOnToken: 13, log: { line in lines.withLock { $0.append(line) } })
         try await engine.whenServing()
         var request = GenerationRequest(prompt: Prompt(text: [4, 13, 4], axes: 3), maxTokens: 30, ignoresEnd: true, decoder: NumberDecoder())
         request.sampling.temperature = 0
         for _ in 0..<2 { #expect(await engine.run(request).completionTokens == 30) }
-        #expect(lines.withLock { $0 } == ["the draft model failed, and guesses nothing any more: token 13 fails on purpose"])
+        #expect(lines.withLock { $0 } == [.warning("the draft model failed, and guesses nothing any more: token 13 fails on purpose")])
         #expect(engine.metrics.speculation?.tokens == 0 && engine.metrics.failures == 0)
         await engine.drain(timeout: .seconds(5))
     }

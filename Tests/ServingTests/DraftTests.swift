@@ -119,7 +119,7 @@ private func exchange(_ value: inout Int, with new: Int) -> Int {
 @Suite struct DraftEngineTests {
     private static func engine(
         count: Int?, draft: @escaping @Sendable (Program) -> NullModel, draftProgram: Program? = nil, sequences: Int = 8, blocks: Int = 64, weighs: Bool = false,
-        log: @escaping @Sendable (String) -> Void = { _ in }
+        log: @escaping @Sendable (EngineNotice) -> Void = { _ in }
     ) throws -> Engine {
         let program = testProgram(gears: [1, 2, 4, 8, 16], maxSequences: 16)
         let draftProgram = draftProgram ?? program
@@ -209,13 +209,13 @@ private func exchange(_ value: inout Int, with new: Int) -> Int {
 
     /// Where the draft model fails, answers go on without it, and the operator is told once.
     @Test func aDraftModelThatFailsIsLeftOut() async throws {
-        let lines = Mutex<[String]>([])
+        let lines = Mutex<[EngineNotice]>([])
         let engine = try Self.engine(count: 3, draft: { NullModel(program: $0, seed: 3, failsOnToken: 13) }, log: { line in lines.withLock { $0.append(line) } })
         try await engine.whenServing()
         var request = GenerationRequest(prompt: Prompt(text: [13, 4], axes: 3), maxTokens: 30, ignoresEnd: true, decoder: NumberDecoder())
         request.sampling.temperature = 0
         for _ in 0..<2 { #expect(await engine.run(request).completionTokens == 30) }
-        #expect(lines.withLock { $0 } == ["the draft model failed, and guesses nothing any more: token 13 fails on purpose"])
+        #expect(lines.withLock { $0 } == [.warning("the draft model failed, and guesses nothing any more: token 13 fails on purpose")])
         #expect(engine.metrics.speculation?.tokens == 0 && engine.metrics.failures == 0)
         await engine.drain(timeout: .seconds(5))
     }

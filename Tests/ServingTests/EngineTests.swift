@@ -29,6 +29,24 @@ import Testing
             prompt: Prompt(text: ids, axes: 3), sampling: sampling, maxTokens: maxTokens, decoder: NumberDecoder())
     }
 
+    /// What is made for one who does not read it ends where too much waits.
+    @Test func answersThatNobodyReadsEnd() async throws {
+        let engine = try engine(maxQueued: 2000)
+        try await engine.whenServing()
+        var groups: [GenerationGroup] = []
+        for _ in 0..<1500 { groups.append(GenerationGroup(GenerationRequest(prompt: Prompt(text: [3, 4], axes: 3), maxTokens: 20, ignoresEnd: true, decoder: NumberDecoder()))) }
+        let generation = try engine.submit(groups)
+        while engine.inFlight > 0 { try await Task.sleep(for: .milliseconds(5)) }
+        var (count, ends) = (0, 0)
+        for await item in generation.events {
+            count += 1
+            if case .finished = item.event { ends += 1 }
+        }
+        #expect(count == Engine.maxUnreadEvents && ends < 1500)
+        #expect(engine.metrics.generationTokens < 28_000)
+        await engine.drain(timeout: .seconds(5))
+    }
+
     @Test func warmsEveryPlanBeforeItServes() async throws {
         let entries = Mutex<[Entry]>([])
         let program = testProgram()

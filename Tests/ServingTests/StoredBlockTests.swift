@@ -21,9 +21,9 @@ import Testing
     }
 
     private final class Log: Sendable {
-        private let lines = Mutex<[String]>([])
-        func add(_ line: String) { lines.withLock { $0.append(line) } }
-        var warnings: [String] { lines.withLock { $0.filter { $0.hasPrefix("warning: ") } } }
+        private let notices = Mutex<[EngineNotice]>([])
+        func add(_ notice: EngineNotice) { notices.withLock { $0.append(notice) } }
+        var warnings: [String] { notices.withLock { $0.filter { $0 == .warning($0.text) }.map(\.text) } }
     }
 
     private func engine(_ life: Life = Life(), log: Log = Log()) throws -> Engine {
@@ -134,7 +134,7 @@ import Testing
         let log = Log()
         let second = try await answers([request(100)], log: log)
         #expect(second.texts == first.texts && second.cached == [32])
-        #expect(log.warnings == ["warning: removed \(folder.path)/\(chain[2]): its content has another digest than its header says"])
+        #expect(log.warnings == ["removed \(folder.path)/\(chain[2]): its content has another digest than its header says"])
         #expect(Array(second.stored[..<3]) == [6, 24576, 32] && Array(second.stored[4...]) == [1, 1, 1])
         #expect(try await answers([request(100)]).cached == [96])
     }

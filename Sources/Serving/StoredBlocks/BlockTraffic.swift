@@ -192,6 +192,6 @@ final class BlockTraffic: @unchecked Sendable {
         total.errors += 1
         guard messagesLeft > 0 else { return }
         messagesLeft -= 1
-        messages.append("warning: \(message)" + (messagesLeft == 0 ? "; further ones are only counted" : ""))
+        messages.append(message + (messagesLeft == 0 ? "; further ones are only counted" : ""))
     }
 }

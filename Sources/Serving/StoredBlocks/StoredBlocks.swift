@@ -14,7 +14,7 @@ final class StoredBlocks {
     }
 
     private let traffic: BlockTraffic
-    private let log: @Sendable (String) -> Void
+    private let log: @Sendable (EngineNotice) -> Void
     private let contentBytes: Int
     private var awaited: [Awaiting] = []
     private var lastArrival = ContinuousClock.now
@@ -37,7 +37,7 @@ final class StoredBlocks {
     ///   - notify: called from another thread when there is something to do.
     init(
         _ store: BlockStore, _ configuration: EngineConfiguration, _ model: any LoadedModel, origin: String,
-        log: @escaping @Sendable (String) -> Void, notify: @escaping @Sendable () -> Void
+        log: @escaping @Sendable (EngineNotice) -> Void, notify: @escaping @Sendable () -> Void
     ) throws {
         let extents = model.program.kvExtents
         let identity = ContentDigest { hasher in
@@ -51,7 +51,7 @@ final class StoredBlocks {
         traffic = try BlockTraffic(folder, notify: notify)
         self.log = log
         let (blocks, bytes) = folder.size
-        log("prefix cache on disk: \(blocks) blocks, \(bytes) of at most \(store.bytesMax) bytes in \(store.directory)")
+        log(.report("prefix cache on disk: \(blocks) blocks, \(bytes) of at most \(store.bytesMax) bytes in \(store.directory)"))
     }
 
     /// Whether a sequence waits for blocks that are read.
@@ -59,7 +59,7 @@ final class StoredBlocks {
 
     /// Does what is due between two steps.
     func advance(_ scheduler: inout Scheduler, _ model: any LoadedModel) {
-        for message in traffic.takeMessages() { log(message) }
+        for message in traffic.takeMessages() { log(.warning(message)) }
         take(&scheduler, model)
         look(&scheduler)
         if !awaited.isEmpty { expire(&scheduler) }
@@ -76,7 +76,7 @@ final class StoredBlocks {
             traffic.write(block.digest, behind: block.parent, room)
         }
         close(until: deadline)
-        for message in traffic.takeMessages() { log(message) }
+        for message in traffic.takeMessages() { log(.warning(message)) }
     }
 
     /// Ends the threads at once.
