@@ -67,8 +67,10 @@ static void configure(png_structp png) {
     png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
 }
 
+// Gray of 16 bits stays as it is in the file; its tRNS does not count, as in Pillow.
 static void choose_transforms(png_structp png, png_infop info, int drops_alpha) {
     png_byte type = png_get_color_type(png, info);
+    if (type == PNG_COLOR_TYPE_GRAY && png_get_bit_depth(png, info) == 16) return;
     if (type == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(png);
     if (type == PNG_COLOR_TYPE_GRAY) png_set_expand_gray_1_2_4_to_8(png);
     if (drops_alpha) png_set_strip_alpha(png);
@@ -77,14 +79,20 @@ static void choose_transforms(png_structp png, png_infop info, int drops_alpha) 
     if ((type & PNG_COLOR_MASK_COLOR) == 0) png_set_gray_to_rgb(png);
 }
 
-// Rows with alpha go through `*scratch`: one row, or the whole image where the file is interlaced.
+// From the two bytes of each sample; what is more than 255 is white, as in Pillow.
+static void clip_gray(const uint8_t *row, uint8_t *rgb, size_t count) {
+    for (size_t i = 0; i < count; i++) memset(rgb + 3 * i, row[2 * i] ? 255 : row[2 * i + 1], 3);
+}
+
+// Rows that are not RGB go through `*scratch`: one row, or the whole image where the file is interlaced.
 static void read_rows(png_structp png, png_infop info, int passes, uint32_t width, uint32_t height, uint8_t *rgb,
                       uint8_t *volatile *scratch) {
-    size_t channels = png_get_channels(png, info);
-    size_t stride = (size_t)width * channels;
-    if ((channels != 3 && channels != 4) || png_get_rowbytes(png, info) != stride)
+    const size_t channels = png_get_channels(png, info), sample_bytes = png_get_bit_depth(png, info) / 8;
+    const int is_deep_gray = channels == 1 && sample_bytes == 2;
+    size_t stride = (size_t)width * channels * sample_bytes;
+    if ((!is_deep_gray && (sample_bytes != 1 || (channels != 3 && channels != 4))) || png_get_rowbytes(png, info) != stride)
         png_error(png, "unexpected row layout");
-    if (channels == 4) {
+    if (channels != 3) {
         *scratch = malloc(passes > 1 ? stride * height : stride);
         if (!*scratch) {
             ((reader *)png_get_error_ptr(png))->status = CIMAGE_NO_MEMORY;
@@ -98,10 +106,12 @@ static void read_rows(png_structp png, png_infop info, int passes, uint32_t widt
                 state->status = CIMAGE_STOPPED;
                 png_error(png, "stopped");
             }
-            uint8_t *row = channels == 3 ? rgb + stride * y : *scratch + (passes > 1 ? stride * y : 0);
+            uint8_t *out = rgb + (size_t)width * 3 * y;
+            uint8_t *row = channels == 3 ? out : *scratch + (passes > 1 ? stride * y : 0);
             png_read_row(png, row, NULL);
-            if (channels == 4 && pass == passes - 1)
-                cimage_composite_on_white(row, rgb + (size_t)width * 3 * y, width);
+            if (channels == 3 || pass < passes - 1) continue;
+            if (is_deep_gray) clip_gray(row, out, width);
+            else cimage_composite_on_white(row, out, width);
         }
 }
 

@@ -52,7 +52,9 @@ static const char *read_kind(const cimage_tiff_library *tiff, TIFF *file, cimage
     case PHOTOMETRIC_MINISWHITE:
     case PHOTOMETRIC_MINISBLACK:
         layout->kind = CIMAGE_TIFF_GRAY;
-        layout->is_inverted = photometric == PHOTOMETRIC_MINISWHITE;
+        // As Pillow reads gray of 16 bits, whichever end is white.
+        layout->clips = layout->bits == 16 && layout->samples == 1;
+        layout->is_inverted = photometric == PHOTOMETRIC_MINISWHITE && !layout->clips;
         return NULL;
     case PHOTOMETRIC_RGB: layout->kind = CIMAGE_TIFF_RGB; return NULL;
     case PHOTOMETRIC_PALETTE: layout->kind = CIMAGE_TIFF_PALETTE; return NULL;
@@ -127,11 +129,13 @@ uint64_t cimage_tiff_row_bytes(const cimage_tiff_layout *layout, uint32_t width)
     return (samples * (uint64_t)layout->bits + 7) / 8;
 }
 
-static inline uint8_t sample_at(const uint8_t *row, size_t index, int bits) {
+// Of 16 bits the upper half, or where `clips` the lower one, and 255 for what is more.
+static inline uint8_t sample_at(const uint8_t *row, size_t index, int bits, int clips) {
     if (bits == 8) return row[index];
     if (bits == 16) {
         uint16_t value;
         memcpy(&value, row + 2 * index, sizeof value);
+        if (clips) return value > 255 ? 255 : (uint8_t)value;
         return (uint8_t)(value >> 8);
     }
     const size_t bit = index * (size_t)bits;
@@ -147,7 +151,7 @@ void cimage_tiff_place(const cimage_tiff_layout *layout, int plane, const uint8_
         const int is_last = sample == layout->used - 1 && layout->used % 2 == 0;
         uint8_t *out = is_last ? last : rgb + sample;
         const size_t out_step = is_last ? 1 : 3, offset = layout->is_apart ? 0 : (size_t)sample;
-        for (uint32_t x = 0; x < width; x++) out[x * out_step] = sample_at(row, x * step + offset, layout->bits);
+        for (uint32_t x = 0; x < width; x++) out[x * out_step] = sample_at(row, x * step + offset, layout->bits, layout->clips);
     }
 }
 

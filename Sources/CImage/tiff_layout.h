@@ -16,6 +16,7 @@ typedef struct {
     int used;        // of them that count: colours, then alpha
     int is_apart;    // each sample in a plane of its own
     int is_inverted; // gray 0 is white
+    int clips;       // samples of 16 bits are 8 bits wide, and 255 where they are more
     uint8_t palette[768];
 } cimage_tiff_layout;
 
