@@ -11,10 +11,21 @@ package struct ChatTemplateError: Error, Equatable, Sendable, CustomStringConver
         case limit
     }
 
-    package var reason: Reason
+    package let reason: Reason
     /// Counts from one.
-    package var line: Int
-    package var message: String
+    package let line: Int
+    /// What is wrong, at most `messageMax` characters of it.
+    package let message: String
+
+    /// Templates and conversations may put texts of any length into a message.
+    package static let messageMax = 500
+
+    init(reason: Reason, line: Int, message: String) {
+        (self.reason, self.line) = (reason, line)
+        let scalars = message.unicodeScalars
+        let end = scalars.index(scalars.startIndex, offsetBy: Self.messageMax, limitedBy: scalars.endIndex) ?? scalars.endIndex
+        self.message = end == scalars.endIndex ? message : "\(String(scalars[..<end]))… (\(message.utf8.count) bytes)"
+    }
 
     package var description: String {
         switch reason {

@@ -54,7 +54,7 @@ extension TemplateEvaluator {
         switch arguments.value(1, "indent") {
         case .string(let indent, _)?: style.indent = indent
         case let other?:
-            if let width = other.wholeNumber { style.indent = String(repeating: " ", count: max(0, min(width, 1000))) }
+            if let width = other.wholeNumber { style.indent = try spaces(width) }
         case nil: break
         }
         if style.indent != nil { style.itemSeparator = "," }
@@ -160,7 +160,7 @@ extension TemplateEvaluator {
             if case .string(let text, _) = width {
                 margin = text
             } else {
-                margin = String(repeating: " ", count: max(0, min(try whole(width), 10_000)))
+                margin = try spaces(try whole(width))
             }
         }
         let indentsFirst = arguments.value(1, "first")?.isTrue ?? false
@@ -172,6 +172,13 @@ extension TemplateEvaluator {
         var output = lines.first ?? ""
         for line in lines.dropFirst() { output += "\n" + (line.isEmpty && !indentsBlank ? "" : margin) + line }
         return (indentsFirst ? margin : "") + output
+    }
+
+    /// So many spaces; none for less than none.
+    private func spaces(_ count: Int) throws(ChatTemplateError) -> String {
+        try affordText(count)
+        try spend(max(0, count) / 64)
+        return String(repeating: " ", count: max(0, count))
     }
 
     private func truncated(_ text: String, _ arguments: JinjaArguments) throws(ChatTemplateError) -> String {

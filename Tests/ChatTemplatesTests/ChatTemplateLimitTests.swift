@@ -38,7 +38,8 @@ import Testing
         "{{ t.replace('', t) }}", "{{ t | replace('', t) }}", "{{ t.replace('a', t) }}", "{{ t * 9999 }}", "{{ t.join(t) }}",
         "{{ range(9999) | join(t) }}", "{{ 'a'.center(10 ** 9) }}", "{{ 'a'.ljust(10 ** 9) }}", "{{ ('\n' * 9999) | indent(t, blank=true) }}",
         "{{ t | wordwrap(1, wrapstring=t) }}", "{{ ('{:9999}' * 9999).format(*range(9999)) }}", "{{ ('%(k)9999d' * 9999) % {'k': 1} }}",
-        "{{ [[[[1]]]] | tojson(indent=t * 100) }}", "{{ ('\t' * 99999).expandtabs(1000) }}", "{{ (t * 100) ~ (t * 100) }}",
+        "{{ [[[[1]]]] | tojson(indent=t * 100) }}", "{{ ('\t' * 99999).expandtabs(1000) }}", "{{ 'a\nb' | indent(10 ** 9) }}", "{{ 'a' | indent(10 ** 9, true) }}",
+        "{{ [1] | tojson(indent=10 ** 9) }}", "{{ (t * 100) ~ (t * 100) }}",
     ])
     func sizesAreKnownBeforehand(use: String) {
         expectLimit("{% set t = 'a' * 100000 %}" + use)
@@ -52,6 +53,20 @@ import Testing
         expectLimit(
             "{% set t = 'a' * 8000000 %}{% set u = 'a' * 7999999 ~ 'b' %}{% set p = 'a' * 100000 ~ 'b' ~ 'a' * 100000 %}"
                 + "{% for i in range(9999) %}{% set x = \(use) %}{% endfor %}")
+    }
+
+    /// Below the limits, widths are those of the template.
+    @Test func marginsAreAsWideAsAsked() throws {
+        let text = try ChatTemplate(source: "{{ 'a\nb' | indent(20000) }}{{ [1] | tojson(indent=2000) }}{{ 'a\nb' | indent(-3) }}").render(JSONObject())
+        #expect(text == "a\n" + String(repeating: " ", count: 20_000) + "b[\n" + String(repeating: " ", count: 2000) + "1\n]a\nb")
+    }
+
+    /// Whatever a template raises, and whatever a message quotes.
+    @Test(arguments: ["{{ raise_exception('é' * 100000) }}", "{% set x = namespace(a=1) %}{{ x.a['b' * 100000].c }}"])
+    func messagesAreCut(_ source: String) throws {
+        let message = try #require(error(source)?.message)
+        #expect(message.unicodeScalars.count <= 540, "\(message.count)")
+        if source.contains("raise") { #expect(message == String(repeating: "é", count: 500) + "… (200000 bytes)") }
     }
 
     @Test func searchesFindWhatPythonFinds() throws {
