@@ -25,7 +25,7 @@ package final class MappedFile: Sendable {
         guard fstat(descriptor, &status) == 0 else {
             throw CheckpointError(.io, file: path, "cannot read its size: \(systemMessage())")
         }
-        guard status.st_mode & S_IFMT == S_IFREG else { throw CheckpointError(.malformed, file: path, "is not a regular file") }
+        guard status.st_mode & S_IFMT == S_IFREG else { throw ModelLocation.irregular(path, status.st_mode) }
         let identity = FileIdentity(status)
         var base: UnsafeMutableRawPointer?
         if identity.byteCount > 0 {

@@ -28,13 +28,14 @@ package struct ModelDirectory: Sendable {
         self = directory
     }
 
-    /// The directory with those of its files that can be read, and why the others cannot: pointers of Git LFS, links that lead nowhere.
+    /// The directory with those of its files that can be read, and why the others cannot: pointers of Git LFS, links that lead nowhere, pipes.
     package static func examined(_ given: String) throws(CheckpointError) -> (directory: ModelDirectory, faults: [CheckpointError]) {
         let location = try ModelLocation(given)
         var contents: [String: [UInt8]] = [:]
-        var faults: [CheckpointError] = []
+        var faults = location.unusableFiles
+        let unusable = Set(faults.map(\.file))
         let ranks = ((try? FileManager.default.contentsOfDirectory(atPath: location.path)) ?? []).filter { $0.hasSuffix(".tiktoken") }
-        for name in Self.looked + ranks.sorted() {
+        for name in Self.looked + ranks.sorted() where !unusable.contains("\(location.path)/\(name)") {
             do throws(CheckpointError) { contents[name] = try read("\(location.path)/\(name)") } catch { faults.append(error) }
         }
         var documents: [String: Result<JSONValue, CheckpointError>] = [:]
@@ -50,6 +51,7 @@ package struct ModelDirectory: Sendable {
             if isDangling(path) { throw danglingLink(path) }
             return nil
         }
+        if let fault = ModelLocation.fault(of: path) { throw fault }
         guard let data = FileManager.default.contents(atPath: path) else {
             throw CheckpointError(.io, file: path, "cannot be read; may you read it?")
         }

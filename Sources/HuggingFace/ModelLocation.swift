@@ -18,24 +18,33 @@ package struct ModelLocation: Sendable, Hashable {
         let parts = URL(fileURLWithPath: path).standardizedFileURL.pathComponents
         let isSnapshot = parts.count >= 3 && parts[parts.count - 2] == "snapshots"
         name = (isSnapshot ? Self.repositoryName(parts[parts.count - 3]) : nil) ?? parts.last ?? given
-        try Self.checkFiles(in: path)
     }
 
     /// Most bytes of a file that is not mapped: JSON, templates and tokenizers.
     private static let textBytesMax = 256 << 20
 
-    /// Reading a pipe would wait for ever, and a device or a sparse file would not end.
-    private static func checkFiles(in path: String) throws(CheckpointError) {
-        for name in (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? [] {
+    /// What is wrong with the files that a model directory is read from, before any is opened, in the order of their names.
+    var unusableFiles: [CheckpointError] {
+        let names = ((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []).sorted()
+        return names.compactMap { name in
             let isText = [".json", ".jinja", ".model", ".tiktoken"].contains { name.hasSuffix($0) }
-            let file = "\(path)/\(name)"
-            var status = stat()
-            guard isText || name.hasSuffix(".safetensors"), stat(file, &status) == 0 else { continue }
-            guard status.st_mode & S_IFMT == S_IFREG else { throw CheckpointError(.malformed, file: file, "is not a regular file") }
-            guard !isText || status.st_size <= textBytesMax else {
-                throw CheckpointError(.malformed, file: file, "has \(status.st_size) bytes; at most \(textBytesMax) are read")
-            }
+            guard isText || name.hasSuffix(".safetensors") else { return nil }
+            return Self.fault(of: "\(path)/\(name)", bytesMax: isText ? Self.textBytesMax : .max)
         }
+    }
+
+    /// Why a file is not to be read: of a pipe one would wait for ever, and a device or a sparse file would not end. Nil where nothing is.
+    static func fault(of file: String, bytesMax: Int = textBytesMax) -> CheckpointError? {
+        var status = stat()
+        guard stat(file, &status) == 0 else { return nil }
+        guard status.st_mode & S_IFMT == S_IFREG else { return irregular(file, status.st_mode) }
+        guard status.st_size <= bytesMax else { return CheckpointError(.malformed, file: file, "has \(status.st_size) bytes; at most \(bytesMax) are read") }
+        return nil
+    }
+
+    static func irregular(_ file: String, _ mode: mode_t) -> CheckpointError {
+        let kinds = [S_IFDIR: "a directory", S_IFIFO: "a pipe", S_IFSOCK: "a socket"]
+        return CheckpointError(.malformed, file: file, "is not a regular file, but \(kinds[mode & S_IFMT] ?? "a device")")
     }
 
     private static let prefix = "models--"

@@ -70,6 +70,23 @@ import Testing
         #expect(refused.status == 1 && refused.errors.contains("is a Git LFS pointer"), "\(refused.errors)")
     }
 
+    /// Pipes, sockets and directories in place of files keep nobody waiting, and nothing else from being told.
+    @Test func filesOfOtherKinds() throws {
+        let space = try Workspace()
+        let model = try space.copyOfDemo()
+        for name in ["generation_config.json", "tokenizer_config.json", "chat_template.jinja"] { try FileManager.default.removeItem(atPath: "\(model)/\(name)") }
+        #expect(mkfifo(model + "/generation_config.json", 0o600) == 0)
+        #expect(mkfifo(model + "/chat_template.jinja", 0o600) == 0)
+        try FileManager.default.createDirectory(atPath: model + "/tokenizer_config.json", withIntermediateDirectories: true)
+        try FileManager.default.createDirectory(atPath: model + "/chat_templates", withIntermediateDirectories: true)
+        #expect(mkfifo(model + "/chat_templates/default.jinja", 0o600) == 0)
+        try expect(doctor(model, in: space), "other-kinds", status: 1)
+        try FileManager.default.removeItem(atPath: model + "/config.json")
+        try FileManager.default.createDirectory(atPath: model + "/config.json", withIntermediateDirectories: true)
+        #expect(mkfifo(model + "/spare.safetensors", 0o600) == 0)
+        try expect(doctor(model, in: space), "no-config-file", status: 1)
+    }
+
     /// A folder of HuggingFace's cache in which a shard and a small file are links to blobs that have not come yet.
     @Test func halfADownload() throws {
         let space = try Workspace()
