@@ -35,6 +35,14 @@ package enum ArtifactError: Error, Sendable, CustomStringConvertible {
 
     package var description: String {
         switch self {
+        case .missingSection, .wrongSize, .damaged, .malformed: "\(fact); rebuild it with vlmc compile MODEL_DIR --force"
+        default: fact
+        }
+    }
+
+    /// What is wrong, for damaged artifacts without what to do about it.
+    package var fact: String {
+        switch self {
         case .notAnArtifact(let path, let reason):
             "\(path) is not an artifact: \(reason); make one with vlmc compile"
         case .modelDirectory(let path):
@@ -45,15 +53,15 @@ package enum ArtifactError: Error, Sendable, CustomStringConvertible {
         case .otherFormat(let path, let found, let supported):
             "\(path) has artifact format \(found), this tool reads format \(supported): recompile it with vlmc compile"
         case .missingSection(let path, let section):
-            "\(path): section \(section) is missing; \(Self.rebuild)"
+            "\(path): section \(section) is missing"
         case .wrongSize(let path, let section, let expected, let found) where found < expected:
-            "\(path): section \(section) is truncated: \(found) of \(expected) bytes; \(Self.rebuild)"
+            "\(path): section \(section) is truncated: \(found) of \(expected) bytes"
         case .wrongSize(let path, let section, let expected, let found):
-            "\(path): section \(section) has \(found) bytes instead of \(expected); \(Self.rebuild)"
+            "\(path): section \(section) has \(found) bytes instead of \(expected)"
         case .damaged(let path, let section):
-            "\(path): section \(section) is damaged: its SHA-256 differs from the recorded one; \(Self.rebuild)"
+            "\(path): section \(section) is damaged: its SHA-256 differs from the recorded one"
         case .malformed(let path, let section, let reason):
-            "\(path): section \(section) is malformed: \(reason); \(Self.rebuild)"
+            "\(path): section \(section) is malformed: \(reason)"
         case .otherTarget(let path, let target, let missing, let best):
             "\(path) was compiled for \(target.rawValue), but this machine has no "
                 + missing.map(\.rawValue).joined(separator: ", ")
@@ -61,7 +69,7 @@ package enum ArtifactError: Error, Sendable, CustomStringConvertible {
         case .notFound(let name, let store):
             name.isEmpty ? "the artifact's name is empty; vlm-cache ls lists what is there" : "no artifact \(name) in \(store); vlm-cache ls lists what is there"
         case .ambiguous(let name, let matches):
-            "\(name) means several artifacts: \(matches.joined(separator: "; ")). Give the beginning of a key"
+            Self.listed("\(name) means several artifacts; give the beginning of a key:", matches)
         case .inUse(let path, let processes):
             "\(path) is in use by " + (processes.isEmpty ? "another process" : "process " + processes.map(String.init).joined(separator: ", "))
         case .untrusted(let path, let reason):
@@ -76,5 +84,11 @@ package enum ArtifactError: Error, Sendable, CustomStringConvertible {
         }
     }
 
-    private static let rebuild = "rebuild it with vlmc compile MODEL_DIR --force"
+    /// The most names that a message lists.
+    private static let listedMax = 12
+
+    private static func listed(_ head: String, _ names: [String]) -> String {
+        let rest = names.count - listedMax
+        return ([head] + names.prefix(listedMax).map { "  \($0)" } + (rest > 0 ? ["  and \(rest) more"] : [])).joined(separator: "\n")
+    }
 }

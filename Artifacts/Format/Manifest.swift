@@ -25,15 +25,18 @@ package struct Manifest: Sendable, Hashable, Codable {
         /// What the checkpoint is quantized by, the method's name first and then others that mean it; empty where it is not, nil where the
         /// artifact is of a compiler that did not say.
         package var quantization: [String]?
+        /// Tokens of the longest context that the model takes, whatever it was compiled for; nil where the artifact is of a compiler that did not say.
+        package var contextLength: Int?
         /// All names that it was compiled under, the latest first, a few at most; nil in `manifest.json`, which knows the first alone.
         package var names: [String]?
 
         package var allNames: [String] { names ?? [model] }
 
-        package init(model: String, architecture: String, quantization: [String]? = nil) {
+        package init(model: String, architecture: String, quantization: [String]? = nil, contextLength: Int? = nil) {
             self.model = model
             self.architecture = architecture
             self.quantization = quantization
+            self.contextLength = contextLength
         }
     }
 

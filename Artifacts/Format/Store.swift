@@ -43,16 +43,26 @@ package struct Store: Sendable {
     /// Where the artifact of `key` is or will be.
     package func path(of key: ArtifactKey) -> String { "\(artifactsPath)/\(key.digest)" }
 
-    /// The path of the artifact with exactly this key when it is there and can be opened.
+    /// The path of the artifact with exactly this key when it is there and intact: one that is damaged counts as absent, and publishing
+    /// replaces it.
     ///
-    /// A damaged one counts as absent; publishing replaces it.
+    /// Read are the small sections, and of weights the sums once for each state of their file, which the store remembers.
     ///
+    /// - Parameter damaged: told what is wrong with one that is damaged.
     /// - Throws: `untrusted`.
-    package func lookup(_ key: ArtifactKey) throws(ArtifactError) -> String? {
+    package func lookup(_ key: ArtifactKey, damaged: (ArtifactError) -> Void = { _ in }) throws(ArtifactError) -> String? {
         let path = path(of: key)
         try requireTrusted(entry: path)
-        guard let artifact = try? Artifact.open(directory: path), artifact.manifest.key == key else { return nil }
-        return path
+        guard Directories.exists(path) else { return nil }
+        do throws(ArtifactError) {
+            let artifact = try Artifact.open(directory: path)
+            guard artifact.manifest.key == key else { return nil }
+            try artifact.checkWeights(rereadsKnown: false)
+            return path
+        } catch {
+            damaged(error)
+            return nil
+        }
     }
 
     /// Throws where the store is there and cannot be listed, so that nothing takes it for an empty one.
@@ -138,19 +148,20 @@ extension Store {
 
     /// The artifact that differs in the fewest fields from `key`, the latest used of several; nil without one to compare.
     ///
-    /// - Parameter model: When given, only artifacts of this model are compared: those of the same weights, whatever their name,
-    ///   and those of this name that have the tensors' names, types and shapes or `config.json` in common with `key`.
+    /// - Parameters:
+    ///   - model: When given, only artifacts of this model are compared: those of the same weights, whatever their name, and where the
+    ///     name is the model's own those of this name that have the tensors' names, types and shapes or `config.json` in common with `key`.
+    ///   - isNameOwn: Whether no other model has the name: directories of different models often have equal ones, such as `model`.
     package func nearest(
-        to key: ArtifactKey, model: String? = nil
+        to key: ArtifactKey, model: String? = nil, isNameOwn: Bool = true
     ) -> (path: String, differences: [ArtifactKey.Difference])? {
         list()
-            .filter { model == nil || Self.isSameModel($0.manifest, key, name: model) }
+            .filter { model == nil || Self.isSameModel($0.manifest, key, name: isNameOwn ? model : nil) }
             .map { (path: $0.path, differences: key.difference(from: $0.manifest.key), used: $0.lastUsed) }
             .min { ($0.differences.count, $1.used) < ($1.differences.count, $0.used) }
             .map { ($0.path, $0.differences) }
     }
 
-    /// Directories of different models often have equal names, such as `model`.
     private static func isSameModel(_ manifest: Manifest, _ key: ArtifactKey, name: String?) -> Bool {
         let other = manifest.key
         if other.checkpoint == key.checkpoint { return true }

@@ -18,6 +18,10 @@ package struct Compilation {
         case waiting
         /// The fields in which the nearest artifact of the store differs.
         case rebuilding([ArtifactKey.Difference])
+        /// What is wrong with the artifact that the store has.
+        case replacing(ArtifactError)
+        /// The store has no artifact of the model.
+        case beginning(model: String)
         /// The artifact that the store has keeps the model's earlier name, for this reason.
         case keptName(ArtifactError)
     }
@@ -48,7 +52,7 @@ package struct Compilation {
         self.store = store
         self.machine = machine
         self.report = report
-        try Self.check(options.rounding, options.precision, source)
+        try Self.check(options.rounding, source)
         let geometry = source.definition.geometry
         let length = geometry.maxPositions
         limits = try options.limits(
@@ -56,13 +60,9 @@ package struct Compilation {
             cell: geometry.mergeSize * geometry.mergeSize)
     }
 
-    private static func check(_ rounding: LayerRounding?, _ precision: ArtifactKey.Precision, _ source: ModelSource) throws(CompileError) {
-        guard let rounding else { return }
-        if rounding.decoderBits != nil, let quantization = source.quantization {
+    private static func check(_ rounding: LayerRounding?, _ source: ModelSource) throws(CompileError) {
+        if let rounding, rounding.decoderBits != nil, let quantization = source.quantization {
             throw .badOption("--quantize \(rounding.rawValue): the checkpoint is quantized already, by \(quantization.summary)")
-        }
-        if precision == .exact {
-            throw .badOption("--quantize \(rounding.rawValue): exact precision keeps weights as in the checkpoint; use --precision balanced")
         }
     }
 
@@ -156,14 +156,17 @@ package struct Compilation {
     private func lookedUp() throws(CompileError) -> CompileReport {
         var result = CompileReport(.hit)
         let tensors = source.tensorDigest
-        guard store.list().contains(where: { $0.manifest.key.tensors == tensors }) else { throw notStored }
+        guard store.list().contains(where: { $0.manifest.key.tensors == tensors }) else { throw notStored() }
         let digests = try timed("digest", &result) { () throws(CompileError) in try digestedWeights() }
         result.digestedBytes = digests.readByteCount
-        guard let path = try known(key(digests)) else { throw notStored }
+        var damage: ArtifactError?
+        guard let path = try known(key(digests), &damage) else { throw notStored(damage) }
         return try hit(path, result)
     }
 
-    private var notStored: CompileError { .notStored(model: source.directory, store: store.root) }
+    private func notStored(_ damage: ArtifactError? = nil) -> CompileError {
+        .notStored(model: source.directory, store: store.root, damage: damage)
+    }
 
     private func build() throws(CompileError) -> CompileReport {
         var result = CompileReport(.compiled)
@@ -173,17 +176,23 @@ package struct Compilation {
         } catch { throw .artifact(error) }
         // A shard that is missing is reported before the others are read.
         if !source.checkpoint.absent.isEmpty { _ = try traced() }
+        let isNameOwn = source.name.contains("/") || source.checkpoint.wasDigestedBefore
         let digests = try timed("digest", &result) { () throws(CompileError) in try digestedWeights() }
         result.digestedBytes = digests.readByteCount
         let key = key(digests)
-        if let path = try known(key) { return try hit(path, result) }
+        var damage: ArtifactError?
+        if let path = try known(key, &damage) { return try hit(path, result) }
         return try translatingErrors {
             let lock = try store.buildLock(key) { report(.waiting) }
             defer { lock.release() }
-            if let path = try known(key) { return try hit(path, result) }
-            if let nearest = store.nearest(to: key, model: source.name) {
+            if let path = try known(key, &damage) { return try hit(path, result) }
+            if let damage {
+                report(.replacing(damage))
+            } else if let nearest = store.nearest(to: key, model: source.name, isNameOwn: isNameOwn) {
                 result.differences = nearest.differences
                 report(.rebuilding(nearest.differences))
+            } else {
+                report(.beginning(model: source.name))
             }
             if remembersMachine { machine.remember(in: store) }
             return try compile(key, digests, result)
@@ -211,13 +220,20 @@ package struct Compilation {
         return result
     }
 
-    /// The artifact with this key, where it is wanted; nil when it must be built.
-    private func known(_ key: ArtifactKey) throws(CompileError) -> String? {
+    /// The artifact with this key, where it is wanted and intact; nil when it must be built.
+    ///
+    /// - Parameter damage: what is wrong with the one that is there; nil for nothing.
+    private func known(_ key: ArtifactKey, _ damage: inout ArtifactError?) throws(CompileError) -> String? {
+        damage = nil
         guard !options.isForced else { return nil }
         guard let output = options.output else {
-            do throws(ArtifactError) { return try store.lookup(key) } catch { throw .artifact(error) }
+            do throws(ArtifactError) { return try store.lookup(key) { damage = $0 } } catch { throw .artifact(error) }
         }
         guard let artifact = try? Artifact.open(directory: output), artifact.manifest.key == key else { return nil }
+        do throws(ArtifactError) { try artifact.checkWeights(rereadsKnown: false) } catch {
+            damage = error
+            return nil
+        }
         return output
     }
 
@@ -290,7 +306,8 @@ package struct Compilation {
             result.artifact = try writer.finish(
                 program: compiled.program,
                 provenance: Manifest.Provenance(
-                    model: source.name, architecture: source.architecture, quantization: source.quantization?.names ?? []),
+                    model: source.name, architecture: source.architecture, quantization: source.quantization?.names ?? [],
+                    contextLength: source.contextLength),
                 tuning: machine.tuning, golden: options.target.runsHere && source.innerStatesRead == nil ? golden : nil)
             result.weightBytes = writer.weightTable.reduce(0) { $0 + $1.byteCount }
             return result

@@ -11,8 +11,8 @@ package enum CompileError: Error, CustomStringConvertible {
     case unsupported(String)
     /// A flag's value is wrong.
     case badOption(String)
-    /// Nothing is compiled, and the store has no such artifact of the model as it is now.
-    case notStored(model: String, store: String)
+    /// Nothing is compiled, and the store has no such artifact of the model as it is now, or one that is damaged.
+    case notStored(model: String, store: String, damage: ArtifactError?)
     /// The compiler contradicts itself.
     case internalInconsistency(String)
 
@@ -21,7 +21,8 @@ package enum CompileError: Error, CustomStringConvertible {
         case .checkpoint(let error): "\(error)"
         case .artifact(let error): "\(error)"
         case .unsupported(let what), .badOption(let what): what
-        case .notStored(let model, let store): "\(store) has no artifact of \(model) as it is now, compiled with these flags"
+        case .notStored(_, _, let damage?): "\(damage.fact)"
+        case .notStored(let model, let store, nil): "\(store) has no artifact of \(model) as it is now, compiled with these flags"
         case .internalInconsistency(let what): "this is a defect of vlmc, please report it: \(what)"
         }
     }

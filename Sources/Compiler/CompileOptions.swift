@@ -24,6 +24,8 @@ package struct CompileOptions: Sendable {
     /// nil for the model's own limit.
     package var maxModelLength: Int?
     package var maxBatchedTokens: Int?
+    /// Fails where the artifact would take fewer tokens; nil for no such bound.
+    package var leastModelLength: Int?
     /// Bytes from which on a bf16 head is screened; nil for the passes' own number. It is in no key: tests alone change it, in stores of
     /// their own.
     package var screenedBytes: Int?
@@ -46,29 +48,51 @@ package struct CompileOptions: Sendable {
     package static let defaultMaxSequences = 8
     package static let defaultMaxBatchedTokens = 512
 
-    /// The limits for a model that takes `modelLength` tokens and images of `patches` patches.
-    package func limits(modelLength: Int, patches: Int, cell: Int) throws(CompileError) -> Program.Limits {
+    /// Throws for what is wrong in itself, whatever the model and the defaults are.
+    package func check() throws(CompileError) {
         for (flag, value) in [
-            ("--max-num-seqs", maxSequences), ("--max-model-len", maxModelLength),
-            ("--max-num-batched-tokens", maxBatchedTokens),
+            ("--max-num-seqs", maxSequences), ("--max-model-len", maxModelLength), ("--max-num-batched-tokens", maxBatchedTokens),
+            ("--least-model-len", leastModelLength),
         ] {
             if let value, value < 1 { throw .badOption("\(flag) \(value) must be at least 1") }
         }
-        let length = maxModelLength ?? modelLength
-        guard length <= modelLength else {
-            throw .badOption("--max-model-len \(length) is above the model's own limit of \(modelLength) (max_position_embeddings)")
+        if let rounding, precision == .exact {
+            throw .badOption("--quantize \(rounding.rawValue): exact precision keeps weights as in the checkpoint; use --precision balanced")
         }
-        guard length > 1 else { throw .badOption("--max-model-len \(length) has no room for a prompt and a token behind it") }
-        let sequences = maxSequences ?? gears?.max() ?? Self.defaultMaxSequences
+        if maxModelLength == 1 { throw .badOption("--max-model-len 1 has no room for a prompt and a token behind it") }
+        if let most = maxModelLength, let least = leastModelLength, least > most {
+            throw .badOption("--least-model-len \(least) is above --max-model-len \(most)")
+        }
         let (sequencesMax, tokensMax) = (Program.Limits.sequencesMax, Program.Limits.batchedTokensMax)
         guard sequences <= sequencesMax else { throw .badOption("--max-num-seqs \(sequences) is above \(sequencesMax)") }
-        let tokens = maxBatchedTokens ?? max(Self.defaultMaxBatchedTokens, sequences)
-        guard tokens >= sequences else {
-            throw .badOption("--max-num-batched-tokens \(tokens) is below --max-num-seqs \(sequences): a step takes one token of each")
+        if maxSequences != nil || gears != nil { try checkTokens() }
+        guard batchedTokens <= tokensMax else { throw .badOption("--max-num-batched-tokens \(batchedTokens) is above \(tokensMax)") }
+        _ = try checkedGears(sequences)
+    }
+
+    private var sequences: Int { maxSequences ?? gears?.max() ?? Self.defaultMaxSequences }
+
+    private var batchedTokens: Int { maxBatchedTokens ?? max(Self.defaultMaxBatchedTokens, sequences) }
+
+    private func checkTokens() throws(CompileError) {
+        guard batchedTokens < sequences else { return }
+        throw .badOption("--max-num-batched-tokens \(batchedTokens) is below --max-num-seqs \(sequences): a step takes one token of each")
+    }
+
+    /// The limits for a model that takes `modelLength` tokens and images of `patches` patches.
+    package func limits(modelLength: Int, patches: Int, cell: Int) throws(CompileError) -> Program.Limits {
+        try check()
+        let length = maxModelLength ?? modelLength
+        guard length <= modelLength else {
+            throw .badOption("--max-model-len \(length) is above the model's own limit of \(modelLength) (max_position_embeddings); give at most that, or auto")
         }
-        guard tokens <= tokensMax else { throw .badOption("--max-num-batched-tokens \(tokens) is above \(tokensMax)") }
+        guard length > 1 else { throw .badOption("a context of \(length) tokens has no room for a prompt and a token behind it") }
+        if let leastModelLength, leastModelLength > length {
+            throw .badOption("\(leastModelLength) tokens are more than the model takes, \(length) (max_position_embeddings); give --max-model-len \(length) or less, or auto")
+        }
+        try checkTokens()
         return Program.Limits(
-            gears: try checkedGears(sequences), maxSequences: sequences, maxModelLength: length, maxBatchedTokens: tokens,
+            gears: try checkedGears(sequences), maxSequences: sequences, maxModelLength: length, maxBatchedTokens: batchedTokens,
             maxPatches: (patches + cell - 1) / cell * cell)
     }
 

@@ -138,8 +138,12 @@ extension ModelSource {
     }
 
     static func warnings(of inputs: InputSpec, in directory: String) -> [String] {
-        guard let fault = inputs.videoFault else { return [] }
-        return ["\(directory) takes no videos: \(fault). Requests with videos will be refused; mend it and compile again"]
+        let videos = inputs.videoFault.map {
+            "\(directory) takes no videos: \($0). Requests with videos will be refused; mend it and compile again"
+        }
+        let ends = inputs.endTokenIDs.isEmpty
+            ? "\(directory) names no token that ends an answer: each will be as long as it may be. Add eos_token_id to generation_config.json and compile again" : nil
+        return [videos, ends].compactMap(\.self)
     }
 
     /// Names of tensors that only quantized layers have.

@@ -79,6 +79,9 @@ package struct Checkpoint: Sendable {
         indices = Dictionary(uniqueKeysWithValues: tensors.enumerated().map { ($1.name, $0) })
     }
 
+    /// Whether digests of some of its files are remembered, of these or of earlier contents.
+    package var wasDigestedBefore: Bool { files.contains { cache?.knows($0) ?? false } }
+
     /// The checkpoint without the tensor `copy` when `original` has the same type and the same bytes; else as it is.
     ///
     /// Reads both up to the first difference, unless their digests are remembered.

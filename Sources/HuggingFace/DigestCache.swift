@@ -34,6 +34,9 @@ package struct DigestCache: Sendable {
         return known
     }
 
+    /// Whether something is remembered of that file, in whichever state.
+    func knows(_ file: SafetensorsFile) -> Bool { read(Self.name(file)) != nil }
+
     /// Remembers the digests of the file in its present state.
     package func remember(_ digests: [String: String], of file: SafetensorsFile) {
         let identity = Self.describe(file.file.identity)

@@ -22,7 +22,7 @@ struct Remove: ParsableCommand {
         var paths: [String] = []
         for name in artifacts {
             let found = try store.findAll(name)
-            guard found.count == 1 || all else { throw ArtifactError.refused("\(store.ambiguous(name, found)), or --all to remove them all") }
+            guard found.count == 1 || all else { throw ArtifactError.refused("\(store.ambiguous(name, found))\n--all removes them all") }
             for path in found where !paths.contains(path) { paths.append(path) }
         }
         do throws(ArtifactError) {

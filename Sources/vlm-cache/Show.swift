@@ -36,8 +36,21 @@ struct Show: ParsableCommand {
         }
         print("")
         var table = TextTable([("KEY", .left), (summary.keyDigest, .left)])
-        for field in summary.key { table.add(field.name, field.value.isEmpty ? "(none)" : shortened(field.value)) }
+        for field in summary.key {
+            for (index, line) in Self.wrapped(field.value.isEmpty ? "(none)" : shortened(field.value)).enumerated() {
+                table.add(index == 0 ? field.name : "", line)
+            }
+        }
         print(table.text(terminal) + "\n")
+    }
+
+    /// Words in lines of at most so many characters, but for a word that is longer.
+    private static func wrapped(_ text: String, width: Int = 100) -> [String] {
+        var lines: [String] = []
+        for word in text.split(separator: " ") {
+            if let last = lines.last, last.count + 1 + word.count <= width { lines[lines.count - 1] += " \(word)" } else { lines.append(String(word)) }
+        }
+        return lines
     }
 
     private func shortened(_ value: String) -> String {

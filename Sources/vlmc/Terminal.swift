@@ -79,6 +79,12 @@ final class CompileDisplay: Sendable {
             clear()
             guard !differences.isEmpty else { return }
             StandardError.say("compiling, since " + differences.map(\.description).joined(separator: "; "))
+        case .replacing(let error):
+            clear()
+            Terminal.warn("compiling again what the store has: \(error.fact)")
+        case .beginning(let model):
+            clear()
+            StandardError.say("compiling \(model) for the first time, as far as the store knows")
         case .keptName(let error):
             clear()
             Terminal.warn("the artifact keeps the model's earlier name: \(error)")

@@ -67,6 +67,8 @@ import Testing
         var other = Sample.key(checkpoint: "other")
         (other.tensors, other.configs.config) = ("other", "other")
         #expect(sample.store.nearest(to: other, model: "first") == nil)
+        #expect(sample.store.nearest(to: Sample.key(checkpoint: "other"), model: "first", isNameOwn: false) == nil)
+        #expect(sample.store.nearest(to: Sample.key(gears: [1]), model: "first", isNameOwn: false) != nil)
     }
 
     @Test func severalArtifactsOfANameAreAllNamed() throws {
@@ -79,6 +81,25 @@ import Testing
         #expect(throws: ArtifactError.self) { try sample.store.findOne("one") }
         #expect(try sample.store.findOne(String(Sample.key(gears: [1, 2]).digest.prefix(8))) == paths[1])
         #expect(try sample.store.findOne(Sample.key(gears: [1, 2]).digest) == paths[1])
+    }
+
+    @Test func ofManyNamesSomeAreListedWithACount() {
+        let error = ArtifactError.ambiguous(name: "a", matches: (1...15).map { "key\($0)" })
+        let lines = "\(error)".split(separator: "\n")
+        #expect(lines.count == 14 && lines[1] == "  key1" && lines[12] == "  key12" && lines[13] == "  and 3 more", "\(error)")
+    }
+
+    /// Nothing else is wrong with the artifact, and nobody has read its weights.
+    @Test func damagedWeightsAreNotFoundByTheirKey() throws {
+        let sample = try Sample()
+        let path = try sample.write()
+        #expect(try sample.store.lookup(Sample.key()) { Issue.record("\($0)") } == path)
+        let file = try FileHandle(forUpdating: URL(fileURLWithPath: path + "/weights.bin"))
+        try file.write(contentsOf: Data([0x55]))
+        try file.close()
+        var faults: [String] = []
+        #expect(try sample.store.lookup(Sample.key()) { faults.append("\($0.fact)") } == nil)
+        #expect(faults == ["\(path): section weights.bin is damaged: its SHA-256 differs from the recorded one"])
     }
 
     @Test func artifactsInUseAreRemovedByForceAlone() throws {

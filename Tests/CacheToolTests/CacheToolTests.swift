@@ -136,7 +136,8 @@ import Testing
         try sample.write(model: "one")
         try sample.write(Sample.key(gears: [1, 2]), model: "one")
         let refused = try tool.run("rm", "one")
-        #expect(refused.status == 1 && refused.errors.hasPrefix("error: one means several artifacts: "))
+        #expect(refused.status == 1 && refused.errors.hasPrefix("error: one means several artifacts; give the beginning of a key:\n  "))
+        #expect(refused.errors.hasSuffix("\n--all removes them all\n") && refused.errors.split(separator: "\n").count == 4, "\(refused.errors)")
         for key in [Sample.key(), Sample.key(gears: [1, 2])] { #expect(refused.errors.contains(key.digest.prefix(12))) }
         #expect(sample.store.list().count == 2)
         let open = try Artifact.open(directory: sample.store.path(of: Sample.key()))
