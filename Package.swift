@@ -122,7 +122,7 @@ let package = Package(
             "HTTPAPI", ["Budgets", "CHeap", "GuidedDecoding", "MediaFetching", "Safetensors", "Serving", "Inputs", "JSON", "Plan", crypto, hummingbird, hummingbirdCore, hummingbirdTLS, httpTypes, lifecycle, logging, nioCore, nioHTTP1, nioSSL],
             embedded: ["html", "css", "js"].map { "Playground/playground.\($0)" } + ["docs.css", "fields.json", "schemas.json", "special-fields.json"].map { "OpenAPI/\($0)" }),
 
-        module("CommandLineSupport", [argumentParser]),
+        module("CommandLineSupport", ["ArtifactFormat", argumentParser]),
         module("ForeignFlags", ["CYAML", "JSON"]),
         tool(
             "vlmc",

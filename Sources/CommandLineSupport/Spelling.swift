@@ -1,10 +1,36 @@
 /// Words that were mistyped.
 package enum Spelling {
-    /// The word that is the fewest changes of letters away, at most a third of its length; nil for none.
-    package static func closest(to word: String, among words: [String]) -> String? {
-        let distances = words.map { (word: $0, distance: distance(Array(word.lowercased()), Array($0.lowercased()))) }
-        guard let closest = distances.min(by: { $0.distance < $1.distance }) else { return nil }
-        return closest.distance <= max(1, closest.word.count / 3) || closest.word.hasPrefix(word) ? closest.word : nil
+    /// The word that was most likely meant; nil where none is like the one that was typed.
+    ///
+    /// In this order: the same letters, a few of them changed (at most a third of the shorter word), the beginning of a word, some of a
+    /// word's parts between dashes, and letters left out behind the first (`img`, `list` for `ls`).
+    package static func closest(to typed: String, among words: [String]) -> String? {
+        let letters = plain(typed)
+        guard letters.count > 1 else { return nil }
+        let known = words.map { (word: $0, letters: plain($0)) }
+        let changes = known.map { (word: $0.word, distance: distance(letters, $0.letters), most: max(1, min(letters.count, $0.letters.count) / 3)) }
+        if let near = changes.filter({ $0.distance <= $0.most }).min(by: { $0.distance < $1.distance }) { return near.word }
+        let parts = Set(typed.lowercased().split { !$0.isLetter && !$0.isNumber })
+        let rules: [((word: String, letters: [Character])) -> Bool] = [
+            { $0.letters.starts(with: letters) },
+            { parts.isSubset(of: $0.word.lowercased().split { !$0.isLetter && !$0.isNumber }) },
+            { leavesOut(letters, of: $0.letters) || leavesOut($0.letters, of: letters) },
+        ]
+        for rule in rules {
+            if let found = known.filter(rule).min(by: { $0.letters.count < $1.letters.count }) { return found.word }
+        }
+        return nil
+    }
+
+    /// Letters and digits, in lower case.
+    private static func plain(_ word: String) -> [Character] { word.lowercased().filter { $0.isLetter || $0.isNumber } }
+
+    /// Whether the shorter word is what is left of the longer one, at least a third of it, without some letters behind the first.
+    private static func leavesOut(_ short: [Character], of long: [Character]) -> Bool {
+        guard short.count > 1, short.count < long.count, 3 * short.count >= long.count, short.first == long.first else { return false }
+        var rest = short[...]
+        for letter in long where letter == rest.first { rest.removeFirst() }
+        return rest.isEmpty
     }
 
     /// Letters that must be put in, left out, changed or swapped with the next.

@@ -20,7 +20,8 @@ extension ToolCommand {
         } catch let error as OutputError where error.isReaderGone {
             exit()
         } catch {
-            end(with: error)
+            let verb = configuration.subcommands.first { $0._commandName == CommandLine.arguments.dropFirst().first }
+            end(with: error, of: verb)
         }
     }
 
@@ -45,11 +46,13 @@ extension ToolCommand {
 extension ParsableCommand {
     /// Says on stderr what went wrong, and ends the process: with code 64 and the usage for a command line that is wrong in itself, else with
     /// code 1; with 0 where help was asked for.
-    package static func end(with error: any Error) -> Never {
+    ///
+    /// - Parameter verb: the command whose flags were given; nil for this one.
+    package static func end(with error: any Error, of verb: (any ParsableCommand.Type)? = nil) -> Never {
         let code = exitCode(for: error)
         guard code != .success, !(error is ExitCode) else { exit(withError: error) }
         // The words of the command line are among these.
-        StandardError.say(code == .failure ? "error: \(message(for: error).visible(keeping: ["\n"]))" : fullMessage(for: error))
+        StandardError.say(code == .failure ? "error: \(message(for: error).visible(keeping: ["\n"]))" : DeclaredFlags.corrected(fullMessage(for: error), for: verb ?? self))
         exit(withError: code)
     }
 }

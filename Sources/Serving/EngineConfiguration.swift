@@ -110,12 +110,10 @@ package struct EngineConfiguration: Sendable {
     ) throws(ConfigurationError) {
         let limits = program.limits
         let sequences = try Self.atMost(
-            limits.maxSequences, options.maxSequences, flag: "--max-num-seqs", compile: "--max-num-seqs")
-        let length = try Self.atMost(
-            limits.maxModelLength, options.maxModelLength, flag: "--max-model-len", compile: "--max-model-len")
+            limits.maxSequences, options.maxSequences, flag: "--max-num-seqs", compiled: Program.Limits.sequencesMax)
+        let length = try Self.atMost(limits.maxModelLength, options.maxModelLength, flag: "--max-model-len", compiled: nil)
         let batched = try Self.atMost(
-            limits.maxBatchedTokens, options.maxBatchedTokens, flag: "--max-num-batched-tokens",
-            compile: "--max-num-batched-tokens")
+            limits.maxBatchedTokens, options.maxBatchedTokens, flag: "--max-num-batched-tokens", compiled: Program.Limits.batchedTokensMax)
         guard batched >= sequences else {
             throw .invalid("--max-num-batched-tokens \(batched) is less than --max-num-seqs \(sequences)")
         }
@@ -138,9 +136,12 @@ package struct EngineConfiguration: Sendable {
             options, blockBytes: blockBytes + (drafts?.blockBytes ?? 0), sequences: sequences, length: length, availableBytes: available)
         let capacity = blockCount * blockSize
         if let asked = options.maxModelLength, asked > capacity {
-            throw .invalid(
-                "--max-model-len \(asked) does not fit the KV cache of \(capacity) tokens; "
-                    + "raise --kv-cache-bytes to \(Self.roundUp(asked, blockSize) / blockSize * (blockBytes + (drafts?.blockBytes ?? 0)))")
+            let bytes = Self.roundUp(asked, blockSize) / blockSize * (blockBytes + (drafts?.blockBytes ?? 0))
+            let fact = "--max-model-len \(asked) does not fit the KV cache of \(capacity) tokens"
+            guard bytes <= available else {
+                throw .invalid("\(fact), and the \(bytes) bytes that it takes are more than the \(available) that are free; give less, or auto for as many as fit")
+            }
+            throw .invalid("\(fact); raise --kv-cache-bytes to \(bytes), or give auto for as many as fit")
         }
         maxModelLength = min(length, capacity)
         maxSequences = sequences
@@ -215,17 +216,15 @@ package struct EngineConfiguration: Sendable {
 
     private static func roundUp(_ value: Int, _ unit: Int) -> Int { (value + unit - 1) / unit * unit }
 
-    private static func atMost(
-        _ limit: Int, _ asked: Int?, flag: String, compile: String
-    ) throws(ConfigurationError) -> Int {
+    /// - Parameter compiled: the most that an artifact can be compiled for; nil where that is the model's to say.
+    private static func atMost(_ limit: Int, _ asked: Int?, flag: String, compiled: Int?) throws(ConfigurationError) -> Int {
         guard let asked else { return limit }
         guard asked > 0 else { throw .invalid("\(flag) \(asked) must be at least 1") }
-        guard asked <= limit else {
-            throw .invalid(
-                "\(flag) \(asked) is more than the artifact was compiled for (\(limit)); "
-                    + "compile again with vlmc compile \(compile) \(asked)")
-        }
-        return asked
+        guard asked > limit else { return asked }
+        let fact = "\(flag) \(asked) is more than the artifact was compiled for (\(limit))"
+        let again = "compile again with vlmc compile \(flag) \(asked)"
+        guard let compiled else { throw .invalid("\(fact); give less, or, where the model takes as many, \(again)") }
+        throw .invalid(asked > compiled ? "\(fact), and than any can be (\(compiled)); give less" : "\(fact); \(again)")
     }
 }
 

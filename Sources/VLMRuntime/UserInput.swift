@@ -10,6 +10,8 @@ public struct UserInput: Sendable {
     public enum Image: Sendable {
         /// The bytes of the file.
         case data(Data)
+        /// The same, and what errors call it in place of where it stands in the conversation.
+        case named(String, Data)
         /// A file of this machine; nothing is fetched from elsewhere.
         case url(URL)
         /// What `ModelContainer.imageEmbeddings` made of an image, for the same model.
@@ -30,8 +32,11 @@ public struct UserInput: Sendable {
         }
 
         /// The bytes of a file.
-        public static func data(_ data: Data, framesPerSecond: Double? = nil, frameCount: Int? = nil) -> Video {
-            Video(framesPerSecond: framesPerSecond, frameCount: frameCount, source: .file(.data(data)))
+        ///
+        /// - Parameter name: what errors call it; nil for where it stands in the conversation.
+        public static func data(_ data: Data, name: String? = nil, framesPerSecond: Double? = nil, frameCount: Int? = nil) -> Video {
+            let file = name.map { Image.named($0, data) } ?? .data(data)
+            return Video(framesPerSecond: framesPerSecond, frameCount: frameCount, source: .file(file))
         }
 
         /// A file of this machine; nothing is fetched from elsewhere.
@@ -121,6 +126,7 @@ extension UserInput.Image {
         var place = place
         switch self {
         case .data(let given): data = given
+        case .named(let name, let given): (place, data) = (name, given)
         case .embeddings: throw .input("\(place): embeddings are no file")
         case .url(let url):
             guard url.isFileURL else { throw .input("\(place): \(url) is no file; fetch it and give its data") }

@@ -11,6 +11,10 @@ struct Passes: ParsableCommand {
     @Option(name: .customLong("pass"), help: "Only this pass, with every rewrite and miss.") var name: String?
     @Option(help: "Print the lines of IR that a pass took away and put in.") var diff: String?
 
+    func validate() throws {
+        if name != nil, let diff { throw ValidationError("--diff names its pass itself, \(diff); leave --pass out") }
+    }
+
     func run() throws {
         let opened = try options.open(artifact)
         let log = try opened.passLog()

@@ -1,12 +1,8 @@
 import ArgumentParser
+import ArtifactFormat
 import CPUBackend
 import CommandLineSupport
-import ForeignFlags
-import Foundation
-import HTTPAPI
 import HostLimits
-import Inputs
-import JSON
 import Plan
 import Serving
 
@@ -14,8 +10,10 @@ import Serving
 struct EngineFlags: ParsableArguments {
     @Option(help: "Sequences computed at once.")
     var maxNumSeqs: Int?
-    @Option(help: "Tokens of the longest sequence, prompt and answer.")
-    var maxModelLen: Size?
+    @Option(
+        parsing: .unconditional,
+        help: "Tokens of the longest sequence, prompt and answer; auto or -1, and unless given: as many as the artifact takes and the KV cache holds.")
+    var maxModelLen: ModelLength?
     @Option(help: "Tokens computed in one step.")
     var maxNumBatchedTokens: Size?
     @Option(help: "Tokens of a KV cache block: 16, 32, 64 or 128.")
@@ -41,6 +39,14 @@ struct EngineFlags: ParsableArguments {
 
     func validate() throws {
         do throws(ConfigurationError) { try options(imageCacheBytes: 0).check() } catch { throw ValidationError("\(error)") }
+        for (flag, value, most) in [
+            ("--max-num-seqs", maxNumSeqs, Program.Limits.sequencesMax), ("--max-num-batched-tokens", maxNumBatchedTokens?.value, Program.Limits.batchedTokensMax),
+        ] {
+            if let value, value > most { throw ValidationError("\(flag) \(value) is above \(most)") }
+        }
+        if let sequences = maxNumSeqs, let tokens = maxNumBatchedTokens?.value, tokens < sequences {
+            throw ValidationError("--max-num-batched-tokens \(tokens) is below --max-num-seqs \(sequences): a step takes one token of each")
+        }
         if let threads, !CPUBackend.threadRange.contains(threads) {
             throw ValidationError("--threads \(threads) is not in \(CPUBackend.threadRange.lowerBound) … \(CPUBackend.threadRange.upperBound)")
         }
@@ -59,10 +65,13 @@ struct EngineFlags: ParsableArguments {
         return limits.flatMap { name, value in value.map { [name, "\($0)"] } ?? [] }
     }
 
+    /// What the model must take, so that nothing is compiled in vain.
+    var neededFlags: [String] { maxModelLen?.tokens.map { ["--least-model-len", "\($0)"] } ?? [] }
+
     func options(imageCacheBytes: Int) -> EngineOptions {
         var options = EngineOptions()
         options.maxSequences = maxNumSeqs
-        options.maxModelLength = maxModelLen?.value
+        options.maxModelLength = maxModelLen?.tokens
         options.maxBatchedTokens = maxNumBatchedTokens?.value
         options.blockSize = blockSize
         options.kvCacheBytes = kvCacheBytes?.value
@@ -80,71 +89,16 @@ struct EngineFlags: ParsableArguments {
 
 extension SchedulingPolicy: ExpressibleByArgument {}
 
-/// Bounds of what becomes of one request before the model sees it.
-struct InputFlags: ParsableArguments {
-    @Option(help: "More pixels than this are refused by an image's header alone, and eight times as many in one request.")
-    var maxImagePixels = 89_478_485
-    @Option(help: "Seconds of processor time that reading one request may take: JSON, images, template, tokens.")
-    var maxRequestCpuSeconds = 30.0
-    @Option(help: "Seconds until a request must have been read, its turn included; later it is answered 429.")
-    var requestDeadline = 120.0
-    @Option(help: "Bytes of image embeddings kept for reuse; 0 for none.")
-    var imageCacheBytes = Size(argument: "512Mi") ?? Size(512 << 20)
-    @Option(help: ArgumentHelp("Most images and videos of one request: image=2,video=1, or JSON such as {\"image\": 2}; unless given, as many as fit.", valueName: "limits"))
-    var limitMmPerPrompt: String?
-
-    @Option(
-        help: ArgumentHelp(
-            "How images are resized where requests do not say, as JSON: {\"min_pixels\": 3136, \"max_pixels\": 1003520}, or a size with shortest_edge and longest_edge; unless given, as the model's processor does.",
-            valueName: "json"))
-    var mmProcessorKwargs: String?
-
-    /// Bounds of resized images, and which frames of videos are read.
-    var processorArguments: (bounds: PixelBounds, sampling: FrameSampling.Request) {
-        get throws {
-            guard let text = mmProcessorKwargs else { return (PixelBounds(), FrameSampling.Request()) }
-            guard let object = (try? JSONValue(parsing: Array(text.utf8)))?.objectValue else {
-                throw ValidationError("--mm-processor-kwargs \(text) is no JSON object")
-            }
-            do throws(PixelBoundsError) {
-                return (try PixelBounds(processorArguments: object), try FrameSampling.Request(processorArguments: object))
-            } catch {
-                throw ValidationError("--mm-processor-kwargs: \(error)")
-            }
+extension EngineFlags {
+    /// Throws where an artifact takes fewer tokens than are asked for, with what can be done.
+    func check(_ manifest: Manifest) throws(LaunchError) {
+        let most = manifest.key.limits.maxModelLength
+        guard let asked = maxModelLen?.tokens, asked > most else { return }
+        let fact = "--max-model-len \(asked) is more than the artifact was compiled for (\(most))"
+        guard let possible = manifest.provenance.contextLength else {
+            throw LaunchError("\(fact); give less, or auto, or compile the model again where it takes as many: vlmc compile DIR --max-model-len \(asked)")
         }
-    }
-
-    @Option(help: ArgumentHelp("A chat template in place of the model's: a file in Jinja, or the template itself.", valueName: "file"))
-    var chatTemplate: String?
-
-    /// The source of --chat-template: of its file, or the value itself where it is no file and has braces.
-    func template() throws -> String? {
-        guard let chatTemplate else { return nil }
-        if let data = FileManager.default.contents(atPath: chatTemplate) {
-            guard data.count <= Self.templateBytesMax else { throw FlagError("--chat-template \(chatTemplate) has more than \(Self.templateBytesMax) bytes") }
-            return String(decoding: data, as: UTF8.self)
-        }
-        guard chatTemplate.contains("{") else { throw FlagError("--chat-template \(chatTemplate) is neither a file that can be read nor a template") }
-        return chatTemplate
-    }
-
-    /// Bounds requests as the flags say.
-    func set(_ options: inout APIServer.Options) throws {
-        (options.maxImages, options.maxVideos) = (try mediaLimits?.images, try mediaLimits?.videos)
-        options.preparationCPUSeconds = maxRequestCpuSeconds
-        options.preparationSeconds = requestDeadline
-    }
-
-    private static let templateBytesMax = 1 << 20
-    /// Nil for as many as fit.
-    private var mediaLimits: MediaLimits? { get throws { try limitMmPerPrompt.map { text throws(FlagError) in try MediaLimits(text) } } }
-
-    func validate() throws {
-        guard maxImagePixels >= 1 else { throw ValidationError("--max-image-pixels must be at least 1") }
-        for (name, value) in [("--max-request-cpu-seconds", maxRequestCpuSeconds), ("--request-deadline", requestDeadline)] {
-            guard value > 0, value <= 86400 else { throw ValidationError("\(name) \(value) is not above 0 and at most 86400 seconds") }
-        }
-        _ = try processorArguments
-        do { _ = try mediaLimits } catch { throw ValidationError("--limit-mm-per-prompt \(error)") }
+        guard asked <= possible else { throw LaunchError("\(fact), and the model takes \(possible) at most (max_position_embeddings); give less, or auto") }
+        throw LaunchError("\(fact); give less, or auto, or compile the model again, which takes \(possible): vlmc compile DIR --max-model-len \(asked)")
     }
 }

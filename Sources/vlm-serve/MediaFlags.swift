@@ -27,6 +27,9 @@ struct MediaFlags: ParsableArguments {
         guard imageFetchTimeout > 0, imageFetchTimeout <= 3600 else {
             throw ValidationError("--image-fetch-timeout \(imageFetchTimeout) is not above 0 and at most 3600 seconds")
         }
+        guard !allowPrivateMediaAddresses || !allowedMediaDomains.isEmpty else {
+            throw ValidationError("--allow-private-media-addresses needs --allowed-media-domains, without which nothing is fetched")
+        }
         for domain in allowedMediaDomains where MediaDomain(domain) == nil {
             throw ValidationError("--allowed-media-domains \(domain) is none of HOST, HOST:PORT, *.DOMAIN and *")
         }

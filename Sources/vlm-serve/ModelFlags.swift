@@ -1,4 +1,5 @@
 import ArgumentParser
+import CommandLineSupport
 
 /// Which model is meant, and where it is looked for.
 struct ModelFlags: ParsableArguments {
@@ -30,6 +31,6 @@ struct ModelFlags: ParsableArguments {
     func artifact(_ engine: EngineFlags, _ adapters: AdapterFlags, _ compiled: CompiledFlags) -> ArtifactChoice {
         ArtifactChoice(
             name: model, store: store, trustsStore: trustStore, compiles: compile,
-            compileFlags: engine.compileFlags + adapters.compileFlags + compiled.compileFlags)
+            compileFlags: engine.compileFlags + engine.neededFlags + adapters.compileFlags + compiled.compileFlags)
     }
 }

@@ -41,6 +41,7 @@ struct ServedArtifact: Sendable {
         (generation, overriding, template) = (try answers.generation(), try answers.overriding(), try inputs.template())
         (path, artifact) = try Self.open(pair?.model ?? choice)
         try compiled.check(artifact.manifest)
+        try engine.check(artifact.manifest)
         self.adapters = try adapters.adapters(for: artifact)
         self.draft = try (pair?.head ?? draft).map { try Self.open($0).artifact }
     }

@@ -22,7 +22,7 @@ struct Asked {
     let writesJSON: Bool
 
     static func image(_ path: String) throws -> UserInput.Image {
-        .data(Data(try Failure.wrapping { () throws(FileError) in try InputFile.read(path) }))
+        .named(path, Data(try Failure.wrapping { () throws(FileError) in try InputFile.read(path) }))
     }
 
     /// Most bytes of a video file.
@@ -30,7 +30,7 @@ struct Asked {
 
     static func video(_ path: String, _ frames: FrameOptions) throws -> UserInput.Video {
         let bytes = try Failure.wrapping { () throws(FileError) in try InputFile.read(path, largest: videoBytesMax) }
-        return .data(Data(bytes), framesPerSecond: frames.fps, frameCount: frames.numFrames)
+        return .data(Data(bytes), name: path, framesPerSecond: frames.fps, frameCount: frames.numFrames)
     }
 
     /// Writes the answer to a question: as it grows, or as a line of JSON once it is whole.

@@ -25,6 +25,9 @@ struct FrameOptions: ParsableArguments {
     @Option(help: "Frames that are read of a whole video, in place of --fps.")
     var numFrames: Int?
 
+    /// The flag that is given; nil for none.
+    var given: String? { fps != nil ? "--fps" : numFrames != nil ? "--num-frames" : nil }
+
     func validate() throws {
         if let fps, !(fps > 0 && fps <= 1000) { throw ValidationError("--fps \(fps) is not above 0 and at most 1000") }
         if let numFrames, !(1...1 << 16).contains(numFrames) { throw ValidationError("--num-frames \(numFrames) is not in 1 … 65536") }

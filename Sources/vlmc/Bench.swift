@@ -18,8 +18,9 @@ struct Bench: ParsableCommand {
             a model small enough for the caches may do better than memory.
             """)
 
-    @Argument(help: "An artifact's directory, the beginning of its key, or its model's name.")
-    var artifact: String
+    @Argument(
+        help: "A HuggingFace model directory, or OWNER/NAME in HuggingFace's cache; or an artifact: its directory, the beginning of its key, or its model's name.")
+    var model: String
 
     @Option(help: "Tokens of each prompt.")
     var prompt = 512
@@ -49,13 +50,25 @@ struct Bench: ParsableCommand {
     var html: String?
 
     @OptionGroup var store: StoreOption
+    @OptionGroup var compiling: CompilingOption
     @OptionGroup var computing: ComputeOptions
 
+    func validate() throws {
+        for (flag, value, least) in [("--prompt", prompt, 1), ("--tokens", tokens, 2), ("--rounds", rounds, 1)] where value < least {
+            throw ValidationError("\(flag) \(value) must be at least \(least)")
+        }
+        _ = try sequences.map { try Self.numbers($0, of: "--sequences") }
+        guard let contexts else { return }
+        let lengths = try Self.numbers(contexts, of: "--contexts")
+        guard lengths.count > 1, zip(lengths, lengths.dropFirst()).allSatisfy(<) else {
+            throw ValidationError("--contexts \(contexts): name two lengths or more, each greater than the one before")
+        }
+    }
+
     func run() throws {
-        guard prompt > 0, tokens > 1, rounds > 0 else { throw ValidationError("--prompt and --rounds must be at least 1, --tokens at least 2") }
         let machine = Machine.current(try store.resolved())
         machine.warning.map(Terminal.warn)
-        let directory = try store.artifact(artifact)
+        let directory = try store.artifact(model, compiling)
         let run = try BenchRun(directory, threads: computing.threads, machine: machine, prompt: prompt, tokens: tokens, timesKernels: timesKernels)
         let counts = try counts(run.gears), contexts = try contexts(run.contextMax)
         try run.sample { _ in run.started }
@@ -82,18 +95,20 @@ struct Bench: ParsableCommand {
     }
 
     private func contexts(_ most: Int) throws -> [Int] {
-        guard let contexts else { return [] }
-        let lengths = try Self.numbers(contexts, of: "--contexts", upTo: most)
-        guard lengths.count > 1, zip(lengths, lengths.dropFirst()).allSatisfy(<) else {
-            throw Failure("--contexts \(contexts): name two lengths or more, each greater than the one before")
-        }
-        return lengths
+        try contexts.map { try Self.numbers($0, of: "--contexts", upTo: most) } ?? []
     }
 
-    private static func numbers(_ list: String, of option: String, upTo most: Int) throws -> [Int] {
+    private static func numbers(_ list: String, of option: String) throws -> [Int] {
         try list.split(separator: ",", omittingEmptySubsequences: false).map { word in
-            guard let number = Int(word), number > 0, number <= most else { throw Failure("\(option) \(list): \"\(word)\" is not in 1 … \(most)") }
+            guard let number = Int(word), number > 0 else { throw ValidationError("\(option) \(list): \"\(word)\" is no number of at least 1") }
             return number
         }
+    }
+
+    /// The same, where the artifact takes as many.
+    private static func numbers(_ list: String, of option: String, upTo most: Int) throws -> [Int] {
+        let numbers = try numbers(list, of: option)
+        if let large = numbers.first(where: { $0 > most }) { throw Failure("\(option) \(list): \(large) is not in 1 … \(most)") }
+        return numbers
     }
 }

@@ -54,31 +54,46 @@ struct Compile: ParsableCommand {
     @Flag(help: "Compile nothing: print the path if the store has the artifact, else fail.")
     var onlyStored = false
 
+    @Option(help: "Fail before anything is compiled where the artifact would take fewer tokens.")
+    var leastModelLen: Int?
+
     @Option(name: .customLong("compile-report"), help: "Write what was done, as JSON, to this file.")
     var reportFile: String?
 
     @Option(help: "Write how far it is to this open file descriptor, in lines such as \"packing 0.42\".")
     var progressTo: Int32?
 
-    func run() throws {
+    private var stage: Stage? {
+        get throws {
+            try stopAfter.map { name in
+                guard let stage = Stage(rawValue: name) else {
+                    throw ValidationError("--stop-after \(name): the stages are \(Stage.allCases.map(\.rawValue).joined(separator: ", "))")
+                }
+                return stage
+            }
+        }
+    }
+
+    func validate() throws {
         if let progressTo, fcntl(progressTo, F_GETFL) == -1 { throw ValidationError("--progress-to \(progressTo) is not an open file descriptor") }
-        if let reportFile { try Failure.wrapping { () throws(FileError) in try OutputFile.check(reportFile) } }
         if let rewriteLimit, rewriteLimit < 0 { throw ValidationError("--rewrite-limit \(rewriteLimit) must be at least 0") }
         if output?.isEmpty == true { throw ValidationError("-o needs a directory") }
+        if let leastModelLen, leastModelLen < 1 { throw ValidationError("--least-model-len \(leastModelLen) must be at least 1") }
         if onlyStored, force || output != nil || stopAfter != nil || dumpDirectory != nil {
             throw ValidationError("--only-stored compiles nothing: --force, -o, --stop-after and --dump-ir are not possible with it")
         }
+        if try stage != nil, force || output != nil { throw ValidationError("--stop-after stores nothing: leave --force and -o out") }
+    }
+
+    func run() throws {
+        if let reportFile { try Failure.wrapping { () throws(FileError) in try OutputFile.check(reportFile) } }
         let store = try store.resolved()
         var options = try model.options(ModelName.directory(directory))
         options.output = output
         options.isForced = force
         options.isOnlyLookedUp = onlyStored
-        options.stopAfter = try stopAfter.map { name in
-            guard let stage = Stage(rawValue: name) else {
-                throw ValidationError("--stop-after \(name): the stages are \(Stage.allCases.map(\.rawValue).joined(separator: ", "))")
-            }
-            return stage
-        }
+        options.stopAfter = try stage
+        options.leastModelLength = leastModelLen
         options.rewriteLimit = rewriteLimit
         let source = try head.source(&options, store)
         if let quantization, let fact = source.quantizationMismatch(quantization) { throw Failure("--quantization \(quantization): \(fact)") }
@@ -104,21 +119,12 @@ struct Compile: ParsableCommand {
         let report: CompileReport
         do throws(CompileError) { report = try compilation.run() } catch {
             guard case .notStored = error else { throw Failure("\(error)") }
-            throw Failure("\(error); compile it:\n  \(Self.commandThatCompiles)")
+            throw Failure("\(error); compile it:\n  \(CompileCommand.thatCompiles)")
         }
         display.finish(report)
         if let failure = dumpFailure.first { throw Failure("\(failure)") }
-        if let reportFile { try write(report, to: reportFile) }
+        if let reportFile { try report.write(to: reportFile) }
         if !report.artifact.isEmpty { try StandardOutput.write(report.artifact + "\n") }
-    }
-
-    /// This very command, but that it compiles; a shell reads it as it is.
-    private static var commandThatCompiles: String {
-        let words = CommandLine.arguments.dropFirst().filter { $0 != "--only-stored" }
-        return (["vlmc"] + words.map { word in
-            let isPlain = !word.isEmpty && word.allSatisfy { $0.isLetter || $0.isNumber || "/._-+,=:@%".contains($0) }
-            return isPlain ? word : "'\(word.replacing("'", with: "'\\''"))'"
-        }).joined(separator: " ")
     }
 
     /// Why the first dump that failed did.
@@ -132,12 +138,5 @@ struct Compile: ParsableCommand {
             guard failure.first == nil else { return }
             do throws(FileError) { try OutputFile.write(Array(text.utf8), to: "\(directory)/\(name)") } catch { failure.first = error }
         }
-    }
-
-    private func write(_ report: CompileReport, to path: String) throws {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        let data = try encoder.encode(report)
-        try Failure.wrapping { () throws(FileError) in try OutputFile.write(Array(data), to: path) }
     }
 }

@@ -7,6 +7,7 @@ enum ModelName {
 
     /// The model's directory: a path, or `OWNER/NAME` in HuggingFace's cache. What is neither stays as it is, for its reader to say.
     static func directory(_ name: String) throws(Failure) -> String {
+        guard !name.isEmpty else { throw Failure("the model's name is empty") }
         if let directory = cache.directory(name) { return directory }
         guard HuggingFaceCache.isMeant(by: name) else { return name }
         throw Failure(cache.missing(name))

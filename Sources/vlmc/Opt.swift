@@ -46,7 +46,12 @@ struct Opt: ParsableCommand {
     @OptionGroup var model: ModelOptions
 
     func validate() throws {
-        guard !list else { return }
+        guard !list else {
+            if runsAll || !names.isEmpty { throw ValidationError("--list runs nothing; leave --pass and --pipeline out") }
+            return
+        }
+        if stopAfter != nil, !runsAll { throw ValidationError("--stop-after is of --pipeline; passes that --pass names all run") }
+        if let rewriteLimit, rewriteLimit < 0 { throw ValidationError("--rewrite-limit \(rewriteLimit) must be at least 0") }
         if runsAll, !names.isEmpty { throw ValidationError("--pipeline runs every pass; leave --pass out") }
         if !runsAll, names.isEmpty { throw ValidationError("which pass? Name it with --pass, take all with --pipeline, or see vlmc opt --list") }
     }

@@ -45,14 +45,18 @@ struct ModelOptions: ParsableArguments {
     @Option(help: "Most sequences that run at the same time. Default: the largest gear, else \(CompileOptions.defaultMaxSequences).")
     var maxNumSeqs: Int?
 
-    @Option(help: "Longest context in tokens. Default: the model's own limit.")
-    var maxModelLen: Size?
+    @Option(parsing: .unconditional, help: "Longest context in tokens. auto, -1 and default: the model's own limit.")
+    var maxModelLen: ModelLength?
 
     @Option(help: "Most tokens of one step; longer prompts are read in chunks. Default: \(CompileOptions.defaultMaxBatchedTokens).")
     var maxNumBatchedTokens: Size?
 
     @Option(help: "Choose kernels by the rates in this file, as `vlmc machine` prints them, instead of this machine's; else $VLM_MACHINE.")
     var machine: String?
+
+    func validate() throws {
+        do { try options("").check() } catch let error as CompileError { throw ValidationError("\(error)") }
+    }
 
     func options(_ directory: String) throws -> CompileOptions {
         var options = CompileOptions(directory: directory, target: .here)
@@ -86,7 +90,7 @@ struct ModelOptions: ParsableArguments {
         }
         options.takesAdapters = enableLora
         options.maxSequences = maxNumSeqs
-        options.maxModelLength = maxModelLen?.value
+        options.maxModelLength = maxModelLen?.tokens
         options.maxBatchedTokens = maxNumBatchedTokens?.value
         options.verifies = DebugLevel.current >= .verify
         return options

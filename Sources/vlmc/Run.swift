@@ -6,15 +6,18 @@ import VLMRuntime
 
 struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Ask an artifact questions; answers are streamed to stdout.",
+        abstract: "Ask a model questions; answers are streamed to stdout.",
         discussion: """
+            A model directory is compiled first where the store does not have it as it is now, as vlm-serve does.
+
             With a question it answers once. Without one, at a terminal or with --interactive, it reads questions line by line and answers each \
             with all that was said before; /help lists what else a line may say. Ctrl-C stops the answer, the end of input the program.
             Without a server, by the likeliest tokens unless flags say otherwise. Timings go to stderr.
             """)
 
-    @Argument(help: "An artifact's directory, the beginning of its key, or its model's name.")
-    var artifact: String
+    @Argument(
+        help: "A HuggingFace model directory, or OWNER/NAME in HuggingFace's cache; or an artifact: its directory, the beginning of its key, or its model's name.")
+    var model: String
 
     @Argument(help: "The question.")
     var question: String?
@@ -38,6 +41,7 @@ struct Run: ParsableCommand {
 
     @OptionGroup(title: "Answers") var sampling: SamplingOptions
     @OptionGroup var store: StoreOption
+    @OptionGroup var compiling: CompilingOption
     @OptionGroup var computing: ComputeOptions
 
     private static let isTerminal = isatty(STDIN_FILENO) == 1
@@ -45,13 +49,15 @@ struct Run: ParsableCommand {
     func validate() throws {
         if interactive, question != nil { throw ValidationError("--interactive reads questions from stdin; leave \"\(question ?? "")\" out") }
         if question == nil, !interactive, !Self.isTerminal { throw ValidationError("give a question, or --interactive to read questions from stdin") }
+        if let flag = frames.given, question != nil, videos.isEmpty { throw ValidationError("\(flag) is of videos; give one by --video") }
     }
 
     func run() throws {
+        let media = AskedMedia(images: try images.map(Asked.image), videos: try videos.map { try Asked.video($0, frames) })
+        let path = try store.artifact(self.model, compiling)
         let clock = ContinuousClock()
         let start = clock.now
-        let media = AskedMedia(images: try images.map(Asked.image), videos: try videos.map { try Asked.video($0, frames) })
-        let model = try load(try store.artifact(artifact))
+        let model = try load(path)
         let ready = clock.now - start
         let chat = ChatSession(model, instructions: system, generateParameters: sampling.parameters)
         let asked = Asked(chat: chat, writesJSON: json)

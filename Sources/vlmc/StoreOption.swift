@@ -21,7 +21,19 @@ struct StoreOption: ParsableArguments {
     }
 }
 
+/// Whether verbs that run a model may compile it.
+struct CompilingOption: ParsableArguments {
+    @Flag(inversion: .prefixedNo, help: "Compile a model directory that the store does not have as it is now.")
+    var compile = true
+}
+
 extension StoreOption {
+    /// The path of the artifact that `vlm-serve` would serve under this name: a model's is compiled where the store does not have it.
+    func artifact(_ name: String, _ compiling: CompilingOption) throws -> String {
+        let choice = ArtifactChoice(name: name, store: path, trustsStore: trustStore, compiles: compiling.compile)
+        do { return try trusted(choice.path()) } catch let error as ExitCode { throw error } catch { throw Failure("\(error)") }
+    }
+
     /// The path of the one artifact that a path, the beginning of a key or a model's name means, and that others may not write to.
     func artifact(_ name: String) throws -> String {
         if FileManager.default.fileExists(atPath: name) { return try trusted(name) }

@@ -2,6 +2,7 @@ import ArgumentParser
 import ArtifactFormat
 import CommandLineSupport
 import Compiler
+import Glibc
 
 /// `vlmc`: compiles HuggingFace vision-language models ahead of time.
 @main
@@ -11,8 +12,9 @@ struct VLMC: ToolCommand {
         abstract: "Compiles HuggingFace vision-language models into artifacts that vlm-serve runs.",
         discussion: """
             A first answer:
-              artifact=$(vlmc compile Artifacts/Demo/model)
-              vlmc run "$artifact" --image photo.jpg "What is in the image?"
+              vlmc run Artifacts/Demo/model --image photo.jpg "What is in the image?"
+
+            Exit codes: 0; 1 with one message on stderr; 64 for a command line that is wrong in itself, with the usage; 74 where a mapped file became shorter.
             """,
         version: toolVersion,
         subcommands: [
@@ -20,5 +22,10 @@ struct VLMC: ToolCommand {
             MachineCommand.self,
         ])
 
-    static func main() { runTool(undoing: Unfinished.undoAll) }
+    static func main() {
+        runTool { end in
+            SiblingCompiler.stop(SIGTERM)
+            Unfinished.undoAll(then: end)
+        }
+    }
 }

@@ -21,5 +21,24 @@ import Testing
         #expect(Spelling.closest(to: "rnu", among: verbs) == "run")
         #expect(Spelling.closest(to: "serve", among: verbs) == nil)
         #expect(Spelling.closest(to: "x", among: []) == nil)
+        let others = ["ls", "show", "gc", "rm", "du"]
+        #expect(Spelling.closest(to: "list", among: others) == "ls")
+        #expect(Spelling.closest(to: "remove", among: others) == "rm")
+        #expect(Spelling.closest(to: "delete", among: others) == nil)
+    }
+
+    @Test func closestFlags() {
+        let flags = ["--temperature", "--top-p", "--fps", "--image", "--store", "--decode-gears", "--max-model-len", "--max-num-seqs", "--keep-last", "--host"]
+        for (typed, meant) in [
+            ("--temp", "--temperature"), ("--temprature", "--temperature"), ("--top_p", "--top-p"), ("--img", "--image"), ("--gears", "--decode-gears"),
+            ("--model-len", "--max-model-len"), ("--max-seqs", "--max-num-seqs"), ("--keep", "--keep-last"), ("--hosts", "--host"),
+        ] { #expect(Spelling.closest(to: typed, among: flags) == meant, "\(typed)") }
+        for typed in ["--n", "--dtype", "--foo", "--prompt", "--verbose"] { #expect(Spelling.closest(to: typed, among: flags) == nil, "\(typed)") }
+    }
+
+    @Test func lengthsOfModels() {
+        #expect(ModelLength(argument: "4Ki")?.tokens == 4096)
+        for text in ["auto", "-1"] { #expect(ModelLength(argument: text) != nil && ModelLength(argument: text)?.tokens == nil) }
+        for text in ["-2", "Auto", "", "1.5"] { #expect(ModelLength(argument: text) == nil) }
     }
 }

@@ -66,11 +66,11 @@ import Testing
     @Test func saysWhatDoesNotFit() throws {
         let space = try Workspace(), artifact = try space.compile(Workspace.demoModel)
         for (flags, words) in [
-            (["--prompt", "100000"], "do not fit into the context"), (["--tokens", "1"], "--tokens at least 2"),
-            (["--sequences", "1,x"], "\"x\" is not in 1 …"), (["--sequences", "1000"], "\"1000\" is not in 1 …"),
+            (["--prompt", "100000"], "do not fit into the context"), (["--tokens", "1"], "--tokens 1 must be at least 2"),
+            (["--sequences", "1,x"], "\"x\" is no number of at least 1"), (["--sequences", "1000"], "1000 is not in 1 …"),
         ] {
             let outcome = try Command("vlmc", ["bench", artifact] + flags, environment: ["VLM_STORE": space.store]).run()
-            #expect(outcome.status == (flags == ["--tokens", "1"] ? 64 : 1) && outcome.errors.contains(words), "\(outcome.errors)")
+            #expect(outcome.status == (words.contains("at least") ? 64 : 1) && outcome.errors.contains(words), "\(outcome.errors)")
         }
     }
 }

@@ -42,6 +42,13 @@ import Testing
         try FileManager.default.moveItem(atPath: copy, toPath: renamed)
         let again = try space.vlmc("compile", renamed, "--decode-gears", "1,3")
         #expect(again.errors.contains("compiling, since gears: 1,2,4,8 → 1,3"), "\(again.errors)")
+        // A directory of the same name and of the same kind, with weights of its own.
+        let cousin = try space.copyOfDemo()
+        try Self.flip(cousin + "/model.safetensors", at: -2)
+        let first = try space.vlmc("compile", cousin)
+        #expect(first.errors.contains("compiling model for the first time") && !first.errors.contains("since"), "\(first.errors)")
+        try Self.flip(cousin + "/model.safetensors", at: -4)
+        #expect(try space.vlmc("compile", cousin).errors.contains("compiling, since checkpoint: "))
         #expect(try space.vlmc("compile", renamed).output == model + "\n")
     }
 
@@ -58,8 +65,8 @@ import Testing
         _ = try space.compile(Workspace.demoModel, "--decode-gears", "1,3")
         for verb in [["run", "model", "Hello"], ["tokenize", "model"]] {
             let several = try Command("vlmc", verb, environment: ["VLM_STORE": space.store]).run()
-            #expect(several.status == 1 && several.errors.hasPrefix("error: model means several artifacts: "))
-            #expect(several.errors.contains(key), "\(several.errors)")
+            #expect(several.status == 1 && several.errors.hasPrefix("error: model means several artifacts; give the beginning of a key:\n  "))
+            #expect(several.errors.contains("\n  \(key) (model, "), "\(several.errors)")
         }
     }
 
@@ -110,6 +117,51 @@ import Testing
         #expect(other.status == 0, "\(other.errors)")
         #expect(!other.errors.contains("shared with"))
         #expect(try space.cache("verify", other.output.trimmingCharacters(in: .newlines)).status == 0)
+    }
+
+    private static func flip(_ path: String, at offset: Int) throws {
+        var bytes = try Data(contentsOf: URL(filePath: path))
+        bytes[offset < 0 ? bytes.count + offset : offset] ^= 1
+        try bytes.write(to: URL(filePath: path))
+    }
+
+    /// An artifact whose weights are not those that were packed is no hit; once they held, they are not read again.
+    @Test(arguments: [false, true]) func damagedWeightsAreCompiledAgain(isElsewhere: Bool) throws {
+        let space = try Workspace()
+        let flags = isElsewhere ? ["-o", space.path("artifact")] : []
+        func compile(_ more: String...) throws -> Command.Outcome {
+            try Command("vlmc", ["compile", Workspace.demoModel] + flags + more, environment: ["VLM_STORE": space.store]).run()
+        }
+        let path = try compile().output.trimmingCharacters(in: .newlines)
+        let file = try FileHandle(forUpdating: URL(filePath: path + "/weights.bin"))
+        try file.seek(toOffset: 5000)
+        try file.write(contentsOf: Data([0x55, 0xaa, 0x55]))
+        try file.close()
+        let fact = "\(path): section weights.bin is damaged: "
+        if !isElsewhere {
+            let refused = try compile("--only-stored")
+            #expect(refused.status == 1 && refused.errors.hasPrefix("error: \(fact)") && refused.errors.contains("compile it:"), "\(refused.errors)")
+        }
+        let again = try compile()
+        #expect(again.status == 0 && again.errors.contains("compiling again what the store has: \(fact)"), "\(again.errors)")
+        #expect(again.output == path + "\n")
+        #expect(try space.cache("verify", path).status == 0)
+        #expect(try compile().errors.contains("cache hit"))
+    }
+
+    /// Said by what examines a model as well.
+    @Test func aModelThatNeverEndsIsWarnedOf() throws {
+        let space = try Workspace()
+        let model = try space.copyOfDemo()
+        for name in ["config.json", "generation_config.json"] {
+            let url = URL(filePath: "\(model)/\(name)")
+            let text = try String(contentsOf: url, encoding: .utf8)
+            try text.replacing(/"eos_token_id": (\d+|\[[^\]]*\])/, with: #""eos_token_id": null"#).write(to: url, atomically: true, encoding: .utf8)
+        }
+        let words = "names no token that ends an answer"
+        #expect(try space.vlmc("compile", model).errors.contains("warning: \(model) \(words)"))
+        #expect(try space.vlmc("doctor", model).output.contains("warning: \(model) \(words)"))
+        #expect(try !space.vlmc("doctor", Workspace.demoModel).output.contains(words))
     }
 
     @Test func outputReplacesArtifactsAlone() throws {

@@ -67,6 +67,19 @@ import Testing
         (["vlmc", "compile"], "error: Missing expected argument"), (["vlmc", "compile", "x", "--precision", "best"], "error: --precision best: it is exact or balanced\nUsage: vlmc compile ["),
         (["vlmc", "compile", "x", "--fource"], "Did you mean '--force'?"), (["vlm-cache", "shwo", "x"], "error: vlm-cache has no verb shwo; did you mean show?"),
         (["vlm-cache", "gc", "--max-bytes", "1K"], "error: The value '1K' is invalid"),
+        (["vlmc", "compile", "x", "--max-model-len", "0"], "error: --max-model-len 0 must be at least 1"), (["vlmc", "doctor", "x", "--decode-gears", "2,2"], "error: --decode-gears: 2 stands there twice"),
+        (["vlmc", "compile", "x", "--max-num-seqs", "5000"], "error: --max-num-seqs 5000 is above 1024"), (["vlm-serve", "x", "--max-num-seqs", "5000"], "error: --max-num-seqs 5000 is above 1024"),
+        (["vlm-serve", "x", "--max-num-seqs", "8", "--max-num-batched-tokens", "2"], "error: --max-num-batched-tokens 2 is below --max-num-seqs 8"),
+        (["vlmc", "explain", "fuse-qkv", "x", "--quantize", "int8", "--precision", "exact"], "error: --quantize int8: exact precision keeps weights"),
+        (["vlmc", "bench", "x", "--sequences", "0"], "error: --sequences 0: \"0\" is no number of at least 1"), (["vlmc", "bench", "x", "--contexts", "5"], "error: --contexts 5: name two lengths"),
+        (["vlmc", "bench", "x", "--rounds", "0"], "error: --rounds 0 must be at least 1"), (["vlmc", "run", "x", "hi", "--fps", "2"], "error: --fps is of videos; give one by --video"),
+        (["vlmc", "run", "x", "hi", "--num-frames", "2", "--image", "y"], "error: --num-frames is of videos"), (["vlmc", "opt", "--pass", "fuse-qkv", "--stop-after", "fused"], "error: --stop-after is of --pipeline"),
+        (["vlmc", "opt", "--list", "--pipeline"], "error: --list runs nothing"), (["vlmc", "compile", "x", "--stop-after", "fused", "-o", "y"], "error: --stop-after stores nothing"),
+        (["vlm-cache", "passes", "x", "--pass", "a", "--diff", "b"], "error: --diff names its pass itself, b"),
+        (["vlm-serve", "x", "--allow-private-media-addresses"], "error: --allow-private-media-addresses needs --allowed-media-domains"),
+        (["vlmc", "run", "x", "hi", "--temp", "1"], "error: Unknown option '--temp'. Did you mean '--temperature'?\n"), (["vlm-cache", "gc", "--keep", "1"], "Did you mean '--keep-last'?"),
+        (["vlmc", "compile", "x", "--dtype", "f"], "error: Unknown option '--dtype'\n"), (["vlmc", "run", "x", "hi", "--n", "3"], "error: Unknown option '--n'\n"),
+        (["vlm-serve", "run-batch", "-o", "b", "-i", "a", "x", "--max-body", "3"], "Unknown option '--max-body'. Did you mean '--max-body-bytes'?"), (["vlm-cache", "list"], "error: vlm-cache has no verb list; did you mean ls?"),
     ])
     func wrongUsageEndsWith64AndTheUsage(words: [String], message: String) throws {
         let outcome = try Command(words[0], Array(words.dropFirst())).run()

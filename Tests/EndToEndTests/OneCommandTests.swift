@@ -30,6 +30,64 @@ import Testing
         #expect(try keys(space).count == 2)
     }
 
+    /// `vlmc run` finds, compiles and refuses what the server does.
+    @Test func aQuestionToADirectoryIsAnsweredByTheSameArtifact() throws {
+        let space = try Workspace()
+        let model = try space.copyOfDemo()
+        let refused = try space.vlmc("run", model, "--no-compile", "Hello")
+        let command = "compile it:\n  vlmc compile \(model)\n"
+        #expect(refused.status == 1 && refused.errors.hasSuffix(command) && refused.output.isEmpty, "\(refused.errors)")
+        let first = try space.vlmc("run", model, "--max-tokens", "4", "Hello")
+        #expect(first.status == 0 && first.errors.contains("compiled in"), "\(first.errors)")
+        let path = try space.compile(model)
+        #expect(try keys(space) == [URL(filePath: path).lastPathComponent])
+        let second = try space.vlmc("run", model, "--no-compile", "--max-tokens", "4", "Hello")
+        #expect(second.status == 0 && second.errors.contains("cache hit") && second.output == first.output, "\(second.errors)")
+        try Data(#"{"temperature": 0.5}"#.utf8).write(to: URL(filePath: model + "/generation_config.json"))
+        let stale = try space.vlmc("run", model, "--no-compile", "Hello")
+        #expect(stale.status == 1 && stale.errors.hasSuffix(command), "\(stale.errors)")
+        #expect(try space.vlmc("bench", model, "--prompt", "8", "--tokens", "2", "--rounds", "1", "--sequences", "1").status == 0)
+        #expect(try keys(space).count == 2)
+    }
+
+    /// Whoever is told to end takes the compiler along.
+    @Test(arguments: [0.05, 0.1, 0.2]) func aCompileEndsWithTheQuestion(_ seconds: Double) throws {
+        let space = try Workspace()
+        let model = try space.copyOfDemo()
+        let outcome = try Command("vlmc", ["run", model, "--store", space.store, "Hello"]).signalled(SIGTERM, after: seconds)
+        #expect(try Command(shell: "exec pgrep -f 'compile \(model)'").run().output.isEmpty)
+        // It may have been done by then, or not have begun to listen.
+        guard outcome.status != 0, outcome.status != -SIGTERM else { return }
+        #expect(outcome.status == 1 && outcome.errors.hasSuffix("error: interrupted\n"), "\(outcome.errors)")
+        for artifact in (try? FileManager.default.contentsOfDirectory(atPath: space.store + "/artifacts")) ?? [] {
+            #expect(try space.cache("verify", artifact).status == 0)
+        }
+    }
+
+    @Test func lengthsThatTheModelDoesNotTakeAreRefusedBeforeAnythingIsCompiled() async throws {
+        let space = try Workspace()
+        func refusal(_ words: String...) throws -> String {
+            let outcome = try Command("vlm-serve", words + ["--store", space.store, "--port", "0"]).run()
+            #expect(outcome.status == 1)
+            return outcome.errors
+        }
+        let words = "5000 tokens are more than the model takes, 4096 (max_position_embeddings); give --max-model-len 4096 or less, or auto\n"
+        #expect(try refusal(Workspace.demoModel, "-c", "5000") == "error: \(words)")
+        #expect(!FileManager.default.fileExists(atPath: space.store))
+        let short = try space.compile(Workspace.demoModel, "--max-model-len", "1Ki")
+        let fact = "error: --max-model-len 2000 is more than the artifact was compiled for (1024); give less, or auto, or compile the model again, which takes 4096: "
+        #expect(try refusal(short, "-c", "2000") == fact + "vlmc compile DIR --max-model-len 2000\n")
+        #expect(try refusal(short, "-c", "5000").contains("and the model takes 4096 at most (max_position_embeddings); give less, or auto\n"))
+        let above = try space.vlmc("compile", Workspace.demoModel, "--max-model-len", "5000")
+        #expect(above.status == 1 && above.errors.hasSuffix("(max_position_embeddings); give at most that, or auto\n"), "\(above.errors)")
+        #expect(try refusal(Workspace.demoModel, "--no-compile", "-c", "2000").hasSuffix("vlmc compile \(Workspace.demoModel) --store \(space.store)\n"))
+        #expect(try space.compile(Workspace.demoModel, "--max-model-len", "-1") == space.compile(Workspace.demoModel, "--max-model-len", "auto"))
+        for length in ["auto", "-1"] {
+            try await serve(Workspace.demoModel, in: space, saying: "maximum concurrency for 4096 tokens", "--max-model-len", length)
+            try await serve(short, in: space, saying: "maximum concurrency for 1024 tokens", "--max-model-len", length)
+        }
+    }
+
     @Test func limitsAboveTheStandardAreCompiledFor() async throws {
         let space = try Workspace()
         try await serve(Workspace.demoModel, in: space, saying: "for at most 11 sequences, 640 tokens", "--max-num-seqs", "11", "--max-num-batched-tokens", "640")
@@ -89,6 +147,8 @@ import Testing
         let space = try Workspace()
         let path = try space.compile(Workspace.demoModel)
         let key = URL(filePath: path).lastPathComponent
+        let passes = try space.cache("show", path).output.split(separator: "\n").filter { $0.contains("@") }
+        #expect(passes.count > 1 && passes.allSatisfy { $0.count <= 130 }, "\(passes)")
         for name in [path, "model", key, String(key.prefix(12)), String(key.prefix(3))] {
             try await serve(name, in: space)
             #expect(try space.vlmc("run", name, "--max-tokens", "1", "Hello").status == 0, "\(name)")

@@ -51,7 +51,8 @@ import Testing
         #expect(answers.map { ($0["image_tokens"]?.intValue ?? 0) > 0 } == [true, true, true, false])
         #expect(outcome.errors.contains("error: /nothing is no command"))
         #expect(outcome.errors.contains("nowhere.png: No such file"))
-        #expect(outcome.errors.contains("; the images are dropped"))
+        #expect(outcome.errors.contains("error: \(Workspace.repository.appending(path: "README.md").path): ") && outcome.errors.contains("; the images are dropped"))
+        #expect(!outcome.errors.contains("chat["))
         #expect(server.stop() == 0)
     }
 

@@ -229,9 +229,10 @@ import Testing
 
     @Test func namesTheFlagThatDoesNotFit() throws {
         let cases: [(String, (inout EngineOptions) -> Void)] = [
-            ("--max-num-seqs 5", { $0.maxSequences = 5 }),
+            ("--max-num-seqs 5 is more than the artifact was compiled for (4); compile again with vlmc compile --max-num-seqs 5", { $0.maxSequences = 5 }),
+            ("--max-num-seqs 5000 is more than the artifact was compiled for (4), and than any can be (1024); give less", { $0.maxSequences = 5000 }),
             ("--max-num-seqs 0", { $0.maxSequences = 0 }),
-            ("--max-model-len 257", { $0.maxModelLength = 257 }),
+            ("--max-model-len 257 is more than the artifact was compiled for (256); give less, or, where the model takes as many, compile", { $0.maxModelLength = 257 }),
             ("--max-num-batched-tokens 33", { $0.maxBatchedTokens = 33 }),
             ("--max-num-batched-tokens 3", { $0.maxBatchedTokens = 3 }),
             ("--block-size 17", { $0.blockSize = 17 }),
@@ -241,13 +242,19 @@ import Testing
             ("--kv-cache-bytes 1000000000000 is more than the 16777216 bytes", { $0.kvCacheBytes = 1_000_000_000_000 }),
             ("--max-num-queued-reqs", { $0.maxQueued = -1 }),
             (
-                "--max-model-len 200",
+                "--max-model-len 200 does not fit the KV cache of 64 tokens; raise --kv-cache-bytes to 16384, or give auto for as many as fit",
                 {
                     $0.maxModelLength = 200
                     $0.kvCacheBytes = 4096
                 }
             ),
         ]
+        var options = EngineOptions()
+        (options.maxModelLength, options.memoryShare) = (200, 1)
+        let scarce = #expect(throws: ConfigurationError.self) {
+            try EngineConfiguration(program: testProgram(), options: options, availableBytes: 4096)
+        }
+        #expect(scarce?.description.hasSuffix("and the 16384 bytes that it takes are more than the 4096 that are free; give less, or auto for as many as fit") == true, "\(scarce?.description ?? "")")
         for (words, change) in cases {
             let error = #expect(throws: ConfigurationError.self) { try configure(change) }
             #expect(error?.description.contains(words) == true, "\(words): \(error?.description ?? "")")

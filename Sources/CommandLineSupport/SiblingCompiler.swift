@@ -1,11 +1,10 @@
-import ArgumentParser
-import CommandLineSupport
+internal import ArgumentParser
 import Foundation
 @preconcurrency import Glibc
 import Synchronization
 
-/// The `vlmc` that lies beside this program: models are compiled by a process of their own, and no server links a compiler.
-enum SiblingCompiler {
+/// The `vlmc` that lies beside this program, or is it: models are compiled by a process of their own, and no server links a compiler.
+package enum SiblingCompiler {
     /// The process that compiles; 0 for none.
     private static let running = Atomic<Int32>(0)
     /// Whether a signal has ended this process, which waits for the compiler.
@@ -19,7 +18,7 @@ enum SiblingCompiler {
     static let progressFlags = ["--progress-to", "\(progressDescriptor)"]
 
     /// What the compiler that runs is at, and how much of that is done, from 0 to 1.
-    @Sendable static func progress() -> (phase: String, share: Double) { latest.withLock { $0 } }
+    @Sendable package static func progress() -> (phase: String, share: Double) { latest.withLock { $0 } }
 
     /// Runs `vlmc compile` and returns the line that it prints. Its progress and its errors go to this process's stderr.
     ///
@@ -32,17 +31,18 @@ enum SiblingCompiler {
         }
         let code = start(path, arguments, output.fileHandleForWriting, news.fileHandleForWriting)
         for pipe in [output, news] { try pipe.fileHandleForWriting.close() }
-        guard code == 0 else { throw LaunchError("cannot run \(path): \(String(cString: strerror(code)))") }
+        guard code == 0 else { throw ChoiceError("cannot run \(path): \(String(cString: strerror(code)))") }
         Thread { follow(news.fileHandleForReading) }.start()
         let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
         var status: Int32 = 0
         while waitpid(running.load(ordering: .relaxed), &status, 0) < 0, errno == EINTR {}
         running.store(0, ordering: .relaxed)
-        if isStopping.load(ordering: .relaxed) { _exit(0) }
+        // Who stopped the compiler ends this process.
+        while isStopping.load(ordering: .relaxed) { pause() }
         let signal = status & 0x7F
-        if signal != 0 { throw LaunchError("\(path) was ended by signal \(signal)\(signal == SIGKILL ? ", perhaps for lack of memory" : "")") }
+        if signal != 0 { throw ChoiceError("\(path) was ended by signal \(signal)\(signal == SIGKILL ? ", perhaps for lack of memory" : "")") }
         guard status == 0 else { throw ExitCode.failure }
-        guard text.last == "\n", !text.dropLast().contains("\n") else { throw LaunchError("\(path) printed no path; is it of another version?") }
+        guard text.last == "\n", !text.dropLast().contains("\n") else { throw ChoiceError("\(path) printed no path; is it of another version?") }
         return String(text.dropLast())
     }
 
@@ -55,7 +55,7 @@ enum SiblingCompiler {
     }
 
     /// Has the compile that runs end, and waits until it has tidied up; may be called by a signal's handler.
-    static func stop(_ signal: Int32) {
+    package static func stop(_ signal: Int32) {
         let process = running.load(ordering: .relaxed)
         guard process > 0 else { return }
         isStopping.store(true, ordering: .relaxed)
@@ -65,12 +65,12 @@ enum SiblingCompiler {
 
     private static func executable() throws -> String {
         guard let path = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe") else {
-            throw LaunchError("cannot tell where this program lies")
+            throw ChoiceError("cannot tell where this program lies")
         }
         let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
         let sibling = "\(folder)/vlmc"
         guard access(sibling, X_OK) == 0 else {
-            throw LaunchError("a model directory is compiled first, and \(folder) holds no vlmc; put it there, or serve what vlmc compile prints elsewhere")
+            throw ChoiceError("a model directory is compiled first, and \(folder) holds no vlmc; put it there, or serve what vlmc compile prints elsewhere")
         }
         return sibling
     }
