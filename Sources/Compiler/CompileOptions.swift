@@ -45,7 +45,7 @@ package struct CompileOptions: Sendable {
         self.target = target
     }
 
-    package static let defaultMaxSequences = 8
+    package static let defaultMaxSequences = Program.Limits.sequencesDefault
     package static let defaultMaxBatchedTokens = 512
 
     /// Throws for what is wrong in itself, whatever the model and the defaults are.

@@ -189,6 +189,8 @@ package struct Program: Sendable, Hashable, Codable {
 
         /// The most that a compile may ask for, and that a reader takes.
         package static let (sequencesMax, batchedTokensMax, modelLengthMax) = (1024, 1 << 16, 1 << 30)
+        /// Sequences at once unless a compile is asked for others.
+        package static let sequencesDefault = 8
 
         package init(gears: [Int], maxSequences: Int, maxModelLength: Int, maxBatchedTokens: Int, maxPatches: Int) {
             self.gears = gears

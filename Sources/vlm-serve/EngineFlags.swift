@@ -59,9 +59,10 @@ struct EngineFlags: ParsableArguments {
         return threads.map { "\($0), by --threads; without it \(byItself)" } ?? byItself
     }
 
-    /// What a model is compiled for, as `vlmc compile` spells it.
+    /// What a model is compiled for, as `vlmc compile` spells it: a step takes one sequence's guesses at least.
     var compileFlags: [String] {
-        let limits = [("--max-num-seqs", maxNumSeqs), ("--max-num-batched-tokens", maxNumBatchedTokens?.value)]
+        let rows = speculation.rows.map { max($0, maxNumSeqs ?? Program.Limits.sequencesDefault) } ?? maxNumSeqs
+        let limits = [("--max-num-seqs", rows), ("--max-num-batched-tokens", maxNumBatchedTokens?.value)]
         return limits.flatMap { name, value in value.map { [name, "\($0)"] } ?? [] }
     }
 

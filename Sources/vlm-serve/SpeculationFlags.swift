@@ -53,6 +53,9 @@ struct SpeculationFlags: ParsableArguments {
         }
     }
 
+    /// Rows of a step for the last token and as many guesses as the flags ask for; nil where they ask for no number.
+    var rows: Int? { speculativeModel == nil ? nil : numSpeculativeTokens.map { $0 + 1 } }
+
     /// What names the draft model; nil where there is none.
     var draft: String? { speculativeModel.flatMap { ["[ngram]", "ngram"].contains($0) ? nil : $0 } }
 

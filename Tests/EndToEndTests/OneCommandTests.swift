@@ -30,6 +30,14 @@ import Testing
         #expect(try keys(space).count == 2)
     }
 
+    /// One sequence's guesses need more rows of a step than sequences.
+    @Test func aModelIsCompiledForItsGuesses() async throws {
+        let space = try Workspace()
+        try await serve(
+            space.copyOfDemo(), in: space, saying: "compiled in", "--max-num-seqs", "1", "--speculative-model", "[ngram]", "--num-speculative-tokens", "4",
+            "--ngram-prompt-lookup-max", "4")
+    }
+
     /// `vlmc run` finds, compiles and refuses what the server does.
     @Test func aQuestionToADirectoryIsAnsweredByTheSameArtifact() throws {
         let space = try Workspace()
