@@ -2,19 +2,22 @@
 
 vlm_pack_activations_fn vlm_pack_bf16_rows_generic, vlm_pack_int8_rows_generic, vlm_pack_int8_rows_avx2, vlm_pack_bf16_rows_avx512,
     vlm_pack_int8_rows_avx512, vlm_pack_int8_blocks_generic, vlm_pack_int8_blocks_avx2, vlm_pack_int8_blocks_avx512, vlm_pack_bf16_rows_neon,
-    vlm_pack_int8_rows_neon, vlm_pack_int8_blocks_neon;
+    vlm_pack_int8_rows_neon, vlm_pack_int8_blocks_neon, vlm_pack_int16_blocks_generic, vlm_pack_int16_blocks_avx2, vlm_pack_int16_blocks_avx512;
 
 // Versions of each format, the last whose features the machine has being taken.
 static const struct { vlm_row_format format; vlm_isa features; vlm_pack_activations_fn *run; } versions[] = {
     {VLM_ROWS_BF16, 0, vlm_pack_bf16_rows_generic},
     {VLM_ROWS_INT8, 0, vlm_pack_int8_rows_generic},
     {VLM_ROWS_INT8_BLOCKS, 0, vlm_pack_int8_blocks_generic},
+    {VLM_ROWS_INT16_BLOCKS, 0, vlm_pack_int16_blocks_generic},
 #if VLM_X86_64
     {VLM_ROWS_INT8, VLM_FEATURES_AVX2, vlm_pack_int8_rows_avx2},
     {VLM_ROWS_INT8_BLOCKS, VLM_FEATURES_AVX2, vlm_pack_int8_blocks_avx2},
+    {VLM_ROWS_INT16_BLOCKS, VLM_FEATURES_AVX2, vlm_pack_int16_blocks_avx2},
     {VLM_ROWS_BF16, VLM_FEATURES_AVX512, vlm_pack_bf16_rows_avx512},
     {VLM_ROWS_INT8, VLM_FEATURES_AVX512, vlm_pack_int8_rows_avx512},
     {VLM_ROWS_INT8_BLOCKS, VLM_FEATURES_AVX512, vlm_pack_int8_blocks_avx512},
+    {VLM_ROWS_INT16_BLOCKS, VLM_FEATURES_AVX512, vlm_pack_int16_blocks_avx512},
 #elif VLM_AARCH64
     {VLM_ROWS_BF16, VLM_FEATURES_NEON, vlm_pack_bf16_rows_neon},
     {VLM_ROWS_INT8, VLM_FEATURES_NEON, vlm_pack_int8_rows_neon},
@@ -32,6 +35,8 @@ size_t vlm_row_bytes(vlm_row_format format, int64_t inputs, int64_t group) {
     case VLM_ROWS_INT8_BLOCKS:
       if (inputs % VLM_F4_DOT != 0) return 0;
       return vlm_align64((size_t)vlm_ceil_div(inputs, VLM_F4_BLOCK) * sizeof(vlm_f4_row_block));
+    case VLM_ROWS_INT16_BLOCKS:
+      return (size_t)vlm_i16_code_bytes(inputs) + vlm_align64((size_t)vlm_ceil_div(inputs, VLM_I16_BLOCK) * sizeof(float));
   }
   return 0;
 }

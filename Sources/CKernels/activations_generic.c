@@ -34,3 +34,15 @@ static int32_t round_numbers(const float *x, int64_t count, rounding r, int8_t *
 
 #define SUFFIXED(name) name##_generic
 #include "activations_int8.inl"
+
+static uint32_t greatest_bits(const float *x, int64_t count) {
+  uint32_t greatest = 0;
+  for (int64_t k = 0; k < count; k++) greatest = (uint32_t)vlm_max(greatest, vlm_bits(x[k]) & 0x7fffffff);
+  return greatest;
+}
+
+static void round_codes(const float *x, int64_t count, float inverse, int16_t *q) {
+  for (int64_t k = 0; k < count; k++) q[k] = vlm_i16_code(x[k], inverse);
+}
+
+#include "activations_int16.inl"

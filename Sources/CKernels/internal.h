@@ -204,6 +204,31 @@ typedef struct {
 // Bytes from one block of 8-bit weights to the next.
 static inline int64_t vlm_int8_block_bytes(int64_t group) { return group * VLM_PANEL + (int64_t)sizeof(vlm_int8_tail); }
 
+// Inputs whose 16-bit codes have one scale, and the greatest code: a block's sum of products fits in 31 bits.
+enum { VLM_I16_BLOCK = 256, VLM_I16_MOST = 2895 };
+
+// Numbers of a block below this in magnitude are all zero.
+#define VLM_I16_LEAST 1e-30f
+
+// Added to a number of at most 2²¹ by one rounding, it leaves the nearest whole number, ties to even, in the low bits.
+#define VLM_I16_MAGIC 0x1.8p23f
+
+// How a block becomes codes: times `inverse`, and back times `scale`.
+typedef struct {
+  float scale, inverse;
+} vlm_i16_rounding;
+
+// Of a block whose greatest magnitude has these bits. One with a number that is not finite has no codes and makes sums NaN.
+static inline vlm_i16_rounding vlm_i16_rounding_of(uint32_t greatest) {
+  const float most = vlm_from_bits(greatest);
+  if (greatest >= 0x7f800000) return (vlm_i16_rounding){vlm_from_bits(0x7fc00000), 0};
+  if (most < VLM_I16_LEAST) return (vlm_i16_rounding){0, 0};
+  return (vlm_i16_rounding){most / VLM_I16_MOST, VLM_I16_MOST / most};
+}
+
+// Bytes of the codes of a packed row, behind which its scales lie.
+static inline int64_t vlm_i16_code_bytes(int64_t inputs) { return (inputs + 31) / 32 * 64; }
+
 // Elements of a packed bf16 row.
 static inline int64_t vlm_bf16_row(int64_t inputs) { return (inputs + 31) / 32 * 32; }
 

@@ -24,7 +24,7 @@ const char *vlm_linear_version_name(vlm_linear_kind kind, vlm_isa isa) {
 
 vlm_weight_format vlm_linear_format(vlm_linear_kind kind) {
   switch (kind) {
-    case VLM_LINEAR_BF16_F32: case VLM_LINEAR_BF16_BF16: return VLM_WEIGHT_BF16;
+    case VLM_LINEAR_BF16_F32: case VLM_LINEAR_BF16_BF16: case VLM_LINEAR_BF16_INT16: return VLM_WEIGHT_BF16;
     case VLM_LINEAR_F32_F32: return VLM_WEIGHT_F32;
     case VLM_LINEAR_INT4_F32: case VLM_LINEAR_INT4_INT8: return VLM_WEIGHT_INT4;
     case VLM_LINEAR_INT8_F32: case VLM_LINEAR_INT8_INT8: return VLM_WEIGHT_INT8;
@@ -39,6 +39,7 @@ int vlm_linear_rows(vlm_linear_kind kind) {
     case VLM_LINEAR_BF16_BF16: case VLM_LINEAR_F8_BF16: return VLM_ROWS_BF16;
     case VLM_LINEAR_INT4_INT8: case VLM_LINEAR_INT8_INT8: return VLM_ROWS_INT8;
     case VLM_LINEAR_F4_INT8: return VLM_ROWS_INT8_BLOCKS;
+    case VLM_LINEAR_BF16_INT16: return VLM_ROWS_INT16_BLOCKS;
     case VLM_LINEAR_BF16_F32: case VLM_LINEAR_F32_F32: case VLM_LINEAR_INT4_F32: case VLM_LINEAR_F8_F32: case VLM_LINEAR_F4_F32:
     case VLM_LINEAR_INT8_F32:
       return -1;

@@ -44,6 +44,42 @@ void vlm_linear_bf16_bf16_generic(const vlm_linear_args *a, int64_t begin, int64
   }
 }
 
+// The integer sums of VLM_PANEL outputs over `count` inputs of a block, and the scales of the outputs.
+static void i16_block(const uint16_t *w, const int16_t *q, int64_t count, int32_t dots[], float scales[]) {
+  for (int o = 0; o < VLM_PANEL; o++) {
+    uint32_t greatest = 0;
+    for (int64_t k = 0; k < count; k++) greatest = (uint32_t)vlm_max(greatest, (w[k / 2 * 2 * VLM_PANEL + 2 * o + k % 2] & 0x7fff));
+    const vlm_i16_rounding r = vlm_i16_rounding_of(greatest << 16);
+    dots[o] = 0;
+    for (int64_t k = 0; k < count; k++) dots[o] += q[k] * vlm_i16_code(vlm_from_bf16(w[k / 2 * 2 * VLM_PANEL + 2 * o + k % 2]), r.inverse);
+    scales[o] = r.scale;
+  }
+}
+
+void vlm_linear_bf16_int16_generic(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
+  (void)scratch;
+  const int64_t stride = (int64_t)vlm_row_bytes(VLM_ROWS_INT16_BLOCKS, a->inputs, 0);
+  for (int64_t p = begin; p < end; p++) {
+    const uint16_t *w = (const uint16_t *)((const char *)a->weight + (size_t)p * vlm_panel_bytes(VLM_WEIGHT_BF16, a->inputs, 0));
+    for (int64_t t = 0; t < a->rows; t++) {
+      const char *row = (const char *)a->packed + t * stride;
+      const float *x_scale = (const float *)(row + vlm_i16_code_bytes(a->inputs));
+      float sum[VLM_PANEL] = {0};
+      for (int64_t k = 0; k < a->inputs; k += VLM_I16_BLOCK, x_scale++) {
+        int32_t dots[VLM_PANEL];
+        float scales[VLM_PANEL];
+        i16_block(w + k * VLM_PANEL, (const int16_t *)row + k, vlm_min(VLM_I16_BLOCK, a->inputs - k), dots, scales);
+        for (int o = 0; o < VLM_PANEL; o++) {
+          // The products of f32 are rounded one by one, as vectors round them.
+          const float scale = *x_scale * scales[o], product = (float)dots[o] * scale;
+          sum[o] += product;
+        }
+      }
+      finish(a, t, p, sum);
+    }
+  }
+}
+
 void vlm_linear_f32_f32_generic(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
   (void)scratch;
   for (int64_t p = begin; p < end; p++) {

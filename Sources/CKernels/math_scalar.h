@@ -12,6 +12,12 @@ static inline float vlm_sqrt1(float x) { return __builtin_elementwise_sqrt(x); }
 // The nearest whole number, ties to even, of |x| < 2²².
 static inline float vlm_round1(float x) { return (x + 0x1.8p23f) - 0x1.8p23f; }
 
+// A number of a block times the inverse of its scale, as the nearest whole number of the exact product, ties to even. An inverse of 0 has
+// codes of 0.
+static inline int16_t vlm_i16_code(float x, float inverse) {
+  return inverse > 0 ? (int16_t)(((double)x * (double)inverse + 0x1.8p52) - 0x1.8p52) : 0;
+}
+
 static inline float vlm_exp1(float x) {
   if (x < VLM_EXP_LOW) return 0;
   if (x > VLM_EXP_HIGH) return vlm_from_bits(0x7f800000);

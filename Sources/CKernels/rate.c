@@ -10,12 +10,16 @@ static double byte_dots(vlm_isa isa) {
   return vlm_has(isa, VLM_FEATURES_VNNI) ? 128 : vlm_has(isa, VLM_FEATURES_AVX_VNNI) ? 64 : vlm_has(isa, VLM_FEATURES_NEON_DOT) ? 32 : 0;
 }
 
+// Operations of an instruction that multiplies 16-bit numbers and sums two products; 0 where there is none.
+static double word_dots(vlm_isa isa) { return vlm_has(isa, VLM_FEATURES_VNNI) ? 64 : vlm_has(isa, VLM_FEATURES_AVX_VNNI) ? 32 : 0; }
+
 double vlm_rate_work(vlm_rate rate, size_t bytes, vlm_isa isa) {
   switch (rate) {
     case VLM_RATE_READ: return (double)(bytes / 512 * 512);
     case VLM_RATE_F32_FMA: return 2 * VLM_RATE_CHAINS * lanes(isa);
     case VLM_RATE_BF16_DOT: return vlm_has(isa, VLM_FEATURES_BF16) ? 64 * VLM_RATE_CHAINS : 0;
     case VLM_RATE_INT8_DOT: return byte_dots(isa) * VLM_RATE_CHAINS;
+    case VLM_RATE_INT16_DOT: return word_dots(isa) * VLM_RATE_CHAINS;
     case VLM_RATE_INT8_PAIRS: return vlm_has(isa, VLM_FEATURES_AVX2) ? 8 * lanes(isa) * VLM_RATE_CHAINS : 0;
     case VLM_RATE_INT16_PAIRS: return vlm_has(isa, VLM_FEATURES_AVX2) ? 4 * lanes(isa) * VLM_RATE_CHAINS : 0;
   }
@@ -56,6 +60,7 @@ uint64_t vlm_rate_run(vlm_rate rate, int64_t iterations, const void *buffer, siz
       return narrow ? vlm_rate_fma_avx2(iterations) : fma_generic(iterations);
     case VLM_RATE_BF16_DOT: return vlm_rate_bf16_avx512bf16(iterations);
     case VLM_RATE_INT8_DOT: return vlm_has(isa, VLM_FEATURES_VNNI) ? vlm_rate_int8_avx512vnni(iterations) : vlm_rate_int8_avxvnni(iterations);
+    case VLM_RATE_INT16_DOT: return vlm_has(isa, VLM_FEATURES_VNNI) ? vlm_rate_int16_avx512vnni(iterations) : vlm_rate_int16_avxvnni(iterations);
     case VLM_RATE_INT8_PAIRS: return wide ? vlm_rate_int8_pairs_avx512(iterations) : vlm_rate_int8_pairs_avx2(iterations);
     case VLM_RATE_INT16_PAIRS: return wide ? vlm_rate_int16_pairs_avx512(iterations) : vlm_rate_int16_pairs_avx2(iterations);
   }

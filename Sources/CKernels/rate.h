@@ -15,6 +15,8 @@ uint64_t vlm_rate_int16_pairs_avx512(int64_t iterations);
 uint64_t vlm_rate_bf16_avx512bf16(int64_t iterations);
 uint64_t vlm_rate_int8_avxvnni(int64_t iterations);
 uint64_t vlm_rate_int8_avx512vnni(int64_t iterations);
+uint64_t vlm_rate_int16_avxvnni(int64_t iterations);
+uint64_t vlm_rate_int16_avx512vnni(int64_t iterations);
 uint64_t vlm_rate_read_neon(int64_t iterations, const void *buffer, size_t bytes);
 uint64_t vlm_rate_fma_neon(int64_t iterations);
 uint64_t vlm_rate_int8_neondot(int64_t iterations);

@@ -21,10 +21,12 @@ typedef struct {
 
 static const char *const areas[VLM_LINEAR_KINDS] = {
     "linear_bf16_f32", "linear_bf16_bf16", "linear_f32_f32", "linear_int4_f32", "linear_int4_int8", "linear_f8_f32",
-    "linear_f4_f32", "linear_f8_bf16", "linear_f4_int8", "linear_int8_f32", "linear_int8_int8",
+    "linear_f4_f32", "linear_f8_bf16", "linear_f4_int8", "linear_int8_f32", "linear_int8_int8", "linear_bf16_int16",
 };
 
-static bool is_same_everywhere(vlm_linear_kind kind) { return kind == VLM_LINEAR_INT8_INT8 || kind == VLM_LINEAR_F4_INT8; }
+static bool is_same_everywhere(vlm_linear_kind kind) {
+    return kind == VLM_LINEAR_INT8_INT8 || kind == VLM_LINEAR_F4_INT8 || kind == VLM_LINEAR_BF16_INT16;
+}
 
 // A byte of each code; `code` ≥ 0: this one.
 static uint8_t *codes(int64_t count, int code, int most) {
@@ -76,9 +78,11 @@ static void pack_f4(const layer *l, int code, int scale) {
     expect_ok(vlm_pack_f4(&a), 0, l->name);
 }
 
-static void pack_rows(const layer *l) {
+// `code` ≥ 0: all this, or for 2 all −1.
+static void pack_rows(const layer *l, int code) {
+    const float least = code < 0 || code == 2 ? -1 : (float)code, most = code < 0 ? 1 : least;
     const vlm_pack_rows_args a = {.format = vlm_linear_format(l->s.kind), .source_type = VLM_F32, .outputs = l->s.outputs, .inputs = l->s.inputs,
-                                  .count = l->s.outputs, .source = floats(l->s.outputs * l->s.inputs, -1, 1), .source_stride = l->s.inputs,
+                                  .count = l->s.outputs, .source = floats(l->s.outputs * l->s.inputs, least, most), .source_stride = l->s.inputs,
                                   .packed = l->weight};
     expect_ok(vlm_pack_rows(&a), 0, l->name);
 }
@@ -90,7 +94,7 @@ static void pack(const layer *l, int code, int zero) {
         case VLM_WEIGHT_INT8: pack_int8(l, code, zero); break;
         case VLM_WEIGHT_F8: pack_f8(l, code); break;
         case VLM_WEIGHT_F4: pack_f4(l, code, zero); break;
-        default: pack_rows(l); break;
+        default: pack_rows(l, code); break;
     }
 }
 
@@ -227,6 +231,8 @@ static void check_rooms(void) {
     for (int i = 0; i < 2; i++) check_room(VLM_LINEAR_INT8_INT8, 1 << 16, 1 << 16, eight[i][0], eight[i][1]);
     for (size_t i = 0; i < sizeof four / sizeof *four; i++)
         for (int64_t group = 32; group <= 128; group *= 2) check_room(VLM_LINEAR_INT4_INT8, 2 * group, group, four[i][0], four[i][1]);
+    for (int64_t inputs = 1; inputs < 600; inputs += 85)
+        for (int i = 0; i < 3; i++) check_room(VLM_LINEAR_BF16_INT16, inputs, 0, i, 0);
     static const int codes[] = {0x77, 0xff, 0}, sixteen[] = {0x38, 0x7e, 0xfe, 1, 0}, thirty_two[] = {127, 160, 1, 0, 254, 255};
     for (int i = 0; i < 3; i++) {
         for (int j = 0; j < 5; j++) check_room(VLM_LINEAR_F4_INT8, 160, 16, codes[i], sixteen[j]);
@@ -285,11 +291,11 @@ void check_linear(void) {
 
 // Rows in each form are the same bytes on every set.
 void check_packing(void) {
-    static const char *const names[VLM_ROW_FORMATS] = {"rows_bf16", "rows_int8", "rows_int8_blocks"};
+    static const char *const names[VLM_ROW_FORMATS] = {"rows_bf16", "rows_int8", "rows_int8_blocks", "rows_int16_blocks"};
     for (int i = 0; i < 3 * VLM_ROW_FORMATS * 6; i++) {
         const int format = i % VLM_ROW_FORMATS;
         seed(900 + (uint64_t)i);
-        const int64_t group = 16 * dice(1, 9), inputs = format == VLM_ROWS_BF16 ? dice(1, 300) : format == VLM_ROWS_INT8 ? group * dice(1, 5) : 16 * dice(1, 40);
+        const int64_t group = 16 * dice(1, 9), inputs = format == VLM_ROWS_BF16 ? dice(1, 300) : format == VLM_ROWS_INT16_BLOCKS ? dice(1, 700) : format == VLM_ROWS_INT8 ? group * dice(1, 5) : 16 * dice(1, 40);
         const int64_t rows = 5;
         float *x = floats(rows * inputs, -3, 3);
         if (i % 2) for (int64_t j = 0; j < rows * inputs; j += dice(1, 40)) x[j] = extremes[dice(0, extreme_count - 1)];

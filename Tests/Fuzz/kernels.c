@@ -80,7 +80,7 @@ static int64_t product(int64_t a, int64_t b, int64_t c) {
 static const int64_t groups[] = {32, 64, 128, 16};
 
 static void linear(source *s) {
-    vlm_linear_args a = {.kind = (vlm_linear_kind)number(s, 11), .activation = (vlm_activation)number(s, 6)};
+    vlm_linear_args a = {.kind = (vlm_linear_kind)number(s, 12), .activation = (vlm_activation)number(s, 6)};
     a.rows = number(s, 17), a.inputs = byte(s) % 2 ? groups[byte(s) % 3] * (1 + byte(s) % 3) : number(s, 200);
     a.outputs = number(s, 100), a.group = byte(s) % 8 ? pick(s, groups, 4) : a.inputs;
     a.x_stride = a.inputs, a.y_stride = a.residual_stride = a.outputs;

@@ -209,8 +209,11 @@ typedef enum vlm_row_format {
   // For each 128 inputs, with zeros behind the last, their numbers q as int8 in 16s, each with what integer products with e2m1 begin with,
   // then their f32 scale (greatest |x| / 127).
   VLM_ROWS_INT8_BLOCKS = 2,
+  // Codes as i16, zeros up to a multiple of 32, then for each 256 inputs their f32 scale (greatest |x| / 2895). A block with a number that is
+  // not finite has the scale NaN, one whose numbers are all below 1e-30 the scale 0.
+  VLM_ROWS_INT16_BLOCKS = 3,
 } vlm_row_format;
-enum { VLM_ROW_FORMATS = 3 };
+enum { VLM_ROW_FORMATS = 4 };
 
 // Bytes of one packed row, a multiple of 64; 0 for shapes that do not exist. `group` is a multiple of 16 that divides
 // `inputs`, for VLM_ROWS_INT8 alone; VLM_ROWS_INT8_BLOCKS have a multiple of 16 inputs.
@@ -240,8 +243,12 @@ typedef enum vlm_linear_kind {
   VLM_LINEAR_F4_INT8 = 8,    // e2m1 weights, rows packed as int8 in blocks of 128, integer dots; the same bits on every instruction set
   VLM_LINEAR_INT8_F32 = 9,   // 8-bit weights dequantized, f32 arithmetic
   VLM_LINEAR_INT8_INT8 = 10,  // 8-bit weights, rows packed as int8 in the same groups, integer dots; the same bits on every instruction set
+  // bf16 weights rounded to i16 by output and 256 inputs (q = w · 2895 / greatest |w|, nearest even) while they are read, rows packed so
+  // beforehand; integer dots of 256 inputs, whose f32 products with (row's scale · output's scale) are summed in order. The same bits on
+  // every instruction set. An output with a weight that is not finite is NaN.
+  VLM_LINEAR_BF16_INT16 = 11,
 } vlm_linear_kind;
-enum { VLM_LINEAR_KINDS = 11 };
+enum { VLM_LINEAR_KINDS = 12 };
 
 // y[rows, outputs] = activation(x[rows, inputs] · W[outputs, inputs]ᵗ + bias[outputs]) + residual[rows, outputs].
 // `bias` and `residual` may be NULL; `residual` may be `y` itself (same stride). y aliases nothing else.
@@ -450,8 +457,9 @@ typedef enum vlm_rate {
   VLM_RATE_INT8_DOT = 3,  // vpdpbusd or sdot; needs VLM_ISA_AVX512_VNNI, VLM_ISA_AVX_VNNI or VLM_ISA_NEON_DOT
   VLM_RATE_INT8_PAIRS = 4,   // vpmaddubsw and a sum in 16 bits; needs VLM_ISA_AVX2
   VLM_RATE_INT16_PAIRS = 5,  // vpmaddwd and a sum in 32 bits; needs VLM_ISA_AVX2
+  VLM_RATE_INT16_DOT = 6,    // vpdpwssd; needs VLM_ISA_AVX512_VNNI or VLM_ISA_AVX_VNNI
 } vlm_rate;
-enum { VLM_RATES = 6 };
+enum { VLM_RATES = 7 };
 
 // Bytes read, or operations (a multiply and an add are two), in one iteration; 0 if `isa` cannot run it.
 double vlm_rate_work(vlm_rate rate, size_t bytes, vlm_isa isa);

@@ -39,5 +39,23 @@ static inline int32_t round_numbers(const float *x, int64_t count, rounding r, i
 
 #define SUFFIXED(name) name##_avx512
 #include "../activations_int8.inl"
+
+static inline uint32_t greatest_bits(const float *x, int64_t count) {
+  __m512i most = _mm512_setzero_si512();
+  // Whole numbers have the order of the magnitudes, those that are no numbers above all.
+  for (int64_t k = 0; k < count; k += 16) most = _mm512_max_epu32(most, _mm512_castps_si512(v_abs(v_load_part(v_first(count - k), x + k))));
+  return _mm512_reduce_max_epu32(most);
+}
+
+// Codes of `count` numbers and zeros up to a multiple of 16.
+static inline void round_codes(const float *x, int64_t count, float inverse, int16_t *q) {
+  const v_f32 factor = v_set1(inverse), magic = v_set1(VLM_I16_MAGIC);
+  for (int64_t k = 0; k < count; k += 16) {
+    v_f32 whole = v_fma(v_load_part(v_first(count - k), x + k), factor, magic);
+    _mm256_storeu_si256((void *)(q + k), _mm512_cvtepi32_epi16(_mm512_castps_si512(whole)));
+  }
+}
+
+#include "../activations_int16.inl"
 #pragma clang attribute pop
 #endif

@@ -50,6 +50,18 @@ __attribute__((target(AVX512 ",avx512vnni"))) uint64_t vlm_rate_int8_avx512vnni(
   return (uint64_t)_mm512_reduce_add_epi32(a[0]);
 }
 
+__attribute__((target("avx2,fma,avxvnni"))) uint64_t vlm_rate_int16_avxvnni(int64_t iterations) {
+  __m256i x = _mm256_set1_epi16(3), y = _mm256_set1_epi16(-2);
+  RUN(__m256i, _mm256_set1_epi32(i), _mm256_dpwssd_avx_epi32(a[i], x, y))
+  return (uint64_t)_mm_cvtsi128_si32(_mm256_castsi256_si128(a[0]));
+}
+
+__attribute__((target(AVX512 ",avx512vnni"))) uint64_t vlm_rate_int16_avx512vnni(int64_t iterations) {
+  __m512i x = _mm512_set1_epi16(3), y = _mm512_set1_epi16(-2);
+  RUN(__m512i, _mm512_set1_epi32(i), _mm512_dpwssd_epi32(a[i], x, y))
+  return (uint64_t)_mm512_reduce_add_epi32(a[0]);
+}
+
 // vpmaddubsw and vpaddw: the product is made anew for each chain, since `y` might have changed.
 #define INT8_PAIRS(BITS) \
   __m##BITS##i x = _mm##BITS##_set1_epi8(3), y = _mm##BITS##_set1_epi8(-2); \

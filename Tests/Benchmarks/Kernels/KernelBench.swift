@@ -74,6 +74,7 @@ struct KernelBench {
         switch kind {
         case VLM_LINEAR_BF16_BF16, VLM_LINEAR_F8_BF16: VLM_RATE_BF16_DOT
         case VLM_LINEAR_INT4_INT8, VLM_LINEAR_F4_INT8: VLM_RATE_INT8_DOT
+        case VLM_LINEAR_BF16_INT16: vlm_rate_work(VLM_RATE_INT16_DOT, 0, isa) > 0 ? VLM_RATE_INT16_DOT : VLM_RATE_INT16_PAIRS
         // Products of 8 by 8 bits have no room in 16, so that without dots of bytes they are of 16 bits.
         case VLM_LINEAR_INT8_INT8: vlm_rate_work(VLM_RATE_INT8_DOT, 0, isa) > 0 ? VLM_RATE_INT8_DOT : VLM_RATE_INT16_PAIRS
         default: VLM_RATE_F32_FMA
@@ -99,7 +100,7 @@ struct KernelBench {
 
     private var kinds: [(String, vlm_linear_kind)] {
         let all = [
-            ("bf16·f32", VLM_LINEAR_BF16_F32), ("bf16·bf16", VLM_LINEAR_BF16_BF16), ("f32·f32", VLM_LINEAR_F32_F32),
+            ("bf16·f32", VLM_LINEAR_BF16_F32), ("bf16·bf16", VLM_LINEAR_BF16_BF16), ("bf16·int16", VLM_LINEAR_BF16_INT16), ("f32·f32", VLM_LINEAR_F32_F32),
             ("int4·f32", VLM_LINEAR_INT4_F32), ("int4·int8", VLM_LINEAR_INT4_INT8), ("f8·f32", VLM_LINEAR_F8_F32), ("f8·bf16", VLM_LINEAR_F8_BF16),
             ("f4·f32", VLM_LINEAR_F4_F32), ("f4·int8", VLM_LINEAR_F4_INT8), ("int8·f32", VLM_LINEAR_INT8_F32), ("int8·int8", VLM_LINEAR_INT8_INT8),
         ]
