@@ -151,7 +151,7 @@ extension KernelChoice {
             if case .linear? = node.kernel { return node.kernel }
             let rows = graph.type(of: node.operands[0]).shape.values(bounds)?.dropLast().reduce(1, *) ?? .max
             return denseKernel(node.operands[1], rows: rows)
-        case is QuantizedLinearFloat8: return KernelRegistry.linear(.f8, policy.isExact ? .f32 : policy.arithmetic, on: policy.features)
+        case is QuantizedLinearFloat8: return KernelRegistry.linear(.f8, policy.isExact ? .f32 : policy.floats, on: policy.features)
         case is QuantizedLinearFloat4: return KernelRegistry.linear(.f4, policy.isExact ? .f32 : .int8, on: policy.features)
         case is QuantizedLinearAWQ: return KernelRegistry.linear(.int4, policy.isExact ? .f32 : .int8, on: policy.features)
         case is QuantizedLinearInt8: return KernelRegistry.linear(.int8, policy.isExact ? .f32 : .int8, on: policy.features)

@@ -7,11 +7,14 @@ import Tensors
 ///     %p = pack %w {layout = bf16_panels}         →      %p = pack %w {layout = bf16_panels}
 ///     %1 = linear %x, %p  via linear_bf16_bf16           %q = pack %w {layout = int8_panels}
 ///                                                        %1 = screened_linear %x, %p, %q  via screened_linear_bf16_bf16
+///
+/// What int16 would compute is f32: few outputs are computed at all.
 package func screenHead(_ policy: KernelPolicy) -> Pass {
     Pass("screen-head", .packed, isOptional: true) { editor throws(PassError) in
         let graph = editor.graph
-        guard graph.makesLogits, let head = graph.results.first.flatMap(graph.stored), case .linear(let weights, let arithmetic)? = head.kernel
+        guard graph.makesLogits, let head = graph.results.first.flatMap(graph.stored), case .linear(let weights, let products)? = head.kernel
         else { return }
+        let arithmetic = products == .int16 ? .f32 : products
         var made: ValueID?
         editor.rewrite("int8", at: head) { () throws(Refusal) in
             if let reason = policy.refusal(of: head, weights, arithmetic, in: editor) { throw Refusal(reason, at: head.result) }

@@ -8,7 +8,8 @@ package struct KernelPolicy: Sendable, Hashable {
     package var isExact: Bool
     /// What the target's processor has.
     package var features: Set<CPUFeature>
-    /// The faster arithmetic for many rows, and for attention inside images, as measured: f32 or bf16, or f32 or BLAS where the policy is exact.
+    /// The fastest arithmetic for many rows, and for attention inside images where that has it, as measured: f32, bf16 or int16, or f32 or BLAS
+    /// where the policy is exact.
     package var arithmetic: Arithmetic
     /// From this many rows on BLAS is worth unpacking a weight for. Every other arithmetic is that of all rows, so that a
     /// token's value does not depend on how many others are computed with it.
@@ -25,6 +26,9 @@ package struct KernelPolicy: Sendable, Hashable {
         self.features = features
         self.arithmetic = arithmetic
     }
+
+    /// That of layers whose weights are not bf16.
+    var floats: Arithmetic { arithmetic == .int16 ? .f32 : arithmetic }
 
     /// Lets no layer be further off than that, whose rounding was asked for; one that stays wider may be as far off as before.
     package mutating func bound(by share: Double) { if rounding?.decoderBits == 4 { int4ErrorMax = share } else { int8ErrorMax = share } }

@@ -96,6 +96,7 @@ final class PackActivationsStep: RowStep {
             arguments.format = VLM_ROWS_INT8
             arguments.group = Int64(group)
         case .int8Blocks: arguments.format = VLM_ROWS_INT8_BLOCKS
+        case .int16Blocks: arguments.format = VLM_ROWS_INT16_BLOCKS
         }
         guard vlm_row_bytes(arguments.format, arguments.inputs, arguments.group) == outputs[0].width else {
             throw .malformed("rows of \(outputs[0].width) bytes in \(origin) are not \(inputs[0].width) numbers in \(layout)")
@@ -133,6 +134,7 @@ extension Kernel.Linear {
         case (.int8Blocks, .int8): VLM_LINEAR_INT8_INT8
         case (.int8Blocks, .f32): VLM_LINEAR_INT8_F32
         case (.bf16Panels, .bf16): VLM_LINEAR_BF16_BF16
+        case (.bf16Panels, .int16): VLM_LINEAR_BF16_INT16
         case (.bf16Panels, .f32), (.bf16Panels, .blas): VLM_LINEAR_BF16_F32
         case (.f32Panels, .f32), (.f32Panels, .blas): VLM_LINEAR_F32_F32
         case (.f8Blocks, .f32): VLM_LINEAR_F8_F32
@@ -140,8 +142,8 @@ extension Kernel.Linear {
         case (.f4Blocks, .f32): VLM_LINEAR_F4_F32
         case (.f4Blocks, .int8): VLM_LINEAR_F4_INT8
         case (.int4Blocks, .blas), (.int4Blocks, .bf16), (.int8Blocks, .blas), (.int8Blocks, .bf16), (.bf16Panels, .int8), (.f32Panels, .bf16), (.f32Panels, .int8),
-            (.f8Blocks, .blas), (.f8Blocks, .int8), (.f4Blocks, .blas), (.f4Blocks, .bf16), (.int8Panels, _), (.plain, _),
-            (.indices, _):
+            (.f8Blocks, .blas), (.f8Blocks, .int8), (.f4Blocks, .blas), (.f4Blocks, .bf16), (.f32Panels, .int16), (.int4Blocks, .int16),
+            (.int8Blocks, .int16), (.f8Blocks, .int16), (.f4Blocks, .int16), (.int8Panels, _), (.plain, _), (.indices, _):
             nil
         }
     }

@@ -21,25 +21,34 @@ package struct Machine: Sendable, Codable, Hashable {
     /// where all are sound.
     package var unsettled: [String]?
 
-    /// The arithmetic for many rows. Balanced: bf16 dot products where they beat f32 multiply-adds clearly. Exact: OpenBLAS,
-    /// unless the kernels' f32 is far faster on this processor.
+    /// The arithmetic for many rows. Balanced: bf16 dot products where they beat f32 multiply-adds clearly, and those of 16-bit codes where
+    /// they beat both by more than rounding to codes costs. Exact: OpenBLAS, unless the kernels' f32 is far faster on this processor.
     package func arithmetic(for target: Target, _ precision: ArtifactKey.Precision) -> Arithmetic {
         switch precision {
         case .exact:
             guard let library = rates[Self.libraryRate], let own = rates[Self.kernelRate] else { return .f32 }
             return own > Self.byFar * library ? .f32 : .blas
         case .balanced:
-            guard target.features.contains(.avx512bf16), let wide = rates[RateKind.f32.rawValue],
-                let narrow = rates[RateKind.bf16.rawValue]
-            else { return .f32 }
+            guard let wide = rates[RateKind.f32.rawValue] else { return .f32 }
+            let narrow = target.features.contains(.avx512bf16) ? rates[RateKind.bf16.rawValue] ?? 0 : 0
+            if let codes = codeRate(for: target), codes > Self.enough * max(wide, narrow) { return .int16 }
             return narrow > Self.clearly * wide ? .bf16 : .f32
         }
+    }
+
+    /// The rate of products of 16-bit codes with what a target has for them; nil where it has nothing, or that was not measured.
+    private func codeRate(for target: Target) -> Double? {
+        if target.features.isDisjoint(with: [.avx512vnni, .avxvnni]) {
+            return target.features.contains(.avx2) ? rates[RateKind.int16Pairs.rawValue] : nil
+        }
+        return rates[RateKind.int16.rawValue]
     }
 
     /// Operations that one thread can do in a nanosecond with many rows; nil where it was not measured.
     func gigaOperations(_ arithmetic: Arithmetic) -> Double? {
         switch arithmetic {
         case .bf16: rates[RateKind.bf16.rawValue]
+        case .int16: rates[RateKind.int16.rawValue] ?? rates[RateKind.int16Pairs.rawValue]
         case .int8: rates[RateKind.int8.rawValue] ?? rates[RateKind.int8Pairs.rawValue]
         case .blas: rates[Self.libraryRate]
         case .f32: rates[Self.kernelRate] ?? rates[RateKind.f32.rawValue]
@@ -62,7 +71,7 @@ package struct Machine: Sendable, Codable, Hashable {
     }
 
     static let (kernelRate, libraryRate) = ("f32 linear GFLOP/s", "OpenBLAS GFLOP/s")
-    private static let (clearly, byFar) = (1.15, 1.5)
+    private static let (clearly, enough, byFar) = (1.15, 1.3, 1.5)
 
     var tuning: Manifest.Tuning { Manifest.Tuning(processor: processor, features: features, rates: rates) }
 
@@ -114,7 +123,7 @@ package struct Machine: Sendable, Codable, Hashable {
 
     private static func recordName(_ processor: String, _ features: [CPUFeature], threads: Int) -> String {
         // The way of measuring is part of the name: rates measured otherwise do not count.
-        let way = "thread time, rounds that agree, and \(threads) threads at once, " + (vlm_openblas_open() ? "with OpenBLAS, " : "")
+        let way = "thread time, rounds that agree, dots of 16 bits, and \(threads) threads at once, " + (vlm_openblas_open() ? "with OpenBLAS, " : "")
         let text = way + processor + " " + features.map(\.rawValue).joined(separator: " ")
         let hash = text.utf8.reduce(UInt64(14_695_981_039_346_656_037)) { ($0 ^ UInt64($1)) &* 1_099_511_628_211 }
         return String(hash, radix: 16)

@@ -8,6 +8,7 @@ enum RateKind: String, CaseIterable {
     case f32 = "f32 GFLOP/s"
     case bf16 = "bf16 GFLOP/s"
     case int8 = "int8 GOP/s"
+    case int16 = "int16 GOP/s"
     case int8Pairs = "vpmaddubsw GOP/s"
     case int16Pairs = "vpmaddwd GOP/s"
 
@@ -20,6 +21,7 @@ enum RateKind: String, CaseIterable {
         case .f32: VLM_RATE_F32_FMA
         case .bf16: VLM_RATE_BF16_DOT
         case .int8: VLM_RATE_INT8_DOT
+        case .int16: VLM_RATE_INT16_DOT
         case .int8Pairs: VLM_RATE_INT8_PAIRS
         case .int16Pairs: VLM_RATE_INT16_PAIRS
         }

@@ -8,10 +8,12 @@ package enum ActivationLayout: Sendable, Hashable, Codable, CustomStringConverti
     case int8(group: Int)
     /// The same for blocks of 128 inputs, with zeros behind the last, as e2m1 weights meet it.
     case int8Blocks
+    /// Codes as i16, zeros up to a multiple of 32, then for each 256 inputs their f32 scale (greatest magnitude / 2895).
+    case int16Blocks
 
     /// The numbers, whatever their groups.
     package enum Element: String, Sendable, Hashable, CaseIterable {
-        case bf16, int8, int8Blocks = "int8_blocks"
+        case bf16, int8, int8Blocks = "int8_blocks", int16Blocks = "int16_blocks"
     }
 
     package var element: Element {
@@ -19,6 +21,7 @@ package enum ActivationLayout: Sendable, Hashable, Codable, CustomStringConverti
         case .bf16: .bf16
         case .int8: .int8
         case .int8Blocks: .int8Blocks
+        case .int16Blocks: .int16Blocks
         }
     }
 
@@ -33,6 +36,7 @@ package enum ActivationLayout: Sendable, Hashable, Codable, CustomStringConverti
         case .int8Blocks:
             guard inputs % 16 == 0 else { return nil }
             return ((inputs + 127) / 128 * 164 + 63) / 64 * 64
+        case .int16Blocks: return (inputs + 31) / 32 * 64 + ((inputs + 255) / 256 * 4 + 63) / 64 * 64
         }
     }
 
@@ -47,6 +51,7 @@ package enum ActivationLayout: Sendable, Hashable, Codable, CustomStringConverti
         case .bf16: "bf16"
         case .int8(let group): "int8 group \(group)"
         case .int8Blocks: "int8 blocks"
+        case .int16Blocks: "int16 blocks"
         }
     }
 }
@@ -63,7 +68,8 @@ extension Kernel.Linear {
         case (.bf16, _): .bf16
         case (.int8, .int4Blocks(let group)), (.int8, .int8Blocks(let group)): .int8(group: group)
         case (.int8, .f4Blocks): .int8Blocks
-        case (.int8, _), (.f32, _), (.blas, _): nil
+        case (.int16, .bf16Panels): .int16Blocks
+        case (.int16, _), (.int8, _), (.f32, _), (.blas, _): nil
         }
     }
 }

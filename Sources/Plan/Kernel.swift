@@ -13,6 +13,8 @@ package enum Arithmetic: String, Sendable, Hashable, Codable, CaseIterable {
     case blas
     /// Activations rounded to bf16, dot products of bf16 pairs accumulated in f32.
     case bf16
+    /// Weights and activations rounded to 16-bit codes by row and 256 inputs, dot products in i32.
+    case int16
     /// Activations quantized per row and group to int8, dot products in i32.
     case int8
 
@@ -20,7 +22,7 @@ package enum Arithmetic: String, Sendable, Hashable, Codable, CaseIterable {
     package var packsActivations: Bool {
         switch self {
         case .f32, .blas: false
-        case .bf16, .int8: true
+        case .bf16, .int16, .int8: true
         }
     }
 }

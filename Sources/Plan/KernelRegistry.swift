@@ -153,7 +153,7 @@ package enum KernelRegistry {
 
     private static let linearRows: [KernelRow] = [
         linearRow(.f32, .f32), linearRow(.f32, .blas), linearRow(.bf16, .f32), linearRow(.bf16, .blas),
-        linearRow(.bf16, .bf16, needs: [.avx512f, .avx512bf16]), linearRow(.int4, .f32),
+        linearRow(.bf16, .bf16, needs: [.avx512f, .avx512bf16]), linearRow(.bf16, .int16, needs: integers), linearRow(.int4, .f32),
         linearRow(.int4, .int8, needs: integers), linearRow(.int8, .f32), linearRow(.int8, .int8, needs: integers), linearRow(.f8, .f32),
         linearRow(.f8, .bf16, needs: [.avx512f, .avx512bf16]), linearRow(.f4, .f32), linearRow(.f4, .int8, needs: integers),
     ]

@@ -10,7 +10,7 @@ struct MachineCommand: ParsableCommand {
             Rates are of one thread, and of all threads at once, by the time that each computes; as the store remembers \
             them, else the best of rounds of which two agree within 10 %. Where none do, since the machine is busy, a warning says so, and \
             "unsettled" names the rates that decide something. "spreads" are the shares by which the two best rounds differ. vpmaddubsw, \
-            vpmaddwd and int8 (vpdpbusd) are integer products with their sums.
+            vpmaddwd, int8 (vpdpbusd) and int16 (vpdpwssd) are integer products with their sums.
             """)
 
     @OptionGroup var store: StoreOption

@@ -90,6 +90,8 @@ enum KernelSample {
             [value(2, "T", 8), value(1, "T", 8), input(.adapters, .i32, ["T"])], [value(2, "T", 8)]),
         step(.packActivations(.bf16), [value(3, "T", 8)], [packedRows(2)]),
         step(linear(.bf16, "qkv"), [packedRows(2), constant("qkv")], [value(1, "T", 8)]),
+        step(.packActivations(.int16Blocks), [value(3, "T", 8)], [packedRows(4, bytes: 128)]),
+        step(linear(.int16, "qkv"), [packedRows(4, bytes: 128), constant("qkv")], [value(1, "T", 8)]),
         step(
             .addRMSNorm(eps: 1e-6), [value(1, "T", 8), value(0, "T", 8), constant("norm")],
             [value(0, "T", 8), value(2, "T", 8)]),
@@ -147,8 +149,10 @@ enum KernelSample {
         step(.plain(.selectRows), [value(2, "T", 8), value(1, "T", 8), input(.imageRows, .i32, ["T"])], [value(3, "T", 8)]),
     ]
 
-    /// Rows of eight numbers as bf16.
-    private static func packedRows(_ index: Int) -> Slot { Slot(.arena(offset: index * 4096, stride: 64), TensorType(.u8, ["T", 64])) }
+    /// Rows of eight numbers as bf16, or in so many bytes.
+    private static func packedRows(_ index: Int, bytes: Int = 64) -> Slot {
+        Slot(.arena(offset: index * 4096, stride: bytes), TensorType(.u8, ["T", .fixed(bytes)]))
+    }
     private static func flags(_ index: Int) -> Slot { Slot(.arena(offset: index * 4096, stride: 8), TensorType(.bool, ["T", 8])) }
     private static func numbers(_ index: Int) -> Slot { Slot(.arena(offset: index * 4096, stride: 2), TensorType(.i32, ["T", 2])) }
 

@@ -75,6 +75,9 @@ import Testing
         Damage("pack_activations_bf16", "are not the rows of") { $0.outputs[0] = Slot(.arena(offset: 8192, stride: 32), TensorType(.u8, ["T", 32])) },
         Damage("linear_bf16_bf16", "are no packed rows") { $0.inputs[0] = Slot(.arena(offset: 0, stride: 8), TensorType(.f32, ["T", 8])) },
         Damage("linear_bf16_bf16", "are no packed rows") { $0.inputs[0].place = .arena(offset: 32, stride: 64) },
+        Damage("pack_activations_int16_blocks", "are not the rows of") { $0.kernel = .packActivations(.bf16) },
+        Damage("linear_bf16_int16", "are no packed rows") { $0.inputs[0] = Slot(.arena(offset: 0, stride: 8), TensorType(.f32, ["T", 8])) },
+        Damage("linear_bf16_int16", "is not 8 inputs to 8 outputs") { $0.inputs[0] = Slot(.arena(offset: 8192, stride: 64), TensorType(.u8, ["T", 64])) },
         Damage("gather_columns", "has other rows than") { $0.inputs[0].type.shape = [3, 8] },
         Damage("gather_columns", "is not one index for each column") { $0.outputs[0].type.shape = ["T", 1] },
         Damage("gather_rows", "has other columns") { $0.inputs[0].type.shape = ["T", 4] },
@@ -269,7 +272,7 @@ import Testing
     @Test func everyKernelHasASoundStep() {
         let program = KernelSample.program()
         #expect(program.contradiction(weights: KernelSample.weights) == nil)
-        #expect(Set(program.plans.flatMap(\.steps).map(\.kernel.name)).count == 46)
+        #expect(Set(program.plans.flatMap(\.steps).map(\.kernel.name)).count == 48)
     }
 
     @Test func fallbacksAreCounted() throws {

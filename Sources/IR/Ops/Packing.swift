@@ -91,6 +91,7 @@ package struct PackActivations: Op {
         case .bf16: .bf16
         case .int8: .int8(group: group)
         case .int8Blocks: .int8Blocks
+        case .int16Blocks: .int16Blocks
         }
     }
 

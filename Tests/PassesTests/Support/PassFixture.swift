@@ -59,12 +59,12 @@ struct PassFixture: CustomTestStringConvertible {
 }
 
 extension PassFixture.Case {
-    /// The pass with this name under the flags that the title ends with: `· exact`, `· blas` (exact too), `· bf16`, `· int8`, `· int4`, `· int8-vision`.
+    /// The pass with this name under the flags that the title ends with: `· exact`, `· blas` (exact too), `· bf16`, `· int16`, `· int8`, `· int4`, `· int8-vision`.
     func pass(_ name: String) -> Pass? {
-        let hasBF16 = title.hasSuffix("· bf16"), hasBLAS = title.hasSuffix("· blas"), isExact = hasBLAS || title.hasSuffix("· exact"), rounding = LayerRounding.allCases.first { title.hasSuffix("· \($0.rawValue)") }
+        let hasBF16 = title.hasSuffix("· bf16"), hasCodes = title.hasSuffix("· int16"), hasBLAS = title.hasSuffix("· blas"), isExact = hasBLAS || title.hasSuffix("· exact"), rounding = LayerRounding.allCases.first { title.hasSuffix("· \($0.rawValue)") }
         var policy = KernelPolicy(
-            isExact: isExact, features: rounding != nil ? [.avx2] : hasBF16 ? [.avx512f, .avx512bf16] : [],
-            arithmetic: hasBLAS ? .blas : hasBF16 ? .bf16 : .f32)
+            isExact: isExact, features: rounding != nil ? [.avx2] : hasCodes ? [.avx2, .fma] : hasBF16 ? [.avx512f, .avx512bf16] : [],
+            arithmetic: hasBLAS ? .blas : hasCodes ? .int16 : hasBF16 ? .bf16 : .f32)
         policy.screenedBytes = 64
         policy.rounding = rounding
         return pipeline(gears: [1, 4], policy: policy) { recipe, _ in
