@@ -74,6 +74,19 @@ extension ForeignFlag {
     }
 }
 
+extension ForeignFlag {
+    /// The flags that change nothing here, with the values of those that take no others, for `--help`.
+    package static var effectless: String {
+        all.compactMap { flag in
+            switch flag.meaning {
+            case .nothing: flag.names.joined(separator: ", ")
+            case .only(let values, _): flag.names.joined(separator: ", ") + " (\(values.joined(separator: ", ")))"
+            case .ours, .becomes, .refused: nil
+            }
+        }.joined(separator: ", ")
+    }
+}
+
 /// Why a command line or a configuration file cannot be read.
 package struct FlagError: Error, Equatable, CustomStringConvertible {
     package let description: String

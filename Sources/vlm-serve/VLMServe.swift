@@ -29,6 +29,7 @@ struct VLMServe: AsyncParsableCommand {
             Sizes and lengths may end in \(Size.suffixes): powers of 1000 and of 1024.
             Flags of vllm serve and llama-server are known: what is called otherwise here is translated, what has no effect is said, what cannot be done is an error with the reason. Translated are
               \(ForeignFlag.translations.joined(separator: "\n  "))
+            Taken without effect, in parentheses with these values alone: \(ForeignFlag.effectless)
             Variables of the environment count where neither the command line nor --config gives their flag:
               \(ForeignVariable.translations.joined(separator: "\n  "))
             SIGTERM and SIGINT refuse new requests, let those at work end, and stop; a second one ends the process at once.
