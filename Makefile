@@ -7,7 +7,7 @@ BIN := .build/$(CONFIGURATION)
 PACKAGES := libopenblas-dev libjpeg-dev libpng-dev libwebp-dev libgif-dev libtiff-dev libavformat-dev libavcodec-dev libswscale-dev libavutil-dev libzstd-dev libpcre2-dev libutf8proc-dev libyaml-dev pkg-config curl jq
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help deps build test test-neon test-clients test-json-schema bench-peers load test-families models-page sanitized fuzz families demo install clean
+.PHONY: help deps build test test-neon test-clients test-json-schema bench-peers load load-pictures test-families models-page sanitized fuzz families demo install clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ bench-peers: build ## measure vlm-serve beside llama.cpp in turns, and write doc
 
 load: build ## 64 clients for five minutes with vlm-serve; each answer must be what it is alone
 	$(PYTHON) Tests/Benchmarks/Load/load.py $(BIN)
+
+load-pictures: build ## how much new pictures slow the streams beside them
+	$(PYTHON) Tests/Benchmarks/Load/pictures.py $(BIN)
 
 SANITIZED := clang -g -O1 -fuse-ld=lld -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
 FUZZER_FLAGS = -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 -timeout=10 -print_final_stats=1 -verbosity=0 -artifact_prefix=.build/fuzz/

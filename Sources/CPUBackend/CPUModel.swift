@@ -21,7 +21,7 @@ final class CPUModel: LoadedModel {
     private var decode: [Int: PreparedPlan] = [:]
     private var vision: [PreparedStep] = []
     private var visionBuffers: VisionBuffers?
-    private var visionNext = 0
+    private var visionPlace = VisionPlace()
     private let symbols: SymbolTable
     private let clock: StepClock?
 
@@ -147,26 +147,33 @@ final class CPUModel: LoadedModel {
         guard let clock else { return team.run(step) }
         let begin = ContinuousClock.now
         team.run(step)
-        clock.add(.now - begin, to: entry, step: index)
+        clock.add(.now - begin, to: entry, step: index, isNew: true)
     }
 
     func beginVision(_ input: VisionInput) throws(BackendError) {
         guard let buffers = visionBuffers else { throw .unsupported("the artifact has no vision entry") }
         visionContext.set(try buffers.fill(input), symbols)
-        visionNext = 0
+        visionPlace.begin()
         clock?.begin(.vision, rows: input.patches)
     }
 
-    func advanceVision(budget: Double) throws(BackendError) -> Bool {
-        var left = budget
-        while visionNext < vision.count, left > 0 {
-            let step = vision[visionNext]
-            run(step, visionContext, .vision, visionNext)
-            left -= step.operations
-            visionNext += 1
+    func advanceVision(seconds: Double) throws(BackendError) -> Bool {
+        let deadline = seconds.isFinite ? ContinuousClock.now + .seconds(seconds) : nil
+        var hasRun = false
+        while visionPlace.step < vision.count {
+            let step = vision[visionPlace.step]
+            if visionPlace.isAtStart { step.bind(visionContext) }
+            let began = ContinuousClock.now
+            let left = deadline.map { ($0 - began) / .seconds(1) }
+            guard let items = visionPlace.next(of: step, threads: team.count, within: left, atLeastSome: !hasRun) else { break }
+            team.run(step, visionPlace.phase, items)
+            let time = ContinuousClock.now - began
+            clock?.add(time, to: .vision, step: visionPlace.step, isNew: visionPlace.isAtStart)
+            hasRun = true
+            visionPlace.note(items, of: step, seconds: time / .seconds(1))
         }
         try throwFailure(visionContext)
-        return visionNext == vision.count
+        return visionPlace.step == vision.count
     }
 
     var visionOutput: UnsafeBufferPointer<Float> {

@@ -15,7 +15,7 @@ class PreparedStep: TeamWork {
     /// Fills the kernel's arguments for the batch at hand.
     func bind(_ context: RunContext) { self.context = context }
 
-    /// Floating-point operations for the bound batch, roughly; what vision slices are measured in.
+    /// Floating-point operations for the bound batch, roughly; 0 where they are few. Tells how much of it fits a time.
     var operations: Double { 0 }
 
     var phaseCount: Int { 1 }

@@ -34,11 +34,12 @@ package final class StepClock: Sendable {
         }
     }
 
-    func add(_ time: Duration, to entry: Entry, step: Int) {
+    /// - Parameter isNew: whether a run begins, rather than goes on.
+    func add(_ time: Duration, to entry: Entry, step: Int, isNew: Bool) {
         entries.withLock { entries in
             let missing = step + 1 - (entries[entry]?.steps.count ?? 0)
             if missing > 0 { entries[entry, default: Times()].steps += Array(repeating: Time(), count: missing) }
-            entries[entry]!.steps[step].runs += 1
+            if isNew { entries[entry]!.steps[step].runs += 1 }
             entries[entry]!.steps[step].seconds += time / .seconds(1)
         }
     }

@@ -1,5 +1,6 @@
 import CKernels
 import Glibc
+import HostLimits
 import Synchronization
 
 /// Work that a team shares out: `phaseCount` passes, each over its own number of items.
@@ -22,8 +23,9 @@ package protocol TeamWork: AnyObject {
 /// A fixed set of threads that compute the items of one step together; the calling thread is number 0.
 ///
 /// A step never waits for a thread that took none of its items, so a thread that the system holds back costs little.
-/// Between steps the others spin for some tens of microseconds, then sleep. Whoever waits soon yields the processor between looks, so
-/// that where threads share one, the thread that has work gets it. Nothing is allocated per step.
+/// Between steps the others spin for some tens of microseconds, then sleep. Whoever waits long yields the processor between looks, so
+/// that where threads share one, the thread that has work gets it; soon where there are more threads than processors, and else later than a step
+/// of a small model lasts: what is yielded to other work may come back milliseconds later. Nothing is allocated per step.
 package final class ThreadTeam: @unchecked Sendable {
     package let count: Int
 
@@ -38,19 +40,23 @@ package final class ThreadTeam: @unchecked Sendable {
     /// Of the open step; written while no step is open, and read only by who has taken items of it.
     private unowned(unsafe) var work: (any TeamWork)?
     private var phase = 0
+    private var first = 0
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
     private var threads: [pthread_t] = []
 
     /// How often a waiting thread looks before it sleeps; some 50 µs.
     private static let spins = 2000
-    /// How often it looks before it yields for the first time, some microseconds, and from one time to the next.
-    private static let (eagerSpins, yieldInterval) = (128, 16)
+    /// How often it looks before it yields for the first time: some microseconds, or some 100 where each thread has a processor.
+    private let eagerSpins: Int
+    /// From one yield to the next.
+    private static let yieldInterval = 16
 
     /// Starts `count − 1` threads; `count` is at least 1.
     package init(count: Int) {
         precondition(count >= 1)
         self.count = count
+        eagerSpins = count > Processors.ofThisProcess.allowed ? 128 : 4096
         pthread_mutex_init(mutex, nil)
         pthread_cond_init(condition, nil)
         for index in 1..<max(count, 1) {
@@ -87,33 +93,37 @@ package final class ThreadTeam: @unchecked Sendable {
 
     /// Runs every phase of `work`; returns when all items are done, or the first of each phase where it is only a try.
     package func run(_ work: some TeamWork, isTry: Bool = false) {
-        for phase in 0..<work.phaseCount {
-            let grain = work.grain(phase)
-            let items = min(work.itemCount(phase), isTry ? grain * count : .max)
-            if threads.isEmpty || items <= grain {
-                if items > 0 { work.run(phase, 0..<items, thread: 0) }
-            } else {
-                share(work, phase, items, grain)
-            }
+        for phase in 0..<work.phaseCount { run(work, phase, 0..<min(work.itemCount(phase), isTry ? work.grain(phase) * count : .max)) }
+    }
+
+    /// Runs items of a phase of `work`; returns when they are done.
+    package func run(_ work: some TeamWork, _ phase: Int, _ items: Range<Int>) {
+        let grain = work.grain(phase)
+        if threads.isEmpty || items.count <= grain {
+            if !items.isEmpty { work.run(phase, items, thread: 0) }
+        } else {
+            share(work, phase, items, grain)
         }
     }
 
-    private func share(_ work: some TeamWork, _ phase: Int, _ items: Int, _ grain: Int) {
+    private func share(_ work: some TeamWork, _ phase: Int, _ range: Range<Int>, _ grain: Int) {
+        let items = range.count
         self.work = work
         self.phase = phase
+        first = range.lowerBound
         self.grain.store(grain, ordering: .relaxed)
         finished.store(0, ordering: .relaxed)
         let step = openStep(items: items)
         takeItems(of: step, thread: 0)
         var looks = 0
-        while finished.load(ordering: .acquiring) < items { Self.pass(&looks) }
+        while finished.load(ordering: .acquiring) < items { pass(&looks) }
     }
 
     /// Passes the time between two looks of a waiting thread.
-    private static func pass(_ looks: inout Int) {
+    private func pass(_ looks: inout Int) {
         looks += 1
         vlm_spin_hint()
-        if looks >= eagerSpins, looks % yieldInterval == 0 { sched_yield() }
+        if looks >= eagerSpins, looks % Self.yieldInterval == 0 { sched_yield() }
     }
 
     /// Lets threads take items of what was set up last; returns the step's number. A step of no items is one that all have to see.
@@ -151,7 +161,7 @@ package final class ThreadTeam: @unchecked Sendable {
             let taken = open.compareExchange(
                 expected: seen, desired: step << 32 | UInt64(start), ordering: .acquiringAndReleasing)
             guard taken.exchanged else { continue }
-            work?.run(phase, start..<left, thread: thread)
+            work?.run(phase, first + start..<first + left, thread: thread)
             finished.add(left - start, ordering: .releasing)
         }
     }
@@ -171,7 +181,7 @@ package final class ThreadTeam: @unchecked Sendable {
         while looks < Self.spins {
             let step = open.load(ordering: .acquiring) >> 32
             if step != seen { return step }
-            Self.pass(&looks)
+            pass(&looks)
         }
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }

@@ -53,8 +53,8 @@ package protocol LoadedModel: AnyObject {
     /// Begins encoding images; an encoding in progress is dropped.
     func beginVision(_ input: VisionInput) throws(BackendError)
 
-    /// Goes on encoding for about `budget` floating-point operations; true once `visionOutput` is complete.
-    func advanceVision(budget: Double) throws(BackendError) -> Bool
+    /// Goes on encoding for about so long, or to the end where `seconds` is infinite; true once `visionOutput` is complete.
+    func advanceVision(seconds: Double) throws(BackendError) -> Bool
 
     /// Most rows that `run(rows:_:)` computes at once.
     var rowThreads: Int { get }
@@ -102,7 +102,7 @@ extension LoadedModel {
 
     package func warm(_ entry: Entry, _ io: StepIO) throws(BackendError) {
         guard entry == .vision else { return try run(entry, io) }
-        while try !advanceVision(budget: .infinity) {}
+        while try !advanceVision(seconds: .infinity) {}
     }
 }
 

@@ -122,8 +122,8 @@ package final class NullModel: LoadedModel {
         visionStepsLeft = 3
     }
 
-    package func advanceVision(budget: Double) throws(BackendError) -> Bool {
-        visionStepsLeft = budget.isFinite ? visionStepsLeft - 1 : 0
+    package func advanceVision(seconds: Double) throws(BackendError) -> Bool {
+        visionStepsLeft = seconds.isFinite ? visionStepsLeft - 1 : 0
         return visionStepsLeft <= 0
     }
 

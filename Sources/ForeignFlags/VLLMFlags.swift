@@ -79,7 +79,7 @@ extension ForeignFlag {
     private static let engine = [
         ForeignFlag("--swap-space --cpu-offload-gb", .one, .nothing(inMemory)),
         ForeignFlag("--num-gpu-blocks-override", .one, .refused("--kv-cache-bytes says how large the KV cache is")),
-        ForeignFlag("--use-v2-block-manager --enable-chunked-prefill --no-enable-chunked-prefill --disable-chunked-mm-input", .none, .nothing("prompts are read in chunks of --max-num-batched-tokens")),
+        ForeignFlag("--use-v2-block-manager --enable-chunked-prefill --no-enable-chunked-prefill --disable-chunked-mm-input", .none, .nothing("prompts are read in chunks: of --max-num-batched-tokens, and of few tokens beside answers unless --no-paced-prompts is given")),
         ForeignFlag("--max-num-partial-prefills --max-long-partial-prefills --long-prefill-token-threshold --num-lookahead-slots --scheduler-delay-factor", .one, .nothing("each step is filled with what is ready, in turn; answers do not depend on it")),
         ForeignFlag("--num-scheduler-steps --preemption-mode --prefix-caching-hash-algo --attention-backend", .one, .nothing("answers do not depend on it")),
         ForeignFlag("--multi-step-stream-outputs", .maybe(["true", "false"]), .nothing("each token is streamed as it comes")),

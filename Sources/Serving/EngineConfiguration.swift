@@ -28,9 +28,11 @@ package struct EngineOptions: Sendable {
     package var lookup: PromptLookup?
     /// How a draft model guesses them, where there is one.
     package var draft = DraftOptions()
-    /// Whether as many tokens are guessed as gain time, by the time of the steps before; else as many as there may be, so that a schedule follows from its
-    /// requests alone.
-    package var weighsGuesses = true
+    /// Whether the time of the steps before decides how many tokens are guessed, and how many of prompts come beside others; else there are as many as there
+    /// may be, so that a schedule follows from its requests alone.
+    package var weighsTimes = true
+    /// Whether few tokens of prompts come beside sequences that decode, so that these go on at nearly their pace; else all answers together are soonest.
+    package var pacesPrompts = true
     /// Names of the adapters that the model is loaded with.
     package var adapters: [String] = []
     /// Different adapters among the sequences that run.
@@ -82,8 +84,10 @@ package struct EngineConfiguration: Sendable {
     /// How tokens are guessed ahead, by one of these or not at all.
     package let lookup: PromptLookup?
     package let draft: DraftConfiguration?
-    /// Whether as many are as gain time.
-    package let weighsGuesses: Bool
+    /// Whether the time of the steps before decides.
+    package let weighsTimes: Bool
+    /// Whether few tokens of prompts come beside sequences that decode.
+    package let pacesPrompts: Bool
     /// Whether the model keeps a state of each sequence.
     package let keepsStates: Bool
     package let vocabularySize: Int
@@ -157,7 +161,8 @@ package struct EngineConfiguration: Sendable {
         maxPatches = limits.maxPatches
         lookup = options.lookup
         self.draft = drafts
-        weighsGuesses = options.weighsGuesses
+        weighsTimes = options.weighsTimes
+        pacesPrompts = options.pacesPrompts && options.weighsTimes
         keepsStates = program.keepsStates
         vocabularySize = program.vocabularySize
         (adapters, maxAdapters) = (options.adapters, options.maxAdapters)

@@ -14,6 +14,7 @@ final class EngineLoop {
     /// Nil where none guesses tokens, and after it has failed.
     private var draft: (any TokenGuesser)?
     private var vision: VisionWork
+    private var lastStepSeconds = 0.0
     private var requests: [Int: ActiveRequest] = [:]
     private var commands: [EngineCommand] = []
     private var ended: [(id: Int, reason: FinishReason)] = []
@@ -87,7 +88,8 @@ final class EngineLoop {
                 gears: configuration.gears, maxSequences: configuration.maxSequences,
                 maxBatchedTokens: configuration.maxBatchedTokens, maxLogits: io.maxSequences, blockSize: configuration.blockSize,
                 blockCount: configuration.blockCount, cachesPrefixes: configuration.cachesPrefixes, sharesPrompts: configuration.sharesPrompts,
-                lookup: configuration.lookup, draft: configuration.draft?.limits, maxAdapters: configuration.maxAdapters))
+                lookup: configuration.lookup, draft: configuration.draft?.limits, maxAdapters: configuration.maxAdapters,
+                pacesPrompts: configuration.pacesPrompts))
         if stored != nil { scheduler.notePublished() }
         commands.reserveCapacity(64)
         state.updateMetrics {
@@ -164,8 +166,8 @@ final class EngineLoop {
             return true
         }
         let now = ContinuousClock.now
-        vision.stepSeconds = (now - began).seconds
-        if configuration.weighsGuesses { scheduler.note(batch.entry, seconds: vision.stepSeconds) }
+        lastStepSeconds = (now - began).seconds
+        if configuration.weighsTimes { scheduler.note(batch.entry, seconds: lastStepSeconds) }
         scheduler.commit()
         let generated = deliver(batch, began: began, now: now)
         record(batch, gear: gear, generated: generated)
@@ -178,7 +180,7 @@ final class EngineLoop {
 
     /// Has the draft model guess tokens.
     private func guess() {
-        withDraft { try $0.guess(for: &scheduler, notesTimes: configuration.weighsGuesses) }
+        withDraft { try $0.guess(for: &scheduler, notesTimes: configuration.weighsTimes) }
     }
 
     /// Where the draft model cannot do what it is to, answers go on without.
@@ -303,8 +305,9 @@ final class EngineLoop {
 
     /// Encodes a slice of the next image that a running sequence, or a request for embeddings alone, waits for.
     private func encode(whileDecoding: Bool) {
+        let seconds = whileDecoding ? scheduler.pace?.imageSeconds ?? max(lastStepSeconds, 0.01) : 0.05
         do {
-            for ready in try vision.advance(model, scheduler, requests, sharing: whileDecoding) {
+            for ready in try vision.advance(model, scheduler, requests, seconds: seconds) {
                 scheduler.markReady(ready.id, image: ready.image)
                 if let request = requests[ready.id], request.readsImagesAlone, request.embeddings.allSatisfy({ $0 != nil }) { end(ready.id, .length) }
             }

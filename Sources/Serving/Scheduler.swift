@@ -27,11 +27,15 @@ package struct Scheduler {
         package var draft: DraftLimits?
         /// Different adapters among the sequences that run.
         package var maxAdapters: Int
+        /// Whether few tokens of prompts come beside sequences that decode, so that these go on at nearly their pace.
+        package var pacesPrompts: Bool
 
         package init(
             gears: [Int], maxSequences: Int, maxBatchedTokens: Int, maxLogits: Int? = nil, blockSize: Int, blockCount: Int,
-            cachesPrefixes: Bool = true, sharesPrompts: Bool = true, lookup: PromptLookup? = nil, draft: DraftLimits? = nil, maxAdapters: Int = .max
+            cachesPrefixes: Bool = true, sharesPrompts: Bool = true, lookup: PromptLookup? = nil, draft: DraftLimits? = nil, maxAdapters: Int = .max,
+            pacesPrompts: Bool = false
         ) {
+            self.pacesPrompts = pacesPrompts
             (self.lookup, self.draft) = (lookup, draft)
             self.maxAdapters = maxAdapters
             self.maxLogits = maxLogits ?? maxSequences
@@ -74,6 +78,8 @@ package struct Scheduler {
     var hasDraft: Bool
     /// What the draft model's steps take.
     var draftTimes: GearTimes
+    /// Nil where prompts take what room there is.
+    var pace: PromptPace?
     /// Slots of recurrent states that no running sequence has, the next one last.
     private var freeStateSlots: [Int32]
 
@@ -84,6 +90,7 @@ package struct Scheduler {
         times = GearTimes(gears: limits.gears)
         hasDraft = limits.draft != nil
         draftTimes = GearTimes(gears: limits.draft?.gears ?? [])
+        pace = limits.pacesPrompts ? PromptPace(gears: limits.gears) : nil
         drafts.reserveCapacity(limits.draft == nil ? 0 : limits.maxSequences)
         pool = BlockPool(blockSize: limits.blockSize, blockCount: limits.blockCount)
         freeStateSlots = (0..<Int32(limits.maxSequences)).reversed()
@@ -144,7 +151,7 @@ package struct Scheduler {
             }
         } else {
             scheduleAll(decoding: true, &room)
-            scheduleAll(decoding: false, &room)
+            schedulePrompts(&room)
         }
         guard !batch.items.isEmpty else { return false }
         guess(in: room)
@@ -197,9 +204,14 @@ package struct Scheduler {
     /// Where a sequence goes among those that run.
     private func place(of sequence: SequenceState) -> Int { running.firstIndex { sequence.precedes($0) } ?? running.count }
 
-    /// Takes note of how long a batch of an entry took, if that is to decide what is guessed.
+    /// Takes note of how long a batch of an entry took, if that is to decide what is guessed and how many tokens of prompts come beside others.
     package mutating func note(_ entry: Entry, seconds: Double) {
-        if case .decode(let gear) = entry { times.note(gear, seconds: seconds) }
+        if case .decode(let gear) = entry {
+            times.note(gear, seconds: seconds)
+            pace?.note(seconds, gear: gear)
+        } else {
+            pace?.note(seconds, gear: nil)
+        }
     }
 
     /// Takes note that the last batch has run.
@@ -231,15 +243,12 @@ package struct Scheduler {
         return false
     }
 
-    /// The first running sequence that waits for embeddings, and which of its images.
-    package func imagesNeeded() -> (id: Int, images: [Int])? {
-        for sequence in running {
-            let needed = sequence.images.indices.filter {
-                !sequence.images[$0].isReady && sequence.images[$0].tokens.upperBound > sequence.computed
-            }
-            if !needed.isEmpty { return (sequence.id, needed) }
-        }
-        return nil
+    /// A running sequence that waits for embeddings, which of its images, and whether it is the only one: the first, or the first of those that wait for
+    /// fewest.
+    package func imagesNeeded(fewest: Bool = false) -> (id: Int, images: [Int], isOnly: Bool)? {
+        let waiting = running.filter(\.waitsForImages)
+        let chosen = fewest ? waiting.min { $0.missingImages.count < $1.missingImages.count } : waiting.first
+        return chosen.map { ($0.id, $0.missingImages, waiting.count == 1) }
     }
 
     /// Takes note that embeddings of an image are at hand, for the whole group; they must stay so until the sequence is removed.
@@ -399,7 +408,7 @@ extension Scheduler {
 
     /// Adds the next tokens of a running sequence to the batch, unless an image among them is not encoded yet or a span does not
     /// fit any more.
-    private mutating func schedule(_ index: Int, _ room: inout Room) {
+    mutating func schedule(_ index: Int, _ room: inout Room) {
         let sequence = running[index]
         guard !sequence.blocks.isEmpty else { return }
         let most = room.logits + 1

@@ -250,6 +250,9 @@ package struct SequenceState: Sendable {
         return small > 0 ? small : whole(min(pending, most, budget))
     }
 
+    /// Fewest of the next tokens that a batch computes: those of a span come together.
+    package var leastChunk: Int { span(at: computed).map { $0.upperBound - computed } ?? 1 }
+
     /// At most `count` of the next tokens, whose last is not inside a span.
     private func whole(_ count: Int) -> Int {
         guard count > 0, let cut = span(at: computed + count), cut.lowerBound < computed + count else { return count }
@@ -299,6 +302,12 @@ package struct SequenceState: Sendable {
     package func hasEmbeddings(for range: Range<Int>) -> Bool {
         images.allSatisfy { $0.isReady || !$0.tokens.overlaps(range) }
     }
+
+    /// Whether an image is still to be encoded.
+    package var waitsForImages: Bool { images.contains { !$0.isReady && $0.tokens.upperBound > computed } }
+
+    /// Those that are still to be encoded.
+    package var missingImages: [Int] { images.indices.filter { !images[$0].isReady && images[$0].tokens.upperBound > computed } }
 
     package func isImageToken(_ position: Int) -> Bool {
         images.contains { $0.tokens.contains(position) }

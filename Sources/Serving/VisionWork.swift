@@ -22,14 +22,12 @@ struct VisionWork {
     }
 
     private(set) var cache: ImageCache
-    /// How long the last decoder step took; a slice takes about as long while sequences decode.
-    var stepSeconds = 0.0
     private let hiddenSize: Int
     private var job: Job?
     /// Requests whose images alone are wanted, in order of arrival; what sequences wait for goes first.
     private var alone: [Int] = []
-    /// Measured floating-point operations per second.
-    private var rate = 2e10
+    /// Whether it is the turn of a sequence that waits for few images, whichever came first.
+    private var isTurnOfFewest = false
     private var durations: [Double] = []
 
     init(cacheBytes: Int, hiddenSize: Int) {
@@ -46,9 +44,10 @@ struct VisionWork {
         return durations
     }
 
-    /// Finds or encodes images of the first sequence that waits for some; what it returns is ready.
+    /// Finds images of a sequence that waits for some, or encodes them for about so long; what it returns is ready. Sequences that wait for few and the
+    /// first one take turns.
     mutating func advance(
-        _ model: any LoadedModel, _ scheduler: Scheduler, _ requests: [Int: ActiveRequest], sharing: Bool
+        _ model: any LoadedModel, _ scheduler: Scheduler, _ requests: [Int: ActiveRequest], seconds: Double
     ) throws(Failure) -> [Ready] {
         if let current = job, requests[current.id] == nil { job = nil }
         if job == nil {
@@ -57,13 +56,7 @@ struct VisionWork {
         }
         guard let current = job, let request = requests[current.id] else { return [] }
         do {
-            let target = sharing ? max(stepSeconds, 0.01) : 0.05
-            let clock = ContinuousClock.now
-            let budget = max(rate * target, 1e6)
-            guard try model.advanceVision(budget: budget) else {
-                rate = 0.5 * rate + 0.5 * budget / max((ContinuousClock.now - clock).seconds, 1e-6)
-                return []
-            }
+            guard try model.advanceVision(seconds: seconds) else { return [] }
         } catch {
             job = nil
             throw Failure(id: current.id, message: "an image cannot be encoded: \(error)")
@@ -77,7 +70,7 @@ struct VisionWork {
     private mutating func begin(
         _ model: any LoadedModel, _ scheduler: Scheduler, _ requests: [Int: ActiveRequest]
     ) throws(Failure) -> [Ready] {
-        guard let needed = scheduler.imagesNeeded() ?? neededAlone(requests), let request = requests[needed.id] else { return [] }
+        guard let needed = scheduler.imagesNeeded(fewest: isTurnOfFewest) ?? neededAlone(requests), let request = requests[needed.id] else { return [] }
         var ready: [Ready] = []
         var missing: [Int] = []
         for image in needed.images {
@@ -89,7 +82,8 @@ struct VisionWork {
             }
         }
         guard ready.isEmpty else { return ready }
-        let chosen = Self.fitting(missing, request.request.prompt.images, model.program)
+        isTurnOfFewest.toggle()
+        let chosen = Self.fitting(needed.isOnly ? missing : Array(missing.prefix(1)), request.request.prompt.images, model.program)
         do {
             try model.beginVision(.joined(chosen.map { request.request.prompt.images[$0].input }))
         } catch {
@@ -100,10 +94,10 @@ struct VisionWork {
     }
 
     /// The first request whose images alone are wanted, and which of them are missing; forgets those that have ended.
-    private mutating func neededAlone(_ requests: [Int: ActiveRequest]) -> (id: Int, images: [Int])? {
+    private mutating func neededAlone(_ requests: [Int: ActiveRequest]) -> (id: Int, images: [Int], isOnly: Bool)? {
         alone.removeAll { requests[$0] == nil }
         guard let id = alone.first, let request = requests[id] else { return nil }
-        return (id, request.embeddings.indices.filter { request.embeddings[$0] == nil })
+        return (id, request.embeddings.indices.filter { request.embeddings[$0] == nil }, alone.count == 1)
     }
 
     /// The first image and those after it, each once, that fit one vision call.

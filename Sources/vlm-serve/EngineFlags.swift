@@ -28,6 +28,13 @@ struct EngineFlags: ParsableArguments {
         inversion: .prefixedNo,
         help: "Reuse the KV cache of prompts that begin alike; done unless the model keeps a state of each sequence, which cannot be reused.")
     var enablePrefixCaching: Bool?
+    @Flag(
+        inversion: .prefixedNo,
+        help: """
+            Read few tokens of prompts, and encode images little, between two tokens of an answer, so that answers go on at more than half their pace; \
+            else all are soonest together. Done unless a file of requests is answered.
+            """)
+    var pacedPrompts: Bool?
     @OptionGroup var stored: StoredBlockFlags
     @Option(help: "Answers that may wait beyond those that run; while so many do, requests are answered 429.")
     var maxNumQueuedReqs = 1024
@@ -78,6 +85,7 @@ struct EngineFlags: ParsableArguments {
         options.kvCacheBytes = kvCacheBytes?.value
         options.memoryShare = memoryUtilization
         options.cachesPrefixes = enablePrefixCaching
+        options.pacesPrompts = pacedPrompts ?? true
         options.maxQueued = maxNumQueuedReqs
         options.blockStore = stored.store
         options.lookup = speculation.lookup

@@ -63,6 +63,8 @@ struct RunBatch: AsyncParsableCommand {
 
     func run() async throws {
         do {
+            var engine = engine
+            engine.pacedPrompts = engine.pacedPrompts ?? false
             let served = try ServedArtifact(
                 choice.artifact(engine, adapters, compiled), compiled, draft: choice.draft(engine), engine: engine, adapters: adapters, inputs: inputs, answers: answers)
             let signals = await StopSignals()

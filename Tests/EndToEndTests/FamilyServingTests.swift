@@ -38,12 +38,18 @@ import Testing
         // Hardly more room than the longest needs: the others wait, or are preempted as they grow.
         let longest = alone.map { $0.promptTokens + Self.length + 15 }.max() ?? 0
         let bytes = try (longest / 16 + 2) * Self.bytesPerBlock(space, artifact)
-        let busy = try Server(artifact, common + ["--max-num-batched-tokens", "128", "--kv-cache-bytes", "\(bytes)"])
+        let narrow = common + ["--max-num-batched-tokens", "128", "--kv-cache-bytes", "\(bytes)"]
+        var busy = try Server(artifact, narrow)
         // Where an image takes many times what a text does, the room for two of them is room for all texts.
         let mayPreempt = longest <= 1024
         var preemptions = 0.0
         // On a busy machine requests may come one after the other, and are asked again.
         for round in 0..<8 where round < 2 || (mayPreempt && preemptions == 0) {
+            if round == 2 {
+                // Prompts that are read in small parts may leave no two answers growing at once.
+                #expect(busy.stop() == 0)
+                busy = try Server(artifact, narrow + ["--no-paced-prompts"])
+            }
             let answers = try await withThrowingTaskGroup(of: (Int, Answer).self) { group in
                 for (index, request) in requests.enumerated() {
                     var request = request
@@ -52,7 +58,7 @@ import Testing
                         request["stream_options"] = ["include_usage": true]
                     }
                     let body = try JSONSerialization.data(withJSONObject: request)
-                    group.addTask { (index, try Answer(await busy.chat(body))) }
+                    group.addTask { [busy] in (index, try Answer(await busy.chat(body))) }
                 }
                 return try await group.reduce(into: [:]) { $0[$1.0] = $1.1 }
             }

@@ -28,7 +28,7 @@ import Testing
     ) throws -> Engine {
         let (program, head) = programs()
         var options = EngineOptions()
-        (options.draft.count, options.weighsGuesses, options.blockSize, options.maxSequences) = (count, weighs, 16, sequences)
+        (options.draft.count, options.weighsTimes, options.blockSize, options.maxSequences) = (count, weighs, 16, sequences)
         options.draft.tokens = tokens
         options.kvCacheBytes = blocks * program.kvBlockBytes(blockSize: 16) * (count == nil ? 1 : 2)
         let configuration = try EngineConfiguration(program: program, draft: count.map { _ in head }, options: options, availableBytes: 1 << 24)

@@ -124,7 +124,7 @@ private func exchange(_ value: inout Int, with new: Int) -> Int {
         let program = testProgram(gears: [1, 2, 4, 8, 16], maxSequences: 16)
         let draftProgram = draftProgram ?? program
         var options = EngineOptions()
-        (options.draft.count, options.weighsGuesses, options.blockSize, options.maxSequences) = (count, weighs, 16, sequences)
+        (options.draft.count, options.weighsTimes, options.blockSize, options.maxSequences) = (count, weighs, 16, sequences)
         options.kvCacheBytes = blocks * program.kvBlockBytes(blockSize: 16) * (count == nil ? 1 : 2)
         let configuration = try EngineConfiguration(program: program, draft: count.map { _ in draftProgram }, options: options, availableBytes: 1 << 24)
         return Engine(configuration: configuration, log: log, load: { NullModel(program: program, seed: 3) }) { _ in draft(draftProgram) }

@@ -52,7 +52,7 @@ private func exchange(_ value: inout Bool, with new: Bool) -> Bool {
         func readBlock(_ block: Int32, into buffer: UnsafeMutableRawBufferPointer) { model.readBlock(block, into: buffer) }
         func writeBlock(_ block: Int32, from buffer: UnsafeRawBufferPointer) { model.writeBlock(block, from: buffer) }
         func beginVision(_ input: VisionInput) throws(BackendError) { try model.beginVision(input) }
-        func advanceVision(budget: Double) throws(BackendError) -> Bool { try model.advanceVision(budget: budget) }
+        func advanceVision(seconds: Double) throws(BackendError) -> Bool { try model.advanceVision(seconds: seconds) }
 
         func run(_ entry: Entry, _ io: StepIO) throws(BackendError) {
             let found = count.pause()
@@ -124,7 +124,7 @@ private func exchange(_ value: inout Bool, with new: Bool) -> Bool {
         let found = Mutex<[Int]>([])
         let program = testProgram(vocabularySize: 3001)
         var options = EngineOptions()
-        (options.draft.count, options.weighsGuesses) = (3, false)
+        (options.draft.count, options.weighsTimes) = (3, false)
         let configuration = try EngineConfiguration(program: program, draft: program, options: options, availableBytes: 1 << 24)
         let logged = Mutex(false), count = Count()
         let engine = Engine(

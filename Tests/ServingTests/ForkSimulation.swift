@@ -34,7 +34,7 @@ struct ForkSimulation {
     private var scheduler: Scheduler
     private let keepsStates: Bool
     /// Whether steps take times, by which guesses are made or left out.
-    private let weighsGuesses: Bool
+    private let weighsTimes: Bool
     private var nextID = 1
     /// By id, how many tokens a sequence still takes.
     private var left: [Int: Int] = [:]
@@ -53,14 +53,15 @@ struct ForkSimulation {
     init(seed: UInt64) {
         var dice = Dice(seed)
         keepsStates = dice.once(in: 4)
-        weighsGuesses = dice.once(in: 2)
+        weighsTimes = dice.once(in: 2)
         let sequences = 2 + dice.below(5), guesses = keepsStates ? 0 : dice.below(3)
         let limits = Scheduler.Limits(
             gears: dice.once(in: 2) ? [1, 2, 8] : [8], maxSequences: sequences, maxBatchedTokens: sequences + dice.below(24), maxLogits: sequences + dice.below(6),
             blockSize: [1, 2, 4, 16][dice.below(4)], blockCount: 4 + dice.below(24),
             cachesPrefixes: !keepsStates && !dice.once(in: 3), sharesPrompts: !keepsStates,
             lookup: guesses != 1 ? nil : PromptLookup(count: 1 + dice.below(6), runs: 1...1 + dice.below(3)),
-            draft: guesses != 2 ? nil : DraftLimits(count: 1 + dice.below(6), gears: dice.once(in: 2) ? [1, 2, 8] : [3], longest: 12 + dice.below(24)))
+            draft: guesses != 2 ? nil : DraftLimits(count: 1 + dice.below(6), gears: dice.once(in: 2) ? [1, 2, 8] : [3], longest: 12 + dice.below(24)),
+            pacesPrompts: weighsTimes && dice.once(in: 2))
         scheduler = Scheduler(limits)
         let blocks = 4 + dice.below(24), batched = 1 + dice.below(12)
         book = limits.draft.map {
@@ -176,7 +177,7 @@ struct ForkSimulation {
         if let wrong = scheduler.violation(before: batch) { return wrong }
         copy(scheduler.takeCopies())
         for item in batch.items { if let wrong = compute(item) { return wrong } }
-        if weighsGuesses { scheduler.note(batch.entry, seconds: Double(1 + dice.below(2))) }
+        if weighsTimes { scheduler.note(batch.entry, seconds: Double(1 + dice.below(2))) }
         scheduler.commit()
         if let wrong = scheduler.violation() { return "computed: " + wrong }
         for item in batch.items where item.samples && !item.isReplay { sample(item.id) }
@@ -234,7 +235,7 @@ struct ForkSimulation {
             for item in book.items { if let wrong = compute(item, book) { return wrong } }
             book.commit()
             for item in book.items where !dice.once(in: 10) { book.append(Int32(dice.below(3)), to: item) }
-            if weighsGuesses { scheduler.note(draftGear: book.limits.bounds.gears[0], seconds: Double(1 + dice.below(2)) / 8) }
+            if weighsTimes { scheduler.note(draftGear: book.limits.bounds.gears[0], seconds: Double(1 + dice.below(2)) / 8) }
         }
         for number in scheduler.drafts.indices {
             let guesses = book.guesses(of: number)

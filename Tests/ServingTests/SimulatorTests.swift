@@ -62,7 +62,7 @@ import Testing
         options.imageCacheBytes = scene.imageCacheBytes
         options.maxSequences = scene.served
         if !alone { options.lookup = scene.lookup }
-        options.weighsGuesses = false
+        options.weighsTimes = false
         options.blockStore = store
         (options.adapters, options.maxAdapters) = (["a", "b", "c"], scene.maxAdapters)
         let draft = alone ? nil : scene.draft

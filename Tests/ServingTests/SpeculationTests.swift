@@ -106,7 +106,7 @@ import Testing
         func run(_ lookup: PromptLookup?) async throws -> ([[Outcome]], Metrics) {
             var options = EngineOptions()
             options.lookup = lookup
-            options.weighsGuesses = false
+            options.weighsTimes = false
             options.blockSize = 16
             let program = testProgram(gears: [1, 2, 4, 8], maxSequences: 8)
             let engine = Engine(
@@ -161,7 +161,7 @@ import Testing
         let tokens: [Int32] = [2, 4, 9]
         let prompt = [2, 4, 9, 2, 2, 9, 9, 4, 4] + [Int32](repeating: 30, count: 3)
         var options = EngineOptions()
-        (options.lookup, options.weighsGuesses) = (PromptLookup(count: 3, runs: 1...2), false)
+        (options.lookup, options.weighsTimes) = (PromptLookup(count: 3, runs: 1...2), false)
         let program = testProgram()
         let engine = Engine(
             configuration: try EngineConfiguration(program: program, options: options, availableBytes: 1 << 24), log: { _ in }
