@@ -276,31 +276,36 @@ vlm_status vlm_paged_attention_merge(const vlm_paged_attention_args *a, int64_t 
   return VLM_OK;
 }
 
+// Numbers of a head that are rounded at once.
+enum { WRITE_PART = 128 };
+
 // One head of one token: K down a column of its block, V along a row.
-static void write_head(const vlm_kv_write_args *a, int64_t token, int64_t slot, int64_t head) {
+static void write_head(const vlm_kv_write_args *a, int64_t token, int64_t slot, int64_t head, vlm_isa isa) {
   const vlm_kv_layout *l = &a->layout;
   const float *k = a->k + token * a->k_stride + head * l->head_dim, *v = a->v + token * a->v_stride + head * l->head_dim;
   int64_t base = slot / l->block_size * l->block_stride + head * l->head_stride, inside = slot % l->block_size;
-  for (int64_t i = 0; i < l->head_dim; i++) {
-    int64_t k_at = base + i * l->block_size + inside, v_at = base + inside * l->head_dim + i;
-    if (l->dtype == VLM_F32) {
-      ((float *)a->k_cache)[k_at] = k[i];
-      ((float *)a->v_cache)[v_at] = v[i];
-    } else {
-      ((uint16_t *)a->k_cache)[k_at] = vlm_to_bf16(k[i]);
-      ((uint16_t *)a->v_cache)[v_at] = vlm_to_bf16(v[i]);
-    }
+  int64_t column = base + inside, row = base + inside * l->head_dim;
+  if (l->dtype == VLM_F32) {
+    for (int64_t i = 0; i < l->head_dim; i++) ((float *)a->k_cache)[column + i * l->block_size] = k[i];
+    __builtin_memcpy((float *)a->v_cache + row, v, (size_t)l->head_dim * sizeof(float));
+    return;
   }
+  uint16_t part[WRITE_PART], *cache = (uint16_t *)a->k_cache + column;
+  for (int64_t i = 0; i < l->head_dim; i += WRITE_PART) {
+    int64_t count = vlm_min(WRITE_PART, l->head_dim - i);
+    vlm_f32_to_bf16(k + i, part, 0, count, isa);
+    for (int64_t j = 0; j < count; j++) cache[(i + j) * l->block_size] = part[j];
+  }
+  vlm_f32_to_bf16(v, (uint16_t *)a->v_cache + row, 0, l->head_dim, isa);
 }
 
 vlm_status vlm_kv_write(const vlm_kv_write_args *a, int64_t begin, int64_t end, vlm_isa isa) {
-  (void)isa;
   if (!valid_layout(&a->layout)) return VLM_BAD_SHAPE;
   for (int64_t t = begin; t < end; t++) {
     int64_t slot = a->slots[t];
     if (slot == -1) continue;
     if (slot < 0 || slot >= a->blocks * a->layout.block_size) return VLM_BAD_INDEX;
-    for (int64_t h = 0; h < a->layout.kv_heads; h++) write_head(a, t, slot, h);
+    for (int64_t h = 0; h < a->layout.kv_heads; h++) write_head(a, t, slot, h, isa);
   }
   return VLM_OK;
 }

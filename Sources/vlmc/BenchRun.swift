@@ -34,6 +34,8 @@ final class BenchRun {
         let artifact = try Failure.wrapping { () throws(ArtifactError) in try Artifact.open(directory: directory) }
         var options = EngineOptions()
         options.imageCacheBytes = 0
+        // So that all decode side by side soon.
+        options.pacesPrompts = false
         let backend = CPUBackend(threads: threads, clock: timesKernels ? clock : nil)
         session = try Failure.wrapping { () throws(ConfigurationError) in
             try Session(artifact, on: backend, options: options)
