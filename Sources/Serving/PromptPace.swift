@@ -1,6 +1,6 @@
 /// How many tokens of prompts come beside sequences that decode, and how long images are encoded between two steps, so that the time between two tokens
 /// stays below twice what it is without them: from how long the steps before took. A value without a clock.
-package struct PromptPace: Sendable, Equatable {
+package struct PromptPace: Sendable {
     /// What prompts and images together may add to a step, as a share of what decoding alone takes.
     package static let share = 0.7
     /// Fewest tokens of prompts beside decoding sequences, however long they take.
@@ -58,9 +58,5 @@ package struct PromptPace: Sendable, Equatable {
     package var imageSeconds: Double {
         guard last.plain > 0 else { return max(last.seconds, 0.01) }
         return max(Self.share * last.plain - (last.seconds - last.plain), Self.share / 2 * last.plain)
-    }
-
-    package static func == (left: PromptPace, right: PromptPace) -> Bool {
-        left.plain == right.plain && left.secondsPerToken == right.secondsPerToken && left.batch == right.batch && left.last == right.last
     }
 }

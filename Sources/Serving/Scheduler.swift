@@ -145,10 +145,12 @@ package struct Scheduler {
         if running.contains(where: \.isPromptSpan) {
             // Either prompts or what is behind them: a batch of both would be one for `extend`.
             scheduleAll(decoding: false, &room)
-            if batch.items.isEmpty {
+            let prompt = batch.tokenCount
+            if prompt == 0 {
                 room.tokens = limits.gears.last ?? room.tokens
                 scheduleAll(decoding: true, &room)
             }
+            pace?.begin(decoding: prompt == 0 ? batch.items.count : 0, prompt: prompt)
         } else {
             scheduleAll(decoding: true, &room)
             schedulePrompts(&room)
