@@ -5,8 +5,6 @@ package struct PromptPace: Sendable {
     package static let share = 0.7
     /// Fewest tokens of prompts beside decoding sequences, however long they take.
     package static let tokensMin = 4
-    /// So many prompts at once do not change the share; each further one adds it once more, since with fewer steps for more of them all would be late.
-    package static let promptsMax = 3
 
     /// Steps of decoding alone.
     private var plain: GearTimes
@@ -24,15 +22,15 @@ package struct PromptPace: Sendable {
     /// step without prompts shows.
     ///
     /// - Parameters:
-    ///   - prompts: how many have tokens that can be computed.
+    ///   - prompts: how many have tokens that can be computed. With each the share grows, by its square: while many wait to begin, few decode.
     ///   - encodesImages: whether images take half of the time.
     package func tokens(besideDecoding rows: Int, prompts: Int, encodesImages: Bool) -> Int? {
         guard rows > 0 else { return nil }
         let alone = plain.seconds(ofRows: rows)
         guard alone > 0 else { return 0 }
         guard secondsPerToken > 0 else { return Self.tokensMin }
-        let crowd = Double(max(prompts - Self.promptsMax + 1, 1))
-        let tokens = Self.share * alone * crowd * (encodesImages ? 0.5 : 1) / secondsPerToken
+        let share = Self.share * Double(prompts * prompts) * (encodesImages ? 0.5 : 1)
+        let tokens = share * alone / secondsPerToken
         return tokens < 1e9 ? max(Int(tokens), Self.tokensMin) : nil
     }
 

@@ -37,6 +37,14 @@ MODELS = {
              layer_types=["full_attention"] * 28),
         dict(embed_dim=1280, hidden_size=1536, mlp_ratio=4, depth=32, num_heads=16), {},
         dict(size=dict(shortest_edge=3136, longest_edge=12845056))),
+    "qwen2-vl-0.5b-awq": (
+        "qwen2_vl_q_base", True,
+        dict(hidden_size=896, intermediate_size=4864, num_hidden_layers=24, num_attention_heads=14, num_key_value_heads=2,
+             vocab_size=151936, max_position_embeddings=32768,
+             rope_parameters=dict(mrope_section=[8, 12, 12], rope_theta=1000000.0, rope_type="default"),
+             layer_types=["full_attention"] * 24),
+        dict(embed_dim=384, hidden_size=896, mlp_ratio=4, depth=12, num_heads=6), {},
+        dict(size=dict(shortest_edge=3136, longest_edge=12845056))),
     "qwen2.5-vl-3b": (
         "qwen2_5_vl", False,
         dict(hidden_size=2048, intermediate_size=11008, num_hidden_layers=36, num_attention_heads=16, num_key_value_heads=2,

@@ -1,8 +1,11 @@
-"""Qwen2-VL-2B's shapes as llama.cpp reads them, with random weights: a decoder in Q4_0 and its image encoder in bf16.
+"""The shapes of a Qwen2-VL as llama.cpp reads them, with random weights: a decoder in Q4_0 and its image encoder in bf16.
 
-    python make_gguf.py LLAMA_CPP OUT       LLAMA_CPP: a source tree of llama.cpp; writes OUT/text.gguf and OUT/vision.gguf
+    python make_gguf.py LLAMA_CPP OUT MODEL     LLAMA_CPP: a source tree of llama.cpp; writes OUT/text.gguf and OUT/vision.gguf
 
-The answers mean nothing; sizes, times and memory do. The head, which is tied to the embeddings, is in Q6_K, as llama-quantize makes it.
+MODEL is one of those of Tests/Oracle/real_sizes.py: qwen2-vl-2b-awq or qwen2-vl-0.5b-awq, the 2B's decoder or Qwen2-0.5B's with a small encoder.
+
+The answers mean nothing; sizes, times and memory do. The head, which is tied to the embeddings, is in Q6_K, as llama-quantize makes it, or where
+rows are not whole blocks of 256 in Q8_0.
 """
 
 import sys
@@ -14,8 +17,14 @@ LLAMA_CPP, OUT = Path(sys.argv[1]), Path(sys.argv[2])
 sys.path.insert(0, str(LLAMA_CPP / "gguf-py"))
 import gguf  # noqa: E402
 
-LAYERS, HIDDEN, FEED_FORWARD, HEADS, KV_HEADS, VOCABULARY = 28, 1536, 8960, 12, 2, 151936
-VISION_LAYERS, VISION_HIDDEN, VISION_FEED_FORWARD, VISION_HEADS = 32, 1280, 5120, 16
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "Oracle"))
+from real_sizes import MODELS  # noqa: E402
+
+_, _, TEXT, VISION, _, _ = MODELS[sys.argv[3]]
+LAYERS, HIDDEN, FEED_FORWARD = TEXT["num_hidden_layers"], TEXT["hidden_size"], TEXT["intermediate_size"]
+HEADS, KV_HEADS, VOCABULARY = TEXT["num_attention_heads"], TEXT["num_key_value_heads"], TEXT["vocab_size"]
+VISION_LAYERS, VISION_HIDDEN, VISION_HEADS = VISION["depth"], VISION["embed_dim"], VISION["num_heads"]
+VISION_FEED_FORWARD = VISION["mlp_ratio"] * VISION_HIDDEN
 
 random = np.random.default_rng(1)
 
@@ -29,7 +38,7 @@ def blocks(kind: gguf.GGMLQuantizationType, outputs: int, inputs: int) -> np.nda
     size, length = gguf.GGML_QUANT_SIZES[kind]
     data = random.integers(0, 256, (outputs, inputs // size, length), dtype=np.uint8)
     scale = np.full((outputs, inputs // size, 1), 0.002, dtype=np.float16).view(np.uint8)
-    at = 0 if kind == gguf.GGMLQuantizationType.Q4_0 else length - 2
+    at = length - 2 if kind == gguf.GGMLQuantizationType.Q6_K else 0
     data[:, :, at:at + 2] = scale
     return data.reshape(outputs, -1)
 
@@ -43,7 +52,7 @@ def text() -> None:
     writer.add_head_count(HEADS)
     writer.add_head_count_kv(KV_HEADS)
     writer.add_rope_freq_base(1e6)
-    writer.add_rope_dimension_sections([16, 24, 24, 0])
+    writer.add_rope_dimension_sections([*TEXT["rope_parameters"]["mrope_section"], 0])
     writer.add_layer_norm_rms_eps(1e-6)
     writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q4_0)
     vocabulary = gguf.GGUFReader(LLAMA_CPP / "models" / "ggml-vocab-qwen2.gguf").fields
@@ -60,12 +69,12 @@ def text() -> None:
     writer.add_pad_token_id(151643)
     writer.add_chat_template("{% for m in messages %}{{ m['role'] + '\\n' + m['content'] + '\\n' }}{% endfor %}")
     q4 = gguf.GGMLQuantizationType.Q4_0
-    q6 = gguf.GGMLQuantizationType.Q6_K
+    head = gguf.GGMLQuantizationType.Q8_0 if HIDDEN % 256 else gguf.GGMLQuantizationType.Q6_K
 
     def add(name: str, kind: gguf.GGMLQuantizationType, outputs: int, inputs: int) -> None:
         writer.add_tensor(name, blocks(kind, outputs, inputs), raw_dtype=kind)
 
-    add("token_embd.weight", q6, VOCABULARY, HIDDEN)
+    add("token_embd.weight", head, VOCABULARY, HIDDEN)
     writer.add_tensor("output_norm.weight", np.ones(HIDDEN, dtype=np.float32))
     kv = HIDDEN // HEADS * KV_HEADS
     for i in range(LAYERS):
