@@ -5,9 +5,13 @@ package struct PromptPace: Sendable {
     package static let share = 0.7
     /// Fewest tokens of prompts beside decoding sequences, however long they take.
     package static let tokensMin = 4
+    /// A prompt that could have been read for so many times as long as it takes alone has more of the time, the more the longer it waits.
+    package static let patience = 3.0
 
     /// Steps of decoding alone.
     private var plain: GearTimes
+    /// Seconds of all steps that were noted.
+    package private(set) var elapsed = 0.0
     /// What a token of a prompt added to the last steps; 0 before any.
     private var secondsPerToken = 0.0
     /// Of the batch at hand.
@@ -24,12 +28,14 @@ package struct PromptPace: Sendable {
     /// - Parameters:
     ///   - prompts: how many have tokens that can be computed. With each the share grows, by its square: while many wait to begin, few decode.
     ///   - encodesImages: whether images take half of the time.
-    package func tokens(besideDecoding rows: Int, prompts: Int, encodesImages: Bool) -> Int? {
+    ///   - first: how many tokens the first prompt has, and since when, by `elapsed`, they could be computed.
+    package func tokens(besideDecoding rows: Int, prompts: Int, encodesImages: Bool, first: (count: Int, since: Double)) -> Int? {
         guard rows > 0 else { return nil }
         let alone = plain.seconds(ofRows: rows)
         guard alone > 0 else { return 0 }
         guard secondsPerToken > 0 else { return Self.tokensMin }
-        let share = Self.share * Double(prompts * prompts) * (encodesImages ? 0.5 : 1)
+        let lateness = (elapsed - first.since) / (Self.patience * Double(max(first.count, 1)) * secondsPerToken)
+        let share = Self.share * Double(prompts * prompts) * max(lateness, 1) * (encodesImages ? 0.5 : 1)
         let tokens = share * alone / secondsPerToken
         return tokens < 1e9 ? max(Int(tokens), Self.tokensMin) : nil
     }
@@ -39,6 +45,7 @@ package struct PromptPace: Sendable {
 
     /// Takes note of how long it took.
     package mutating func note(_ seconds: Double, gear: Int?) {
+        elapsed += seconds
         if batch.prompt == 0 {
             if let gear { plain.note(gear, seconds: seconds) }
             last = (seconds, batch.decoding > 0 ? seconds : 0)

@@ -302,7 +302,7 @@ extension Scheduler {
         for index in (first..<running.count).reversed() {
             releasePlace(of: index)
             var sequence = running.removeLast()
-            (sequence.computed, sequence.publishedBlocks, sequence.lookup) = (0, 0, .due)
+            (sequence.computed, sequence.publishedBlocks, sequence.lookup, sequence.readableSince) = (0, 0, .due, nil)
             wait(sequence)
             counts.preemptions += 1
         }

@@ -9,8 +9,15 @@ extension Scheduler {
         }
         var part = room
         if let pace {
-            let (prompts, encodes) = (running.indices.count(where: canComputePrompt), running.contains(where: \.waitsForImages))
-            let most = pace.tokens(besideDecoding: decoding, prompts: prompts, encodesImages: encodes) ?? .max
+            var prompts = 0
+            for index in running.indices where canComputePrompt(index) {
+                prompts += 1
+                if running[index].readableSince == nil { running[index].readableSince = pace.elapsed }
+            }
+            let since = running[first].readableSince ?? pace.elapsed
+            let most = pace.tokens(
+                besideDecoding: decoding, prompts: prompts, encodesImages: running.contains(where: \.waitsForImages),
+                first: (running[first].known, since)) ?? .max
             part.tokens = most == 0 ? 0 : min(room.tokens, max(most, running[first].leastChunk))
         }
         let allowed = part.tokens

@@ -43,6 +43,8 @@ package struct SequenceState: Sendable {
     package var guesses = GuessHistory()
     /// Tokens of the prompt whose logits have been read; they are not read again.
     private var read = 0
+    /// Since when its next tokens could be computed as part of a prompt, by the scheduler's pace.
+    package var readableSince: Double?
     /// Prompt tokens found in the cache when the sequence first ran; nil before.
     package var cachedTokens: Int?
 
@@ -136,7 +138,7 @@ package struct SequenceState: Sendable {
         let isGuessed = ahead != nil && token == self.token(at: known)
         tokens.append(token)
         if positionAxis != axis {
-            (computed, publishedBlocks, ahead) = (0, 0, nil)
+            (computed, publishedBlocks, ahead, readableSince) = (0, 0, nil, nil)
             digests.removeAll(keepingCapacity: true)
             return .anew
         }

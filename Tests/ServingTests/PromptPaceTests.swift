@@ -11,7 +11,7 @@ import Testing
     ) throws -> (seconds: Double, tokens: Int) {
         var last = (plain, 0)
         for _ in 0..<steps {
-            let tokens = try #require(pace.tokens(besideDecoding: 4, prompts: prompts, encodesImages: encodesImages))
+            let tokens = try #require(pace.tokens(besideDecoding: 4, prompts: prompts, encodesImages: encodesImages, first: (1000, pace.elapsed)))
             let seconds = plain + (tokens > 0 ? fixed : 0) + token * Double(tokens)
             pace.begin(decoding: 4, prompt: tokens)
             pace.note(seconds, gear: tokens == 0 ? 4 : nil)
@@ -21,15 +21,15 @@ import Testing
     }
 
     @Test func promptsAloneHaveNoLimit() {
-        #expect(PromptPace(gears: [1, 4]).tokens(besideDecoding: 0, prompts: 9, encodesImages: true) == nil)
+        #expect(PromptPace(gears: [1, 4]).tokens(besideDecoding: 0, prompts: 9, encodesImages: true, first: (10, 0)) == nil)
     }
 
     @Test func aStepWithoutPromptsShowsWhatDecodingTakes() {
         var pace = PromptPace(gears: [1, 4])
-        #expect(pace.tokens(besideDecoding: 4, prompts: 1, encodesImages: false) == 0)
+        #expect(pace.tokens(besideDecoding: 4, prompts: 1, encodesImages: false, first: (10, pace.elapsed)) == 0)
         pace.begin(decoding: 4, prompt: 0)
         pace.note(0.05, gear: 4)
-        #expect(pace.tokens(besideDecoding: 4, prompts: 1, encodesImages: false) == PromptPace.tokensMin)
+        #expect(pace.tokens(besideDecoding: 4, prompts: 1, encodesImages: false, first: (10, pace.elapsed)) == PromptPace.tokensMin)
     }
 
     @Test(arguments: [(0.05, 0.001, 0.0), (0.05, 0.003, 0.005), (0.0026, 0.00005, 0.0005)])
@@ -54,12 +54,24 @@ import Testing
         #expect((34...35).contains(one) && (313...315).contains(three))
     }
 
+    @Test func promptsThatHaveWaitedLongHaveMoreOfTheTime() throws {
+        var pace = PromptPace(gears: [4])
+        let tokens = try settle(&pace, plain: 0.05, token: 0.001).tokens
+        func asked(after seconds: Double) -> Int? {
+            pace.tokens(besideDecoding: 4, prompts: 1, encodesImages: false, first: (500, pace.elapsed - seconds))
+        }
+        // Alone it takes half a second.
+        #expect(asked(after: 1.4) == tokens)
+        let late = try #require(asked(after: 6))
+        #expect(abs(late - 4 * tokens) <= 4)
+    }
+
     @Test func oneDisturbedStepHaltsNoPrompt() throws {
         var pace = PromptPace(gears: [4])
         let before = try settle(&pace, plain: 0.05, token: 0.001).tokens
         pace.begin(decoding: 4, prompt: before)
         pace.note(2, gear: nil)
-        let after = try #require(pace.tokens(besideDecoding: 4, prompts: 1, encodesImages: false))
+        let after = try #require(pace.tokens(besideDecoding: 4, prompts: 1, encodesImages: false, first: (10, pace.elapsed)))
         #expect(after >= before / 3)
         #expect(try settle(&pace, plain: 0.05, token: 0.001).tokens >= before - 1)
     }
