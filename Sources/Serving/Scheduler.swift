@@ -302,7 +302,7 @@ extension Scheduler {
         for index in (first..<running.count).reversed() {
             releasePlace(of: index)
             var sequence = running.removeLast()
-            (sequence.computed, sequence.publishedBlocks, sequence.lookup, sequence.readableSince) = (0, 0, .due, nil)
+            (sequence.computed, sequence.publishedBlocks, sequence.lookup) = (0, 0, .due)
             wait(sequence)
             counts.preemptions += 1
         }
@@ -408,8 +408,7 @@ extension Scheduler {
         for index in running.indices where running[index].isDecoding == decoding { schedule(index, &room) }
     }
 
-    /// Adds the next tokens of a running sequence to the batch, unless an image among them is not encoded yet or a span does not
-    /// fit any more.
+    /// Adds the next tokens of a running sequence to the batch, unless the first waits for an image or a span does not fit any more.
     mutating func schedule(_ index: Int, _ room: inout Room) {
         let sequence = running[index]
         guard !sequence.blocks.isEmpty else { return }
@@ -417,7 +416,6 @@ extension Scheduler {
         let count = sequence.chunk(budget: room.tokens, logits: most)
         guard count > 0 else { return }
         let range = sequence.computed..<sequence.computed + count
-        guard sequence.hasEmbeddings(for: range) else { return }
         let isReplay = sequence.isPromptSpan && sequence.isDecoding && range.upperBound < sequence.known
         let reachesEnd = range.upperBound == sequence.known || isReplay
         let logits = sequence.logits(of: range, reachesEnd: reachesEnd, most: most)

@@ -43,7 +43,7 @@ package struct SequenceState: Sendable {
     package var guesses = GuessHistory()
     /// Tokens of the prompt whose logits have been read; they are not read again.
     private var read = 0
-    /// Since when its next tokens could be computed as part of a prompt, by the scheduler's pace.
+    /// Since when its next tokens can be computed as part of a prompt, by the scheduler's pace; nil where they wait, for an image or otherwise.
     package var readableSince: Double?
     /// Prompt tokens found in the cache when the sequence first ran; nil before.
     package var cachedTokens: Int?
@@ -138,7 +138,7 @@ package struct SequenceState: Sendable {
         let isGuessed = ahead != nil && token == self.token(at: known)
         tokens.append(token)
         if positionAxis != axis {
-            (computed, publishedBlocks, ahead, readableSince) = (0, 0, nil, nil)
+            (computed, publishedBlocks, ahead) = (0, 0, nil)
             digests.removeAll(keepingCapacity: true)
             return .anew
         }
@@ -243,13 +243,22 @@ package struct SequenceState: Sendable {
     }
 
     /// How many of the next tokens a batch with room for `budget` tokens and, where the prompt is read, for so many rows of logits computes:
-    /// a batch never ends inside a span, whose tokens see its end. 0 where the next span needs more room for tokens; where it needs more
-    /// for logits it is computed several times.
+    /// none behind the first that waits for an image, and a batch never ends inside a span, whose tokens see its end. 0 where the next span needs
+    /// more room for tokens; where it needs more for logits it is computed several times.
     package func chunk(budget: Int, logits: Int) -> Int {
         let chunkMax = isReading ? max(read - computed, 0) + logits : Int.max
-        let most = !isPromptSpan ? pending : isDecoding ? 1 : promptCount - computed
-        let small = whole(min(pending, most, budget, chunkMax))
-        return small > 0 ? small : whole(min(pending, most, budget))
+        let most = min(ready, !isPromptSpan ? pending : isDecoding ? 1 : promptCount - computed)
+        let small = whole(min(most, budget, chunkMax))
+        return small > 0 ? small : whole(min(most, budget))
+    }
+
+    /// How many of the next tokens come before one that waits for an image.
+    private var ready: Int {
+        var end = known
+        for image in images where !image.isReady {
+            for range in image.tokens.ranges where range.upperBound > computed { end = min(end, range.lowerBound) }
+        }
+        return max(end - computed, 0)
     }
 
     /// Fewest of the next tokens that a batch computes: those of a span come together.
@@ -298,11 +307,6 @@ package struct SequenceState: Sendable {
             digests.append(next)
         }
         return digests[index]
-    }
-
-    /// Whether each image under `range` has its embeddings at hand.
-    package func hasEmbeddings(for range: Range<Int>) -> Bool {
-        images.allSatisfy { $0.isReady || !$0.tokens.overlaps(range) }
     }
 
     /// Whether an image is still to be encoded.

@@ -219,8 +219,7 @@ extension ClientSimulation {
         if ids != ids.sorted() || Set(ids) != Set(live.keys) { fault("\(ids) are not the requests in order of arrival") }
         let taken = Set(batch.items.map(\.id))
         for sequence in scheduler.running where sequence.pending == 1 && !taken.contains(sequence.id) {
-            let next = sequence.computed..<sequence.computed + 1
-            if sequence.hasEmbeddings(for: next) { fault("\(sequence.id) could go on and waits behind larger ones") }
+            if sequence.chunk(budget: 1, logits: 1) > 0 { fault("\(sequence.id) could go on and waits behind larger ones") }
         }
     }
 

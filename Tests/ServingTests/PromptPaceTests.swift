@@ -116,6 +116,18 @@ import Testing
         #expect(step(&scheduler) == [2: 64])
     }
 
+    /// Whoever waits for an image has not waited for the others.
+    @Test func aPromptsWaitBeginsOnceItsImageIsThere() {
+        var scheduler = scheduler()
+        scheduler.add(prompt(1, 5))
+        _ = step(&scheduler)
+        let image = ImageTokens(tokens: TokenRanges([10..<150]), digest: ContentDigest { $0.update(1) })
+        scheduler.add(SequenceState(id: 2, prompt: Array(0..<200), images: [image]))
+        for _ in 0..<200 { #expect((step(&scheduler)[2] ?? 0) <= 10) }
+        scheduler.markReady(2, image: 0)
+        for _ in 0..<3 { #expect((PromptPace.tokensMin...40).contains(step(&scheduler)[2] ?? 0)) }
+    }
+
     @Test func spansComeWholeHoweverFewTokensShould() {
         var scheduler = scheduler(batched: 128)
         scheduler.add(prompt(1, 5))

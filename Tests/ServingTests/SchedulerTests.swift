@@ -289,8 +289,8 @@ import Testing
         var scheduler = scheduler()
         let image = ImageTokens(tokens: TokenRanges([30..<36]), digest: ContentDigest { $0.update(1) })
         for id in 1...6 { scheduler.add(SequenceState(id: id, group: id < 6 ? 1 : nil, prompt: Array(0..<40), images: [image])) }
-        let batch = run(&scheduler)
-        #expect(batch == nil && scheduler.imagesNeeded()?.id == 1)
+        #expect(try step(&scheduler).items.map(\.count) == [30], "the others wait for the blocks that it fills")
+        #expect(run(&scheduler) == nil && scheduler.imagesNeeded()?.id == 1)
         scheduler.markReady(1, image: 0)
         #expect(scheduler.running.allSatisfy { $0.images[0].isReady } && scheduler.waiting.map { $0.images[0].isReady } == [true, false])
     }
@@ -320,21 +320,20 @@ import Testing
         scheduler.add(sequence(1, count: 50, images: [far]))
         let step3 = try step(&scheduler)
         #expect(step3.items.map(\.count) == [32])
-        let none4 = run(&scheduler)
-        #expect(none4?.items.count == nil)
-        #expect(scheduler.imagesNeeded()?.images == [0])
+        #expect(try step(&scheduler).items.map(\.count) == [8], "what comes before the image")
+        #expect(run(&scheduler) == nil && scheduler.imagesNeeded()?.images == [0])
         scheduler.markReady(1, image: 0)
         #expect(scheduler.imagesNeeded() == nil)
         let step5 = try step(&scheduler)
-        #expect(step5.items.map(\.count) == [18])
+        #expect(step5.items.map(\.count) == [10])
     }
 
     @Test func lastPromptTokenOfAImageIsNoDecodeStep() throws {
         var scheduler = scheduler()
         let digest = ContentDigest { $0.update(1) }
-        scheduler.add(sequence(1, count: 33, images: [ImageTokens(tokens: TokenRanges([10..<33]), digest: digest)]))
-        let none6 = run(&scheduler)
-        #expect(none6?.items.count == nil)
+        scheduler.add(sequence(1, count: 43, images: [ImageTokens(tokens: TokenRanges([10..<43]), digest: digest)]))
+        #expect(try step(&scheduler).items.map(\.count) == [10])
+        #expect(run(&scheduler) == nil)
         scheduler.markReady(1, image: 0)
         let step7 = try step(&scheduler)
         #expect(step7.items.map(\.count) == [32])
