@@ -2,7 +2,7 @@
 /// stays below twice what it is without them: from how long the steps before took. A value without a clock.
 package struct PromptPace: Sendable {
     /// What prompts and images together may add to a step, as a share of what decoding alone takes.
-    package static let share = 0.7
+    package static let share = 0.6
     /// Fewest tokens of prompts beside decoding sequences, however long they take.
     package static let tokensMin = 4
     /// A prompt that could have been read for so many times as long as it takes alone has more of the time, the more the longer it waits.
