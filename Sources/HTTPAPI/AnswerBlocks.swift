@@ -1,12 +1,18 @@
-/// An answer as a row of blocks, each a text or a call of a function, and how the row grows.
+package import Serving
+
+/// An answer as a row of blocks, each a thought, a text or a call of a function, and how the row grows.
 package struct AnswerBlocks: Sendable {
     package enum Block: Sendable, Equatable {
+        case thought(String)
         case text(String)
         case call(AnswerReading.Call)
     }
 
     /// What is new, with the place of its block in the row.
     package enum Change: Sendable, Equatable {
+        case thoughtBegan(Int)
+        case thoughtGrew(Int, by: String)
+        case thoughtEnded(Int, String)
         case textBegan(Int)
         case textGrew(Int, by: String)
         case textEnded(Int, String)
@@ -21,8 +27,10 @@ package struct AnswerBlocks: Sendable {
     private var open: Block?
     private var reading: AnswerReading
 
-    package init(_ limit: AnswerReading.Limit) { reading = AnswerReading(limit) }
+    package init(_ limit: AnswerReading.Limit, _ start: ReasoningReader.Start = .saying) { reading = AnswerReading(limit, start) }
 
+    /// Whether the end of what is known is a thought.
+    package var isThinking: Bool { reading.isThinking }
     package var hasCalls: Bool { reading.callCount > 0 }
 
     package mutating func add(_ text: String) -> [Change] { changes(reading.read(text)) }
@@ -41,10 +49,18 @@ package struct AnswerBlocks: Sendable {
         pieces.flatMap { piece -> [Change] in
             let place = blocks.count
             switch piece {
-            case .text(let text), .reasoning(let text):
+            case .reasoning(let text):
+                guard case .thought(let before)? = open else {
+                    open = .thought(text)
+                    return [.thoughtBegan(place), .thoughtGrew(place, by: text)]
+                }
+                open = .thought(before + text)
+                return [.thoughtGrew(place, by: text)]
+            case .text(let text):
                 guard case .text(let before)? = open else {
+                    let ended = ended()
                     open = .text(text)
-                    return [.textBegan(place), .textGrew(place, by: text)]
+                    return ended + [.textBegan(blocks.count), .textGrew(blocks.count, by: text)]
                 }
                 open = .text(before + text)
                 return [.textGrew(place, by: text)]
@@ -67,6 +83,7 @@ package struct AnswerBlocks: Sendable {
         open = nil
         blocks.append(block)
         switch block {
+        case .thought(let text): return [.thoughtEnded(blocks.count - 1, text)]
         case .text(let text): return [.textEnded(blocks.count - 1, text)]
         case .call(let call): return [.callEnded(blocks.count - 1, call)]
         }

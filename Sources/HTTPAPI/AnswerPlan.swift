@@ -50,11 +50,25 @@ struct AnswerChoice: Sendable {
     var promptLogprobs: JSONValue?
     var text = ""
     var tokens: [TokenChoice] = []
+    /// Nil where thoughts are not told apart.
+    var thoughts: ThoughtCount?
     /// Nil until it has ended.
     var completion: Completion?
+
+    mutating func end(_ completion: Completion) {
+        thoughts?.finish(tokens: completion.usage.completionTokens)
+        self.completion = completion
+    }
 }
 
 extension AnswerPlan {
+    /// Answers of which nothing is known, `options.bestOf` for each prompt.
+    var beginningAnswers: [AnswerChoice] {
+        var answer = AnswerChoice()
+        answer.thoughts = ThoughtCount(options.start)
+        return Array(repeating: answer, count: groups.count * options.bestOf)
+    }
+
     /// The choices that are shown of all answers: of each prompt's, the `n` likeliest.
     func shown(_ answers: [AnswerChoice]) -> [AnswerChoice] {
         guard options.bestOf > options.n else { return answers }
@@ -74,6 +88,7 @@ extension AnswerPlan {
         for (index, answer) in answers.enumerated() {
             guard let part = answer.completion?.usage else { continue }
             usage.completionTokens += part.completionTokens
+            if let thoughts = answer.thoughts { usage.reasoningTokens = (usage.reasoningTokens ?? 0) + thoughts.tokens }
             guard index % options.bestOf == 0 else { continue }
             usage.promptTokens += part.promptTokens
             usage.cachedTokens += part.cachedTokens

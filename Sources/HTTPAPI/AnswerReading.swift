@@ -47,6 +47,9 @@ package struct AnswerReading: Sendable {
         reasoning = ReasoningReader(start)
     }
 
+    /// Whether the end of what is known is a thought.
+    var isThinking: Bool { reasoning.isThinking }
+
     /// What is certain once more of the answer is known.
     mutating func read(_ text: String) -> [Piece] { said(reasoning.read(text)) }
 

@@ -126,19 +126,21 @@ struct AnswerRoute: Sendable {
         defer { withExtendedLifetime(asked.holdings) {} }
         let plan = asked.plan
         let perPrompt = plan.options.bestOf
-        var answers = Array(repeating: AnswerChoice(), count: plan.groups.count * perPrompt)
+        var answers = plan.beginningAnswers
         var told: [[PromptToken]] = Array(repeating: [], count: plan.groups.count)
         var left = answers.count
         for await item in generation.events {
             switch item.event {
             case .token(let choice): if plan.options.tellsTokens { answers[item.branch].tokens.append(choice) }
             case .prompt(let tokens): told[item.branch / perPrompt] += tokens
-            case .text(let piece, _): answers[item.branch].text += piece
+            case .text(let piece, let tokens):
+                answers[item.branch].text += piece
+                answers[item.branch].thoughts?.read(piece, tokens: tokens)
             case .failed(let reason):
                 generation.cancel()
                 throw APIError(reason)
             case .finished(let completion):
-                answers[item.branch].completion = completion
+                answers[item.branch].end(completion)
                 left -= 1
             }
         }

@@ -19,8 +19,8 @@ struct AnswerStream<Writer: AnswerWriting>: Sendable {
     init(_ plan: AnswerPlan, _ writer: Writer) {
         self.plan = plan
         self.writer = writer
-        left = plan.groups.count * plan.options.bestOf
-        answers = Array(repeating: AnswerChoice(), count: left)
+        answers = plan.beginningAnswers
+        left = answers.count
         prompts = Array(repeating: ([], false, []), count: plan.groups.count)
     }
 
@@ -82,9 +82,10 @@ struct AnswerStream<Writer: AnswerWriting>: Sendable {
             if plan.options.tellsTokens { answers[item.branch].tokens.append(choice) }
             return []
         case .text(let text, let tokens):
+            answers[item.branch].thoughts?.read(text, tokens: tokens)
             return events(writer.pieces(item.branch, text, takeTokens(item.branch)), item.branch, tokens: tokens)
         case .finished(let completion):
-            answers[item.branch].completion = completion
+            answers[item.branch].end(completion)
             left -= 1
             let tokens = completion.usage.completionTokens
             let bytes = events(writer.endings(item.branch, completion, takeTokens(item.branch)), item.branch, tokens: tokens)

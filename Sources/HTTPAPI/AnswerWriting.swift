@@ -92,12 +92,14 @@ struct AnswerHead: Sendable {
         var details = JSONObject()
         if reportsCachedTokens { details["cached_tokens"] = .int(usage.cachedTokens) }
         details["image_tokens"] = .int(usage.imageTokens)
-        return [
+        var told: JSONObject = [
             "prompt_tokens": .int(usage.promptTokens),
             "completion_tokens": .int(usage.completionTokens),
             "total_tokens": .int(usage.promptTokens + usage.completionTokens),
             "prompt_tokens_details": .object(details),
         ]
+        told["completion_tokens_details"] = usage.reasoningTokens.map { ["reasoning_tokens": .int($0)] }
+        return .object(told)
     }
 }
 

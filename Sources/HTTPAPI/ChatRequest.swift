@@ -23,6 +23,7 @@ struct ChatRequest: Sendable {
         self.model = model
         (messages, images) = try MessageReader(fields).read(fields.value("messages"))
         template = try TemplateFields(fields)
+        try template.think(fields)
         options = try AnswerOptions(fields, surroundings, logprobs: Self.logprobs(fields))
         offer = try ToolFields(fields: fields).read()
         // What is guided from its first token on holds no thoughts.
@@ -51,7 +52,7 @@ struct ChatRequest: Sendable {
         guard let reasoning else { return .saying }
         do throws(InputError) {
             let end = try pipeline.text(of: Array(prompt.suffix(Self.endTokens)), TokenShowing(skipsSpecialTokens: false), budget: budget)
-            return reasoning.start(behind: end)
+            return reasoning.start(behind: end, continues: template.form.continuesLast)
         } catch {
             throw APIError(error)
         }

@@ -27,14 +27,14 @@ struct FieldTable: Sendable {
 
 extension FieldTable {
     static let chat = FieldTable(
-        supported: answers.union(["messages", "max_completion_tokens", "top_logprobs", "tools", "tool_choice", "parallel_tool_calls"]).union(template).union(pixels),
+        supported: answers.union(["messages", "max_completion_tokens", "top_logprobs", "tools", "tool_choice", "parallel_tool_calls", "reasoning_effort"]).union(template).union(pixels),
         harmless: hints,
         unsupported: later.merging(
             [
                 "echo": [false],
                 "functions": [[]], "function_call": ["none", "auto"],
                 "documents": [[]], "prompt": [],
-                "modalities": [["text"]], "audio": [], "prediction": [], "reasoning_effort": ["none"], "web_search_options": [],
+                "modalities": [["text"]], "audio": [], "prediction": [], "web_search_options": [],
             ], uniquingKeysWith: { $1 }))
 
     static let completion = FieldTable(
@@ -66,25 +66,25 @@ extension FieldTable {
     static let responses = FieldTable(
         supported: passed.union([
             "input", "instructions", "max_output_tokens", "text", "tools", "tool_choice", "parallel_tool_calls", "top_logprobs", "include",
-            "stop", "stream_options", "chat_template_kwargs",
+            "stop", "stream_options", "chat_template_kwargs", "reasoning",
         ]),
         harmless: hints.union(["max_tool_calls", "prompt_cache_options"]),
         unsupported: [
             "previous_response_id": [], "conversation": [], "prompt": [], "background": [false], "truncation": ["disabled"],
-            "reasoning": [[:], ["effort": "none"], ["effort": nil], ["effort": nil, "summary": nil]], "context_management": [[]], "moderation": [],
+            "context_management": [[]], "moderation": [],
         ])
 
     static let messages = FieldTable(
-        supported: passed.union(["max_tokens", "stop_sequences", "output_config", "chat_template_kwargs"]).union(conversation),
+        supported: passed.union(["max_tokens", "stop_sequences", "chat_template_kwargs"]).union(conversation),
         harmless: anthropicHints, unsupported: anthropicLater)
 
     static let countedMessages = FieldTable(
-        supported: conversation.union(["model"]), harmless: anthropicHints.union(["output_config"]), unsupported: anthropicLater)
+        supported: conversation.union(["model"]), harmless: anthropicHints, unsupported: anthropicLater)
 
-    private static let conversation: Set<String> = ["messages", "system", "tools", "tool_choice"]
+    private static let conversation: Set<String> = ["messages", "system", "tools", "tool_choice", "thinking", "output_config"]
     private static let anthropicHints: Set<String> = ["metadata", "service_tier", "cache_control", "inference_geo", "user_profile_id", "workspace_id", "guided_decoding_backend"]
     private static let anthropicLater: [String: [JSONValue]] = [
-        "thinking": [["type": "disabled"]], "container": [], "mcp_servers": [[]], "context_management": [[:], ["edits": []]], "speed": ["standard"],
+        "container": [], "mcp_servers": [[]], "context_management": [[:], ["edits": []]], "speed": ["standard"],
     ]
 
     /// What `AnswerOptions` and every request for answers read.

@@ -6,6 +6,8 @@ package struct Messages: ChatForm {
     static let idPrefix = "msg_"
 
     var heldBytes: Int { 0 }
+    /// Whether blocks of thoughts come without their text.
+    var hidesThoughts = false
 
     /// The words of `tool_choice`.
     private static let choices: [String: JSONValue] = ["auto": "auto", "any": "required", "none": "none"]
@@ -15,7 +17,8 @@ package struct Messages: ChatForm {
         let fields = FieldReader(object: object)
         var translation = try conversation(fields)
         guard fields.value("max_tokens") != nil else { throw .invalid("max_tokens is required", param: "max_tokens") }
-        for name in FieldTable.passed.union(["max_tokens", "chat_template_kwargs"]) { translation.body[name] = object[name] }
+        for name in FieldTable.passed.union(["max_tokens"]) { translation.body[name] = object[name] }
+        try translation.addTemplateWords(fields)
         if let stops = try fields.strings("stop_sequences") { translation.body["stop"] = .array(stops.map { .string($0) }) }
         translation.names.set("stop", "stop_sequences")
         try translation.setFormat(fields)
@@ -37,13 +40,17 @@ package struct Messages: ChatForm {
         if let system = fields.value("system") { try reader.add(system: system, fields) }
         try reader.add(fields.value("messages"))
         var translation = ChatTranslation(form: Messages(), body: ["messages": .array(reader.messages)], names: reader.names)
+        if reader.continuesLast { translation.body["continue_final_message"] = true }
         try translation.setTools(fields)
         try translation.setChoice(fields, words: choices)
+        try translation.setThinking(fields)
         return translation
     }
 
     func writer(_ head: AnswerHead, _ texts: TokenTexts?, _ plan: AnswerPlan) -> MessagesWriter {
-        MessagesWriter(head: head, toolCalls: plan.options.toolCalls, promptTokens: plan.groups.first?.request.prompt.ids.count ?? 0)
+        MessagesWriter(
+            head: head, beginning: AnswerBlocks(plan.options.toolCalls, plan.options.start), hidesThoughts: hidesThoughts,
+            promptTokens: plan.groups.first?.request.prompt.ids.count ?? 0)
     }
 }
 
@@ -101,10 +108,7 @@ extension ChatTranslation<Messages> {
         guard let value = fields.value("output_config") else { return }
         guard let config = value.objectValue else { throw fields.mismatch("output_config", value, "an object") }
         let inner = FieldReader(object: config, prefix: "output_config.")
-        for (name, value) in config where name != "format" && !value.isNull {
-            guard name == "effort" else { throw .unknown(field: name, in: inner.prefix) }
-            throw .unsupported(inner.prefix + name)
-        }
+        for name in config.keys where name != "format" && name != "effort" { throw .unknown(field: name, in: inner.prefix) }
         guard let value = inner.value("format") else { return }
         guard let format = value.objectValue else { throw inner.mismatch("format", value, "an object") }
         guard format["type"] == "json_schema", let schema = format["schema"], format.count == 2 else {

@@ -4,6 +4,8 @@ internal import JSON
 struct MessagesReader {
     private(set) var messages: [JSONValue] = []
     private(set) var names = GivenNames()
+    /// Whether the last message is the assistant's, which the answer goes on with.
+    private(set) var continuesLast = false
 
     /// What becomes one message of the chat.
     private struct Turn {
@@ -30,10 +32,10 @@ struct MessagesReader {
         guard let list = value.arrayValue else { throw .invalid("messages must be a list, not \(value.kind)", param: "messages") }
         guard let last = list.last else { throw .invalid("messages must not be empty", param: "messages") }
         for (index, message) in list.enumerated() { try add(message, place: "messages[\(index)]") }
-        guard last["role"] != "assistant" else {
-            throw .invalid(
-                "messages[\(list.count - 1)] is the assistant's: to continue an answer is not supported, the last message must be the user's",
-                param: "messages[\(list.count - 1)]", code: "unsupported_parameter")
+        continuesLast = last["role"] == "assistant"
+        guard !continuesLast || messages.last?["tool_calls"] == nil else {
+            let place = "messages[\(list.count - 1)]"
+            throw .invalid("\(place) calls functions, of which no results follow", param: place)
         }
     }
 

@@ -6,28 +6,34 @@ struct MessagesWriter: AnswerWriting {
     static let framing = StreamFraming.namedEvents
 
     private let head: AnswerHead
-    private let toolCalls: AnswerReading.Limit
+    private let beginning: AnswerBlocks
+    private let hidesThoughts: Bool
     private let promptTokens: Int
 
     // Of a stream:
     private var blocks: AnswerBlocks
     private var completion: Completion?
 
-    init(head: AnswerHead, toolCalls: AnswerReading.Limit, promptTokens: Int) {
+    /// - Parameters:
+    ///   - beginning: reads the answer.
+    ///   - hidesThoughts: whether blocks of thoughts come without their text.
+    init(head: AnswerHead, beginning: AnswerBlocks, hidesThoughts: Bool, promptTokens: Int) {
         self.head = head
-        self.toolCalls = toolCalls
+        self.beginning = beginning
+        self.hidesThoughts = hidesThoughts
         self.promptTokens = promptTokens
-        blocks = AnswerBlocks(toolCalls)
+        blocks = beginning
     }
 
     private static let stopped = APIError.unavailable("the server stopped before the answer ended")
 
     func whole(_ choices: [AnswerChoice], _ usage: Usage) throws(APIError) -> JSONValue {
         guard let choice = choices.first, let completion = choice.completion, completion.reason != .abort else { throw Self.stopped }
-        var blocks = AnswerBlocks(toolCalls)
+        var blocks = beginning
         _ = blocks.add(choice.text) + blocks.finish(isNeverEmpty: false)
-        let content = blocks.blocks.map { block -> JSONValue in
+        let content = blocks.blocks.enumerated().map { index, block -> JSONValue in
             switch block {
+            case .thought(let text): thinking(hidesThoughts ? "" : text, signature: signature(index))
             case .text(let text): ["type": "text", "text": .string(text)]
             case .call(let call): use(call, input: (try? JSONValue(parsing: call.arguments)) ?? [:])
             }
@@ -93,11 +99,22 @@ struct MessagesWriter: AnswerWriting {
         ["type": "tool_use", "id": .string("toolu_\(head.uniquePart)_\(call.number)"), "name": .string(call.name), "input": input]
     }
 
+    private func thinking(_ text: String, signature: String) -> JSONValue {
+        ["type": "thinking", "thinking": .string(text), "signature": .string(signature)]
+    }
+
+    /// Clients want one, and send it back; nothing is checked by it.
+    private func signature(_ index: Int) -> String { "sig_\(head.uniquePart)_\(index)" }
+
     private func events(_ change: AnswerBlocks.Change) -> [JSONValue] {
         switch change {
         case .textBegan(let index): [start(index, ["type": "text", "text": ""])]
         case .textGrew(let index, let text): [delta(index, ["type": "text_delta", "text": .string(text)])]
         case .textEnded(let index, _), .callEnded(let index, _): [stop(index)]
+        case .thoughtBegan(let index): [start(index, thinking("", signature: ""))]
+        case .thoughtGrew(let index, let text):
+            hidesThoughts ? [] : [delta(index, ["type": "thinking_delta", "thinking": .string(text)])]
+        case .thoughtEnded(let index, _): [delta(index, ["type": "signature_delta", "signature": .string(signature(index))]), stop(index)]
         case .callBegan(let index, let call): [start(index, use(call, input: [:]))]
         case .callGrew(let index, let text): [delta(index, ["type": "input_json_delta", "partial_json": .string(text)])]
         }

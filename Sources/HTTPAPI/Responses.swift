@@ -52,6 +52,7 @@ package struct Responses: ChatForm {
         translation.body["max_completion_tokens"] = object["max_output_tokens"]
         translation.names.set("max_completion_tokens", "max_output_tokens")
         _ = try fields.boolean("store")
+        try translation.setReasoning(fields)
         try translation.setFormat(fields)
         try translation.setTools(fields)
         try translation.setLogprobs(fields)
@@ -64,11 +65,31 @@ package struct Responses: ChatForm {
         where echo[name]?.isNull ?? true {
             echo[name] = .double(Double("\(value)") ?? Double(value))
         }
-        return ResponsesWriter(head: head, texts: texts, toolCalls: plan.options.toolCalls, echo: echo)
+        return ResponsesWriter(head: head, texts: texts, beginning: AnswerBlocks(plan.options.toolCalls, plan.options.start), echo: echo)
     }
 }
 
 extension ChatTranslation<Responses> {
+    private static let summaries = ["auto", "concise", "detailed"]
+
+    /// `reasoning`, whose effort is `reasoning_effort` of a chat; thoughts are told whole, whatever summary is asked for.
+    fileprivate mutating func setReasoning(_ fields: FieldReader) throws(APIError) {
+        names.set("reasoning_effort", "reasoning.effort")
+        guard let value = fields.value("reasoning") else { return }
+        guard let object = value.objectValue else { throw fields.mismatch("reasoning", value, "an object") }
+        let inner = FieldReader(object: object, prefix: "reasoning.")
+        for (name, value) in object where !value.isNull {
+            switch name {
+            case "effort": body["reasoning_effort"] = value
+            case "summary", "generate_summary":
+                guard let word = try inner.string(name), Self.summaries.contains(word) else {
+                    throw .invalid("reasoning.\(name) must be one of \(Self.summaries.joined(separator: ", "))", param: "reasoning.\(name)")
+                }
+            default: throw .unknown(field: name, in: inner.prefix)
+            }
+        }
+    }
+
     /// `text`, which says of the answer what `response_format` does.
     fileprivate mutating func setFormat(_ fields: FieldReader) throws(APIError) {
         names.set("response_format", "text.format")
@@ -109,7 +130,7 @@ extension ChatTranslation<Responses> {
     /// `include` asks for log probabilities, `top_logprobs` for others in their place.
     fileprivate mutating func setLogprobs(_ fields: FieldReader) throws(APIError) {
         let logprobs = "message.output_text.logprobs"
-        // There is no reasoning to be encrypted.
+        // Thoughts are told as they are, and come back so.
         let known = [logprobs, "reasoning.encrypted_content"]
         let included = try fields.strings("include") ?? []
         if let index = included.firstIndex(where: { !known.contains($0) }) {

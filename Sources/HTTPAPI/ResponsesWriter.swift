@@ -8,7 +8,7 @@ struct ResponsesWriter: AnswerWriting {
     private let head: AnswerHead
     /// Nil where no log probabilities were asked for.
     private let texts: TokenTexts?
-    private let toolCalls: AnswerReading.Limit
+    private let beginning: AnswerBlocks
     private let echo: JSONObject
 
     // Of a stream:
@@ -21,22 +21,25 @@ struct ResponsesWriter: AnswerWriting {
     private var logprobs: [JSONValue] = []
     private var completion: Completion?
 
-    init(head: AnswerHead, texts: TokenTexts?, toolCalls: AnswerReading.Limit, echo: JSONObject) {
+    /// - Parameter beginning: reads the answer.
+    init(head: AnswerHead, texts: TokenTexts?, beginning: AnswerBlocks, echo: JSONObject) {
         self.head = head
         self.texts = texts
-        self.toolCalls = toolCalls
+        self.beginning = beginning
         self.echo = echo
-        blocks = AnswerBlocks(toolCalls)
+        blocks = beginning
     }
 
     func whole(_ choices: [AnswerChoice], _ usage: Usage) -> JSONValue {
         guard let choice = choices.first, let completion = choice.completion else { return response("failed", [], usage) }
-        var blocks = AnswerBlocks(toolCalls)
+        var blocks = beginning
         _ = blocks.add(choice.text) + blocks.finish(isNeverEmpty: true)
-        var logprobs = logprobs(choice.tokens)
+        // Those of thoughts are told nowhere.
+        var logprobs = logprobs(Array(choice.tokens.dropFirst(choice.thoughts?.tokens ?? 0)))
         let output = blocks.blocks.enumerated().map { index, block -> JSONValue in
             let isCut = completion.reason != .stop && index == blocks.blocks.count - 1
             switch block {
+            case .thought(let text): return item(index, thought: text, status: isCut ? "incomplete" : "completed")
             case .call(let call): return item(index, call, isCut: isCut)
             case .text(let text):
                 defer { logprobs = [] }
@@ -53,7 +56,12 @@ struct ResponsesWriter: AnswerWriting {
 
     mutating func pieces(_ index: Int, _ text: String, _ tokens: [TokenChoice]) -> [JSONValue] {
         self.tokens += tokens
-        return blocks.add(text).flatMap { events($0, isCut: false) }
+        let wasThinking = blocks.isThinking
+        let changes = blocks.add(text)
+        let written = changes.flatMap { events($0, isCut: false) }
+        // What closed the thoughts is no text.
+        if wasThinking, !blocks.isThinking, !changes.contains(where: { if case .textGrew = $0 { true } else { false } }) { self.tokens = [] }
+        return written
     }
 
     mutating func endings(_ index: Int, _ completion: Completion, _ tokens: [TokenChoice]) -> [JSONValue] {
@@ -100,7 +108,7 @@ struct ResponsesWriter: AnswerWriting {
         [
             "input_tokens": .int(usage.promptTokens),
             "input_tokens_details": ["cached_tokens": .int(head.reportsCachedTokens ? usage.cachedTokens : 0), "cache_write_tokens": 0],
-            "output_tokens": .int(usage.completionTokens), "output_tokens_details": ["reasoning_tokens": 0],
+            "output_tokens": .int(usage.completionTokens), "output_tokens_details": ["reasoning_tokens": .int(usage.reasoningTokens ?? 0)],
             "total_tokens": .int(usage.promptTokens + usage.completionTokens),
         ]
     }
@@ -143,17 +151,18 @@ extension ResponsesWriter {
     /// - Parameter isCut: whether the answer ends with the change, before it was whole.
     private mutating func events(_ change: AnswerBlocks.Change, isCut: Bool) -> [JSONValue] {
         switch change {
+        case .thoughtBegan, .thoughtGrew, .thoughtEnded: return thoughtEvents(change, isCut: isCut)
         case .textBegan(let index):
             logprobs = []
             return [
                 event("response.output_item.added", ["output_index": .int(index), "item": item(index, nil, [], status: "in_progress")]),
-                event("response.content_part.added", inText(index, ["part": part("", [])])),
+                event("response.content_part.added", inPart("msg", index, ["part": part("", [])])),
             ]
         case .textGrew(let index, let text):
             let more = logprobs(tokens)
             tokens = []
             logprobs += more
-            return [event("response.output_text.delta", inText(index, ["delta": .string(text), "logprobs": .array(more)]))]
+            return [event("response.output_text.delta", inPart("msg", index, ["delta": .string(text), "logprobs": .array(more)]))]
         case .textEnded(let index, let text):
             if completion != nil {
                 logprobs += logprobs(tokens)
@@ -162,8 +171,8 @@ extension ResponsesWriter {
             let item = item(index, text, logprobs, status: isCut ? "incomplete" : "completed")
             output.append(item)
             return [
-                event("response.output_text.done", inText(index, ["text": .string(text), "logprobs": .array(logprobs)])),
-                event("response.content_part.done", inText(index, ["part": part(text, logprobs)])),
+                event("response.output_text.done", inPart("msg", index, ["text": .string(text), "logprobs": .array(logprobs)])),
+                event("response.content_part.done", inPart("msg", index, ["part": part(text, logprobs)])),
                 event("response.output_item.done", ["output_index": .int(index), "item": item]),
             ]
         case .callBegan(let index, let call):
@@ -182,8 +191,8 @@ extension ResponsesWriter {
         }
     }
 
-    private func inText(_ index: Int, _ fields: JSONObject) -> JSONObject {
-        var all: JSONObject = ["item_id": id("msg", index), "output_index": .int(index), "content_index": 0]
+    private func inPart(_ kind: String, _ index: Int, _ fields: JSONObject) -> JSONObject {
+        var all: JSONObject = ["item_id": id(kind, index), "output_index": .int(index), "content_index": 0]
         for (name, value) in fields { all[name] = value }
         return all
     }
@@ -192,5 +201,39 @@ extension ResponsesWriter {
         var all: JSONObject = ["item_id": id("fc", index), "output_index": .int(index)]
         for (name, value) in fields { all[name] = value }
         return all
+    }
+}
+
+extension ResponsesWriter {
+    private func item(_ index: Int, thought: String?, status: String) -> JSONValue {
+        [
+            "id": id("rs", index), "type": "reasoning", "status": .string(status), "summary": [],
+            "content": .array(thought.map { [part(thought: $0)] } ?? []),
+        ]
+    }
+
+    private func part(thought: String) -> JSONValue { ["type": "reasoning_text", "text": .string(thought)] }
+
+    /// Log probabilities are those of the text behind thoughts.
+    private mutating func thoughtEvents(_ change: AnswerBlocks.Change, isCut: Bool) -> [JSONValue] {
+        switch change {
+        case .thoughtBegan(let index):
+            return [
+                event("response.output_item.added", ["output_index": .int(index), "item": item(index, thought: nil, status: "in_progress")]),
+                event("response.content_part.added", inPart("rs", index, ["part": part(thought: "")])),
+            ]
+        case .thoughtGrew(let index, let text):
+            tokens = []
+            return [event("response.reasoning_text.delta", inPart("rs", index, ["delta": .string(text)]))]
+        case .thoughtEnded(let index, let text):
+            let item = item(index, thought: text, status: isCut ? "incomplete" : "completed")
+            output.append(item)
+            return [
+                event("response.reasoning_text.done", inPart("rs", index, ["text": .string(text)])),
+                event("response.content_part.done", inPart("rs", index, ["part": part(thought: text)])),
+                event("response.output_item.done", ["output_index": .int(index), "item": item]),
+            ]
+        default: return []
+        }
     }
 }

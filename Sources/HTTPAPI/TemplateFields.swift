@@ -35,6 +35,21 @@ struct TemplateFields: Sendable {
         template = try fields.string("chat_template")
     }
 
+    /// Words of `reasoning_effort`, OpenAI's and vLLM's.
+    static let efforts = ["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+
+    /// Tells the template how much to think, and whether to, in the words that templates have for it; what `chat_template_kwargs` says comes first.
+    mutating func think(_ fields: FieldReader) throws(APIError) {
+        guard let effort = try fields.string("reasoning_effort") else { return }
+        guard Self.efforts.contains(effort) else {
+            throw .invalid("reasoning_effort must be one of \(Self.efforts.joined(separator: ", ")), not \(effort.prefix(40))", param: "reasoning_effort")
+        }
+        for (name, value) in [("reasoning_effort", .string(effort)), ("enable_thinking", .bool(effort != "none"))] as [(String, JSONValue)]
+        where form.extra[name] == nil {
+            form.extra[name] = value
+        }
+    }
+
     /// The pipeline with the request's own template, where it has one.
     func applied(to pipeline: InputPipeline, _ budget: WorkBudget) throws(APIError) -> InputPipeline {
         guard let template else { return pipeline }

@@ -178,6 +178,8 @@ package struct Usage: Sendable, Equatable {
     package var cachedTokens = 0
     /// Prompt tokens that stand for images.
     package var imageTokens = 0
+    /// Tokens of answers that are thoughts; nil where thoughts are not told apart.
+    package var reasoningTokens: Int?
 
     package init() {}
 }

@@ -10,11 +10,14 @@ extension ReasoningReader {
 
 extension ReasoningReader.Form {
     /// What an answer begins with whose prompt ends so.
-    package func start(behind prompt: String) -> ReasoningReader.Start {
+    ///
+    /// - Parameter continues: whether the prompt ends inside the answer.
+    package func start(behind prompt: String, continues: Bool = false) -> ReasoningReader.Start {
         var end = Substring(prompt)
         while end.last?.isWhitespace == true { end.removeLast() }
         if end.hasSuffix("<think>") { return .thinking }
         if end.hasSuffix("</think>") { return .saying }
+        if continues { return .saying }
         return self == .always ? .thinking : .open
     }
 }

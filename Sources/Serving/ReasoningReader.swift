@@ -35,6 +35,9 @@ package struct ReasoningReader: Sendable {
             }
     }
 
+    /// Whether the end of what is known is a thought.
+    package var isThinking: Bool { if case .thinking = state { true } else { false } }
+
     /// What is certain once more of the answer is known.
     package mutating func read(_ text: String) -> [Piece] {
         held += text.utf8
@@ -82,8 +85,7 @@ package struct ReasoningReader: Sendable {
     }
 
     private mutating func flush(_ pieces: inout [Piece]) {
-        let isThought = if case .thinking = state { true } else { false }
-        add(isThought ? Piece.reasoning : Piece.text, held[...], &pieces)
+        add(isThinking ? Piece.reasoning : Piece.text, held[...], &pieces)
         held = []
     }
 

@@ -25,7 +25,7 @@ struct AnswerFlags: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Split what the model thinks, <think>…</think>, off answers of chats as reasoning_content: \(ReasoningReader.Form.always.rawValue), whose answers begin with it, or \(ReasoningReader.Form.marked.rawValue), whose answers say where.",
+            "Split what the model thinks, <think>…</think>, off answers of chats as reasoning_content, of the Responses and Messages APIs in their forms: \(ReasoningReader.Form.always.rawValue), whose answers begin with it, or \(ReasoningReader.Form.marked.rawValue), whose answers say where.",
             valueName: "form"))
     var reasoningParser: ReasoningReader.Form?
 

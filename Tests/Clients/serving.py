@@ -27,10 +27,10 @@ KEY = "a key of these tests"
 class Served:
     """A running server, with flags of its own: its address, and the model directory that was compiled for it.
 
-    With an authority, a file of certificates, it is asked over TLS.
+    With an authority, a file of certificates, it is asked over TLS. With a word it thinks: what comes before the word in an answer.
     """
 
-    def __init__(self, *flags, authority=None):
+    def __init__(self, *flags, authority=None, thinks_until=None):
         self.context = ssl.create_default_context(cafile=authority) if authority else None
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="vlm-clients-"))
         atexit.register(self.stop)
@@ -38,6 +38,9 @@ class Served:
         shutil.copytree(ROOT / "Artifacts/Demo/model", self.directory)
         (self.directory / "chat_template.json").unlink()
         shutil.copy(pathlib.Path(__file__).with_name("tools.jinja"), self.directory / "chat_template.jinja")
+        if thinks_until:
+            self.end_thoughts_before(thinks_until)
+            flags = ["--reasoning-parser", "deepseek_r1", *flags]
         store = ["--store", str(self.folder / "store")]
         compiled = subprocess.run([BIN / "vlmc", "compile", self.directory, *store], capture_output=True, text=True)
         if compiled.returncode != 0:
@@ -47,6 +50,14 @@ class Served:
         command += ["--allowed-media-domains", "127.0.0.1", "--allow-private-media-addresses", "--allowed-local-media-path", SAMPLES]
         self.process = subprocess.Popen([*command, *store, *flags], stderr=self.log)
         self.url = self.address()
+
+    def end_thoughts_before(self, word):
+        """Has the tokenizer write the end of thinking before a token."""
+        path = self.directory / "tokenizer.json"
+        tokenizer = json.loads(path.read_text())
+        mark = {"type": "Replace", "pattern": {"String": word}, "content": "</think>" + word}
+        tokenizer["decoder"] = {"type": "Sequence", "decoders": [mark, tokenizer["decoder"]]}
+        path.write_text(json.dumps(tokenizer))
 
     def said(self):
         return (self.folder / "log").read_text()
@@ -78,6 +89,12 @@ class Served:
 @functools.cache
 def served():
     return Served()
+
+
+@functools.cache
+def thinking():
+    """A server whose answer about shapes-three.png begins with a thought, `A large orange`."""
+    return Served(thinks_until="Ġtriangle")
 
 
 @functools.cache

@@ -6,7 +6,7 @@ import unittest
 import anthropic
 import pydantic
 from anthropic.types import Message
-from serving import KEY, encoded, sample, served, site
+from serving import KEY, encoded, sample, served, site, thinking
 from test_openai_tools import TOOLS
 
 FUNCTIONS = [
@@ -133,6 +133,52 @@ class Streams(unittest.TestCase):
             final = stream.get_final_message()
         self.assertEqual((final.stop_reason, final.content[0].name), ("tool_use", "paint"))
         self.assertIn(final.content[0].input["color"], ("red", "green"))
+
+
+class Thinking(unittest.TestCase):
+    THINKING = {"type": "enabled", "budget_tokens": 1024}
+
+    def setUp(self):
+        self.api = anthropic.Anthropic(base_url=thinking().url, api_key=KEY, max_retries=0)
+        answer = sample("shapes-three.png")[1]
+        self.thought, self.said = answer[: answer.index(" triangle")], answer[answer.index(" triangle"):]
+
+    def create(self, messages, **fields):
+        fields = {"max_tokens": 2048, "thinking": self.THINKING, **fields}
+        return self.api.messages.create(model="model", messages=messages, extra_body={"temperature": 0, "top_k": -1}, **fields)
+
+    def test_a_block_of_thinking(self):
+        answer = Message.model_validate(self.create(asked("shapes-three.png")).to_dict(), strict=True)
+        self.assertEqual([block.type for block in answer.content], ["thinking", "text"])
+        self.assertEqual((answer.content[0].thinking, answer.content[1].text), (self.thought, self.said))
+        self.assertTrue(answer.content[0].signature)
+        for off in ({"type": "disabled"}, {"type": "adaptive"}):
+            self.assertEqual(self.create(asked("shapes-three.png"), thinking=off).content[1].text, self.said)
+
+    def test_the_way_back(self):
+        question = asked("shapes-three.png")
+        messages = question + [{"role": "assistant", "content": self.create(question).content}, {"role": "user", "content": "Hello!"}]
+        self.assertEqual(self.create(messages, max_tokens=3).stop_reason, "max_tokens")
+        self.assertGreater(self.api.messages.count_tokens(model="model", messages=messages, thinking=self.THINKING).input_tokens, 20)
+
+    def test_stream(self):
+        events = [type(event).model_validate(event.to_dict(), strict=True) for event in self.create(asked("shapes-three.png"), stream=True)]
+        deltas = [event.delta for event in events if event.type == "content_block_delta"]
+        self.assertEqual("".join(delta.thinking for delta in deltas if delta.type == "thinking_delta"), self.thought)
+        self.assertEqual("".join(delta.text for delta in deltas if delta.type == "text_delta"), self.said)
+        self.assertEqual([event.type for event in events if event.type != "content_block_delta"], [
+            "message_start", "content_block_start", "content_block_stop", "content_block_start", "content_block_stop", "message_delta", "message_stop"])
+
+    def test_helper(self):
+        with self.api.messages.stream(model="model", max_tokens=2048, thinking=self.THINKING, messages=asked("shapes-three.png")) as stream:
+            final = stream.get_final_message()
+        self.assertEqual((final.content[0].thinking, final.content[1].text), (self.thought, self.said))
+        self.assertTrue(final.content[0].signature)
+
+    def test_an_answer_goes_on(self):
+        messages = asked("shapes-three.png") + [{"role": "assistant", "content": "A large orange"}]
+        answer = client().messages.create(model="model", max_tokens=200, messages=messages, extra_body={"temperature": 0, "top_k": -1})
+        self.assertEqual("A large orange" + answer.content[0].text, sample("shapes-three.png")[1])
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import unittest
 import openai
 import pydantic
 from openai.types.responses import Response
-from serving import data_url, sample, site
+from serving import KEY, data_url, sample, site, thinking
 from test_openai_chat import client
 from test_openai_tools import TOOLS
 
@@ -123,6 +123,49 @@ class Streams(unittest.TestCase):
             for _ in stream:
                 pass
             self.assertIsInstance(stream.get_final_response().output_parsed, Colour)
+
+
+class Thinking(unittest.TestCase):
+    def create(self, given, **fields):
+        return openai.OpenAI(base_url=thinking().url + "/v1", api_key=KEY, max_retries=0).responses.create(model="model", input=given, temperature=0, **fields)
+
+    def setUp(self):
+        answer = sample("shapes-three.png")[1]
+        self.thought, self.said = answer[: answer.index(" triangle")], answer[answer.index(" triangle"):]
+
+    def test_an_item_of_reasoning(self):
+        answer = Response.model_validate(self.create(asked("shapes-three.png"), reasoning={"effort": "low", "summary": "auto"}).to_dict(), strict=True)
+        self.assertEqual([item.type for item in answer.output], ["reasoning", "message"])
+        self.assertEqual(([part.text for part in answer.output[0].content], answer.output_text), ([self.thought], self.said))
+        self.assertEqual(answer.output[0].summary, [])
+        self.assertIn(answer.usage.output_tokens_details.reasoning_tokens, range(2, answer.usage.output_tokens))
+        self.assertEqual(answer.reasoning.effort, "low")
+
+    def test_the_way_back(self):
+        first = self.create(asked("shapes-three.png"))
+        again = self.create(asked("shapes-three.png") + first.output + [{"role": "user", "content": "Hello!"}], max_output_tokens=3)
+        self.assertEqual(again.status, "incomplete")
+
+    def test_cut_while_it_thinks(self):
+        answer = self.create(asked("shapes-three.png"), max_output_tokens=2)
+        self.assertEqual(([item.type for item in answer.output], answer.output[0].status, answer.output_text), (["reasoning"], "incomplete", ""))
+
+    def test_stream(self):
+        events = [type(event).model_validate(event.to_dict(), strict=True) for event in self.create(asked("shapes-three.png"), stream=True)]
+        kinds = [event.type.removeprefix("response.") for event in events]
+        self.assertEqual([kind for kind in kinds if not kind.endswith(".delta")], [
+            "created", "in_progress", "output_item.added", "content_part.added", "reasoning_text.done", "content_part.done", "output_item.done",
+            "output_item.added", "content_part.added", "output_text.done", "content_part.done", "output_item.done", "completed"])
+        for kind, text in (("reasoning_text.delta", self.thought), ("output_text.delta", self.said)):
+            self.assertEqual("".join(event.delta for event in events if event.type == "response." + kind), text)
+        self.assertEqual(events[-1].response.output_text, self.said)
+
+    def test_helper(self):
+        api = openai.OpenAI(base_url=thinking().url + "/v1", api_key=KEY, max_retries=0)
+        with api.responses.stream(model="model", input=asked("shapes-three.png"), temperature=0) as stream:
+            for _ in stream:
+                pass
+            self.assertEqual(stream.get_final_response().output_text, self.said)
 
 
 if __name__ == "__main__":

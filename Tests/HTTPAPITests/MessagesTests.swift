@@ -37,12 +37,13 @@ import Testing
     @Test func otherFieldsMeanTheSame() throws {
         let body = try chat(
             #""messages":[{"role":"user","content":"x"}],"stop_sequences":["a"],"temperature":0.5,"top_p":1,"top_k":5,"stream":true,"metadata":{"user_id":"u"},"#
-                + #""thinking":{"type":"disabled"},"tools":[{"name":"f","description":"d","input_schema":{"type":"object"},"cache_control":{"type":"ephemeral"}}],"#
-                + #""tool_choice":{"type":"any","disable_parallel_tool_use":true},"output_config":{"format":{"type":"json_schema","schema":{}}}"#)
+                + #""thinking":{"type":"disabled"},"chat_template_kwargs":{"a":1},"tools":[{"name":"f","description":"d","input_schema":{"type":"object"},"cache_control":{"type":"ephemeral"}}],"#
+                + #""tool_choice":{"type":"any","disable_parallel_tool_use":true},"output_config":{"format":{"type":"json_schema","schema":{}},"effort":"low"}"#)
         let expected: JSONValue = [
             "model": "m", "messages": [["role": "user", "content": "x"]], "max_tokens": 5, "stop": ["a"], "temperature": 0.5, "top_p": 1, "top_k": 5,
             "stream": true, "tools": [["type": "function", "function": ["parameters": ["type": "object"], "name": "f", "description": "d"]]],
             "tool_choice": "required", "parallel_tool_calls": false, "response_format": ["type": "json_schema", "json_schema": ["schema": [:]]],
+            "chat_template_kwargs": ["enable_thinking": false, "reasoning_effort": "low", "a": 1],
         ]
         #expect(Set(body.objectValue?.keys ?? []) == Set(expected.objectValue?.keys ?? []))
         for (name, value) in expected.objectValue ?? JSONObject() { #expect(body[name] == value, "\(name)") }
@@ -56,7 +57,8 @@ import Testing
         (#""messages":[]"#, "messages must not be empty"), (#""max_tokens":null"#, "max_tokens is required"), (#""max_tokens":0"#, "max_tokens must be at least 1"),
         (#""messages":[{"role":"system","content":"x"}]"#, "messages[0].role must be user or assistant, not system"),
         (#""messages":[{"role":"user"}],"system":"s""#, "messages[0].content is required"),
-        (#""messages":[{"role":"user","content":"x"},{"role":"assistant","content":"x"}]"#, "messages[1] is the assistant's"),
+        (#""messages":[{"role":"user","content":"x"},{"role":"assistant","content":[{"type":"tool_use","id":"a","name":"f","input":{}}]}]"#, "messages[1] calls functions, of which no results follow"),
+        (#""messages":[{"role":"user","content":"x"},{"role":"assistant","content":[]}]"#, "the last message has no text to go on with"),
         (#""messages":[{"role":"user","content":[{"type":"document"}]}]"#, "messages[0].content[0].type must be text, image or tool_result, not document"),
         (#""messages":[{"role":"user","content":[{"type":"text"}]}]"#, "messages[0].content[0].text is required"),
         (#""messages":[{"role":"user","content":[{"type":"tool_use","id":"a","name":"f"}]}]"#, "must be text, image or tool_result, not tool_use"),
@@ -68,12 +70,13 @@ import Testing
         (#""messages":[{"role":"user","content":[{"type":"image","source":{"type":"file","file_id":"f"}}]}]"#, "messages[0].content[0].source.type must be base64 or url"),
         (#""system":[{"type":"image"}]"#, "system[0].type must be text"), (#""system":3"#, "system must be a string"),
         (#""stop_sequences":[""]"#, "stop_sequences must not hold an empty string"), (#""stop":["a"]"#, "unknown field stop"), (#""n":2"#, "unknown field n"),
-        (#""thinking":{"type":"enabled","budget_tokens":1024}"#, "thinking must be"), (#""max_tokens":1000"#, "max_tokens 1000 is too large"),
+        (#""thinking":{"type":"on"}"#, "thinking.type must be enabled, disabled or adaptive"), (#""thinking":{"type":"enabled","budget_tokens":0}"#, "thinking.budget_tokens must be at least 1"),
+        (#""thinking":{"type":"adaptive","budget_tokens":9}"#, "unknown field thinking.budget_tokens"), (#""thinking":{"type":"enabled","display":"x"}"#, "thinking.display must be summarized or omitted"), (#""max_tokens":1000"#, "max_tokens 1000 is too large"),
         (#""tools":[{"type":"bash_20250124","name":"bash"}]"#, "tools[0].type must be custom"), (#""tools":[{"name":"f"}]"#, "tools[0].input_schema is required"),
         (#""tools":[{"name":"f","input_schema":{"type":"array"}}]"#, "tools[0].input_schema must be a JSON Schema of an object"),
         (#""tools":[{"name":"","input_schema":{}}]"#, "tools[0].name must be a name"), (#""tools":[{"name":"f","input_schema":{},"x":1}]"#, "unknown field tools[0].x"),
         (#""tool_choice":{"type":"required"}"#, "tool_choice.type must be auto, any, tool or none"), (#""tool_choice":{"type":"tool"}"#, "tool_choice.name is required"),
-        (#""tool_choice":{"type":"any"}"#, "there are no tools"), (#""output_config":{"effort":"high"}"#, "output_config.effort is not supported"),
+        (#""tool_choice":{"type":"any"}"#, "there are no tools"), (#""output_config":{"effort":"none"}"#, "output_config.effort must be one of minimal, low"), (#""chat_template_kwargs":3"#, "chat_template_kwargs must be an object"),
         (#""output_config":{"format":{"type":"json_schema","schema":{"dependencies":{}}}}"#, "output_config.format.schema: #: the keyword dependencies"),
     ])
     func faultsNameTheirField(_ fields: String, _ message: String) async throws {
@@ -107,6 +110,39 @@ import Testing
         let stop = String(text.dropFirst(3).prefix(2))
         let stopped = try await server.request("POST", "/v1/messages", Self.body(["stop_sequences": [.string(stop)]])).json
         #expect(stopped["stop_reason"] == "stop_sequence" && stopped["stop_sequence"] == .string(stop) && stopped["content"]?[0]?["text"] == .string(String(text.prefix(3))), "\(stopped)")
+        await server.stop()
+    }
+
+    /// What the assistant's last message begins the answer goes on with.
+    @Test func anAnswerGoesOnWithItsBeginning() async throws {
+        let server = try await TestServer()
+        let messages: JSONValue = [["role": "user", "content": "hello"], ["role": "assistant", "content": "He"]]
+        let answer = try await server.request("POST", "/v1/messages", Self.body(["messages": messages])).json
+        #expect(answer["usage"]?["input_tokens"] == .int("user:hello\nassistant:He".utf8.count), "\(answer)")
+        let counted = try await server.request("POST", "/v1/messages/count_tokens", ["model": "null-model", "messages": messages]).json
+        #expect(counted == ["input_tokens": .int("user:hello\nassistant:He".utf8.count)])
+        await server.stop()
+    }
+
+    /// What came from the cache is told apart where chats tell it, at the end of a stream: its beginning comes before the cache is asked.
+    @Test(arguments: [true, false]) func cachedTokensAreTold(_ tells: Bool) async throws {
+        var options = TestServer.Options()
+        options.reportsCachedTokens = tells
+        let server = try await TestServer(options)
+        let text = String(repeating: "long ", count: 40)
+        func ask(_ streams: Bool) async throws -> HTTPClient.Answer {
+            try await server.request("POST", "/v1/messages", Self.body(["messages": [["role": "user", "content": .string(text)]], "stream": .bool(streams)]))
+        }
+        let count = "user:\(text)\n".utf8.count
+        let first = try await ask(false).json["usage"]
+        #expect(first == ["input_tokens": .int(count), "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0, "output_tokens": 6])
+        let second = try await ask(false).json["usage"]
+        let cached = second?["cache_read_input_tokens"]?.intValue ?? -1
+        #expect(tells ? cached >= 64 : cached == 0, "\(String(describing: second))")
+        #expect(second?["input_tokens"]?.intValue == count - cached && second?["cache_creation_input_tokens"] == 0)
+        let events = try ServerEvents(try await ask(true).text).all
+        #expect(events.first?["message"]?["usage"] == ["input_tokens": .int(count), "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0, "output_tokens": 0])
+        #expect(events.first { $0["type"] == "message_delta" }?["usage"] == second)
         await server.stop()
     }
 

@@ -73,7 +73,9 @@ import Testing
         (#"{"input":"x","tools":[{"type":"function","name":""}]}"#, "tools[0].name", "tools[0].name must be a name"),
         (#"{"input":"x","tools":[{"type":"function","name":"f","code":1}]}"#, "tools[0].code", "unknown field tools[0].code"),
         (#"{"input":"x","tool_choice":{"type":"mcp"}}"#, "tool_choice", "\"name\":…"), (#"{"input":"x","store":1}"#, "store", "a boolean"),
-        (#"{"input":"x","reasoning":{"effort":"high"}}"#, "reasoning", "must be"), (#"{"input":"x","truncation":"auto"}"#, "truncation", "disabled"),
+        (#"{"input":"x","reasoning":{"effort":"huge"}}"#, "reasoning.effort", "must be one of none"), (#"{"input":"x","reasoning":{"summary":"all"}}"#, "reasoning.summary", "must be one of auto"),
+        (#"{"input":"x","reasoning":{"x":1}}"#, "reasoning.x", "unknown field"), (#"{"input":[{"type":"reasoning","content":[{"type":"text","text":"x"}]}]}"#, "input[0].content[0]", "reasoning_text"),
+        (#"{"input":[{"type":"reasoning","summary":[],"encrypted_content":"x"}]}"#, "input[0].encrypted_content", "cannot be read"), (#"{"input":"x","truncation":"auto"}"#, "truncation", "disabled"),
     ])
     func faultsNameTheirField(_ body: String, _ param: String, _ message: String) async throws {
         let server = try await TestServer(.init(spellsBytes: true, tellsOfTools: true))

@@ -33,6 +33,7 @@ final class TestServer: Sendable {
         var failsOnToken: Int32?
         var maxConnections = 4096
         var access = AccessRules()
+        var reportsCachedTokens = true
         /// Its certificate is that of `Certificates.server`, which clients of these tests trust.
         var tls: ServerTLS?
         var media = MediaRules()
@@ -99,6 +100,7 @@ final class TestServer: Sendable {
         server.maxBodyBytes = options.maxBodyBytes
         server.version = "1.2.3"
         server.access = options.access
+        server.reportsCachedTokens = options.reportsCachedTokens
         server.tls = options.tls
         server.media = options.media
         server.hasPlayground = options.hasPlayground
