@@ -7,7 +7,7 @@ BIN := .build/$(CONFIGURATION)
 PACKAGES := libopenblas-dev libjpeg-dev libpng-dev libwebp-dev libgif-dev libtiff-dev libavformat-dev libavcodec-dev libswscale-dev libavutil-dev libzstd-dev libpcre2-dev libutf8proc-dev libyaml-dev pkg-config curl jq
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help deps build test test-neon test-clients test-json-schema bench-peers load load-pictures test-families models-page sanitized fuzz families demo install clean
+.PHONY: help deps build test test-neon test-clients test-json-schema bench-peers bench-guides load load-pictures test-families models-page sanitized fuzz families demo install clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,10 @@ test-json-schema: deps ## hold guided answers against the public JSON-Schema-Tes
 
 bench-peers: build ## measure vlm-serve beside llama.cpp in turns, and write docs/performance.md
 	VLM_BIN=$(CURDIR)/$(BIN) Tests/Benchmarks/Peers/run.sh
+
+bench-guides: deps ## what guided answers cost a token over a vocabulary of 151 936
+	swift build -c $(CONFIGURATION) --product guide-bench
+	$(BIN)/guide-bench
 
 load: build ## 64 clients for five minutes with vlm-serve; each answer must be what it is alone
 	$(PYTHON) Tests/Benchmarks/Load/load.py $(BIN)

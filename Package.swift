@@ -135,6 +135,9 @@ let package = Package(
 
         .executableTarget(name: "library-example", dependencies: ["VLMRuntime"], path: "Tests/Examples/Library", swiftSettings: settings),
         .executableTarget(name: "kernel-bench", dependencies: ["CKernels", "COpenBLAS"], path: "Tests/Benchmarks/Kernels"),
+        .executableTarget(
+            name: "guide-bench", dependencies: ["GuidedDecoding", "JSON", "Seeded", "ThreadTime"], path: "Tests/Benchmarks/Guides",
+            swiftSettings: settings),
         .target(
             name: "ArtifactSamples", dependencies: ["ArtifactFormat", "Plan", "Tensors"],
             path: "Tests/Support/ArtifactSamples", swiftSettings: settings),

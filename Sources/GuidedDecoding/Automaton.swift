@@ -21,8 +21,6 @@ struct Automaton: Sendable {
     }
 
     var states: [State] = [State()]
-    /// For each state one from which the same texts of up to `TokenTrie.maxBytes` bytes lead on; empty where each is its own.
-    var alikes: [Int32] = []
 
     /// The language of nothing at all.
     static let never = Automaton()
@@ -148,7 +146,6 @@ struct Automaton: Sendable {
             if next < 256 { edges.append(Edge(low: UInt8(next), high: 255, target: sink)) }
             result.states[index].edges = edges
         }
-        result.alikes = []
         return result
     }
 }

@@ -1,27 +1,17 @@
 extension Automaton {
     /// The texts of at most so many characters; of automata over UTF-8, without calls.
-    ///
-    /// States that differ in their count alone are alike where no token tells: whatever it spells, there is room for an end behind it.
     func limited(to most: Int, _ effort: Effort) throws(GuideError) -> Automaton {
         let needs = characterNeeds()
         guard let first = needs[0], first <= most else { return .never }
-        let roomy = most - TokenTrie.maxBytes - (needs.reduce(0) { max($0, $1 ?? 0) })
         var result = Automaton()
         result.states = []
         var (numbers, work): ([UInt64: Int32], [(state: Int32, count: Int, number: Int32)]) = ([:], [])
-        var alikest = [Int32?](repeating: nil, count: states.count)
         func number(_ state: Int32, _ count: Int) -> Int32 {
             let key = UInt64(UInt32(state)) << 32 | UInt64(count)
             if let known = numbers[key] { return known }
             let number = Int32(result.states.count)
             numbers[key] = number
             result.states.append(State(accepts: states[Int(state)].accepts))
-            if count < roomy {
-                alikest[Int(state)] = alikest[Int(state)] ?? number
-                result.alikes.append(alikest[Int(state)] ?? number)
-            } else {
-                result.alikes.append(number)
-            }
             work.append((state, count, number))
             return number
         }

@@ -10,7 +10,8 @@ package struct Grammar: Sendable {
     private(set) var accepting: [Bool] = []
     /// How many calls, one inside the other, lead at least to the end of the state's rule.
     private(set) var needs: [Int32] = []
-    private(set) var alikes: [Int32] = []
+    /// For each reach of a token trie, of each state one from which the same texts of up to so many bytes lead on.
+    private(set) var alikes: [[Int32]] = []
     /// By rule.
     private(set) var starts: [Int32] = []
     /// Of each byte the class of bytes that no edge tells from it.
@@ -27,9 +28,8 @@ package struct Grammar: Sendable {
         var first: Int32 = 0
         for rule in rules {
             starts.append(first)
-            for index in rule.states.indices { alikes.append(first + (rule.alikes.isEmpty ? Int32(index) : rule.alikes[index])) }
             for state in rule.states {
-                edges += state.edges.map { Automaton.Edge(low: $0.low, high: $0.high, target: $0.target + first) }
+                edges += state.edges.sorted { $0.low < $1.low }.map { Automaton.Edge(low: $0.low, high: $0.high, target: $0.target + first) }
                 calls += state.calls.map { Automaton.Call(rule: $0.rule, target: $0.target + first) }
                 edgeStarts.append(Int32(edges.count))
                 callStarts.append(Int32(calls.count))
@@ -42,6 +42,8 @@ package struct Grammar: Sendable {
         dropDead()
         try checkLeftRecursion(names)
         makeClasses()
+        try effort.spend(edges.count)
+        alikes = alikeStates(within: TokenTrie.reaches)
     }
 
     func edges(of state: Int32) -> ArraySlice<Automaton.Edge> { edges[Int(edgeStarts[Int(state)])..<Int(edgeStarts[Int(state) + 1])] }

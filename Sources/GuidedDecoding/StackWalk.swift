@@ -1,45 +1,101 @@
 /// The sets of stacks that bytes lead to, found as they are needed and kept: a table from set and byte to set.
 ///
-/// Stacks stand on a ground that nothing is known of: what reaches the end of their lowest rule leaves them.
+/// Stacks stand on a ground that nothing is known of: what reaches the end of their lowest rule leaves them, or stands on nothing.
 struct StackWalk {
     private let grammar: Grammar
     /// Calls that may be open above the ground.
     private let allowance: Int
+    /// Whether something may come behind the end of the lowest rule.
+    private let tellsEnds: Bool
     private var sets: [[Grammar.Stack]] = []
     private var numbers: [[Grammar.Stack]: Int32] = [:]
-    /// By set and class of bytes: twice the next set, and one more where the lowest rule ends; −1 where it is not known yet. Set 0 is none.
+    /// The sets of one stack of one state.
+    private var singles: [Int32: Int32] = [:]
+    /// By set and class of bytes: twice the next set, and one more where the lowest rule ends and that is told or all; −1 where it is not known
+    /// yet. Set 0 is none.
     private var table: [Int32] = []
-    /// By set: where every plain character leads, whichever it is; −1 where they do not lead to one set, −2 where it is not known yet.
-    private var plainTargets: [Int32] = []
+    private var outlooks: [Outlook] = []
+    /// By set whether its row was filled.
+    private var isFilled: [Bool] = []
+
+    /// Where characters lead from a set.
+    private struct Outlook {
+        /// Kinds of characters which all lead to `target`, whichever comes.
+        var kinds: UInt64 = 0
+        /// Kinds of characters of which none may come.
+        var barred: UInt64 = 0
+        /// 0 where nothing follows.
+        var target = StackWalk.unknown
+        /// Where every byte that goes on with a character leads; 0 where they do not lead to one set.
+        var within = StackWalk.unknown
+    }
 
     private static let unknown: Int32 = -1
-    private static let unknownTarget: Int32 = -2
     private static let maxSets = 1 << 13
 
-    init(_ grammar: Grammar, allowance: Int) {
-        (self.grammar, self.allowance) = (grammar, allowance)
+    init(_ grammar: Grammar, allowance: Int, tellsEnds: Bool) {
+        (self.grammar, self.allowance, self.tellsEnds) = (grammar, allowance, tellsEnds)
         _ = number([])
     }
 
+    private var width: Int { grammar.classBytes.count }
+
     private mutating func number(_ set: [Grammar.Stack]) -> Int32 {
+        if set.count == 1, set[0].count == 1 { return number(single: set[0][0]) }
         if let known = numbers[set] { return known }
-        let number = Int32(sets.count)
+        let number = newNumber(set)
         numbers[set] = number
-        sets.append(set)
-        plainTargets.append(Self.unknownTarget)
-        table += repeatElement(Self.unknown, count: grammar.classBytes.count)
         return number
     }
 
+    private mutating func number(single state: Int32) -> Int32 {
+        if let known = singles[state] { return known }
+        let number = newNumber([[state]])
+        singles[state] = number
+        return number
+    }
+
+    private mutating func newNumber(_ set: [Grammar.Stack]) -> Int32 {
+        let number = Int32(sets.count)
+        sets.append(set)
+        outlooks.append(Outlook())
+        isFilled.append(false)
+        table += repeatElement(Self.unknown, count: width)
+        return number
+    }
+
+    private func entry(_ number: Int32, ends: Bool) -> Int32 { number << 1 | (ends && (tellsEnds || number == 0) ? 1 : 0) }
+
+    /// Finds what is not known of a set and a class of bytes, and more of the set where that costs little.
     private mutating func step(_ set: Int32, _ kind: Int) -> Int32 {
-        let (next, ends) = grammar.advanced(sets[Int(set)], grammar.classBytes[kind], allowance: allowance)
-        let value = number(next) << 1 | (ends ? 1 : 0)
-        table[Int(set) * grammar.classBytes.count + kind] = value
-        return value
+        let stacks = sets[Int(set)]
+        if !isFilled[Int(set)], stacks.count == 1, stacks[0].count == 1, grammar.calls(of: stacks[0][0]).isEmpty { fillRow(set, of: stacks[0][0]) }
+        let place = Int(set) * width + kind
+        guard table[place] == Self.unknown else { return table[place] }
+        let (next, ends) = grammar.advanced(stacks, grammar.classBytes[kind], allowance: allowance)
+        table[place] = entry(number(next), ends: ends)
+        return table[place]
+    }
+
+    /// All that is known of the set of one state, whose edges tell all of it but where they lead to calls.
+    private mutating func fillRow(_ set: Int32, of state: Int32) {
+        isFilled[Int(set)] = true
+        let row = Int(set) * width
+        for kind in 0..<width { table[row + kind] = 0 }
+        for edge in grammar.edges(of: state) {
+            let target = edge.target
+            var value = Self.unknown
+            if grammar.calls(of: target).isEmpty {
+                let isPossible = Int(grammar.needs[Int(target)]) <= allowance
+                let next = isPossible && !grammar.edges(of: target).isEmpty ? number(single: target) : 0
+                value = entry(next, ends: isPossible && grammar.accepting[Int(target)])
+            }
+            for kind in Int(grammar.classes[Int(edge.low)])...Int(grammar.classes[Int(edge.high)]) { table[row + kind] = value }
+        }
     }
 
     private mutating func forget() {
-        (sets, numbers, table, plainTargets) = ([], [:], [], [])
+        (sets, numbers, singles, table, outlooks, isFilled) = ([], [:], [:], [], [], [])
         _ = number([])
     }
 
@@ -57,79 +113,38 @@ struct StackWalk {
     ///   - exits: takes the nodes with others below them at which the lowest rule may have ended.
     ///   - steps: new steps that may be taken; of fewer than one, the walk is not done.
     mutating func walk(
-        _ trie: TokenTrie, below node: Int, from start: [Grammar.Stack], to mask: inout TokenMask, exits: inout [Int32], steps: inout Int
+        _ tree: TokenTree, below node: Int, from start: [Grammar.Stack], to mask: inout TokenMask, exits: inout [Int32], steps: inout Int
     ) {
         if sets.count > Self.maxSets { forget() }
-        let base = node < 0 ? 0 : Int(trie.depths[node])
-        let end = node < 0 ? trie.bytes.count : Int(trie.nexts[node])
+        let base = node < 0 ? 0 : Int(tree.nodes[node].depth)
+        let end = node < 0 ? tree.count : Int(tree.nodes[node].next)
         var path = [Int32](repeating: 0, count: TokenTrie.maxBytes + 1)
         path[base] = number(start)
         var place = node + 1
         while place < end {
-            place = walk(trie, place..<end, &path, &mask, &exits)
+            place = walk(tree, place..<end, &path, &mask, &exits)
             steps -= 1
             guard place < end, steps > 0 else { return }
-            let depth = Int(trie.depths[place])
+            let depth = Int(tree.nodes[place].depth)
             if sets.count > 2 * Self.maxSets { forget(&path, depth: depth - 1) }
-            let kind = Int(grammar.classes[Int(trie.bytes[place])])
-            let value = table[Int(path[depth - 1]) * grammar.classBytes.count + kind]
-            if value == Self.unknown { _ = step(path[depth - 1], kind) } else { findPlainTargets(value >> 1) }
+            let kind = Int(grammar.classes[Int(tree.nodes[place].byte)])
+            let value = table[Int(path[depth - 1]) * width + kind]
+            if value == Self.unknown { _ = step(path[depth - 1], kind) } else { look(below: tree.nodes[place], from: value >> 1) }
         }
     }
 
-    /// Finds where plain characters lead from a set, and from where they lead, as far as a token reaches.
-    private mutating func findPlainTargets(_ first: Int32) {
-        var set = first
-        for _ in 0..<TokenTrie.maxBytes {
-            guard set > 0 else { return }
-            if plainTargets[Int(set)] == Self.unknownTarget {
-                let target = plainTarget(set)
-                plainTargets[Int(set)] = target
-            }
-            guard plainTargets[Int(set)] != set else { return }
-            set = plainTargets[Int(set)]
-        }
-    }
-
-    private mutating func plainTarget(_ set: Int32) -> Int32 {
-        var target: Int32?
-        for first in UInt8.min ... .max where PlainTexts.length(first) > 0 && (first == 0 || isOtherClass(first)) {
-            var reached: [Int32] = [set]
-            for place in 0..<PlainTexts.length(first) {
-                var next: [Int32] = []
-                for from in reached {
-                    for byte in place == 0 ? first...first : 0x80...0xBF where place == 0 || byte == 0x80 || isOtherClass(byte) {
-                        let kind = Int(grammar.classes[Int(byte)])
-                        var value = table[Int(from) * grammar.classBytes.count + kind]
-                        if value == Self.unknown { value = step(from, kind) }
-                        guard value > 1, value & 1 == 0 else { return -1 }
-                        if !next.contains(value >> 1) { next.append(value >> 1) }
-                    }
-                }
-                reached = next
-            }
-            guard reached.count == 1, target ?? reached[0] == reached[0] else { return -1 }
-            target = reached[0]
-        }
-        return target ?? -1
-    }
-
-    /// Whether a byte is the first of its class, or of its length.
-    private func isOtherClass(_ byte: UInt8) -> Bool {
-        grammar.classes[Int(byte)] != grammar.classes[Int(byte) - 1] || PlainTexts.length(byte) != PlainTexts.length(byte - 1)
-    }
-
-    /// Walks on until a step is not known yet; returns the node that it is for, or the end.
-    private func walk(_ trie: TokenTrie, _ nodes: Range<Int>, _ path: inout [Int32], _ mask: inout TokenMask, _ exits: inout [Int32]) -> Int {
-        var place = nodes.lowerBound
-        trie.withNodes { trie in
+    /// Walks on until something is not known yet; returns the node that it is for, or the end.
+    private func walk(_ tree: TokenTree, _ range: Range<Int>, _ path: inout [Int32], _ mask: inout TokenMask, _ exits: inout [Int32]) -> Int {
+        var place = range.lowerBound
+        tree.withLists { nodes, order, begun in
             grammar.classes.withUnsafeBufferPointer { classes in
                 table.withUnsafeBufferPointer { table in
-                    plainTargets.withUnsafeBufferPointer { targets in
+                    outlooks.withUnsafeBufferPointer { outlooks in
                         path.withUnsafeMutableBufferPointer { path in
                             mask.withWords { words in
-                                let known = Known(width: grammar.classBytes.count, classes: classes, table: table, plainTargets: targets)
-                                place = known.walk(trie, nodes, path, words, &exits)
+                                let known = Known(
+                                    nodes: nodes, order: order, begun: begun, width: width, classes: classes, table: table, outlooks: outlooks)
+                                place = known.walk(range, path, words, &exits)
                             }
                         }
                     }
@@ -138,67 +153,139 @@ struct StackWalk {
         }
         return place
     }
+}
+
+extension StackWalk {
+    /// Finds what `Known.room` asks for.
+    private mutating func look(below node: TokenTree.Node, from first: Int32) {
+        var set = first
+        for step in 0..<Int(node.lacking) + Int(node.most) where set > 0 {
+            if step < node.lacking {
+                if outlooks[Int(set)].within == Self.unknown {
+                    let target = target(of: [[UTF8Ranges.Bytes(low: 0x80, high: 0xBF)]], from: set)
+                    outlooks[Int(set)].within = max(target, 0)
+                }
+                set = outlooks[Int(set)].within
+            } else {
+                if outlooks[Int(set)].target == Self.unknown { findTarget(of: set) }
+                set = outlooks[Int(set)].target
+            }
+        }
+    }
+
+    private mutating func findTarget(of set: Int32) {
+        var targets: [Int32] = []
+        for sequences in CharacterKind.sequences { targets.append(target(of: sequences, from: set)) }
+        var counts: [Int32: Int] = [:]
+        for target in targets where target >= 0 { counts[target, default: 0] += 1 }
+        let most = counts.max { ($0.value, $1.key) < ($1.value, $0.key) }?.key ?? 0
+        outlooks[Int(set)].target = most
+        for (kind, target) in targets.enumerated() {
+            if target == most { outlooks[Int(set)].kinds |= 1 << UInt64(kind) }
+            if target == Self.barred { outlooks[Int(set)].barred |= 1 << UInt64(kind) }
+        }
+    }
+
+    private static let barred: Int32 = -2
+
+    /// The set to which each of these runs of bytes leads, 0 where nothing follows; `barred` where none of them may come, and −1 where they
+    /// do not lead to one set, or the lowest rule may end on the way.
+    private mutating func target(of sequences: [[UTF8Ranges.Bytes]], from set: Int32) -> Int32 {
+        var target: Int32?
+        for sequence in sequences {
+            var reached: [Int32] = [set]
+            for (place, bytes) in sequence.enumerated() {
+                var next: [Int32] = []
+                for from in reached {
+                    for kind in Int(grammar.classes[Int(bytes.low)])...Int(grammar.classes[Int(bytes.high)]) {
+                        var value = table[Int(from) * width + kind]
+                        if value == Self.unknown { value = step(from, kind) }
+                        if value == 0, place == 0 { value = Self.barred << 1 }
+                        guard value != 0, value & 1 == 0 || value == 1 && !tellsEnds else { return -1 }
+                        if !next.contains(value >> 1) { next.append(value >> 1) }
+                    }
+                }
+                reached = next
+                // Something more than the first bytes is asked of a set only.
+                guard reached.count == 1 || !reached.contains(Self.barred), place == sequence.count - 1 || !reached.contains(0) else { return -1 }
+                if reached == [Self.barred] { break }
+            }
+            guard reached.count == 1, target ?? reached[0] == reached[0] else { return -1 }
+            target = reached[0]
+        }
+        return target ?? -1
+    }
 
     /// What is known of sets, while nothing is added.
     private struct Known {
+        let nodes: UnsafeBufferPointer<TokenTree.Node>
+        let order: UnsafeBufferPointer<Int32>
+        let begun: UnsafeBufferPointer<UInt8>
         let width: Int
         let classes: UnsafeBufferPointer<UInt8>
         let table: UnsafeBufferPointer<Int32>
-        let plainTargets: UnsafeBufferPointer<Int32>
+        let outlooks: UnsafeBufferPointer<Outlook>
 
         /// Smallest subtree that is looked at as a whole.
-        private static let wholeFrom = 3
+        private static let wholeFrom: Int32 = 3
 
         func walk(
-            _ trie: TokenTrie.Nodes, _ nodes: Range<Int>, _ path: UnsafeMutableBufferPointer<Int32>, _ words: UnsafeMutableBufferPointer<UInt64>,
-            _ exits: inout [Int32]
+            _ range: Range<Int>, _ path: UnsafeMutableBufferPointer<Int32>, _ words: UnsafeMutableBufferPointer<UInt64>, _ exits: inout [Int32]
         ) -> Int {
-            var place = nodes.lowerBound
-            while place < nodes.upperBound {
-                let depth = Int(trie.depths[place])
-                let value = table[Int(path[depth - 1]) * width + Int(classes[Int(trie.bytes[place])])]
-                let next = Int(trie.nexts[place])
+            var place = range.lowerBound
+            while place < range.upperBound {
+                let node = nodes[place]
+                let value = table[Int(path[Int(node.depth) - 1]) * width + Int(classes[Int(node.byte)])]
                 guard value > 0 else {
                     if value < 0 { return place }
-                    place = next
+                    place = Int(node.next)
                     continue
                 }
-                if next - place >= Self.wholeFrom, value & 1 == 0, trie.plains[place] != TokenTrie.notPlain {
-                    switch plainSteps(from: value >> 1, Int(trie.plains[place])) {
-                    case nil: return place
-                    case true?:
-                        for index in Int(trie.orderStarts[place])..<Int(trie.orderStarts[next]) {
-                            let token = trie.order[index]
-                            words[Int(token) >> 6] |= 1 << UInt64(token & 63)
-                        }
-                        place = next
-                        continue
-                    case false?: break
+                var (next, most) = (place + 1, UInt8.max)
+                if node.next - Int32(place) >= Self.wholeFrom, value & 1 == 0, node.kinds < CharacterKind.none {
+                    switch room(below: node, from: value >> 1) {
+                    case .unknown: return place
+                    case .characters(let count): (next, most) = (Int(node.next), node.begun + min(count, TokenTree.charactersMax))
+                    case .mixed: break
                     }
                 }
-                var token = trie.tokens[place]
-                while token >= 0 {
+                for index in Int(node.orderStart)..<Int(nodes[next].orderStart) where begun[index] <= most {
+                    let token = order[index]
                     words[Int(token) >> 6] |= 1 << UInt64(token & 63)
-                    token = trie.twins[Int(token)]
                 }
-                if value & 1 == 1, next > place + 1 { exits.append(Int32(place)) }
-                path[depth] = value >> 1
-                place = value >> 1 == 0 ? next : place + 1
+                if value & 1 == 1, Int(node.next) > place + 1 { exits.append(Int32(place)) }
+                path[Int(node.depth)] = value >> 1
+                place = value >> 1 == 0 ? Int(node.next) : next
             }
             return place
         }
 
-        /// Whether any plain characters may follow, so many; nil where that is not known yet.
-        private func plainSteps(from start: Int32, _ count: Int) -> Bool? {
+        enum Room {
+            /// So many characters may follow, whichever of the node's kinds they are, and no more.
+            case characters(UInt8)
+            /// That depends on the characters.
+            case mixed
+            case unknown
+        }
+
+        /// What of the texts below the node may follow.
+        private func room(below node: TokenTree.Node, from start: Int32) -> Room {
             var set = start
-            for _ in 0..<count {
-                let target = plainTargets[Int(set)]
-                if target == StackWalk.unknownTarget { return nil }
-                if target < 0 { return false }
-                if target == set { return true }
-                set = target
+            for _ in 0..<node.lacking {
+                set = outlooks[Int(set)].within
+                guard set > 0 else { return set < 0 ? .unknown : .mixed }
             }
-            return true
+            var count: UInt8 = 0
+            while count < node.most {
+                let outlook = outlooks[Int(set)]
+                if outlook.target == StackWalk.unknown { return .unknown }
+                if node.kinds & ~outlook.kinds != 0 { return node.kinds & ~outlook.barred == 0 ? .characters(count) : .mixed }
+                if outlook.target == set { break }
+                count += 1
+                if outlook.target == 0 { return .characters(count) }
+                set = outlook.target
+            }
+            return .characters(TokenTree.charactersMax)
         }
     }
 }

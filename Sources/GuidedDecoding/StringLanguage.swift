@@ -56,7 +56,6 @@ struct StringLanguage {
             result.states.append(Automaton.State(edges: edges))
         }
         result.states.append(Automaton.State(accepts: true))
-        if !inner.alikes.isEmpty { result.alikes = [0] + inner.alikes.map { $0 + 1 } + [close] }
         return result
     }
 
@@ -91,12 +90,10 @@ struct StringLanguage {
         let first: Int32 = quoted ? 1 : 0
         var result = Automaton()
         result.states = quoted ? [Automaton.State(edges: [Automaton.Edge(low: 0x22, high: 0x22, target: 1)])] : []
-        result.alikes = quoted ? [0] : []
         let close = first + Int32(total)
         func start(_ copy: Int) -> Int32 { first + Int32(copy * size) }
         for copy in 0..<copies + 1 {
             let isLast = copy == copies
-            let alike = Self.alike(copy, min, max)
             for state in isLast && !isEndless ? [inner[0]] : inner {
                 var made = Automaton.State()
                 if !isLast || isEndless {
@@ -109,23 +106,11 @@ struct StringLanguage {
                 if state == 0, copy >= min {
                     if quoted { made.edges.append(Automaton.Edge(low: 0x22, high: 0x22, target: close)) } else { made.accepts = true }
                 }
-                result.alikes.append(start(alike) + numbers[state])
                 result.states.append(made)
             }
         }
-        if quoted {
-            result.states.append(Automaton.State(accepts: true))
-            result.alikes.append(close)
-        }
+        if quoted { result.states.append(Automaton.State(accepts: true)) }
         return result
-    }
-
-    /// A copy at which no token tells that it is another one: both ends are farther away than a token reaches.
-    private static func alike(_ copy: Int, _ min: Int, _ max: Int?) -> Int {
-        let reach = TokenTrie.maxBytes
-        guard copy > 0, max.map({ $0 - copy > reach }) ?? true else { return copy }
-        if copy >= min { return min }
-        return min - copy > reach ? 0 : copy
     }
 
     /// The same texts inside a JSON string: what must be escaped is.
@@ -142,7 +127,6 @@ struct StringLanguage {
             return copy
         }
         for index in plain.states.indices { addEscapes(of: Int32(index), plain, to: &result) }
-        if !plain.alikes.isEmpty { result.alikes = plain.alikes + (plain.states.count..<result.states.count).map { Int32($0) } }
         return result
     }
 

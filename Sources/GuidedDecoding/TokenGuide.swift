@@ -5,20 +5,29 @@ package final class TokenGuide: Sendable {
     private let grammar: Grammar
     private let trie: TokenTrie
 
-    /// What bytes lead on from one state, whatever lies below it.
+    /// What texts of one tree lead on from one state, whatever lies below it.
     private struct LocalMask {
         var mask: TokenMask
-        /// Nodes of the trie at which the state's rule may have ended and a token goes on.
+        /// Nodes of the tree at which the state's rule may have ended and a token goes on.
         var exits: [Int32]
     }
 
     private struct LocalKey: Hashable {
         var state: Int32
+        var tree: Int
+        var ground: Ground
+    }
+
+    /// What a walk need know of the stack below.
+    private struct Ground: Hashable {
+        /// How many calls may be open above.
         var allowance: Int
+        /// Whether anything lies below.
+        var isLeft: Bool
     }
 
     private struct Found: Sendable {
-        var walks: [Int: StackWalk] = [:]
+        var walks: [Ground: StackWalk] = [:]
         var locals: [LocalKey: LocalMask] = [:]
         var masks: [GuideState: TokenMask] = [:]
         /// Of all local masks together.
@@ -27,12 +36,12 @@ package final class TokenGuide: Sendable {
         var steps = 0
 
         mutating func walk(
-            _ trie: TokenTrie, _ grammar: Grammar, _ allowance: Int, below node: Int, from start: [Grammar.Stack], to mask: inout TokenMask,
+            _ tree: TokenTree, _ grammar: Grammar, _ ground: Ground, below node: Int, from start: [Grammar.Stack], to mask: inout TokenMask,
             exits: inout [Int32]
         ) {
-            if walks[allowance] == nil, walks.count >= TokenGuide.maxWalks { walks.removeAll() }
-            walks[allowance, default: StackWalk(grammar, allowance: allowance)].walk(
-                trie, below: node, from: start, to: &mask, exits: &exits, steps: &steps)
+            if walks[ground] == nil, walks.count >= TokenGuide.maxWalks { walks.removeAll() }
+            walks[ground, default: StackWalk(grammar, allowance: ground.allowance, tellsEnds: ground.isLeft)].walk(
+                tree, below: node, from: start, to: &mask, exits: &exits, steps: &steps)
         }
     }
     private let found = Mutex(Found())
@@ -81,14 +90,14 @@ package final class TokenGuide: Sendable {
 
     private func likest(_ stack: Grammar.Stack) -> Grammar.Stack {
         var stack = stack
-        if let top = stack.last { stack[stack.count - 1] = grammar.alikes[Int(top)] }
+        if let top = stack.last { stack[stack.count - 1] = grammar.alikes[TokenTrie.reaches.count - 1][Int(top)] }
         return stack
     }
 
-    /// How many calls may be open above the state at a place of a stack; where there is room for any token, always as many.
-    private func allowance(at place: Int) -> Int {
+    /// What lies below a place of a stack; where there is room for any token, always as many calls.
+    private func ground(at place: Int) -> Ground {
         let left = Grammar.maxDepth - place
-        return left > Self.roomy ? Grammar.maxDepth : left
+        return Ground(allowance: left > Self.roomy ? Grammar.maxDepth : left, isLeft: place > 0)
     }
 
     /// More calls than the bytes of a token open.
@@ -96,26 +105,28 @@ package final class TokenGuide: Sendable {
 
     private func add(_ stack: Grammar.Stack, to mask: inout TokenMask, _ found: inout Found) {
         guard let top = stack.last else { return }
-        let first = local(top, allowance(at: stack.count - 1), &found)
-        mask.formUnion(first.mask)
-        var nodes = first.exits
-        for place in stack.indices.dropLast().reversed() where !nodes.isEmpty {
-            let allowance = allowance(at: place)
-            let (starts, ends) = grammar.closed([[stack[place]]], allowance: allowance)
-            var exits: [Int32] = ends ? nodes : []
-            for node in nodes {
-                guard found.steps > 0 else { return }
-                found.walk(trie, grammar, allowance, below: Int(node), from: starts, to: &mask, exits: &exits)
+        for (number, tree) in trie.trees.enumerated() {
+            let first = local(top, tree: number, ground(at: stack.count - 1), &found)
+            mask.formUnion(first.mask)
+            var nodes = first.exits
+            for place in stack.indices.dropLast().reversed() where !nodes.isEmpty {
+                let ground = ground(at: place)
+                let (starts, ends) = grammar.closed([[stack[place]]], allowance: ground.allowance)
+                var exits: [Int32] = ends ? nodes : []
+                for node in nodes {
+                    guard found.steps > 0 else { return }
+                    found.walk(tree, grammar, ground, below: Int(node), from: starts, to: &mask, exits: &exits)
+                }
+                nodes = nodes.count == 1 && !ends ? exits : Set(exits).sorted()
             }
-            nodes = nodes.count == 1 && !ends ? exits : Set(exits).sorted()
         }
     }
 
-    private func local(_ state: Int32, _ allowance: Int, _ found: inout Found) -> LocalMask {
-        let key = LocalKey(state: grammar.alikes[Int(state)], allowance: allowance)
+    private func local(_ state: Int32, tree: Int, _ ground: Ground, _ found: inout Found) -> LocalMask {
+        let key = LocalKey(state: grammar.alikes[tree][Int(state)], tree: tree, ground: ground)
         if let known = found.locals[key] { return known }
         var result = LocalMask(mask: TokenMask(vocabularySize: trie.vocabularySize), exits: [])
-        found.walk(trie, grammar, allowance, below: -1, from: [[state]], to: &result.mask, exits: &result.exits)
+        found.walk(trie.trees[tree], grammar, ground, below: -1, from: [[state]], to: &result.mask, exits: &result.exits)
         guard found.steps > 0 else { return result }
         if found.locals.count >= maxKept || found.exitCount > Self.maxExits { (found.locals, found.exitCount) = ([:], 0) }
         found.locals[key] = result

@@ -21,6 +21,20 @@ package struct TokenMask: Sendable, Equatable {
 
     var byteCount: Int { 8 * words.count }
 
+    /// Sets all but few of 64 logits to −∞.
+    private static func keep(_ word: UInt64, of logits: UnsafeMutableBufferPointer<Float>) {
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: 64) { kept in
+            _ = kept.initialize(from: logits)
+            logits.update(repeating: -.infinity)
+            var allowed = word
+            while allowed != 0 {
+                let place = allowed.trailingZeroBitCount
+                logits[place] = kept[place]
+                allowed &= allowed - 1
+            }
+        }
+    }
+
     /// Sets the logits of all other tokens to −∞.
     package func apply(to logits: UnsafeMutableBufferPointer<Float>) {
         for (index, word) in words.enumerated() where word != .max {
@@ -29,6 +43,10 @@ package struct TokenMask: Sendable, Equatable {
             guard first < last else { return }
             guard word != 0 else {
                 logits[first..<last].update(repeating: -.infinity)
+                continue
+            }
+            if last - first == 64, word.nonzeroBitCount < 24 {
+                Self.keep(word, of: UnsafeMutableBufferPointer(rebasing: logits[first..<last]))
                 continue
             }
             var barred = ~word
