@@ -53,8 +53,9 @@ package struct ModelSource {
             let cache = store.digestCache
             checkpoint = definition.effective(try Checkpoint(directory: files.path, cache: cache))
             tokenizer = try files.tokenizer()
-            inputs = try files.inputs(of: definition, tokenizer)
+            let inputs = try files.inputs(of: definition, tokenizer)
             template = try files.chatTemplate() ?? FoundTemplate(family: inputs)
+            self.inputs = inputs.tried(with: template)
         } catch { throw .checkpoint(error) }
         do throws(ArtifactError) {
             var sections = [SectionName.tokenizer: tokenizer.compiled, .inputs: try JSONCoding.encode(inputs)]

@@ -47,7 +47,7 @@ public final class ModelContainer: Sendable {
     public var takesImages: Bool { pipeline.spec.image != nil }
 
     /// Whether prompts may have videos.
-    public var takesVideos: Bool { pipeline.spec.video != nil }
+    public var takesVideos: Bool { MediaTaken(pipeline.spec).videos }
 
     /// What the model is doing.
     public var load: ModelLoad {

@@ -157,6 +157,22 @@ import Testing
         #expect(server.stop() == 0)
     }
 
+    /// A model takes no videos whose chat template has no place for them, which doctor and show tell.
+    @Test(arguments: [
+        ("{%- for m in messages %}{% for p in m.content %}{% if p.type == 'text' %}{{ p.text }}{% elif p.type == 'image' %}<|image_pad|>{% else %}{{ raise_exception('no ' ~ p.type) }}{% endif %}{% endfor %}{% endfor %}", "chat_template.jinja refuses a part of type video: no video"),
+        ("{%- for m in messages %}{% for p in m.content %}{% if p.type == 'text' %}{{ p.text }}{% elif p.type == 'image' %}<|image_pad|>{% endif %}{% endfor %}{% endfor %}", "chat_template.jinja writes no <|video_pad|> for a part of type video"),
+    ]) func aTemplateWithoutVideosIsTold(_ template: String, _ words: String) throws {
+        let space = try Workspace()
+        let model = try Self.model(of: Self.folder.appending(path: "qwen2_vl.frames"), in: space)
+        #expect(try space.vlmc("doctor", model).output.contains("takes         text, images, videos\n"))
+        try? FileManager.default.removeItem(atPath: "\(model)/chat_template.json")
+        try Data(template.utf8).write(to: URL(fileURLWithPath: "\(model)/chat_template.jinja"))
+        let doctor = try space.vlmc("doctor", model)
+        #expect(doctor.status == 0 && doctor.output.contains("takes         text, images; no videos: \(words)"), "\(doctor.output)")
+        let artifact = try space.compile(model, "--precision", "exact")
+        #expect(try space.cache("show", artifact).output.contains("takes     text, images; no videos: \(words)"))
+    }
+
     /// A file by bytes, and how the decoder ends over it with these bounds.
     private static func decoder(_ file: String, _ bounds: [Int], _ indices: [Int] = []) throws -> Command.Outcome {
         try Command(shell: "vlm-video-frames \((bounds + indices).map(String.init).joined(separator: " ")) < \(file) | head -c 100000000 | wc -c; exit ${PIPESTATUS[0]}")

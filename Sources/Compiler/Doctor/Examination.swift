@@ -43,6 +43,7 @@ package struct Examination {
         var inputs: InputSpec?
         if let definition, let tokenizer {
             inputs = attempt { () throws(CheckpointError) in try files.inputs(of: definition, tokenizer) }
+            inputs = inputs.map { $0.tried(with: template ?? FoundTemplate(family: $0)) }
             diagnosis.media = inputs.map { MediaTaken($0) }
             diagnosis.warnings += inputs.map { ModelSource.warnings(of: $0, in: files.path) } ?? []
         }

@@ -6,6 +6,8 @@ package struct InputSpec: Sendable, Hashable, Codable {
     package var video: VideoSpec?
     /// Why a model whose family reads videos takes none, by the file at fault; nil where there is nothing to mend.
     package var videoFault: String?
+    /// Why the model's own chat template lets no videos into a chat; nil where it does, and where there is no `video`.
+    package var videoRefusal: String?
     /// How token positions are counted.
     package var positions: PositionScheme
     /// Which tokens of a prompt see each other whatever their order.
@@ -44,10 +46,14 @@ package struct InputSpec: Sendable, Hashable, Codable {
 package struct MediaTaken: Sendable, Hashable, Codable {
     package let images: Bool
     package let videos: Bool
-    /// See `InputSpec.videoFault`.
+    /// See `InputSpec.videoFault` and `InputSpec.videoRefusal`.
     package let videoFault: String?
 
-    package init(_ spec: InputSpec) { (images, videos, videoFault) = (spec.image != nil, spec.video != nil, spec.videoFault) }
+    package init(_ spec: InputSpec) {
+        images = spec.image != nil
+        videos = spec.video != nil && spec.videoRefusal == nil
+        videoFault = spec.videoFault ?? spec.videoRefusal
+    }
 
     /// `text, images, videos`, `text, images; no videos: FAULT`
     package var summary: String {

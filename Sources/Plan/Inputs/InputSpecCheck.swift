@@ -38,6 +38,7 @@ extension InputSpec {
         if let reason = image?.contradiction(vocabularySize: vocabularySize) { return reason }
         if let reason = video?.contradiction(image, vocabularySize: vocabularySize) { return reason }
         if video != nil, videoFault != nil { return "videoFault is there beside video" }
+        if video == nil, videoRefusal != nil { return "videoRefusal is there without video" }
         let reason =
             switch positions {
             case .mrope(let side): check.within("positions.mergeSize", side, 1...64)
