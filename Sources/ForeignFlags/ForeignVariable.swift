@@ -12,17 +12,20 @@ package struct ForeignVariable: Sendable {
     package let name: String
     package let meaning: Meaning
 
-    private init(_ name: String, _ meaning: Meaning) { (self.name, self.meaning) = (name, meaning) }
+    /// A flag without which it means nothing.
+    private let needed: String?
+
+    private init(_ name: String, _ meaning: Meaning, with needed: String? = nil) { (self.name, self.meaning, self.needed) = (name, meaning, needed) }
 
     private static let attention = "attention's scores, softmax and sums are f32 always, and its products where the artifact is of --precision exact"
     private static let gears = "decode gears are decided when compiling: vlmc compile --decode-gears 1,2,4"
 
     package static let all = [
-        ForeignVariable("VLLM_IMAGE_FETCH_TIMEOUT", number("--image-fetch-timeout")),
+        ForeignVariable("VLLM_IMAGE_FETCH_TIMEOUT", number("--image-fetch-timeout"), with: "--allowed-media-domains"),
         ForeignVariable("VLLM_MEDIA_URL_ALLOW_REDIRECTS", .flag("--media-redirects") { value throws(FlagError) in
             guard let number = Int(value) else { throw FlagError("is neither 0 nor 1") }
             return [number == 0 ? "--no-media-redirects" : "--media-redirects"]
-        }),
+        }, with: "--allowed-media-domains"),
         ForeignVariable("VLLM_MAX_IMAGE_PIXELS", number("--max-image-pixels")),
         ForeignVariable("OMP_NUM_THREADS", .flag("--threads") { value throws(FlagError) in
             // Behind a comma are the threads of regions within regions.
@@ -65,6 +68,7 @@ package struct ForeignVariable: Sendable {
             guard !given.contains(flag) else { return ([], nil) }
             do throws(FlagError) {
                 let words = try words(String(value))
+                if let needed, !given.contains(needed) { return ([], "\(name) has no effect without \(needed)") }
                 return (words, "\(name)=\(value) is taken as \(words.joined(separator: " "))")
             } catch {
                 throw FlagError("\(name)=\(value) \(error)")

@@ -3,6 +3,8 @@ import MediaFetching
 
 /// Which images are fetched that requests only name; none unless a flag says so.
 struct MediaFlags: ParsableArguments {
+    private static let standardTimeout = 5.0
+
     @Option(
         parsing: .singleValue,
         help: ArgumentHelp(
@@ -16,23 +18,30 @@ struct MediaFlags: ParsableArguments {
         inversion: .prefixedNo,
         help: "Follow redirects of those hosts, each checked as the first URL is; VLLM_MEDIA_URL_ALLOW_REDIRECTS=1 says the same.")
     var mediaRedirects = false
-    @Option(help: "Seconds that fetching one image may take; also VLLM_IMAGE_FETCH_TIMEOUT.")
-    var imageFetchTimeout = 5.0
+    @Option(help: "Seconds that fetching one image may take (default: \(Self.standardTimeout)); also VLLM_IMAGE_FETCH_TIMEOUT.")
+    var imageFetchTimeout: Double?
     @Option(
         help: ArgumentHelp(
             "The directory in which file: images may lie, after symbolic links are followed; unless given, no files are read.", valueName: "dir"))
     var allowedLocalMediaPath: String?
 
     func validate() throws {
-        guard imageFetchTimeout > 0, imageFetchTimeout <= 3600 else {
-            throw ValidationError("--image-fetch-timeout \(imageFetchTimeout) is not above 0 and at most 3600 seconds")
+        if let seconds = imageFetchTimeout, seconds <= 0 || seconds > 3600 || seconds.isNaN {
+            throw ValidationError("--image-fetch-timeout \(seconds) is not above 0 and at most 3600 seconds")
         }
-        guard !allowPrivateMediaAddresses || !allowedMediaDomains.isEmpty else {
-            throw ValidationError("--allow-private-media-addresses needs --allowed-media-domains, without which nothing is fetched")
+        if allowedMediaDomains.isEmpty, let flag = givenOfFetching {
+            throw ValidationError("\(flag) needs --allowed-media-domains, without which nothing is fetched")
         }
         for domain in allowedMediaDomains where MediaDomain(domain) == nil {
             throw ValidationError("--allowed-media-domains \(domain) is none of HOST, HOST:PORT, *.DOMAIN and *")
         }
+    }
+
+    /// A flag of fetching that changes something.
+    private var givenOfFetching: String? {
+        if allowPrivateMediaAddresses { return "--allow-private-media-addresses" }
+        if mediaRedirects { return "--media-redirects" }
+        return imageFetchTimeout == nil ? nil : "--image-fetch-timeout"
     }
 
     func rules() throws -> MediaRules {
@@ -40,7 +49,7 @@ struct MediaFlags: ParsableArguments {
         rules.domains = allowedMediaDomains.compactMap(MediaDomain.init)
         rules.allowsPrivateAddresses = allowPrivateMediaAddresses
         rules.followsRedirects = mediaRedirects
-        rules.timeoutSeconds = imageFetchTimeout
+        rules.timeoutSeconds = imageFetchTimeout ?? Self.standardTimeout
         rules.localDirectory = try allowedLocalMediaPath.map { path in
             do throws(MediaError) { return try LocalMedia(path) } catch { throw LaunchError("--allowed-local-media-path \(error)") }
         }

@@ -77,6 +77,8 @@ import Testing
         (["vlmc", "opt", "--list", "--pipeline"], "error: --list runs nothing"), (["vlmc", "compile", "x", "--stop-after", "fused", "-o", "y"], "error: --stop-after stores nothing"),
         (["vlm-cache", "passes", "x", "--pass", "a", "--diff", "b"], "error: --diff names its pass itself, b"),
         (["vlm-serve", "x", "--allow-private-media-addresses"], "error: --allow-private-media-addresses needs --allowed-media-domains"),
+        (["vlm-serve", "x", "--media-redirects"], "error: --media-redirects needs --allowed-media-domains"),
+        (["vlm-serve", "x", "--image-fetch-timeout", "5", "--allowed-local-media-path", "/"], "error: --image-fetch-timeout needs --allowed-media-domains"),
         (["vlmc", "run", "x", "hi", "--temp", "1"], "error: Unknown option '--temp'. Did you mean '--temperature'?\n"), (["vlm-cache", "gc", "--keep", "1"], "Did you mean '--keep-last'?"),
         (["vlmc", "compile", "x", "--dtype", "f"], "error: Unknown option '--dtype'\n"), (["vlmc", "run", "x", "hi", "--n", "3"], "error: Unknown option '--n'\n"),
         (["vlm-serve", "run-batch", "-o", "b", "-i", "a", "x", "--max-body", "3"], "Unknown option '--max-body'. Did you mean '--max-body-bytes'?"), (["vlm-cache", "list"], "error: vlm-cache has no verb list; did you mean ls?"),

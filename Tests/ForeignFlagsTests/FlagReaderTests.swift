@@ -76,11 +76,13 @@ import Testing
 
     /// Flags win over variables, whichever way they are spelled.
     @Test(arguments: [
-        ("dir", "VLLM_IMAGE_FETCH_TIMEOUT=10", "dir --image-fetch-timeout 10", "VLLM_IMAGE_FETCH_TIMEOUT=10 is taken as --image-fetch-timeout 10"),
+        ("dir --allowed-media-domains a", "VLLM_IMAGE_FETCH_TIMEOUT=10", "dir --allowed-media-domains a --image-fetch-timeout 10", "VLLM_IMAGE_FETCH_TIMEOUT=10 is taken as --image-fetch-timeout 10"),
         ("dir --image-fetch-timeout 3", "VLLM_IMAGE_FETCH_TIMEOUT=10", "dir --image-fetch-timeout 3", ""),
-        ("dir", "VLLM_MEDIA_URL_ALLOW_REDIRECTS=1", "dir --media-redirects", "VLLM_MEDIA_URL_ALLOW_REDIRECTS=1 is taken as --media-redirects"),
+        ("dir", "VLLM_IMAGE_FETCH_TIMEOUT=10", "dir", "VLLM_IMAGE_FETCH_TIMEOUT has no effect without --allowed-media-domains"),
+        ("dir", "VLLM_MEDIA_URL_ALLOW_REDIRECTS=1", "dir", "VLLM_MEDIA_URL_ALLOW_REDIRECTS has no effect without --allowed-media-domains"),
+        ("dir --allowed-media-domains a", "VLLM_MEDIA_URL_ALLOW_REDIRECTS=1", "dir --allowed-media-domains a --media-redirects", "VLLM_MEDIA_URL_ALLOW_REDIRECTS=1 is taken as --media-redirects"),
         ("dir --no-media-redirects", "VLLM_MEDIA_URL_ALLOW_REDIRECTS=1", "dir --no-media-redirects", ""),
-        ("dir", "VLLM_MEDIA_URL_ALLOW_REDIRECTS=0", "dir --no-media-redirects", "VLLM_MEDIA_URL_ALLOW_REDIRECTS=0 is taken as --no-media-redirects"),
+        ("dir --allowed-media-domains a", "VLLM_MEDIA_URL_ALLOW_REDIRECTS=0", "dir --allowed-media-domains a --no-media-redirects", "VLLM_MEDIA_URL_ALLOW_REDIRECTS=0 is taken as --no-media-redirects"),
         ("dir", "VLLM_MAX_IMAGE_PIXELS= 4096 ", "dir --max-image-pixels 4096", "VLLM_MAX_IMAGE_PIXELS=4096 is taken as --max-image-pixels 4096"),
         ("dir", "OMP_NUM_THREADS=4,2", "dir --threads 4", "OMP_NUM_THREADS=4,2 is taken as --threads 4"), ("dir -t 8", "OMP_NUM_THREADS=4", "dir --threads 8", ""),
         ("dir", "OMP_NUM_THREADS=", "dir", ""), ("dir", "VLLM_API_KEY=k", "dir", ""), ("dir", "SOMETHING=1", "dir", ""),
