@@ -24,7 +24,8 @@ package enum ProcessSignals {
         }
     }
 
-    /// Has SIGINT, SIGTERM and SIGHUP end the process with code 1 and a message, after `undo` took back what was begun.
+    /// Has SIGINT, SIGTERM and SIGHUP end the process with code 1 and a message, after `undo` took back what was begun; a compiler that another
+    /// program started leaves the message to that one.
     ///
     /// Those that the process was started to ignore, as under `nohup`, stay ignored.
     package static func endOrderly(undoing undo: @escaping @Sendable (_ end: () -> Never) -> Never) {
@@ -37,7 +38,7 @@ package enum ProcessSignals {
             source.setEventHandler {
                 if number == SIGINT, let obey = interruption.withLock({ $0 }) { return obey() }
                 undo {
-                    StandardError.sayLast("error: interrupted")
+                    if !SiblingCompiler.isThisProcess { StandardError.sayLast("error: interrupted") }
                     _exit(1)
                 }
             }

@@ -17,6 +17,9 @@ package enum SiblingCompiler {
     /// Have the compiler say how far it is; without them `progress` says nothing.
     static let progressFlags = ["--progress-to", "\(progressDescriptor)"]
 
+    /// Whether a program started this one so.
+    static var isThisProcess: Bool { CommandLine.arguments.contains(progressFlags[0]) }
+
     /// What the compiler that runs is at, and how much of that is done, from 0 to 1.
     @Sendable package static func progress() -> (phase: String, share: Double) { latest.withLock { $0 } }
 

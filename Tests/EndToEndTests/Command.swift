@@ -66,6 +66,15 @@ struct Command {
         return outcome()
     }
 
+    /// The same of all that the program has started, as a terminal signals them.
+    func signalledWithItsOwn(_ number: Int32, after seconds: Double) throws -> Outcome {
+        process.standardInput = FileHandle.nullDevice
+        try process.run()
+        Thread.sleep(forTimeInterval: seconds)
+        kill(-process.processIdentifier, number)
+        return outcome()
+    }
+
     /// Starts a program that goes on until `stop`; its standard error is read line by line.
     func start() throws -> Running {
         process.standardInput = FileHandle.nullDevice

@@ -72,6 +72,15 @@ import Testing
         }
     }
 
+    /// Ctrl-C reaches the compiler as well, and is told once.
+    @Test(arguments: [0.1, 0.15, 0.2, 0.3]) func anInterruptedCompileIsToldOnce(_ seconds: Double) throws {
+        let space = try Workspace()
+        let model = try space.copyOfDemo()
+        let outcome = try Command("vlmc", ["run", model, "--store", space.store, "Hello"]).signalledWithItsOwn(SIGINT, after: seconds)
+        guard outcome.status != 0, outcome.status != -SIGINT else { return }
+        #expect(outcome.status == 1 && outcome.errors.components(separatedBy: "error: ").count == 2, "\(outcome.errors)")
+    }
+
     @Test func lengthsThatTheModelDoesNotTakeAreRefusedBeforeAnythingIsCompiled() async throws {
         let space = try Workspace()
         func refusal(_ words: String...) throws -> String {
