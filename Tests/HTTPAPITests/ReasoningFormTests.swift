@@ -1,4 +1,5 @@
 import JSON
+import Serving
 import Synchronization
 import TestClient
 import Testing
