@@ -38,7 +38,8 @@ package enum ProcessSignals {
             source.setEventHandler {
                 if number == SIGINT, let obey = interruption.withLock({ $0 }) { return obey() }
                 undo {
-                    if !SiblingCompiler.isThisProcess { StandardError.sayLast("error: interrupted") }
+                    if SiblingCompiler.isThisProcess { _exit(SiblingCompiler.interruptedCode) }
+                    StandardError.sayLast("error: interrupted")
                     _exit(1)
                 }
             }

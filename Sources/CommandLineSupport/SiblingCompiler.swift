@@ -17,6 +17,9 @@ package enum SiblingCompiler {
     /// Have the compiler say how far it is; without them `progress` says nothing.
     static let progressFlags = ["--progress-to", "\(progressDescriptor)"]
 
+    /// With which a compiler that was started so ends where a signal ended it, without a word.
+    static let interruptedCode: Int32 = 130
+
     /// Whether a program started this one so.
     static var isThisProcess: Bool { CommandLine.arguments.contains(progressFlags[0]) }
 
@@ -44,6 +47,11 @@ package enum SiblingCompiler {
         while isStopping.load(ordering: .relaxed) { pause() }
         let signal = status & 0x7F
         if signal != 0 { throw ChoiceError("\(path) was ended by signal \(signal)\(signal == SIGKILL ? ", perhaps for lack of memory" : "")") }
+        if status >> 8 == interruptedCode {
+            // What interrupted the compiler, such as a terminal, has most likely told this process as well.
+            sleep(1)
+            throw ChoiceError("interrupted")
+        }
         guard status == 0 else { throw ExitCode.failure }
         guard text.last == "\n", !text.dropLast().contains("\n") else { throw ChoiceError("\(path) printed no path; is it of another version?") }
         return String(text.dropLast())

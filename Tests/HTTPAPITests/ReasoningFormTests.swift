@@ -53,7 +53,7 @@ import Testing
         let kinds = events.names.map { String($0.dropFirst("response.".count)) }
         #expect(kinds.filter { !$0.hasSuffix(".delta") } == [
             "created", "in_progress", "output_item.added", "content_part.added", "reasoning_text.done", "content_part.done", "output_item.done",
-            "output_item.added", "content_part.added", "output_text.done", "content_part.done", "output_item.done", "completed",
+            "output_item.added", "content_part.added", "output_text.done", "content_part.done", "output_item.done", "incomplete",
         ], "\(kinds)")
         func joined(_ kind: String) -> String { zip(kinds, events.all).filter { $0.0 == kind }.compactMap { $0.1["delta"]?.stringValue }.joined() }
         #expect(joined("reasoning_text.delta") == "I see." && joined("output_text.delta") == "A cat")
