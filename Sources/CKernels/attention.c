@@ -104,3 +104,18 @@ vlm_pairs_version vlm_pairs_version_of(vlm_isa isa) {
 #undef VLM_PAIRS_TILE
   return best;
 }
+
+vlm_codes_version vlm_codes_version_of(vlm_isa isa) {
+  vlm_codes_version best = {0};
+#define VLM_CODES_TILE(features, attend, keys, query, balance) if (vlm_has(isa, features)) best = (vlm_codes_version){attend, keys, query, balance};
+#include "attention_int16.inl"
+#undef VLM_CODES_TILE
+  return best;
+}
+
+float vlm_query_code_most(int64_t head_dim) {
+  const double room = 2147483647.0 / (double)head_dim;
+  int64_t most = vlm_min(32767, (int64_t)vlm_sqrt1((float)room));
+  while ((double)most * (double)most > room) most--;
+  return (float)most;
+}

@@ -45,11 +45,17 @@ enum {
   VLM_DIRECT_ROWS = 12,        // most query rows for which bf16 keys are widened as they are read
   VLM_SEGMENT_ROWS = 504,      // most query rows of a segment work item
   VLM_SEGMENT_KEYS = 128,      // keys copied to scratch at a time
-  VLM_PAIRED_ROWS = 1032,      // the same of bf16
+  VLM_PAIRED_ROWS = 1032,      // the same of bf16 and codes
   VLM_PAIRED_KEYS = 256,
+  VLM_BALANCE_STEP = 4,        // one in so many keys says how great channels are
+  VLM_CODED_KEYS = 128,        // the same of codes
   VLM_CONTEXT_CHUNK = 512,     // tokens of a paged context that are summed apart from the others, rounded down to whole blocks
   VLM_PARTIAL_HEAD = 16,       // floats before the output of a partial
 };
+
+// The greatest codes of weights and of values: VLM_CODED_KEYS products have a sum below 2³¹.
+#define VLM_WEIGHT_CODE_MOST 16383
+#define VLM_VALUE_CODE_MOST 1023
 
 static inline int64_t vlm_visible(const vlm_key_tile *keys, int64_t row) {
   int64_t query = row / keys->rows_per_query;
@@ -68,6 +74,15 @@ static inline int64_t vlm_most_visible(const vlm_key_tile *keys, int64_t row, in
   int64_t most = 0;
   for (int64_t r = row; r < row + rows; r++) most = vlm_max(most, vlm_visible(keys, r));
   return most;
+}
+
+// The share of the next keys and values that belongs to query rows [row, row + rows).
+static inline void vlm_prefetch_next(const vlm_query_tile *tile, const vlm_key_tile *keys, int64_t row, int64_t rows) {
+  for (int64_t j = keys->next_count * row / tile->rows; j < keys->next_count * (row + rows) / tile->rows; j++)
+    for (int64_t i = 0; i < keys->next_bytes + 63; i += 64) {
+      __builtin_prefetch((const char *)keys->next_k + j * keys->next_k_stride + i, 0, 2);
+      __builtin_prefetch((const char *)keys->next_v + j * keys->next_v_stride + i, 0, 2);
+    }
 }
 
 // Adds a run of keys to the state of a query tile.
@@ -109,6 +124,66 @@ vlm_pairs_version vlm_pairs_version_of(vlm_isa isa);
 #define VLM_PAIRS_TILE(features, attend, pair, round) vlm_attend_fn attend; vlm_pair_fn pair; vlm_round_query_fn round;
 #include "attention_pairs.inl"
 #undef VLM_PAIRS_TILE
+
+// A run of keys and values as 16-bit codes; the order of pairs is the version's own. Zeros where a partner is missing.
+typedef struct {
+  int64_t count, head_dim, stride;  // `stride` as in vlm_query_tile
+  const float *k;
+  int64_t k_stride;
+  const float *v;
+  int64_t v_stride;
+  uint32_t *coded_k;  // panels of VLM_PANEL keys: two numbers of a key side by side, [head_dim / 2][VLM_PANEL]
+  float *k_scale;     // [count, to whole panels]
+  const float *balance;  // what keys are multiplied by
+  int16_t *rows;      // room for VLM_SUM_LANES rows of vlm_code_row numbers
+  uint32_t *coded_v;  // two keys side by side, [count / 2, to whole panels][stride]
+  float *v_scale;     // [stride]
+  float *v_inverse;   // [stride], room
+  float spoilt;       // NaN where a key has a number that is not finite, else 0
+} vlm_coded_keys;
+
+// The greatest code of queries and keys, so that the products of a head's numbers have a sum below 2³¹.
+float vlm_query_code_most(int64_t head_dim);
+
+// What the channels of a head's queries and of its keys are multiplied by before they become codes: powers of two, whose product is 1, so that
+// no channel of the keys is far greater than the others in the mean.
+typedef struct {
+  float *queries, *keys;  // [stride]
+} vlm_balance;
+
+// From the sum of a channel's magnitudes in one key of VLM_BALANCE_STEP.
+static inline void vlm_balance_of(float sum, int64_t keys_seen, float *queries, float *keys) {
+  const float mean = sum / (float)vlm_ceil_div(keys_seen, VLM_BALANCE_STEP);
+  const int64_t power = vlm_bits(mean) & 0x7f800000, least = 27 << 23, most = (int64_t)227 << 23, bits = vlm_max(least, vlm_min(most, power));
+  *queries = vlm_from_bits((uint32_t)bits);
+  *keys = vlm_from_bits((254u << 23) - (uint32_t)bits);
+}
+
+// Numbers of a row of codes.
+static inline int64_t vlm_code_row(int64_t head_dim) { return (head_dim + 31) / 32 * 32; }
+
+// The floats of a coded query row: codes, then its scale with the tile's and log₂e.
+static inline float *vlm_coded_scale(const vlm_query_tile *tile, int64_t row) { return tile->q + row * tile->stride + tile->stride / 2; }
+
+// The balance of all keys [count, head_dim] that a query sees.
+typedef void vlm_balance_fn(const float *k, int64_t k_stride, int64_t count, int64_t head_dim, vlm_balance balance);
+typedef void vlm_code_query_fn(const float *x, const float *balance, int64_t head_dim, float scale, int16_t *codes, float *row_scale);
+typedef void vlm_code_keys_fn(vlm_coded_keys *keys);
+typedef void vlm_attend_codes_fn(const vlm_query_tile *tile, const vlm_key_tile *keys, const vlm_coded_keys *coded);
+
+// Of a key tile `k`, `v`, their strides and what is hidden from whom are not asked.
+typedef struct {
+  vlm_attend_codes_fn *attend;
+  vlm_code_keys_fn *keys;
+  vlm_code_query_fn *query;
+  vlm_balance_fn *balance;
+} vlm_codes_version;
+vlm_codes_version vlm_codes_version_of(vlm_isa isa);
+
+#define VLM_CODES_TILE(features, attend, keys, query, balance) \
+  vlm_attend_codes_fn attend; vlm_code_keys_fn keys; vlm_code_query_fn query; vlm_balance_fn balance;
+#include "attention_int16.inl"
+#undef VLM_CODES_TILE
 
 vlm_attend_fn *vlm_attend_version(vlm_isa isa);
 vlm_transpose_fn *vlm_transpose_version(vlm_isa isa);

@@ -218,13 +218,17 @@ typedef struct {
   float scale, inverse;
 } vlm_i16_rounding;
 
-// Of a block whose greatest magnitude has these bits. One with a number that is not finite has no codes and makes sums NaN.
-static inline vlm_i16_rounding vlm_i16_rounding_of(uint32_t greatest) {
+// Of numbers whose greatest magnitude has these bits and becomes the code `code_most`. Such with one that is not finite have no codes and make
+// sums NaN.
+static inline vlm_i16_rounding vlm_i16_rounding_to(uint32_t greatest, float code_most) {
   const float most = vlm_from_bits(greatest);
   if (greatest >= 0x7f800000) return (vlm_i16_rounding){vlm_from_bits(0x7fc00000), 0};
   if (most < VLM_I16_LEAST) return (vlm_i16_rounding){0, 0};
-  return (vlm_i16_rounding){most / VLM_I16_MOST, VLM_I16_MOST / most};
+  return (vlm_i16_rounding){most / code_most, code_most / most};
 }
+
+// Of a block of inputs.
+static inline vlm_i16_rounding vlm_i16_rounding_of(uint32_t greatest) { return vlm_i16_rounding_to(greatest, VLM_I16_MOST); }
 
 // Bytes of the codes of a packed row, behind which its scales lie.
 static inline int64_t vlm_i16_code_bytes(int64_t inputs) { return (inputs + 31) / 32 * 64; }

@@ -9,6 +9,20 @@ static inline float vlm_abs1(float x) { return vlm_from_bits(vlm_bits(x) & 0x7ff
 static inline float vlm_copysign1(float x, float s) { return vlm_from_bits((vlm_bits(x) & 0x7fffffff) | (vlm_bits(s) & 0x80000000)); }
 static inline float vlm_sqrt1(float x) { return __builtin_elementwise_sqrt(x); }
 
+// a · b + c with one rounding. The product is exact in f64; the sum goes to its odd neighbour where it is not, so that rounding it once more
+// is rounding once.
+static inline float vlm_fma1(float a, float b, float c) {
+  const double product = (double)a * (double)b, sum = product + (double)c, part = sum - product;
+  const double error = (product - (sum - part)) + ((double)c - part);
+  uint64_t bits;
+  __builtin_memcpy(&bits, &sum, 8);
+  // Of what is not finite the error is NaN.
+  if ((error < 0 || error > 0) && !(bits & 1)) bits += (error > 0) == (sum > 0) ? 1 : (uint64_t)-1;
+  double odd;
+  __builtin_memcpy(&odd, &bits, 8);
+  return (float)odd;
+}
+
 // The nearest whole number, ties to even, of |x| < 2²².
 static inline float vlm_round1(float x) { return (x + 0x1.8p23f) - 0x1.8p23f; }
 

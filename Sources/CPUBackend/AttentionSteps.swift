@@ -149,7 +149,12 @@ final class SegmentAttentionStep: PreparedStep {
         arguments.heads = Int64(attention.heads)
         arguments.kv_heads = Int64(attention.kvHeads)
         arguments.head_dim = Int64(attention.headDim)
-        arguments.products = attention.arithmetic == .bf16 ? VLM_BF16 : VLM_F32
+        arguments.products =
+            switch attention.arithmetic {
+            case .bf16: VLM_PRODUCTS_BF16
+            case .int16: VLM_PRODUCTS_INT16
+            case .f32, .blas, .int8: VLM_PRODUCTS_F32
+            }
         arguments.scale = attention.scale
         arguments.softcap = attention.softcap
         environment.scratch.reserve(thread: vlm_segment_attention_scratch_bytes(arguments.head_dim))

@@ -95,7 +95,7 @@ static void check_paged(const paged_case *c) {
 }
 
 typedef struct {
-    vlm_dtype products;
+    vlm_products products;
     int64_t heads, kv_heads, dim;
     float softcap;
     bool has_keys;  // of their own
@@ -103,6 +103,9 @@ typedef struct {
 } segment_case;
 
 static void check_segments(const segment_case *c) {
+    static const char *const names[] = {"segments", "segments of bf16", "segments of 16-bit codes"};
+    static const char *const areas[] = {"segment_attention", "segment_attention", "segment_attention_int16"};
+    static const double tolerances[] = {2e-5, 1.5e-2, 0};
     const int64_t rows = c->offsets[3], keys = c->has_keys ? c->key_offsets[3] : rows, numbers = rows * c->heads * c->dim;
     float *generic = guarded((size_t)numbers * 4, false), *y = guarded((size_t)numbers * 4, false);
     const vlm_segment_attention_args a = {.heads = c->heads, .kv_heads = c->kv_heads, .head_dim = c->dim, .products = c->products, .scale = 0.2f,
@@ -116,8 +119,8 @@ static void check_segments(const segment_case *c) {
         expect_ok(vlm_segment_attention(&a, items / 2, items, scratch, sets[set].isa), set, "segments");
         expect_ok(vlm_segment_attention(&a, 0, items / 2, scratch, sets[set].isa), set, "segments");
         if (set == 0) memcpy(generic, y, (size_t)numbers * 4);
-        expect_near(set, c->products == VLM_BF16 ? "segments of bf16" : "segments", y, generic, numbers, c->products == VLM_BF16 ? 1.5e-2 : 2e-5);
-        digest_floats("segment_attention", set, y, numbers);
+        expect_near(set, names[c->products], y, generic, numbers, tolerances[c->products]);
+        digest_floats(areas[c->products], set, y, numbers);
     }
     release_all();
 }
@@ -137,12 +140,14 @@ void check_attention(void) {
         {VLM_F32, 1, 16, 256, 16, 0, 50, false, {3}, {37}},
     };
     static const segment_case segment_cases[] = {
-        {VLM_F32, 2, 2, 64, 0, false, {0, 50, 51, 130}, {0}},
-        {VLM_F32, 3, 1, 80, 0, false, {0, 1, 1, 77}, {0}},
-        {VLM_F32, 2, 1, 33, 20, true, {0, 9, 30, 41}, {0, 200, 200, 217}},
-        {VLM_BF16, 2, 2, 72, 0, false, {0, 60, 61, 120}, {0}},
-        {VLM_BF16, 1, 1, 33, 9, true, {0, 9, 30, 41}, {0, 40, 40, 57}},
-        {VLM_F32, 1, 1, 128, 0, false, {0, 260, 300, 303}, {0}},
+        {VLM_PRODUCTS_F32, 2, 2, 64, 0, false, {0, 50, 51, 130}, {0}},
+        {VLM_PRODUCTS_F32, 3, 1, 80, 0, false, {0, 1, 1, 77}, {0}},
+        {VLM_PRODUCTS_F32, 2, 1, 33, 20, true, {0, 9, 30, 41}, {0, 200, 200, 217}},
+        {VLM_PRODUCTS_BF16, 2, 2, 72, 0, false, {0, 60, 61, 120}, {0}},
+        {VLM_PRODUCTS_BF16, 1, 1, 33, 9, true, {0, 9, 30, 41}, {0, 40, 40, 57}},
+        {VLM_PRODUCTS_F32, 1, 1, 128, 0, false, {0, 260, 300, 303}, {0}},
+        {VLM_PRODUCTS_INT16, 2, 2, 80, 0, false, {0, 60, 61, 330}, {0}},
+        {VLM_PRODUCTS_INT16, 3, 1, 33, 0, true, {0, 9, 30, 41}, {0, 400, 400, 417}},
     };
     seed(4000);
     for (size_t i = 0; i < sizeof paged_cases / sizeof *paged_cases; i++) check_paged(paged_cases + i);

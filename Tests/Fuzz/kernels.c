@@ -250,7 +250,7 @@ static void segments(source *s) {
     int32_t end = 0;
     for (int64_t i = 0; i <= a.segments; i++) offsets[i] = end, end += byte(s) % 40;
     a.softcap = (float)number(s, 2);
-    a.products = (vlm_dtype)(byte(s) % 3);
+    a.products = (vlm_products)(byte(s) % 4);
     int64_t rows = offsets[a.segments], key_rows = rows;
     if (byte(s) % 2) {
         int32_t *keys = exact(s, a.segments + 1, sizeof *keys);

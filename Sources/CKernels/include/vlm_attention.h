@@ -85,12 +85,17 @@ vlm_status vlm_paged_attention(const vlm_paged_attention_args *args, int64_t beg
 // Merges rows [begin, end) of vlm_paged_attention_merges; once for each, of arguments that vlm_paged_attention took.
 vlm_status vlm_paged_attention_merge(const vlm_paged_attention_args *args, int64_t begin, int64_t end, vlm_isa isa);
 
+// What the products of attention inside segments are of.
+typedef enum vlm_products { VLM_PRODUCTS_F32 = 0, VLM_PRODUCTS_BF16 = 1, VLM_PRODUCTS_INT16 = 2 } vlm_products;
+
 // Full (not causal) attention inside segments: query rows offsets[s] ..< offsets[s+1] see the key rows key_offsets[s] ..<
 // key_offsets[s+1]; where there are none, y is 0. For products of bf16 scaled queries, keys, values and exponentials are rounded to bf16;
-// sums are f32.
+// sums are f32. For those of int16 queries and keys are rounded to whole multiples of their greatest magnitude / √(2³¹ / head_dim), and of
+// 128 keys values, channel by channel, to such of the greatest / 1023 and exponentials to such of the greatest / 16383; sums over a head and
+// over 128 keys are integers, so that without a softcap every instruction set gives the same bits.
 typedef struct vlm_segment_attention_args {
   int64_t heads, kv_heads, head_dim;
-  vlm_dtype products;      // VLM_F32 or VLM_BF16
+  vlm_products products;
   float scale;
   float softcap;           // as in vlm_paged_attention_args
   int64_t segments;

@@ -87,12 +87,3 @@ VLM_INLINE void softmax_rows(const vlm_query_tile *tile, const vlm_key_tile *key
     else softmax_row(tile, row + r, scores, visible, width);
   }
 }
-
-// The share of the next keys and values that belongs to query rows [row, row + rows).
-static void prefetch_next(const vlm_query_tile *tile, const vlm_key_tile *keys, int64_t row, int64_t rows) {
-  for (int64_t j = keys->next_count * row / tile->rows; j < keys->next_count * (row + rows) / tile->rows; j++)
-    for (int64_t i = 0; i < keys->next_bytes + 63; i += 64) {
-      __builtin_prefetch((const char *)keys->next_k + j * keys->next_k_stride + i, 0, 2);
-      __builtin_prefetch((const char *)keys->next_v + j * keys->next_v_stride + i, 0, 2);
-    }
-}

@@ -131,7 +131,7 @@ static void attend_pairs(const vlm_query_tile *tile, const vlm_key_tile *keys) {
   for (int64_t row = 0; row < tile->rows; row += ROWS) {
     int64_t rows = vlm_min(ROWS, tile->rows - row), most = vlm_most_visible(keys, row, rows);
     if (most == 0) continue;
-    if (!keys->streams) prefetch_next(tile, keys, row, rows);
+    if (!keys->streams) vlm_prefetch_next(tile, keys, row, rows);
     int64_t width = vlm_ceil_div(most, V_WIDTH) * V_WIDTH;
     pairs_tile scores = {.k = tile->head_dim, .a = tile->q + row * tile->stride, .a_stride = row_bytes, .b = keys->k,
                          .b_stride = keys->k_stride, .c = tile->scores, .c_stride = VLM_KEYS_MAX, .accumulate = false,

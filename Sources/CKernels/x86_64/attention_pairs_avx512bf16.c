@@ -109,21 +109,12 @@ static float weigh_row(const vlm_query_tile *tile, int64_t row, float *scores, i
   return _mm512_cvtss_f32(kept);
 }
 
-// The share of the next keys and values that belongs to query rows [row, row + rows).
-static void prefetch_keys(const vlm_query_tile *tile, const vlm_key_tile *keys, int64_t row, int64_t rows) {
-  for (int64_t j = keys->next_count * row / tile->rows; j < keys->next_count * (row + rows) / tile->rows; j++)
-    for (int64_t i = 0; i < keys->next_bytes + 63; i += 64) {
-      __builtin_prefetch((const char *)keys->next_k + j * keys->next_k_stride + i, 0, 2);
-      __builtin_prefetch((const char *)keys->next_v + j * keys->next_v_stride + i, 0, 2);
-    }
-}
-
 void vlm_attend_pairs_avx512bf16(const vlm_query_tile *tile, const vlm_key_tile *keys) {
   const int64_t pairs = vlm_ceil_div(tile->head_dim, 2), width = vlm_ceil_div(keys->count, VLM_PANEL) * VLM_PANEL;
   float kept[ROWS];
   for (int64_t row = 0; row < tile->rows; row += ROWS) {
     int64_t rows = vlm_min(ROWS, tile->rows - row);
-    prefetch_keys(tile, keys, row, rows);
+    vlm_prefetch_next(tile, keys, row, rows);
     paired_product scores = {.pairs = pairs, .a = (const uint16_t *)tile->q + row * tile->stride, .a_stride = tile->stride * 2,
                              .b = keys->k, .b_stride = VLM_PANEL, .c = tile->scores, .c_stride = VLM_KEYS_MAX};
     for (int64_t n = 0; n < width; n += VLM_PANEL, scores.b += pairs * VLM_PANEL, scores.c += VLM_PANEL) products[rows - 1][1](&scores);

@@ -70,11 +70,14 @@ struct KernelBench {
             "(\(percent(shares[0]))…\(percent(shares[shares.count - 1])))")
     }
 
+    /// Of dots of 16 bits, else of products and sums.
+    private var codeRate: vlm_rate { vlm_rate_work(VLM_RATE_INT16_DOT, 0, isa) > 0 ? VLM_RATE_INT16_DOT : VLM_RATE_INT16_PAIRS }
+
     private func peak(_ kind: vlm_linear_kind) -> vlm_rate {
         switch kind {
         case VLM_LINEAR_BF16_BF16, VLM_LINEAR_F8_BF16: VLM_RATE_BF16_DOT
         case VLM_LINEAR_INT4_INT8, VLM_LINEAR_F4_INT8: VLM_RATE_INT8_DOT
-        case VLM_LINEAR_BF16_INT16: vlm_rate_work(VLM_RATE_INT16_DOT, 0, isa) > 0 ? VLM_RATE_INT16_DOT : VLM_RATE_INT16_PAIRS
+        case VLM_LINEAR_BF16_INT16: codeRate
         // Products of 8 by 8 bits have no room in 16, so that without dots of bytes they are of 16 bits.
         case VLM_LINEAR_INT8_INT8: vlm_rate_work(VLM_RATE_INT8_DOT, 0, isa) > 0 ? VLM_RATE_INT8_DOT : VLM_RATE_INT16_PAIRS
         default: VLM_RATE_F32_FMA
@@ -171,15 +174,23 @@ struct KernelBench {
 
     func attention() {
         for patches in [1024, 4096] {
-            for products in [VLM_F32, VLM_BF16] where products == VLM_F32 || isa & VLM_ISA_AVX512_BF16 != 0 { segment(patches, products) }
+            segment(patches, VLM_PRODUCTS_F32)
+            segment(patches, VLM_PRODUCTS_INT16)
+            if isa & VLM_ISA_AVX512_BF16 != 0 { segment(patches, VLM_PRODUCTS_BF16) }
         }
         for (queries, context) in [(1, 1024), (1, 16384), (256, 1024), (256, 8192)] {
             for dtype in [VLM_F32, VLM_BF16] { paged(queries: queries, context: context, dtype) }
         }
     }
 
-    private func segment(_ patches: Int, _ products: vlm_dtype) {
-        let offsets = [0, Int32(patches)], name = products == VLM_BF16 ? "bf16" : "f32"
+    private func segment(_ patches: Int, _ products: vlm_products) {
+        let offsets = [0, Int32(patches)]
+        let (name, rate) =
+            switch products {
+            case VLM_PRODUCTS_BF16: ("bf16", VLM_RATE_BF16_DOT)
+            case VLM_PRODUCTS_INT16: ("int16", codeRate)
+            default: ("f32", VLM_RATE_F32_FMA)
+            }
         offsets.withUnsafeBufferPointer { offsets in
             var a = vlm_segment_attention_args(
                 heads: 16, kv_heads: 16, head_dim: 80, products: products, scale: 0.1, softcap: 0, segments: 1, offsets: offsets.baseAddress,
@@ -188,7 +199,7 @@ struct KernelBench {
             let items = vlm_segment_attention_items(&a), arguments = a
             report(
                 "segment attention \(name) \(patches) × 16 × 80", work: 4e-9 * Double(patches * patches * 16 * 80), unit: "GFLOP/s",
-                rate: products == VLM_BF16 ? VLM_RATE_BF16_DOT : VLM_RATE_F32_FMA
+                rate: rate
             ) { _ in
                 seconds(items) { begin, end, t in
                     withUnsafePointer(to: arguments) { _ = vlm_segment_attention($0, begin, end, scratch[t], isa) }
