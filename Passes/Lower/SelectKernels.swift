@@ -8,8 +8,8 @@ package struct KernelPolicy: Sendable, Hashable {
     package var isExact: Bool
     /// What the target's processor has.
     package var features: Set<CPUFeature>
-    /// The fastest arithmetic for many rows, and for attention inside images where that has it, as measured: f32, bf16 or int16, or f32 or BLAS
-    /// where the policy is exact.
+    /// The fastest arithmetic for many rows and for attention inside images, as measured: f32, bf16 or int16, or f32 or BLAS where the policy is
+    /// exact.
     package var arithmetic: Arithmetic
     /// From this many rows on BLAS is worth unpacking a weight for. Every other arithmetic is that of all rows, so that a
     /// token's value does not depend on how many others are computed with it.
@@ -38,7 +38,7 @@ package struct KernelPolicy: Sendable, Hashable {
 ///
 ///     %1 = linear %x, %w                          →      %1 = linear %x, %w  via linear_bf16_f32
 package func selectKernels(_ policy: KernelPolicy) -> Pass {
-    Pass("select-kernels", .selected, version: 4) { module, report throws(PassError) in
+    Pass("select-kernels", .selected, version: 5) { module, report throws(PassError) in
         for index in module.graphs.indices {
             let editor = Editor(module.graphs[index], report: report)
             var selection = KernelSelection(editor: editor, bounds: module.bounds, policy: policy)

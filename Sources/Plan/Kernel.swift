@@ -13,7 +13,8 @@ package enum Arithmetic: String, Sendable, Hashable, Codable, CaseIterable {
     case blas
     /// Activations rounded to bf16, dot products of bf16 pairs accumulated in f32.
     case bf16
-    /// Weights and activations rounded to 16-bit codes by row and 256 inputs, dot products in i32.
+    /// Weights and activations rounded to 16-bit codes by row and 256 inputs, or what attention multiplies by row or by channel and 128 keys,
+    /// dot products in i32.
     case int16
     /// Activations quantized per row and group to int8, dot products in i32.
     case int8

@@ -32,7 +32,7 @@ extension KernelRegistry {
             .kvWrite, "kv_store", "Stores rows of keys and values in a layer's paged cache; slot −1 stores nothing.",
             [OperandRule("k"), OperandRule("v"), OperandRule("slots", .i32, .dense, rank: 1...1)], [], cost: .movement),
         pagedRow(.bf16, needs: [.avx512f, .avx512bf16]), pagedRow(.f32),
-        segmentRow(.bf16, needs: [.avx512f, .avx512bf16]), segmentRow(.f32),
+        segmentRow(.bf16, needs: [.avx512f, .avx512bf16]), segmentRow(.int16, needs: FeatureNeeds(anyOf: [.avx2])), segmentRow(.f32),
         KernelRow(
             .gatedActivation, "gated_activation", "`activation(gate) · up` of rows `[gate, up]`.", [OperandRule("x", rank: 2...8)], cost: .perElement(4)),
         KernelRow(

@@ -172,6 +172,9 @@ enum KernelSample {
                 .segmentAttention(.init(arithmetic: .bf16, heads: 2, kvHeads: 2, headDim: 4, scale: 0.5, mask: .segments("images"))),
                 [heads, heads, heads], [value(1, patches, 2, 4)]),
             step(
+                .segmentAttention(.init(arithmetic: .int16, heads: 2, kvHeads: 2, headDim: 4, scale: 0.5, mask: .segments("images"))),
+                [heads, heads, heads], [value(1, patches, 2, 4)]),
+            step(
                 linear(.blas, "merger"), [value(1, "M", 32), constant("merger")],
                 [Slot(.output(0), TensorType(.f32, ["M", 8]))]),
         ]

@@ -272,7 +272,7 @@ import Testing
     @Test func everyKernelHasASoundStep() {
         let program = KernelSample.program()
         #expect(program.contradiction(weights: KernelSample.weights) == nil)
-        #expect(Set(program.plans.flatMap(\.steps).map(\.kernel.name)).count == 48)
+        #expect(Set(program.plans.flatMap(\.steps).map(\.kernel.name)).count == 49)
     }
 
     @Test func fallbacksAreCounted() throws {

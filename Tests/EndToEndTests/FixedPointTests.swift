@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// Models whose bf16 layers compute in 16-bit codes, by the rates of a machine that is described.
+/// Models whose bf16 layers and attention inside images compute in 16-bit codes, by the rates of a machine that is described.
 @Suite struct FixedPointTests {
     private static let reference = Workspace.fixtures.appending(path: "qwen2_vl_hubstyle").path
 
@@ -37,13 +37,16 @@ import Testing
         let space = try Workspace()
         let artifact = try compile(rates, in: space, "--target", target)
         #expect(try arithmetic(artifact, in: space) == [kernel])
-        #expect(try space.cache("plan", artifact, "--entry", "vision").output.contains("pack_activations_int16_blocks") == kernel.hasSuffix("int16"))
+        let plan = try space.cache("plan", artifact, "--entry", "vision").output, products = String(kernel.split(separator: "_")[2])
+        #expect(plan.contains("pack_activations_int16_blocks") == kernel.hasSuffix("int16"))
+        #expect(plan.contains("segment_attention_\(products)"))
     }
 
     @Test func exactPrecisionHasNoCodes() throws {
         let space = try Workspace()
         let artifact = try compile(#", "int16 GOP/s": 1000, "vpmaddwd GOP/s": 1000"#, in: space, "--precision", "exact", "--target", "cpu-avx2")
         #expect(try arithmetic(artifact, in: space) == ["linear_bf16_f32"])
+        #expect(try space.cache("plan", artifact, "--entry", "vision").output.contains("segment_attention_f32"))
     }
 
     /// By every version that this machine has.
