@@ -56,7 +56,7 @@ final class Scratch {
     /// Asks for at least this much per thread; before `allocate`.
     func reserve(thread bytes: Int) { threadBytes = max(threadBytes, (bytes + 4095) & ~4095) }
 
-    /// Asks for at least so much that all threads share while a step runs; before `allocate`.
+    /// Asks for at least so much that all threads share while a step runs; before `allocate`. Not for steps of images: others run between their items.
     func reserve(shared bytes: Int) { sharedBytes = max(sharedBytes, bytes) }
 
     /// Makes the memory; once, after all steps are prepared.
