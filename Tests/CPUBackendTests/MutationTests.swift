@@ -97,32 +97,38 @@ import Testing
         }
     }
 
+    private static func dropVideo(_ inputs: inout [String: Any]) { (inputs["video"], inputs["videoRefusal"]) = (nil, nil) }
+
     static let contradictions = [
         Contradiction("positions have 1 axes") { set(&$0, "positions", to: ["sequential": ["start": 0]]) },
         Contradiction("positions.start is 9223372036854775807") { set(&$0, "positions", to: ["sequential": ["start": Int.max]]) },
         Contradiction("positions.mergeSize is 4096") { set(&$0, "positions", to: ["mrope": ["mergeSize": 4096]]) },
         Contradiction("positions.mergeSize is 4, but") { set(&$0, "positions", to: ["mrope": ["mergeSize": 4]]) },
         Contradiction("positions.mergeSize is 2, but image.pixels.order has cells of 4") {
-            $0["video"] = nil
+            dropVideo(&$0)
             set(&$0, "image", "pixels", "order", "cells", "side", to: 4)
             set(&$0, "image", "features", "cells", "side", to: 4)
         },
         Contradiction("image.features are of cells of 4, but") { set(&$0, "image", "features", "cells", "side", to: 4) },
         Contradiction("image.tensors makes pixels of u8 [294], but") {
-            $0["video"] = nil
+            dropVideo(&$0)
             set(&$0, "image", "pixels", "patchSize", to: 7)
         },
         Contradiction("video.frames has other pixels") { set(&$0, "image", "pixels", "patchSize", to: 7) },
         Contradiction("image.pixels.temporalPatchSize is 0") { set(&$0, "image", "pixels", "temporalPatchSize", to: 0) },
         Contradiction("image.views[0].fit.minPixels is 1099511627776") { fit(&$0, ["minPixels": 1 << 40]) },
-        Contradiction("image is missing") { ($0["image"], $0["video"]) = (nil, nil) },
+        Contradiction("image is missing") {
+            dropVideo(&$0)
+            $0["image"] = nil
+        },
+        Contradiction("videoRefusal is there without video") { $0["video"] = nil },
         Contradiction("video is there, but image is not") { $0["image"] = nil },
         Contradiction("image.tensors has not one of pixels") { set(&$0, "image", "tensors", to: [Any]()) },
         Contradiction("image.views are 0") { set(&$0, "image", "views", to: [Any]()) },
         Contradiction("image.order names no view") { set(&$0, "image", "order", to: [3]) },
         Contradiction("image.prompt.token is") { set(&$0, "image", "prompt", "token", to: 2_000_000_000) },
         Contradiction("vocabularySize is 17, but") {
-            $0["video"] = nil
+            dropVideo(&$0)
             $0["vocabularySize"] = 17
             set(&$0, "image", "prompt", "token", to: 5)
         },
