@@ -105,11 +105,7 @@ extension ChatTranslation<Messages> {
 
     /// `output_config.format`, which says of the answer what `response_format` does.
     fileprivate mutating func setFormat(_ fields: FieldReader) throws(APIError) {
-        guard let value = fields.value("output_config") else { return }
-        guard let config = value.objectValue else { throw fields.mismatch("output_config", value, "an object") }
-        let inner = FieldReader(object: config, prefix: "output_config.")
-        for name in config.keys where name != "format" && name != "effort" { throw .unknown(field: name, in: inner.prefix) }
-        guard let value = inner.value("format") else { return }
+        guard let inner = try outputConfig(fields), let value = inner.value("format") else { return }
         guard let format = value.objectValue else { throw inner.mismatch("format", value, "an object") }
         guard format["type"] == "json_schema", let schema = format["schema"], format.count == 2 else {
             throw .invalid("output_config.format must be {\"type\":\"json_schema\",\"schema\":…}", param: "output_config.format")

@@ -8,18 +8,24 @@ extension ChatTranslation<Messages> {
     mutating func setThinking(_ fields: FieldReader) throws(APIError) {
         var words = JSONObject()
         words["enable_thinking"] = try isEnabled(fields).map { .bool($0) }
-        if let config = fields.value("output_config")?.objectValue {
-            let inner = FieldReader(object: config, prefix: "output_config.")
-            if let effort = try inner.string("effort") {
-                guard Self.efforts.contains(effort) else {
-                    throw .invalid(
-                        "output_config.effort must be one of \(Self.efforts.joined(separator: ", ")), not \(effort.prefix(40))",
-                        param: "output_config.effort")
-                }
-                words["reasoning_effort"] = .string(effort)
+        if let effort = try outputConfig(fields)?.string("effort") {
+            guard Self.efforts.contains(effort) else {
+                throw .invalid(
+                    "output_config.effort must be one of \(Self.efforts.joined(separator: ", ")), not \(effort.prefix(40))",
+                    param: "output_config.effort")
             }
+            words["reasoning_effort"] = .string(effort)
         }
         if !words.isEmpty { body["chat_template_kwargs"] = .object(words) }
+    }
+
+    /// `output_config`, which holds `format` and `effort`.
+    func outputConfig(_ fields: FieldReader) throws(APIError) -> FieldReader? {
+        guard let value = fields.value("output_config") else { return nil }
+        guard let config = value.objectValue else { throw fields.mismatch("output_config", value, "an object") }
+        let inner = FieldReader(object: config, prefix: "output_config.")
+        for (name, value) in config where !value.isNull && name != "format" && name != "effort" { throw .unknown(field: name, in: inner.prefix) }
+        return inner
     }
 
     /// `chat_template_kwargs`, which win over what the other fields mean.
