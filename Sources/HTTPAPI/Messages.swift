@@ -32,6 +32,9 @@ package struct Messages: ChatForm {
         var translation = try conversation(fields)
         guard let model = fields.value("model") else { throw .invalid("model is required", param: "model") }
         translation.body["model"] = model
+        // It adds no token, and is as wrong here as there.
+        try translation.setFormat(fields)
+        translation.body["response_format"] = nil
         return translation
     }
 

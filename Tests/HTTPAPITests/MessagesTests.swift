@@ -121,9 +121,12 @@ import Testing
         #expect(answer["usage"]?["input_tokens"] == .int("user:hello\nassistant:He".utf8.count), "\(answer)")
         let counted = try await server.request("POST", "/v1/messages/count_tokens", ["model": "null-model", "messages": messages]).json
         #expect(counted == ["input_tokens": .int("user:hello\nassistant:He".utf8.count)])
-        let strange: JSONValue = ["model": "null-model", "messages": messages, "output_config": ["effort": "low", "mood": "fine"]]
-        let refused = try await server.request("POST", "/v1/messages/count_tokens", strange)
-        #expect(refused.status == 400 && refused.text.contains("output_config.mood"))
+        let strange: [(JSONValue, String)] = [(["mood": "fine"], "output_config.mood"), (["format": ["type": "json_schema", "schema": true, "x": 1]], "output_config.format")]
+        for (config, field) in strange {
+            let body: JSONValue = ["model": "null-model", "messages": messages, "output_config": config]
+            let refused = try await server.request("POST", "/v1/messages/count_tokens", body)
+            #expect(refused.status == 400 && refused.text.contains(field), "\(refused.text)")
+        }
         await server.stop()
     }
 
