@@ -47,6 +47,8 @@ struct MessagesReader {
             throw .invalid("\(place).role must be user or assistant, not \(role.prefix(40))", param: "\(place).role")
         }
         guard let blocks = fields.value("content")?.arrayValue else {
+            // A chat's assistant may have none beside calls; here calls are blocks of it.
+            if role == "assistant", fields.value("content") == nil { throw .invalid("\(place).content is required", param: "\(place).content") }
             names.set("messages[\(messages.count)]", place)
             messages.append(["role": .string(role), "content": object["content"] ?? .null])
             return

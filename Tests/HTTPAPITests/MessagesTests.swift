@@ -121,6 +121,9 @@ import Testing
         #expect(answer["usage"]?["input_tokens"] == .int("user:hello\nassistant:He".utf8.count), "\(answer)")
         let counted = try await server.request("POST", "/v1/messages/count_tokens", ["model": "null-model", "messages": messages]).json
         #expect(counted == ["input_tokens": .int("user:hello\nassistant:He".utf8.count)])
+        let empty: JSONValue = ["model": "null-model", "max_tokens": 1, "messages": [["role": "assistant", "content": .null]]]
+        let nothing = try await server.request("POST", "/v1/messages", empty)
+        #expect(nothing.status == 400 && nothing.text.contains("messages[0].content is required"), "\(nothing.text)")
         let strange: [(JSONValue, String)] = [(["mood": "fine"], "output_config.mood"), (["format": ["type": "json_schema", "schema": true, "x": 1]], "output_config.format")]
         for (config, field) in strange {
             let body: JSONValue = ["model": "null-model", "messages": messages, "output_config": config]
