@@ -18,6 +18,14 @@ package struct Grammar: Sendable {
     private(set) var classes: [UInt8] = []
     /// One byte of each class.
     private(set) var classBytes: [UInt8] = []
+    /// By kind of characters how they are spelled.
+    private(set) var kindRuns: [[Run]] = []
+
+    /// Classes of the bytes that go on with a character.
+    var within: ClosedRange<UInt8> { classes[0x80]...classes[0xBF] }
+
+    /// Classes of bytes that follow each other.
+    typealias Run = [ClosedRange<UInt8>]
 
     /// Most calls inside each other; what would need more cannot come.
     static let maxDepth = 256
@@ -139,6 +147,10 @@ package struct Grammar: Sendable {
         for byte in 0..<256 {
             if byte == 0 || isBorder[byte] { classBytes.append(UInt8(byte)) }
             classes[byte] = UInt8(classBytes.count - 1)
+        }
+        kindRuns = CharacterKind.sequences.map { [classes] sequences in
+            var known: Set<Run> = []
+            return sequences.map { $0.map { classes[Int($0.low)]...classes[Int($0.high)] } }.filter { known.insert($0).inserted }
         }
     }
 }

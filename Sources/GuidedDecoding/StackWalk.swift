@@ -95,7 +95,11 @@ struct StackWalk {
     }
 
     private mutating func forget() {
-        (sets, numbers, singles, table, outlooks, isFilled) = ([], [:], [:], [], [], [])
+        sets.removeAll(keepingCapacity: true)
+        (numbers, singles) = ([:], [:])
+        table.removeAll(keepingCapacity: true)
+        outlooks.removeAll(keepingCapacity: true)
+        isFilled.removeAll(keepingCapacity: true)
         _ = number([])
     }
 
@@ -136,14 +140,13 @@ struct StackWalk {
     /// Walks on until something is not known yet; returns the node that it is for, or the end.
     private func walk(_ tree: TokenTree, _ range: Range<Int>, _ path: inout [Int32], _ mask: inout TokenMask, _ exits: inout [Int32]) -> Int {
         var place = range.lowerBound
-        tree.withLists { nodes, order, begun in
+        tree.withLists { tree in
             grammar.classes.withUnsafeBufferPointer { classes in
                 table.withUnsafeBufferPointer { table in
                     outlooks.withUnsafeBufferPointer { outlooks in
                         path.withUnsafeMutableBufferPointer { path in
                             mask.withWords { words in
-                                let known = Known(
-                                    nodes: nodes, order: order, begun: begun, width: width, classes: classes, table: table, outlooks: outlooks)
+                                let known = Known(tree: tree, width: width, classes: classes, table: table, outlooks: outlooks)
                                 place = known.walk(range, path, words, &exits)
                             }
                         }
@@ -156,16 +159,12 @@ struct StackWalk {
 }
 
 extension StackWalk {
-    /// Finds what `Known.room` asks for.
+    /// Finds what `Known.outlook` asks for.
     private mutating func look(below node: TokenTree.Node, from first: Int32) {
         var set = first
         for step in 0..<Int(node.lacking) + Int(node.most) where set > 0 {
             if step < node.lacking {
-                if outlooks[Int(set)].within == Self.unknown {
-                    let target = target(of: [[UTF8Ranges.Bytes(low: 0x80, high: 0xBF)]], from: set)
-                    outlooks[Int(set)].within = max(target, 0)
-                }
-                set = outlooks[Int(set)].within
+                set = within(set)
             } else {
                 if outlooks[Int(set)].target == Self.unknown { findTarget(of: set) }
                 set = outlooks[Int(set)].target
@@ -173,9 +172,14 @@ extension StackWalk {
         }
     }
 
+    private mutating func within(_ set: Int32) -> Int32 {
+        if outlooks[Int(set)].within == Self.unknown { outlooks[Int(set)].within = max(eachTarget(of: [grammar.within], from: set, isFirst: false), 0) }
+        return outlooks[Int(set)].within
+    }
+
     private mutating func findTarget(of set: Int32) {
         var targets: [Int32] = []
-        for sequences in CharacterKind.sequences { targets.append(target(of: sequences, from: set)) }
+        for runs in grammar.kindRuns { targets.append(target(of: runs, from: set)) }
         var counts: [Int32: Int] = [:]
         for target in targets where target >= 0 { counts[target, default: 0] += 1 }
         let most = counts.max { ($0.value, $1.key) < ($1.value, $0.key) }?.key ?? 0
@@ -188,39 +192,50 @@ extension StackWalk {
 
     private static let barred: Int32 = -2
 
-    /// The set to which each of these runs of bytes leads, 0 where nothing follows; `barred` where none of them may come, and −1 where they
+    /// The set to which each of these runs of classes leads, 0 where nothing follows; `barred` where none of them may come, and −1 where they
     /// do not lead to one set, or the lowest rule may end on the way.
-    private mutating func target(of sequences: [[UTF8Ranges.Bytes]], from set: Int32) -> Int32 {
+    private mutating func target(of runs: [Grammar.Run], from set: Int32) -> Int32 {
         var target: Int32?
-        for sequence in sequences {
-            var reached: [Int32] = [set]
-            for (place, bytes) in sequence.enumerated() {
-                var next: [Int32] = []
-                for from in reached {
-                    for kind in Int(grammar.classes[Int(bytes.low)])...Int(grammar.classes[Int(bytes.high)]) {
-                        var value = table[Int(from) * width + kind]
-                        if value == Self.unknown { value = step(from, kind) }
-                        if value == 0, place == 0 { value = Self.barred << 1 }
-                        guard value != 0, value & 1 == 0 || value == 1 && !tellsEnds else { return -1 }
-                        if !next.contains(value >> 1) { next.append(value >> 1) }
-                    }
-                }
-                reached = next
-                // Something more than the first bytes is asked of a set only.
-                guard reached.count == 1 || !reached.contains(Self.barred), place == sequence.count - 1 || !reached.contains(0) else { return -1 }
-                if reached == [Self.barred] { break }
+        for run in runs {
+            let reached = self.target(of: run[...], from: set, isFirst: true)
+            guard reached != -1, target ?? reached == reached else { return -1 }
+            target = reached
+        }
+        return target ?? -1
+    }
+
+    private mutating func target(of run: Grammar.Run.SubSequence, from set: Int32, isFirst: Bool) -> Int32 {
+        guard let classes = run.first else { return set }
+        if !isFirst, classes == grammar.within, within(set) > 0 { return target(of: run.dropFirst(), from: within(set), isFirst: false) }
+        return eachTarget(of: run, from: set, isFirst: isFirst)
+    }
+
+    /// The same of a run that is not empty, found byte by byte.
+    private mutating func eachTarget(of run: Grammar.Run.SubSequence, from set: Int32, isFirst: Bool) -> Int32 {
+        var (target, last): (Int32?, Int32) = (nil, Self.unknown)
+        for kind in run[run.startIndex] {
+            var value = table[Int(set) * width + Int(kind)]
+            if value == Self.unknown { value = step(set, Int(kind)) }
+            if value == last { continue }
+            last = value
+            let reached: Int32
+            if value == 0 {
+                // Whether a whole character is barred is known only where none begins so.
+                guard isFirst else { return -1 }
+                reached = Self.barred
+            } else {
+                guard value & 1 == 0 || value == 1 && !tellsEnds, value > 1 || run.count == 1 else { return -1 }
+                reached = self.target(of: run.dropFirst(), from: value >> 1, isFirst: false)
             }
-            guard reached.count == 1, target ?? reached[0] == reached[0] else { return -1 }
-            target = reached[0]
+            guard reached != -1, target ?? reached == reached else { return -1 }
+            target = reached
         }
         return target ?? -1
     }
 
     /// What is known of sets, while nothing is added.
     private struct Known {
-        let nodes: UnsafeBufferPointer<TokenTree.Node>
-        let order: UnsafeBufferPointer<Int32>
-        let begun: UnsafeBufferPointer<UInt8>
+        let tree: TokenTree.Lists
         let width: Int
         let classes: UnsafeBufferPointer<UInt8>
         let table: UnsafeBufferPointer<Int32>
@@ -234,25 +249,23 @@ extension StackWalk {
         ) -> Int {
             var place = range.lowerBound
             while place < range.upperBound {
-                let node = nodes[place]
+                let node = tree.nodes[place]
                 let value = table[Int(path[Int(node.depth) - 1]) * width + Int(classes[Int(node.byte)])]
                 guard value > 0 else {
                     if value < 0 { return place }
                     place = Int(node.next)
                     continue
                 }
-                var (next, most) = (place + 1, UInt8.max)
+                var next = place + 1
+                var room = Room()
                 if node.next - Int32(place) >= Self.wholeFrom, value & 1 == 0, node.kinds < CharacterKind.none {
-                    switch room(below: node, from: value >> 1) {
+                    switch outlook(below: node, from: value >> 1) {
                     case .unknown: return place
-                    case .characters(let count): (next, most) = (Int(node.next), node.begun + min(count, TokenTree.charactersMax))
+                    case .decided(let found): (next, room) = (Int(node.next), found)
                     case .mixed: break
                     }
                 }
-                for index in Int(node.orderStart)..<Int(nodes[next].orderStart) where begun[index] <= most {
-                    let token = order[index]
-                    words[Int(token) >> 6] |= 1 << UInt64(token & 63)
-                }
+                insert(Int(node.orderStart)..<Int(tree.nodes[next].orderStart), room, words)
                 if value & 1 == 1, Int(node.next) > place + 1 { exits.append(Int32(place)) }
                 path[Int(node.depth)] = value >> 1
                 place = value >> 1 == 0 ? Int(node.next) : next
@@ -260,32 +273,61 @@ extension StackWalk {
             return place
         }
 
-        enum Room {
-            /// So many characters may follow, whichever of the node's kinds they are, and no more.
-            case characters(UInt8)
-            /// That depends on the characters.
+        /// Which of the tokens below a node may come.
+        struct Room {
+            /// Most characters of a token.
+            var most = UInt8.max
+            /// Kinds of which all characters must be; with `isTail`, all but the first.
+            var kinds = UInt64.max
+            var isTail = false
+        }
+
+        private func insert(_ places: Range<Int>, _ room: Room, _ words: UnsafeMutableBufferPointer<UInt64>) {
+            func insert(_ place: Int, _ isIn: Bool) { words[Int(tree.order[place]) >> 6] |= (isIn ? 1 : 0) << UInt64(tree.order[place] & 63) }
+            switch (room.kinds, room.isTail) {
+            case (.max, _) where room.most == .max: for place in places { insert(place, true) }
+            case (.max, _): for place in places { insert(place, tree.begun[place] <= room.most) }
+            case (_, false): for place in places { insert(place, tree.kinds[place] & ~room.kinds == 0 && tree.begun[place] <= room.most) }
+            case (_, true): for place in places { insert(place, tree.tailKinds[place] & ~room.kinds == 0 && tree.begun[place] <= room.most) }
+            }
+        }
+
+        enum Prospect {
+            case decided(Room)
+            /// Each node below has to be looked at.
             case mixed
             case unknown
         }
 
         /// What of the texts below the node may follow.
-        private func room(below node: TokenTree.Node, from start: Int32) -> Room {
+        private func outlook(below node: TokenTree.Node, from start: Int32) -> Prospect {
             var set = start
             for _ in 0..<node.lacking {
                 set = outlooks[Int(set)].within
                 guard set > 0 else { return set < 0 ? .unknown : .mixed }
             }
+            // Of kinds that may come all along, of others none.
+            var (kinds, barred) = (node.kinds, node.kinds)
             var count: UInt8 = 0
             while count < node.most {
                 let outlook = outlooks[Int(set)]
                 if outlook.target == StackWalk.unknown { return .unknown }
-                if node.kinds & ~outlook.kinds != 0 { return node.kinds & ~outlook.barred == 0 ? .characters(count) : .mixed }
-                if outlook.target == set { break }
+                if node.kinds & ~outlook.barred == 0 { return decided(node, kinds, count) }
+                (kinds, barred) = (kinds & outlook.kinds, barred & outlook.barred)
+                guard node.kinds & ~(kinds | barred) == 0 else { return .mixed }
+                if outlook.target == set { return decided(node, kinds, node.most) }
                 count += 1
-                if outlook.target == 0 { return .characters(count) }
+                if outlook.target == 0 { break }
                 set = outlook.target
             }
-            return .characters(TokenTree.charactersMax)
+            return decided(node, kinds, count)
+        }
+
+        private func decided(_ node: TokenTree.Node, _ kinds: UInt64, _ count: UInt8) -> Prospect {
+            let most = count == node.most ? .max : node.begun + count
+            if node.kinds & ~kinds == 0 { return .decided(Room(most: most)) }
+            if node.kindsAbove & ~kinds == 0 { return .decided(Room(most: most, kinds: kinds)) }
+            return node.kindsAboveTail & ~kinds == 0 ? .decided(Room(most: most, kinds: kinds, isTail: true)) : .mixed
         }
     }
 }

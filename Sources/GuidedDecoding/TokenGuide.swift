@@ -36,12 +36,13 @@ package final class TokenGuide: Sendable {
         var steps = 0
 
         mutating func walk(
-            _ tree: TokenTree, _ grammar: Grammar, _ ground: Ground, below node: Int, from start: [Grammar.Stack], to mask: inout TokenMask,
+            _ tree: TokenTree, _ grammar: Grammar, _ ground: Ground, below nodes: [Int32], from start: [Grammar.Stack], to mask: inout TokenMask,
             exits: inout [Int32]
         ) {
-            if walks[ground] == nil, walks.count >= TokenGuide.maxWalks { walks.removeAll() }
-            walks[ground, default: StackWalk(grammar, allowance: ground.allowance, tellsEnds: ground.isLeft)].walk(
-                tree, below: node, from: start, to: &mask, exits: &exits, steps: &steps)
+            var walk = walks.removeValue(forKey: ground) ?? StackWalk(grammar, allowance: ground.allowance, tellsEnds: ground.isLeft)
+            for node in nodes where steps > 0 { walk.walk(tree, below: Int(node), from: start, to: &mask, exits: &exits, steps: &steps) }
+            if walks.count >= TokenGuide.maxWalks { walks.removeAll() }
+            walks[ground] = walk
         }
     }
     private let found = Mutex(Found())
@@ -113,10 +114,8 @@ package final class TokenGuide: Sendable {
                 let ground = ground(at: place)
                 let (starts, ends) = grammar.closed([[stack[place]]], allowance: ground.allowance)
                 var exits: [Int32] = ends ? nodes : []
-                for node in nodes {
-                    guard found.steps > 0 else { return }
-                    found.walk(tree, grammar, ground, below: Int(node), from: starts, to: &mask, exits: &exits)
-                }
+                found.walk(tree, grammar, ground, below: nodes, from: starts, to: &mask, exits: &exits)
+                guard found.steps > 0 else { return }
                 nodes = nodes.count == 1 && !ends ? exits : Set(exits).sorted()
             }
         }
@@ -126,7 +125,7 @@ package final class TokenGuide: Sendable {
         let key = LocalKey(state: grammar.alikes[tree][Int(state)], tree: tree, ground: ground)
         if let known = found.locals[key] { return known }
         var result = LocalMask(mask: TokenMask(vocabularySize: trie.vocabularySize), exits: [])
-        found.walk(trie.trees[tree], grammar, ground, below: -1, from: [[state]], to: &result.mask, exits: &result.exits)
+        found.walk(trie.trees[tree], grammar, ground, below: [-1], from: [[state]], to: &result.mask, exits: &result.exits)
         guard found.steps > 0 else { return result }
         if found.locals.count >= maxKept || found.exitCount > Self.maxExits { (found.locals, found.exitCount) = ([:], 0) }
         found.locals[key] = result

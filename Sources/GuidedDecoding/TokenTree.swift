@@ -3,6 +3,10 @@ struct TokenTree: Sendable {
     struct Node {
         /// What the texts below go on with: kinds of the characters that begin there, and `CharacterKind.none` for bytes that are no character's.
         var kinds: UInt64 = 0
+        /// Kinds of the characters that have begun at the node; of one that it lacks bytes of, all kinds that go on below.
+        var kindsAbove: UInt64 = 0
+        /// The same without the first character.
+        var kindsAboveTail: UInt64 = 0
         /// The first node behind all that lie below.
         var next: Int32 = 0
         /// The tokens of the node and below are `order[orderStart..<nodes[next].orderStart]`, its own those before the next node's.
@@ -18,15 +22,31 @@ struct TokenTree: Sendable {
         var begun: UInt8 = 0
     }
 
-    /// More than a text has.
-    static let charactersMax: UInt8 = 64
-
     /// One more than there are: the last holds the end of `order`.
     let nodes: [Node]
     /// Tokens in the order of their nodes.
     let order: [Int32]
-    /// Of each of them how many characters begin in its text, as far as that is characters.
-    let begun: [UInt8]
+    /// What is known of their texts, as far as those are characters.
+    let texts: Texts
+
+    /// Lists by place in `order`.
+    struct Texts {
+        /// Kinds of the characters.
+        var kinds: [UInt64] = []
+        /// Kinds of all characters but the first.
+        var tailKinds: [UInt64] = []
+        /// How many characters begin.
+        var begun: [UInt8] = []
+    }
+
+    /// Pointers to the lists, while these are looked at.
+    struct Lists {
+        let nodes: UnsafeBufferPointer<Node>
+        let order: UnsafeBufferPointer<Int32>
+        let kinds: UnsafeBufferPointer<UInt64>
+        let tailKinds: UnsafeBufferPointer<UInt64>
+        let begun: UnsafeBufferPointer<UInt8>
+    }
 
     var count: Int { nodes.count - 1 }
 
@@ -37,18 +57,24 @@ struct TokenTree: Sendable {
         for (place, token) in order.enumerated() { building.add(text(token), place) }
         building.close(upTo: 0)
         building.findKinds(end: order.count)
-        (nodes, self.order) = (building.nodes, order)
-        begun = order.map { token in UInt8(text(token).count { $0 & 0xC0 != 0x80 }) }
+        (nodes, self.order, texts) = (building.nodes, order, building.texts)
     }
 
-    func withLists(_ body: (UnsafeBufferPointer<Node>, UnsafeBufferPointer<Int32>, UnsafeBufferPointer<UInt8>) -> Void) {
+    func withLists(_ body: (Lists) -> Void) {
         nodes.withUnsafeBufferPointer { nodes in
-            order.withUnsafeBufferPointer { order in begun.withUnsafeBufferPointer { body(nodes, order, $0) } }
+            order.withUnsafeBufferPointer { order in
+                texts.kinds.withUnsafeBufferPointer { kinds in
+                    texts.tailKinds.withUnsafeBufferPointer { tailKinds in
+                        texts.begun.withUnsafeBufferPointer { body(Lists(nodes: nodes, order: order, kinds: kinds, tailKinds: tailKinds, begun: $0)) }
+                    }
+                }
+            }
         }
     }
 
     private struct Building {
         var nodes: [Node] = []
+        private(set) var texts = Texts()
         private var parents: [Int32] = []
         /// The nodes of the last text.
         private var path: [Int] = []
@@ -73,7 +99,7 @@ struct TokenTree: Sendable {
             while path.count > depth { nodes[path.removeLast()].next = Int32(nodes.count) }
         }
 
-        /// Finds what goes on below each node, and ends the list.
+        /// Finds what goes on above and below each node, and ends the list.
         mutating func findKinds(end: Int) {
             var characters: [PartialCharacter] = []
             for (node, parent) in parents.enumerated() {
@@ -100,6 +126,25 @@ struct TokenTree: Sendable {
                     underWay[parent] |= underWay[node]
                     nodes[parent].kinds |= nodes[node].kinds
                     nodes[parent].most = max(nodes[parent].most, nodes[node].most)
+                }
+            }
+            // By node: kinds of the characters that are whole there.
+            var whole = [(kinds: UInt64, tailKinds: UInt64)](repeating: (0, 0), count: parents.count)
+            for (node, parent) in parents.enumerated() {
+                let isFirst = nodes[node].begun <= 1
+                func behind(_ before: (kinds: UInt64, tailKinds: UInt64), _ kinds: UInt64) -> (kinds: UInt64, tailKinds: UInt64) {
+                    (before.kinds | kinds, before.tailKinds | (isFirst ? 0 : kinds))
+                }
+                let before = parent < 0 ? (0, 0) : whole[Int(parent)]
+                let character = characters[node]
+                let own = character.isWrong ? CharacterKind.none : CharacterKind.set(of: character.first)
+                whole[node] = character.lacking == 0 ? behind(before, own) : before
+                (nodes[node].kindsAbove, nodes[node].kindsAboveTail) = behind(before, underWay[node])
+                let text = behind(before, own)
+                for _ in nodes[node].orderStart..<nodes[node + 1].orderStart {
+                    texts.kinds.append(text.kinds)
+                    texts.tailKinds.append(text.tailKinds)
+                    texts.begun.append(nodes[node].begun)
                 }
             }
         }
