@@ -11,7 +11,7 @@
 #include "../vectors/prefetch.inl"
 #include "../vectors/linear_int4_int8_blocks.inl"
 
-enum { TILE_ROWS = 12, THIN_ROWS = 24, INPUTS = 1024, PREFETCH = 2176 };
+enum { TILE_ROWS = 12, THIN_ROWS = 24, INPUTS = 512, PREFETCH = 2176 };
 
 static inline __m512i four(const void *q) {
   int32_t v;
@@ -19,25 +19,29 @@ static inline __m512i four(const void *q) {
   return _mm512_set1_epi32(v);
 }
 
-// sums += scale · x.scale · (dot − zero · x.sum) for one group, whose ends `at` points to; the zero of `centred` weights is
-// VLM_I8_CENTRE. Dots are integers, so few rows and many have the same sums.
+// sums += scale · x.scale · (dot − zero · x.sum) for one group, whose ends `at` points to; dots of `centred` weights began at their start.
+// Dots are integers, so few rows and many have the same sums.
 VLM_INLINE void add_group(__m512i dot[][2], const uint16_t *scales, const row_pointers *at, int64_t stride, float *sums, const bool centred,
                           const int rows) {
 #pragma clang loop unroll(full)
   for (int n = 0; n < 2; n++) {
     v_f32 scale = v_from_f16(scales + 16 * n);
     // |x.sum| < 2¹⁵, and the high halves of zero are 0.
-    __m512i zero = centred ? _mm512_set1_epi32(VLM_I8_CENTRE) : _mm512_cvtps_epi32(v_from_f16(scales + VLM_PANEL + 16 * n));
+    __m512i zero = _mm512_cvtps_epi32(v_from_f16(scales + VLM_PANEL + 16 * n));
 #pragma clang loop unroll(full)
     for (int m = 0; m < rows; m++) {
-      __m512i shift = _mm512_madd_epi16(zero, four(row_pointer(at, stride, m, offsetof(vlm_i8_tail, sum))));
+      __m512i whole = dot[m][n];
+      if (!centred) whole = _mm512_sub_epi32(whole, _mm512_madd_epi16(zero, four(row_pointer(at, stride, m, offsetof(vlm_i8_tail, sum)))));
       v_f32 x_scale = _mm512_castsi512_ps(four(row_pointer(at, stride, m, offsetof(vlm_i8_tail, scale))));
-      v_f32 product = v_mul(_mm512_cvtepi32_ps(_mm512_sub_epi32(dot[m][n], shift)), x_scale);
+      v_f32 product = v_mul(_mm512_cvtepi32_ps(whole), x_scale);
       float *sum = sums + m * VLM_PANEL + 16 * n;
       v_store(sum, v_fma(scale, product, v_load(sum)));
     }
   }
 }
+
+// What dots over `centred` weights begin with, for the group that `end` ends.
+VLM_INLINE __m512i start(const char *end) { return _mm512_set1_epi32(-VLM_I8_CENTRE * vlm_i8_tail_at(end).sum); }
 
 // Codes in the low and in the high halves of 64 bytes as u8.
 VLM_INLINE void split64(const uint8_t *codes, __m512i *first, __m512i *second) {
@@ -84,7 +88,7 @@ VLM_INLINE void tall(const tile_run *run, float *sums, const int rows) {
   for (int64_t g = 0; g < run->groups; g++, block += vlm_int4_block_bytes(run->group)) {
     __m512i dot[12][2];
 #pragma clang loop unroll(full)
-    for (int m = 0; m < rows; m++) dot[m][0] = dot[m][1] = _mm512_setzero_si512();
+    for (int m = 0; m < rows; m++) dot[m][0] = dot[m][1] = start((const char *)row_pointer(&at, run->x_stride, m, 0) + run->group);
     row_pointers_prefetch(&at, run->x_stride, 128, rows);
     if (run->group > 64) row_pointers_prefetch(&at, run->x_stride, 192, rows);
     for (int64_t step = 0; step < run->group; step += 16, row_pointers_advance(&at, 16, rows)) {
