@@ -23,6 +23,7 @@ package let passSummaries: [String: String] = [
     "select-kernels": "Binds each node to the first kernel of the registry that takes it, and copies what a kernel cannot read where it lies.",
     "pack-weights": "Gives every constant that a running node reads the layout of its kernel; what computes it is the recipe that the packer follows.",
     "screen-head": "Gives the layer that makes the logits its weight as int8 too, from which a step finds the outputs that may be wanted.",
+    "gate-layers": "Has a layer gate its own outputs, so that they are not stored before.",
     "pack-activations": "Gives linear layers that do not multiply f32 their rows packed, once for all layers that read the same rows.",
     "plan-memory": "Gives every value that a running node makes its place in the graph's arena.",
 ]

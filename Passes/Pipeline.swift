@@ -56,6 +56,8 @@ package func pipeline(
         packWeights,
         // Needs the packed head, of whose recipe it makes another weight; before rows are packed, for it as for other layers.
         screenHead(policy),
+        // Needs the arithmetic and the packed weights, whose panels the halves are made of.
+        gateLayers,
         // Needs the packed weights, whose groups the rows share.
         packActivations,
         // Needs to know which nodes run.

@@ -3,7 +3,7 @@ package import Plan
 /// What `manifest.json` says: the format version first, then everything needed to judge the other files.
 package struct Manifest: Sendable, Hashable, Codable {
     /// The format this tool writes and reads.
-    package static let formatVersion = 16
+    package static let formatVersion = 17
 
     /// Size and SHA-256 of one section's file.
     package struct Section: Sendable, Hashable, Codable {

@@ -199,6 +199,8 @@ extension StepCheck {
 extension StepCheck {
     private func check(_ linear: Kernel.Linear) throws(Contradiction) {
         try require(linear.inputs > 0 && linear.outputs > 0, "extents are out of range")
+        try require(!linear.isGated || linear.outputs % (2 * WeightLayout.panel) == 0, "the gate is no whole panels")
+        try require(!linear.isGated || linear.arithmetic != .blas, "OpenBLAS gates nothing")
         let weight = try packed(step.inputs[1])
         try require(
             weight.shape == [linear.outputs, linear.inputs] && weight.layout == linear.layout,
@@ -208,10 +210,10 @@ extension StepCheck {
             throw Contradiction(reason: "\(place): \(linear.inputs) inputs have no rows in \(linear.arithmetic.rawValue)")
         }
         try require(
-            x.count % width == 0 && y.columns % linear.outputs == 0 && x.count / width == y.count / linear.outputs,
-            "\(x.type) to \(y.type) is not \(linear.inputs) inputs to \(linear.outputs) outputs")
+            x.count % width == 0 && y.columns % linear.width == 0 && x.count / width == y.count / linear.width,
+            "\(x.type) to \(y.type) is not \(linear.inputs) inputs to \(linear.width) outputs")
         if x.columns != width { try requireContiguous([x]) }
-        if y.columns != linear.outputs { try requireContiguous([y]) }
+        if y.columns != linear.width { try requireContiguous([y]) }
         if linear.hasBias { try vector(step.inputs[2], count: linear.outputs) }
     }
 
@@ -221,7 +223,7 @@ extension StepCheck {
         let screen = try packed(step.inputs[2])
         try require(
             screen.layout == .int8Panels && screen.shape == [linear.outputs, linear.inputs], "weight \(screen.name) has another shape or layout")
-        try require(linear.activation == .none, "a screened layer has an activation")
+        try require(linear.activation == .none && !linear.isGated, "a screened layer has an activation")
         try require(linear.inputs <= 1 << 16, "a screened layer has \(linear.inputs) inputs")
         // What is wanted of a row is said for the rows of the logits alone.
         guard plan.entry != .vision, case .output(0) = step.outputs[0].place else {

@@ -82,7 +82,7 @@ extension Graph {
         return .linear(
             Kernel.Linear(
                 arithmetic: arithmetic, layout: weight.layout, inputs: weight.shape[1], outputs: weight.shape[0], activation: activation,
-                hasBias: op.hasBias))
+                hasBias: op.hasBias, isGated: op.isGated))
     }
 
     private func heads(of value: ValueID) -> (count: Int, width: Int)? {

@@ -3,13 +3,15 @@ import COpenBLAS
 import Execution
 import Plan
 
-/// `y = activation(x · Wᵀ + bias)`, of packed rows where the arithmetic asks for them.
+/// `y = activation(x · Wᵀ + bias)`, gated or not, of packed rows where the arithmetic asks for them.
 class LinearStep: PreparedStep {
     private(set) final var arguments: vlm_linear_args
     private let x, y: Operand
     final let environment: StepEnvironment
     final let readsPackedRows: Bool
     final let panels: Int
+    /// Columns of the result.
+    private let width: Int
     /// Whether many rows go to OpenBLAS.
     private let mayUseBLAS: Bool
 
@@ -36,7 +38,9 @@ class LinearStep: PreparedStep {
         y = output
         self.environment = environment
         readsPackedRows = linear.activations != nil
-        panels = Int(vlm_panels(arguments.outputs))
+        arguments.is_gated = linear.isGated
+        width = linear.width
+        panels = Int(vlm_panels(Int64(linear.width)))
         environment.scratch.reserve(thread: vlm_linear_scratch_bytes())
         mayUseBLAS =
             linear.arithmetic == .blas && maxRows >= Int(VLM_OPENBLAS_ROWS) && environment.threads <= Int(VLM_OPENBLAS_THREADS)
@@ -47,7 +51,7 @@ class LinearStep: PreparedStep {
 
     override func bind(_ context: RunContext) {
         super.bind(context)
-        arguments.rows = Int64(y.rows.value(context) * y.columns) / max(arguments.outputs, 1)
+        arguments.rows = Int64(y.rows.value(context) * y.columns / max(width, 1))
         if readsPackedRows {
             arguments.packed = UnsafeRawPointer(x.address(context))
         } else {
@@ -55,7 +59,7 @@ class LinearStep: PreparedStep {
             arguments.x_stride = Int64(x.columns == Int(arguments.inputs) ? x.stride : Int(arguments.inputs))
         }
         arguments.y = y.floats(context)
-        arguments.y_stride = Int64(y.columns == Int(arguments.outputs) ? y.stride : Int(arguments.outputs))
+        arguments.y_stride = Int64(y.columns == width ? y.stride : width)
     }
 
     override var operations: Double { 2 * Double(arguments.rows) * Double(arguments.inputs) * Double(arguments.outputs) }
@@ -66,7 +70,7 @@ class LinearStep: PreparedStep {
 
     override func grain(_ phase: Int) -> Int {
         if usesBLAS { return Self.blasGrain }
-        let panelWork = Int(arguments.inputs) * Int(VLM_PANEL) * Int(max(arguments.rows, 1))
+        let panelWork = Int(arguments.inputs) * Int(arguments.outputs) / max(panels, 1) * Int(max(arguments.rows, 1))
         return max(1, 131_072 / max(panelWork, 1))
     }
 

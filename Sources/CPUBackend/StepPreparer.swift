@@ -90,7 +90,7 @@ struct StepPreparer {
         guard let results = step.outputs[0].type.shape.values(bounds)?.reduce(1, *) else {
             throw .malformed("step \(step.kernel.name) of \(step.origin) has an unknown symbol")
         }
-        return results / max(step.kernel.linear?.outputs ?? 1, 1)
+        return results / max(step.kernel.linear?.width ?? 1, 1)
     }
 
     private func operands(_ slots: [Slot]) throws(BackendError) -> [Operand] {

@@ -49,6 +49,9 @@ package enum WeightLayout: Sendable, Hashable, Codable, CustomStringConvertible 
     /// FP4 (e2m1) with a scale of one byte per output and group of `group` inputs, and an f32 scale per output.
     case f4Blocks(group: Int)
 
+    /// Outputs of a panel or of a block.
+    package static let panel = 32
+
     package var description: String {
         switch self {
         case .plain: "f32"
@@ -115,9 +118,15 @@ package enum Kernel: Sendable, Hashable, Codable {
         package var outputs: Int
         package var activation: Activation
         package var hasBias: Bool
+        /// Whether the first half of the outputs gates the second.
+        package var isGated: Bool
+
+        /// Columns of the result.
+        package var width: Int { isGated ? outputs / 2 : outputs }
 
         package init(
-            arithmetic: Arithmetic, layout: WeightLayout, inputs: Int, outputs: Int, activation: Activation = .none, hasBias: Bool = false
+            arithmetic: Arithmetic, layout: WeightLayout, inputs: Int, outputs: Int, activation: Activation = .none, hasBias: Bool = false,
+            isGated: Bool = false
         ) {
             self.arithmetic = arithmetic
             self.layout = layout
@@ -125,6 +134,7 @@ package enum Kernel: Sendable, Hashable, Codable {
             self.outputs = outputs
             self.activation = activation
             self.hasBias = hasBias
+            self.isGated = isGated
         }
     }
 }

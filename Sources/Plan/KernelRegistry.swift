@@ -119,7 +119,7 @@ package enum KernelRegistry {
     private static func linearRow(_ weights: KernelName.LinearWeights, _ arithmetic: Arithmetic, needs: FeatureNeeds = []) -> KernelRow {
         KernelRow(
             .linear(weights, arithmetic), weights.op,
-            "`y = activation(x · Wᵀ + bias)`, weights \(weights.rawValue), products \(arithmetic.rawValue).",
+            "`y = activation(x · Wᵀ + bias)` or such sums gated, weights \(weights.rawValue), products \(arithmetic.rawValue).",
             [
                 OperandRule("x", arithmetic.packsActivations ? .packedRows : .f32), OperandRule("w", .packed, rank: 2...2, isWeight: true),
                 .vector("bias", isOptional: true),

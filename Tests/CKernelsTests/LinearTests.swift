@@ -52,7 +52,7 @@ final class LinearFixture {
         vlm_linear_args(
             kind: c.kind, activation: c.activation, rows: Int64(c.rows), inputs: Int64(c.inputs), outputs: Int64(c.outputs),
             group: Int64(c.group), x: x.pointer, x_stride: Int64(c.inputs), packed: c.rowFormat == nil ? nil : packed.pointer, weight: weight.pointer, bias: bias.pointer, residual: c.residual ? UnsafePointer(residual.pointer) : nil,
-            residual_stride: Int64(c.outputs), y: y.pointer, y_stride: Int64(c.outputs), is_far: isFar)
+            residual_stride: Int64(c.outputs), y: y.pointer, y_stride: Int64(c.outputs), is_far: isFar, is_gated: false)
     }
 
     /// Packs the activations where the kind reads them so.

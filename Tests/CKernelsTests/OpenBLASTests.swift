@@ -26,7 +26,7 @@ import Testing
                 kind: kind, activation: isActivated ? VLM_ACTIVATION_SILU : VLM_ACTIVATION_NONE, rows: Int64(rows), inputs: Int64(inputs),
                 outputs: Int64(outputs), group: 0, x: x.pointer, x_stride: Int64(inputs), packed: nil, weight: packed.pointer,
                 bias: hasBias ? UnsafePointer(bias.pointer) : nil, residual: hasResidual ? UnsafePointer(added.pointer) : nil,
-                residual_stride: Int64(outputs), y: expected.pointer, y_stride: Int64(outputs), is_far: false)
+                residual_stride: Int64(outputs), y: expected.pointer, y_stride: Int64(outputs), is_far: false, is_gated: false)
             let panels = vlm_panels(Int64(outputs))
             #expect(vlm_linear(&a, 0, panels, own.pointer, vlm_cpu_features()) == VLM_OK)
             a.y = found.pointer

@@ -96,6 +96,11 @@ static void linear(source *s) {
     if (byte(s) % 2) a.residual = a.y;
     a.is_far = byte(s) % 2;
     vlm_isa isa = isa_of(s);
+    if (byte(s) % 4 == 0) {
+        a.is_gated = true;
+        a.y_stride = a.outputs / 2;
+        if (a.y && a.residual != a.y) a.y += a.rows * (a.outputs - a.y_stride);
+    }
     vlm_pack_activations_args rows = {
         .format = (vlm_row_format)vlm_linear_rows(a.kind), .rows = a.rows, .inputs = a.inputs, .group = a.group, .x = a.x, .x_stride = a.x_stride};
     int64_t packed = weight == 0 || byte(s) % 8 == 0 ? 0 : product(a.rows, (int64_t)vlm_row_bytes(rows.format, a.inputs, a.group), 1);

@@ -56,7 +56,8 @@ private struct StepCounter {
 
     /// How many products are summed for one element of the result.
     private func innerExtent(of step: Step) -> Double {
-        Double(step.kernel.linear?.inputs ?? step.inputs.first?.type.shape.dims.last?.value(plan.bounds) ?? 0)
+        if let linear = step.kernel.linear { return Double(linear.inputs * linear.outputs) / Double(max(linear.width, 1)) }
+        return Double(step.inputs.first?.type.shape.dims.last?.value(plan.bounds) ?? 0)
     }
 
     /// Tables are read row by row, of screened layers the scores' weight and few panels of the other, everything else whole.

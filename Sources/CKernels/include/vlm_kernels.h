@@ -267,6 +267,7 @@ typedef struct vlm_linear_args {
   float *y;
   int64_t y_stride;
   bool is_far;           // how weights are prefetched, which changes no result: see vlm_memory_is_far
+  bool is_gated;         // y, [rows, outputs / 2], is activation(first half) · second half, both with their bias
 } vlm_linear_args;
 
 // The weight format that a kind reads.
@@ -281,7 +282,7 @@ int vlm_linear_rows(vlm_linear_kind kind);
 // Bytes of scratch of one vlm_linear call, for any shape and kind.
 size_t vlm_linear_scratch_bytes(void);
 
-// Computes the outputs of panels [begin, end) (of vlm_panels(outputs)) for all rows. Few rows stream the weights once from
+// Computes the outputs of panels [begin, end) (of vlm_panels(outputs), of half as many where they are gated: halves of whole panels) for all rows. Few rows stream the weights once from
 // memory; many rows are blocked for the caches. Either way a row's result is the same bits, however many rows there are.
 vlm_status vlm_linear(const vlm_linear_args *args, int64_t begin, int64_t end, void *scratch, vlm_isa isa);
 

@@ -1,19 +1,25 @@
 package import Tensors
 
 /// A linear layer with what follows it: `y = activation(x · wᵀ + bias)`; `w` is `[out, in]` of any float type.
+///
+/// Gated, `y = activation(s[…, ..<out/2]) · s[…, out/2...]` of the sums `s = x · wᵀ + bias`.
 package struct Linear: Op {
     package var activation: Activation
     package var hasBias: Bool
+    package var isGated: Bool
 
-    package init(activation: Activation = .none, hasBias: Bool = false) {
+    package init(activation: Activation = .none, hasBias: Bool = false, isGated: Bool = false) {
         self.activation = activation
         self.hasBias = hasBias
+        self.isGated = isGated
     }
 
     package static let schema = OpSchema(
-        "linear", "`y = activation(x · wᵀ + bias)`; `w` is `[out, in]` of any float type.", blank: Linear(),
+        "linear",
+        "`y = activation(x · wᵀ + bias)`; `w` is `[out, in]` of any float type. Gated, the first half of such sums gates the second, as "
+            + "`gated_activation` does.", blank: Linear(),
         operands: ["x", "w", .optional("bias", \.hasBias)],
-        attributes: [.init("activation", \.activation)], isFused: true)
+        attributes: [.init("activation", \.activation), .init("gated", \.isGated)], isFused: true)
 
     package func infer(_ operands: [TensorType]) throws(TypeError) -> [TensorType] {
         let (x, w) = (operands[0], operands[1])
@@ -23,15 +29,16 @@ package struct Linear: Op {
         try TypeRules.rank(w, 2, "w")
         try TypeRules.same(w.shape[1], x.shape[x.shape.rank - 1], "inner extents of w \(w) and x \(x) differ")
         let result = TensorType(x.element, x.shape.replacing(x.shape.rank - 1, with: w.shape[0]))
+        let results = isGated ? try GatedActivation(activation).infer([result]) : [result]
         if hasBias {
             try TypeRules.float(operands[2], "bias")
             try TypeRules.shape(operands[2], [w.shape[0]], "bias")
         }
-        return [result]
+        return results
     }
 
     package func flops(_ operands: [TensorType], _ results: [TensorType], _ count: (Shape) -> Double) -> Double {
-        2 * count(results[0].shape) * count([operands[1].shape[1]])
+        (isGated ? 4 : 2) * count(results[0].shape) * count([operands[1].shape[1]])
     }
 }
 

@@ -7,6 +7,14 @@ enum Epilogue {
         guard let values = bias?.floats, !values.isEmpty else { return }
         for index in y.indices { y[index] += values[index % values.count] }
     }
+
+    /// One half of each row of twice `width` numbers by the other.
+    static func gated(_ rows: [Float], width: Int, _ activation: Activation) -> [Float] {
+        (0..<rows.count / 2).map { index in
+            let start = index / width * 2 * width + index % width
+            return Functions.apply(activation, rows[start]) * rows[start + width]
+        }
+    }
 }
 
 extension Linear: Evaluable {
@@ -15,6 +23,7 @@ extension Linear: Evaluable {
         guard w.shape[1] > 0 else { throw EvaluationError("a linear layer without inputs") }
         var y = try Gemm.linear(call[0].floats, w.floats, inputs: w.shape[1], outputs: w.shape[0])
         Epilogue.add(hasBias ? call[2] : nil, to: &y)
+        if isGated { return call.result(Epilogue.gated(y, width: w.shape[0] / 2, activation)) }
         if activation != .none { y = y.map { Functions.apply(activation, $0) } }
         return call.result(y)
     }
@@ -26,12 +35,6 @@ extension ScreenedLinear: Evaluable {
 
 extension GatedActivation: Evaluable {
     package func evaluate(_ call: Call) -> [Tensor] {
-        let x = call[0].floats
-        let half = call.shape[call.shape.count - 1]
-        let y = (0..<call.shape.reduce(1, *)).map { index in
-            let start = index / half * 2 * half + index % half
-            return Functions.apply(activation, x[start]) * x[start + half]
-        }
-        return call.result(y)
+        call.result(Epilogue.gated(call[0].floats, width: call.shape[call.shape.count - 1], activation))
     }
 }

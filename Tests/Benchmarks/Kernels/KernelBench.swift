@@ -88,7 +88,7 @@ struct KernelBench {
         vlm_linear_args(
             kind: kind, activation: VLM_ACTIVATION_NONE, rows: Int64(rows), inputs: Int64(shape.inputs), outputs: Int64(shape.outputs),
             group: vlm_linear_format(kind) == VLM_WEIGHT_F4 ? 32 : 128, x: x, x_stride: Int64(shape.inputs), packed: packed, weight: pool.baseAddress! + offset, bias: nil, residual: nil,
-            residual_stride: 0, y: y, y_stride: Int64(shape.outputs), is_far: vlm_memory_is_far())
+            residual_stride: 0, y: y, y_stride: Int64(shape.outputs), is_far: vlm_memory_is_far(), is_gated: false)
     }
 
     /// Packs the activations where the kind reads them so.
