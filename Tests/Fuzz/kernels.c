@@ -99,7 +99,7 @@ static void linear(source *s) {
     if (byte(s) % 4 == 0) {
         a.is_gated = true;
         a.y_stride = a.outputs / 2;
-        if (a.y && a.residual != a.y) a.y += a.rows * (a.outputs - a.y_stride);
+        if (weight != 0 && a.rows > 0 && a.residual != a.y) a.y += a.rows * (a.outputs - a.y_stride);
     }
     vlm_pack_activations_args rows = {
         .format = (vlm_row_format)vlm_linear_rows(a.kind), .rows = a.rows, .inputs = a.inputs, .group = a.group, .x = a.x, .x_stride = a.x_stride};
