@@ -6,7 +6,7 @@ internal import Serving
 /// What a client is told when its request is not answered.
 package struct APIError: Error, Sendable, Equatable {
     package var status: Int
-    package var message: String
+    var text: ErrorText
     var type: String
     /// The field at fault, such as `messages[0].content[1]`.
     package var param: String?
@@ -16,8 +16,10 @@ package struct APIError: Error, Sendable, Equatable {
     /// The methods that the path has, where another was used.
     var allowed: String?
 
+    package var message: String { text.whole }
+
     /// The request itself is wrong.
-    static func invalid(_ message: String, param: String? = nil, code: String? = nil, status: Int = 400) -> APIError {
+    static func invalid(_ message: ErrorText, param: String? = nil, code: String? = nil, status: Int = 400) -> APIError {
         APIError(status: status, message: message, type: "invalid_request_error", param: param, code: code)
     }
 
@@ -44,27 +46,27 @@ package struct APIError: Error, Sendable, Equatable {
         return error
     }
 
-    static func overloaded(_ message: String) -> APIError {
+    static func overloaded(_ message: ErrorText) -> APIError {
         APIError(status: 429, message: message, type: "rate_limit_error", code: "server_overloaded", retryAfter: 1)
     }
 
-    static func unavailable(_ message: String) -> APIError {
+    static func unavailable(_ message: ErrorText) -> APIError {
         APIError(status: 503, message: message, type: "service_unavailable", code: "not_ready", retryAfter: 1)
     }
 
-    static func failed(_ message: String) -> APIError {
+    static func failed(_ message: ErrorText) -> APIError {
         APIError(status: 500, message: message, type: "server_error", code: "internal_error")
     }
 
     init(_ failure: GenerationFailure) {
-        self = failure.isOfRequest ? .invalid(failure.description, code: "no_token_allowed") : .failed(failure.description)
+        self = failure.isOfRequest ? .invalid("\(failure)", code: "no_token_allowed") : .failed("\(failure)")
     }
 
     init(
-        status: Int, message: String, type: String, param: String? = nil, code: String? = nil, retryAfter: Int? = nil
+        status: Int, message: ErrorText, type: String, param: String? = nil, code: String? = nil, retryAfter: Int? = nil
     ) {
         self.status = status
-        self.message = message
+        text = message
         self.type = type
         self.param = param
         self.code = code
@@ -77,37 +79,40 @@ package struct APIError: Error, Sendable, Equatable {
     ///   - answersField: the field that asks for more than one answer.
     init(_ error: AdmissionError, place field: String = "messages", maxTokensField: String = "max_tokens", answersField: String = "n") {
         switch error {
-        case .promptTooLong: self = .invalid(error.description, param: field, code: "context_length_exceeded")
-        case .promptEmpty, .spanTooLong: self = .invalid(error.description, param: field)
+        case .promptTooLong: self = .invalid("\(error)", param: field, code: "context_length_exceeded")
+        case .promptEmpty, .spanTooLong: self = .invalid("\(error)", param: field)
         // Tokenizer and model come from one artifact, which contradicts itself.
-        case .tokenOutOfRange: self = .failed(error.description)
+        case .tokenOutOfRange: self = .failed("\(error)")
         case .maxTokensTooLarge(let maxTokens, let tokens, let length):
             self = .invalid(
-                "\(maxTokensField) \(maxTokens) is too large: the model's context holds \(length) tokens and the prompt has "
-                    + "\(tokens), which leaves \(length - tokens)",
+                """
+                \(maxTokensField) \(maxTokens) is too large: the model's context holds \(length) tokens and the prompt has \
+                \(tokens), which leaves \(length - tokens)
+                """,
                 param: maxTokensField, code: "context_length_exceeded")
-        case .embeddingsTooWide: self = .invalid(error.description, param: field, code: "invalid_image_embeds")
-        case .imageTooLarge: self = .invalid(error.description, param: field, code: "image_too_large")
-        case .promptNotReadable: self = .invalid(error.description, param: "prompt_logprobs")
-        case .tooManyBeams: self = .invalid(error.description, param: "best_of")
-        case .beamsTooLong: self = .invalid(error.description, param: maxTokensField)
-        case .tooManyAnswers: self = .invalid(error.description, param: answersField)
-        case .queueFull: self = .overloaded(error.description)
-        case .notServing: self = .unavailable(error.description)
+        case .embeddingsTooWide: self = .invalid("\(error)", param: field, code: "invalid_image_embeds")
+        case .imageTooLarge: self = .invalid("\(error)", param: field, code: "image_too_large")
+        case .promptNotReadable: self = .invalid("\(error)", param: "prompt_logprobs")
+        case .tooManyBeams: self = .invalid("\(error)", param: "best_of")
+        case .beamsTooLong: self = .invalid("\(error)", param: maxTokensField)
+        case .tooManyAnswers: self = .invalid("\(error)", param: answersField)
+        case .queueFull: self = .overloaded("\(error)")
+        case .notServing: self = .unavailable("\(error)")
         }
     }
 
     /// - Parameter place: the field that holds what was read.
     init(_ error: InputError, place field: String = "messages") {
         switch error {
-        case .badImage(let place, _): self = .invalid(error.description, param: place, code: "invalid_image")
-        case .badPrompt: self = .invalid(error.description, param: field)
+        case .badImage(let place, _): self = .invalid("\(error)", param: place, code: "invalid_image")
+        case .badPrompt(let reason, nil): self = .invalid("\(reason)", param: field)
+        case .badPrompt(let reason, let quote?): self = .invalid("\(reason): \(quoted: quote, upTo: .max)", param: field)
         case .tooLong:
-            self = .invalid(error.description, param: field, code: "context_length_exceeded")
-        case .tooManyPixels: self = .invalid(error.description, param: field, code: "image_too_large")
-        case .stopped(.cpuTime): self = .invalid(error.description, param: field, code: "request_too_costly")
-        case .stopped(.deadline): self = .overloaded(error.description)
-        case .stopped(.cancelled), .stopped(.slice): self = .unavailable(error.description)
+            self = .invalid("\(error)", param: field, code: "context_length_exceeded")
+        case .tooManyPixels: self = .invalid("\(error)", param: field, code: "image_too_large")
+        case .stopped(.cpuTime): self = .invalid("\(error)", param: field, code: "request_too_costly")
+        case .stopped(.deadline): self = .overloaded("\(error)")
+        case .stopped(.cancelled), .stopped(.slice): self = .unavailable("\(error)")
         }
     }
 

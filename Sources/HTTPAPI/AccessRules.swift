@@ -40,7 +40,7 @@ package struct AccessRules: Sendable {
         let codings = head.headers[canonicalForm: "transfer-encoding"]
         guard codings.isEmpty || codings.count == 1 && codings[0].lowercased() == "chunked" else {
             return .invalid(
-                "bodies in Transfer-Encoding \(codings.joined(separator: ", ").prefix(40)) are not read; chunked alone is",
+                "bodies in Transfer-Encoding \(quoted: codings.joined(separator: ", ")) are not read; chunked alone is",
                 code: "unsupported_encoding", status: 501)
         }
         return nil

@@ -39,8 +39,7 @@ struct BeamFields {
         case .bool(false)?: return .unlessBetter
         case .string("never")?: return .never
         case let other?:
-            let found = other.serializedText.prefix(100)
-            throw .invalid("early_stopping must be true, false or \"never\", not \(found)", param: "early_stopping")
+            throw .invalid("early_stopping must be true, false or \"never\", not \(quoted: other.serializedText, upTo: 100)", param: "early_stopping")
         }
     }
 

@@ -322,8 +322,7 @@ extension APIError {
 
     init(_ error: ConnectionRules.BodyTimeout) {
         self = .invalid(
-            "the body is too slow: \(error.bytes) bytes in \(error.seconds) s, where at least "
-                + "\(ConnectionRules.leastBodyBytes) or its end are needed", code: "request_timeout", status: 408)
+            "the body is too slow: \(error.bytes) bytes in \(error.seconds) s, where at least \(ConnectionRules.leastBodyBytes) or its end are needed", code: "request_timeout", status: 408)
     }
 
     init(_ error: ConnectionRules.BodyGivesWay) {

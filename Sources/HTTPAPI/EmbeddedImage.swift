@@ -33,7 +33,7 @@ struct EmbeddedImage {
         return EncodedImage(embeddings: GivenEmbeddings(values: tensor.values, rows: shape[0], origin: try origin()), place: name, bounds: bounds)
     }
 
-    private func bad(_ name: String, _ what: String) -> APIError { .invalid("\(name) \(what)", param: name, code: "invalid_image_embeds") }
+    private func bad(_ name: String, _ what: ErrorText) -> APIError { .invalid("\(name) \(what)", param: name, code: "invalid_image_embeds") }
 
     private func bytes(_ text: String, _ name: String) throws(APIError) -> [UInt8] {
         guard let bytes = Base64.decode(text.utf8) else { throw bad(name, "is no base64") }
@@ -62,11 +62,11 @@ struct EmbeddedImage {
         do throws(SafetensorsError) {
             header = try parsed.get()
         } catch {
-            throw bad(name, "is no safetensors file: it \(error.tensor.map { "has a tensor \($0.prefix(40)) that " } ?? "")\(error.message)")
+            throw bad(name, "is no safetensors file: it \(quoted: (error.tensor.map { "has a tensor \($0.prefix(40)) that " } ?? "") + error.message, upTo: .max)")
         }
         guard header.entries.count == 1, let tensor = header.entries.first else { throw bad(name, "holds \(header.entries.count) tensors, not one") }
         guard [.f32, .f16, .bf16].contains(tensor.element) else {
-            throw bad(name, "holds \(tensor.name.prefix(40)) of type \(tensor.element.rawValue), which is none of F32, F16, BF16")
+            throw bad(name, "holds \(quoted: tensor.name) of type \(tensor.element.rawValue), which is none of F32, F16, BF16")
         }
         _ = try count(tensor.shape, name)
         return (floats(bytes[header.dataStart...], tensor.element), tensor.shape)

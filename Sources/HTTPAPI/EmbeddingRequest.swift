@@ -56,7 +56,7 @@ struct EmbeddingRequest: Sendable {
         }
         let name = try fields.string("encoding_format") ?? Encoding.float.rawValue
         guard let encoding = Encoding(rawValue: name) else {
-            throw .invalid("encoding_format must be float or base64, not \(name.prefix(40))", param: "encoding_format")
+            throw .invalid("encoding_format must be float or base64, not \(quoted: name)", param: "encoding_format")
         }
         self.encoding = encoding
         isNormalized = try fields.boolean("normalize") ?? true

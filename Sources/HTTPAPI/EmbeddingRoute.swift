@@ -93,7 +93,7 @@ extension APIError {
     /// The same of a prompt behind which nothing is generated.
     fileprivate var withoutAnswer: APIError {
         var error = self
-        error.message = message.replacing(AdmissionError.roomForAnswer, with: "")
+        error.text = text.replacing(AdmissionError.roomForAnswer, with: "")
         return error
     }
 }

@@ -31,7 +31,7 @@ struct ErrorMapping: RouterMiddleware {
             }
         } catch {
             let answer = Self.answer(error, request)
-            if answer.status != 404 || answer.code == "model_not_found" { fault = answer.message }
+            if answer.status != 404 || answer.code == "model_not_found" { fault = answer.text.logged }
             response = .error(answer, body: Self.isOfMessages(request.uri.path) ? answer.messagesBody : answer.body)
             if request.method == .head { response = response.createHeadResponse() }
         }

@@ -60,16 +60,16 @@ struct FieldReader {
 
     /// - Parameter param: the field to name where it is not `name`.
     func mismatch(_ name: String, _ value: JSONValue, _ expected: String, param: String? = nil) -> APIError {
-        let found: String
-        switch value {
-        case .null: found = "null"
-        case .int, .wide, .double: found = value.serializedText
-        case .array, .object, .bool, .string: found = value.kind
-        }
+        let found: ErrorText =
+            switch value {
+            case .null: "null"
+            case .int, .wide, .double: "\(quoted: value.serializedText)"
+            case .array, .object, .bool, .string: "\(value.kind)"
+            }
         return .invalid("\(prefix)\(name) must be \(expected), not \(found)", param: prefix + (param ?? name))
     }
 
     func outOfRange(_ name: String, _ value: JSONValue, _ range: String) -> APIError {
-        .invalid("\(prefix)\(name) must be \(range), not \(value.serializedText)", param: prefix + name)
+        .invalid("\(prefix)\(name) must be \(range), not \(value.serializedText.prefix(40))", param: prefix + name)
     }
 }

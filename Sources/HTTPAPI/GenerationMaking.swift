@@ -37,7 +37,7 @@ extension InputPipeline {
                 generation.rules.guide = try guides.guide(choice.guide, budget: budget)
             } catch {
                 do throws(WorkLimitError) { try budget.check() } catch { throw APIError(.stopped(error) as InputError, place: choice.field) }
-                throw .invalid("\(choice.field): \(error.description)", param: choice.field, code: "invalid_guide")
+                throw .invalid("\(choice.field): \(quoted: error.description, upTo: .max)", param: choice.field, code: "invalid_guide")
             }
         }
         guard generation.rules.leaveAToken(of: spec.vocabularySize, ends: endTokens + options.stopTokens) else {

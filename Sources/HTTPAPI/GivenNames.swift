@@ -23,11 +23,11 @@ package struct GivenNames: Sendable {
         if let param = error.param {
             let name = name(of: param)
             error.param = name
-            if name != param { error.message = error.message.replacing(param, with: name) }
+            if name != param { error.text = error.text.replacing(param, with: name) }
         }
         // Fields that a message names beside: only names that are no words of English.
         let others = names.keys.filter { $0.contains("_") && !$0.contains("[") }.sorted { ($1.count, $0) < ($0.count, $1) }
-        for field in others { error.message = error.message.replacing(field, with: names[field] ?? field) }
+        for field in others { error.text = error.text.replacing(field, with: names[field] ?? field) }
         return error
     }
 

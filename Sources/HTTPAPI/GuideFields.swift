@@ -34,10 +34,10 @@ struct GuideFields {
         guard let text = try fields.string(field) else { return }
         let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
         guard Self.backends.contains(parts[0]) else {
-            throw .invalid("\(field) must be one of \(Self.backends.joined(separator: ", ")), not \(text.prefix(60))", param: field)
+            throw .invalid("\(field) must be one of \(Self.backends.joined(separator: ", ")), not \(quoted: text, upTo: 60)", param: field)
         }
         for option in parts.dropFirst().flatMap({ $0.split(separator: ",") }) where !Self.backendOptions.contains(String(option)) {
-            throw .invalid("\(field): the option \(option.prefix(60)) is not supported, only \(Self.backendOptions.joined(separator: ", ")) is", param: field)
+            throw .invalid("\(field): the option \(quoted: option, upTo: 60) is not supported, only \(Self.backendOptions.joined(separator: ", ")) is", param: field)
         }
     }
 
@@ -121,7 +121,7 @@ struct GuideFields {
         do {
             return try JSONValue(parsing: Array(text.utf8), countLimit: RequestIntake.maxBodyValues)
         } catch {
-            throw .invalid("\(fields.prefix)\(name) is no JSON: \(error.description)", param: fields.prefix + name)
+            throw .invalid("\(fields.prefix)\(name) is no JSON: \(error)", param: fields.prefix + name)
         }
     }
 }

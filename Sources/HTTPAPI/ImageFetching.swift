@@ -108,7 +108,7 @@ struct ImageFetching: Sendable {
             return .url(url)
         case .file(let path):
             guard let directory = fetcher.rules.localDirectory else {
-                throw MediaError("images are not read from files (--allowed-local-media-path); send a data: URL, such as data:image/png;base64,…")
+                throw MediaError("images and videos are not read from files (--allowed-local-media-path); send a data: URL, such as data:image/png;base64,…")
             }
             return .file(path, directory)
         }
@@ -172,6 +172,6 @@ struct ImageFetching: Sendable {
 extension APIError {
     /// - Parameter place: the part that names the image.
     init(_ error: MediaError, place: String) {
-        self = error.isOverload ? .overloaded(error.description) : .invalid("\(place): \(error.description)", param: place, code: "invalid_image_url")
+        self = error.isOverload ? .overloaded("\(error)") : .invalid("\(place): \(error.description)", param: place, code: "invalid_image_url")
     }
 }

@@ -29,10 +29,19 @@ final class TokenTally: Sendable {
 struct RequestLine: Sendable {
     let id: String
     let method: String
+    /// The first bytes of it where it is long.
     let path: String
     let status: Int
     /// Why it was not answered; nil where it was.
     let fault: String?
+
+    private static let pathBytesMax = 500
+
+    init(id: String, method: String, path: String, status: Int, fault: String?) {
+        let isLong = path.utf8.count > Self.pathBytesMax
+        (self.id, self.method, self.path) = (id, method, isLong ? String(decoding: path.utf8.prefix(Self.pathBytesMax), as: UTF8.self) + "…" : path)
+        (self.status, self.fault) = (status, fault)
+    }
 
     /// - Parameter tokens: nil where none were read or written.
     func whole(seconds: Double, _ tokens: (prompt: Int, completion: Int)?) -> LogLine {

@@ -55,7 +55,7 @@ struct MessageReader {
         guard let name = try fields.string("role") else { throw .invalid("\(place).role is required", param: "\(place).role") }
         guard let role = Self.roles[name] else {
             throw .invalid(
-                "\(place).role must be one of system, developer, user, assistant, tool, not \(name.prefix(40))",
+                "\(place).role must be one of system, developer, user, assistant, tool, not \(quoted: name)",
                 param: "\(place).role")
         }
         let content: JSONValue
@@ -115,7 +115,7 @@ struct MessageReader {
             throw .invalid(
                 "\(place): parts of type \(later) are not supported yet", param: place, code: "unsupported_parameter")
         default:
-            throw .invalid("\(place).type must be text, image_url or video_url, not \(type.prefix(40))", param: "\(place).type")
+            throw .invalid("\(place).type must be text, image_url or video_url, not \(quoted: type)", param: "\(place).type")
         }
     }
 

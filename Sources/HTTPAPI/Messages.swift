@@ -68,7 +68,7 @@ extension ChatTranslation<Messages> {
             let inner = FieldReader(object: object, prefix: place + ".")
             if let type = try inner.string("type"), type != "custom" {
                 throw .invalid(
-                    "\(place).type must be custom, not \(type.prefix(40)): tools that a server runs are not supported", param: "\(place).type",
+                    "\(place).type must be custom, not \(quoted: type): tools that a server runs are not supported", param: "\(place).type",
                     code: "unsupported_parameter")
             }
             guard let schema = inner.value("input_schema") else {
@@ -99,7 +99,7 @@ extension ChatTranslation<Messages> {
             body["tool_choice"] = ["type": "function", "function": ["name": .string(name)]]
         } else {
             guard let word = words[type] else {
-                throw .invalid("tool_choice.type must be auto, any, tool or none, not \(type.prefix(40))", param: "tool_choice.type")
+                throw .invalid("tool_choice.type must be auto, any, tool or none, not \(quoted: type)", param: "tool_choice.type")
             }
             body["tool_choice"] = word
         }

@@ -44,7 +44,7 @@ struct MessagesReader {
         let fields = FieldReader(object: object, prefix: place + ".")
         guard let role = try fields.string("role") else { throw .invalid("\(place).role is required", param: "\(place).role") }
         guard role == "user" || role == "assistant" else {
-            throw .invalid("\(place).role must be user or assistant, not \(role.prefix(40))", param: "\(place).role")
+            throw .invalid("\(place).role must be user or assistant, not \(quoted: role)", param: "\(place).role")
         }
         guard let blocks = fields.value("content")?.arrayValue else {
             // A chat's assistant may have none beside calls; here calls are blocks of it.
@@ -97,7 +97,7 @@ struct MessagesReader {
         case (let type, _):
             let known = role == "user" ? "text, image or tool_result" : "text, tool_use or thinking"
             throw .invalid(
-                "\(place).type must be \(known), not \(type.prefix(40))", param: "\(place).type", code: "unsupported_parameter")
+                "\(place).type must be \(known), not \(quoted: type)", param: "\(place).type", code: "unsupported_parameter")
         }
     }
 
@@ -112,7 +112,7 @@ struct MessagesReader {
         case "image"?: return ["type": "image_url", "image_url": ["url": .string(try url(fields, place: place))]]
         case let type:
             throw .invalid(
-                "\(place).type must be text or image, not \((type ?? "nothing").prefix(40))", param: "\(place).type",
+                "\(place).type must be text or image, not \(quoted: type ?? "nothing")", param: "\(place).type",
                 code: "unsupported_parameter")
         }
     }
@@ -125,7 +125,7 @@ struct MessagesReader {
         case "base64"?:
             let kind = try required("media_type", inner)
             guard kind.hasPrefix("image/") else {
-                throw .invalid("\(place).source.media_type must be an image's, not \(kind.prefix(40))", param: "\(place).source.media_type")
+                throw .invalid("\(place).source.media_type must be an image's, not \(quoted: kind)", param: "\(place).source.media_type")
             }
             return "data:image;base64," + (try required("data", inner))
         case "url"?: return try required("url", inner)

@@ -11,7 +11,7 @@ extension ChatTranslation<Messages> {
         if let effort = try outputConfig(fields)?.string("effort") {
             guard Self.efforts.contains(effort) else {
                 throw .invalid(
-                    "output_config.effort must be one of \(Self.efforts.joined(separator: ", ")), not \(effort.prefix(40))",
+                    "output_config.effort must be one of \(Self.efforts.joined(separator: ", ")), not \(quoted: effort)",
                     param: "output_config.effort")
             }
             words["reasoning_effort"] = .string(effort)
@@ -45,7 +45,7 @@ extension ChatTranslation<Messages> {
         let type = try thinking.string("type") ?? ""
         let known = ["enabled": ["type", "budget_tokens", "display"], "adaptive": ["type", "display"], "disabled": ["type"]]
         guard let names = known[type] else {
-            throw .invalid("thinking.type must be enabled, disabled or adaptive, not \(type.prefix(40))", param: "thinking.type")
+            throw .invalid("thinking.type must be enabled, disabled or adaptive, not \(quoted: type)", param: "thinking.type")
         }
         for (name, value) in object where !value.isNull && !names.contains(name) { throw .unknown(field: name, in: thinking.prefix) }
         if let count = try thinking.integer("budget_tokens"), count < 1 {
@@ -55,7 +55,7 @@ extension ChatTranslation<Messages> {
         case nil, "summarized": break
         case "omitted": form.hidesThoughts = true
         case let word?:
-            throw .invalid("thinking.display must be summarized or omitted, not \(word.prefix(40))", param: "thinking.display")
+            throw .invalid("thinking.display must be summarized or omitted, not \(quoted: word)", param: "thinking.display")
         }
         return type == "adaptive" ? nil : type == "enabled"
     }

@@ -17,7 +17,7 @@ final class RefusalLog: Sendable {
         engine.updateMetrics { $0.http[Metrics.HTTPKey(handler: "none", status: error.status), default: 0] += 1 }
         guard let log, let dropped = lines.withLock({ $0.admit(at: ContinuousClock.now) }) else { return }
         let more = dropped == 0 ? "" : " (and \(dropped) refusals more before)"
-        log(LogLine(message: "refused \(error.status): \(error.message)\(more)", fields: [("status", .int(error.status)), ("error", .string(error.message))]))
+        log(LogLine(message: "refused \(error.status): \(error.text.logged)\(more)", fields: [("status", .int(error.status)), ("error", .string(error.text.logged))]))
     }
 }
 

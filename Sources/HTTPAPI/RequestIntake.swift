@@ -154,7 +154,7 @@ struct RequestIntake: Sendable {
         }
         if let encoding = request.headers[.contentEncoding], encoding.lowercased() != "identity" {
             throw APIError.invalid(
-                "bodies in Content-Encoding \(encoding.prefix(40)) are not read; send plain JSON", code: "unsupported_encoding",
+                "bodies in Content-Encoding \(quoted: encoding) are not read; send plain JSON", code: "unsupported_encoding",
                 status: 415)
         }
         try? await context.channel.triggerUserOutboundEvent(ConnectionRules.BodyIsWelcome()).get()
@@ -189,7 +189,7 @@ struct RequestIntake: Sendable {
         do {
             json = try JSONValue(parsing: body, countLimit: maxBodyValues)
         } catch {
-            throw foreignForm(body) ?? .invalid(error.description, code: "invalid_json")
+            throw foreignForm(body) ?? .invalid("\(error)", code: "invalid_json")
         }
         guard let object = json.objectValue else {
             throw .invalid("the body must be a JSON object, not \(json.kind)")

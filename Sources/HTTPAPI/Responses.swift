@@ -135,7 +135,7 @@ extension ChatTranslation<Responses> {
         let included = try fields.strings("include") ?? []
         if let index = included.firstIndex(where: { !known.contains($0) }) {
             throw .invalid(
-                "include[\(index)] must be \(known.joined(separator: " or ")), not \(included[index].prefix(60))", param: "include",
+                "include[\(index)] must be \(known.joined(separator: " or ")), not \(quoted: included[index])", param: "include",
                 code: "unsupported_parameter")
         }
         body["top_logprobs"] = fields.value("top_logprobs")

@@ -48,7 +48,7 @@ struct ResponsesInput {
             guard let role = try fields.string("role") else { throw .invalid("\(place).role is required", param: "\(place).role") }
             guard Self.roles.contains(role) else {
                 throw .invalid(
-                    "\(place).role must be one of user, assistant, system, developer, not \(role.prefix(40))", param: "\(place).role")
+                    "\(place).role must be one of user, assistant, system, developer, not \(quoted: role)", param: "\(place).role")
             }
             add(["role": .string(role), "content": object["content"] ?? .null], as: place)
         case "function_call":
@@ -65,7 +65,7 @@ struct ResponsesInput {
         case "reasoning": try add(thoughts: fields, place: place)
         case let type:
             throw .invalid(
-                "\(place).type must be message, reasoning, function_call or function_call_output, not \(type.prefix(40)); nothing is kept between requests",
+                "\(place).type must be message, reasoning, function_call or function_call_output, not \(quoted: type); nothing is kept between requests",
                 param: "\(place).type", code: "unsupported_parameter")
         }
     }

@@ -66,13 +66,12 @@ struct SamplingFields {
         guard let object = value.objectValue else { throw fields.mismatch("logit_bias", value, "an object") }
         var biases: [TokenRules.Bias] = []
         for (key, value) in object {
-            let place = "logit_bias.\(key.prefix(40))"
             guard let token = Int32(key), isToken(Int(token)) else {
-                throw .invalid("\(place) is no token: the vocabulary has \(vocabularySize)", param: "logit_bias")
+                throw .invalid("logit_bias.\(quoted: key) is no token: the vocabulary has \(vocabularySize)", param: "logit_bias")
             }
-            guard let bias = value.doubleValue else { throw fields.mismatch(place, value, "a number", param: "logit_bias") }
+            guard let bias = value.doubleValue else { throw .invalid("logit_bias.\(quoted: key) must be a number, not \(value.kind)", param: "logit_bias") }
             guard abs(bias) <= 100 else {
-                throw .invalid("\(place) must be at least -100 and at most 100, not \(value.serializedText)", param: "logit_bias")
+                throw .invalid("logit_bias.\(quoted: key) must be at least -100 and at most 100, not \(value.serializedText.prefix(40))", param: "logit_bias")
             }
             biases.append(TokenRules.Bias(token: token, value: Float(bias)))
         }
@@ -115,7 +114,7 @@ struct SamplingFields {
         for (index, value) in list.enumerated() {
             guard let token = value.intValue else { throw fields.mismatch("\(name)[\(index)]", value, "a token id", param: param) }
             guard isToken(token) else {
-                throw .invalid("\(name)[\(index)] \(token) is no token: the vocabulary has \(vocabularySize)", param: param)
+                throw .invalid("\(name)[\(index)] \(quoted: "\(token)") is no token: the vocabulary has \(vocabularySize)", param: param)
             }
             tokens.append(Int32(token))
         }

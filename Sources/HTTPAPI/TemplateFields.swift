@@ -42,7 +42,7 @@ struct TemplateFields: Sendable {
     mutating func think(_ fields: FieldReader) throws(APIError) {
         guard let effort = try fields.string("reasoning_effort") else { return }
         guard Self.efforts.contains(effort) else {
-            throw .invalid("reasoning_effort must be one of \(Self.efforts.joined(separator: ", ")), not \(effort.prefix(40))", param: "reasoning_effort")
+            throw .invalid("reasoning_effort must be one of \(Self.efforts.joined(separator: ", ")), not \(quoted: effort)", param: "reasoning_effort")
         }
         for (name, value) in [("reasoning_effort", .string(effort)), ("enable_thinking", .bool(effort != "none"))] as [(String, JSONValue)]
         where form.extra[name] == nil {

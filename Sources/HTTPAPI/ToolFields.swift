@@ -42,7 +42,7 @@ struct ToolFields {
             calls.functions.removeAll { !$0.name.isExactly(name) }
             calls.isParallel = false
             guard !calls.functions.isEmpty else {
-                throw .invalid("tool_choice names the function \(name.prefix(60)), which is not among tools", param: "tool_choice")
+                throw .invalid("tool_choice names the function \(quoted: name, upTo: 60), which is not among tools", param: "tool_choice")
             }
         }
         return Offer(tools: values, takesOneCall: !isParallel, calls: calls, isLoose: false)
@@ -87,7 +87,7 @@ struct ToolFields {
         for (index, value) in list.enumerated() {
             let tool = try tool(value, place: "tools[\(index)]")
             guard !tools.contains(where: { $0.function.name.isExactly(tool.function.name) }) else {
-                throw .invalid("tools[\(index)].function.name \(tool.function.name) is there twice", param: "tools[\(index)].function.name")
+                throw .invalid("tools[\(index)].function.name \(quoted: tool.function.name, upTo: 64) is there twice", param: "tools[\(index)].function.name")
             }
             tools.append(tool)
         }

@@ -9,7 +9,8 @@ extension IncrementalDecoder: TokenTextDecoder {}
 /// Why a request does not become a prompt.
 package enum InputError: Error, Sendable, CustomStringConvertible {
     case badImage(place: String, reason: String)
-    case badPrompt(String)
+    /// `quoting` is what may repeat words of the request, and follows a colon.
+    case badPrompt(String, quoting: String? = nil)
     /// More than the context holds, told without tokenizing text or decoding images; `what` is `5 images`.
     case tooLong(what: String, leastTokens: Int, contextLength: Int)
     /// The images together have more pixels than one request may decode.
@@ -20,7 +21,7 @@ package enum InputError: Error, Sendable, CustomStringConvertible {
     package var description: String {
         switch self {
         case .badImage(let place, let reason): "\(place): \(reason)"
-        case .badPrompt(let reason): reason
+        case .badPrompt(let reason, let quote): reason + (quote.map { ": \($0)" } ?? "")
         case .tooLong(let what, let tokens, let length):
             "the prompt's \(what) are at least \(tokens) tokens, but the model's context holds \(length) tokens"
                 + AdmissionError.roomForAnswer
@@ -250,7 +251,7 @@ package struct InputPipeline: Sendable {
             throw .badPrompt(fault.description)
         } catch {
             try Self.check(budget)
-            throw .badPrompt("the chat template refuses these messages: \(error)")
+            throw .badPrompt("the chat template refuses these messages", quoting: "\(error)")
         }
         if !mayBeCut { try checkLength(of: text) }
         return try assembled(text, read, mark: typed.mark, adds: form.addsSpecialTokens, budget)

@@ -58,7 +58,7 @@ extension InputPipeline {
         do {
             pipeline.template = TemplateUse(budget: { budget }, render: try parse(source))
         } catch {
-            throw .badPrompt("chat_template does not parse: \(error)")
+            throw .badPrompt("chat_template does not parse", quoting: "\(error)")
         }
         pipeline.refusal = nil
         try Self.check(budget)

@@ -65,7 +65,7 @@ import Testing
             ("http://localhost:\(site.port)/a.png", "messages[0].content[1]: the URL's host is not one"),
             ("http://127.0.0.1:1/?key=secret", "messages[0].content[1]: the URL's host cannot be reached"),
             ("http://u:secret@127.0.0.1/", "messages[0].content[1]: the URL must not hold a user's name"),
-            ("file:///etc/passwd", "messages[0].content[1]: images are not read from files"),
+            ("file:///etc/passwd", "messages[0].content[1]: images and videos are not read from files"),
         ] {
             let answer = try await server.chat(["messages": Self.asked(["type": "text", "text": "x"], Self.part(url))])
             #expect(answer.status == 400, "\(url)")

@@ -72,6 +72,8 @@ final class TestServer: Sendable {
     /// Texts with the first are tokenized until their processor time is used up, with the second until their deadline.
     static let endless = "\u{2}"
     static let sleepless = "\u{3}"
+    /// Messages with it are refused by the chat template, in their own words.
+    static let refused = "\u{4}"
 
     init(_ options: Options = Options()) async throws {
         let program = Self.program(maxSequences: options.maxSequences)
@@ -212,7 +214,12 @@ final class TestServer: Sendable {
             }
             text += "\n"
         }
+        if let words = text.split(separator: refused, maxSplits: 1).dropFirst().first { throw TemplateRefusal(description: "no \(words)") }
         return text
+    }
+
+    private struct TemplateRefusal: Error, CustomStringConvertible {
+        var description: String
     }
 }
 

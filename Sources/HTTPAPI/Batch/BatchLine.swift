@@ -22,7 +22,7 @@ package struct BatchLine: Sendable {
         self.number = number
         let json: JSONValue
         do { json = try JSONValue(parsing: bytes, countLimit: RequestIntake.maxBodyValues) } catch {
-            throw .invalid("the line is no JSON: \(error.description)", code: "invalid_json")
+            throw .invalid("the line is no JSON: \(error)", code: "invalid_json")
         }
         guard let object = json.objectValue else { throw .invalid("the line must be a JSON object, not \(json.kind)") }
         let fields = FieldReader(object: object)
@@ -33,11 +33,11 @@ package struct BatchLine: Sendable {
         customID = id
         for (name, value) in object where !Self.fields.contains(name) && !value.isNull { throw .unknown(field: name) }
         let method = try fields.string("method") ?? "POST"
-        guard method.uppercased() == "POST" else { throw .invalid("method must be POST, not \(method.prefix(40))", param: "method") }
+        guard method.uppercased() == "POST" else { throw .invalid("method must be POST, not \(quoted: method)", param: "method") }
         guard let url = try fields.string("url") else { throw .invalid("url is required", param: "url") }
         guard let endpoint = Self.endpoints.first(where: { $0.path == url }) else {
             let paths = Self.endpoints.map(\.path).joined(separator: " or ")
-            throw .invalid("url must be \(paths), not \(url.prefix(100))", param: "url")
+            throw .invalid("url must be \(paths), not \(quoted: url, upTo: 100)", param: "url")
         }
         self.endpoint = endpoint
         guard let value = fields.value("body") else { throw .invalid("body is required", param: "body") }
