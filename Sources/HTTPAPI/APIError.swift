@@ -104,7 +104,7 @@ package struct APIError: Error, Sendable, Equatable {
     /// - Parameter place: the field that holds what was read.
     init(_ error: InputError, place field: String = "messages") {
         switch error {
-        case .badImage(let place, _): self = .invalid("\(error)", param: place, code: "invalid_image")
+        case .badImage(let place, _, let isVideo): self = .invalid("\(error)", param: place, code: isVideo ? "invalid_video" : "invalid_image")
         case .badPrompt(let reason, nil): self = .invalid("\(reason)", param: field)
         case .badPrompt(let reason, let quote?): self = .invalid("\(reason): \(quoted: quote, upTo: .max)", param: field)
         case .tooLong:

@@ -51,6 +51,7 @@ struct ImageFetching: Sendable {
         /// Which of the image's files.
         var file: Int
         var field: String
+        var isVideo: Bool
         var place: Place
     }
 
@@ -89,9 +90,9 @@ struct ImageFetching: Sendable {
             for (file, source) in image.sources.enumerated() {
                 do throws(MediaError) {
                     guard let place = try place(of: source) else { continue }
-                    wanted.append(Wanted(index: index, file: file, field: image.place, place: place))
+                    wanted.append(Wanted(index: index, file: file, field: image.place, isVideo: image.video != nil, place: place))
                 } catch {
-                    throw APIError(error, place: image.place)
+                    throw APIError(error, place: image.place, isVideo: image.video != nil)
                 }
             }
         }
@@ -131,8 +132,8 @@ struct ImageFetching: Sendable {
             engine.updateMetrics { $0.imageFetch.observe(seconds) }
             return (wanted, file, room)
         } catch let error as MediaError {
-            if let detail = error.detail { log?(LogLine(message: "\(wanted.field): \(told(wanted.place)): \(detail)")) }
-            throw APIError(error, place: wanted.field)
+            if let detail = error.detail { log?(LogLine(message: "\(wanted.field): \(told(wanted)): \(detail)")) }
+            throw APIError(error, place: wanted.field, isVideo: wanted.isVideo)
         }
     }
 
@@ -146,11 +147,9 @@ struct ImageFetching: Sendable {
     }
 
     /// What a log may hold of a place: of URLs neither path nor query, which may be secret.
-    private func told(_ place: Place) -> String {
-        switch place {
-        case .url(let url): "an image from \(url.origin)"
-        case .file: "an image from a file"
-        }
+    private func told(_ wanted: Wanted) -> String {
+        let what = wanted.isVideo ? "a video" : "an image"
+        return if case .url(let url) = wanted.place { "\(what) from \(url.origin)" } else { "\(what) from a file" }
     }
 
     /// Bytes that the images of one request may still have.
@@ -171,7 +170,9 @@ struct ImageFetching: Sendable {
 
 extension APIError {
     /// - Parameter place: the part that names the image.
-    init(_ error: MediaError, place: String) {
-        self = error.isOverload ? .overloaded("\(error)") : .invalid("\(place): \(error.description)", param: place, code: "invalid_image_url")
+    init(_ error: MediaError, place: String, isVideo: Bool) {
+        self =
+            error.isOverload
+            ? .overloaded("\(error)") : .invalid("\(place): \(error)", param: place, code: isVideo ? "invalid_video_url" : "invalid_image_url")
     }
 }

@@ -48,7 +48,7 @@ package struct EncodedImage: Sendable {
         get throws(InputError) {
             var files: [[UInt8]] = []
             for source in sources {
-                guard case .bytes(let file) = source else { throw .badImage(place: place, reason: "the image has not been fetched") }
+                guard case .bytes(let file) = source else { throw .badImage(place: place, reason: "the file has not been fetched", isVideo: video != nil) }
                 files.append(file)
             }
             return files

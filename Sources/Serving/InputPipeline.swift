@@ -8,7 +8,7 @@ extension IncrementalDecoder: TokenTextDecoder {}
 
 /// Why a request does not become a prompt.
 package enum InputError: Error, Sendable, CustomStringConvertible {
-    case badImage(place: String, reason: String)
+    case badImage(place: String, reason: String, isVideo: Bool = false)
     /// `quoting` is what may repeat words of the request, and follows a colon.
     case badPrompt(String, quoting: String? = nil)
     /// More than the context holds, told without tokenizing text or decoding images; `what` is `5 images`.
@@ -20,7 +20,7 @@ package enum InputError: Error, Sendable, CustomStringConvertible {
 
     package var description: String {
         switch self {
-        case .badImage(let place, let reason): "\(place): \(reason)"
+        case .badImage(let place, let reason, _): "\(place): \(reason)"
         case .badPrompt(let reason, let quote): reason + (quote.map { ": \($0)" } ?? "")
         case .tooLong(let what, let tokens, let length):
             "the prompt's \(what) are at least \(tokens) tokens, but the model's context holds \(length) tokens"

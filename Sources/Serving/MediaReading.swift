@@ -28,7 +28,7 @@ extension InputPipeline {
     private static func placed<Result>(_ image: EncodedImage, _ body: () throws(ImageError) -> Result) throws(InputError) -> Result {
         do throws(ImageError) { return try body() } catch {
             if case .stopped(let reason) = error { throw .stopped(reason) }
-            throw .badImage(place: image.place, reason: "\(error)")
+            throw .badImage(place: image.place, reason: "\(error)", isVideo: image.video != nil)
         }
     }
 
@@ -135,7 +135,7 @@ extension InputPipeline {
 
     func read(_ images: [EncodedImage], _ keepsPixels: Bool, _ budget: WorkBudget) throws(InputError) -> [ReadImage] {
         guard !images.isEmpty else { return [] }
-        if reader == nil { throw .badImage(place: images[0].place, reason: "the model reads text only") }
+        if reader == nil { throw .badImage(place: images[0].place, reason: "the model reads text only", isVideo: images[0].video != nil) }
         let plan = try plan(images, budget)
         var read: [ReadImage] = []
         for (image, timing) in zip(images, plan.timings) {

@@ -82,7 +82,7 @@ final class FrameProcess {
         case 7: return .video("has more frames than are taken")
         case 8: return .video("is longer than is taken")
         case 10: return .video("takes more memory to decode than it may; send one of fewer pixels")
-        default: return .video("is damaged; code it anew with another program")
+        default: return .video("is damaged or cut off; send the whole file, or code it anew with another program")
         }
     }
 }

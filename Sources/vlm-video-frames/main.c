@@ -104,8 +104,12 @@ static enum status open_file(AVFormatContext **file, AVStream **stream, const st
     context->codec_whitelist = av_strdup(codecs);
     context->protocol_whitelist = av_strdup("none");
     context->max_streams = 64;
-    int error = avformat_open_input(&context, NULL, NULL, NULL);
-    if (error < 0) { return of_error(error, STATUS_UNKNOWN); }
+    // Of a kind that is known, what cannot be opened is damaged; what is not in the list of kinds is not opened at all.
+    const AVInputFormat *kind = NULL;
+    int error = av_probe_input_buffer2(io, &kind, NULL, NULL, 0, 0);
+    if (error < 0 || !kind) { return of_error(error, STATUS_UNKNOWN); }
+    error = avformat_open_input(&context, NULL, kind, NULL);
+    if (error < 0) { return of_error(error, error == AVERROR(EINVAL) ? STATUS_UNKNOWN : STATUS_CORRUPT); }
     error = avformat_find_stream_info(context, NULL);
     if (error < 0) { return of_error(error, STATUS_CORRUPT); }
     const int best = av_find_best_stream(context, AVMEDIA_TYPE_VIDEO, -1, -1, NULL, 0);

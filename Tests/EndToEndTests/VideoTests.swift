@@ -43,7 +43,10 @@ import Testing
 
     private struct Reply: Decodable {
         struct Usage: Decodable { let prompt_tokens: Int }
-        struct Fault: Decodable { let message: String }
+        struct Fault: Decodable {
+            let message: String
+            let code: String?
+        }
         struct Choice: Decodable {
             struct Message: Decodable { let content: String }
             let message: Message
@@ -105,7 +108,7 @@ import Testing
         let part = { (url: String) in ["type": "video_url", "video_url": ["url": url]] as [String: Any] }
         let cases: [([[String: Any]], String)] = [
             ([part(base64(Data("no video at all, but some words".utf8)))], "the video is no file of a kind that is decoded"),
-            ([part(base64(bytes.prefix(900)))], "messages[0].content[0]: the video"),
+            ([part(base64(bytes.prefix(900)))], "messages[0].content[0]: the video is damaged or cut off"),
             ([part("data:video/mp4;base64,")], "messages[0].content[0]: the video has 0 bytes"),
             ([part(clip), part(clip)], "messages hold 2 videos, more than 1 (--limit-mm-per-prompt)"),
             ([["type": "video", "video": [String]()]], "messages[0].content[0]: the video has no frames"),
@@ -118,6 +121,8 @@ import Testing
             let message = try await Self.ask(server, parts).error?.message ?? ""
             #expect(message.contains(words), "\(words): \(message)")
         }
+        #expect(try await Self.ask(server, [part(base64(bytes.prefix(900)))]).error?.code == "invalid_video")
+        #expect(try await Self.ask(server, [part("http://127.0.0.1/clip.mp4")]).error?.code == "invalid_video_url")
         #expect(try await Self.ask(server, [part(clip)]).error == nil)
         #expect(server.stop() == 0)
         // A model whose directory has no processor for its videos.

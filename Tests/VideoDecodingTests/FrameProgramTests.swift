@@ -30,12 +30,12 @@ import VideoDecoding
 
     @Test(arguments: [
         ("exit 3", "the video is no file of a kind that is decoded: MP4, WebM, Matroska, AVI, MPEG, FLV, Ogg, ASF or GIF"),
-        ("exit 4", "the video has no pictures"), ("exit 9", "the video is damaged; code it anew with another program"),
+        ("exit 4", "the video has no pictures"), ("exit 9", "the video is damaged or cut off; send the whole file, or code it anew with another program"),
         ("kill -SEGV $$", "the video ended its decoder by signal 11; code it anew with another program"),
         ("kill -24 $$", "the video takes too long to decode; send a shorter one, or one of fewer pixels"),
-        ("exit 0", "the video is damaged; code it anew with another program"),
-        ("echo 1 2 three 4 5", "the video is damaged; code it anew with another program"),
-        ("echo 0 2 3 4 5", "the video is damaged; code it anew with another program"),
+        ("exit 0", "the video is damaged or cut off; send the whole file, or code it anew with another program"),
+        ("echo 1 2 three 4 5", "the video is damaged or cut off; send the whole file, or code it anew with another program"),
+        ("echo 0 2 3 4 5", "the video is damaged or cut off; send the whole file, or code it anew with another program"),
     ]) func everyEndIsTold(_ script: String, _ words: String) throws {
         #expect(try Script(script).fault() == words)
     }
