@@ -67,7 +67,7 @@ package struct APIServer: Service {
 
     private func router() -> Router<APIContext> {
         let router = Router(context: APIContext.self, options: .autoGenerateHeadEndpoints)
-        router.add(middleware: ErrorMapping(model: model, access: options.access, log: options.requestLog))
+        router.add(middleware: ErrorMapping(model: model, frame: AnswerFrame(access: options.access), log: options.requestLog))
         StatusRoutes(model: model, version: options.version, created: Int(Date().timeIntervalSince1970)).add(to: router)
         addPages(to: router)
         let intake = RequestIntake(model, options)

@@ -126,7 +126,7 @@ final class ConnectionRules: ChannelDuplexHandler, RemovableChannelHandler {
         guard !isOver else { return }
         switch part {
         case .head(let head):
-            if let refusal = access.refusal(head) { return refuse(refusal, context) }
+            if let refusal = access.refusal(head) { return refuse(refusal, head, context) }
             exchanges.append(Exchange(head))
             openWindow()
             watchBody(context, after: timeouts.body)
@@ -143,7 +143,7 @@ final class ConnectionRules: ChannelDuplexHandler, RemovableChannelHandler {
         guard let error = error as? HTTPParserError else { return context.fireErrorCaught(error) }
         guard !isOver else { return }
         guard exchanges.isEmpty else { return context.fireErrorCaught(error) }
-        answer(APIError(error), context)
+        answer(APIError(error), nil, context)
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
@@ -230,20 +230,24 @@ extension ConnectionRules {
     }
 
     /// Answers a head that may not pass, unless earlier requests still wait for their answers: then the connection ends.
-    private func refuse(_ refusal: APIError, _ context: ChannelHandlerContext) {
+    private func refuse(_ refusal: APIError, _ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
         guard exchanges.isEmpty else {
             isOver = true
             return context.close(promise: nil)
         }
-        answer(refusal, context)
+        answer(refusal, head, context)
     }
 
     /// Answers what never becomes a request.
-    private func answer(_ error: APIError, _ context: ChannelHandlerContext) {
-        access.refusals?.note(error)
-        let body = ByteBuffer(bytes: error.body.serialized)
+    ///
+    /// - Parameter request: nil where there is no head of one.
+    private func answer(_ error: APIError, _ request: HTTPRequestHead?, _ context: ChannelHandlerContext) {
+        let id = RequestID(given: request?.headers[RequestID.headerName] ?? [])
+        access.refusals?.note(error, id)
+        let body = ByteBuffer(bytes: error.body(onPath: request?.uri ?? "").serialized)
         let headers: HTTPHeaders = [
             "content-type": "application/json", "content-length": "\(body.readableBytes)", "connection": "close",
+            RequestID.headerName: id.text,
         ]
         let head = HTTPResponseHead(
             version: .http1_1, status: HTTPResponseStatus(statusCode: error.status), headers: headers)

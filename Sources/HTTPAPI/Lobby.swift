@@ -24,7 +24,7 @@ package struct Lobby: Sendable {
         let (ports, announce) = AsyncThrowingStream<Int, any Error>.makeStream()
         let server = Task {
             do {
-                try await options.serve(CallbackResponder<APIContext> { request, _ in answer(to: request) }, options.access) { announce.yield($0) }
+                try await options.serve(CallbackResponder<APIContext> { request, _ in await answer(to: request) }, options.access) { announce.yield($0) }
             } catch { announce.finish(throwing: error) }
             announce.finish()
         }
@@ -38,25 +38,28 @@ package struct Lobby: Sendable {
         return (try result.get(), port)
     }
 
-    private func answer(to request: Request) -> Response {
-        var response: Response
-        do throws(APIError) {
-            try options.access.check(request.head, path: request.uri.path)
-            switch request.uri.path {
-            case Endpoint.live.path: response = .json(["status": "ok"])
-            case Endpoint.metrics.path: response = .metrics(ProcessUsage.current().text)
-            case Endpoint.health.path, Endpoint.ready.path, Endpoint.ping.path:
-                let seconds = ((ContinuousClock.now - began).seconds * 10).rounded() / 10
-                let (phase, share) = progress()
-                response = .json(["phase": .string(phase), "progress": .double(share), "seconds": .double(seconds)], status: .serviceUnavailable)
-                response.headers[.retryAfter] = "1"
-            default: throw .unavailable("the server is not ready: \(progress().phase)")
-            }
-        } catch {
-            response = .error(error, body: error.body)
+    private func answer(to request: Request) async -> Response {
+        let framed = await AnswerFrame(access: options.access).answer(request, RequestID(request.head)) {
+            let response = try told(request.uri.path)
+            return request.method == .head ? response.createHeadResponse() : response
         }
+        var response = framed.response
         // Whoever asks again finds the model behind another connection.
         response.headers[.connection] = "close"
-        return request.method == .head ? response.createHeadResponse() : response
+        return response
+    }
+
+    private func told(_ path: String) throws(APIError) -> Response {
+        switch path {
+        case Endpoint.live.path: return .json(["status": "ok"])
+        case Endpoint.metrics.path: return .metrics(ProcessUsage.current().text)
+        case Endpoint.health.path, Endpoint.ready.path, Endpoint.ping.path:
+            let seconds = ((ContinuousClock.now - began).seconds * 10).rounded() / 10
+            let (phase, share) = progress()
+            var response = Response.json(["phase": .string(phase), "progress": .double(share), "seconds": .double(seconds)], status: .serviceUnavailable)
+            response.headers[.retryAfter] = "1"
+            return response
+        default: throw .unavailable("the server is not ready: \(progress().phase)")
+        }
     }
 }

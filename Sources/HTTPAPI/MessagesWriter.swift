@@ -130,6 +130,11 @@ struct MessagesWriter: AnswerWriting {
 }
 
 extension APIError {
+    /// The form of errors on a path, which may have a query.
+    func body(onPath path: String) -> JSONValue {
+        path.prefix { $0 != "?" }.split(separator: "/").prefix(2) == ["v1", "messages"] ? messagesBody : body
+    }
+
     /// Anthropic's form: `{"type": "error", "error": {"type", "message"}}`.
     var messagesBody: JSONValue {
         let kind =

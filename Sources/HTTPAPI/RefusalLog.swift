@@ -13,11 +13,15 @@ final class RefusalLog: Sendable {
         self.log = log
     }
 
-    func note(_ error: APIError) {
+    /// - Parameter id: of the answer.
+    func note(_ error: APIError, _ id: RequestID) {
         engine.updateMetrics { $0.http[Metrics.HTTPKey(handler: "none", status: error.status), default: 0] += 1 }
         guard let log, let dropped = lines.withLock({ $0.admit(at: ContinuousClock.now) }) else { return }
         let more = dropped == 0 ? "" : " (and \(dropped) refusals more before)"
-        log(LogLine(message: "refused \(error.status): \(error.text.logged)\(more)", fields: [("status", .int(error.status)), ("error", .string(error.text.logged))]))
+        log(
+            LogLine(
+                message: "refused \(error.status), request \(id.text): \(error.text.logged)\(more)",
+                fields: [("request_id", .string(id.text)), ("status", .int(error.status)), ("error", .string(error.text.logged))]))
     }
 }
 

@@ -113,9 +113,39 @@ import Testing
         await server.stop()
         let counts = server.engine.metrics.http.reduce(into: [Int: Int]()) { $0[$1.key.status, default: 0] += $1.value }
         #expect(counts == [400: 2, 401: 1, 403: 31, 501: 1])
-        #expect(note.all.contains { $0.hasPrefix("refused 400: a Host header is required") })
-        #expect(note.all.contains { $0.hasPrefix("refused 403: this server does not answer to the host evil.example") })
+        #expect(note.all.contains { $0.hasPrefix("refused 400, request ") && $0.contains(": a Host header is required") })
+        #expect(note.all.contains { $0.hasPrefix("refused 403, request ") && $0.contains(": this server does not answer to the host evil.example") })
         #expect(note.all.count { $0.hasPrefix("refused ") } < 34)
+    }
+
+    /// They have a name as well, their own or a new one, and the form of their path.
+    @Test func refusedHeadsAreNamed() async throws {
+        let note = Lines()
+        var options = TestServer.Options()
+        options.access.allowedHosts = ["x"]
+        options.requestLog = { note.add($0.message) }
+        let server = try await TestServer(options)
+        let port = server.port
+        func ask(_ head: String) async throws -> HTTPClient.Answer {
+            try await blocking {
+                let client = try HTTPClient(port: port)
+                try client.send(Array(head.utf8))
+                return try client.answer()
+            }
+        }
+        let foreign = try await ask("POST /v1/messages?beta=true HTTP/1.1\r\nHost: evil.example\r\nX-Request-Id: job-1\r\n\r\n")
+        #expect(foreign.status == 403 && foreign.headers["x-request-id"] == "job-1" && foreign.json["error"]?["type"] == "permission_error", "\(foreign.text)")
+        let large = "GET / HTTP/1.1\r\nX: \(String(repeating: "x", count: 200_000))\r\n\r\n"
+        for (head, status) in [
+            ("GET / HTTP/1.1\r\n\r\n", 400), ("no HTTP at all\r\n\r\n", 400), (large, 431), ("GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
+            ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505), ("GET / HTTP/1.1\r\nHost: y\r\nX-Request-Id: a b\r\n\r\n", 403),
+        ] {
+            let answer = try await ask(head)
+            #expect(answer.status == status && answer.headers["x-request-id"]?.count == 32, "\(head.prefix(60)): \(answer.headers)")
+            #expect(answer.json["error"]?["code"] != nil)
+        }
+        await server.stop()
+        #expect(note.all.contains { $0.hasPrefix("refused 403, request job-1: ") })
     }
 
     @Test func fewLinesASecondTellOfRefusals() {

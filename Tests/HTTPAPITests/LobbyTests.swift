@@ -30,8 +30,28 @@ import Testing
             return [try Self.get("/metrics", port), try chat.answer()]
         }
         #expect(again == port && open.map(\.status) == [200, 503])
+        #expect(open.allSatisfy { $0.headers["x-request-id"]?.count == 32 })
         #expect(open[0].text.contains("process_start_time_seconds "))
         #expect(open[1].headers["retry-after"] != nil && open[1].json["error"]?["message"] == "the server is not ready: compiling")
+    }
+
+    /// Errors have the form of their path, and answers what the server's own have, before there is a model as after.
+    @Test func answersAreFramedAsTheServersOwn() async throws {
+        var options = APIServer.Options()
+        options.port = 0
+        options.access.allowedOrigins = ["https://page.example"]
+        let (answers, _) = try await Lobby(options, progress: { ("compiling", 0.25) }).open { port in
+            try ["/v1/messages", "/v1/messages/count_tokens?beta=true", "/v1/responses"].map { path in
+                let client = try HTTPClient(port: port)
+                try client.send(Array("POST \(path) HTTP/1.1\r\nHost: x\r\nX-Request-Id: a\r\nOrigin: https://page.example\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}".utf8))
+                return try client.answer()
+            }
+        }
+        for answer in answers {
+            #expect(answer.status == 503 && answer.headers["x-request-id"] == "a" && answer.headers["access-control-allow-origin"] == "https://page.example", "\(answer.headers)")
+            #expect(answer.json["error"]?["message"] == "the server is not ready: compiling")
+        }
+        #expect(answers.map { $0.json["type"] } == ["error", "error", nil] && answers[0].json["error"]?["type"] == "overloaded_error")
     }
 
     @Test func whatTheWorkThrowsIsThrownAndATakenPortIsSaidBefore() async throws {

@@ -128,6 +128,8 @@ import Testing
         #expect(plain.headers["x-request-id"] != field.headers["x-request-id"])
         let wrong = try await ask("job-18", ["temperature": -1])
         #expect(wrong.status == 400 && wrong.headers["x-request-id"] == "job-18")
+        let twice = try await ask("job-19\r\nX-Request-Id: job-20")
+        #expect(twice.status == 400 && twice.json["error"]?["message"] == "X-Request-Id is there 2 times, and may be there once" && twice.headers["x-request-id"]?.count == 32)
         for id in [String(repeating: "a", count: 257), "a b", "é"] {
             let answer = try await ask(id)
             #expect(answer.status == 400 && answer.json["error"]?["param"] == "X-Request-Id", "\(id)")
