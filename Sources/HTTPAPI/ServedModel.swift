@@ -115,7 +115,7 @@ package final class ServedModel: Sendable {
         guard requests.withLock({ $0 }) < placeCount else { throw isFull }
     }
 
-    /// Counts a chat request in that has arrived, until the last reference to the place goes.
+    /// Counts a request in that has arrived, until the last reference to the place goes.
     func enter() throws(APIError) -> Place {
         guard isReady else { throw .unavailable("the server is not ready: \(progress.phase)") }
         let entered = requests.withLock { count in
@@ -126,6 +126,9 @@ package final class ServedModel: Sendable {
         guard entered else { throw isFull }
         return Place(self)
     }
+
+    /// Requests that have arrived whole and whose answers are not written yet, as vLLM's `server_load` counts them.
+    var requestCount: Int { requests.withLock { $0 } }
 
     private var placeCount: Int { engine.configuration.maxSequences + engine.configuration.maxQueued }
 

@@ -20,7 +20,7 @@ struct StatusRoutes: Sendable {
         }
         router.serve(.live) { _, _ in Response.json(["status": "ok"]) }
         router.serve(.version) { _, _ in Response.json(["version": .string(version)]) }
-        router.serve(.load) { _, _ in Response.json(["server_load": .int(model.engine.inFlight)]) }
+        router.serve(.load) { _, _ in Response.json(["server_load": .int(model.requestCount)]) }
         router.serve(.metrics) { _, _ in metrics() }
         router.serve(.models) { request, _ in Response.json(list(isOfMessages: Self.isOfMessages(request))) }
         router.serve(.model) { request, context in

@@ -83,6 +83,24 @@ import Testing
         await server.stop()
     }
 
+    /// Requests, however many answers each asks for.
+    @Test func theLoadIsCountedInRequests() async throws {
+        let options = TestServer.Options()
+        let server = try await TestServer(options)
+        func load() async throws -> JSONValue? { try await server.request("GET", "/load").json["server_load"] }
+        #expect(try await load() == 0)
+        options.stepGate.close(after: 1)
+        let client = try HTTPClient(port: server.port)
+        try client.send("POST", "/v1/chat/completions", body: TestServer.body(["n": 3, "temperature": 1]).serialized)
+        try await server.whenRunning()
+        #expect(server.engine.inFlight == 3)
+        #expect(try await load() == 1)
+        options.stepGate.open()
+        #expect(try await blocking { try client.answer() }.status == 200)
+        while try await load() != 0 { try await Task.sleep(for: .milliseconds(1)) }
+        await server.stop()
+    }
+
     @Test(arguments: [true, false]) func aClientThatGoesAwayFreesItsSequence(streams: Bool) async throws {
         var options = TestServer.Options()
         // All 400 tokens take forty seconds.
