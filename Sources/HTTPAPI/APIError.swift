@@ -116,6 +116,14 @@ package struct APIError: Error, Sendable, Equatable {
         }
     }
 
+    /// The same of one of several prompts, which stand in a field.
+    func ofPrompt(_ index: Int, in field: String) -> APIError {
+        var error = self
+        error.text = "\(field)[\(index)]: \(text)"
+        if param == field { error.param = "\(field)[\(index)]" }
+        return error
+    }
+
     /// OpenAI's form: `{"error": {"message", "type", "param", "code"}}`.
     var body: JSONValue {
         [

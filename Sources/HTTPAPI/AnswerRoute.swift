@@ -117,8 +117,9 @@ struct AnswerRoute: Sendable {
         do throws(AdmissionError) {
             return try model.engine.submit(plan.groups)
         } catch {
-            throw APIError(
-                error, place: plan.promptField, maxTokensField: plan.options.maxTokensField, answersField: plan.answersField)
+            let fault = APIError(error, place: plan.promptField, maxTokensField: plan.options.maxTokensField, answersField: plan.answersField)
+            guard plan.groups.count > 1, let index = model.engine.firstRefused(plan.groups) else { throw fault }
+            throw fault.ofPrompt(index, in: plan.promptField)
         }
     }
 

@@ -39,8 +39,8 @@ struct CompletionRequest: Sendable {
         var plan = AnswerPlan(groups: [], options: options)
         plan.promptField = "prompt"
         let kept = try options.promptTokensMax(contextLength: contextLength)
-        for source in prompts.sources {
-            let prompt = try prompts.prompt(source, addsSpecialTokens: addsSpecialTokens, keeping: kept, pipeline, budget)
+        for (index, source) in prompts.sources.enumerated() {
+            let prompt = try prompts.prompt(index, addsSpecialTokens: addsSpecialTokens, keeping: kept, pipeline, budget)
             let most = min(contextLength - prompt.ids.count, pipeline.defaultMaxTokens ?? Self.defaultMaxTokens)
             let generation = try pipeline.generation(prompt, options, maxTokens: max(most, 1), budget)
             plan.groups.append(GenerationGroup(generation, count: options.bestOf))

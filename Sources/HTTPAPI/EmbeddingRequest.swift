@@ -100,8 +100,8 @@ struct EmbeddingRequest: Sendable {
         switch content {
         case .prompts(let prompts, let adds):
             plan.field = prompts.name
-            for source in prompts.sources {
-                plan.prompts.append(try prompts.prompt(source, addsSpecialTokens: adds, keeping: kept, pipeline, budget))
+            for index in prompts.sources.indices {
+                plan.prompts.append(try prompts.prompt(index, addsSpecialTokens: adds, keeping: kept, pipeline, budget))
             }
         case .messages(let messages, let images, let template):
             let pipeline = try template.applied(to: pipeline, budget)

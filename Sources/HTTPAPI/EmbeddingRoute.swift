@@ -31,8 +31,7 @@ struct EmbeddingRoute: Sendable {
         // As many at once as are computed at once: others come between.
         let width = model.engine.configuration.maxSequences
         for start in stride(from: 0, to: plan.prompts.count, by: width) {
-            let prompts = plan.prompts[start..<min(start + width, plan.prompts.count)]
-            let found = try await embeddings(of: Array(prompts), plan)
+            let found = try await embeddings(of: start..<min(start + width, plan.prompts.count), plan)
             tokens += found.tokens
             for embedding in found.embeddings {
                 data.append(["index": .int(data.count), "object": "embedding", "embedding": try Self.written(embedding, plan)])
@@ -46,9 +45,9 @@ struct EmbeddingRoute: Sendable {
         ]
     }
 
-    private func embeddings(of prompts: [Prompt], _ plan: EmbeddingRequest.Plan) async throws -> (embeddings: [[Float]], tokens: Int) {
+    private func embeddings(of range: Range<Int>, _ plan: EmbeddingRequest.Plan) async throws -> (embeddings: [[Float]], tokens: Int) {
         let shelf = Shelf()
-        let groups = prompts.enumerated().map { index, prompt in
+        let groups = plan.prompts[range].enumerated().map { index, prompt in
             var request = GenerationRequest(
                 prompt: prompt, maxTokens: 0, decoder: NoText(), cacheSalt: plan.cacheSalt,
                 probe: Probe(readsHidden: true) { finding in
@@ -58,7 +57,11 @@ struct EmbeddingRoute: Sendable {
             return GenerationGroup(request)
         }
         let generation: BranchedGeneration
-        do throws(AdmissionError) { generation = try intake.model.engine.submit(groups) } catch { throw APIError(error, place: plan.field).withoutAnswer }
+        do throws(AdmissionError) { generation = try intake.model.engine.submit(groups) } catch {
+            let fault = APIError(error, place: plan.field).withoutAnswer
+            guard plan.prompts.count > 1, let index = intake.model.engine.firstRefused(groups) else { throw fault }
+            throw fault.ofPrompt(range.lowerBound + index, in: plan.field)
+        }
         var (left, tokens) = (groups.count, 0)
         for await item in generation.events {
             switch item.event {

@@ -45,15 +45,18 @@ struct PromptSources: Sendable {
         self.sources = sources
     }
 
+    /// An error of one of them, which says which where there are several.
+    func placed(_ error: APIError, _ index: Int) -> APIError { sources.count > 1 ? error.ofPrompt(index, in: name) : error }
+
     /// The prompt of one of them.
     ///
     /// - Parameter most: how many of its last tokens are kept; nil for all.
     func prompt(
-        _ source: Source, addsSpecialTokens: Bool, keeping most: Int?, _ pipeline: InputPipeline, _ budget: WorkBudget
+        _ index: Int, addsSpecialTokens: Bool, keeping most: Int?, _ pipeline: InputPipeline, _ budget: WorkBudget
     ) throws(APIError) -> Prompt {
         do throws(InputError) {
             var ids =
-                switch source {
+                switch sources[index] {
                 case .tokens(let ids): ids
                 case .text(let text):
                     try pipeline.tokens(of: text, addsSpecialTokens: addsSpecialTokens, mayBeCut: most != nil, budget: budget)
@@ -61,7 +64,7 @@ struct PromptSources: Sendable {
             if let most { ids = ids.suffix(most) }
             return pipeline.prompt(tokens: ids)
         } catch {
-            throw APIError(error, place: name)
+            throw placed(APIError(error, place: name), index)
         }
     }
 }

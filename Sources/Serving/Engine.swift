@@ -140,6 +140,14 @@ package final class Engine: Sendable {
         }
     }
 
+    /// The first of several prompts that cannot be computed here at any time.
+    package func firstRefused(_ groups: [GenerationGroup]) -> Int? {
+        groups.firstIndex { group in
+            do throws(AdmissionError) { try check(group) } catch { return true }
+            return false
+        }
+    }
+
     private func check(_ group: GenerationGroup) throws(AdmissionError) {
         let request = group.request
         let (count, limit) = (request.prompt.ids.count, configuration.maxModelLength)

@@ -212,6 +212,23 @@ import Testing
         await server.stop()
     }
 
+    /// Of several prompts the one at fault is named, whoever finds it.
+    @Test func oneOfSeveralPromptsIsNamed() async throws {
+        let long = String(repeating: "a", count: 600)
+        for (tokenBytesMax, words) in [(nil, "prompt[1]: the prompt has 600 tokens"), (1, "prompt[1]: the prompt's 600 bytes")] as [(Int?, String)] {
+            var options = TestServer.Options()
+            options.tokenBytesMax = tokenBytesMax
+            let server = try await TestServer(options)
+            let answer = try await complete(server, ["prompt": ["a", .string(long), "b"]])
+            #expect(answer.status == 400 && answer.json["error"]?["message"]?.stringValue?.hasPrefix(words) == true, "\(answer.text)")
+            #expect(answer.json["error"]?["param"] == "prompt[1]")
+            let inputs = (0..<6).map { JSONValue.string($0 == 5 ? long : "a") }
+            let embedded = try await server.request("POST", "/v1/embeddings", ["model": .string(TestServer.modelName), "input": .array(inputs)])
+            #expect(embedded.json["error"]?["param"] == "input[5]" && embedded.json["error"]?["message"]?.stringValue?.hasPrefix("input[5]: the prompt") == true, "\(embedded.text)")
+            await server.stop()
+        }
+    }
+
     @Test func tokenizesAndBack() async throws {
         let server = try await TestServer()
         let ids = JSONValue.array("user:hi\n".utf8.map { .int(Int($0)) })
