@@ -14,6 +14,8 @@ struct AnswerOptions: Sendable {
     var toolCalls = AnswerReading.Limit.none
     /// What answers begin with, where the server splits off what the model thinks.
     var start = ReasoningReader.Start.saying
+    /// Whether a chat's answer tells what the model thought.
+    var tellsThoughts = true
     /// Nil for the model's own number, and at most what the context holds.
     var maxTokens: Int?
     /// The field that set it.

@@ -31,7 +31,9 @@ struct ChatCompletions: ChatForm {
     static func translated(_ object: JSONObject) -> ChatTranslation<ChatCompletions> { ChatTranslation(form: ChatCompletions(), body: object) }
 
     func writer(_ head: AnswerHead, _ texts: TokenTexts?, _ plan: AnswerPlan) -> ChatResponse {
-        ChatResponse(head: head, texts: texts, toolCalls: plan.options.toolCalls, start: plan.options.start)
+        var writer = ChatResponse(head: head, texts: texts, toolCalls: plan.options.toolCalls, start: plan.options.start)
+        writer.tellsThoughts = plan.options.tellsThoughts
+        return writer
     }
 
     var heldBytes: Int { 0 }

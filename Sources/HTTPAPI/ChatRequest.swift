@@ -25,6 +25,7 @@ struct ChatRequest: Sendable {
         template = try TemplateFields(fields)
         try template.think(fields)
         options = try AnswerOptions(fields, surroundings, logprobs: Self.logprobs(fields))
+        options.tellsThoughts = try fields.boolean("include_reasoning") ?? true
         offer = try ToolFields(fields: fields).read()
         // What is guided from its first token on holds no thoughts.
         let isFree = options.guide == nil && offer?.mustCall != true

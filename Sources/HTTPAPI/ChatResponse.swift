@@ -10,6 +10,8 @@ struct ChatResponse: AnswerWriting {
     let toolCalls: AnswerReading.Limit
     /// What answers begin with.
     let start: ReasoningReader.Start
+    /// Whether what the model thinks is told, where it is split off.
+    var tellsThoughts = true
     /// How far each choice's text is read, of streams.
     private var readings: [Int: Reading] = [:]
 
@@ -57,7 +59,7 @@ struct ChatResponse: AnswerWriting {
         var (reading, thoughts, content, calls) = (AnswerReading(toolCalls, start), "", "", [AnswerReading.Call]())
         for piece in reading.read(text) + reading.finish() {
             switch piece {
-            case .reasoning(let text): thoughts += text
+            case .reasoning(let text): if tellsThoughts { thoughts += text }
             case .text(let text): content += text
             case .callBegan(let call): calls.append(call)
             case .callGrew(_, let text): calls[calls.count - 1].arguments += text
@@ -104,7 +106,7 @@ struct ChatResponse: AnswerWriting {
 
     private func delta(_ index: Int, _ piece: AnswerReading.Piece) -> JSONValue? {
         switch piece {
-        case .reasoning(let text): return ["reasoning_content": .string(text)]
+        case .reasoning(let text): return tellsThoughts ? ["reasoning_content": .string(text)] : nil
         case .text(let text): return ["content": .string(text)]
         case .callBegan(let call):
             var written = written(index, call)

@@ -27,7 +27,7 @@ struct FieldTable: Sendable {
 
 extension FieldTable {
     static let chat = FieldTable(
-        supported: answers.union(["messages", "max_completion_tokens", "top_logprobs", "tools", "tool_choice", "parallel_tool_calls", "reasoning_effort"]).union(template).union(pixels),
+        supported: answers.union(["messages", "max_completion_tokens", "top_logprobs", "tools", "tool_choice", "parallel_tool_calls", "reasoning_effort", "include_reasoning"]).union(template).union(pixels),
         harmless: hints,
         unsupported: later.merging(
             [

@@ -33,6 +33,21 @@ import Testing
         await server.stop()
     }
 
+    @Test func thoughtsMayBeLeftOut() async throws {
+        let server = try await server("<think>I see.</think>A cat")
+        for (asked, thought) in [(false, nil), (true, "I see.")] as [(JSONValue, JSONValue?)] {
+            let whole = try await server.chat(["max_tokens": 26, "include_reasoning": asked])
+            #expect(message(whole)?["reasoning_content"] == thought && message(whole)?["content"] == "A cat")
+            #expect(whole.json["usage"]?["completion_tokens_details"]?["reasoning_tokens"] == 21)
+            let chunks = try await server.chat(["max_tokens": 26, "include_reasoning": asked, "stream": true]).events.dropLast().map { try JSONValue(parsing: $0) }
+            let deltas = chunks.compactMap { $0["choices"]?[0]?["delta"] }
+            #expect(deltas.contains { $0["reasoning_content"] != nil } == (thought != nil))
+            #expect(deltas.compactMap { $0["content"]?.stringValue }.joined() == "A cat")
+        }
+        #expect(try await server.chat(["include_reasoning": "no"]).status == 400)
+        await server.stop()
+    }
+
     @Test func theTemplateTellsWhereThinkingBegins() async throws {
         let script = "I see.</think>A cat"
         let thinking = try await server(script) { $0.reasoning = .marked }
