@@ -15,22 +15,14 @@ package struct APIError: Error, Sendable, Equatable {
     var retryAfter: Int?
     /// The methods that the path has, where another was used.
     var allowed: String?
+    /// What Anthropic's form tells programs beside the message.
+    var details: JSONValue?
 
     package var message: String { text.whole }
 
     /// The request itself is wrong.
     static func invalid(_ message: ErrorText, param: String? = nil, code: String? = nil, status: Int = 400) -> APIError {
         APIError(status: status, message: message, type: "invalid_request_error", param: param, code: code)
-    }
-
-    /// A field of the surface that this server does not have yet, beyond the values that ask for nothing.
-    static func unsupported(_ field: String, possible: [JSONValue] = []) -> APIError {
-        let values = possible.map(\.serializedText).joined(separator: " or ")
-        return invalid(
-            possible.isEmpty
-                ? "\(field) is not supported yet; leave it out"
-                : "\(field) must be \(values); other values are not supported yet",
-            param: field, code: "unsupported_parameter")
     }
 
     /// A field that no version of the API has; `place` is put before its name, which may be of any length.

@@ -194,7 +194,7 @@ struct AnswerOptions: Sendable {
         for (name, value) in options where !value.isNull && !["include_usage", "continuous_usage_stats", "include_obfuscation"].contains(name) {
             throw .unknown(field: name, in: "stream_options.")
         }
-        if try reader.boolean("include_obfuscation") == true { throw .unsupported("stream_options.include_obfuscation", possible: [false]) }
+        if try reader.boolean("include_obfuscation") == true { throw .unsupported("stream_options.include_obfuscation", [false]) }
         let isTold = try reader.boolean("include_usage") ?? false
         let isContinuous = try reader.boolean("continuous_usage_stats") ?? false
         guard streams || !isTold else { throw .invalid("stream_options is only allowed when stream is true", param: "stream_options") }

@@ -30,11 +30,6 @@ struct EmbeddingRequest: Sendable {
 
     init(_ object: JSONObject, vocabularySize: Int) throws(APIError) {
         let fields = FieldReader(object: object)
-        if fields.value("dimensions") != nil {
-            throw .invalid(
-                "dimensions cannot be chosen: only embeddings of models that were trained for it (Matryoshka) may be shortened, and generative models were not; leave it out",
-                param: "dimensions", code: "unsupported_parameter")
-        }
         try FieldTable.embeddings.check(object)
         guard let model = try fields.string("model") else { throw .invalid("model is required", param: "model") }
         self.model = model

@@ -88,7 +88,7 @@ struct GuideFields {
                 if try inner.boolean(name) == true { found.append(Choice(guide: .object, field: inner.prefix + name)) }
             case "disable_fallback": _ = try inner.boolean(name)
             case "disable_any_whitespace", "disable_additional_properties":
-                if try inner.boolean(name) == true { throw .unsupported(inner.prefix + name, possible: [false]) }
+                if try inner.boolean(name) == true { throw .unsupported(inner.prefix + name, [false]) }
             case "whitespace_pattern", "structural_tag": throw .unsupported(inner.prefix + name)
             default: throw .unknown(field: name, in: inner.prefix)
             }

@@ -45,11 +45,11 @@ struct MessageReader {
     ) throws(APIError) -> JSONValue {
         guard let object = value.objectValue else { throw .invalid("\(place) must be an object", param: place) }
         let fields = FieldReader(object: object, prefix: place + ".")
-        for (name, value) in object where Self.laterFields.contains(name) && !value.isNull {
+        for (name, value) in object where Self.laterFields.contains(name) && !value.asksForNothing {
             throw .unsupported("\(place).\(name)")
         }
         // Elsewhere they are beside the text; without them it would be answered about no image.
-        for name in ["images", "image", "image_url", "video_url"] where fields.value(name).map({ $0 != [] }) == true {
+        for name in ["images", "image", "image_url", "video_url"] where fields.value(name).map({ !$0.asksForNothing }) == true {
             throw .invalid("\(place).\(name) is not read; images and videos are parts of content, such as {\"type\": \"image_url\", …}", param: "\(place).\(name)")
         }
         guard let name = try fields.string("role") else { throw .invalid("\(place).role is required", param: "\(place).role") }
@@ -150,15 +150,15 @@ struct MessageReader {
     }
 
     private func checkFields(of object: JSONObject, place: String) throws(APIError) {
-        for (name, value) in object where Self.laterPartFields.contains(name) && !value.isNull {
+        for (name, value) in object where Self.laterPartFields.contains(name) && !value.asksForNothing {
             throw .unsupported("\(place).\(name)")
         }
     }
 
     /// How closely to look is the model's own affair; the words are checked all the same.
     private func check(detail: JSONValue, place: String) throws(APIError) {
-        guard detail.isNull || ["auto", "low", "high"].contains(detail.stringValue ?? "") else {
-            throw .invalid("\(place): detail must be auto, low or high", param: place)
+        guard detail.isNull || ["auto", "low", "high", "original"].contains(detail.stringValue ?? "") else {
+            throw .invalid("\(place): detail must be auto, low, high or original", param: place)
         }
     }
 }

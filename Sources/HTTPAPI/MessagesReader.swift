@@ -7,6 +7,9 @@ struct MessagesReader {
     /// Whether the last message is the assistant's, which the answer goes on with.
     private(set) var continuesLast = false
 
+    /// What messages hold, by their roles.
+    private static let parts = ["user": "text, image or tool_result", "assistant": "text, tool_use or thinking", "system": "text"]
+
     /// What becomes one message of the chat.
     private struct Turn {
         var parts: [JSONValue] = []
@@ -43,8 +46,8 @@ struct MessagesReader {
         guard let object = value.objectValue else { throw .invalid("\(place) must be an object", param: place) }
         let fields = FieldReader(object: object, prefix: place + ".")
         guard let role = try fields.string("role") else { throw .invalid("\(place).role is required", param: "\(place).role") }
-        guard role == "user" || role == "assistant" else {
-            throw .invalid("\(place).role must be user or assistant, not \(quoted: role)", param: "\(place).role")
+        guard Self.parts[role] != nil else {
+            throw .invalid("\(place).role must be user, assistant or system, not \(quoted: role)", param: "\(place).role")
         }
         guard let blocks = fields.value("content")?.arrayValue else {
             // A chat's assistant may have none beside calls; here calls are blocks of it.
@@ -95,9 +98,8 @@ struct MessagesReader {
                 "\(place): the Messages API has no videos; send them to /v1/chat/completions or /v1/responses", param: "\(place).type",
                 code: "unsupported_parameter")
         case (let type, _):
-            let known = role == "user" ? "text, image or tool_result" : "text, tool_use or thinking"
             throw .invalid(
-                "\(place).type must be \(known), not \(quoted: type)", param: "\(place).type", code: "unsupported_parameter")
+                "\(place).type must be \(Self.parts[role] ?? "text"), not \(quoted: type)", param: "\(place).type", code: "unsupported_parameter")
         }
     }
 

@@ -4,6 +4,11 @@ internal import JSON
 extension ChatTranslation<Messages> {
     private static let efforts = TemplateFields.efforts.filter { $0 != "none" }
 
+    /// What `thinking` holds, by its type.
+    private static let kinds: [String: FieldTable] = [
+        "enabled": ["type", "budget_tokens", "display"], "adaptive": ["type", "display"], "disabled": ["type"],
+    ].mapValues { FieldTable(supported: $0, harmless: [], unsupported: ["block_binding": []]) }
+
     /// `thinking` and `output_config.effort`, as templates call them.
     mutating func setThinking(_ fields: FieldReader) throws(APIError) {
         var words = JSONObject()
@@ -24,7 +29,7 @@ extension ChatTranslation<Messages> {
         guard let value = fields.value("output_config") else { return nil }
         guard let config = value.objectValue else { throw fields.mismatch("output_config", value, "an object") }
         let inner = FieldReader(object: config, prefix: "output_config.")
-        for (name, value) in config where !value.isNull && name != "format" && name != "effort" { throw .unknown(field: name, in: inner.prefix) }
+        try FieldTable.outputConfig.check(config, in: inner.prefix)
         return inner
     }
 
@@ -43,11 +48,10 @@ extension ChatTranslation<Messages> {
         guard let object = value.objectValue else { throw fields.mismatch("thinking", value, "an object") }
         let thinking = FieldReader(object: object, prefix: "thinking.")
         let type = try thinking.string("type") ?? ""
-        let known = ["enabled": ["type", "budget_tokens", "display"], "adaptive": ["type", "display"], "disabled": ["type"]]
-        guard let names = known[type] else {
+        guard let table = Self.kinds[type] else {
             throw .invalid("thinking.type must be enabled, disabled or adaptive, not \(quoted: type)", param: "thinking.type")
         }
-        for (name, value) in object where !value.isNull && !names.contains(name) { throw .unknown(field: name, in: thinking.prefix) }
+        try table.check(object, in: thinking.prefix)
         if let count = try thinking.integer("budget_tokens"), count < 1 {
             throw .invalid("thinking.budget_tokens must be at least 1, not \(count)", param: "thinking.budget_tokens")
         }

@@ -135,7 +135,7 @@ extension APIError {
         path.prefix { $0 != "?" }.split(separator: "/").prefix(2) == ["v1", "messages"] ? messagesBody : body
     }
 
-    /// Anthropic's form: `{"type": "error", "error": {"type", "message"}}`.
+    /// Anthropic's form: `{"type": "error", "error": {"type", "message"}}`, and `details` for programs where there are some.
     var messagesBody: JSONValue {
         let kind =
             switch status {
@@ -148,6 +148,8 @@ extension APIError {
             case 503: "overloaded_error"
             default: "api_error"
             }
-        return ["type": "error", "error": ["type": .string(kind), "message": .string(message)]]
+        var error: JSONObject = ["type": .string(kind), "message": .string(message)]
+        error["details"] = details
+        return ["type": "error", "error": .object(error)]
     }
 }

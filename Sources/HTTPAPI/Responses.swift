@@ -35,11 +35,6 @@ package struct Responses: ChatForm {
 
     package static func translated(_ object: JSONObject) throws(APIError) -> ChatTranslation<Responses> {
         let fields = FieldReader(object: object)
-        if fields.value("previous_response_id") != nil {
-            throw .invalid(
-                "previous_response_id is not supported: nothing is stored here, whatever store says; send the conversation so far in input",
-                param: "previous_response_id", code: "unsupported_parameter")
-        }
         try FieldTable.responses.check(object)
         var input = ResponsesInput()
         if let text = try fields.string("instructions") { input.add(instructions: text) }
@@ -78,15 +73,11 @@ extension ChatTranslation<Responses> {
         guard let value = fields.value("reasoning") else { return }
         guard let object = value.objectValue else { throw fields.mismatch("reasoning", value, "an object") }
         let inner = FieldReader(object: object, prefix: "reasoning.")
-        for (name, value) in object where !value.isNull {
-            switch name {
-            case "effort": body["reasoning_effort"] = value
-            case "summary", "generate_summary":
-                guard let word = try inner.string(name), Self.summaries.contains(word) else {
-                    throw .invalid("reasoning.\(name) must be one of \(Self.summaries.joined(separator: ", "))", param: "reasoning.\(name)")
-                }
-            default: throw .unknown(field: name, in: inner.prefix)
-            }
+        try FieldTable.reasoning.check(object, in: inner.prefix)
+        body["reasoning_effort"] = inner.value("effort")
+        for name in ["summary", "generate_summary"] {
+            guard let word = try inner.string(name), !Self.summaries.contains(word) else { continue }
+            throw .invalid("reasoning.\(name) must be one of \(Self.summaries.joined(separator: ", "))", param: "reasoning.\(name)")
         }
     }
 

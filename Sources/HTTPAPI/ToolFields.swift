@@ -94,14 +94,26 @@ struct ToolFields {
         return tools
     }
 
+    /// A tool as chat templates show it: as it is, without what asks for nothing of this server.
+    private func shown(_ tool: JSONObject, _ function: JSONObject, place: String) throws(APIError) -> JSONValue {
+        let table = FieldTable.function
+        try table.check(function, in: "\(place).function.")
+        var (shown, inner) = (tool, function)
+        for name in table.unsupported.keys.sorted() {
+            if let value = tool[name], table.unsupported[name]?.accepts(value) == false { try table.check([name: value], in: place + ".") }
+            shown.removeValue(forKey: name)
+            inner.removeValue(forKey: name)
+        }
+        shown["function"] = .object(inner)
+        return .object(shown)
+    }
+
     private func tool(_ value: JSONValue, place: String) throws(APIError) -> Tool {
         guard let object = value.objectValue else { throw .invalid("\(place) must be an object", param: place) }
         guard object["type"] == "function" else { throw .invalid("\(place).type must be function", param: "\(place).type") }
         guard let inner = object["function"]?.objectValue else { throw .invalid("\(place).function must be an object", param: "\(place).function") }
         let function = FieldReader(object: inner, prefix: "\(place).function.")
-        for name in inner.keys where !["name", "description", "parameters", "strict"].contains(name) {
-            throw .unknown(field: name, in: function.prefix)
-        }
+        let shown = try shown(object, inner, place: place)
         guard let name = try function.string("name"), !name.isEmpty, name.utf8.count <= Self.maxNameBytes else {
             throw .invalid("\(place).function.name must be a name of 1 to \(Self.maxNameBytes) bytes", param: "\(place).function.name")
         }
@@ -117,7 +129,7 @@ struct ToolFields {
             }
         }
         let isStrict = try function.boolean("strict") ?? false
-        return Tool(value: value, function: ToolCalls.Function(name: name, parameters: .object(parameters)), isStrict: isStrict)
+        return Tool(value: shown, function: ToolCalls.Function(name: name, parameters: .object(parameters)), isStrict: isStrict)
     }
 }
 

@@ -38,7 +38,7 @@ class Embeddings(unittest.TestCase):
         with self.assertRaises(openai.BadRequestError) as refused:
             client().embeddings.create(model="model", input="a", dimensions=8)
         self.assertEqual(refused.exception.param, "dimensions")
-        self.assertIn("dimensions cannot be chosen: only embeddings of models that were trained for it (Matryoshka)", refused.exception.message)
+        self.assertIn("dimensions is not supported: only embeddings of models that were trained for it (Matryoshka)", refused.exception.message)
 
 
 class Batch(unittest.TestCase):

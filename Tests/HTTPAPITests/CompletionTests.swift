@@ -229,6 +229,31 @@ import Testing
         }
     }
 
+    /// What asks for nothing of fields that are known passes, on all routes that have them; what asks for something does not.
+    @Test func whatAsksForNothingPasses() async throws {
+        let server = try await TestServer()
+        for (fields, status) in [
+            (["media_io_kwargs": [:], "logits_processors": [], "kv_transfer_params": [:], "vllm_xargs": [:], "prompt_cache_options": ["mode": "implicit"]], 200),
+            (["media_io_kwargs": ["video": [:]]], 200), (["media_io_kwargs": ["video": ["num_frames": 4]]], 400), (["logits_processors": ["a"]], 400), (["truncation_side": "left"], 200),
+            (["truncation_side": "right"], 400), (["suffix": []], 200),
+        ] as [(KeyValuePairs<String, JSONValue>, Int)] {
+            let answer = try await complete(server, fields)
+            #expect(answer.status == status, "\(answer.text)")
+            if status == 400 { #expect(answer.json["error"]?["code"] == "unsupported_parameter") }
+        }
+        for (fields, status) in [
+            (["functions": [], "documents": [], "audio": [:], "media_io_kwargs": [:], "prompt_cache_options": [:], "session_id": "a"], 200), (["web_search_options": [:]], 400), (["web_search_options": nil], 200),
+            (["audio": ["voice": "a"]], 400), (["messages": [["role": "user", "content": "x", "audio": [:], "images": []]]], 200),
+            (["messages": [["role": "user", "content": [["type": "image_url", "image_url": ["url": .string("data:image/png;base64,\(TestImages.png)"), "detail": "original"]]]]]], 200),
+        ] as [(JSONObject, Int)] {
+            var body = TestServer.body([:]).objectValue ?? JSONObject()
+            for (name, value) in fields { body[name] = value }
+            let answer = try await server.request("POST", "/v1/chat/completions", .object(body))
+            #expect(answer.status == status, "\(answer.text)")
+        }
+        await server.stop()
+    }
+
     @Test func tokenizesAndBack() async throws {
         let server = try await TestServer()
         let ids = JSONValue.array("user:hi\n".utf8.map { .int(Int($0)) })

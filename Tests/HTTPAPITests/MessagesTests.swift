@@ -55,7 +55,15 @@ import Testing
     /// Faults of the body, also those that only the chat request finds, name what the client wrote, in Anthropic's form.
     @Test(arguments: [
         (#""messages":[]"#, "messages must not be empty"), (#""max_tokens":null"#, "max_tokens is required"), (#""max_tokens":0"#, "max_tokens must be at least 1"),
-        (#""messages":[{"role":"system","content":"x"}]"#, "messages[0].role must be user or assistant, not system"),
+        (#""messages":[{"role":"developer","content":"x"}]"#, "messages[0].role must be user, assistant or system, not developer"),
+        (#""messages":[{"role":"system","content":[{"type":"image"}]}]"#, "messages[0].content[0].type must be text, not image"),
+        (#""context_management":{"edits":[{"type":"clear_thinking_20251015"}]}"#, "others are not supported: nothing of a conversation is cleared"),
+        (#""context_management":{"edits":[{"type":"clear_tool_uses_20250919"}]}"#, "others are not supported: nothing of a conversation is cleared"),
+        (#""tools":[{"name":"f","input_schema":{},"defer_loading":true}]"#, "tools[0].defer_loading must be false, and others are not supported: the model is told of all tools"),
+        (#""tools":[{"name":"f","input_schema":{},"allowed_callers":["code_execution_20250825"]}]"#, "tools[0].allowed_callers must be [\"direct\"], and others"),
+        (#""tools":[{"name":"f","input_schema":{},"input_examples":[{"a":1}]}]"#, "tools[0].input_examples is not supported: chat templates"),
+        (#""thinking":{"type":"enabled","block_binding":{"a":1}}"#, "thinking.block_binding is not supported yet"), (#""fallbacks":[{"model":"b"}]"#, "fallbacks is not supported: no other model"),
+        (#""output_config":{"task_budget":{"type":"tokens","total":9}}"#, "output_config.task_budget is not supported: no budget"), (#""diagnostics":{"previous_message_id":"msg_1"}"#, "diagnostics is not supported"),
         (#""messages":[{"role":"user"}],"system":"s""#, "messages[0].content is required"),
         (#""messages":[{"role":"user","content":"x"},{"role":"assistant","content":[{"type":"tool_use","id":"a","name":"f","input":{}}]}]"#, "messages[1] calls functions, of which no results follow"),
         (#""messages":[{"role":"user","content":"x"},{"role":"assistant","content":[]}]"#, "the last message has no text to go on with"),
@@ -87,6 +95,44 @@ import Testing
         #expect(answer.status == 400 && answer.json["type"] == "error" && answer.json["error"]?["type"] == "invalid_request_error", "\(answer.text)")
         #expect(answer.json["error"]?["message"]?.stringValue?.contains(message) == true, "\(answer.text)")
         await server.stop()
+    }
+
+    /// What clients send to have told, or by default, and what asks for nothing.
+    @Test(arguments: [
+        #""context_management":{"edits":[{"type":"clear_thinking_20251015","keep":"all"}]}"#, #""context_management":{"edits":[{"keep":{"type":"all"},"type":"clear_thinking_20251015"}]}"#,
+        #""context_management":{"edits":[]}"#, #""context_management":{}"#, #""fallbacks":[]"#, #""diagnostics":{}"#, #""diagnostics":{"previous_message_id":null}"#, #""mcp_servers":[]"#,
+        #""tools":[{"name":"f","input_schema":{},"defer_loading":false,"allowed_callers":["direct"],"input_examples":[]}]"#, #""thinking":{"type":"adaptive","block_binding":null}"#,
+    ])
+    func whatAsksForNothingIsTaken(_ fields: String) async throws {
+        let server = try await TestServer(.init(tellsOfTools: true))
+        for (path, length) in [("/v1/messages", ["max_tokens": 2]), ("/v1/messages/count_tokens", [:])] as [(String, JSONObject)] {
+            var object = length
+            object["model"] = .string(TestServer.modelName)
+            object["messages"] = [["role": "user", "content": "x"]]
+            for (name, value) in try #require(try JSONValue(parsing: "{\(fields)}").objectValue) { object[name] = value }
+            let answer = try await server.request("POST", path, .object(object))
+            #expect(answer.status == 200, "\(answer.text)")
+        }
+        await server.stop()
+    }
+
+    /// Anthropic's clients go on without a thread when they are told so.
+    @Test(arguments: [["type": "create"], ["type": "continue", "previous_message_id": "msg_1"]] as [JSONValue])
+    func threadsAreRefusedAsClientsExpect(_ thread: JSONValue) async throws {
+        let server = try await TestServer()
+        let error = try await server.request("POST", "/v1/messages", Self.body(["thread": thread])).json["error"]
+        #expect(error?["details"] == ["error_code": "thread_unsupported_request", "unsupported": ["thread"]] && error?["type"] == "invalid_request_error")
+        #expect(error?["message"] == "thread is not supported: nothing is stored here; send the whole conversation in messages")
+        #expect(try await server.request("POST", "/v1/messages", Self.body(["thread": .null])).status == 200)
+        #expect(try await server.request("POST", "/v1/messages", Self.body(["temperature": -1])).json["error"]?["details"] == nil)
+        await server.stop()
+    }
+
+    @Test func systemMessagesMayStandAmongTheOthers() throws {
+        let messages = try chat(#""system":"s","messages":[{"role":"user","content":"x"},{"role":"system","content":"t"},{"role":"system","content":[{"type":"text","text":"u"}]}]"#)["messages"]
+        #expect(
+            messages?.serializedText
+                == #"[{"role":"system","content":"s"},{"role":"user","content":"x"},{"role":"system","content":"t"},{"role":"system","content":[{"type":"text","text":"u"}]}]"#)
     }
 
     private static func body(_ fields: KeyValuePairs<String, JSONValue> = [:]) -> JSONValue {

@@ -74,6 +74,9 @@ import Testing
         (#"{"input":"x","tools":[{"type":"function","name":"f","code":1}]}"#, "tools[0].code", "unknown field tools[0].code"),
         (#"{"input":"x","tool_choice":{"type":"mcp"}}"#, "tool_choice", "\"name\":…"), (#"{"input":"x","store":1}"#, "store", "a boolean"),
         (#"{"input":"x","reasoning":{"effort":"huge"}}"#, "reasoning.effort", "must be one of none"), (#"{"input":"x","reasoning":{"summary":"all"}}"#, "reasoning.summary", "must be one of auto"),
+        (#"{"input":"x","reasoning":{"context":"all_turns"}}"#, "reasoning.context", "must be \"auto\", and others are not supported: the chat template"),
+        (#"{"input":"x","reasoning":{"mode":"pro"}}"#, "reasoning.mode", "must be \"standard\""), (#"{"input":"x","access_programs":{"cyber":"daybreak_red"}}"#, "access_programs", "standard"),
+        (#"{"input":"x","tools":[{"type":"function","name":"f","defer_loading":true}]}"#, "tools[0].defer_loading", "tools[0].defer_loading must be false"),
         (#"{"input":"x","reasoning":{"x":1}}"#, "reasoning.x", "unknown field"), (#"{"input":[{"type":"reasoning","content":[{"type":"text","text":"x"}]}]}"#, "input[0].content[0]", "reasoning_text"),
         (#"{"input":[{"type":"reasoning","summary":[],"encrypted_content":"x"}]}"#, "input[0].encrypted_content", "cannot be read"), (#"{"input":"x","truncation":"auto"}"#, "truncation", "disabled"),
     ])
@@ -84,6 +87,21 @@ import Testing
         let answer = try await server.request("POST", "/v1/responses", .object(object))
         #expect(answer.status == 400 && answer.json["error"]?["param"]?.stringValue == param, "\(answer.text)")
         #expect(answer.json["error"]?["message"]?.stringValue?.contains(message) == true, "\(answer.text)")
+        await server.stop()
+    }
+
+    @Test(arguments: [
+        #""client_metadata":{"a":"b"}"#, #""access_programs":{"cyber":"standard"}"#, #""reasoning":{"context":"auto","mode":"standard"}"#, #""background_options":{"completion_window":"soonest"}"#,
+        #""prompt_cache_options":{"mode":"explicit"}"#, #""conversation":{}"#, #""context_management":[]"#, #""media_io_kwargs":{}"#, #""logits_processors":[]"#,
+        #""tools":[{"type":"function","name":"f","parameters":{},"allowed_callers":["direct"],"defer_loading":false,"output_schema":null}]"#,
+        #""input":[{"role":"user","content":[{"type":"input_image","detail":"original","image_url":"data:image/png;base64,\#(TestImages.png)"}]}]"#,
+    ])
+    func hintsAndWhatAsksForNothingAreTaken(_ fields: String) async throws {
+        let server = try await TestServer(.init(tellsOfTools: true))
+        var object: JSONObject = ["model": .string(TestServer.modelName), "input": "x", "max_output_tokens": 2]
+        for (name, value) in try #require(try JSONValue(parsing: "{\(fields)}").objectValue) { object[name] = value }
+        let answer = try await server.request("POST", "/v1/responses", .object(object))
+        #expect(answer.status == 200, "\(answer.text)")
         await server.stop()
     }
 

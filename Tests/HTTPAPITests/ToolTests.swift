@@ -162,6 +162,22 @@ import Testing
         await server.stop()
     }
 
+    /// What asks for nothing of this server is not shown to the model.
+    @Test func templatesSeeToolsWithoutWhatAsksForNothing() async throws {
+        let seen = Mutex<JSONValue>(.null)
+        var options = TestServer.Options(tellsOfTools: true)
+        options.onExtra = { extra in seen.withLock { $0 = extra["tools"] ?? .null } }
+        let server = try await TestServer(options)
+        let tool: JSONValue = [
+            "type": "function", "defer_loading": false,
+            "function": ["name": "f", "description": "d", "parameters": [:], "strict": false, "allowed_callers": ["direct"], "output_schema": nil, "input_examples": []],
+        ]
+        let answer = try await server.chat(["tools": [tool], "max_tokens": 2])
+        #expect(answer.status == 200, "\(answer.text)")
+        #expect(seen.withLock { $0 } == [["type": "function", "function": ["name": "f", "description": "d", "parameters": [:], "strict": false]]])
+        await server.stop()
+    }
+
     @Test func toolsAreTokenized() async throws {
         let server = try await server()
         func count(_ tools: JSONValue) async throws -> Int {
@@ -179,6 +195,8 @@ import Testing
         (["tools": [["type": "function", "function": ["name": ""]]]], "tools[0].function.name", "a name of 1 to 64 bytes"),
         (["tools": [["type": "function", "function": ["name": "f", "parameters": ["type": "array"]]]]], "tools[0].function.parameters", "a JSON Schema of an object"),
         (["tools": [["type": "function", "function": ["name": "f", "code": "x"]]]], "tools[0].function.code", "unknown field"),
+        (["tools": [["type": "function", "function": ["name": "f", "defer_loading": true]]]], "tools[0].function.defer_loading", "must be false, and others are not supported"),
+        (["tools": [["type": "function", "function": ["name": "f"], "defer_loading": true]]], "tools[0].defer_loading", "must be false, and others are not supported"),
         (["tools": [function("f", [:]), function("f", [:])]], "tools[1].function.name", "is there twice"),
         (["tools": tools, "tool_choice": "any"], "tool_choice", "must be none, auto, required or"), (["tool_choice": "required"], "tool_choice", "there are no tools"),
         (["tools": tools, "tool_choice": ["type": "function", "function": ["name": "x"]]], "tool_choice", "the function x, which is not among tools"),

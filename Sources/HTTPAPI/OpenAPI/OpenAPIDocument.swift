@@ -88,9 +88,7 @@ extension OpenAPIDocument {
             properties[field] = body.required.contains(field) ? schema : orNull(schema)
         }
         for field in body.fields.harmless.sorted() where properties[field] == nil { properties[field] = ["description": "Taken, and changes no answer."] }
-        for (field, values) in body.fields.unsupported.sorted(by: { $0.key < $1.key }) where properties[field] == nil {
-            properties[field] = ["enum": .array(values + [.null]), "description": "Not built yet: only what asks for nothing is taken."]
-        }
+        for (field, unbuilt) in body.fields.unsupported.sorted(by: { $0.key < $1.key }) where properties[field] == nil { properties[field] = unbuilt.schema }
         var schema: JSONObject = ["type": "object", "properties": .object(properties), "additionalProperties": ["type": "null"]]
         if !body.required.isEmpty { schema["required"] = .array(body.required.map { .string($0) }) }
         // Null is as good as absent.
