@@ -106,6 +106,52 @@ class Messages(unittest.TestCase):
         self.assertIn("tools[0].type", raised.exception.body["error"]["message"])
 
 
+class Threads(unittest.TestCase):
+    """Helpers that would have the server hold the conversation, and go on where it holds none."""
+
+    FIELDS = {"model": "model", "max_tokens": 200, "extra_body": {"temperature": 0, "top_k": -1}}
+
+    def test_tool_runner(self):
+        seen = []
+
+        @anthropic.beta_tool
+        def count(number: typing.Literal[1, 2, 3]) -> str:
+            """Counts shapes.
+
+            Args:
+                number: How many there are.
+            """
+            seen.append(number)
+            return "Well counted."
+
+        for stream in (False, True):
+            seen.clear()
+            runner = client().beta.messages.tool_runner(
+                messages=asked("shapes-count.png"), tools=[count], tool_choice={"type": "tool", "name": "count"}, max_iterations=2, stream=stream, **self.FIELDS)
+            answers = [item.get_final_message() if stream else item for item in runner]
+            self.assertEqual([[block.type for block in answer.content] for answer in answers], [["tool_use"]] * 2)
+            self.assertEqual(seen[0], answers[0].content[0].input["number"])
+            # The second request has the first one's messages as well.
+            read = [answer.usage.input_tokens + (answer.usage.cache_read_input_tokens or 0) for answer in answers]
+            self.assertGreater(read[1], read[0])
+
+    def test_a_thread(self):
+        thread = client().beta.messages.thread(unsupported_request_behavior="continue_unthreaded", **self.FIELDS)
+        self.assertEqual(thread.send(asked("shapes-three.png")[0]).content[0].text, sample("shapes-three.png")[1])
+        again = thread.send({"role": "user", "content": "Hello!"})
+        self.assertEqual((len(thread.messages), thread.previous_message_id, again.type), (4, None, "message"))
+        with self.assertRaises(anthropic.BadRequestError) as raised:
+            client().beta.messages.thread(**self.FIELDS).send(asked("shapes-three.png")[0])
+        self.assertEqual(raised.exception.body["error"]["details"], {"error_code": "thread_unsupported_request", "unsupported": ["thread"]})
+
+    def test_fields_of_helpers(self):
+        answer = client().beta.messages.create(
+            messages=[{"role": "system", "content": "Be brief."}, *asked("shapes-three.png")], betas=["context-management-2025-06-27"],
+            context_management={"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]},
+            tools=[{**FUNCTIONS[0], "defer_loading": False, "allowed_callers": ["direct"]}], tool_choice={"type": "none"}, **self.FIELDS)
+        self.assertEqual([block.type for block in answer.content], ["text"])
+
+
 class Streams(unittest.TestCase):
     def events(self, messages, **fields):
         events = client().messages.create(model="model", max_tokens=200, messages=messages, stream=True, **fields)
