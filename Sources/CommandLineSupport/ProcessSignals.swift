@@ -1,4 +1,5 @@
 import Dispatch
+import Foundation
 import Glibc
 import Synchronization
 
@@ -37,15 +38,30 @@ package enum ProcessSignals {
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
             source.setEventHandler {
                 if number == SIGINT, let obey = interruption.withLock({ $0 }) { return obey() }
-                undo {
-                    if SiblingCompiler.isThisProcess { _exit(SiblingCompiler.interruptedCode) }
-                    StandardError.sayLast("error: interrupted")
-                    _exit(1)
-                }
+                end(undoing: undo)
             }
             source.resume()
             sources.append(source)
         }
+    }
+
+    private static func end(undoing undo: (_ end: () -> Never) -> Never) -> Never {
+        undo {
+            if SiblingCompiler.isThisProcess { _exit(SiblingCompiler.interruptedCode) }
+            StandardError.sayLast("error: interrupted")
+            _exit(1)
+        }
+    }
+
+    /// Ends the process in the same way once nobody has the other end of a pipe open for reading: who started it is gone, by whatever signal.
+    ///
+    /// - Parameter descriptor: the end that is written to; nothing happens for what is no pipe.
+    package static func endWithReader(of descriptor: Int32, undoing undo: @escaping @Sendable (_ end: () -> Never) -> Never) {
+        Thread {
+            var pipe = pollfd(fd: descriptor, events: 0, revents: 0)
+            while poll(&pipe, 1, -1) < 0, errno == EINTR {}
+            if pipe.revents & Int16(POLLERR) != 0 { end(undoing: undo) }
+        }.start()
     }
 
     /// Has SIGINT, such as a terminal's Ctrl-C, do this instead of ending the process, where `endOrderly` was called.

@@ -14,7 +14,7 @@ package enum SiblingCompiler {
     /// Where the compiler writes that, in its own numbers.
     private static let progressDescriptor: Int32 = 3
 
-    /// Have the compiler say how far it is; without them `progress` says nothing.
+    /// Have the compiler say how far it is, and end with the program that started it; without them `progress` says nothing.
     static let progressFlags = ["--progress-to", "\(progressDescriptor)"]
 
     /// With which a compiler that was started so ends where a signal ended it, without a word.
@@ -86,7 +86,8 @@ package enum SiblingCompiler {
         return sibling
     }
 
-    /// Starts the program, in this process's group: what a terminal interrupts is both. Returns an error as in `errno`, or 0.
+    /// Starts the program, in this process's group: what a terminal interrupts is both. It has standard streams and the pipe of news, and no
+    /// other descriptor of this process, such as the port that it listens on. Returns an error as in `errno`, or 0.
     private static func start(_ path: String, _ arguments: [String], _ output: FileHandle, _ news: FileHandle) -> Int32 {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
@@ -94,11 +95,21 @@ package enum SiblingCompiler {
         posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_adddup2(&actions, output.fileDescriptor, STDOUT_FILENO)
         posix_spawn_file_actions_adddup2(&actions, news.fileDescriptor, progressDescriptor)
+        let code = close(&actions, from: progressDescriptor + 1)
+        guard code == 0 else { return code }
         var words = ([path] + arguments).map { strdup($0) } + [nil]
         defer { words.forEach { free($0) } }
         var process: pid_t = 0
-        let code = posix_spawn(&process, path, &actions, nil, &words, environ)
-        if code == 0 { running.store(process, ordering: .relaxed) }
-        return code
+        let error = posix_spawn(&process, path, &actions, nil, &words, environ)
+        if error == 0 { running.store(process, ordering: .relaxed) }
+        return error
+    }
+
+    /// Has the program that is started close these descriptors. Returns an error as in `errno`, or 0.
+    private static func close(_ actions: inout posix_spawn_file_actions_t, from first: Int32) -> Int32 {
+        typealias AddCloseFrom = @convention(c) (UnsafeMutablePointer<posix_spawn_file_actions_t>, Int32) -> Int32
+        // The Glibc module does not import `posix_spawn_file_actions_addclosefrom_np`, the library has it since 2.34.
+        guard let symbol = dlsym(nil, "posix_spawn_file_actions_addclosefrom_np") else { return ENOSYS }
+        return unsafeBitCast(symbol, to: AddCloseFrom.self)(&actions, first)
     }
 }

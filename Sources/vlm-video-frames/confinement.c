@@ -32,7 +32,10 @@ static void filter_calls(void) {
         ALLOW(read), ALLOW(pread64), ALLOW(write), ALLOW(lseek), ALLOW(mmap), ALLOW(munmap), ALLOW(mremap), ALLOW(mprotect), ALLOW(madvise),
         ALLOW(brk), ALLOW(futex), ALLOW(clock_gettime), ALLOW(gettimeofday), ALLOW(clock_nanosleep), ALLOW(sched_getaffinity),
         ALLOW(rt_sigaction), ALLOW(rt_sigprocmask), ALLOW(rt_sigreturn), ALLOW(getpid), ALLOW(gettid), ALLOW(getrandom), ALLOW(exit),
-        ALLOW(exit_group),
+        ALLOW(exit_group), ALLOW(ppoll),
+#ifdef SYS_poll
+        ALLOW(poll),
+#endif
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
     };
     const struct sock_fprog all = {sizeof program / sizeof program[0], program};

@@ -9,6 +9,7 @@
 #include "confinement.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <stdio.h>
@@ -84,6 +85,12 @@ static void write_all(const void *bytes, size_t count) {
     }
 }
 
+// Whether whoever started this program still waits for what it writes.
+static int is_awaited(void) {
+    struct pollfd output = {.fd = 1};
+    return poll(&output, 1, 0) <= 0;
+}
+
 static enum status of_error(int error, enum status other) { return error == AVERROR(ENOMEM) ? STATUS_NO_MEMORY : other; }
 
 static enum status check_size(int width, int height, const struct limits *limits) {
@@ -147,7 +154,7 @@ static enum status tell_facts(AVFormatContext *file, AVStream *stream, const str
     AVPacket *packet = av_packet_alloc();
     if (!packet) { return STATUS_NO_MEMORY; }
     int64_t frames = 0, first = INT64_MAX, last = INT64_MIN;
-    while (av_read_frame(file, packet) >= 0) {
+    while (is_awaited() && av_read_frame(file, packet) >= 0) {
         if (packet->stream_index == stream->index && !(packet->flags & AV_PKT_FLAG_DISCARD)) {
             frames++;
             if (packet->pts != AV_NOPTS_VALUE) {
@@ -281,7 +288,7 @@ static enum status tell_frames(AVFormatContext *file, AVStream *stream, struct o
     const int error = avcodec_open2(decoder, codec, NULL);
     if (error < 0) { return of_error(error, STATUS_UNSUPPORTED); }
     enum status status = STATUS_OK;
-    while (!status && out->next < out->count && av_read_frame(file, packet) >= 0) {
+    while (!status && is_awaited() && out->next < out->count && av_read_frame(file, packet) >= 0) {
         if (packet->stream_index == stream->index) {
             const int sent = avcodec_send_packet(decoder, packet);
             status = sent == AVERROR(ENOMEM) ? STATUS_NO_MEMORY : drain(decoder, frame, out);

@@ -86,6 +86,7 @@ struct Compile: ParsableCommand {
     }
 
     func run() throws {
+        if let progressTo { ProcessSignals.endWithReader(of: progressTo, undoing: VLMC.undo) }
         if let reportFile { try Failure.wrapping { () throws(FileError) in try OutputFile.check(reportFile) } }
         let store = try store.resolved()
         var options = try model.options(ModelName.directory(directory))

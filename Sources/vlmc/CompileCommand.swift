@@ -8,7 +8,7 @@ enum CompileCommand {
     static var thatCompiles: String {
         var words = CommandLine.arguments.dropFirst().filter { $0 != "--only-stored" }
         // What a server asks for beside what is compiled.
-        while let flag = words.firstIndex(of: "--least-model-len") { words.removeSubrange(flag..<min(flag + 2, words.count)) }
+        while let flag = words.firstIndex(where: { ["--least-model-len", "--progress-to"].contains($0) }) { words.removeSubrange(flag..<min(flag + 2, words.count)) }
         return (["vlmc"] + words.map { word in
             let isPlain = !word.isEmpty && word.allSatisfy { $0.isLetter || $0.isNumber || "/._-+,=:@%".contains($0) }
             return isPlain ? word : "'\(word.replacing("'", with: "'\\''"))'"

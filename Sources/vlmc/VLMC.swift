@@ -22,10 +22,11 @@ struct VLMC: ToolCommand {
             MachineCommand.self,
         ])
 
-    static func main() {
-        runTool { end in
-            SiblingCompiler.stop(SIGTERM)
-            Unfinished.undoAll(then: end)
-        }
+    static func main() { runTool(undoing: undo) }
+
+    /// Takes back what was begun, in the compiler that this process runs as well.
+    static func undo(then end: () -> Never) -> Never {
+        SiblingCompiler.stop(SIGTERM)
+        Unfinished.undoAll(then: end)
     }
 }

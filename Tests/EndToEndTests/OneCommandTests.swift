@@ -72,6 +72,28 @@ import Testing
         }
     }
 
+    /// Whatever ends the server, the compiler goes with it; it never has the port, or anything else that the server has open.
+    @Test(arguments: [SIGKILL, SIGUSR1]) func aCompileEndsWithAServerThatIsKilled(_ number: Int32) throws {
+        let space = try Workspace()
+        let model = try space.copyOfDemo()
+        let running = try Command("vlm-serve", [model, "--store", space.store, "--port", "0"]).start()
+        var compiler: Int32?
+        while compiler == nil, running.process.isRunning { compiler = try Int32(Command(shell: "exec pgrep -f 'compile \(model)'").run().output.trimmingCharacters(in: .newlines)) }
+        let process = try #require(compiler)
+        kill(process, SIGSTOP)
+        let descriptors = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(process)/fd")
+        let targets = descriptors.compactMap { try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(process)/fd/\($0)") }
+        #expect(descriptors.contains("3") && targets.filter { $0.hasPrefix("socket:") || $0.hasPrefix("anon_inode:") } == [], "\(targets)")
+        // A group that loses its parent while it is stopped would be told to end by the kernel.
+        kill(process, SIGCONT)
+        kill(running.process.processIdentifier, number)
+        running.process.waitUntilExit()
+        // One that has ended, and that nobody asks about, has no command line.
+        for _ in 0..<1000 where (try? Data(contentsOf: URL(filePath: "/proc/\(process)/cmdline")))?.isEmpty == false { Thread.sleep(forTimeInterval: 0.01) }
+        #expect((try? Data(contentsOf: URL(filePath: "/proc/\(process)/cmdline")))?.isEmpty != false)
+        #expect(((try? FileManager.default.contentsOfDirectory(atPath: space.store + "/artifacts")) ?? []) == [])
+    }
+
     /// Ctrl-C reaches the compiler as well, and is told once.
     @Test(arguments: [0.1, 0.15, 0.2, 0.3]) func anInterruptedCompileIsToldOnce(_ seconds: Double) throws {
         let space = try Workspace()
