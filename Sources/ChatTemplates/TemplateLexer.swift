@@ -14,6 +14,7 @@ struct TemplateToken: Equatable, Sendable {
 
     var kind: Kind
     var line: Int
+    var column: Int
 }
 
 /// Cuts a template into tokens as Jinja does with `trim_blocks`, `lstrip_blocks` and without `keep_trailing_newline`.
@@ -21,6 +22,7 @@ struct TemplateLexer {
     private let source: [UInt8]
     private var position = 0
     private var line = 1
+    private var column = 1
     /// Whether the text at `position` starts a line.
     private var startsLine = true
     private var tokens: [TemplateToken] = []
@@ -49,11 +51,11 @@ struct TemplateLexer {
     }
 
     private mutating func add(_ kind: TemplateToken.Kind) {
-        tokens.append(TemplateToken(kind: kind, line: line))
+        tokens.append(TemplateToken(kind: kind, line: line, column: column))
     }
 
     private func failure(_ message: String) -> ChatTemplateError {
-        ChatTemplateError(reason: .syntax, line: line, message: message)
+        ChatTemplateError(reason: .syntax, line: line, column: column, message: message)
     }
 
     private func byte(at index: Int) -> UInt8? {
@@ -64,9 +66,16 @@ struct TemplateLexer {
         index + text.utf8.count <= source.count && source[index..<index + text.utf8.count].elementsEqual(text.utf8)
     }
 
-    /// Moves on to `end`, counting lines.
+    /// Moves on to `end`, counting lines and columns.
     private mutating func advance(to end: Int) {
-        for index in position..<end where source[index] == UInt8(ascii: "\n") { line += 1 }
+        for byte in source[position..<end] {
+            if byte == UInt8(ascii: "\n") {
+                line += 1
+                column = 1
+            } else if byte & 0xC0 != 0x80 {
+                column += 1
+            }
+        }
         if end > position { startsLine = source[end - 1] == UInt8(ascii: "\n") }
         position = end
     }

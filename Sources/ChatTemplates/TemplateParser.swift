@@ -29,7 +29,7 @@ struct TemplateParser {
     mutating func stepBack() { position -= 1 }
 
     func failure(_ message: String) -> ChatTemplateError {
-        ChatTemplateError(reason: .syntax, line: line, message: message)
+        ChatTemplateError(reason: .syntax, line: line, column: current.column, message: message)
     }
 
     func isSymbol(_ symbol: String) -> Bool { current.kind == .symbol(symbol) }

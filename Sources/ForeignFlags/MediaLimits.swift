@@ -6,14 +6,18 @@ package struct MediaLimits: Sendable, Equatable {
     /// Nil for as many as fit.
     package private(set) var images: Int?
     package private(set) var videos: Int?
+    /// None are taken, however many may be.
+    package private(set) var audios: Int?
+
+    /// What of them has no effect; nil where all have one.
+    package var note: String? { audios.flatMap { $0 > 0 ? "audio=\($0) has no effect: no audio is taken" : nil } }
 
     package init(_ text: String) throws(FlagError) {
         for (kind, count) in try Self.counts(text) {
             switch kind {
             case "image": images = count
             case "video": videos = count
-            // None are taken, however many may be.
-            case "audio": continue
+            case "audio": audios = count
             default: throw FlagError("\(text): \(kind) is none of image, video, audio")
             }
         }

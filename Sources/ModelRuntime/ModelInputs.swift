@@ -94,6 +94,17 @@ package struct ModelInputs: Sendable {
     }
 }
 
+extension ModelInputs {
+    /// Throws where the source of a chat template does not parse, with the place in it.
+    ///
+    /// - Parameter name: what a person calls it.
+    package static func check(template source: String, named name: String) throws(SessionError) {
+        do throws(ChatTemplateError) { _ = try ChatTemplate(source: source) } catch {
+            throw SessionError(description: "\(name), \(error.place): \(error.message)")
+        }
+    }
+}
+
 extension Artifact {
     /// The tokenizer, as it was compiled.
     package func tokenizer() throws(SessionError) -> Tokenizer {

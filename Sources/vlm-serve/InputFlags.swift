@@ -5,6 +5,7 @@ import Foundation
 import HTTPAPI
 import Inputs
 import JSON
+import ModelRuntime
 import Plan
 
 /// Bounds of what becomes of one request before the model sees it.
@@ -44,14 +45,17 @@ struct InputFlags: ParsableArguments {
     @Option(help: ArgumentHelp("A chat template in place of the model's: a file in Jinja, or the template itself.", valueName: "file"))
     var chatTemplate: String?
 
-    /// The source of --chat-template: of its file, or the value itself where it is no file and has braces.
+    /// The source of --chat-template: of its file, or the value itself where it is no file and has braces. It parses.
     func template() throws -> String? {
         guard let chatTemplate else { return nil }
         if let data = FileManager.default.contents(atPath: chatTemplate) {
             guard data.count <= Self.templateBytesMax else { throw FlagError("--chat-template \(chatTemplate) has more than \(Self.templateBytesMax) bytes") }
-            return String(decoding: data, as: UTF8.self)
+            let source = String(decoding: data, as: UTF8.self)
+            try ModelInputs.check(template: source, named: "--chat-template \(chatTemplate)")
+            return source
         }
         guard chatTemplate.contains("{") else { throw FlagError("--chat-template \(chatTemplate) is neither a file that can be read nor a template") }
+        try ModelInputs.check(template: chatTemplate, named: "--chat-template")
         return chatTemplate
     }
 
@@ -61,6 +65,9 @@ struct InputFlags: ParsableArguments {
         options.preparationCPUSeconds = maxRequestCpuSeconds
         options.preparationSeconds = requestDeadline
     }
+
+    /// What of the flags has no effect.
+    var notes: [String] { ((try? mediaLimits)?.note).map { ["--limit-mm-per-prompt \($0)"] } ?? [] }
 
     private static let templateBytesMax = 1 << 20
     /// Nil for as many as fit.

@@ -71,6 +71,9 @@ import Testing
         #expect(error("{{ d['a']['b'] }}", nested)?.message == "dict object has no element 'a'")
         #expect(error("{{ ([]|first).x }}")?.message == "the first item of an empty sequence is undefined")
         #expect(error("{% if x %}\n{{ 1 +\n }}{% endif %}")?.line == 3)
+        for (source, place) in [("{% for", "line 1, column 7"), ("é\n é {{ a b }}", "line 2, column 9"), ("a\r\n{{ 'b' ! }}", "line 2, column 8"), ("{{ nope.x }}", "line 1")] {
+            #expect(error(source)?.place == place, "\(source)")
+        }
         #expect(error("{% include 'x' %}")?.reason == .syntax)
         #expect(error("\n\n{{ raise_exception('Roles must alternate') }}")?.description == "Roles must alternate")
         #expect(error("\n{{ 'x' | frobnicate }}")?.description == "chat template failed at line 2: there is no filter 'frobnicate'")

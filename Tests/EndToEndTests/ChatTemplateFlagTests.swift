@@ -31,4 +31,18 @@ import Testing
         let none = try Command("vlm-serve", [artifact, "--chat-template", space.path("none.jinja")]).run()
         #expect(none.status == 1 && none.errors.contains("none.jinja is neither a file that can be read nor a template"), "\(none.errors)")
     }
+
+    /// Nothing is compiled for it.
+    @Test func aTemplateThatDoesNotParseIsAnErrorAtTheStart() throws {
+        let space = try Workspace()
+        try "{{ é }}\n  {{ a b }}".write(toFile: space.path("own.jinja"), atomically: true, encoding: .utf8)
+        for (value, message) in [
+            ("{% for", "--chat-template, line 1, column 7: a tag has no closing '%}'"),
+            (space.path("own.jinja"), "--chat-template \(space.path("own.jinja")), line 2, column 8: expected '}}', found 'b'"),
+        ] {
+            let outcome = try Command("vlm-serve", [Workspace.demoModel, "--store", space.store, "--port", "0", "--chat-template", value]).run()
+            #expect(outcome.status == 1 && outcome.errors == "error: \(message)\n", "\(outcome.errors)")
+        }
+        #expect(!FileManager.default.fileExists(atPath: space.store))
+    }
 }

@@ -86,7 +86,7 @@ import Testing
         try Data("{% for m in messages %}\n{{ m.role }\n{% endfor %}".utf8).write(to: URL(filePath: model + "/chat_template.jinja"))
         let outcome = try space.vlmc("compile", model)
         #expect(outcome.status == 0)
-        #expect(outcome.errors.contains("warning: \(model)/chat_template.jinja: chat template, line 2: "), "\(outcome.errors)")
+        #expect(outcome.errors.contains("warning: \(model)/chat_template.jinja: chat template, line 2, column 11: "), "\(outcome.errors)")
         try await refusesChats(outcome.output, "the model's template for chats does not parse")
     }
 
