@@ -27,11 +27,62 @@ package enum DeclaredFlags {
         return flags
     }
 
+    /// The words with `=` between a flag and the number below 0 behind it, which would else be taken for a flag.
+    package static func joiningNumbers(_ words: [String], of command: any ParsableCommand.Type) -> [String] {
+        guard words.contains(where: isNegative), let flags = try? all(of: command) else { return words }
+        var joined: [String] = []
+        for (index, word) in words.enumerated() {
+            guard isNegative(word), index > 0, case let flag = words[index - 1], flag.hasPrefix("--"), flags[flag] == true, joined.last == flag else {
+                joined.append(word)
+                continue
+            }
+            joined[joined.count - 1] = "\(flag)=\(word)"
+        }
+        return joined
+    }
+
+    private static func isNegative(_ word: String) -> Bool { word.hasPrefix("-") && word.dropFirst().first?.isNumber == true }
+
+    /// What every command has.
+    private static let builtIn: Set<String> = ["-h", "--help", "--help-hidden", "--version", "--experimental-dump-help", "--generate-completion-script"]
+
+    /// The first of the words that is meant as a flag and is none of `command`.
+    static func unknown(in words: [String], of command: any ParsableCommand.Type) -> String? {
+        guard let flags = try? all(of: command) else { return nil }
+        var isValue = false
+        for word in words {
+            guard word != "--" else { return nil }
+            let name = String(word.prefix { $0 != "=" })
+            defer { isValue = flags[name] == true && name == word }
+            guard word.hasPrefix("-"), word != "-", !isNegative(word), !builtIn.contains(name), flags[name] == nil else { continue }
+            // A short flag with its value behind it, or several of them.
+            if !word.hasPrefix("--"), flags[String(word.prefix(2))] != nil { continue }
+            if !isValue { return name }
+        }
+        return nil
+    }
+
     /// The message of a parser, with the flag of `command` that was most likely meant in place of the one that it found.
     static func corrected(_ message: String, for command: any ParsableCommand.Type) -> String {
-        guard let match = message.firstMatch(of: /Unknown option '(--[^']+)'(\. Did you mean '[^']*'\?)?/) else { return message }
-        let flags = (try? all(of: command).keys.filter { $0.hasPrefix("--") }) ?? []
-        let meant = Spelling.closest(to: String(match.1), among: flags.sorted())
+        guard let match = message.firstMatch(of: /Unknown option '(-[^']+)'(\. Did you mean '[^']*'\?)?/) else { return message }
+        let meant = closest(to: String(match.1), among: (try? all(of: command)) ?? [:])
         return message.replacingCharacters(in: match.range, with: "Unknown option '\(match.1)'" + (meant.map { ". Did you mean '\($0)'?" } ?? ""))
+    }
+
+    /// The flag that was most likely meant; nil for a dash and few letters, which are like too many.
+    static func closest(to word: String, among flags: [String: Bool]) -> String? {
+        guard word.hasPrefix("--") || word.count > 4 else { return nil }
+        return Spelling.closest(to: word, among: Set(flags.keys).union(builtIn).filter { $0.hasPrefix("--") }.sorted())
+    }
+
+    /// The message of a parser, with what was written in place of the first flag that it names.
+    ///
+    /// - Parameter origins: by flags, where something else than the flag was written.
+    package static func placed(_ message: String, _ origins: [String: String]) -> String {
+        let line = message.prefix { $0 != "\n" }
+        guard line.hasPrefix("error: ") else { return message }
+        let flags = line.matches(of: /--[a-z0-9-]+/).map { $0.0.hasPrefix("--no-") && origins[String($0.0)] == nil ? "--" + $0.0.dropFirst("--no-".count) : String($0.0) }
+        guard let origin = flags.lazy.compactMap({ origins[$0] }).first, !line.contains(origin) else { return message }
+        return "error: \(origin): " + message.dropFirst("error: ".count)
     }
 }

@@ -9,7 +9,7 @@ package enum InputFile {
     ///
     /// - Throws: `EFBIG` once there are more than `largest`, `ENXIO` for a named pipe to which nobody writes.
     package static func read(_ path: String, largest: Int = largest) throws(FileError) -> [UInt8] {
-        let descriptor = path == "-" ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        let descriptor = path == "-" ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0) : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw FileError(path: path, code: errno) }
         defer { close(descriptor) }
         if path != "-" { try awaitWriter(descriptor, path) }
@@ -102,12 +102,24 @@ package enum OutputFile {
 /// A file that cannot be read or written, and why.
 package struct FileError: Error, CustomStringConvertible {
     let path: String
-    /// As in `errno`.
+    /// As in `errno`; `EINVAL` for what is no regular file where only such will do.
     let code: Int32
+    /// Before the path: what names it; empty for nothing.
+    private var name = ""
 
     package init(path: String, code: Int32) { (self.path, self.code) = (path, code) }
 
-    package var description: String {
+    /// The same, with the flag that names the file.
+    package func named(_ flag: String) -> FileError {
+        var error = self
+        error.name = flag + " "
+        return error
+    }
+
+    package var description: String { name + fact }
+
+    private var fact: String {
+        if code == EINVAL { return "\(path): not a regular file" }
         if code == ENXIO { return "\(path): a pipe to which nobody writes" }
         if code == EFBIG { return "\(path): more than \(InputFile.largest >> 20) MB, the most that is read" }
         return "\(path): \(String(cString: strerror(code)))"

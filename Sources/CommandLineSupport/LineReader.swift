@@ -21,12 +21,12 @@ package struct LineReader: ~Copyable {
     /// Bytes of the file up to the end of the last line.
     package private(set) var offset = 0
 
-    /// - Throws: also for what is no regular file.
+    /// - Throws: also for what is no regular file, unless it is a device that has nothing to read, as `/dev/null`.
     package init(_ path: String, lineBytesMax: Int) throws(FileError) {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw FileError(path: path, code: errno) }
         var status = stat()
-        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG || Self.isEmptyDevice(descriptor, status) else {
             let code = status.st_mode & S_IFMT == S_IFDIR ? EISDIR : EINVAL
             close(descriptor)
             throw FileError(path: path, code: code)
@@ -35,6 +35,11 @@ package struct LineReader: ~Copyable {
     }
 
     deinit { close(descriptor) }
+
+    private static func isEmptyDevice(_ descriptor: Int32, _ status: stat) -> Bool {
+        var byte: UInt8 = 0
+        return status.st_mode & S_IFMT == S_IFCHR && read(descriptor, &byte, 1) == 0
+    }
 
     /// The next line; nil at the end of the file.
     package mutating func next() throws(FileError) -> Line? {

@@ -4,17 +4,23 @@ internal import JSON
 package struct FlagReader: Sendable {
     /// Our flags with their dashes, and whether a value follows.
     private let own: [String: Bool]
+    /// Which of some words was meant by one that is none of them.
+    private let closest: @Sendable (_ word: String, _ words: [String]) -> String?
 
     /// The words of our command line, and what to say about those that were of another.
     package struct Reading: Sendable, Equatable {
         package var arguments: [String] = []
         package var notes: [String] = []
+        /// What a person wrote for flags of ours that the command line does not give under their own names.
+        package var origins: [String: String] = [:]
     }
 
     /// What a flag became; the model has the name `model`.
-    private struct Part {
+    fileprivate struct Part {
         var name: String
         var words: [String]
+        /// What a person wrote for it; nil for the same.
+        var origin: String?
     }
 
     /// Ours that vLLM gives several values behind one another.
@@ -23,7 +29,9 @@ package struct FlagReader: Sendable {
     /// Ours whose values add up, the last of what they both say.
     private static let merged: Set<String> = ["--override-generation-config"]
 
-    package init(own: [String: Bool]) { self.own = own }
+    package init(own: [String: Bool], closest: @escaping @Sendable (_ word: String, _ words: [String]) -> String? = { _, _ in nil }) {
+        (self.own, self.closest) = (own, closest)
+    }
 
     /// - Parameters:
     ///   - entries: of a configuration file; those that the command line says as well do not count.
@@ -40,7 +48,7 @@ package struct FlagReader: Sendable {
             do throws(FlagError) {
                 let words = try self.words(entry)
                 var ignored: [String] = []
-                parts += try self.parts(words, &notes, rest: &ignored).filter { !names.contains($0.name) }
+                parts += try self.parts(words, &notes, rest: &ignored).filter { !names.contains($0.name) }.written(entry.place)
             } catch { throw FlagError("\(entry.place): \(error)") }
         }
         parts += given
@@ -48,16 +56,19 @@ package struct FlagReader: Sendable {
         for variable in ForeignVariable.all {
             guard let value = variables[variable.name] else { continue }
             let (words, note) = try variable.outcome(value, given: said)
-            parts += ownParts(words)
+            parts += ownParts(words).written("\(variable.name)=\(value)")
             notes += note.map { [$0] } ?? []
         }
+        parts = Self.standing(parts)
         if let second = parts.filter({ $0.name == "model" }).dropFirst().first {
             let first = parts.first { $0.name == "model" }
             throw FlagError("the model is named twice: \(first?.words.joined() ?? "") and \(second.words.joined())")
         }
         var unique: [String] = []
         for note in notes where !unique.contains(note) { unique.append(note) }
-        return Reading(arguments: parts.flatMap(\.words) + rest, notes: unique)
+        var origins: [String: String] = [:]
+        for part in parts where !part.words.isEmpty { origins[part.name] = part.origin }
+        return Reading(arguments: parts.flatMap(\.words) + rest, notes: unique, origins: origins)
     }
 
     /// The value of `--config`, which is read before everything else, and the other words.
@@ -97,9 +108,14 @@ extension FlagReader {
                 parts += try self.parts(isOn ? [name] : opposite(name).map { [$0] } ?? [], &notes, rest: &rest)
             } else if let takesValue = own[name] {
                 parts += try ownParts(name, value, takesValue, &line, hasModel: parts.contains { $0.name == "model" })
-            } else if let flag = ForeignFlag.byName[name] {
-                switch try flag.outcome(name, try Self.value(of: flag, name, value, &line)) {
-                case .words(let words): parts += ownParts(words)
+            } else if let plain = withdrawn(name), value == nil {
+                parts.append(Part(name: plain, words: []))
+            } else if let flag = ForeignFlag.withdrawn[name], value == nil, case .ours(let ours) = flag.meaning {
+                parts += try self.parts([ours], &notes, rest: &rest)
+            } else if let flag = ForeignFlag.byName[name] ?? ForeignFlag.withdrawn[name] {
+                let given = try Self.value(of: flag, name, value, &line)
+                switch try flag.outcome(name, given) {
+                case .words(let words): parts += ownParts(words).written(([name] + (given.map { [$0] } ?? [])).joined(separator: " "))
                 case .note(let note): notes.append(note)
                 case .refusal(let refusal): refusals.append(refusal)
                 }
@@ -123,7 +139,21 @@ extension FlagReader {
     /// The flag that says the contrary; nil where leaving the flag out says it.
     private func opposite(_ name: String) -> String? {
         let other = name.hasPrefix("--no-") ? "--" + name.dropFirst("--no-".count) : "--no-" + name.drop { $0 == "-" }
-        return own[other] == false || ForeignFlag.byName[other] != nil ? other : nil
+        return own[other] == false || ForeignFlag.byName[other] != nil || withdrawn(other) != nil ? other : nil
+    }
+
+    /// The flag of ours without a value and without a contrary that `name`, `--no-` before it, takes back; nil for other names.
+    private func withdrawn(_ name: String) -> String? {
+        guard name.hasPrefix("--no-"), own[name] == nil, ForeignFlag.byName[name] == nil else { return nil }
+        let plain = "--" + name.dropFirst("--no-".count)
+        return own[plain] == false && !plain.hasPrefix("--no-") ? plain : nil
+    }
+
+    /// Without those that a later one takes back.
+    private static func standing(_ parts: [Part]) -> [Part] {
+        parts.enumerated().filter { index, part in
+            !parts[(index + 1)...].contains { $0.words.isEmpty && $0.name == part.name }
+        }.map(\.element)
     }
 
     /// One name for a flag and its opposite.
@@ -138,7 +168,9 @@ extension FlagReader {
     ) throws(FlagError) -> [Part] {
         let canonical = canonical(name)
         guard takesValue else { return [Part(name: canonical, words: inline.map { ["\(name)=\($0)"] } ?? [name])] }
-        var values = inline.map { [$0] } ?? line.next().map { [$0] } ?? []
+        // Where the value is missing, the flag behind is not in its place.
+        let next = inline ?? line.next { word in own[Self.split(word).name] == nil && ForeignFlag.byName[Self.split(word).name] == nil }
+        var values = next.map { [$0] } ?? []
         // Behind the model, words that are no flags can only be further values.
         while Self.several.contains(name), inline == nil, let more = hasModel ? line.nextValue() : line.nextPair(behind: name) { values.append(more) }
         if Self.several.contains(name), values.count == 1, values[0].hasPrefix("[") { values = try Self.list(name, values[0]) }
@@ -165,9 +197,10 @@ extension FlagReader {
         case .none:
             guard let inline else { return nil }
             throw FlagError("\(name) takes no value, such as \(inline)")
-        case .one:
+        case .one, .number:
             guard let value = inline ?? line.next() else { throw FlagError("\(name) needs a value") }
-            return value
+            guard case .number(let words) = flag.words, Double(value) == nil, !words.contains(value.lowercased()) else { return value }
+            throw FlagError("\(name) \(value) is no number" + (words.isEmpty ? "" : ", and none of \(words.joined(separator: ", "))"))
         case .several:
             var values = inline.map { [$0] } ?? []
             while inline == nil, let value = line.nextValue() { values.append(value) }
@@ -196,8 +229,11 @@ extension FlagReader {
     /// The words that an entry of a configuration file would be on a command line.
     private func words(_ entry: ConfigFile.Entry) throws(FlagError) -> [String] {
         let name = "--" + entry.name.replacing("_", with: "-")
-        let takesValue = own[name] ?? ForeignFlag.byName[name].map { $0.words != .none }
-        guard let takesValue else { throw FlagError("vlm-serve has no flag \(name)") }
+        let takesValue = own[name] ?? ForeignFlag.byName[name].map { $0.words != .none } ?? (withdrawn(name) ?? ForeignFlag.withdrawn[name]?.names[0]).map { _ in false }
+        guard let takesValue else {
+            let meant = closest(name, own.keys.filter { $0.hasPrefix("--") }.sorted())
+            throw FlagError("vlm-serve has no flag \(name)" + (meant.map { "; did you mean \($0.dropFirst(2))?" } ?? ""))
+        }
         switch entry.value {
         case .flag(let isOn) where !takesValue:
             let opposite = "--no-" + name.dropFirst(2)
@@ -210,6 +246,13 @@ extension FlagReader {
             if own[name] != nil { return values.map { "\(name)=\($0)" } }
             return [name] + values
         }
+    }
+}
+
+extension [FlagReader.Part] {
+    /// The same, for which a person wrote this.
+    fileprivate func written(_ origin: String) -> [FlagReader.Part] {
+        map { FlagReader.Part(name: $0.name, words: $0.words, origin: origin) }
     }
 }
 

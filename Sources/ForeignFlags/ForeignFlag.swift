@@ -3,6 +3,8 @@ package struct ForeignFlag: Sendable {
     /// What follows a flag on the command line.
     package enum Words: Sendable, Equatable {
         case none, one
+        /// A number, or one of these.
+        case number(or: [String] = [])
         /// At least one, up to the next flag.
         case several
         /// One of these, or nothing.
@@ -36,7 +38,30 @@ package struct ForeignFlag: Sendable {
 
     package static let all = vllm + llama
 
+    /// What `--no-` before a flag of vLLM without a value says: those that are not in the table themselves.
+    static let withdrawn: [String: ForeignFlag] = {
+        var flags: [String: ForeignFlag] = [:]
+        for flag in vllm where flag.words == .none || flag.words == .maybe(["true", "false"]) {
+            for name in flag.names where name.hasPrefix("--") && !name.hasPrefix("--no-") {
+                let opposite = "--no-" + name.dropFirst(2)
+                if byName[opposite] == nil { flags[opposite] = ForeignFlag(opposite, .none, flag.meaning.withdrawn) }
+            }
+        }
+        return flags
+    }()
+
     static let byName = Dictionary(all.flatMap { flag in flag.names.map { ($0, flag) } }, uniquingKeysWith: { first, _ in first })
+}
+
+extension ForeignFlag.Meaning {
+    /// What taking back a flag without a value says: the contrary of one of ours, else what is done without it.
+    fileprivate var withdrawn: ForeignFlag.Meaning {
+        switch self {
+        case .ours(let name): .ours(name.hasPrefix("--no-") ? "--" + name.dropFirst("--no-".count) : "--no-" + name.dropFirst(2))
+        case .nothing(let reason): .nothing(reason)
+        case .becomes, .only, .refused: .nothing("that is how it always is")
+        }
+    }
 }
 
 extension ForeignFlag {

@@ -15,7 +15,15 @@ package struct ForeignVariable: Sendable {
     /// A flag without which it means nothing.
     private let needed: String?
 
-    private init(_ name: String, _ meaning: Meaning, with needed: String? = nil) { (self.name, self.meaning, self.needed) = (name, meaning, needed) }
+    /// What is checked of a value that has no effect.
+    fileprivate enum Form {
+        case number, numbers, isOn
+    }
+    private let form: Form?
+
+    private init(_ name: String, _ meaning: Meaning, with needed: String? = nil, form: Form? = nil) {
+        (self.name, self.meaning, self.needed, self.form) = (name, meaning, needed, form)
+    }
 
     private static let attention = "attention's scores, softmax and sums are f32 always, and its products where the artifact is of --precision exact"
     private static let gears = "decode gears are decided when compiling: vlmc compile --decode-gears 1,2,4"
@@ -33,12 +41,12 @@ package struct ForeignVariable: Sendable {
             return ["--threads", "\(count)"]
         }),
         ForeignVariable("VLLM_API_KEY", .read("a key like those of --api-key")),
-        ForeignVariable("VLLM_ENGINE_ITERATION_TIMEOUT_S", .nothing("no step is given up for the time that it takes; --request-deadline bounds what comes before")),
-        ForeignVariable("PTA_TORCHAIR_DECODE_GEAR_ENABLE", .nothing(gears)),
-        ForeignVariable("PTA_TORCHAIR_DECODE_GEAR_LIST", .nothing(gears)),
-        ForeignVariable("USE_PFA_HIGH_PRECISION_MODE", .nothing(attention)),
-        ForeignVariable("USE_IFA_HIGH_PRECISION_MODE", .nothing(attention)),
-        ForeignVariable("ASCEND_RT_VISIBLE_DEVICES", .nothing("artifacts run on the CPU; --threads says on how much of it")),
+        ForeignVariable("VLLM_ENGINE_ITERATION_TIMEOUT_S", .nothing("no step is given up for the time that it takes; --request-deadline bounds what comes before"), form: .number),
+        ForeignVariable("PTA_TORCHAIR_DECODE_GEAR_ENABLE", .nothing(gears), form: .isOn),
+        ForeignVariable("PTA_TORCHAIR_DECODE_GEAR_LIST", .nothing(gears), form: .numbers),
+        ForeignVariable("USE_PFA_HIGH_PRECISION_MODE", .nothing(attention), form: .isOn),
+        ForeignVariable("USE_IFA_HIGH_PRECISION_MODE", .nothing(attention), form: .isOn),
+        ForeignVariable("ASCEND_RT_VISIBLE_DEVICES", .nothing("artifacts run on the CPU; --threads says on how much of it"), form: .numbers),
     ]
 
     private static func number(_ flag: String) -> Meaning {
@@ -74,7 +82,20 @@ package struct ForeignVariable: Sendable {
                 throw FlagError("\(name)=\(value) \(error)")
             }
         case .read: return ([], nil)
-        case .nothing(let reason): return ([], "\(name) has no effect: \(reason)")
+        case .nothing(let reason):
+            if let fault = form?.fault(String(value)) { throw FlagError("\(name)=\(value) \(fault)") }
+            return ([], "\(name) has no effect: \(reason)")
+        }
+    }
+}
+
+extension ForeignVariable.Form {
+    /// What is wrong with a value; nil for nothing.
+    fileprivate func fault(_ value: String) -> String? {
+        switch self {
+        case .number: Double(value) == nil ? "is no number" : nil
+        case .numbers: value.split(separator: ",", omittingEmptySubsequences: false).contains { Int($0) == nil } ? "is no list of whole numbers" : nil
+        case .isOn: ["0", "1", "true", "false"].contains(value.lowercased()) ? nil : "is neither 0 nor 1"
         }
     }
 }

@@ -21,6 +21,9 @@ package struct LoadedAdapter: Sendable {
         package init(maxRank: Int) { self.maxRank = maxRank }
     }
 
+    /// Throws for a directory that holds no adapter, whatever the program is.
+    package static func check(_ directory: String) throws { _ = try AdapterDirectory(directory) }
+
     /// Reads the directory; throws for an adapter that does not fit the program or the rules, naming the tensor.
     package init(name: String, directory: String, for program: Program, _ rules: Rules) throws {
         let source = try AdapterDirectory(directory)

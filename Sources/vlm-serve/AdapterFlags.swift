@@ -82,6 +82,13 @@ struct AdapterFlags: ParsableArguments {
     /// As `vlmc compile` spells it.
     var compileFlags: [String] { enableLora ? ["--enable-lora"] : [] }
 
+    /// Throws where a directory holds no adapter, which needs no artifact to be found.
+    func checkDirectories() throws {
+        for module in try modules {
+            do { try LoadedAdapter.check(module.directory) } catch { throw LaunchError("--lora-modules \(module.name)=\(module.directory): \(error)") }
+        }
+    }
+
     /// The adapters, read and checked against the artifact's layers.
     func adapters(for artifact: Artifact) throws -> [LoadedAdapter] {
         guard enableLora else { return [] }

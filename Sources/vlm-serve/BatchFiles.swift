@@ -14,6 +14,14 @@ final class BatchFiles: Sendable {
     /// What has its result already.
     let record: BatchRecord
 
+    /// Throws where the input cannot be read, or the output not be written or holds lines that are no results; leaves no trace.
+    static func check(input: String, output: String) throws {
+        do throws(FileError) { _ = try LineReader(input, lineBytesMax: 0) } catch { throw error.named("--input-file") }
+        do throws(FileError) { try OutputFile.check(output) } catch { throw error.named("--output-file") }
+        var status = stat()
+        if stat(output, &status) == 0, status.st_mode & S_IFMT == S_IFREG { _ = try results(in: output) }
+    }
+
     /// Takes the output for this process alone; what a crash left of its last line is cut off.
     ///
     /// - Throws: where the output holds lines that are no results, or another run writes there.
@@ -33,6 +41,13 @@ final class BatchFiles: Sendable {
         guard fstat(descriptor, &status) == 0 else { throw FileError(path: path, code: errno) }
         // A pipe or a terminal holds nothing of an earlier run.
         guard status.st_mode & S_IFMT == S_IFREG else { return BatchRecord() }
+        let (record, whole) = try results(in: path)
+        guard ftruncate(descriptor, whole) == 0, lseek(descriptor, 0, SEEK_END) >= 0 else { throw FileError(path: path, code: errno) }
+        return record
+    }
+
+    /// What a regular file has of results, and up to where they are whole.
+    private static func results(in path: String) throws -> (record: BatchRecord, bytes: Int) {
         var (record, whole) = (BatchRecord(), 0)
         var lines = try LineReader(path, lineBytesMax: .max)
         while let line = try lines.next() {
@@ -43,8 +58,7 @@ final class BatchFiles: Sendable {
             }
             whole = lines.offset
         }
-        guard ftruncate(descriptor, whole) == 0, lseek(descriptor, 0, SEEK_END) >= 0 else { throw FileError(path: path, code: errno) }
-        return record
+        return (record, whole)
     }
 
     /// Lines of the input that are not empty.

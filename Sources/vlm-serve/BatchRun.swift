@@ -16,10 +16,11 @@ struct BatchRun: Sendable {
 
         var description: String {
             let total = answered + errors + before
+            guard total > 0 else { return "no requests: the input holds none" }
             var parts = ["\(answered) answered"]
             if errors > 0 { parts.append("\(errors) with errors") }
             if before > 0 { parts.append("\(before) had results before") }
-            return "\(total) requests: \(parts.joined(separator: ", "))"
+            return "\(total) \(total == 1 ? "request" : "requests"): \(parts.joined(separator: ", "))"
         }
     }
 

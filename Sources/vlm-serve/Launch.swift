@@ -3,6 +3,7 @@ import CommandLineSupport
 import HTTPAPI
 import Inputs
 import Logging
+import MediaFetching
 import ModelRuntime
 import ServiceLifecycle
 import Serving
@@ -23,7 +24,7 @@ struct Launch {
     let tls: ServerTLS?
     let engine: EngineFlags
     let inputs: InputFlags
-    let media: MediaFlags
+    let media: MediaRules
 
     func run() async throws {
         let began = ContinuousClock.now
@@ -37,7 +38,7 @@ struct Launch {
             artifact: served.artifact, adapters: served.adapters, draft: served.draft, configuration: session.engine.configuration, threads: engine.threadsAndWhy, began: began, isShown: logs)
         var options = network.options(tls, port: port)
         try inputs.set(&options)
-        options.media = try media.rules()
+        options.media = media
         options.reportsCachedTokens = network.reportCachedTokens
         options.hasPlayground = network.playground
         options.hasDocuments = network.docs

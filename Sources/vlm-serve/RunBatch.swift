@@ -2,6 +2,7 @@ import ArgumentParser
 import CommandLineSupport
 import Foundation
 import HTTPAPI
+import MediaFetching
 import ModelRuntime
 import Serving
 
@@ -45,15 +46,16 @@ struct RunBatch: AsyncParsableCommand {
 
     /// Runs the command with the words behind its verb, and ends the process.
     static func main(_ words: [String]) async -> Never {
+        var read = CommandLineWords.Reading(words: words)
         do {
-            let read = try CommandLineWords.read(words, of: RunBatch.self)
+            read = try CommandLineWords.read(words, of: RunBatch.self)
             var command = try parseAsRoot(read.words)
             ServerLog.begin(.text, level: .info)
             read.notes.forEach { ServerLog.say($0) }
             if let batch = command as? RunBatch { try await batch.run() } else { try command.run() }
             exit()
         } catch {
-            end(with: error)
+            end(with: error, words: read.words, origins: read.origins)
         }
     }
 
@@ -65,12 +67,15 @@ struct RunBatch: AsyncParsableCommand {
         do {
             var engine = engine
             engine.pacedPrompts = engine.pacedPrompts ?? false
+            inputs.notes.forEach { ServerLog.say("note: \($0)") }
+            try BatchFiles.check(input: inputFile, output: outputFile)
+            let rules = try media.rules()
             let served = try ServedArtifact(
                 choice.artifact(engine, adapters, compiled), compiled, draft: choice.draft(engine), engine: engine, adapters: adapters, inputs: inputs, answers: answers)
             let signals = await StopSignals()
             defer { signals.cancel() }
             let file = try BatchFiles(input: inputFile, output: outputFile, lineBytesMax: maxBodyBytes.value)
-            let work = Task { try await answer(file, served) }
+            let work = Task { try await answer(file, served, rules) }
             signals.onFirst(grace: .seconds(5)) { work.cancel() }
             try await work.value
         } catch let code as ExitCode {
@@ -84,7 +89,7 @@ struct RunBatch: AsyncParsableCommand {
         }
     }
 
-    private func answer(_ files: BatchFiles, _ served: ServedArtifact) async throws {
+    private func answer(_ files: BatchFiles, _ served: ServedArtifact, _ rules: MediaRules) async throws {
         let session = try served.session { notice in if case .warning(let text) = notice { Console.error("warning: \(text)") } }
         defer { session.engine.stop() }
         let model = try served.model(session, names: servedModelNames)
@@ -96,7 +101,7 @@ struct RunBatch: AsyncParsableCommand {
         var options = APIServer.Options()
         options.maxBodyBytes = maxBodyBytes.value
         try inputs.set(&options)
-        options.media = try media.rules()
+        options.media = rules
         let batch = BatchAnswers(model: model, options: options)
         // As many again are read while others are computed.
         let figures = try await BatchRun(files: files, batch: batch, width: 2 * session.engine.configuration.maxSequences).run()

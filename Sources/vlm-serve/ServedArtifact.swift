@@ -30,7 +30,8 @@ struct ServedArtifact: Sendable {
     /// Nil for the model's own.
     private let template: String?
 
-    /// Opens the artifact, and compiles the model first where the choice is one that the store does not have.
+    /// Opens the artifact, and compiles the model first where the choice is one that the store does not have; what the flags name beside it is
+    /// checked before.
     init(
         _ choice: ArtifactChoice, _ compiled: CompiledFlags, draft: ArtifactChoice?, engine: EngineFlags, adapters: AdapterFlags, inputs: InputFlags, answers: AnswerFlags
     ) throws {
@@ -39,6 +40,8 @@ struct ServedArtifact: Sendable {
         let pair = try draft.flatMap { try choice.with(head: $0, isHead: engine.speculation.isHead) }
         (self.choice, self.engine, self.inputs, seed, reasoning) = (choice, engine, inputs, answers.seed?.value, answers.reasoningParser)
         (generation, overriding, template) = (try answers.generation(), try answers.overriding(), try inputs.template())
+        try adapters.checkDirectories()
+        try engine.stored.checkDirectory()
         (path, artifact) = try Self.open(pair?.model ?? choice)
         try compiled.check(artifact.manifest)
         try engine.check(artifact.manifest)

@@ -17,6 +17,11 @@ struct StoredBlockFlags: ParsableArguments {
         guard kvCacheDir != nil || kvCacheDirSize == nil else { throw ValidationError("--kv-cache-dir-size needs --kv-cache-dir") }
     }
 
+    /// Throws where the directory cannot be used.
+    func checkDirectory() throws(BlockFolderError) {
+        if let kvCacheDir { try BlockFolder.check(kvCacheDir) }
+    }
+
     /// Nil where nothing is kept.
     var store: BlockStore? {
         kvCacheDir.map { BlockStore(directory: $0, bytesMax: kvCacheDirSize?.value ?? BlockFolder.bytesMaxDefault) }

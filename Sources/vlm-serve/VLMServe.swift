@@ -30,6 +30,7 @@ struct VLMServe: AsyncParsableCommand {
             Flags of vllm serve and llama-server are known: what is called otherwise here is translated, what has no effect is said, what cannot be done is an error with the reason. Translated are
               \(ForeignFlag.translations.joined(separator: "\n  "))
             Taken without effect, in parentheses with these values alone: \(ForeignFlag.effectless)
+            --no- before a flag of vllm serve, or one of these, that takes no value leaves it out.
             Variables of the environment count where neither the command line nor --config gives their flag:
               \(ForeignVariable.translations.joined(separator: "\n  "))
             SIGTERM and SIGINT refuse new requests, let those at work end, and stop; a second one ends the process at once.
@@ -59,9 +60,11 @@ struct VLMServe: AsyncParsableCommand {
         let words = CommandLine.arguments.dropFirst()
         guard !words.isEmpty else { end(with: ValidationError("give a model's directory or an artifact; vlm-serve --help lists the flags")) }
         if words.first == RunBatch.verb { await RunBatch.main(Array(words.dropFirst())) }
-        if let word = words.first, let error = misreadVerb(word) { end(with: error) }
+        if words.first == "help" { exit(withError: CleanExit.helpRequest(VLMServe.self)) }
+        if let error = misreadVerb(Array(words)) { end(with: error) }
+        var read = CommandLineWords.Reading(words: Array(words))
         do {
-            let read = try CommandLineWords.read(Array(words), of: VLMServe.self)
+            read = try CommandLineWords.read(read.words, of: VLMServe.self)
             var command = try parseAsRoot(read.words)
             guard let server = command as? VLMServe else {
                 try command.run()
@@ -72,16 +75,19 @@ struct VLMServe: AsyncParsableCommand {
             try await server.run()
             exit()
         } catch {
-            end(with: error)
+            end(with: error, words: read.words, origins: read.origins)
         }
     }
 
     static var _errorPrefix: String { "error: " }
 
     /// What is said of a first word that is meant as a verb and is none; nil for a model's or an artifact's name.
-    private static func misreadVerb(_ word: String) -> ValidationError? {
-        guard !word.hasPrefix("-"), !FileManager.default.fileExists(atPath: word) else { return nil }
+    private static func misreadVerb(_ words: [String]) -> ValidationError? {
+        guard let word = words.first, !word.hasPrefix("-"), !FileManager.default.fileExists(atPath: word) else { return nil }
         if word == "serve" { return ValidationError("serving has no verb here; give the model alone: vlm-serve MODEL") }
+        if words.count > 1, !words[1].hasPrefix("-"), let other = Verbs.elsewhere(word, than: "vlm-serve") {
+            return ValidationError("vlm-serve has no verb \(word); did you mean \(other)?")
+        }
         guard word.count >= RunBatch.verb.count - 2 else { return nil }
         return Spelling.closest(to: word, among: [RunBatch.verb]).map { ValidationError("vlm-serve has no verb \(word); did you mean \($0)?") }
     }
@@ -89,9 +95,11 @@ struct VLMServe: AsyncParsableCommand {
     func run() async throws {
         do {
             let secure = try tls.server()
+            let rules = try media.rules()
             network.warnings.forEach(ServerLog.warn)
+            inputs.notes.forEach { ServerLog.say("note: \($0)") }
             let (served, port) = try await opened(secure)
-            try await Launch(served: served, network: network, port: port, tls: secure, engine: engine, inputs: inputs, media: media).run()
+            try await Launch(served: served, network: network, port: port, tls: secure, engine: engine, inputs: inputs, media: rules).run()
         } catch let code as ExitCode {
             throw code
         } catch {

@@ -23,10 +23,10 @@ struct Bench: ParsableCommand {
     var model: String
 
     @Option(help: "Tokens of each prompt.")
-    var prompt = 512
+    var prompt = Size(512)
 
     @Option(help: "Tokens that each sequence decodes.")
-    var tokens = 32
+    var tokens = Size(32)
 
     @Option(help: "Sequences that decode side by side, such as 1,4,16. Default: each gear of the artifact.")
     var sequences: String?
@@ -54,7 +54,7 @@ struct Bench: ParsableCommand {
     @OptionGroup var computing: ComputeOptions
 
     func validate() throws {
-        for (flag, value, least) in [("--prompt", prompt, 1), ("--tokens", tokens, 2), ("--rounds", rounds, 1)] where value < least {
+        for (flag, value, least) in [("--prompt", prompt.value, 1), ("--tokens", tokens.value, 2), ("--rounds", rounds, 1)] where value < least {
             throw ValidationError("\(flag) \(value) must be at least \(least)")
         }
         _ = try sequences.map { try Self.numbers($0, of: "--sequences") }
@@ -66,10 +66,11 @@ struct Bench: ParsableCommand {
     }
 
     func run() throws {
+        if let html { try Failure.wrapping { () throws(FileError) in try OutputFile.check(html) } }
         let machine = Machine.current(try store.resolved())
         machine.warning.map(Terminal.warn)
         let directory = try store.artifact(model, compiling)
-        let run = try BenchRun(directory, threads: computing.threads, machine: machine, prompt: prompt, tokens: tokens, timesKernels: timesKernels)
+        let run = try BenchRun(directory, threads: computing.threads, machine: machine, prompt: prompt.value, tokens: tokens.value, timesKernels: timesKernels)
         let counts = try counts(run.gears), contexts = try contexts(run.contextMax)
         try run.sample { _ in run.started }
         for _ in 0..<rounds {

@@ -36,5 +36,7 @@ import Testing
         #expect(cache.folder(of: "a/c") == nil && cache.folder(of: "a") == nil)
         #expect(cache.directory(root) == root)
         #expect(cache.missing("a/c") == "a/c is neither a directory nor in HuggingFace's cache \(root); download it first: hf download a/c")
+        #expect(cache.missing("a/c:Q4_K_M").hasPrefix("a/c:Q4_K_M has the suffix :Q4_K_M, which chooses a GGUF file, and those are not read; give the repository"))
+        #expect(HuggingFaceCache.isMeant(by: "a/c:Q4_K_M") && !HuggingFaceCache.isMeant(by: "c:Q4_K_M") && !HuggingFaceCache.isMeant(by: "/a/c:Q4"))
     }
 }

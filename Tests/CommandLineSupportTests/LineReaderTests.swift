@@ -30,9 +30,16 @@ import Testing
         #expect(try lines("a\n\(long)\nb\n", most: 700_000).map(\.text?.count) == [1, 700_000, 1])
     }
 
-    @Test func onlyRegularFilesAreRead() {
-        for path in ["/dev/null", "/tmp", "/nowhere/at/all"] {
-            #expect(throws: FileError.self) { _ = try LineReader(path, lineBytesMax: 1) }
-        }
+    @Test(arguments: [
+        ("/dev/zero", "/dev/zero: not a regular file"), ("/tmp", "/tmp: Is a directory"), ("/nowhere/at/all", "/nowhere/at/all: No such file or directory"),
+    ])
+    func onlyRegularFilesAreRead(path: String, message: String) {
+        let error = #expect(throws: FileError.self) { _ = try LineReader(path, lineBytesMax: 1) }
+        #expect(error?.description == message && error?.named("--file").description == "--file \(message)")
+    }
+
+    @Test func aDeviceWithNothingToReadIsAnEmptyFile() throws {
+        var reader = try LineReader("/dev/null", lineBytesMax: 1)
+        #expect(try reader.next() == nil)
     }
 }

@@ -117,6 +117,10 @@ import Testing
             #expect(outcome.status == 1 && outcome.errors.contains("is no result of a batch"), "\(outcome.errors)")
             #expect(try String(contentsOfFile: path("notes.txt"), encoding: .utf8) == text)
         }
+        let nothing = try Command("vlm-serve", ["run-batch", "-i", "/dev/null", "-o", path("out.jsonl"), artifact]).run()
+        #expect(nothing.status == 0 && nothing.errors.hasSuffix("no requests: the input holds none\n"), "\(nothing.errors)")
+        let one = try run("in.jsonl", "one.jsonl")
+        #expect(one.status == 0 && one.errors.hasSuffix("1 request: 0 answered, 1 with errors\n"), "\(one.errors)")
         let none = try run("none.jsonl", "out.jsonl")
         #expect(none.status == 1 && none.errors.contains("none.jsonl: No such file"), "\(none.errors)")
         let usage = try Command("vlm-serve", ["run-batch", artifact]).run()

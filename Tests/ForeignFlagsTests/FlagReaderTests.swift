@@ -5,7 +5,7 @@ import Testing
     private let reader = FlagReader(own: [
         "--host": true, "--port": true, "--served-model-name": true, "--api-key": true, "--allowed-origins": true, "--max-model-len": true, "--max-num-seqs": true,
         "--max-num-batched-tokens": true, "--threads": true, "--enable-prefix-caching": false, "--no-enable-prefix-caching": false, "--disable-log-requests": false,
-        "--override-generation-config": true, "--limit-mm-per-prompt": true, "--kv-cache-bytes": true, "--log-level": true, "--seed": true, "--dtype": true, "--image-cache-bytes": true, "--enforce-eager": false,
+        "--override-generation-config": true, "--limit-mm-per-prompt": true, "--kv-cache-bytes": true, "--log-level": true, "--log-format": true, "--seed": true, "--dtype": true, "--image-cache-bytes": true, "--enforce-eager": false,
         "--speculative-model": true, "--speculative-method": true, "--num-speculative-tokens": true, "--ngram-prompt-lookup-max": true, "--ngram-prompt-lookup-min": true,
         "--image-fetch-timeout": true, "--max-image-pixels": true, "--media-redirects": false, "--no-media-redirects": false, "--allowed-media-domains": true, "--enable-lora": false, "--lora-modules": true,
     ])
@@ -37,7 +37,14 @@ import Testing
         ("--trust-remote-code False --disable-log-requests=false --no-media-redirects FALSE --use-v2-block-manager=True dir", "--media-redirects dir"),
         ("dir.v2 --port 1", "dir.v2 --port 1"),
         ("dir --nonsense --help -- -c", "dir --nonsense --help -- -c"),
-        ("dir --host", "dir --host"),
+        ("dir --host", "dir --host"), ("dir --host --port=1", "dir --host --port 1"), ("dir --host -ngl 9", "dir --host"), ("dir --seed -1", "dir --seed -1"),
+        ("dir --temperature 0.5 --cors-origins https://a,https://b --spec-draft-model d --spec-draft-n-max 3 -td 2 -kvo -lm mmap -no-kvu --embd-normalize 2",
+         #"dir --override-generation-config {"temperature": 0.5} --allowed-origins https://a --allowed-origins https://b --speculative-model d --num-speculative-tokens 3"#),
+        ("dir --log-jsonl --no-log-prefix --reasoning auto -ngl all --max-num-scheduled-tokens 64 --node-rank 0 -dcp 1", "dir --log-format json --max-num-batched-tokens 64"),
+        // What is on or off may be taken back, ours and vLLM's.
+        ("dir --enforce-eager --no-enforce-eager --no-enable-lora --no-disable-log-requests", "dir"), ("dir --no-enforce-eager --enforce-eager", "dir --enforce-eager"),
+        ("dir --enforce-eager --enforce_eager=False --no-trust-remote-code --no-headless --no-language-model-only", "dir"),
+        ("dir --disable-log-requests --no-disable-uvicorn-access-log --no-multi-step-stream-outputs", "dir"), ("dir --no-media-redirects --no-nonsense", "dir --no-media-redirects --no-nonsense"),
     ])
     func becomesOurs(line: String, ours: String) throws {
         if ours == "error" {
@@ -66,6 +73,9 @@ import Testing
         (["a", "-m", "b"], ["the model is named twice: a and b"]), (["--temp", "hot"], ["--temp hot is no number"]), (["--uvicorn-log-level", "loud"], ["--uvicorn-log-level loud is none of critical, debug"]),
         (["--limit-mm-per-prompt.image"], ["--limit-mm-per-prompt.image needs a value"]), (["--presence-penalty", "1.5"], ["--presence-penalty 1.5: requests say it: presence_penalty"]),
         (["--media-io-kwargs", "{}"], ["--media-io-kwargs: images are read as the model's processor reads them; --mm-processor-kwargs"]),
+        (["--num-scheduler-steps", "x"], ["--num-scheduler-steps x is no number"]), (["-ngl", "most"], ["-ngl most is no number, and none of auto, all"]), (["--mm-processor-cache-gb=x"], ["--mm-processor-cache-gb x is no number"]),
+        (["--reasoning", "off", "-ep", "-dcp", "2", "--embd-normalize", "-1"], ["--reasoning off: requests say it: chat_template_kwargs", "-ep: a model is not split", "-dcp 2: a model is not split", "--embd-normalize -1: an embedding has length 1"]),
+        (["--tool-server", "demo", "--video-fps", "2", "--no-mmproj-auto"], ["--tool-server: tools are the client's", "--video-fps: give --mm-processor-kwargs '{\"fps\": …}'", "--no-mmproj-auto: the vision tower is part"]),
         (["--allowed-origins", "[1]"], ["--allowed-origins [1] is no JSON list of strings"]),
     ])
     func whatCannotBeDoneIsAnError(line: [String], messages: [String]) {
@@ -100,7 +110,8 @@ import Testing
 
     @Test(arguments: [
         ("VLLM_IMAGE_FETCH_TIMEOUT", "soon", "VLLM_IMAGE_FETCH_TIMEOUT=soon is no number"), ("OMP_NUM_THREADS", "0", "OMP_NUM_THREADS=0 is no number of threads"),
-        ("VLLM_MEDIA_URL_ALLOW_REDIRECTS", "yes", "VLLM_MEDIA_URL_ALLOW_REDIRECTS=yes is neither 0 nor 1"),
+        ("VLLM_MEDIA_URL_ALLOW_REDIRECTS", "yes", "VLLM_MEDIA_URL_ALLOW_REDIRECTS=yes is neither 0 nor 1"), ("VLLM_ENGINE_ITERATION_TIMEOUT_S", "x", "VLLM_ENGINE_ITERATION_TIMEOUT_S=x is no number"),
+        ("PTA_TORCHAIR_DECODE_GEAR_ENABLE", "2", "PTA_TORCHAIR_DECODE_GEAR_ENABLE=2 is neither 0 nor 1"), ("ASCEND_RT_VISIBLE_DEVICES", "0,a", "ASCEND_RT_VISIBLE_DEVICES=0,a is no list of whole numbers"),
     ])
     func wrongVariablesAreErrors(name: String, value: String, message: String) {
         #expect(#expect(throws: FlagError.self) { try reader.read(["dir"], variables: [name: value]) }?.description == message)
@@ -196,6 +207,26 @@ import Testing
         #expect(throws: FlagError("f.yaml, line 16: vlm-serve has no flag --c")) { try reader.read([], entries: file.entries) }
     }
 
+    /// An error of a flag of ours can name what was written.
+    @Test func whatWasWrittenIsKnown() throws {
+        let file = try ConfigFile(Array("port: x\nmax-model-len: 8\nenforce-eager: true\nno-enable-lora: true".utf8), name: "f.yaml")
+        let words = ["dir", "--mm-processor-cache-gb", "4", "-c", "8", "--no-enable-prefix-caching", "-t", "2", "--threads", "3", "--no-enforce-eager"]
+        let reading = try reader.read(words, entries: file.entries, variables: ["VLLM_MAX_IMAGE_PIXELS": "0"])
+        #expect(reading.arguments.joined(separator: " ") == "--port x dir --image-cache-bytes 4Gi --max-model-len 8 --no-enable-prefix-caching --threads 2 --threads 3 --max-image-pixels 0")
+        #expect(
+            reading.origins == [
+                "--port": "f.yaml, line 1", "--image-cache-bytes": "--mm-processor-cache-gb 4", "--max-model-len": "-c 8", "--max-image-pixels": "VLLM_MAX_IMAGE_PIXELS=0",
+            ])
+    }
+
+    @Test func aFlagThatAFileMistypesIsToldWithTheOneThatWasMeant() throws {
+        let reader = FlagReader(own: ["--port": true, "--host": true]) { word, words in word == "--prot" ? words.last : nil }
+        for (text, message) in [("prot: 1", "f.yaml, line 1: vlm-serve has no flag --prot; did you mean port?"), ("x: 1", "f.yaml, line 1: vlm-serve has no flag --x")] {
+            let file = try ConfigFile(Array(text.utf8), name: "f.yaml")
+            #expect(throws: FlagError(message)) { try reader.read([], entries: file.entries) }
+        }
+    }
+
     @Test(arguments: [
         ("- a", "f, line 1: the file must be a mapping, such as max-model-len: 4096"), ("a: {b: [c]}", "f, line 1: a.b must be a value"), ("a: [[b]]", "f, line 1: a must be a value or a list of values"),
         ("a: 1\na: 2", "f, line 2: a stands there twice"), ("config: b.yaml", "f, line 1: a configuration file names no other one"), ("a:\n", "f, line 1: a has no value"), ("a: []", "f, line 1: a is an empty list"), ("a: &x 1", "f, line 1: anchors and tags are not read"),
@@ -224,6 +255,7 @@ import Testing
 
     @Test func limitsOfImages() throws {
         #expect(try MediaLimits("image=2").images == 2 && MediaLimits("video=1,image=0").images == 0 && MediaLimits("audio=3").images == nil)
+        #expect(try MediaLimits("image=1,audio=2").note == "audio=2 has no effect: no audio is taken" && MediaLimits("image=1,audio=0").note == nil)
         #expect(try MediaLimits(#"{"image": 4, "video": 0}"#).images == 4 && MediaLimits(#"{"image": {"count": 5, "width": 9}}"#).images == 5)
         for text in ["", "image", "image=", "image=-1", "image=x", "images=1", "{}x", "[1]", #"{"image": "2"}"#, #"{"image": -2}"#, "image=1,"] {
             #expect(throws: FlagError.self, "\(text)") { try MediaLimits(text) }

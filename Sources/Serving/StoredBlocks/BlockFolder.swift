@@ -62,6 +62,18 @@ package final class BlockFolder: Sendable {
         for folder in folders.dropFirst() { unlinkat(directory.number, folder, AT_REMOVEDIR) }
     }
 
+    /// Throws where a directory cannot be used, before there are blocks to keep; leaves no trace.
+    package static func check(_ path: String) throws(BlockFolderError) {
+        guard access(path, F_OK) == 0 else {
+            let parent = path.split(separator: "/").dropLast().joined(separator: "/")
+            let folder = path.hasPrefix("/") ? "/" + parent : parent.isEmpty ? "." : parent
+            guard access(folder, W_OK | X_OK) == 0 else { throw .system("create", path) }
+            return
+        }
+        try Descriptor(path, in: nil, O_RDONLY | O_DIRECTORY).requireOwn(path)
+        guard access(path, W_OK | X_OK) == 0 else { throw .system("write to", path) }
+    }
+
     /// Blocks there, of this kind and others, and their bytes.
     package var size: (blocks: Int, bytes: Int) { keeper.withLock { ($0.count, $0.byteCount) } }
 
@@ -272,7 +284,7 @@ private final class Descriptor: Sendable {
     /// Names in the directory, in no order.
     var names: [String] {
         guard let copy = Descriptor(opening: ".", in: self, O_RDONLY | O_DIRECTORY) else { return [] }
-        let number = dup(copy.number)
+        let number = fcntl(copy.number, F_DUPFD_CLOEXEC, 0)
         guard number >= 0, let stream = fdopendir(number) else { return [] }
         defer { closedir(stream) }
         var names: [String] = []
