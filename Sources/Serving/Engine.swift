@@ -40,8 +40,11 @@ package final class Engine: Sendable {
 
     package var phase: EnginePhase { state.phase }
 
-    /// Requests that wait or run.
+    /// Sequences that wait or run: the answers of requests, or the beams that they are searched among.
     package var inFlight: Int { state.inFlight }
+
+    /// Requests of which an answer is still to end.
+    package var requests: Int { state.requests }
 
     package var metrics: Metrics { state.metrics }
 
@@ -96,6 +99,7 @@ package final class Engine: Sendable {
         let count = groups.reduce(0) { $0 + $1.seats }
         guard count <= limit else { throw .tooManyAnswers(count: count, limit: limit) }
         let arrival = ContinuousClock.now
+        let left = Countdown(groups.reduce(0) { $0 + $1.count })
         var ids = 0..<0
         try state.admit(count, ifFewerWaitThan: configuration.maxQueued, behind: configuration.maxSequences) { first in
             ids = first..<first + count
@@ -103,7 +107,11 @@ package final class Engine: Sendable {
             var (next, before) = (first, 0)
             for group in groups {
                 let answers = before
-                mailbox.post(.submit(id: next, group, arrival: arrival) { branch, event in deliver(answers + branch, event) })
+                mailbox.post(
+                    .submit(id: next, group, arrival: arrival) { [state] branch, event in
+                        if event.isLast, left.isLast() { state.endRequest() }
+                        deliver(answers + branch, event)
+                    })
                 next += group.seats
                 before += group.count
             }
@@ -125,19 +133,23 @@ package final class Engine: Sendable {
     }
 
     /// Refuses new requests, lets those at work end, and returns when the thread has; after `timeout` they are aborted.
-    package func drain(timeout: Duration) async {
-        guard state.beginDraining() else { return }
+    ///
+    /// - Returns: how many were.
+    @discardableResult
+    package func drain(timeout: Duration) async -> Int {
+        guard state.beginDraining() else { return 0 }
         mailbox.post(.drain)
         let deadline = ContinuousClock.now + timeout
-        var aborted = false
+        var aborted: Int?
         while state.phase == .draining {
             try? await Task.sleep(for: .milliseconds(10))
-            if !aborted, ContinuousClock.now >= deadline || Task.isCancelled {
+            if aborted == nil, ContinuousClock.now >= deadline || Task.isCancelled {
+                aborted = state.requests
                 mailbox.post(.abort)
-                aborted = true
             }
             if Task.isCancelled { await Task.yield() }
         }
+        return aborted ?? 0
     }
 
     /// The first of several prompts that cannot be computed here at any time.

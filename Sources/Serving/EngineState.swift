@@ -5,6 +5,7 @@ final class EngineState: Sendable {
     private struct Values {
         var phase = EnginePhase.loading
         var inFlight = 0
+        var requests = 0
         var nextID = 0
         var metrics = Metrics()
     }
@@ -17,6 +18,7 @@ final class EngineState: Sendable {
 
     var metrics: Metrics { values.withLock { $0.metrics } }
     var inFlight: Int { values.withLock { $0.inFlight } }
+    var requests: Int { values.withLock { $0.requests } }
 
     func updateMetrics(_ change: (inout Metrics) -> Void) { values.withLock { change(&$0.metrics) } }
 
@@ -29,12 +31,16 @@ final class EngineState: Sendable {
             let waiting = values.inFlight - maxSequences
             guard waiting < maxQueued else { return .queueFull(waiting: waiting) }
             values.inFlight += count
+            values.requests += 1
             post(values.nextID + 1)
             values.nextID += count
             return nil
         }
         if let refusal { throw refusal }
     }
+
+    /// Counts a request out, all of whose answers have ended.
+    func endRequest() { values.withLock { $0.requests -= 1 } }
 
     func leave(_ count: Int = 1) { values.withLock { $0.inFlight -= count } }
 

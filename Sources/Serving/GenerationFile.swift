@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Glibc
 internal import JSON
 package import Plan
 
@@ -14,11 +15,12 @@ package struct GenerationFile: Sendable {
     /// - Parameter directory: where the file lies.
     package init(in directory: String) throws(Fault) {
         let path = directory + "/generation_config.json"
-        let bytes: [UInt8]
-        do { bytes = try Array(Data(contentsOf: URL(fileURLWithPath: path))) } catch {
-            throw Fault(description: "\(path) cannot be read: \(error.localizedDescription)")
+        var status = stat()
+        guard access(path, R_OK) == 0, stat(path, &status) == 0 else { throw Fault(description: "\(path) cannot be read: \(String(cString: strerror(errno)))") }
+        guard status.st_mode & S_IFMT == S_IFREG, let data = FileManager.default.contents(atPath: path) else {
+            throw Fault(description: "\(path) cannot be read: it is no file, or a damaged one")
         }
-        try self.init(bytes, path: path)
+        try self.init(Array(data), path: path)
     }
 
     package init(_ bytes: [UInt8], path: String) throws(Fault) { try self.init(try Self.object(bytes, path), path) }

@@ -78,7 +78,8 @@ final class Cancelling: Sendable {
     func callAsFunction() { if let ids { cancel(ids) } }
 }
 
-private final class Countdown: Sendable {
+/// Answers that are still to end.
+final class Countdown: Sendable {
     private let left: Atomic<Int>
 
     init(_ count: Int) { left = Atomic(count) }

@@ -66,26 +66,28 @@ struct DrainService: Service {
     func run() async throws {
         let isAsked = (try? await gracefulShutdown()) != nil
         let began = ContinuousClock.now
-        if engine.inFlight > 0 { tell(timeout) }
+        if engine.requests > 0 { tell(timeout) }
         let telling = Task {
             while true {
                 try await Task.sleep(for: Self.interval)
                 tell(max(.zero, timeout - (ContinuousClock.now - began)))
             }
         }
-        let before = engine.metrics.successes[.abort] ?? 0
-        await engine.drain(timeout: timeout)
+        let cut = await engine.drain(timeout: timeout)
         telling.cancel()
-        let cut = (engine.metrics.successes[.abort] ?? 0) - before
         guard isAsked else { return }
-        if ContinuousClock.now - began >= timeout, cut > 0 { log.warning("drained: \(cut) cut after \(timeout.components.seconds) s") } else { log.info("drained") }
+        if cut > 0 { log.warning("drained: \(cut) cut after \(timeout.components.seconds) s") } else { log.info("drained") }
     }
 
     private func tell(_ left: Duration) {
-        let (all, waiting, seconds) = (engine.inFlight, engine.metrics.waiting, Int(left.components.seconds))
+        let (all, sequences, waiting, seconds) = (engine.requests, engine.inFlight, engine.metrics.waiting, Int(left.components.seconds))
+        let parts = sequences == all ? ", \(waiting)" : " with \(sequences) sequences, \(waiting) of them"
         log.info(
-            "draining: \(all) \(all == 1 ? "request" : "requests"), \(waiting) waiting; at most \(seconds) s",
-            metadata: ["requests": .stringConvertible(all), "waiting": .stringConvertible(waiting), "seconds": .stringConvertible(seconds)])
+            "draining: \(all) \(all == 1 ? "request" : "requests")\(parts) waiting; at most \(seconds) s",
+            metadata: [
+                "requests": .stringConvertible(all), "sequences": .stringConvertible(sequences), "waiting": .stringConvertible(waiting),
+                "seconds": .stringConvertible(seconds),
+            ])
     }
 }
 

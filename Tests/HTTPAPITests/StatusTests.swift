@@ -151,14 +151,14 @@ import Testing
         options.stepGate.close(after: 2)
         async let answer = server.chat(["max_tokens": 100])
         try await server.whenRunning()
-        async let drained: Void = server.engine.drain(timeout: .seconds(600))
+        async let drained = server.engine.drain(timeout: .seconds(600))
         while server.engine.phase != .draining { try await Task.sleep(for: .milliseconds(1)) }
         let late = try await server.chat()
         #expect(late.status == 503 && late.headers["retry-after"] != nil)
         #expect(try await server.request("GET", "/health").status == 503)
         options.stepGate.open()
         #expect(try await answer.json["usage"]?["completion_tokens"] == 100)
-        await drained
+        #expect(await drained == 0)
         await server.stop()
     }
 }

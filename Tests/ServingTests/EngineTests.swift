@@ -140,10 +140,10 @@ import Testing
         gate.close()
         async let outcome = engine.run(request([1], maxTokens: 60))
         while engine.inFlight == 0 { try await Task.sleep(for: .milliseconds(1)) }
-        async let drained: Void = engine.drain(timeout: .seconds(600))
+        async let drained = engine.drain(timeout: .seconds(600))
         while engine.phase != .draining { try await Task.sleep(for: .milliseconds(1)) }
         gate.open()
-        await drained
+        #expect(await drained == 0)
         #expect(await outcome.completionTokens == 60)
         #expect(engine.phase == .stopped)
         #expect(throws: AdmissionError.notServing(.stopped)) { try engine.submit(request([1], maxTokens: 1)) }
@@ -157,9 +157,27 @@ import Testing
         try await engine.whenServing()
         async let outcome = engine.run(request([1], maxTokens: 250))
         while engine.inFlight == 0 { try await Task.sleep(for: .milliseconds(1)) }
-        await engine.drain(timeout: .milliseconds(30))
+        #expect(await engine.drain(timeout: .milliseconds(30)) == 1)
         #expect(await outcome.reason == .abort)
         #expect(engine.phase == .stopped)
+    }
+
+    /// A request is one however many answers it has, and one that has ended is none.
+    @Test func requestsAreCountedAndNotTheirAnswers() async throws {
+        let engine = try engine { program in
+            NullModel(program: program, beforeRun: { _ in usleepMilliseconds(50) })
+        }
+        try await engine.whenServing()
+        let first = try engine.submit([GenerationGroup(request([1], maxTokens: 250), count: 2), GenerationGroup(request([2], maxTokens: 250))])
+        #expect(engine.requests == 1 && engine.inFlight == 3)
+        let second = try engine.submit([GenerationGroup(request([3], maxTokens: 250), count: 2)])
+        #expect(engine.requests == 2 && engine.inFlight == 5)
+        first.cancel()
+        while engine.inFlight > 2 { try await Task.sleep(for: .milliseconds(1)) }
+        while engine.requests > 1 { try await Task.sleep(for: .milliseconds(1)) }
+        #expect(await engine.drain(timeout: .milliseconds(30)) == 1)
+        #expect(engine.requests == 0 && engine.inFlight == 0)
+        second.cancel()
     }
 
     @Test func saysWhyLoadingFailed() async throws {
