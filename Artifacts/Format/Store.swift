@@ -17,12 +17,13 @@ package struct Store: Sendable {
     /// The store that `option` names, else `$VLM_STORE`, else `$XDG_CACHE_HOME/vlm`, else `~/.cache/vlm`.
     ///
     /// - Parameter trustsOthers: as `--trust-store` says; `VLM_TRUST_STORE` says the same.
-    /// - Throws: `refused` when none of them is set.
+    /// - Throws: `refused` when none of them is set, or `VLM_TRUST_STORE` to what says nothing.
     package static func resolve(
         option: String?, environment: [String: String], trustsOthers: Bool = false
     ) throws(ArtifactError) -> Store {
         func value(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
-        func store(_ root: String) -> Store { Store(root: root, trustsOthers: trustsOthers || Self.trustsOthers(environment)) }
+        let trustsAll = try Self.trustsOthers(environment) || trustsOthers
+        func store(_ root: String) -> Store { Store(root: root, trustsOthers: trustsAll) }
         if let option {
             guard !option.isEmpty else { throw .refused("--store needs a directory") }
             return store(option)

@@ -37,7 +37,10 @@ extension Store {
     /// - Returns: What was created, outermost first.
     @discardableResult
     func create(_ path: String) throws(ArtifactError) -> [String] {
-        try Directories.create(root, mode: 0o700) + Directories.create(path)
+        do throws(ArtifactError) { return try Directories.create(root, mode: 0o700) + Directories.create(path) } catch {
+            guard case .system(let operation, let path, let reason) = error else { throw error }
+            throw .system(operation: operation, path: path, reason: "\(reason); choose another store by --store DIR or VLM_STORE")
+        }
     }
 
     /// The store in which the artifact at `path` lies; nil for one that lies elsewhere.
@@ -66,8 +69,15 @@ extension Store {
     }
 
     /// Whether the environment says that stores of others are fine.
-    package static func trustsOthers(_ environment: [String: String]) -> Bool {
-        !["", "0"].contains(environment["VLM_TRUST_STORE"] ?? "")
+    ///
+    /// - Throws: `refused` for a value that says neither.
+    package static func trustsOthers(_ environment: [String: String]) throws(ArtifactError) -> Bool {
+        let value = environment["VLM_TRUST_STORE"] ?? ""
+        switch value.lowercased() {
+        case "", "0", "false", "no": return false
+        case "1", "true", "yes": return true
+        default: throw .refused("VLM_TRUST_STORE=\(value) is neither 0 nor 1")
+        }
     }
 }
 

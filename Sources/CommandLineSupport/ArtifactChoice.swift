@@ -24,7 +24,7 @@ package struct ArtifactChoice: Sendable {
     }
 
     /// Whether an artifact is used whoever may have written it.
-    package var trustsOthers: Bool { trustsStore || Store.trustsOthers(ProcessInfo.processInfo.environment) }
+    package var trustsOthers: Bool { get throws { try Store.trustsOthers(ProcessInfo.processInfo.environment) || trustsStore } }
 
     /// The same, compiled with further flags.
     package func adding(_ flags: [String]) -> ArtifactChoice {
@@ -52,7 +52,7 @@ package struct ArtifactChoice: Sendable {
             var arguments = ["compile", directory] + compileFlags
             if let store { arguments += ["--store", store] }
             if trustsStore { arguments.append("--trust-store") }
-            arguments += compiles ? SiblingCompiler.progressFlags : ["--only-stored"]
+            arguments += SiblingCompiler.progressFlags + (compiles ? [] : ["--only-stored"])
             return try SiblingCompiler.run(arguments)
         }
     }
@@ -74,6 +74,7 @@ package struct ArtifactChoice: Sendable {
         let store = try Store.resolve(option: store, environment: environment, trustsOthers: trustsStore)
         do throws(ArtifactError) { return .artifact(try store.findOne(name)) } catch {
             guard case .notAnArtifact = error, HuggingFaceCache.isMeant(by: name) else { throw error }
+            guard HuggingFaceCache.isRepository(name) else { throw ChoiceError(cache.missing(name)) }
             throw ChoiceError("no artifact \(name) in \(store.root), and \(cache.missing(name))")
         }
     }

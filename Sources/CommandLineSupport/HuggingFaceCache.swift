@@ -35,9 +35,15 @@ package struct HuggingFaceCache: Sendable {
         }
     }
 
+    /// The repository of a name with a suffix behind it, such as `:Q4_K_M`, by which llama.cpp chooses one of several files; nil without one.
+    private static func suffixed(_ name: String) -> (repository: String, suffix: Substring)? {
+        guard let colon = name.firstIndex(of: ":"), case let repository = String(name[..<colon]), isRepository(repository) else { return nil }
+        return (repository, name[colon...])
+    }
+
     /// Whether `name`, a path where nothing is, was meant as a repository: the folder before the slash is not there either.
     package static func isMeant(by name: String) -> Bool {
-        guard isRepository(name), let slash = name.firstIndex(of: "/") else { return false }
+        guard isRepository(name) || suffixed(name) != nil, let slash = name.firstIndex(of: "/") else { return false }
         return !FileManager.default.fileExists(atPath: String(name[..<slash]))
     }
 
@@ -55,6 +61,13 @@ package struct HuggingFaceCache: Sendable {
 
     /// What to do about a repository that is not there.
     package func missing(_ name: String) -> String {
+        if let (repository, suffix) = Self.suffixed(name) {
+            return "\(name) has the suffix \(suffix), which chooses a GGUF file, and those are not read; give the repository of the model's safetensors alone, such as \(repository)"
+        }
+        return absent(name)
+    }
+
+    private func absent(_ name: String) -> String {
         "\(name) is neither a directory nor in HuggingFace's cache\(root.map { " \($0)" } ?? ""); download it first: hf download \(name)"
     }
 }

@@ -20,7 +20,7 @@ struct CollectGarbage: ParsableCommand {
     }
 
     func validate() throws {
-        if let keepLast, keepLast < 0 { throw ValidationError("--keep-last must not be negative") }
+        if let keepLast, keepLast < 0 { throw ValidationError("--keep-last \(keepLast) must be at least 0") }
     }
 
     func run() throws {

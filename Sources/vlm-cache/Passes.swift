@@ -72,8 +72,9 @@ struct Passes: ParsableCommand {
     }
 
     private func unknown(_ name: String, _ records: [PassRecord]) -> ArtifactError {
-        records.isEmpty
-            ? .refused("the artifact carries no pass report")
-            : .refused("no pass \(name); there are: \(records.map(\.pass).joined(separator: ", "))")
+        guard !records.isEmpty else { return .refused("the artifact carries no pass report") }
+        let names = records.map(\.pass)
+        let meant = Spelling.closest(to: name, among: names).map { "did you mean \($0)? There are" }
+        return .refused("no pass \(name); \(meant ?? "there are"): \(names.joined(separator: ", "))")
     }
 }

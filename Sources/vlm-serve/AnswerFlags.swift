@@ -1,5 +1,6 @@
 import ArgumentParser
 import CommandLineSupport
+import ForeignFlags
 import Plan
 import Serving
 
@@ -43,9 +44,10 @@ struct AnswerFlags: ParsableArguments {
     /// Nil for the model's own.
     func generation() throws -> GenerationDefaults? {
         switch generationConfig {
-        case "auto": nil
-        case "vllm": GenerationDefaults()
-        default: try GenerationFile(in: generationConfig).defaults
+        case "auto": return nil
+        case "vllm": return GenerationDefaults()
+        default:
+            do throws(GenerationFile.Fault) { return try GenerationFile(in: generationConfig).defaults } catch { throw FlagError("--generation-config \(error)") }
         }
     }
 }

@@ -5,7 +5,7 @@ import HTTPAPI
 
 /// Where and to whom the server answers.
 struct NetworkOptions: ParsableArguments {
-    @Option(help: "Address to listen on; 0.0.0.0 for all.")
+    @Option(help: "Address to listen on, an IPv6 address with brackets or without; 0.0.0.0 for all.", transform: Self.address)
     var host = "127.0.0.1"
     @Option(help: "Port to listen on; 0 for a free one, which is printed.")
     var port = 8000
@@ -62,6 +62,12 @@ struct NetworkOptions: ParsableArguments {
 }
 
 extension NetworkOptions {
+    /// Without the brackets that an IPv6 address has in a URL.
+    @Sendable private static func address(_ text: String) -> String {
+        let inner = text.dropFirst().dropLast()
+        return text.hasPrefix("[") && text.hasSuffix("]") && inner.contains(":") ? String(inner) : text
+    }
+
     /// Whether only this machine reaches the address.
     private var isLoopback: Bool { host == "localhost" || host == "::1" || host.hasPrefix("127.") }
 

@@ -133,7 +133,9 @@ extension PassPipeline {
     /// The pass with a name that a person typed.
     func knownPass(_ name: String) throws(Failure) -> Pass {
         guard let pass = pass(named: name) else {
-            throw Failure("there is no pass \(name); the passes are \(passes.map(\.name).joined(separator: ", "))")
+            let names = passes.map(\.name)
+            let meant = Spelling.closest(to: name, among: names).map { "did you mean \($0)? The passes are" }
+            throw Failure("there is no pass \(name); \(meant ?? "the passes are") \(names.joined(separator: ", "))")
         }
         return pass
     }

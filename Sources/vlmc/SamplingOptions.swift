@@ -5,10 +5,10 @@ import VLMRuntime
 /// How an answer's tokens are chosen.
 struct SamplingOptions: ParsableArguments {
     @Option(help: "Most tokens of an answer.")
-    var maxTokens = 256
+    var maxTokens = Size(256)
 
     @Option(help: "Before so many tokens nothing ends an answer.")
-    var minTokens = 0
+    var minTokens = Size(0)
 
     @Option(parsing: .unconditional, help: "At least 0; 0 takes the likeliest token. Default: 0, or the model's own where --top-p, --top-k, --min-p or --seed is given.")
     var temperature: Float?
@@ -40,7 +40,7 @@ struct SamplingOptions: ParsableArguments {
     var parameters: GenerateParameters {
         let draws = topP != nil || topK != nil || minP != nil || seed?.value != nil
         return GenerateParameters(
-            maxTokens: maxTokens, minTokens: minTokens, temperature: temperature ?? (draws ? nil : 0), topP: topP, topK: topK == -1 ? 0 : topK, minP: minP,
+            maxTokens: maxTokens.value, minTokens: minTokens.value, temperature: temperature ?? (draws ? nil : 0), topP: topP, topK: topK == -1 ? 0 : topK, minP: minP,
             repetitionPenalty: repetitionPenalty, presencePenalty: presencePenalty, frequencyPenalty: frequencyPenalty, seed: seed?.value,
             stopStrings: stop)
     }

@@ -43,9 +43,9 @@ extension StoreOption {
 
     /// The path, once it is known that others may not write to the store where it lies; warns where they may and it lies elsewhere.
     private func trusted(_ path: String) throws -> String {
-        let trustsOthers = trustStore || Store.trustsOthers(ProcessInfo.processInfo.environment)
         let warning = try Failure.wrapping { () throws(ArtifactError) in
-            try Store.checkTrust(artifact: path, trustsOthers: trustsOthers)
+            let trustsOthers = try Store.trustsOthers(ProcessInfo.processInfo.environment) || trustStore
+            return try Store.checkTrust(artifact: path, trustsOthers: trustsOthers)
         }
         if let warning { Terminal.warn(warning) }
         return path

@@ -91,9 +91,13 @@ import Testing
     }
 
     @Test func theEnvironmentAllows() throws {
-        for (value, allows) in [("1", true), ("yes", true), ("0", false), ("", false)] {
+        for (value, allows) in [("1", true), ("yes", true), ("True", true), ("0", false), ("false", false), ("", false)] {
             #expect(try Store.resolve(option: "/o", environment: ["VLM_TRUST_STORE": value]).trustsOthers == allows)
         }
         #expect(try Store.resolve(option: "/o", environment: [:], trustsOthers: true).trustsOthers)
+        for value in ["maybe", "2", "-1", " "] {
+            let error = #expect(throws: ArtifactError.self) { try Store.resolve(option: "/o", environment: ["VLM_TRUST_STORE": value], trustsOthers: true) }
+            #expect(error?.description == "VLM_TRUST_STORE=\(value) is neither 0 nor 1")
+        }
     }
 }

@@ -1,3 +1,4 @@
+import CommandLineSupport
 import ForeignFlags
 import Foundation
 import Testing
@@ -63,7 +64,15 @@ import Testing
         (["vlm-serve", "run-bacth", "-i", "a", "-o", "b"], "error: vlm-serve has no verb run-bacth; did you mean run-batch?"),
         (["vlm-serve", "serve", "x"], "error: serving has no verb here; give the model alone: vlm-serve MODEL"),
         (["vlmc", "run", "x", "--stop", "", "hi"], "error: --stop must not hold an empty string"),
-        (["vlmc", "comple", "x"], "error: vlmc has no verb comple; did you mean compile?"), (["vlmc", "serve", "x"], "error: vlmc has no verb serve; it has doctor, compile"),
+        (["vlmc", "comple", "x"], "error: vlmc has no verb comple; did you mean compile?"), (["vlmc", "serve", "x"], "error: vlmc has no verb serve; did you mean vlm-serve MODEL?"),
+        (["vlmc", "ls"], "error: vlmc has no verb ls; did you mean vlm-cache ls?"), (["vlmc", "gc", "--dry-run"], "error: vlmc has no verb gc; did you mean vlm-cache gc?"), (["vlm-cache", "compile", "x"], "error: vlm-cache has no verb compile; did you mean vlmc compile?"),
+        (["vlm-cache", "inspect", "x"], "error: vlm-cache has no verb inspect; did you mean vlm-cache show?"), (["vlm-cache", "delete", "x"], "error: vlm-cache has no verb delete; did you mean vlm-cache rm?"), (["vlm-cache", "prune"], "did you mean vlm-cache gc?"),
+        (["vlm-cache", "quux"], "error: vlm-cache has no verb quux; it has ls, show, graph"), (["vlm-serve", "compile", "x"], "error: vlm-serve has no verb compile; did you mean vlmc compile?"),
+        (["vlm-serve", "--versoin"], "error: Unknown option '--versoin'. Did you mean '--version'?\n"), (["vlmc", "compile", "--fource"], "error: Unknown option '--fource'. Did you mean '--force'?\n"), (["vlm-cache", "show", "--jsn"], "error: Unknown option '--jsn'. Did you mean '--json'?\n"),
+        (["vlm-serve", "--trust-remote-code"], "error: Missing expected argument '<model>'"), (["vlm-serve", "x", "-xp", "2"], "error: Unknown option '-xp'\n"), (["vlm-serve", "x", "-port", "2"], "error: Unknown option '-port'. Did you mean '--port'?\n"),
+        (["vlm-serve", "x", "--port", "-1"], "error: --port -1 is not in 0 … 65535"), (["vlm-serve", "x", "--port=-1"], "error: --port -1 is not in 0 … 65535"), (["vlm-serve", "x", "--threads", "-1"], "error: --threads -1 is not in 1"),
+        (["vlmc", "run", "x", "hi", "--threads", "-1"], "error: --threads -1 is not in 1"), (["vlm-cache", "gc", "--keep-last", "-1"], "error: --keep-last -1 must be at least 0"), (["vlm-serve", "x", "--host", "--port", "1"], "error: Missing value for '--host <host>'"),
+        (["vlm-serve", "x", "--mm-processor-cache-gb", "0.3"], "error: --mm-processor-cache-gb 0.3: The value '0.3Gi' is invalid for '--image-cache-bytes"),
         (["vlmc", "compile"], "error: Missing expected argument"), (["vlmc", "compile", "x", "--precision", "best"], "error: --precision best: it is exact or balanced\nUsage: vlmc compile ["),
         (["vlmc", "compile", "x", "--fource"], "Did you mean '--force'?"), (["vlm-cache", "shwo", "x"], "error: vlm-cache has no verb shwo; did you mean show?"),
         (["vlm-cache", "gc", "--max-bytes", "1K"], "error: The value '1K' is invalid"),
@@ -84,9 +93,66 @@ import Testing
         (["vlm-serve", "run-batch", "-o", "b", "-i", "a", "x", "--max-body", "3"], "Unknown option '--max-body'. Did you mean '--max-body-bytes'?"), (["vlm-cache", "list"], "error: vlm-cache has no verb list; did you mean ls?"),
     ])
     func wrongUsageEndsWith64AndTheUsage(words: [String], message: String) throws {
-        let outcome = try Command(words[0], Array(words.dropFirst())).run()
+        try checkUsage(words, message)
+    }
+
+    private func checkUsage(_ words: [String], _ message: String, environment: [String: String] = [:]) throws {
+        let outcome = try Command(words[0], Array(words.dropFirst()), environment: environment).run()
         #expect(outcome.status == 64 && outcome.output.isEmpty, "\(outcome)")
         #expect(outcome.errors.hasPrefix("error: ") && outcome.errors.contains(message) && outcome.errors.lowercased().contains("usage: \(words[0])"), "\(outcome.errors)")
+    }
+
+    /// What is wrong is told with the place where it was written.
+    @Test func wrongValuesAreToldWithTheirPlace() throws {
+        let space = try Workspace()
+        let config = space.path("config.yaml")
+        for (text, message) in [
+            ("host: localhost\nport: x\n", "error: \(config), line 2: The value 'x' is invalid for '--port <port>'"), ("prot: 1\n", "error: \(config), line 1: vlm-serve has no flag --prot; did you mean port?"),
+            ("threads: -1\n", "error: \(config), line 1: --threads -1 is not in 1"),
+        ] {
+            try Data(text.utf8).write(to: URL(filePath: config))
+            try checkUsage(["vlm-serve", "x", "--config", config], message)
+        }
+        try checkUsage(["vlm-serve", "x"], "error: VLLM_MAX_IMAGE_PIXELS=0: --max-image-pixels must be at least 1", environment: ["VLLM_MAX_IMAGE_PIXELS": "0"])
+    }
+
+    /// The verbs that a program is asked for after another one's name are those that it has.
+    @Test func theVerbsOfTheProgramsAreKnown() throws {
+        for (program, verbs) in Verbs.all where program != "vlm-serve" {
+            let dump = try JSONSerialization.jsonObject(with: Data(Command(program, ["--experimental-dump-help"]).run().output.utf8)) as? [String: Any]
+            let commands = (dump?["command"] as? [String: Any])?["subcommands"] as? [[String: Any]] ?? []
+            #expect(commands.compactMap { $0["commandName"] as? String }.filter { $0 != "help" } == verbs)
+        }
+        #expect(try serve("help").output == serve("--help").output)
+    }
+
+    /// What the command line names is looked for before anything is compiled.
+    @Test func wrongPathsAreFoundBeforeAnythingIsCompiled() throws {
+        let space = try Workspace()
+        let model = Workspace.demoModel
+        try Data("{}\n".utf8).write(to: URL(filePath: space.path("in.jsonl")))
+        let none = space.path("none")
+        for (words, message) in [
+            (["run-batch", "-i", none, "-o", space.path("out"), model], "--input-file \(none): No such file or directory"),
+            (["run-batch", "-i", space.path("in.jsonl"), "-o", none + "/out", model], "--output-file \(none)/out: No such file or directory"),
+            (["run-batch", "-i", space.path("in.jsonl"), "-o", space.path("in.jsonl"), model], "line 1 of \(space.path("in.jsonl")) is no result of a batch; give another file for results"),
+            ([model, "--enable-lora", "--lora-modules", "a=\(none)"], "--lora-modules a=\(none): \(none)/adapter_config.json"),
+            ([model, "--kv-cache-dir", "/etc/passwd"], "--kv-cache-dir: cannot open /etc/passwd: Not a directory"), ([model, "--kv-cache-dir", none + "/a"], "--kv-cache-dir: cannot create \(none)/a: No such file or directory"),
+            ([model, "--allowed-local-media-path", none], "--allowed-local-media-path \(none): No such file or directory"),
+            ([model, "--generation-config", none], "--generation-config \(none)/generation_config.json cannot be read: No such file or directory"),
+            (["acme/tiny-vl:Q4"], "acme/tiny-vl:Q4 has the suffix :Q4, which chooses a GGUF file"),
+        ] {
+            let flags = words[0] == "run-batch" ? [] : ["--port", "0"]
+            let outcome = try Command("vlm-serve", words + ["--store", space.store] + flags).run()
+            #expect(outcome.status == 1 && outcome.errors.hasPrefix("error: \(message)"), "\(words): \(outcome.errors)")
+        }
+        #expect(!FileManager.default.fileExists(atPath: space.store) && !FileManager.default.fileExists(atPath: space.path("out")))
+        let unsure = try Command("vlm-serve", [model, "--store", space.store, "--port", "0"], environment: ["VLM_TRUST_STORE": "maybe"]).run()
+        #expect(unsure.status == 1 && unsure.errors == "error: VLM_TRUST_STORE=maybe is neither 0 nor 1\n", "\(unsure.errors)")
+        let mistyped = try Command("vlmc", ["explain", "fuse-atention", model, "--store", space.store]).run()
+        #expect(mistyped.status == 1 && mistyped.errors.hasPrefix("error: there is no pass fuse-atention; did you mean fuse-attention? The passes are "), "\(mistyped.errors)")
+        let unwritable = try Command("vlm-serve", [model, "--store", "/dev/null/store", "--port", "0"]).run()
+        #expect(unwritable.status == 1 && unwritable.errors.contains("; choose another store by --store DIR or VLM_STORE\n"), "\(unwritable.errors)")
     }
 
     @Test func theArtifactIsCheckedAgainstWhatWasAsked() throws {

@@ -72,7 +72,7 @@ import Testing
         let artifact = try space.compile(Workspace.demoModel, "--precision", "exact")
         let server = try Server(artifact)
         let flags = ["--temperature", "1.5", "--top-p", "0.9", "--top-k", "50", "--min-p", "0.01", "--repetition-penalty", "1.2", "--seed", "11", "--stop", "."]
-        let run = try Command("vlmc", ["run", artifact, "What do you see?", "--max-tokens", "40"] + flags).run()
+        let run = try Command("vlmc", ["run", artifact, "What do you see?", "--max-tokens", "0.04k"] + flags).run()
         let fields: [String: Any] = [
             "temperature": 1.5, "top_p": 0.9, "top_k": 50, "min_p": 0.01, "repetition_penalty": 1.2, "seed": 11, "stop": ".", "max_tokens": 40,
         ]
