@@ -81,8 +81,9 @@ package enum DeclaredFlags {
     package static func placed(_ message: String, _ origins: [String: String]) -> String {
         let line = message.prefix { $0 != "\n" }
         guard line.hasPrefix("error: ") else { return message }
-        let flags = line.matches(of: /--[a-z0-9-]+/).map { $0.0.hasPrefix("--no-") && origins[String($0.0)] == nil ? "--" + $0.0.dropFirst("--no-".count) : String($0.0) }
-        guard let origin = flags.lazy.compactMap({ origins[$0] }).first, !line.contains(origin) else { return message }
+        guard let flag = line.firstMatch(of: /--[a-z0-9-]+/)?.0 else { return message }
+        let plain = flag.hasPrefix("--no-") ? "--" + flag.dropFirst("--no-".count) : String(flag)
+        guard let origin = origins[String(flag)] ?? origins[plain], !line.contains(origin) else { return message }
         return "error: \(origin): " + message.dropFirst("error: ".count)
     }
 }

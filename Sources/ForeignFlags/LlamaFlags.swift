@@ -79,7 +79,8 @@ extension ForeignFlag {
     ]
 
     private static let drafts = [
-        ForeignFlag("-md --model-draft --spec-draft-model -hfd -hfrd --hf-repo-draft --spec-draft-hf", .one, .ours("--speculative-model")),
+        ForeignFlag("-md --model-draft --spec-draft-model", .one, .ours("--speculative-model")),
+        ForeignFlag("-hfd -hfrd --hf-repo-draft --spec-draft-hf", .one, .ours("--speculative-model")),
         ForeignFlag("--draft --draft-max --draft-n --spec-draft-n-max", .one, .ours("--num-speculative-tokens")),
         ForeignFlag("-td --threads-draft --spec-draft-threads -tbd --threads-batch-draft --spec-draft-threads-batch", .number(), .nothing("--threads compute what a draft model guesses, too")),
         ForeignFlag("--draft-min --draft-n-min --draft-p-min --spec-draft-n-min --spec-draft-p-min --spec-draft-p-split", .number(), .nothing("as many tokens are guessed as gain time, by how many came true; answers do not depend on it")),

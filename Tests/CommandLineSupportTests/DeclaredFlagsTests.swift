@@ -5,7 +5,9 @@ import Testing
 @Suite struct DeclaredFlagsTests {
     @Test(arguments: [
         ("error: The value 'x' is invalid for '--port <port>'\nUsage: x --port", "error: f.yaml, line 2: The value 'x' is invalid for '--port <port>'\nUsage: x --port"),
-        ("error: --max-num-batched-tokens 2 is below --max-num-seqs 8", "error: -np 8: --max-num-batched-tokens 2 is below --max-num-seqs 8"),
+        ("error: --max-num-seqs 0 must be at least 1", "error: -np 8: --max-num-seqs 0 must be at least 1"),
+        // What is wrong is named first.
+        ("error: --max-num-batched-tokens 2 is below --max-num-seqs 8", "error: --max-num-batched-tokens 2 is below --max-num-seqs 8"),
         ("error: --no-docs is wrong", "error: f.yaml, line 3: --no-docs is wrong"), ("error: --host is empty\nUsage: --port", "error: --host is empty\nUsage: --port"),
         ("error: -np 8 is --max-num-seqs", "error: -np 8 is --max-num-seqs"), ("usage: --port", "usage: --port"), ("error: --portal", "error: --portal"),
     ])
