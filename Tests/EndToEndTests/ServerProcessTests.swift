@@ -157,7 +157,10 @@ extension ServerProcessTests {
 
     private func get(_ port: Int, _ path: String) throws -> Int { try exchange(port, "GET", path).status }
 
-    private func running(_ port: Int) throws -> Bool { try exchange(port, "GET", "load").text.contains(":1") }
+    /// Whether the engine has a sequence at work; a request may have arrived before.
+    private func running(_ port: Int) throws -> Bool {
+        try exchange(port, "GET", "metrics").text.split(separator: "\n").contains { $0.hasPrefix("vllm:num_requests_running") && $0.hasSuffix(" 1.0") }
+    }
 
     /// Waits for the process; one that goes on for a minute is killed.
     private func end(of process: Process) {
