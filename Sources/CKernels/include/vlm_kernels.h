@@ -282,8 +282,9 @@ int vlm_linear_rows(vlm_linear_kind kind);
 // Bytes of scratch of one vlm_linear call, for any shape and kind.
 size_t vlm_linear_scratch_bytes(void);
 
-// Computes the outputs of panels [begin, end) (of vlm_panels(outputs), of half as many where they are gated: halves of whole panels) for all rows. Few rows stream the weights once from
-// memory; many rows are blocked for the caches. Either way a row's result is the same bits, however many rows there are.
+// Computes the outputs of panels [begin, end) for all rows: of vlm_panels(outputs), or of half as many where the layer is
+// gated, whose halves are whole panels. Few rows stream the weights once from memory; many rows are blocked for the caches.
+// Either way a row's result is the same bits, however many rows there are.
 vlm_status vlm_linear(const vlm_linear_args *args, int64_t begin, int64_t end, void *scratch, vlm_isa isa);
 
 // y[t] = norm(r[t]) with r = x + add (r = x if add is NULL), over rows of `columns`. r is also stored to `sum` unless that
