@@ -62,7 +62,7 @@ load: build ## 64 clients for five minutes with vlm-serve; each answer must be w
 load-pictures: build ## how much new pictures slow the streams beside them
 	$(PYTHON) Tests/Benchmarks/Load/pictures.py $(BIN)
 
-SANITIZED := clang -g -O1 -fuse-ld=lld -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
+SANITIZED := clang -gline-tables-only -O1 -fuse-ld=lld -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
 # Kernels load from any address; what pointers may not be is found where memory is touched, and looking at each takes two thirds of the compiling.
 UNCHECKED := -fno-sanitize=alignment,pointer-overflow,object-size
 FUZZER_FLAGS = -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 -timeout=10 -print_final_stats=1 -verbosity=0 -artifact_prefix=.build/fuzz/

@@ -23,9 +23,11 @@ func tool(_ name: String, _ dependencies: [Target.Dependency], embedded: [String
         name: name, dependencies: dependencies + [argumentParser], resources: embedded.map { .embedInCode($0) }, swiftSettings: settings)
 }
 
-/// The tests of one module under `Tests`.
-func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
-    .testTarget(name: "\(name)Tests", dependencies: dependencies, exclude: exclude, swiftSettings: settings)
+/// The tests of one module under `Tests`; those that compute little themselves are not optimized, which would take longer than running them.
+func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = [], isOptimized: Bool = true) -> Target {
+    .testTarget(
+        name: "\(name)Tests", dependencies: dependencies, exclude: exclude,
+        swiftSettings: isOptimized ? settings : settings + [.unsafeFlags(["-Onone"])])
 }
 
 /// A C library of the system.
@@ -153,12 +155,12 @@ let package = Package(
         tests("CPUBackend", ["AllocationCounter", "ArtifactFormat", "ArtifactSamples", "CPUBackend", "Compiler", "Execution", "HuggingFace", "IR", "ModelRuntime", "OneProcessor", "Passes", "Plan", "Reference", "Seeded", "Serving", "Tensors"]),
         tests("ChatTemplates", ["Budgets", "ChatTemplates", "JSON", "Seeded"], exclude: ["Fixtures"]),
         tests("CacheTool", ["vlm-cache", "ArtifactFormat", "ArtifactSamples"]),
-        tests("EndToEnd", ["vlmc", "vlm-serve", "vlm-cache", "vlm-video-frames", "library-example", "CommandLineSupport", "ForeignFlags", "JSON", "LoopbackSite", "Models", "TestClient", "VLMRuntime"], exclude: ["Fixtures"]),
+        tests("EndToEnd", ["vlmc", "vlm-serve", "vlm-cache", "vlm-video-frames", "library-example", "CommandLineSupport", "ForeignFlags", "JSON", "LoopbackSite", "Models", "TestClient", "VLMRuntime"], exclude: ["Fixtures"], isOptimized: false),
         tests("CommandLineSupport", ["CommandLineSupport"]),
         tests("ForeignFlags", ["ForeignFlags"]),
         tests("GuidedDecoding", ["GuidedDecoding", "JSON", "Seeded", "ThreadTime"]),
         .target(name: "LoopbackSite", path: "Tests/Support/LoopbackSite", swiftSettings: settings),
-        tests("HTTPAPI", ["Budgets", "GuidedDecoding", "HTTPAPI", "LoopbackSite", "MediaFetching", "Serving", "Execution", "Gates", "Inputs", "JSON", "Plan", "Seeded", "Tensors", "TestClient"]),
+        tests("HTTPAPI", ["Budgets", "GuidedDecoding", "HTTPAPI", "LoopbackSite", "MediaFetching", "Serving", "Execution", "Gates", "Inputs", "JSON", "Plan", "Seeded", "Tensors", "TestClient"], isOptimized: false),
         tests("MediaFetching", ["LoopbackSite", "MediaFetching", "TestClient", nioCore, nioPosix, nioSSL]),
         tests("HostLimits", ["HostLimits"]),
         tests("HuggingFace", ["HuggingFace", "JSON", "Tensors"]),

@@ -30,7 +30,7 @@ package struct Size: ExpressibleByArgument, Sendable, Equatable {
         text = argument
     }
 
-    /// Digits, with or without a point between them, times a factor; nil where that is not whole or too large.
+    /// Digits, with or without a point between them, times a factor and rounded down; nil where a point has no factor, or what comes is too large.
     private static func product(_ digits: Substring, _ factor: Int) -> Int? {
         let parts = digits.split(separator: ".", omittingEmptySubsequences: false)
         guard parts.count <= 2, parts.allSatisfy({ !$0.isEmpty && $0.utf8.allSatisfy { (0x30...0x39).contains($0) } }),
@@ -39,11 +39,11 @@ package struct Size: ExpressibleByArgument, Sendable, Equatable {
         let (product, overflow) = whole.multipliedReportingOverflow(by: factor)
         guard !overflow else { return nil }
         guard parts.count == 2 else { return product }
-        guard parts[1].utf8.count <= 6, let fraction = Int(parts[1]) else { return nil }
+        guard factor > 1, parts[1].utf8.count <= 6, let fraction = Int(parts[1]) else { return nil }
         var scale = 1
         for _ in parts[1].utf8 { scale *= 10 }
         let (numerator, tooLarge) = fraction.multipliedReportingOverflow(by: factor)
-        guard !tooLarge, numerator % scale == 0 else { return nil }
+        guard !tooLarge else { return nil }
         let (sum, isTooLarge) = product.addingReportingOverflow(numerator / scale)
         return isTooLarge ? nil : sum
     }

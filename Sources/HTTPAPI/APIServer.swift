@@ -117,6 +117,6 @@ package struct ListenError: Error, CustomStringConvertible {
     package var reason: String
 
     package var description: String {
-        "cannot listen on \(host):\(port): \(reason); choose another --host or --port (0 for a free one)"
+        "cannot listen on \(host.contains(":") ? "[\(host)]" : host):\(port): \(reason); choose another --host or --port (0 for a free one)"
     }
 }

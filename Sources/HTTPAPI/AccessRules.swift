@@ -18,6 +18,9 @@ package struct AccessRules: Sendable {
 
     package init() {}
 
+    /// Whether `allowedOrigins` may hold it: an origin, `null` for pages that have none, or `*`.
+    package static func isOrigin(_ text: String) -> Bool { text == "*" || text == "null" || Origin(text) != nil }
+
     /// The same rules, whose refusals `log` is told of.
     func telling(_ log: RefusalLog) -> AccessRules {
         var rules = self

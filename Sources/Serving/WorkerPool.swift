@@ -22,7 +22,7 @@ package final class WorkerPool: Sendable {
 
     /// - Parameters:
     ///   - count: threads of each lane, at least 1; they yield to the engine's, those of long work most.
-    ///   - afterLongWork: called on a thread of long work when there has been none for half a second.
+    ///   - afterLongWork: called on a thread of long work when there has been none for half a second, and after ten seconds of it.
     package init(count: Int, afterLongWork: @escaping @Sendable () -> Void = {}) {
         for index in 0..<max(count, 1) {
             Self.start("short \(index)", short, niceness: 2)
@@ -41,7 +41,14 @@ package final class WorkerPool: Sendable {
         let thread = Thread {
             // On Linux, a thread's own priority: computing tokens goes first.
             setpriority(Int32(PRIO_PROCESS.rawValue), 0, niceness)
-            while let job = queue.next(whenIdle: afterWork) { job() }
+            let clock = ContinuousClock()
+            var last = clock.now
+            while let job = queue.next(whenIdle: afterWork) {
+                job()
+                guard clock.now - last > .seconds(10) else { continue }
+                afterWork()
+                last = clock.now
+            }
         }
         thread.name = name
         thread.stackSize = 8 << 20

@@ -57,6 +57,9 @@ struct NetworkOptions: ParsableArguments {
         }
         guard apiKeys.allSatisfy({ !$0.isEmpty }) else { throw ValidationError("--api-key is empty") }
         for (name, key) in Self.environmentKeys where key.isEmpty { throw ValidationError("\(name) holds white space alone, which is no key") }
+        if let origin = allowedOrigins.first(where: { !AccessRules.isOrigin($0) }) {
+            throw ValidationError("--allowed-origins \(origin) is no origin of a page, such as https://chat.example or http://localhost:3000, and not *")
+        }
         guard servedModelNames.allSatisfy({ !$0.isEmpty }) else { throw ValidationError("--served-model-name is empty") }
     }
 }

@@ -106,7 +106,7 @@ struct Compile: ParsableCommand {
         }
         compilation.remembersMachine = model.machine == nil
         compilation.calibration = try model.calibrationInputs(of: source)
-        let level = DebugLevel.current
+        let level = try DebugLevel.current
         let dumpFailure = DumpFailure()
         if level >= .timing { compilation.observers.append(PassPrinter(level)) }
         if let directory = dumpDirectory ?? (level >= .dumps ? DebugLevel.dumpDirectory : nil) {

@@ -1,3 +1,4 @@
+import ArgumentParser
 import CommandLineSupport
 import Foundation
 import IR
@@ -8,8 +9,11 @@ enum DebugLevel: Int, Comparable {
 
     /// The level that the environment names; a number beyond the last one means that.
     static var current: DebugLevel {
-        let number = ProcessInfo.processInfo.environment["VLM_DEBUG"].flatMap { Int($0) } ?? 0
-        return DebugLevel(rawValue: max(0, min(number, DebugLevel.dumps.rawValue))) ?? .off
+        get throws(ValidationError) {
+            guard let text = ProcessInfo.processInfo.environment["VLM_DEBUG"], !text.isEmpty else { return .off }
+            guard let number = Int(text), number >= 0 else { throw ValidationError("VLM_DEBUG=\(text) is no level; 0 to \(DebugLevel.dumps.rawValue) are") }
+            return DebugLevel(rawValue: number) ?? .dumps
+        }
     }
 
     static func < (left: DebugLevel, right: DebugLevel) -> Bool { left.rawValue < right.rawValue }

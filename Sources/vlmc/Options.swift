@@ -92,7 +92,7 @@ struct ModelOptions: ParsableArguments {
         options.maxSequences = maxNumSeqs
         options.maxModelLength = maxModelLen?.tokens
         options.maxBatchedTokens = maxNumBatchedTokens?.value
-        options.verifies = DebugLevel.current >= .verify
+        options.verifies = try DebugLevel.current >= .verify
         return options
     }
 

@@ -72,7 +72,9 @@ import Testing
         (["vlm-serve", "--trust-remote-code"], "error: Missing expected argument '<model>'"), (["vlm-serve", "x", "-xp", "2"], "error: Unknown option '-xp'\n"), (["vlm-serve", "x", "-port", "2"], "error: Unknown option '-port'. Did you mean '--port'?\n"),
         (["vlm-serve", "x", "--port", "-1"], "error: --port -1 is not in 0 … 65535"), (["vlm-serve", "x", "--port=-1"], "error: --port -1 is not in 0 … 65535"), (["vlm-serve", "x", "--threads", "-1"], "error: --threads -1 is not in 1"),
         (["vlmc", "run", "x", "hi", "--threads", "-1"], "error: --threads -1 is not in 1"), (["vlm-cache", "gc", "--keep-last", "-1"], "error: --keep-last -1 must be at least 0"), (["vlm-serve", "x", "--host", "--port", "1"], "error: Missing value for '--host <host>'"),
-        (["vlm-serve", "x", "--mm-processor-cache-gb", "0.3"], "error: --mm-processor-cache-gb 0.3: The value '0.3Gi' is invalid for '--image-cache-bytes"),
+        (["vlm-serve", "x", "--allowed-origins", "localhost"], "error: --allowed-origins localhost is no origin of a page"),
+        (["vlm-serve", "x", "--cors-origins", "http://a,b"], "error: --cors-origins http://a,b: --allowed-origins b is no origin"),
+        (["vlm-serve", "x", "--mm-processor-cache-gb", "-1"], "error: --mm-processor-cache-gb -1: The value '-1Gi' is invalid for '--image-cache-bytes"),
         (["vlmc", "compile"], "error: Missing expected argument"), (["vlmc", "compile", "x", "--precision", "best"], "error: --precision best: it is exact or balanced\nUsage: vlmc compile ["),
         (["vlmc", "compile", "x", "--fource"], "Did you mean '--force'?"), (["vlm-cache", "shwo", "x"], "error: vlm-cache has no verb shwo; did you mean show?"),
         (["vlm-cache", "gc", "--max-bytes", "1K"], "error: The value '1K' is invalid"),
@@ -114,6 +116,7 @@ import Testing
             try checkUsage(["vlm-serve", "x", "--config", config], message)
         }
         try checkUsage(["vlm-serve", "x"], "error: VLLM_MAX_IMAGE_PIXELS=0: --max-image-pixels must be at least 1", environment: ["VLLM_MAX_IMAGE_PIXELS": "0"])
+        try checkUsage(["vlmc", "compile", "x"], "error: VLM_DEBUG=all is no level; 0 to 5 are", environment: ["VLM_DEBUG": "all"])
     }
 
     /// The verbs that a program is asked for after another one's name are those that it has.

@@ -50,7 +50,7 @@ package enum ImageSource: Sendable, Hashable {
     }
 
     private static func decode(base64: some StringProtocol) throws(ImageSourceError) -> [UInt8] {
-        guard let bytes = Base64.decode(base64.utf8) else { throw .init("the image's base64 text is damaged") }
+        guard let bytes = Base64.decode(base64.utf8) else { throw .init("the file's base64 text is damaged") }
         return bytes
     }
 
