@@ -77,7 +77,7 @@ extension ForeignFlag {
         ForeignFlag("--response-role", .one, .only(["assistant"], "answers are the assistant's")),
         ForeignFlag("--return-tokens-as-token-ids", .none, .refused("not built yet")),
         ForeignFlag("--enable-auto-tool-choice --exclude-tools-when-tool-choice-none", .none, .nothing("that is how tools always work")),
-        ForeignFlag("--tool-call-parser", .one, .only(["hermes"], "calls are read in the form of Hermes alone, whichever model it is")),
+        ForeignFlag("--tool-call-parser", .one, .nothing("calls are read in the form in which the model's chat template writes them")),
         ForeignFlag("--reasoning-config", .one, .refused("no budget of thoughts is kept to")),
         ForeignFlag("--enable-reasoning", .none, .nothing("--reasoning-parser says that reasoning is split off, and how")),
         ForeignFlag("--guided-decoding-backend", .one, .nothing("one engine guides answers, by the same rules for all of them")),

@@ -12,7 +12,7 @@ package enum Guide: Sendable, Equatable {
     case choice([String])
     /// A text of a grammar in llama.cpp's form, or in Lark's.
     case grammar(String)
-    /// Calls of functions in the form of Hermes and Qwen.
+    /// Calls of functions.
     case calls(ToolCalls)
 
     /// Two guides with the same key are the same.

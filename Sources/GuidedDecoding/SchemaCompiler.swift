@@ -21,7 +21,7 @@ final class SchemaCompiler {
     /// The number of the first rule, where others come before.
     private let first: Int
 
-    private init(_ reader: SchemaReader, first: Int) { (self.reader, self.first) = (reader, first) }
+    init(_ reader: SchemaReader, first: Int) { (self.reader, self.first) = (reader, first) }
 
     static func grammar(_ schema: JSONValue, _ effort: Effort) throws(GuideError) -> Grammar {
         try Grammar(automata(schema, first: 0, effort), names: { _ in "the schema" }, effort)
@@ -37,7 +37,7 @@ final class SchemaCompiler {
     /// Any object.
     static func anyObject(_ effort: Effort) throws(GuideError) -> Grammar { try grammar(["type": "object"], effort) }
 
-    private func finish() throws(GuideError) -> [Automaton] {
+    func finish() throws(GuideError) -> [Automaton] {
         while let next = waiting.popLast() { set(next.rule, try expression(next.schemas)) }
         var automata: [Automaton] = []
         for rule in rules { automata.append(try AutomatonBuilder.automaton(rule ?? .never, effort)) }
@@ -79,7 +79,7 @@ final class SchemaCompiler {
         return choices.count == 1 ? choices[0] : .choice(choices)
     }
 
-    private func expressions(_ way: SchemaFacets) throws(GuideError) -> [Expression] {
+    func expressions(_ way: SchemaFacets) throws(GuideError) -> [Expression] {
         if let values = way.values {
             var texts: [Expression] = []
             for value in values where try way.admits(value, at: "", effort) { texts.append(.text(value.serializedText)) }

@@ -3,7 +3,7 @@ internal import JSON
 /// Objects: the members that are named in the schema's order, and behind them those that are not.
 extension SchemaCompiler {
     /// A member that may come, in its place.
-    private struct Member {
+    struct Member {
         var name: String
         var schemas: [Int]
         var isRequired: Bool
@@ -82,7 +82,7 @@ extension SchemaCompiler {
     }
 
     /// Nil where one that must come cannot.
-    private func members(_ way: SchemaFacets, _ languages: [Automaton]) -> [Member]? {
+    func members(_ way: SchemaFacets, _ languages: [Automaton]) -> [Member]? {
         var names: [String] = []
         for group in way.members {
             for property in group.properties where !names.contains(where: { $0.isExactly(property.name) }) { names.append(property.name) }
@@ -102,7 +102,7 @@ extension SchemaCompiler {
     }
 
     /// What `propertyNames` says: languages that hold every name.
-    private func nameLanguages(_ way: SchemaFacets) throws(GuideError) -> [Automaton] {
+    func nameLanguages(_ way: SchemaFacets) throws(GuideError) -> [Automaton] {
         var languages: [Automaton] = []
         for schema in way.names {
             var choices: [Expression] = []

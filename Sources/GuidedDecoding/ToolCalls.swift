@@ -1,7 +1,6 @@
 package import JSON
 
-/// Which calls of functions a text may hold, each written `<tool_call>`, a line break, `{"name": …, "arguments": …}`, a line break and
-/// `</tool_call>`.
+/// Which calls of functions a text may hold, each between `<tool_call>` and `</tool_call>` on lines of their own.
 package struct ToolCalls: Sendable, Equatable {
     package struct Function: Sendable, Equatable {
         package var name: String
@@ -14,6 +13,15 @@ package struct ToolCalls: Sendable, Equatable {
         }
     }
 
+    /// What stands between the marks of a call.
+    package enum Form: String, Sendable {
+        /// `{"name": …, "arguments": …}`, as Hermes and Qwen2.5 write it.
+        case json
+        /// `<function=NAME>`, each argument between `<parameter=NAME>` and `</parameter>`, and `</function>`, as Qwen3.5 writes it.
+        case tags
+    }
+
+    package var form = Form.json
     package var functions: [Function]
     /// Whether several calls may follow each other.
     package var isParallel: Bool
@@ -34,23 +42,20 @@ package struct ToolCalls: Sendable, Equatable {
 
     var key: String {
         let functions = functions.map { JSONValue.array([.string($0.name), $0.parameters]).serializedText }
-        return "\(isParallel) \(isFree) \(functions.joined()) \(answer?.serializedText ?? "")"
+        return "\(form) \(isParallel) \(isFree) \(functions.joined()) \(answer?.serializedText ?? "")"
     }
 
     func grammar(_ effort: Effort) throws(GuideError) -> Grammar {
         var automata: [Automaton] = [.never]
         var choices: [Expression] = []
         for function in functions {
-            let arguments = automata.count
             do throws(GuideError) {
-                automata += try SchemaCompiler.automata(function.parameters, first: arguments, effort)
+                choices.append(try call(of: function, &automata, effort))
             } catch {
                 throw GuideError("the parameters of \(function.name.prefix(60)), \(error.description)")
             }
-            let name = JSONValue.string(function.name).serializedText
-            choices.append(.sequence([.text("\(name), \"arguments\": "), .rule(arguments)]))
         }
-        let call = Expression.sequence([.text(Self.opening + "\n{\"name\": "), .choice(choices), .text("}\n" + Self.closing)])
+        let call = Expression.sequence([.text(Self.opening + "\n"), .choice(choices), .text("\n" + Self.closing)])
         var calls = call
         if isParallel { calls = .sequence([call, .loop(.sequence([.text("\n"), call]), min: 0, max: nil)]) }
         if isFree { calls = .sequence([.automaton(try text(effort)), .optional(calls)]) }
@@ -61,6 +66,21 @@ package struct ToolCalls: Sendable, Equatable {
         }
         automata[0] = try AutomatonBuilder.automaton(calls, effort)
         return try Grammar(automata, names: { _ in "the tools" }, effort)
+    }
+
+    /// What stands between the marks, with the rules that it calls added to `automata`.
+    private func call(of function: Function, _ automata: inout [Automaton], _ effort: Effort) throws(GuideError) -> Expression {
+        let first = automata.count
+        switch form {
+        case .json:
+            automata += try SchemaCompiler.automata(function.parameters, first: first, effort)
+            return .sequence([.text("{\"name\": \(JSONValue.string(function.name).serializedText), \"arguments\": "), .rule(first), .text("}")])
+        case .tags:
+            guard !function.name.contains(where: { "<>\n".contains($0) }) else { throw GuideError("the name cannot stand in a tag") }
+            let (arguments, rules) = try SchemaCompiler.tags(function.parameters, first: first, effort)
+            automata += rules
+            return .sequence([.text("<function=\(function.name)>\n"), arguments, .text("</function>")])
+        }
     }
 
     /// Any text in which no call begins.

@@ -1,10 +1,13 @@
+package import GuidedDecoding
 internal import Serving
 
 /// Reads an answer's text, as it grows, for what the model thinks and for calls of functions.
 package struct AnswerReading: Sendable {
-    /// How many calls count.
+    /// How many calls count, of which functions.
     package enum Limit: Sendable {
-        case none, one, several
+        case none
+        case one([ToolCalls.Function])
+        case several([ToolCalls.Function])
     }
 
     /// A call, as the model made it.
@@ -32,9 +35,10 @@ package struct AnswerReading: Sendable {
         case callEnded
     }
 
-    private let limit: Limit
+    private let takesOne: Bool
     private var reasoning: ReasoningReader
-    private var reader = ToolCallReader()
+    /// Nil where no calls count.
+    private var reader: ToolCallReader?
     private(set) var callCount = 0
     /// Whether the call at hand does not count.
     private var isSkipping = false
@@ -43,7 +47,11 @@ package struct AnswerReading: Sendable {
     ///   - limit: where no calls count, text is text.
     ///   - start: what the answer begins with.
     init(_ limit: Limit, _ start: ReasoningReader.Start = .saying) {
-        self.limit = limit
+        switch limit {
+        case .none: (takesOne, reader) = (false, nil)
+        case .one(let functions): (takesOne, reader) = (true, ToolCallReader(functions))
+        case .several(let functions): (takesOne, reader) = (false, ToolCallReader(functions))
+        }
         reasoning = ReasoningReader(start)
     }
 
@@ -54,7 +62,7 @@ package struct AnswerReading: Sendable {
     mutating func read(_ text: String) -> [Piece] { said(reasoning.read(text)) }
 
     /// What is left at the end of the answer.
-    mutating func finish() -> [Piece] { said(reasoning.finish()) + (limit == .none ? [] : counted(reader.finish())) }
+    mutating func finish() -> [Piece] { said(reasoning.finish()) + counted(reader?.finish() ?? []) }
 
     /// Thoughts as they are, and what is said read for calls.
     private mutating func said(_ pieces: [ReasoningReader.Piece]) -> [Piece] {
@@ -62,7 +70,7 @@ package struct AnswerReading: Sendable {
         for piece in pieces {
             switch piece {
             case .reasoning(let text): read.append(.reasoning(text))
-            case .text(let text): read += limit == .none ? [.text(text)] : counted(reader.read(text))
+            case .text(let text): read += counted(reader?.read(text) ?? [.text(text)])
             }
         }
         return read
@@ -73,7 +81,7 @@ package struct AnswerReading: Sendable {
             switch piece {
             case .text(let text): return .text(text)
             case .callBegan(let name):
-                isSkipping = limit == .one && callCount > 0
+                isSkipping = takesOne && callCount > 0
                 guard !isSkipping else { return nil }
                 defer { callCount += 1 }
                 return .callBegan(Call(number: callCount, name: name, arguments: ""))

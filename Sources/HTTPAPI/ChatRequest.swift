@@ -1,4 +1,5 @@
 internal import Budgets
+internal import GuidedDecoding
 internal import Inputs
 internal import JSON
 internal import Serving
@@ -33,7 +34,7 @@ struct ChatRequest: Sendable {
         guard let offer else { return }
         template.form.extra["tools"] = .array(offer.tools)
         options.guide = try offer.guide(beside: options.guide)
-        options.toolCalls = offer.takesOneCall ? .one : .several
+        options.toolCalls = offer.limit
     }
 
     private static func logprobs(_ fields: FieldReader) throws(APIError) -> Int? {
@@ -65,7 +66,14 @@ struct ChatRequest: Sendable {
     /// The prompt, and what is asked of the engine.
     func plan(_ pipeline: InputPipeline, contextLength: Int, _ budget: WorkBudget) throws(APIError) -> AnswerPlan {
         let pipeline = try template.applied(to: pipeline, budget)
-        if offer != nil { try pipeline.tools.check() }
+        var options = options
+        if offer != nil {
+            let form = try pipeline.tools.form()
+            if case .calls(var calls)? = options.guide?.guide {
+                calls.form = form
+                options.guide?.guide = .calls(calls)
+            }
+        }
         let most = try options.promptTokensMax(contextLength: contextLength)
         let prompt: Prompt
         do throws(InputError) {
@@ -75,7 +83,6 @@ struct ChatRequest: Sendable {
             throw APIError(error)
         }
         let room = contextLength - prompt.ids.count
-        var options = options
         options.start = try start(prompt.ids, pipeline, budget)
         let generation = try pipeline.generation(prompt, options, maxTokens: max(min(room, pipeline.defaultMaxTokens ?? room), 1), budget)
         return AnswerPlan(groups: [GenerationGroup(generation, count: options.bestOf)], options: options)

@@ -49,7 +49,7 @@ struct TokenRoutes: Sendable {
             var pipeline = pipeline
             if case .messages(_, _, let template) = content {
                 pipeline = try template.applied(to: pipeline, budget)
-                if template.form.extra["tools"] != nil { try pipeline.tools.check() }
+                if template.form.extra["tools"] != nil { _ = try pipeline.tools.form() }
             }
             let isText = if case .text = content { true } else { false }
             do throws(InputError) {

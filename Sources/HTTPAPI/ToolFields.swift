@@ -13,8 +13,8 @@ struct ToolFields {
     struct Offer: Sendable {
         /// As the chat template sees them.
         var tools: [JSONValue]
-        /// Only the first call of an answer counts.
-        var takesOneCall: Bool
+        /// The calls that count in an answer.
+        var limit: AnswerReading.Limit
         /// The calls that an answer may hold, or must.
         fileprivate var calls: ToolCalls
         /// Whether nothing else decides what the answer is.
@@ -29,15 +29,16 @@ struct ToolFields {
         let isParallel = try fields.boolean("parallel_tool_calls") ?? true
         let choice = try choice(of: tools)
         guard !tools.isEmpty, choice != .none else { return nil }
-        let values = tools.map(\.value)
-        var calls = ToolCalls(functions: tools.map(\.function), isParallel: isParallel, isFree: false)
+        let (values, functions) = (tools.map(\.value), tools.map(\.function))
+        let limit = isParallel ? AnswerReading.Limit.several(functions) : .one(functions)
+        var calls = ToolCalls(functions: functions, isParallel: isParallel, isFree: false)
         switch choice {
         case .none, .required: break
         case .auto:
             // A strict function's arguments satisfy its schema; those of others may be anything.
             for (index, tool) in tools.enumerated() where !tool.isStrict { calls.functions[index].parameters = ["type": "object"] }
             calls.isFree = true
-            return Offer(tools: values, takesOneCall: !isParallel, calls: calls, isLoose: !tools.contains(where: \.isStrict))
+            return Offer(tools: values, limit: limit, calls: calls, isLoose: !tools.contains(where: \.isStrict))
         case .named(let name):
             calls.functions.removeAll { !$0.name.isExactly(name) }
             calls.isParallel = false
@@ -45,7 +46,7 @@ struct ToolFields {
                 throw .invalid("tool_choice names the function \(quoted: name, upTo: 60), which is not among tools", param: "tool_choice")
             }
         }
-        return Offer(tools: values, takesOneCall: !isParallel, calls: calls, isLoose: false)
+        return Offer(tools: values, limit: limit, calls: calls, isLoose: false)
     }
 
     private enum Choice: Equatable {
@@ -152,13 +153,13 @@ extension ToolFields.Offer {
 }
 
 extension ToolForm {
-    /// Throws where the model cannot be told of tools, or calls them in a form that is not read.
-    func check() throws(APIError) {
+    /// How the model writes calls; throws where it cannot be told of tools, or calls them in a form that is not read.
+    func form() throws(APIError) -> ToolCalls.Form {
         switch support {
-        case .hermes: return
+        case .calls(let form): return form
         case .otherForm:
             throw .invalid(
-                "the model's chat template writes calls of tools in a form that is not supported: only <tool_call>{\"name\": …, \"arguments\": …}</tool_call> is",
+                "the model's chat template writes calls of tools in a form that is not supported: <tool_call>{\"name\": …, \"arguments\": …}</tool_call> and <tool_call><function=…><parameter=…> are",
                 param: "tools", code: "unsupported_parameter")
         case .none:
             throw .invalid("the model's chat template does not tell it of tools; leave them out, or set tool_choice to none", param: "tools", code: "unsupported_parameter")

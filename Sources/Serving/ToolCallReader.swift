@@ -1,7 +1,8 @@
-internal import GuidedDecoding
+package import GuidedDecoding
 internal import JSON
 
-/// Finds calls of functions in an answer as it grows: `<tool_call>{"name": …, "arguments": {…}}</tool_call>`.
+/// Finds calls of functions in an answer as it grows: `<tool_call>{"name": …, "arguments": {…}}</tool_call>`, or with
+/// `<function=NAME>` and arguments in tags between the same marks.
 ///
 /// A call has begun where its arguments have, and grows with them. What does not come to that is a call where it is closed, or the answer ends,
 /// and is JSON of one; all else stays text.
@@ -19,6 +20,7 @@ package struct ToolCallReader: Sendable {
         /// Behind the opening mark, which is held with all that follows.
         case head
         case arguments(JSONNesting)
+        case tags(TaggedArguments)
         /// Behind the arguments, up to the closing mark.
         case tail
     }
@@ -35,7 +37,10 @@ package struct ToolCallReader: Sendable {
     private static let opening = Array(ToolCalls.opening.utf8)
     private static let closing = Array(ToolCalls.closing.utf8)
 
-    package init() {}
+    private let functions: [ToolCalls.Function]
+
+    /// - Parameter functions: those that are offered, whose schemas say what arguments in tags are.
+    package init(_ functions: [ToolCalls.Function] = []) { self.functions = functions }
 
     /// What is certain once more of the answer is known.
     package mutating func read(_ text: String) -> [Piece] {
@@ -52,6 +57,9 @@ package struct ToolCallReader: Sendable {
         case .text: add(held[...], &pieces)
         case .head: takeWhole(upTo: held.count, behind: held.count, &pieces)
         case .arguments, .tail: pieces.append(.callEnded)
+        case .tags(var tags):
+            let ending = tags.finish(held)
+            pieces += ending.isEmpty ? [.callEnded] : [.callGrew(by: ending), .callEnded]
         }
         (held, place) = ([], .text)
         if !hasCall, !space.isEmpty { pieces.append(.text(String(decoding: space, as: UTF8.self))) }
@@ -69,6 +77,12 @@ package struct ToolCallReader: Sendable {
             held.removeFirst(count)
             place = nesting.hasEnded ? .tail : .arguments(nesting)
             return nesting.hasEnded
+        case .tags(var tags):
+            let (json, count) = tags.read(held)
+            if !json.isEmpty { pieces.append(.callGrew(by: json)) }
+            held.removeFirst(count)
+            place = tags.hasEnded ? .tail : .tags(tags)
+            return tags.hasEnded
         case .tail:
             // A call that was not closed ends where another one begins.
             let (end, next) = (Self.find(Self.closing, in: held, from: 0), Self.find(Self.opening, in: held, from: 0))
@@ -101,6 +115,12 @@ package struct ToolCallReader: Sendable {
             begin(name, &pieces)
             held.removeFirst(behind)
             place = .arguments(JSONNesting())
+            return true
+        }
+        if let (name, behind) = Self.function(held[Self.opening.count...]) {
+            begin(name, &pieces)
+            held.removeFirst(behind)
+            place = .tags(TaggedArguments(functions.first { $0.name.isExactly(name) }?.parameters ?? .null))
             return true
         }
         guard let end = Self.find(Self.closing, in: held, from: max(Self.opening.count, searched - Self.closing.count)) else {
@@ -159,6 +179,13 @@ extension ToolCallReader {
         return (name, rest.startIndex)
     }
 
+    /// The name of a function whose arguments stand in tags, and where they begin.
+    private static func function(_ text: ArraySlice<UInt8>) -> (name: String, arguments: Int)? {
+        let rest = text.drop(while: isSpace)
+        guard rest.starts(with: "<function=".utf8), let close = rest.firstIndex(of: UInt8(ascii: ">")) else { return nil }
+        return (String(decoding: rest[..<close].dropFirst("<function=".utf8.count), as: UTF8.self), close + 1)
+    }
+
     /// A call that is whole.
     private static func call(_ text: ArraySlice<UInt8>) -> (name: String, arguments: String)? {
         guard let object = (try? JSONValue(parsing: Array(text)))?.objectValue, let name = object["name"]?.stringValue else { return nil }
@@ -190,11 +217,20 @@ extension ToolCallReader {
 }
 
 /// How deep a JSON text stands, as it grows.
-private struct JSONNesting {
+struct JSONNesting {
     private var depth = 0
     private var isInString = false
     private var isEscaped = false
     private(set) var hasEnded = false
+
+    /// Whether a list or an object goes on within a string.
+    static func isInString(behind text: ArraySlice<UInt8>) -> Bool {
+        let text = text.drop { $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: " ") }
+        guard text.first == UInt8(ascii: "[") || text.first == UInt8(ascii: "{") else { return false }
+        var nesting = JSONNesting()
+        _ = nesting.read(Array(text))
+        return nesting.isInString
+    }
 
     /// How many of the next bytes belong to the text, which ends where its first bracket is closed, and before what no JSON has outside of strings.
     mutating func read(_ bytes: [UInt8]) -> Int {

@@ -1,12 +1,12 @@
-internal import GuidedDecoding
+package import GuidedDecoding
 package import JSON
 internal import Synchronization
 
 /// Whether a chat template tells the model of tools, and how it writes calls; found when it is first asked.
 package final class ToolForm: Sendable {
     package enum Support: Sendable {
-        /// Calls are written as Hermes and Qwen write them.
-        case hermes
+        /// Calls are written in this form.
+        case calls(ToolCalls.Form)
         /// The template tells of tools, but writes calls in another form.
         case otherForm
         /// The template does not look at tools.
@@ -27,10 +27,8 @@ package final class ToolForm: Sendable {
 
     private func tried() -> Support {
         let name = "wAzUbYqE"
-        let tool: JSONValue = [
-            "type": "function",
-            "function": ["name": .string(name), "description": "d", "parameters": ["type": "object", "properties": ["x": ["type": "integer"]]]],
-        ]
+        let parameters: JSONValue = ["type": "object", "properties": ["x": ["type": "integer"]]]
+        let tool: JSONValue = ["type": "function", "function": ["name": .string(name), "description": "d", "parameters": parameters]]
         func text(_ messages: [JSONValue]) -> String {
             // A template takes content as a text, or as parts alone.
             let forms: [JSONValue] = ["a", [["type": "text", "text": "a"]]]
@@ -45,9 +43,10 @@ package final class ToolForm: Sendable {
         let history = text([["role": "assistant", "content": "", "tool_calls": [call]]])
         // The call stands last; those that only show the form come before.
         guard let start = history.ranges(of: ToolCalls.opening).last?.upperBound else { return .otherForm }
-        var reader = ToolCallReader()
+        var reader = ToolCallReader([ToolCalls.Function(name: name, parameters: parameters)])
         let pieces = reader.read(ToolCalls.opening + history[start...]) + reader.finish()
         let arguments = pieces.compactMap { if case .callGrew(let text) = $0 { text } else { nil } }.joined()
-        return pieces.contains(.callBegan(name: name)) && (try? JSONValue(parsing: arguments)) == ["x": 1] ? .hermes : .otherForm
+        guard pieces.contains(.callBegan(name: name)), (try? JSONValue(parsing: arguments)) == ["x": 1] else { return .otherForm }
+        return .calls(history[start...].contains("<function=") ? .tags : .json)
     }
 }

@@ -25,7 +25,7 @@ import Testing
         ("--enable-lora --lora-modules a=b c=d dir", "--enable-lora --lora-modules a=b --lora-modules c=d dir"),
         (#"dir --lora-modules a=b {"name":"c"} --enable-lora"#, #"dir --lora-modules a=b --lora-modules {"name":"c"} --enable-lora"#),
         (#"dir --allowed-origins ["https://a","https://b"]"#, "dir --allowed-origins https://a --allowed-origins https://b"),
-        ("dir --trust-remote-code --tool-call-parser hermes --enable-auto-tool-choice --swap-space 4 --device cpu", "dir"),
+        ("dir --trust-remote-code --tool-call-parser mistral --enable-auto-tool-choice --swap-space 4 --device cpu", "dir"),
         ("dir --uvicorn-log-level critical --no-enable-log-requests", "dir --log-level error --disable-log-requests"),
         ("dir --temp 0.7 --top-k 40 -n 100", #"dir --override-generation-config {"temperature": 0.7} --override-generation-config {"top_k": 40} --override-generation-config {"max_new_tokens": 100}"#),
         ("dir --multi-step-stream-outputs false --num-scheduler-steps 8 --mm-processor-cache-gb 4", "dir --image-cache-bytes 4Gi"),
@@ -67,7 +67,6 @@ import Testing
     /// All that cannot be done, at once.
     @Test(arguments: [
         (["--enable-prompt-adapter", "--prompt-adapters", "a=b", "c=d", "--mmproj", "f"], ["--enable-prompt-adapter: adapters of prompts", "--prompt-adapters: adapters of prompts", "--mmproj: the vision tower is part of the artifact"]),
-        (["--tool-call-parser", "mistral"], ["--tool-call-parser mistral: calls are read in the form of Hermes alone"]),
         (["--device", "cuda"], ["--device cuda: artifacts run on the CPU"]), (["-tb"], ["-tb needs a value"]), (["--pipeline-parallel-size=2"], ["--pipeline-parallel-size 2: a model is not split"]),
         (["--trust-remote-code=yes"], ["--trust-remote-code takes no value, such as yes"]), (["--max-logprobs", "5"], ["--max-logprobs 5: up to 20"]),
         (["a", "-m", "b"], ["the model is named twice: a and b"]), (["--temp", "hot"], ["--temp hot is no number"]), (["--uvicorn-log-level", "loud"], ["--uvicorn-log-level loud is none of critical, debug"]),

@@ -3,6 +3,7 @@ import Dispatch
 import Execution
 import Foundation
 import Gates
+import GuidedDecoding
 import HTTPAPI
 import Inputs
 import JSON
@@ -59,8 +60,9 @@ final class TestServer: Sendable {
         var adapters: [String] = []
         /// How the model marks what it thinks.
         var reasoning: ReasoningReader.Form?
-        /// Whether the chat template tells of tools, and writes calls as Hermes does.
+        /// Whether the chat template tells of tools, and writes calls.
         var tellsOfTools = false
+        var callForm = ToolCalls.Form.json
         /// Sees the messages that the chat template gets.
         var onRender: @Sendable (JSONValue) -> Void = { _ in }
         /// Sees what the chat template gets besides.
@@ -172,7 +174,7 @@ final class TestServer: Sendable {
             render: { messages, extra, _ in
                 options.onExtra(extra)
                 options.onRender(messages)
-                return try options.tellsOfTools ? tools(extra) + render(messages, withCalls: true) : render(messages)
+                return try options.tellsOfTools ? tools(extra) + render(messages, calls: options.callForm) : render(messages)
             },
             encode: { text, _, budget in
                 if text.contains("@") { options.encodeGate?.wait() }
@@ -202,15 +204,17 @@ final class TestServer: Sendable {
         (extra["tools"]?.arrayValue ?? []).map { ($0["function"]?["name"]?.stringValue ?? "?") + "\n" }.joined()
     }
 
-    private static func render(_ messages: JSONValue, withCalls: Bool = false) throws -> String {
+    private static func render(_ messages: JSONValue, calls: ToolCalls.Form? = nil) throws -> String {
         var text = ""
         for message in messages.arrayValue ?? [] {
             text += (message["role"]?.stringValue ?? "?") + ":"
             text += message["content"]?.stringValue ?? ""
             for part in message["content"]?.arrayValue ?? [] { text += part["text"]?.stringValue ?? "\u{1}" }
-            for call in withCalls ? message["tool_calls"]?.arrayValue ?? [] : [] {
-                let function: JSONValue = ["name": call["function"]?["name"] ?? "", "arguments": call["function"]?["arguments"] ?? [:]]
-                text += "<tool_call>\n\(function.serializedText)\n</tool_call>"
+            for call in calls == nil ? [] : message["tool_calls"]?.arrayValue ?? [] {
+                let (name, arguments) = (call["function"]?["name"]?.stringValue ?? "", call["function"]?["arguments"] ?? [:])
+                let tags = (arguments.objectValue ?? [:]).map { "<parameter=\($0)>\n\($1.stringValue ?? $1.serializedText)\n</parameter>\n" }
+                let json: JSONValue = ["name": .string(name), "arguments": arguments]
+                text += "<tool_call>\n\(calls == .json ? json.serializedText : "<function=\(name)>\n\(tags.joined())</function>")\n</tool_call>"
             }
             text += "\n"
         }

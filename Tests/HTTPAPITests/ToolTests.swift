@@ -1,3 +1,4 @@
+import GuidedDecoding
 import JSON
 import Seeded
 import Synchronization
@@ -24,14 +25,15 @@ import Testing
         }
     }
 
-    private func server(_ onExtra: @escaping @Sendable (JSONObject) -> Void = { _ in }) async throws -> TestServer {
-        var options = TestServer.Options(spellsBytes: true, tellsOfTools: true)
+    private func server(_ form: ToolCalls.Form = .json, _ onExtra: @escaping @Sendable (JSONObject) -> Void = { _ in }) async throws -> TestServer {
+        var options = TestServer.Options(spellsBytes: true, tellsOfTools: true, callForm: form)
         options.onExtra = onExtra
         return try await TestServer(options)
     }
 
-    @Test func aCallThatMustComeComes() async throws {
-        let server = try await server()
+    @Test(arguments: [ToolCalls.Form.json, .tags])
+    func aCallThatMustComeComes(_ form: ToolCalls.Form) async throws {
+        let server = try await server(form)
         var names: Set<String> = []
         for seed in 0..<8 {
             let answer = try await server.chat([
@@ -85,8 +87,9 @@ import Testing
         await server.stop()
     }
 
-    @Test func callsAreStreamed() async throws {
-        let server = try await server()
+    @Test(arguments: [(ToolCalls.Form.json, 4), (.tags, 2)])
+    func callsAreStreamed(_ form: ToolCalls.Form, piecesAtLeast: Int) async throws {
+        let server = try await server(form)
         let answer = try await server.chat([
             "tools": Self.tools, "tool_choice": "required", "parallel_tool_calls": false, "stream": true, "n": 2, "temperature": 1, "max_tokens": 400, "logprobs": true,
         ])
@@ -103,7 +106,7 @@ import Testing
             let pieces = calls[index] ?? []
             let arguments = pieces.compactMap { $0["function"]?["arguments"]?.stringValue }.joined()
             let call: JSONValue = ["function": ["name": pieces.first?["function"]?["name"] ?? .null, "arguments": .string(arguments)]]
-            #expect(pieces.count > 3 && pieces.allSatisfy { $0["index"] == 0 } && reasons[index] == "tool_calls", "\(answer.text)")
+            #expect(pieces.count >= piecesAtLeast && pieces.allSatisfy { $0["index"] == 0 } && reasons[index] == "tool_calls", "\(answer.text)")
             #expect(isRight(call) && pieces.first?["id"]?.stringValue?.hasPrefix("call_") == true && pieces.dropFirst().allSatisfy { $0["id"] == nil }, "\(answer.text)")
         }
         #expect(calls[0]?.first?["id"] != calls[1]?.first?["id"] && tokens > 50)
@@ -112,7 +115,7 @@ import Testing
 
     @Test func theTemplateSeesTools() async throws {
         let seen = Mutex<[JSONObject]>([])
-        let server = try await server { extra in seen.withLock { $0.append(extra) } }
+        let server = try await server(.json) { extra in seen.withLock { $0.append(extra) } }
         func tools(_ fields: KeyValuePairs<String, JSONValue>) async throws -> JSONValue? {
             #expect(try await server.chat(fields).status == 200)
             return seen.withLock { $0.last?["tools"] }
@@ -127,6 +130,40 @@ import Testing
             ["role": "tool", "tool_call_id": "a", "content": "8"],
         ]
         #expect(try await tools(["tools": Self.tools, "messages": history]) == Self.tools)
+        await server.stop()
+    }
+
+    /// Strings stand bare between tags, other values as JSON; both are arguments as the schema wants them.
+    @Test func argumentsInTagsSatisfyTheirSchema() async throws {
+        let server = try await server(.tags)
+        let parameters: JSONValue = [
+            "properties": [
+                "code": ["type": "string", "pattern": "^[<>/a-z]{3}$"], "words": ["type": "array", "items": ["enum": ["</parameter>", "b"]], "minItems": 1, "maxItems": 2],
+                "on": ["type": "boolean"], "unit": ["anyOf": [["enum": ["true", "5"]], ["type": "null"]]], "at": ["$ref": "#/$defs/at"],
+            ],
+            "required": ["code", "words", "on", "unit"], "$defs": ["at": ["type": "object", "properties": ["x": ["const": 1]], "required": ["x"]]],
+        ]
+        for seed in 0..<12 {
+            let answer = try await server.chat([
+                "tools": [Self.function("f", parameters)], "tool_choice": "required", "parallel_tool_calls": false, "max_tokens": 480, "temperature": 1, "seed": .int(seed),
+            ])
+            let choice = answer.json["choices"]?[0]
+            guard choice?["finish_reason"] != "length" else { continue }
+            let call = choice?["message"]?["tool_calls"]?[0]?["function"]
+            let arguments = try JSONValue(parsing: call?["arguments"]?.stringValue ?? "")
+            #expect(arguments["code"]?.stringValue?.wholeMatch(of: /[<>\/a-z]{3}/) != nil, "\(answer.text)")
+            let words = arguments["words"]?.arrayValue ?? []
+            #expect((1...2).contains(words.count) && words.allSatisfy { ["</parameter>", "b"].contains($0) }, "\(answer.text)")
+            #expect([true, false].contains(arguments["on"]) && (["true", "5", .null] as [JSONValue]).contains(arguments["unit"] ?? 0), "\(answer.text)")
+            #expect(arguments["at"].map { $0 == ["x": 1] } ?? true, "\(answer.text)")
+        }
+        for (schema, words) in [
+            (["properties": ["a": ["type": ["string", "integer"]]]], "strings beside values of another type"), (["properties": ["a>": [:]]], "the name a> cannot stand in a tag"),
+            (["properties": ["a": [:]], "minProperties": 1], "minProperties and maxProperties are not supported"),
+        ] as [(JSONValue, String)] {
+            let answer = try await server.chat(["tools": [Self.function("f", schema)], "tool_choice": "required"])
+            #expect(answer.status == 400 && answer.text.contains(words), "\(answer.text)")
+        }
         await server.stop()
     }
 

@@ -1,3 +1,4 @@
+import GuidedDecoding
 import JSON
 import Seeded
 import Serving
@@ -10,8 +11,20 @@ import Testing
         case call(name: String, arguments: String)
     }
 
+    private static let functions = [
+        ToolCalls.Function(
+            name: "f",
+            parameters: [
+                "properties": [
+                    "s": ["type": "string"], "i": ["type": "integer"], "o": ["$ref": "#/$defs/o"], "b": ["type": ["boolean", "null"]], "u": ["anyOf": [["type": "string"], ["type": "null"]]],
+                    "any": [:], "l": ["type": "array"],
+                ],
+                "$defs": ["o": ["type": "object"]],
+            ])
+    ]
+
     private func read(_ pieces: [String]) -> [Part] {
-        var reader = ToolCallReader()
+        var reader = ToolCallReader(Self.functions)
         var (parts, isInCall) = ([Part](), false)
         for piece in pieces.flatMap({ reader.read($0) }) + reader.finish() {
             switch (piece, parts.last) {
@@ -52,6 +65,18 @@ import Testing
         ("<tool_call>{\"name\": 3}</tool_call>", [.text("<tool_call>{\"name\": 3}</tool_call>")]),
         ("<tool_call>{\"name\": \"f\", \"arguments\": [1]}</tool_call>", [.text("<tool_call>{\"name\": \"f\", \"arguments\": [1]}</tool_call>")]),
         ("<tool_<tool_call>{\"name\": \"f\"}</tool_call>x", [.text("<tool_"), .call(name: "f", arguments: "{}"), .text("x")]),
+        ("Well.\n<tool_call>\n<function=f>\n<parameter=s>\n5\n</parameter>\n<parameter=i>\n5\n</parameter>\n<parameter=o>\n{\"x\": [1]}\n</parameter>\n</function>\n</tool_call>",
+            [.text("Well."), .call(name: "f", arguments: #"{"s": "5", "i": 5, "o": {"x":[1]}}"#)]),
+        ("<tool_call><function=f><parameter=s>a\n\n<b>\n</function></parameter><parameter=b>True</parameter><parameter=u>None\n</parameter><parameter=s>2</parameter></function></tool_call>x",
+            [.call(name: "f", arguments: #"{"s": "a\n\n<b>\n</function>", "b": true, "u": null}"#), .text("x")]),
+        ("<tool_call><function=f><parameter=any>[1, 2]</parameter><parameter=i>much</parameter><parameter=w>1</parameter><parameter=l>[\"</parameter>\"]</parameter></function></tool_call>",
+            [.call(name: "f", arguments: #"{"any": [1,2], "i": "much", "w": "1", "l": ["</parameter>"]}"#)]),
+        ("<tool_call>\n<function=g>\n</function>\n</tool_call>\n<tool_call>\n<function=h>\n<parameter=a>\n\n</parameter>\n</tool_call>",
+            [.call(name: "g", arguments: "{}"), .call(name: "h", arguments: #"{"a": ""}"#)]),
+        ("<tool_call><function=f><tool_call><function=g></function>", [.call(name: "f", arguments: "{}"), .call(name: "g", arguments: "{}")]),
+        ("<tool_call><function=f><parameter=i>1</parameter>", [.call(name: "f", arguments: #"{"i": 1}"#)]),
+        ("<tool_call><function=f><parameter=i>1</parameter><parameter=s>cut", [.call(name: "f", arguments: #"{"i": 1"#)]),
+        ("<tool_call><function=f", [.text("<tool_call><function=f")]),
         ("<tool_cal", [.text("<tool_cal")]), ("</tool_call>", [.text("</tool_call>")]),
     ] as [(String, [Part])])
     private func callsAreFoundHoweverTheTextComes(_ text: String, _ parts: [Part]) {
@@ -96,7 +121,9 @@ import Testing
 
     @Test func templatesAreToldApart() {
         let hermes: @Sendable (JSONValue) -> String = { "<tool_call>\n{\"name\": \($0["name"]!.serializedText), \"arguments\": \($0["arguments"]!.serializedText)}\n</tool_call>" }
-        if case .hermes = support(hermes, tells: true) {} else { Issue.record("hermes") }
+        if case .calls(.json) = support(hermes, tells: true) {} else { Issue.record("JSON") }
+        let tags: @Sendable (JSONValue) -> String = { "<tool_call>\n<function=\($0["name"]!.stringValue!)>\n<parameter=x>\n1\n</parameter>\n</function>\n</tool_call>" }
+        if case .calls(.tags) = support(tags, tells: true) {} else { Issue.record("tags") }
         if case .none = support(hermes, tells: false) {} else { Issue.record("none") }
         if case .otherForm = support({ "<tool_call><function=\($0["name"]!)></tool_call>" }, tells: true) {} else { Issue.record("other form") }
         if case .otherForm = support({ "[TOOL_CALLS]\($0["name"]!)" }, tells: true) {} else { Issue.record("other form") }

@@ -1,0 +1,68 @@
+package import JSON
+
+/// Arguments that a model wrote bare, between tags: strings as they are, other values as JSON or as Python writes them.
+package struct BareArguments: Sendable {
+    private let parameters: JSONValue
+
+    private static let maxReferences = 8
+
+    /// - Parameter parameters: the JSON Schema of the arguments, which says what is a string.
+    package init(_ parameters: JSONValue) { self.parameters = parameters }
+
+    /// The JSON text of an argument: a value of a kind that its schema names, else a string.
+    package func json(_ name: String, _ text: String) -> String {
+        value(name, text)?.serializedText ?? JSONValue.string(text).serializedText
+    }
+
+    /// Whether strings may come for an argument, which then ends where its tag does.
+    package func takesStrings(_ name: String) -> Bool {
+        guard let schema = parameters["properties"]?[name] else { return true }
+        return kinds(of: schema, Self.maxReferences)?.contains(.string) ?? true
+    }
+
+    /// Nil for a string.
+    private func value(_ name: String, _ text: String) -> JSONValue? {
+        guard let schema = parameters["properties"]?[name] else { return nil }
+        let kinds = kinds(of: schema, Self.maxReferences)
+        guard kinds != [.string] else { return nil }
+        let word = text.drop(while: \.isWhitespace).reversed().drop(while: \.isWhitespace).reversed()
+        guard let value = Self.python[String(word)] ?? (try? JSONValue(parsing: String(word))), value.stringValue == nil else { return nil }
+        return kinds.map { $0.isDisjoint(with: SchemaFacets.kinds(of: value)) } ?? false ? nil : value
+    }
+
+    private static let python: [String: JSONValue] = ["True": true, "False": false, "None": .null]
+
+    /// The kinds of value that a schema names; nil where it names none.
+    private func kinds(of schema: JSONValue, _ references: Int) -> Set<SchemaFacets.Kind>? {
+        func union(_ schemas: [JSONValue]) -> Set<SchemaFacets.Kind>? {
+            var all: Set<SchemaFacets.Kind> = []
+            for schema in schemas {
+                guard let kinds = kinds(of: schema, references) else { return nil }
+                all.formUnion(kinds)
+            }
+            return all
+        }
+        if let place = schema["$ref"]?.stringValue {
+            guard references > 0, let target = target(of: place) else { return nil }
+            return kinds(of: target, references - 1)
+        }
+        if let value = schema["const"] { return SchemaFacets.kinds(of: value) }
+        if let values = schema["enum"]?.arrayValue { return values.reduce(into: []) { $0.formUnion(SchemaFacets.kinds(of: $1)) } }
+        if let type = schema["type"] {
+            let names = type.arrayValue ?? [type]
+            return Set(names.compactMap { $0.stringValue.flatMap(SchemaFacets.Kind.init) })
+        }
+        if let schemas = (schema["anyOf"] ?? schema["oneOf"])?.arrayValue { return union(schemas) }
+        return schema["allOf"]?.arrayValue?.lazy.compactMap { kinds(of: $0, references) }.first
+    }
+
+    private func target(of place: String) -> JSONValue? {
+        guard place.hasPrefix("#") else { return nil }
+        var target = parameters
+        for part in place.dropFirst().split(separator: "/") {
+            guard let next = target[String(part).replacing("~1", with: "/").replacing("~0", with: "~")] else { return nil }
+            target = next
+        }
+        return target
+    }
+}
