@@ -62,9 +62,12 @@ package enum DeclaredFlags {
         return nil
     }
 
-    /// The message of a parser, with the flag of `command` that was most likely meant in place of the one that it found.
+    /// The message of a parser, with the flag of `command` that was most likely meant in place of the one that it found, and what may stand behind a number.
     static func corrected(_ message: String, for command: any ParsableCommand.Type) -> String {
-        guard let match = message.firstMatch(of: /Unknown option '(-[^']+)'(\. Did you mean '[^']*'\?)?/) else { return message }
+        guard let match = message.firstMatch(of: /Unknown option '(-[^']+)'(\. Did you mean '[^']*'\?)?/) else {
+            guard let size = message.firstMatch(of: /The value '[0-9.]+[A-Za-z]+' is invalid for '[^']*'/) else { return message }
+            return message.replacingCharacters(in: size.range, with: "\(size.0): sizes end in \(Size.suffixes)")
+        }
         let meant = closest(to: String(match.1), among: (try? all(of: command)) ?? [:])
         return message.replacingCharacters(in: match.range, with: "Unknown option '\(match.1)'" + (meant.map { ". Did you mean '\($0)'?" } ?? ""))
     }

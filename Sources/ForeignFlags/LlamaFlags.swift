@@ -51,7 +51,7 @@ extension ForeignFlag {
         ForeignFlag("-ngl --gpu-layers --n-gpu-layers", .number(or: ["auto", "all"]), .nothing(noGPU)),
         ForeignFlag("-sm --split-mode -ts --tensor-split -ot --override-tensor", .one, .nothing(noGPU)),
         ForeignFlag("-mg --main-gpu -ncmoe --n-cpu-moe", .number(), .nothing(noGPU)),
-        ForeignFlag("-nkvo --no-kv-offload -kvo --kv-offload -cmoe --cpu-moe --op-offload --no-op-offload --mmproj-offload --no-mmproj-offload", .none, .nothing(noGPU)),
+        ForeignFlag("-nkvo --no-kv-offload -kvo --kv-offload -cmoe --cpu-moe --op-offload --no-op-offload --mmproj-offload --no-mmproj-offload --no-host -bs --backend-sampling", .none, .nothing(noGPU)),
         ForeignFlag("--list-devices", .none, .refused("artifacts run on the CPU; vlmc machine prints what it can do")),
         ForeignFlag("-tb --threads-batch --threads-http", .number(), .nothing("--threads compute prompts and answers")),
         ForeignFlag("-ub --ubatch-size -dt --defrag-thold --prio --prio-batch --poll --poll-batch --cache-reuse -sps --slot-prompt-similarity", .number(), .nothing("answers do not depend on it")),
@@ -75,6 +75,7 @@ extension ForeignFlag {
         ForeignFlag("--mmproj-auto", .none, .nothing("the vision tower is part of the artifact")),
         ForeignFlag("-mu --model-url -hff --hf-file", .one, .refused("GGUF files are not read, and nothing is downloaded; give the model's HuggingFace directory")),
         ForeignFlag("--rope-scale --rope-freq-base --rope-freq-scale --yarn-orig-ctx --yarn-ext-factor --yarn-attn-factor --yarn-beta-slow --yarn-beta-fast --override-kv", .one, .refused(positions)),
+        ForeignFlag("--lora-init-without-apply", .none, .refused(adapters)),
         ForeignFlag("--lora --control-vector --lora-scaled --control-vector-scaled --control-vector-layer-range", .several, .refused(adapters)),
     ]
 
@@ -102,7 +103,7 @@ extension ForeignFlag {
         ForeignFlag("--typical --typical-p", .one, .only(["1", "1.0"], noSampler)),
         ForeignFlag("--mirostat --dry-multiplier --xtc-probability --dynatemp-range", .one, .only(["0", "0.0"], noSampler)),
         ForeignFlag("--top-n-sigma --top-nsigma", .one, .only(["-1", "-1.0"], noSampler)),
-        ForeignFlag("--samplers --sampling-seq --sampler-seq --xtc-threshold --repeat-last-n --dry-base --dry-allowed-length --dry-penalty-last-n --dry-sequence-breaker --dynatemp-exp --mirostat-lr --mirostat-ent", .one, .refused(noSampler)),
+        ForeignFlag("--samplers --sampling-seq --sampler-seq --xtc-threshold --repeat-last-n --dry-base --dry-allowed-length --dry-penalty-last-n --dry-sequence-breaker --dynatemp-exp --mirostat-lr --mirostat-ent --adaptive-target --adaptive-decay", .one, .refused(noSampler)),
     ]
 
     private static let server = [

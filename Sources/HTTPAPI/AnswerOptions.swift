@@ -10,6 +10,8 @@ struct AnswerOptions: Sendable {
     var badWords: [String]
     /// What the answer must be; nil for anything.
     var guide: GuideFields.Choice?
+    /// What would guide an answer that calls must stand in place of: nothing but an error where it cannot be made.
+    var idleGuide: GuideFields.Choice?
     /// How many calls of functions an answer's text is read for.
     var toolCalls = AnswerReading.Limit.none
     /// What answers begin with, where the server splits off what the model thinks.

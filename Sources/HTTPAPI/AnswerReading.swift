@@ -55,6 +55,9 @@ package struct AnswerReading: Sendable {
         reasoning = ReasoningReader(start)
     }
 
+    /// Whether there are calls that count, and the last of them is whole.
+    var hasWholeCalls: Bool { callCount > 0 && (isSkipping || reader?.isCut != true) }
+
     /// Whether the end of what is known is a thought.
     var isThinking: Bool { reasoning.isThinking }
 

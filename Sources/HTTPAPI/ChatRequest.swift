@@ -33,6 +33,7 @@ struct ChatRequest: Sendable {
         reasoning = isFree ? surroundings.reasoning : nil
         guard let offer else { return }
         template.form.extra["tools"] = .array(offer.tools)
+        if offer.mustCall { options.idleGuide = options.guide }
         options.guide = try offer.guide(beside: options.guide)
         options.toolCalls = offer.limit
     }

@@ -54,6 +54,7 @@ struct ChatResponse: AnswerWriting {
         return .object(object)
     }
 
+    /// - Returns: the message, and whether it holds calls that are whole.
     private func message(_ index: Int, _ text: String) -> (JSONValue, hasCalls: Bool) {
         var message: JSONObject = ["role": "assistant", "content": .string(text), "refusal": nil]
         var (reading, thoughts, content, calls) = (AnswerReading(toolCalls, start), "", "", [AnswerReading.Call]())
@@ -70,7 +71,7 @@ struct ChatResponse: AnswerWriting {
         if !thoughts.isEmpty { message["reasoning_content"] = .string(thoughts) }
         guard !calls.isEmpty else { return (.object(message), false) }
         message["tool_calls"] = .array(calls.map { .object(written(index, $0)) })
-        return (.object(message), true)
+        return (.object(message), reading.hasWholeCalls)
     }
 
     private func written(_ index: Int, _ call: AnswerReading.Call) -> JSONObject {
@@ -122,7 +123,7 @@ struct ChatResponse: AnswerWriting {
         reading.tokens += tokens
         let chunks = chunks(index, reading.answer.finish(), &reading)
         readings[index] = reading
-        return chunks + [chunk(index, delta: [:], reading.tokens, ended: completion, hasCalls: reading.answer.callCount > 0)]
+        return chunks + [chunk(index, delta: [:], reading.tokens, ended: completion, hasCalls: reading.answer.hasWholeCalls)]
     }
 
     func telling(_ usage: Usage, in piece: JSONValue) -> JSONValue { head.telling(usage, in: piece) }

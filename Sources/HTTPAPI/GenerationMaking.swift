@@ -32,7 +32,7 @@ extension InputPipeline {
         } catch {
             throw APIError(error, place: "bad_words")
         }
-        if let choice = options.guide {
+        for choice in [options.idleGuide, options.guide].compactMap(\.self) {
             do throws(GuideError) {
                 generation.rules.guide = try guides.guide(choice.guide, budget: budget)
             } catch {

@@ -135,20 +135,20 @@ struct ToolFields {
 }
 
 extension ToolFields.Offer {
-    /// What guides an answer that may be a call, or another one that `choice` guides; where a call must come, `choice` decides nothing.
+    /// What guides an answer that may be a call, or another one that `choice` guides; where a call must come, no other answer may.
     func guide(beside choice: GuideFields.Choice?) throws(APIError) -> GuideFields.Choice? {
         var calls = calls
-        guard let choice, calls.isFree else { return isLoose ? nil : GuideFields.Choice(guide: .calls(calls), field: "tools") }
-        calls.isFree = false
+        guard let choice else { return isLoose ? nil : GuideFields.Choice(guide: .calls(calls), field: "tools") }
         switch choice.guide {
-        case .schema(let schema): calls.answer = schema
-        case .object: calls.answer = ["type": "object"]
+        case .schema(let schema): calls.answer = calls.isFree ? schema : nil
+        case .object: calls.answer = calls.isFree ? ["type": "object"] : nil
         case .regex, .choice, .grammar, .calls:
             throw .invalid(
                 "\(choice.field) beside tools is not supported, only JSON is; leave one out, or set tool_choice to none", param: choice.field,
                 code: "unsupported_parameter")
         }
-        return GuideFields.Choice(guide: .calls(calls), field: choice.field)
+        calls.isFree = false
+        return GuideFields.Choice(guide: .calls(calls), field: calls.answer == nil ? "tools" : choice.field)
     }
 }
 

@@ -33,6 +33,8 @@ package struct ToolCallReader: Sendable {
     /// Line breaks and spaces, which belong to the answer only where text follows that is no call.
     private var space: [UInt8] = []
     private var hasCall = false
+    /// Whether the answer ended within the arguments of a call.
+    package private(set) var isCut = false
 
     private static let opening = Array(ToolCalls.opening.utf8)
     private static let closing = Array(ToolCalls.closing.utf8)
@@ -56,9 +58,13 @@ package struct ToolCallReader: Sendable {
         switch place {
         case .text: add(held[...], &pieces)
         case .head: takeWhole(upTo: held.count, behind: held.count, &pieces)
-        case .arguments, .tail: pieces.append(.callEnded)
+        case .arguments:
+            isCut = true
+            pieces.append(.callEnded)
+        case .tail: pieces.append(.callEnded)
         case .tags(var tags):
             let ending = tags.finish(held)
+            isCut = ending.isEmpty
             pieces += ending.isEmpty ? [.callEnded] : [.callGrew(by: ending), .callEnded]
         }
         (held, place) = ([], .text)

@@ -15,7 +15,8 @@ struct RunBatch: AsyncParsableCommand {
             Each line of the input is a request, and each line of the output its result, in the order in which they are done:
               {"custom_id": "1", "method": "POST", "url": "/v1/chat/completions", "body": {"model": …, "messages": …}}
               {"id": …, "custom_id": "1", "response": {"status_code": 200, "request_id": …, "body": …}, "error": null}
-            A request that cannot be answered has a result as well, with its error. Urls: /v1/chat/completions, /v1/completions, /v1/embeddings.
+            A request that cannot be answered has a result as well, with its error. Urls: /v1/chat/completions, /v1/completions,
+            /v1/responses, /v1/embeddings.
             Whatever ended a run: the same command goes on with the lines that have no result yet.
             It exits with 0 once every line has its result, errors among them, and with 1 where it could not go on.
             """)
@@ -60,6 +61,7 @@ struct RunBatch: AsyncParsableCommand {
     }
 
     func validate() throws {
+        if inputFile == "-" || outputFile == "-" { throw ValidationError("- stands for no file here: requests are read twice, and results are what the next run goes on from") }
         guard (1...1 << 40).contains(maxBodyBytes.value) else { throw ValidationError("--max-body-bytes \(maxBodyBytes.value) is not in 1 … 2^40") }
     }
 

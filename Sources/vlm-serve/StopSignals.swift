@@ -4,7 +4,7 @@ import Serving
 import Synchronization
 import UnixSignals
 
-/// SIGTERM and SIGINT: the first asks the server to stop, the second ends the process at once with code 1. Supervisors tell
+/// SIGTERM, SIGINT, SIGQUIT, and SIGHUP unless the process was started without it: the first asks the server to stop, the second ends the process at once with code 1. Supervisors tell
 /// process and group, so signals within a tenth of a second of the first are one with it.
 ///
 /// A stop that is not over within the grace ends the process with code 0: clients that neither read nor leave do not
@@ -21,7 +21,10 @@ final class StopSignals: Sendable {
 
     /// Traps the signals from now on.
     init() async {
-        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+        var hangUp = sigaction()
+        sigaction(SIGHUP, nil, &hangUp)
+        let isDetached = unsafeBitCast(hangUp.__sigaction_handler.sa_handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
+        let signals = await UnixSignalsSequence(trapping: [.sigterm, .sigint, .sigquit] + (isDetached ? [] : [.sighup]))
         let task = Task.detached { [self] in
             for await signal in signals { await obey("\(signal)") }
         }

@@ -144,8 +144,8 @@ final class Running {
     }
 
     /// Asks the program to end and returns its exit status.
-    func stop() -> Int32 {
-        process.terminate()
+    func stop(by number: Int32 = SIGTERM) -> Int32 {
+        kill(process.processIdentifier, number)
         process.waitUntilExit()
         return process.terminationReason == .uncaughtSignal ? -process.terminationStatus : process.terminationStatus
     }

@@ -18,6 +18,15 @@ import Testing
         #expect(server.line(with: " info: drained") != nil)
     }
 
+    @Test(arguments: [SIGHUP, SIGQUIT, SIGINT])
+    func signalsThatAskForTheEndDrain(number: Int32) async throws {
+        let space = try Workspace()
+        let server = try Server(space.compile(Workspace.demoModel))
+        #expect(server.line(with: "listening on") != nil)
+        #expect(server.stop(by: number) == 0)
+        #expect(server.line(with: " info: drained") != nil)
+    }
+
     @Test func jsonHasTheFiguresOfARequestAndNoneOfItsWords() async throws {
         let space = try Workspace()
         let server = try Server(space.compile(Workspace.demoModel), "--log-format", "json")

@@ -22,7 +22,7 @@ final class Server: @unchecked Sendable {
 
     var processID: Int32 { running.process.processIdentifier }
 
-    func stop() -> Int32 { running.stop() }
+    func stop(by number: Int32 = SIGTERM) -> Int32 { running.stop(by: number) }
 
     /// The line of standard error with these words, which is waited for.
     func line(with words: String) -> String? { running.line(with: words) }

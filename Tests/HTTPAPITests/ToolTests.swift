@@ -87,6 +87,22 @@ import Testing
         await server.stop()
     }
 
+    /// A client that sees `tool_calls` reads the arguments, so those that a stop string cut are not told so.
+    @Test func aStopStringWithinACallIsTheEnd() async throws {
+        let server = try await server()
+        let tools: JSONValue = [Self.function("f", ["properties": ["a": ["const": "xyz"]], "required": ["a"]])]
+        for (stop, reason) in [("yz", "stop"), ("</tool_call>", "tool_calls")] {
+            let fields: KeyValuePairs<String, JSONValue> = ["tools": tools, "tool_choice": "required", "max_tokens": 200, "stop": .string(stop)]
+            let choice = try await server.chat(fields).json["choices"]?[0]
+            #expect(choice?["finish_reason"]?.stringValue == reason && choice?["stop_reason"]?.stringValue == stop, "\(choice ?? .null)")
+            #expect(choice?["message"]?["tool_calls"]?[0]?["function"]?["name"] == "f", "\(choice ?? .null)")
+            let events = try await server.chat(["tools": tools, "tool_choice": "required", "max_tokens": 200, "stop": .string(stop), "stream": true]).events
+            let reasons = try events.dropLast().compactMap { try JSONValue(parsing: $0)["choices"]?[0]?["finish_reason"]?.stringValue }
+            #expect(reasons == [reason])
+        }
+        await server.stop()
+    }
+
     @Test(arguments: [(ToolCalls.Form.json, 4), (.tags, 2)])
     func callsAreStreamed(_ form: ToolCalls.Form, piecesAtLeast: Int) async throws {
         let server = try await server(form)
@@ -239,6 +255,9 @@ import Testing
         (["tools": tools, "tool_choice": ["type": "function", "function": ["name": "x"]]], "tool_choice", "the function x, which is not among tools"),
         (["tools": [function("f", ["dependencies": [:]])], "tool_choice": "required"], "tools", "the parameters of f, #: the keyword dependencies is not supported"),
         (["tools": tools, "guided_regex": "a"], "guided_regex", "beside tools is not supported"),
+        (["tools": tools, "tool_choice": "required", "guided_choice": ["a"]], "guided_choice", "beside tools is not supported"),
+        (["tools": tools, "tool_choice": ["type": "function", "function": ["name": "add"]], "guided_regex": "("], "guided_regex", "beside tools is not supported"),
+        (["tools": tools, "tool_choice": "required", "guided_json": ["dependencies": [:]]], "guided_json", "the keyword dependencies is not supported"),
     ] as [(JSONValue, String, String)])
     func faultsNameTheirField(_ fields: JSONValue, _ param: String, _ message: String) async throws {
         let server = try await server()
