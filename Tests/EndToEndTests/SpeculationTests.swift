@@ -109,7 +109,7 @@ import Testing
             for index in bodies.indices { #expect(found[index] == expected[index], "\(bodies[index])") }
             let accepted = try await server.metric("vllm:spec_decode_num_accepted_tokens_total")
             let guessed = try await server.metric("vllm:spec_decode_num_draft_tokens_total")
-            #expect(guessed > 0 && (isItself ? accepted > guessed / 2 : accepted < guessed / 4), "\(accepted) of \(guessed)")
+            #expect(guessed > 0 && (isItself ? accepted > guessed / 3 : accepted < guessed / 4), "\(accepted) of \(guessed)")
             #expect(server.stop() == 0)
         }
     }
