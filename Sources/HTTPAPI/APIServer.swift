@@ -53,29 +53,16 @@ package struct APIServer: Service {
 
     private let model: ServedModel
     private let options: Options
-    private let port: OpenPort?
 
-    /// - Parameter port: one that is open already, else the server opens that of the options.
-    package init(model: ServedModel, options: Options, port: OpenPort? = nil) {
+    package init(model: ServedModel, options: Options) {
         self.model = model
         self.options = options
-        self.port = port
     }
 
     /// Serves until graceful shutdown; throws `ListenError` when the address cannot be had.
     package func run() async throws {
         let access = options.access.telling(RefusalLog(engine: model.engine, log: options.requestLog))
-        let responder = router().buildResponder()
-        let respond: OpenPort.Responder = { try await responder.respond(to: $0, context: $1) }
-        let open: OpenPort
-        if let port {
-            open = port
-            open.answers(by: respond, access)
-        } else {
-            open = try await OpenPort(options, access, respond)
-        }
-        options.onListening(open.number)
-        try await open.untilClosed()
+        try await options.serve(router().buildResponder(), access, onListening: options.onListening)
     }
 
     private func router() -> Router<APIContext> {
