@@ -94,6 +94,14 @@ import Testing
         }
     }
 
+    /// A schema that refers to itself in many places is looked at once.
+    @Test func schemasMayReferToThemselves() {
+        let itself = JSONValue.array(Array(repeating: ["$ref": "#/properties/r"], count: 50) + [["type": "integer"]])
+        var reader = ToolCallReader([ToolCalls.Function(name: "f", parameters: ["properties": ["r": ["anyOf": itself]]])])
+        let pieces = reader.read("<tool_call><function=f><parameter=r>5</parameter></function></tool_call>")
+        #expect(pieces == [.callBegan(name: "f"), .callGrew(by: #"{"r": 5}"#), .callEnded])
+    }
+
     /// Arguments are told as they come.
     @Test func callsGrow() {
         var reader = ToolCallReader()
