@@ -53,16 +53,28 @@ package struct APIServer: Service {
 
     private let model: ServedModel
     private let options: Options
+    private let port: OpenPort?
 
-    package init(model: ServedModel, options: Options) {
+    /// - Parameter port: one that is open already, else the server opens that of the options.
+    package init(model: ServedModel, options: Options, port: OpenPort? = nil) {
         self.model = model
         self.options = options
+        self.port = port
     }
 
     /// Serves until graceful shutdown; throws `ListenError` when the address cannot be had.
     package func run() async throws {
         let access = options.access.telling(RefusalLog(engine: model.engine, log: options.requestLog))
-        try await options.serve(router().buildResponder(), access, onListening: options.onListening)
+        let responder = router().buildResponder()
+        let open: OpenPort
+        if let port {
+            open = port
+            open.answers(by: responder, access)
+        } else {
+            open = try await OpenPort(options, access, responder)
+        }
+        options.onListening(open.number)
+        try await open.untilClosed()
     }
 
     private func router() -> Router<APIContext> {

@@ -16,26 +16,19 @@ package struct Lobby: Sendable {
         self.progress = progress
     }
 
-    /// Opens the port, does the work beside it, closes the port and returns which it was.
+    /// Opens the port and does the work beside it; the port stays open, for a server to take.
     ///
     /// - Parameter work: may block; is told the port, and runs on a thread of its own.
-    /// - Throws: `ListenError` when the address cannot be had, before the work begins, and what the work throws.
-    package func open<Value: Sendable>(while work: @escaping @Sendable (_ port: Int) throws -> Value) async throws -> (value: Value, port: Int) {
-        let (ports, announce) = AsyncThrowingStream<Int, any Error>.makeStream()
-        let server = Task {
-            do {
-                try await options.serve(CallbackResponder<APIContext> { request, _ in await answer(to: request) }, options.access) { announce.yield($0) }
-            } catch { announce.finish(throwing: error) }
-            announce.finish()
-        }
-        var iterator = ports.makeAsyncIterator()
-        guard let port = try await iterator.next() else { throw ListenError(host: options.host, port: options.port, reason: "the server stopped") }
+    /// - Throws: `ListenError` when the address cannot be had, before the work begins, and what the work throws; then the port is closed.
+    package func open<Value: Sendable>(while work: @escaping @Sendable (_ port: Int) throws -> Value) async throws -> (value: Value, port: OpenPort) {
+        let port = try await OpenPort(options, options.access, CallbackResponder { request, _ in await answer(to: request) })
         let result = await withCheckedContinuation { continuation in
-            Thread { continuation.resume(returning: Result { try work(port) }) }.start()
+            Thread { continuation.resume(returning: Result { try work(port.number) }) }.start()
         }
-        server.cancel()
-        await server.value
-        return (try result.get(), port)
+        do { return (try result.get(), port) } catch {
+            await port.close()
+            throw error
+        }
     }
 
     private func answer(to request: Request) async -> Response {

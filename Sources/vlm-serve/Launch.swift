@@ -19,7 +19,8 @@ struct LaunchError: Error, CustomStringConvertible {
 struct Launch {
     let served: ServedArtifact
     let network: NetworkOptions
-    let port: Int
+    /// Open already; nil for one that is to be opened.
+    let port: OpenPort?
     /// Nil for plain HTTP.
     let tls: ServerTLS?
     let engine: EngineFlags
@@ -36,13 +37,12 @@ struct Launch {
         let model = try served.model(session, names: network.servedModelNames)
         let report = StartReport(
             artifact: served.artifact, adapters: served.adapters, draft: served.draft, configuration: session.engine.configuration, threads: engine.threadsAndWhy, began: began, isShown: logs)
-        var options = network.options(tls, port: port)
+        var options = network.options(tls)
         try inputs.set(&options)
         options.media = media
         options.reportsCachedTokens = network.reportCachedTokens
         options.hasPlayground = network.playground
         options.hasDocuments = network.docs
-        options.maxConnections = OpenFiles.connectionsMax()
         options.version = toolVersion
         if !network.disableLogRequests { options.requestLog = { line in log.log(line) } }
         let door = DoorSign(host: network.host, isSecure: tls != nil)
@@ -51,7 +51,7 @@ struct Launch {
         let timeout = Duration.seconds(network.shutdownTimeout)
         try await serve(
             [
-                APIServer(model: model, options: options), start, DrainService(engine: session.engine, timeout: timeout, log: log),
+                APIServer(model: model, options: options, port: port), start, DrainService(engine: session.engine, timeout: timeout, log: log),
             ], timeout: timeout, signals)
     }
 

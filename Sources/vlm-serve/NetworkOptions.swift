@@ -75,9 +75,10 @@ extension NetworkOptions {
     private var isLoopback: Bool { host == "localhost" || host == "::1" || host.hasPrefix("127.") }
 
     /// How the server listens, and to whom.
-    func options(_ tls: ServerTLS?, port: Int) -> APIServer.Options {
+    func options(_ tls: ServerTLS?) -> APIServer.Options {
         var options = APIServer.Options()
         (options.host, options.port, options.tls) = (host, port, tls)
+        options.maxConnections = OpenFiles.connectionsMax()
         options.maxBodyBytes = maxBodyBytes.value
         options.access = access
         return options

@@ -108,14 +108,14 @@ struct VLMServe: AsyncParsableCommand {
         }
     }
 
-    /// The artifact, and the port to serve it on, which is open while a model may have to be compiled.
-    private func opened(_ secure: ServerTLS?) async throws -> (ServedArtifact, port: Int) {
+    /// The artifact, and the port, which is open already where a model may have had to be compiled.
+    private func opened(_ secure: ServerTLS?) async throws -> (ServedArtifact, port: OpenPort?) {
         let (artifact, draft, compiled, engine) = (choice.artifact(engine, adapters, compiled), choice.draft(engine), compiled, engine)
         let (adapters, inputs, answers) = (adapters, inputs, answers)
         let open = { @Sendable () throws -> ServedArtifact in
             try ServedArtifact(artifact, compiled, draft: draft, engine: engine, adapters: adapters, inputs: inputs, answers: answers)
         }
-        guard artifact.isModel, artifact.compiles else { return (try open(), network.port) }
-        return try await Lobby(network.options(secure, port: network.port), progress: SiblingCompiler.progress).open { _ in try open() }
+        guard artifact.isModel, artifact.compiles else { return (try open(), nil) }
+        return try await Lobby(network.options(secure), progress: SiblingCompiler.progress).open { _ in try open() }
     }
 }

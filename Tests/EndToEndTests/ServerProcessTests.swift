@@ -87,6 +87,31 @@ extension ServerProcessTests {
         return Int(UInt16(bigEndian: address.sin_port))
     }
 
+    /// From the compile of a model to its answers nobody finds the port closed.
+    @Test func aPortThatIsOpenStaysOpen() async throws {
+        try await blocking {
+            let space = try Workspace()
+            let port = try freePort()
+            let process = try server(space.copyOfDemo(), port, "--store", space.store)
+            process.standardError = FileHandle.nullDevice
+            try process.run()
+            defer { kill(process.processIdentifier, SIGKILL) }
+            var (phases, isReady): (Set<Int>, Bool) = ([], false)
+            let end = ContinuousClock.now + .seconds(300)
+            while (try? get(port, "live")) == nil, ContinuousClock.now < end { usleep(5000) }
+            while !isReady, ContinuousClock.now < end {
+                for _ in 0..<5 {
+                    close(try connection(port))
+                    usleep(1000)
+                }
+                let status = try get(port, "health")
+                phases.insert(status)
+                isReady = status == 200
+            }
+            #expect(phases == [503, 200])
+        }
+    }
+
     /// Runs a server that is in the middle of an answer whose client takes very little.
     private func withStuckReader(shutdownTimeout: Int, _ body: @escaping @Sendable (Process) throws -> Void) async throws {
         try await blocking {
