@@ -47,8 +47,8 @@ int vlm_linear_rows(vlm_linear_kind kind) {
   return -1;
 }
 
-// Scratch of a tile, and behind it what a gated layer's halves are before they are one: of at most so many rows and panels.
-enum { TILE_SCRATCH = 288 << 10, GATED_ROWS = 192, GATED_FEW_ROWS = 24, GATED_PANELS = 8, GATED_FLOATS = GATED_ROWS * 2 * GATED_PANELS * VLM_PANEL };
+// Scratch of a tile, and behind it what a gated layer's halves are before they are one: of so many rows eight panels, of fewer rows more.
+enum { TILE_SCRATCH = 288 << 10, GATED_FLOATS = VLM_LINEAR_ROWS * 2 * 8 * VLM_PANEL };
 
 size_t vlm_linear_scratch_bytes(void) { return TILE_SCRATCH + GATED_FLOATS * sizeof(float); }
 
@@ -61,46 +61,70 @@ static vlm_status check(const vlm_linear_args *a) {
   return VLM_OK;
 }
 
-// One half of panels [first, first + count) of a gated layer for rows [row, row + rows), to y.
-static void half(const vlm_linear_args *a, int64_t first, int64_t count, int64_t row, int64_t rows, float *y, void *scratch, vlm_linear_fn *run) {
+// One half of panels [first, first + count) of a gated layer, to y.
+static void half(const vlm_linear_args *a, int64_t first, int64_t count, float *y, void *scratch, vlm_linear_fn *run) {
   vlm_linear_args part = *a;
   part.activation = VLM_ACTIVATION_NONE;
   part.is_gated = false;
-  part.rows = rows;
   part.outputs = count * VLM_PANEL;
   part.weight = (const char *)a->weight + (size_t)first * vlm_panel_bytes(vlm_linear_format(a->kind), a->inputs, a->group);
   if (a->bias) part.bias = a->bias + first * VLM_PANEL;
-  if (a->packed) part.packed = (const char *)a->packed + (size_t)row * vlm_row_bytes((vlm_row_format)vlm_linear_rows(a->kind), a->inputs, a->group);
-  else part.x = a->x + row * a->x_stride;
   part.y = y;
   part.y_stride = 2 * part.outputs;
   run(&part, 0, count, scratch);
 }
 
-// Few rows read many panels of each half in one piece; of many rows the halves stay in the second cache.
+// The halves stay in the second cache until they are one.
 static void gated(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch, vlm_linear_fn *run, vlm_isa isa) {
   float *halves = (float *)((char *)scratch + TILE_SCRATCH);
-  const int64_t rows = a->rows <= GATED_FEW_ROWS ? a->rows : GATED_ROWS, panels = GATED_FLOATS / (2 * VLM_PANEL * rows);
-  for (int64_t row = 0; row < a->rows; row += rows)
-    for (int64_t first = begin; first < end; first += panels) {
-      const int64_t height = vlm_min(rows, a->rows - row), count = vlm_min(panels, end - first), width = count * VLM_PANEL;
-      half(a, first, count, row, height, halves, scratch, run);
-      half(a, vlm_panels(a->outputs) / 2 + first, count, row, height, halves + width, scratch, run);
-      const vlm_gated_args gate = {
-          .activation = a->activation, .columns = width, .x = halves, .x_stride = 2 * width, .y = a->y + row * a->y_stride + first * VLM_PANEL,
-          .y_stride = a->y_stride};
-      vlm_gated(&gate, 0, height, isa);
-    }
+  const int64_t panels = GATED_FLOATS / (2 * VLM_PANEL * a->rows);
+  for (int64_t first = begin; first < end; first += panels) {
+    const int64_t count = vlm_min(panels, end - first), width = count * VLM_PANEL;
+    half(a, first, count, halves, scratch, run);
+    half(a, vlm_panels(a->outputs) / 2 + first, count, halves + width, scratch, run);
+    const vlm_gated_args gate = {.activation = a->activation, .columns = width, .x = halves, .x_stride = 2 * width,
+                                 .y = a->y + first * VLM_PANEL, .y_stride = a->y_stride};
+    vlm_gated(&gate, 0, a->rows, isa);
+  }
+}
+
+static int64_t panels_of(const vlm_linear_args *a) { return vlm_panels(a->outputs) / (a->is_gated ? 2 : 1); }
+
+// Rows of an item: all, or as even parts of many as whole tiles make.
+static int64_t item_rows(const vlm_linear_args *a) {
+  enum { TILE = 12 };
+  _Static_assert(VLM_LINEAR_ROWS % TILE == 0, "even parts are not too large");
+  const int64_t parts = vlm_ceil_div(a->rows, VLM_LINEAR_ROWS);
+  return parts > 1 ? vlm_ceil_div(vlm_ceil_div(a->rows, parts), TILE) * TILE : a->rows;
+}
+
+int64_t vlm_linear_items(const vlm_linear_args *a) { return a->rows > 0 ? panels_of(a) * vlm_ceil_div(a->rows, item_rows(a)) : 0; }
+
+// A layer of the rows [row, row + rows) alone.
+static vlm_linear_args rows_of(const vlm_linear_args *a, int64_t row, int64_t rows) {
+  vlm_linear_args part = *a;
+  part.rows = rows;
+  if (a->packed) part.packed = (const char *)a->packed + (size_t)row * vlm_row_bytes((vlm_row_format)vlm_linear_rows(a->kind), a->inputs, a->group);
+  else part.x = a->x + row * a->x_stride;
+  part.y = a->y + row * a->y_stride;
+  if (a->residual) part.residual = a->residual + row * a->residual_stride;
+  return part;
 }
 
 vlm_status vlm_linear(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch, vlm_isa isa) {
   vlm_status status = check(a);
   if (status != VLM_OK || begin >= end || a->rows == 0) return status;
-  if (begin < 0 || end > vlm_panels(a->outputs) / (a->is_gated ? 2 : 1)) return VLM_BAD_SHAPE;
+  if (begin < 0 || end > vlm_linear_items(a)) return VLM_BAD_SHAPE;
   if (vlm_linear_rows(a->kind) >= 0 && !a->packed) return VLM_BAD_SHAPE;
   if (!vlm_is_aligned(scratch)) return VLM_BAD_ALIGNMENT;
   vlm_linear_fn *run = linear_tiles[linear_version(a->kind, isa)].run;
-  if (a->is_gated) gated(a, begin, end, scratch, run, isa);
-  else run(a, begin, end, scratch);
+  const int64_t panels = panels_of(a), rows = item_rows(a);
+  for (int64_t i = begin, last; i < end; i = last) {
+    const int64_t row = i / panels * rows, first = i % panels;
+    last = vlm_min(end, i - first + panels);
+    const vlm_linear_args part = rows_of(a, row, vlm_min(rows, a->rows - row));
+    if (a->is_gated) gated(&part, first, first + last - i, scratch, run, isa);
+    else run(&part, first, first + last - i, scratch);
+  }
   return VLM_OK;
 }

@@ -64,14 +64,13 @@ class LinearStep: PreparedStep {
 
     override var operations: Double { 2 * Double(arguments.rows) * Double(arguments.inputs) * Double(arguments.outputs) }
 
-    override func itemCount(_ phase: Int) -> Int { arguments.rows > 0 ? panels : 0 }
+    override func itemCount(_ phase: Int) -> Int { usesBLAS ? panels : Int(withUnsafePointer(to: arguments, vlm_linear_items)) }
 
     private var usesBLAS: Bool { mayUseBLAS && arguments.rows >= Int(VLM_OPENBLAS_ROWS) }
 
     override func grain(_ phase: Int) -> Int {
         if usesBLAS { return Self.blasGrain }
-        let panelWork = Int(arguments.inputs) * Int(arguments.outputs) / max(panels, 1) * Int(max(arguments.rows, 1))
-        return max(1, 131_072 / max(panelWork, 1))
+        return max(1, 131_072 * itemCount(phase) / max(Int(arguments.rows * arguments.inputs * arguments.outputs), 1))
     }
 
     /// Panels for which it is worth that OpenBLAS packs the rows of x once more.

@@ -128,8 +128,8 @@ package final class RateMeasurement: @unchecked Sendable {
         (layer.kind, layer.rows, layer.inputs, layer.outputs) = (VLM_LINEAR_F32_F32, Int64(rows), Int64(side), Int64(side))
         (layer.x, layer.x_stride, layer.weight) = (UnsafePointer(x), Int64(side), UnsafeRawPointer(weight))
         (layer.y, layer.y_stride) = (y, Int64(side))
-        let (panels, work) = (vlm_panels(layer.outputs), 2 * Double(rows * side * side))
-        let own = fastest(work) { for _ in 0..<$0 { _ = vlm_linear(&layer, 0, panels, scratch, features) } }
+        let (panels, items, work) = (vlm_panels(layer.outputs), vlm_linear_items(&layer), 2 * Double(rows * side * side))
+        let own = fastest(work) { for _ in 0..<$0 { _ = vlm_linear(&layer, 0, items, scratch, features) } }
         let library = fastest(work) { for _ in 0..<$0 { _ = vlm_openblas_linear(&layer, 0, panels, scratch, features) } }
         return [Machine.kernelRate: own.rate, Machine.libraryRate: library.rate]
     }

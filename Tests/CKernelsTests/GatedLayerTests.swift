@@ -15,8 +15,8 @@ import Testing
                 vlm_gated(&gate, 0, Int64(rows), isa)
                 var layer = fixture.arguments()
                 (layer.activation, layer.is_gated, layer.y, layer.y_stride) = (VLM_ACTIVATION_SILU, true, y.pointer, Int64(half))
-                let panels = vlm_panels(Int64(half)), middle = panels / 2
-                #expect(vlm_linear(&layer, middle, panels, fixture.memory.pointer, isa) == VLM_OK)
+                let items = vlm_linear_items(&layer), middle = items / 3
+                #expect(vlm_linear(&layer, middle, items, fixture.memory.pointer, isa) == VLM_OK)
                 #expect(vlm_linear(&layer, 0, middle, fixture.memory.pointer, isa) == VLM_OK)
                 #expect(y.values == expected.values, "\(fixture.c.testDescription) isa \(isa)")
             }

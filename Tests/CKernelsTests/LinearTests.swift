@@ -64,7 +64,7 @@ final class LinearFixture {
         #expect(vlm_pack_activations(&a, Int64(rows.lowerBound), Int64(rows.upperBound), isa) == VLM_OK)
     }
 
-    /// Runs in two ranges of rows and of panels, for near and for far memory, which must be the same.
+    /// Runs in two ranges of rows and of items, for near and for far memory, which must be the same.
     func run(_ isa: vlm_isa) -> [Float] {
         let far = run(isa, isFar: true), near = run(isa, isFar: false)
         #expect(far == near, "isa \(isa)")
@@ -73,11 +73,11 @@ final class LinearFixture {
 
     private func run(_ isa: vlm_isa, isFar: Bool) -> [Float] {
         var a = arguments(isFar: isFar)
-        let half = c.rows / 2, panels = vlm_panels(Int64(c.outputs)), middle = panels / 2
+        let half = c.rows / 2, items = vlm_linear_items(&a), middle = items / 3
         pack(0..<half, isa)
         pack(half..<c.rows, isa)
         #expect(vlm_linear(&a, 0, middle, memory.pointer, isa) == VLM_OK)
-        #expect(vlm_linear(&a, middle, panels, memory.pointer, isa) == VLM_OK)
+        #expect(vlm_linear(&a, middle, items, memory.pointer, isa) == VLM_OK)
         return y.values
     }
 
@@ -301,7 +301,7 @@ private func packF4(_ c: LinearCase, _ random: inout Dice, _ weight: Guarded<UIn
             for rows in 1..<most {
                 var a = fixture.arguments()
                 a.rows = Int64(rows)
-                #expect(vlm_linear(&a, 0, vlm_panels(a.outputs), fixture.memory.pointer, isa) == VLM_OK)
+                #expect(vlm_linear(&a, 0, vlm_linear_items(&a), fixture.memory.pointer, isa) == VLM_OK)
                 #expect(fixture.y.values[..<(rows * c.outputs)] == all[..<(rows * c.outputs)], "isa \(isa), \(rows) rows")
             }
         }
@@ -390,7 +390,7 @@ private func packF4(_ c: LinearCase, _ random: inout Dice, _ weight: Guarded<UIn
             var a = fixture.arguments()
             a.residual = UnsafePointer(fixture.y.pointer)
             fixture.pack(0..<c.rows, isa)
-            #expect(vlm_linear(&a, 0, vlm_panels(a.outputs), fixture.memory.pointer, isa) == VLM_OK)
+            #expect(vlm_linear(&a, 0, vlm_linear_items(&a), fixture.memory.pointer, isa) == VLM_OK)
             #expect(relativeError(fixture.y.values, expected.map(Double.init)) < 2e-5, "isa \(isa)")
         }
     }
@@ -407,7 +407,7 @@ private func packF4(_ c: LinearCase, _ random: inout Dice, _ weight: Guarded<UIn
                 var a = fixture.arguments()
                 a.rows = Int64(rows)
                 fixture.pack(0..<rows, isa)
-                #expect(vlm_linear(&a, 0, vlm_panels(a.outputs), fixture.memory.pointer, isa) == VLM_OK)
+                #expect(vlm_linear(&a, 0, vlm_linear_items(&a), fixture.memory.pointer, isa) == VLM_OK)
                 let count = rows * shape.outputs
                 #expect(fixture.y.values[..<count] == all[..<count], "isa \(isa), \(rows) rows")
             }

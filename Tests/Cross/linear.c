@@ -130,15 +130,15 @@ static void pack_x(const layer *l, int64_t rows, int set) {
     expect_ok(vlm_pack_activations(&a, rows / 2, rows, sets[set].isa), set, l->name);
 }
 
-// In two ranges of panels; y is the result.
+// In two ranges of items; y is the result.
 static void run(const layer *l, int64_t rows, bool is_far, int set) {
     vlm_linear_args a = arguments(l);
-    const int64_t panels = vlm_panels(a.outputs), middle = panels / 2;
     a.rows = rows;
     a.is_far = is_far;
+    const int64_t items = vlm_linear_items(&a), middle = items / 3;
     memset(l->y, 0xff, (size_t)(l->s.rows * l->s.outputs) * 4);
     pack_x(l, rows, set);
-    expect_ok(vlm_linear(&a, middle, panels, l->memory, sets[set].isa), set, l->name);
+    expect_ok(vlm_linear(&a, middle, items, l->memory, sets[set].isa), set, l->name);
     expect_ok(vlm_linear(&a, 0, middle, l->memory, sets[set].isa), set, l->name);
 }
 
@@ -257,7 +257,7 @@ static void check_rows(vlm_linear_kind kind) {
         a.residual = l.y;
         memcpy(l.y, l.residual, (size_t)(most * l.s.outputs) * 4);
         pack_x(&l, most, set);
-        expect_ok(vlm_linear(&a, 0, vlm_panels(a.outputs), l.memory, sets[set].isa), set, l.name);
+        expect_ok(vlm_linear(&a, 0, vlm_linear_items(&a), l.memory, sets[set].isa), set, l.name);
         expect_near(set, "residual in place", l.y, l.generic, most * l.s.outputs, 0);
     }
     release_all();

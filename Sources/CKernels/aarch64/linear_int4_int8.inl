@@ -109,7 +109,7 @@ static void tall_block(const vlm_linear_args *a, const linear_block *b) {
     for (int64_t m = 0; m < b->rows; m += TILE_ROWS) {
       const int64_t bytes = (int64_t)vlm_int4_block_bytes(a->group);
       linear_prefetch(b, run.w + bytes, bytes, m, TILE_ROWS);
-      run.x = i8_group(a, &run, b->row + m, k);
+      run.x = i8_group(a, &run, m, k);
       tall_tiles[vlm_min(TILE_ROWS, b->rows - m) - 1](&run, b->sums + m * VLM_PANEL);
     }
   }

@@ -282,9 +282,13 @@ int vlm_linear_rows(vlm_linear_kind kind);
 // Bytes of scratch of one vlm_linear call, for any shape and kind.
 size_t vlm_linear_scratch_bytes(void);
 
-// Computes the outputs of panels [begin, end) for all rows: of vlm_panels(outputs), or of half as many where the layer is
-// gated, whose halves are whole panels. Few rows stream the weights once from memory; many rows are blocked for the caches.
-// Either way a row's result is the same bits, however many rows there are.
+// How many items a layer's work is: of up to VLM_LINEAR_ROWS rows vlm_panels(outputs), or half as many where the layer is gated, whose halves are
+// whole panels; of more rows as many for each part of them.
+enum { VLM_LINEAR_ROWS = 192 };
+int64_t vlm_linear_items(const vlm_linear_args *args);
+
+// Computes items [begin, end): a panel's outputs for some of the rows each, the panels of the same rows one after the other. Few rows stream the weights
+// once from memory; of many, a part stays in the second cache beside some panels. Either way a row's result is the same bits, however many rows there are.
 vlm_status vlm_linear(const vlm_linear_args *args, int64_t begin, int64_t end, void *scratch, vlm_isa isa);
 
 // y[t] = norm(r[t]) with r = x + add (r = x if add is NULL), over rows of `columns`. r is also stored to `sum` unless that

@@ -138,7 +138,7 @@ VLM_INLINE void i16_round(const char *w, int64_t steps, const char *next, i16_we
 // One panel of a block of inputs for all its rows. Few rows ask for the next block meanwhile, which comes behind it.
 static void i16_block(const vlm_linear_args *a, const linear_block *b) {
   const int64_t panel = (int64_t)vlm_panel_bytes(VLM_WEIGHT_BF16, a->inputs, 0), row_bytes = (int64_t)vlm_row_bytes(VLM_ROWS_INT16_BLOCKS, a->inputs, 0);
-  const char *w = (const char *)a->weight + b->panel * panel + b->k / 2 * STEP_BYTES, *row = (const char *)a->packed + b->row * row_bytes;
+  const char *w = (const char *)a->weight + b->panel * panel + b->k / 2 * STEP_BYTES, *row = (const char *)a->packed;
   const char *next = b->rows < LINEAR_PREFETCH_ROWS ? w + BLOCK_BYTES : NULL;
   const bool is_rounding = b->rows <= ROUNDING_ROWS;
   i16_weights *weights = (i16_weights *)b->weights;

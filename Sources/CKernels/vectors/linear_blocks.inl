@@ -1,9 +1,9 @@
-// The loop nest of linear layers: rows × panels × inputs in blocks that fit the caches. A block function adds the product
+// The loop nest of linear layers: panels × inputs, of up to VLM_LINEAR_ROWS rows, in blocks that fit the caches. A block function adds the product
 // of one block to f32 sums in scratch; the finished sums get bias, activation and residual and go to y.
 
 typedef struct {
   int64_t panel;            // of VLM_PANEL outputs
-  int64_t row, rows;        // the block's rows
+  int64_t rows;
   int64_t k, k_count;       // the block's inputs
   float *weights;           // scratch for LINEAR_WEIGHTS bytes of unpacked weights
   float *sums;              // [rows, VLM_PANEL]
@@ -13,7 +13,7 @@ typedef struct {
 
 typedef void linear_block_fn(const vlm_linear_args *args, const linear_block *block);
 
-enum { LINEAR_ROWS = 192, LINEAR_PREFETCH_ROWS = 25, LINEAR_PANELS = 8, LINEAR_WEIGHTS = 64 << 10 };
+enum { LINEAR_PREFETCH_ROWS = 25, LINEAR_PANELS = 8, LINEAR_WEIGHTS = 64 << 10 };
 
 // One row of one panel.
 static inline void linear_finish_row(const vlm_linear_args *a, int64_t row, int64_t panel, const float *sums) {
@@ -44,20 +44,19 @@ typedef struct {
 
 static void linear_blocks(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch, linear_block_fn *run, linear_cut cut) {
   float *sums = (float *)((char *)scratch + LINEAR_WEIGHTS);
-  for (int64_t row = 0; row < a->rows; row += LINEAR_ROWS)
-    for (int64_t first = begin; first < end; first += cut.panels) {
-      int64_t last = vlm_min(end, first + cut.panels);
-      linear_block b = {.row = row, .rows = vlm_min(LINEAR_ROWS, a->rows - row), .weights = scratch};
-      for (b.k = 0; b.k < a->inputs; b.k += cut.inputs)
-        for (b.panel = first; b.panel < last; b.panel++) {
-          b.k_count = vlm_min(cut.inputs, a->inputs - b.k);
-          b.sums = sums + (b.panel - first) * LINEAR_ROWS * VLM_PANEL;
-          b.accumulate = b.k > 0;
-          b.is_first = b.panel == first;
-          run(a, &b);
-        }
-      // All panels of a row in turn, so that y is written along its rows.
-      for (int64_t t = 0; t < b.rows; t++)
-        for (int64_t p = first; p < last; p++) linear_finish_row(a, row + t, p, sums + ((p - first) * LINEAR_ROWS + t) * VLM_PANEL);
-    }
+  for (int64_t first = begin; first < end; first += cut.panels) {
+    int64_t last = vlm_min(end, first + cut.panels);
+    linear_block b = {.rows = a->rows, .weights = scratch};
+    for (b.k = 0; b.k < a->inputs; b.k += cut.inputs)
+      for (b.panel = first; b.panel < last; b.panel++) {
+        b.k_count = vlm_min(cut.inputs, a->inputs - b.k);
+        b.sums = sums + (b.panel - first) * VLM_LINEAR_ROWS * VLM_PANEL;
+        b.accumulate = b.k > 0;
+        b.is_first = b.panel == first;
+        run(a, &b);
+      }
+    // All panels of a row in turn, so that y is written along its rows.
+    for (int64_t t = 0; t < b.rows; t++)
+      for (int64_t p = first; p < last; p++) linear_finish_row(a, t, p, sums + ((p - first) * VLM_LINEAR_ROWS + t) * VLM_PANEL);
+  }
 }

@@ -4,7 +4,7 @@ enum { LINEAR_F32_INPUTS = 512 };  // inputs whose unpacked weights fit LINEAR_W
 
 // `next` are the packed weights that come after, `bytes` of them.
 static void multiply_block(const vlm_linear_args *a, const linear_block *b, const float *w, const void *next, int64_t bytes) {
-  const float *x = a->x + b->row * a->x_stride + b->k;
+  const float *x = a->x + b->k;
   for (int n = 0; n < VLM_PANEL; n += 2 * V_WIDTH)
     for (int64_t t = 0; t < b->rows; t += GEMM_ROWS) {
       if (n == 0) linear_prefetch(b, next, bytes, t, GEMM_ROWS);

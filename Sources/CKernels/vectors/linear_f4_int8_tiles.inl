@@ -31,7 +31,7 @@ static void f4_block(const vlm_linear_args *a, const linear_block *b) {
     run.ahead = a->is_far ? FAR_BLOCKS * bytes : bytes;
     for (int64_t t = 0; t < b->rows; t += rows, run.ahead = 0) {
       if (is_tall) linear_prefetch(b, run.codes + bytes, bytes, t, rows);
-      run.x = (const char *)a->packed + (b->row + t) * run.x_stride + k / VLM_F4_BLOCK * (int64_t)sizeof(vlm_f4_row_block);
+      run.x = (const char *)a->packed + t * run.x_stride + k / VLM_F4_BLOCK * (int64_t)sizeof(vlm_f4_row_block);
       const int64_t last = vlm_min(rows, b->rows - t) - 1;
       (is_tall ? tall_tiles : thin_tiles[a->group == 32])[last](&run, b->sums + t * VLM_PANEL);
     }

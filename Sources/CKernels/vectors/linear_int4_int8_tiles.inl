@@ -23,7 +23,7 @@ static void thin_block(const vlm_linear_args *a, const linear_block *b) {
     tile_run run = run_at(a, b->panel, k, vlm_min(inputs, a->inputs - k));
     run.ahead = a->is_far ? FAR_AHEAD : PREFETCH;
     for (int64_t t = 0; t < b->rows; t += rows, run.ahead = 0) {
-      run.x = i8_group(a, &run, b->row + t, k);
+      run.x = i8_group(a, &run, t, k);
       thin_tiles[a->is_far][vlm_min(rows, b->rows - t) - 1](&run, b->sums + t * VLM_PANEL);
     }
   }

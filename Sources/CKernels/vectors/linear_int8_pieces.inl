@@ -28,7 +28,7 @@ typedef struct {
 static void int8_block(const vlm_linear_args *a, const linear_block *b, const int8_plan *plan) {
   const int64_t bytes = vlm_int8_block_bytes(a->group), row_bytes = (int64_t)vlm_row_bytes(VLM_ROWS_INT8, a->inputs, a->group);
   const uint8_t *panel = (const uint8_t *)a->weight + b->panel * (a->inputs / a->group) * bytes;
-  const char *rows = (const char *)a->packed + b->row * row_bytes;
+  const char *rows = (const char *)a->packed;
   const int64_t step = vlm_ceil_div(b->rows, vlm_ceil_div(b->rows, plan->tile_rows)), end = b->k + b->k_count;
   for (int64_t k = b->k, count; k < end; k += count) {
     const int64_t group = k / a->group, offset = k % a->group;

@@ -120,7 +120,7 @@ static thin_run_fn *const int4_runs[] = {GEMM_CASES(THIN_INT4)};
 
 static void thin_block_int4(const vlm_linear_args *a, const linear_block *b) {
   const int64_t groups = a->inputs / a->group, bytes = (int64_t)vlm_int4_block_bytes(a->group);
-  thin_layer layer = {.x = a->x + b->row * a->x_stride, .x_stride = a->x_stride * 4, .x_unit = a->group * 4, .units = groups,
+  thin_layer layer = {.x = a->x, .x_stride = a->x_stride * 4, .x_unit = a->group * 4, .units = groups,
                       .weights = (const uint8_t *)a->weight + b->panel * groups * bytes, .unit_bytes = bytes, .group = a->group,
                       .pass = GEMM_ROWS};
   thin_panel(&layer, b, int4_runs);
@@ -134,7 +134,7 @@ static void thin_last(const vlm_linear_args *a, const linear_block *b, const uin
       v_f32 weight, unused;
       if (bf16) v_pair_bf16(w + n, &weight, &unused);
       else weight = v_load((const float *)w + n);
-      v_store(sums + n, v_fma(v_set1(a->x[(b->row + t) * a->x_stride + a->inputs - 1]), weight, v_load(sums + n)));
+      v_store(sums + n, v_fma(v_set1(a->x[t * a->x_stride + a->inputs - 1]), weight, v_load(sums + n)));
     }
 }
 
@@ -142,7 +142,7 @@ static void thin_block(const vlm_linear_args *a, const linear_block *b) {
   const bool bf16 = a->kind == VLM_LINEAR_BF16_F32;
   const int64_t words = bf16 ? VLM_PANEL : 2 * VLM_PANEL, panel = VLM_PANEL * (bf16 ? vlm_ceil_div(a->inputs, 2) : a->inputs);
   const uint32_t *w = (const uint32_t *)a->weight + b->panel * panel;
-  thin_layer layer = {.x = a->x + b->row * a->x_stride, .x_stride = a->x_stride * 4, .x_unit = 8, .weights = w, .unit_bytes = words * 4,
+  thin_layer layer = {.x = a->x, .x_stride = a->x_stride * 4, .x_unit = 8, .weights = w, .unit_bytes = words * 4,
                       .units = a->inputs / 2, .pass = GEMM_ROWS, .is_far = a->is_far};
   thin_panel(&layer, b, bf16 ? bf16_runs[a->is_far] : f32_runs[a->is_far]);
   if (a->inputs % 2) thin_last(a, b, w + a->inputs / 2 * words, bf16);

@@ -45,7 +45,7 @@ static void widen(const vlm_linear_args *a, const linear_block *b, int16_t *y) {
   for (int64_t k = b->k, count; k < b->k + b->k_count; k += count, y += count) {
     const int64_t group = k / a->group, offset = k % a->group;
     count = vlm_min(a->group - offset, b->k + b->k_count - k);
-    const char *q = (const char *)a->packed + b->row * row_bytes + group * vlm_i8_group_bytes(a->group) + offset;
+    const char *q = (const char *)a->packed + group * vlm_i8_group_bytes(a->group) + offset;
     for (int64_t t = 0; t < b->rows; t++, q += row_bytes)
       for (int64_t i = 0; i < count; i += 16) {
         __m256i numbers = _mm256_cvtepi8_epi16(_mm_loadu_si128((const void *)(q + i)));
