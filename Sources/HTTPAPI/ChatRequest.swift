@@ -68,8 +68,8 @@ struct ChatRequest: Sendable {
     func plan(_ pipeline: InputPipeline, contextLength: Int, _ budget: WorkBudget) throws(APIError) -> AnswerPlan {
         let pipeline = try template.applied(to: pipeline, budget)
         var options = options
-        if offer != nil {
-            let form = try pipeline.tools.form()
+        if let offer {
+            let form = try pipeline.tools.form(mustCall: offer.mustCall)
             if case .calls(var calls)? = options.guide?.guide {
                 calls.form = form
                 options.guide?.guide = .calls(calls)

@@ -153,16 +153,21 @@ extension ToolFields.Offer {
 }
 
 extension ToolForm {
+    private static let wayOut = "ask for a call with tool_choice required or a function's name, or leave tools out"
+
     /// How the model writes calls; throws where it cannot be told of tools, or calls them in a form that is not read.
-    func form() throws(APIError) -> ToolCalls.Form {
+    ///
+    /// - Parameter mustCall: whether a call is guided from its first byte: then it comes as JSON where the model has no form that is read.
+    func form(mustCall: Bool = false) throws(APIError) -> ToolCalls.Form {
         switch support {
         case .calls(let form): return form
+        case .otherForm where mustCall, .none where mustCall: return .json
         case .otherForm:
             throw .invalid(
-                "the model's chat template writes calls of tools in a form that is not supported: <tool_call>{\"name\": …, \"arguments\": …}</tool_call> and <tool_call><function=…><parameter=…> are",
+                "the model's chat template writes calls of tools in a form that is not read: <tool_call>{\"name\": …, \"arguments\": …}</tool_call> and <tool_call><function=…><parameter=…> are; \(Self.wayOut)",
                 param: "tools", code: "unsupported_parameter")
         case .none:
-            throw .invalid("the model's chat template does not tell it of tools; leave them out, or set tool_choice to none", param: "tools", code: "unsupported_parameter")
+            throw .invalid("the model's chat template does not tell it of tools; \(Self.wayOut)", param: "tools", code: "unsupported_parameter")
         }
     }
 }

@@ -62,7 +62,8 @@ final class TestServer: Sendable {
         var reasoning: ReasoningReader.Form?
         /// Whether the chat template tells of tools, and writes calls.
         var tellsOfTools = false
-        var callForm = ToolCalls.Form.json
+        /// Nil for a form that is not read.
+        var callForm: ToolCalls.Form? = .json
         /// Sees the messages that the chat template gets.
         var onRender: @Sendable (JSONValue) -> Void = { _ in }
         /// Sees what the chat template gets besides.

@@ -56,6 +56,19 @@ import Testing
         await server.stop()
     }
 
+    /// A call that must come does, as JSON, where the template tells of no tools or writes calls in a form that is not read.
+    @Test(arguments: [true, false]) func callsAreForcedWhateverTheTemplate(_ tellsOfTools: Bool) async throws {
+        let server = try await TestServer(.init(spellsBytes: true, tellsOfTools: tellsOfTools, callForm: nil))
+        for choice in ["required", ["type": "function", "function": ["name": "add"]]] as [JSONValue] {
+            let answer = try await server.chat(["tools": Self.tools, "tool_choice": choice, "parallel_tool_calls": false, "max_tokens": 400])
+            #expect(isRight(answer.json["choices"]?[0]?["message"]?["tool_calls"]?[0] ?? .null), "\(answer.text)")
+        }
+        let free = try await server.chat(["tools": Self.tools])
+        let way = "ask for a call with tool_choice required or a function's name, or leave tools out"
+        #expect(free.status == 400 && free.json["error"]?["message"]?.stringValue?.hasSuffix(way) == true, "\(free.text)")
+        await server.stop()
+    }
+
     /// A function without parameters takes none.
     @Test func aFunctionWithoutParametersIsCalledWithNone() async throws {
         let server = try await server()
