@@ -90,10 +90,10 @@ static void gated(const vlm_linear_args *a, int64_t begin, int64_t end, void *sc
 
 static int64_t panels_of(const vlm_linear_args *a) { return vlm_panels(a->outputs) / (a->is_gated ? 2 : 1); }
 
-// Rows of an item: all, or as even parts of many as whole tiles make.
+// Rows of a part: all, or of many as even shares as whole tiles make.
 static int64_t item_rows(const vlm_linear_args *a) {
   enum { TILE = 12 };
-  _Static_assert(VLM_LINEAR_ROWS % TILE == 0, "even parts are not too large");
+  _Static_assert(VLM_LINEAR_ROWS % TILE == 0, "even shares are not too large");
   const int64_t parts = vlm_ceil_div(a->rows, VLM_LINEAR_ROWS);
   return parts > 1 ? vlm_ceil_div(vlm_ceil_div(a->rows, parts), TILE) * TILE : a->rows;
 }
@@ -104,7 +104,8 @@ int64_t vlm_linear_items(const vlm_linear_args *a) { return a->rows > 0 ? panels
 static vlm_linear_args rows_of(const vlm_linear_args *a, int64_t row, int64_t rows) {
   vlm_linear_args part = *a;
   part.rows = rows;
-  if (a->packed) part.packed = (const char *)a->packed + (size_t)row * vlm_row_bytes((vlm_row_format)vlm_linear_rows(a->kind), a->inputs, a->group);
+  const int format = vlm_linear_rows(a->kind);
+  if (format >= 0) part.packed = (const char *)a->packed + (size_t)row * vlm_row_bytes((vlm_row_format)format, a->inputs, a->group);
   else part.x = a->x + row * a->x_stride;
   part.y = a->y + row * a->y_stride;
   if (a->residual) part.residual = a->residual + row * a->residual_stride;

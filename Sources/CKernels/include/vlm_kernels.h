@@ -282,9 +282,10 @@ int vlm_linear_rows(vlm_linear_kind kind);
 // Bytes of scratch of one vlm_linear call, for any shape and kind.
 size_t vlm_linear_scratch_bytes(void);
 
-// How many items a layer's work is: of up to VLM_LINEAR_ROWS rows vlm_panels(outputs), or half as many where the layer is gated, whose halves are
-// whole panels; of more rows as many for each part of them.
-enum { VLM_LINEAR_ROWS = 192 };
+enum { VLM_LINEAR_ROWS = 192 };  // most rows that are computed together
+
+// How many items a layer's work is: for each part of its rows vlm_panels(outputs), or half as many where the layer is gated, whose halves are whole
+// panels.
 int64_t vlm_linear_items(const vlm_linear_args *args);
 
 // Computes items [begin, end): a panel's outputs for some of the rows each, the panels of the same rows one after the other. Few rows stream the weights
