@@ -16,7 +16,7 @@ package final class OpenPort: Sendable {
     private let group: ServiceGroup
     private let run: Task<Void, any Error>
 
-    /// Who answers, and whom. Not a closure: one that is taken out of a `Mutex` for each request leaks what it was called with (Swift 6.3).
+    /// Who answers, and whom. Not a closure: an `async` one that is taken out of a `Mutex` leaks the frame of each call (Swift 6.3).
     private final class Answering: HTTPResponder {
         private let values: Mutex<(responder: any Responder, access: AccessRules)>
 
