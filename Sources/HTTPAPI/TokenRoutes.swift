@@ -15,6 +15,7 @@ struct TokenRoutes: Sendable {
             case messages(JSONValue, [EncodedImage], TemplateFields)
         }
         var content: Content
+        private var offer: ToolFields.Offer?
 
         init(_ object: JSONObject, _ model: ServedModel) throws(APIError) {
             let fields = FieldReader(object: object)
@@ -31,7 +32,8 @@ struct TokenRoutes: Sendable {
             }
             let (messages, images) = try MessageReader(fields).read(fields.value("messages"))
             var template = try TemplateFields(fields)
-            if let offer = try ToolFields(fields: fields).read() { template.form.extra["tools"] = .array(offer.tools) }
+            offer = try ToolFields(fields: fields).read()
+            if let offer { template.form.extra["tools"] = .array(offer.tools) }
             content = .messages(messages, images, template)
         }
 
@@ -49,7 +51,7 @@ struct TokenRoutes: Sendable {
             var pipeline = pipeline
             if case .messages(_, _, let template) = content {
                 pipeline = try template.applied(to: pipeline, budget)
-                if template.form.extra["tools"] != nil { _ = try pipeline.tools.form() }
+                if let offer { _ = try pipeline.tools.form(mustCall: offer.mustCall) }
             }
             let isText = if case .text = content { true } else { false }
             do throws(InputError) {

@@ -158,7 +158,7 @@ extension ToolForm {
     /// How the model writes calls; throws where it cannot be told of tools, or calls them in a form that is not read.
     ///
     /// - Parameter mustCall: whether a call is guided from its first byte: then it comes as JSON where the model has no form that is read.
-    func form(mustCall: Bool = false) throws(APIError) -> ToolCalls.Form {
+    func form(mustCall: Bool) throws(APIError) -> ToolCalls.Form {
         switch support {
         case .calls(let form): return form
         case .otherForm where mustCall, .none where mustCall: return .json

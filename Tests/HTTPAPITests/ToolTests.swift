@@ -62,6 +62,8 @@ import Testing
         for choice in ["required", ["type": "function", "function": ["name": "add"]]] as [JSONValue] {
             let answer = try await server.chat(["tools": Self.tools, "tool_choice": choice, "parallel_tool_calls": false, "max_tokens": 400])
             #expect(isRight(answer.json["choices"]?[0]?["message"]?["tool_calls"]?[0] ?? .null), "\(answer.text)")
+            let tokens = try await server.request("POST", "/tokenize", ["messages": [["role": "user", "content": "hi"]], "tools": Self.tools, "tool_choice": choice])
+            #expect(tokens.status == 200, "\(tokens.text)")
         }
         let free = try await server.chat(["tools": Self.tools])
         let way = "ask for a call with tool_choice required or a function's name, or leave tools out"
