@@ -101,16 +101,16 @@ static void split(const tile_run *run, uint8_t *y) {
 
 // Groups outside, rows inside: a split group stays in the first cache.
 static void tall_block(const vlm_linear_args *a, const linear_block *b) {
-  clear_sums(b);
+  clear_sums(a, b);
   for (int64_t k = b->k; k < b->k + b->k_count; k += a->group) {
     tile_run run = run_at(a, b->panel, k, a->group);
     run.u8 = (const uint8_t *)b->weights;
     split(&run, (uint8_t *)b->weights);
-    for (int64_t m = 0; m < b->rows; m += TILE_ROWS) {
+    for (int64_t m = 0; m < a->rows; m += TILE_ROWS) {
       const int64_t bytes = (int64_t)vlm_int4_block_bytes(a->group);
-      linear_prefetch(b, run.w + bytes, bytes, m, TILE_ROWS);
+      linear_prefetch(a, run.w + bytes, bytes, m, TILE_ROWS);
       run.x = i8_group(a, &run, m, k);
-      tall_tiles[vlm_min(TILE_ROWS, b->rows - m) - 1](&run, b->sums + m * VLM_PANEL);
+      tall_tiles[vlm_min(TILE_ROWS, a->rows - m) - 1](&run, b->sums + m * VLM_PANEL);
     }
   }
 }

@@ -139,8 +139,8 @@ VLM_INLINE void i16_round(const char *w, int64_t steps, const char *next, i16_we
 static void i16_block(const vlm_linear_args *a, const linear_block *b) {
   const int64_t panel = (int64_t)vlm_panel_bytes(VLM_WEIGHT_BF16, a->inputs, 0), row_bytes = (int64_t)vlm_row_bytes(VLM_ROWS_INT16_BLOCKS, a->inputs, 0);
   const char *w = (const char *)a->weight + b->panel * panel + b->k / 2 * STEP_BYTES, *row = (const char *)a->packed;
-  const char *next = b->rows < LINEAR_PREFETCH_ROWS ? w + BLOCK_BYTES : NULL;
-  const bool is_rounding = b->rows <= ROUNDING_ROWS;
+  const char *next = a->rows < LINEAR_PREFETCH_ROWS ? w + BLOCK_BYTES : NULL;
+  const bool is_rounding = a->rows <= ROUNDING_ROWS;
   i16_weights *weights = (i16_weights *)b->weights;
   i16_piece p = {.x_stride = row_bytes, .w = w, .weights = weights, .steps = vlm_ceil_div(b->k_count, 2), .is_first = !b->accumulate,
                  .next = w + BLOCK_BYTES + BLOCK_BYTES / 2};
@@ -149,10 +149,10 @@ static void i16_block(const vlm_linear_args *a, const linear_block *b) {
     i16_round(w, p.steps, next ? p.next : NULL, weights);
     p.w = (const char *)weights->codes;
   }
-  const int64_t step = vlm_ceil_div(b->rows, vlm_ceil_div(b->rows, TILE_ROWS));
-  for (int64_t t = 0; t < b->rows; t += step) {
-    const int64_t count = vlm_min(step, b->rows - t);
-    linear_prefetch(b, w + panel, p.steps * STEP_BYTES, t, count);
+  const int64_t step = vlm_ceil_div(a->rows, vlm_ceil_div(a->rows, TILE_ROWS));
+  for (int64_t t = 0; t < a->rows; t += step) {
+    const int64_t count = vlm_min(step, a->rows - t);
+    linear_prefetch(a, w + panel, p.steps * STEP_BYTES, t, count);
     p.x = row + t * row_bytes + 2 * b->k;
     p.x_scale = row + t * row_bytes + vlm_i16_code_bytes(a->inputs) + b->k / VLM_I16_BLOCK * (int64_t)sizeof(float);
     (is_rounding ? rounding_tiles : tiles)[count - 1](&p, b->sums + t * VLM_PANEL);

@@ -3,7 +3,6 @@
 
 typedef struct {
   int64_t panel;            // of VLM_PANEL outputs
-  int64_t rows;
   int64_t k, k_count;       // the block's inputs
   float *weights;           // scratch for LINEAR_WEIGHTS bytes of unpacked weights
   float *sums;              // [rows, VLM_PANEL]
@@ -31,9 +30,9 @@ static inline void linear_finish_row(const vlm_linear_args *a, int64_t row, int6
 }
 
 // Prefetches the share of the next weights that belongs to rows [t, t + rows) of a block; few rows stream by themselves.
-static inline void linear_prefetch(const linear_block *b, const void *next, int64_t bytes, int64_t t, int64_t rows) {
-  if (b->rows < LINEAR_PREFETCH_ROWS) return;
-  int64_t first = bytes * t / b->rows / 64 * 64, last = bytes * (t + rows) / b->rows;
+static inline void linear_prefetch(const vlm_linear_args *a, const void *next, int64_t bytes, int64_t t, int64_t rows) {
+  if (a->rows < LINEAR_PREFETCH_ROWS) return;
+  int64_t first = bytes * t / a->rows / 64 * 64, last = bytes * (t + rows) / a->rows;
   for (int64_t i = first; i < last; i += 64) __builtin_prefetch((const char *)next + i, 0, 2);
 }
 
@@ -46,7 +45,7 @@ static void linear_blocks(const vlm_linear_args *a, int64_t begin, int64_t end, 
   float *sums = (float *)((char *)scratch + LINEAR_WEIGHTS);
   for (int64_t first = begin; first < end; first += cut.panels) {
     int64_t last = vlm_min(end, first + cut.panels);
-    linear_block b = {.rows = a->rows, .weights = scratch};
+    linear_block b = {.weights = scratch};
     for (b.k = 0; b.k < a->inputs; b.k += cut.inputs)
       for (b.panel = first; b.panel < last; b.panel++) {
         b.k_count = vlm_min(cut.inputs, a->inputs - b.k);
@@ -56,7 +55,7 @@ static void linear_blocks(const vlm_linear_args *a, int64_t begin, int64_t end, 
         run(a, &b);
       }
     // All panels of a row in turn, so that y is written along its rows.
-    for (int64_t t = 0; t < b.rows; t++)
+    for (int64_t t = 0; t < a->rows; t++)
       for (int64_t p = first; p < last; p++) linear_finish_row(a, t, p, sums + ((p - first) * VLM_LINEAR_ROWS + t) * VLM_PANEL);
   }
 }

@@ -6,11 +6,11 @@ enum { LINEAR_F32_INPUTS = 512 };  // inputs whose unpacked weights fit LINEAR_W
 static void multiply_block(const vlm_linear_args *a, const linear_block *b, const float *w, const void *next, int64_t bytes) {
   const float *x = a->x + b->k;
   for (int n = 0; n < VLM_PANEL; n += 2 * V_WIDTH)
-    for (int64_t t = 0; t < b->rows; t += GEMM_ROWS) {
-      if (n == 0) linear_prefetch(b, next, bytes, t, GEMM_ROWS);
+    for (int64_t t = 0; t < a->rows; t += GEMM_ROWS) {
+      if (n == 0) linear_prefetch(a, next, bytes, t, GEMM_ROWS);
       gemm_tile g = {.k = b->k_count, .a = x + t * a->x_stride, .a_stride = a->x_stride, .b = w + n, .b_stride = VLM_PANEL,
                      .c = b->sums + t * VLM_PANEL + n, .c_stride = VLM_PANEL, .accumulate = b->accumulate};
-      gemm(&g, vlm_min(GEMM_ROWS, b->rows - t), 2);
+      gemm(&g, vlm_min(GEMM_ROWS, a->rows - t), 2);
     }
 }
 

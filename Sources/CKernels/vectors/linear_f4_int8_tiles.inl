@@ -20,19 +20,19 @@ enum { FAR_BLOCKS = FAR_AHEAD / (VLM_F4_BLOCK * VLM_PANEL / 2) };
 
 // All rows visit a block of weights while it is in the first cache.
 static void f4_block(const vlm_linear_args *a, const linear_block *b) {
-  const bool is_tall = b->rows > THIN_ROWS;
-  const int64_t rows = is_tall ? TILE_ROWS : vlm_ceil_div(b->rows, vlm_ceil_div(b->rows, TILE_ROWS));
-  if (!b->accumulate) __builtin_memset(b->sums, 0, (size_t)(b->rows * VLM_PANEL) * sizeof(float));
+  const bool is_tall = a->rows > THIN_ROWS;
+  const int64_t rows = is_tall ? TILE_ROWS : vlm_ceil_div(a->rows, vlm_ceil_div(a->rows, TILE_ROWS));
+  if (!b->accumulate) __builtin_memset(b->sums, 0, (size_t)(a->rows * VLM_PANEL) * sizeof(float));
   for (int64_t k = b->k; k < b->k + b->k_count; k += VLM_F4_BLOCK) {
     tile_run run = run_at(a, b->panel, k);
     if (is_tall) unpack(&run, (unpacked *)b->weights, a->group);
     run.w = (const unpacked *)b->weights;
     const int64_t bytes = run.dots * VLM_F4_DOT * VLM_PANEL / 2 + vlm_f4_scale_bytes(a->group);
     run.ahead = a->is_far ? FAR_BLOCKS * bytes : bytes;
-    for (int64_t t = 0; t < b->rows; t += rows, run.ahead = 0) {
-      if (is_tall) linear_prefetch(b, run.codes + bytes, bytes, t, rows);
+    for (int64_t t = 0; t < a->rows; t += rows, run.ahead = 0) {
+      if (is_tall) linear_prefetch(a, run.codes + bytes, bytes, t, rows);
       run.x = (const char *)a->packed + t * run.x_stride + k / VLM_F4_BLOCK * (int64_t)sizeof(vlm_f4_row_block);
-      const int64_t last = vlm_min(rows, b->rows - t) - 1;
+      const int64_t last = vlm_min(rows, a->rows - t) - 1;
       (is_tall ? tall_tiles : thin_tiles[a->group == 32])[last](&run, b->sums + t * VLM_PANEL);
     }
   }

@@ -157,16 +157,16 @@ static void thin_block_f8(const vlm_linear_args *a, const linear_block *b) {
   layer.x = a->x;
   layer.x_stride = a->x_stride * 4;
   layer.x_unit = a->group * 4;
-  thin_panel(&layer, b, f8_runs);
+  thin_panel(a, &layer, b, f8_runs);
 }
 
 // All rows pass over a block while its codes are in the first cache.
 static void thin_block_f4(const vlm_linear_args *a, const linear_block *b) {
-  __builtin_memset(b->sums, 0, (size_t)(b->rows * VLM_PANEL) * sizeof(float));
+  __builtin_memset(b->sums, 0, (size_t)(a->rows * VLM_PANEL) * sizeof(float));
   for (int64_t k = 0; k < a->inputs; k += VLM_F4_BLOCK)
-    for (int64_t t = 0; t < b->rows; t += THIN_FLOAT_PASS) {
+    for (int64_t t = 0; t < a->rows; t += THIN_FLOAT_PASS) {
       const float *x = a->x + t * a->x_stride + k;
-      f4_runs[vlm_min(THIN_FLOAT_PASS, b->rows - t) - 1](f4_groups_at(a, b->panel, k), vlm_min(VLM_F4_BLOCK, a->inputs - k), x, a->x_stride * 4,
+      f4_runs[vlm_min(THIN_FLOAT_PASS, a->rows - t) - 1](f4_groups_at(a, b->panel, k), vlm_min(VLM_F4_BLOCK, a->inputs - k), x, a->x_stride * 4,
                                                          b->sums + t * VLM_PANEL);
     }
 }

@@ -31,6 +31,6 @@ static const char *i8_group(const vlm_linear_args *a, const tile_run *run, int64
   return (const char *)a->packed + row * run->x_stride + k / a->group * vlm_i8_group_bytes(a->group);
 }
 
-static void clear_sums(const linear_block *b) {
-  if (!b->accumulate) __builtin_memset(b->sums, 0, (size_t)(b->rows * VLM_PANEL) * sizeof(float));
+static void clear_sums(const vlm_linear_args *a, const linear_block *b) {
+  if (!b->accumulate) __builtin_memset(b->sums, 0, (size_t)(a->rows * VLM_PANEL) * sizeof(float));
 }

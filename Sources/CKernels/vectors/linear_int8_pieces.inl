@@ -29,7 +29,7 @@ static void int8_block(const vlm_linear_args *a, const linear_block *b, const in
   const int64_t bytes = vlm_int8_block_bytes(a->group), row_bytes = (int64_t)vlm_row_bytes(VLM_ROWS_INT8, a->inputs, a->group);
   const uint8_t *panel = (const uint8_t *)a->weight + b->panel * (a->inputs / a->group) * bytes;
   const char *rows = (const char *)a->packed;
-  const int64_t step = vlm_ceil_div(b->rows, vlm_ceil_div(b->rows, plan->tile_rows)), end = b->k + b->k_count;
+  const int64_t step = vlm_ceil_div(a->rows, vlm_ceil_div(a->rows, plan->tile_rows)), end = b->k + b->k_count;
   for (int64_t k = b->k, count; k < end; k += count) {
     const int64_t group = k / a->group, offset = k % a->group;
     count = vlm_min(vlm_min(plan->inputs, a->group - offset), end - k);
@@ -40,11 +40,11 @@ static void int8_block(const vlm_linear_args *a, const linear_block *b, const in
     if (offset + count == a->group) p.tail = (const vlm_int8_tail *)(block + a->group * VLM_PANEL);
     p.x_stride = plan->x ? b->k_count * plan->x_bytes : row_bytes;
     const char *x = plan->x ? (const char *)plan->x + (k - b->k) * plan->x_bytes : packed + offset;
-    for (int64_t t = 0; t < b->rows; t += step, p.ahead = 0) {
-      linear_prefetch(b, p.w + (a->inputs / a->group) * bytes, count * VLM_PANEL, t, step);
+    for (int64_t t = 0; t < a->rows; t += step, p.ahead = 0) {
+      linear_prefetch(a, p.w + (a->inputs / a->group) * bytes, count * VLM_PANEL, t, step);
       p.x = x + t * p.x_stride;
       p.ends = packed + a->group + t * row_bytes;
-      plan->tiles[vlm_min(step, b->rows - t) - 1](&p, b->sums + t * VLM_PANEL);
+      plan->tiles[vlm_min(step, a->rows - t) - 1](&p, b->sums + t * VLM_PANEL);
     }
   }
 }

@@ -28,20 +28,20 @@ typedef struct {
 } thin_layer;
 
 // Sums of a block's panel; runs[R − 1] adds a run of R rows.
-static void thin_panel(const thin_layer *l, const linear_block *b, thin_run_fn *const *runs) {
-  const int64_t per_pass = vlm_ceil_div(b->rows, vlm_ceil_div(b->rows, l->pass)), per_visit = vlm_max(1, THIN_BYTES / l->unit_bytes);
-  __builtin_memset(b->sums, 0, (size_t)(b->rows * VLM_PANEL) * sizeof(float));
+static void thin_panel(const vlm_linear_args *a, const thin_layer *l, const linear_block *b, thin_run_fn *const *runs) {
+  const int64_t per_pass = vlm_ceil_div(a->rows, vlm_ceil_div(a->rows, l->pass)), per_visit = vlm_max(1, THIN_BYTES / l->unit_bytes);
+  __builtin_memset(b->sums, 0, (size_t)(a->rows * VLM_PANEL) * sizeof(float));
   for (int64_t first = 0; first < l->units; first += per_visit) {
     thin_piece piece = {.x_stride = l->x_stride, .group = l->group, .weights = (const char *)l->weights + first * l->unit_bytes,
                         .units = vlm_min(per_visit, l->units - first), .ahead = l->is_far ? FAR_AHEAD : per_visit * l->unit_bytes};
-    for (int64_t t = 0; t < b->rows; t += per_pass, piece.ahead = 0) {
+    for (int64_t t = 0; t < a->rows; t += per_pass, piece.ahead = 0) {
       piece.x = (const char *)l->x + t * l->x_stride + first * l->x_unit;
-      runs[vlm_min(per_pass, b->rows - t) - 1](&piece, b->sums + t * VLM_PANEL);
+      runs[vlm_min(per_pass, a->rows - t) - 1](&piece, b->sums + t * VLM_PANEL);
     }
   }
-  for (int64_t t = 0; t < b->rows && l->tail > 0; t += per_pass) {
+  for (int64_t t = 0; t < a->rows && l->tail > 0; t += per_pass) {
     thin_piece piece = {.x = (const char *)l->x + t * l->x_stride + l->units * l->x_unit, .x_stride = l->x_stride, .units = 1, .group = l->tail,
                         .weights = (const char *)l->weights + l->units * l->unit_bytes};
-    runs[vlm_min(per_pass, b->rows - t) - 1](&piece, b->sums + t * VLM_PANEL);
+    runs[vlm_min(per_pass, a->rows - t) - 1](&piece, b->sums + t * VLM_PANEL);
   }
 }

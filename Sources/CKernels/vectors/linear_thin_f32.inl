@@ -123,13 +123,13 @@ static void thin_block_int4(const vlm_linear_args *a, const linear_block *b) {
   thin_layer layer = {.x = a->x, .x_stride = a->x_stride * 4, .x_unit = a->group * 4, .units = groups,
                       .weights = (const uint8_t *)a->weight + b->panel * groups * bytes, .unit_bytes = bytes, .group = a->group,
                       .pass = GEMM_ROWS};
-  thin_panel(&layer, b, int4_runs);
+  thin_panel(a, &layer, b, int4_runs);
 }
 
 // The last input where there is an odd number of them.
 static void thin_last(const vlm_linear_args *a, const linear_block *b, const uint32_t *w, bool bf16) {
   float *sums = b->sums;
-  for (int64_t t = 0; t < b->rows; t++, sums += VLM_PANEL)
+  for (int64_t t = 0; t < a->rows; t++, sums += VLM_PANEL)
     for (int n = 0; n < VLM_PANEL; n += V_WIDTH) {
       v_f32 weight, unused;
       if (bf16) v_pair_bf16(w + n, &weight, &unused);
@@ -144,7 +144,7 @@ static void thin_block(const vlm_linear_args *a, const linear_block *b) {
   const uint32_t *w = (const uint32_t *)a->weight + b->panel * panel;
   thin_layer layer = {.x = a->x, .x_stride = a->x_stride * 4, .x_unit = 8, .weights = w, .unit_bytes = words * 4,
                       .units = a->inputs / 2, .pass = GEMM_ROWS, .is_far = a->is_far};
-  thin_panel(&layer, b, bf16 ? bf16_runs[a->is_far] : f32_runs[a->is_far]);
+  thin_panel(a, &layer, b, bf16 ? bf16_runs[a->is_far] : f32_runs[a->is_far]);
   if (a->inputs % 2) thin_last(a, b, w + a->inputs / 2 * words, bf16);
 }
 

@@ -148,7 +148,7 @@ static void thin_block(const vlm_linear_args *a, const linear_block *b) {
   thin_layer layer = {.x = (const uint16_t *)a->packed, .x_stride = stride * 2, .x_unit = 4,
                       .weights = (const uint32_t *)a->weight + b->panel * pairs * VLM_PANEL, .unit_bytes = VLM_PANEL * 4, .units = pairs, .pass = TILE_ROWS,
                       .is_far = a->is_far};
-  thin_panel(&layer, b, thin_runs[a->is_far]);
+  thin_panel(a, &layer, b, thin_runs[a->is_far]);
 }
 
 static void thin_block_f8(const vlm_linear_args *a, const linear_block *b) {
@@ -156,17 +156,17 @@ static void thin_block_f8(const vlm_linear_args *a, const linear_block *b) {
   layer.x = (const uint16_t *)a->packed;
   layer.x_stride = vlm_bf16_row(a->inputs) * 2;
   layer.x_unit = a->group * 2;
-  thin_panel(&layer, b, f8_runs);
+  thin_panel(a, &layer, b, f8_runs);
 }
 
 // `next` are the packed weights that come after, `bytes` of them.
 static void multiply_tall(const vlm_linear_args *a, const linear_block *b, const uint32_t *w, const void *next, int64_t bytes) {
   int64_t stride = vlm_bf16_row(a->inputs);
-  for (int64_t t = 0; t < b->rows; t += TILE_ROWS) {
+  for (int64_t t = 0; t < a->rows; t += TILE_ROWS) {
     const uint16_t *x = (const uint16_t *)a->packed + t * stride + b->k;
     float *sums = b->sums + t * VLM_PANEL;
-    linear_prefetch(b, next, bytes, t, TILE_ROWS);
-    switch (vlm_min(TILE_ROWS, b->rows - t)) {
+    linear_prefetch(a, next, bytes, t, TILE_ROWS);
+    switch (vlm_min(TILE_ROWS, a->rows - t)) {
 #define CASE(R) case R: tile_##R(x, stride, w, vlm_ceil_div(b->k_count, 2), sums, b->accumulate); break;
       TILES(CASE)
 #undef CASE

@@ -134,12 +134,12 @@ static void tall_block(const vlm_linear_args *a, const linear_block *b) {
   tile_run run = run_at(a, b->panel, b->k, b->k_count);
   run.u8 = (const uint8_t *)b->weights;
   split(&run, (uint8_t *)b->weights);
-  clear_sums(b);
+  clear_sums(a, b);
   const uint8_t *next = run.w + vlm_panel_bytes(VLM_WEIGHT_INT4, a->inputs, a->group);
-  for (int64_t t = 0; t < b->rows; t += TILE_ROWS) {
+  for (int64_t t = 0; t < a->rows; t += TILE_ROWS) {
     run.x = i8_group(a, &run, t, b->k);
-    linear_prefetch(b, next, (int64_t)vlm_int4_block_bytes(a->group) * run.groups, t, TILE_ROWS);
-    tall_tiles[vlm_min(TILE_ROWS, b->rows - t) - 1](&run, b->sums + t * VLM_PANEL);
+    linear_prefetch(a, next, (int64_t)vlm_int4_block_bytes(a->group) * run.groups, t, TILE_ROWS);
+    tall_tiles[vlm_min(TILE_ROWS, a->rows - t) - 1](&run, b->sums + t * VLM_PANEL);
   }
 }
 

@@ -46,7 +46,7 @@ static void widen(const vlm_linear_args *a, const linear_block *b, int16_t *y) {
     const int64_t group = k / a->group, offset = k % a->group;
     count = vlm_min(a->group - offset, b->k + b->k_count - k);
     const char *q = (const char *)a->packed + group * vlm_i8_group_bytes(a->group) + offset;
-    for (int64_t t = 0; t < b->rows; t++, q += row_bytes)
+    for (int64_t t = 0; t < a->rows; t++, q += row_bytes)
       for (int64_t i = 0; i < count; i += 16) {
         __m256i numbers = _mm256_cvtepi8_epi16(_mm_loadu_si128((const void *)(q + i)));
         _mm256_store_si256((void *)(y + t * b->k_count + i), _mm256_shuffle_epi8(numbers, order));
@@ -60,7 +60,7 @@ static void block(const vlm_linear_args *a, const linear_block *b, bool is_far, 
 }
 
 static void thin_block(const vlm_linear_args *a, const linear_block *b) {
-  block(a, b, a->is_far, a->is_far ? FAR_AHEAD : b->rows <= 2 ? PREFETCH : THIN_INPUTS * VLM_PANEL);
+  block(a, b, a->is_far, a->is_far ? FAR_AHEAD : a->rows <= 2 ? PREFETCH : THIN_INPUTS * VLM_PANEL);
 }
 static void tall_block(const vlm_linear_args *a, const linear_block *b) { block(a, b, false, 0); }
 

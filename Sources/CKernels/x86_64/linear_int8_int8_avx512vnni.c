@@ -84,7 +84,7 @@ static int8_tile_fn *const tiles[][TILE_ROWS] = {{TILES(NEAR)}, {TILES(FAR)}};
 
 // The rows of one tile stay in registers for all inputs; those of several visit a piece while it is in the first cache.
 static void thin_block(const vlm_linear_args *a, const linear_block *b) {
-  int8_block(a, b, &(int8_plan){.tiles = tiles[a->is_far], .tile_rows = TILE_ROWS, .inputs = b->rows <= TILE_ROWS ? a->inputs : THIN_INPUTS,
+  int8_block(a, b, &(int8_plan){.tiles = tiles[a->is_far], .tile_rows = TILE_ROWS, .inputs = a->rows <= TILE_ROWS ? a->inputs : THIN_INPUTS,
                                 .ahead = a->is_far ? FAR_AHEAD : PREFETCH});
 }
 
