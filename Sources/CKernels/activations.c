@@ -1,7 +1,7 @@
 #include "internal.h"
 
 vlm_pack_activations_fn vlm_pack_bf16_rows_generic, vlm_pack_int8_rows_generic, vlm_pack_int8_rows_avx2, vlm_pack_bf16_rows_avx512,
-    vlm_pack_int8_rows_avx512, vlm_pack_int8_blocks_generic, vlm_pack_int8_blocks_avx2, vlm_pack_int8_blocks_avx512, vlm_pack_bf16_rows_neon,
+    vlm_pack_int8_rows_avx512, vlm_pack_int8_tiles_avx512, vlm_pack_bf16_tiles_avx512, vlm_pack_int8_blocks_generic, vlm_pack_int8_blocks_avx2, vlm_pack_int8_blocks_avx512, vlm_pack_bf16_rows_neon,
     vlm_pack_int8_rows_neon, vlm_pack_int8_blocks_neon, vlm_pack_int16_blocks_generic, vlm_pack_int16_blocks_avx2, vlm_pack_int16_blocks_avx512;
 
 // Versions of each format, the last whose features the machine has being taken.
@@ -16,6 +16,8 @@ static const struct { vlm_row_format format; vlm_isa features; vlm_pack_activati
     {VLM_ROWS_INT16_BLOCKS, VLM_FEATURES_AVX2, vlm_pack_int16_blocks_avx2},
     {VLM_ROWS_BF16, VLM_FEATURES_AVX512, vlm_pack_bf16_rows_avx512},
     {VLM_ROWS_INT8, VLM_FEATURES_AVX512, vlm_pack_int8_rows_avx512},
+    {VLM_ROWS_BF16, VLM_FEATURES_AMX, vlm_pack_bf16_tiles_avx512},
+    {VLM_ROWS_INT8, VLM_FEATURES_AMX, vlm_pack_int8_tiles_avx512},
     {VLM_ROWS_INT8_BLOCKS, VLM_FEATURES_AVX512, vlm_pack_int8_blocks_avx512},
     {VLM_ROWS_INT16_BLOCKS, VLM_FEATURES_AVX512, vlm_pack_int16_blocks_avx512},
 #elif VLM_AARCH64

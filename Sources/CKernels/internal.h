@@ -30,6 +30,7 @@
 #define VLM_FEATURES_AVX_VNNI (VLM_FEATURES_AVX2 | 16u)
 #define VLM_FEATURES_NEON 32u
 #define VLM_FEATURES_NEON_DOT (VLM_FEATURES_NEON | 64u)
+#define VLM_FEATURES_AMX (VLM_FEATURES_VNNI | VLM_FEATURES_BF16 | 128u)
 
 // The least features with which this architecture has vectors, and of a function of rows the last version that `isa` allows.
 #if VLM_X86_64
@@ -182,6 +183,15 @@ static inline vlm_i8_tail vlm_i8_tail_at(const void *end) {
   return tail;
 }
 
+// With AMX packed rows lie as tiles, so many together; what is left of them as without. They take the same bytes.
+enum { VLM_TILED_ROWS = 32 };
+static inline int64_t vlm_tiled_rows(int64_t rows) { return rows / VLM_TILED_ROWS * VLM_TILED_ROWS; }
+
+// Such int8 rows: codes [inputs/depth][VLM_TILED_ROWS][depth], f32 scales [inputs/group][VLM_TILED_ROWS], and sums alike. Others where groups are no
+// whole tiles.
+static inline int64_t vlm_i8_tile_depth(int64_t group) { return vlm_min(group, 64); }
+static inline bool vlm_i8_has_tiles(int64_t group) { return group % 64 == 0 || group == 32; }
+
 // VLM_F4_DOT inputs of a packed row of blocks, whose integers are summed before the weights' scales meet them.
 enum { VLM_F4_DOT = 16 };
 typedef struct {
@@ -235,6 +245,13 @@ static inline int64_t vlm_i16_code_bytes(int64_t inputs) { return (inputs + 31) 
 
 // Elements of a packed bf16 row.
 static inline int64_t vlm_bf16_row(int64_t inputs) { return (inputs + 31) / 32 * 32; }
+
+// Where input k of packed bf16 row t of `rows` lies, in elements: such rows as tiles are [inputs/32][VLM_TILED_ROWS][32].
+static inline int64_t vlm_bf16_at(int64_t rows, int64_t inputs, int64_t t, int64_t k, vlm_isa isa) {
+  const int64_t stride = vlm_bf16_row(inputs), row = t % VLM_TILED_ROWS;
+  if (!vlm_has(isa, VLM_FEATURES_AMX) || t >= vlm_tiled_rows(rows)) return t * stride + k;
+  return (t - row) * stride + (k / 32 * VLM_TILED_ROWS + row) * 32 + k % 32;
+}
 
 // A version of the linear kernel computes panels [begin, end) of checked arguments.
 typedef void vlm_linear_fn(const vlm_linear_args *args, int64_t begin, int64_t end, void *scratch);

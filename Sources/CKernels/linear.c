@@ -47,8 +47,9 @@ int vlm_linear_rows(vlm_linear_kind kind) {
   return -1;
 }
 
-// Scratch of a tile, and behind it what a gated layer's halves are before they are one: of so many rows eight panels, of fewer rows more.
-enum { TILE_SCRATCH = 288 << 10, GATED_FLOATS = VLM_LINEAR_ROWS * 2 * 8 * VLM_PANEL };
+// Scratch of a tile: weights, and sums of up to 16 panels. Behind it is what a gated layer's halves are before they are one: of the most rows eight panels, of
+// fewer rows more.
+enum { TILE_SCRATCH = (64 << 10) + VLM_LINEAR_ROWS_AMX * 16 * VLM_PANEL * 4, GATED_FLOATS = VLM_LINEAR_ROWS_AMX * 2 * 8 * VLM_PANEL };
 
 size_t vlm_linear_scratch_bytes(void) { return TILE_SCRATCH + GATED_FLOATS * sizeof(float); }
 
@@ -91,14 +92,17 @@ static void gated(const vlm_linear_args *a, int64_t begin, int64_t end, void *sc
 static int64_t panels_of(const vlm_linear_args *a) { return vlm_panels(a->outputs) / (a->is_gated ? 2 : 1); }
 
 // Rows of a part: all, or of many as even shares as whole tiles make.
-static int64_t item_rows(const vlm_linear_args *a) {
-  enum { TILE = 12 };
-  _Static_assert(VLM_LINEAR_ROWS % TILE == 0, "even shares are not too large");
-  const int64_t parts = vlm_ceil_div(a->rows, VLM_LINEAR_ROWS);
-  return parts > 1 ? vlm_ceil_div(vlm_ceil_div(a->rows, parts), TILE) * TILE : a->rows;
+static int64_t item_rows(const vlm_linear_args *a, vlm_isa isa) {
+  enum { TILE = 12, TILE_AMX = 32 };
+  _Static_assert(VLM_LINEAR_ROWS % TILE == 0 && VLM_LINEAR_ROWS_AMX % TILE_AMX == 0, "even shares are not too large");
+  const bool amx = vlm_has(isa, VLM_FEATURES_AMX);
+  const int64_t tile = amx ? TILE_AMX : TILE, parts = vlm_ceil_div(a->rows, amx ? VLM_LINEAR_ROWS_AMX : VLM_LINEAR_ROWS);
+  return parts > 1 ? vlm_ceil_div(vlm_ceil_div(a->rows, parts), tile) * tile : a->rows;
 }
 
-int64_t vlm_linear_items(const vlm_linear_args *a) { return a->rows > 0 ? panels_of(a) * vlm_ceil_div(a->rows, item_rows(a)) : 0; }
+int64_t vlm_linear_items(const vlm_linear_args *a, vlm_isa isa) {
+  return a->rows > 0 ? panels_of(a) * vlm_ceil_div(a->rows, item_rows(a, isa)) : 0;
+}
 
 // A layer of the rows [row, row + rows) alone.
 static vlm_linear_args rows_of(const vlm_linear_args *a, int64_t row, int64_t rows) {
@@ -115,11 +119,11 @@ static vlm_linear_args rows_of(const vlm_linear_args *a, int64_t row, int64_t ro
 vlm_status vlm_linear(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch, vlm_isa isa) {
   vlm_status status = check(a);
   if (status != VLM_OK || begin >= end || a->rows == 0) return status;
-  if (begin < 0 || end > vlm_linear_items(a)) return VLM_BAD_SHAPE;
+  if (begin < 0 || end > vlm_linear_items(a, isa)) return VLM_BAD_SHAPE;
   if (vlm_linear_rows(a->kind) >= 0 && !a->packed) return VLM_BAD_SHAPE;
   if (!vlm_is_aligned(scratch)) return VLM_BAD_ALIGNMENT;
   vlm_linear_fn *run = linear_tiles[linear_version(a->kind, isa)].run;
-  const int64_t panels = panels_of(a), rows = item_rows(a);
+  const int64_t panels = panels_of(a), rows = item_rows(a, isa);
   for (int64_t i = begin, last; i < end; i = last) {
     const int64_t row = i / panels * rows, first = i % panels;
     last = vlm_min(end, i - first + panels);

@@ -20,6 +20,8 @@ double vlm_rate_work(vlm_rate rate, size_t bytes, vlm_isa isa) {
     case VLM_RATE_BF16_DOT: return vlm_has(isa, VLM_FEATURES_BF16) ? 64 * VLM_RATE_CHAINS : 0;
     case VLM_RATE_INT8_DOT: return byte_dots(isa) * VLM_RATE_CHAINS;
     case VLM_RATE_INT16_DOT: return word_dots(isa) * VLM_RATE_CHAINS;
+    case VLM_RATE_INT8_TILES: return vlm_has(isa, VLM_FEATURES_AMX) ? VLM_RATE_TILES * 2 * 16 * 16 * 64 : 0;
+    case VLM_RATE_BF16_TILES: return vlm_has(isa, VLM_FEATURES_AMX) ? VLM_RATE_TILES * 2 * 16 * 16 * 32 : 0;
     case VLM_RATE_INT8_PAIRS: return vlm_has(isa, VLM_FEATURES_AVX2) ? 8 * lanes(isa) * VLM_RATE_CHAINS : 0;
     case VLM_RATE_INT16_PAIRS: return vlm_has(isa, VLM_FEATURES_AVX2) ? 4 * lanes(isa) * VLM_RATE_CHAINS : 0;
   }
@@ -62,6 +64,8 @@ uint64_t vlm_rate_run(vlm_rate rate, int64_t iterations, const void *buffer, siz
     case VLM_RATE_INT8_DOT: return vlm_has(isa, VLM_FEATURES_VNNI) ? vlm_rate_int8_avx512vnni(iterations) : vlm_rate_int8_avxvnni(iterations);
     case VLM_RATE_INT16_DOT: return vlm_has(isa, VLM_FEATURES_VNNI) ? vlm_rate_int16_avx512vnni(iterations) : vlm_rate_int16_avxvnni(iterations);
     case VLM_RATE_INT8_PAIRS: return wide ? vlm_rate_int8_pairs_avx512(iterations) : vlm_rate_int8_pairs_avx2(iterations);
+    case VLM_RATE_INT8_TILES: return vlm_rate_tiles_amx(iterations, false);
+    case VLM_RATE_BF16_TILES: return vlm_rate_tiles_amx(iterations, true);
     case VLM_RATE_INT16_PAIRS: return wide ? vlm_rate_int16_pairs_avx512(iterations) : vlm_rate_int16_pairs_avx2(iterations);
   }
 #elif VLM_AARCH64

@@ -58,17 +58,17 @@ void vlm_screen_pack_output(void *panel, int64_t lane, vlm_dtype type, const voi
 // A row's greatest number, as two digits.
 enum { GREATEST_CODE = (VLM_SCREEN_DIGIT / 2 - 1) * (VLM_SCREEN_DIGIT + 1) };
 
-static double input_value(const vlm_screen_args *a, int64_t row, int64_t k) {
+static double input_value(const vlm_screen_args *a, int64_t row, int64_t k, vlm_isa isa) {
   if (!a->packed) return a->x[row * a->x_stride + k];
-  return vlm_from_bf16(((const uint16_t *)a->packed)[row * vlm_bf16_row(a->inputs) + k]);
+  return vlm_from_bf16(((const uint16_t *)a->packed)[vlm_bf16_at(a->rows, a->inputs, row, k, isa)]);
 }
 
 // The greatest magnitude, or what is above LARGEST where a number is not finite; adds up the squares.
-static double measure(const vlm_screen_args *a, int64_t row, double *squares) {
+static double measure(const vlm_screen_args *a, int64_t row, double *squares, vlm_isa isa) {
   double greatest = 0;
   bool finite = true;
   for (int64_t k = 0; k < a->inputs; k++) {
-    double value = input_value(a, row, k);
+    double value = input_value(a, row, k, isa);
     finite = finite && magnitude(value) <= LARGEST;
     if (magnitude(value) > greatest) greatest = magnitude(value);
     *squares += value * value;
@@ -76,15 +76,15 @@ static double measure(const vlm_screen_args *a, int64_t row, double *squares) {
   return finite ? greatest : 2 * LARGEST;
 }
 
-static void code_row(const vlm_screen_args *a, int64_t row) {
+static void code_row(const vlm_screen_args *a, int64_t row, vlm_isa isa) {
   char *coded = (char *)a->coded + row * vlm_screen_row_stride(a->inputs);
   int8_t *bytes = (int8_t *)coded + 64;
-  double squares = 0, errors = 0, greatest = measure(a, row, &squares);
+  double squares = 0, errors = 0, greatest = measure(a, row, &squares, isa);
   bool finite = greatest <= LARGEST;
   vlm_screen_head head = {.scale = finite && greatest >= SMALLEST ? (float)(greatest / GREATEST_CODE) : 0};
   double inverse = head.scale > 0 ? 1 / (double)head.scale : 0;
   for (int64_t k = 0; k < vlm_screen_steps(a->inputs) * 4; k++) {
-    double value = k < a->inputs && finite ? input_value(a, row, k) : 0, q = nearest(value * inverse);
+    double value = k < a->inputs && finite ? input_value(a, row, k, isa) : 0, q = nearest(value * inverse);
     int32_t code = (int32_t)q, high = (code + VLM_SCREEN_DIGIT / 2) >> VLM_SCREEN_DIGIT_BITS, low = code - high * VLM_SCREEN_DIGIT;
     bytes[k / 4 * 8 + k % 4] = (int8_t)high;
     bytes[k / 4 * 8 + 4 + k % 4] = (int8_t)low;
@@ -100,9 +100,9 @@ static void code_row(const vlm_screen_args *a, int64_t row) {
   __builtin_memcpy(coded, &head, sizeof head);
 }
 
-vlm_status vlm_screen_code(const vlm_screen_args *a, int64_t begin, int64_t end) {
+vlm_status vlm_screen_code(const vlm_screen_args *a, int64_t begin, int64_t end, vlm_isa isa) {
   if (vlm_screen_row_bytes(a->inputs) == 0 || begin < 0 || end > a->rows || (!a->x && !a->packed)) return VLM_BAD_SHAPE;
   if (!vlm_is_aligned(a->packed) || !vlm_is_aligned(a->coded)) return VLM_BAD_ALIGNMENT;
-  for (int64_t row = begin; row < end; row++) code_row(a, row);
+  for (int64_t row = begin; row < end; row++) code_row(a, row, isa);
   return VLM_OK;
 }

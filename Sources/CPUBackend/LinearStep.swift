@@ -64,7 +64,7 @@ class LinearStep: PreparedStep {
 
     override var operations: Double { 2 * Double(arguments.rows) * Double(arguments.inputs) * Double(arguments.outputs) }
 
-    override func itemCount(_ phase: Int) -> Int { usesBLAS ? panels : Int(withUnsafePointer(to: arguments, vlm_linear_items)) }
+    override func itemCount(_ phase: Int) -> Int { usesBLAS ? panels : Int(withUnsafePointer(to: arguments) { vlm_linear_items($0, environment.isa) }) }
 
     private var usesBLAS: Bool { mayUseBLAS && arguments.rows >= Int(VLM_OPENBLAS_ROWS) }
 

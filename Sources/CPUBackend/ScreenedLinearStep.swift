@@ -93,7 +93,7 @@ final class ScreenedLinearStep: LinearStep {
         guard isScreened, let phase = Phase(rawValue: phase) else { return super.run(phase, items, thread: thread) }
         let begin = Int64(items.lowerBound), end = Int64(items.upperBound)
         switch phase {
-        case .code: context.check(withUnsafePointer(to: screen) { vlm_screen_code($0, begin, end) })
+        case .code: context.check(withUnsafePointer(to: screen) { vlm_screen_code($0, begin, end, environment.isa) })
         case .score: context.check(withUnsafePointer(to: screen) { [isa = environment.isa] in vlm_screen($0, begin, end, isa) })
         case .choose: choose()
         case .compute:

@@ -30,7 +30,7 @@ package struct Machine: Sendable, Codable, Hashable {
             return own > Self.byFar * library ? .f32 : .blas
         case .balanced:
             guard let wide = rates[RateKind.f32.rawValue] else { return .f32 }
-            let narrow = target.features.contains(.avx512bf16) ? rates[RateKind.bf16.rawValue] ?? 0 : 0
+            let narrow = target.features.contains(.avx512bf16) ? limited(to: target).gigaOperations(.bf16) ?? 0 : 0
             if let codes = codeRate(for: target), codes > Self.enough * max(wide, narrow) { return .int16 }
             return narrow > Self.clearly * wide ? .bf16 : .f32
         }
@@ -47,12 +47,20 @@ package struct Machine: Sendable, Codable, Hashable {
     /// Operations that one thread can do in a nanosecond with many rows; nil where it was not measured.
     func gigaOperations(_ arithmetic: Arithmetic) -> Double? {
         switch arithmetic {
-        case .bf16: rates[RateKind.bf16.rawValue]
+        case .bf16: rates[RateKind.bf16Tiles.rawValue] ?? rates[RateKind.bf16.rawValue]
         case .int16: rates[RateKind.int16.rawValue] ?? rates[RateKind.int16Pairs.rawValue]
-        case .int8: rates[RateKind.int8.rawValue] ?? rates[RateKind.int8Pairs.rawValue]
+        case .int8: rates[RateKind.int8Tiles.rawValue] ?? rates[RateKind.int8.rawValue] ?? rates[RateKind.int8Pairs.rawValue]
         case .blas: rates[Self.libraryRate]
         case .f32: rates[Self.kernelRate] ?? rates[RateKind.f32.rawValue]
         }
+    }
+
+    /// The machine as programs for a target use it: without tiles where those have none.
+    func limited(to target: Target) -> Machine {
+        var machine = self
+        let tiles = target.features.contains(.amxTile) ? [] : [RateKind.int8Tiles, .bf16Tiles]
+        for name in tiles.flatMap({ [$0.rawValue, $0.together] }) { machine.rates[name] = nil }
+        return machine
     }
 
     /// The machine whose rates are each the greater of both.
@@ -123,7 +131,7 @@ package struct Machine: Sendable, Codable, Hashable {
 
     private static func recordName(_ processor: String, _ features: [CPUFeature], threads: Int) -> String {
         // The way of measuring is part of the name: rates measured otherwise do not count.
-        let way = "thread time, rounds that agree, dots of 16 bits, and \(threads) threads at once, " + (vlm_openblas_open() ? "with OpenBLAS, " : "")
+        let way = "thread time, rounds that agree, dots of 16 bits, tiles, and \(threads) threads at once, " + (vlm_openblas_open() ? "with OpenBLAS, " : "")
         let text = way + processor + " " + features.map(\.rawValue).joined(separator: " ")
         let hash = text.utf8.reduce(UInt64(14_695_981_039_346_656_037)) { ($0 ^ UInt64($1)) &* 1_099_511_628_211 }
         return String(hash, radix: 16)

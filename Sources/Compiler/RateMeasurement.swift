@@ -11,6 +11,8 @@ enum RateKind: String, CaseIterable {
     case int16 = "int16 GOP/s"
     case int8Pairs = "vpmaddubsw GOP/s"
     case int16Pairs = "vpmaddwd GOP/s"
+    case int8Tiles = "AMX int8 GOP/s"
+    case bf16Tiles = "AMX bf16 GFLOP/s"
 
     /// The name of the rate of all threads at once.
     var together: String { rawValue + ", all threads" }
@@ -24,6 +26,8 @@ enum RateKind: String, CaseIterable {
         case .int16: VLM_RATE_INT16_DOT
         case .int8Pairs: VLM_RATE_INT8_PAIRS
         case .int16Pairs: VLM_RATE_INT16_PAIRS
+        case .int8Tiles: VLM_RATE_INT8_TILES
+        case .bf16Tiles: VLM_RATE_BF16_TILES
         }
     }
 }
@@ -128,7 +132,7 @@ package final class RateMeasurement: @unchecked Sendable {
         (layer.kind, layer.rows, layer.inputs, layer.outputs) = (VLM_LINEAR_F32_F32, Int64(rows), Int64(side), Int64(side))
         (layer.x, layer.x_stride, layer.weight) = (UnsafePointer(x), Int64(side), UnsafeRawPointer(weight))
         (layer.y, layer.y_stride) = (y, Int64(side))
-        let (panels, items, work) = (vlm_panels(layer.outputs), vlm_linear_items(&layer), 2 * Double(rows * side * side))
+        let (panels, items, work) = (vlm_panels(layer.outputs), vlm_linear_items(&layer, features), 2 * Double(rows * side * side))
         let own = fastest(work) { for _ in 0..<$0 { _ = vlm_linear(&layer, 0, items, scratch, features) } }
         let library = fastest(work) { for _ in 0..<$0 { _ = vlm_openblas_linear(&layer, 0, panels, scratch, features) } }
         return [Machine.kernelRate: own.rate, Machine.libraryRate: library.rate]

@@ -9,10 +9,10 @@ package struct SpeedFloors {
     private let machine: Machine
     private let threads: Int
 
-    package init(_ program: Program, weights: [WeightEntry], machine: Machine, threads: Int) {
+    package init(_ program: Program, weights: [WeightEntry], for target: Target, machine: Machine, threads: Int) {
         self.program = program
         self.weights = weights
-        self.machine = machine
+        self.machine = machine.limited(to: target)
         self.threads = threads
     }
 

@@ -5,6 +5,10 @@ package enum CPUFeature: String, Sendable, Hashable, Codable, CaseIterable, Comp
     case avx512f, avx512bw, avx512vl, avx512dq
     case avx512vnni = "avx512_vnni"
     case avx512bf16 = "avx512_bf16"
+    /// Tiles, and products of theirs.
+    case amxTile = "amx_tile"
+    case amxInt8 = "amx_int8"
+    case amxBF16 = "amx_bf16"
     /// Vectors of every 64-bit ARM processor.
     case neon = "asimd"
     /// Dot products of bytes there.
@@ -40,6 +44,8 @@ package enum Target: String, Sendable, Hashable, Codable, CaseIterable {
     case cpuAVX512VNNI = "cpu-avx512-vnni"
     /// AVX-512 with VNNI and BF16.
     case cpuAVX512BF16 = "cpu-avx512-bf16"
+    /// AVX-512 with VNNI, BF16 and AMX.
+    case cpuAMX = "cpu-amx"
     /// Any 64-bit ARM processor.
     case cpuNEON = "cpu-neon"
     /// 64-bit ARM with dot products of bytes.
@@ -54,6 +60,7 @@ package enum Target: String, Sendable, Hashable, Codable, CaseIterable {
         case .cpuAVX512: Target.cpuAVX2.features.union([.avx512f, .avx512bw, .avx512vl, .avx512dq])
         case .cpuAVX512VNNI: Target.cpuAVX512.features.union([.avx512vnni])
         case .cpuAVX512BF16: Target.cpuAVX512VNNI.features.union([.avx512bf16])
+        case .cpuAMX: Target.cpuAVX512BF16.features.union([.amxTile, .amxInt8, .amxBF16])
         case .cpuNEON: [.neon]
         case .cpuNEONDot: [.neon, .neonDot]
         }

@@ -102,7 +102,8 @@ final class BenchRun {
     }
 
     private func floors(_ machine: Machine) -> SpeedFloors {
-        SpeedFloors(session.artifact.program, weights: session.artifact.weights, machine: machine, threads: threads)
+        let artifact = session.artifact
+        return SpeedFloors(artifact.program, weights: artifact.weights, for: artifact.manifest.key.target, machine: machine, threads: threads)
     }
 
     static func seconds(_ from: ContinuousClock.Instant, _ to: ContinuousClock.Instant) -> Double {

@@ -136,7 +136,7 @@ extension LinearFixture {
         for isa in featureSets {
             let y = fixture.y, a = fixture.arguments()
             fixture.pack(0..<rows, isa)
-            #expect(withUnsafePointer(to: a) { vlm_linear($0, 0, vlm_linear_items($0), fixture.memory.pointer, isa) } == VLM_OK)
+            #expect(withUnsafePointer(to: a) { vlm_linear($0, 0, vlm_linear_items($0, isa), fixture.memory.pointer, isa) } == VLM_OK)
             for i in 0..<y.count {
                 let isHit = [11, 12].contains(i / outputs) || i % outputs == 35
                 #expect(isHit ? y[i].isNaN : y[i] == sound[i], "isa \(isa) row \(i / outputs) output \(i % outputs)")

@@ -15,7 +15,7 @@ import Testing
                 vlm_gated(&gate, 0, Int64(rows), isa)
                 var layer = fixture.arguments()
                 (layer.activation, layer.is_gated, layer.y, layer.y_stride) = (VLM_ACTIVATION_SILU, true, y.pointer, Int64(half))
-                let items = vlm_linear_items(&layer), middle = items / 3
+                let items = vlm_linear_items(&layer, isa), middle = items / 3
                 #expect(vlm_linear(&layer, middle, items, fixture.memory.pointer, isa) == VLM_OK)
                 #expect(vlm_linear(&layer, 0, middle, fixture.memory.pointer, isa) == VLM_OK)
                 #expect(y.values == expected.values, "\(fixture.c.testDescription) isa \(isa)")

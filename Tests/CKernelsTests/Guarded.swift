@@ -46,7 +46,8 @@ extension Dice {
 /// Feature sets of this machine from generic upwards.
 let featureSets: [vlm_isa] = [
     VLM_ISA_GENERIC, VLM_ISA_AVX2, VLM_ISA_AVX2 | VLM_ISA_AVX_VNNI, VLM_ISA_AVX2 | VLM_ISA_AVX512, VLM_ISA_AVX2 | VLM_ISA_AVX512 | VLM_ISA_AVX512_VNNI,
-    VLM_ISA_AVX2 | VLM_ISA_AVX512 | VLM_ISA_AVX512_VNNI | VLM_ISA_AVX512_BF16, VLM_ISA_NEON, VLM_ISA_NEON | VLM_ISA_NEON_DOT,
+    VLM_ISA_AVX2 | VLM_ISA_AVX512 | VLM_ISA_AVX512_VNNI | VLM_ISA_AVX512_BF16,
+    VLM_ISA_AVX2 | VLM_ISA_AVX512 | VLM_ISA_AVX512_VNNI | VLM_ISA_AVX512_BF16 | VLM_ISA_AMX, VLM_ISA_NEON, VLM_ISA_NEON | VLM_ISA_NEON_DOT,
 ].filter { vlm_cpu_features() & $0 == $0 }
 
 /// The greatest difference relative to the root mean square of `expected`.

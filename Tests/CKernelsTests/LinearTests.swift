@@ -55,11 +55,11 @@ final class LinearFixture {
             residual_stride: Int64(c.outputs), y: y.pointer, y_stride: Int64(c.outputs), is_far: isFar, is_gated: false)
     }
 
-    /// Packs the activations where the kind reads them so.
-    func pack(_ rows: Range<Int>, _ isa: vlm_isa) {
+    /// Packs some of all, or of the first `count`, activations where the kind reads them so.
+    func pack(_ rows: Range<Int>, of count: Int? = nil, _ isa: vlm_isa) {
         guard let format = c.rowFormat else { return }
         var a = vlm_pack_activations_args(
-            format: format, rows: Int64(c.rows), inputs: Int64(c.inputs), group: Int64(c.group), x: x.pointer, x_stride: Int64(c.inputs),
+            format: format, rows: Int64(count ?? c.rows), inputs: Int64(c.inputs), group: Int64(c.group), x: x.pointer, x_stride: Int64(c.inputs),
             packed: packed.pointer)
         #expect(vlm_pack_activations(&a, Int64(rows.lowerBound), Int64(rows.upperBound), isa) == VLM_OK)
     }
@@ -73,7 +73,7 @@ final class LinearFixture {
 
     private func run(_ isa: vlm_isa, isFar: Bool) -> [Float] {
         var a = arguments(isFar: isFar)
-        let half = c.rows / 2, items = vlm_linear_items(&a), middle = items / 3
+        let half = c.rows / 2, items = vlm_linear_items(&a, isa), middle = items / 3
         pack(0..<half, isa)
         pack(half..<c.rows, isa)
         #expect(vlm_linear(&a, 0, middle, memory.pointer, isa) == VLM_OK)
@@ -301,7 +301,7 @@ private func packF4(_ c: LinearCase, _ random: inout Dice, _ weight: Guarded<UIn
             for rows in 1..<most {
                 var a = fixture.arguments()
                 a.rows = Int64(rows)
-                #expect(vlm_linear(&a, 0, vlm_linear_items(&a), fixture.memory.pointer, isa) == VLM_OK)
+                #expect(vlm_linear(&a, 0, vlm_linear_items(&a, isa), fixture.memory.pointer, isa) == VLM_OK)
                 #expect(fixture.y.values[..<(rows * c.outputs)] == all[..<(rows * c.outputs)], "isa \(isa), \(rows) rows")
             }
         }
@@ -390,7 +390,7 @@ private func packF4(_ c: LinearCase, _ random: inout Dice, _ weight: Guarded<UIn
             var a = fixture.arguments()
             a.residual = UnsafePointer(fixture.y.pointer)
             fixture.pack(0..<c.rows, isa)
-            #expect(vlm_linear(&a, 0, vlm_linear_items(&a), fixture.memory.pointer, isa) == VLM_OK)
+            #expect(vlm_linear(&a, 0, vlm_linear_items(&a, isa), fixture.memory.pointer, isa) == VLM_OK)
             #expect(relativeError(fixture.y.values, expected.map(Double.init)) < 2e-5, "isa \(isa)")
         }
     }
@@ -406,8 +406,8 @@ private func packF4(_ c: LinearCase, _ random: inout Dice, _ weight: Guarded<UIn
             for rows in 1..<most {
                 var a = fixture.arguments()
                 a.rows = Int64(rows)
-                fixture.pack(0..<rows, isa)
-                #expect(vlm_linear(&a, 0, vlm_linear_items(&a), fixture.memory.pointer, isa) == VLM_OK)
+                fixture.pack(0..<rows, of: rows, isa)
+                #expect(vlm_linear(&a, 0, vlm_linear_items(&a, isa), fixture.memory.pointer, isa) == VLM_OK)
                 let count = rows * shape.outputs
                 #expect(fixture.y.values[..<count] == all[..<count], "isa \(isa), \(rows) rows")
             }
@@ -416,12 +416,14 @@ private func packF4(_ c: LinearCase, _ random: inout Dice, _ weight: Guarded<UIn
 
     @Test("the dispatcher takes the last version whose features are there")
     func versions() {
-        let all = VLM_ISA_AVX2 | VLM_ISA_AVX_VNNI | VLM_ISA_AVX512 | VLM_ISA_AVX512_VNNI | VLM_ISA_AVX512_BF16
+        let all = VLM_ISA_AVX2 | VLM_ISA_AVX_VNNI | VLM_ISA_AVX512 | VLM_ISA_AVX512_VNNI | VLM_ISA_AVX512_BF16, tiles = all | VLM_ISA_AMX
         for kind in Self.kinds {
             #expect(String(cString: vlm_linear_version_name(kind, VLM_ISA_GENERIC)).hasSuffix("_generic"))
             #expect(String(cString: vlm_linear_version_name(kind, VLM_ISA_AVX512)).hasSuffix("_generic"), "AVX-512 without AVX2 is not enough")
             #if arch(x86_64)
             #expect(String(cString: vlm_linear_version_name(kind, all)).contains("_avx512"))
+            let hasTiles = [VLM_LINEAR_INT4_INT8, VLM_LINEAR_INT8_INT8, VLM_LINEAR_BF16_BF16, VLM_LINEAR_F8_BF16].contains(kind)
+            #expect(String(cString: vlm_linear_version_name(kind, tiles)).hasSuffix("_amx") == hasTiles)
             #elseif arch(arm64)
             let hasOwn = vlm_linear_rows(kind) != Int32(VLM_ROWS_BF16.rawValue)
             #expect(String(cString: vlm_linear_version_name(kind, VLM_ISA_NEON | VLM_ISA_NEON_DOT)).contains("_neon") == hasOwn)

@@ -28,7 +28,7 @@ import Testing
                 bias: hasBias ? UnsafePointer(bias.pointer) : nil, residual: hasResidual ? UnsafePointer(added.pointer) : nil,
                 residual_stride: Int64(outputs), y: expected.pointer, y_stride: Int64(outputs), is_far: false, is_gated: false)
             let panels = vlm_panels(Int64(outputs))
-            #expect(vlm_linear(&a, 0, vlm_linear_items(&a), own.pointer, vlm_cpu_features()) == VLM_OK)
+            #expect(vlm_linear(&a, 0, vlm_linear_items(&a, vlm_cpu_features()), own.pointer, vlm_cpu_features()) == VLM_OK)
             a.y = found.pointer
             // The residual is often the output itself.
             if hasResidual && !isActivated {

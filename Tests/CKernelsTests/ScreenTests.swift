@@ -88,7 +88,7 @@ private final class Screening {
         var linear = linear(rows: rows, to: exact), a = arguments(rows: rows)
         #expect(vlm_linear(&linear, 0, Int64(panels), memory.pointer, isa) == VLM_OK)
         let half = Int64(rows / 2), middle = Int64(panels / 3)
-        #expect(vlm_screen_code(&a, 0, half) == VLM_OK && vlm_screen_code(&a, half, Int64(rows)) == VLM_OK)
+        #expect(vlm_screen_code(&a, 0, half, isa) == VLM_OK && vlm_screen_code(&a, half, Int64(rows), isa) == VLM_OK)
         #expect(vlm_screen(&a, middle, Int64(panels), isa) == VLM_OK)
         a.is_far = true
         #expect(vlm_screen(&a, 0, middle, isa) == VLM_OK)
@@ -213,16 +213,16 @@ private func argmax(_ values: ArraySlice<Float>) -> Int? {
         #expect(String(cString: vlm_screen_version_name(VLM_ISA_AVX512)).hasSuffix("_generic"), "AVX-512 without AVX2 is not enough")
         let s = screening(VLM_LINEAR_BF16_F32.rawValue, rows: 2, (inputs: 8, outputs: 40), .random, isa: 0)
         var a = s.arguments(rows: 2)
-        #expect(vlm_screen_code(&a, 0, 3) == VLM_BAD_SHAPE && vlm_screen_code(&a, -1, 1) == VLM_BAD_SHAPE)
+        #expect(vlm_screen_code(&a, 0, 3, 0) == VLM_BAD_SHAPE && vlm_screen_code(&a, -1, 1, 0) == VLM_BAD_SHAPE)
         #expect(vlm_screen(&a, 0, 3, 0) == VLM_BAD_SHAPE && vlm_screen(&a, -1, 1, 0) == VLM_BAD_SHAPE)
         a.x = nil
-        #expect(vlm_screen_code(&a, 0, 1) == VLM_BAD_SHAPE)
+        #expect(vlm_screen_code(&a, 0, 1, 0) == VLM_BAD_SHAPE)
         a = s.arguments(rows: 2)
         a.coded += 4
-        #expect(vlm_screen_code(&a, 0, 1) == VLM_BAD_ALIGNMENT && vlm_screen(&a, 0, 1, 0) == VLM_BAD_ALIGNMENT)
+        #expect(vlm_screen_code(&a, 0, 1, 0) == VLM_BAD_ALIGNMENT && vlm_screen(&a, 0, 1, 0) == VLM_BAD_ALIGNMENT)
         a = s.arguments(rows: 2)
         a.inputs = Int64(VLM_SCREEN_INPUTS) + 1
-        #expect(vlm_screen_code(&a, 0, 1) == VLM_BAD_SHAPE && vlm_screen(&a, 0, 1, 0) == VLM_BAD_SHAPE)
+        #expect(vlm_screen_code(&a, 0, 1, 0) == VLM_BAD_SHAPE && vlm_screen(&a, 0, 1, 0) == VLM_BAD_SHAPE)
         #expect(vlm_weight_bytes(VLM_WEIGHT_SCREEN, 32, a.inputs, 0) == 0 && vlm_screen_row_bytes(a.inputs) == 0)
         #expect(vlm_weight_bytes(VLM_WEIGHT_SCREEN, 33, 5, 0) == 2 * (2 * 128 + 384))
     }

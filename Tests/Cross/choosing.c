@@ -79,7 +79,7 @@ static void check_screening(int64_t rows, int64_t inputs, int64_t outputs, float
     }
     vlm_screen_args a = {.rows = rows, .inputs = inputs, .outputs = outputs, .x = x, .x_stride = inputs, .weight = weight, .y_stride = outputs,
                          .coded = guarded((size_t)rows * vlm_screen_row_bytes(inputs), true)};
-    expect_ok(vlm_screen_code(&a, 0, rows), 0, "screen");
+    expect_ok(vlm_screen_code(&a, 0, rows, VLM_ISA_GENERIC), 0, "screen");
     for (int set = 0; set < set_count; set++) {
         const int i = set > 0;
         a.y = y[i], a.lower = lower[i], a.upper = upper[i], a.is_far = set % 2;

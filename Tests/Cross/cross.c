@@ -24,6 +24,7 @@ void find_sets(void) {
         {"avx512", wide, false},
         {"avx512-vnni", vnni, false},
         {"avx512-bf16", vnni | VLM_ISA_AVX512_BF16, false},
+        {"amx", vnni | VLM_ISA_AVX512_BF16 | VLM_ISA_AMX, false},
         {"neon", VLM_ISA_NEON, true},
         {"neon-dot", VLM_ISA_NEON | VLM_ISA_NEON_DOT, true},
     };

@@ -124,7 +124,7 @@ static vlm_linear_args arguments(const layer *l) {
 
 static void pack_x(const layer *l, int64_t rows, int set) {
     if (!l->packed) return;
-    const vlm_pack_activations_args a = {.format = (vlm_row_format)vlm_linear_rows(l->s.kind), .rows = l->s.rows, .inputs = l->s.inputs,
+    const vlm_pack_activations_args a = {.format = (vlm_row_format)vlm_linear_rows(l->s.kind), .rows = rows, .inputs = l->s.inputs,
                                          .group = l->s.group, .x = l->x, .x_stride = l->s.inputs, .packed = l->packed};
     expect_ok(vlm_pack_activations(&a, 0, rows / 2, sets[set].isa), set, l->name);
     expect_ok(vlm_pack_activations(&a, rows / 2, rows, sets[set].isa), set, l->name);
@@ -135,7 +135,7 @@ static void run(const layer *l, int64_t rows, bool is_far, int set) {
     vlm_linear_args a = arguments(l);
     a.rows = rows;
     a.is_far = is_far;
-    const int64_t items = vlm_linear_items(&a), middle = items / 3;
+    const int64_t items = vlm_linear_items(&a, sets[set].isa), middle = items / 3;
     memset(l->y, 0xff, (size_t)(l->s.rows * l->s.outputs) * 4);
     pack_x(l, rows, set);
     expect_ok(vlm_linear(&a, middle, items, l->memory, sets[set].isa), set, l->name);
@@ -177,7 +177,7 @@ static shape random_shape(vlm_linear_kind kind, int64_t rows) {
 }
 
 static void check_shapes(vlm_linear_kind kind) {
-    static const int64_t rows[] = {1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 16, 17, 24, 25, 37, 200};
+    static const int64_t rows[] = {1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 16, 17, 24, 25, 37, 50, 200, 530};
     seed(kind + 7);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const shape s = random_shape(kind, rows[i]);
@@ -186,8 +186,8 @@ static void check_shapes(vlm_linear_kind kind) {
         release_all();
     }
     // Several blocks of rows; several of inputs; more panels than have their sums in scratch at once.
-    static const int64_t blocks[][3] = {{197, 128, 40}, {27, 1152, 40}, {27, 128, 290}};
-    for (int i = 0; i < 3; i++) {
+    static const int64_t blocks[][3] = {{197, 128, 40}, {27, 1152, 40}, {27, 128, 290}, {45, 1152, 40}, {33, 128, 600}};
+    for (int i = 0; i < 5; i++) {
         const int64_t group = vlm_linear_format(kind) == VLM_WEIGHT_F4 ? 16 : 64;
         layer l = make((shape){.kind = kind, .rows = blocks[i][0], .inputs = blocks[i][1], .outputs = blocks[i][2], .group = group}, -1, -1);
         compare(&l, is_same_everywhere(kind) ? 0 : 2e-5);
@@ -243,13 +243,13 @@ static void check_rooms(void) {
 // A row is the same bits among any number of rows; the residual may be the result.
 static void check_rows(vlm_linear_kind kind) {
     const vlm_weight_format format = vlm_linear_format(kind);
-    const int64_t group = format == VLM_WEIGHT_F4 ? 16 : 64, most = 27;
+    const int64_t group = format == VLM_WEIGHT_F4 ? 16 : 64, most = 70;
     seed(kind + 300);
     layer l = make((shape){.kind = kind, .rows = most, .inputs = 192, .outputs = 70, .group = group, .has_residual = true}, -1, -1);
     for (int set = 0; set < set_count; set++) {
         run(&l, most, false, set);
         memcpy(l.generic, l.y, (size_t)(most * l.s.outputs) * 4);
-        for (int64_t rows = 1; rows < most; rows += rows < 13 ? 1 : 6) {
+        for (int64_t rows = 1; rows < most; rows += rows < 13 ? 1 : rows < 30 ? 6 : 9) {
             run(&l, rows, rows % 2, set);
             expect_near(set, l.name, l.y, l.generic, rows * l.s.outputs, 0);
         }
@@ -257,7 +257,7 @@ static void check_rows(vlm_linear_kind kind) {
         a.residual = l.y;
         memcpy(l.y, l.residual, (size_t)(most * l.s.outputs) * 4);
         pack_x(&l, most, set);
-        expect_ok(vlm_linear(&a, 0, vlm_linear_items(&a), l.memory, sets[set].isa), set, l.name);
+        expect_ok(vlm_linear(&a, 0, vlm_linear_items(&a, sets[set].isa), l.memory, sets[set].isa), set, l.name);
         expect_near(set, "residual in place", l.y, l.generic, most * l.s.outputs, 0);
     }
     release_all();

@@ -30,6 +30,8 @@ import Testing
         (#", "int16 GOP/s": 200, "vpmaddwd GOP/s": 110"#, "cpu-avx2", "linear_bf16_f32"),
         (#", "int16 GOP/s": 200, "vpmaddwd GOP/s": 150"#, "cpu", "linear_bf16_f32"),
         (#", "int16 GOP/s": 200, "vpmaddwd GOP/s": 150"#, "cpu-neon", "linear_bf16_f32"),
+        (#", "bf16 GFLOP/s": 50, "AMX bf16 GFLOP/s": 900, "int16 GOP/s": 200"#, "cpu-amx", "linear_bf16_bf16"),
+        (#", "bf16 GFLOP/s": 50, "AMX bf16 GFLOP/s": 900, "int16 GOP/s": 200"#, "cpu-avx512-bf16", "linear_bf16_int16"),
         // A machine file that knows nothing of them.
         (#", "bf16 GFLOP/s": 150"#, "cpu-avx512-bf16", "linear_bf16_bf16"),
     ])
@@ -40,6 +42,8 @@ import Testing
         let plan = try space.cache("plan", artifact, "--entry", "vision").output, products = String(kernel.split(separator: "_")[2])
         #expect(plan.contains("pack_activations_int16_blocks") == kernel.hasSuffix("int16"))
         #expect(plan.contains("segment_attention_\(products)"))
+        let cached = products == "bf16" ? "bf16" : "f32"
+        #expect(try space.cache("plan", artifact, "--entry", "extend").output.contains("paged_attention_\(cached)"))
     }
 
     @Test func exactPrecisionHasNoCodes() throws {
@@ -50,7 +54,7 @@ import Testing
     }
 
     /// By every version that this machine has.
-    @Test(arguments: ["cpu-avx2", "cpu-avx-vnni", "cpu-avx512", "cpu-avx512-vnni"])
+    @Test(arguments: ["cpu-avx2", "cpu-avx-vnni", "cpu-avx512", "cpu-avx512-vnni", "cpu-amx"])
     func imagesAndLogitsHaveTheirDirection(target: String) throws {
         let space = try Workspace()
         let artifact = try compile(#", "int16 GOP/s": 200, "vpmaddwd GOP/s": 200"#, in: space, "--target", target)

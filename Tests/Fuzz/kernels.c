@@ -35,8 +35,8 @@ static int64_t pick(source *s, const int64_t *values, int count) {
 }
 
 static vlm_isa isa_of(source *s) {
-    static const vlm_isa sets[] = {0, 1, 3, 7, 11, 15, 17, 32, 96};
-    return sets[byte(s) % 9] & vlm_cpu_features();
+    static const vlm_isa sets[] = {0, 1, 3, 7, 11, 15, 17, 32, 96, 143};
+    return sets[byte(s) % 10] & vlm_cpu_features();
 }
 
 enum { BYTES_MAX = 1 << 22, BUFFERS_MAX = 16 };
@@ -307,9 +307,9 @@ static void screen(source *s) {
     a.y = exact(s, product(a.rows, a.outputs, 1), sizeof(float));
     a.lower = exact(s, product(a.rows, panels, 1), sizeof(float)), a.upper = exact(s, product(a.rows, panels, 1), sizeof(float));
     if (weight != 0 && (!a.weight || !a.coded || !a.y || !a.lower || !a.upper || (!a.x && !a.packed))) return;
-    vlm_screen_code(&a, first, last);
-    if (a.rows > 0 && weight != 0 && vlm_screen_code(&a, 0, a.rows) != VLM_OK) return;
     vlm_isa isa = isa_of(s);
+    vlm_screen_code(&a, first, last, isa);
+    if (a.rows > 0 && weight != 0 && vlm_screen_code(&a, 0, a.rows, isa) != VLM_OK) return;
     vlm_screen(&a, begin, end, isa);
     if (weight == 0 || vlm_screen(&a, 0, panels, isa) != VLM_OK) return;
     vlm_screen_choice choice = {.rows = a.rows, .panels = panels, .lower = a.lower, .upper = a.upper};

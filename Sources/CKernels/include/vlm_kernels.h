@@ -33,11 +33,13 @@ static const vlm_isa VLM_ISA_AVX512_BF16 = 8;   // vdpbf16ps on 512 bits
 static const vlm_isa VLM_ISA_AVX_VNNI = 16;     // vpdpbusd on 256 bits in its VEX form
 static const vlm_isa VLM_ISA_NEON = 32;         // what every aarch64 has
 static const vlm_isa VLM_ISA_NEON_DOT = 64;     // sdot on 128 bits
+static const vlm_isa VLM_ISA_AMX = 128;         // tiles, tdpbssd and tdpbf16ps
 
 // The bit of a feature that goes by this name in /proc/cpuinfo; one that no processor reports where the name says nothing.
 vlm_isa vlm_isa_of_feature(const char *name);
 
-// The features of this processor that the operating system has enabled (cpuid and xgetbv, or ID_AA64ISAR0_EL1).
+// The features of this processor that the operating system has enabled (cpuid and xgetbv, or ID_AA64ISAR0_EL1). Linux lets a process use AMX only
+// after it has asked for it, which this does.
 vlm_isa vlm_cpu_features(void);
 
 // Whether a core of this processor has too few miss buffers in its first cache for the way to memory, so that weights are better asked for
@@ -204,6 +206,7 @@ vlm_status vlm_unpack_panels(const vlm_unpack_panels_args *args, int64_t begin, 
 
 // Forms of activation rows that linear layers read instead of f32.
 typedef enum vlm_row_format {
+  // The first two lie in an order of their own where rows are many and features have VLM_ISA_AMX.
   VLM_ROWS_BF16 = 0,  // rounded to nearest even, zeros up to a multiple of 32
   VLM_ROWS_INT8 = 1,  // for each group its numbers q as int8, then their f32 scale (greatest |x| / 127), then i32 Σ q
   // For each 128 inputs, with zeros behind the last, their numbers q as int8 in 16s, each with what integer products with e2m1 begin with,
@@ -227,7 +230,7 @@ typedef struct vlm_pack_activations_args {
   void *packed;    // rows of vlm_row_bytes each
 } vlm_pack_activations_args;
 
-// Packs rows [begin, end).
+// Packs rows [begin, end) for layers of as many rows on the same features.
 vlm_status vlm_pack_activations(const vlm_pack_activations_args *args, int64_t begin, int64_t end, vlm_isa isa);
 
 // Weight format and arithmetic of a linear layer.
@@ -282,11 +285,12 @@ int vlm_linear_rows(vlm_linear_kind kind);
 // Bytes of scratch of one vlm_linear call, for any shape and kind.
 size_t vlm_linear_scratch_bytes(void);
 
-enum { VLM_LINEAR_ROWS = 192 };  // most rows that are computed together
+// Most rows that are computed together: with AMX, where unpacked weights are soon used up, and without.
+enum { VLM_LINEAR_ROWS_AMX = 512, VLM_LINEAR_ROWS = 192 };
 
 // How many items a layer's work is: for each part of its rows vlm_panels(outputs), or half as many where the layer is gated, whose halves are whole
 // panels.
-int64_t vlm_linear_items(const vlm_linear_args *args);
+int64_t vlm_linear_items(const vlm_linear_args *args, vlm_isa isa);
 
 // Computes items [begin, end): a panel's outputs for some of the rows each, the panels of the same rows one after the other. Few rows stream the weights
 // once from memory; of many, a part stays in the second cache beside some panels. Either way a row's result is the same bits, however many rows there are.
@@ -465,8 +469,10 @@ typedef enum vlm_rate {
   VLM_RATE_INT8_PAIRS = 4,   // vpmaddubsw and a sum in 16 bits; needs VLM_ISA_AVX2
   VLM_RATE_INT16_PAIRS = 5,  // vpmaddwd and a sum in 32 bits; needs VLM_ISA_AVX2
   VLM_RATE_INT16_DOT = 6,    // vpdpwssd; needs VLM_ISA_AVX512_VNNI or VLM_ISA_AVX_VNNI
+  VLM_RATE_INT8_TILES = 7,   // tdpbssd; needs VLM_ISA_AMX
+  VLM_RATE_BF16_TILES = 8,   // tdpbf16ps; needs VLM_ISA_AMX
 } vlm_rate;
-enum { VLM_RATES = 7 };
+enum { VLM_RATES = 9 };
 
 // Bytes read, or operations (a multiply and an add are two), in one iteration; 0 if `isa` cannot run it.
 double vlm_rate_work(vlm_rate rate, size_t bytes, vlm_isa isa);

@@ -31,7 +31,7 @@ typedef struct vlm_screen_args {
 } vlm_screen_args;
 
 // Codes rows [begin, end): two digits of 7 bits for each number, a scale for the row. A row that is not finite gets bounds without end.
-vlm_status vlm_screen_code(const vlm_screen_args *args, int64_t begin, int64_t end);
+vlm_status vlm_screen_code(const vlm_screen_args *args, int64_t begin, int64_t end, vlm_isa isa);
 
 // Computes scores and bounds of panels [begin, end) for all coded rows; a row's are the same bits, however many rows there are.
 vlm_status vlm_screen(const vlm_screen_args *args, int64_t begin, int64_t end, vlm_isa isa);

@@ -1,4 +1,4 @@
-// The loop nest of linear layers: panels × inputs, of up to VLM_LINEAR_ROWS rows, in blocks that fit the caches. A block function adds the product
+// The loop nest of linear layers: panels × inputs, of the rows of one part, in blocks that fit the caches. A block function adds the product
 // of one block to f32 sums in scratch; the finished sums get bias, activation and residual and go to y.
 
 typedef struct {
@@ -12,7 +12,7 @@ typedef struct {
 
 typedef void linear_block_fn(const vlm_linear_args *args, const linear_block *block);
 
-enum { LINEAR_PREFETCH_ROWS = 25, LINEAR_PANELS = 8, LINEAR_WEIGHTS = 64 << 10 };
+enum { LINEAR_PREFETCH_ROWS = 25, LINEAR_PANELS = 8, LINEAR_TILE = 32, LINEAR_WEIGHTS = 64 << 10 };
 
 // One row of one panel.
 static inline void linear_finish_row(const vlm_linear_args *a, int64_t row, int64_t panel, const float *sums) {
@@ -42,6 +42,8 @@ typedef struct {
 } linear_cut;
 
 static void linear_blocks(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch, linear_block_fn *run, linear_cut cut) {
+  // Whole tiles, where a part has not.
+  const int64_t stride = vlm_ceil_div(a->rows, LINEAR_TILE) * LINEAR_TILE * VLM_PANEL;
   float *sums = (float *)((char *)scratch + LINEAR_WEIGHTS);
   for (int64_t first = begin; first < end; first += cut.panels) {
     int64_t last = vlm_min(end, first + cut.panels);
@@ -49,13 +51,13 @@ static void linear_blocks(const vlm_linear_args *a, int64_t begin, int64_t end, 
     for (b.k = 0; b.k < a->inputs; b.k += cut.inputs)
       for (b.panel = first; b.panel < last; b.panel++) {
         b.k_count = vlm_min(cut.inputs, a->inputs - b.k);
-        b.sums = sums + (b.panel - first) * VLM_LINEAR_ROWS * VLM_PANEL;
+        b.sums = sums + (b.panel - first) * stride;
         b.accumulate = b.k > 0;
         b.is_first = b.panel == first;
         run(a, &b);
       }
     // All panels of a row in turn, so that y is written along its rows.
     for (int64_t t = 0; t < a->rows; t++)
-      for (int64_t p = first; p < last; p++) linear_finish_row(a, t, p, sums + ((p - first) * VLM_LINEAR_ROWS + t) * VLM_PANEL);
+      for (int64_t p = first; p < last; p++) linear_finish_row(a, t, p, sums + (p - first) * stride + t * VLM_PANEL);
   }
 }

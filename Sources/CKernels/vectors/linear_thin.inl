@@ -28,7 +28,7 @@ typedef struct {
 } thin_layer;
 
 // Sums of a block's panel; runs[R − 1] adds a run of R rows.
-static void thin_panel(const vlm_linear_args *a, const thin_layer *l, const linear_block *b, thin_run_fn *const *runs) {
+static inline void thin_panel(const vlm_linear_args *a, const thin_layer *l, const linear_block *b, thin_run_fn *const *runs) {
   const int64_t per_pass = vlm_ceil_div(a->rows, vlm_ceil_div(a->rows, l->pass)), per_visit = vlm_max(1, THIN_BYTES / l->unit_bytes);
   __builtin_memset(b->sums, 0, (size_t)(a->rows * VLM_PANEL) * sizeof(float));
   for (int64_t first = 0; first < l->units; first += per_visit) {

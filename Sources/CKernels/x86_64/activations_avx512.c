@@ -12,6 +12,14 @@ void vlm_pack_bf16_rows_avx512(const vlm_pack_activations_args *a, int64_t begin
       v_to_bf16((uint16_t *)a->packed + t * stride + k, v_load_part(v_first(a->inputs - k), a->x + t * a->x_stride + k));
 }
 
+void vlm_pack_bf16_tiles_avx512(const vlm_pack_activations_args *a, int64_t begin, int64_t end) {
+  for (int64_t t = begin; t < end; t++)
+    for (int64_t k = 0; k < vlm_bf16_row(a->inputs); k += 16) {
+      uint16_t *y = (uint16_t *)a->packed + vlm_bf16_at(a->rows, a->inputs, t, k, VLM_FEATURES_AMX);
+      v_to_bf16(y, v_load_part(v_first(a->inputs - k), a->x + t * a->x_stride + k));
+    }
+}
+
 // How numbers become int8: times `inverse`, and back times `scale`.
 typedef struct {
   float scale;
@@ -39,6 +47,29 @@ static inline int32_t round_numbers(const float *x, int64_t count, rounding r, i
 
 #define SUFFIXED(name) name##_avx512
 #include "../activations_int8.inl"
+
+// One row among those that lie as tiles.
+static void pack_in_tiles(const vlm_pack_activations_args *a, int64_t t) {
+  const int64_t depth = vlm_i8_tile_depth(a->group), groups = a->inputs / a->group, row = t % VLM_TILED_ROWS;
+  int8_t *codes = (int8_t *)a->packed + (t - row) * (int64_t)vlm_row_bytes(VLM_ROWS_INT8, a->inputs, a->group);
+  float *scales = (float *)(codes + VLM_TILED_ROWS * a->inputs);
+  int32_t *sums = (int32_t *)(scales + VLM_TILED_ROWS * groups);
+  const float *x = a->x + t * a->x_stride;
+  codes += row * depth;
+  for (int64_t g = 0; g < groups; g++) {
+    const rounding r = rounding_of(x, a->group);
+    int32_t sum = 0;
+    for (int64_t k = 0; k < a->group; k += depth, x += depth, codes += VLM_TILED_ROWS * depth) sum += round_numbers(x, depth, r, codes);
+    scales[g * VLM_TILED_ROWS + row] = r.scale;
+    sums[g * VLM_TILED_ROWS + row] = sum;
+  }
+}
+
+void vlm_pack_int8_tiles_avx512(const vlm_pack_activations_args *a, int64_t begin, int64_t end) {
+  const int64_t tiled = vlm_i8_has_tiles(a->group) ? vlm_tiled_rows(a->rows) : 0;
+  for (int64_t t = begin; t < vlm_min(end, tiled); t++) pack_in_tiles(a, t);
+  vlm_pack_int8_rows_avx512(a, vlm_max(begin, tiled), end);
+}
 
 static inline uint32_t greatest_bits(const float *x, int64_t count) {
   __m512i most = _mm512_setzero_si512();

@@ -10,6 +10,7 @@
 #include "../vectors/linear_thin.inl"
 
 #include "../vectors/linear_floats.inl"
+#include "pairs_f8_avx512bf16.h"
 
 enum { TILE_ROWS = 12, INPUTS = 1024 };
 
@@ -69,22 +70,6 @@ VLM_INLINE void thin_run(const thin_piece *p, float *sums, const bool is_far, co
   for (int m = 0; m < rows; m++)
 #pragma clang loop unroll(full)
     for (int n = 0; n < 2; n++) v_store(sums + m * VLM_PANEL + n * 16, sum[m][n]);
-}
-
-// Two inputs' weights as pairs of bf16, rounded to nearest even.
-VLM_INLINE __m512bh pairs_of(v_f32 even, v_f32 odd) {
-  const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2,
-                                         17, 1, 16, 0);
-  return (__m512bh)_mm512_permutexvar_epi16(order, (__m512i)_mm512_cvtne2ps_pbh(odd, even));
-}
-
-// The pairs of inputs `first` and `first + 1` of an F8 block; without the second its weights are zero.
-VLM_INLINE void f8_pairs(const uint8_t *codes, const float *scales, const int first, bool both, __m512bh pairs[2]) {
-  v_f32 even[2], odd[2] = {v_zero(), v_zero()};
-  weights_f8(codes + first * VLM_PANEL, scales, even);
-  if (both) weights_f8(codes + (first + 1) * VLM_PANEL, scales, odd);
-  pairs[0] = pairs_of(even[0], odd[0]);
-  pairs[1] = pairs_of(even[1], odd[1]);
 }
 
 // Adds a run of F8 blocks to the sums of up to 12 rows.
@@ -183,19 +168,10 @@ static void tall_block(const vlm_linear_args *a, const linear_block *b) {
 
 // F8 blocks → pairs of bf16.
 static void tall_block_f8(const vlm_linear_args *a, const linear_block *b) {
-  const uint8_t *first = f8_blocks(a, b->panel, b->k), *block = first;
-  uint32_t *w = (uint32_t *)b->weights;
-  for (int64_t k = 0; k < b->k_count; k += a->group, block += vlm_f8_block_bytes(a->group)) {
-    const int64_t count = vlm_min(a->group, b->k_count - k);
-    const uint8_t *codes = block + VLM_F8_SCALE_BYTES;
-    for (int64_t i = 0; i < count; i += 2, codes += 2 * VLM_PANEL, w += VLM_PANEL) {
-      __m512bh pairs[2];
-      f8_pairs(codes, (const float *)block, 0, i + 1 < count, pairs);
-      _mm512_storeu_si512(w, (__m512i)pairs[0]);
-      _mm512_storeu_si512(w + 16, (__m512i)pairs[1]);
-    }
-  }
-  multiply_tall(a, b, (const uint32_t *)b->weights, first + vlm_panel_bytes(VLM_WEIGHT_F8, a->inputs, a->group), block - first);
+  const uint8_t *first = f8_blocks(a, b->panel, b->k);
+  unpack_f8(first, b->k_count, a->group, (uint32_t *)b->weights);
+  const int64_t bytes = vlm_ceil_div(b->k_count, a->group) * vlm_f8_block_bytes(a->group);
+  multiply_tall(a, b, (const uint32_t *)b->weights, first + vlm_panel_bytes(VLM_WEIGHT_F8, a->inputs, a->group), bytes);
 }
 
 void vlm_linear_bf16_bf16_12x32_avx512bf16(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {

@@ -1,7 +1,7 @@
 #include "../rate.h"
 
 #if VLM_X86_64
-#include <immintrin.h>
+#include "tiles_amx.h"
 
 // Keeps a vector in a register and its value unknown to the compiler, so that no iteration is folded away.
 #define KEEP(v) __asm__ volatile("" : "+v"(v))
@@ -93,6 +93,27 @@ __attribute__((target("avx2,fma"))) uint64_t vlm_rate_int16_pairs_avx2(int64_t i
 __attribute__((target(AVX512))) uint64_t vlm_rate_int16_pairs_avx512(int64_t iterations) {
   INT16_PAIRS(512)
   return (uint64_t)_mm512_reduce_add_epi64(a[0]);
+}
+
+__attribute__((target("amx-tile,amx-int8,amx-bf16"))) uint64_t vlm_rate_tiles_amx(int64_t iterations, bool bf16) {
+  int32_t sums[TILE_ROWS][TILE_BYTES / 4];
+  tiles_begin(TILE_BYTES, TILE_ROWS, TILE_ROWS);
+  for (int64_t n = 0; n < iterations; n++) {
+    if (bf16) {
+      _tile_dpbf16ps(0, 4, 6);
+      _tile_dpbf16ps(1, 4, 7);
+      _tile_dpbf16ps(2, 5, 6);
+      _tile_dpbf16ps(3, 5, 7);
+    } else {
+      _tile_dpbssd(0, 4, 6);
+      _tile_dpbssd(1, 4, 7);
+      _tile_dpbssd(2, 5, 6);
+      _tile_dpbssd(3, 5, 7);
+    }
+  }
+  _tile_stored(0, sums, TILE_BYTES);
+  _tile_release();
+  return (uint64_t)sums[0][0];
 }
 
 // Four places of the buffer at once, a quarter each.

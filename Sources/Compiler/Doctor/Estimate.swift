@@ -10,6 +10,7 @@ struct Estimate {
     private let weights: [WeightEntry]
     private let image: Diagnosis.Image?
     private let machine: Machine
+    private let target: Target
     private let threads: Int
 
     init(_ compiled: CompiledProgram, _ compilation: Compilation, image: Diagnosis.Image?, threads: Int) {
@@ -22,6 +23,7 @@ struct Estimate {
         self.image = image
         self.threads = threads
         machine = compilation.machine
+        target = compilation.options.target
     }
 
     /// Contexts worth a row: the longest, and shorter ones in steps of four.
@@ -62,7 +64,7 @@ struct Estimate {
     }
 
     var speed: ExpectedSpeed? {
-        let floors = SpeedFloors(program, weights: weights, machine: machine, threads: threads)
+        let floors = SpeedFloors(program, weights: weights, for: target, machine: machine, threads: threads)
         let limits = program.limits
         var cases: [ExpectedSpeed.Case] = []
         for context in contexts {

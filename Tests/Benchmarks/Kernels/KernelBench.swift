@@ -111,7 +111,7 @@ struct KernelBench {
     }
 
     private func run(_ arguments: vlm_linear_args) -> Double {
-        seconds(withUnsafePointer(to: arguments, vlm_linear_items)) { begin, end, t in
+        seconds(withUnsafePointer(to: arguments) { vlm_linear_items($0, isa) }) { begin, end, t in
             withUnsafePointer(to: arguments) { _ = vlm_linear($0, begin, end, scratch[t], isa) }
         }
     }

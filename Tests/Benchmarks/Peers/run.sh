@@ -27,7 +27,7 @@ fi
 if [ ! -x "$made/llama/bin/llama-server" ]; then
   echo "bench-peers: building llama.cpp, which takes a while"
   cmake -S "$sources" -B "$made/llama" -G Ninja -DCMAKE_BUILD_TYPE=Release -DGGML_NATIVE=ON -DLLAMA_CURL=OFF -DLLAMA_BUILD_TESTS=OFF \
-    -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_UI=OFF >"$made/llama.log" 2>&1
+    -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_UI=OFF -DCMAKE_CXX_FLAGS="-include $here/tiles_of_gcc.h" >"$made/llama.log" 2>&1
   ninja -C "$made/llama" llama-server >>"$made/llama.log" 2>&1 || { tail "$made/llama.log" >&2; exit 1; }
 fi
 
