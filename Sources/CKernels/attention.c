@@ -2,16 +2,24 @@
 
 static int64_t padded(int64_t n) { return (n + 15) / 16 * 16; }
 
+// Floats of scores.
+enum { SCORES = 2 * VLM_TILES_STEP * VLM_SCORES_AMX };
+_Static_assert(VLM_ATTENTION_STEP * VLM_KEYS_MAX <= SCORES, "scores of all versions fit");
+
+// Tiles of AMX are of 16 query rows, and of 32 keys.
+static int64_t whole_tiles(int64_t keys) { return (keys + 31) / 32 * 32; }
+
 size_t vlm_attention_scratch_bytes(int64_t rows, int64_t head_dim, int64_t keys) {
-  int64_t d = padded(head_dim), row_floats = rows * d * 2 + padded(rows) + rows * VLM_SUM_LANES;
-  return (size_t)(row_floats + VLM_ATTENTION_STEP * VLM_KEYS_MAX + 2 * keys * d) * sizeof(float);
+  int64_t d = padded(head_dim), row_floats = padded(rows) * (d * 2 + 1 + VLM_SUM_LANES);
+  return (size_t)(row_floats + SCORES + 2 * whole_tiles(keys) * d) * sizeof(float);
 }
 
 vlm_attention_scratch vlm_attention_scratch_of(void *scratch, int64_t rows, int64_t head_dim, int64_t keys) {
-  int64_t d = padded(head_dim);
-  float *q = scratch, *out = q + rows * d, *most = out + rows * d, *sum = most + padded(rows), *scores = sum + rows * VLM_SUM_LANES;
-  float *k = scores + VLM_ATTENTION_STEP * VLM_KEYS_MAX, *v = k + keys * d;
-  return (vlm_attention_scratch){{rows, head_dim, d, q, out, most, sum, scores}, q, k, v};
+  int64_t d = padded(head_dim), room = padded(rows);
+  float *q = scratch, *out = q + room * d, *most = out + room * d, *sum = most + room, *scores = sum + room * VLM_SUM_LANES;
+  float *k = scores + SCORES, *v = k + whole_tiles(keys) * d;
+  vlm_query_tile tile = {rows, head_dim, d, q, out, most, sum, scores, (uint32_t *)k, (uint32_t *)v};
+  return (vlm_attention_scratch){tile, q, k, v, v + whole_tiles(keys) * d};
 }
 
 void vlm_query_reset(vlm_attention_scratch *s, int64_t row) {

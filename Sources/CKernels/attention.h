@@ -11,7 +11,8 @@ typedef struct {
   float *out;      // [rows, head_dim] Σ 2^(score − most)·v
   float *most;     // [rows]
   float *sum;      // [rows, VLM_SUM_LANES] Σ 2^(score − most), spread over lanes
-  float *scores;   // [VLM_ATTENTION_STEP, VLM_KEYS_MAX]
+  float *scores;   // [VLM_ATTENTION_STEP, VLM_KEYS_MAX], or with AMX twice [VLM_TILES_STEP, VLM_SCORES_AMX]
+  uint32_t *paired_k, *paired_v;  // room for a run's keys and values in pairs, which AMX makes of bf16 that it reads in place
 } vlm_query_tile;
 
 // A run of keys and values, of which query row r, of query r / rows_per_query, sees those from vlm_hidden up to vlm_visible:
@@ -41,6 +42,8 @@ enum {
   VLM_SUM_LANES = 16,
   VLM_KEYS_MAX = 256,          // keys in a tile
   VLM_ATTENTION_STEP = 12,     // query rows whose scores are in scratch at once
+  VLM_TILES_STEP = 32,         // the same of two tiles of AMX, twice
+  VLM_SCORES_AMX = VLM_KEYS_MAX + 16,  // floats between their rows, which would else meet in few sets of the cache
   VLM_PAGED_ROWS = 192,        // query rows of a paged work item, unless a group has more heads
   VLM_DIRECT_ROWS = 12,        // most query rows for which bf16 keys are widened as they are read
   VLM_SEGMENT_ROWS = 504,      // most query rows of a segment work item
@@ -98,9 +101,9 @@ typedef void vlm_fold_fn(float *total, float kept, const float *out, float added
 #include "attention_tiles.inl"
 #undef VLM_ATTEND_TILE
 
-// What attention in products of bf16 reads: queries as bf16 in place of the tile's f32 (rows of `stride` numbers, scaled, zeros behind
-// head_dim), keys in panels of VLM_PANEL, two numbers of a key side by side ([head_dim / 2][VLM_PANEL]), and values, two keys side by
-// side ([count / 2][stride]); zeros where a partner is missing. It sums in f32 what the weights are after rounding.
+// What attention in products of bf16 reads: queries as bf16 in place of the tile's f32 (scaled, zeros behind head_dim), keys in panels of VLM_PANEL, two numbers of a key side by side ([head_dim / 2][VLM_PANEL]), and values, two keys side by
+// side ([count / 2][stride]); zeros where a partner is missing. AMX has its own order of keys and values. Sums are in f32, of what the
+// weights are after rounding.
 typedef struct {
   int64_t count, head_dim, stride;  // `stride` as in vlm_query_tile
   const float *k;
@@ -193,6 +196,7 @@ vlm_fold_fn *vlm_fold_version(vlm_isa isa);
 typedef struct {
   vlm_query_tile tile;
   float *q, *k, *v;
+  float *end;  // behind all of it
 } vlm_attention_scratch;
 size_t vlm_attention_scratch_bytes(int64_t rows, int64_t head_dim, int64_t keys);
 vlm_attention_scratch vlm_attention_scratch_of(void *scratch, int64_t rows, int64_t head_dim, int64_t keys);

@@ -68,7 +68,7 @@ void vlm_pair_generic(const vlm_pairing *p) {
 
 // As score_row, of keys in pairs.
 static float score_pairs(const vlm_query_tile *tile, const vlm_key_tile *keys, int64_t row) {
-  const uint16_t *q = (const uint16_t *)tile->q + row * tile->stride;
+  const uint16_t *q = (const uint16_t *)(tile->q + row * tile->stride);
   const int64_t pairs = vlm_ceil_div(tile->head_dim, 2);
   float most = tile->most[row];
   for (int64_t j = 0; j < keys->count; j++) {

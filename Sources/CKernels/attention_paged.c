@@ -101,6 +101,10 @@ static vlm_key_tile block_keys(const vlm_paged_attention_args *a, vlm_attention_
   const char *k = block_at(a, a->k_cache, block, head), *v = block_at(a, a->v_cache, block, head);
   vlm_key_tile keys = {.count = count, .k = k, .k_stride = l->block_size, .v = v, .v_stride = l->head_dim};
   bool whole = l->head_dim == s->tile.stride, few = s->tile.rows <= VLM_DIRECT_ROWS, bf16 = l->dtype == VLM_BF16;
+  if (bf16 && vlm_has(isa, VLM_FEATURES_AMX)) {
+    keys.bf16 = true;
+    return keys;
+  }
   keys.streams = whole && few;
   keys.bf16 = bf16 && (vlm_has(isa, VLM_FEATURES_BF16) || (keys.streams && vlm_has(isa, VLM_FEATURES_VECTORS)));
   if (bf16 && !keys.bf16) {
@@ -172,7 +176,7 @@ static void run_item(const vlm_paged_attention_args *a, const paged_item *item, 
   int64_t group = group_size(a), stride = vlm_partial_floats(l->head_dim), row0 = a->query_start[item->sequence] + item->first;
   int64_t first_visible = (int64_t)a->context_length[item->sequence] - a->query_count[item->sequence] + item->first + 1;
   int64_t tokens = chunk_tokens(l), first_hidden = a->window > 0 ? first_visible - a->window : VLM_NO_WINDOW;
-  float *partials = item->partial < 0 ? s.v + l->block_size * s.tile.stride : a->partials + item->partial * stride;
+  float *partials = item->partial < 0 ? s.end : a->partials + item->partial * stride;
   key_range range = item_keys(a, item);
   load_rows(a, item, &s);
   for (int64_t r = 0; r < s.tile.rows; r++) vlm_partial_clear(partials + r * stride);

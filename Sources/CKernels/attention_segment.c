@@ -84,7 +84,7 @@ static void attend_bf16(const vlm_segment_attention_args *a, vlm_attention_scrat
   const vlm_pairs_version version = vlm_pairs_version_of(isa);
   for (int64_t r = 0; r < s->tile.rows; r++) {
     ask_ahead(a, q, r, s->tile.rows, rows);
-    version.round(q + r * a->q_stride, a->head_dim, a->scale, (uint16_t *)s->q + r * s->tile.stride);
+    version.round(q + r * a->q_stride, a->head_dim, a->scale, (uint16_t *)(s->q + r * s->tile.stride));
     vlm_query_reset(s, r);
   }
   for (int64_t j = 0; j < rows->count; j += VLM_PAIRED_KEYS) {

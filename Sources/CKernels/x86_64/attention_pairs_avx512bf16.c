@@ -115,7 +115,7 @@ void vlm_attend_pairs_avx512bf16(const vlm_query_tile *tile, const vlm_key_tile 
   for (int64_t row = 0; row < tile->rows; row += ROWS) {
     int64_t rows = vlm_min(ROWS, tile->rows - row);
     vlm_prefetch_next(tile, keys, row, rows);
-    paired_product scores = {.pairs = pairs, .a = (const uint16_t *)tile->q + row * tile->stride, .a_stride = tile->stride * 2,
+    paired_product scores = {.pairs = pairs, .a = tile->q + row * tile->stride, .a_stride = tile->stride * (int64_t)sizeof(float),
                              .b = keys->k, .b_stride = VLM_PANEL, .c = tile->scores, .c_stride = VLM_KEYS_MAX};
     for (int64_t n = 0; n < width; n += VLM_PANEL, scores.b += pairs * VLM_PANEL, scores.c += VLM_PANEL) products[rows - 1][1](&scores);
     for (int64_t r = 0; r < rows; r++) {

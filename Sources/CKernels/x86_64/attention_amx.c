@@ -1,0 +1,95 @@
+#include "../attention.h"
+
+#if VLM_X86_64
+#define TARGET "avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx2,fma,f16c,amx-tile,amx-bf16"
+#pragma clang attribute push(__attribute__((target(TARGET))), apply_to = function)
+#include "simd_avx512.h"
+#include "tiles_amx.h"
+#include "../vectors/math_body.inl"
+#include "attention_amx.inl"
+
+// Rounds the queries to bf16, each row in its place.
+static void round_queries(const vlm_query_tile *tile) {
+  for (int64_t r = 0; r < tile->rows; r++) {
+    float *q = tile->q + r * tile->stride;
+    uint16_t *y = (uint16_t *)q;
+    for (int64_t i = 0; i < vlm_ceil_div(tile->head_dim, DEPTH) * DEPTH; i += V_WIDTH)
+      _mm256_storeu_si256((void *)(y + i), (__m256i)_mm512_cvtneps_pbh(i < tile->stride ? v_load(q + i) : v_zero()));
+  }
+}
+
+// Which words of two vectors make one of the first or second halves of both in turns.
+static inline __m512i halves(const int from) {
+  const __m512i low = _mm512_set_epi16(47, 15, 46, 14, 45, 13, 44, 12, 43, 11, 42, 10, 41, 9, 40, 8, 39, 7, 38, 6, 37, 5, 36, 4, 35, 3, 34, 2, 33, 1,
+                                       32, 0);
+  return from ? _mm512_add_epi16(low, _mm512_set1_epi16(16)) : low;
+}
+
+// The first `count` of 32 numbers of a row, zeros in place of the others.
+static inline __m512i numbers(const uint16_t *row, int64_t count) {
+  if (count >= DEPTH) return _mm512_loadu_si512(row);
+  return _mm512_maskz_loadu_epi16(count > 0 ? (1u << count) - 1 : 0, row);
+}
+
+// Lines of what is read next, asked for while what is there now is.
+typedef struct {
+  const char *at, *end;
+} line_ahead;
+
+static line_ahead ahead_of(const vlm_key_tile *keys, const void *next) {
+  return (line_ahead){next, (const char *)next + keys->next_count * keys->next_bytes};
+}
+
+VLM_INLINE void ask_line(line_ahead *a) {
+  if (a->at >= a->end) return;
+  __builtin_prefetch(a->at, 0, 2);
+  a->at += 64;
+}
+
+static void pair_keys(const vlm_query_tile *tile, const vlm_key_tile *keys) {
+  const int64_t depths = vlm_ceil_div(tile->head_dim, DEPTH), tokens = vlm_min(keys->k_stride, vlm_ceil_div(keys->count, DEPTH) * DEPTH);
+  const uint16_t *k = keys->k;
+  const __m512i low = halves(0), high = halves(1);
+  line_ahead ahead = ahead_of(keys, keys->next_k);
+  for (int64_t i = 0; i < depths * DEPTH; i += 2) {
+    uint32_t *y = tile->paired_k + (i / DEPTH * TILE_ROWS + i % DEPTH / 2) * V_WIDTH;
+    for (int64_t j = 0; j < tokens; j += DEPTH, y += 2 * depths * (TILE_SIZE / 4)) {
+      const __m512i even = i < tile->head_dim ? numbers(k + i * keys->k_stride + j, keys->k_stride - j) : _mm512_setzero_si512();
+      const __m512i odd = i + 1 < tile->head_dim ? numbers(k + (i + 1) * keys->k_stride + j, keys->k_stride - j) : _mm512_setzero_si512();
+      ask_line(&ahead);
+      ask_line(&ahead);
+      _mm512_storeu_si512(y, _mm512_permutex2var_epi16(even, low, odd));
+      _mm512_storeu_si512(y + depths * (TILE_SIZE / 4), _mm512_permutex2var_epi16(even, high, odd));
+    }
+  }
+}
+
+static void pair_values(const vlm_query_tile *tile, const vlm_key_tile *keys) {
+  const uint16_t *v = keys->v;
+  const __m512i low = halves(0), high = halves(1);
+  line_ahead ahead = ahead_of(keys, keys->next_v);
+  for (int64_t j = 0; j < keys->count; j += DEPTH)
+    for (int64_t r = 0; r < TILE_ROWS; r++) {
+      const uint16_t *row = v + (j + r) * keys->v_stride;
+      uint32_t *y = tile->paired_v + j / DEPTH * TILE_ROWS * tile->stride + r * V_WIDTH;
+      for (int64_t i = 0; i < tile->stride; i += DEPTH, y += 2 * (TILE_SIZE / 4)) {
+        const __m512i first = numbers(row + i, j + r < keys->count ? tile->head_dim - i : 0);
+        const __m512i second = numbers(row + TILE_ROWS * keys->v_stride + i, j + r + TILE_ROWS < keys->count ? tile->head_dim - i : 0);
+        ask_line(&ahead);
+        ask_line(&ahead);
+        _mm512_storeu_si512(y, _mm512_permutex2var_epi16(first, low, second));
+        if (i + V_WIDTH < tile->stride) _mm512_storeu_si512(y + TILE_SIZE / 4, _mm512_permutex2var_epi16(first, high, second));
+      }
+    }
+}
+
+void vlm_attend_amx(const vlm_query_tile *tile, const vlm_key_tile *keys) {
+  if (!keys->bf16) return vlm_attend_avx512(tile, keys);
+  if (keys->first) round_queries(tile);
+  if (vlm_most_visible(keys, 0, tile->rows) == 0) return;
+  pair_keys(tile, keys);
+  pair_values(tile, keys);
+  attend_tiles(tile, keys, tile->paired_k, tile->paired_v, false);
+}
+#pragma clang attribute pop
+#endif

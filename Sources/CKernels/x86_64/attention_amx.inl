@@ -1,0 +1,221 @@
+// Attention in products of bf16 on tiles of AMX, for steps of two tiles of query rows. Keys are in tiles [count / 16][head_dim / 32][16][16] of two numbers
+// of a key side by side, values in tiles [count / 32][head_dim / 16][16][16] of keys j and j + 16 of 32, zeros where a partner is missing; queries are
+// bf16 at the beginning of their rows, zeros behind head_dim up to a multiple of 32.
+//
+// While a tile product runs the second vector port is taken, and vectors get half of what they have alone: as much of the softmax as that is stands
+// between the products of the steps before and behind, the rest behind those. What a row's sums are depends on the keys' places alone.
+
+enum { DEPTH = 32, SCORE_BYTES = VLM_SCORES_AMX * 4 };
+
+// Weights of a step's rows, of the keys that any of them sees, to whole tiles.
+typedef struct {
+  int64_t row, rows, width;
+  float *scores;  // then weights, in the order of the keys in a tile of values, from the row's beginning on
+} query_step;
+
+// What is left of a step's softmax.
+typedef struct {
+  const vlm_query_tile *tile;
+  const vlm_key_tile *keys;
+  query_step step;
+  int64_t next;         // row of the step to begin
+  const float *scores;  // the next of the row that is begun, and their end
+  const float *end;
+  uint16_t *weights;    // where they go
+  v_f32 shift;          // the greatest score
+} softmax_work;
+
+// 2ˣ for x ≤ 0 within 1e-6 of it, 0 below −126.
+static inline float exp2_down(float x) {
+  v_f32 v = v_set1(x), r = _mm512_sub_ps(v, v_round(v)), p = v_fma(v_set1(VLM_EXP2_C5), r, v_set1(VLM_EXP2_C4));
+  p = v_fma(p, r, v_set1(VLM_EXP2_C3));
+  p = v_fma(p, r, v_set1(VLM_EXP2_C2));
+  p = v_fma(p, r, v_set1(VLM_EXP2_C1));
+  return _mm512_cvtss_f32(v_scale2(v_fma(p, r, v_set1(1)), v_round(v)));
+}
+
+// 2ˣ for x ≤ 0, with half a unit of bf16 added, so that its upper half is rounded.
+static inline __m512i exp2_half_up(v_f32 x) {
+  v_f32 r = _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+  v_f32 p = v_fma(v_set1(VLM_EXP2_BF16_C4), r, v_set1(VLM_EXP2_BF16_C3));
+  p = v_fma(p, r, v_set1(VLM_EXP2_BF16_C2));
+  p = v_fma(p, r, v_set1(VLM_EXP2_BF16_C1));
+  return _mm512_castps_si512(v_scale2(v_fma(p, r, v_set1(1 + 0x1p-8f)), x));
+}
+
+// softcap · tanh(score / softcap) of each score.
+__attribute__((noinline)) static void cap_row(float *scores, int64_t width, float softcap) {
+  v_f32 cap = v_set1(softcap), inverse = v_set1(1 / softcap);
+  for (int64_t j = 0; j < width; j += V_WIDTH) v_store(scores + j, v_mul(cap, v_tanh(v_mul(v_load(scores + j), inverse))));
+}
+
+// Scores [begin, end) become −∞.
+static void hide(float *scores, int64_t begin, int64_t end) {
+  for (int64_t j = begin / V_WIDTH * V_WIDTH; j < end; j += V_WIDTH)
+    v_store_part(scores + j, v_first(end - j) & (v_mask)~v_first(begin - j), v_set1(-__builtin_inff()));
+}
+
+// Multiplies a row's output and sum by 2^(before − most).
+__attribute__((noinline)) static void rescale_row(const vlm_query_tile *tile, int64_t row, float before, float most) {
+  const v_f32 kept = before == -__builtin_inff() ? v_zero() : v_set1(exp2_down(before - most));
+  float *out = tile->out + row * tile->stride, *sum = tile->sum + row * VLM_SUM_LANES;
+  for (int64_t i = 0; i < tile->stride; i += V_WIDTH) v_store(out + i, v_mul(v_load(out + i), kept));
+  v_store(sum, v_mul(v_load(sum), kept));
+}
+
+// The next row: its greatest score. Of one that sees no keys the weights are zeros.
+__attribute__((noinline)) static void begin_row(softmax_work *w) {
+  const vlm_key_tile *keys = w->keys;
+  const int64_t row = w->step.row + w->next, width = w->step.width;
+  float *scores = w->step.scores + w->next * VLM_SCORES_AMX;
+  const int64_t visible = vlm_visible(keys, row), hidden = keys->first_hidden + w->tile->rows > 0 ? vlm_hidden(keys, row) : 0;
+  w->next++;
+  if (hidden >= visible) {
+    for (int64_t j = 0; j < width; j += DEPTH) _mm512_storeu_si512((uint16_t *)scores + j, _mm512_setzero_si512());
+    return;
+  }
+  if (keys->softcap > 0) cap_row(scores, width, keys->softcap);
+  if (visible < width) hide(scores, visible, width);
+  if (hidden > 0) hide(scores, 0, hidden);
+  v_f32 greatest[2] = {v_set1(-__builtin_inff()), v_set1(-__builtin_inff())};
+  for (int64_t j = 0; j < width; j += DEPTH)
+    for (int n = 0; n < 2; n++) greatest[n] = v_max(v_load(scores + j + n * V_WIDTH), greatest[n]);
+  float before = w->tile->most[row], most = v_most(v_max(greatest[0], greatest[1]));
+  if (most > before) {
+    rescale_row(w->tile, row, before, most);
+    w->tile->most[row] = before = most;
+  }
+  w->shift = v_set1(before);
+  w->scores = scores;
+  w->end = scores + width;
+  w->weights = (uint16_t *)scores;
+}
+
+// The weights of the next DEPTH keys, unless all are done.
+VLM_INLINE void weigh(softmax_work *w) {
+  if (w->scores == w->end) {
+    if (w->next == w->step.rows) return;
+    begin_row(w);
+    if (w->scores == w->end) return;
+  }
+  const __m512i first = exp2_half_up(v_sub(v_load(w->scores), w->shift)), second = exp2_half_up(v_sub(v_load(w->scores + V_WIDTH), w->shift));
+  _mm512_storeu_si512(w->weights, _mm512_mask_mov_epi16(_mm512_srli_epi32(first, 16), 0xaaaaaaaa, second));
+  w->scores += DEPTH;
+  w->weights += DEPTH;
+}
+
+// Tiles 0 to 3 += A · B of two tiles of rows, or one, and two of columns.
+VLM_INLINE void multiply(const void *a, int64_t a_stride, const void *first, const void *second, softmax_work *w, const bool both) {
+  _tile_loadd(4, a, a_stride);
+  _tile_loadd(6, first, TILE_BYTES);
+  _tile_dpbf16ps(0, 4, 6);
+  weigh(w);
+  if (second) _tile_loadd(7, second, TILE_BYTES);
+  _tile_dpbf16ps(1, 4, 7);
+  weigh(w);
+  if (!both) return;
+  _tile_loadd(5, (const char *)a + TILE_ROWS * a_stride, a_stride);
+  _tile_dpbf16ps(2, 5, 6);
+  weigh(w);
+  _tile_dpbf16ps(3, 5, 7);
+  weigh(w);
+}
+
+// The scores of a step.
+VLM_INLINE void score_tiles(const vlm_query_tile *tile, const uint32_t *k, const query_step *s, softmax_work *w, const bool both) {
+  const int64_t depths = vlm_ceil_div(tile->head_dim, DEPTH), q_stride = tile->stride * 4;
+  const float *q = tile->q + s->row * tile->stride;
+  for (int64_t j = 0; j < s->width; j += DEPTH, k += 2 * depths * (TILE_SIZE / 4)) {
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    for (int64_t i = 0; i < depths; i++)
+      multiply((const uint16_t *)q + i * DEPTH, q_stride, k + i * (TILE_SIZE / 4), k + (depths + i) * (TILE_SIZE / 4), w, both);
+    _tile_stored(0, s->scores + j, SCORE_BYTES);
+    _tile_stored(1, s->scores + j + V_WIDTH, SCORE_BYTES);
+    if (!both) continue;
+    _tile_stored(2, s->scores + TILE_ROWS * VLM_SCORES_AMX + j, SCORE_BYTES);
+    _tile_stored(3, s->scores + TILE_ROWS * VLM_SCORES_AMX + j + V_WIDTH, SCORE_BYTES);
+  }
+}
+
+// Adds the values of a step, and its weights to the sums: a column more, of ones.
+VLM_INLINE void value_tiles(const vlm_query_tile *tile, const uint32_t *v, const uint32_t *ones, const query_step *s, softmax_work *w, const bool both) {
+  const int64_t columns = tile->stride / V_WIDTH, stride = tile->stride * 4;
+  float *out = tile->out + s->row * tile->stride, *sums = tile->sum + s->row * VLM_SUM_LANES;
+  for (int64_t n = 0; n <= columns; n += 2, out += 2 * V_WIDTH) {
+    const bool sums_only = n == columns, two = n + 1 < columns;
+    float *second = two ? out + V_WIDTH : sums;
+    const int64_t second_stride = two ? stride : VLM_SUM_LANES * 4;
+    if (!sums_only) _tile_loadd(0, out, stride);
+    _tile_loadd(1, second, second_stride);
+    if (both && !sums_only) _tile_loadd(2, out + TILE_ROWS * tile->stride, stride);
+    if (both) _tile_loadd(3, (char *)second + TILE_ROWS * second_stride, second_stride);
+    if (!two) _tile_loadd(7, ones, TILE_BYTES);
+    const uint32_t *b = v + n * (TILE_SIZE / 4);
+    const uint16_t *a = (const uint16_t *)s->scores;
+    for (int64_t j = 0; j < s->width; j += DEPTH, b += columns * (TILE_SIZE / 4)) {
+      if (sums_only) {
+        _tile_loadd(4, a + j, SCORE_BYTES);
+        _tile_dpbf16ps(1, 4, 7);
+        weigh(w);
+        if (!both) continue;
+        _tile_loadd(5, a + j + TILE_ROWS * 2 * VLM_SCORES_AMX, SCORE_BYTES);
+        _tile_dpbf16ps(3, 5, 7);
+        weigh(w);
+      } else if (two) {
+        multiply(a + j, SCORE_BYTES, b, b + TILE_SIZE / 4, w, both);
+      } else {
+        multiply(a + j, SCORE_BYTES, b, NULL, w, both);
+      }
+    }
+    if (!sums_only) _tile_stored(0, out, stride);
+    _tile_stored(1, second, second_stride);
+    if (!both) continue;
+    if (!sums_only) _tile_stored(2, out + TILE_ROWS * tile->stride, stride);
+    _tile_stored(3, (char *)second + TILE_ROWS * second_stride, second_stride);
+  }
+}
+
+__attribute__((noinline)) static void score_step(const vlm_query_tile *tile, const uint32_t *k, const query_step *s, softmax_work *w) {
+  if (s->rows > TILE_ROWS) score_tiles(tile, k, s, w, true);
+  else score_tiles(tile, k, s, w, false);
+}
+
+__attribute__((noinline)) static void value_step(const vlm_query_tile *tile, const uint32_t *v, const uint32_t *ones, const query_step *s, softmax_work *w) {
+  if (s->width == 0) return;
+  if (s->rows > TILE_ROWS) value_tiles(tile, v, ones, s, w, true);
+  else value_tiles(tile, v, ones, s, w, false);
+}
+
+static query_step step_at(const vlm_query_tile *tile, const vlm_key_tile *keys, int64_t i) {
+  const int64_t row = i * VLM_TILES_STEP, rows = vlm_min(VLM_TILES_STEP, tile->rows - row), most = rows > 0 ? vlm_most_visible(keys, row, rows) : 0;
+  return (query_step){row, rows, vlm_ceil_div(most, DEPTH) * DEPTH, tile->scores + i % 2 * VLM_TILES_STEP * VLM_SCORES_AMX};
+}
+
+static softmax_work work_on(const vlm_query_tile *tile, const vlm_key_tile *keys, const query_step *s) {
+  return (softmax_work){.tile = tile, .keys = keys, .step = *s, .next = s->width > 0 ? 0 : s->rows};
+}
+
+// Attention of all rows: while the softmax of a step is under way its neighbours' products are.
+static void attend_tiles(const vlm_query_tile *tile, const vlm_key_tile *keys, const uint32_t *k, const uint32_t *v, const bool prefetches) {
+  uint32_t ones[TILE_ROWS][V_WIDTH] __attribute__((aligned(64)));
+  for (int i = 0; i < TILE_ROWS; i++) _mm512_store_si512(ones[i], _mm512_maskz_set1_epi32(1, 0x3f803f80));
+  tiles_begin(TILE_BYTES, vlm_min(tile->rows, TILE_ROWS), TILE_ROWS);
+  query_step before = {0}, now = step_at(tile, keys, 0);
+  softmax_work work = {0};
+  score_step(tile, k, &now, &work);
+  for (int64_t i = 0; now.rows > 0; i++) {
+    const query_step after = step_at(tile, keys, i + 1);
+    if (prefetches) vlm_prefetch_next(tile, keys, now.row, now.rows);
+    work = work_on(tile, keys, &now);
+    value_step(tile, v, *ones, &before, &work);
+    if (after.rows > 0) score_step(tile, k, &after, &work);
+    while (work.scores != work.end || work.next < now.rows) weigh(&work);
+    before = now;
+    now = after;
+  }
+  value_step(tile, v, *ones, &before, &work);
+  _tile_release();
+}
