@@ -7,6 +7,9 @@
 
 enum { DEPTH = 32, SCORE_BYTES = VLM_SCORES_AMX * 4 };
 
+// How far a score may be above what weights are relative to: few rows have to be multiplied again then, and a weight has as many bits as before.
+#define LEEWAY 8
+
 // Weights of a step's rows, of the keys that any of them sees, to whole tiles.
 typedef struct {
   int64_t row, rows, width;
@@ -22,7 +25,7 @@ typedef struct {
   const float *scores;  // the next of the row that is begun, and their end
   const float *end;
   uint16_t *weights;    // where they go
-  v_f32 shift;          // the greatest score
+  v_f32 shift;          // what scores are relative to
 } softmax_work;
 
 // 2ˣ for x ≤ 0 within 1e-6 of it, 0 below −126.
@@ -81,7 +84,7 @@ __attribute__((noinline)) static void begin_row(softmax_work *w) {
   for (int64_t j = 0; j < width; j += DEPTH)
     for (int n = 0; n < 2; n++) greatest[n] = v_max(v_load(scores + j + n * V_WIDTH), greatest[n]);
   float before = w->tile->most[row], most = v_most(v_max(greatest[0], greatest[1]));
-  if (most > before) {
+  if (most > before + LEEWAY) {
     rescale_row(w->tile, row, before, most);
     w->tile->most[row] = before = most;
   }
