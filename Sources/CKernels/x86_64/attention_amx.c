@@ -31,43 +31,25 @@ static inline __m512i numbers(const uint16_t *row, int64_t count) {
   return _mm512_maskz_loadu_epi16(count > 0 ? (1u << count) - 1 : 0, row);
 }
 
-// Lines of what is read next, asked for while what is there now is.
-typedef struct {
-  const char *at, *end;
-} line_ahead;
-
-static line_ahead ahead_of(const vlm_key_tile *keys, const void *next) {
-  return (line_ahead){next, (const char *)next + keys->next_count * keys->next_bytes};
-}
-
-VLM_INLINE void ask_line(line_ahead *a) {
-  if (a->at >= a->end) return;
-  __builtin_prefetch(a->at, 0, 2);
-  a->at += 64;
-}
-
-static void pair_keys(const vlm_query_tile *tile, const vlm_key_tile *keys) {
+static void pair_keys(const vlm_query_tile *tile, const vlm_key_tile *keys, lines_ahead *ahead) {
   const int64_t depths = vlm_ceil_div(tile->head_dim, DEPTH), tokens = vlm_min(keys->k_stride, vlm_ceil_div(keys->count, DEPTH) * DEPTH);
   const uint16_t *k = keys->k;
   const __m512i low = halves(0), high = halves(1);
-  line_ahead ahead = ahead_of(keys, keys->next_k);
   for (int64_t i = 0; i < depths * DEPTH; i += 2) {
     uint32_t *y = tile->paired_k + (i / DEPTH * TILE_ROWS + i % DEPTH / 2) * V_WIDTH;
     for (int64_t j = 0; j < tokens; j += DEPTH, y += 2 * depths * (TILE_SIZE / 4)) {
       const __m512i even = i < tile->head_dim ? numbers(k + i * keys->k_stride + j, keys->k_stride - j) : _mm512_setzero_si512();
       const __m512i odd = i + 1 < tile->head_dim ? numbers(k + (i + 1) * keys->k_stride + j, keys->k_stride - j) : _mm512_setzero_si512();
-      ask_line(&ahead);
-      ask_line(&ahead);
+      ask_lines(ahead, 1);
       _mm512_storeu_si512(y, _mm512_permutex2var_epi16(even, low, odd));
       _mm512_storeu_si512(y + depths * (TILE_SIZE / 4), _mm512_permutex2var_epi16(even, high, odd));
     }
   }
 }
 
-static void pair_values(const vlm_query_tile *tile, const vlm_key_tile *keys) {
+static void pair_values(const vlm_query_tile *tile, const vlm_key_tile *keys, lines_ahead *ahead) {
   const uint16_t *v = keys->v;
   const __m512i low = halves(0), high = halves(1);
-  line_ahead ahead = ahead_of(keys, keys->next_v);
   for (int64_t j = 0; j < keys->count; j += DEPTH)
     for (int64_t r = 0; r < TILE_ROWS; r++) {
       const uint16_t *row = v + (j + r) * keys->v_stride;
@@ -75,8 +57,7 @@ static void pair_values(const vlm_query_tile *tile, const vlm_key_tile *keys) {
       for (int64_t i = 0; i < tile->stride; i += DEPTH, y += 2 * (TILE_SIZE / 4)) {
         const __m512i first = numbers(row + i, j + r < keys->count ? tile->head_dim - i : 0);
         const __m512i second = numbers(row + TILE_ROWS * keys->v_stride + i, j + r + TILE_ROWS < keys->count ? tile->head_dim - i : 0);
-        ask_line(&ahead);
-        ask_line(&ahead);
+        ask_lines(ahead, 1);
         _mm512_storeu_si512(y, _mm512_permutex2var_epi16(first, low, second));
         if (i + V_WIDTH < tile->stride) _mm512_storeu_si512(y + TILE_SIZE / 4, _mm512_permutex2var_epi16(first, high, second));
       }
@@ -87,9 +68,12 @@ void vlm_attend_amx(const vlm_query_tile *tile, const vlm_key_tile *keys) {
   if (!keys->bf16) return vlm_attend_avx512(tile, keys);
   if (keys->first) round_queries(tile);
   if (vlm_most_visible(keys, 0, tile->rows) == 0) return;
-  pair_keys(tile, keys);
-  pair_values(tile, keys);
-  attend_tiles(tile, keys, tile->paired_k, tile->paired_v, false);
+  const char *k = keys->next_k, *v = keys->next_v;
+  const int64_t bytes = keys->next_count * keys->next_bytes;
+  lines_ahead ahead = {k, k + bytes, v, v + bytes};
+  pair_keys(tile, keys, &ahead);
+  pair_values(tile, keys, &ahead);
+  attend_tiles(tile, keys, tile->paired_k, tile->paired_v, &ahead);
 }
 #pragma clang attribute pop
 #endif

@@ -16,7 +16,23 @@ typedef struct {
   float *scores;  // then weights, in the order of the keys in a tile of values, from the row's beginning on
 } query_step;
 
-// What is left of a step's softmax.
+// Lines of memory that are read next, in two pieces, to be asked for meanwhile.
+typedef struct {
+  const char *at, *end, *second, *second_end;
+} lines_ahead;
+
+VLM_INLINE void ask_lines(lines_ahead *a, const int lines) {
+  if (a->at >= a->end) {
+    if (a->second == a->second_end) return;
+    a->at = a->second;
+    a->end = a->second = a->second_end;
+  }
+#pragma clang loop unroll(full)
+  for (int i = 0; i < lines; i++) __builtin_prefetch(a->at + 64 * i, 0, 2);
+  a->at += 64 * lines;
+}
+
+// What is left of a step's softmax, and of what to ask for once that is done.
 typedef struct {
   const vlm_query_tile *tile;
   const vlm_key_tile *keys;
@@ -26,6 +42,7 @@ typedef struct {
   const float *end;
   uint16_t *weights;    // where they go
   v_f32 shift;          // what scores are relative to
+  lines_ahead *ahead;
 } softmax_work;
 
 // 2ˣ for x ≤ 0 within 1e-6 of it, 0 below −126.
@@ -97,7 +114,7 @@ __attribute__((noinline)) static void begin_row(softmax_work *w) {
 // The weights of the next DEPTH keys, unless all are done.
 VLM_INLINE void weigh(softmax_work *w) {
   if (w->scores == w->end) {
-    if (w->next == w->step.rows) return;
+    if (w->next == w->step.rows) return ask_lines(w->ahead, 8);
     begin_row(w);
     if (w->scores == w->end) return;
   }
@@ -197,22 +214,21 @@ static query_step step_at(const vlm_query_tile *tile, const vlm_key_tile *keys, 
   return (query_step){row, rows, vlm_ceil_div(most, DEPTH) * DEPTH, tile->scores + i % 2 * VLM_TILES_STEP * VLM_SCORES_AMX};
 }
 
-static softmax_work work_on(const vlm_query_tile *tile, const vlm_key_tile *keys, const query_step *s) {
-  return (softmax_work){.tile = tile, .keys = keys, .step = *s, .next = s->width > 0 ? 0 : s->rows};
+static softmax_work work_on(const vlm_query_tile *tile, const vlm_key_tile *keys, const query_step *s, lines_ahead *ahead) {
+  return (softmax_work){.tile = tile, .keys = keys, .step = *s, .next = s->width > 0 ? 0 : s->rows, .ahead = ahead};
 }
 
 // Attention of all rows: while the softmax of a step is under way its neighbours' products are.
-static void attend_tiles(const vlm_query_tile *tile, const vlm_key_tile *keys, const uint32_t *k, const uint32_t *v, const bool prefetches) {
+static void attend_tiles(const vlm_query_tile *tile, const vlm_key_tile *keys, const uint32_t *k, const uint32_t *v, lines_ahead *ahead) {
   uint32_t ones[TILE_ROWS][V_WIDTH] __attribute__((aligned(64)));
   for (int i = 0; i < TILE_ROWS; i++) _mm512_store_si512(ones[i], _mm512_maskz_set1_epi32(1, 0x3f803f80));
   tiles_begin(TILE_BYTES, vlm_min(tile->rows, TILE_ROWS), TILE_ROWS);
   query_step before = {0}, now = step_at(tile, keys, 0);
-  softmax_work work = {0};
+  softmax_work work = {.ahead = ahead};
   score_step(tile, k, &now, &work);
   for (int64_t i = 0; now.rows > 0; i++) {
     const query_step after = step_at(tile, keys, i + 1);
-    if (prefetches) vlm_prefetch_next(tile, keys, now.row, now.rows);
-    work = work_on(tile, keys, &now);
+    work = work_on(tile, keys, &now, ahead);
     value_step(tile, v, *ones, &before, &work);
     if (after.rows > 0) score_step(tile, k, &after, &work);
     while (work.scores != work.end || work.next < now.rows) weigh(&work);

@@ -8,7 +8,11 @@
 #include "../vectors/math_body.inl"
 #include "attention_amx.inl"
 
-void vlm_attend_pairs_amx(const vlm_query_tile *tile, const vlm_key_tile *keys) { attend_tiles(tile, keys, keys->k, keys->v, true); }
+void vlm_attend_pairs_amx(const vlm_query_tile *tile, const vlm_key_tile *keys) {
+  lines_ahead none = {0};
+  vlm_prefetch_next(tile, keys, 0, tile->rows);
+  attend_tiles(tile, keys, keys->k, keys->v, &none);
+}
 
 // Numbers [at, at + 32) of a row of `count` as bf16, zeros behind them.
 static inline __m512i numbers_of_row(const float *row, int64_t at, int64_t count) {
