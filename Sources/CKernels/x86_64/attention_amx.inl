@@ -13,6 +13,7 @@ enum { DEPTH = 32, SCORE_BYTES = VLM_SCORES_AMX * 4 };
 // Weights of a step's rows, of the keys that any of them sees, to whole tiles.
 typedef struct {
   int64_t row, rows, width;
+  bool hides;     // whether a row does not see all keys of `width`
   float *scores;  // then weights, in the order of the keys in a tile of values, from the row's beginning on
 } query_step;
 
@@ -75,6 +76,18 @@ static void hide(float *scores, int64_t begin, int64_t end) {
     v_store_part(scores + j, v_first(end - j) & (v_mask)~v_first(begin - j), v_set1(-__builtin_inff()));
 }
 
+// Of a row, hides what it does not see; of one that sees no keys makes weights of zeros, and says so.
+__attribute__((noinline)) static bool hides_row(const vlm_key_tile *keys, int64_t row, float *scores, int64_t width) {
+  const int64_t visible = vlm_visible(keys, row), hidden = vlm_hidden(keys, row);
+  if (hidden < visible) {
+    hide(scores, visible, width);
+    hide(scores, 0, hidden);
+    return false;
+  }
+  for (int64_t j = 0; j < width; j += DEPTH) _mm512_storeu_si512((uint16_t *)scores + j, _mm512_setzero_si512());
+  return true;
+}
+
 // Multiplies a row's output and sum by 2^(before − most).
 __attribute__((noinline)) static void rescale_row(const vlm_query_tile *tile, int64_t row, float before, float most) {
   const v_f32 kept = before == -__builtin_inff() ? v_zero() : v_set1(exp2_down(before - most));
@@ -88,15 +101,9 @@ __attribute__((noinline)) static void begin_row(softmax_work *w) {
   const vlm_key_tile *keys = w->keys;
   const int64_t row = w->step.row + w->next, width = w->step.width;
   float *scores = w->step.scores + w->next * VLM_SCORES_AMX;
-  const int64_t visible = vlm_visible(keys, row), hidden = keys->first_hidden + w->tile->rows > 0 ? vlm_hidden(keys, row) : 0;
   w->next++;
-  if (hidden >= visible) {
-    for (int64_t j = 0; j < width; j += DEPTH) _mm512_storeu_si512((uint16_t *)scores + j, _mm512_setzero_si512());
-    return;
-  }
   if (keys->softcap > 0) cap_row(scores, width, keys->softcap);
-  if (visible < width) hide(scores, visible, width);
-  if (hidden > 0) hide(scores, 0, hidden);
+  if (w->step.hides && hides_row(keys, row, scores, width)) return;
   v_f32 greatest[2] = {v_set1(-__builtin_inff()), v_set1(-__builtin_inff())};
   for (int64_t j = 0; j < width; j += DEPTH)
     for (int n = 0; n < 2; n++) greatest[n] = v_max(v_load(scores + j + n * V_WIDTH), greatest[n]);
@@ -210,8 +217,11 @@ __attribute__((noinline)) static void value_step(const vlm_query_tile *tile, con
 }
 
 static query_step step_at(const vlm_query_tile *tile, const vlm_key_tile *keys, int64_t i) {
-  const int64_t row = i * VLM_TILES_STEP, rows = vlm_min(VLM_TILES_STEP, tile->rows - row), most = rows > 0 ? vlm_most_visible(keys, row, rows) : 0;
-  return (query_step){row, rows, vlm_ceil_div(most, DEPTH) * DEPTH, tile->scores + i % 2 * VLM_TILES_STEP * VLM_SCORES_AMX};
+  const int64_t row = i * VLM_TILES_STEP, rows = vlm_min(VLM_TILES_STEP, tile->rows - row);
+  if (rows <= 0) return (query_step){0};
+  const int64_t width = vlm_ceil_div(vlm_most_visible(keys, row, rows), DEPTH) * DEPTH;
+  const bool hides = keys->reach || vlm_visible(keys, row) < width || vlm_hidden(keys, row + rows - 1) > 0;
+  return (query_step){row, rows, width, hides, tile->scores + i % 2 * VLM_TILES_STEP * VLM_SCORES_AMX};
 }
 
 static softmax_work work_on(const vlm_query_tile *tile, const vlm_key_tile *keys, const query_step *s, lines_ahead *ahead) {
