@@ -26,42 +26,50 @@ static inline __m512i halves(const int from) {
 }
 
 // The first `count` of 32 numbers of a row, zeros in place of the others.
-static inline __m512i numbers(const uint16_t *row, int64_t count) {
+VLM_INLINE __m512i numbers(const uint16_t *row, int64_t count) {
   if (count >= DEPTH) return _mm512_loadu_si512(row);
   return _mm512_maskz_loadu_epi16(count > 0 ? (1u << count) - 1 : 0, row);
 }
 
-static void pair_keys(const vlm_query_tile *tile, const vlm_key_tile *keys, lines_ahead *ahead) {
-  const int64_t depths = vlm_ceil_div(tile->head_dim, DEPTH), tokens = vlm_min(keys->k_stride, vlm_ceil_div(keys->count, DEPTH) * DEPTH);
+// `whole`: no tile is padded.
+VLM_INLINE void pair_keys(const vlm_query_tile *tile, const vlm_key_tile *keys, lines_ahead *asked, const bool whole) {
+  const int64_t dim = tile->head_dim, stride = keys->k_stride, depths = vlm_ceil_div(dim, DEPTH);
+  const int64_t tokens = vlm_min(stride, vlm_ceil_div(keys->count, DEPTH) * DEPTH);
   const uint16_t *k = keys->k;
+  uint32_t *const pairs = tile->paired_k;
   const __m512i low = halves(0), high = halves(1);
-  for (int64_t i = 0; i < depths * DEPTH; i += 2) {
-    uint32_t *y = tile->paired_k + (i / DEPTH * TILE_ROWS + i % DEPTH / 2) * V_WIDTH;
+  lines_ahead ahead = *asked;
+  for (int64_t i = 0; i < depths * DEPTH; i += 2, k += 2 * stride) {
+    uint32_t *y = pairs + (i / DEPTH * TILE_ROWS + i % DEPTH / 2) * V_WIDTH;
     for (int64_t j = 0; j < tokens; j += DEPTH, y += 2 * depths * (TILE_SIZE / 4)) {
-      const __m512i even = i < tile->head_dim ? numbers(k + i * keys->k_stride + j, keys->k_stride - j) : _mm512_setzero_si512();
-      const __m512i odd = i + 1 < tile->head_dim ? numbers(k + (i + 1) * keys->k_stride + j, keys->k_stride - j) : _mm512_setzero_si512();
-      ask_lines(ahead, 1);
+      const __m512i even = whole || i < dim ? numbers(k + j, whole ? DEPTH : stride - j) : _mm512_setzero_si512();
+      const __m512i odd = whole || i + 1 < dim ? numbers(k + stride + j, whole ? DEPTH : stride - j) : _mm512_setzero_si512();
+      ask_lines(&ahead, 1);
       _mm512_storeu_si512(y, _mm512_permutex2var_epi16(even, low, odd));
       _mm512_storeu_si512(y + depths * (TILE_SIZE / 4), _mm512_permutex2var_epi16(even, high, odd));
     }
   }
+  *asked = ahead;
 }
 
-static void pair_values(const vlm_query_tile *tile, const vlm_key_tile *keys, lines_ahead *ahead) {
-  const uint16_t *v = keys->v;
+VLM_INLINE void pair_values(const vlm_query_tile *tile, const vlm_key_tile *keys, lines_ahead *asked, const bool whole) {
+  const int64_t dim = tile->head_dim, stride = keys->v_stride, count = keys->count, columns = tile->stride;
+  const uint16_t *row = keys->v;
+  uint32_t *tiles = tile->paired_v;
   const __m512i low = halves(0), high = halves(1);
-  for (int64_t j = 0; j < keys->count; j += DEPTH)
-    for (int64_t r = 0; r < TILE_ROWS; r++) {
-      const uint16_t *row = v + (j + r) * keys->v_stride;
-      uint32_t *y = tile->paired_v + j / DEPTH * TILE_ROWS * tile->stride + r * V_WIDTH;
-      for (int64_t i = 0; i < tile->stride; i += DEPTH, y += 2 * (TILE_SIZE / 4)) {
-        const __m512i first = numbers(row + i, j + r < keys->count ? tile->head_dim - i : 0);
-        const __m512i second = numbers(row + TILE_ROWS * keys->v_stride + i, j + r + TILE_ROWS < keys->count ? tile->head_dim - i : 0);
-        ask_lines(ahead, 1);
+  lines_ahead ahead = *asked;
+  for (int64_t j = 0; j < count; j += DEPTH, row += TILE_ROWS * stride, tiles += TILE_ROWS * columns)
+    for (int64_t r = 0; r < TILE_ROWS; r++, row += stride) {
+      uint32_t *y = tiles + r * V_WIDTH;
+      for (int64_t i = 0; i < columns; i += DEPTH, y += 2 * (TILE_SIZE / 4)) {
+        const __m512i first = numbers(row + i, whole ? DEPTH : j + r < count ? dim - i : 0);
+        const __m512i second = numbers(row + TILE_ROWS * stride + i, whole ? DEPTH : j + r + TILE_ROWS < count ? dim - i : 0);
+        ask_lines(&ahead, 1);
         _mm512_storeu_si512(y, _mm512_permutex2var_epi16(first, low, second));
-        if (i + V_WIDTH < tile->stride) _mm512_storeu_si512(y + TILE_SIZE / 4, _mm512_permutex2var_epi16(first, high, second));
+        if (whole || i + V_WIDTH < columns) _mm512_storeu_si512(y + TILE_SIZE / 4, _mm512_permutex2var_epi16(first, high, second));
       }
     }
+  *asked = ahead;
 }
 
 void vlm_attend_amx(const vlm_query_tile *tile, const vlm_key_tile *keys) {
@@ -71,9 +79,14 @@ void vlm_attend_amx(const vlm_query_tile *tile, const vlm_key_tile *keys) {
   const char *k = keys->next_k, *v = keys->next_v;
   const int64_t bytes = keys->next_count * keys->next_bytes;
   lines_ahead ahead = {k, k + bytes, v, v + bytes};
-  pair_keys(tile, keys, &ahead);
-  pair_values(tile, keys, &ahead);
-  attend_tiles(tile, keys, tile->paired_k, tile->paired_v, &ahead);
+  if (tile->head_dim % DEPTH == 0 && keys->count % DEPTH == 0) {
+    pair_keys(tile, keys, &ahead, true);
+    pair_values(tile, keys, &ahead, true);
+  } else {
+    pair_keys(tile, keys, &ahead, false);
+    pair_values(tile, keys, &ahead, false);
+  }
+  attend_tiles(tile, keys, tile->paired_k, tile->paired_v, &ahead, false);
 }
 #pragma clang attribute pop
 #endif

@@ -7,9 +7,6 @@
 
 enum { DEPTH = 32, SCORE_BYTES = VLM_SCORES_AMX * 4 };
 
-// How far a score may be above what weights are relative to: few rows have to be multiplied again then, and a weight has as many bits as before.
-#define LEEWAY 8
-
 // Weights of a step's rows, of the keys that any of them sees, to whole tiles.
 typedef struct {
   int64_t row, rows, width;
@@ -42,7 +39,10 @@ typedef struct {
   const float *scores;  // the next of the row that is begun, and their end
   const float *end;
   uint16_t *weights;    // where they go
-  v_f32 shift;          // what scores are relative to
+  v_f32 shift;          // the greatest score
+  int64_t grown;        // rows with a greater score than before, what that was, and the rows
+  float before[VLM_TILES_STEP + 1];
+  int64_t grown_rows[VLM_TILES_STEP + 1];
   lines_ahead *ahead;
 } softmax_work;
 
@@ -90,7 +90,7 @@ __attribute__((noinline)) static bool hides_row(const vlm_key_tile *keys, int64_
 
 // Multiplies a row's output and sum by 2^(before − most).
 __attribute__((noinline)) static void rescale_row(const vlm_query_tile *tile, int64_t row, float before, float most) {
-  const v_f32 kept = before == -__builtin_inff() ? v_zero() : v_set1(exp2_down(before - most));
+  const v_f32 kept = v_set1(exp2_down(before - most));
   float *out = tile->out + row * tile->stride, *sum = tile->sum + row * VLM_SUM_LANES;
   for (int64_t i = 0; i < tile->stride; i += V_WIDTH) v_store(out + i, v_mul(v_load(out + i), kept));
   v_store(sum, v_mul(v_load(sum), kept));
@@ -108,11 +108,14 @@ __attribute__((noinline)) static void begin_row(softmax_work *w) {
   for (int64_t j = 0; j < width; j += DEPTH)
     for (int n = 0; n < 2; n++) greatest[n] = v_max(v_load(scores + j + n * V_WIDTH), greatest[n]);
   float before = w->tile->most[row], most = v_most(v_max(greatest[0], greatest[1]));
-  if (most > before + LEEWAY) {
-    rescale_row(w->tile, row, before, most);
-    w->tile->most[row] = before = most;
-  }
-  w->shift = v_set1(before);
+  // No branch, which would often go wrong. Of a row that has seen nothing the output is zeros.
+  const bool grows = most > before & before > -__builtin_inff();
+  w->before[w->grown] = before;
+  w->grown_rows[w->grown] = row;
+  w->grown += grows;
+  most = most > before ? most : before;
+  w->tile->most[row] = most;
+  w->shift = v_set1(most);
   w->scores = scores;
   w->end = scores + width;
   w->weights = (uint16_t *)scores;
@@ -218,30 +221,45 @@ __attribute__((noinline)) static void value_step(const vlm_query_tile *tile, con
 
 static query_step step_at(const vlm_query_tile *tile, const vlm_key_tile *keys, int64_t i) {
   const int64_t row = i * VLM_TILES_STEP, rows = vlm_min(VLM_TILES_STEP, tile->rows - row);
-  if (rows <= 0) return (query_step){0};
+  if (rows <= 0) return (query_step){.scores = NULL};
   const int64_t width = vlm_ceil_div(vlm_most_visible(keys, row, rows), DEPTH) * DEPTH;
   const bool hides = keys->reach || vlm_visible(keys, row) < width || vlm_hidden(keys, row + rows - 1) > 0;
   return (query_step){row, rows, width, hides, tile->scores + i % 2 * VLM_TILES_STEP * VLM_SCORES_AMX};
 }
 
-static softmax_work work_on(const vlm_query_tile *tile, const vlm_key_tile *keys, const query_step *s, lines_ahead *ahead) {
-  return (softmax_work){.tile = tile, .keys = keys, .step = *s, .next = s->width > 0 ? 0 : s->rows, .ahead = ahead};
+// The softmax of a step, of which nothing is done.
+static void begin_step(softmax_work *w, const query_step *s) {
+  w->step = *s;
+  w->next = s->width > 0 ? 0 : s->rows;
+  w->grown = 0;
 }
 
-// Attention of all rows: while the softmax of a step is under way its neighbours' products are.
-static void attend_tiles(const vlm_query_tile *tile, const vlm_key_tile *keys, const uint32_t *k, const uint32_t *v, lines_ahead *ahead) {
+// What is left of a step's softmax; then the step may have its values.
+static void end_step(softmax_work *w) {
+  while (w->scores != w->end || w->next < w->step.rows) weigh(w);
+  for (int64_t i = 0; i < w->grown; i++) rescale_row(w->tile, w->grown_rows[i], w->before[i], w->tile->most[w->grown_rows[i]]);
+}
+
+// Attention of all rows: while the softmax of a step is under way its neighbours' products are. What is read next lies `ahead`, or in rows.
+static void attend_tiles(const vlm_query_tile *tile, const vlm_key_tile *keys, const uint32_t *k, const uint32_t *v, lines_ahead *ahead, const bool in_rows) {
   uint32_t ones[TILE_ROWS][V_WIDTH] __attribute__((aligned(64)));
   for (int i = 0; i < TILE_ROWS; i++) _mm512_store_si512(ones[i], _mm512_maskz_set1_epi32(1, 0x3f803f80));
   tiles_begin(TILE_BYTES, vlm_min(tile->rows, TILE_ROWS), TILE_ROWS);
-  query_step before = {0}, now = step_at(tile, keys, 0);
-  softmax_work work = {.ahead = ahead};
+  query_step before = {.scores = NULL}, now = step_at(tile, keys, 0);
+  softmax_work work;
+  work.tile = tile;
+  work.keys = keys;
+  work.ahead = ahead;
+  work.scores = work.end = NULL;
+  begin_step(&work, &before);
   score_step(tile, k, &now, &work);
   for (int64_t i = 0; now.rows > 0; i++) {
     const query_step after = step_at(tile, keys, i + 1);
-    work = work_on(tile, keys, &now, ahead);
+    if (in_rows) vlm_prefetch_next(tile, keys, now.row, now.rows);
+    begin_step(&work, &now);
     value_step(tile, v, *ones, &before, &work);
     if (after.rows > 0) score_step(tile, k, &after, &work);
-    while (work.scores != work.end || work.next < now.rows) weigh(&work);
+    end_step(&work);
     before = now;
     now = after;
   }

@@ -10,8 +10,7 @@
 
 void vlm_attend_pairs_amx(const vlm_query_tile *tile, const vlm_key_tile *keys) {
   lines_ahead none = {0};
-  vlm_prefetch_next(tile, keys, 0, tile->rows);
-  attend_tiles(tile, keys, keys->k, keys->v, &none);
+  attend_tiles(tile, keys, keys->k, keys->v, &none, true);
 }
 
 // Numbers [at, at + 32) of a row of `count` as bf16, zeros behind them.
