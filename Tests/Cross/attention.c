@@ -138,6 +138,10 @@ void check_attention(void) {
         {VLM_F32, 1, 2, 16, 16, 0, 0, true, {17}, {60}},
         {VLM_BF16, 1, 2, 64, 256, 300, 0, true, {25, 3}, {600, 70}},
         {VLM_F32, 1, 16, 256, 16, 0, 50, false, {3}, {37}},
+        {VLM_BF16, 1, 1, 96, 48, 0, 0, false, {17, 33, 50}, {17, 101, 560}},
+        {VLM_BF16, 2, 14, 256, 64, 90, 3, false, {5, 2}, {300, 66}},
+        {VLM_BF16, 1, 5, 33, 16, 0, 0, true, {40}, {55}},
+        {VLM_BF16, 1, 200, 8, 32, 0, 0, false, {2}, {70}},
     };
     static const segment_case segment_cases[] = {
         {VLM_PRODUCTS_F32, 2, 2, 64, 0, false, {0, 50, 51, 130}, {0}},
@@ -148,6 +152,8 @@ void check_attention(void) {
         {VLM_PRODUCTS_F32, 1, 1, 128, 0, false, {0, 260, 300, 303}, {0}},
         {VLM_PRODUCTS_INT16, 2, 2, 80, 0, false, {0, 60, 61, 330}, {0}},
         {VLM_PRODUCTS_INT16, 3, 1, 33, 0, true, {0, 9, 30, 41}, {0, 400, 400, 417}},
+        {VLM_PRODUCTS_BF16, 1, 1, 80, 0, true, {0, 17, 50, 1100}, {0, 600, 601, 690}},
+        {VLM_PRODUCTS_BF16, 2, 1, 256, 0, false, {0, 33, 49, 99}, {0}},
     };
     seed(4000);
     for (size_t i = 0; i < sizeof paged_cases / sizeof *paged_cases; i++) check_paged(paged_cases + i);

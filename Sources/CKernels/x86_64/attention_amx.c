@@ -8,10 +8,138 @@
 #include "../vectors/math_body.inl"
 #include "attention_amx.inl"
 
+// A few rows of queries are multiplied by vectors, which need no pairs: memory is waited for less. What a tile product gives is
+// C + (Σ of even products + Σ of odd ones), each sum from 0 by multiply-adds that round once, and what is below the normal numbers is 0 (found by comparing
+// bits): so these sums have the same bits. Queries are then f32 with the bits of bf16, and so are weights.
+enum { FEW_ROWS = 6 };
+
+static bool are_few(const vlm_query_tile *tile, const vlm_key_tile *keys) {
+  return tile->rows <= FEW_ROWS && tile->head_dim % DEPTH == 0 && keys->k_stride % DEPTH == 0;
+}
+
+// Sums of even and odd products of some rows by two vectors.
+typedef struct {
+  v_f32 even[FEW_ROWS][2], odd[FEW_ROWS][2];
+} few_sums;
+
+VLM_INLINE void few_zero(few_sums *s, const int rows) {
+#pragma clang loop unroll(full)
+  for (int m = 0; m < rows; m++) s->even[m][0] = s->even[m][1] = s->odd[m][0] = s->odd[m][1] = v_zero();
+}
+
+// sums += a[m · stride] · b.
+VLM_INLINE void few_multiply(v_f32 sums[][2], const float *a, int64_t stride, v_f32 first, v_f32 second, const int rows) {
+#pragma clang loop unroll(full)
+  for (int m = 0; m < rows; m++) {
+    const v_f32 x = v_set1(a[m * stride]);
+    sums[m][0] = v_fma(x, first, sums[m][0]);
+    sums[m][1] = v_fma(x, second, sums[m][1]);
+  }
+}
+
+VLM_INLINE void few_add(const few_sums *s, float *c, int64_t stride, const int rows) {
+#pragma clang loop unroll(full)
+  for (int m = 0; m < rows; m++)
+    for (int n = 0; n < 2; n++) v_store(c + m * stride + n * V_WIDTH, v_add(v_load(c + m * stride + n * V_WIDTH), v_add(s->even[m][n], s->odd[m][n])));
+}
+
+VLM_INLINE void few_scores(const vlm_query_tile *tile, const vlm_key_tile *keys, int64_t width, lines_ahead *ahead, const int rows) {
+  const int64_t stride = keys->k_stride, q_stride = tile->stride, dim = tile->head_dim;
+  for (int64_t j = 0; j < width; j += DEPTH) {
+    float *scores = tile->scores + j;
+    const uint16_t *k = (const uint16_t *)keys->k + j;
+    for (int m = 0; m < rows; m++)
+      for (int n = 0; n < 2; n++) v_store(scores + m * VLM_SCORES_AMX + n * V_WIDTH, v_zero());
+    for (int64_t i = 0; i < dim; i += DEPTH) {
+      few_sums s;
+      few_zero(&s, rows);
+      const float *q = tile->q + i;
+      for (int p = 0; p < DEPTH / 2; p++, q += 2, k += 2 * stride) {
+        ask_lines(ahead, 2);
+        few_multiply(s.even, q, q_stride, v_from_bf16(k), v_from_bf16(k + V_WIDTH), rows);
+        few_multiply(s.odd, q + 1, q_stride, v_from_bf16(k + stride), v_from_bf16(k + stride + V_WIDTH), rows);
+      }
+      few_add(&s, scores, VLM_SCORES_AMX, rows);
+    }
+  }
+}
+
+// Key j of 32 is the partner of key j + 16.
+VLM_INLINE void few_values(const vlm_query_tile *tile, const vlm_key_tile *keys, int64_t width, lines_ahead *ahead, const int rows) {
+  const int64_t stride = keys->v_stride, columns = tile->stride, count = keys->count;
+  for (int64_t j = 0; j < width; j += DEPTH) {
+    const float *weights = tile->scores + j;
+    for (int64_t i = 0; i < columns; i += DEPTH) {
+      const uint16_t *v = (const uint16_t *)keys->v + j * stride + i;
+      few_sums s;
+      few_zero(&s, rows);
+      for (int p = 0; p < DEPTH / 2; p++, v += stride) {
+        ask_lines(ahead, 2);
+        const bool has_first = j + p < count, has_second = j + p + DEPTH / 2 < count;
+        const uint16_t *second = v + DEPTH / 2 * stride;
+        few_multiply(s.even, weights + p, VLM_SCORES_AMX, has_first ? v_from_bf16(v) : v_zero(), has_first ? v_from_bf16(v + V_WIDTH) : v_zero(), rows);
+        few_multiply(s.odd, weights + p + DEPTH / 2, VLM_SCORES_AMX, has_second ? v_from_bf16(second) : v_zero(),
+                     has_second ? v_from_bf16(second + V_WIDTH) : v_zero(), rows);
+      }
+      few_add(&s, tile->out + i, columns, rows);
+    }
+    for (int m = 0; m < rows; m++) {
+      const float *w = weights + m * VLM_SCORES_AMX;
+      float even = 0, odd = 0;
+#pragma clang loop unroll(full)
+      for (int p = 0; p < DEPTH / 2; p++) {
+        even += w[p];
+        odd += w[p + DEPTH / 2];
+      }
+      tile->sum[m * VLM_SUM_LANES] += even + odd;
+    }
+  }
+}
+
+#define FEW_CASES(DO) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6)
+#define FEW_DEFINE(R) \
+  static __attribute__((noinline)) void few_scores_##R(const vlm_query_tile *tile, const vlm_key_tile *keys, int64_t width, lines_ahead *ahead) { \
+    lines_ahead a = *ahead; \
+    few_scores(tile, keys, width, &a, R); \
+    *ahead = a; \
+  } \
+  static __attribute__((noinline)) void few_values_##R(const vlm_query_tile *tile, const vlm_key_tile *keys, int64_t width, lines_ahead *ahead) { \
+    lines_ahead a = *ahead; \
+    few_values(tile, keys, width, &a, R); \
+  }
+FEW_CASES(FEW_DEFINE)
+#undef FEW_DEFINE
+
+typedef void few_fn(const vlm_query_tile *tile, const vlm_key_tile *keys, int64_t width, lines_ahead *ahead);
+#define FEW_ROW(R) {few_scores_##R, few_values_##R},
+static few_fn *const few_products[][2] = {FEW_CASES(FEW_ROW)};
+
+static void attend_few(const vlm_query_tile *tile, const vlm_key_tile *keys, lines_ahead *ahead) {
+  const query_step step = step_at(tile, keys, 0);
+  lines_ahead none = {0};
+  softmax_work work;
+  work.tile = tile;
+  work.keys = keys;
+  work.ahead = &none;
+  work.scores = work.end = NULL;
+  begin_step(&work, &step);
+  few_products[tile->rows - 1][0](tile, keys, step.width, ahead);
+  while (work.next < step.rows) {
+    begin_row(&work);
+    for (float *y = (float *)work.scores; work.scores < work.end; work.scores += V_WIDTH, y += V_WIDTH)
+      v_store(y, (v_f32)_mm512_and_si512(exp2_half_up(v_sub(v_load(y), work.shift)), _mm512_set1_epi32((int)0xffff0000)));
+  }
+  end_step(&work);
+  few_products[tile->rows - 1][1](tile, keys, step.width, ahead);
+}
+
 // Rounds the queries to bf16, each row in its place.
-static void round_queries(const vlm_query_tile *tile) {
+static void round_queries(const vlm_query_tile *tile, bool widens) {
   for (int64_t r = 0; r < tile->rows; r++) {
     float *q = tile->q + r * tile->stride;
+    for (int64_t i = 0; widens && i < tile->stride; i += V_WIDTH)
+      v_store(q + i, (v_f32)_mm512_slli_epi32(_mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(v_load(q + i))), 16));
+    if (widens) continue;
     uint16_t *y = (uint16_t *)q;
     for (int64_t i = 0; i < vlm_ceil_div(tile->head_dim, DEPTH) * DEPTH; i += V_WIDTH)
       _mm256_storeu_si256((void *)(y + i), (__m256i)_mm512_cvtneps_pbh(i < tile->stride ? v_load(q + i) : v_zero()));
@@ -72,21 +200,31 @@ VLM_INLINE void pair_values(const vlm_query_tile *tile, const vlm_key_tile *keys
   *asked = ahead;
 }
 
+static void attend_pairs(const vlm_query_tile *tile, const vlm_key_tile *keys, lines_ahead *ahead) {
+  if (tile->head_dim % DEPTH == 0 && keys->count % DEPTH == 0) {
+    pair_keys(tile, keys, ahead, true);
+    pair_values(tile, keys, ahead, true);
+  } else {
+    pair_keys(tile, keys, ahead, false);
+    pair_values(tile, keys, ahead, false);
+  }
+  attend_tiles(tile, keys, tile->paired_k, tile->paired_v, ahead, false);
+}
+
 void vlm_attend_amx(const vlm_query_tile *tile, const vlm_key_tile *keys) {
   if (!keys->bf16) return vlm_attend_avx512(tile, keys);
-  if (keys->first) round_queries(tile);
+  const bool few = are_few(tile, keys);
+  if (keys->first) round_queries(tile, few);
   if (vlm_most_visible(keys, 0, tile->rows) == 0) return;
   const char *k = keys->next_k, *v = keys->next_v;
   const int64_t bytes = keys->next_count * keys->next_bytes;
   lines_ahead ahead = {k, k + bytes, v, v + bytes};
-  if (tile->head_dim % DEPTH == 0 && keys->count % DEPTH == 0) {
-    pair_keys(tile, keys, &ahead, true);
-    pair_values(tile, keys, &ahead, true);
-  } else {
-    pair_keys(tile, keys, &ahead, false);
-    pair_values(tile, keys, &ahead, false);
-  }
-  attend_tiles(tile, keys, tile->paired_k, tile->paired_v, &ahead, false);
+  // Numbers too small to be normal are 0, as they are to tiles.
+  const unsigned mode = _mm_getcsr();
+  _mm_setcsr(mode | 0x8040);
+  if (few) attend_few(tile, keys, &ahead);
+  else attend_pairs(tile, keys, &ahead);
+  _mm_setcsr(mode);
 }
 #pragma clang attribute pop
 #endif

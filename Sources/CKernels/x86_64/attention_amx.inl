@@ -84,7 +84,7 @@ __attribute__((noinline)) static bool hides_row(const vlm_key_tile *keys, int64_
     hide(scores, 0, hidden);
     return false;
   }
-  for (int64_t j = 0; j < width; j += DEPTH) _mm512_storeu_si512((uint16_t *)scores + j, _mm512_setzero_si512());
+  for (int64_t j = 0; j < width; j += V_WIDTH) v_store(scores + j, v_zero());
   return true;
 }
 
