@@ -17,7 +17,7 @@ static bool are_few(const vlm_query_tile *tile, const vlm_key_tile *keys) {
   return tile->rows <= FEW_ROWS && tile->head_dim % DEPTH == 0 && keys->k_stride % DEPTH == 0;
 }
 
-// Sums of even and odd products of some rows by two vectors.
+// Sums of even and odd products of some rows by two vectors: the even and the odd ones of 32 columns.
 typedef struct {
   v_f32 even[FEW_ROWS][2], odd[FEW_ROWS][2];
 } few_sums;
@@ -27,8 +27,10 @@ VLM_INLINE void few_zero(few_sums *s, const int rows) {
   for (int m = 0; m < rows; m++) s->even[m][0] = s->even[m][1] = s->odd[m][0] = s->odd[m][1] = v_zero();
 }
 
-// sums += a[m · stride] · b.
-VLM_INLINE void few_multiply(v_f32 sums[][2], const float *a, int64_t stride, v_f32 first, v_f32 second, const int rows) {
+// sums += a[m · stride] · b[32].
+VLM_INLINE void few_multiply(v_f32 sums[][2], const float *a, int64_t stride, const uint16_t *b, const int rows) {
+  v_f32 first, second;
+  v_split_bf16(b, &first, &second);
 #pragma clang loop unroll(full)
   for (int m = 0; m < rows; m++) {
     const v_f32 x = v_set1(a[m * stride]);
@@ -39,8 +41,13 @@ VLM_INLINE void few_multiply(v_f32 sums[][2], const float *a, int64_t stride, v_
 
 VLM_INLINE void few_add(const few_sums *s, float *c, int64_t stride, const int rows) {
 #pragma clang loop unroll(full)
-  for (int m = 0; m < rows; m++)
-    for (int n = 0; n < 2; n++) v_store(c + m * stride + n * V_WIDTH, v_add(v_load(c + m * stride + n * V_WIDTH), v_add(s->even[m][n], s->odd[m][n])));
+  for (int m = 0; m < rows; m++) {
+    float *row = c + m * stride;
+    v_f32 first, second;
+    v_zip(v_add(s->even[m][0], s->odd[m][0]), v_add(s->even[m][1], s->odd[m][1]), &first, &second);
+    v_store(row, v_add(v_load(row), first));
+    v_store(row + V_WIDTH, v_add(v_load(row + V_WIDTH), second));
+  }
 }
 
 VLM_INLINE void few_scores(const vlm_query_tile *tile, const vlm_key_tile *keys, int64_t width, lines_ahead *ahead, const int rows) {
@@ -56,8 +63,8 @@ VLM_INLINE void few_scores(const vlm_query_tile *tile, const vlm_key_tile *keys,
       const float *q = tile->q + i;
       for (int p = 0; p < DEPTH / 2; p++, q += 2, k += 2 * stride) {
         ask_lines(ahead, 2);
-        few_multiply(s.even, q, q_stride, v_from_bf16(k), v_from_bf16(k + V_WIDTH), rows);
-        few_multiply(s.odd, q + 1, q_stride, v_from_bf16(k + stride), v_from_bf16(k + stride + V_WIDTH), rows);
+        few_multiply(s.even, q, q_stride, k, rows);
+        few_multiply(s.odd, q + 1, q_stride, k + stride, rows);
       }
       few_add(&s, scores, VLM_SCORES_AMX, rows);
     }
@@ -70,16 +77,14 @@ VLM_INLINE void few_values(const vlm_query_tile *tile, const vlm_key_tile *keys,
   for (int64_t j = 0; j < width; j += DEPTH) {
     const float *weights = tile->scores + j;
     for (int64_t i = 0; i < columns; i += DEPTH) {
-      const uint16_t *v = (const uint16_t *)keys->v + j * stride + i;
+      const uint16_t *v = (const uint16_t *)keys->v + j * stride + i, *partner = v + DEPTH / 2 * stride;
+      const int firsts = (int)vlm_min(DEPTH / 2, count - j), seconds = (int)vlm_min(DEPTH / 2, count - j - DEPTH / 2);
       few_sums s;
       few_zero(&s, rows);
-      for (int p = 0; p < DEPTH / 2; p++, v += stride) {
+      for (int p = 0; p < firsts; p++, v += stride, partner += stride) {
         ask_lines(ahead, 2);
-        const bool has_first = j + p < count, has_second = j + p + DEPTH / 2 < count;
-        const uint16_t *second = v + DEPTH / 2 * stride;
-        few_multiply(s.even, weights + p, VLM_SCORES_AMX, has_first ? v_from_bf16(v) : v_zero(), has_first ? v_from_bf16(v + V_WIDTH) : v_zero(), rows);
-        few_multiply(s.odd, weights + p + DEPTH / 2, VLM_SCORES_AMX, has_second ? v_from_bf16(second) : v_zero(),
-                     has_second ? v_from_bf16(second + V_WIDTH) : v_zero(), rows);
+        few_multiply(s.even, weights + p, VLM_SCORES_AMX, v, rows);
+        if (p < seconds) few_multiply(s.odd, weights + p + DEPTH / 2, VLM_SCORES_AMX, partner, rows);
       }
       few_add(&s, tile->out + i, columns, rows);
     }
