@@ -101,9 +101,10 @@ typedef void vlm_fold_fn(float *total, float kept, const float *out, float added
 #include "attention_tiles.inl"
 #undef VLM_ATTEND_TILE
 
-// What attention in products of bf16 reads: queries as bf16 in place of the tile's f32 (scaled, zeros behind head_dim), keys in panels of VLM_PANEL, two numbers of a key side by side ([head_dim / 2][VLM_PANEL]), and values, two keys side by
-// side ([count / 2][stride]); zeros where a partner is missing. AMX has its own order of keys and values. Sums are in f32, of what the
-// weights are after rounding.
+// What attention in products of bf16 reads: queries as bf16 at the beginning of the tile's rows in place of f32 (scaled, zeros behind head_dim),
+// keys in panels of VLM_PANEL, two numbers of a key side by side ([head_dim / 2][VLM_PANEL]), and values, two keys side by side ([count / 2]
+// [stride]); zeros where a partner is missing. AMX has its own order of both (attention_amx.inl). Sums are in f32, of what the weights are after
+// rounding.
 typedef struct {
   int64_t count, head_dim, stride;  // `stride` as in vlm_query_tile
   const float *k;

@@ -8,8 +8,8 @@
 #include "../vectors/math_body.inl"
 #include "attention_amx.inl"
 
-// A few rows of queries are multiplied by vectors, which need no pairs: memory is waited for less. What a tile product gives is
-// C + (Σ of even products + Σ of odd ones), each sum from 0 by multiply-adds that round once, and what is below the normal numbers is 0 (found by comparing
+// A few rows of queries are multiplied by vectors, which need no pairs: memory is waited for less. What a tile product gives is C + (Σ of even
+// products + Σ of odd ones), each sum from 0 by multiply-adds that round once, and what is below the normal numbers is 0 (found by comparing
 // bits): so these sums have the same bits. Queries are then f32 with the bits of bf16, and so are weights.
 enum { FEW_ROWS = 6 };
 

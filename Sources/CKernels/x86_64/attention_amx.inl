@@ -1,9 +1,9 @@
-// Attention in products of bf16 on tiles of AMX, for steps of two tiles of query rows. Keys are in tiles [count / 16][head_dim / 32][16][16] of two numbers
-// of a key side by side, values in tiles [count / 32][head_dim / 16][16][16] of keys j and j + 16 of 32, zeros where a partner is missing; queries are
-// bf16 at the beginning of their rows, zeros behind head_dim up to a multiple of 32.
+// Attention in products of bf16 on tiles of AMX, for steps of two tiles of query rows. Keys are in tiles [count / 16][head_dim / 32][16][16] of
+// two numbers of a key side by side, values in tiles [count / 32][head_dim / 16][16][16] of keys j and j + 16 of 32, zeros where a partner is
+// missing; queries are bf16 at the beginning of their rows, zeros behind head_dim up to a multiple of 32.
 //
-// While a tile product runs the second vector port is taken, and vectors get half of what they have alone: as much of the softmax as that is stands
-// between the products of the steps before and behind, the rest behind those. What a row's sums are depends on the keys' places alone.
+// While a tile product runs the second vector port is taken, and vectors get half of what they have alone: as much of the softmax as that is
+// stands between the products of the steps before and behind, the rest behind those. What a row's sums are depends on the keys' places alone.
 
 enum { DEPTH = 32, SCORE_BYTES = VLM_SCORES_AMX * 4 };
 
@@ -46,7 +46,7 @@ typedef struct {
   lines_ahead *ahead;
 } softmax_work;
 
-// 2ˣ for x ≤ 0 within 1e-6 of it, 0 below −126.
+// 2ˣ for x ≤ 0 within 1e-6 of it.
 static inline float exp2_down(float x) {
   v_f32 v = v_set1(x), r = _mm512_sub_ps(v, v_round(v)), p = v_fma(v_set1(VLM_EXP2_C5), r, v_set1(VLM_EXP2_C4));
   p = v_fma(p, r, v_set1(VLM_EXP2_C3));
@@ -171,7 +171,8 @@ VLM_INLINE void score_tiles(const vlm_query_tile *tile, const uint32_t *k, const
 }
 
 // Adds the values of a step, and its weights to the sums: a column more, of ones.
-VLM_INLINE void value_tiles(const vlm_query_tile *tile, const uint32_t *v, const uint32_t *ones, const query_step *s, softmax_work *w, const bool both) {
+VLM_INLINE void value_tiles(const vlm_query_tile *tile, const uint32_t *v, const uint32_t *ones, const query_step *s, softmax_work *w,
+                            const bool both) {
   const int64_t columns = tile->stride / V_WIDTH, stride = tile->stride * 4;
   float *out = tile->out + s->row * tile->stride, *sums = tile->sum + s->row * VLM_SUM_LANES;
   for (int64_t n = 0; n <= columns; n += 2, out += 2 * V_WIDTH) {
@@ -213,7 +214,8 @@ __attribute__((noinline)) static void score_step(const vlm_query_tile *tile, con
   else score_tiles(tile, k, s, w, false);
 }
 
-__attribute__((noinline)) static void value_step(const vlm_query_tile *tile, const uint32_t *v, const uint32_t *ones, const query_step *s, softmax_work *w) {
+__attribute__((noinline)) static void value_step(const vlm_query_tile *tile, const uint32_t *v, const uint32_t *ones, const query_step *s,
+                                                 softmax_work *w) {
   if (s->width == 0) return;
   if (s->rows > TILE_ROWS) value_tiles(tile, v, ones, s, w, true);
   else value_tiles(tile, v, ones, s, w, false);
@@ -241,7 +243,8 @@ static void end_step(softmax_work *w) {
 }
 
 // Attention of all rows: while the softmax of a step is under way its neighbours' products are. What is read next lies `ahead`, or in rows.
-static void attend_tiles(const vlm_query_tile *tile, const vlm_key_tile *keys, const uint32_t *k, const uint32_t *v, lines_ahead *ahead, const bool in_rows) {
+static void attend_tiles(const vlm_query_tile *tile, const vlm_key_tile *keys, const uint32_t *k, const uint32_t *v, lines_ahead *ahead,
+                         const bool in_rows) {
   uint32_t ones[TILE_ROWS][V_WIDTH] __attribute__((aligned(64)));
   for (int i = 0; i < TILE_ROWS; i++) _mm512_store_si512(ones[i], _mm512_maskz_set1_epi32(1, 0x3f803f80));
   tiles_begin(TILE_BYTES, vlm_min(tile->rows, TILE_ROWS), TILE_ROWS);
