@@ -1,8 +1,9 @@
 #include "internal.h"
 
 vlm_pack_activations_fn vlm_pack_bf16_rows_generic, vlm_pack_int8_rows_generic, vlm_pack_int8_rows_avx2, vlm_pack_bf16_rows_avx512,
-    vlm_pack_int8_rows_avx512, vlm_pack_int8_tiles_avx512, vlm_pack_bf16_tiles_avx512, vlm_pack_int8_blocks_generic, vlm_pack_int8_blocks_avx2, vlm_pack_int8_blocks_avx512, vlm_pack_bf16_rows_neon,
-    vlm_pack_int8_rows_neon, vlm_pack_int8_blocks_neon, vlm_pack_int16_blocks_generic, vlm_pack_int16_blocks_avx2, vlm_pack_int16_blocks_avx512;
+    vlm_pack_int8_rows_avx512, vlm_pack_int8_tiles_avx512, vlm_pack_bf16_tiles_avx512, vlm_pack_int8_blocks_generic, vlm_pack_int8_blocks_avx2,
+    vlm_pack_int8_blocks_avx512, vlm_pack_bf16_rows_neon, vlm_pack_int8_rows_neon, vlm_pack_int8_blocks_neon, vlm_pack_int16_blocks_generic,
+    vlm_pack_int16_blocks_avx2, vlm_pack_int16_blocks_avx512;
 
 // Versions of each format, the last whose features the machine has being taken.
 static const struct { vlm_row_format format; vlm_isa features; vlm_pack_activations_fn *run; } versions[] = {

@@ -101,8 +101,8 @@ static void tall_block(const vlm_linear_args *a, const linear_block *b) {
     const int64_t group = k / a->group, offset = k % a->group;
     const uint8_t *block = panel + group * vlm_int8_block_bytes(a->group);
     count = vlm_min(a->group - offset, last - k);
-    int8_run run = {.w = block + offset * VLM_PANEL, .k = k - b->k, .group = group - b->k / a->group, .steps = count / vlm_i8_tile_depth(a->group), .carries = offset > 0,
-                    .is_first = group == 0};
+    int8_run run = {.w = block + offset * VLM_PANEL, .k = k - b->k, .steps = count / vlm_i8_tile_depth(a->group), .group = group - b->k / a->group,
+                    .carries = offset > 0, .is_first = group == 0};
     if (offset + count == a->group) run.tail = (const vlm_int8_tail *)(block + a->group * VLM_PANEL);
     tiles(a, b, &run, 0, end, true);
     tiles(a, b, &run, end, a->rows, false);
