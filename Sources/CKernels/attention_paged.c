@@ -101,6 +101,7 @@ static vlm_key_tile block_keys(const vlm_paged_attention_args *a, vlm_attention_
   const char *k = block_at(a, a->k_cache, block, head), *v = block_at(a, a->v_cache, block, head);
   vlm_key_tile keys = {.count = count, .k = k, .k_stride = l->block_size, .v = v, .v_stride = l->head_dim};
   bool whole = l->head_dim == s->tile.stride, few = s->tile.rows <= VLM_DIRECT_ROWS, bf16 = l->dtype == VLM_BF16;
+  // Tiles are made of what lies in the cache, and padded as they are.
   if (bf16 && vlm_has(isa, VLM_FEATURES_AMX)) {
     keys.bf16 = true;
     return keys;

@@ -62,28 +62,6 @@ VLM_INLINE void multiply(const uint16_t *x0, const uint16_t *x1, int64_t x_strid
   _tile_dpbf16ps(3, 5, 7);
 }
 
-// Sums of one or two tiles of rows, from zero or from memory, and back.
-VLM_INLINE void begin_sums(const float *sums, bool accumulate, const bool both) {
-  if (!accumulate) {
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
-    return;
-  }
-  _tile_loadd(0, sums, PAIR_BYTES);
-  _tile_loadd(1, sums + V_WIDTH, PAIR_BYTES);
-  if (both) _tile_loadd(2, sums + TILE_ROWS * VLM_PANEL, PAIR_BYTES);
-  if (both) _tile_loadd(3, sums + TILE_ROWS * VLM_PANEL + V_WIDTH, PAIR_BYTES);
-}
-
-VLM_INLINE void end_sums(float *sums, const bool both) {
-  _tile_stored(0, sums, PAIR_BYTES);
-  _tile_stored(1, sums + V_WIDTH, PAIR_BYTES);
-  if (both) _tile_stored(2, sums + TILE_ROWS * VLM_PANEL, PAIR_BYTES);
-  if (both) _tile_stored(3, sums + TILE_ROWS * VLM_PANEL + V_WIDTH, PAIR_BYTES);
-}
-
 // Few rows: the panel comes from memory, and tiles have as many rows as there are.
 VLM_INLINE void thin(const vlm_linear_args *a, const linear_block *b, const bool is_f8, const bool both) {
   bf16_block *s = (bf16_block *)b->weights;

@@ -52,19 +52,9 @@ VLM_INLINE void tiles(const vlm_linear_args *a, const linear_block *b, const int
     const tiled_rows rows = rows_at(a, t, b->k, &s->last);
     const int8_t *x = rows.x + run->k * VLM_TILED_ROWS;
     const uint8_t *w = run->w;
-    float *first = b->sums + t * VLM_PANEL, *second = first + TILE_ROWS * VLM_PANEL;
+    float *sums = b->sums + t * VLM_PANEL;
     linear_prefetch(a, next, run->steps * depth * VLM_PANEL, t, VLM_TILED_ROWS);
-    if (run->carries) {
-      _tile_loadd(0, first, STEP_BYTES);
-      _tile_loadd(1, first + V_WIDTH, STEP_BYTES);
-      if (both) _tile_loadd(2, second, STEP_BYTES);
-      if (both) _tile_loadd(3, second + V_WIDTH, STEP_BYTES);
-    } else {
-      _tile_zero(0);
-      _tile_zero(1);
-      _tile_zero(2);
-      _tile_zero(3);
-    }
+    begin_sums(sums, run->carries, both);
     for (int64_t i = 0; i < run->steps; i++, x += VLM_TILED_ROWS * depth, w += depth * VLM_PANEL) {
       _tile_loadd(4, x, depth);
       _tile_loadd(6, w, STEP_BYTES);
@@ -83,12 +73,9 @@ VLM_INLINE void tiles(const vlm_linear_args *a, const linear_block *b, const int
       if (both) _tile_stored(2, s->dots[2], TILE_BYTES);
       if (both) _tile_stored(3, s->dots[3], TILE_BYTES);
 #pragma clang loop unroll(full)
-      for (int c = 0; c < (both ? 4 : 2); c++) add_group(run, s, c, &ends, first);
+      for (int c = 0; c < (both ? 4 : 2); c++) add_group(run, s, c, &ends, sums);
     } else {
-      _tile_stored(0, first, STEP_BYTES);
-      _tile_stored(1, first + V_WIDTH, STEP_BYTES);
-      if (both) _tile_stored(2, second, STEP_BYTES);
-      if (both) _tile_stored(3, second + V_WIDTH, STEP_BYTES);
+      end_sums(sums, both);
     }
   }
 }

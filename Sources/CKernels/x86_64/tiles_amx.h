@@ -18,3 +18,25 @@ __attribute__((target("amx-tile"))) static inline void tiles_begin(int64_t depth
   }
   _tile_loadconfig(&shape);
 }
+
+// The sums of one or two tiles of rows by a panel, tiles 0 to 3: from zero or from memory, and back.
+__attribute__((target("amx-tile"))) VLM_INLINE void begin_sums(const float *sums, bool accumulate, const bool both) {
+  if (!accumulate) {
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    return;
+  }
+  _tile_loadd(0, sums, VLM_PANEL * 4);
+  _tile_loadd(1, sums + VLM_PANEL / 2, VLM_PANEL * 4);
+  if (both) _tile_loadd(2, sums + TILE_ROWS * VLM_PANEL, VLM_PANEL * 4);
+  if (both) _tile_loadd(3, sums + TILE_ROWS * VLM_PANEL + VLM_PANEL / 2, VLM_PANEL * 4);
+}
+
+__attribute__((target("amx-tile"))) VLM_INLINE void end_sums(float *sums, const bool both) {
+  _tile_stored(0, sums, VLM_PANEL * 4);
+  _tile_stored(1, sums + VLM_PANEL / 2, VLM_PANEL * 4);
+  if (both) _tile_stored(2, sums + TILE_ROWS * VLM_PANEL, VLM_PANEL * 4);
+  if (both) _tile_stored(3, sums + TILE_ROWS * VLM_PANEL + VLM_PANEL / 2, VLM_PANEL * 4);
+}
