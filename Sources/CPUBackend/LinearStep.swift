@@ -12,6 +12,8 @@ class LinearStep: PreparedStep {
     final let panels: Int
     /// Columns of the result.
     private let width: Int
+    /// Panels of few rows that one thread reads one behind another at least.
+    private let panelsOfRun: Int
     /// Whether many rows go to OpenBLAS.
     private let mayUseBLAS: Bool
 
@@ -41,6 +43,7 @@ class LinearStep: PreparedStep {
         arguments.is_gated = linear.isGated
         width = linear.width
         panels = Int(vlm_panels(Int64(linear.width)))
+        panelsOfRun = Self.runBytes / max(1, Int(vlm_panel_bytes(vlm_linear_format(kind), arguments.inputs, arguments.group)))
         environment.scratch.reserve(thread: vlm_linear_scratch_bytes())
         mayUseBLAS =
             linear.arithmetic == .blas && maxRows >= Int(VLM_OPENBLAS_ROWS) && environment.threads <= Int(VLM_OPENBLAS_THREADS)
@@ -70,8 +73,15 @@ class LinearStep: PreparedStep {
 
     override func grain(_ phase: Int) -> Int {
         if usesBLAS { return Self.blasGrain }
-        return max(1, 131_072 * itemCount(phase) / max(Int(arguments.rows * arguments.inputs * arguments.outputs), 1))
+        let items = itemCount(phase)
+        let worthIt = 131_072 * items / max(Int(arguments.rows * arguments.inputs * arguments.outputs), 1)
+        // Few rows: a run of panels begins with a wait for memory.
+        let run = arguments.rows <= Self.fewRows ? min(panelsOfRun, items / (2 * environment.threads)) : 1
+        return max(1, worthIt, run)
     }
+
+    private static let fewRows = 24
+    private static let runBytes = 65536
 
     /// Panels for which it is worth that OpenBLAS packs the rows of x once more.
     private static let blasGrain = 8

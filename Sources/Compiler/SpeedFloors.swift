@@ -81,13 +81,15 @@ package struct SpeedFloors {
             case .vision: program.limits.maxPatches
             }
         let share = rows / Double(max(most, 1))
+        // The tokens of a prompt read what is before them together.
+        let readers = plan.entry == .extend ? 1 : rows
         var work = Work()
         for (arithmetic, steps) in Dictionary(grouping: plan.steps, by: \.arithmetic) {
             var part = plan
             part.steps = steps
             let cost = PlanCost(part, of: program, weights: weights)
             work.operations[arithmetic] = (cost.flops + context * cost.attentionFlopsPerContextToken) * share
-            work.bytes += cost.weightBytes + context * cost.cacheBytesPerContextToken
+            work.bytes += cost.weightBytes + context * readers * cost.cacheBytesPerContextToken / Double(max(cost.rows, 1))
         }
         return work
     }

@@ -73,7 +73,7 @@ VLM_INLINE void outputs(const tile_run *run, const int n, const int vectors, flo
     for (int m = 0; m < rows; m++) x[m] = vld1q_s8(row_pointer(&at, run->x_stride, m, 0));
 #pragma clang loop unroll(full)
     for (int v = 0; v < vectors; v++) {
-      if (!is_unpacked && v % 2 == 0) prefetch_line(w + 16 * (n + 2 * v) + run->ahead, run->is_far);
+      if (!is_unpacked && v % 2 == 0) prefetch_line(w + 16 * (n + 2 * v), &run->stream, run->is_far);
       const int32x4_t by = is_unpacked ? vld1q_s32(run->w->factors + first + LANES * v) : factor(run->scales + first + LANES * v, unit[v], group);
       int8x16_t part[4];
       load_weights(w + 16 * v, part, is_unpacked);
@@ -98,7 +98,7 @@ VLM_INLINE void tile(const tile_run *run, float *sums, const bool is_unpacked, c
   const int vectors = rows <= 2 ? VECTORS : is_unpacked ? 4 : 2;
 #pragma clang loop unroll(full)
   for (int n = 0; n < VECTORS; n += vectors) {
-    if (!is_unpacked) prefetch_line(run->scales + 32 * n + run->ahead, run->is_far);
+    if (!is_unpacked) prefetch_line(run->scales + 32 * n, &run->stream, run->is_far);
     outputs(run, n, vectors, sums, is_unpacked, group, rows);
   }
 }

@@ -49,7 +49,7 @@ VLM_INLINE void tile(const tile_run *run, const uint8_t *block, row_pointers at,
     int8x16_t x[TILE_ROWS];
     if (!is_split)
 #pragma clang loop unroll(full)
-      for (int line = 0; line < vectors * bytes / VECTORS; line += 64) prefetch_line(codes + run->ahead + (bytes / VECTORS - 16) * n + line, is_far);
+      for (int line = 0; line < vectors * bytes / VECTORS; line += 64) prefetch_line(codes + (bytes / VECTORS - 16) * n + line, &run->stream, is_far);
 #pragma clang loop unroll(full)
     for (int m = 0; m < rows; m++) x[m] = vld1q_s8(row_pointer(&at, run->x_stride, m, 0));
 #pragma clang loop unroll(full)
@@ -72,8 +72,8 @@ VLM_INLINE void thin(const tile_run *run, float *sums, const bool is_far, const 
   row_pointers at = row_pointers_at(run->x, run->x_stride, rows);
   for (int64_t g = 0; g < run->groups; g++, block += vlm_int4_block_bytes(run->group)) {
     const char *scales = (const char *)block_scales(block, run->group);
-    prefetch_line(scales + run->ahead, is_far);
-    prefetch_line(scales + run->ahead + 64, is_far);
+    prefetch_line(scales, &run->stream, is_far);
+    prefetch_line(scales + 64, &run->stream, is_far);
 #pragma clang loop unroll(full)
     for (int n = 0; n < VECTORS; n += VECTORS_OF(rows)) tile(run, block, at, n, VECTORS_OF(rows), sums, false, is_far, rows);
     row_pointers_advance(&at, vlm_i8_group_bytes(run->group), rows);

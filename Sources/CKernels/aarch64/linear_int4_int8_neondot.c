@@ -7,7 +7,6 @@
 #include "../vectors/math_body.inl"
 #include "../vectors/linear_blocks.inl"
 #include "../vectors/row_pointers.inl"
-#include "../vectors/prefetch.inl"
 #include "../vectors/linear_int4_int8_blocks.inl"
 #define V_HAS_DOT 1
 #include "dots.inl"

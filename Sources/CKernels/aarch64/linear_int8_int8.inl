@@ -40,7 +40,7 @@ VLM_INLINE void part(const int8_piece *p, const int n, float *sums, const bool i
 #pragma clang loop unroll(full)
     for (int i = 0; i < 4; i++, w += STEP_BYTES) {
 #pragma clang loop unroll(full)
-      for (int line = 0; line < 16 * vectors; line += 64) prefetch_line(w + line + p->ahead, is_far);
+      for (int line = 0; line < 16 * vectors; line += 64) prefetch_line(w + line, &p->stream, is_far);
 #pragma clang loop unroll(full)
       for (int v = 0; v < vectors; v++) {
         const int8x16_t part = vreinterpretq_s8_u8(veorq_u8(vld1q_u8(w + 16 * v), vdupq_n_u8(CENTRE)));
@@ -76,7 +76,7 @@ static int8_tile_fn *const tiles[][TILE_ROWS] = {{TILES(NEAR)}, {TILES(FAR)}};
 #undef FAR
 
 static void thin_block(const vlm_linear_args *a, const linear_block *b) {
-  int8_block(a, b, &(int8_plan){.tiles = tiles[a->is_far], .tile_rows = TILE_ROWS, .inputs = INPUTS, .ahead = a->is_far ? FAR_AHEAD : PREFETCH});
+  int8_block(a, b, &(int8_plan){.tiles = tiles[a->is_far], .tile_rows = TILE_ROWS, .inputs = INPUTS, .ahead = PREFETCH});
 }
 
 static void tall_block(const vlm_linear_args *a, const linear_block *b) {

@@ -6,7 +6,6 @@
 #include "../vectors/math_body.inl"
 #include "../vectors/linear_blocks.inl"
 #include "../vectors/row_pointers.inl"
-#include "../vectors/prefetch.inl"
 #include "../vectors/linear_int8_pieces.inl"
 #define V_HAS_DOT 0
 #include "dots.inl"

@@ -9,7 +9,7 @@ static inline v_f32 screen_from_i32(const int32_t *sums, int32_t shift) {
 enum { PREFETCH = 2048 };
 
 // One panel for one row.
-VLM_INLINE void tile(const vlm_screen_args *a, int64_t panel, int64_t row, const bool is_far) {
+VLM_INLINE void tile(const vlm_screen_args *a, int64_t panel, int64_t row, const weight_stream *stream, const bool is_far) {
   const int64_t steps = vlm_screen_steps(a->inputs);
   const uint8_t *w = (const uint8_t *)a->weight + panel * vlm_screen_panel_bytes(a->inputs);
   const int8_t *x = (const int8_t *)a->coded + row * vlm_screen_row_stride(a->inputs) + 64;
@@ -17,8 +17,8 @@ VLM_INLINE void tile(const vlm_screen_args *a, int64_t panel, int64_t row, const
   for (int v = 0; v < VECTORS; v++) high[v] = low[v] = vdupq_n_s32(0);
   for (int64_t s = 0; s < steps; s++, w += VLM_SCREEN_STEP, x += 8) {
     const int8x16_t digits = vcombine_s8(vld1_s8(x), vdup_n_s8(0));
-    prefetch_line(w + (is_far ? FAR_AHEAD : PREFETCH), is_far);
-    prefetch_line(w + (is_far ? FAR_AHEAD : PREFETCH) + 64, is_far);
+    prefetch_line(w, stream, is_far);
+    prefetch_line(w + 64, stream, is_far);
 #pragma clang loop unroll(full)
     for (int v = 0; v < VECTORS; v++) {
       const int8x16_t part = vreinterpretq_s8_u8(veorq_u8(vld1q_u8(w + 16 * v), vdupq_n_u8(VLM_SCREEN_CENTRE)));
@@ -35,8 +35,11 @@ VLM_INLINE void tile(const vlm_screen_args *a, int64_t panel, int64_t row, const
 }
 
 static void screen(const vlm_screen_args *a, int64_t begin, int64_t end) {
+  const weight_stream stream = screen_stream(a, begin, end, PREFETCH);
   for (int64_t panel = begin; panel < end; panel++)
-    for (int64_t row = 0; row < a->rows; row++)
-      if (a->is_far) tile(a, panel, row, true);
-      else tile(a, panel, row, false);
+    for (int64_t row = 0; row < a->rows; row++) {
+      const weight_stream *asked = row == 0 ? &stream : &no_stream;
+      if (a->is_far) tile(a, panel, row, asked, true);
+      else tile(a, panel, row, asked, false);
+    }
 }

@@ -3,7 +3,6 @@
 #if VLM_AARCH64
 #include <arm_neon.h>
 #include "simd_neon.h"
-#include "../vectors/prefetch.inl"
 #define V_HAS_DOT 0
 #include "dots.inl"
 #include "screen_int8.inl"

@@ -4,7 +4,6 @@
 #include <arm_neon.h>
 #pragma clang attribute push(__attribute__((target("dotprod"))), apply_to = function)
 #include "simd_neon.h"
-#include "../vectors/prefetch.inl"
 #define V_HAS_DOT 1
 #include "dots.inl"
 #include "screen_int8.inl"

@@ -3,7 +3,6 @@
 // `i_dot(sums, weights, pair)`; `i_magnitudes(most, weights)`, the greater of magnitudes, and `i_greatest`, of the two in the end;
 // `i_codes(weights, inverse)`, in an order that `i_dot` knows.
 
-#include "prefetch.inl"
 #include "row_pointers.inl"
 
 // Up to ROUNDING_ROWS rows have weights rounded on the way to their product; more read them from scratch.
@@ -76,7 +75,7 @@ VLM_INLINE void i16_tile(const i16_piece *p, float *sums, const bool is_rounding
     for (; step >= 4; step -= 4, row_pointers_advance(&x, 16, rows)) {
       if (is_rounding) {
 #pragma clang loop unroll(full)
-        for (int line = 0; line < 8 * V_WIDTH / 32; line++, next += 64) prefetch_line(next, true);
+        for (int line = 0; line < 8 * V_WIDTH / 32; line++, next += 64) __builtin_prefetch(next, 0, 2);
       }
 #pragma clang loop unroll(full)
       for (int i = 0; i < 4; i++, w += STEP_BYTES) i16_step(p, &x, 4 * i, w, inverse, dot, is_rounding, rows);
@@ -109,7 +108,7 @@ VLM_INLINE void i16_scales(const char *w, int64_t steps, const char *next, i16_w
 #pragma clang loop unroll(full)
   for (int n = 0; n < VLM_PANEL / V_WIDTH; n++) pairs[n] = i_none();
   for (int64_t step = 0; step < steps; step++, w += STEP_BYTES) {
-    if (next) prefetch_line(next + 64 * step, true);
+    if (next) __builtin_prefetch(next + 64 * step, 0, 2);
 #pragma clang loop unroll(full)
     for (int n = 0; n < VLM_PANEL / V_WIDTH; n++) pairs[n] = i_magnitudes(pairs[n], i_load(w + 4 * V_WIDTH * n));
   }
@@ -131,7 +130,7 @@ VLM_INLINE void i16_round(const char *w, int64_t steps, const char *next, i16_we
   for (int64_t step = 0; step < steps; step++, w += STEP_BYTES, codes += STEP_BYTES) {
 #pragma clang loop unroll(full)
     for (int n = 0; n < VLM_PANEL / V_WIDTH; n++) i_store(codes + 4 * V_WIDTH * n, i_codes(i_load(w + 4 * V_WIDTH * n), inverse[n]));
-    if (next) prefetch_line(next + 64 * step, true);
+    if (next) __builtin_prefetch(next + 64 * step, 0, 2);
   }
 }
 

@@ -1,6 +1,8 @@
 // The loop nest of linear layers: panels × inputs, of the rows of one part, in blocks that fit the caches. A block function adds the product
 // of one block to f32 sums in scratch; the finished sums get bias, activation and residual and go to y.
 
+#include "prefetch.inl"
+
 typedef struct {
   int64_t panel;            // of VLM_PANEL outputs
   int64_t k, k_count;       // the block's inputs
@@ -8,6 +10,7 @@ typedef struct {
   float *sums;              // [rows, VLM_PANEL]
   bool accumulate;          // whether sums hold earlier inputs' products
   bool is_first;            // whether it is the first panel of these inputs and rows
+  weight_stream stream;     // of all panels of the range
 } linear_block;
 
 typedef void linear_block_fn(const vlm_linear_args *args, const linear_block *block);
@@ -45,9 +48,12 @@ static void linear_blocks(const vlm_linear_args *a, int64_t begin, int64_t end, 
   // Whole tiles, where a part has not.
   const int64_t stride = vlm_ceil_div(a->rows, LINEAR_TILE) * LINEAR_TILE * VLM_PANEL;
   float *sums = (float *)((char *)scratch + LINEAR_WEIGHTS);
+  const int64_t bytes = (int64_t)vlm_panel_bytes(vlm_linear_format(a->kind), a->inputs, a->group);
+  const weight_stream stream = {(const char *)a->weight + begin * bytes, (const char *)a->weight + end * bytes, 0};
+  if (a->is_far && cut.panels == 1) stream_begin(&stream);
   for (int64_t first = begin; first < end; first += cut.panels) {
     int64_t last = vlm_min(end, first + cut.panels);
-    linear_block b = {.weights = scratch};
+    linear_block b = {.weights = scratch, .stream = stream};
     for (b.k = 0; b.k < a->inputs; b.k += cut.inputs)
       for (b.panel = first; b.panel < last; b.panel++) {
         b.k_count = vlm_min(cut.inputs, a->inputs - b.k);

@@ -11,7 +11,7 @@ typedef struct {
   const float *outputs;       // the panel's output scales
   const struct unpacked *w;   // many rows: the block unpacked
   int64_t dots;
-  int64_t ahead;              // few rows: bytes from a weight to the one to prefetch meanwhile; 0: none
+  weight_stream stream;
   bool is_far;                // as in vlm_linear_args
   int group;
 } tile_run;

@@ -15,9 +15,6 @@ static tile_fn *const thin_tiles[2][TILE_ROWS] = {{TILES(THIN, 16)}, {TILES(THIN
 #undef THIN
 #undef TALL
 
-// Where memory is far, so many blocks ahead.
-enum { FAR_BLOCKS = FAR_AHEAD / (VLM_F4_BLOCK * VLM_PANEL / 2) };
-
 // All rows visit a block of weights while it is in the first cache.
 static void f4_block(const vlm_linear_args *a, const linear_block *b) {
   const bool is_tall = a->rows > THIN_ROWS;
@@ -28,8 +25,9 @@ static void f4_block(const vlm_linear_args *a, const linear_block *b) {
     if (is_tall) unpack(&run, (unpacked *)b->weights, a->group);
     run.w = (const unpacked *)b->weights;
     const int64_t bytes = run.dots * VLM_F4_DOT * VLM_PANEL / 2 + vlm_f4_scale_bytes(a->group);
-    run.ahead = a->is_far ? FAR_BLOCKS * bytes : bytes;
-    for (int64_t t = 0; t < a->rows; t += rows, run.ahead = 0) {
+    run.stream = b->stream;
+    run.stream.ahead = bytes;
+    for (int64_t t = 0; t < a->rows; t += rows, run.stream = no_stream) {
       if (is_tall) linear_prefetch(a, run.codes + bytes, bytes, t, rows);
       run.x = (const char *)a->packed + t * run.x_stride + k / VLM_F4_BLOCK * (int64_t)sizeof(vlm_f4_row_block);
       const int64_t last = vlm_min(rows, a->rows - t) - 1;

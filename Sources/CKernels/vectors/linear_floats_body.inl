@@ -97,13 +97,13 @@ VLM_INLINE void thin_f8(const thin_piece *p, float *sums, const int rows) {
   const uint8_t *codes = p->weights;
   for (int64_t unit = 0; unit < p->units; unit++) {
     const float *scales = (const float *)codes;
-    fetch(codes, p->ahead);
-    fetch(codes + 64, p->ahead);
+    fetch(codes, p->stream.ahead);
+    fetch(codes + 64, p->stream.ahead);
     codes += VLM_F8_SCALE_BYTES;
     int64_t left = p->group;
     for (; left >= 4; left -= 4, codes += 4 * VLM_PANEL, row_pointers_advance(&x, 16, rows)) {
-      fetch(codes, p->ahead);
-      fetch(codes + 64, p->ahead);
+      fetch(codes, p->stream.ahead);
+      fetch(codes + 64, p->stream.ahead);
 #pragma clang loop unroll(full)
       for (int j = 0; j < 4; j++) {
         weights_f8(codes + j * VLM_PANEL, scales, w);

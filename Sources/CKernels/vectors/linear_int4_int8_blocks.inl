@@ -9,7 +9,7 @@ typedef struct {
   const uint8_t *w;    // the panel's blocks
   const uint8_t *u8;   // many rows: the groups' codes as u8 [inputs/4][VLM_PANEL][4]
   int64_t group, groups;
-  int64_t ahead;       // few rows: bytes from a weight to the one to prefetch meanwhile; 0: none
+  weight_stream stream;
 } tile_run;
 
 typedef void tile_fn(const tile_run *run, float *sums);

@@ -15,14 +15,15 @@ static tile_fn *const thin_tiles[][TILE_ROWS] = {{TILES(NEAR)}, {TILES(FAR)}}, *
 #undef FAR
 #undef TALL
 
-// All rows visit a run of groups while it is in the first cache.
+// The rows of one tile take all inputs at once; those of several visit a run of groups while it is in the first cache.
 static void thin_block(const vlm_linear_args *a, const linear_block *b) {
-  const int64_t rows = vlm_ceil_div(a->rows, vlm_ceil_div(a->rows, TILE_ROWS)), inputs = vlm_max(a->group, THIN_INPUTS);
+  const int64_t rows = vlm_ceil_div(a->rows, vlm_ceil_div(a->rows, TILE_ROWS)), inputs = a->rows <= TILE_ROWS ? a->inputs : vlm_max(a->group, THIN_INPUTS);
   clear_sums(a, b);
   for (int64_t k = 0; k < a->inputs; k += inputs) {
     tile_run run = run_at(a, b->panel, k, vlm_min(inputs, a->inputs - k));
-    run.ahead = a->is_far ? FAR_AHEAD : PREFETCH;
-    for (int64_t t = 0; t < a->rows; t += rows, run.ahead = 0) {
+    run.stream = b->stream;
+    run.stream.ahead = PREFETCH;
+    for (int64_t t = 0; t < a->rows; t += rows, run.stream = no_stream) {
       run.x = i8_group(a, &run, t, k);
       thin_tiles[a->is_far][vlm_min(rows, a->rows - t) - 1](&run, b->sums + t * VLM_PANEL);
     }

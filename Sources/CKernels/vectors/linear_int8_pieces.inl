@@ -11,7 +11,7 @@ typedef struct {
   const char *ends;        // where the first row has the group's scale and sum
   int64_t end_stride;
   bool is_first;           // whether it is the first group: the sums are to be written
-  int64_t ahead;           // bytes from a weight to the one to prefetch meanwhile; 0: none
+  weight_stream stream;
 } int8_piece;
 
 typedef void int8_tile_fn(const int8_piece *piece, float *sums);
@@ -21,7 +21,7 @@ typedef struct {
   int64_t tile_rows, inputs;   // most of a tile, and of a piece
   const void *x;               // rows [rows][k_count] in the tiles' own form; NULL: as packed
   int64_t x_bytes;             // of such a number
-  int64_t ahead;
+  int64_t ahead;               // of weight_stream
 } int8_plan;
 
 // The panel and inputs of a block for all its rows.
@@ -36,11 +36,12 @@ static void int8_block(const vlm_linear_args *a, const linear_block *b, const in
     const uint8_t *block = panel + group * bytes;
     const char *packed = rows + group * vlm_i8_group_bytes(a->group);
     int8_piece p = {.w = block + offset * VLM_PANEL, .inputs = count, .carries = offset > 0, .end_stride = row_bytes, .is_first = group == 0,
-                    .ahead = plan->ahead};
+                    .stream = b->stream};
+    p.stream.ahead = plan->ahead;
     if (offset + count == a->group) p.tail = (const vlm_int8_tail *)(block + a->group * VLM_PANEL);
     p.x_stride = plan->x ? b->k_count * plan->x_bytes : row_bytes;
     const char *x = plan->x ? (const char *)plan->x + (k - b->k) * plan->x_bytes : packed + offset;
-    for (int64_t t = 0; t < a->rows; t += step, p.ahead = 0) {
+    for (int64_t t = 0; t < a->rows; t += step, p.stream = no_stream) {
       linear_prefetch(a, p.w + (a->inputs / a->group) * bytes, count * VLM_PANEL, t, step);
       p.x = x + t * p.x_stride;
       p.ends = packed + a->group + t * row_bytes;

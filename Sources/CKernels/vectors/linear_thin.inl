@@ -2,8 +2,6 @@
 // rows pass. Every sum sees its inputs in order, as it does among many rows: a row's result does not depend on how many
 // others are computed with it.
 
-#include "../vectors/prefetch.inl"
-
 enum { THIN_ROWS = 24, THIN_BYTES = 2048 };
 
 // A run of units (pairs of inputs, or groups) of one panel for the rows of one pass.
@@ -12,7 +10,7 @@ typedef struct {
   int64_t x_stride;   // bytes between rows
   const void *weights;
   int64_t units, group;
-  int64_t ahead;      // bytes from a weight to the one to prefetch meanwhile
+  weight_stream stream;
 } thin_piece;
 
 typedef void thin_run_fn(const thin_piece *piece, float *sums);
@@ -33,8 +31,9 @@ static inline void thin_panel(const vlm_linear_args *a, const thin_layer *l, con
   __builtin_memset(b->sums, 0, (size_t)(a->rows * VLM_PANEL) * sizeof(float));
   for (int64_t first = 0; first < l->units; first += per_visit) {
     thin_piece piece = {.x_stride = l->x_stride, .group = l->group, .weights = (const char *)l->weights + first * l->unit_bytes,
-                        .units = vlm_min(per_visit, l->units - first), .ahead = l->is_far ? FAR_AHEAD : per_visit * l->unit_bytes};
-    for (int64_t t = 0; t < a->rows; t += per_pass, piece.ahead = 0) {
+                        .units = vlm_min(per_visit, l->units - first), .stream = b->stream};
+    piece.stream.ahead = per_visit * l->unit_bytes;
+    for (int64_t t = 0; t < a->rows; t += per_pass, piece.stream = no_stream) {
       piece.x = (const char *)l->x + t * l->x_stride + first * l->x_unit;
       runs[vlm_min(per_pass, a->rows - t) - 1](&piece, b->sums + t * VLM_PANEL);
     }

@@ -39,8 +39,8 @@ VLM_INLINE void thin_pairs(const thin_piece *p, const int first, float *sums, co
     }
 #pragma clang loop unroll(full)
     for (int line = 0; line < THIN_OUTPUTS; line += 16) {
-      prefetch_line((const char *)(w + line) + p->ahead, is_far);
-      if (!bf16) prefetch_line((const char *)(w + VLM_PANEL + line) + p->ahead, is_far);
+      prefetch_line(w + line, &p->stream, is_far);
+      if (!bf16) prefetch_line(w + VLM_PANEL + line, &p->stream, is_far);
     }
 #pragma clang loop unroll(full)
     for (int m = 0; m < rows; m++) {
@@ -68,7 +68,7 @@ VLM_INLINE void thin_groups(const thin_piece *p, const int first, float *sums, c
     }
     for (int64_t step = 0; step < p->group; step += 8, w += VLM_PANEL * 4, row_pointers_advance(&x, 32, rows)) {
 #pragma clang loop unroll(full)
-      for (int line = 0; line < THIN_OUTPUTS; line += 16) __builtin_prefetch((const char *)(w + 4 * line) + p->ahead);
+      for (int line = 0; line < THIN_OUTPUTS; line += 16) __builtin_prefetch((const char *)(w + 4 * line) + p->stream.ahead);
 #pragma clang loop unroll(full)
       for (int j = 0; j < 8; j++) {
         v_f32 weight[2];

@@ -1,5 +1,15 @@
 // What the versions of screening share, over the vectors of an instruction set and its `screen_from_i32(sums, shift)`: sums − shift in f32.
 
+#include "prefetch.inl"
+
+// The weights of panels [begin, end), which begin to come.
+static inline weight_stream screen_stream(const vlm_screen_args *a, int64_t begin, int64_t end, int64_t ahead) {
+  const int64_t bytes = vlm_screen_panel_bytes(a->inputs);
+  const weight_stream stream = {(const char *)a->weight + begin * bytes, (const char *)a->weight + end * bytes, ahead};
+  if (a->is_far) stream_begin(&stream);
+  return stream;
+}
+
 // Scores and bounds of one row's outputs in a panel from the sums of both digits.
 static inline void screen_finish(const vlm_screen_args *a, int64_t row, int64_t panel, const uint8_t *tail, const int32_t *high,
                                  const int32_t *low) {

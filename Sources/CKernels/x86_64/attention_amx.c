@@ -11,7 +11,7 @@
 // A few rows of queries are multiplied by vectors, which need no pairs: memory is waited for less. What a tile product gives is C + (Σ of even
 // products + Σ of odd ones), each sum from 0 by multiply-adds that round once, and what is below the normal numbers is 0 (found by comparing
 // bits): so these sums have the same bits. Queries are then f32 with the bits of bf16, and so are weights.
-enum { FEW_ROWS = 6 };
+enum { FEW_ROWS = 4 };
 
 static bool are_few(const vlm_query_tile *tile, const vlm_key_tile *keys) {
   return tile->rows <= FEW_ROWS && tile->head_dim % DEPTH == 0 && keys->k_stride % DEPTH == 0;
@@ -101,7 +101,7 @@ VLM_INLINE void few_values(const vlm_query_tile *tile, const vlm_key_tile *keys,
   }
 }
 
-#define FEW_CASES(DO) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6)
+#define FEW_CASES(DO) DO(1) DO(2) DO(3) DO(4)
 #define FEW_DEFINE(R) \
   static __attribute__((noinline)) void few_scores_##R(const vlm_query_tile *tile, const vlm_key_tile *keys, int64_t width, lines_ahead *ahead) { \
     lines_ahead a = *ahead; \
@@ -205,7 +205,32 @@ VLM_INLINE void pair_values(const vlm_query_tile *tile, const vlm_key_tile *keys
   *asked = ahead;
 }
 
+// Rows of one step: keys and then values are in pairs in the same room, so that it stays in the first cache.
+static void attend_step(const vlm_query_tile *tile, const vlm_key_tile *keys, lines_ahead *ahead, const bool whole) {
+  const query_step step = step_at(tile, keys, 0), none = {.scores = NULL};
+  vlm_query_tile values = *tile;
+  values.paired_v = tile->paired_k;
+  softmax_work work;
+  work.tile = tile;
+  work.keys = keys;
+  work.ahead = ahead;
+  work.scores = work.end = NULL;
+  begin_step(&work, &none);
+  if (whole) pair_keys(tile, keys, ahead, true);
+  else pair_keys(tile, keys, ahead, false);
+  tiles_begin(TILE_BYTES, vlm_min(tile->rows, TILE_ROWS), TILE_ROWS);
+  score_step(tile, tile->paired_k, &step, &work);
+  begin_step(&work, &step);
+  if (whole) pair_values(&values, keys, ahead, true);
+  else pair_values(&values, keys, ahead, false);
+  end_step(&work);
+  value_step(tile, tile->paired_k, &step, &work);
+  _tile_release();
+}
+
 static void attend_pairs(const vlm_query_tile *tile, const vlm_key_tile *keys, lines_ahead *ahead) {
+  const bool is_whole = tile->head_dim % DEPTH == 0 && keys->count % DEPTH == 0;
+  if (tile->rows <= VLM_TILES_STEP) return attend_step(tile, keys, ahead, is_whole);
   if (tile->head_dim % DEPTH == 0 && keys->count % DEPTH == 0) {
     pair_keys(tile, keys, ahead, true);
     pair_values(tile, keys, ahead, true);
@@ -221,9 +246,7 @@ void vlm_attend_amx(const vlm_query_tile *tile, const vlm_key_tile *keys) {
   const bool few = are_few(tile, keys);
   if (keys->first) round_queries(tile, few);
   if (vlm_most_visible(keys, 0, tile->rows) == 0) return;
-  const char *k = keys->next_k, *v = keys->next_v;
-  const int64_t bytes = keys->next_count * keys->next_bytes;
-  lines_ahead ahead = {k, k + bytes, v, v + bytes};
+  lines_ahead ahead = lines_of(keys->next_k, keys->next_v, keys->next_count * keys->next_bytes);
   // Numbers too small to be normal are 0, as they are to tiles.
   const unsigned mode = _mm_getcsr();
   _mm_setcsr(mode | 0x8040);

@@ -14,20 +14,39 @@ typedef struct {
   float *scores;  // then weights, in the order of the keys in a tile of values, from the row's beginning on
 } query_step;
 
-// Lines of memory that are read next, in two pieces, to be asked for meanwhile.
+// Two pieces of memory of `bytes` each that are read next, to be asked for meanwhile. The quarters of a piece take turns, so that the hardware fetches
+// ahead in all of them.
 typedef struct {
-  const char *at, *end, *second, *second_end;
+  const char *at, *end;  // of a turn; without an end nothing is left
+  const char *piece, *second;
+  int64_t bytes, turn;
 } lines_ahead;
 
-VLM_INLINE void ask_lines(lines_ahead *a, const int lines) {
-  if (a->at >= a->end) {
-    if (a->second == a->second_end) return;
-    a->at = a->second;
-    a->end = a->second = a->second_end;
+static void ask_next(lines_ahead *a) {
+  enum { TURN = 512, PARTS = 4 };
+  const int64_t turns = vlm_ceil_div(a->bytes, PARTS * TURN);
+  if (++a->turn >= PARTS * turns) {
+    a->piece = a->second;
+    a->second = NULL;
+    a->turn = 0;
   }
+  a->at = a->piece + (a->turn % PARTS * turns + a->turn / PARTS) * TURN;
+  a->end = a->piece && turns > 0 ? a->at + TURN : NULL;
+}
+
+static inline lines_ahead lines_of(const void *first, const void *second, int64_t bytes) {
+  lines_ahead a = {.piece = first, .second = second, .bytes = bytes, .turn = -1};
+  ask_next(&a);
+  return a;
+}
+
+// A power of two of lines, up to a turn.
+VLM_INLINE void ask_lines(lines_ahead *a, const int lines) {
+  if (!a->end) return;
 #pragma clang loop unroll(full)
   for (int i = 0; i < lines; i++) __builtin_prefetch(a->at + 64 * i, 0, 2);
   a->at += 64 * lines;
+  if (a->at >= a->end) ask_next(a);
 }
 
 // What is left of a step's softmax, and of what to ask for once that is done.
@@ -124,7 +143,7 @@ __attribute__((noinline)) static void begin_row(softmax_work *w) {
 // The weights of the next DEPTH keys, unless all are done.
 VLM_INLINE void weigh(softmax_work *w) {
   if (w->scores == w->end) {
-    if (w->next == w->step.rows) return ask_lines(w->ahead, 8);
+    if (w->next == w->step.rows) return ask_lines(w->ahead, 4);
     begin_row(w);
     if (w->scores == w->end) return;
   }
@@ -170,8 +189,14 @@ VLM_INLINE void score_tiles(const vlm_query_tile *tile, const uint32_t *k, const
   }
 }
 
+// Pairs of ones in the first of a tile's columns.
+static const uint32_t column_of_ones[TILE_ROWS][V_WIDTH] __attribute__((aligned(64))) = {
+#define ONES {0x3f803f80}
+    ONES, ONES, ONES, ONES, ONES, ONES, ONES, ONES, ONES, ONES, ONES, ONES, ONES, ONES, ONES, ONES};
+#undef ONES
+
 // Adds the values of a step, and its weights to the sums: a column more, of ones.
-VLM_INLINE void value_tiles(const vlm_query_tile *tile, const uint32_t *v, const uint32_t *ones, const query_step *s, softmax_work *w,
+VLM_INLINE void value_tiles(const vlm_query_tile *tile, const uint32_t *v, const query_step *s, softmax_work *w,
                             const bool both) {
   const int64_t columns = tile->stride / V_WIDTH, stride = tile->stride * 4;
   float *out = tile->out + s->row * tile->stride, *sums = tile->sum + s->row * VLM_SUM_LANES;
@@ -183,7 +208,7 @@ VLM_INLINE void value_tiles(const vlm_query_tile *tile, const uint32_t *v, const
     _tile_loadd(1, second, second_stride);
     if (both && !sums_only) _tile_loadd(2, out + TILE_ROWS * tile->stride, stride);
     if (both) _tile_loadd(3, (char *)second + TILE_ROWS * second_stride, second_stride);
-    if (!two) _tile_loadd(7, ones, TILE_BYTES);
+    if (!two) _tile_loadd(7, column_of_ones, TILE_BYTES);
     const uint32_t *b = v + n * (TILE_SIZE / 4);
     const uint16_t *a = (const uint16_t *)s->scores;
     for (int64_t j = 0; j < s->width; j += DEPTH, b += columns * (TILE_SIZE / 4)) {
@@ -214,11 +239,11 @@ __attribute__((noinline)) static void score_step(const vlm_query_tile *tile, con
   else score_tiles(tile, k, s, w, false);
 }
 
-__attribute__((noinline)) static void value_step(const vlm_query_tile *tile, const uint32_t *v, const uint32_t *ones, const query_step *s,
+__attribute__((noinline)) static void value_step(const vlm_query_tile *tile, const uint32_t *v, const query_step *s,
                                                  softmax_work *w) {
   if (s->width == 0) return;
-  if (s->rows > TILE_ROWS) value_tiles(tile, v, ones, s, w, true);
-  else value_tiles(tile, v, ones, s, w, false);
+  if (s->rows > TILE_ROWS) value_tiles(tile, v, s, w, true);
+  else value_tiles(tile, v, s, w, false);
 }
 
 static query_step step_at(const vlm_query_tile *tile, const vlm_key_tile *keys, int64_t i) {
@@ -245,8 +270,6 @@ static void end_step(softmax_work *w) {
 // Attention of all rows: while the softmax of a step is under way its neighbours' products are. What is read next lies `ahead`, or in rows.
 static void attend_tiles(const vlm_query_tile *tile, const vlm_key_tile *keys, const uint32_t *k, const uint32_t *v, lines_ahead *ahead,
                          const bool in_rows) {
-  uint32_t ones[TILE_ROWS][V_WIDTH] __attribute__((aligned(64)));
-  for (int i = 0; i < TILE_ROWS; i++) _mm512_store_si512(ones[i], _mm512_maskz_set1_epi32(1, 0x3f803f80));
   tiles_begin(TILE_BYTES, vlm_min(tile->rows, TILE_ROWS), TILE_ROWS);
   query_step before = {.scores = NULL}, now = step_at(tile, keys, 0);
   softmax_work work;
@@ -260,12 +283,12 @@ static void attend_tiles(const vlm_query_tile *tile, const vlm_key_tile *keys, c
     const query_step after = step_at(tile, keys, i + 1);
     if (in_rows) vlm_prefetch_next(tile, keys, now.row, now.rows);
     begin_step(&work, &now);
-    value_step(tile, v, *ones, &before, &work);
+    value_step(tile, v, &before, &work);
     if (after.rows > 0) score_step(tile, k, &after, &work);
     end_step(&work);
     before = now;
     now = after;
   }
-  value_step(tile, v, *ones, &before, &work);
+  value_step(tile, v, &before, &work);
   _tile_release();
 }

@@ -12,7 +12,7 @@
 #include "pairs_f8_avx512bf16.h"
 
 // Inputs of a tile, and of a block, a multiple of every group of F8.
-enum { DEPTH = 32, INPUTS = 256, PANELS = 16, PAIR_BYTES = VLM_PANEL * 4, TILE_PAIRS = DEPTH / 2 * VLM_PANEL, NEAR_AHEAD = 4096 };
+enum { DEPTH = 32, INPUTS = 256, PANELS = 16, PAIR_BYTES = VLM_PANEL * 4, TILE_PAIRS = DEPTH / 2 * VLM_PANEL };
 
 // What scratch holds of a block: weights as pairs where they are not packed so, or of the panel's last inputs where they are no whole tile, zeros behind
 // them; and the rows behind the last VLM_TILED_ROWS, in the order of those.
@@ -66,14 +66,15 @@ VLM_INLINE void multiply(const uint16_t *x0, const uint16_t *x1, int64_t x_strid
 VLM_INLINE void thin(const vlm_linear_args *a, const linear_block *b, const bool is_f8, const bool both) {
   bf16_block *s = (bf16_block *)b->weights;
   const block_weights weights = weights_of(a, b, s, is_f8);
-  const int64_t stride = vlm_bf16_row(a->inputs), ahead = a->is_far ? FAR_AHEAD : NEAR_AHEAD;
+  const int64_t stride = vlm_bf16_row(a->inputs);
   const uint16_t *x = (const uint16_t *)a->packed + b->k;
   begin_sums(b->sums, b->accumulate, both);
   for (int64_t i = 0; i < weights.whole; i++) {
     const uint32_t *w = weights.w + i * TILE_PAIRS;
     if (!is_f8)
 #pragma clang loop unroll(full)
-      for (int64_t line = 0; line < TILE_PAIRS * 4; line += 64) prefetch_line((const char *)w + ahead + line, true);
+      for (int at = 0; at < TILE_PAIRS * 4; at += FAR_PART)
+        stream_part((const char *)w + at / FAR_TURN * FAR_TURN, at % FAR_TURN / FAR_PART, &b->stream, true, TILE_ROWS);
     multiply(x + i * DEPTH, x + i * DEPTH + TILE_ROWS * stride, 2 * stride, w, both);
   }
   for (int64_t i = weights.whole; i < weights.steps; i++) multiply(x + i * DEPTH, x + i * DEPTH + TILE_ROWS * stride, 2 * stride, s->w, both);

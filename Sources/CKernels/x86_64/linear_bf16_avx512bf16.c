@@ -62,8 +62,17 @@ VLM_INLINE void thin_run(const thin_piece *p, float *sums, const bool is_far, co
     for (int n = 0; n < 2; n++) sum[m][n] = v_load(sums + m * VLM_PANEL + n * 16);
   row_pointers x = row_pointers_at(p->x, p->x_stride, rows);
   const uint32_t *w = p->weights;
-  for (int64_t i = 0; i < p->units; i++, w += VLM_PANEL, row_pointers_advance(&x, 4, rows)) {
-    stream_ahead((const char *)w + p->ahead, is_far, rows);
+  int64_t left = p->units;
+  for (; left >= 4; left -= 4, row_pointers_advance(&x, 16, rows)) {
+    const uint32_t *turn = w;
+#pragma clang loop unroll(full)
+    for (int i = 0; i < 4; i++, w += VLM_PANEL) {
+      stream_part(turn, i, &p->stream, is_far, rows);
+      step(&x, p->x_stride, 4 * i, w, sum, rows);
+    }
+  }
+  for (; left > 0; left--, w += VLM_PANEL, row_pointers_advance(&x, 4, rows)) {
+    stream_ahead(w, &p->stream, is_far, rows);
     step(&x, p->x_stride, 0, w, sum, rows);
   }
 #pragma clang loop unroll(full)
@@ -84,13 +93,13 @@ VLM_INLINE void thin_f8(const thin_piece *p, float *sums, const int rows) {
   const uint8_t *codes = p->weights;
   for (int64_t unit = 0; unit < p->units; unit++) {
     const float *scales = (const float *)codes;
-    fetch(codes, p->ahead);
-    fetch(codes + 64, p->ahead);
+    fetch(codes, p->stream.ahead);
+    fetch(codes + 64, p->stream.ahead);
     codes += VLM_F8_SCALE_BYTES;
     int64_t left = p->group;
     for (; left >= 4; left -= 4, codes += 4 * VLM_PANEL, row_pointers_advance(&x, 8, rows)) {
-      fetch(codes, p->ahead);
-      fetch(codes + 64, p->ahead);
+      fetch(codes, p->stream.ahead);
+      fetch(codes + 64, p->stream.ahead);
 #pragma clang loop unroll(full)
       for (int j = 0; j < 4; j += 2) {
         f8_pairs(codes, scales, j, true, pairs);

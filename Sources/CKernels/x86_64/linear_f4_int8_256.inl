@@ -76,7 +76,7 @@ VLM_INLINE void outputs(const tile_run *run, const int n, const int vectors, flo
     for (int i = 0; i < group / VLM_F4_DOT; i++, row_pointers_advance(&at, sizeof(vlm_f4_dot), rows)) {
 #pragma clang loop unroll(full)
       for (int v = 0; v < vectors; v++) {
-        if (!is_unpacked) prefetch_line(w + 64 * (n + v) + run->ahead, run->is_far);
+        if (!is_unpacked) prefetch_line(w + 64 * (n + v), &run->stream, run->is_far);
         __m256i dot[TILE_ROWS];
         add_dot(run, w + 32 * (n + v), &at, dot, is_unpacked, rows);
 #pragma clang loop unroll(full)
@@ -103,7 +103,7 @@ VLM_INLINE void tile(const tile_run *run, float *sums, const bool is_unpacked, c
   const int vectors = rows <= 2 ? VECTORS : 1;
 #pragma clang loop unroll(full)
   for (int n = 0; n < VECTORS; n += vectors) {
-    if (!is_unpacked) prefetch_line(run->scales + 64 * n + run->ahead, run->is_far);
+    if (!is_unpacked) prefetch_line(run->scales + 64 * n, &run->stream, run->is_far);
     outputs(run, n, vectors, sums, is_unpacked, group, rows);
   }
 }

@@ -8,7 +8,6 @@
 #include "../vectors/math_body.inl"
 #include "../vectors/linear_blocks.inl"
 #include "../vectors/row_pointers.inl"
-#include "../vectors/prefetch.inl"
 #include "../vectors/linear_f4_int8_blocks.inl"
 
 enum { TILE_ROWS = 12, THIN_ROWS = 24, INPUTS = 1024 };
@@ -50,8 +49,8 @@ VLM_INLINE void add_dot(const tile_run *run, const uint8_t *w, const row_pointer
 #pragma clang loop unroll(full)
   for (int k = 0; k < VLM_F4_DOT; k += 8, w += is_unpacked ? 2 * STEP_BYTES : STEP_BYTES) {
     __m512i first[2], second[2];
-    if (!is_unpacked && vectors == 2) stream_ahead(w + run->ahead, run->is_far, rows);
-    if (!is_unpacked && vectors == 1) prefetch_line(w + run->ahead, run->is_far);
+    if (!is_unpacked && vectors == 2) stream_ahead(w, &run->stream, run->is_far, rows);
+    if (!is_unpacked && vectors == 1) prefetch_line(w, &run->stream, run->is_far);
 #pragma clang loop unroll(full)
     for (int n = 0; n < vectors; n++) {
       if (is_unpacked) first[n] = _mm512_load_si512(w + 64 * n), second[n] = _mm512_load_si512(w + STEP_BYTES + 64 * n);
@@ -118,7 +117,7 @@ VLM_INLINE void outputs(const tile_run *run, const int n, const int vectors, flo
 // Few rows take all outputs of a panel at once, more of them one half after the other, so that codes are split once.
 VLM_INLINE void tile(const tile_run *run, float *sums, const bool is_unpacked, const int group, const int rows) {
   const int vectors = rows <= 6 ? 2 : 1;
-  if (!is_unpacked) stream_ahead(run->scales + run->ahead, run->is_far, rows);
+  if (!is_unpacked) stream_ahead(run->scales, &run->stream, run->is_far, rows);
 #pragma clang loop unroll(full)
   for (int n = 0; n < 2; n += vectors) outputs(run, n, vectors, sums, is_unpacked, group, rows);
 }

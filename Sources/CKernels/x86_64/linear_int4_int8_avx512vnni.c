@@ -8,7 +8,6 @@
 #include "../vectors/math_body.inl"
 #include "../vectors/linear_blocks.inl"
 #include "../vectors/row_pointers.inl"
-#include "../vectors/prefetch.inl"
 #include "../vectors/linear_int4_int8_blocks.inl"
 
 enum { TILE_ROWS = 12, THIN_ROWS = 24, INPUTS = 512, PREFETCH = 2176 };
@@ -59,23 +58,26 @@ VLM_INLINE void thin(const tile_run *run, float *sums, const bool is_far, const 
     __m512i dot[12][2];
 #pragma clang loop unroll(full)
     for (int m = 0; m < rows; m++) dot[m][0] = dot[m][1] = _mm512_setzero_si512();
-#pragma clang loop unroll_count(4)
-    for (int64_t step = 0; step < run->group; step += 8, codes += STEP_BYTES, row_pointers_advance(&at, 8, rows)) {
-      __m512i a0, b0, a1, b1;
-      split64(codes, &a0, &b0);
-      split64(codes + 64, &a1, &b1);
-      stream_ahead(codes + run->ahead, is_far, rows);
+    for (int64_t step = 0; step < run->group; step += 32, row_pointers_advance(&at, 32, rows)) {
+      const uint8_t *turn = codes;
 #pragma clang loop unroll(full)
-      for (int m = 0; m < rows; m++) {
-        __m512i first = four(row_pointer(&at, run->x_stride, m, 0)), second = four(row_pointer(&at, run->x_stride, m, 4));
-        dot[m][0] = _mm512_dpbusd_epi32(dot[m][0], a0, first);
-        dot[m][1] = _mm512_dpbusd_epi32(dot[m][1], a1, first);
-        dot[m][0] = _mm512_dpbusd_epi32(dot[m][0], b0, second);
-        dot[m][1] = _mm512_dpbusd_epi32(dot[m][1], b1, second);
+      for (int i = 0; i < 32; i += 8, codes += STEP_BYTES) {
+        __m512i a0, b0, a1, b1;
+        split64(codes, &a0, &b0);
+        split64(codes + 64, &a1, &b1);
+        stream_part(turn, i / 8, &run->stream, is_far, rows);
+#pragma clang loop unroll(full)
+        for (int m = 0; m < rows; m++) {
+          __m512i first = four(row_pointer(&at, run->x_stride, m, i)), second = four(row_pointer(&at, run->x_stride, m, i + 4));
+          dot[m][0] = _mm512_dpbusd_epi32(dot[m][0], a0, first);
+          dot[m][1] = _mm512_dpbusd_epi32(dot[m][1], a1, first);
+          dot[m][0] = _mm512_dpbusd_epi32(dot[m][0], b0, second);
+          dot[m][1] = _mm512_dpbusd_epi32(dot[m][1], b1, second);
+        }
       }
     }
     const uint16_t *scales = block_scales(block, run->group);
-    stream_ahead((const char *)scales + run->ahead, is_far, rows);
+    stream_ahead(scales, &run->stream, is_far, rows);
     add_group(dot, scales, &at, run->x_stride, sums, false, rows);
     row_pointers_advance(&at, (int64_t)sizeof(vlm_i8_tail), rows);
   }

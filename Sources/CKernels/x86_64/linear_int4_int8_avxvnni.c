@@ -7,7 +7,6 @@
 #include "../vectors/math_body.inl"
 #include "../vectors/linear_blocks.inl"
 #include "../vectors/row_pointers.inl"
-#include "../vectors/prefetch.inl"
 #include "../vectors/linear_int4_int8_blocks.inl"
 
 // As many sums at once as registers hold, since a sum waits five cycles for the one before.

@@ -45,7 +45,7 @@ VLM_INLINE void part(const int8_piece *p, const int first, float *sums, const bo
 #pragma clang loop unroll(disable)
   for (int64_t k = 0; k < p->inputs; k += 4, w += STEP_BYTES, row_pointers_advance(&at, 4 * X_BYTES, rows)) {
 #pragma clang loop unroll(full)
-    for (int line = 0; line < vectors; line += 2) prefetch_line(w + 32 * line + p->ahead, is_far);
+    for (int line = 0; line < vectors; line += 2) prefetch_line(w + 32 * line, &p->stream, is_far);
     add_step(w, &at, p->x_stride, dot, rows, vectors);
   }
   if (p->tail) {

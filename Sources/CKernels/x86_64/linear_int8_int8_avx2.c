@@ -6,7 +6,6 @@
 #include "simd_avx2.h"
 #include "../vectors/math_body.inl"
 #include "../vectors/linear_blocks.inl"
-#include "../vectors/prefetch.inl"
 #include "../vectors/linear_int8_pieces.inl"
 #include "../vectors/row_pointers.inl"
 
@@ -60,7 +59,7 @@ static void block(const vlm_linear_args *a, const linear_block *b, bool is_far, 
 }
 
 static void thin_block(const vlm_linear_args *a, const linear_block *b) {
-  block(a, b, a->is_far, a->is_far ? FAR_AHEAD : a->rows <= 2 ? PREFETCH : THIN_INPUTS * VLM_PANEL);
+  block(a, b, a->is_far, a->rows <= 2 ? PREFETCH : THIN_INPUTS * VLM_PANEL);
 }
 static void tall_block(const vlm_linear_args *a, const linear_block *b) { block(a, b, false, 0); }
 

@@ -7,7 +7,6 @@
 #include "simd_avx512.h"
 #include "../vectors/math_body.inl"
 #include "../vectors/linear_blocks.inl"
-#include "../vectors/prefetch.inl"
 #include "../vectors/linear_int8_pieces.inl"
 #include "../vectors/row_pointers.inl"
 
@@ -47,10 +46,11 @@ VLM_INLINE void tile(const int8_piece *p, float *sums, const bool is_far, const 
 #pragma clang loop unroll(full)
     for (int n = 0; n < 2; n++) dot[m][n] = p->carries ? _mm512_loadu_si512(sums + m * VLM_PANEL + 16 * n) : _mm512_setzero_si512();
   for (int64_t k = 0; k < p->inputs; k += 16, row_pointers_advance(&at, 16, rows)) {
+    const uint8_t *turn = w;
 #pragma clang loop unroll(full)
     for (int i = 0; i < 4; i++, w += STEP_BYTES) {
       __m512i w0 = _mm512_load_si512(w), w1 = _mm512_load_si512(w + 64);
-      stream_ahead(w + p->ahead, is_far, rows);
+      stream_part(turn, i, &p->stream, is_far, rows);
 #pragma clang loop unroll(full)
       for (int m = 0; m < rows; m++) {
         __m512i value = four(row_pointer(&at, p->x_stride, m, 4 * i));
@@ -60,7 +60,7 @@ VLM_INLINE void tile(const int8_piece *p, float *sums, const bool is_far, const 
     }
   }
   if (p->tail) {
-    for (int lines = 0; lines < 2; lines++) stream_ahead(w + p->ahead + 128 * lines, is_far, rows);
+    for (int part = 0; part < 2; part++) stream_ahead(w + part * FAR_PART, &p->stream, is_far, rows);
     add_group(p, dot, sums, rows);
     return;
   }
@@ -85,7 +85,7 @@ static int8_tile_fn *const tiles[][TILE_ROWS] = {{TILES(NEAR)}, {TILES(FAR)}};
 // The rows of one tile stay in registers for all inputs; those of several visit a piece while it is in the first cache.
 static void thin_block(const vlm_linear_args *a, const linear_block *b) {
   int8_block(a, b, &(int8_plan){.tiles = tiles[a->is_far], .tile_rows = TILE_ROWS, .inputs = a->rows <= TILE_ROWS ? a->inputs : THIN_INPUTS,
-                                .ahead = a->is_far ? FAR_AHEAD : PREFETCH});
+                                .ahead = PREFETCH});
 }
 
 static void tall_block(const vlm_linear_args *a, const linear_block *b) {

@@ -6,7 +6,6 @@
 #include "simd_avx2.h"
 #include "../vectors/math_body.inl"
 #include "../vectors/linear_blocks.inl"
-#include "../vectors/prefetch.inl"
 #include "../vectors/linear_int8_pieces.inl"
 #include "../vectors/row_pointers.inl"
 
@@ -27,7 +26,7 @@ VLM_INLINE void add_step(const uint8_t *w, const row_pointers *at, int64_t strid
 
 static void thin_block(const vlm_linear_args *a, const linear_block *b) {
   int8_block(a, b, &(int8_plan){.tiles = tiles[a->is_far], .tile_rows = TILE_ROWS, .inputs = THIN_INPUTS,
-                                .ahead = a->is_far ? FAR_AHEAD : PREFETCH});
+                                .ahead = PREFETCH});
 }
 
 static void tall_block(const vlm_linear_args *a, const linear_block *b) {

@@ -16,7 +16,7 @@ static inline __m256i four(const int8_t *x) {
 static inline __m256i add(__m256i sum, __m256i w, __m256i x);
 
 // One panel for one row.
-VLM_INLINE void tile(const vlm_screen_args *a, int64_t panel, int64_t row, const bool is_far) {
+VLM_INLINE void tile(const vlm_screen_args *a, int64_t panel, int64_t row, const weight_stream *stream, const bool is_far) {
   int64_t steps = vlm_screen_steps(a->inputs);
   const uint8_t *w = (const uint8_t *)a->weight + panel * vlm_screen_panel_bytes(a->inputs);
   const int8_t *x = (const int8_t *)a->coded + row * vlm_screen_row_stride(a->inputs) + 64;
@@ -24,8 +24,8 @@ VLM_INLINE void tile(const vlm_screen_args *a, int64_t panel, int64_t row, const
   for (int n = 0; n < VECTORS; n++) high[n] = low[n] = _mm256_setzero_si256();
   for (int64_t s = 0; s < steps; s++, w += VLM_SCREEN_STEP, x += 8) {
     __m256i first = four(x), second = four(x + 4);
-    prefetch_line(w + (is_far ? FAR_AHEAD : PREFETCH), is_far);
-    prefetch_line(w + (is_far ? FAR_AHEAD : PREFETCH) + 64, is_far);
+    prefetch_line(w, stream, is_far);
+    prefetch_line(w + 64, stream, is_far);
 #pragma clang loop unroll(full)
     for (int n = 0; n < VECTORS; n++) {
       __m256i part = _mm256_load_si256((const void *)(w + 32 * n));
@@ -42,8 +42,11 @@ VLM_INLINE void tile(const vlm_screen_args *a, int64_t panel, int64_t row, const
 }
 
 static void screen(const vlm_screen_args *a, int64_t begin, int64_t end) {
+  const weight_stream stream = screen_stream(a, begin, end, PREFETCH);
   for (int64_t panel = begin; panel < end; panel++)
-    for (int64_t row = 0; row < a->rows; row++)
-      if (a->is_far) tile(a, panel, row, true);
-      else tile(a, panel, row, false);
+    for (int64_t row = 0; row < a->rows; row++) {
+      const weight_stream *asked = row == 0 ? &stream : &no_stream;
+      if (a->is_far) tile(a, panel, row, asked, true);
+      else tile(a, panel, row, asked, false);
+    }
 }

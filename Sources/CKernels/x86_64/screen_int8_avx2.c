@@ -5,7 +5,6 @@
 #define TARGET "avx2,fma,f16c"
 #pragma clang attribute push(__attribute__((target(TARGET))), apply_to = function)
 #include "simd_avx2.h"
-#include "../vectors/prefetch.inl"
 #include "screen_int8_256.inl"
 
 // Two products fit in 16 bits.
