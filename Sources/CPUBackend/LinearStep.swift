@@ -12,7 +12,7 @@ class LinearStep: PreparedStep {
     final let panels: Int
     /// Columns of the result.
     private let width: Int
-    /// Panels of few rows that one thread reads one behind another at least.
+    /// Panels that one thread streams at least, one behind another.
     private let panelsOfRun: Int
     /// Whether many rows go to OpenBLAS.
     private let mayUseBLAS: Bool
@@ -75,12 +75,11 @@ class LinearStep: PreparedStep {
         if usesBLAS { return Self.blasGrain }
         let items = itemCount(phase)
         let worthIt = 131_072 * items / max(Int(arguments.rows * arguments.inputs * arguments.outputs), 1)
-        // Few rows: a run of panels begins with a wait for memory.
-        let run = arguments.rows <= Self.fewRows ? min(panelsOfRun, items / (2 * environment.threads)) : 1
+        // A run of panels that few rows stream begins with a wait for memory.
+        let run = arguments.rows <= Int64(VLM_LINEAR_FEW_ROWS) ? min(panelsOfRun, items / (2 * environment.threads)) : 1
         return max(1, worthIt, run)
     }
 
-    private static let fewRows = 24
     private static let runBytes = 65536
 
     /// Panels for which it is worth that OpenBLAS packs the rows of x once more.

@@ -1,7 +1,7 @@
 // e2m1 layers over rows of int8: a tile is up to TILE_ROWS rows × 8 of a panel's 32 outputs, × 16 where there are many rows, or two rows × 32. Numbers are signed bytes, so
 // nothing is added to them, and what a row's dot begins with is not read.
 
-enum { TILE_ROWS = 4, THIN_ROWS = 24, INPUTS = 1024 };
+enum { TILE_ROWS = 4, INPUTS = 1024 };
 
 VLM_INLINE float32x4_t four_scales(const uint8_t *codes, const int group) {
   uint32_t bytes;

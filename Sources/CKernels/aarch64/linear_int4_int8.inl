@@ -1,6 +1,6 @@
 // int4 layers over rows of int8: a tile is up to TILE_ROWS rows × 16 of a panel's 32 outputs, or two rows × 32.
 
-enum { TILE_ROWS = 4, THIN_ROWS = 24, INPUTS = 512, PREFETCH = 2176, CHUNK = 16 };
+enum { TILE_ROWS = 4, INPUTS = 512, PREFETCH = 2176, CHUNK = 16 };
 
 // sums += scale · x.scale · (dot − zero · x.sum) of the vectors from n on, whose dots are integers.
 VLM_INLINE void add_group(int32x4_t dot[][TILE_ROWS], const uint16_t *scales, const row_pointers *at, int64_t stride, const int n, const int vectors,

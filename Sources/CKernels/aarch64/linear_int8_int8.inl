@@ -1,7 +1,7 @@
 // 8-bit weights over rows of int8: a tile is up to TILE_ROWS rows × 16 outputs, or two rows × 32. Codes become signed by less CENTRE, and so
 // do their zeros.
 
-enum { TILE_ROWS = 4, THIN_ROWS = 24, INPUTS = 512, PREFETCH = 2048, CENTRE = 128, STEP_BYTES = VLM_PANEL * 4 };
+enum { TILE_ROWS = 4, INPUTS = 512, PREFETCH = 2048, CENTRE = 128, STEP_BYTES = VLM_PANEL * 4 };
 
 // sums += scale · (x.scale · (dot − zero · x.sum)) with every product rounded, of the vectors from n on.
 VLM_INLINE void add_group(const int8_piece *p, int32x4_t dot[][TILE_ROWS], const int n, float *sums, const int rows, const int vectors) {
@@ -84,6 +84,6 @@ static void tall_block(const vlm_linear_args *a, const linear_block *b) {
 }
 
 static void linear_int8(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
-  if (a->rows <= THIN_ROWS) linear_blocks(a, begin, end, scratch, thin_block, (linear_cut){1, a->inputs});
+  if (a->rows <= VLM_LINEAR_FEW_ROWS) linear_blocks(a, begin, end, scratch, thin_block, (linear_cut){1, a->inputs});
   else linear_blocks(a, begin, end, scratch, tall_block, (linear_cut){LINEAR_PANELS, INPUTS});
 }

@@ -288,6 +288,9 @@ size_t vlm_linear_scratch_bytes(void);
 // Most rows that are computed together: with AMX, where unpacked weights are soon used up, and without.
 enum { VLM_LINEAR_ROWS_AMX = 512, VLM_LINEAR_ROWS = 192 };
 
+// Most rows that stream the weights once, from memory; more use the caches.
+enum { VLM_LINEAR_FEW_ROWS = 24 };
+
 // How many items a layer's work is: for each part of its rows vlm_panels(outputs), or half as many where the layer is gated, whose halves are whole
 // panels.
 int64_t vlm_linear_items(const vlm_linear_args *args, vlm_isa isa);

@@ -6,7 +6,7 @@
 #include "row_pointers.inl"
 
 // Up to ROUNDING_ROWS rows have weights rounded on the way to their product; more read them from scratch.
-enum { THIN_ROWS = 24, STEP_BYTES = VLM_PANEL * 4, BLOCK_BYTES = VLM_I16_BLOCK / 2 * STEP_BYTES };
+enum { STEP_BYTES = VLM_PANEL * 4, BLOCK_BYTES = VLM_I16_BLOCK / 2 * STEP_BYTES };
 
 // What scratch holds of a block of a panel.
 typedef struct {
@@ -138,7 +138,7 @@ VLM_INLINE void i16_round(const char *w, int64_t steps, const char *next, i16_we
 static void i16_block(const vlm_linear_args *a, const linear_block *b) {
   const int64_t panel = (int64_t)vlm_panel_bytes(VLM_WEIGHT_BF16, a->inputs, 0), row_bytes = (int64_t)vlm_row_bytes(VLM_ROWS_INT16_BLOCKS, a->inputs, 0);
   const char *w = (const char *)a->weight + b->panel * panel + b->k / 2 * STEP_BYTES, *row = (const char *)a->packed;
-  const char *next = a->rows < LINEAR_PREFETCH_ROWS ? w + BLOCK_BYTES : NULL;
+  const char *next = a->rows <= VLM_LINEAR_FEW_ROWS ? w + BLOCK_BYTES : NULL;
   const bool is_rounding = a->rows <= ROUNDING_ROWS;
   i16_weights *weights = (i16_weights *)b->weights;
   i16_piece p = {.x_stride = row_bytes, .w = w, .weights = weights, .steps = vlm_ceil_div(b->k_count, 2), .is_first = !b->accumulate,
@@ -159,5 +159,5 @@ static void i16_block(const vlm_linear_args *a, const linear_block *b) {
 }
 
 static void linear_bf16_int16(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
-  linear_blocks(a, begin, end, scratch, i16_block, (linear_cut){a->rows <= THIN_ROWS ? 1 : LINEAR_PANELS, VLM_I16_BLOCK});
+  linear_blocks(a, begin, end, scratch, i16_block, (linear_cut){a->rows <= VLM_LINEAR_FEW_ROWS ? 1 : LINEAR_PANELS, VLM_I16_BLOCK});
 }

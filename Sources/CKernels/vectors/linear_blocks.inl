@@ -15,7 +15,7 @@ typedef struct {
 
 typedef void linear_block_fn(const vlm_linear_args *args, const linear_block *block);
 
-enum { LINEAR_PREFETCH_ROWS = 25, LINEAR_PANELS = 8, LINEAR_TILE = 32, LINEAR_WEIGHTS = 64 << 10 };
+enum { LINEAR_PANELS = 8, LINEAR_TILE = 32, LINEAR_WEIGHTS = 64 << 10 };
 
 // One row of one panel.
 static inline void linear_finish_row(const vlm_linear_args *a, int64_t row, int64_t panel, const float *sums) {
@@ -34,7 +34,7 @@ static inline void linear_finish_row(const vlm_linear_args *a, int64_t row, int6
 
 // Prefetches the share of the next weights that belongs to rows [t, t + rows) of a block; few rows stream by themselves.
 static inline void linear_prefetch(const vlm_linear_args *a, const void *next, int64_t bytes, int64_t t, int64_t rows) {
-  if (a->rows < LINEAR_PREFETCH_ROWS) return;
+  if (a->rows <= VLM_LINEAR_FEW_ROWS) return;
   int64_t first = bytes * t / a->rows / 64 * 64, last = bytes * (t + rows) / a->rows;
   for (int64_t i = first; i < last; i += 64) __builtin_prefetch((const char *)next + i, 0, 2);
 }

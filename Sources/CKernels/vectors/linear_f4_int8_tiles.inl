@@ -17,7 +17,7 @@ static tile_fn *const thin_tiles[2][TILE_ROWS] = {{TILES(THIN, 16)}, {TILES(THIN
 
 // All rows visit a block of weights while it is in the first cache.
 static void f4_block(const vlm_linear_args *a, const linear_block *b) {
-  const bool is_tall = a->rows > THIN_ROWS;
+  const bool is_tall = a->rows > VLM_LINEAR_FEW_ROWS;
   const int64_t rows = is_tall ? TILE_ROWS : vlm_ceil_div(a->rows, vlm_ceil_div(a->rows, TILE_ROWS));
   if (!b->accumulate) __builtin_memset(b->sums, 0, (size_t)(a->rows * VLM_PANEL) * sizeof(float));
   for (int64_t k = b->k; k < b->k + b->k_count; k += VLM_F4_BLOCK) {
@@ -37,6 +37,6 @@ static void f4_block(const vlm_linear_args *a, const linear_block *b) {
 }
 
 static void linear_f4_int8(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
-  if (a->rows <= THIN_ROWS) linear_blocks(a, begin, end, scratch, f4_block, (linear_cut){1, a->inputs});
+  if (a->rows <= VLM_LINEAR_FEW_ROWS) linear_blocks(a, begin, end, scratch, f4_block, (linear_cut){1, a->inputs});
   else linear_blocks(a, begin, end, scratch, f4_block, (linear_cut){LINEAR_PANELS, INPUTS});
 }

@@ -2,7 +2,7 @@
 // rows pass. Every sum sees its inputs in order, as it does among many rows: a row's result does not depend on how many
 // others are computed with it.
 
-enum { THIN_ROWS = 24, THIN_BYTES = 2048 };
+enum { THIN_BYTES = 2048 };
 
 // A run of units (pairs of inputs, or groups) of one panel for the rows of one pass.
 typedef struct {

@@ -149,6 +149,6 @@ static void thin_block(const vlm_linear_args *a, const linear_block *b) {
 }
 
 static void linear_f32(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch, linear_block_fn *few, linear_block_fn *many) {
-  if (few && a->rows <= THIN_ROWS) linear_blocks(a, begin, end, scratch, few, (linear_cut){1, a->inputs});
+  if (few && a->rows <= VLM_LINEAR_FEW_ROWS) linear_blocks(a, begin, end, scratch, few, (linear_cut){1, a->inputs});
   else linear_blocks(a, begin, end, scratch, many, (linear_cut){LINEAR_PANELS, LINEAR_F32_INPUTS});
 }

@@ -231,7 +231,7 @@ static void attend_step(const vlm_query_tile *tile, const vlm_key_tile *keys, li
 static void attend_pairs(const vlm_query_tile *tile, const vlm_key_tile *keys, lines_ahead *ahead) {
   const bool is_whole = tile->head_dim % DEPTH == 0 && keys->count % DEPTH == 0;
   if (tile->rows <= VLM_TILES_STEP) return attend_step(tile, keys, ahead, is_whole);
-  if (tile->head_dim % DEPTH == 0 && keys->count % DEPTH == 0) {
+  if (is_whole) {
     pair_keys(tile, keys, ahead, true);
     pair_values(tile, keys, ahead, true);
   } else {

@@ -184,12 +184,12 @@ static void tall_block_f8(const vlm_linear_args *a, const linear_block *b) {
 }
 
 void vlm_linear_bf16_bf16_12x32_avx512bf16(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
-  if (a->rows <= THIN_ROWS) linear_blocks(a, begin, end, scratch, thin_block, (linear_cut){1, a->inputs});
+  if (a->rows <= VLM_LINEAR_FEW_ROWS) linear_blocks(a, begin, end, scratch, thin_block, (linear_cut){1, a->inputs});
   else linear_blocks(a, begin, end, scratch, tall_block, (linear_cut){LINEAR_PANELS, INPUTS});
 }
 
 void vlm_linear_f8_bf16_12x32_avx512bf16(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
-  if (a->rows <= THIN_ROWS) linear_blocks(a, begin, end, scratch, thin_block_f8, (linear_cut){1, a->inputs});
+  if (a->rows <= VLM_LINEAR_FEW_ROWS) linear_blocks(a, begin, end, scratch, thin_block_f8, (linear_cut){1, a->inputs});
   else linear_blocks(a, begin, end, scratch, tall_block_f8, (linear_cut){LINEAR_PANELS, INPUTS});
 }
 #pragma clang attribute pop

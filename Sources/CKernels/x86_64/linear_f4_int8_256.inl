@@ -2,7 +2,7 @@
 // `add_four(dot, w, x)`, the products of four inputs; `factor`, a group's scales as whole numbers in their unit, in the form that
 // `add_scaled(total, dot, factor)` takes.
 
-enum { TILE_ROWS = 6, THIN_ROWS = 24, INPUTS = 1024, VECTORS = VLM_PANEL / 8 };
+enum { TILE_ROWS = 6, INPUTS = 1024, VECTORS = VLM_PANEL / 8 };
 
 static inline __m256i four(const void *q) {
   int32_t v;

@@ -10,7 +10,7 @@
 #include "../vectors/row_pointers.inl"
 #include "../vectors/linear_f4_int8_blocks.inl"
 
-enum { TILE_ROWS = 12, THIN_ROWS = 24, INPUTS = 1024 };
+enum { TILE_ROWS = 12, INPUTS = 1024 };
 
 static inline __m512i four(const void *q) {
   int32_t v;

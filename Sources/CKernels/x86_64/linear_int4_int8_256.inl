@@ -2,7 +2,7 @@
 // instruction set gives VECTORS, how many vectors of 8 outputs so many rows take, and `add_chunk(weights, rows' place, stride, dots, whether the
 // weights are u8 already, rows, vectors)`: the dots of CHUNK inputs.
 
-enum { TILE_ROWS = 6, THIN_ROWS = 24, INPUTS = 512, PREFETCH = 2176, CHUNK = 32 };
+enum { TILE_ROWS = 6, INPUTS = 512, PREFETCH = 2176, CHUNK = 32 };
 
 static inline __m256i four(const void *q) {
   int32_t v;

@@ -10,7 +10,7 @@
 #include "../vectors/row_pointers.inl"
 #include "../vectors/linear_int4_int8_blocks.inl"
 
-enum { TILE_ROWS = 12, THIN_ROWS = 24, INPUTS = 512, PREFETCH = 2176 };
+enum { TILE_ROWS = 12, INPUTS = 512, PREFETCH = 2176 };
 
 static inline __m512i four(const void *q) {
   int32_t v;

@@ -2,7 +2,7 @@
 // gives X_BYTES, the bytes of a row's number as its tiles read them, and `add_step(weights, rows' place, stride, dots, rows, vectors)`: the
 // products of four inputs.
 
-enum { TILE_ROWS = 6, VECTORS = VLM_PANEL / 8, THIN_ROWS = 24, PREFETCH = 2048, STEP_BYTES = VLM_PANEL * 4 };
+enum { TILE_ROWS = 6, VECTORS = VLM_PANEL / 8, PREFETCH = 2048, STEP_BYTES = VLM_PANEL * 4 };
 
 static inline __m256i four(const void *q) {
   int32_t v;

@@ -64,7 +64,7 @@ static void thin_block(const vlm_linear_args *a, const linear_block *b) {
 static void tall_block(const vlm_linear_args *a, const linear_block *b) { block(a, b, false, 0); }
 
 void vlm_linear_int8_int8_6x16_avx2(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
-  if (a->rows <= THIN_ROWS) linear_blocks(a, begin, end, scratch, thin_block, (linear_cut){1, THIN_INPUTS});
+  if (a->rows <= VLM_LINEAR_FEW_ROWS) linear_blocks(a, begin, end, scratch, thin_block, (linear_cut){1, THIN_INPUTS});
   else linear_blocks(a, begin, end, scratch, tall_block, (linear_cut){LINEAR_PANELS, INPUTS});
 }
 #pragma clang attribute pop

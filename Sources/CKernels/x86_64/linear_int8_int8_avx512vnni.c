@@ -11,7 +11,7 @@
 #include "../vectors/row_pointers.inl"
 
 // A tile is up to TILE_ROWS rows × VLM_PANEL outputs, whose integer sums are in registers.
-enum { TILE_ROWS = 12, THIN_ROWS = 24, THIN_INPUTS = 512, INPUTS = 512, PREFETCH = 2048, STEP_BYTES = VLM_PANEL * 4 };
+enum { TILE_ROWS = 12, THIN_INPUTS = 512, INPUTS = 512, PREFETCH = 2048, STEP_BYTES = VLM_PANEL * 4 };
 
 static inline __m512i four(const void *q) {
   int32_t v;
@@ -93,7 +93,7 @@ static void tall_block(const vlm_linear_args *a, const linear_block *b) {
 }
 
 void vlm_linear_int8_int8_12x32_avx512vnni(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
-  if (a->rows <= THIN_ROWS) linear_blocks(a, begin, end, scratch, thin_block, (linear_cut){1, a->inputs});
+  if (a->rows <= VLM_LINEAR_FEW_ROWS) linear_blocks(a, begin, end, scratch, thin_block, (linear_cut){1, a->inputs});
   else linear_blocks(a, begin, end, scratch, tall_block, (linear_cut){LINEAR_PANELS, INPUTS});
 }
 #pragma clang attribute pop

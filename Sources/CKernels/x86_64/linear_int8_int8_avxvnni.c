@@ -34,7 +34,7 @@ static void tall_block(const vlm_linear_args *a, const linear_block *b) {
 }
 
 void vlm_linear_int8_int8_6x16_avxvnni(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
-  if (a->rows <= THIN_ROWS) linear_blocks(a, begin, end, scratch, thin_block, (linear_cut){1, a->inputs});
+  if (a->rows <= VLM_LINEAR_FEW_ROWS) linear_blocks(a, begin, end, scratch, thin_block, (linear_cut){1, a->inputs});
   else linear_blocks(a, begin, end, scratch, tall_block, (linear_cut){LINEAR_PANELS, INPUTS});
 }
 #pragma clang attribute pop

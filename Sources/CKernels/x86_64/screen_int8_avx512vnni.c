@@ -20,8 +20,9 @@ static inline __m512i four(const int8_t *x) {
   return _mm512_set1_epi32(v);
 }
 
-// The lines of a half of a panel, in the order of a window: as many places take turns as it has pages.
-VLM_INLINE const char *half_place(const char *half, int64_t line, int64_t lines) {
+// The lines of a half of a panel; where memory is far, in the order of a window: as many places take turns as it has pages.
+VLM_INLINE const char *half_place(const char *half, int64_t line, int64_t lines, const bool is_far) {
+  if (!is_far) return half + 64 * line;
   const int64_t place = line % FAR_PAGES * vlm_ceil_div(lines, FAR_PAGES) + line / FAR_PAGES;
   return half + 64 * vlm_min(place, lines - 1);
 }
@@ -37,7 +38,7 @@ VLM_INLINE void tile(const vlm_screen_args *a, int64_t panel, int64_t row, const
   for (int m = 0; m < rows; m++) high[m][0] = high[m][1] = low[m][0] = low[m][1] = _mm512_setzero_si512();
   for (int64_t s = 0; s < steps; s++, w += VLM_SCREEN_STEP, x += 8) {
     __m512i w0 = _mm512_load_si512(w), w1 = _mm512_load_si512(w + 64);
-    if (next) _mm_prefetch(half_place(next, s, steps), _MM_HINT_T1);
+    if (next) _mm_prefetch(half_place(next, s, steps, is_far), _MM_HINT_T1);
     else stream_ahead(w, stream, is_far, rows);
 #pragma clang loop unroll(full)
     for (int m = 0; m < rows; m++) {
