@@ -38,21 +38,23 @@ VLM_INLINE void prefetch_line(const void *at, const weight_stream *s, const bool
   else __builtin_prefetch((const char *)at + s->ahead, 0, 3);
 }
 
-// Prefetches a quarter of FAR_TURN bytes while those at `at` are read for `rows` rows. Where memory is near, one and two rows wait for it alone:
-// prefetches would only hold the few miss buffers of the first cache, which loads and the hardware's own prefetches use better (Zen 4, one row of int4:
-// 19 → 24 GB/s per core).
-VLM_INLINE void stream_part(const void *at, const int part, const weight_stream *s, const bool is_far, const int rows) {
+// Prefetches a part of FAR_TURN bytes while those at `at` are read.
+VLM_INLINE void stream_part(const void *at, const int part, const weight_stream *s, const bool is_far) {
   if (is_far) far_part(far_turn(at, s), part, at, s);
-  else if (rows > 2)
+  else
     for (int line = part * FAR_PART; line < (part + 1) * FAR_PART; line += 64) __builtin_prefetch((const char *)at + s->ahead + line, 0, 3);
 }
 
-// The same for FAR_PART bytes by themselves.
-VLM_INLINE void stream_ahead(const void *at, const weight_stream *s, const bool is_far, const int rows) {
+// Prefetches FAR_PART bytes while those at `at` are read.
+VLM_INLINE void stream_ahead(const void *at, const weight_stream *s, const bool is_far) {
   const int64_t part = (int64_t)((uintptr_t)at - (uintptr_t)s->begin) % FAR_TURN / FAR_PART;
   if (is_far) far_part(far_turn(at, s), part, at, s);
-  else stream_part(at, 0, s, false, rows);
+  else stream_part(at, 0, s, false);
 }
+
+// Whether kernels of 512 bits ask ahead. Where memory is near, one and two rows wait for it alone: prefetches would only hold the few miss buffers of the
+// first cache, which loads and the hardware's own prefetches use better (Zen 4, one row of int4: 19 → 24 GB/s per core).
+VLM_INLINE bool asks_ahead(const bool is_far, const int rows) { return is_far || rows > 2; }
 
 // Prefetches the first window, where memory is far.
 static inline void stream_begin(const weight_stream *s) {

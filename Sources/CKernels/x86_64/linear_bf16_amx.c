@@ -74,7 +74,7 @@ VLM_INLINE void thin(const vlm_linear_args *a, const linear_block *b, const bool
     if (!is_f8)
 #pragma clang loop unroll(full)
       for (int at = 0; at < TILE_PAIRS * 4; at += FAR_PART)
-        stream_part((const char *)w + at / FAR_TURN * FAR_TURN, at % FAR_TURN / FAR_PART, &b->stream, true, TILE_ROWS);
+        stream_part((const char *)w + at / FAR_TURN * FAR_TURN, at % FAR_TURN / FAR_PART, &b->stream, true);
     multiply(x + i * DEPTH, x + i * DEPTH + TILE_ROWS * stride, 2 * stride, w, both);
   }
   for (int64_t i = weights.whole; i < weights.steps; i++) multiply(x + i * DEPTH, x + i * DEPTH + TILE_ROWS * stride, 2 * stride, s->w, both);

@@ -67,12 +67,12 @@ VLM_INLINE void thin_run(const thin_piece *p, float *sums, const bool is_far, co
     const uint32_t *turn = w;
 #pragma clang loop unroll(full)
     for (int i = 0; i < 4; i++, w += VLM_PANEL) {
-      stream_part(turn, i, &p->stream, is_far, rows);
+      if (asks_ahead(is_far, rows)) stream_part(turn, i, &p->stream, is_far);
       step(&x, p->x_stride, 4 * i, w, sum, rows);
     }
   }
   for (; left > 0; left--, w += VLM_PANEL, row_pointers_advance(&x, 4, rows)) {
-    stream_ahead(w, &p->stream, is_far, rows);
+    if (asks_ahead(is_far, rows)) stream_ahead(w, &p->stream, is_far);
     step(&x, p->x_stride, 0, w, sum, rows);
   }
 #pragma clang loop unroll(full)

@@ -49,7 +49,7 @@ VLM_INLINE void add_dot(const tile_run *run, const uint8_t *w, const row_pointer
 #pragma clang loop unroll(full)
   for (int k = 0; k < VLM_F4_DOT; k += 8, w += is_unpacked ? 2 * STEP_BYTES : STEP_BYTES) {
     __m512i first[2], second[2];
-    if (!is_unpacked && vectors == 2) stream_ahead(w, &run->stream, run->is_far, rows);
+    if (!is_unpacked && vectors == 2 && asks_ahead(run->is_far, rows)) stream_ahead(w, &run->stream, run->is_far);
     if (!is_unpacked && vectors == 1) prefetch_line(w, &run->stream, run->is_far);
 #pragma clang loop unroll(full)
     for (int n = 0; n < vectors; n++) {
@@ -117,7 +117,7 @@ VLM_INLINE void outputs(const tile_run *run, const int n, const int vectors, flo
 // Few rows take all outputs of a panel at once, more of them one half after the other, so that codes are split once.
 VLM_INLINE void tile(const tile_run *run, float *sums, const bool is_unpacked, const int group, const int rows) {
   const int vectors = rows <= 6 ? 2 : 1;
-  if (!is_unpacked) stream_ahead(run->scales, &run->stream, run->is_far, rows);
+  if (!is_unpacked && asks_ahead(run->is_far, rows)) stream_ahead(run->scales, &run->stream, run->is_far);
 #pragma clang loop unroll(full)
   for (int n = 0; n < 2; n += vectors) outputs(run, n, vectors, sums, is_unpacked, group, rows);
 }

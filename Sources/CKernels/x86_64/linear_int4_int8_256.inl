@@ -49,7 +49,7 @@ VLM_INLINE void tile(const tile_run *run, const uint8_t *block, row_pointers at,
   for (int64_t k = 0; k < run->group; k += CHUNK, codes += split ? 2 * bytes : bytes, row_pointers_advance(&at, CHUNK, rows)) {
     if (!split)
 #pragma clang loop unroll(full)
-      for (int line = 0; line < vectors * bytes / 4; line += 64) prefetch_line(codes + (bytes / 4 - 32) * n + line, &run->stream, is_far);
+      for (int part = n; part < n + vectors; part++) stream_part(codes - 32 * n, part, &run->stream, is_far);
     add_chunk(codes, &at, run->x_stride, dot, split, rows, vectors);
   }
 #pragma clang loop unroll(full)
@@ -62,8 +62,7 @@ VLM_INLINE void thin(const tile_run *run, float *sums, const bool is_far, const 
   const int vectors = VECTORS(rows);
   for (int64_t g = 0; g < run->groups; g++, block += vlm_int4_block_bytes(run->group)) {
     const char *scales = (const char *)block_scales(block, run->group);
-    prefetch_line(scales, &run->stream, is_far);
-    prefetch_line(scales + 64, &run->stream, is_far);
+    stream_ahead(scales, &run->stream, is_far);
 #pragma clang loop unroll(full)
     for (int n = 0; n < 4; n += vectors) tile(run, block, at, n, vectors, sums, false, is_far, rows);
     row_pointers_advance(&at, vlm_i8_group_bytes(run->group), rows);

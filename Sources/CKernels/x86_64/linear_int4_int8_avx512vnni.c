@@ -65,7 +65,7 @@ VLM_INLINE void thin(const tile_run *run, float *sums, const bool is_far, const 
         __m512i a0, b0, a1, b1;
         split64(codes, &a0, &b0);
         split64(codes + 64, &a1, &b1);
-        stream_part(turn, i / 8, &run->stream, is_far, rows);
+        if (asks_ahead(is_far, rows)) stream_part(turn, i / 8, &run->stream, is_far);
 #pragma clang loop unroll(full)
         for (int m = 0; m < rows; m++) {
           __m512i first = four(row_pointer(&at, run->x_stride, m, i)), second = four(row_pointer(&at, run->x_stride, m, i + 4));
@@ -77,7 +77,7 @@ VLM_INLINE void thin(const tile_run *run, float *sums, const bool is_far, const 
       }
     }
     const uint16_t *scales = block_scales(block, run->group);
-    stream_ahead(scales, &run->stream, is_far, rows);
+    if (asks_ahead(is_far, rows)) stream_ahead(scales, &run->stream, is_far);
     add_group(dot, scales, &at, run->x_stride, sums, false, rows);
     row_pointers_advance(&at, (int64_t)sizeof(vlm_i8_tail), rows);
   }

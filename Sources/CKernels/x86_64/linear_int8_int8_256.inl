@@ -44,8 +44,8 @@ VLM_INLINE void part(const int8_piece *p, const int first, float *sums, const bo
       dot[m][n] = p->carries ? _mm256_loadu_si256((const void *)(sums + m * VLM_PANEL + 8 * n)) : _mm256_setzero_si256();
 #pragma clang loop unroll(disable)
   for (int64_t k = 0; k < p->inputs; k += 4, w += STEP_BYTES, row_pointers_advance(&at, 4 * X_BYTES, rows)) {
-#pragma clang loop unroll(full)
-    for (int line = 0; line < vectors; line += 2) prefetch_line(w + 32 * line, &p->stream, is_far);
+    if (vectors == 4) stream_ahead(w, &p->stream, is_far);
+    else prefetch_line(w, &p->stream, is_far);
     add_step(w, &at, p->x_stride, dot, rows, vectors);
   }
   if (p->tail) {

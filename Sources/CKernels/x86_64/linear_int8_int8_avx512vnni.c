@@ -50,7 +50,7 @@ VLM_INLINE void tile(const int8_piece *p, float *sums, const bool is_far, const 
 #pragma clang loop unroll(full)
     for (int i = 0; i < 4; i++, w += STEP_BYTES) {
       __m512i w0 = _mm512_load_si512(w), w1 = _mm512_load_si512(w + 64);
-      stream_part(turn, i, &p->stream, is_far, rows);
+      if (asks_ahead(is_far, rows)) stream_part(turn, i, &p->stream, is_far);
 #pragma clang loop unroll(full)
       for (int m = 0; m < rows; m++) {
         __m512i value = four(row_pointer(&at, p->x_stride, m, 4 * i));
@@ -60,7 +60,7 @@ VLM_INLINE void tile(const int8_piece *p, float *sums, const bool is_far, const 
     }
   }
   if (p->tail) {
-    for (int part = 0; part < 2; part++) stream_ahead(w + part * FAR_PART, &p->stream, is_far, rows);
+    for (int part = 0; asks_ahead(is_far, rows) && part < 2; part++) stream_ahead(w + part * FAR_PART, &p->stream, is_far);
     add_group(p, dot, sums, rows);
     return;
   }

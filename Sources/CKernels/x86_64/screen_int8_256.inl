@@ -24,8 +24,7 @@ VLM_INLINE void tile(const vlm_screen_args *a, int64_t panel, int64_t row, const
   for (int n = 0; n < VECTORS; n++) high[n] = low[n] = _mm256_setzero_si256();
   for (int64_t s = 0; s < steps; s++, w += VLM_SCREEN_STEP, x += 8) {
     __m256i first = four(x), second = four(x + 4);
-    prefetch_line(w, stream, is_far);
-    prefetch_line(w + 64, stream, is_far);
+    stream_ahead(w, stream, is_far);
 #pragma clang loop unroll(full)
     for (int n = 0; n < VECTORS; n++) {
       __m256i part = _mm256_load_si256((const void *)(w + 32 * n));

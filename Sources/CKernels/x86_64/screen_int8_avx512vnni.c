@@ -39,7 +39,7 @@ VLM_INLINE void tile(const vlm_screen_args *a, int64_t panel, int64_t row, const
   for (int64_t s = 0; s < steps; s++, w += VLM_SCREEN_STEP, x += 8) {
     __m512i w0 = _mm512_load_si512(w), w1 = _mm512_load_si512(w + 64);
     if (next) _mm_prefetch(half_place(next, s, steps, is_far), _MM_HINT_T1);
-    else stream_ahead(w, stream, is_far, rows);
+    else if (asks_ahead(is_far, rows)) stream_ahead(w, stream, is_far);
 #pragma clang loop unroll(full)
     for (int m = 0; m < rows; m++) {
       __m512i first = four(x + m * stride), second = four(x + m * stride + 4);
