@@ -16,14 +16,14 @@ enum { FAR_PAGE = 4096, FAR_PAGES = 8, FAR_PARTS = 4, FAR_PART = 128, FAR_TURN =
 // Where the first part of the turn is that is prefetched while FAR_TURN bytes at `at` are read: in the window behind theirs.
 VLM_INLINE const char *far_turn(const void *at, const weight_stream *s) {
   enum { TURNS = FAR_PAGES / FAR_PARTS };
-  const uintptr_t x = (uintptr_t)at - (uintptr_t)s->begin, turn = x % FAR_WINDOW / FAR_TURN;
-  return s->begin + (x / FAR_WINDOW * FAR_WINDOW + FAR_WINDOW + turn % TURNS * (FAR_PARTS * FAR_PAGE) + turn / TURNS * FAR_PART);
+  const uintptr_t begin = (uintptr_t)s->begin, x = (uintptr_t)at - begin, turn = x % FAR_WINDOW / FAR_TURN;
+  return (const char *)(begin + x / FAR_WINDOW * FAR_WINDOW + FAR_WINDOW + turn % TURNS * (FAR_PARTS * FAR_PAGE) + turn / TURNS * FAR_PART);
 }
 
 // A place `offset` bytes into a part of a turn, or `at` where that is behind the end.
 VLM_INLINE const char *far_place(const char *turn, int64_t part, int64_t offset, const void *at, const weight_stream *s) {
-  const char *place = turn + part * FAR_PAGE + offset;
-  return (uintptr_t)place < (uintptr_t)s->end ? place : at;
+  const uintptr_t place = (uintptr_t)turn + (uintptr_t)(part * FAR_PAGE + offset);
+  return place < (uintptr_t)s->end ? (const char *)place : at;
 }
 
 VLM_INLINE void far_part(const char *turn, int64_t part, const void *at, const weight_stream *s) {

@@ -30,8 +30,10 @@ static void ask_next(lines_ahead *a) {
     a->second = NULL;
     a->turn = 0;
   }
+  a->end = NULL;
+  if (!a->piece || turns == 0) return;
   a->at = a->piece + (a->turn % PARTS * turns + a->turn / PARTS) * TURN;
-  a->end = a->piece && turns > 0 ? a->at + TURN : NULL;
+  a->end = a->at + TURN;
 }
 
 static inline lines_ahead lines_of(const void *first, const void *second, int64_t bytes) {
