@@ -1,6 +1,6 @@
 // int4 layers over rows of int8: every panel in the weight's groups.
 
-enum { STEP_BYTES = VLM_PANEL * 4, THIN_INPUTS = 128 };
+enum { STEP_BYTES = VLM_PANEL * 4, THIN_INPUTS = 512 };
 
 // A run of groups for the rows of a tile.
 typedef struct {

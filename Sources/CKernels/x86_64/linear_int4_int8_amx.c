@@ -9,8 +9,9 @@
 #include "../vectors/linear_blocks.inl"
 #include "rows_amx.h"
 
-// Fewer rows are computed by the version without tiles, whose sums are the same.
-enum { FEWEST_ROWS = VLM_TILED_ROWS, PANELS = 16, STEP_BYTES = VLM_PANEL * 4 };
+// Up to STREAMED_ROWS take tiles as rows lie, from FEWEST_ROWS on and in groups of 128. What is left is computed by the version without tiles, whose sums
+// are the same.
+enum { FEWEST_ROWS = 9, STREAMED_ROWS = VLM_TILED_ROWS - 1, STREAMED_GROUP = 128, PANELS = 16, STEP_BYTES = VLM_PANEL * 4 };
 
 // What scratch holds of a block: weights as s8 [inputs/4][VLM_PANEL][4], each code − zero, and their scales; integer sums of a group, of two tiles of
 // rows by two of outputs.
@@ -22,26 +23,41 @@ typedef struct {
 } int4_block;
 _Static_assert(sizeof(int4_block) <= LINEAR_WEIGHTS, "a block fits scratch");
 
+// The same for rows that stream the weights, two groups in turns.
+typedef struct {
+  int4_block block;
+  float x_scales[2][VLM_TILED_ROWS];
+} streamed_block;
+_Static_assert(sizeof(streamed_block) <= LINEAR_WEIGHTS, "a block fits scratch");
+
 static inline const uint16_t *block_scales(const uint8_t *block, int64_t group) { return (const uint16_t *)(block + group * VLM_PANEL / 2); }
 
-// Of some groups from `block` on.
-static void split_weights(const vlm_linear_args *a, const uint8_t *block, int64_t groups, int4_block *s) {
+// Of the group at `block`; of weights that are streamed asks for those to come.
+VLM_INLINE void split_group(const uint8_t *block, int64_t group, int8_t *y, float *scale, const weight_stream *stream) {
   const __m512i low = _mm512_set1_epi8(15);
-  int8_t *y = s->weights;
-  for (int64_t g = 0; g < groups; g++, block += vlm_int4_block_bytes(a->group)) {
-    __m512i shift[2];
-    for (int n = 0; n < 2; n++) {
-      const uint16_t *scales = block_scales(block, a->group) + 16 * n;
-      v_store(s->scales[g] + 16 * n, v_from_f16(scales));
-      shift[n] = _mm512_mullo_epi32(_mm512_cvtps_epi32(v_from_f16(scales + VLM_PANEL)), _mm512_set1_epi32(0x01010101));
-    }
-    for (int64_t step = 0; step < a->group; step += 8, y += 2 * STEP_BYTES)
+  __m512i shift[2];
+  for (int n = 0; n < 2; n++) {
+    const uint16_t *scales = block_scales(block, group) + 16 * n;
+    v_store(scale + 16 * n, v_from_f16(scales));
+    shift[n] = _mm512_mullo_epi32(_mm512_cvtps_epi32(v_from_f16(scales + VLM_PANEL)), _mm512_set1_epi32(0x01010101));
+  }
+  if (stream) stream_ahead(block_scales(block, group), stream, true);
+  for (int64_t step = 0; step < group; step += 32)
+#pragma clang loop unroll(full)
+    for (int i = 0; i < 4; i++, y += 2 * STEP_BYTES) {
+      if (stream) stream_part(block + step * (VLM_PANEL / 2), i, stream, true);
       for (int n = 0; n < 2; n++) {
-        const __m512i codes = _mm512_loadu_si512(block + step * (VLM_PANEL / 2) + 64 * n);
+        const __m512i codes = _mm512_loadu_si512(block + (step + 8 * i) * (VLM_PANEL / 2) + 64 * n);
         _mm512_store_si512(y + 64 * n, _mm512_sub_epi8(_mm512_and_si512(codes, low), shift[n]));
         _mm512_store_si512(y + STEP_BYTES + 64 * n, _mm512_sub_epi8(_mm512_and_si512(_mm512_srli_epi16(codes, 4), low), shift[n]));
       }
-  }
+    }
+}
+
+// Of some groups from `block` on.
+static void split_weights(const vlm_linear_args *a, const uint8_t *block, int64_t groups, int4_block *s) {
+  int8_t *y = s->weights;
+  for (int64_t g = 0; g < groups; g++, block += vlm_int4_block_bytes(a->group), y += a->group * VLM_PANEL) split_group(block, a->group, y, s->scales[g], NULL);
 }
 
 // Where the sums of a group's products go.
@@ -61,11 +77,18 @@ VLM_INLINE void add_rows(const int4_block *s, const destination *to, const int c
   }
 }
 
+// Where the rows of a group's tiles are: bytes between rows, and between the tiles of two steps.
+typedef struct {
+  const int8_t *x;
+  int64_t stride, step;
+} group_rows;
+
 // Products of one or two tiles of rows over a group, in steps of `depth` inputs. Between them, since tiles and vectors compute at the same time where their
-// instructions take turns, the sums of the group before get theirs.
-VLM_INLINE void multiply(int4_block *s, const int8_t *x, const int8_t *w, const destination *before, const int64_t depth, const int64_t group,
-                         const bool both) {
-  const int rows = TILE_ROWS / (int)(group / depth);
+// instructions take turns, the sums of the group before get theirs, for `tile_rows` rows of a tile.
+VLM_INLINE void multiply(int4_block *s, group_rows from, const int8_t *w, const destination *before, const int64_t depth, const int64_t group,
+                         const int tile_rows, const bool both) {
+  const int rows = tile_rows / (int)(group / depth);
+  const int8_t *x = from.x;
   _tile_zero(0);
   _tile_zero(1);
   if (both) {
@@ -73,8 +96,8 @@ VLM_INLINE void multiply(int4_block *s, const int8_t *x, const int8_t *w, const 
     _tile_zero(3);
   }
 #pragma clang loop unroll(full)
-  for (int i = 0; i < group / depth; i++, x += VLM_TILED_ROWS * depth, w += depth * VLM_PANEL) {
-    _tile_loadd(4, x, depth);
+  for (int i = 0; i < group / depth; i++, x += from.step, w += depth * VLM_PANEL) {
+    _tile_loadd(4, x, from.stride);
     _tile_loadd(6, w, STEP_BYTES);
     _tile_dpbssd(0, 4, 6);
     if (before) add_rows(s, before, 0, i * rows, rows);
@@ -82,7 +105,7 @@ VLM_INLINE void multiply(int4_block *s, const int8_t *x, const int8_t *w, const 
     _tile_dpbssd(1, 4, 7);
     if (before) add_rows(s, before, 1, i * rows, rows);
     if (!both) continue;
-    _tile_loadd(5, x + TILE_ROWS * depth, depth);
+    _tile_loadd(5, x + TILE_ROWS * from.stride, from.stride);
     _tile_dpbssd(2, 5, 6);
     if (before) add_rows(s, before, 2, i * rows, rows);
     _tile_dpbssd(3, 5, 7);
@@ -106,9 +129,10 @@ VLM_INLINE void tiles(const vlm_linear_args *a, const linear_block *b, int4_bloc
     const tiled_rows rows = rows_at(a, t, b->k, &s->last);
     linear_prefetch(a, next, bytes * groups, t, VLM_TILED_ROWS);
     for (int64_t g = 0; g < groups; g++) {
-      const int8_t *x = rows.x + g * group * VLM_TILED_ROWS, *w = s->weights + g * group * VLM_PANEL;
-      if (before.sums) multiply(s, x, w, &before, depth, group, both);
-      else multiply(s, x, w, NULL, depth, group, both);
+      const group_rows from = {rows.x + g * group * VLM_TILED_ROWS, depth, VLM_TILED_ROWS * depth};
+      const int8_t *w = s->weights + g * group * VLM_PANEL;
+      if (before.sums) multiply(s, from, w, &before, depth, group, TILE_ROWS, both);
+      else multiply(s, from, w, NULL, depth, group, TILE_ROWS, both);
       before = (destination){s->scales[g], rows.scales + g * VLM_TILED_ROWS, b->sums + t * VLM_PANEL};
     }
   }
@@ -135,12 +159,50 @@ static void tall_block(const vlm_linear_args *a, const linear_block *b) {
   (a->group == 128 ? tiles_128 : a->group == 64 ? tiles_64 : tiles_32)(a, b, s);
 }
 
+// A panel that comes from memory: the next group is split before the products of this one, whose tiles would wait for its stores, and the sums of the one
+// before are added between them.
+VLM_INLINE void stream_panel(const vlm_linear_args *a, const linear_block *b, const int tile_rows, const bool both) {
+  enum { GROUP = STREAMED_GROUP, GROUP_BYTES = GROUP * VLM_PANEL, SCALES = 4 };
+  streamed_block *s = (streamed_block *)b->weights;
+  int4_block *block = &s->block;
+  const int64_t stride = (int64_t)vlm_row_bytes(VLM_ROWS_INT8, a->inputs, GROUP), groups = a->inputs / GROUP, bytes = (int64_t)vlm_int4_block_bytes(GROUP);
+  const uint8_t *codes = (const uint8_t *)a->weight + b->panel * groups * bytes;
+  const char *x = a->packed;
+  destination before = {0};
+  __builtin_memset(b->sums, 0, (both ? 2 : 1) * TILE_ROWS * VLM_PANEL * sizeof(float));
+  split_group(codes, GROUP, block->weights, block->scales[0], &b->stream);
+  for (int64_t g = 0; g < groups; g++, x += vlm_i8_group_bytes(GROUP)) {
+    codes += bytes;
+    if (g + 1 < groups) split_group(codes, GROUP, block->weights + (g + 1) % 2 * GROUP_BYTES, block->scales[(g + 1) % SCALES], &b->stream);
+    float *x_scales = s->x_scales[g % 2];
+    for (int64_t r = 0; r < a->rows; r++) x_scales[r] = vlm_i8_tail_at(x + r * stride + GROUP).scale;
+    const group_rows from = {(const int8_t *)x, stride, TILE_BYTES};
+    const int8_t *w = block->weights + g % 2 * GROUP_BYTES;
+    if (before.sums) multiply(block, from, w, &before, TILE_BYTES, GROUP, tile_rows, both);
+    else multiply(block, from, w, NULL, TILE_BYTES, GROUP, tile_rows, both);
+    before = (destination){block->scales[g % SCALES], x_scales, b->sums};
+  }
+  for (int c = 0; c < (both ? 4 : 2); c++) add_rows(block, &before, c, 0, tile_rows);
+}
+
+static void stream_block(const vlm_linear_args *a, const linear_block *b) {
+  if (a->rows <= TILE_ROWS / 2) stream_panel(a, b, TILE_ROWS / 2, false);
+  else if (a->rows <= TILE_ROWS) stream_panel(a, b, TILE_ROWS, false);
+  else stream_panel(a, b, TILE_ROWS, true);
+}
+
 void vlm_linear_int4_int8_12x32_avx512vnni(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch);
 
 void vlm_linear_int4_int8_32x32_amx(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
-  if (a->rows < FEWEST_ROWS) return vlm_linear_int4_int8_12x32_avx512vnni(a, begin, end, scratch);
-  tiles_begin(vlm_min(a->group, TILE_BYTES), TILE_ROWS, TILE_ROWS);
-  linear_blocks(a, begin, end, scratch, tall_block, (linear_cut){PANELS, TILED_INPUTS});
+  const bool streams = a->rows <= STREAMED_ROWS;
+  if (streams && (a->rows < FEWEST_ROWS || a->group != STREAMED_GROUP)) return vlm_linear_int4_int8_12x32_avx512vnni(a, begin, end, scratch);
+  if (streams) {
+    tiles_begin(TILE_BYTES, vlm_min(a->rows, TILE_ROWS), vlm_max(1, a->rows - TILE_ROWS));
+    linear_blocks(a, begin, end, scratch, stream_block, (linear_cut){1, a->inputs});
+  } else {
+    tiles_begin(vlm_min(a->group, TILE_BYTES), TILE_ROWS, TILE_ROWS);
+    linear_blocks(a, begin, end, scratch, tall_block, (linear_cut){PANELS, TILED_INPUTS});
+  }
   _tile_release();
 }
 #pragma clang attribute pop
