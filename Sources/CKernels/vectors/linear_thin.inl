@@ -22,7 +22,6 @@ typedef struct {
   int64_t unit_bytes, units, group;
   int64_t tail;              // inputs of a smaller group behind the units
   int64_t pass;              // most rows of a run
-  bool is_far;               // as in vlm_linear_args
 } thin_layer;
 
 // Sums of a block's panel; runs[R − 1] adds a run of R rows.

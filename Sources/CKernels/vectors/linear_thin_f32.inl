@@ -143,7 +143,7 @@ static void thin_block(const vlm_linear_args *a, const linear_block *b) {
   const int64_t words = bf16 ? VLM_PANEL : 2 * VLM_PANEL, panel = VLM_PANEL * (bf16 ? vlm_ceil_div(a->inputs, 2) : a->inputs);
   const uint32_t *w = (const uint32_t *)a->weight + b->panel * panel;
   thin_layer layer = {.x = a->x, .x_stride = a->x_stride * 4, .x_unit = 8, .weights = w, .unit_bytes = words * 4,
-                      .units = a->inputs / 2, .pass = GEMM_ROWS, .is_far = a->is_far};
+                      .units = a->inputs / 2, .pass = GEMM_ROWS};
   thin_panel(a, &layer, b, bf16 ? bf16_runs[a->is_far] : f32_runs[a->is_far]);
   if (a->inputs % 2) thin_last(a, b, w + a->inputs / 2 * words, bf16);
 }

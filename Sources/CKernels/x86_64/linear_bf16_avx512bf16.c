@@ -140,8 +140,7 @@ static thin_run_fn *const thin_runs[][TILE_ROWS] = {{TILES(NEAR)}, {TILES(FAR)}}
 static void thin_block(const vlm_linear_args *a, const linear_block *b) {
   int64_t stride = vlm_bf16_row(a->inputs), pairs = vlm_ceil_div(a->inputs, 2);
   thin_layer layer = {.x = (const uint16_t *)a->packed, .x_stride = stride * 2, .x_unit = 4,
-                      .weights = (const uint32_t *)a->weight + b->panel * pairs * VLM_PANEL, .unit_bytes = VLM_PANEL * 4, .units = pairs, .pass = TILE_ROWS,
-                      .is_far = a->is_far};
+                      .weights = (const uint32_t *)a->weight + b->panel * pairs * VLM_PANEL, .unit_bytes = VLM_PANEL * 4, .units = pairs, .pass = TILE_ROWS};
   thin_panel(a, &layer, b, thin_runs[a->is_far]);
 }
 

@@ -23,13 +23,6 @@ typedef struct {
 } int4_block;
 _Static_assert(sizeof(int4_block) <= LINEAR_WEIGHTS, "a block fits scratch");
 
-// The same for rows that stream the weights, two groups in turns.
-typedef struct {
-  int4_block block;
-  float x_scales[2][VLM_TILED_ROWS];
-} streamed_block;
-_Static_assert(sizeof(streamed_block) <= LINEAR_WEIGHTS, "a block fits scratch");
-
 static inline const uint16_t *block_scales(const uint8_t *block, int64_t group) { return (const uint16_t *)(block + group * VLM_PANEL / 2); }
 
 // Of the group at `block`; of weights that are streamed asks for those to come.
@@ -84,10 +77,10 @@ typedef struct {
 } group_rows;
 
 // Products of one or two tiles of rows over a group, in steps of `depth` inputs. Between them, since tiles and vectors compute at the same time where their
-// instructions take turns, the sums of the group before get theirs, for `tile_rows` rows of a tile.
+// instructions take turns, the sums of the group before get theirs.
 VLM_INLINE void multiply(int4_block *s, group_rows from, const int8_t *w, const destination *before, const int64_t depth, const int64_t group,
-                         const int tile_rows, const bool both) {
-  const int rows = tile_rows / (int)(group / depth);
+                         const bool both) {
+  const int rows = TILE_ROWS / (int)(group / depth);
   const int8_t *x = from.x;
   _tile_zero(0);
   _tile_zero(1);
@@ -131,8 +124,8 @@ VLM_INLINE void tiles(const vlm_linear_args *a, const linear_block *b, int4_bloc
     for (int64_t g = 0; g < groups; g++) {
       const group_rows from = {rows.x + g * group * VLM_TILED_ROWS, depth, VLM_TILED_ROWS * depth};
       const int8_t *w = s->weights + g * group * VLM_PANEL;
-      if (before.sums) multiply(s, from, w, &before, depth, group, TILE_ROWS, both);
-      else multiply(s, from, w, NULL, depth, group, TILE_ROWS, both);
+      if (before.sums) multiply(s, from, w, &before, depth, group, both);
+      else multiply(s, from, w, NULL, depth, group, both);
       before = (destination){s->scales[g], rows.scales + g * VLM_TILED_ROWS, b->sums + t * VLM_PANEL};
     }
   }
@@ -161,34 +154,32 @@ static void tall_block(const vlm_linear_args *a, const linear_block *b) {
 
 // A panel that comes from memory: the next group is split before the products of this one, whose tiles would wait for its stores, and the sums of the one
 // before are added between them.
-VLM_INLINE void stream_panel(const vlm_linear_args *a, const linear_block *b, const int tile_rows, const bool both) {
+VLM_INLINE void stream_panel(const vlm_linear_args *a, const linear_block *b, const bool both) {
   enum { GROUP = STREAMED_GROUP, GROUP_BYTES = GROUP * VLM_PANEL, SCALES = 4 };
-  streamed_block *s = (streamed_block *)b->weights;
-  int4_block *block = &s->block;
+  int4_block *s = (int4_block *)b->weights;
   const int64_t stride = (int64_t)vlm_row_bytes(VLM_ROWS_INT8, a->inputs, GROUP), groups = a->inputs / GROUP, bytes = (int64_t)vlm_int4_block_bytes(GROUP);
   const uint8_t *codes = (const uint8_t *)a->weight + b->panel * groups * bytes;
   const char *x = a->packed;
   destination before = {0};
   __builtin_memset(b->sums, 0, (both ? 2 : 1) * TILE_ROWS * VLM_PANEL * sizeof(float));
-  split_group(codes, GROUP, block->weights, block->scales[0], &b->stream);
+  split_group(codes, GROUP, s->weights, s->scales[0], &b->stream);
   for (int64_t g = 0; g < groups; g++, x += vlm_i8_group_bytes(GROUP)) {
     codes += bytes;
-    if (g + 1 < groups) split_group(codes, GROUP, block->weights + (g + 1) % 2 * GROUP_BYTES, block->scales[(g + 1) % SCALES], &b->stream);
-    float *x_scales = s->x_scales[g % 2];
+    if (g + 1 < groups) split_group(codes, GROUP, s->weights + (g + 1) % 2 * GROUP_BYTES, s->scales[(g + 1) % SCALES], &b->stream);
+    float *x_scales = s->last.scales[g % 2];
     for (int64_t r = 0; r < a->rows; r++) x_scales[r] = vlm_i8_tail_at(x + r * stride + GROUP).scale;
     const group_rows from = {(const int8_t *)x, stride, TILE_BYTES};
-    const int8_t *w = block->weights + g % 2 * GROUP_BYTES;
-    if (before.sums) multiply(block, from, w, &before, TILE_BYTES, GROUP, tile_rows, both);
-    else multiply(block, from, w, NULL, TILE_BYTES, GROUP, tile_rows, both);
-    before = (destination){block->scales[g % SCALES], x_scales, b->sums};
+    const int8_t *w = s->weights + g % 2 * GROUP_BYTES;
+    if (before.sums) multiply(s, from, w, &before, TILE_BYTES, GROUP, both);
+    else multiply(s, from, w, NULL, TILE_BYTES, GROUP, both);
+    before = (destination){s->scales[g % SCALES], x_scales, b->sums};
   }
-  for (int c = 0; c < (both ? 4 : 2); c++) add_rows(block, &before, c, 0, tile_rows);
+  for (int c = 0; c < (both ? 4 : 2); c++) add_rows(s, &before, c, 0, TILE_ROWS);
 }
 
 static void stream_block(const vlm_linear_args *a, const linear_block *b) {
-  if (a->rows <= TILE_ROWS / 2) stream_panel(a, b, TILE_ROWS / 2, false);
-  else if (a->rows <= TILE_ROWS) stream_panel(a, b, TILE_ROWS, false);
-  else stream_panel(a, b, TILE_ROWS, true);
+  if (a->rows <= TILE_ROWS) stream_panel(a, b, false);
+  else stream_panel(a, b, true);
 }
 
 void vlm_linear_int4_int8_12x32_avx512vnni(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch);
