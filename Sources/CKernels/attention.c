@@ -18,7 +18,7 @@ vlm_attention_scratch vlm_attention_scratch_of(void *scratch, int64_t rows, int6
   int64_t d = padded(head_dim), room = padded(rows);
   float *q = scratch, *out = q + room * d, *most = out + room * d, *sum = most + room, *scores = sum + room * VLM_SUM_LANES;
   float *k = scores + SCORES, *v = k + whole_tiles(keys) * d;
-  vlm_query_tile tile = {rows, head_dim, d, q, out, most, sum, scores, (uint32_t *)k, (uint32_t *)v};
+  vlm_query_tile tile = {rows, head_dim, d, q, out, most, sum, scores};
   return (vlm_attention_scratch){tile, q, k, v, v + whole_tiles(keys) * d};
 }
 

@@ -12,25 +12,26 @@ typedef struct {
   float *most;     // [rows]
   float *sum;      // [rows, VLM_SUM_LANES] Σ 2^(score − most), spread over lanes
   float *scores;   // [VLM_ATTENTION_STEP, VLM_KEYS_MAX], or with AMX twice [VLM_TILES_STEP, VLM_SCORES_AMX]
-  uint32_t *paired_k, *paired_v;  // room for a run's keys and values in pairs, which AMX makes of bf16 that it reads in place
 } vlm_query_tile;
 
 // A run of keys and values, of which query row r, of query r / rows_per_query, sees those from vlm_hidden up to vlm_visible:
 // query i sees up to first_limit + i of them, or with `reach` up to reach[i] − position, and none before first_hidden + i.
 typedef struct {
   int64_t count;
-  bool bf16;       // whether k and v are bf16, which the generic version does not read; else f32. On AVX512_BF16 queries and weights are
-                   // then rounded to bf16
-  const void *k;   // [head_dim, k_stride], tokens contiguous; columns up to k_stride may be read
+  bool bf16;       // whether k and v are bf16 in pairs, which the generic version does not read; else f32. On AVX512_BF16 queries and
+                   // weights are then rounded to bf16
+  const void *k;   // [head_dim, k_stride], tokens contiguous; pairs: [head_dim / 2, k_stride], two numbers of a token side by side. Columns up to
+                   // k_stride may be read
   int64_t k_stride;
-  const void *v;   // [count, v_stride]; columns up to head_dim rounded up to 16 may be read
+  const void *v;   // [count, v_stride]; pairs: [count / 2, v_stride], two tokens side by side. Columns up to head_dim rounded up to 16 may be
+                   // read, and on AMX rows up to a multiple of 32 tokens
   int64_t v_stride;
   int64_t first_limit, rows_per_query;
   int64_t first_hidden;    // far below zero: no window
   int64_t position;        // of the first key in its sequence, against `reach`
   const int32_t *reach;    // last position that each query sees; NULL: first_limit says it
   float softcap;           // in the scores' unit, times log₂e; 0: none
-  bool first;              // whether the query rows have met no keys yet
+  bool first, last;        // whether the query rows have met no keys yet, and meet none after these
   bool streams;            // whether k and v are read where they lie, for few rows; the generic version does not ask
   const void *next_k, *next_v;  // what to prefetch meanwhile: next_count rows of next_bytes, strides in bytes; `streams`: in one piece
   int64_t next_count, next_bytes, next_k_stride, next_v_stride;
@@ -103,7 +104,7 @@ typedef void vlm_fold_fn(float *total, float kept, const float *out, float added
 
 // What attention in products of bf16 reads: queries as bf16 at the beginning of the tile's rows in place of f32 (scaled, zeros behind head_dim),
 // keys in panels of VLM_PANEL, two numbers of a key side by side ([head_dim / 2][VLM_PANEL]), and values, two keys side by side ([count / 2]
-// [stride]); zeros where a partner is missing. AMX has its own order of both (attention_amx.inl). Sums are in f32, of what the weights are after
+// [stride]); zeros where a partner is missing. AMX has both in tiles (attention_pairs_amx.c). Sums are in f32, of what the weights are after
 // rounding.
 typedef struct {
   int64_t count, head_dim, stride;  // `stride` as in vlm_query_tile

@@ -10,6 +10,7 @@ static int64_t element_bytes(const vlm_kv_layout *l) { return l->dtype == VLM_F3
 static bool valid_layout(const vlm_kv_layout *l) {
   if (l->dtype != VLM_F32 && l->dtype != VLM_BF16) return false;
   if (l->kv_heads <= 0 || l->head_dim <= 0 || l->block_size <= 0) return false;
+  if (l->dtype == VLM_BF16 && (l->head_dim % 2 || l->head_stride % 2 || l->block_stride % 2)) return false;
   return l->block_size % 16 == 0 && l->block_size <= VLM_KEYS_MAX && l->head_stride >= l->head_dim * l->block_size;
 }
 
@@ -79,14 +80,36 @@ size_t vlm_paged_attention_scratch_bytes(const vlm_kv_layout *l, int64_t heads) 
 
 size_t vlm_paged_partial_bytes(const vlm_kv_layout *l) { return (size_t)vlm_partial_floats(l->head_dim) * sizeof(float); }
 
-// `count` rows of V, padded to the tile's stride: as they are, or bf16 as f32.
-static void pad_values(const vlm_kv_layout *l, const char *v, int64_t count, bool widen, vlm_attention_scratch *s, vlm_isa isa) {
-  int64_t bytes = l->head_dim * element_bytes(l), stride = s->tile.stride * (widen ? 4 : element_bytes(l));
-  for (int64_t j = 0; j < count; j++) {
-    void *y = (char *)s->v + j * stride;
-    if (widen) vlm_bf16_to_f32((const uint16_t *)(const void *)(v + j * bytes), y, 0, l->head_dim, isa);
-    else __builtin_memcpy(y, v + j * bytes, (size_t)bytes);
+// Rows of f32 or of pairs, y[y_rows, y_stride] from x[rows, columns]; what is more of y is zeros.
+static void pad(const void *x, int64_t rows, int64_t columns, float *y, int64_t y_rows, int64_t y_stride) {
+  __builtin_memset(y, 0, (size_t)(y_rows * y_stride) * sizeof(float));
+  for (int64_t r = 0; r < rows; r++) __builtin_memcpy(y + r * y_stride, (const float *)x + r * columns, (size_t)columns * sizeof(float));
+}
+
+// Pairs x[rows, columns] as f32, y[2 · rows, y_stride].
+static void widen(const uint32_t *x, int64_t rows, int64_t columns, float *y, int64_t y_stride) {
+  for (int64_t r = 0; r < rows; r++, x += columns, y += 2 * y_stride)
+    for (int64_t i = 0; i < columns; i++) {
+      y[i] = vlm_from_bits(x[i] << 16);
+      y[y_stride + i] = vlm_from_bits(x[i] & 0xffff0000);
+    }
+}
+
+// The keys and values of a block for tiles of AMX, which are whole: those of part of a tile are padded in scratch.
+static vlm_key_tile block_tiles(const vlm_kv_layout *l, vlm_attention_scratch *s, vlm_key_tile keys) {
+  enum { TILE = 32 };
+  int64_t stride = s->tile.stride, count = keys.count, columns = vlm_ceil_div(l->block_size, TILE) * TILE;
+  if (l->head_dim % TILE || columns != l->block_size) {
+    pad(keys.k, l->head_dim / 2, l->block_size, s->k, vlm_ceil_div(l->head_dim, TILE) * (TILE / 2), columns);
+    keys.k = s->k;
+    keys.k_stride = columns;
   }
+  if (l->head_dim == stride && count % TILE == 0) return keys;
+  pad(keys.v, vlm_ceil_div(count, 2), l->head_dim, s->v, vlm_ceil_div(count, TILE) * (TILE / 2), stride);
+  for (int64_t i = 0; i < stride && count % 2; i++) ((uint32_t *)s->v)[count / 2 * stride + i] &= 0xffff;
+  keys.v = s->v;
+  keys.v_stride = stride;
+  return keys;
 }
 
 // The keys or values of a kv head in a block.
@@ -94,28 +117,26 @@ static const char *block_at(const vlm_paged_attention_args *a, const void *cache
   return (const char *)cache + (block * a->layout.block_stride + head * a->layout.head_stride) * element_bytes(&a->layout);
 }
 
-// The first `count` keys and values of a block: in place, or as f32 in scratch.
+// The first `count` keys and values of a block: in place, or in scratch, padded or as f32.
 static vlm_key_tile block_keys(const vlm_paged_attention_args *a, vlm_attention_scratch *s, int64_t block, int64_t head,
                                int64_t count, vlm_isa isa) {
   const vlm_kv_layout *l = &a->layout;
   const char *k = block_at(a, a->k_cache, block, head), *v = block_at(a, a->v_cache, block, head);
   vlm_key_tile keys = {.count = count, .k = k, .k_stride = l->block_size, .v = v, .v_stride = l->head_dim};
   bool whole = l->head_dim == s->tile.stride, few = s->tile.rows <= VLM_DIRECT_ROWS, bf16 = l->dtype == VLM_BF16;
-  // Tiles are made of what lies in the cache, and padded as they are.
-  if (bf16 && vlm_has(isa, VLM_FEATURES_AMX)) {
-    keys.bf16 = true;
-    return keys;
-  }
   keys.streams = whole && few;
   keys.bf16 = bf16 && (vlm_has(isa, VLM_FEATURES_BF16) || (keys.streams && vlm_has(isa, VLM_FEATURES_VECTORS)));
-  if (bf16 && !keys.bf16) {
-    vlm_bf16_to_f32((const uint16_t *)(const void *)k, s->k, 0, l->head_dim * l->block_size, isa);
+  if (bf16 && vlm_has(isa, VLM_FEATURES_AMX)) return block_tiles(l, s, keys);
+  if (keys.bf16 == bf16 && whole) return keys;
+  int64_t rows = bf16 ? vlm_ceil_div(count, 2) : count;
+  keys.v = s->v;
+  keys.v_stride = s->tile.stride;
+  if (keys.bf16 == bf16) {
+    pad(v, rows, l->head_dim, s->v, rows, keys.v_stride);
+  } else {
+    widen((const uint32_t *)(const void *)k, l->head_dim / 2, l->block_size, s->k, l->block_size);
+    widen((const uint32_t *)(const void *)v, rows, l->head_dim, s->v, keys.v_stride);
     keys.k = s->k;
-  }
-  if ((bf16 && !keys.bf16) || !whole) {
-    pad_values(l, v, count, bf16 && !keys.bf16, s, isa);
-    keys.v = s->v;
-    keys.v_stride = s->tile.stride;
   }
   return keys;
 }
@@ -187,6 +208,7 @@ static void run_item(const vlm_paged_attention_args *a, const paged_item *item, 
     keys.first_limit = first_visible - j;
     keys.rows_per_query = group;
     keys.first = j == range.begin;
+    keys.last = after >= range.end;
     keys.first_hidden = first_hidden - j;
     keys.position = j;
     keys.reach = a->reach ? a->reach + row0 : NULL;
@@ -284,24 +306,27 @@ vlm_status vlm_paged_attention_merge(const vlm_paged_attention_args *a, int64_t 
 // Numbers of a head that are rounded at once.
 enum { WRITE_PART = 128 };
 
-// One head of one token: K down a column of its block, V along a row.
+// One head of one token: K down a column of its block, V along a row; in bf16 of pairs.
 static void write_head(const vlm_kv_write_args *a, int64_t token, int64_t slot, int64_t head, vlm_isa isa) {
   const vlm_kv_layout *l = &a->layout;
   const float *k = a->k + token * a->k_stride + head * l->head_dim, *v = a->v + token * a->v_stride + head * l->head_dim;
   int64_t base = slot / l->block_size * l->block_stride + head * l->head_stride, inside = slot % l->block_size;
-  int64_t column = base + inside, row = base + inside * l->head_dim;
   if (l->dtype == VLM_F32) {
-    for (int64_t i = 0; i < l->head_dim; i++) ((float *)a->k_cache)[column + i * l->block_size] = k[i];
-    __builtin_memcpy((float *)a->v_cache + row, v, (size_t)l->head_dim * sizeof(float));
+    float *keys = (float *)a->k_cache + base + inside, *values = (float *)a->v_cache + base + inside * l->head_dim;
+    for (int64_t i = 0; i < l->head_dim; i++) keys[i * l->block_size] = k[i];
+    __builtin_memcpy(values, v, (size_t)l->head_dim * sizeof(float));
     return;
   }
-  uint16_t part[WRITE_PART], *cache = (uint16_t *)a->k_cache + column;
+  uint32_t *keys = (uint32_t *)a->k_cache + base / 2 + inside;
+  uint16_t *values = (uint16_t *)a->v_cache + base + inside / 2 * 2 * l->head_dim + inside % 2;
   for (int64_t i = 0; i < l->head_dim; i += WRITE_PART) {
     int64_t count = vlm_min(WRITE_PART, l->head_dim - i);
-    vlm_f32_to_bf16(k + i, part, 0, count, isa);
-    for (int64_t j = 0; j < count; j++) cache[(i + j) * l->block_size] = part[j];
+    uint16_t k_part[WRITE_PART], v_part[WRITE_PART];
+    vlm_f32_to_bf16(k + i, k_part, 0, count, isa);
+    vlm_f32_to_bf16(v + i, v_part, 0, count, isa);
+    for (int64_t j = 0; j < count; j += 2) keys[(i + j) / 2 * l->block_size] = k_part[j] | (uint32_t)k_part[j + 1] << 16;
+    for (int64_t j = 0; j < count; j++) values[2 * (i + j)] = v_part[j];
   }
-  vlm_f32_to_bf16(v, (uint16_t *)a->v_cache + row, 0, l->head_dim, isa);
 }
 
 vlm_status vlm_kv_write(const vlm_kv_write_args *a, int64_t begin, int64_t end, vlm_isa isa) {

@@ -274,6 +274,8 @@ private final class PagedFixture {
         #expect(vlm_paged_attention(&a, 0, items, memory.pointer, 0) == VLM_BAD_SHAPE)
         fixture.contextTable[0] = 1
         #expect(vlm_paged_attention(&a, 0, items, memory.pointer, 0) == VLM_BAD_SHAPE)
+        var odd = vlm_kv_layout(dtype: VLM_BF16, kv_heads: 1, head_dim: 5, block_size: 16, block_stride: 80, head_stride: 80)
+        #expect(vlm_paged_attention_scratch_bytes(&odd, 2) == 0, "bf16 lies in pairs")
     }
 }
 

@@ -140,7 +140,7 @@ void check_attention(void) {
         {VLM_F32, 1, 16, 256, 16, 0, 50, false, {3}, {37}},
         {VLM_BF16, 1, 1, 96, 48, 0, 0, false, {17, 33, 50}, {17, 101, 560}},
         {VLM_BF16, 2, 14, 256, 64, 90, 3, false, {5, 2}, {300, 66}},
-        {VLM_BF16, 1, 5, 33, 16, 0, 0, true, {40}, {55}},
+        {VLM_BF16, 1, 5, 34, 16, 0, 0, true, {40}, {55}},
         {VLM_BF16, 1, 200, 8, 32, 0, 0, false, {2}, {70}},
     };
     static const segment_case segment_cases[] = {

@@ -123,15 +123,6 @@ static inline void v_split_bf16(const uint16_t *p, v_f32 *even, v_f32 *odd) {
   *even = (v_f32){v_even_bf16(a), v_even_bf16(b)};
   *odd = (v_f32){v_odd_bf16(a), v_odd_bf16(b)};
 }
-// The lanes of two vectors in turns, and what they were before.
-static inline void v_zip(v_f32 even, v_f32 odd, v_f32 *first, v_f32 *second) {
-  *first = (v_f32){vzip1q_f32(even.low, odd.low), vzip2q_f32(even.low, odd.low)};
-  *second = (v_f32){vzip1q_f32(even.high, odd.high), vzip2q_f32(even.high, odd.high)};
-}
-static inline void v_unzip(v_f32 first, v_f32 second, v_f32 *even, v_f32 *odd) {
-  *even = (v_f32){vuzp1q_f32(first.low, first.high), vuzp1q_f32(second.low, second.high)};
-  *odd = (v_f32){vuzp2q_f32(first.low, first.high), vuzp2q_f32(second.low, second.high)};
-}
 static inline v_f32 v_from_u16x8(uint16x8_t v) {
   return (v_f32){vcvtq_f32_u32(vmovl_u16(vget_low_u16(v))), vcvtq_f32_u32(vmovl_high_u16(v))};
 }

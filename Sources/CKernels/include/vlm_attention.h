@@ -8,11 +8,12 @@
 extern "C" {
 #endif
 
-// Geometry of the paged storage of one layer. A block of K is [kv_heads][head_dim][block_size] (transposed: tokens are
-// contiguous), a block of V is [kv_heads][block_size][head_dim]. Token slot s lies in block s / block_size.
+// Geometry of the paged storage of one layer. In f32 a block of K is [kv_heads][head_dim][block_size] (transposed: tokens are contiguous), a block
+// of V is [kv_heads][block_size][head_dim]. In bf16 two rows of either lie in pairs, as products of bf16 read them: K is
+// [kv_heads][head_dim / 2][block_size][2], V is [kv_heads][block_size / 2][head_dim][2]. Token slot s lies in block s / block_size.
 typedef struct vlm_kv_layout {
   vlm_dtype dtype;       // VLM_F32 or VLM_BF16
-  int64_t kv_heads, head_dim;
+  int64_t kv_heads, head_dim;  // head_dim even in bf16
   int64_t block_size;    // tokens per block: 16, 32, 64, 128 (a multiple of 16, at most 256)
   int64_t block_stride;  // elements from block to block, the same for K and V
   int64_t head_stride;   // elements from head to head in a block, usually head_dim · block_size

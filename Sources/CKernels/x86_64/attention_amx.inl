@@ -1,6 +1,5 @@
-// Attention in products of bf16 on tiles of AMX, for steps of two tiles of query rows. Keys are in tiles [count / 16][head_dim / 32][16][16] of
-// two numbers of a key side by side, values in tiles [count / 32][head_dim / 16][16][16] of keys j and j + 16 of 32, zeros where a partner is
-// missing; queries are bf16 at the beginning of their rows, zeros behind head_dim up to a multiple of 32.
+// Attention in products of bf16 on tiles of AMX, for steps of two tiles of query rows. Keys and values are in pairs, zeros behind them up to a
+// multiple of 32 keys and 32 numbers; queries are bf16 at the beginning of their rows, zeros behind head_dim up to a multiple of 32.
 //
 // While a tile product runs the second vector port is taken, and vectors get half of what they have alone: as much of the softmax as that is
 // stands between the products of the steps before and behind, the rest behind those. What a row's sums are depends on the keys' places alone.
@@ -11,44 +10,49 @@ enum { DEPTH = 32, SCORE_BYTES = VLM_SCORES_AMX * 4 };
 typedef struct {
   int64_t row, rows, width;
   bool hides;     // whether a row does not see all keys of `width`
-  float *scores;  // then weights, in the order of the keys in a tile of values, from the row's beginning on
+  float *scores;  // then weights, from the row's beginning on
 } query_step;
 
-// Two pieces of memory of `bytes` each that are read next, to be asked for meanwhile. The quarters of a piece take turns, so that the hardware fetches
-// ahead in all of them.
+// Keys or values in pairs: tiles of 16 rows of pairs (32 numbers of keys, 32 values) and 16 columns (keys, numbers of values).
+typedef struct {
+  const uint32_t *first;
+  int64_t right, down;  // words from a tile to the next columns and to the next rows
+  int64_t stride;       // bytes between rows
+} pair_tiles;
+
+// Two pieces of memory of `bytes` each that are read next, to be asked for meanwhile. Their quarters take turns, so that the hardware fetches ahead
+// in eight pages at once.
 typedef struct {
   const char *at, *end;  // of a turn; without an end nothing is left
-  const char *piece, *second;
+  const char *pieces[2];
   int64_t bytes, turn;
+  int64_t lines;  // to ask for beside each tile, a multiple of 4
 } lines_ahead;
 
 static void ask_next(lines_ahead *a) {
-  enum { TURN = 512, PARTS = 4 };
-  const int64_t turns = vlm_ceil_div(a->bytes, PARTS * TURN);
-  if (++a->turn >= PARTS * turns) {
-    a->piece = a->second;
-    a->second = NULL;
-    a->turn = 0;
-  }
+  enum { TURN = 512, QUARTERS = 4, PLACES = 2 * QUARTERS };
+  const int64_t turns = vlm_ceil_div(a->bytes, QUARTERS * TURN), place = ++a->turn % PLACES;
   a->end = NULL;
-  if (!a->piece || turns == 0) return;
-  a->at = a->piece + (a->turn % PARTS * turns + a->turn / PARTS) * TURN;
+  if (a->turn >= PLACES * turns) return;
+  a->at = a->pieces[place % 2] + (place / 2 * turns + a->turn / PLACES) * TURN;
   a->end = a->at + TURN;
 }
 
-static inline lines_ahead lines_of(const void *first, const void *second, int64_t bytes) {
-  lines_ahead a = {.piece = first, .second = second, .bytes = bytes, .turn = -1};
+static inline lines_ahead lines_of(const void *first, const void *second, int64_t bytes, int64_t lines) {
+  lines_ahead a = {.pieces = {first, second}, .bytes = bytes, .turn = -1, .lines = lines};
   ask_next(&a);
   return a;
 }
 
-// A power of two of lines, up to a turn.
-VLM_INLINE void ask_lines(lines_ahead *a, const int lines) {
-  if (!a->end) return;
+// The lines beside one tile.
+VLM_INLINE void ask_lines(lines_ahead *a) {
+  enum { AT_ONCE = 4 };
+  for (int64_t n = 0; n < a->lines && a->end; n += AT_ONCE) {
 #pragma clang loop unroll(full)
-  for (int i = 0; i < lines; i++) __builtin_prefetch(a->at + 64 * i, 0, 2);
-  a->at += 64 * lines;
-  if (a->at >= a->end) ask_next(a);
+    for (int i = 0; i < AT_ONCE; i++) __builtin_prefetch(a->at + 64 * i, 0, 2);
+    a->at += 64 * AT_ONCE;
+    if (a->at >= a->end) ask_next(a);
+  }
 }
 
 // What is left of a step's softmax, and of what to ask for once that is done.
@@ -145,23 +149,30 @@ __attribute__((noinline)) static void begin_row(softmax_work *w) {
 // The weights of the next DEPTH keys, unless all are done.
 VLM_INLINE void weigh(softmax_work *w) {
   if (w->scores == w->end) {
-    if (w->next == w->step.rows) return ask_lines(w->ahead, 4);
+    if (w->next == w->step.rows) return;
     begin_row(w);
     if (w->scores == w->end) return;
   }
   const __m512i first = exp2_half_up(v_sub(v_load(w->scores), w->shift)), second = exp2_half_up(v_sub(v_load(w->scores + V_WIDTH), w->shift));
-  _mm512_storeu_si512(w->weights, _mm512_mask_mov_epi16(_mm512_srli_epi32(first, 16), 0xaaaaaaaa, second));
+  const __m512i upper_halves = _mm512_set_epi16(63, 61, 59, 57, 55, 53, 51, 49, 47, 45, 43, 41, 39, 37, 35, 33, 31, 29, 27, 25, 23, 21, 19, 17, 15, 13,
+                                                11, 9, 7, 5, 3, 1);
+  _mm512_storeu_si512(w->weights, _mm512_permutex2var_epi16(first, upper_halves, second));
   w->scores += DEPTH;
   w->weights += DEPTH;
 }
 
 // Tiles 0 to 3 += A · B of two tiles of rows, or one, and two of columns.
-VLM_INLINE void multiply(const void *a, int64_t a_stride, const void *first, const void *second, softmax_work *w, const bool both) {
+VLM_INLINE void multiply(const void *a, int64_t a_stride, const uint32_t *first, const uint32_t *second, int64_t stride, softmax_work *w,
+                         const bool both) {
   _tile_loadd(4, a, a_stride);
-  _tile_loadd(6, first, TILE_BYTES);
+  _tile_loadd(6, first, stride);
+  ask_lines(w->ahead);
   _tile_dpbf16ps(0, 4, 6);
   weigh(w);
-  if (second) _tile_loadd(7, second, TILE_BYTES);
+  if (second) {
+    _tile_loadd(7, second, stride);
+    ask_lines(w->ahead);
+  }
   _tile_dpbf16ps(1, 4, 7);
   weigh(w);
   if (!both) return;
@@ -173,16 +184,18 @@ VLM_INLINE void multiply(const void *a, int64_t a_stride, const void *first, con
 }
 
 // The scores of a step.
-VLM_INLINE void score_tiles(const vlm_query_tile *tile, const uint32_t *k, const query_step *s, softmax_work *w, const bool both) {
+VLM_INLINE void score_tiles(const vlm_query_tile *tile, const pair_tiles *keys, const query_step *s, softmax_work *w, const bool both) {
   const int64_t depths = vlm_ceil_div(tile->head_dim, DEPTH), q_stride = tile->stride * 4;
   const float *q = tile->q + s->row * tile->stride;
-  for (int64_t j = 0; j < s->width; j += DEPTH, k += 2 * depths * (TILE_SIZE / 4)) {
+  const pair_tiles k = *keys;
+  const uint32_t *column = k.first;
+  for (int64_t j = 0; j < s->width; j += DEPTH, column += 2 * k.right) {
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
     _tile_zero(3);
     for (int64_t i = 0; i < depths; i++)
-      multiply((const uint16_t *)q + i * DEPTH, q_stride, k + i * (TILE_SIZE / 4), k + (depths + i) * (TILE_SIZE / 4), w, both);
+      multiply((const uint16_t *)q + i * DEPTH, q_stride, column + i * k.down, column + k.right + i * k.down, k.stride, w, both);
     _tile_stored(0, s->scores + j, SCORE_BYTES);
     _tile_stored(1, s->scores + j + V_WIDTH, SCORE_BYTES);
     if (!both) continue;
@@ -198,8 +211,8 @@ static const uint32_t column_of_ones[TILE_ROWS][V_WIDTH] __attribute__((aligned(
 #undef ONES
 
 // Adds the values of a step, and its weights to the sums: a column more, of ones.
-VLM_INLINE void value_tiles(const vlm_query_tile *tile, const uint32_t *v, const query_step *s, softmax_work *w,
-                            const bool both) {
+VLM_INLINE void value_tiles(const vlm_query_tile *tile, const pair_tiles *values, const query_step *s, softmax_work *w, const bool both) {
+  const pair_tiles v = *values;
   const int64_t columns = tile->stride / V_WIDTH, stride = tile->stride * 4;
   float *out = tile->out + s->row * tile->stride, *sums = tile->sum + s->row * VLM_SUM_LANES;
   for (int64_t n = 0; n <= columns; n += 2, out += 2 * V_WIDTH) {
@@ -211,9 +224,9 @@ VLM_INLINE void value_tiles(const vlm_query_tile *tile, const uint32_t *v, const
     if (both && !sums_only) _tile_loadd(2, out + TILE_ROWS * tile->stride, stride);
     if (both) _tile_loadd(3, (char *)second + TILE_ROWS * second_stride, second_stride);
     if (!two) _tile_loadd(7, column_of_ones, TILE_BYTES);
-    const uint32_t *b = v + n * (TILE_SIZE / 4);
+    const uint32_t *b = v.first + n * v.right;
     const uint16_t *a = (const uint16_t *)s->scores;
-    for (int64_t j = 0; j < s->width; j += DEPTH, b += columns * (TILE_SIZE / 4)) {
+    for (int64_t j = 0; j < s->width; j += DEPTH, b += v.down) {
       if (sums_only) {
         _tile_loadd(4, a + j, SCORE_BYTES);
         _tile_dpbf16ps(1, 4, 7);
@@ -223,9 +236,9 @@ VLM_INLINE void value_tiles(const vlm_query_tile *tile, const uint32_t *v, const
         _tile_dpbf16ps(3, 5, 7);
         weigh(w);
       } else if (two) {
-        multiply(a + j, SCORE_BYTES, b, b + TILE_SIZE / 4, w, both);
+        multiply(a + j, SCORE_BYTES, b, b + v.right, v.stride, w, both);
       } else {
-        multiply(a + j, SCORE_BYTES, b, NULL, w, both);
+        multiply(a + j, SCORE_BYTES, b, NULL, v.stride, w, both);
       }
     }
     if (!sums_only) _tile_stored(0, out, stride);
@@ -236,12 +249,12 @@ VLM_INLINE void value_tiles(const vlm_query_tile *tile, const uint32_t *v, const
   }
 }
 
-__attribute__((noinline)) static void score_step(const vlm_query_tile *tile, const uint32_t *k, const query_step *s, softmax_work *w) {
+__attribute__((noinline)) static void score_step(const vlm_query_tile *tile, const pair_tiles *k, const query_step *s, softmax_work *w) {
   if (s->rows > TILE_ROWS) score_tiles(tile, k, s, w, true);
   else score_tiles(tile, k, s, w, false);
 }
 
-__attribute__((noinline)) static void value_step(const vlm_query_tile *tile, const uint32_t *v, const query_step *s,
+__attribute__((noinline)) static void value_step(const vlm_query_tile *tile, const pair_tiles *v, const query_step *s,
                                                  softmax_work *w) {
   if (s->width == 0) return;
   if (s->rows > TILE_ROWS) value_tiles(tile, v, s, w, true);
@@ -270,9 +283,8 @@ static void end_step(softmax_work *w) {
 }
 
 // Attention of all rows: while the softmax of a step is under way its neighbours' products are. What is read next lies `ahead`, or in rows.
-static void attend_tiles(const vlm_query_tile *tile, const vlm_key_tile *keys, const uint32_t *k, const uint32_t *v, lines_ahead *ahead,
+static void attend_tiles(const vlm_query_tile *tile, const vlm_key_tile *keys, const pair_tiles *k, const pair_tiles *v, lines_ahead *ahead,
                          const bool in_rows) {
-  tiles_begin(TILE_BYTES, vlm_min(tile->rows, TILE_ROWS), TILE_ROWS);
   query_step before = {.scores = NULL}, now = step_at(tile, keys, 0);
   softmax_work work;
   work.tile = tile;
@@ -292,5 +304,4 @@ static void attend_tiles(const vlm_query_tile *tile, const vlm_key_tile *keys, c
     now = after;
   }
   value_step(tile, v, &before, &work);
-  _tile_release();
 }

@@ -22,37 +22,23 @@ typedef struct {
   int64_t k;
   const void *a;
   int64_t a_stride;   // in bytes
-  const uint16_t *b;  // whole vectors are read
-  int64_t b_stride;
+  const uint32_t *b;  // whole vectors are read
+  int64_t b_stride;   // between pairs of rows
   float *c;           // whole vectors are read and written
   int64_t c_stride;
   bool accumulate;
   const char *next;   // what to prefetch meanwhile, any address; moves on
 } pairs_tile;
 
-// Columns of rows b and b + stride of B side by side; zeros in place of the second unless `both`.
-VLM_INLINE void pair_rows(const uint16_t *b, int64_t stride, const bool both, const int vectors, __m512bh w[4]) {
-  const __m512i low = _mm512_set_epi16(47, 15, 46, 14, 45, 13, 44, 12, 43, 11, 42, 10, 41, 9, 40, 8, 39, 7, 38, 6, 37, 5, 36, 4, 35, 3, 34, 2,
-                                       33, 1, 32, 0);
-  const __m512i high = _mm512_add_epi16(low, _mm512_set1_epi16(16));
-  if (vectors == 1) {
-    __m512i even = _mm512_castsi256_si512(_mm256_loadu_si256((const void *)b));
-    __m512i odd = both ? _mm512_castsi256_si512(_mm256_loadu_si256((const void *)(b + stride))) : _mm512_setzero_si512();
-    w[0] = (__m512bh)_mm512_permutex2var_epi16(even, low, odd);
-    return;
-  }
-#pragma clang loop unroll(full)
-  for (int n = 0; n < vectors; n += 2) {
-    __m512i even = _mm512_loadu_si512(b + n * V_WIDTH), odd = both ? _mm512_loadu_si512(b + stride + n * V_WIDTH) : _mm512_setzero_si512();
-    w[n] = (__m512bh)_mm512_permutex2var_epi16(even, low, odd);
-    w[n + 1] = (__m512bh)_mm512_permutex2var_epi16(even, high, odd);
-  }
-}
-
-VLM_INLINE void pairs_step(const row_pointers *a, int64_t a_stride, const int offset, const uint16_t *b, int64_t b_stride, const bool both,
-                           v_f32 sum[][4], const int rows, const int vectors) {
+// Of the last row of an odd k nothing is beside the first of a pair, unless `both`.
+VLM_INLINE void pairs_step(const row_pointers *a, int64_t a_stride, const int offset, const uint32_t *b, const bool both, v_f32 sum[][4],
+                           const int rows, const int vectors) {
   __m512bh w[4];
-  pair_rows(b, b_stride, both, vectors, w);
+#pragma clang loop unroll(full)
+  for (int n = 0; n < vectors; n++) {
+    const __m512i pair = _mm512_loadu_si512(b + n * V_WIDTH);
+    w[n] = (__m512bh)(both ? pair : _mm512_and_si512(pair, _mm512_set1_epi32(0xffff)));
+  }
 #pragma clang loop unroll(full)
   for (int m = 0; m < rows; m++) {
     int32_t pair;
@@ -69,21 +55,20 @@ VLM_INLINE void pairs_rows(pairs_tile *g, const int rows, const int vectors) {
   for (int m = 0; m < rows; m++)
 #pragma clang loop unroll(full)
     for (int n = 0; n < vectors; n++) sum[m][n] = g->accumulate ? v_load(g->c + m * g->c_stride + n * V_WIDTH) : v_zero();
-  const uint16_t *b = g->b;
+  const uint32_t *b = g->b;
   const char *next = g->next;
   row_pointers a = row_pointers_at(g->a, g->a_stride, rows);
   int64_t k = g->k;
   for (; k >= 4; k -= 4, row_pointers_advance(&a, 8, rows), next += 128 * vectors) {
 #pragma clang loop unroll(full)
-    for (int i = 0; i < 2; i++, b += 2 * g->b_stride) {
+    for (int i = 0; i < 2; i++, b += g->b_stride) {
 #pragma clang loop unroll(full)
       for (int line = i * vectors; line < (i + 1) * vectors; line++) __builtin_prefetch(next + 64 * line, 0, 2);
-      pairs_step(&a, g->a_stride, 4 * i, b, g->b_stride, true, sum, rows, vectors);
+      pairs_step(&a, g->a_stride, 4 * i, b, true, sum, rows, vectors);
     }
   }
-  for (; k >= 2; k -= 2, b += 2 * g->b_stride, row_pointers_advance(&a, 4, rows))
-    pairs_step(&a, g->a_stride, 0, b, g->b_stride, true, sum, rows, vectors);
-  if (k > 0) pairs_step(&a, g->a_stride, 0, b, g->b_stride, false, sum, rows, vectors);
+  for (; k >= 2; k -= 2, b += g->b_stride, row_pointers_advance(&a, 4, rows)) pairs_step(&a, g->a_stride, 0, b, true, sum, rows, vectors);
+  if (k > 0) pairs_step(&a, g->a_stride, 0, b, false, sum, rows, vectors);
   g->next = next;
 #pragma clang loop unroll(full)
   for (int m = 0; m < rows; m++)
@@ -105,7 +90,7 @@ static pairs_fn *const products[][3] = {PAIRS_CASES(PAIRS_ROW)};
 
 // Columns of C in steps of one, two or four vectors; `width` is a multiple of V_WIDTH.
 static void pairs_wide(pairs_tile g, int64_t rows, int64_t width) {
-  const uint16_t *b = g.b;
+  const uint32_t *b = g.b;
   float *c = g.c;
   for (int64_t n = 0, vectors; n < width; n += vectors * V_WIDTH) {
     int64_t left = (width - n) / V_WIDTH;

@@ -9,9 +9,16 @@
 #include "attention_amx.inl"
 
 void vlm_attend_pairs_amx(const vlm_query_tile *tile, const vlm_key_tile *keys) {
+  const int64_t words = TILE_SIZE / 4;
+  const pair_tiles k = {keys->k, vlm_ceil_div(tile->head_dim, DEPTH) * words, words, TILE_BYTES};
+  const pair_tiles v = {keys->v, words, tile->stride * TILE_ROWS, TILE_BYTES};
   lines_ahead none = {0};
-  attend_tiles(tile, keys, keys->k, keys->v, &none, true);
+  tiles_begin(TILE_BYTES, vlm_min(tile->rows, TILE_ROWS), TILE_ROWS);
+  attend_tiles(tile, keys, &k, &v, &none, true);
+  _tile_release();
 }
+
+// Tiles lie one after the other: those of 16 keys [head_dim / 32][16][16], and those of 32 values [stride / 16][16][16].
 
 // Numbers [at, at + 32) of a row of `count` as bf16, zeros behind them.
 static inline __m512i numbers_of_row(const float *row, int64_t at, int64_t count) {
@@ -48,10 +55,10 @@ static void pair_values(const vlm_pairing *p) {
   for (int64_t j = 0; j < p->count; j += DEPTH, y += p->stride * TILE_ROWS)
     for (int64_t r = 0; r < TILE_ROWS; r++)
       for (int64_t i = 0; i < p->stride; i += V_WIDTH) {
-        const float *v = p->v + (j + r) * p->v_stride + i;
+        const float *v = p->v + (j + 2 * r) * p->v_stride + i;
         v_mask part = v_first(p->head_dim - i);
-        v_f32 first = j + r < p->count ? v_load_part(part, v) : v_zero();
-        v_f32 second = j + r + TILE_ROWS < p->count ? v_load_part(part, v + TILE_ROWS * p->v_stride) : v_zero();
+        v_f32 first = j + 2 * r < p->count ? v_load_part(part, v) : v_zero();
+        v_f32 second = j + 2 * r + 1 < p->count ? v_load_part(part, v + p->v_stride) : v_zero();
         _mm512_storeu_si512(y + i * TILE_ROWS + r * V_WIDTH, _mm512_permutexvar_epi16(order, (__m512i)_mm512_cvtne2ps_pbh(second, first)));
       }
 }

@@ -70,17 +70,6 @@ static inline void v_split_bf16(const uint16_t *p, v_f32 *even, v_f32 *odd) {
   *even = _mm256_castsi256_ps(_mm256_slli_epi32(v, 16));
   *odd = _mm256_castsi256_ps(_mm256_and_si256(v, _mm256_set1_epi32((int)0xffff0000)));
 }
-// The lanes of two vectors in turns, and what they were before.
-static inline void v_zip(v_f32 even, v_f32 odd, v_f32 *first, v_f32 *second) {
-  const v_f32 low = _mm256_unpacklo_ps(even, odd), high = _mm256_unpackhi_ps(even, odd);
-  *first = _mm256_permute2f128_ps(low, high, 0x20);
-  *second = _mm256_permute2f128_ps(low, high, 0x31);
-}
-static inline void v_unzip(v_f32 first, v_f32 second, v_f32 *even, v_f32 *odd) {
-  const v_f32 low = _mm256_permute2f128_ps(first, second, 0x20), high = _mm256_permute2f128_ps(first, second, 0x31);
-  *even = _mm256_shuffle_ps(low, high, 0x88);
-  *odd = _mm256_shuffle_ps(low, high, 0xdd);
-}
 static inline v_f32 v_from_u8(const uint8_t *p) { return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)p))); }
 static inline v_f32 v_from_f16(const uint16_t *p) { return _mm256_cvtph_ps(_mm_loadu_si128((const void *)p)); }
 

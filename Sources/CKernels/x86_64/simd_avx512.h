@@ -53,17 +53,6 @@ static inline void v_split_bf16(const uint16_t *p, v_f32 *even, v_f32 *odd) {
   *even = _mm512_castsi512_ps(_mm512_slli_epi32(v, 16));
   *odd = _mm512_castsi512_ps(_mm512_and_si512(v, _mm512_set1_epi32((int)0xffff0000)));
 }
-// The lanes of two vectors in turns, and what they were before.
-static inline void v_zip(v_f32 even, v_f32 odd, v_f32 *first, v_f32 *second) {
-  const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-  *first = _mm512_permutex2var_ps(even, low, odd);
-  *second = _mm512_permutex2var_ps(even, _mm512_add_epi32(low, _mm512_set1_epi32(8)), odd);
-}
-static inline void v_unzip(v_f32 first, v_f32 second, v_f32 *even, v_f32 *odd) {
-  const __m512i evens = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-  *even = _mm512_permutex2var_ps(first, evens, second);
-  *odd = _mm512_permutex2var_ps(first, _mm512_add_epi32(evens, _mm512_set1_epi32(1)), second);
-}
 static inline v_f32 v_from_u8(const uint8_t *p) { return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)p))); }
 static inline v_f32 v_from_f16(const uint16_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const void *)p)); }
 
