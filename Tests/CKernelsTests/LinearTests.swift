@@ -414,6 +414,41 @@ private func packF4(_ c: LinearCase, _ random: inout Dice, _ weight: Guarded<UIn
         }
     }
 
+    @Test("every e4m3 code times a scale is rounded once, whether outputs share the scale or not", arguments: [
+        Float(0.0137), -0.37, 1, 0x1.fep-90, 0x1.1p-80, 0x1.7p90, 0x1.01p100,
+    ])
+    func roundsCodes(scale: Float) {
+        let inputs = 256, outputs = 64, most = 40
+        let codes = Guarded<UInt8>(outputs * inputs) { $0 % inputs & 0x7f == 0x7f ? 0 : UInt8($0 % inputs) }
+        let scales = Guarded<Float>(outputs * 2) { $0 == 2 * outputs - 1 ? scale / 2 : scale }
+        let weight = Guarded<UInt8>(vlm_weight_bytes(VLM_WEIGHT_F8, Int64(outputs), Int64(inputs), 128), aligned: true) { _ in 0 }
+        var pack = vlm_pack_f8_args(
+            outputs: Int64(outputs), inputs: Int64(inputs), group: 128, first: 0, count: Int64(outputs), codes: codes.pointer, scales: scales.pointer,
+            packed: weight.pointer)
+        #expect(vlm_pack_f8(&pack) == VLM_OK)
+        let memory = scratch(vlm_linear_scratch_bytes()), y = Guarded<Float>(most * outputs) { _ in .nan }
+        let packed = Guarded<UInt8>(most * vlm_row_bytes(VLM_ROWS_BF16, Int64(inputs), 128), aligned: true) { _ in 0 }
+        for isa in featureSets {
+            for (rows, first) in [(1, 0), (1, 77), (7, 120), (20, 100), (most, 0), (most, 200)] {
+                let x = Guarded<Float>(rows * inputs) { $0 % inputs == first + $0 / inputs ? 1 : 0 }
+                var a = vlm_pack_activations_args(
+                    format: VLM_ROWS_BF16, rows: Int64(rows), inputs: Int64(inputs), group: 128, x: x.pointer, x_stride: Int64(inputs),
+                    packed: packed.pointer)
+                #expect(vlm_pack_activations(&a, 0, Int64(rows), isa) == VLM_OK)
+                var layer = vlm_linear_args()
+                (layer.kind, layer.rows, layer.inputs, layer.outputs, layer.group) = (VLM_LINEAR_F8_BF16, Int64(rows), Int64(inputs), Int64(outputs), 128)
+                (layer.weight, layer.packed) = (UnsafeRawPointer(weight.pointer), UnsafeRawPointer(packed.pointer))
+                (layer.x, layer.x_stride, layer.y, layer.y_stride) = (UnsafePointer(x.pointer), Int64(inputs), y.pointer, Int64(outputs))
+                #expect(vlm_linear(&layer, 0, vlm_linear_items(&layer, isa), memory.pointer, isa) == VLM_OK)
+                let wrong = (0..<rows * outputs).filter { i in
+                    let (k, o) = (first + i / outputs, i % outputs)
+                    return y[i] != bf16(Float(e4m3(codes[o * inputs + k]) * Double(scales[2 * o + k / 128])))
+                }
+                #expect(wrong.isEmpty, "isa \(isa), \(rows) rows, codes \(wrong.prefix(8).map { first + $0 / outputs })")
+            }
+        }
+    }
+
     @Test("the dispatcher takes the last version whose features are there")
     func versions() {
         let all = VLM_ISA_AVX2 | VLM_ISA_AVX_VNNI | VLM_ISA_AVX512 | VLM_ISA_AVX512_VNNI | VLM_ISA_AVX512_BF16, tiles = all | VLM_ISA_AMX

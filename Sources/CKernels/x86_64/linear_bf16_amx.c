@@ -38,7 +38,8 @@ static block_weights weights_of(const vlm_linear_args *a, const linear_block *b,
   uint32_t *zeros = s->w;
   weights.w = s->w;
   if (is_f8) {
-    zeros = unpack_f8(f8_blocks(a, b->panel, b->k), b->k_count, a->group, s->w);
+    f8_inputs inputs = f8_inputs_at(f8_blocks(a, b->panel, b->k), b->k_count, a->group);
+    zeros = unpack_f8(&inputs, b->k_count, s->w);
     weights.whole = weights.steps;
   } else {
     weights.w = panel_pairs(a, b);
@@ -63,21 +64,45 @@ VLM_INLINE void multiply(const uint16_t *x0, const uint16_t *x1, int64_t x_strid
 }
 
 // Few rows: the panel comes from memory, and tiles have as many rows as there are.
-VLM_INLINE void thin(const vlm_linear_args *a, const linear_block *b, const bool is_f8, const bool both) {
+VLM_INLINE void thin(const vlm_linear_args *a, const linear_block *b, const bool both) {
   bf16_block *s = (bf16_block *)b->weights;
-  const block_weights weights = weights_of(a, b, s, is_f8);
+  const block_weights weights = weights_of(a, b, s, false);
   const int64_t stride = vlm_bf16_row(a->inputs);
   const uint16_t *x = (const uint16_t *)a->packed + b->k;
   begin_sums(b->sums, b->accumulate, both);
   for (int64_t i = 0; i < weights.whole; i++) {
     const uint32_t *w = weights.w + i * TILE_PAIRS;
-    if (!is_f8)
 #pragma clang loop unroll(full)
-      for (int at = 0; at < TILE_PAIRS * 4; at += FAR_PART)
-        stream_part((const char *)w + at / FAR_TURN * FAR_TURN, at % FAR_TURN / FAR_PART, &b->stream, true);
+    for (int at = 0; at < TILE_PAIRS * 4; at += FAR_PART)
+      stream_part((const char *)w + at / FAR_TURN * FAR_TURN, at % FAR_TURN / FAR_PART, &b->stream, true);
     multiply(x + i * DEPTH, x + i * DEPTH + TILE_ROWS * stride, 2 * stride, w, both);
   }
   for (int64_t i = weights.whole; i < weights.steps; i++) multiply(x + i * DEPTH, x + i * DEPTH + TILE_ROWS * stride, 2 * stride, s->w, both);
+  end_sums(b->sums, both);
+}
+
+// The next tile's inputs, zeros behind them.
+VLM_INLINE void unpack_tile(f8_inputs *inputs, uint32_t *w) {
+  if (inputs->count == 0) return;
+  for (uint32_t *end = unpack_f8(inputs, DEPTH, w); end < w + TILE_PAIRS; end += V_WIDTH) _mm512_storeu_si512(end, _mm512_setzero_si512());
+}
+
+// The same of F8: some tiles are unpacked ahead of the one that is multiplied, which takes other parts of the core.
+VLM_INLINE void thin_f8_rows(const vlm_linear_args *a, const linear_block *b, const bool both) {
+  enum { AHEAD = 2, TILES = AHEAD + 1 };
+  uint32_t *const w = ((bf16_block *)b->weights)->w;
+  const int64_t stride = vlm_bf16_row(a->inputs);
+  const uint16_t *x = (const uint16_t *)a->packed;
+  f8_inputs inputs = f8_inputs_at(f8_blocks(a, b->panel, 0), a->inputs, a->group);
+  const char *asked = b->stream.begin + vlm_ceil_div((const char *)inputs.codes - b->stream.begin, FAR_TURN) * FAR_TURN;
+  begin_sums(b->sums, false, both);
+  for (int i = 0; i < AHEAD; i++) unpack_tile(&inputs, w + i * TILE_PAIRS);
+  for (int64_t i = 0, at = 0, next = AHEAD; i < a->inputs; i += DEPTH, at = (at + 1) % TILES, next = (next + 1) % TILES) {
+    for (; asked < (const char *)inputs.codes; asked += FAR_TURN)
+      for (int part = 0; part < FAR_PARTS; part++) stream_part(asked, part, &b->stream, true);
+    unpack_tile(&inputs, w + next * TILE_PAIRS);
+    multiply(x + i, x + i + TILE_ROWS * stride, 2 * stride, w + at * TILE_PAIRS, both);
+  }
   end_sums(b->sums, both);
 }
 
@@ -116,21 +141,25 @@ VLM_INLINE void tall_block(const vlm_linear_args *a, const linear_block *b, cons
   tall(a, b, &weights, next, bytes, end, a->rows, false);
 }
 
-#define DEFINE(NAME, IS_F8) \
-  static void thin_##NAME(const vlm_linear_args *a, const linear_block *b) { \
-    if (a->rows > TILE_ROWS) thin(a, b, IS_F8, true); \
-    else thin(a, b, IS_F8, false); \
-  } \
-  static void tall_##NAME(const vlm_linear_args *a, const linear_block *b) { tall_block(a, b, IS_F8); }
-DEFINE(bf16, false)
-DEFINE(f8, true)
-#undef DEFINE
+static void thin_bf16(const vlm_linear_args *a, const linear_block *b) {
+  if (a->rows > TILE_ROWS) thin(a, b, true);
+  else thin(a, b, false);
+}
+
+static void thin_f8(const vlm_linear_args *a, const linear_block *b) {
+  if (a->rows > TILE_ROWS) thin_f8_rows(a, b, true);
+  else thin_f8_rows(a, b, false);
+}
+
+static void tall_bf16(const vlm_linear_args *a, const linear_block *b) { tall_block(a, b, false); }
+static void tall_f8(const vlm_linear_args *a, const linear_block *b) { tall_block(a, b, true); }
 
 // A row has the same sums either way: a tile's products of DEPTH inputs, in order.
-static void run(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch, linear_block_fn *thin_block, linear_block_fn *tall_block) {
+static void run(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch, linear_block_fn *thin_block, int64_t thin_inputs,
+                linear_block_fn *tall_block) {
   if (a->rows < VLM_TILED_ROWS) {
     tiles_begin(TILE_BYTES, vlm_min(a->rows, TILE_ROWS), vlm_max(1, a->rows - TILE_ROWS));
-    linear_blocks(a, begin, end, scratch, thin_block, (linear_cut){1, INPUTS});
+    linear_blocks(a, begin, end, scratch, thin_block, (linear_cut){1, thin_inputs});
   } else {
     tiles_begin(TILE_BYTES, TILE_ROWS, TILE_ROWS);
     linear_blocks(a, begin, end, scratch, tall_block, (linear_cut){PANELS, INPUTS});
@@ -139,11 +168,11 @@ static void run(const vlm_linear_args *a, int64_t begin, int64_t end, void *scra
 }
 
 void vlm_linear_bf16_bf16_32x32_amx(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
-  run(a, begin, end, scratch, thin_bf16, tall_bf16);
+  run(a, begin, end, scratch, thin_bf16, INPUTS, tall_bf16);
 }
 
 void vlm_linear_f8_bf16_32x32_amx(const vlm_linear_args *a, int64_t begin, int64_t end, void *scratch) {
-  run(a, begin, end, scratch, thin_f8, tall_f8);
+  run(a, begin, end, scratch, thin_f8, a->inputs, tall_f8);
 }
 #pragma clang attribute pop
 #endif

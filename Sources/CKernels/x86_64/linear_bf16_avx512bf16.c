@@ -95,6 +95,8 @@ VLM_INLINE void thin_f8(const thin_piece *p, float *sums, const int rows) {
     const float *scales = (const float *)codes;
     fetch(codes, p->stream.ahead);
     fetch(codes + 64, p->stream.ahead);
+    f8_table table;
+    const bool has_table = f8_table_of(scales, &table);
     codes += VLM_F8_SCALE_BYTES;
     int64_t left = p->group;
     for (; left >= 4; left -= 4, codes += 4 * VLM_PANEL, row_pointers_advance(&x, 8, rows)) {
@@ -102,7 +104,8 @@ VLM_INLINE void thin_f8(const thin_piece *p, float *sums, const int rows) {
       fetch(codes + 64, p->stream.ahead);
 #pragma clang loop unroll(full)
       for (int j = 0; j < 4; j += 2) {
-        f8_pairs(codes, scales, j, true, pairs);
+        if (has_table) f8_table_pairs(codes, &table, j, pairs);
+        else f8_pairs(codes, scales, j, true, pairs);
         add_pairs(&x, p->x_stride, 2 * j, pairs[0], pairs[1], sum, rows);
       }
     }
@@ -177,7 +180,8 @@ static void tall_block(const vlm_linear_args *a, const linear_block *b) {
 // F8 blocks → pairs of bf16.
 static void tall_block_f8(const vlm_linear_args *a, const linear_block *b) {
   const uint8_t *first = f8_blocks(a, b->panel, b->k);
-  unpack_f8(first, b->k_count, a->group, (uint32_t *)b->weights);
+  f8_inputs inputs = f8_inputs_at(first, b->k_count, a->group);
+  unpack_f8(&inputs, b->k_count, (uint32_t *)b->weights);
   const int64_t bytes = vlm_ceil_div(b->k_count, a->group) * vlm_f8_block_bytes(a->group);
   multiply_tall(a, b, (const uint32_t *)b->weights, first + vlm_panel_bytes(VLM_WEIGHT_F8, a->inputs, a->group), bytes);
 }
