@@ -118,6 +118,7 @@ MEASURES = [
     ("decode 1 stream after about 500, tokens/s", decode(1), True),
     ("decode 4 streams, tokens/s", decode(4), True),
     ("decode 8 streams, tokens/s", decode(8), True),
+    ("decode 16 streams, tokens/s", decode(16), True),
     ("picture 448², s to the first token", picture(448), False),
     ("picture 896², s to the first token", picture(896), False),
 ]

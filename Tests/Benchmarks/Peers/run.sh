@@ -61,11 +61,11 @@ measure() {  # MODEL: its table, and what vlmc bench says of it
   [ -f "$made/$model.gguf/vision.gguf" ] || "$python" "$here/make_gguf.py" "$sources" "$made/$model.gguf" "$model" >&2
   [ -d "$made/$model" ] || "$python" "$root/Tests/Oracle/real_sizes.py" "$model" "$made/$model" >&2
   local artifact
-  artifact=$("$bin/vlmc" compile "$made/$model" --store "$made/store")
+  artifact=$("$bin/vlmc" compile "$made/$model" --decode-gears 1,2,4,8,16 --store "$made/store")
   find "$made/$model.gguf/" "$made/store" -type f -exec cat {} + >/dev/null
   serve vlm-serve 8491 "$bin/vlm-serve" "$artifact" --port 8491 --threads "$threads" --store "$made/store"
   serve llama.cpp 8492 "$made/llama/bin/llama-server" -m "$made/$model.gguf/text.gguf" --mmproj "$made/$model.gguf/vision.gguf" --host 127.0.0.1 \
-    --port 8492 -t "$threads" -tb "$threads" -np 8 -c 12288 --no-webui
+    --port 8492 -t "$threads" -tb "$threads" -np 16 -c 24576 --no-webui
   "$python" "$here/bench_peers.py" "$rounds" vlm-serve=8491 llama.cpp=8492
   row "exec to ready, files in the page cache, s" "${ready[@]}"
   row "exec to the first token of a short text, s" "${first[@]}"
