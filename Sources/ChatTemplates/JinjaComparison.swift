@@ -29,7 +29,7 @@ extension JinjaValue {
     /// Whether this comes before the other in Python's order; nil when the two have none.
     func isLess(than other: JinjaValue) -> Bool? {
         switch (self, other) {
-        case (.string(let a, _), .string(let b, _)): return a.utf8.lexicographicallyPrecedes(b.utf8)
+        case (.string(let a, _), .string(let b, _)): return a.precedesExactly(b)
         case (.list(let a), .list(let b)), (.tuple(let a), .tuple(let b)):
             for (left, right) in zip(a.elements, b.elements) where !left.equals(right) { return left.isLess(than: right) }
             return a.elements.count < b.elements.count

@@ -175,7 +175,7 @@ extension PythonRepresentation {
         if dictionary.count == 0 { return write("{}") }
         var pairs: [(key: String, value: JinjaValue)] = []
         for (key, value) in zip(dictionary.keys, dictionary.values) { pairs.append((try Self.jsonKey(key), value)) }
-        if style.sortsKeys { pairs.sort { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) } }
+        if style.sortsKeys { pairs.sort { $0.key.precedesExactly($1.key) } }
         write("{")
         for (index, pair) in pairs.enumerated() where !isCut {
             startItem(index, style, level + 1)

@@ -129,6 +129,17 @@ enum PythonText {
         return String(rest)
     }
 
+    /// The text that many times; as `String(repeating:count:)`, which appends a short text byte by byte.
+    static func repeated(_ text: String, _ count: Int) -> String {
+        var (output, doubled, rest) = ("", text, count)
+        while rest > 0 {
+            if rest & 1 == 1 { output += doubled }
+            rest >>= 1
+            if rest > 0 { doubled += doubled }
+        }
+        return output
+    }
+
     /// The text with occurrences replaced, at most `limit` of them.
     static func replacing(_ text: String, _ old: String, with new: String, limit: Int = .max) -> String {
         if old.isEmpty {
@@ -217,6 +228,6 @@ enum PythonText {
             default: missing / 2
             }
         let fill = String(fill)
-        return String(repeating: fill, count: left) + text + String(repeating: fill, count: missing - left)
+        return repeated(fill, left) + text + repeated(fill, missing - left)
     }
 }

@@ -178,7 +178,7 @@ extension TemplateEvaluator {
     private func spaces(_ count: Int) throws(ChatTemplateError) -> String {
         try affordText(count)
         try spend(max(0, count) / 64)
-        return String(repeating: " ", count: max(0, count))
+        return PythonText.repeated(" ", max(0, count))
     }
 
     private func truncated(_ text: String, _ arguments: JinjaArguments) throws(ChatTemplateError) -> String {
@@ -312,8 +312,12 @@ extension TemplateEvaluator {
             }
         }
         try spend(set.utf8.count / 4)
-        try spend(text.utf8.count / 16)
         let scalars = Set(set.unicodeScalars)
+        guard scalars.count > 8 else {
+            try spend(text.utf8.count / 16)
+            return PythonText.stripped(text, Array(scalars).contains, left: left, right: right)
+        }
+        try spend(text.utf8.count / 4)
         return PythonText.stripped(text, scalars.contains, left: left, right: right)
     }
 }

@@ -149,7 +149,7 @@ extension TemplateEvaluator {
 
     private func hasAffix(_ text: String, _ affix: String, atStart: Bool) -> Bool {
         guard affix.utf8.count <= text.utf8.count else { return false }
-        return atStart ? text.utf8.starts(with: affix.utf8) : text.utf8.suffix(affix.utf8.count).elementsEqual(affix.utf8)
+        return atStart ? text.startsExactly(with: affix) : text.endsExactly(with: affix)
     }
 
     private func matchesEnd(_ name: String, _ text: String, _ arguments: JinjaArguments) throws(ChatTemplateError) -> Bool {

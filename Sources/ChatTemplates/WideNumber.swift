@@ -1,4 +1,5 @@
 internal import Foundation
+internal import JSON
 
 /// Whole numbers beyond 64 bits: templates may print and compare them, but not calculate with them.
 enum WideNumber {
@@ -13,7 +14,7 @@ enum WideNumber {
         let (lowCount, highCount) = (low.utf8.count, high.utf8.count)
         if lowCount != highCount { return lowCount < highCount ? .less : .greater }
         if low == high { return .same }
-        return low.utf8.lexicographicallyPrecedes(high.utf8) ? .less : .greater
+        return low.precedesExactly(high) ? .less : .greater
     }
 
     /// Every digit in front of the decimal point; infinity has more of them than any whole number that JSON holds.

@@ -54,7 +54,7 @@ package struct Checkpoint: Sendable {
                 throw CheckpointError(.malformed, file: directory, "holds safetensors files without a tensor")
             }
         } catch { faults.append(error) }
-        let all = files.flatMap(\.tensors).sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+        let all = files.flatMap(\.tensors).sorted { $0.name.precedesExactly($1.name) }
         var owners: [String: String] = [:]
         let tensors = all.filter { tensor in
             guard let other = owners.updateValue(tensor.file.path, forKey: tensor.name) else { return true }
@@ -97,7 +97,7 @@ package struct Checkpoint: Sendable {
     package func adding(_ names: [String], of other: Checkpoint) -> Checkpoint {
         let added = names.compactMap { self[$0] == nil ? other[$0] : nil }
         let places = Set(added.map(\.file.path))
-        let all = (tensors + added).sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+        let all = (tensors + added).sorted { $0.name.precedesExactly($1.name) }
         return Checkpoint(
             directory: directory, files: files + other.files.filter { places.contains($0.path) }, tensors: all, absent: absent, cache: cache)
     }

@@ -15,7 +15,7 @@ extension JSONValue {
         switch self {
         case .array(let elements): .array(elements.map(\.sorted))
         case .object(let object):
-            .object(JSONObject(object.sorted { $0.0.utf8.lexicographicallyPrecedes($1.0.utf8) }.map { ($0, $1.sorted) }))
+            .object(JSONObject(object.sorted { $0.0.precedesExactly($1.0) }.map { ($0, $1.sorted) }))
         default: self
         }
     }

@@ -1,6 +1,7 @@
 package import Budgets
 package import GuidedDecoding
 internal import Glibc
+internal import JSON
 internal import Synchronization
 
 /// The guides that were asked for of late, compiled over the model's vocabulary.
@@ -53,7 +54,7 @@ package final class GuideShelf: Sendable {
 
     private func known(_ key: String) -> TokenGuide? {
         kept.withLock { kept in
-            guard let place = kept.firstIndex(where: { $0.key.utf8.elementsEqual(key.utf8) }) else { return nil }
+            guard let place = kept.firstIndex(where: { $0.key.isExactly(key) }) else { return nil }
             let entry = kept.remove(at: place)
             kept.append(entry)
             return entry.guide

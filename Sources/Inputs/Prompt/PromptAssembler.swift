@@ -1,4 +1,5 @@
 internal import Foundation
+internal import JSON
 package import Plan
 
 /// A prompt as the model reads it.
@@ -243,7 +244,7 @@ package struct PromptAssembler: Sendable {
         guard let prompt = spec.image?.prompt else { return false }
         if case .framed = prompt.spacing { return false }
         guard let begin = spec.specialTokens["bos_token"], !begin.isEmpty else { return true }
-        return !text.utf8.starts(with: begin.utf8)
+        return !text.startsExactly(with: begin)
     }
 
     private func tokens(of text: String, mark: Unicode.Scalar?, adds: Bool) throws(PromptError) -> [Int32] {
