@@ -2,6 +2,9 @@ import JSON
 import TestClient
 
 extension TestServer {
+    /// Seconds in which an answer comes while other tests keep all processors busy.
+    private static let patience = 120
+
     /// One request on a connection of its own, off the shared threads.
     func request(_ method: String, _ path: String, _ body: JSONValue? = nil) async throws -> HTTPClient.Answer {
         try await request(method, path, bytes: body?.serialized ?? [])
@@ -10,7 +13,7 @@ extension TestServer {
     func request(_ method: String, _ path: String, bytes: [UInt8]) async throws -> HTTPClient.Answer {
         let (port, tls) = (port, tls)
         return try await blocking {
-            let client = try HTTPClient(port: port, tls: tls)
+            let client = try HTTPClient(port: port, patience: Self.patience, tls: tls)
             try client.send(method, path, body: bytes)
             return try client.answer()
         }

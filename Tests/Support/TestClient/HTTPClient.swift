@@ -100,6 +100,13 @@ package final class HTTPClient: @unchecked Sendable {
         return true
     }
 
+    /// As `receive`, where more has to come: says whether the server was silent for too long or went away.
+    private func receiveMore() throws {
+        guard let bytes = chunk() else { throw POSIXError(errno == EAGAIN ? .ETIMEDOUT : .ECONNRESET) }
+        guard !bytes.isEmpty else { throw POSIXError(.ECONNRESET) }
+        buffer += bytes
+    }
+
     /// What arrives next, decrypted; empty at the end of the connection and nil when that does not come.
     private func chunk() -> [UInt8]? {
         while let bytes = arriving() {
@@ -129,7 +136,7 @@ package final class HTTPClient: @unchecked Sendable {
     /// Reads one whole answer.
     package func answer() throws -> Answer {
         var answer = Answer()
-        while range(of: "\r\n\r\n", from: 0) == nil { guard receive() else { throw POSIXError(.ECONNRESET) } }
+        while range(of: "\r\n\r\n", from: 0) == nil { try receiveMore() }
         let end = range(of: "\r\n\r\n", from: 0) ?? 0
         let lines = String(decoding: buffer[..<end], as: UTF8.self).split(separator: "\r\n")
         answer.status = Int(lines.first?.split(separator: " ").dropFirst().first ?? "") ?? 0
@@ -140,7 +147,7 @@ package final class HTTPClient: @unchecked Sendable {
         buffer.removeFirst(end + 4)
         if answer.status == 100 { return answer }
         if let length = answer.headers["content-length"].flatMap({ Int($0) }) {
-            while buffer.count < length { guard receive() else { throw POSIXError(.ECONNRESET) } }
+            while buffer.count < length { try receiveMore() }
             answer.body = Array(buffer.prefix(length))
             buffer.removeFirst(length)
         } else {
@@ -152,10 +159,10 @@ package final class HTTPClient: @unchecked Sendable {
     private func chunks() throws -> [UInt8] {
         var body: [UInt8] = []
         while true {
-            while range(of: "\r\n", from: 0) == nil { guard receive() else { throw POSIXError(.ECONNRESET) } }
+            while range(of: "\r\n", from: 0) == nil { try receiveMore() }
             let end = range(of: "\r\n", from: 0) ?? 0
             let size = Int(String(decoding: buffer[..<end], as: UTF8.self), radix: 16) ?? 0
-            while buffer.count < end + 2 + size + 2 { guard receive() else { throw POSIXError(.ECONNRESET) } }
+            while buffer.count < end + 2 + size + 2 { try receiveMore() }
             body += buffer[(end + 2)..<(end + 2 + size)]
             buffer.removeFirst(end + 2 + size + 2)
             if size == 0 { return body }
