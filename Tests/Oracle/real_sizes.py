@@ -2,7 +2,7 @@
 
     python real_sizes.py NAME OUT [LAYOUT]      NAME: one of MODELS, or "all" for a folder of each
 
-LAYOUT is how 4-bit weights are stored, one of LAYOUTS; awq_gemm when it is not given.
+LAYOUT is how quantized weights are stored, one of LAYOUTS; awq_gemm when it is not given.
 
 Names of tensors, tokenizer, template and processor are those of a small record in Tests/Families/Fixtures; extents are those that the
 published config.json has. Weights repeat a megabyte of random values, so that a directory of 5 GB is written in seconds; those of the
@@ -25,7 +25,7 @@ QWEN2_7B = dict(hidden_size=3584, intermediate_size=18944, num_hidden_layers=28,
                 vocab_size=151666, max_position_embeddings=32768, rope_theta=1000000.0)
 CLIP_L_336 = dict(hidden_size=1024, intermediate_size=4096, num_hidden_layers=24, num_attention_heads=16, image_size=336, patch_size=14)
 
-# Name: record, 4-bit weights, text extents, vision extents, what else the configuration says, what the picture processor says.
+# Name: record, whether weights are quantized, text extents, vision extents, what else the configuration says, what the picture processor says.
 MODELS = {
     "llava-1.5-7b-awq": ("llava15", True, LLAMA_7B, CLIP_L_336, dict(image_seq_length=576),
                          dict(crop_size=dict(height=336, width=336), size=dict(shortest_edge=336))),
@@ -76,7 +76,7 @@ MODELS = {
 
 VISION = re.compile(r"^(vision_tower|visual|vision_model|vpm|.*vision_embed_tokens\.img_processor)\.")
 LAYER = re.compile(r"\.(layers|blocks)\.(\d+)\.")
-BYTES = {"F16": 2, "BF16": 2, "I32": 4, "U8": 1, "EXPONENTS": 1, "F8_E4M3": 1}
+BYTES = {"F16": 2, "BF16": 2, "I32": 4, "U8": 1, "EXPONENTS": 1, "F8_E4M3": 1, "F8_WEIGHTS": 1}
 
 
 def text_shape(name: str, t: dict) -> list[int]:
@@ -174,12 +174,23 @@ def ct_nvfp4(out: int, inputs: int):
     yield "weight_global_scale", "F32", [1]
 
 
+def fp8_block(out: int, inputs: int):
+    yield "weight", "F8_WEIGHTS", [out, inputs]
+    yield "weight_scale_inv", "F8_SCALES", [(out + GROUP - 1) // GROUP, (inputs + GROUP - 1) // GROUP]
+
+
+def ct_fp8(out: int, inputs: int):
+    yield "weight", "F8_WEIGHTS", [out, inputs]
+    yield "weight_scale", "F8_SCALES", [out, 1]
+
+
 GROUP = 128
 # Name: the tensors of a linear layer, and the record in Tests/Families/Fixtures whose configuration it has.
 LAYOUTS = {
     "awq_gemm": (awq_gemm, "awq_gemm"), "awq_gemv": (awq_gemv, "awq_gemv"), "gptq": (gptq, "gptq_sym"),
     "gptq_act": (gptq_act, "gptq_asym_act"), "ct_int4": (ct_int4, "ct_w4a16"), "ct_int4_asym": (ct_int4_asym, "ct_w4a16_asym"),
     "ct_int4_act": (ct_int4_act, "ct_w4a16_act"), "ct_mxfp4": (ct_mxfp4, "ct_mxfp4"), "ct_nvfp4": (ct_nvfp4, "ct_nvfp4"),
+    "fp8_block": (fp8_block, "fp8_block"), "ct_fp8": (ct_fp8, "ct_fp8"),
 }
 
 
@@ -190,6 +201,8 @@ def quantization(layout: str) -> dict:
     if "fp4" not in layout:
         text = text.replace('"group_size": 32', f'"group_size": {GROUP}')
     value = json.loads(text)
+    if "weight_block_size" in value:
+        value["weight_block_size"] = [GROUP, GROUP]
     if "modules_to_not_convert" in value:
         value["modules_to_not_convert"] = ["vision_tower", "visual", "vpm", "resampler", "img_processor"]
     return value
@@ -202,10 +215,12 @@ def content(dtype: str, shape: list[int]) -> bytes:
         return (groups if dtype == "GROUPS" else np.random.default_rng(3).permutation(groups)).tobytes()
     if dtype == "SHAPE":
         return np.array(shape, dtype=np.int64).tobytes()
+    if dtype == "F8_SCALES":
+        return np.random.default_rng(5).uniform(1e-4, 3e-4, shape).astype(np.float32).tobytes()
     return np.full(1, 64, np.float32).tobytes() if dtype == "F32" else b""
 
 
-STORED = {"GROUPS": "I32", "SHUFFLED": "I32", "SHAPE": "I64", "EXPONENTS": "U8"}
+STORED = {"GROUPS": "I32", "SHUFFLED": "I32", "SHAPE": "I64", "EXPONENTS": "U8", "F8_WEIGHTS": "F8_E4M3", "F8_SCALES": "F32"}
 
 
 def tensors(header: dict, layout: str | None, text: dict, vision: dict, more: dict):
@@ -261,8 +276,8 @@ def fill_vocabulary(tokenizer: Path, size: int) -> None:
 
 
 def make(name: str, out: Path, layout: str) -> None:
-    record, four_bit, text, vision, more, processor = MODELS[name]
-    layout = layout if four_bit else None
+    record, quantized, text, vision, more, processor = MODELS[name]
+    layout = layout if quantized else None
     out.mkdir(parents=True)
     for file in (FIXTURES / record).iterdir():
         if not file.name.startswith(("model", "expected", "cases")):
@@ -294,6 +309,7 @@ def make(name: str, out: Path, layout: str) -> None:
     vocabulary = text["vocab_size"]
     pools = {
         "F16": normal().astype(np.float16).tobytes(), "I32": rng.bytes(1 << 20),
+        "F8_WEIGHTS": (rng.integers(0, 127, 1 << 20, np.uint8) | rng.integers(0, 2, 1 << 20, np.uint8) << 7).tobytes(),
         "U8": rng.bytes(1 << 20), "EXPONENTS": bytes([118, 119, 120]) * (1 << 18), "F8_E4M3": bytes([0x30, 0x38, 0x34]) * (1 << 18),
         "BF16": bf16(normal()),
     }
