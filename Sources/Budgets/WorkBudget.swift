@@ -7,6 +7,7 @@ internal import Synchronization
 package final class WorkBudget: Sendable {
     private let cpuLimit: Duration
     private let deadline: ContinuousClock.Instant?
+    private let whole: WorkBudget?
     private let isCancelled = Atomic(false)
     /// Work since the clocks were last read, in units of about a nanosecond.
     private let unread = Atomic(0)
@@ -23,9 +24,11 @@ package final class WorkBudget: Sendable {
     /// - Parameters:
     ///   - cpuLimit: processor time of all stages together.
     ///   - deadline: when nobody waits for the result any more.
-    package init(cpuLimit: Duration, deadline: ContinuousClock.Instant? = nil) {
+    ///   - whole: what this is a part of; it pays for the part's work, and ends it when it ends.
+    package init(cpuLimit: Duration, deadline: ContinuousClock.Instant? = nil, within whole: WorkBudget? = nil) {
         self.cpuLimit = cpuLimit
         self.deadline = deadline
+        self.whole = whole
     }
 
     /// A budget that only bounds what never ends: for files that a person named on a command line.
@@ -41,7 +44,8 @@ package final class WorkBudget: Sendable {
             usedNanoseconds.add(Self.threadNanoseconds - stretchBegan.load(ordering: .relaxed), ordering: .relaxed)
             stretchBegan.store(outer, ordering: .relaxed)
         }
-        return try stage()
+        guard let whole else { return try stage() }
+        return try whole.onThisThread(stage)
     }
 
     /// Runs one stage that is given up once it has taken `slice` of processor time; nil when it was, to be run anew elsewhere.
@@ -68,6 +72,7 @@ package final class WorkBudget: Sendable {
 
     /// Throws when the work was cancelled, or has cost too much or taken too long.
     package func check() throws(WorkLimitError) {
+        try whole?.check()
         if isCancelled.load(ordering: .relaxed) { throw .cancelled }
         let stretch = Self.threadNanoseconds - stretchBegan.load(ordering: .relaxed)
         let used = usedNanoseconds.load(ordering: .relaxed) + stretch

@@ -9,8 +9,9 @@ extension InputSpec {
     /// The same with what was found when the template was shown a video; a template that cannot be read tells nothing of videos.
     func tried(with template: FoundTemplate?) -> InputSpec {
         guard let marker = video?.frames.prompt.marker, let template, let parsed = try? ChatTemplate(source: template.source) else { return self }
+        let budget = WorkBudget(cpuLimit: .seconds(10))
         func render(_ messages: JSONValue) throws(ChatTemplateError) -> String {
-            try parsed.render(templateContext(messages: messages), budget: .generous())
+            try parsed.render(templateContext(messages: messages), budget: budget)
         }
         var spec = self
         let forms = MessageForms { try render($0) }

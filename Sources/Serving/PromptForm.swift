@@ -37,11 +37,15 @@ struct TemplateUse: Sendable {
     let forms: MessageForms
     let tools: ToolForm
 
-    /// - Parameter budget: pays for each trial of the template.
-    init(budget: @escaping @Sendable () -> WorkBudget = { .generous() }, render: @escaping InputPipeline.Render) {
+    /// Processor time of finding out what it takes; a template that needs longer for messages of one word tells nothing.
+    private static let trialTime = Duration.seconds(1)
+
+    /// - Parameter budget: pays for the trials of the template.
+    init(within budget: WorkBudget? = nil, render: @escaping InputPipeline.Render) {
         self.render = render
-        forms = MessageForms { messages in try render(messages, JSONObject(), budget()) }
-        tools = ToolForm { messages, extra in try render(messages, extra, budget()) }
+        let trials = WorkBudget(cpuLimit: Self.trialTime, within: budget)
+        forms = MessageForms { messages in try render(messages, JSONObject(), trials) }
+        tools = ToolForm { messages, extra in try render(messages, extra, WorkBudget(cpuLimit: Self.trialTime, within: budget)) }
     }
 }
 
@@ -56,7 +60,7 @@ extension InputPipeline {
         }
         var pipeline = self
         do {
-            pipeline.template = TemplateUse(budget: { budget }, render: try parse(source))
+            pipeline.template = TemplateUse(within: budget, render: try parse(source))
         } catch {
             throw .badPrompt("chat_template does not parse", quoting: "\(error)")
         }

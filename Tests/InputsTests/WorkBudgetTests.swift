@@ -25,6 +25,26 @@ import Testing
         }
     }
 
+    @Test func theWholePaysForItsParts() {
+        func stage(_ budget: WorkBudget) throws(WorkLimitError) {
+            var sum = 0
+            for step in 0..<1_000_000 {
+                for number in 0..<20_000 { sum &+= number ^ step ^ sum }
+                try budget.spend(20_000 + sum % 2)
+            }
+        }
+        let whole = WorkBudget(cpuLimit: .milliseconds(50))
+        let part = WorkBudget(cpuLimit: .milliseconds(10), within: whole)
+        #expect(throws: WorkLimitError.cpuTime(limit: .milliseconds(10))) { try part.onThisThread { () throws(WorkLimitError) in try stage(part) } }
+        #expect(throws: Never.self) { try whole.check() }
+        let long = WorkBudget(cpuLimit: .seconds(10), within: whole)
+        #expect(throws: WorkLimitError.cpuTime(limit: .milliseconds(50))) { try long.onThisThread { () throws(WorkLimitError) in try stage(long) } }
+        #expect(throws: WorkLimitError.cpuTime(limit: .milliseconds(50))) { try whole.check() }
+        let cancelled = WorkBudget(cpuLimit: .seconds(10))
+        cancelled.cancel()
+        #expect(throws: WorkLimitError.cancelled) { try WorkBudget(cpuLimit: .seconds(10), within: cancelled).check() }
+    }
+
     @Test func whatTheThreadDidBeforeDoesNotCount() {
         var sum = 0
         for number in 0..<100_000_000 { sum &+= number ^ sum }
