@@ -1,3 +1,4 @@
+import Gates
 import JSON
 import Serving
 import TestClient
@@ -13,13 +14,15 @@ import Testing
     /// The answer to a request that is stopped while it is computed.
     private func stopped(_ path: String, streams: Bool) async throws -> HTTPClient.Answer {
         var options = TestServer.Options()
-        options.stepMilliseconds = 5
+        options.stepMilliseconds = 100
         let server = try await TestServer(options)
+        options.stepGate.close(after: 2)
         var body = Self.bodies[path] ?? JSONObject()
         body["stream"] = .bool(streams)
         let asked = JSONValue.object(body)
         async let answer = server.request("POST", path, asked)
         try await server.whenRunning()
+        options.stepGate.open()
         await server.engine.drain(timeout: .milliseconds(50))
         let received = try await answer
         await server.stop()

@@ -133,7 +133,11 @@ final class TestServer: Sendable {
 
     /// Returns when a request is being computed; what it does must last until then.
     func whenRunning() async throws {
-        while engine.metrics.running == 0 { try await Task.sleep(for: .milliseconds(1)) }
+        let deadline = ContinuousClock.now + .seconds(120)
+        while engine.metrics.running == 0 {
+            guard ContinuousClock.now < deadline else { throw POSIXError(.ETIMEDOUT) }
+            try await Task.sleep(for: .milliseconds(1))
+        }
     }
 
     func stop() async {
