@@ -129,7 +129,7 @@ enum PythonText {
         return String(rest)
     }
 
-    /// The text that many times; as `String(repeating:count:)`, which appends a short text byte by byte.
+    /// The text that many times, none below one: `String(repeating:count:)`, which appends a short text byte by byte, in a few appends.
     static func repeated(_ text: String, _ count: Int) -> String {
         var (output, doubled, rest) = ("", text, count)
         while rest > 0 {

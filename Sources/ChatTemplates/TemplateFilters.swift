@@ -178,7 +178,7 @@ extension TemplateEvaluator {
     private func spaces(_ count: Int) throws(ChatTemplateError) -> String {
         try affordText(count)
         try spend(max(0, count) / 64)
-        return PythonText.repeated(" ", max(0, count))
+        return PythonText.repeated(" ", count)
     }
 
     private func truncated(_ text: String, _ arguments: JinjaArguments) throws(ChatTemplateError) -> String {
@@ -313,6 +313,7 @@ extension TemplateEvaluator {
         }
         try spend(set.utf8.count / 4)
         let scalars = Set(set.unicodeScalars)
+        // A few are compared in less time than one is hashed.
         guard scalars.count > 8 else {
             try spend(text.utf8.count / 16)
             return PythonText.stripped(text, Array(scalars).contains, left: left, right: right)

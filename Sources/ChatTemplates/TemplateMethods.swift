@@ -148,8 +148,7 @@ extension TemplateEvaluator {
     }
 
     private func hasAffix(_ text: String, _ affix: String, atStart: Bool) -> Bool {
-        guard affix.utf8.count <= text.utf8.count else { return false }
-        return atStart ? text.startsExactly(with: affix) : text.endsExactly(with: affix)
+        atStart ? text.startsExactly(with: affix) : text.endsExactly(with: affix)
     }
 
     private func matchesEnd(_ name: String, _ text: String, _ arguments: JinjaArguments) throws(ChatTemplateError) -> Bool {

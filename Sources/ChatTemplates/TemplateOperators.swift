@@ -40,7 +40,7 @@ extension TemplateEvaluator {
         case .string(let text, _):
             try check(text.utf8.count)
             try affordText(text.utf8.count * max(count, 0))
-            return .string(PythonText.repeated(text, text.isEmpty ? 0 : max(count, 0)))
+            return .string(PythonText.repeated(text, count))
         case .list(let list), .tuple(let list):
             try check(list.elements.count)
             try spend(list.elements.count * max(count, 0))

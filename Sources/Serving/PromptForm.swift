@@ -37,7 +37,8 @@ struct TemplateUse: Sendable {
     let forms: MessageForms
     let tools: ToolForm
 
-    /// Processor time of finding out what it takes; a template that needs longer for messages of one word tells nothing.
+    /// Processor time of finding out what it takes, of all forms together and of each trial of tools, which requests may make side by side; a
+    /// template that needs longer for messages of one word tells nothing.
     private static let trialTime = Duration.seconds(1)
 
     /// - Parameter budget: pays for the trials of the template.
